@@ -1,0 +1,1 @@
+"""anomalake turns anomaly alerts into tables that Athena and QuickSight query."""
