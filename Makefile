@@ -1,0 +1,103 @@
+# `make` alone says what there is. Every target makes the virtual environment it needs; nothing has to be active.
+VENV ?= .venv
+ENV ?= dev
+PYTEST_ARGS ?= -n 2 --dist loadfile
+
+BIN := $(VENV)/bin
+# Tools that look for python3.13 on the PATH (sam build) find the environment's own.
+export PATH := $(CURDIR)/$(BIN):$(PATH)
+export PIP_DISABLE_PIP_VERSION_CHECK := 1
+export SAM_CLI_TELEMETRY := 0
+export AWS_DEFAULT_REGION ?= us-east-1
+
+SOURCES := layers/anomalake/anomalake functions tests benchmarks
+PIP_INSTALL := $(BIN)/python -m pip install -qq --require-hashes
+
+# An environment is stamped with the hash of what went into it, so it is made again exactly when that changes.
+stamp = $(VENV)/stamps/$(1)-$(firstword $(shell cat requirements/build.txt requirements/$(1).txt pyproject.toml | git hash-object --stdin))
+DEMO := $(call stamp,demo)
+DEV := $(call stamp,dev)
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test check bench build deploy lock clean notes lint format types imports template security
+
+help:  ## this list
+	@echo "anomalake: anomaly alerts into tables that Athena and QuickSight query"
+	@echo
+	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+demo: $(DEMO)  ## from nothing to answers: real flight data, alerts, lake, queries (DIR=folder)
+	@$(BIN)/anomalake demo $(DIR)
+
+test: $(DEV) notes  ## every test that needs no cloud
+	@$(BIN)/python -m pytest $(PYTEST_ARGS)
+
+check: lint format types imports template security  ## lint, format, types, import rules, template, security
+	@echo "check: all passed"
+
+bench: $(DEV)  ## the benchmarks; their results go to benchmarks/
+	@$(BIN)/python -m benchmarks
+
+build: $(DEV)  ## sam build
+	@command -v python3.13 >/dev/null && python3.13 -c '' 2>/dev/null || \
+	  { echo "make build: python3.13 is not there, and the functions are built for it"; exit 1; }
+	@$(BIN)/sam build
+
+deploy: build  ## build, then deploy with the AWS credentials of the shell (ENV=dev or ENV=prod)
+	@$(BIN)/sam deploy --config-env $(ENV)
+
+lock:  ## bring the locked versions up to date
+	@$$(.ci/python) -m venv .venv-lock
+	@.venv-lock/bin/python -m pip install -qq uv
+	@.ci/lock .venv-lock/bin/uv
+
+clean:  ## remove what the other targets made
+	rm -rf .venv .venv-lock .aws-sam build dist demo-lake .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
+
+# ---- the parts of `make check`, each usable alone ----
+
+lint: $(DEV)
+	@echo "check: ruff"
+	@$(BIN)/ruff check --quiet .
+
+format: $(DEV)
+	@echo "check: format"
+	@$(BIN)/ruff format --check --quiet . || { $(BIN)/ruff format --check .; exit 1; }
+
+types: $(DEV)
+	@echo "check: types"
+	@$(BIN)/mypy
+
+imports: $(DEV)
+	@echo "check: import rules"
+	@PYTHONPATH=layers/anomalake $(BIN)/lint-imports
+
+template: $(DEV)
+	@echo "check: template"
+	@$(BIN)/cfn-lint template.yaml
+	@$(BIN)/sam validate --lint
+
+security: $(DEV)
+	@echo "check: code (bandit)"
+	@$(BIN)/bandit --quiet --recursive --configfile pyproject.toml layers/anomalake/anomalake functions
+	@echo "check: secrets"
+	@git ls-files -z | xargs -0 $(BIN)/detect-secrets-hook \
+	  --disable-plugin HexHighEntropyString --disable-plugin Base64HighEntropyString
+	@echo "check: dependencies"
+	@$(BIN)/python .ci/audit
+
+# ---- environments ----
+
+$(DEMO) $(DEV):
+	@echo "making $(VENV) ($$(basename $@ | cut -d- -f1)); this takes a minute or two the first time"
+	@test -x $(BIN)/python || { python=$$(.ci/python) && "$$python" -m venv $(VENV); }
+	@$(PIP_INSTALL) -r requirements/build.txt
+	@$(PIP_INSTALL) --no-build-isolation -r requirements/$$(basename $@ | cut -d- -f1).txt
+	@$(BIN)/python -m pip install -qq --no-deps --no-build-isolation --editable .
+	@mkdir -p $(VENV)/stamps && touch $@
+
+notes: $(DEV)
+	@$(BIN)/python -c "import sys; print('test: Python %d.%d.%d' % sys.version_info[:3])"
+	@$(BIN)/python -c "import sys; sys.exit(sys.version_info[:2] != (3, 13))" || \
+	  echo "test: left out: the deployed-stack tests, which want python3.13"
+	@docker info >/dev/null 2>&1 || echo "test: left out: what runs in a container (sam local invoke), which wants Docker"

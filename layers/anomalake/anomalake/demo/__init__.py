@@ -1,0 +1,1 @@
+"""Real data to try anomalake on: KPIs made from public records, and alerts about them."""
