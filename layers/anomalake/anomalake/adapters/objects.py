@@ -6,7 +6,7 @@ import os
 from collections.abc import Callable, Iterable, Iterator
 from datetime import timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 from urllib.parse import unquote, urlsplit
 
 import obstore
@@ -16,6 +16,8 @@ from obstore.store import LocalStore, MemoryStore, S3Store
 from anomalake.lake.store import ObjectNotFound, ObjectStore, StoredObject, StoreError
 
 _TRANSIENT = (BaseError, OSError)
+
+T = TypeVar("T")
 
 
 class LakeUriError(ValueError):
@@ -78,7 +80,7 @@ class Objects:
             except ObjectNotFound:
                 continue
 
-    def _call[T](self, key: str, call: Callable[[], T]) -> T:
+    def _call(self, key: str, call: Callable[[], T]) -> T:
         try:
             return call()
         except AlreadyExistsError as error:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from decimal import Decimal
-from typing import Any
+from collections.abc import Iterable, Sequence
+from itertools import accumulate
 
 import pyarrow as pa
+import pyarrow.parquet as pq
+
+from anomalake.alerts import Alert
 
 METRIC_VALUE = pa.decimal128(38, 20)
 
@@ -51,3 +54,94 @@ SCHEMA = pa.schema(
         ),
     ]
 )
+
+_SERIES = SCHEMA.field("time_series").type
+_CONTRIBUTIONS = SCHEMA.field("contributions").type
+_DIMENSIONS = _SERIES.value_type.field("dimensions").type
+
+
+def table_of(alerts: Sequence[Alert]) -> pa.Table:
+    """The alerts as rows of the physical table, in their order."""
+    series = [one for alert in alerts for one in alert.time_series]
+    pairs = [pair for one in series for pair in one.dimensions]
+    shares = [share for alert in alerts for share in alert.contributions]
+    dimensions = pa.MapArray.from_arrays(
+        _offsets(len(one.dimensions) for one in series),
+        pa.array([name for name, _ in pairs], pa.string()),
+        pa.array([value for _, value in pairs], pa.string()),
+        type=_DIMENSIONS,
+    )
+    time_series = pa.StructArray.from_arrays(
+        [
+            pa.array([one.time_series_id for one in series], pa.string()),
+            dimensions,
+            pa.array([one.metric_value for one in series], METRIC_VALUE),
+        ],
+        fields=list(_SERIES.value_type),
+    )
+    contributions = pa.StructArray.from_arrays(
+        [
+            pa.array([share.dimension_name for share in shares], pa.string()),
+            pa.array([share.dimension_value for share in shares], pa.string()),
+            pa.array([share.value_contribution for share in shares], pa.int64()),
+        ],
+        fields=list(_CONTRIBUTIONS.value_type),
+    )
+    columns = {
+        "alert_id": [alert.alert_id for alert in alerts],
+        "digest": [alert.digest for alert in alerts],
+        "detector_arn": [alert.detector_arn for alert in alerts],
+        "alert_event_id": [alert.alert_event_id for alert in alerts],
+        "anomaly_group_id": [alert.anomaly_group_id for alert in alerts],
+        "timestamp": [alert.timestamp.utc for alert in alerts],
+        "timezone": [alert.timestamp.timezone for alert in alerts],
+        "local_timestamp": [alert.timestamp.local for alert in alerts],
+        "metric_name": [alert.metric_name for alert in alerts],
+        "anomaly_score": [alert.anomaly_score for alert in alerts],
+        "alert_name": [alert.alert_name for alert in alerts],
+        "alert_arn": [alert.alert_arn for alert in alerts],
+        "alert_description": [alert.alert_description for alert in alerts],
+        "console_url": [alert.console_url for alert in alerts],
+    }
+    arrays = [pa.array(values, SCHEMA.field(name).type) for name, values in columns.items()]
+    arrays.append(
+        pa.ListArray.from_arrays(_offsets(len(alert.time_series) for alert in alerts), time_series, type=_SERIES)
+    )
+    arrays.append(
+        pa.ListArray.from_arrays(
+            _offsets(len(alert.contributions) for alert in alerts), contributions, type=_CONTRIBUTIONS
+        )
+    )
+    return pa.Table.from_arrays(arrays, schema=SCHEMA)
+
+
+def _offsets(lengths: Iterable[int]) -> pa.Array:
+    return pa.array([0, *accumulate(lengths)], pa.int32())
+
+
+def to_parquet(table: pa.Table) -> bytes:
+    """The rows as one Parquet file."""
+    sink = pa.BufferOutputStream()
+    pq.write_table(table, sink, compression="zstd", store_schema=False, use_dictionary=_DICTIONARY)
+    return bytes(sink.getvalue())
+
+
+# Columns that repeat within a file; ids and digests do not, and a dictionary of them is only overhead.
+_DICTIONARY = [
+    "detector_arn",
+    "timezone",
+    "metric_name",
+    "alert_name",
+    "alert_arn",
+    "alert_description",
+    "time_series.list.element.dimensions.key_value.key",
+    "time_series.list.element.dimensions.key_value.value",
+    "contributions.list.element.dimension_name",
+    "contributions.list.element.dimension_value",
+]
+
+
+def from_parquet(body: bytes, columns: Sequence[str] | None = None) -> pa.Table:
+    """The rows of one Parquet file; raises pyarrow.ArrowInvalid when it is none."""
+    read = pq.ParquetFile(pa.BufferReader(body)).read(columns=list(columns) if columns else None)
+    return read if columns else read.cast(SCHEMA)

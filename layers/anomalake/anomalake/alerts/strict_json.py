@@ -1,0 +1,148 @@
+"""JSON read strictly: exact numbers, no duplicate keys, no NaN; and its canonical form."""
+
+from __future__ import annotations
+
+import json
+from decimal import Context, Decimal
+from typing import Any, NoReturn
+
+MAX_NUMBER_LENGTH = 400
+
+_EXACT = Context(prec=MAX_NUMBER_LENGTH + 10, Emax=999_999_999, Emin=-999_999_999)
+
+
+class StrictJsonError(ValueError):
+    """Text that is not JSON, or JSON that means nothing certain.
+
+    Attributes
+    ----------
+    value
+        The piece at fault, shortened.
+    expected
+        What should have stood there.
+    """
+
+    def __init__(self, value: str, expected: str) -> None:
+        self.value = value
+        self.expected = expected
+        super().__init__(f"{value}: expected {expected}")
+
+
+def _pairs(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    made = dict(pairs)
+    if len(made) != len(pairs):
+        seen: set[str] = set()
+        for key, _ in pairs:
+            if key in seen:
+                raise StrictJsonError(shorten(key), "each key once in an object")
+            seen.add(key)
+    return made
+
+
+def _constant(text: str) -> NoReturn:
+    raise StrictJsonError(text, "a finite number")
+
+
+def _decimal(text: str) -> int | Decimal:
+    if len(text) > MAX_NUMBER_LENGTH:
+        raise StrictJsonError(shorten(text), f"a number of at most {MAX_NUMBER_LENGTH} characters")
+    try:
+        exact = Decimal(text).normalize(_EXACT)
+        if not exact.is_finite():
+            raise ArithmeticError
+    except ArithmeticError as error:
+        raise StrictJsonError(shorten(text), "a number that can be represented") from error
+    # 650 and 650.0 are one number, and so is 6.5e2.
+    exponent = exact.as_tuple().exponent
+    assert isinstance(exponent, int)
+    return int(exact) if exponent >= 0 and exact.adjusted() < 40 else exact
+
+
+def _integer(text: str) -> int | Decimal:
+    return int(text) if len(text) <= 40 else _decimal(text)
+
+
+_DECODER = json.JSONDecoder(
+    object_pairs_hook=_pairs, parse_float=_decimal, parse_int=_integer, parse_constant=_constant
+)
+
+
+def parse(text: str) -> Any:
+    """Read JSON; integers as int, other numbers as the Decimal that was written.
+
+    Raises
+    ------
+    StrictJsonError
+        It is not JSON, nests too deep, repeats a key, or holds NaN or an infinity.
+    """
+    try:
+        return _DECODER.decode(text)
+    except json.JSONDecodeError as error:
+        at = shorten(text[max(error.pos - 20, 0) : error.pos + 20]) if text else "''"
+        raise StrictJsonError(at, f"JSON ({error.msg} at line {error.lineno} column {error.colno})") from error
+    except RecursionError as error:
+        raise StrictJsonError(shorten(text), "JSON that nests less deep") from error
+
+
+def array_items(text: str) -> list[tuple[str, Any]] | None:
+    """The items of a JSON array, each with its own text unchanged; None when the text is no array."""
+    at = _after_space(text, 0)
+    if at >= len(text) or text[at] != "[":
+        return None
+    items: list[tuple[str, Any]] = []
+    at = _after_space(text, at + 1)
+    if text[at : at + 1] == "]":
+        return items
+    while True:
+        value, end = _DECODER.raw_decode(text, at)
+        items.append((text[at:end], value))
+        at = _after_space(text, end)
+        if text[at : at + 1] != ",":
+            return items
+        at = _after_space(text, at + 1)
+
+
+def _after_space(text: str, at: int) -> int:
+    while at < len(text) and text[at] in " \t\r\n":
+        at += 1
+    return at
+
+
+def _canonical_number(value: object) -> dict[str, str]:
+    assert isinstance(value, Decimal)
+    return {"\u0000number": str(value)}
+
+
+_CANONICAL = json.JSONEncoder(ensure_ascii=False, sort_keys=True, separators=(",", ":"), default=_canonical_number)
+
+
+def canonical(value: Any) -> bytes:
+    """One text for equal JSON values, whatever their key order and white space.
+
+    Raises
+    ------
+    StrictJsonError
+        A string holds half of a surrogate pair, which no UTF-8 text can.
+    """
+    try:
+        return _CANONICAL.encode(value).encode("utf-8")
+    except UnicodeEncodeError as error:
+        raise StrictJsonError(ascii(error.object[error.start]), "text without lone surrogates") from error
+    except RecursionError as error:
+        raise StrictJsonError("{…}", "JSON that nests less deep") from error
+
+
+def exact_text(value: Any) -> str:
+    """JSON text of a parsed value with its numbers written out exactly."""
+    if isinstance(value, Decimal):
+        return str(value)
+    if isinstance(value, dict):
+        return "{" + ", ".join(f"{json.dumps(k, ensure_ascii=False)}: {exact_text(v)}" for k, v in value.items()) + "}"
+    if isinstance(value, list):
+        return "[" + ", ".join(map(exact_text, value)) + "]"
+    return json.dumps(value, ensure_ascii=False)
+
+
+def shorten(text: str, most: int = 120) -> str:
+    """A value as a person wants to see it in a message: quoted, on one line, not long."""
+    return repr(text) if len(text) <= most else repr(text[:most]) + f"… ({len(text):,} characters)"

@@ -1,0 +1,259 @@
+"""The alert's path: original first, then its row, then the partition it lies in."""
+
+from __future__ import annotations
+
+import base64
+import gzip
+import json
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timezone
+
+from anomalake.alerts import Alert, Document, Refusal, read_alert
+from anomalake.lake import csv_rows, layout, rows
+from anomalake.lake.ports import Catalog, CatalogError, NoCatalog, Partition
+from anomalake.lake.store import ObjectStore, StoreError
+
+#: Up to so many alerts at once, each original is an object of its own; more go into one compressed batch.
+MAX_SINGLE_ORIGINALS = 10
+
+Clock = Callable[[], datetime]
+
+
+def utc_now() -> datetime:
+    """The time now, in UTC."""
+    return datetime.now(timezone.utc)
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """A record that was set aside.
+
+    Attributes
+    ----------
+    refusal
+        Why.
+    key
+        Where in the lake it lies.
+    delivery
+        The delivery that brought it, where there is one.
+    first_time
+        False when the same record lay there already.
+    """
+
+    refusal: Refusal
+    key: str
+    delivery: str | None
+    first_time: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Failed:
+    """A record that the store did not take: deliver it again."""
+
+    place: str
+    delivery: str | None
+    error: str
+
+
+@dataclass(frozen=True, slots=True)
+class Receipt:
+    """What became of the records of one call.
+
+    Attributes
+    ----------
+    stored
+        Distinct alerts that are in the lake for certain now and were not seen before by this call or, as single originals, by the lake.
+    repeated
+        Records that repeat such an alert.
+    clashes
+        Stored alerts whose identity came with another body before.
+    refused, failed
+        Records set aside, records to deliver again.
+    pending
+        Partitions with stored rows that the catalog does not know yet.
+    pending_reason
+        Why it does not.
+    """
+
+    stored: int = 0
+    repeated: int = 0
+    clashes: int = 0
+    refused: tuple[Refused, ...] = ()
+    failed: tuple[Failed, ...] = ()
+    pending: tuple[Partition, ...] = ()
+    pending_reason: str | None = None
+
+
+class Lake:
+    """A lake that alerts are written to.
+
+    Parameters
+    ----------
+    store
+        Where its objects lie.
+    catalog
+        What tells query engines of new partitions.
+    formats
+        Formats of the table: ``parquet``, ``csv`` or both.
+    clock
+        The time, for records that are set aside.
+    """
+
+    def __init__(
+        self,
+        store: ObjectStore,
+        catalog: Catalog | None = None,
+        formats: Sequence[str] = ("parquet",),
+        clock: Clock = utc_now,
+    ) -> None:
+        if not formats or any(format_ not in layout.TABLES for format_ in formats):
+            raise ValueError(f"table formats {','.join(formats)!r}: expected parquet, csv or parquet,csv")
+        self.store = store
+        self.catalog = catalog if catalog is not None else NoCatalog()
+        self.formats = tuple(dict.fromkeys(formats))
+        self._clock = clock
+        self._known_shapes: set[str] = set()
+
+    def ingest(self, documents: Iterable[Document]) -> Receipt:
+        """Take documents in. Nothing is raised for a bad record or a failing store: the receipt tells of each.
+
+        May be repeated with the same documents, all or some, any number of times.
+        """
+        failed: list[Failed] = []
+        alerts, refused = self._read(documents, failed)
+        distinct = {(alert.alert_id, alert.digest): (alert, document) for alert, document in reversed(alerts)}
+        kept = self._keep_originals(list(distinct.values()), failed)
+        partitions: dict[Partition, list[tuple[Alert, Document]]] = defaultdict(list)
+        for alert, document, _, _ in kept:
+            partitions[layout.partition_of(alert)].append((alert, document))
+        written = []
+        for partition, members in partitions.items():
+            try:
+                self.write_shapes(alert for alert, _ in members)
+                self.write_rows(partition, [alert for alert, _ in members])
+                written.append(partition)
+            except StoreError as error:
+                failed.extend(Failed(one.place, one.delivery, str(error)) for _, one in members)
+        pending_reason = None
+        try:
+            self.catalog.add_partitions(written)
+        except CatalogError as error:
+            pending_reason = str(error)
+        lost = {(one.place, one.delivery) for one in failed}
+        safe = [item for item in kept if (item[1].place, item[1].delivery) not in lost]
+        new = [item for item in safe if item[2]]
+        return Receipt(
+            stored=len(new),
+            repeated=len(alerts) - len(distinct) + len(safe) - len(new),
+            clashes=sum(1 for item in new if item[3]),
+            refused=tuple(refused),
+            failed=tuple(failed),
+            pending=tuple(written) if pending_reason is not None else (),
+            pending_reason=pending_reason,
+        )
+
+    def set_aside(self, document: Document, refusal: Refusal) -> Refused:
+        """Keep a refused record with its reason; raises `StoreError`."""
+        body = document.body
+        raw = body if isinstance(body, bytes) else body.encode("utf-8", "surrogatepass")
+        record: dict[str, str] = {
+            "reason": str(refusal),
+            "place": refusal.place,
+            "field": refusal.field,
+            "value": refusal.value,
+            "expected": refusal.expected,
+            "received_at": self._clock().isoformat(timespec="seconds"),
+        }
+        if isinstance(body, str):
+            record["body"] = body
+        else:
+            record["body_base64"] = base64.b64encode(body).decode("ascii")
+        key = layout.set_aside_key(raw)
+        first_time = self.store.put_new(key, json.dumps(record, indent=1).encode("ascii"))
+        return Refused(refusal, key, document.delivery, first_time)
+
+    def write_bulk_originals(self, alerts: Sequence[Alert]) -> None:
+        """Keep originals as one compressed object; raises `StoreError`."""
+        lines = (_line_of(alert.original) for alert in sorted(alerts, key=lambda one: (one.alert_id, one.digest)))
+        body = gzip.compress("".join(lines).encode("utf-8"), compresslevel=1, mtime=0)
+        self.store.put(layout.bulk_key(alerts), body)
+
+    def write_shapes(self, alerts: Iterable[Alert]) -> set[str]:
+        """Note which relations the alerts' detectors need; returns the keys, raises `StoreError`."""
+        keys = set()
+        for arn, detector, metric_name, dimensions in {
+            (alert.detector_arn, alert.detector, alert.metric_name, alert.dimension_names) for alert in alerts
+        }:
+            shape = {"detector_arn": arn, "metric_name": metric_name, "dimensions": list(dimensions)}
+            body = json.dumps(shape).encode("ascii")
+            key = layout.shape_key(detector, body)
+            keys.add(key)
+            if key not in self._known_shapes:
+                self.store.put_new(key, body)
+                self._known_shapes.add(key)
+        return keys
+
+    def write_rows(self, partition: Partition, alerts: Sequence[Alert], *, fresh: bool = False) -> None:
+        """Write the rows of one partition's alerts, one file a format; raises `StoreError`.
+
+        Parameters
+        ----------
+        fresh
+            Under a name never used before (rebuild), not the one computed from the alerts.
+        """
+        ordered = sorted(alerts, key=lambda one: (one.timestamp.utc, one.alert_id, one.digest))
+        for format_ in self.formats:
+            body = rows.to_parquet(rows.table_of(ordered)) if format_ == "parquet" else csv_rows.to_csv(ordered)
+            make = layout.fresh_table_key if fresh else None
+            key = make(format_, partition) if make else layout.table_key(format_, partition, ordered)
+            self.store.put(key, body)
+
+    def _read(
+        self, documents: Iterable[Document], failed: list[Failed]
+    ) -> tuple[list[tuple[Alert, Document]], list[Refused]]:
+        alerts: list[tuple[Alert, Document]] = []
+        refused: list[Refused] = []
+        for document in documents:
+            try:
+                alerts.append((read_alert(document), document))
+            except Refusal as refusal:
+                try:
+                    refused.append(self.set_aside(document, refusal))
+                except StoreError as error:
+                    failed.append(Failed(document.place, document.delivery, str(error)))
+        return alerts, refused
+
+    def _keep_originals(
+        self, items: list[tuple[Alert, Document]], failed: list[Failed]
+    ) -> list[tuple[Alert, Document, bool, bool]]:
+        """The items whose originals are stored, each with whether it is new and whether it clashes."""
+        if len(items) > MAX_SINGLE_ORIGINALS:
+            try:
+                self.write_bulk_originals([alert for alert, _ in items])
+            except StoreError as error:
+                failed.extend(Failed(one.place, one.delivery, str(error)) for _, one in items)
+                return []
+            bodies: dict[str, int] = defaultdict(int)
+            for alert, _ in items:
+                bodies[alert.alert_id] += 1
+            return [(alert, document, True, bodies[alert.alert_id] > 1) for alert, document in items]
+        kept = []
+        for alert, document in items:
+            try:
+                new = self.store.put_new(layout.original_key(alert), alert.original.encode("utf-8"))
+                bodies_kept = sum(1 for _ in self.store.list(layout.originals_folder(alert))) if new else 1
+                kept.append((alert, document, new, bodies_kept > 1))
+            except StoreError as error:
+                failed.append(Failed(document.place, document.delivery, str(error)))
+        return kept
+
+
+def _line_of(original: str) -> str:
+    """An original as one line: itself, or, when it spans lines, as a JSON string."""
+    if "\n" in original or "\r" in original or not original.lstrip().startswith("{"):
+        return json.dumps(original, ensure_ascii=True) + "\n"
+    return original + "\n"
+
+

@@ -1,0 +1,81 @@
+"""Where things lie in a lake (docs/adr/0001). Every key on an alert's path is computed from the alerts."""
+
+from __future__ import annotations
+
+import hashlib
+import uuid
+from collections.abc import Iterable
+
+from anomalake.alerts import Alert
+from anomalake.lake.ports import Partition
+
+ORIGINALS = "originals"
+BULK_ORIGINALS = "originals/bulk"
+SHAPES = "shapes"
+SET_ASIDE = "set-aside"
+SUPERSEDED = "superseded"
+SETTINGS = "lake.json"
+
+#: Folder and file ending of the physical table in each format.
+TABLES = {"parquet": ("tables/alert_rows", ".parquet"), "csv": ("tables/alert_rows_csv", ".csv")}
+
+
+def partition_of(alert: Alert) -> Partition:
+    """The partition an alert's row belongs to."""
+    return Partition(alert.detector, alert.day)
+
+
+def partition_folder(table: str, partition: Partition) -> str:
+    """Folder of one partition; detectors' names and dates are safe in paths by what `read_alert` accepts."""
+    return f"{table}/detector={partition.detector}/day={partition.day}"
+
+
+def partition_in(key: str) -> Partition | None:
+    """The partition that a table file's key lies in."""
+    parts = key.split("/")
+    if len(parts) < 3 or not parts[-3].startswith("detector=") or not parts[-2].startswith("day="):
+        return None
+    return Partition(parts[-3].removeprefix("detector="), parts[-2].removeprefix("day="))
+
+
+def originals_folder(alert: Alert) -> str:
+    """Folder of all bodies that one identity came with."""
+    return f"{partition_folder(ORIGINALS, partition_of(alert))}/{alert.alert_id}"
+
+
+def original_key(alert: Alert) -> str:
+    """Key of one original."""
+    return f"{originals_folder(alert)}/{alert.digest[:16]}.json"
+
+
+def bulk_key(alerts: Iterable[Alert]) -> str:
+    """Key of a batch of originals."""
+    return f"{BULK_ORIGINALS}/{_name_of(alerts)}.jsonl.gz"
+
+
+def table_key(format_: str, partition: Partition, alerts: Iterable[Alert]) -> str:
+    """Key of the file that holds these alerts' rows: the same for the same alerts."""
+    table, ending = TABLES[format_]
+    return f"{partition_folder(table, partition)}/{_name_of(alerts)}{ending}"
+
+
+def fresh_table_key(format_: str, partition: Partition) -> str:
+    """A key that no file has ever had, for compaction and rebuild."""
+    table, ending = TABLES[format_]
+    return f"{partition_folder(table, partition)}/merged-{uuid.uuid4().hex}{ending}"
+
+
+def shape_key(detector: str, body: bytes) -> str:
+    """Key of a shape."""
+    return f"{SHAPES}/detector={detector}/{hashlib.sha256(body).hexdigest()[:32]}.json"
+
+
+def set_aside_key(body: bytes) -> str:
+    """Key of a refused record: the same for the same text."""
+    name = hashlib.sha256(body).hexdigest()[:32]
+    return f"{SET_ASIDE}/{name[:2]}/{name}.json"
+
+
+def _name_of(alerts: Iterable[Alert]) -> str:
+    names = sorted(alert.alert_id + alert.digest for alert in alerts)
+    return hashlib.sha256("".join(names).encode()).hexdigest()[:32]
