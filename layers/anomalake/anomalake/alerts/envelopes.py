@@ -31,9 +31,9 @@ def read_text(text: str | bytes, place: str, delivery: str | None = None) -> Ite
     return _open(text, place, delivery, 0)
 
 
-def read_lines(lines: Iterable[bytes], name: str, delivery: str | None = None) -> Iterator[Found]:
-    """The documents in JSON lines; blank lines are passed over, the first line is 1."""
-    for number, line in enumerate(lines, 1):
+def read_lines(lines: Iterable[bytes], name: str, delivery: str | None = None, first: int = 1) -> Iterator[Found]:
+    """The documents in JSON lines, numbered from `first`; blank lines are passed over."""
+    for number, line in enumerate(lines, first):
         bare = line.strip()
         if bare:
             yield from _open(bare, f"{name}:{number}", delivery, 0)
@@ -49,7 +49,7 @@ def read_file(name: str, body: bytes, delivery: str | None = None) -> Iterator[F
             return
     stem = name.removesuffix(".gz")
     if stem.endswith(_LINES) or _looks_like_lines(body):
-        yield from read_lines(body.splitlines() if b"\r" not in body else body.split(b"\n"), name, delivery)
+        yield from read_lines(body.split(b"\n"), name, delivery)
     else:
         yield from _open(body.removeprefix(b"\xef\xbb\xbf"), name, delivery, 0)
 

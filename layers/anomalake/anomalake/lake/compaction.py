@@ -1,0 +1,152 @@
+"""Small files into large ones, with the same answers before, during and after."""
+
+from __future__ import annotations
+
+import json
+import uuid
+from collections import defaultdict
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+
+import pyarrow as pa
+
+from anomalake.lake import csv_rows, layout, rows
+from anomalake.lake.lake import Clock, Lake, utc_now
+from anomalake.lake.ports import Partition
+from anomalake.lake.store import ObjectNotFound, ObjectStore
+
+TRIES = 5
+
+
+@dataclass(slots=True)
+class Compaction:
+    """What a compaction did: partitions merged, files before and after, files deleted, partitions it could not read."""
+
+    partitions: int = 0
+    merged: int = 0
+    deleted: int = 0
+    unreadable: list[str] = field(default_factory=list)
+
+
+def compact(
+    lake: Lake,
+    grace: timedelta = timedelta(0),
+    clock: Clock = utc_now,
+    progress: Callable[[int, int], None] | None = None,
+) -> Compaction:
+    """Merge the files of every partition that has several.
+
+    The merged file bears a name never used before, so that runs may overlap each other, ingestion and rebuild. Until
+    the old ones are deleted their rows show once all the same.
+
+    Parameters
+    ----------
+    grace
+        How long merged files stay for queries that have listed them already; a later run deletes them. At zero they go at once.
+    progress
+        Called with partitions done and to do.
+    """
+    done = Compaction()
+    waiting = _sweep(lake.store, clock(), grace, done)
+    todo = [
+        (format_, partition)
+        for format_ in lake.formats
+        for partition, keys in sorted(_files(lake.store, format_, layout.TABLES[format_][0]).items())
+        if len(keys - waiting) > 1
+    ]
+    for number, (format_, partition) in enumerate(todo, 1):
+        try:
+            replaced = _merge(lake.store, format_, partition, waiting)
+        except _Unreadable as error:
+            done.unreadable.append(str(error))
+            continue
+        finally:
+            if progress is not None:
+                progress(number, len(todo))
+        if not replaced:
+            continue
+        done.partitions += 1
+        done.merged += len(replaced)
+        if grace > timedelta(0):
+            note = {"at": clock().isoformat(), "keys": sorted(replaced)}
+            lake.store.put(f"{layout.SUPERSEDED}/{uuid.uuid4().hex}.json", json.dumps(note).encode())
+        else:
+            lake.store.delete(sorted(replaced))
+            done.deleted += len(replaced)
+    return done
+
+
+class _Unreadable(Exception):
+    pass
+
+
+def _files(store: ObjectStore, format_: str, folder: str) -> dict[Partition, set[str]]:
+    ending = layout.TABLES[format_][1]
+    files: dict[Partition, set[str]] = defaultdict(set)
+    for found in store.list(folder):
+        partition = layout.partition_in(found.key)
+        if partition is not None and found.key.endswith(ending):
+            files[partition].add(found.key)
+    return files
+
+
+def _merge(store: ObjectStore, format_: str, partition: Partition, waiting: set[str]) -> set[str]:
+    """Merge one partition; returns what the new file replaces."""
+    folder = layout.partition_folder(layout.TABLES[format_][0], partition)
+    for _ in range(TRIES):
+        keys = _files(store, format_, folder).get(partition, set()) - waiting
+        if len(keys) < 2:
+            return set()
+        try:
+            bodies = [(key, store.get(key)) for key in sorted(keys)]
+        except ObjectNotFound:
+            # Another compaction or a rebuild was faster: look again.
+            continue
+        store.put(layout.fresh_table_key(format_, partition), _merged(format_, bodies))
+        return keys
+    return set()
+
+
+def _merged(format_: str, bodies: list[tuple[str, bytes]]) -> bytes:
+    tables = []
+    for key, body in bodies:
+        try:
+            if format_ == "csv":
+                csv_rows.merge([body])
+            else:
+                tables.append(rows.from_parquet(body))
+        except (pa.ArrowException, ValueError) as error:
+            first = str(error).splitlines()[0]
+            raise _Unreadable(f"{key}: {first}: expected a {format_} file; `anomalake rebuild` writes it anew") from error
+    if format_ == "csv":
+        return csv_rows.merge(body for _, body in bodies)
+    return rows.to_parquet(_distinct(pa.concat_tables(tables)))
+
+
+def _distinct(table: pa.Table) -> pa.Table:
+    """One row an identity and body, by time."""
+    seen: dict[tuple[str, str], int] = {}
+    stamps = table["timestamp"].to_pylist()
+    for i, body in enumerate(zip(table["alert_id"].to_pylist(), table["digest"].to_pylist(), strict=True)):
+        seen.setdefault(body, i)
+    order = sorted(seen.values(), key=lambda i: (stamps[i], table["alert_id"][i].as_py(), table["digest"][i].as_py()))
+    return table.take(pa.array(order, pa.int64()))
+
+
+def _sweep(store: ObjectStore, now: datetime, grace: timedelta, done: Compaction) -> set[str]:
+    """Delete what earlier runs replaced and whose grace is over; returns what must wait."""
+    waiting: set[str] = set()
+    for note in list(store.list(layout.SUPERSEDED)):
+        try:
+            body = json.loads(store.get(note.key))
+            keys, at = set(body["keys"]), datetime.fromisoformat(body["at"])
+        except ObjectNotFound:
+            continue
+        if now - at < grace:
+            waiting |= keys
+            continue
+        store.delete(sorted(keys))
+        store.delete([note.key])
+        done.deleted += len(keys)
+    return waiting
