@@ -1,0 +1,33 @@
+"""Logs, metrics and traces of the functions, through Powertools; one place, so that all say things alike."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from typing import Any
+
+from aws_lambda_powertools import Logger
+from aws_lambda_powertools.metrics import Metrics, MetricUnit
+
+Handler = Callable[[Any, Any], Any]
+
+logger = Logger(utc=True)
+metrics = Metrics(namespace=os.environ.get("POWERTOOLS_METRICS_NAMESPACE", "anomalake"))
+
+
+def count(name: str, number: int) -> None:
+    """Add to a metric of this invocation; nothing is sent for zero."""
+    if number:
+        metrics.add_metric(name=name, unit=MetricUnit.Count, value=number)
+
+
+def observed(handler: Handler) -> Handler:
+    """A handler with its request in each log line, its metrics written at the end, and, where tracing is on, a trace."""
+    watched: Handler = logger.inject_lambda_context(metrics.log_metrics(handler), clear_state=True)
+    if os.environ.get("ANOMALAKE_TRACING") != "on":
+        return watched
+    # Only then: the X-Ray SDK imports botocore, which takes longer than all else that ingest imports.
+    from aws_lambda_powertools import Tracer
+
+    traced: Handler = Tracer().capture_lambda_handler(watched, capture_response=False)
+    return traced
