@@ -2,10 +2,13 @@
 VENV ?= .venv
 ENV ?= dev
 PYTEST_ARGS ?= -n 2 --dist loadfile
+# The Python to make the environment with; unless said, the best one that .ci/python finds.
+PYTHON ?=
 
 BIN := $(VENV)/bin
 # Tools that look for python3.13 on the PATH (sam build) find the environment's own.
 export PATH := $(CURDIR)/$(BIN):$(PATH)
+export PYTHON
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 export SAM_CLI_TELEMETRY := 0
 export AWS_DEFAULT_REGION ?= us-east-1
@@ -14,7 +17,8 @@ SOURCES := layers/anomalake/anomalake functions tests benchmarks
 PIP_INSTALL := $(BIN)/python -m pip install -qq --require-hashes
 
 # An environment is stamped with the hash of what went into it, so it is made again exactly when that changes.
-stamp = $(VENV)/stamps/$(1)-$(firstword $(shell cat requirements/build.txt requirements/$(1).txt pyproject.toml | git hash-object --stdin))
+stamp = $(VENV)/stamps/$(1)-$(firstword $(shell \
+  { cat requirements/build.txt requirements/$(1).txt; sed '/^\[tool/,$$d' pyproject.toml; } | git hash-object --stdin))
 DEMO := $(call stamp,demo)
 DEV := $(call stamp,dev)
 
@@ -90,7 +94,7 @@ security: $(DEV)
 
 $(DEMO) $(DEV):
 	@echo "making $(VENV) ($$(basename $@ | cut -d- -f1)); this takes a minute or two the first time"
-	@test -x $(BIN)/python || { python=$$(.ci/python) && "$$python" -m venv $(VENV); }
+	@test -x $(BIN)/python || { python=$${PYTHON:-$$(.ci/python)} && "$$python" -m venv $(VENV); }
 	@$(PIP_INSTALL) -r requirements/build.txt
 	@$(PIP_INSTALL) --no-build-isolation -r requirements/$$(basename $@ | cut -d- -f1).txt
 	@$(BIN)/python -m pip install -qq --no-deps --no-build-isolation --editable .
