@@ -1,0 +1,110 @@
+"""An independent reading of original texts: what the relations must say, in plain Python, sharing no code with the package."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from collections.abc import Iterable
+from datetime import datetime, timedelta, timezone
+from decimal import Decimal
+from typing import Any
+from zoneinfo import ZoneInfo
+
+Row = tuple[Any, ...]
+
+
+def relations(originals: Iterable[str]) -> dict[str, list[Row]]:
+    """Rows of alerts, metric_values and dimension_contributions, each sorted, for a set of well-formed alerts."""
+    shown: dict[tuple[str, str, datetime], tuple[str, dict[str, Any]]] = {}
+    for text in originals:
+        alert = json.loads(text, parse_float=Decimal)
+        identity = (alert["alertEventId"], alert["impactedMetric"]["metricName"], _utc(alert["timestamp"]))
+        body = (_digest(alert), alert)
+        if identity not in shown or body[0] < shown[identity][0]:
+            shown[identity] = body
+    made: dict[str, list[Row]] = {"alerts": [], "metric_values": [], "dimension_contributions": []}
+    for _, alert in shown.values():
+        arn = alert["anomalyDetectorArn"]
+        utc = _utc(alert["timestamp"])
+        zone = re.search(r"\[(.+)\]", alert["timestamp"])
+        assert zone is not None
+        local = utc.replace(tzinfo=timezone.utc).astimezone(ZoneInfo(zone[1])).replace(tzinfo=None)
+        head = (arn.rpartition(":")[2], arn, alert["alertEventId"], alert.get("anomalyGroupId"), utc, zone[1], local)
+        metric = alert["impactedMetric"]
+        score = float(alert["anomalyScore"])
+        made["alerts"].append((*head, metric["metricName"], score))
+        for series in metric["relevantTimeSeries"]:
+            dimensions = {pair["dimensionName"]: pair["dimensionValue"] for pair in series["dimensions"]}
+            made["metric_values"].append(
+                (
+                    *head,
+                    metric["metricName"],
+                    Decimal(series["metricValue"]).quantize(Decimal(1).scaleb(-20)),
+                    score,
+                    series["timeSeriesId"],
+                    tuple(sorted(dimensions.items())),
+                )
+            )
+        for dimension in metric["dimensionContribution"]:
+            for share in dimension["dimensionValueContributions"]:
+                made["dimension_contributions"].append(
+                    (
+                        *head,
+                        metric["metricName"],
+                        dimension["dimensionName"],
+                        share["dimensionValue"],
+                        share["valueContribution"],
+                    )
+                )
+    return {name: sorted(rows, key=repr) for name, rows in made.items()}
+
+
+COLUMNS = {
+    "alerts": "detector, detector_arn, alert_event_id, anomaly_group_id, timestamp, timezone, local_timestamp, metric_name, anomaly_score",
+    "metric_values": "detector, detector_arn, alert_event_id, anomaly_group_id, timestamp, timezone, local_timestamp, metric_name, "
+    "metric_value, anomaly_score, time_series_id, dimensions",
+    "dimension_contributions": "detector, detector_arn, alert_event_id, anomaly_group_id, timestamp, timezone, local_timestamp, "
+    "metric_name, dimension_name, dimension_value, value_contribution",
+}
+
+
+def answers(lake: Any) -> dict[str, list[Row]]:
+    """What a lake says to the same questions, in the same form."""
+    made = {}
+    for relation, columns in COLUMNS.items():
+        _, rows = lake.query_rows(f"SELECT {columns} FROM {relation}")
+        made[relation] = sorted((tuple(map(_plain, row)) for row in rows), key=repr)
+    return made
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, dict):
+        return tuple(sorted(value.items()))
+    if isinstance(value, Decimal):
+        return value.quantize(Decimal(1).scaleb(-20))
+    return value
+
+
+def _utc(stamp: str) -> datetime:
+    found = re.fullmatch(r"(\d{4}-\d\d-\d\dT\d\d:\d\d)(?::(\d\d))?(Z|[+-]\d\d:\d\d)\[.+\]", stamp)
+    assert found is not None, stamp
+    wall = datetime.strptime(found[1], "%Y-%m-%dT%H:%M") + timedelta(seconds=int(found[2] or 0))
+    if found[3] == "Z":
+        return wall
+    sign = -1 if found[3][0] == "-" else 1
+    return wall - sign * timedelta(hours=int(found[3][1:3]), minutes=int(found[3][4:6]))
+
+
+def _digest(alert: Any) -> str:
+    def numbers(value: Any) -> Any:
+        if isinstance(value, dict):
+            return {key: numbers(inner) for key, inner in value.items()}
+        if isinstance(value, list):
+            return [numbers(inner) for inner in value]
+        if isinstance(value, Decimal):
+            return int(value) if value == value.to_integral_value() else {"\x00number": str(value.normalize())}
+        return value
+
+    text = json.dumps(numbers(alert), sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+    return hashlib.sha256(text.encode()).hexdigest()

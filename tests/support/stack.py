@@ -1,0 +1,142 @@
+"""The stack as built by `sam build`, and as deployed by `sam deploy` onto an emulator."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import boto3
+from cfnlint.decode import cfn_yaml
+
+ROOT = Path(__file__).parents[2]
+REGION = "us-east-1"
+
+
+def tool(name: str) -> str | None:
+    """A command: the environment's own, or one on the PATH."""
+    beside = Path(sys.executable).with_name(name)
+    return str(beside) if beside.is_file() else shutil.which(name)
+
+
+def template(path: Path = ROOT / "template.yaml") -> dict[str, Any]:
+    """A template, its short forms (!Ref) as long ones."""
+    parsed: dict[str, Any] = cfn_yaml.load(str(path))
+    return parsed
+
+
+def build(folder: Path) -> Path:
+    """`sam build` into a folder; returns it."""
+    done = subprocess.run(
+        [tool("sam") or "sam", "build", "--no-cached", "--template-file", str(ROOT / "template.yaml"), "--build-dir", str(folder)],
+        cwd=ROOT,
+        env={**os.environ, "SAM_CLI_TELEMETRY": "0"},
+        capture_output=True,
+        text=True,
+        timeout=600,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    return folder
+
+
+@contextmanager
+def emulator(log: Path) -> Iterator[str]:
+    """MiniStack on a free port of 127.0.0.1; it runs functions under this very Python."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    endpoint = f"http://127.0.0.1:{port}"
+    environment = {
+        **os.environ,
+        "GATEWAY_PORT": str(port),
+        "BIND_HOST": "127.0.0.1",
+        "MINISTACK_HOST": "127.0.0.1",
+        "AWS_ENDPOINT_URL": endpoint,
+        "AWS_DEFAULT_REGION": REGION,
+        "AWS_REGION": REGION,
+        "LAMBDA_ASYNC_RETRY_BASE_SECONDS": "0.2",
+        "LAMBDA_ASYNC_RETRY_MAX_SECONDS": "0.5",
+    }
+    with log.open("wb") as out:
+        process = subprocess.Popen([sys.executable, "-m", "ministack"], env=environment, stdout=out, stderr=out)
+        try:
+            until(lambda: _answers(endpoint), 60, f"the emulator does not answer: {log}")
+            yield endpoint
+        finally:
+            process.terminate()
+            try:
+                process.wait(20)
+            except subprocess.TimeoutExpired:
+                process.kill()
+
+
+def _answers(endpoint: str) -> bool:
+    try:
+        with urllib.request.urlopen(f"{endpoint}/_ministack/health", timeout=2) as answer:  # noqa: S310
+            return bool(answer.status == 200)
+    except OSError:
+        return False
+
+
+def until(done: Callable[[], Any], seconds: float, otherwise: str) -> Any:
+    """Ask until it is so; fails after some seconds."""
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        result = done()
+        if result:
+            return result
+        time.sleep(0.2)
+    raise AssertionError(otherwise)
+
+
+@dataclass(frozen=True)
+class Deployed:
+    """A stack on the emulator: its outputs, and clients."""
+
+    endpoint: str
+    outputs: dict[str, str]
+
+    def client(self, service: str) -> Any:
+        """A boto3 client of the emulator."""
+        return boto3.client(service, endpoint_url=self.endpoint, region_name=REGION)
+
+
+def deploy(built: Path, endpoint: str, stack: str, **parameters: str) -> Deployed:
+    """`sam deploy` of a built stack onto the emulator."""
+    done = subprocess.run(
+        [
+            tool("sam") or "sam", "deploy", "--template-file", str(built / "template.yaml"), "--stack-name", stack,
+            "--resolve-s3", "--capabilities", "CAPABILITY_IAM", "--no-confirm-changeset", "--no-progressbar",
+            "--parameter-overrides", *(f"{name}={value}" for name, value in parameters.items()),
+        ],
+        cwd=built,
+        env={**os.environ, "AWS_ENDPOINT_URL": endpoint, "AWS_DEFAULT_REGION": REGION, "SAM_CLI_TELEMETRY": "0"},
+        capture_output=True,
+        text=True,
+        timeout=300,
+        check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stdout + done.stderr
+    found = boto3.client("cloudformation", endpoint_url=endpoint, region_name=REGION).describe_stacks(StackName=stack)
+    outputs = {one["OutputKey"]: one["OutputValue"] for one in found["Stacks"][0]["Outputs"]}
+    return Deployed(endpoint, outputs)
+
+
+def set_redrive(deployed: Deployed, queue_url: str, dead_letter_url: str, max_receive_count: int, seconds: int) -> None:
+    """Give a queue its redrive policy, which the emulator's CloudFormation leaves out, and a visibility fit for a test."""
+    sqs = deployed.client("sqs")
+    found = sqs.get_queue_attributes(QueueUrl=dead_letter_url, AttributeNames=["QueueArn"])
+    policy = {"deadLetterTargetArn": found["Attributes"]["QueueArn"], "maxReceiveCount": str(max_receive_count)}
+    attributes = {"RedrivePolicy": json.dumps(policy), "VisibilityTimeout": str(seconds)}
+    sqs.set_queue_attributes(QueueUrl=queue_url, Attributes=attributes)
