@@ -1,0 +1,386 @@
+"""Queries on a lake in a folder, answered by DuckDB in this process."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import pyarrow as pa
+import sqlglot
+from sqlglot import exp
+
+from anomalake.catalog import rewrite, templates
+from anomalake.catalog.bounds import Bounds
+from anomalake.catalog.detectors import Detector
+from anomalake.catalog.errors import LakeChanged, QueryError
+from anomalake.catalog.relations import Relations
+from anomalake.catalog.sources import CsvFormat, Source
+from anomalake.lake.layout import SETTINGS, TABLES
+from anomalake.lake.rows import SCHEMA
+from anomalake.lake.store import ObjectNotFound, ObjectStore
+
+#: How often a query is asked again when compaction took a file from under it.
+TRIES = 10
+BATCH_ROWS = 50_000
+
+_CONFIG = {
+    "autoinstall_known_extensions": False,
+    "autoload_known_extensions": False,
+    "python_enable_replacements": False,
+    "allow_community_extensions": False,
+}
+
+
+class DuckDBEngine:
+    """Answers queries in Athena's dialect on a lake in a folder.
+
+    Parameters
+    ----------
+    store
+        The lake's store, for settings, shapes and sources.
+    folder
+        Where the lake lies.
+    """
+
+    def __init__(self, store: ObjectStore, folder: Path) -> None:
+        self._store = store
+        self._folder = folder.resolve()
+        self.relations = Relations(store)
+
+    def query(self, sql: str) -> pa.Table:
+        """Answer a query whole.
+
+        Raises
+        ------
+        QueryError
+            It cannot be answered.
+        """
+        for _ in range(TRIES):
+            try:
+                with self._run(sql) as reader:
+                    return pa.Table.from_batches(reader, reader.schema)
+            except LakeChanged:
+                continue
+        raise QueryError(f"{self._store.uri}: its files keep changing; ask again")
+
+    @contextmanager
+    def stream(self, sql: str) -> Iterator[pa.RecordBatchReader]:
+        """Answer a query batch by batch.
+
+        Raises
+        ------
+        LakeChanged
+            A file vanished on the way: what was read so far is worth nothing, ask again.
+        QueryError
+        """
+        with self._run(sql) as reader:
+            yield reader
+
+    @contextmanager
+    def _run(self, sql: str) -> Iterator[pa.RecordBatchReader]:
+        statement = rewrite.parse(sql)
+        if isinstance(statement, rewrite.ShowTables):
+            names = [name for name in self.relations.names() if statement.matches(name)]
+            yield _reader(pa.table({"tab_name": pa.array(names, pa.string())}))
+            return
+        described = isinstance(statement, rewrite.Describe)
+        if isinstance(statement, rewrite.Describe):
+            query: exp.Query = exp.select("*").from_(exp.Table(this=exp.to_identifier(statement.table, quoted=True)))
+            statement = rewrite.Select(query.limit(0))
+        tables = _LakeTables(self._store, self._folder)
+        query = rewrite.rewrite(statement.query, self.relations, tables)
+        text = f"{statement.explain} {_to_duckdb(query)}"
+        connection = duckdb.connect(config=_CONFIG)
+        try:
+            tables.prepare(connection)
+            try:
+                reader = connection.sql(text, params=tables.parameters).to_arrow_reader(BATCH_ROWS)
+                if described:
+                    yield _reader(_described(reader.schema))
+                else:
+                    yield _lower_cased(reader)
+            except (duckdb.Error, pa.ArrowException, OSError) as error:
+                if tables.changed():
+                    raise LakeChanged(str(error)) from error
+                raise QueryError(_one_line(error)) from error
+        finally:
+            connection.close()
+
+
+class _LakeTables:
+    """The files that one query reads, as DuckDB's table functions."""
+
+    def __init__(self, store: ObjectStore, folder: Path) -> None:
+        self._store = store
+        self._folder = folder
+        self._format = _table_format(store)
+        self._files: list[str] = []
+        self.parameters: dict[str, list[str]] = {}
+
+    def prepare(self, connection: duckdb.DuckDBPyConnection) -> None:
+        """Shut everything out but this query's files."""
+        connection.register("no_rows", _NO_ROWS)
+        connection.execute("SET TimeZone = 'UTC'")
+        connection.execute("SET preserve_insertion_order = false")
+        connection.execute("SET allowed_paths = $paths", {"paths": self._files})
+        connection.execute("SET enable_external_access = false")
+        connection.execute("SET lock_configuration = true")
+
+    def changed(self) -> bool:
+        """Whether a file of the query is gone."""
+        return any(not Path(file).exists() for file in self._files)
+
+    def alert_rows(self, bounds: Bounds) -> exp.Query:
+        table, ending = TABLES[self._format]
+        files = _stable_listing(self._folder / table, ending, bounds)
+        if not files:
+            return exp.select("*").from_("no_rows")
+        rows = f"{'read_parquet' if self._format == 'parquet' else 'read_csv'}({self._parameter(files)}, {_OPTIONS[self._format]}"
+        if _PARTITION_LIKE.search(str(self._folder)):
+            # A folder above the lake looks like a partition, and DuckDB would believe the first that it meets.
+            columns = ", ".join(f'"{name}"' for name in SCHEMA.names)
+            query = (
+                f"SELECT {columns}, regexp_extract(filename, 'detector=([^/\\\\]+)[/\\\\]day=[^/\\\\]+[/\\\\][^/\\\\]+$', 1) AS detector, "
+                f"regexp_extract(filename, 'day=([^/\\\\]+)[/\\\\][^/\\\\]+$', 1) AS day FROM {rows}, hive_partitioning = false, filename = true)"
+            )
+        else:
+            query = (
+                f"SELECT * FROM {rows}, hive_partitioning = true, "
+                "hive_types = {'detector': VARCHAR, 'day': VARCHAR}, hive_types_autocast = false)"
+            )
+        read = sqlglot.parse_one(query, read="duckdb")
+        assert isinstance(read, exp.Query)
+        if self._format == "parquet":
+            return read
+        decoded = templates.template("alert_rows_from_csv")
+        for found in list(decoded.find_all(exp.Table)):
+            found.replace(exp.Subquery(this=read, alias=exp.TableAlias(this=exp.to_identifier(found.alias))))
+        return decoded
+
+    def source_rows(self, detector: Detector, columns: dict[str, str]) -> exp.Query:
+        source = detector.source
+        assert source is not None
+        files = _source_files(source, self._folder)
+        if not files:
+            nothing = [exp.alias_(exp.cast(exp.Null(), "VARCHAR"), name, quoted=True) for name in columns.values()]
+            return exp.select(*nothing).where(exp.false())
+        read: exp.Expression
+        if isinstance(source.file_format, CsvFormat):
+            csv = source.file_format
+            options = [
+                _option("header", exp.convert(csv.contains_header)),
+                _option("delim", exp.Literal.string(csv.delimiter)),
+                _option("quote", exp.Literal.string(csv.quote_symbol)),
+                _option("escape", exp.Literal.string(csv.quote_symbol)),
+                _option("all_varchar", exp.true()),
+                _option("auto_detect", exp.false()),
+                _option("null_padding", exp.true()),
+                _option("compression", exp.Literal.string(_compression(csv.file_compression))),
+            ]
+            header = csv.header_list or _first_line(files[0], csv)
+            missing = [name for name in columns if name not in header]
+            if missing:
+                raise QueryError(f"{files[0]}: line 1: no column {missing[0]!r}; it has {', '.join(header)[:200]}")
+            types = exp.Struct(
+                expressions=[
+                    exp.PropertyEQ(this=exp.Literal.string(name), expression=exp.Literal.string("VARCHAR")) for name in header
+                ]
+            )
+            options.append(_option("columns", types))
+            read = exp.Anonymous(this="read_csv", expressions=[exp.Parameter(this=exp.Var(this=self._name(files))), *options])
+        else:
+            types = exp.Struct(
+                expressions=[
+                    exp.PropertyEQ(this=exp.Literal.string(name), expression=exp.Literal.string("VARCHAR")) for name in columns
+                ]
+            )
+            options = [
+                _option("format", exp.Literal.string("newline_delimited")),
+                _option("columns", types),
+                _option("compression", exp.Literal.string(_compression(source.file_format.file_compression))),
+            ]
+            read = exp.Anonymous(this="read_json", expressions=[exp.Parameter(this=exp.Var(this=self._name(files))), *options])
+        selected = [
+            exp.alias_(exp.column(exp.to_identifier(name, quoted=True)), column, quoted=True) for name, column in columns.items()
+        ]
+        return exp.select(*selected).from_(exp.Table(this=read))
+
+    def _parameter(self, files: Sequence[str]) -> str:
+        return f"${self._name(files)}"
+
+    def _name(self, files: Sequence[str]) -> str:
+        name = f"files_{len(self.parameters)}"
+        self.parameters[name] = list(files)
+        self._files.extend(files)
+        return name
+
+
+_NO_ROWS = pa.table(
+    {field.name: pa.array([], field.type) for field in SCHEMA}
+    | {"detector": pa.array([], pa.string()), "day": pa.array([], pa.string())}
+)
+_OPTIONS = {
+    "parquet": "union_by_name = false",
+    "csv": "header = true, delim = ',', quote = '', escape = '', all_varchar = true, auto_detect = false, "
+    "max_line_size = 33554432, columns = {" + ", ".join(f"'{name}': 'VARCHAR'" for name in SCHEMA.names) + "}",
+}
+_PARTITION_LIKE = re.compile(r"(^|[/\\])(detector|day)=")
+
+
+def _table_format(store: ObjectStore) -> str:
+    try:
+        formats = json.loads(store.get(SETTINGS))["formats"]
+    except ObjectNotFound:
+        return "parquet"
+    except (ValueError, TypeError, KeyError) as error:
+        raise QueryError(f'{store.uri}/{SETTINGS}: expected {{"formats": ["parquet" or "csv", …]}}') from error
+    return "csv" if formats == ["csv"] else "parquet"
+
+
+def _stable_listing(folder: Path, ending: str, bounds: Bounds) -> list[str]:
+    """The files of the partitions within bounds, listed until two listings in a row agree.
+
+    A listing that runs while a partition is compacted may miss the new file, which came after it began, and the old ones, which
+    went before it got there. The next listing begins after the new file came, so then the two differ.
+    """
+    before = _listing(folder, ending, bounds)
+    for _ in range(TRIES):
+        now = _listing(folder, ending, bounds)
+        if now == before:
+            return now
+        before = now
+    return before
+
+
+def _listing(folder: Path, ending: str, bounds: Bounds) -> list[str]:
+    return [
+        f"{day_path}{os.sep}{name}"
+        for detector, detector_path in _partitions(str(folder), "detector=")
+        if bounds.holds_detector(detector)
+        for day, day_path in _partitions(detector_path, "day=")
+        if bounds.holds_day(day)
+        for name in _names(day_path)
+        if name.endswith(ending) and not name.startswith((".", "_")) and "#" not in name
+    ]
+
+
+def _partitions(folder: str, prefix: str) -> list[tuple[str, str]]:
+    return [(name[len(prefix) :], f"{folder}{os.sep}{name}") for name in _names(folder) if name.startswith(prefix)]
+
+
+def _names(folder: str) -> list[str]:
+    try:
+        return sorted(os.listdir(folder))
+    except (FileNotFoundError, NotADirectoryError):
+        return []
+
+
+def _source_files(source: Source, lake: Path) -> list[str]:
+    files: set[Path] = set()
+    for path in source.historical_data_path_list:
+        folder = _local(path, lake)
+        files.update(one for one in (folder.iterdir() if folder.is_dir() else [folder]) if one.is_file())
+    for path in source.templated_path_list:
+        first, *rest = re.split(r"[{][{][^{}]*[}][}]", path)
+        root = _local(first[: first.rfind("/") + 1] or ".", lake)
+        pattern = re.compile(
+            re.escape(first[first.rfind("/") + 1 :]) + "".join("[^/]*" + re.escape(one) for one in rest) + "(/[^/]+)?"
+        )
+        files.update(
+            one for one in root.rglob("*") if one.is_file() and pattern.fullmatch(one.relative_to(root).as_posix())
+        )
+    return sorted(str(file) for file in files if not file.name.startswith((".", "_")))
+
+
+def _local(path: str, lake: Path) -> Path:
+    if path.startswith("file://"):
+        path = path.removeprefix("file://")
+    elif "://" in path:
+        raise QueryError(f"source {path!r}: is not in a folder; a lake in a folder reads sources in folders")
+    return (lake / Path(path).expanduser()).resolve()
+
+
+def _first_line(file: str, csv: CsvFormat) -> list[str]:
+    name = "line"
+    with duckdb.connect(config=_CONFIG) as connection:
+        found = connection.execute(
+            "SELECT columns FROM sniff_csv($file, header = true, delim = $delim, quote = $quote, all_varchar = true, "
+            "compression = $compression)",
+            {"file": file, "delim": csv.delimiter, "quote": csv.quote_symbol, "compression": _compression(csv.file_compression)},
+        ).fetchone()
+    assert found is not None, name
+    return [column["name"] for column in found[0]]
+
+
+def _compression(word: str) -> str:
+    return "gzip" if word == "GZIP" else "auto"
+
+
+def _option(name: str, value: exp.Expression) -> exp.Expression:
+    return exp.EQ(this=exp.Var(this=name), expression=value)
+
+
+def _to_duckdb(query: exp.Query) -> str:
+    """Athena's dialect in DuckDB's, with what sqlglot leaves to us."""
+    return query.transform(_zones, copy=False).sql("duckdb")
+
+
+def _zones(node: exp.Expression) -> exp.Expression:
+    if isinstance(node, exp.Anonymous) and node.name.upper() == "WITH_TIMEZONE":
+        moment, zone = node.expressions
+        return exp.Anonymous(this="timezone", expressions=[zone, moment])
+    if isinstance(node, exp.AtTimeZone):
+        return exp.Anonymous(this="timezone", expressions=[node.args["zone"], node.this])
+    if isinstance(node, exp.Anonymous) and node.name.upper() == "AT_TIMEZONE":
+        moment, zone = node.expressions
+        return exp.Anonymous(this="timezone", expressions=[zone, moment])
+    return node
+
+
+def _reader(table: pa.Table) -> pa.RecordBatchReader:
+    return table.to_reader()
+
+
+def _described(schema: pa.Schema) -> pa.Table:
+    return pa.table(
+        {
+            "column": pa.array(schema.names, pa.string()),
+            "type": pa.array([_athena_type(field.type) for field in schema], pa.string()),
+        }
+    )
+
+
+def _athena_type(type_: Any) -> str:
+    if pa.types.is_map(type_):
+        return f"map({_athena_type(type_.key_type)}, {_athena_type(type_.item_type)})"
+    if pa.types.is_list(type_):
+        return f"array({_athena_type(type_.value_type)})"
+    if pa.types.is_struct(type_):
+        return f"row({', '.join(f'{field.name} {_athena_type(field.type)}' for field in type_)})"
+    if pa.types.is_decimal(type_):
+        return f"decimal({type_.precision},{type_.scale})"
+    if pa.types.is_timestamp(type_):
+        return "timestamp"
+    return {"string": "varchar", "int64": "bigint", "int32": "integer", "bool": "boolean"}.get(str(type_), str(type_))
+
+
+def _lower_cased(reader: pa.RecordBatchReader) -> pa.RecordBatchReader:
+    """Column names as Athena gives them, and whole numbers that fit Arrow's common types."""
+    schema = pa.schema([field.with_name(field.name.lower()) for field in reader.schema])
+    if schema.names == reader.schema.names:
+        return reader
+    batches = (pa.RecordBatch.from_arrays(batch.columns, schema=schema) for batch in reader)
+    return pa.RecordBatchReader.from_batches(schema, batches)
+
+
+def _one_line(error: BaseException) -> str:
+    line = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+    return f"query: {line}"
+
+

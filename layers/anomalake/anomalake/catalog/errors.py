@@ -1,0 +1,15 @@
+"""What the catalog and the engines raise."""
+
+from __future__ import annotations
+
+
+class QueryError(ValueError):
+    """A query that cannot be answered, in one line: what, where, what was expected."""
+
+
+class SourceError(ValueError):
+    """A description of source data that nobody can read by."""
+
+
+class LakeChanged(Exception):
+    """A file vanished between listing and reading; the same query, asked again, finds what replaced it."""

@@ -1,0 +1,53 @@
+-- The source data, aggregated by interval and combination of dimension values, next to what was anomalous in it; with the UTC date.
+-- Example as in live_by_day.sql; intervals of 60 minutes. A wall clock hour that autumn brings twice is one interval, as it is in
+-- the source, and bears the scores of the earlier hour.
+SELECT
+  l."timestamp",
+  l.marketplace,
+  l.platform,
+  l.revenue,
+  l.views,
+  s.revenueanomalymetricvalue,
+  s.revenuegroupscore,
+  s.viewsanomalymetricvalue,
+  s.viewsgroupscore,
+  l.local_timestamp,
+  date_format(l."timestamp", '%Y-%m-%d') AS day
+FROM (
+  SELECT
+    CAST(at_timezone(with_timezone(g.local_timestamp, 'Europe/Paris'), 'UTC') AS timestamp) AS "timestamp",
+    g.local_timestamp,
+    g.marketplace,
+    g.platform,
+    sum(g.revenue) AS revenue,
+    sum(g.views) AS views
+  FROM (
+    SELECT
+      date_add(
+        'minute',
+        date_diff('minute', CAST('1970-01-01 00:00:00' AS timestamp), w.local_timestamp)
+        - mod(date_diff('minute', CAST('1970-01-01 00:00:00' AS timestamp), w.local_timestamp), 60),
+        CAST('1970-01-01 00:00:00' AS timestamp)
+      ) AS local_timestamp,
+      w.marketplace,
+      w.platform,
+      w.revenue,
+      w.views
+    FROM live_orders_by_day AS w
+    WHERE w.local_timestamp IS NOT NULL
+  ) AS g
+  GROUP BY g.local_timestamp, g.marketplace, g.platform
+) AS l
+LEFT JOIN (
+  SELECT *
+  FROM (
+    SELECT
+      v.*,
+      row_number() OVER (PARTITION BY v.local_timestamp, v.marketplace, v.platform ORDER BY v."timestamp", v.key) AS live_rank
+    FROM metricvalue_anomalyscore_orders_by_day AS v
+  ) AS e
+  WHERE e.live_rank = 1
+) AS s
+  ON l.local_timestamp = s.local_timestamp
+  AND l.marketplace IS NOT DISTINCT FROM s.marketplace
+  AND l.platform IS NOT DISTINCT FROM s.platform
