@@ -11,6 +11,9 @@ from decimal import Decimal
 from typing import Any
 from zoneinfo import ZoneInfo
 
+import pyarrow as pa
+import pyarrow.parquet as pq
+
 Row = tuple[Any, ...]
 
 
@@ -108,3 +111,25 @@ def _digest(alert: Any) -> str:
 
     text = json.dumps(numbers(alert), sort_keys=True, separators=(",", ":"), ensure_ascii=False)
     return hashlib.sha256(text.encode()).hexdigest()
+
+
+def shown_in_tables(store: Any) -> dict[str, list[Row]]:
+    """What the table files of a store say, by ADR 0001's rule, read without SQL: for stores that no engine reads."""
+    shown: dict[str, tuple[str, str, dict[str, Any]]] = {}
+    for found in store.list("tables/alert_rows"):
+        partition = dict(part.split("=", 1) for part in found.key.split("/")[2:4])
+        for row in pq.read_table(pa.BufferReader(store.get(found.key))).to_pylist():
+            assert row["timestamp"].strftime("%Y-%m-%d") == partition["day"]
+            if row["alert_id"] not in shown or row["digest"] < shown[row["alert_id"]][0]:
+                shown[row["alert_id"]] = (row["digest"], partition["detector"], row)
+    made: dict[str, list[Row]] = {"alerts": [], "metric_values": [], "dimension_contributions": []}
+    names = ("detector_arn", "alert_event_id", "anomaly_group_id", "timestamp", "timezone", "local_timestamp")
+    for _, detector, row in shown.values():
+        head = (detector, *(row[name] for name in names))
+        made["alerts"].append((*head, row["metric_name"], row["anomaly_score"]))
+        for series in row["time_series"]:
+            values = (series["metric_value"], row["anomaly_score"], series["time_series_id"])
+            made["metric_values"].append((*head, row["metric_name"], *values, tuple(sorted(series["dimensions"]))))
+        for share in row["contributions"]:
+            made["dimension_contributions"].append((*head, row["metric_name"], *share.values()))
+    return {name: sorted(rows, key=repr) for name, rows in made.items()}

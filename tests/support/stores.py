@@ -13,7 +13,9 @@ class Killed(BaseException):
     """The process is gone: nobody catches this."""
 
 
-class _Wrapped:
+class WrappedStore:
+    """Passes every call on."""
+
     def __init__(self, store: ObjectStore) -> None:
         self._store = store
 
@@ -55,7 +57,7 @@ class _Wrapped:
             self._do("delete", [key])
 
 
-class FlakyStore(_Wrapped):
+class FlakyStore(WrappedStore):
     """Fails in one of five calls: before it has written, or after, as a time-out does."""
 
     ERRORS = ("500 InternalError", "503 SlowDown", "timed out")
@@ -74,7 +76,7 @@ class FlakyStore(_Wrapped):
             raise StoreError("timed out, though it was written")
 
 
-class KillingStore(_Wrapped):
+class KillingStore(WrappedStore):
     """Kills at the write with the given number, before or after it is done."""
 
     WRITES = ("put", "put_new", "delete")

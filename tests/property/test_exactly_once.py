@@ -1,0 +1,158 @@
+"""Whatever is repeated, reordered, killed or failing: the tables say what the set of alerts says."""
+
+from __future__ import annotations
+
+import contextlib
+import itertools
+import threading
+from dataclasses import dataclass
+from datetime import timedelta
+
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from anomalake.adapters.objects import memory_store
+from anomalake.alerts import Document
+from anomalake.lake import bulk
+from anomalake.lake.compaction import compact
+from anomalake.lake.lake import Lake
+from anomalake.lake.store import ObjectStore, StoreError
+from tests.support import made, oracle
+from tests.support.stores import FlakyStore, Killed, KillingStore, WrappedStore
+
+TEXTS = made.texts(24, clashes=4)
+WORLD = oracle.relations(TEXTS)
+
+
+def documents(numbers: list[int]) -> list[Document]:
+    return [Document(TEXTS[number], f"text {number}", str(number)) for number in numbers]
+
+
+@dataclass(frozen=True)
+class Step:
+    """Something that happens to the lake; `kill_at` is the write at which it dies, `after` whether that write is done."""
+
+    what: str
+    numbers: tuple[int, ...] = ()
+    kill_at: int | None = None
+    after: bool = False
+    grace: int = 0
+
+
+steps = st.builds(
+    Step,
+    what=st.sampled_from(["ingest", "ingest", "ingest", "replay", "compact", "rebuild"]),
+    numbers=st.lists(st.integers(0, len(TEXTS) - 1), min_size=1, max_size=20).map(tuple),
+    kill_at=st.none() | st.integers(0, 12),
+    after=st.booleans(),
+    grace=st.sampled_from([0, 0, 3600]),
+)
+
+
+def happen(step: Step, store: ObjectStore) -> None:
+    whole = store if step.kill_at is None else KillingStore(store, step.kill_at, step.after)
+    with contextlib.suppress(Killed):
+        act(step, whole)
+
+
+def act(step: Step, store: ObjectStore) -> None:
+    if step.what == "ingest":
+        Lake(store).ingest(documents(list(step.numbers)))
+    elif step.what == "replay":
+        body = "\n".join(TEXTS[number].replace("\n", " ") for number in step.numbers).encode()
+        job = bulk.Job(lambda: Lake(store), look_up=True)
+        bulk.load([bulk.Piece("a.jsonl", body, first_line=1)], job)
+    elif step.what == "compact":
+        compact(Lake(store), timedelta(seconds=step.grace))
+    else:
+        bulk.rebuild(Lake(store), lambda: Lake(store))
+
+
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(st.lists(steps, max_size=12), st.permutations(range(len(TEXTS))))
+def test_tables_depend_only_on_the_set_of_alerts(history: list[Step], order: list[int]) -> None:
+    store = memory_store()
+    for step in history:
+        happen(step, store)
+    Lake(store).ingest(documents(order))
+    assert oracle.shown_in_tables(store) == WORLD
+    compact(Lake(store))
+    assert oracle.shown_in_tables(store) == WORLD
+    assert len({one.key.rpartition("/")[0] for one in store.list("tables")}) == len(list(store.list("tables")))
+    bulk.rebuild(Lake(store), lambda: Lake(store))
+    assert oracle.shown_in_tables(store) == WORLD
+
+
+@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(st.lists(steps, max_size=12))
+def test_what_was_acknowledged_is_never_lost(history: list[Step]) -> None:
+    """Without any retry: all that a step took without being killed shows, and nothing that nobody sent."""
+    store = memory_store()
+    acknowledged: set[int] = set()
+    for step in history:
+        happen(step, store)
+        if step.kill_at is None and step.what in ("ingest", "replay"):
+            acknowledged |= set(step.numbers)
+    shown = [identity(row) for row in oracle.shown_in_tables(store)["alerts"]]
+    assert len(shown) == len(set(shown))
+    assert set(shown) <= identities({number for step in history for number in step.numbers})
+    assert set(shown) >= identities(acknowledged)
+
+
+def identity(row: oracle.Row) -> tuple[object, ...]:
+    return row[2], row[7], row[4]
+
+
+def identities(numbers: set[int]) -> set[tuple[object, ...]]:
+    return {identity(row) for row in oracle.relations(TEXTS[number] for number in numbers)["alerts"]}
+
+
+@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(st.integers(0, 10**6), st.permutations(range(len(TEXTS))))
+def test_a_store_that_fails_in_one_of_five_calls(seed: int, order: list[int]) -> None:
+    """Deliveries that the receipt calls failed come again, as a queue sends them."""
+    store = memory_store()
+    flaky = FlakyStore(store, seed)
+    waiting = documents(order)
+    for _ in range(200):
+        if not waiting:
+            break
+        batch, waiting = waiting[:7], waiting[7:]
+        receipt = Lake(flaky).ingest(batch)
+        failed = {one.delivery for one in receipt.failed}
+        waiting += [one for one in batch if one.delivery in failed]
+        with contextlib.suppress(StoreError):
+            compact(Lake(flaky))
+    assert waiting == []
+    assert oracle.shown_in_tables(store) == WORLD
+
+
+@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(
+    st.sampled_from([Step("compact"), Step("rebuild"), Step("compact", grace=3600)]),
+    st.dictionaries(st.integers(0, 40), steps.filter(lambda step: step.what != "replay"), max_size=6),
+)
+def test_compaction_and_rebuild_between_any_two_calls_of_each_other(outer: Step, between: dict[int, Step]) -> None:
+    """One run is stopped before a call of its store while others run whole, then goes on."""
+    store = memory_store()
+    Lake(store).ingest(documents(list(range(0, 12))))
+    for number in range(12, 24):
+        Lake(store).ingest(documents([number]))
+    act(outer, Interrupted(store, between))
+    assert oracle.shown_in_tables(store) == WORLD
+
+
+class Interrupted(WrappedStore):
+    """Lets a step happen before the calls with the given numbers."""
+
+    def __init__(self, store: ObjectStore, between: dict[int, Step]) -> None:
+        super().__init__(store)
+        self._between = between
+        self._calls = itertools.count()
+        self._one_at_a_time = threading.Lock()
+
+    def _before(self, call: str) -> None:
+        with self._one_at_a_time:
+            step = self._between.get(next(self._calls))
+            if step is not None:
+                act(step, self._store)
