@@ -39,7 +39,15 @@ def build(folder: Path) -> Path:
     """`sam build` into a folder, with this Python's python3.13; returns it."""
     path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', '')}"
     done = subprocess.run(
-        [tool("sam") or "sam", "build", "--no-cached", "--template-file", str(ROOT / "template.yaml"), "--build-dir", str(folder)],
+        [
+            tool("sam") or "sam",
+            "build",
+            "--no-cached",
+            "--template-file",
+            str(ROOT / "template.yaml"),
+            "--build-dir",
+            str(folder),
+        ],
         cwd=ROOT,
         env={**os.environ, "PATH": path, "SAM_CLI_TELEMETRY": "0"},
         capture_output=True,

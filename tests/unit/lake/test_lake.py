@@ -1,0 +1,148 @@
+"""The alert's path: what lies where, and what the receipt says."""
+
+from __future__ import annotations
+
+import base64
+import json
+from collections.abc import Iterable
+from datetime import datetime, timezone
+
+import pytest
+
+from anomalake.adapters.objects import memory_store
+from anomalake.alerts import Document
+from anomalake.lake.lake import Lake
+from anomalake.lake.ports import CatalogError, Partition
+from anomalake.lake.store import ObjectStore, StoreError
+from tests.support import made
+from tests.support.stores import WrappedStore
+
+
+def documents(*texts: str | bytes) -> list[Document]:
+    return [Document(text, f"file:{i}", f"m{i}") for i, text in enumerate(texts)]
+
+
+def keys(store: ObjectStore, folder: str) -> list[str]:
+    return sorted(found.key for found in store.list(folder))
+
+
+def test_the_original_lies_there_unchanged() -> None:
+    store = memory_store()
+    text = json.dumps(made.alert(1), indent=7) + "\n"
+    Lake(store).ingest(documents(text))
+    (key,) = keys(store, "originals")
+    assert store.get(key) == text.encode()
+    assert key.startswith("originals/detector=shop-live/day=2021-0")
+
+
+def test_the_receipt_counts() -> None:
+    lake = Lake(memory_store())
+    one, two = made.texts(2)
+    other = json.dumps({**json.loads(one), "anomalyScore": 1})
+    receipt = lake.ingest(documents(one, one, two, "junk"))
+    assert (receipt.stored, receipt.repeated, receipt.clashes, len(receipt.refused)) == (2, 1, 0, 1)
+    receipt = lake.ingest(documents(one, other))
+    assert (receipt.stored, receipt.repeated, receipt.clashes) == (1, 1, 1)
+
+
+def test_a_repeat_writes_the_same_objects() -> None:
+    store = memory_store()
+    batch = documents(*made.texts(5))
+    Lake(store).ingest(batch)
+    before = {key: store.get(key) for key in keys(store, "")}
+    Lake(store).ingest(reversed(batch))
+    assert {key: store.get(key) for key in keys(store, "")} == before
+
+
+def test_many_at_once_become_one_object_of_originals() -> None:
+    store = memory_store()
+    Lake(store).ingest(documents(*made.texts(40)))
+    assert len(keys(store, "originals")) == 1
+
+
+@pytest.mark.parametrize("body", ["{not json", '{"a": 1}', b"\xff\xfe", "\ud800"])
+def test_a_refused_record_is_set_aside_once_with_its_reason(body: str | bytes) -> None:
+    store = memory_store()
+    lake = Lake(store, clock=lambda: datetime(2026, 1, 2, 3, 4, 5, tzinfo=timezone.utc))
+    (first,) = lake.ingest(documents(body)).refused
+    (again,) = lake.ingest(documents(body)).refused
+    assert (first.first_time, again.first_time, first.delivery) == (True, False, "m0")
+    (key,) = keys(store, "set-aside")
+    kept = json.loads(store.get(key))
+    assert kept["received_at"] == "2026-01-02T03:04:05+00:00"
+    assert kept["reason"] == f"file:0: {kept['field']}: {kept['value']}: expected {kept['expected']}"
+    assert kept.get("body", None) == body or base64.b64decode(kept["body_base64"]) == body
+
+
+class Failing(WrappedStore):
+    """Fails for keys with a given beginning."""
+
+    def __init__(self, store: ObjectStore, beginning: str) -> None:
+        super().__init__(store)
+        self._beginning = beginning
+
+    def put(self, key: str, body: bytes) -> None:
+        self._refuse(key)
+        super().put(key, body)
+
+    def put_new(self, key: str, body: bytes) -> bool:
+        self._refuse(key)
+        return super().put_new(key, body)
+
+    def _refuse(self, key: str) -> None:
+        if key.startswith(self._beginning):
+            raise StoreError("503 SlowDown")
+
+
+@pytest.mark.parametrize("beginning", ["originals", "tables", "shapes", "set-aside"])
+@pytest.mark.parametrize("count", [3, 30])
+def test_what_the_store_does_not_take_is_to_be_delivered_again(beginning: str, count: int) -> None:
+    store = memory_store()
+    batch = documents(*made.texts(count), "junk")
+    receipt = Lake(Failing(store, beginning)).ingest(batch)
+    expected = {f"m{count}"} if beginning == "set-aside" else {f"m{i}" for i in range(count)}
+    assert {one.delivery for one in receipt.failed} == expected
+    assert receipt.stored == (count if beginning == "set-aside" else 0)
+    again = Lake(store).ingest(batch)
+    assert again.failed == ()
+
+
+def test_no_row_is_written_before_its_original() -> None:
+    store = memory_store()
+    Lake(Failing(store, "originals")).ingest(documents(*made.texts(3)))
+    assert keys(store, "tables") == []
+
+
+def test_one_partition_that_fails_harms_no_other() -> None:
+    store = memory_store()
+    receipt = Lake(Failing(store, "tables/alert_rows/detector=totals")).ingest(documents(*made.texts(6)))
+    assert receipt.stored == 4
+    assert len(receipt.failed) == 2
+
+
+class RecordingCatalog:
+    def __init__(self, error: str | None = None) -> None:
+        self.told: list[Partition] = []
+        self._error = error
+
+    def add_partitions(self, partitions: Iterable[Partition]) -> None:
+        self.told += partitions
+        if self._error is not None:
+            raise CatalogError(self._error)
+
+
+def test_the_catalog_learns_of_every_partition_written() -> None:
+    catalog = RecordingCatalog()
+    Lake(memory_store(), catalog).ingest(documents(*made.texts(3)))
+    assert {one.detector for one in catalog.told} == {"totals", "shop-live", "FiveDims"}
+
+
+def test_a_catalog_that_is_down_costs_no_alert() -> None:
+    receipt = Lake(memory_store(), RecordingCatalog("Glue: throttled")).ingest(documents(*made.texts(3)))
+    assert (receipt.stored, receipt.failed, len(receipt.pending)) == (3, (), 3)
+    assert receipt.pending_reason == "Glue: throttled"
+
+
+def test_unknown_formats_are_refused() -> None:
+    with pytest.raises(ValueError, match="expected parquet, csv or parquet,csv"):
+        Lake(memory_store(), formats=("orc",))
