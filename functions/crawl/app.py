@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections import defaultdict
 from collections.abc import Iterable
-from datetime import datetime, timezone
+from datetime import UTC, datetime
 from functools import cache
 from typing import Any
 
@@ -56,16 +56,18 @@ def follow(
             if uri.startswith(target.prefix):
                 crawls[target.crawler].append(found.delivery)
 
+    pending = 0
     try:
         catalog.add_partitions(partitions)
     except CatalogError as error:
-        count("PartitionsPending", len(partitions))
+        pending = len(partitions)
         logger.warning("partitions pending", count=len(partitions), reason=str(error))
         again.update((delivery, str(error)) for deliveries in partitions.values() for delivery in deliveries)
+    count("PartitionsPending", pending)
 
     for crawler, deliveries in crawls.items():
         try:
-            started = crawlers.crawl(crawler, [sent.get(one) or datetime.now(timezone.utc) for one in deliveries])
+            started = crawlers.crawl(crawler, [sent.get(one) or datetime.now(UTC) for one in deliveries])
             count("CrawlsStarted", int(started))
             logger.info("crawl started" if started else "crawled since", crawler=crawler, changes=len(deliveries))
         except CatalogError as error:
@@ -82,7 +84,7 @@ def follow(
 def _sent(event: Any) -> dict[str | None, datetime]:
     """When SQS got each message: no earlier than the change that it tells of."""
     return {
-        record["messageId"]: datetime.fromtimestamp(int(record["attributes"]["SentTimestamp"]) / 1000, timezone.utc)
+        record["messageId"]: datetime.fromtimestamp(int(record["attributes"]["SentTimestamp"]) / 1000, UTC)
         for record in event.get("Records", [])
         if "messageId" in record and "SentTimestamp" in record.get("attributes", {})
     }

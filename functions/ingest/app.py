@@ -47,8 +47,8 @@ def _fetch(pointer: ObjectPointer) -> Iterator[Found]:
 def take_in(event: Any, lake: Lake, fetch: Fetch) -> dict[str, Any]:
     """Take in what an event holds.
 
-    Returns the failed messages of an SQS batch, or a summary for any other event; raises `NotTaken` for the latter after
-    everything else is stored.
+    Returns the failed messages of an SQS batch, or a summary for any other event; raises `NotTaken` for the latter
+    after everything else is stored.
     """
     unread: list[Failed] = []
     receipt = lake.ingest(_documents(read_event(event), fetch, unread))
@@ -59,7 +59,9 @@ def take_in(event: Any, lake: Lake, fetch: Fetch) -> dict[str, Any]:
         return {"batchItemFailures": [{"itemIdentifier": one} for one in dict.fromkeys(t.delivery for t in troubles)]}
     if troubles:
         first = str(receipt.refused[0].refusal) if receipt.refused else f"{failed[0].place}: {failed[0].error}"
-        raise NotTaken(f"{len(receipt.refused)} records refused, {len(failed)} failed, {receipt.stored} stored: {first}")
+        raise NotTaken(
+            f"{len(receipt.refused)} records refused, {len(failed)} failed, {receipt.stored} stored: {first}"
+        )
     return {"stored": receipt.stored, "repeated": receipt.repeated, "clashes": receipt.clashes}
 
 

@@ -92,7 +92,7 @@ def emulator(log: Path) -> Iterator[str]:
 
 def _answers(endpoint: str) -> bool:
     try:
-        with urllib.request.urlopen(f"{endpoint}/_ministack/health", timeout=2) as answer:  # noqa: S310
+        with urllib.request.urlopen(f"{endpoint}/_ministack/health", timeout=2) as answer:
             return bool(answer.status == 200)
     except OSError:
         return False
@@ -143,7 +143,7 @@ def deploy(built: Path, endpoint: str, stack: str, **parameters: str) -> Deploye
 
 
 def set_redrive(deployed: Deployed, queue_url: str, dead_letter_url: str, max_receive_count: int, seconds: int) -> None:
-    """Give a queue its redrive policy, which the emulator's CloudFormation leaves out, and a visibility fit for a test."""
+    """Give a queue its redrive policy, which the emulator's CloudFormation leaves out, and a visibility for a test."""
     sqs = deployed.client("sqs")
     found = sqs.get_queue_attributes(QueueUrl=dead_letter_url, AttributeNames=["QueueArn"])
     policy = {"deadLetterTargetArn": found["Attributes"]["QueueArn"], "maxReceiveCount": str(max_receive_count)}

@@ -1,4 +1,4 @@
-"""What the functions are told by their environment, checked before anything else; standard library only, for the cold start."""
+"""What the functions are told by their environment, checked first; standard library only, for the cold start."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ class IngestEnvironment:
 
 @dataclass(frozen=True, slots=True)
 class CompactEnvironment:
-    """Of the function compact: the lake, its formats, and hours that merged files stay for queries that are under way."""
+    """Of the function compact: the lake, its formats, and hours that merged files stay for queries under way."""
 
     lake: str
     formats: tuple[str, ...]
@@ -145,4 +145,6 @@ def _matching(variables: Mapping[str, str], name: str, pattern: re.Pattern[str],
 
 
 def _fault(name: str, value: str, expected: str) -> NoReturn:
-    raise EnvironmentFault(f"{name}: {value[:200]!r}: expected {expected}" if value else f"{name}: is not set: expected {expected}")
+    raise EnvironmentFault(
+        f"{name}: {value[:200]!r}: expected {expected}" if value else f"{name}: is not set: expected {expected}"
+    )

@@ -28,7 +28,8 @@ def glue_client() -> Any:
 class GlueCatalog:
     """`Catalog` over a Glue database whose tables are declared.
 
-    A marker in the lake, ``partitions/detector=…/day=…``, says that Glue knows a partition; it is written after Glue has agreed.
+    A marker in the lake, ``partitions/detector=…/day=…``, says that Glue knows a partition; it is written after Glue
+    has agreed.
 
     Parameters
     ----------
@@ -96,7 +97,9 @@ class GlueCatalog:
             if detail.get("ErrorCode") == "AlreadyExistsException":
                 continue
             values = error.get("PartitionValues") or []
-            reason = f"{table}: {detail.get('ErrorCode', 'unknown error')}: {detail.get('ErrorMessage', '')}".rstrip(": ")
+            reason = f"{table}: {detail.get('ErrorCode', 'unknown error')}: {detail.get('ErrorMessage', '')}".rstrip(
+                ": "
+            )
             if len(values) == 2:
                 yield Partition(values[0], values[1]), reason
             else:

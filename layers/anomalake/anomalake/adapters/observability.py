@@ -16,13 +16,12 @@ metrics = Metrics(namespace=os.environ.get("POWERTOOLS_METRICS_NAMESPACE", "anom
 
 
 def count(name: str, number: int) -> None:
-    """Add to a metric of this invocation; nothing is sent for zero."""
-    if number:
-        metrics.add_metric(name=name, unit=MetricUnit.Count, value=number)
+    """Add to a metric of this invocation."""
+    metrics.add_metric(name=name, unit=MetricUnit.Count, value=number)
 
 
 def observed(handler: Handler) -> Handler:
-    """A handler with its request in each log line, its metrics written at the end, and, where tracing is on, a trace."""
+    """A handler with its request in each log line, its metrics written, and, where tracing is on, a trace."""
     watched: Handler = logger.inject_lambda_context(metrics.log_metrics(handler), clear_state=True)
     if os.environ.get("ANOMALAKE_TRACING") != "on":
         return watched

@@ -1,0 +1,235 @@
+"""The stack, built by `sam build` and deployed by `sam deploy` onto an emulator, takes alerts in from everywhere."""
+
+from __future__ import annotations
+
+import gzip
+import json
+import sys
+import uuid
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from anomalake.adapters.objects import open_store
+from anomalake.lake import layout
+from anomalake.lake.rows import from_parquet
+from tests.support.made import alert
+from tests.support.stack import Deployed, build, deploy, emulator, set_redrive, template, tool, until
+
+pytestmark = [
+    pytest.mark.e2e,
+    pytest.mark.slow,
+    pytest.mark.skipif(
+        sys.version_info[:2] != (3, 13),
+        reason="the layers are built for python3.13, and the emulator runs functions itself",
+    ),
+    pytest.mark.skipif(tool("sam") is None, reason="sam is not installed"),
+]
+
+LIMIT = 262_144_000
+
+
+@pytest.fixture(scope="module")
+def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return build(tmp_path_factory.mktemp("built"))
+
+
+@pytest.fixture(scope="module")
+def stack(built: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployed]:
+    environment = {"AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test"}  # pragma: allowlist secret
+    with pytest.MonkeyPatch.context() as patch:
+        for name, value in environment.items():
+            patch.setenv(name, value)
+        with emulator(tmp_path_factory.mktemp("emulator") / "log") as endpoint:
+            # Its CloudFormation knows no Glue and no Athena: that part is left out, as a user can.
+            deployed = deploy(built, endpoint, "alerts", AnalyticsEnabled="false", TableFormats="parquet,csv")
+            set_redrive(
+                deployed,
+                deployed.outputs["IngestQueueUrl"],
+                deployed.outputs["IngestDeadLetterQueueUrl"],
+                max_receive_count=2,
+                seconds=2,
+            )
+            yield deployed
+
+
+@pytest.fixture
+def lake(stack: Deployed, monkeypatch: pytest.MonkeyPatch) -> Lake:
+    monkeypatch.setenv("AWS_ENDPOINT_URL", stack.endpoint)
+    return Lake(stack.outputs["Lake"])
+
+
+class Lake:
+    """What lies in the deployed lake."""
+
+    def __init__(self, uri: str) -> None:
+        self._store = open_store(uri)
+
+    def events(self) -> set[str]:
+        """The alertEventId of every row."""
+        found = set()
+        for file in self._store.list("tables/alert_rows"):
+            found |= set(from_parquet(self._store.get(file.key), ["alert_event_id"])["alert_event_id"].to_pylist())
+        return found
+
+    def set_aside(self) -> list[dict[str, Any]]:
+        """The records that were set aside."""
+        return [json.loads(self._store.get(one.key)) for one in self._store.list(layout.SET_ASIDE)]
+
+    def await_events(self, *alerts: dict[str, Any]) -> None:
+        """Wait until every alert shows."""
+        wanted = {one["alertEventId"] for one in alerts}
+        until(lambda: wanted <= self.events(), 60, f"not all in the lake: {wanted}")
+
+
+def new_alert(seed: int = 1) -> dict[str, Any]:
+    return alert(seed, alertEventId=f"arn:aws:lookoutmetrics:eu-west-1:123456789012:Alert:a:event/{uuid.uuid4()}")
+
+
+def receive(stack: Deployed, queue: str, fits: str) -> dict[str, Any]:
+    """The first message of a queue that holds a text; others stay there."""
+    sqs = stack.client("sqs")
+
+    def found() -> dict[str, Any] | None:
+        answer = sqs.receive_message(QueueUrl=stack.outputs[queue], MaxNumberOfMessages=10, VisibilityTimeout=1)
+        return next((one for one in answer.get("Messages", []) if fits in one["Body"]), None)
+
+    message: dict[str, Any] = until(found, 60, f"{queue} does not get {fits!r}")
+    return message
+
+
+def test_every_function_with_its_layers_fits_into_lambda(built: Path) -> None:
+    resources = template(built / "template.yaml")["Resources"]
+    functions = {name: one for name, one in resources.items() if one["Type"] == "AWS::Serverless::Function"}
+    assert set(functions) == {"IngestFunction", "CompactFunction", "CrawlFunction", "CatalogFunction"}
+    for name, function in functions.items():
+        folders = [built / name, *(built / layer["Ref"] for layer in function["Properties"]["Layers"])]
+        size = sum(file.stat().st_size for folder in folders for file in folder.rglob("*") if file.is_file())
+        assert 0 < size < LIMIT, f"{name}: {size:,} bytes unzipped: expected less than {LIMIT:,}"
+
+
+def test_the_alerts_path_carries_only_what_it_imports(built: Path) -> None:
+    carried = {path.name for path in (built / "IngestDependencies" / "python").iterdir()}
+    assert {"aws_lambda_powertools", "obstore", "pyarrow"} <= carried
+    assert not carried & {"pandas", "numpy", "awswrangler", "boto3", "botocore", "duckdb", "sqlglot", "pydantic"}
+
+
+def test_alerts_come_from_the_queue(stack: Deployed, lake: Lake) -> None:
+    alerts = [new_alert(seed) for seed in range(6)]
+    entries = [{"Id": str(i), "MessageBody": json.dumps(one)} for i, one in enumerate(alerts)]
+    stack.client("sqs").send_message_batch(QueueUrl=stack.outputs["IngestQueueUrl"], Entries=entries)
+    lake.await_events(*alerts)
+
+
+def test_alerts_come_from_the_topic(stack: Deployed, lake: Lake) -> None:
+    sent = new_alert()
+    stack.client("sns").publish(TopicArn=stack.outputs["AlertsTopicArn"], Message=json.dumps(sent))
+    lake.await_events(sent)
+
+
+def test_alerts_come_as_events(stack: Deployed, lake: Lake) -> None:
+    sent = new_alert()
+    entry = {"Source": "anomalake.alerts", "DetailType": "Anomaly", "Detail": json.dumps(sent)}
+    stack.client("events").put_events(Entries=[entry])
+    lake.await_events(sent)
+
+
+def test_alerts_come_as_files_in_the_inbox(stack: Deployed, lake: Lake) -> None:
+    alerts = [new_alert(seed) for seed in range(30)]
+    body = gzip.compress("\n".join(json.dumps(one) for one in alerts).encode())
+    stack.client("s3").put_object(Bucket=stack.outputs["BucketName"], Key="inbox/a b+c/é.jsonl.gz", Body=body)
+    lake.await_events(*alerts)
+
+
+def test_alerts_come_by_direct_invocation(stack: Deployed, lake: Lake) -> None:
+    sent = new_alert()
+    answers = [invoke(stack, sent) for _ in range(2)]
+    assert answers == [
+        {"stored": 1, "repeated": 0, "clashes": 0},
+        {"stored": 0, "repeated": 1, "clashes": 0},
+    ]
+    assert sent["alertEventId"] in lake.events()
+
+
+def test_a_bad_record_of_a_direct_invocation_is_an_error_and_its_neighbours_are_stored(
+    stack: Deployed, lake: Lake
+) -> None:
+    good, bad = new_alert(), {**new_alert(), "timestamp": "yesterday"}
+    answer = invoke(stack, {"Records": [good, bad]})
+    assert "errorType" in answer
+    assert "1 records refused, 0 failed, 1 stored" in answer["errorMessage"]
+    assert "timestamp" in answer["errorMessage"]
+    assert "\n" not in answer["errorMessage"]
+    assert good["alertEventId"] in lake.events()
+    assert bad["alertEventId"] not in lake.events()
+
+
+def test_a_failed_asynchronous_invocation_goes_to_the_failure_queue_and_can_be_taken_in_from_there(
+    stack: Deployed, lake: Lake
+) -> None:
+    bad = {**new_alert(), "impactedMetric": None}
+    arn = stack.outputs["IngestFunctionArn"]
+    stack.client("lambda").invoke(FunctionName=arn, InvocationType="Event", Payload=json.dumps(bad))
+    record = json.loads(receive(stack, "FailureQueueUrl", bad["alertEventId"])["Body"])
+    assert bad.items() <= record["requestPayload"].items()
+    # Mended and sent on in its envelope, as a redrive of that queue does.
+    good = {**record, "requestPayload": {**bad, "impactedMetric": new_alert()["impactedMetric"]}}
+    stack.client("sqs").send_message(QueueUrl=stack.outputs["IngestQueueUrl"], MessageBody=json.dumps(good))
+    lake.await_events(bad)
+
+
+def test_a_poison_message_ends_in_the_dead_letter_queue_and_harms_no_neighbour(stack: Deployed, lake: Lake) -> None:
+    good, mark = new_alert(), uuid.uuid4().hex
+    entries = [
+        {"Id": "0", "MessageBody": f'{{"poison": "{mark}"'},
+        {"Id": "1", "MessageBody": json.dumps(good)},
+    ]
+    stack.client("sqs").send_message_batch(QueueUrl=stack.outputs["IngestQueueUrl"], Entries=entries)
+    lake.await_events(good)
+    assert receive(stack, "IngestDeadLetterQueueUrl", mark)["Body"] == entries[0]["MessageBody"]
+    aside = [one for one in lake.set_aside() if mark in one.get("body", "")]
+    assert len(aside) == 1, "set aside once, however often it was delivered"
+    assert "JSON" in aside[0]["expected"]
+
+
+def test_redrive_brings_in_what_failed_once_the_cause_is_mended(stack: Deployed, lake: Lake) -> None:
+    sent, key = new_alert(), f"inbox/{uuid.uuid4().hex}.json"
+    bucket = stack.outputs["BucketName"]
+    event = {
+        "id": str(uuid.uuid4()),
+        "source": "aws.s3",
+        "detail-type": "Object Created",
+        "detail": {"bucket": {"name": bucket}, "object": {"key": key}},
+    }
+    sqs = stack.client("sqs")
+    sqs.send_message(QueueUrl=stack.outputs["IngestQueueUrl"], MessageBody=json.dumps(event))
+    failed = receive(stack, "IngestDeadLetterQueueUrl", key)
+
+    # The object is restored where no rule watches: only the redrive can bring it in.
+    quiet = {"Bucket": bucket, "NotificationConfiguration": {}}
+    stack.client("s3").put_bucket_notification_configuration(**quiet)
+    try:
+        stack.client("s3").put_object(Bucket=bucket, Key=key, Body=json.dumps(sent).encode())
+    finally:
+        quiet["NotificationConfiguration"] = {"EventBridgeConfiguration": {}}
+        stack.client("s3").put_bucket_notification_configuration(**quiet)
+    assert sent["alertEventId"] not in lake.events()
+    redrive(stack, "IngestDeadLetterQueueUrl", "IngestQueueUrl", key)
+    lake.await_events(sent)
+    assert failed["Body"] == json.dumps(event)
+
+
+def redrive(stack: Deployed, source: str, destination: str, fits: str) -> None:
+    """Move a message back, as SQS's own StartMessageMoveTask does, which the emulator lacks."""
+    sqs = stack.client("sqs")
+    message = receive(stack, source, fits)
+    sqs.send_message(QueueUrl=stack.outputs[destination], MessageBody=message["Body"])
+    sqs.delete_message(QueueUrl=stack.outputs[source], ReceiptHandle=message["ReceiptHandle"])
+
+
+def invoke(stack: Deployed, event: Any) -> dict[str, Any]:
+    answer = stack.client("lambda").invoke(FunctionName=stack.outputs["IngestFunctionArn"], Payload=json.dumps(event))
+    result: dict[str, Any] = json.loads(answer["Payload"].read())
+    return result
