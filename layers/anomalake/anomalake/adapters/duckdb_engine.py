@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -19,8 +19,8 @@ from anomalake.catalog import rewrite, templates
 from anomalake.catalog.bounds import Bounds
 from anomalake.catalog.detectors import Detector
 from anomalake.catalog.errors import LakeChanged, QueryError
-from anomalake.catalog.relations import Relations
-from anomalake.catalog.sources import CsvFormat, Source
+from anomalake.catalog.relations import Relations, no_source_rows
+from anomalake.catalog.sources import CsvFormat, JsonLinesFormat, Source, header_of
 from anomalake.lake.layout import SETTINGS, TABLES
 from anomalake.lake.rows import SCHEMA
 from anomalake.lake.store import ObjectNotFound, ObjectStore
@@ -28,6 +28,7 @@ from anomalake.lake.store import ObjectNotFound, ObjectStore
 #: How often a query is asked again when compaction took a file from under it.
 TRIES = 10
 BATCH_ROWS = 50_000
+_HEADER_BYTES = 65_536
 
 _CONFIG = {
     "autoinstall_known_extensions": False,
@@ -141,13 +142,14 @@ class _LakeTables:
         files = _stable_listing(self._folder / table, ending, bounds)
         if not files:
             return exp.select("*").from_("no_rows")
-        rows = f"{'read_parquet' if self._format == 'parquet' else 'read_csv'}({self._parameter(files)}, {_OPTIONS[self._format]}"
+        rows = f"{_FUNCTIONS[self._format]}({self._parameter(files)}, {_OPTIONS[self._format]}"
         if _PARTITION_LIKE.search(str(self._folder)):
             # A folder above the lake looks like a partition, and DuckDB would believe the first that it meets.
             columns = ", ".join(f'"{name}"' for name in SCHEMA.names)
             query = (
-                f"SELECT {columns}, regexp_extract(filename, 'detector=([^/\\\\]+)[/\\\\]day=[^/\\\\]+[/\\\\][^/\\\\]+$', 1) AS detector, "
-                f"regexp_extract(filename, 'day=([^/\\\\]+)[/\\\\][^/\\\\]+$', 1) AS day FROM {rows}, hive_partitioning = false, filename = true)"
+                f"SELECT {columns}, regexp_extract(filename, 'detector=([^/]+)/day=[^/]+/[^/]+$', 1) AS detector, "
+                "regexp_extract(filename, 'day=([^/]+)/[^/]+$', 1) AS day "
+                f"FROM {rows}, hive_partitioning = false, filename = true)"
             )
         else:
             query = (
@@ -168,48 +170,52 @@ class _LakeTables:
         assert source is not None
         files = _source_files(source, self._folder)
         if not files:
-            nothing = [exp.alias_(exp.cast(exp.Null(), "VARCHAR"), name, quoted=True) for name in columns.values()]
-            return exp.select(*nothing).where(exp.false())
-        read: exp.Expression
+            return no_source_rows(detector)
         if isinstance(source.file_format, CsvFormat):
-            csv = source.file_format
-            options = [
-                _option("header", exp.convert(csv.contains_header)),
-                _option("delim", exp.Literal.string(csv.delimiter)),
-                _option("quote", exp.Literal.string(csv.quote_symbol)),
-                _option("escape", exp.Literal.string(csv.quote_symbol)),
-                _option("all_varchar", exp.true()),
-                _option("auto_detect", exp.false()),
-                _option("null_padding", exp.true()),
-                _option("compression", exp.Literal.string(_compression(csv.file_compression))),
+            reads = [
+                self._read_csv(group, header, source.file_format, columns)
+                for header, group in _by_header(files, source.file_format).items()
             ]
-            header = csv.header_list or _first_line(files[0], csv)
-            missing = [name for name in columns if name not in header]
-            if missing:
-                raise QueryError(f"{files[0]}: line 1: no column {missing[0]!r}; it has {', '.join(header)[:200]}")
-            types = exp.Struct(
-                expressions=[
-                    exp.PropertyEQ(this=exp.Literal.string(name), expression=exp.Literal.string("VARCHAR")) for name in header
-                ]
-            )
-            options.append(_option("columns", types))
-            read = exp.Anonymous(this="read_csv", expressions=[exp.Parameter(this=exp.Var(this=self._name(files))), *options])
         else:
-            types = exp.Struct(
-                expressions=[
-                    exp.PropertyEQ(this=exp.Literal.string(name), expression=exp.Literal.string("VARCHAR")) for name in columns
-                ]
-            )
-            options = [
-                _option("format", exp.Literal.string("newline_delimited")),
-                _option("columns", types),
-                _option("compression", exp.Literal.string(_compression(source.file_format.file_compression))),
-            ]
-            read = exp.Anonymous(this="read_json", expressions=[exp.Parameter(this=exp.Var(this=self._name(files))), *options])
-        selected = [
-            exp.alias_(exp.column(exp.to_identifier(name, quoted=True)), column, quoted=True) for name, column in columns.items()
+            reads = [self._read_json(files, source.file_format, columns)]
+        query: exp.Query = reads[0]
+        for read in reads[1:]:
+            query = exp.union(query, read, distinct=False, copy=False)
+        return query
+
+    def _read_csv(
+        self, files: list[str], header: Sequence[str], csv: CsvFormat, columns: Mapping[str, str]
+    ) -> exp.Select:
+        missing = [name for name in columns if name not in header]
+        if missing:
+            raise QueryError(f"{files[0]}: line 1: no column {missing[0]!r}; it has {', '.join(header)[:200]}")
+        options = [
+            _option("header", exp.convert(csv.contains_header)),
+            _option("delim", exp.Literal.string(csv.delimiter)),
+            _option("quote", exp.Literal.string(csv.quote_symbol)),
+            _option("escape", exp.Literal.string(csv.quote_symbol)),
+            _option("auto_detect", exp.false()),
+            _option("null_padding", exp.true()),
+            _option("compression", exp.Literal.string(_compression(csv.file_compression))),
+            _option("columns", _texts(header)),
         ]
-        return exp.select(*selected).from_(exp.Table(this=read))
+        return self._read("read_csv", files, options, columns)
+
+    def _read_json(self, files: list[str], json_lines: JsonLinesFormat, columns: Mapping[str, str]) -> exp.Select:
+        options = [
+            _option("format", exp.Literal.string("newline_delimited")),
+            _option("compression", exp.Literal.string(_compression(json_lines.file_compression))),
+            _option("columns", _texts(columns)),
+        ]
+        return self._read("read_json", files, options, columns)
+
+    def _read(self, function: str, files: list[str], options: list[exp.Expr], columns: Mapping[str, str]) -> exp.Select:
+        names = exp.Parameter(this=exp.Var(this=self._name(files)))
+        selected = [
+            exp.alias_(exp.column(exp.to_identifier(name, quoted=True)), column, quoted=True)
+            for name, column in columns.items()
+        ]
+        return exp.select(*selected).from_(exp.Table(this=exp.Anonymous(this=function, expressions=[names, *options])))
 
     def _parameter(self, files: Sequence[str]) -> str:
         return f"${self._name(files)}"
@@ -225,6 +231,7 @@ _NO_ROWS = pa.table(
     {field.name: pa.array([], field.type) for field in SCHEMA}
     | {"detector": pa.array([], pa.string()), "day": pa.array([], pa.string())}
 )
+_FUNCTIONS = {"parquet": "read_parquet", "csv": "read_csv"}
 _OPTIONS = {
     "parquet": "union_by_name = false",
     "csv": "header = true, delim = ',', quote = '', escape = '', all_varchar = true, auto_detect = false, "
@@ -244,22 +251,22 @@ def _table_format(store: ObjectStore) -> str:
 
 
 def _stable_listing(folder: Path, ending: str, bounds: Bounds) -> list[str]:
-    """The files of the partitions within bounds, listed until two listings in a row agree.
+    """The files of the partitions within bounds, listed until nothing of one listing is missing in the next.
 
-    A listing that runs while a partition is compacted may miss the new file, which came after it began, and the old ones, which
-    went before it got there. The next listing begins after the new file came, so then the two differ.
+    A listing that runs while a partition is compacted may miss the new file, which came after it began, and the old
+    ones, which went before it got there. The next listing begins after the new file came.
     """
     before = _listing(folder, ending, bounds)
     for _ in range(TRIES):
         now = _listing(folder, ending, bounds)
-        if now == before:
-            return now
+        if before <= now:
+            return sorted(now)
         before = now
-    return before
+    raise LakeChanged(str(folder))
 
 
-def _listing(folder: Path, ending: str, bounds: Bounds) -> list[str]:
-    return [
+def _listing(folder: Path, ending: str, bounds: Bounds) -> set[str]:
+    return {
         f"{day_path}{os.sep}{name}"
         for detector, detector_path in _partitions(str(folder), "detector=")
         if bounds.holds_detector(detector)
@@ -267,7 +274,7 @@ def _listing(folder: Path, ending: str, bounds: Bounds) -> list[str]:
         if bounds.holds_day(day)
         for name in _names(day_path)
         if name.endswith(ending) and not name.startswith((".", "_")) and "#" not in name
-    ]
+    }
 
 
 def _partitions(folder: str, prefix: str) -> list[tuple[str, str]]:
@@ -276,7 +283,7 @@ def _partitions(folder: str, prefix: str) -> list[tuple[str, str]]:
 
 def _names(folder: str) -> list[str]:
     try:
-        return sorted(os.listdir(folder))
+        return os.listdir(folder)  # noqa: PTH208 - thousands of folders: a Path for each name costs more than the names
     except (FileNotFoundError, NotADirectoryError):
         return []
 
@@ -306,41 +313,49 @@ def _local(path: str, lake: Path) -> Path:
     return (lake / Path(path).expanduser()).resolve()
 
 
-def _first_line(file: str, csv: CsvFormat) -> list[str]:
-    name = "line"
-    with duckdb.connect(config=_CONFIG) as connection:
-        found = connection.execute(
-            "SELECT columns FROM sniff_csv($file, header = true, delim = $delim, quote = $quote, all_varchar = true, "
-            "compression = $compression)",
-            {"file": file, "delim": csv.delimiter, "quote": csv.quote_symbol, "compression": _compression(csv.file_compression)},
-        ).fetchone()
-    assert found is not None, name
-    return [column["name"] for column in found[0]]
+def _by_header(files: list[str], csv: CsvFormat) -> dict[tuple[str, ...], list[str]]:
+    """The files by their columns: the order may change from file to file."""
+    if csv.header_list:
+        return {csv.header_list: files}
+    groups: dict[tuple[str, ...], list[str]] = {}
+    for name in files:
+        try:
+            with Path(name).open("rb") as file:
+                beginning = file.read(_HEADER_BYTES)
+        except FileNotFoundError:
+            continue
+        groups.setdefault(header_of(beginning, csv), []).append(name)
+    return groups
+
+
+def _texts(names: Iterable[str]) -> exp.Struct:
+    return exp.Struct(
+        expressions=[
+            exp.PropertyEQ(this=exp.Literal.string(name), expression=exp.Literal.string("VARCHAR")) for name in names
+        ]
+    )
 
 
 def _compression(word: str) -> str:
     return "gzip" if word == "GZIP" else "auto"
 
 
-def _option(name: str, value: exp.Expression) -> exp.Expression:
+def _option(name: str, value: exp.Expr) -> exp.Expr:
     return exp.EQ(this=exp.Var(this=name), expression=value)
 
 
 def _to_duckdb(query: exp.Query) -> str:
     """Athena's dialect in DuckDB's, with what sqlglot leaves to us."""
-    return query.transform(_zones, copy=False).sql("duckdb")
-
-
-def _zones(node: exp.Expression) -> exp.Expression:
-    if isinstance(node, exp.Anonymous) and node.name.upper() == "WITH_TIMEZONE":
-        moment, zone = node.expressions
-        return exp.Anonymous(this="timezone", expressions=[zone, moment])
-    if isinstance(node, exp.AtTimeZone):
-        return exp.Anonymous(this="timezone", expressions=[node.args["zone"], node.this])
-    if isinstance(node, exp.Anonymous) and node.name.upper() == "AT_TIMEZONE":
-        moment, zone = node.expressions
-        return exp.Anonymous(this="timezone", expressions=[zone, moment])
-    return node
+    for node in reversed(list(query.find_all(exp.Anonymous, exp.AtTimeZone))):
+        if isinstance(node, exp.AtTimeZone):
+            moment, zone = node.this, node.args["zone"]
+        elif node.name.upper() in ("WITH_TIMEZONE", "AT_TIMEZONE"):
+            moment, zone = node.expressions
+        else:
+            continue
+        # One function for both: it gives a wall clock a zone, and an instant the wall clock of a zone.
+        node.replace(exp.Anonymous(this="timezone", expressions=[zone.copy(), moment.copy()]))
+    return query.sql("duckdb")
 
 
 def _reader(table: pa.Table) -> pa.RecordBatchReader:
@@ -382,5 +397,3 @@ def _lower_cased(reader: pa.RecordBatchReader) -> pa.RecordBatchReader:
 def _one_line(error: BaseException) -> str:
     line = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
     return f"query: {line}"
-
-

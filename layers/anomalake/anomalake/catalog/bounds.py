@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from datetime import date, datetime, timedelta, timezone
+from datetime import UTC, date, datetime, timedelta
 
 from sqlglot import exp
 
@@ -66,11 +66,11 @@ class Bounds:
             self.last is None or day <= self.last.isoformat()
         )
 
-    def condition(self) -> exp.Expression | None:
+    def condition(self) -> exp.Expr | None:
         """As a condition on the partition columns."""
-        parts: list[exp.Expression] = []
+        parts: list[exp.Expr] = []
         if self.detectors is not None:
-            names = [exp.Literal.string(name) for name in sorted(self.detectors)] or [exp.Null()]
+            names: list[exp.Expr] = [exp.Literal.string(name) for name in sorted(self.detectors)] or [exp.Null()]
             parts.append(exp.In(this=exp.column("detector"), expressions=names))
         if self.first is not None:
             parts.append(exp.GTE(this=exp.column("day"), expression=exp.Literal.string(self.first.isoformat())))
@@ -81,10 +81,10 @@ class Bounds:
 
 ALL = Bounds()
 
-IsColumn = Callable[[exp.Expression], str | None]
+IsColumn = Callable[[exp.Expr], str | None]
 
 
-def bounds_of(condition: exp.Expression | None, column_of: IsColumn) -> Bounds:
+def bounds_of(condition: exp.Expr | None, column_of: IsColumn) -> Bounds:
     """The bounds that a condition sets.
 
     Parameters
@@ -116,7 +116,7 @@ def bounds_of(condition: exp.Expression | None, column_of: IsColumn) -> Bounds:
     return ALL
 
 
-_COMPARISONS: tuple[tuple[type[exp.Expression], str, str], ...] = (
+_COMPARISONS: tuple[tuple[type[exp.Expr], str, str], ...] = (
     (exp.EQ, "=", "="),
     (exp.GT, ">", "<"),
     (exp.GTE, ">=", "<="),
@@ -125,7 +125,7 @@ _COMPARISONS: tuple[tuple[type[exp.Expression], str, str], ...] = (
 )
 
 
-def _compared(side: exp.Expression, sign: str, value: exp.Expression, column_of: IsColumn) -> Bounds:
+def _compared(side: exp.Expr, sign: str, value: exp.Expr, column_of: IsColumn) -> Bounds:
     side = side.unnest() if isinstance(side, exp.Paren) else side
     column = column_of(side)
     if column == "detector" and sign == "=" and isinstance(value, exp.Literal) and value.is_string:
@@ -155,7 +155,7 @@ def _of(column: str, bounds: Bounds) -> Bounds:
     return bounds.widened() if column == "local_timestamp" else bounds
 
 
-def _date_of(side: exp.Expression, column_of: IsColumn) -> str | None:
+def _date_of(side: exp.Expr, column_of: IsColumn) -> str | None:
     """The column in ``date(column)``, ``CAST(column AS date)`` or ``date_trunc('day', column)``."""
     if isinstance(side, exp.Cast) and side.to.is_type("date") and not isinstance(side, exp.TryCast):
         return column_of(side.this)
@@ -166,12 +166,11 @@ def _date_of(side: exp.Expression, column_of: IsColumn) -> str | None:
     return None
 
 
-def _moment(value: exp.Expression) -> datetime | None:
+def _moment(value: exp.Expr) -> datetime | None:
     """A literal moment, in UTC: text, or text cast to a date or a timestamp."""
     node = value.unnest() if isinstance(value, exp.Paren) else value
-    if isinstance(node, exp.Cast) and node.to.is_type("date", "timestamp", "timestamptz", "datetime"):
-        node = node.this
-    elif isinstance(node, (exp.Date, exp.TsOrDsToDate, exp.FromISO8601Timestamp)):
+    is_cast = isinstance(node, exp.Cast) and node.to.is_type("date", "timestamp", "timestamptz", "datetime")
+    if is_cast or isinstance(node, (exp.Date, exp.TsOrDsToDate, exp.FromISO8601Timestamp)):
         node = node.this
     if not isinstance(node, exp.Literal) or not node.is_string:
         return None
@@ -181,7 +180,7 @@ def _moment(value: exp.Expression) -> datetime | None:
         return None
     if moment.tzinfo is not None:
         try:
-            moment = moment.astimezone(timezone.utc).replace(tzinfo=None)
+            moment = moment.astimezone(UTC).replace(tzinfo=None)
         except OverflowError:
             return None
     return moment

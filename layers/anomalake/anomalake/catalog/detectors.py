@@ -100,15 +100,14 @@ class Detectors:
                 dimensions.setdefault(arn, set()).update(shape["dimensions"])
             except (ValueError, TypeError, KeyError) as error:
                 raise QueryError(
-                    f"{self._store.uri}/{key}: expected detector_arn, metric_name and dimensions; `anomalake rebuild` mends it"
+                    f"{self._store.uri}/{key}: expected detector_arn, metric_name and dimensions; "
+                    "`anomalake rebuild` mends it"
                 ) from error
         sources = {source.detector_arn: source for source in read_sources(self._store, list(keys_of_sources))}
         for arn, source in sources.items():
             measures.setdefault(arn, set()).update(one.metric_name for one in source.metric_list)
             dimensions.setdefault(arn, set()).update(source.dimension_list)
         return [
-            Detector(
-                arn, safe, tuple(sorted(measures[arn])), tuple(sorted(dimensions.get(arn, ()))), sources.get(arn)
-            )
+            Detector(arn, safe, tuple(sorted(measures[arn])), tuple(sorted(dimensions.get(arn, ()))), sources.get(arn))
             for arn, safe in sorted(detector_names(measures).items(), key=lambda item: item[1])
         ]

@@ -16,10 +16,10 @@ def sql_name(name: str) -> str:
     """Make a name safe for SQL, so that two names never become one.
 
     ``[a-z0-9_]+`` without ``__`` stays as it is. Anything else is lower-cased, every other character becomes ``_``, and
-    behind ``__`` comes the list of what was changed: ``<position>`` for an upper-case letter, ``<position>x<hex code point>``
-    for a replaced character. A plain name with ``__`` in it, or one that ends like a ``_by_day`` relation, gets a
-    trailing ``__``. A name too long for that carries its UTF-8 in hex behind ``__u``, or, longer still, its SHA-256
-    behind ``__h``; detector names never need the last.
+    behind ``__`` comes the list of what was changed: ``<position>`` for an upper-case letter,
+    ``<position>x<hex code point>`` for a replaced character. A plain name with ``__`` in it, or one that ends like a
+    ``_by_day`` relation, gets a trailing ``__``. A name too long for that carries its UTF-8 in hex behind ``__u``, or,
+    longer still, its SHA-256 behind ``__h``; detector names never need the last.
 
     Examples
     --------
@@ -74,8 +74,8 @@ def original_name(safe: str) -> str | None:
 def detector_names(arns: Iterable[str]) -> dict[str, str]:
     """The name that each detector's relations bear.
 
-    A detector's name is its ARN's last part. Where several ARNs share it, none has it: each is called after as much of its ARN
-    (region and account, then the partition, then all of it) as tells all of them apart.
+    A detector's name is its ARN's last part. Where several ARNs share it, none has it: each is called after as much of
+    its ARN (region and account, then the partition, then all of it) as tells all of them apart.
 
     Returns
     -------
@@ -115,8 +115,8 @@ def column_names(
 ) -> dict[str, tuple[str, ...]]:
     """Name the columns that dimensions or measures get in a wide relation.
 
-    A name is its column in lower case. Names with other characters than ``[a-zA-Z0-9_]``, and names whose columns would clash
-    with one another or with ``reserved``, are told apart by `sql_name`. What comes out depends only on the set.
+    A name is its column in lower case. Names with other characters than ``[a-zA-Z0-9_]``, and names whose columns would
+    clash with one another or with ``reserved``, are told apart by `sql_name`. What comes out depends only on the set.
 
     Parameters
     ----------

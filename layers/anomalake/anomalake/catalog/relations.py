@@ -126,7 +126,9 @@ class Relations:
                 return None
             detector = _unknown(safe, list(extra_columns()))
         elif kind == "live" and detector.source is None and not by_day:
-            raise QueryError(f"{name}: nobody registered source data of detector {detector.name}; expected register_source first")
+            raise QueryError(
+                f"{name}: nobody registered source data of detector {detector.name}; expected register_source first"
+            )
         return Relation(name, kind, by_day, detector)
 
     def unknown(self, name: str) -> QueryError:
@@ -173,7 +175,10 @@ def filling_of(detector: Detector) -> Filling:
         name: Repeat({dimension: column, f"source_{dimension}": f"source_{column}"}, {dimension: name})
         for name, column in dimensions.items()
     }
-    scores = [Repeat({value_column: value, score_column: score}, {measure: name}) for name, (_, value, score) in measures.items()]
+    scores = [
+        Repeat({value_column: value, score_column: score}, {measure: name})
+        for name, (_, value, score) in measures.items()
+    ]
     live = [
         Repeat(
             {measure: measures[name][0], f"source_{measure}": f"source_{measures[name][0]}"},
@@ -197,7 +202,9 @@ def filling_of(detector: Detector) -> Filling:
             templates.EXAMPLE_TIMEZONE: source.timezone if source else "UTC",
             templates.EXAMPLE_FORMAT: to_sql_format(source.timestamp_format) if source else templates.EXAMPLE_FORMAT,
         },
-        numbers={templates.EXAMPLE_MINUTES: str(FREQUENCIES[source.frequency]) if source else templates.EXAMPLE_MINUTES},
+        numbers={
+            templates.EXAMPLE_MINUTES: str(FREQUENCIES[source.frequency]) if source else templates.EXAMPLE_MINUTES
+        },
         tables={
             f"{stem}{templates.EXAMPLE_DETECTOR}{end}": f"{stem}{detector.sql_name}{end}"
             for stem, end in (("live_", BY_DAY), ("metricvalue_anomalyscore_", BY_DAY), ("source_", ""))
@@ -246,10 +253,15 @@ def expand(relation: Relation, relations: Relations, tables: Tables, bounds: Bou
 
 
 def _source(detector: Detector, tables: Tables) -> exp.Query:
-    columns = source_columns(detector)
-    if detector.source is not None:
-        return tables.source_rows(detector, columns)
-    nothing = [exp.alias_(exp.cast(exp.Null(), "VARCHAR"), name, quoted=True) for name in columns.values()]
+    return (
+        no_source_rows(detector) if detector.source is None else tables.source_rows(detector, source_columns(detector))
+    )
+
+
+def no_source_rows(detector: Detector) -> exp.Query:
+    """What stands for source rows where there is none."""
+    columns = source_columns(detector).values()
+    nothing = [exp.alias_(exp.cast(exp.Null(), "VARCHAR"), name, quoted=True) for name in columns]
     return exp.select(*nothing).where(exp.false())
 
 
@@ -257,7 +269,9 @@ def put_in_place(table: exp.Table, query: exp.Query) -> None:
     """Put a query where a table stood, under the same name and with what was joined to it."""
     alias = table.args.get("alias")
     if alias is None or not alias.name:
-        alias = exp.TableAlias(this=exp.to_identifier(table.name, quoted=True), columns=alias and alias.args.get("columns"))
+        alias = exp.TableAlias(
+            this=exp.to_identifier(table.name, quoted=True), columns=alias and alias.args.get("columns")
+        )
     inner = exp.Subquery(this=query, alias=alias.copy())
     for key in ("joins", "laterals", "sample"):
         if table.args.get(key):

@@ -17,7 +17,9 @@ from anomalake.catalog.relations import Relations, Tables, expand, put_in_place
 from anomalake.catalog.templates import DIALECT
 
 _EXPLAIN = re.compile(r"\s*EXPLAIN(?P<analyze>\s+ANALYZE)?\s+(?=\(*\s*(?:SELECT|WITH|VALUES|TABLE)\b)", re.IGNORECASE)
-_SHOW = re.compile(r"\s*SHOW\s+(?:TABLES|VIEWS)(?:\s+IN\s+[\w`\"]+)?(?:\s+(?:LIKE\s+)?'(?P<pattern>[^']*)')?\s*;?\s*", re.IGNORECASE)
+_SHOW = re.compile(
+    r"\s*SHOW\s+(?:TABLES|VIEWS)(?:\s+IN\s+[\w`\"]+)?(?:\s+(?:LIKE\s+)?'(?P<pattern>[^']*)')?\s*;?\s*", re.IGNORECASE
+)
 _DESCRIBE = re.compile(
     r"\s*(?:DESCRIBE|DESC|SHOW\s+COLUMNS\s+(?:IN|FROM))\s+(?:EXTENDED\s+|FORMATTED\s+)?(?P<table>[\w.\"`]+)\s*;?\s*",
     re.IGNORECASE,
@@ -159,7 +161,7 @@ def _narrowed(scope: Scope, alias: str, table: exp.Table) -> tuple[Bounds, list[
         return ALL, []
     alone = len(scope.sources) == 1 and not select.args.get("laterals") and not select.args.get("joins")
 
-    def column_of(node: exp.Expression) -> str | None:
+    def column_of(node: exp.Expr) -> str | None:
         if not isinstance(node, exp.Column) or (node.table.lower() != alias.lower() if node.table else not alone):
             return None
         return node.name.lower()

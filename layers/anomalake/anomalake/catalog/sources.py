@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import csv
 import hashlib
+import io
 import json
 import re
+import zlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -20,6 +23,7 @@ FOLDER = "sources"
 #: Minutes of the intervals that L4M knows.
 FREQUENCIES = {"PT5M": 5, "PT10M": 10, "PT1H": 60, "P1D": 1440}
 
+_NAME = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9_-]{0,62}")
 _KEY = re.compile(r"sources/(?P<name>[a-zA-Z0-9][a-zA-Z0-9_-]{0,62})-[0-9a-f]{16}\.json")
 
 
@@ -60,8 +64,8 @@ class Source:
     detector_arn
         AnomalyDetectorArn.
     templated_path_list, historical_data_path_list
-        Where files lie, as in S3SourceConfig; in a local lake, folders (relative ones begin at the lake). Templates such as
-        ``live/{{yyyyMMdd}}/{{HHmm}}`` name a folder an interval.
+        Where files lie, as in S3SourceConfig; in a local lake, folders (relative ones begin at the lake). Templates
+        such as ``live/{{yyyyMMdd}}/{{HHmm}}`` name a folder an interval.
     file_format
         FileFormatDescriptor.
     timestamp_column, timestamp_format
@@ -105,7 +109,9 @@ class Source:
         if isinstance(self.file_format, CsvFormat) and self.file_format.header_list:
             missing = [column for column in columns if column not in self.file_format.header_list]
             if missing:
-                raise SourceError(f"HeaderList: no column {missing[0]!r}; it has {', '.join(self.file_format.header_list)}")
+                raise SourceError(
+                    f"HeaderList: no column {missing[0]!r}; it has {', '.join(self.file_format.header_list)}"
+                )
         if isinstance(self.file_format, CsvFormat) and not (
             self.file_format.header_list or self.file_format.contains_header
         ):
@@ -192,22 +198,36 @@ class Source:
             raise SourceError(f"metric set: {error}; expected CreateMetricSet's fields") from error
 
 
-_NAME = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9_-]{0,62}")
-
-
 def _format_of(descriptor: Mapping[str, Any]) -> CsvFormat | JsonLinesFormat:
     if "JsonFormatDescriptor" in descriptor:
         json_lines = descriptor["JsonFormatDescriptor"] or {}
         return JsonLinesFormat(json_lines.get("FileCompression") or "NONE", json_lines.get("Charset") or "UTF-8")
-    csv = descriptor.get("CsvFormatDescriptor") or {}
+    fields = descriptor.get("CsvFormatDescriptor") or {}
     return CsvFormat(
-        delimiter=csv.get("Delimiter") or ",",
-        quote_symbol=csv.get("QuoteSymbol") or '"',
-        contains_header=bool(csv.get("ContainsHeader", True)),
-        header_list=tuple(csv.get("HeaderList") or ()),
-        file_compression=csv.get("FileCompression") or "NONE",
-        charset=csv.get("Charset") or "UTF-8",
+        delimiter=fields.get("Delimiter") or ",",
+        quote_symbol=fields.get("QuoteSymbol") or '"',
+        contains_header=bool(fields.get("ContainsHeader", True)),
+        header_list=tuple(fields.get("HeaderList") or ()),
+        file_compression=fields.get("FileCompression") or "NONE",
+        charset=fields.get("Charset") or "UTF-8",
     )
+
+
+def header_of(beginning: bytes, csv_format: CsvFormat) -> tuple[str, ...]:
+    """The columns that a CSV file's first line names.
+
+    Parameters
+    ----------
+    beginning
+        The file, or as much of it as holds the first line; gzip is recognised.
+    """
+    if beginning[:2] == b"\x1f\x8b":
+        beginning = zlib.decompressobj(wbits=31).decompress(beginning)
+    text = beginning.decode("utf-8-sig", "replace")
+    reader = csv.reader(
+        io.StringIO(text, newline=""), delimiter=csv_format.delimiter, quotechar=csv_format.quote_symbol
+    )
+    return tuple(next(reader, ()))
 
 
 def key_of(source: Source) -> str:

@@ -89,7 +89,9 @@ def template(name: str) -> exp.Query:
 @lru_cache(maxsize=1)
 def own_columns() -> frozenset[str]:
     """Every column that the wide relations' files name, but for the example's: no dimension may be called so."""
-    examples = {identifier for name in (*EXAMPLE_DIMENSIONS, *EXAMPLE_MEASURES) for identifier in _example_columns(name)}
+    examples = {
+        identifier for name in (*EXAMPLE_DIMENSIONS, *EXAMPLE_MEASURES) for identifier in _example_columns(name)
+    }
     names = set()
     for relation in PER_DETECTOR:
         for node in _template(f"{relation}_by_day").find_all(exp.Column, exp.Alias, exp.Dot):
@@ -110,7 +112,7 @@ def fill(query: exp.Query, filling: Filling) -> exp.Query:
     return query
 
 
-def _fill(node: exp.Expression, filling: Filling) -> None:
+def _fill(node: exp.Expr, filling: Filling) -> None:
     if isinstance(node, exp.Join) and node.args.get("on") is not None:
         parts = list(node.args["on"].flatten()) if isinstance(node.args["on"], exp.And) else [node.args["on"]]
         node.set("on", exp.and_(*_repeated(parts, filling), copy=False))
@@ -125,19 +127,19 @@ def _fill(node: exp.Expression, filling: Filling) -> None:
         return
     for key, value in list(node.args.items()):
         if not isinstance(value, list):
-            if isinstance(value, exp.Expression):
+            if isinstance(value, exp.Expr):
                 _fill(value, filling)
         elif any(isinstance(node, owner) and key == list_ for owner, list_ in _REPEATED):
             node.set(key, _repeated(value, filling))
         else:
             for item in value:
-                if isinstance(item, exp.Expression):
+                if isinstance(item, exp.Expr):
                     _fill(item, filling)
 
 
-def _repeated(items: list[exp.Expression], filling: Filling) -> list[exp.Expression]:
-    out: list[exp.Expression] = []
-    block: list[exp.Expression] = []
+def _repeated(items: list[exp.Expr], filling: Filling) -> list[exp.Expr]:
+    out: list[exp.Expr] = []
+    block: list[exp.Expr] = []
     repeats: Sequence[Repeat] = ()
 
     def end_block() -> None:
@@ -162,7 +164,7 @@ def _repeated(items: list[exp.Expression], filling: Filling) -> list[exp.Express
     return out
 
 
-def _mentions(node: exp.Expression) -> Iterator[str]:
+def _mentions(node: exp.Expr) -> Iterator[str]:
     """Identifiers in an item of a list, but for those in lists and queries within it."""
     if isinstance(node, exp.Identifier):
         yield node.name
@@ -170,11 +172,11 @@ def _mentions(node: exp.Expression) -> Iterator[str]:
         if any(isinstance(node, owner) and key == list_ for owner, list_ in _REPEATED):
             continue
         for child in value if isinstance(value, list) else [value]:
-            if isinstance(child, exp.Expression):
+            if isinstance(child, exp.Expr):
                 yield from _mentions(child)
 
 
-def _replaced(node: exp.Expression, repeat: Repeat) -> exp.Expression:
+def _replaced(node: exp.Expr, repeat: Repeat) -> exp.Expr:
     for found in list(node.find_all(exp.Identifier, exp.Literal)):
         if isinstance(found, exp.Identifier) and found.name in repeat.identifiers:
             found.replace(exp.to_identifier(repeat.identifiers[found.name], quoted=True))
