@@ -12,7 +12,7 @@ from anomalake.adapters.glue import GlueCatalog
 from anomalake.adapters.objects import open_store
 from anomalake.adapters.observability import count, logger, observed
 from anomalake.alerts import Document, Found, ObjectPointer, read_event
-from anomalake.lake.lake import Failed, Lake, Receipt
+from anomalake.lake.lake import Failed, Lake, Receipt, Refused
 from anomalake.lake.ports import NoCatalog
 from anomalake.lake.store import StoreError
 
@@ -54,7 +54,7 @@ def take_in(event: Any, lake: Lake, fetch: Fetch) -> dict[str, Any]:
     receipt = lake.ingest(_documents(read_event(event), fetch, unread))
     failed = (*receipt.failed, *unread)
     _tell(receipt, failed)
-    troubles = [*receipt.refused, *failed]
+    troubles: list[Refused | Failed] = [*receipt.refused, *failed]
     if _is_batch(event) and all(trouble.delivery for trouble in troubles):
         return {"batchItemFailures": [{"itemIdentifier": one} for one in dict.fromkeys(t.delivery for t in troubles)]}
     if troubles:

@@ -36,7 +36,7 @@ class GlueCatalog:
     store
         The lake.
     database, tables
-        The declared tables; each has each partition.
+        Each partition is registered in those of the tables that the database declares: one for each format written.
     client
         Makes the Glue client when it is first needed.
     """
@@ -53,7 +53,7 @@ class GlueCatalog:
         self._tables = tuple(tables)
         self._make_client = client
         self._made: Any = None
-        self._descriptors: dict[str, dict[str, Any]] = {}
+        self._declared: dict[str, dict[str, Any]] = {}
         self._known: set[Partition] = set()
 
     def add_partitions(self, partitions: Iterable[Partition]) -> None:
@@ -66,8 +66,8 @@ class GlueCatalog:
         refused: dict[Partition, str] = {}
         while batch := list(islice(wanted, BATCH)):
             errors: dict[Partition, str] = {}
-            for table in self._tables:
-                errors.update(self._create(table, batch))
+            for table, descriptor in self._descriptors().items():
+                errors.update(self._create(table, descriptor, batch))
             for partition in batch:
                 if partition not in errors:
                     self._remember(partition)
@@ -79,9 +79,10 @@ class GlueCatalog:
                 f"first detector={first.detector}/day={first.day}: {error}"
             )
 
-    def _create(self, table: str, batch: list[Partition]) -> Iterator[tuple[Partition, str]]:
+    def _create(
+        self, table: str, descriptor: dict[str, Any], batch: list[Partition]
+    ) -> Iterator[tuple[Partition, str]]:
         """The partitions that one table did not get, each with the reason."""
-        descriptor = self._descriptor(table)
         inputs = [
             {
                 "Values": [partition.detector, partition.day],
@@ -108,20 +109,32 @@ class GlueCatalog:
     def _location(self, table: str, partition: Partition) -> str:
         return f"{self._store.uri}/tables/{table}/detector={partition.detector}/day={partition.day}/"
 
-    def _descriptor(self, table: str) -> dict[str, Any]:
-        if table not in self._descriptors:
-            found = self._call("get_table", DatabaseName=self._database, Name=table)
-            self._descriptors[table] = found["Table"]["StorageDescriptor"]
-        return self._descriptors[table]
+    def _descriptors(self) -> dict[str, dict[str, Any]]:
+        if not self._declared:
+            for name in self._tables:
+                found = self._call("get_table", DatabaseName=self._database, Name=name)
+                # What bears the name of a table that is not declared may be a view.
+                if found is not None and found["Table"].get("PartitionKeys"):
+                    self._declared[name] = found["Table"]["StorageDescriptor"]
+            if not self._declared:
+                raise CatalogError(
+                    f"Glue database {self._database!r}: has none of the tables {', '.join(self._tables)}"
+                )
+        return self._declared
 
     def _call(self, operation: str, **arguments: Any) -> Any:
+        """What Glue answers; None where it knows no such thing."""
         from botocore.exceptions import BotoCoreError, ClientError
 
         try:
             if self._made is None:
                 self._made = self._make_client()
             return getattr(self._made, operation)(**arguments)
-        except (BotoCoreError, ClientError) as error:
+        except ClientError as error:
+            if operation == "get_table" and error.response.get("Error", {}).get("Code") == "EntityNotFoundException":
+                return None
+            raise CatalogError(f"Glue database {self._database!r}: {operation}: {error}") from error
+        except BotoCoreError as error:
             raise CatalogError(f"Glue database {self._database!r}: {operation}: {error}") from error
 
     def _is_known(self, partition: Partition) -> bool:

@@ -1,0 +1,81 @@
+"""A detector, measure, dimension or source is new, or the stack is: makes the views that Athena shows."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Callable, Iterator
+from typing import Any
+
+from anomalake.adapters import custom_resource
+from anomalake.adapters.environment import CatalogEnvironment
+from anomalake.adapters.glue import GlueCatalog
+from anomalake.adapters.observability import count, logger, observed
+from anomalake.alerts import ObjectPointer, read_event
+from anomalake.catalog.relations import Relation, Relations
+from anomalake.catalog.statements import statements
+from anomalake.lake.layout import partition_in
+from anomalake.lake.store import ObjectStore
+from anomalake.wiring import open_writer
+
+Run = Callable[[str], object]
+
+_DETECTOR = re.compile(r"(?:^|/)(?:shapes/detector=([^/]+)/|sources/(.+)-[0-9a-f]{16}\.json$)")
+
+
+@observed
+def handler(event: Any, context: object) -> dict[str, Any]:
+    """Entry point of the function."""
+    told = CatalogEnvironment.read(os.environ)
+    run = _athena(told.database, told.workgroup)
+    # Checks, or at first notes, the lake's formats: a query must know which table to read.
+    lake = open_writer(told.lake, ",".join(told.formats))
+    if custom_resource.is_request(event):
+        catalog = GlueCatalog(lake.store, told.database)
+        custom_resource.answer(event, "views", lambda: make_all(lake.store, told.formats, catalog, run))
+        return {}
+    make_views(lake.store, told.formats, run, detectors_in(event))
+    return {"batchItemFailures": []}
+
+
+def make_all(store: ObjectStore, formats: tuple[str, ...], catalog: GlueCatalog, run: Run) -> None:
+    """Make all views, and register every partition, whatever an earlier database knew; raises what fails."""
+    catalog.register(partition for found in store.list("tables") if (partition := partition_in(found.key)))
+    make_views(store, formats, run)
+
+
+def make_views(store: ObjectStore, formats: tuple[str, ...], run: Run, detectors: set[str] | None = None) -> None:
+    """Make the views of some detectors, or all there are; raises what fails."""
+    relations = Relations(store) if detectors is None else _Some(store, detectors)
+    number = 0
+    for statement in statements(relations, formats):
+        run(statement)
+        number += 1
+    count("StatementsRun", number)
+    logger.info("views made", statements=number, detectors=sorted(detectors) if detectors is not None else "all")
+
+
+def detectors_in(event: Any) -> set[str]:
+    """Names of the detectors whose shapes or sources an event tells of."""
+    keys = (found.key for found in read_event(event) if isinstance(found, ObjectPointer))
+    return {found[1] or found[2] for key in keys if (found := _DETECTOR.search(key))}
+
+
+class _Some(Relations):
+    """The relations of some detectors only."""
+
+    def __init__(self, store: ObjectStore, detectors: set[str]) -> None:
+        super().__init__(store)
+        self._only = detectors
+
+    def all(self) -> Iterator[Relation]:
+        return (one for one in super().all() if one.detector is not None and one.detector.name in self._only)
+
+
+def _athena(database: str, workgroup: str) -> Run:
+    import awswrangler as wr
+
+    def run(statement: str) -> None:
+        wr.athena.start_query_execution(statement, database=database, workgroup=workgroup, wait=True)
+
+    return run
