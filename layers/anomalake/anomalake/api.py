@@ -92,7 +92,8 @@ class LakeHandle:
         import pandas as pd
 
         types = {pa.int64(): pd.Int64Dtype(), pa.int32(): pd.Int32Dtype(), pa.bool_(): pd.BooleanDtype()}
-        return self._engine.query(sql).to_pandas(types_mapper=types.get, maps_as_pydicts="strict")
+        frame: pd.DataFrame = self._engine.query(sql).to_pandas(types_mapper=types.get, maps_as_pydicts="strict")
+        return frame
 
     def query_rows(self, sql: str) -> tuple[list[str], list[tuple[Any, ...]]]:
         """Answer a query as column names and rows, without pandas."""

@@ -16,7 +16,7 @@ from anomalake.catalog import rewrite, templates
 from anomalake.catalog.bounds import Bounds
 from anomalake.catalog.detectors import Detector
 from anomalake.catalog.errors import QueryError
-from anomalake.catalog.relations import Relations
+from anomalake.catalog.relations import Relations, put_in_place
 from anomalake.lake.layout import SETTINGS
 from anomalake.lake.rows import METRIC_VALUE
 from anomalake.lake.store import ObjectNotFound, ObjectStore
@@ -54,7 +54,8 @@ class AthenaEngine:
         """Answer a query whole; raises `QueryError`."""
         text = self.to_athena(sql)
         if isinstance(text, pa.Table):
-            return text.to_pandas()
+            frame: pd.DataFrame = text.to_pandas()
+            return frame
         return _mapped(self._ask(text))
 
     def query(self, sql: str) -> pa.Table:
@@ -120,17 +121,15 @@ class _AthenaTables:
         self._csv_only: bool | None = None
 
     def alert_rows(self, bounds: Bounds) -> exp.Query:
-        csv = self._is_csv_only()
-        rows = exp.select("*").from_("alert_rows_csv" if csv else "alert_rows")
-        condition = bounds.condition()
-        if condition is not None:
-            rows = rows.where(condition)
-        if not csv:
-            return rows
+        if not self._is_csv_only():
+            return _within("alert_rows", bounds)
         decoded = templates.template("alert_rows_from_csv")
         for found in list(decoded.find_all(exp.Table)):
-            found.replace(exp.Subquery(this=rows, alias=exp.TableAlias(this=exp.to_identifier(found.alias))))
+            put_in_place(found, self.alert_rows_csv(bounds))
         return decoded
+
+    def alert_rows_csv(self, bounds: Bounds) -> exp.Query:
+        return _within("alert_rows_csv", bounds)
 
     def source_rows(self, detector: Detector, columns: dict[str, str]) -> exp.Query:
         selected = [exp.column(name, quoted=True) for name in columns.values()]
@@ -146,6 +145,12 @@ class _AthenaTables:
             except (ValueError, AttributeError) as error:
                 raise QueryError(f"{self._store.uri}/{SETTINGS}: is no JSON object") from error
         return self._csv_only
+
+
+def _within(table: str, bounds: Bounds) -> exp.Query:
+    rows = exp.select("*").from_(table)
+    condition = bounds.condition()
+    return rows if condition is None else rows.where(condition)
 
 
 def _columns_asked(query: exp.Query, relations: Relations) -> list[str] | None:

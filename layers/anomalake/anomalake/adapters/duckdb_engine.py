@@ -19,7 +19,7 @@ from anomalake.catalog import rewrite, templates
 from anomalake.catalog.bounds import Bounds
 from anomalake.catalog.detectors import Detector
 from anomalake.catalog.errors import LakeChanged, QueryError
-from anomalake.catalog.relations import Relations, no_source_rows
+from anomalake.catalog.relations import Relations, no_source_rows, put_in_place
 from anomalake.catalog.sources import CsvFormat, JsonLinesFormat, Source, header_of
 from anomalake.lake.layout import SETTINGS, TABLES
 from anomalake.lake.rows import SCHEMA
@@ -30,7 +30,7 @@ TRIES = 10
 BATCH_ROWS = 50_000
 _HEADER_BYTES = 65_536
 
-_CONFIG = {
+_CONFIG: dict[str, Any] = {
     "autoinstall_known_extensions": False,
     "autoload_known_extensions": False,
     "python_enable_replacements": False,
@@ -126,7 +126,8 @@ class _LakeTables:
 
     def prepare(self, connection: duckdb.DuckDBPyConnection) -> None:
         """Shut everything out but this query's files."""
-        connection.register("no_rows", _NO_ROWS)
+        for format_, rows in _NO_ROWS.items():
+            connection.register(f"no_{format_}_rows", rows)
         connection.execute("SET TimeZone = 'UTC'")
         connection.execute("SET preserve_insertion_order = false")
         connection.execute("SET allowed_paths = $paths", {"paths": self._files})
@@ -138,11 +139,22 @@ class _LakeTables:
         return any(not Path(file).exists() for file in self._files)
 
     def alert_rows(self, bounds: Bounds) -> exp.Query:
-        table, ending = TABLES[self._format]
+        if self._format == "parquet":
+            return self._rows("parquet", bounds)
+        decoded = templates.template("alert_rows_from_csv")
+        for found in list(decoded.find_all(exp.Table)):
+            put_in_place(found, self.alert_rows_csv(bounds))
+        return decoded
+
+    def alert_rows_csv(self, bounds: Bounds) -> exp.Query:
+        return self._rows("csv", bounds)
+
+    def _rows(self, format_: str, bounds: Bounds) -> exp.Query:
+        table, ending = TABLES[format_]
         files = _stable_listing(self._folder / table, ending, bounds)
         if not files:
-            return exp.select("*").from_("no_rows")
-        rows = f"{_FUNCTIONS[self._format]}({self._parameter(files)}, {_OPTIONS[self._format]}"
+            return exp.select("*").from_(f"no_{format_}_rows")
+        rows = f"{_FUNCTIONS[format_]}({self._parameter(files)}, {_OPTIONS[format_]}"
         if _PARTITION_LIKE.search(str(self._folder)):
             # A folder above the lake looks like a partition, and DuckDB would believe the first that it meets.
             columns = ", ".join(f'"{name}"' for name in SCHEMA.names)
@@ -158,12 +170,7 @@ class _LakeTables:
             )
         read = sqlglot.parse_one(query, read="duckdb")
         assert isinstance(read, exp.Query)
-        if self._format == "parquet":
-            return read
-        decoded = templates.template("alert_rows_from_csv")
-        for found in list(decoded.find_all(exp.Table)):
-            found.replace(exp.Subquery(this=read, alias=exp.TableAlias(this=exp.to_identifier(found.alias))))
-        return decoded
+        return read
 
     def source_rows(self, detector: Detector, columns: dict[str, str]) -> exp.Query:
         source = detector.source
@@ -227,10 +234,11 @@ class _LakeTables:
         return name
 
 
-_NO_ROWS = pa.table(
-    {field.name: pa.array([], field.type) for field in SCHEMA}
-    | {"detector": pa.array([], pa.string()), "day": pa.array([], pa.string())}
-)
+_PARTITIONS = {"detector": pa.array([], pa.string()), "day": pa.array([], pa.string())}
+_NO_ROWS = {
+    "parquet": pa.table({field.name: pa.array([], field.type) for field in SCHEMA} | _PARTITIONS),
+    "csv": pa.table({name: pa.array([], pa.string()) for name in SCHEMA.names} | _PARTITIONS),
+}
 _FUNCTIONS = {"parquet": "read_parquet", "csv": "read_csv"}
 _OPTIONS = {
     "parquet": "union_by_name = false",

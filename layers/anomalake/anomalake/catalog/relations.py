@@ -20,6 +20,8 @@ from anomalake.catalog.time_formats import to_sql_format
 from anomalake.lake.store import ObjectStore
 
 BY_DAY = "_by_day"
+PHYSICAL = ("alert_rows", "alert_rows_csv")
+SOURCE = "source_"
 
 
 class Tables(Protocol):
@@ -27,6 +29,10 @@ class Tables(Protocol):
 
     def alert_rows(self, bounds: Bounds) -> exp.Query:
         """The rows of the partitions within bounds, or of more."""
+        ...
+
+    def alert_rows_csv(self, bounds: Bounds) -> exp.Query:
+        """The same, out of the CSV tables, its cells as they are there."""
         ...
 
     def source_rows(self, detector: Detector, columns: dict[str, str]) -> exp.Query:
@@ -57,6 +63,9 @@ class Relation:
 
     def definition(self) -> exp.Query:
         """Its SQL, in terms of other relations and of physical tables."""
+        if self.kind == "source" and self.detector is not None:
+            columns_ = [exp.column(name, quoted=True) for name in source_columns(self.detector).values()]
+            return exp.select(*columns_).from_(exp.to_table(self.name))
         if self.detector is None:
             return templates.template(f"{self.kind}{BY_DAY}" if self.by_day else self.kind)
         wide = templates.fill(templates.template(f"{self.kind}{BY_DAY}"), filling_of(self.detector))
@@ -110,6 +119,9 @@ class Relations:
             Several detectors bear that name, or the relation needs a source that nobody registered.
         """
         name = name.lower()
+        if name.startswith(SOURCE):
+            detector = self.detectors.find(name.removeprefix(SOURCE))
+            return Relation(name, "source", False, detector) if detector and detector.source else None
         if name in templates.INTERNAL:
             return Relation(name, name, False)
         by_day = name.endswith(BY_DAY)
@@ -239,9 +251,9 @@ def expand(relation: Relation, relations: Relations, tables: Tables, bounds: Bou
     own = {one.name: one for kind in templates.PER_DETECTOR for one in _both(kind, detector)} if detector else {}
     for table in list(query.find_all(exp.Table)):
         inner: exp.Query
-        if table.name == "alert_rows":
-            inner = tables.alert_rows(bounds)
-        elif table.name.startswith("source_") and detector is not None:
+        if table.name in PHYSICAL:
+            inner = physical(table.name, tables, bounds)
+        elif table.name.startswith(SOURCE) and detector is not None:
             inner = _source(detector, tables)
         else:
             read = own.get(table.name) or relations.find(table.name)
@@ -250,6 +262,11 @@ def expand(relation: Relation, relations: Relations, tables: Tables, bounds: Bou
             inner = expand(read, relations, tables, bounds.widened() if joined else bounds)
         put_in_place(table, inner)
     return query
+
+
+def physical(name: str, tables: Tables, bounds: Bounds) -> exp.Query:
+    """One of the tables that hold every detector's rows."""
+    return tables.alert_rows(bounds) if name == "alert_rows" else tables.alert_rows_csv(bounds)
 
 
 def _source(detector: Detector, tables: Tables) -> exp.Query:

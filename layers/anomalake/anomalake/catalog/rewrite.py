@@ -13,7 +13,7 @@ from sqlglot.optimizer.scope import Scope, traverse_scope
 
 from anomalake.catalog.bounds import ALL, Bounds, bounds_of
 from anomalake.catalog.errors import QueryError
-from anomalake.catalog.relations import Relations, Tables, expand, put_in_place
+from anomalake.catalog.relations import PHYSICAL, Relations, Tables, expand, physical, put_in_place
 from anomalake.catalog.templates import DIALECT
 
 _EXPLAIN = re.compile(r"\s*EXPLAIN(?P<analyze>\s+ANALYZE)?\s+(?=\(*\s*(?:SELECT|WITH|VALUES|TABLE)\b)", re.IGNORECASE)
@@ -126,6 +126,9 @@ def rewrite(query: exp.Query, relations: Relations, tables: Tables, *, only_rela
                 raise QueryError(f"query: {table.this.sql(DIALECT)[:60]} in FROM is refused; expected a relation")
             continue
         relation = None
+        if name.lower() in PHYSICAL and not table.db:
+            put_in_place(table, physical(name.lower(), tables, bounds))
+            continue
         if not table.args.get("catalog") and (not table.db or not only_relations or table.db.lower() == "anomalake"):
             relation = relations.find(name, lambda columns=columns: columns)  # type: ignore[misc]
         if relation is None:
