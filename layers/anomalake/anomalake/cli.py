@@ -112,12 +112,12 @@ def query(
     metricvalue_anomalyscore_NAME, with_dimensioncontributions_NAME, live_NAME, with_livedata_NAME (SHOW TABLES lists them).
     """
     from anomalake.api import open_lake
-    from anomalake.catalog.output import write_rows
 
     if sql.endswith(".sql") and Path(sql).is_file():
         sql = Path(sql).read_text(encoding="utf-8")
-    columns, rows = open_lake(lake).query_rows(sql)
-    write_rows(columns, rows, format.value, sys.stdout)
+    if "://" not in lake and not Path(lake).exists():
+        errors.print(f"anomalake: note: there is nothing at {lake} yet", soft_wrap=True, markup=False)
+    open_lake(lake).write(sql, format.value, sys.stdout)
 
 
 @app.command()
@@ -129,8 +129,8 @@ def export(
     """Write every relation to a file, and for each detector its anomalies as Lookout for Metrics' samples exported them."""
     from anomalake.api import open_lake
 
-    for path, count in open_lake(lake).export(out_folder, format.value):
-        out.print(f"{path}  {count:,} rows", soft_wrap=True)
+    for path in open_lake(lake).export(out_folder, format.value):
+        out.print(str(path), soft_wrap=True, markup=False)
 
 
 @app.command()

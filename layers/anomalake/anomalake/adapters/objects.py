@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterable, Iterator
 from datetime import timedelta
+from itertools import islice
 from pathlib import Path
 from typing import Any, TypeVar
 from urllib.parse import unquote, urlsplit
@@ -14,6 +15,9 @@ from obstore.exceptions import AlreadyExistsError, BaseError
 from obstore.store import LocalStore, MemoryStore, S3Store
 
 from anomalake.lake.store import ObjectNotFound, ObjectStore, StoredObject, StoreError
+
+#: As many as S3's DeleteObjects takes.
+DELETE_AT_ONCE = 1_000
 
 _TRANSIENT = (BaseError, OSError)
 
@@ -74,9 +78,13 @@ class Objects:
             raise StoreError(f"{self._uri}: cannot list {folder!r}: {_first_line(error)}") from error
 
     def delete(self, keys: Iterable[str]) -> None:
+        if isinstance(self._store, S3Store):
+            for some in _batched(keys, DELETE_AT_ONCE):
+                self._call(some[0], lambda some=some: obstore.delete(self._store, some))  # type: ignore[misc]
+            return
         for key in keys:
             try:
-                self._call(key, lambda: obstore.delete(self._store, key))  # noqa: B023 - called at once
+                self._call(key, lambda key=key: obstore.delete(self._store, key))  # type: ignore[misc]
             except ObjectNotFound:
                 continue
 
@@ -95,6 +103,12 @@ class _Taken(StoreError):
     pass
 
 
+def _batched(keys: Iterable[str], most: int) -> Iterator[list[str]]:
+    rest = iter(keys)
+    while some := list(islice(rest, most)):
+        yield some
+
+
 def _first_line(error: BaseException) -> str:
     return str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
 
@@ -107,7 +121,7 @@ def open_store(uri: str, *, create: bool = True) -> ObjectStore:
     uri
         A folder (``./lake``, ``file:///srv/lake``) or ``s3://bucket/prefix``.
     create
-        Make the folder when it is not there.
+        Make the folder when it is not there; else a lake that is not there is an empty one.
 
     Raises
     ------
@@ -125,7 +139,7 @@ def open_store(uri: str, *, create: bool = True) -> ObjectStore:
     if folder.exists() and not folder.is_dir():
         raise LakeUriError(f"lake {uri!r}: is a file; expected a folder")
     if not folder.exists() and not create:
-        raise LakeUriError(f"lake {uri!r}: there is no such folder")
+        return Objects(MemoryStore(), uri)
     folder.mkdir(parents=True, exist_ok=True)
     return Objects(LocalStore(folder.resolve()), uri)
 

@@ -14,7 +14,7 @@ from anomalake.lake.lake import Lake
 from anomalake.lake.ports import CatalogError, Partition
 from anomalake.lake.store import ObjectNotFound, StoreError
 
-CHUNK_BYTES = 24 * 1024 * 1024
+CHUNK_BYTES = 16 * 1024 * 1024
 CHUNK_PIECES = 10_000
 WRITERS = 8
 MAX_REASONS = 1_000

@@ -55,6 +55,7 @@ def compact(
         for partition, keys in sorted(_files(lake.store, format_, layout.TABLES[format_][0]).items())
         if len(keys - waiting) > 1
     ]
+    superseded: list[str] = []
     for number, (format_, partition) in enumerate(todo, 1):
         try:
             replaced = _merge(lake.store, format_, partition, waiting)
@@ -72,8 +73,10 @@ def compact(
             note = {"at": clock().isoformat(), "keys": sorted(replaced)}
             lake.store.put(f"{layout.SUPERSEDED}/{uuid.uuid4().hex}.json", json.dumps(note).encode())
         else:
-            lake.store.delete(sorted(replaced))
-            done.deleted += len(replaced)
+            superseded += sorted(replaced)
+    # All at once and last, so that a query which meets it need only be asked again.
+    lake.store.delete(superseded)
+    done.deleted += len(superseded)
     return done
 
 
