@@ -5,9 +5,14 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 TESTS = Path(__file__).parent
 WITHOUT_NETWORK = tuple(TESTS / room for room in ("unit", "property", "contract"))
+
+# A shared machine is slow at times; that is no fault of the code under test.
+settings.register_profile("anomalake", deadline=None, print_blob=True)
+settings.load_profile("anomalake")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

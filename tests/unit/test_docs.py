@@ -1,0 +1,82 @@
+"""The documents name what there is (commands, options, relations, columns, make targets), and their SQL runs."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+from typer.main import get_command
+
+from anomalake.adapters.objects import open_store
+from anomalake.alerts import Document
+from anomalake.api import open_lake
+from anomalake.catalog import templates
+from anomalake.cli import app
+from anomalake.lake.lake import Lake
+from tests.support import made
+
+ROOT = Path(__file__).parents[2]
+DOCUMENTS = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md"), ROOT / "events" / "README.md"])
+RELATIONS = (ROOT / "docs" / "relations.md").read_text(encoding="utf-8")
+QUERIES = [sql for path in DOCUMENTS for sql in re.findall(r"```sql\n(.+?)```", path.read_text("utf-8"), re.DOTALL)]
+
+
+def text(name: str) -> str:
+    return (ROOT / name).read_text(encoding="utf-8")
+
+
+def commands() -> dict[str, list[str]]:
+    group = get_command(app)
+    return {
+        name: [flag for parameter in command.params for flag in parameter.opts]
+        for name, command in group.commands.items()  # type: ignore[attr-defined]
+    }
+
+
+@pytest.mark.parametrize("command", commands())
+def test_the_readme_names_every_command(command: str) -> None:
+    assert f"anomalake {command}" in text("README.md")
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
+def test_a_document_names_no_command_or_option_that_is_not_there(document: Path) -> None:
+    known = commands()
+    for line in re.findall(r"^\s*(?:\$ )?anomalake ([^\n#]+)", document.read_text(encoding="utf-8"), re.MULTILINE):
+        command, *words = line.split()
+        assert command in known, line
+        assert {word for word in words if re.fullmatch(r"--[a-z]+", word)} <= {*known[command], "--help", "--debug"}
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
+def test_links_and_paths_in_a_document_lead_somewhere(document: Path) -> None:
+    body = document.read_text(encoding="utf-8")
+    for target in re.findall(r"\]\((?!https?://|#)([^)#]+)", body):
+        assert (document.parent / target).exists(), target
+
+
+def test_the_readme_names_every_make_target() -> None:
+    targets = re.findall(r"^([a-z]+):.*## ", text("Makefile"), re.MULTILINE)
+    assert {"demo", "test", "check"} <= set(targets)
+    missing = [target for target in targets if f"make {target}" not in text("README.md") + text("CONTRIBUTING.md")]
+    assert missing == []
+
+
+def documented() -> dict[str, list[str]]:
+    sections = re.split(r"^### ", RELATIONS, flags=re.MULTILINE)[1:]
+    return {part.split()[0]: re.findall(r"^\| `([a-z_]+)` \|", part, re.MULTILINE) for part in sections}
+
+
+def test_every_relation_is_described_with_its_columns() -> None:
+    expected = {kind: templates.template(kind).named_selects for kind in templates.GENERIC}
+    for kind in templates.PER_DETECTOR:
+        columns = templates.template(f"{kind}_by_day").named_selects
+        expected[f"{kind}_orders"] = [column for column in columns if column != "day"]
+    assert documented() == expected
+
+
+@pytest.mark.parametrize("sql", QUERIES)
+def test_the_queries_of_the_documents_run(sql: str, tmp_path: Path) -> None:
+    Lake(open_store(str(tmp_path))).ingest(Document(one, "made") for one in made.texts(20))
+    columns, _ = open_lake(tmp_path).query_rows(sql)
+    assert columns
