@@ -230,7 +230,7 @@ def _bar() -> Progress:
         TextColumn("{task.fields[done]:,} {task.fields[unit]}"),
         TimeElapsedColumn(),
         console=errors,
-        transient=not errors.is_terminal,
+        disable=not errors.is_terminal,
     )
 
 

@@ -56,7 +56,8 @@ def read_file(name: str, body: bytes, delivery: str | None = None) -> Iterator[F
 
 def _looks_like_lines(body: bytes) -> bool:
     first, newline, rest = body.strip().partition(b"\n")
-    if not newline or not first.lstrip().startswith(b"{") or not rest.lstrip().startswith((b"{", b'"')):
+    begins = (b"{", b'"', b"[")
+    if not newline or not first.startswith(begins) or not rest.lstrip().startswith(begins):
         return False
     try:
         parse(first.decode("utf-8"))

@@ -44,6 +44,10 @@ def _constant(text: str) -> NoReturn:
 
 
 def _decimal(text: str) -> int | Decimal:
+    if len(text) <= 40 and "e" not in text and "E" not in text:
+        # The usual case, without arithmetic: 650.50 is 650.5, and 650.00 is 650.
+        bare = text.rstrip("0") if "." in text else text
+        return int(bare.rstrip(".")) if bare.endswith(".") or "." not in bare else Decimal(bare)
     if len(text) > MAX_NUMBER_LENGTH:
         raise StrictJsonError(shorten(text), f"a number of at most {MAX_NUMBER_LENGTH} characters")
     try:

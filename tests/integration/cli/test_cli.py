@@ -1,0 +1,193 @@
+"""The command line as a person uses it: what it prints, and how it exits."""
+
+from __future__ import annotations
+
+import csv
+import gzip
+import io
+import json
+import sys
+from collections.abc import Callable
+from decimal import Decimal
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+
+from anomalake import cli
+from tests.support import made, oracle
+
+TEXTS = made.texts(60, clashes=2)
+
+
+class Said(NamedTuple):
+    """What a call printed, and its exit code."""
+
+    code: int
+    out: str
+    err: str
+
+
+Run = Callable[..., Said]
+
+
+@pytest.fixture
+def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> Run:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("ANOMALAKE_FORMATS", raising=False)
+    monkeypatch.setenv("COLUMNS", "200")
+
+    def call(*arguments: str, stdin: bytes = b"") -> Said:
+        monkeypatch.setattr(sys, "argv", ["anomalake", *arguments])
+        monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(stdin)))
+        with pytest.raises(SystemExit) as stopped:
+            cli.main()
+        said = capsys.readouterr()
+        assert isinstance(stopped.value.code, int)
+        return Said(stopped.value.code, said.out, said.err)
+
+    return call
+
+
+@pytest.fixture
+def stored(tmp_path: Path) -> Path:
+    """Stored alerts in every form that a folder may hold."""
+    folder = tmp_path / "alerts"
+    (folder / "2021" / "03").mkdir(parents=True)
+    (folder / "one.json").write_text(TEXTS[0], encoding="utf-8")
+    (folder / "list.json").write_text(f"[{TEXTS[1]}, {TEXTS[2]}]", encoding="utf-8")
+    flat = [json.dumps(json.loads(text, parse_float=Decimal), default=float) for text in TEXTS]
+    (folder / "2021" / "lines.jsonl").write_text("\n".join(flat[3:30]) + "\n", encoding="utf-8")
+    (folder / "2021" / "03" / "lines.jsonl.gz").write_bytes(gzip.compress("\n".join(flat[30:59]).encode()))
+    event = {"Records": [{"messageId": "m", "eventSource": "aws:sqs", "body": TEXTS[59]}]}
+    (folder / "event.json").write_text(json.dumps(event), encoding="utf-8")
+    (folder / "notes.txt").write_text("not alerts", encoding="utf-8")
+    return folder
+
+
+def test_replay_loads_everything_once(run: Run, stored: Path) -> None:
+    said = run("replay", str(stored), "--lake", "lake")
+    assert (said.code, said.out) == (0, "60 loaded, 0 repeated, 0 refused, 2 clashing (SELECT * FROM clashes)\n")
+    said = run("replay", str(stored), str(stored / "one.json"), "--lake", "lake")
+    assert (said.code, said.out) == (0, "0 loaded, 61 repeated, 0 refused\n")
+    count = json.loads(run("query", "SELECT count(*) AS n FROM alerts", "--lake", "lake", "--format", "json").out)
+    assert count == [{"n": len(oracle.relations(TEXTS)["alerts"])}]
+
+
+def test_replay_from_standard_input(run: Run) -> None:
+    lines = "\n".join(json.dumps(text) for text in TEXTS).encode()
+    assert run("replay", "-", "--lake", "lake", stdin=lines).out.startswith("60 loaded")
+
+
+def test_a_refused_record_makes_the_exit_code_one_and_is_told_with_its_line(run: Run, tmp_path: Path) -> None:
+    (tmp_path / "a.jsonl").write_text(json.dumps(json.loads(TEXTS[0])) + "\n{}\n", encoding="utf-8")
+    said = run("replay", "a.jsonl", "--lake", "lake")
+    assert said.code == 1
+    assert said.out == "1 loaded, 0 repeated, 1 refused\n"
+    assert "a.jsonl:2: alertEventId: missing: expected text" in said.err
+    assert len(list((tmp_path / "lake" / "set-aside").rglob("*.json"))) == 1
+
+
+def test_many_processes_load_what_one_does(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("anomalake.lake.bulk.CHUNK_BYTES", 20_000)
+    monkeypatch.setattr("anomalake.adapters.sources.SMALL", 1_000)
+    monkeypatch.setattr("anomalake.adapters.sources.PIECE", 10_000)
+    (tmp_path / "a.jsonl").write_text("\n".join(json.dumps(text) for text in TEXTS * 2) + "\njunk", encoding="utf-8")
+    said = run("replay", "a.jsonl", "--lake", "lake", "--workers", "2")
+    assert said.out.startswith("60 loaded, 60 repeated, 1 refused, 2 clashing")
+    assert "a.jsonl:121: " in said.err
+
+
+@pytest.mark.parametrize("formats", ["parquet", "csv", "parquet,csv"])
+def test_formats_answer_alike(run: Run, stored: Path, formats: str) -> None:
+    import anomalake
+
+    run("replay", str(stored), "--lake", "lake", "--formats", formats)
+    assert oracle.answers(anomalake.open_lake("lake")) == oracle.relations(TEXTS)
+    assert run("compact", "--lake", "lake").code == 0
+    assert oracle.answers(anomalake.open_lake("lake")) == oracle.relations(TEXTS)
+
+
+def test_rebuild_changes_formats(run: Run, stored: Path, tmp_path: Path) -> None:
+    import anomalake
+
+    run("replay", str(stored), "--lake", "lake")
+    said = run("replay", str(stored), "--lake", "lake", "--formats", "csv")
+    assert (said.code, said.err.count("\n")) == (2, 1)
+    assert "rebuild --formats csv" in said.err
+    said = run("rebuild", "--lake", "lake", "--formats", "csv")
+    assert said.code == 0
+    assert said.out.startswith("60 alerts in ")
+    assert not list((tmp_path / "lake").rglob("*.parquet"))
+    assert oracle.answers(anomalake.open_lake("lake")) == oracle.relations(TEXTS)
+
+
+def test_query_prints_csv_json_and_a_table(run: Run, stored: Path) -> None:
+    run("replay", str(stored), "--lake", "lake")
+    sql = "SELECT detector, metric_value FROM metric_values ORDER BY 1, 2 LIMIT 3"
+    as_csv = list(csv.DictReader(io.StringIO(run("query", sql, "--lake", "lake", "--format", "csv").out)))
+    as_json = json.loads(run("query", sql, "--lake", "lake", "--format", "json").out, parse_float=Decimal)
+    assert [Decimal(row["metric_value"]) for row in as_csv] == [row["metric_value"] for row in as_json]
+    table = run("query", sql, "--lake", "lake").out
+    assert "metric_value" in table
+    assert "FiveDims" in table
+
+
+def test_query_from_a_file(run: Run, stored: Path, tmp_path: Path) -> None:
+    run("replay", str(stored), "--lake", "lake")
+    (tmp_path / "q.sql").write_text("SELECT DISTINCT detector FROM alerts ORDER BY 1", encoding="utf-8")
+    rows = json.loads(run("query", "q.sql", "--lake", "lake", "--format", "json").out)
+    assert [row["detector"] for row in rows] == ["FiveDims", "shop-live", "totals"]
+
+
+def test_a_lake_without_rows_answers_with_none(run: Run, tmp_path: Path) -> None:
+    (tmp_path / "lake").mkdir()
+    for lake in ("lake", "not-there-yet"):
+        said = run("query", "SELECT * FROM metric_values", "--lake", lake, "--format", "json")
+        assert (said.code, json.loads(said.out)) == (0, [])
+    assert not (tmp_path / "not-there-yet").exists()
+
+
+def test_export_writes_every_relation(run: Run, stored: Path, tmp_path: Path) -> None:
+    run("replay", str(stored), "--lake", "lake")
+    assert run("export", "--lake", "lake", "--out", "out").code == 0
+    names = {path.name for path in (tmp_path / "out").iterdir()}
+    assert {"alerts.csv", "metric_values.csv", "dimension_contributions.csv", "clashes.csv"} <= names
+    assert {"metricvalue_anomalyscore_totals.csv", "with_dimensioncontributions_totals.csv"} <= names
+    with (tmp_path / "out" / "metric_values.csv").open(encoding="utf-8", newline="") as file:
+        assert len(list(csv.DictReader(file))) == len(oracle.relations(TEXTS)["metric_values"])
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "said"),
+    [
+        (["replay", "missing", "--lake", "lake"], 2, "source 'missing': there is no such file or folder"),
+        (["replay", ".", "--lake", "lake"], 2, "no file in it; expected .json, .jsonl, .ndjson"),
+        (["query", "SELECT * FROM nothing_here", "--lake", "lake"], 2, "nothing_here"),
+        (["query", "SELEC 1", "--lake", "lake"], 2, "line 1, column 7"),
+        (["query", "SELECT * FROM read_csv('/etc/passwd')", "--lake", "lake"], 2, "refused; expected a relation"),
+        (["query", "SELECT 1", "--lake", "ftp://x"], 2, "expected a folder, file:///FOLDER or s3://BUCKET/PREFIX"),
+        (["query", "SELECT 1", "--lake", "s3://"], 2, "no bucket"),
+        (["rebuild", "--lake", "lake", "--formats", "orc"], 2, "expected parquet, csv or parquet,csv"),
+    ],
+)
+def test_errors_are_one_line(run: Run, tmp_path: Path, arguments: list[str], code: int, said: str) -> None:
+    (tmp_path / "lake").mkdir()
+    result = run(*arguments)
+    assert result.code == code
+    assert said in result.err
+    assert result.err.count("\n") == 1
+    assert "Traceback" not in result.err
+
+
+def test_debug_shows_the_traceback(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "argv", ["anomalake", "replay", "missing", "--lake", "lake", "--debug"])
+    with pytest.raises(ValueError, match="there is no such file"):
+        cli.main()
+
+
+def test_help_names_every_command(run: Run) -> None:
+    said = run("--help")
+    assert said.code == 0
+    for command in ("demo", "replay", "query", "export", "rebuild", "compact"):
+        assert command in said.out
