@@ -26,22 +26,25 @@ _DETECTOR = re.compile(r"(?:^|/)(?:shapes/detector=([^/]+)/|sources/(.+)-[0-9a-f
 @observed
 def handler(event: Any, context: object) -> dict[str, Any]:
     """Entry point of the function."""
-    told = CatalogEnvironment.read(os.environ)
-    run = _athena(told.database, told.workgroup)
-    # Checks, or at first notes, the lake's formats: a query must know which table to read.
-    lake = open_writer(told.lake, ",".join(told.formats))
     if custom_resource.is_request(event):
-        catalog = GlueCatalog(lake.store, told.database)
-        custom_resource.answer(event, "views", lambda: make_all(lake.store, told.formats, catalog, run))
+        custom_resource.answer(event, "views", _make)
         return {}
-    make_views(lake.store, told.formats, run, detectors_in(event))
+    _make(detectors_in(event))
     return {"batchItemFailures": []}
 
 
-def make_all(store: ObjectStore, formats: tuple[str, ...], catalog: GlueCatalog, run: Run) -> None:
-    """Make all views, and register every partition, whatever an earlier database knew; raises what fails."""
+def _make(detectors: set[str] | None = None) -> None:
+    told = CatalogEnvironment.read(os.environ)
+    # Checks, or at first notes, the lake's formats: a query must know which table to read.
+    store = open_writer(told.lake, ",".join(told.formats)).store
+    if detectors is None:
+        register_all(store, GlueCatalog(store, told.database))
+    make_views(store, told.formats, _athena(told.database, told.workgroup), detectors)
+
+
+def register_all(store: ObjectStore, catalog: GlueCatalog) -> None:
+    """Register every partition, whatever an earlier database knew; raises `CatalogError`."""
     catalog.register(partition for found in store.list("tables") if (partition := partition_in(found.key)))
-    make_views(store, formats, run)
 
 
 def make_views(store: ObjectStore, formats: tuple[str, ...], run: Run, detectors: set[str] | None = None) -> None:

@@ -1,4 +1,4 @@
-"""A function's part in CloudFormation's custom resources: every request gets an answer, or the deployment would wait."""
+"""A function's part in CloudFormation's custom resources: every request gets an answer, or a deployment would wait."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def is_request(event: object) -> bool:
 
 
 def answer(request: Mapping[str, Any], physical_id: str, make: Callable[[], object], send: Send | None = None) -> None:
-    """Do what a request to create or update asks, and tell CloudFormation how it went; a request to delete asks nothing.
+    """Do what a request to create or update asks, and tell CloudFormation how it went; to delete asks nothing.
 
     Parameters
     ----------

@@ -1,0 +1,79 @@
+"""What the functions say of an environment that is wrong: variable, value, what was expected."""
+
+from __future__ import annotations
+
+import pytest
+
+from anomalake.adapters.environment import (
+    CatalogEnvironment,
+    CompactEnvironment,
+    CrawlEnvironment,
+    CrawlerTarget,
+    EnvironmentFault,
+    IngestEnvironment,
+)
+
+GOOD = {
+    "ANOMALAKE_LAKE": "s3://my-bucket/lake/",
+    "ANOMALAKE_FORMATS": "parquet,csv",
+    "ANOMALAKE_DATABASE": "anomalake_dev",
+    "ANOMALAKE_WORKGROUP": "anomalake-dev",
+    "ANOMALAKE_CRAWLERS": "tables=s3://my-bucket/lake/partitions/,src.1=s3://other/live/",
+    "ANOMALAKE_GRACE_HOURS": "6",
+}
+
+
+def test_each_function_reads_what_it_needs() -> None:
+    lake = "s3://my-bucket/lake"
+    assert IngestEnvironment.read(GOOD) == IngestEnvironment(lake, ("parquet", "csv"), "anomalake_dev")
+    assert CompactEnvironment.read(GOOD) == CompactEnvironment(lake, ("parquet", "csv"), 6)
+    assert CatalogEnvironment.read(GOOD) == CatalogEnvironment(
+        lake, ("parquet", "csv"), "anomalake_dev", "anomalake-dev"
+    )
+    assert CrawlEnvironment.read(GOOD) == CrawlEnvironment(
+        lake,
+        "anomalake_dev",
+        (CrawlerTarget("tables", "s3://my-bucket/lake/partitions/"), CrawlerTarget("src.1", "s3://other/live/")),
+    )
+
+
+def test_what_may_be_left_out_has_its_default() -> None:
+    assert IngestEnvironment.read({"ANOMALAKE_LAKE": "s3://bucket"}) == IngestEnvironment(
+        "s3://bucket", ("parquet",), None
+    )
+    assert IngestEnvironment.read({"ANOMALAKE_LAKE": "s3://bucket", "ANOMALAKE_DATABASE": ""}).database is None
+    assert CompactEnvironment.read({"ANOMALAKE_LAKE": "s3://bucket"}).grace_hours == 24
+
+
+@pytest.mark.parametrize(
+    ("model", "name", "value", "expected"),
+    [
+        (IngestEnvironment, "ANOMALAKE_LAKE", None, "s3://BUCKET"),
+        (IngestEnvironment, "ANOMALAKE_LAKE", "./lake", "s3://BUCKET"),
+        (IngestEnvironment, "ANOMALAKE_LAKE", "s3://Upper/lake", "s3://BUCKET"),
+        (IngestEnvironment, "ANOMALAKE_LAKE", "s3://bucket/a b", "s3://BUCKET"),
+        (IngestEnvironment, "ANOMALAKE_FORMATS", "", "parquet, csv or parquet,csv"),
+        (IngestEnvironment, "ANOMALAKE_FORMATS", "orc", "parquet, csv or parquet,csv"),
+        (IngestEnvironment, "ANOMALAKE_FORMATS", "csv,csv", "parquet, csv or parquet,csv"),
+        (IngestEnvironment, "ANOMALAKE_DATABASE", "a-b", "a Glue database"),
+        (CompactEnvironment, "ANOMALAKE_GRACE_HOURS", "-1", "a whole number from 0 to 720"),
+        (CompactEnvironment, "ANOMALAKE_GRACE_HOURS", "721", "a whole number from 0 to 720"),
+        (CompactEnvironment, "ANOMALAKE_GRACE_HOURS", "1h", "a whole number from 0 to 720"),
+        (CrawlEnvironment, "ANOMALAKE_DATABASE", None, "a Glue database"),
+        (CrawlEnvironment, "ANOMALAKE_CRAWLERS", None, "CRAWLER=s3://BUCKET/PREFIX"),
+        (CrawlEnvironment, "ANOMALAKE_CRAWLERS", "tables", "CRAWLER=s3://BUCKET/PREFIX"),
+        (CrawlEnvironment, "ANOMALAKE_CRAWLERS", "a=s3://bucket/x,", "CRAWLER=s3://BUCKET/PREFIX"),
+        (CatalogEnvironment, "ANOMALAKE_WORKGROUP", "a b", "an Athena workgroup"),
+    ],
+)
+def test_a_fault_is_one_line_with_variable_value_and_what_was_expected(
+    model: type[IngestEnvironment], name: str, value: str | None, expected: str
+) -> None:
+    variables = {key: text for key, text in {**GOOD, name: value}.items() if text is not None}
+    with pytest.raises(EnvironmentFault) as error:
+        model.read(variables)
+    message = str(error.value)
+    assert message.startswith(f"{name}: ")
+    assert (repr(value) if value else "is not set") in message
+    assert f"expected {expected}" in message
+    assert "\n" not in message

@@ -1,0 +1,50 @@
+"""The function compact."""
+
+from __future__ import annotations
+
+import json
+from datetime import timedelta
+
+import pytest
+
+from anomalake.adapters.objects import memory_store
+from anomalake.alerts import Document
+from anomalake.lake import rows
+from anomalake.lake.lake import Lake
+from functions.compact.app import Unreadable, merge
+from tests.support.made import alert
+
+
+def lake_of(number: int) -> Lake:
+    lake = Lake(memory_store())
+    for seed in range(number):
+        lake.ingest([Document(json.dumps(alert(3 * seed, timestamp="2021-05-01T10:00Z[UTC]")), str(seed))])
+    return lake
+
+
+def ids(lake: Lake) -> set[str]:
+    files = [one.key for one in lake.store.list("tables") if one.key.endswith(".parquet")]
+    tables = (rows.from_parquet(lake.store.get(key), ["alert_id"]) for key in files)
+    return {one for table in tables for one in table["alert_id"].to_pylist()}
+
+
+def test_small_files_become_one_and_hold_the_same() -> None:
+    lake = lake_of(7)
+    before = ids(lake)
+    assert len(before) == 7
+    assert merge(lake, timedelta(0)) == {"partitions": 1, "merged": 7, "deleted": 7}
+    assert ids(lake) == before
+    assert len(list(lake.store.list("tables"))) == 1
+    assert merge(lake, timedelta(0)) == {"partitions": 0, "merged": 0, "deleted": 0}
+
+
+def test_a_file_that_is_no_table_fails_the_run_after_the_rest_is_merged() -> None:
+    lake = lake_of(2)
+    other = "tables/alert_rows/detector=other/day=2021-01-01"
+    for name in "ab":
+        lake.store.put(f"{other}/{name}.parquet", b"no parquet")
+    with pytest.raises(Unreadable, match=r"1 partitions not merged, first tables/.*other"):
+        merge(lake, timedelta(0))
+    left = {one.key.split("/")[2] for one in lake.store.list("tables")}
+    assert len([one for one in lake.store.list("tables") if "detector=other" not in one.key]) == 1
+    assert "detector=other" in left

@@ -1,0 +1,193 @@
+"""The function ingest: what becomes of each kind of event, and what whoever delivered it is told."""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+import pytest
+
+from anomalake.adapters import observability
+from anomalake.adapters.objects import memory_store
+from anomalake.alerts import Found, ObjectPointer, read_file
+from anomalake.lake.lake import Lake
+from anomalake.lake.ports import CatalogError, Partition
+from anomalake.lake.store import StoreError
+from functions.ingest.app import NotTaken, take_in
+from tests.support.made import alert
+from tests.support.stores import Killed
+
+
+def sqs(*bodies: str) -> dict[str, Any]:
+    records = [{"eventSource": "aws:sqs", "messageId": f"m{i}", "body": body} for i, body in enumerate(bodies)]
+    return {"Records": records}
+
+
+def inbox(key: str) -> str:
+    detail = {"bucket": {"name": "b"}, "object": {"key": key}}
+    return json.dumps({"source": "aws.s3", "detail-type": "Object Created", "detail": detail})
+
+
+def no_object(pointer: ObjectPointer) -> Iterable[Found]:
+    raise AssertionError(f"nobody was to read {pointer.place}")
+
+
+class FailingStore:
+    """A store that takes no row."""
+
+    def __init__(self) -> None:
+        self._store = memory_store()
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._store, name)
+
+    def put(self, key: str, body: bytes) -> None:
+        if key.startswith("tables/"):
+            raise StoreError(f"{key}: 503 SlowDown")
+        self._store.put(key, body)
+
+
+class DeafCatalog:
+    """A catalog that is down."""
+
+    def add_partitions(self, partitions: Iterable[Partition]) -> None:
+        raise CatalogError("Glue: ThrottlingException")
+
+
+@pytest.fixture(autouse=True)
+def counted() -> Iterator[dict[str, Any]]:
+    """The metrics of this invocation so far."""
+    observability.metrics.clear_metrics()
+    yield observability.metrics.metric_set
+    observability.metrics.clear_metrics()
+
+
+def totals(counted: dict[str, Any]) -> dict[str, float]:
+    return {name: sum(one["Value"]) for name, one in counted.items()}
+
+
+def test_a_batch_of_good_alerts_leaves_nothing_to_deliver_again(counted: dict[str, Any]) -> None:
+    lake = Lake(memory_store())
+    bodies = [json.dumps(alert(seed)) for seed in (1, 2, 2)]
+    assert take_in(sqs(*bodies), lake, no_object) == {"batchItemFailures": []}
+    assert totals(counted) == {
+        "AlertsStored": 2,
+        "AlertsRepeated": 1,
+        "AlertClashes": 0,
+        "RecordsSetAside": 0,
+        "RecordsFailed": 0,
+        "PartitionsPending": 0,
+    }
+
+
+def test_only_the_messages_that_were_refused_are_delivered_again(counted: dict[str, Any]) -> None:
+    lake = Lake(memory_store())
+    two_bad = json.dumps([alert(2), {"not": "an alert"}, {"nor": "this"}])
+    event = sqs(json.dumps(alert(1)), "{", two_bad)
+    assert take_in(event, lake, no_object) == {
+        "batchItemFailures": [{"itemIdentifier": "m1"}, {"itemIdentifier": "m2"}]
+    }
+    assert totals(counted)["AlertsStored"] == 2
+    assert totals(counted)["RecordsSetAside"] == 3
+
+
+def test_a_refused_record_that_comes_again_is_counted_once(counted: dict[str, Any]) -> None:
+    lake = Lake(memory_store())
+    for _ in range(3):
+        take_in(sqs("{"), lake, no_object)
+    assert totals(counted)["RecordsSetAside"] == 1
+
+
+def test_messages_that_the_store_does_not_take_are_delivered_again(counted: dict[str, Any]) -> None:
+    lake = Lake(FailingStore())
+    event = sqs(json.dumps(alert(1)), json.dumps(alert(2)))
+    answer = take_in(event, lake, no_object)
+    assert {one["itemIdentifier"] for one in answer["batchItemFailures"]} == {"m0", "m1"}
+    assert totals(counted)["RecordsFailed"] == 2
+    assert totals(counted)["AlertsStored"] == 0
+
+
+def test_a_catalog_that_is_down_fails_no_alert(counted: dict[str, Any]) -> None:
+    lake = Lake(memory_store(), DeafCatalog())
+    assert take_in(sqs(json.dumps(alert(1))), lake, no_object) == {"batchItemFailures": []}
+    assert totals(counted)["PartitionsPending"] == 1
+    assert totals(counted)["AlertsStored"] == 1
+
+
+def test_an_object_is_read_for_its_alerts() -> None:
+    body = "\n".join(json.dumps(alert(seed)) for seed in range(3)).encode()
+
+    def fetch(pointer: ObjectPointer) -> Iterator[Found]:
+        assert (pointer.bucket, pointer.key) == ("b", "inbox/a b.jsonl")
+        return read_file(pointer.place, body, pointer.delivery)
+
+    assert take_in(json.loads(inbox("inbox/a b.jsonl")), Lake(memory_store()), fetch)["stored"] == 3
+
+
+def test_an_object_that_cannot_be_read_fails_its_message_only() -> None:
+    def fetch(pointer: ObjectPointer) -> Iterator[Found]:
+        raise StoreError(f"{pointer.place}: 500")
+
+    answer = take_in(sqs(inbox("a.json"), json.dumps(alert(1))), Lake(memory_store()), fetch)
+    assert answer == {"batchItemFailures": [{"itemIdentifier": "m0"}]}
+
+
+def test_an_object_that_names_itself_is_refused_and_not_followed() -> None:
+    def fetch(pointer: ObjectPointer) -> Iterator[Found]:
+        return read_file(pointer.place, inbox("round.json").encode(), pointer.delivery)
+
+    answer = take_in(sqs(inbox("round.json")), Lake(memory_store()), fetch)
+    assert answer == {"batchItemFailures": [{"itemIdentifier": "m0"}]}
+
+
+def test_a_direct_invocation_is_told_what_became_of_it() -> None:
+    lake = Lake(memory_store())
+    assert take_in(alert(1), lake, no_object) == {"stored": 1, "repeated": 0, "clashes": 0}
+    assert take_in(alert(1), lake, no_object) == {"stored": 0, "repeated": 1, "clashes": 0}
+    clash = alert(1, anomalyScore=1.5)
+    assert take_in(clash, lake, no_object) == {"stored": 1, "repeated": 0, "clashes": 1}
+
+
+def test_a_direct_invocation_with_a_bad_record_fails_after_the_good_are_stored(counted: dict[str, Any]) -> None:
+    store = memory_store()
+    with pytest.raises(NotTaken) as error:
+        take_in([alert(1), alert(2, timestamp="yesterday"), alert(3)], Lake(store), no_object)
+    message = str(error.value)
+    assert message.startswith("1 records refused, 0 failed, 2 stored: ")
+    assert "timestamp" in message
+    assert "yesterday" in message
+    assert "\n" not in message
+    assert totals(counted)["AlertsStored"] == 2
+
+
+def test_a_direct_invocation_that_the_store_fails_fails() -> None:
+    with pytest.raises(NotTaken, match="0 records refused, 1 failed, 0 stored: .*503"):
+        take_in(alert(1), Lake(FailingStore()), no_object)
+
+
+def test_what_is_set_aside_is_logged_with_its_reason() -> None:
+    class Kept(logging.Handler):
+        def emit(self, record: logging.LogRecord) -> None:
+            lines.append(record.__dict__)
+
+    lines: list[dict[str, Any]] = []
+    kept = Kept()
+    observability.logger.addHandler(kept)
+    try:
+        take_in(sqs("{"), Lake(memory_store()), no_object)
+    finally:
+        observability.logger.removeHandler(kept)
+    line = next(one for one in lines if one["msg"] == "record set aside")
+    assert line["key"].startswith("set-aside/")
+    assert "expected" in line["reason"]
+
+
+def test_a_killed_write_is_not_taken_for_a_failure_of_a_record() -> None:
+    class Dying(FailingStore):
+        def put(self, key: str, body: bytes) -> None:
+            raise Killed
+
+    with pytest.raises(Killed):
+        take_in(sqs(json.dumps(alert(1))), Lake(Dying()), no_object)
