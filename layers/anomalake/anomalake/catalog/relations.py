@@ -258,7 +258,7 @@ def expand(relation: Relation, relations: Relations, tables: Tables, bounds: Bou
         else:
             read = own.get(table.name) or relations.find(table.name)
             assert read is not None, table.name
-            joined = relation.kind == "with_livedata"
+            joined = relation.kind == "with_livedata" and relation.by_day
             inner = expand(read, relations, tables, bounds.widened() if joined else bounds)
         put_in_place(table, inner)
     return query

@@ -1,0 +1,89 @@
+"""Names go there and back, so no two become one."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+from anomalake.catalog.names import column_names, detector_names, original_name, sql_name
+
+SAFE = re.compile(r"[a-z0-9_]+")
+TRICKY = st.text(alphabet="aAbB_-019xuh@ é🙂", max_size=40)
+DETECTORS = st.from_regex(r"[a-zA-Z0-9][a-zA-Z0-9_-]{0,62}", fullmatch=True)
+TEMPLATES = ("{}", "{}anomalymetricvalue", "{}groupscore")
+
+
+@given(TRICKY | st.text(max_size=60) | DETECTORS)
+@example("a__b")
+@example("a__4_7")
+@example("A-" * 31 + "B")
+@example("x_by_day")
+@example("")
+@example("\ud800")
+def test_every_name_is_safe_and_comes_back(name: str) -> None:
+    safe = sql_name(name)
+    assert SAFE.fullmatch(safe)
+    assert len(safe) <= 220
+    assert not safe.endswith("_by_day")
+    assert "__h" in safe or original_name(safe) == name
+
+
+@given(st.text(alphabet="abux_0123456789", max_size=30))
+def test_what_was_made_of_nothing_is_the_name_of_nothing(safe: str) -> None:
+    name = original_name(safe)
+    assert name is None or sql_name(name) == safe
+
+
+@given(DETECTORS)
+def test_detector_names_come_back_whatever_their_length(name: str) -> None:
+    assert original_name(sql_name(name)) == name
+
+
+@given(st.lists(st.tuples(st.sampled_from("ab"), st.sampled_from("xy"), st.sampled_from("12"), DETECTORS | st.just("orders"))))
+def test_no_two_detectors_share_a_name(parts: list[tuple[str, str, str, str]]) -> None:
+    arns = {f"arn:{partition}:l4m:{region}:{account}:AnomalyDetector:{name}" for partition, region, account, name in parts}
+    names = detector_names(arns)
+    assert set(names) == arns
+    assert len(set(names.values())) == len(arns)
+    assert all(SAFE.fullmatch(name) for name in names.values())
+
+
+@given(
+    st.sets(TRICKY | st.sampled_from(["timestamp", "Timestamp", "views", "viewsgroupscore", "Views", "a__b"]), max_size=8),
+    st.sampled_from([(), ("timestamp", "key", "views")]),
+    st.sampled_from([("{}",), TEMPLATES]),
+)
+def test_no_two_columns_are_one(names: set[str], reserved: tuple[str, ...], templates: tuple[str, ...]) -> None:
+    columns = column_names(names, reserved, templates)
+    made = [column for own in columns.values() for column in own]
+    assert set(columns) == names
+    assert len(set(made)) == len(made)
+    assert not set(made) & set(reserved)
+    assert all(SAFE.fullmatch(column) for column in made)
+    assert columns == column_names(sorted(names, reverse=True), reserved, templates)
+
+
+@pytest.mark.parametrize(
+    ("name", "safe"),
+    [
+        ("orders", "orders"),
+        ("007", "007"),
+        ("testBugBash", "testbugbash__4_7"),
+        ("my-detector", "my_detector__2x2d"),
+        ("a__b", "a__b__"),
+    ],
+)
+def test_names_stay_readable(name: str, safe: str) -> None:
+    assert sql_name(name) == safe
+
+
+def test_columns_are_names_in_lower_case_where_nothing_clashes() -> None:
+    assert column_names(["colorCode", "Market_1"]) == {"colorCode": ("colorcode",), "Market_1": ("market_1",)}
+    assert column_names(["Platform", "platform"]) == {"Platform": ("platform__0",), "platform": ("platform",)}
+    assert column_names(["timestamp"], {"timestamp"}) == {"timestamp": ("timestamp__",)}
+    assert column_names(["revenue"], (), TEMPLATES) == {
+        "revenue": ("revenue", "revenueanomalymetricvalue", "revenuegroupscore")
+    }
