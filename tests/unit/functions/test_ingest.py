@@ -163,7 +163,7 @@ def test_a_direct_invocation_with_a_bad_record_fails_after_the_good_are_stored(c
 
 
 def test_a_direct_invocation_that_the_store_fails_fails() -> None:
-    with pytest.raises(NotTaken, match="0 records refused, 1 failed, 0 stored: .*503"):
+    with pytest.raises(NotTaken, match=r"0 records refused, 1 failed, 0 stored: .*503"):
         take_in(alert(1), Lake(FailingStore()), no_object)
 
 

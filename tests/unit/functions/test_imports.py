@@ -1,0 +1,75 @@
+"""What a cold start of the function ingest imports, and how long that may take."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from typing import Any
+
+from tests.support.stack import ROOT
+
+HEAVY = (
+    "pandas", "numpy", "awswrangler", "boto3", "botocore.session", "botocore.client", "pydantic", "duckdb", "sqlglot",
+    "aws_xray_sdk", "aws_lambda_powertools.utilities.batch", "aws_lambda_powertools.utilities.parser",
+)  # fmt: skip
+
+FIRST_ALERT = """
+import sys, json, time
+sys.modules["numpy"] = None  # the layer has none
+began = time.process_time()
+from functions.ingest.app import take_in
+from anomalake.adapters.glue import GlueCatalog
+from anomalake.adapters.objects import memory_store
+from anomalake.lake.lake import Lake
+imported = time.process_time() - began
+store = memory_store()
+alert = json.loads(sys.stdin.read())
+first = Lake(store)
+take_in(alert, first, None)
+for partition in {key.key.rsplit("/", 1)[0].split("/", 2)[2] for key in store.list("tables")}:
+    store.put(f"partitions/{partition}", b"")
+def no_client():
+    raise AssertionError("Glue was asked about a known partition")
+known = Lake(store, GlueCatalog(store, "db", client=no_client))
+print(take_in(alert, known, None), file=sys.stderr)
+del sys.modules["numpy"]
+print(json.dumps({"imported": imported, "modules": sorted(sys.modules)}))
+"""
+
+PANDAS_AND_BOTO3 = """
+import json, time
+began = time.process_time()
+import pandas, boto3
+print(json.dumps({"imported": time.process_time() - began}))
+"""
+
+
+def run(program: str, text: str = "") -> dict[str, Any]:
+    done = subprocess.run(
+        [sys.executable, "-c", program],
+        input=text,
+        cwd=ROOT,
+        env={"PYTHONPATH": f"{ROOT}:{ROOT / 'layers' / 'anomalake'}", "POWERTOOLS_SERVICE_NAME": "test"},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=120,
+    )
+    assert done.returncode == 0, done.stderr
+    result: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
+    return result
+
+
+def test_the_first_alert_of_a_known_partition_imports_nothing_heavy() -> None:
+    alert = (ROOT / "events" / "valid" / "guide-2021.json").read_text()
+    modules = set(run(FIRST_ALERT, alert)["modules"])
+    assert "pyarrow" in modules
+    assert not modules & set(HEAVY)
+
+
+def test_ingest_imports_in_half_the_time_of_pandas_and_boto3() -> None:
+    alert = (ROOT / "events" / "valid" / "guide-2021.json").read_text()
+    ours = min(run(FIRST_ALERT, alert)["imported"] for _ in range(3))
+    theirs = min(run(PANDAS_AND_BOTO3)["imported"] for _ in range(3))
+    assert ours <= theirs / 2, f"{ours:.3f} s: expected at most half of {theirs:.3f} s"

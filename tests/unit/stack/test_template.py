@@ -1,0 +1,393 @@
+"""Rules that the template keeps: each fails with the name of what breaks it."""
+
+from __future__ import annotations
+
+import json
+import re
+import tomllib
+from collections.abc import Iterator
+from itertools import chain
+from typing import Any
+
+import pyarrow as pa
+import pytest
+
+from anomalake.adapters import environment
+from anomalake.lake.layout import TABLES
+from anomalake.lake.rows import SCHEMA
+from tests.support.stack import ROOT, template
+
+TEMPLATE = template()
+RESOURCES: dict[str, dict[str, Any]] = TEMPLATE["Resources"]
+FUNCTIONS = {name: one["Properties"] for name, one in RESOURCES.items() if one["Type"] == "AWS::Serverless::Function"}
+SHARED: dict[str, Any] = TEMPLATE["Globals"]["Function"]["Environment"]["Variables"]
+QUEUES = {name: one["Properties"] for name, one in RESOURCES.items() if one["Type"] == "AWS::SQS::Queue"}
+ALARMS = {name: one["Properties"] for name, one in RESOURCES.items() if one["Type"] == "AWS::CloudWatch::Alarm"}
+RULES = {name: one["Properties"] for name, one in RESOURCES.items() if one["Type"] == "AWS::Events::Rule"}
+
+
+def every(node: Any) -> Iterator[Any]:
+    """A node and all below it."""
+    yield node
+    children = node.values() if isinstance(node, dict) else node if isinstance(node, list) else ()
+    for child in children:
+        yield from every(child)
+
+
+def listed(value: Any) -> list[Any]:
+    return value if isinstance(value, list) else [value]
+
+
+def statements(kind: str) -> Iterator[tuple[str, dict[str, Any]]]:
+    for name, one in RESOURCES.items():
+        if one["Type"] == kind:
+            for node in every(one["Properties"]):
+                if isinstance(node, dict) and node.get("Effect") == "Allow":
+                    yield name, node
+
+
+def named(reference: Any) -> str:
+    """The resource that a Ref or GetAtt names."""
+    target = reference.get("Ref") or reference["Fn::GetAtt"]
+    return str(target[0] if isinstance(target, list) else target)
+
+
+def sources() -> Iterator[tuple[str, dict[str, Any], dict[str, Any]]]:
+    """Every queue that feeds a function: function, its properties, the source's."""
+    for name, function in FUNCTIONS.items():
+        for event in function.get("Events", {}).values():
+            assert event["Type"] == "SQS", f"{name}: {event['Type']}: give this kind of source a rule of its own here"
+            yield name, function, event["Properties"]
+
+
+@pytest.mark.parametrize("name", FUNCTIONS)
+def test_a_function_has_its_own_log_group_with_retention(name: str) -> None:
+    group = RESOURCES[named(FUNCTIONS[name]["LoggingConfig"]["LogGroup"])]
+    assert group["Type"] == "AWS::Logs::LogGroup"
+    assert group["Properties"]["RetentionInDays"] == {"Ref": "LogRetentionDays"}
+    users = [one for one in FUNCTIONS.values() if one["LoggingConfig"] == FUNCTIONS[name]["LoggingConfig"]]
+    assert len(users) == 1
+
+
+@pytest.mark.parametrize("name", FUNCTIONS)
+def test_a_function_has_a_destination_for_failed_asynchronous_invocations(name: str) -> None:
+    if name == "CrawlFunction":
+        # Only its queue calls it: it is never invoked asynchronously.
+        assert list(FUNCTIONS[name]["Events"]) == ["Changes"]
+        return
+    destination = FUNCTIONS[name]["EventInvokeConfig"]["DestinationConfig"]["OnFailure"]
+    role = RESOURCES[named(FUNCTIONS[name]["Role"])]
+    action = {"SQS": "sqs:SendMessage", "SNS": "sns:Publish"}[destination["Type"]]
+    granted = [one for one in every(role) if isinstance(one, dict) and action in listed(one.get("Action"))]
+    assert [one["Resource"] for one in granted] == [destination["Destination"]]
+
+
+@pytest.mark.parametrize("name", FUNCTIONS)
+@pytest.mark.parametrize("metric", ["Errors", "Throttles"])
+def test_a_function_has_alarms(name: str, metric: str) -> None:
+    dimension = {"Name": "FunctionName", "Value": {"Ref": name}}
+    found = [one for one in ALARMS.values() if one["MetricName"] == metric and dimension in one["Dimensions"]]
+    assert len(found) == 1
+
+
+def test_every_alarm_reaches_the_alarm_topic_and_is_quiet_without_data() -> None:
+    for name, alarm in ALARMS.items():
+        assert alarm["AlarmActions"] == [{"Ref": "AlarmTopic"}], name
+        assert alarm["TreatMissingData"] == "notBreaching", name
+
+
+@pytest.mark.parametrize("metric", ["RecordsSetAside", "RecordsFailed", "AlertClashes", "PartitionsPending"])
+def test_what_the_functions_count_as_trouble_is_alarmed_on(metric: str) -> None:
+    (alarm,) = [one for one in ALARMS.values() if one["MetricName"] == metric]
+    assert (
+        alarm["Namespace"]
+        == TEMPLATE["Globals"]["Function"]["Environment"]["Variables"]["POWERTOOLS_METRICS_NAMESPACE"]
+    )
+    (dimension,) = alarm["Dimensions"]
+    services = {
+        one["Environment"]["Variables"]["POWERTOOLS_SERVICE_NAME"]["Fn::Sub"]: name for name, one in FUNCTIONS.items()
+    }
+    name = services[dimension["Value"]["Fn::Sub"]]
+    app = (ROOT / FUNCTIONS[name]["CodeUri"] / "app.py").read_text()
+    assert f'count("{metric}"' in app
+
+
+@pytest.mark.parametrize("name", [name for name, _, _ in sources()])
+def test_a_queue_that_feeds_a_function_gives_it_time_and_has_a_dead_letter_queue(name: str) -> None:
+    ((_, function, source),) = [one for one in sources() if one[0] == name]
+    queue = QUEUES[named(source["Queue"])]
+    window = source["MaximumBatchingWindowInSeconds"]
+    if isinstance(window, dict):
+        window = TEMPLATE["Parameters"][window["Ref"]]["MaxValue"]
+    assert queue["VisibilityTimeout"] >= 6 * function["Timeout"] + window
+    assert queue["RedrivePolicy"]["maxReceiveCount"] >= 5
+    dead = named(queue["RedrivePolicy"]["deadLetterTargetArn"])
+    assert QUEUES[dead]["MessageRetentionPeriod"] == 14 * 24 * 3600
+    assert source["FunctionResponseTypes"] == ["ReportBatchItemFailures"]
+    assert source["BatchSize"] <= 10 or window >= 1
+
+
+def test_every_queue_for_failures_is_alarmed_on() -> None:
+    fed = {named(source["Queue"]) for _, _, source in sources()}
+    watched = {
+        named(dimension["Value"])
+        for alarm in ALARMS.values()
+        for dimension in alarm["Dimensions"]
+        if alarm["MetricName"] == "ApproximateNumberOfMessagesVisible"
+    }
+    assert watched == set(QUEUES) - fed
+    aged = {
+        named(dimension["Value"])
+        for alarm in ALARMS.values()
+        for dimension in alarm["Dimensions"]
+        if alarm["MetricName"] == "ApproximateAgeOfOldestMessage"
+    }
+    assert aged == fed
+
+
+def test_every_queue_is_encrypted_by_its_own_key_or_sqss_and_takes_tls_only() -> None:
+    policies = [one["Properties"] for one in RESOURCES.values() if one["Type"] == "AWS::SQS::QueuePolicy"]
+    guarded = set()
+    for policy in policies:
+        for statement in every(policy):
+            if isinstance(statement, dict) and statement.get("Effect") == "Deny":
+                assert statement["Condition"] == {"Bool": {"aws:SecureTransport": "false"}}
+                guarded |= {named(one) for one in listed(statement["Resource"])}
+    assert guarded == set(QUEUES)
+    for name, queue in QUEUES.items():
+        assert queue["SqsManagedSseEnabled"] == {"Fn::If": ["Key", {"Ref": "AWS::NoValue"}, True]}, name
+        assert queue["KmsMasterKeyId"] == {"Fn::If": ["Key", {"Ref": "KmsKeyArn"}, {"Ref": "AWS::NoValue"}]}, name
+
+
+def test_every_target_of_a_rule_has_a_place_for_what_could_not_be_delivered() -> None:
+    for name, rule in RULES.items():
+        for target in rule["Targets"]:
+            kind = RESOURCES[named(target["Arn"])]["Type"]
+            if kind == "AWS::SQS::Queue":
+                assert named(target["DeadLetterConfig"]["Arn"]) in QUEUES, name
+            else:
+                # A nightly run and a message to people: the next one comes by itself.
+                assert name in ("CompactRule", "CrawlFailedRule")
+
+
+def test_every_rule_may_send_to_its_queue_and_nobody_else_may() -> None:
+    allowed: dict[str, set[str]] = {}
+    for _, statement in statements("AWS::SQS::QueuePolicy"):
+        assert statement["Action"] == "sqs:SendMessage"
+        assert list(statement["Principal"]) == ["Service"]
+        arns = [
+            one for one in every(statement["Condition"]) if isinstance(one, dict) and {"Ref", "Fn::GetAtt"} & one.keys()
+        ]
+        for queue in listed(statement["Resource"]):
+            allowed.setdefault(named(queue), set()).update(named(one) for one in arns)
+    needed: dict[str, set[str]] = {}
+    for name, rule in RULES.items():
+        for target in rule["Targets"]:
+            for queue in (target["Arn"], target.get("DeadLetterConfig", {}).get("Arn")):
+                if queue and RESOURCES[named(queue)]["Type"] == "AWS::SQS::Queue":
+                    needed.setdefault(named(queue), set()).add(name)
+    for queue in ("IngestQueue", "FailureQueue"):
+        needed[queue].add("AlertsTopic")
+    assert {name: {one for one in who if one != "AWS::NoValue"} for name, who in allowed.items()} == needed
+
+
+def test_no_role_may_do_everything_or_anything_to_everything() -> None:
+    for name, statement in statements("AWS::IAM::Role"):
+        for action in listed(statement["Action"]):
+            assert "*" not in action, f"{name}: {action}"
+        if "*" in listed(statement.get("Resource", [])):
+            # X-Ray allows no less.
+            assert all(one.startswith("xray:") for one in listed(statement["Action"])), f"{name}: {statement['Action']}"
+    for name, one in RESOURCES.items():
+        assert "ManagedPolicyArns" not in one.get("Properties", {}), name
+
+
+def test_no_role_but_compacts_may_delete_from_the_lake() -> None:
+    may = {name for name, statement in statements("AWS::IAM::Role") if "s3:DeleteObject" in listed(statement["Action"])}
+    assert may == {"CompactRole"}
+
+
+def test_every_function_has_a_role_of_its_own() -> None:
+    roles = [named(one["Role"]) for one in FUNCTIONS.values()]
+    assert len(set(roles)) == len(roles)
+
+
+def test_the_bucket_is_closed_encrypted_versioned_and_kept() -> None:
+    bucket = RESOURCES["Bucket"]
+    assert bucket["DeletionPolicy"].startswith("Retain")
+    assert bucket["UpdateReplacePolicy"] == "Retain"
+    assert set(bucket["Properties"]["PublicAccessBlockConfiguration"].values()) == {True}
+    assert bucket["Properties"]["VersioningConfiguration"] == {"Status": "Enabled"}
+    assert "BucketEncryption" in bucket["Properties"]
+    denied = [
+        one
+        for one in every(RESOURCES["BucketPolicy"])
+        if isinstance(one, dict) and one.get("Condition") == {"Bool": {"aws:SecureTransport": "false"}}
+    ]
+    assert denied[0]["Effect"] == "Deny"
+    assert denied[0]["Principal"] == "*"
+
+
+def test_a_crawl_can_neither_change_nor_delete_the_declared_tables() -> None:
+    crawler = RESOURCES["TablesCrawler"]["Properties"]
+    assert list(crawler["Targets"]) == ["CatalogTargets"]
+    assert crawler["SchemaChangePolicy"] == {"UpdateBehavior": "LOG", "DeleteBehavior": "LOG"}
+    for name in ("TablesCrawler", "SourceCrawler"):
+        properties = RESOURCES[name]["Properties"]
+        assert properties["SchemaChangePolicy"]["DeleteBehavior"] == "LOG"
+        texts = listed(properties["Configuration"])
+        if isinstance(texts[0], dict):
+            texts = texts[0]["Fn::If"][1:]
+        for text in texts:
+            configuration = json.loads(text)
+            assert configuration["CrawlerOutput"]["Partitions"] == {"AddOrUpdateBehavior": "InheritFromTable"}
+            assert configuration["Grouping"] == {"TableGroupingPolicy": "CombineCompatibleSchemas"}
+    assert RESOURCES["SourceCrawler"]["Properties"]["TablePrefix"] != "source_", (
+        "that is where the views' own tables are"
+    )
+
+
+def glue_type(type_: pa.DataType) -> str:
+    if pa.types.is_list(type_):
+        return f"array<{glue_type(type_.value_type)}>"
+    if pa.types.is_map(type_):
+        return f"map<{glue_type(type_.key_type)},{glue_type(type_.item_type)}>"
+    if pa.types.is_struct(type_):
+        return f"struct<{','.join(f'{one.name}:{glue_type(one.type)}' for one in type_)}>"
+    if pa.types.is_decimal(type_):
+        return f"decimal({type_.precision},{type_.scale})"
+    return {"string": "string", "double": "double", "int64": "bigint", "timestamp[us]": "timestamp"}[str(type_)]
+
+
+def test_the_declared_tables_have_the_columns_that_are_written() -> None:
+    parquet = RESOURCES["AlertRows"]["Properties"]["TableInput"]
+    csv = RESOURCES["AlertRowsCsv"]["Properties"]["TableInput"]
+    columns = [(one["Name"], one["Type"]) for one in parquet["StorageDescriptor"]["Columns"]]
+    assert columns == [(field.name, glue_type(field.type)) for field in SCHEMA]
+    assert csv["StorageDescriptor"]["Columns"] == [{"Name": name, "Type": "string"} for name in SCHEMA.names]
+    for table, (folder, _) in zip((parquet, csv), TABLES.values(), strict=True):
+        assert [one["Name"] for one in table["PartitionKeys"]] == ["detector", "day"]
+        assert f"tables/{table['Name']}" == folder
+        assert table["StorageDescriptor"]["Location"] == {"Fn::Sub": f"s3://${{Bucket}}/lake/{folder}/"}
+
+
+def test_queries_answers_go_to_an_enforced_encrypted_place() -> None:
+    configuration = RESOURCES["Workgroup"]["Properties"]["WorkGroupConfiguration"]
+    assert configuration["EnforceWorkGroupConfiguration"] is True
+    assert configuration["ResultConfiguration"]["OutputLocation"] == {"Fn::Sub": "s3://${Bucket}/athena-results/"}
+    assert "EncryptionConfiguration" in configuration["ResultConfiguration"]
+
+
+def test_glue_and_athena_are_in_the_part_that_can_be_left_out() -> None:
+    apart = {"Analytics", "Parquet", "Csv", "Source"}
+    for name, one in RESOURCES.items():
+        if one["Type"].startswith(("AWS::Glue::", "AWS::Athena::")):
+            assert one["Condition"] in apart, name
+    # ... and nothing outside of it leans on it, but where a condition says so.
+    inside = {name for name, one in RESOURCES.items() if one.get("Condition") in apart}
+    for name in RESOURCES.keys() - inside:
+        assert not unconditional(RESOURCES[name]) & inside, name
+
+
+def unconditional(node: Any) -> set[str]:
+    if isinstance(node, dict):
+        if "Fn::If" in node:
+            return set()
+        found = {named(node)} if node.keys() & {"Ref", "Fn::GetAtt"} and len(node) == 1 else set()
+        return found.union(*(unconditional(one) for one in node.values()))
+    return set().union(*(unconditional(one) for one in node)) if isinstance(node, list) else set()
+
+
+MODELS = {
+    "IngestFunction": environment.IngestEnvironment,
+    "CompactFunction": environment.CompactEnvironment,
+    "CrawlFunction": environment.CrawlEnvironment,
+    "CatalogFunction": environment.CatalogEnvironment,
+}
+
+
+@pytest.mark.parametrize("name", FUNCTIONS)
+def test_a_functions_environment_passes_its_own_check(name: str) -> None:
+    values = {
+        "ANOMALAKE_LAKE": "s3://stack-bucket-1/lake",
+        "ANOMALAKE_FORMATS": "parquet",
+        "ANOMALAKE_DATABASE": "anomalake",
+        "ANOMALAKE_WORKGROUP": "anomalake-dev",
+        "ANOMALAKE_CRAWLERS": "anomalake-tables=s3://stack-bucket-1/lake/partitions/",
+    }
+    given = {*SHARED, *FUNCTIONS[name]["Environment"]["Variables"]}
+    read = MODELS[name].read({key: value for key, value in values.items() if key in given})
+    assert read.lake == "s3://stack-bucket-1/lake"
+
+
+@pytest.mark.parametrize("name", FUNCTIONS)
+def test_a_function_is_thin(name: str) -> None:
+    lines = (ROOT / FUNCTIONS[name]["CodeUri"] / "app.py").read_text().splitlines()
+    assert len(lines) <= 110
+
+
+def test_every_parameter_is_described_checked_and_used() -> None:
+    used = {
+        one["Ref"]
+        for one in every([RESOURCES, TEMPLATE["Conditions"], TEMPLATE["Globals"]])
+        if isinstance(one, dict) and "Ref" in one
+    }
+    texts = " ".join(one for one in every(RESOURCES) if isinstance(one, str))
+    shown = list(
+        chain.from_iterable(
+            group["Parameters"] for group in TEMPLATE["Metadata"]["AWS::CloudFormation::Interface"]["ParameterGroups"]
+        )
+    )
+    assert sorted(shown) == sorted(TEMPLATE["Parameters"])
+    for name, one in TEMPLATE["Parameters"].items():
+        assert one["Description"].endswith("."), name
+        assert {"AllowedValues", "AllowedPattern", "MinValue"} & one.keys(), f"{name}: takes anything"
+        assert name in used or f"${{{name}}}" in texts, f"{name}: is not used"
+        if "AllowedPattern" in one:
+            assert re.search(one["AllowedPattern"], str(one["Default"])), f"{name}: its default does not pass"
+            assert "ConstraintDescription" in one, name
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "passes"),
+    [
+        ("SourcePrefix", "ecommerce/live/", True),
+        ("SourcePrefix", "lake/tables/", False),
+        ("SourcePrefix", "athena-results/", False),
+        ("SourcePrefix", "no-slash", False),
+        ("SourcePrefix", "/root/", False),
+        ("SenderService", "lookoutmetrics.amazonaws.com", True),
+        ("SenderService", "evil.example.com", False),
+        ("SenderRole", "arn:aws:iam::123456789012:role/path/sender", True),
+        ("SenderRole", "*", False),
+        ("KmsKeyArn", "arn:aws:kms:eu-west-1:123456789012:key/1234abcd-12ab", True),
+        ("KmsKeyArn", "alias/mine", False),
+        ("DatabaseName", "has-dash", False),
+        ("AlarmEmail", "a@b.example", True),
+        ("AlarmEmail", "a b", False),
+    ],
+)
+def test_parameters_take_what_they_should(name: str, value: str, passes: bool) -> None:
+    assert bool(re.search(TEMPLATE["Parameters"][name]["AllowedPattern"], value)) == passes
+
+
+def test_outputs_are_described() -> None:
+    for name, one in TEMPLATE["Outputs"].items():
+        assert one["Description"], name
+
+
+def test_the_configurations_know_the_templates_parameters() -> None:
+    configuration = tomllib.loads((ROOT / "samconfig.toml").read_text())
+    for stage in ("dev", "prod"):
+        for override in configuration[stage]["deploy"]["parameters"]["parameter_overrides"]:
+            name, _, value = override.partition("=")
+            declared = TEMPLATE["Parameters"][name]
+            assert str(value) in map(str, declared.get("AllowedValues", [value])), override
+            assert re.search(declared.get("AllowedPattern", ""), value), override
+
+
+def test_every_function_declares_the_runtime_that_the_layers_are_built_for() -> None:
+    assert TEMPLATE["Globals"]["Function"]["Runtime"] == "python3.13"
+    for one in RESOURCES.values():
+        if one["Type"] == "AWS::Serverless::LayerVersion":
+            assert one["Properties"]["CompatibleRuntimes"] == ["python3.13"]
