@@ -10,7 +10,7 @@ from datetime import datetime, timezone
 import pytest
 
 from anomalake.adapters.objects import memory_store
-from anomalake.alerts import Document
+from anomalake.alerts import Document, read_file
 from anomalake.lake.lake import Lake
 from anomalake.lake.ports import CatalogError, Partition
 from anomalake.lake.store import ObjectStore, StoreError
@@ -72,6 +72,18 @@ def test_a_refused_record_is_set_aside_once_with_its_reason(body: str | bytes) -
     assert kept["received_at"] == "2026-01-02T03:04:05+00:00"
     assert kept["reason"] == f"file:0: {kept['field']}: {kept['value']}: expected {kept['expected']}"
     assert kept.get("body", None) == body or base64.b64decode(kept["body_base64"]) == body
+
+
+def test_what_was_set_aside_can_be_replayed() -> None:
+    """Once the reason is gone; until then the very same record is refused again, and none is added."""
+    store = memory_store()
+    lake = Lake(store)
+    lake.ingest(documents("{not json", b"\xff"))
+    kept = {key: store.get(key) for key in keys(store, "set-aside")}
+    again = [one for key, body in kept.items() for one in read_file(key, body) if isinstance(one, Document)]
+    assert {one.body for one in again} == {"{not json", b"\xff"}
+    lake.ingest(again)
+    assert {key: store.get(key) for key in keys(store, "set-aside")} == kept
 
 
 class Failing(WrappedStore):

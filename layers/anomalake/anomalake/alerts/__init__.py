@@ -1,11 +1,12 @@
 """Alerts: the model, and the readers of every form and envelope they come in. Imports nobody."""
 
 from anomalake.alerts.documents import Document, ObjectPointer, Refusal
-from anomalake.alerts.envelopes import Found, read_event, read_file, read_lines, read_text
+from anomalake.alerts.envelopes import SET_ASIDE_RECORD, Found, read_event, read_file, read_lines, read_text
 from anomalake.alerts.model import Alert, Contribution, TimeSeries
 from anomalake.alerts.reading import read_alert
 
 __all__ = [
+    "SET_ASIDE_RECORD",
     "Alert",
     "Contribution",
     "Document",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import gzip
 import zlib
 from collections.abc import Iterable, Iterator
@@ -12,6 +13,8 @@ from anomalake.alerts.documents import Document, ObjectPointer
 from anomalake.alerts.strict_json import StrictJsonError, array_items, exact_text, parse
 
 MAX_ENVELOPES = 8
+#: What a record that a lake set aside calls itself: replayed, its body is read again.
+SET_ASIDE_RECORD = "anomalake/set-aside"
 _GZIP = b"\x1f\x8b"
 _LINES = (".jsonl", ".ndjson", ".jsonlines")
 
@@ -125,6 +128,8 @@ def _envelope(value: dict[str, Any], place: str, delivery: str | None, depth: in
         context = value["requestContext"]
         request = context.get("requestId") if isinstance(context, dict) else None
         return _unwrap(value["requestPayload"], None, _said(place, "failed invocation", request), delivery, depth)
+    if value.get("record") == SET_ASIDE_RECORD:
+        return _set_aside(value, place, delivery, depth)
     if value.get("Event") == "s3:TestEvent":
         return iter(())
     return None
@@ -146,6 +151,16 @@ def _records(records: list[Any], place: str, delivery: str | None, depth: int) -
                 yield from _object(record["s3"], True, record, at, delivery)
         else:
             yield from _unwrap(record, None, at, delivery, depth)
+
+
+def _set_aside(value: dict[str, Any], place: str, delivery: str | None, depth: int) -> Iterator[Found]:
+    body, encoded = value.get("body"), value.get("body_base64")
+    if isinstance(body, str):
+        return _open(body, place, delivery, depth)
+    try:
+        return _open(base64.b64decode(encoded or "", validate=True), place, delivery, depth)
+    except (ValueError, TypeError):
+        return iter([Document(exact_text(value), place, delivery)])
 
 
 def _event_bridge(value: dict[str, Any], place: str, delivery: str | None, depth: int) -> Iterator[Found]:

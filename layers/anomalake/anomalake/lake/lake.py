@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timezone
 
-from anomalake.alerts import Alert, Document, Refusal, read_alert
+from anomalake.alerts import SET_ASIDE_RECORD, Alert, Document, Refusal, read_alert
 from anomalake.lake import csv_rows, layout, rows
 from anomalake.lake.ports import Catalog, CatalogError, NoCatalog, Partition
 from anomalake.lake.store import ObjectStore, StoreError
@@ -159,6 +159,7 @@ class Lake:
         body = document.body
         raw = body if isinstance(body, bytes) else body.encode("utf-8", "surrogatepass")
         record: dict[str, str] = {
+            "record": SET_ASIDE_RECORD,
             "reason": str(refusal),
             "place": refusal.place,
             "field": refusal.field,
