@@ -6,6 +6,7 @@ PYTEST_ARGS ?= -n 2 --dist loadfile
 PYTHON ?=
 
 BIN := $(VENV)/bin
+SCAN_BIN := $(VENV)-scan/bin
 # Tools that look for python3.13 on the PATH (sam build) find the environment's own.
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 export PYTHON
@@ -21,6 +22,7 @@ stamp = $(VENV)/stamps/$(1)-$(firstword $(shell \
   { cat requirements/build.txt requirements/$(1).txt; sed '/^\[tool/,$$d' pyproject.toml; } | git hash-object --stdin))
 DEMO := $(call stamp,demo)
 DEV := $(call stamp,dev)
+SCAN := $(VENV)-scan/stamp-$(shell git hash-object requirements/scan.txt)
 
 .DEFAULT_GOAL := help
 .PHONY: help demo test check bench build deploy lock clean notes lint format types imports template security
@@ -56,7 +58,7 @@ lock:  ## bring the locked versions up to date
 	@.ci/lock .venv-lock/bin/uv
 
 clean:  ## remove what the other targets made
-	rm -rf .venv .venv-lock .aws-sam build dist demo-lake .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
+	rm -rf .venv .venv-scan .venv-lock .aws-sam build dist demo-lake .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
 
 # ---- the parts of `make check`, each usable alone ----
 
@@ -81,9 +83,11 @@ template: $(DEV)
 	@$(BIN)/cfn-lint template.yaml
 	@$(BIN)/sam validate --lint
 
-security: $(DEV)
+security: $(DEV) $(SCAN)
 	@echo "check: code (bandit)"
-	@$(BIN)/bandit --quiet --recursive --configfile pyproject.toml layers/anomalake/anomalake functions
+	@$(BIN)/bandit --quiet --confidence-level medium --recursive --configfile pyproject.toml layers/anomalake/anomalake functions
+	@echo "check: template (checkov)"
+	@$(SCAN_BIN)/checkov --config-file .checkov.yaml
 	@echo "check: secrets"
 	@git ls-files -z | xargs -0 $(BIN)/detect-secrets-hook \
 	  --disable-plugin HexHighEntropyString --disable-plugin Base64HighEntropyString
@@ -99,6 +103,13 @@ $(DEMO) $(DEV):
 	@$(PIP_INSTALL) --no-build-isolation -r requirements/$$(basename $@ | cut -d- -f1).txt
 	@$(BIN)/python -m pip install -qq --no-deps --no-build-isolation --editable .
 	@mkdir -p $(VENV)/stamps && touch $@
+
+$(SCAN):
+	@echo "making $(VENV)-scan; this takes a minute the first time"
+	@test -x $(SCAN_BIN)/python || { python=$${PYTHON:-$$(.ci/python)} && "$$python" -m venv $(VENV)-scan; }
+	@$(SCAN_BIN)/python -m pip install -qq --require-hashes -r requirements/build.txt
+	@$(SCAN_BIN)/python -m pip install -qq --require-hashes --no-build-isolation -r requirements/scan.txt
+	@touch $@
 
 notes: $(DEV)
 	@$(BIN)/python -c "import sys; print('test: Python %d.%d.%d' % sys.version_info[:3])"
