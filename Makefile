@@ -1,6 +1,7 @@
 # `make` alone says what there is. Every target makes the virtual environment it needs; nothing has to be active.
 VENV ?= .venv
 ENV ?= dev
+DIR ?= demo-lake
 PYTEST_ARGS ?= -n 2 --dist loadfile
 # The Python to make the environment with; unless said, the best one that .ci/python finds.
 PYTHON ?=
@@ -34,6 +35,7 @@ help:  ## this list
 
 demo: $(DEMO)  ## from nothing to answers: real flight data, alerts, lake, queries (DIR=folder)
 	@$(BIN)/anomalake demo $(DIR)
+	@echo "(anomalake is $(BIN)/anomalake here)"
 
 test: $(DEV) notes  ## every test that needs no cloud
 	@$(BIN)/python -m pytest $(PYTEST_ARGS)
