@@ -20,7 +20,21 @@ from anomalake.lake import layout
 from anomalake.lake.lake import Lake
 
 ORDERS = "arn:aws:lookoutmetrics:us-east-1:123456789012:AnomalyDetector:orders"
-HOSTILE = ("NA", "007", "", "1e5", "it's", '"', "'; DROP TABLE x; --", "<script>alert(1)</script>", "a\nb", "🙂", "a|b", "%", "../x")
+HOSTILE = (
+    "NA",
+    "007",
+    "",
+    "1e5",
+    "it's",
+    '"',
+    "'; DROP TABLE x; --",
+    "<script>alert(1)</script>",
+    "a\nb",
+    "🙂",
+    "a|b",
+    "%",
+    "../x",
+)
 
 
 def arn(name: str, region: str = "us-east-1", account: str = "123456789012") -> str:
@@ -145,7 +159,9 @@ def dimension_contributions(alerts: Iterable[Alert]) -> list[dict[str, Any]]:
     ]
 
 
-def wide_scores(alerts: Iterable[Alert], detector_arn: str, dimensions: dict[str, str], measures: Sequence[str]) -> list[dict[str, Any]]:
+def wide_scores(
+    alerts: Iterable[Alert], detector_arn: str, dimensions: dict[str, str], measures: Sequence[str]
+) -> list[dict[str, Any]]:
     """metricvalue_anomalyscore without its key; `dimensions` name their columns."""
     cells: dict[tuple[Any, ...], dict[str, tuple[float, str, str, Decimal | None]]] = defaultdict(dict)
     clocks: dict[tuple[Any, ...], tuple[str, datetime]] = {}
@@ -172,7 +188,9 @@ def wide_scores(alerts: Iterable[Alert], detector_arn: str, dimensions: dict[str
     return made
 
 
-def side_by_side(alerts: Iterable[Alert], detector_arn: str, dimensions: dict[str, str], measures: Sequence[str]) -> list[dict[str, Any]]:
+def side_by_side(
+    alerts: Iterable[Alert], detector_arn: str, dimensions: dict[str, str], measures: Sequence[str]
+) -> list[dict[str, Any]]:
     """with_dimensioncontributions, alert by alert, by hand."""
     made = []
     for one in shown(alerts):
@@ -180,7 +198,9 @@ def side_by_side(alerts: Iterable[Alert], detector_arn: str, dimensions: dict[st
             continue
 
         def row(share: Contribution | None, series: TimeSeries | None, one: Alert = one) -> dict[str, Any]:
-            values = dict(series.dimensions) if series else {share.dimension_name: share.dimension_value} if share else {}
+            values = (
+                dict(series.dimensions) if series else {share.dimension_name: share.dimension_value} if share else {}
+            )
             cells: dict[str, Any] = {
                 "timestamp": one.timestamp.utc,
                 "metricname": one.metric_name,

@@ -29,7 +29,9 @@ def lake(request: pytest.FixtureRequest, tmp_path: Path) -> LakeHandle:
     made = write(tmp_path, [*alerts, *clicks], (request.param,))
     table = "alert_rows" if request.param == "parquet" else "alert_rows_csv"
     for partition in ("detector=orders/day=2021-02-16", "detector=clicks/day=2021-02-14"):
-        (tmp_path / "tables" / table / partition / f"broken.{request.param}").write_bytes(b"\x00\xff,\x00 no table\n1,2\n")
+        (tmp_path / "tables" / table / partition / f"broken.{request.param}").write_bytes(
+            b"\x00\xff,\x00 no table\n1,2\n"
+        )
     return made
 
 
@@ -60,7 +62,9 @@ def test_the_broken_files_are_noticed_where_they_count(lake: LakeHandle) -> None
 )
 def test_days_and_detectors_prune(lake: LakeHandle, where: str, found: list[str]) -> None:
     assert events(lake, f"SELECT * FROM alerts WHERE detector = 'orders' AND {where}") == found
-    assert events(lake, f"SELECT m.alert_event_id FROM metric_values m WHERE m.detector = 'orders' AND {where}") == found
+    assert (
+        events(lake, f"SELECT m.alert_event_id FROM metric_values m WHERE m.detector = 'orders' AND {where}") == found
+    )
 
 
 def test_each_relation_prunes(lake: LakeHandle) -> None:
@@ -68,7 +72,10 @@ def test_each_relation_prunes(lake: LakeHandle) -> None:
         lake.query_rows(f"SELECT * FROM {name} WHERE detector IN ('orders') AND {FEBRUARY_14}")
     for name in ("metricvalue_anomalyscore", "with_dimensioncontributions", "with_livedata", "anomalies"):
         lake.query_rows(f"SELECT * FROM {name}_orders WHERE {FEBRUARY_14}")
-    assert events(lake, "SELECT * FROM alerts_by_day WHERE detector = 'orders' AND day <= '2021-02-15'") == ["e14", "e15"]
+    assert events(lake, "SELECT * FROM alerts_by_day WHERE detector = 'orders' AND day <= '2021-02-15'") == [
+        "e14",
+        "e15",
+    ]
 
 
 def test_ctes_subqueries_and_joins_prune(lake: LakeHandle) -> None:
@@ -79,7 +86,8 @@ def test_ctes_subqueries_and_joins_prune(lake: LakeHandle) -> None:
     assert events(
         lake,
         "SELECT a.alert_event_id FROM alerts a JOIN metric_values m ON a.alert_event_id = m.alert_event_id "
-        "WHERE a.detector = 'orders' AND m.detector = 'orders' AND a.timestamp < DATE '2021-02-15' AND m.timestamp < DATE '2021-02-15'",
+        "WHERE a.detector = 'orders' AND m.detector = 'orders' "
+        "AND a.timestamp < DATE '2021-02-15' AND m.timestamp < DATE '2021-02-15'",
     ) == ["e14"]
 
 
@@ -103,9 +111,20 @@ def test_pruning_changes_no_answer(tmp_path: Path) -> None:
     start = datetime(2021, 2, 13, 21)
     lake = write(
         tmp_path,
-        [alert(f"e{n}", (start + timedelta(hours=7 * n)).isoformat(), zone="Asia/Tokyo", detector_arn=arn("ab"[n % 2])) for n in range(20)],
+        [
+            alert(
+                f"e{n}", (start + timedelta(hours=7 * n)).isoformat(), zone="Asia/Tokyo", detector_arn=arn("ab"[n % 2])
+            )
+            for n in range(20)
+        ],
     )
-    columns = ("timestamp", "local_timestamp", "date(timestamp)", "date_trunc('day', timestamp)", "date(local_timestamp)")
+    columns = (
+        "timestamp",
+        "local_timestamp",
+        "date(timestamp)",
+        "date_trunc('day', timestamp)",
+        "date(local_timestamp)",
+    )
     values = ("TIMESTAMP '2021-02-15 00:00:00'", "DATE '2021-02-16'", "TIMESTAMP '2021-02-15 06:00:00'")
     more = cycle(("", " AND detector = 'a'", " OR detector = 'b'"))
     for column, sign, value in product(columns, ("<", "<=", ">", ">=", "="), values):
@@ -130,7 +149,9 @@ def test_a_file_that_vanishes_is_looked_for_again(tmp_path: Path, monkeypatch: p
 
     def with_a_ghost(*arguments: object) -> list[str]:
         calls.append(arguments)
-        ghosts = [str(tmp_path / "tables/alert_rows/detector=orders/day=2021-02-14/gone.parquet")] if len(calls) < 3 else []
+        ghosts = (
+            [str(tmp_path / "tables/alert_rows/detector=orders/day=2021-02-14/gone.parquet")] if len(calls) < 3 else []
+        )
         return [*ghosts, *listing(*arguments)]  # type: ignore[arg-type]
 
     monkeypatch.setattr(duckdb_engine, "_stable_listing", with_a_ghost)
@@ -246,4 +267,6 @@ def test_fifty_detectors_do_not_slow_a_query_on_one(tmp_path: Path) -> None:
     began = time.perf_counter()
     assert engine.query("SELECT * FROM metricvalue_anomalyscore_d7").num_rows == 1
     assert time.perf_counter() - began < 5
-    assert [key for key in store_reads if key.startswith("shapes/")] == [key for key in store_reads if "detector=d7/" in key]
+    assert [key for key in store_reads if key.startswith("shapes/")] == [
+        key for key in store_reads if "detector=d7/" in key
+    ]

@@ -23,7 +23,8 @@ COLUMNS = {
     "dimension_contributions": [*HEAD, "metric_name", "dimension_name", "dimension_value", "value_contribution"],
     "alerts": [
         "detector", "detector_arn", "alert_event_id", "anomaly_group_id", "timestamp", "timezone", "local_timestamp",
-        "metric_name", "anomaly_score", "alert_name", "alert_arn", "alert_description", "console_url", "alert_id", "digest",
+        "metric_name", "anomaly_score", "alert_name", "alert_arn", "alert_description", "console_url", "alert_id",
+        "digest",
     ],
     "clashes": [
         "detector", "detector_arn", "alert_event_id", "timestamp", "timezone", "local_timestamp", "metric_name",
@@ -32,13 +33,27 @@ COLUMNS = {
 }  # fmt: skip
 
 TRICKY = [
-    alert("e1", series=[({"marketplace": value, "platform": "pc"}, "1.5") for value in lakes.HOSTILE],
-          shares=[("marketplace", value, 1) for value in lakes.HOSTILE]),
-    alert("e2", metric="views", score=28.29, zone="Europe/Paris", series=[({}, "1000000000000000.1234"), ({"platform": "x"}, None)], shares=[]),
+    alert(
+        "e1",
+        series=[({"marketplace": value, "platform": "pc"}, "1.5") for value in lakes.HOSTILE],
+        shares=[("marketplace", value, 1) for value in lakes.HOSTILE],
+    ),
+    alert(
+        "e2",
+        metric="views",
+        score=28.29,
+        zone="Europe/Paris",
+        series=[({}, "1000000000000000.1234"), ({"platform": "x"}, None)],
+        shares=[],
+    ),
     alert("e3", "2021-02-14T23:59:59", series=[], shares=[("marketplace", "it", 73), ("marketplace", "fr", 27)]),
-    alert("e4", "2021-02-15T00:00", series=[({"platform": "pc", "marketplace": "it"}, "-0.0001"), ({"marketplace": "it"}, "2")],
-          shares=[("marketplace", "it", 60), ("marketplace", "it", 40), ("city", "Rome", 100)]),
-]  # fmt: skip
+    alert(
+        "e4",
+        "2021-02-15T00:00",
+        series=[({"platform": "pc", "marketplace": "it"}, "-0.0001"), ({"marketplace": "it"}, "2")],
+        shares=[("marketplace", "it", 60), ("marketplace", "it", 40), ("city", "Rome", 100)],
+    ),
+]
 
 
 @FORMATS
@@ -66,7 +81,10 @@ def test_wide_relations_say_the_same_as_a_reading_by_hand(tmp_path: Path, format
     keys = [row.pop("key") for row in found]
     assert len(set(keys)) == len(keys)
     same(found, lakes.wide_scores(alerts, ORDERS, dimensions, measures))
-    same(rows(lake, "SELECT * FROM with_dimensioncontributions_orders"), lakes.side_by_side(alerts, ORDERS, dimensions, measures))
+    same(
+        rows(lake, "SELECT * FROM with_dimensioncontributions_orders"),
+        lakes.side_by_side(alerts, ORDERS, dimensions, measures),
+    )
     columns, _ = lake.query_rows("SELECT * FROM metricvalue_anomalyscore_orders")
     assert columns == [
         "key", "timestamp", "marketplace", "platform", "revenueanomalymetricvalue", "revenuegroupscore",
@@ -85,7 +103,9 @@ def test_wide_relations_say_the_same_as_a_reading_by_hand(tmp_path: Path, format
 def test_nothing_is_multiplied(tmp_path: Path) -> None:
     lake = write(tmp_path, TRICKY)
     (sums,) = rows(
-        lake, "SELECT sum(valuecontribution) AS shares, sum(revenueanomalymetricvalue) AS total FROM with_dimensioncontributions_orders"
+        lake,
+        "SELECT sum(valuecontribution) AS shares, sum(revenueanomalymetricvalue) AS total "
+        "FROM with_dimensioncontributions_orders",
     )
     assert sums["shares"] == sum(row["value_contribution"] for row in lakes.dimension_contributions(TRICKY))
     assert sums["total"] == sum(
@@ -131,7 +151,15 @@ def test_a_lake_below_folders_that_look_like_partitions(tmp_path: Path) -> None:
 
 
 def test_hostile_dimensions_and_measures_become_columns(tmp_path: Path) -> None:
-    dimensions = {"timestamp": "a", "Platform": "b", "platform": "c", 'x" y\'; DROP': "d", "🙂": "e", "key": "f", "revenue": "g"}
+    dimensions = {
+        "timestamp": "a",
+        "Platform": "b",
+        "platform": "c",
+        "x\" y'; DROP": "d",
+        "🙂": "e",
+        "key": "f",
+        "revenue": "g",
+    }
     lake = write(tmp_path, [alert("e1", metric="net revenue", series=[(dimensions, "1")], shares=[("🙂", "e", 100)])])
     (row,) = rows(lake, "SELECT * FROM metricvalue_anomalyscore_orders")
     assert set(dimensions.values()) <= set(row.values())
@@ -144,7 +172,10 @@ def test_hostile_dimensions_and_measures_become_columns(tmp_path: Path) -> None:
 
 
 def test_zero_dimensions(tmp_path: Path) -> None:
-    lake = write(tmp_path, [alert("e1", series=[({}, "5")], shares=[]), alert("e2", metric="views", series=[({}, "6")], shares=[])])
+    lake = write(
+        tmp_path,
+        [alert("e1", series=[({}, "5")], shares=[]), alert("e2", metric="views", series=[({}, "6")], shares=[])],
+    )
     (row,) = rows(lake, "SELECT * FROM metricvalue_anomalyscore_orders")
     assert (row["revenueanomalymetricvalue"], row["viewsanomalymetricvalue"]) == (5, 6)
     assert len(rows(lake, "SELECT * FROM with_dimensioncontributions_orders")) == 2
@@ -235,7 +266,16 @@ def test_frames_are_exact(tmp_path: Path) -> None:
     assert str(shares["valuecontribution"].dtype) == "Int64"
 
 
-@pytest.mark.parametrize("name", ["metric_values", "metricvalue_anomalyscore_orders", "with_dimensioncontributions_orders", "alerts", "anomalies_orders"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "metric_values",
+        "metricvalue_anomalyscore_orders",
+        "with_dimensioncontributions_orders",
+        "alerts",
+        "anomalies_orders",
+    ],
+)
 def test_by_day_adds_the_day_and_nothing_else(tmp_path: Path, name: str) -> None:
     lake = write(tmp_path, TRICKY)
     columns, plain = lake.query_rows(f"SELECT * FROM {name}")
@@ -247,6 +287,9 @@ def test_by_day_adds_the_day_and_nothing_else(tmp_path: Path, name: str) -> None
 
 
 def test_a_detector_called_like_a_by_day_relation(tmp_path: Path) -> None:
-    lake = write(tmp_path, [alert("e1", detector_arn=arn("x")), alert("e2", detector_arn=arn("x_by_day"), series=[({"b": "2"}, "2")])])
+    lake = write(
+        tmp_path,
+        [alert("e1", detector_arn=arn("x")), alert("e2", detector_arn=arn("x_by_day"), series=[({"b": "2"}, "2")])],
+    )
     assert "b" in lake.query_rows("SELECT * FROM metricvalue_anomalyscore_x_by_day__")[0]
     assert "day" in lake.query_rows("SELECT * FROM metricvalue_anomalyscore_x_by_day")[0]

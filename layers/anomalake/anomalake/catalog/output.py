@@ -83,7 +83,7 @@ def write_table(columns: Sequence[str], rows: Iterable[Row], out: TextIO) -> Non
         _write_records(columns, shown, console)
         return
     console.print(table)
-    console.print(_count(shown))
+    console.print(_count(shown), soft_wrap=True)
 
 
 def _write_records(columns: Sequence[str], rows: Sequence[Row], console: Console) -> None:

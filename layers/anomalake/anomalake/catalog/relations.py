@@ -16,7 +16,7 @@ from anomalake.catalog.errors import QueryError
 from anomalake.catalog.names import column_names
 from anomalake.catalog.sources import FREQUENCIES
 from anomalake.catalog.templates import Filling, Repeat
-from anomalake.catalog.time_formats import to_sql_format
+from anomalake.catalog.time_formats import to_strptime
 from anomalake.lake.store import ObjectStore
 
 BY_DAY = "_by_day"
@@ -212,7 +212,7 @@ def filling_of(detector: Detector) -> Filling:
             templates.EXAMPLE_DETECTOR: detector.name,
             templates.EXAMPLE_ARN: detector.arn,
             templates.EXAMPLE_TIMEZONE: source.timezone if source else "UTC",
-            templates.EXAMPLE_FORMAT: to_sql_format(source.timestamp_format) if source else templates.EXAMPLE_FORMAT,
+            templates.EXAMPLE_FORMAT: to_strptime(source.timestamp_format) if source else templates.EXAMPLE_FORMAT,
         },
         numbers={
             templates.EXAMPLE_MINUTES: str(FREQUENCIES[source.frequency]) if source else templates.EXAMPLE_MINUTES

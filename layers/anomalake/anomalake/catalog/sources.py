@@ -15,7 +15,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from anomalake.catalog.errors import SourceError
 from anomalake.catalog.names import detector_of
-from anomalake.catalog.time_formats import to_sql_format
+from anomalake.catalog.time_formats import to_strptime
 from anomalake.lake.store import ObjectStore
 
 FOLDER = "sources"
@@ -120,7 +120,7 @@ class Source:
             ZoneInfo(self.timezone)
         except (ZoneInfoNotFoundError, ValueError, OSError) as error:
             raise SourceError(f"Timezone {self.timezone!r}: expected a zone such as Europe/Paris") from error
-        to_sql_format(self.timestamp_format)
+        to_strptime(self.timestamp_format)
 
     @property
     def columns(self) -> tuple[str, ...]:

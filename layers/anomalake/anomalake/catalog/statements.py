@@ -35,9 +35,7 @@ def statements(relations: Relations, formats: Sequence[str] = ("parquet",)) -> I
         # Since a second detector came by that name, neither has the plain name.
         for kind in templates.PER_DETECTOR:
             for end in ("", BY_DAY):
-                yield exp.Drop(kind="VIEW", exists=True, this=_table(f"{kind}_{sql_name(name)}{end}")).sql(
-                    templates.DIALECT
-                )
+                yield f"DROP VIEW IF EXISTS {_safe(f'{kind}_{sql_name(name)}{end}')}"
     for detector in detectors.values():
         if detector.source is not None:
             yield from _source_tables(detector)

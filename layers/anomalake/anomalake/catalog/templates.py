@@ -30,7 +30,8 @@ EXAMPLE_ARN = f"arn:aws:lookoutmetrics:us-east-1:123456789012:AnomalyDetector:{E
 EXAMPLE_DIMENSIONS = ("marketplace", "platform")
 EXAMPLE_MEASURES = ("revenue", "views")
 EXAMPLE_TIMEZONE = "Europe/Paris"
-EXAMPLE_FORMAT = "%Y-%m-%d %H:%i:%s"
+# In a syntax tree formats are strptime's, whatever the dialect.
+EXAMPLE_FORMAT = "%Y-%m-%d %H:%M:%S"
 EXAMPLE_MINUTES = "60"
 
 SCORE_COLUMNS = ("{}anomalymetricvalue", "{}groupscore")

@@ -1,4 +1,4 @@
-"""Java's date-time patterns, in which L4M's users describe their timestamps, as the formats that SQL reads."""
+"""Java's date-time patterns, in which L4M's users describe their timestamps, as those of strptime."""
 
 from __future__ import annotations
 
@@ -9,16 +9,16 @@ from anomalake.catalog.errors import SourceError
 _PART = re.compile(r"'(?P<quoted>(?:[^']|'')*)'|(?P<letters>([A-Za-z])\3*)|(?P<other>[^A-Za-z']+)")
 _LETTERS = {
     "y": "%Y", "yyyy": "%Y", "yy": "%y",
-    "M": "%m", "MM": "%m", "MMM": "%b", "MMMM": "%M",
+    "M": "%m", "MM": "%m", "MMM": "%b", "MMMM": "%B",
     "d": "%d", "dd": "%d",
-    "H": "%H", "HH": "%H", "h": "%h", "hh": "%h", "a": "%p",
-    "m": "%i", "mm": "%i", "s": "%s", "ss": "%s",
+    "H": "%H", "HH": "%H", "h": "%I", "hh": "%I", "a": "%p",
+    "m": "%M", "mm": "%M", "s": "%S", "ss": "%S",
     "S": "%f", "SS": "%f", "SSS": "%f", "SSSSSS": "%f",
 }  # fmt: skip
 
 
-def to_sql_format(pattern: str) -> str:
-    """A pattern such as ``yyyy-MM-dd HH:mm:ss`` as the format that Athena's ``date_parse`` takes.
+def to_strptime(pattern: str) -> str:
+    """A pattern such as ``yyyy-MM-dd HH:mm:ss`` as strptime's format, which syntax trees hold.
 
     Raises
     ------
