@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import re
+from collections.abc import Callable
 from decimal import ROUND_HALF_EVEN, Context, Decimal
-from typing import Any
+from typing import Any, TypeVar
 
 from anomalake.alerts.documents import UNPARSED, Document, Refusal
 from anomalake.alerts.model import Alert, Contribution, TimeSeries
@@ -14,6 +15,7 @@ from anomalake.alerts.timestamps import EXPECTED as A_TIMESTAMP
 from anomalake.alerts.timestamps import ZonedTimestamp, parse_zoned
 
 MAX_BYTES = 6 * 1024 * 1024
+MAX_ID = 2048
 MAX_NAME = 256
 MAX_VALUE = 1024
 MAX_TEXT = 4096
@@ -23,6 +25,8 @@ METRIC_VALUE_STEP = Decimal(1).scaleb(-20)
 _DETECTOR_ARN = re.compile(
     r"arn:[a-z0-9-]{1,32}:[a-z0-9-]{1,32}:[a-z0-9-]{0,32}:[0-9]{0,12}:AnomalyDetector:(?P<name>[a-zA-Z0-9][a-zA-Z0-9_-]{0,62})"
 )
+T = TypeVar("T")
+
 _DECIMALS = Context(prec=40, rounding=ROUND_HALF_EVEN)
 
 
@@ -55,11 +59,17 @@ def alert_id(alert_event_id: str, metric_name: str, timestamp: ZonedTimestamp) -
 
 
 class _Misfit(Exception):
+    """A field that does not fit; its path is completed on the way out, so that it costs nothing while all fits."""
+
     def __init__(self, field: str, value: object, expected: str) -> None:
         self.field = field
         self.value = _shown(value)
         self.expected = expected
         super().__init__(field)
+
+    def within(self, outer: str) -> _Misfit:
+        self.field = f"{outer}.{self.field}" if self.field else outer
+        return self
 
 
 _MISSING = object()
@@ -97,21 +107,26 @@ def _decoded(document: Document) -> str:
 def _alert(value: Any, digest: str, text: str) -> Alert:
     if not isinstance(value, dict):
         raise _Misfit("$", value, "an object: an alert")
-    event_id = _text(value, "alertEventId", "", 2048)
-    arn = _text(value, "anomalyDetectorArn", "", 2048)
+    event_id = _text(value, "alertEventId", MAX_ID)
+    arn = _text(value, "anomalyDetectorArn", MAX_ID)
     found = _DETECTOR_ARN.fullmatch(arn)
     if found is None:
         expected = "arn:PARTITION:SERVICE:REGION:ACCOUNT:AnomalyDetector:NAME, NAME of 1 to 63 letters, digits, - or _"
         raise _Misfit("anomalyDetectorArn", arn, expected)
-    impacted = value.get("impactedMetric", _MISSING)
-    if not isinstance(impacted, dict):
-        raise _Misfit("impactedMetric", impacted, "an object")
-    metric_name = _text(impacted, "metricName", "impactedMetric.", MAX_NAME)
-    stamp = _text(value, "timestamp", "", 128)
+    impacted = _object(value.get("impactedMetric", _MISSING), "impactedMetric")
+    try:
+        metric_name = _text(impacted, "metricName", MAX_NAME)
+        if "relevantTimeSeries" not in impacted:
+            raise _Misfit("relevantTimeSeries", _MISSING, "a list of the affected metrics")
+        time_series = _each(impacted, "relevantTimeSeries", _time_series)
+        contributions = _each(impacted, "dimensionContribution", _contributions)
+    except _Misfit as misfit:
+        raise misfit.within("impactedMetric") from None
+    stamp = _text(value, "timestamp", 128)
     try:
         timestamp = parse_zoned(stamp)
-    except (ValueError, OverflowError) as error:
-        raise _Misfit("timestamp", stamp, A_TIMESTAMP) from error
+    except (ValueError, OverflowError):
+        raise _Misfit("timestamp", stamp, A_TIMESTAMP) from None
     return Alert(
         alert_id=alert_id(event_id, metric_name, timestamp),
         digest=digest,
@@ -126,18 +141,18 @@ def _alert(value: Any, digest: str, text: str) -> Alert:
         alert_arn=_optional_text(value, "alertArn"),
         alert_description=_optional_text(value, "alertDescription"),
         console_url=_optional_text(value, "consoleUrl"),
-        time_series=_time_series(impacted),
-        contributions=_contributions(impacted),
+        time_series=tuple(time_series),
+        contributions=tuple(one for some in contributions for one in some),
         original=text,
     )
 
 
-def _text(within: dict[str, Any], key: str, path: str, most: int) -> str:
+def _text(within: dict[str, Any], key: str, most: int) -> str:
     value = within.get(key, _MISSING)
     if not isinstance(value, str):
-        raise _Misfit(path + key, value, "text")
+        raise _Misfit(key, value, "text")
     if not value or len(value) > most:
-        raise _Misfit(path + key, value, f"text of 1 to {most:,} characters")
+        raise _Misfit(key, value, f"text of 1 to {most:,} characters")
     return value
 
 
@@ -156,77 +171,76 @@ def _score(value: object) -> float:
     raise _Misfit("anomalyScore", value, "a number from 0 to 100")
 
 
-def _items(within: dict[str, Any], key: str, path: str) -> list[Any]:
-    value = within.get(key)
-    if value is None:
-        return []
-    if not isinstance(value, list):
-        raise _Misfit(path + key, value, "a list")
-    return value
-
-
-def _object(value: object, field: str) -> dict[str, Any]:
+def _object(value: object, field: str = "") -> dict[str, Any]:
     if not isinstance(value, dict):
         raise _Misfit(field, value, "an object")
     return value
 
 
-def _time_series(impacted: dict[str, Any]) -> tuple[TimeSeries, ...]:
-    if "relevantTimeSeries" not in impacted:
-        raise _Misfit("impactedMetric.relevantTimeSeries", _MISSING, "a list of the affected metrics")
-    made = []
-    for i, item in enumerate(_items(impacted, "relevantTimeSeries", "impactedMetric.")):
-        path = f"impactedMetric.relevantTimeSeries[{i}]"
-        series = _object(item, path)
-        series_id = series.get("timeSeriesId")
-        if series_id is not None and (not isinstance(series_id, str) or len(series_id) > MAX_TEXT):
-            raise _Misfit(f"{path}.timeSeriesId", series_id, f"text of at most {MAX_TEXT:,} characters, or null")
-        dimensions: dict[str, str] = {}
-        for j, pair in enumerate(_items(series, "dimensions", f"{path}.")):
-            at = f"{path}.dimensions[{j}]"
-            dimension = _object(pair, at)
-            name = _text(dimension, "dimensionName", f"{at}.", MAX_NAME)
-            if name in dimensions:
-                raise _Misfit(f"{at}.dimensionName", name, "each dimension once in a time series")
-            dimensions[name] = _dimension_value(dimension, at)
-        made.append(TimeSeries(series_id, tuple(dimensions.items()), _metric_value(series, path)))
-    return tuple(made)
+def _each(within: dict[str, Any], key: str, read: Callable[[dict[str, Any]], T]) -> list[T]:
+    """What every item of a list reads as; null and nothing are an empty list."""
+    items = within.get(key)
+    if items is None:
+        return []
+    if not isinstance(items, list):
+        raise _Misfit(key, items, "a list")
+    made: list[T] = []
+    try:
+        for item in items:
+            made.append(read(_object(item)))
+    except _Misfit as misfit:
+        raise misfit.within(f"{key}[{len(made)}]") from None
+    return made
 
 
-def _dimension_value(within: dict[str, Any], path: str) -> str:
+def _time_series(series: dict[str, Any]) -> TimeSeries:
+    dimensions: dict[str, str] = {}
+
+    def add(pair: dict[str, Any]) -> None:
+        name = _text(pair, "dimensionName", MAX_NAME)
+        if name in dimensions:
+            raise _Misfit("dimensionName", name, "each dimension once in a time series")
+        dimensions[name] = _dimension_value(pair)
+
+    _each(series, "dimensions", add)
+    return TimeSeries(_optional_text(series, "timeSeriesId"), tuple(dimensions.items()), _metric_value(series))
+
+
+def _dimension_value(within: dict[str, Any]) -> str:
     value = within.get("dimensionValue", _MISSING)
     if not isinstance(value, str) or len(value) > MAX_VALUE:
-        raise _Misfit(f"{path}.dimensionValue", value, f"text of at most {MAX_VALUE:,} characters")
+        raise _Misfit("dimensionValue", value, f"text of at most {MAX_VALUE:,} characters")
     return value
 
 
-def _metric_value(series: dict[str, Any], path: str) -> Decimal | None:
+def _metric_value(series: dict[str, Any]) -> Decimal | None:
     value = series.get("metricValue")
     if value is None:
         return None
-    if isinstance(value, bool) or not isinstance(value, (int, Decimal)) or abs(value) >= MAX_MAGNITUDE:
-        raise _Misfit(f"{path}.metricValue", value, "a number below 10^18 in size, or null")
-    exact = Decimal(value)
-    exponent = exact.as_tuple().exponent
+    if (
+        isinstance(value, bool)
+        or not isinstance(value, (int, Decimal))
+        or not -MAX_MAGNITUDE < value < MAX_MAGNITUDE
+    ):
+        raise _Misfit("metricValue", value, "a number below 10^18 in size, or null")
+    if isinstance(value, int):
+        return Decimal(value)
+    exponent = value.as_tuple().exponent
     assert isinstance(exponent, int)
-    return exact.quantize(METRIC_VALUE_STEP, context=_DECIMALS) if exponent < -20 else exact
+    return value.quantize(METRIC_VALUE_STEP, context=_DECIMALS) if exponent < -20 else value
 
 
-def _contributions(impacted: dict[str, Any]) -> tuple[Contribution, ...]:
-    made = []
-    for i, item in enumerate(_items(impacted, "dimensionContribution", "impactedMetric.")):
-        path = f"impactedMetric.dimensionContribution[{i}]"
-        dimension = _object(item, path)
-        name = _text(dimension, "dimensionName", f"{path}.", MAX_NAME)
-        for j, share in enumerate(_items(dimension, "dimensionValueContributions", f"{path}.")):
-            at = f"{path}.dimensionValueContributions[{j}]"
-            value = _object(share, at)
-            made.append(Contribution(name, _dimension_value(value, at), _per_cent(value, at)))
-    return tuple(made)
+def _contributions(dimension: dict[str, Any]) -> list[Contribution]:
+    name = _text(dimension, "dimensionName", MAX_NAME)
+
+    def share(within: dict[str, Any]) -> Contribution:
+        return Contribution(name, _dimension_value(within), _per_cent(within))
+
+    return _each(dimension, "dimensionValueContributions", share)
 
 
-def _per_cent(within: dict[str, Any], path: str) -> int:
+def _per_cent(within: dict[str, Any]) -> int:
     value = within.get("valueContribution", _MISSING)
     if isinstance(value, int) and not isinstance(value, bool) and -(2**63) <= value < 2**63:
         return value
-    raise _Misfit(f"{path}.valueContribution", value, "a whole number")
+    raise _Misfit("valueContribution", value, "a whole number")

@@ -117,7 +117,9 @@ def _canonical_number(value: object) -> dict[str, str]:
     return {"\u0000number": str(value)}
 
 
-_CANONICAL = json.JSONEncoder(ensure_ascii=False, sort_keys=True, separators=(",", ":"), default=_canonical_number)
+_CANONICAL = json.JSONEncoder(
+    ensure_ascii=False, sort_keys=True, separators=(",", ":"), check_circular=False, default=_canonical_number
+)
 
 
 def canonical(value: Any) -> bytes:

@@ -119,12 +119,8 @@ def _offsets(lengths: Iterable[int]) -> pa.Array:
     return pa.array([0, *accumulate(lengths)], pa.int32())
 
 
-def to_parquet(table: pa.Table) -> bytes:
-    """The rows as one Parquet file."""
-    sink = pa.BufferOutputStream()
-    pq.write_table(table, sink, compression="zstd", store_schema=False, use_dictionary=_DICTIONARY)
-    return bytes(sink.getvalue())
-
+#: Below so many rows a file is one of many that wait for compaction: quick to write matters, size does not.
+SMALL = 1_000
 
 # Columns that repeat within a file; ids and digests do not, and a dictionary of them is only overhead.
 _DICTIONARY = [
@@ -139,6 +135,15 @@ _DICTIONARY = [
     "contributions.list.element.dimension_name",
     "contributions.list.element.dimension_value",
 ]
+_QUICK = {"compression": "snappy", "use_dictionary": False, "write_statistics": ["timestamp"]}
+_DENSE = {"compression": "zstd", "use_dictionary": _DICTIONARY, "write_statistics": True}
+
+
+def to_parquet(table: pa.Table) -> bytes:
+    """The rows as one Parquet file."""
+    sink = pa.BufferOutputStream()
+    pq.write_table(table, sink, store_schema=False, **(_QUICK if table.num_rows < SMALL else _DENSE))
+    return bytes(sink.getvalue())
 
 
 def from_parquet(body: bytes, columns: Sequence[str] | None = None) -> pa.Table:
