@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import gzip
 import json
+import os
+import subprocess
 import sys
 import uuid
 from collections.abc import Iterator
@@ -12,11 +14,12 @@ from typing import Any
 
 import pytest
 
+import anomalake
 from anomalake.adapters.objects import open_store
 from anomalake.lake import layout
 from anomalake.lake.rows import from_parquet
 from tests.support.made import alert
-from tests.support.stack import Deployed, build, deploy, emulator, set_redrive, template, tool, until
+from tests.support.stack import ROOT, Deployed, build, deploy, docker_has, emulator, set_redrive, template, tool, until
 
 pytestmark = [
     pytest.mark.e2e,
@@ -29,6 +32,7 @@ pytestmark = [
 ]
 
 LIMIT = 262_144_000
+IMAGE = "public.ecr.aws/lambda/python:3.13-x86_64"
 
 
 @pytest.fixture(scope="module")
@@ -74,6 +78,12 @@ class Lake:
             found |= set(from_parquet(self._store.get(file.key), ["alert_event_id"])["alert_event_id"].to_pylist())
         return found
 
+    def copy_to(self, folder: Path) -> None:
+        """Fetch all of it into a folder."""
+        copy = open_store(str(folder))
+        for found in self._store.list(""):
+            copy.put(found.key, self._store.get(found.key))
+
     def set_aside(self) -> list[dict[str, Any]]:
         """The records that were set aside."""
         return [json.loads(self._store.get(one.key)) for one in self._store.list(layout.SET_ASIDE)]
@@ -114,6 +124,50 @@ def test_the_alerts_path_carries_only_what_it_imports(built: Path) -> None:
     carried = {path.name for path in (built / "IngestDependencies" / "python").iterdir()}
     assert {"aws_lambda_powertools", "obstore", "pyarrow"} <= carried
     assert not carried & {"pandas", "numpy", "awswrangler", "boto3", "botocore", "duckdb", "sqlglot", "pydantic"}
+
+
+IMPORTS = """
+import sys
+sys.path[:0] = sys.argv[1:]
+import app
+print(app.__file__, *(sys.modules[name].__file__ for name in ("pyarrow", "obstore", "aws_lambda_powertools")))
+"""
+
+
+@pytest.mark.parametrize("name", ["IngestFunction", "CompactFunction", "CrawlFunction", "CatalogFunction"])
+def test_every_function_starts_with_what_its_layers_carry(built: Path, name: str) -> None:
+    function = template(built / "template.yaml")["Resources"][name]["Properties"]
+    folders = [built / name, *(built / layer["Ref"] / "python" for layer in function["Layers"])]
+    done = subprocess.run(
+        [sys.executable, "-I", "-c", IMPORTS, *map(str, folders)],
+        env={"POWERTOOLS_SERVICE_NAME": "test", "AWS_DEFAULT_REGION": "us-east-1"},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=120,
+    )
+    assert done.returncode == 0, done.stderr
+    assert all(Path(file).is_relative_to(built) for file in done.stdout.split())
+
+
+@pytest.mark.docker
+@pytest.mark.skipif(not docker_has(IMAGE), reason=f"Docker with the image {IMAGE} is not there")
+@pytest.mark.parametrize("event", ["valid/guide-2021.json", "envelopes/sqs-many.json", "envelopes/sns-in-sqs.json"])
+def test_sam_local_invoke_takes_an_event_file(built: Path, event: str) -> None:
+    done = subprocess.run(
+        [
+            tool("sam") or "sam", "local", "invoke", "IngestFunction", "--template-file", str(built / "template.yaml"),
+            "--event", str(ROOT / "events" / event), "--skip-pull-image",
+        ],
+        env={**os.environ, "AWS_DEFAULT_REGION": "us-east-1", "SAM_CLI_TELEMETRY": "0"},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=300,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    answer = json.loads(done.stdout.splitlines()[-1])
+    assert answer in ({"stored": 1, "repeated": 0, "clashes": 0}, {"batchItemFailures": []}), done.stderr
 
 
 def test_alerts_come_from_the_queue(stack: Deployed, lake: Lake) -> None:
@@ -219,6 +273,20 @@ def test_redrive_brings_in_what_failed_once_the_cause_is_mended(stack: Deployed,
     redrive(stack, "IngestDeadLetterQueueUrl", "IngestQueueUrl", key)
     lake.await_events(sent)
     assert failed["Body"] == json.dumps(event)
+
+
+def test_what_came_in_comes_out_of_a_query(stack: Deployed, lake: Lake, tmp_path: Path) -> None:
+    alerts = [new_alert(seed) for seed in range(4)]
+    for one in alerts:
+        assert invoke(stack, one)["stored"] == 1
+    lake.copy_to(tmp_path / "lake")
+    found = anomalake.open_lake(tmp_path / "lake").query(
+        "SELECT alert_event_id, metric_name, count(*) AS series FROM metric_values GROUP BY 1, 2"
+    )
+    counted = {row.alert_event_id: (row.metric_name, row.series) for row in found.itertuples()}
+    for one in alerts:
+        metric = one["impactedMetric"]
+        assert counted[one["alertEventId"]] == (metric["metricName"], len(metric["relevantTimeSeries"]))
 
 
 def redrive(stack: Deployed, source: str, destination: str, fits: str) -> None:

@@ -35,6 +35,17 @@ def template(path: Path = ROOT / "template.yaml") -> dict[str, Any]:
     return parsed
 
 
+def docker_has(image: str) -> bool:
+    """Whether a Docker engine answers and has an image."""
+    docker = shutil.which("docker")
+    return (
+        docker is not None
+        and not subprocess.run(
+            [docker, "image", "inspect", image], capture_output=True, check=False, timeout=30
+        ).returncode
+    )
+
+
 def build(folder: Path) -> Path:
     """`sam build` into a folder, with this Python's python3.13; returns it."""
     path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', '')}"

@@ -37,6 +37,14 @@ def test_each_function_reads_what_it_needs() -> None:
     )
 
 
+def test_under_sam_local_without_a_bucket_the_lake_is_a_folder_and_glue_is_left_alone() -> None:
+    local = {**GOOD, "AWS_SAM_LOCAL": "true", "ANOMALAKE_LAKE": "s3://Bucket/lake"}
+    assert IngestEnvironment.read(local) == IngestEnvironment("/tmp/lake", ("parquet", "csv"), None)
+    assert IngestEnvironment.read({**GOOD, "AWS_SAM_LOCAL": "true"}) == IngestEnvironment.read(GOOD)
+    with pytest.raises(EnvironmentFault):
+        IngestEnvironment.read({**local, "AWS_SAM_LOCAL": "false"})
+
+
 def test_what_may_be_left_out_has_its_default() -> None:
     assert IngestEnvironment.read({"ANOMALAKE_LAKE": "s3://bucket"}) == IngestEnvironment(
         "s3://bucket", ("parquet",), None

@@ -9,6 +9,9 @@ from typing import NoReturn
 
 FORMATS = ("parquet", "csv")
 
+#: The lake under `sam local invoke`, which knows no bucket: it lasts as long as the container.
+LOCAL_LAKE = "/tmp/lake"  # nosec B108
+
 _S3_URI = re.compile(r"s3://[a-z0-9][a-z0-9.-]{1,61}[a-z0-9](/[^\s,]*)?")
 _DATABASE = re.compile(r"[a-z][a-z0-9_]{0,127}")
 _WORKGROUP = re.compile(r"[A-Za-z0-9._-]{1,128}")
@@ -48,7 +51,8 @@ class IngestEnvironment:
     @classmethod
     def read(cls, variables: Mapping[str, str]) -> IngestEnvironment:
         """Read and check; raises `EnvironmentFault`."""
-        return cls(_lake(variables), _formats(variables), _database(variables))
+        lake = _lake(variables)
+        return cls(lake, _formats(variables), None if lake == LOCAL_LAKE else _database(variables))
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,6 +99,9 @@ class CatalogEnvironment:
 
 
 def _lake(variables: Mapping[str, str]) -> str:
+    # SAM CLI puts the bucket's logical id in the place of its name, which no bucket could bear.
+    if variables.get("AWS_SAM_LOCAL") == "true" and variables.get("ANOMALAKE_LAKE") == "s3://Bucket/lake":
+        return LOCAL_LAKE
     return _matching(variables, "ANOMALAKE_LAKE", _S3_URI, "s3://BUCKET or s3://BUCKET/PREFIX").rstrip("/")
 
 
