@@ -42,9 +42,15 @@ def test_detector_names_come_back_whatever_their_length(name: str) -> None:
     assert original_name(sql_name(name)) == name
 
 
-@given(st.lists(st.tuples(st.sampled_from("ab"), st.sampled_from("xy"), st.sampled_from("12"), DETECTORS | st.just("orders"))))
+@given(
+    st.lists(
+        st.tuples(st.sampled_from("ab"), st.sampled_from("xy"), st.sampled_from("12"), DETECTORS | st.just("orders"))
+    )
+)
 def test_no_two_detectors_share_a_name(parts: list[tuple[str, str, str, str]]) -> None:
-    arns = {f"arn:{partition}:l4m:{region}:{account}:AnomalyDetector:{name}" for partition, region, account, name in parts}
+    arns = {
+        f"arn:{partition}:l4m:{region}:{account}:AnomalyDetector:{name}" for partition, region, account, name in parts
+    }
     names = detector_names(arns)
     assert set(names) == arns
     assert len(set(names.values())) == len(arns)
@@ -52,7 +58,9 @@ def test_no_two_detectors_share_a_name(parts: list[tuple[str, str, str, str]]) -
 
 
 @given(
-    st.sets(TRICKY | st.sampled_from(["timestamp", "Timestamp", "views", "viewsgroupscore", "Views", "a__b"]), max_size=8),
+    st.sets(
+        TRICKY | st.sampled_from(["timestamp", "Timestamp", "views", "viewsgroupscore", "Views", "a__b"]), max_size=8
+    ),
     st.sampled_from([(), ("timestamp", "key", "views")]),
     st.sampled_from([("{}",), TEMPLATES]),
 )

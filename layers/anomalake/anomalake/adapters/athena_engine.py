@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 import os
+import re
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
-from decimal import Decimal
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
 
 import pyarrow as pa
+from pyarrow import csv
 from sqlglot import exp
 
 from anomalake.catalog import rewrite, templates
@@ -18,14 +20,10 @@ from anomalake.catalog.detectors import Detector
 from anomalake.catalog.errors import QueryError
 from anomalake.catalog.relations import Relations, put_in_place
 from anomalake.lake.layout import SETTINGS
-from anomalake.lake.rows import METRIC_VALUE
 from anomalake.lake.store import ObjectNotFound, ObjectStore
 
-if TYPE_CHECKING:
-    import pandas as pd
-
 DEFAULT_DATABASE = "anomalake"
-BATCH_ROWS = 50_000
+BLOCK_BYTES = 8_000_000
 
 #: The one column of the relations that is a map. Athena's answers are text: a map comes through as JSON only.
 MAP_COLUMN = "dimensions"
@@ -50,18 +48,10 @@ class AthenaEngine:
         self.workgroup = workgroup or os.environ.get("ANOMALAKE_WORKGROUP") or "primary"
         self.relations = Relations(store)
 
-    def frame(self, sql: str) -> pd.DataFrame:
-        """Answer a query whole; raises `QueryError`."""
-        text = self.to_athena(sql)
-        if isinstance(text, pa.Table):
-            frame: pd.DataFrame = text.to_pandas()
-            return frame
-        return _mapped(self._ask(text))
-
     def query(self, sql: str) -> pa.Table:
         """Answer a query whole; raises `QueryError`."""
-        text = self.to_athena(sql)
-        return text if isinstance(text, pa.Table) else _to_arrow(_mapped(self._ask(text)))
+        with self.stream(sql) as reader:
+            return pa.Table.from_batches(reader, reader.schema)
 
     @contextmanager
     def stream(self, sql: str) -> Iterator[pa.RecordBatchReader]:
@@ -70,15 +60,10 @@ class AthenaEngine:
         if isinstance(text, pa.Table):
             yield text.to_reader()
             return
-        frames = iter(self._ask(text, chunksize=BATCH_ROWS))
-        first = _to_arrow(_mapped(next(frames)))
-
-        def batches() -> Iterator[pa.RecordBatch]:
-            yield from first.to_batches()
-            for frame in frames:
-                yield from _to_arrow(_mapped(frame), first.schema).to_batches()
-
-        yield pa.RecordBatchReader.from_batches(first.schema, batches())
+        with tempfile.TemporaryDirectory() as folder:
+            file = Path(folder) / "answer"
+            types = self._ask(text, file)
+            yield _read_text(file) if types is None else _read_csv(file, types)
 
     def to_athena(self, sql: str) -> str | pa.Table:
         """The SQL that Athena is asked, or the answer where nobody needs to be asked."""
@@ -91,26 +76,34 @@ class AthenaEngine:
                 "hive"
             )
         columns = _columns_asked(statement.query, self.relations)
-        query = rewrite.rewrite(statement.query, self.relations, _AthenaTables(self._store), only_relations=False)
+        query = rewrite.rewrite(
+            statement.query, self.relations, _AthenaTables(self._store), only_relations=False, database=self.database
+        )
         if not statement.explain:
             _maps_as_json(query, columns)
         return f"{statement.explain} {query.sql(templates.DIALECT)}".strip()
 
-    def _ask(self, sql: str, **options: Any) -> Any:
+    def _ask(self, sql: str, file: Path) -> dict[str, str] | None:
+        """Run a query and fetch its answer; returns the columns' types, None for lines of text."""
         import awswrangler as wr
         from botocore.exceptions import BotoCoreError, ClientError
 
+        where = f"Athena, workgroup {self.workgroup}, database {self.database}"
         try:
-            return wr.athena.read_sql_query(
-                sql, database=self.database, workgroup=self.workgroup, ctas_approach=False, **options
-            )
-        except (wr.exceptions.QueryFailed, wr.exceptions.QueryCancelled, wr.exceptions.EmptyDataFrame) as error:
-            raise QueryError(f"Athena, database {self.database}: {_one_line(error)}") from error
+            execution = wr.athena.start_query_execution(sql=sql, database=self.database, workgroup=self.workgroup)
+            answer = wr.athena.wait_query(query_execution_id=execution)
+            location = answer.get("ResultConfiguration", {}).get("OutputLocation")
+            if not location:
+                raise QueryError(f"{where}: no OutputLocation; expected a workgroup that writes its results to S3")
+            types = dict(wr.athena.get_query_columns_types(query_execution_id=execution))
+            # Not read_sql_query: it makes null of an empty text, and of the text NaN.
+            wr.s3.download(path=location, local_file=str(file))
+        except (wr.exceptions.QueryFailed, wr.exceptions.QueryCancelled) as error:
+            raise QueryError(f"{where}: {_one_line(error)}") from error
         except (ClientError, BotoCoreError) as error:
-            raise QueryError(
-                f"Athena, workgroup {self.workgroup}, database {self.database}: {_one_line(error)}; "
-                "ANOMALAKE_WORKGROUP and ANOMALAKE_DATABASE name others"
-            ) from error
+            hint = "ANOMALAKE_WORKGROUP and ANOMALAKE_DATABASE name others"
+            raise QueryError(f"{where}: {_one_line(error)}; {hint}") from error
+        return None if location.endswith(".txt") else types
 
 
 class _AthenaTables:
@@ -183,32 +176,55 @@ def _maps_as_json(query: exp.Query, columns: list[str] | None) -> None:
             column.replace(exp.alias_(as_json, column.alias_or_name, quoted=True))
 
 
-def _mapped(frame: pd.DataFrame) -> pd.DataFrame:
-    if MAP_COLUMN in frame.columns:
-        frame[MAP_COLUMN] = [json.loads(text) if isinstance(text, str) else None for text in frame[MAP_COLUMN]]
-    return frame
+def _read_text(file: Path) -> pa.RecordBatchReader:
+    return pa.table({"line": pa.array(file.read_text("utf-8").splitlines(), pa.string())}).to_reader()
 
 
-def _to_arrow(frame: pd.DataFrame, schema: pa.Schema | None = None) -> pa.Table:
-    columns = {}
-    for name in frame.columns:
-        column = frame[name]
-        type_ = schema.field(name).type if schema is not None else _type_of(name, column)
-        values: Any = column
-        if type_ is not None and pa.types.is_map(type_):
-            values = [None if value is None else list(value.items()) for value in column]
-        columns[name] = pa.array(values, type=type_, from_pandas=True)
-        if pa.types.is_timestamp(columns[name].type):
-            columns[name] = columns[name].cast(pa.timestamp("us"))
-    return pa.table(columns)
+def _read_csv(file: Path, types: dict[str, str]) -> pa.RecordBatchReader:
+    """Athena's CSV, batch by batch: an empty text is in quotes there, null is not."""
+    schema = pa.schema([(name, _type_of(name, type_)) for name, type_ in types.items()])
+    asked = {field.name: pa.string() if pa.types.is_map(field.type) else field.type for field in schema}
+    reader = csv.open_csv(
+        file,
+        csv.ReadOptions(block_size=BLOCK_BYTES),
+        csv.ParseOptions(newlines_in_values=True),
+        csv.ConvertOptions(
+            column_types=asked, null_values=[""], strings_can_be_null=True, quoted_strings_can_be_null=False
+        ),
+    )
+    batches = (pa.RecordBatch.from_arrays([*map(_maps, batch.columns, schema)], schema=schema) for batch in reader)
+    return pa.RecordBatchReader.from_batches(schema, batches)
 
 
-def _type_of(name: str, column: pd.Series[Any]) -> pa.DataType | None:
+def _maps(column: pa.Array, field: pa.Field) -> pa.Array:
+    if not pa.types.is_map(field.type):
+        return column
+    return pa.array(
+        [None if text is None else list(json.loads(text).items()) for text in column.to_pylist()], field.type
+    )
+
+
+def _type_of(name: str, athena: str) -> pa.DataType:
     if name == MAP_COLUMN:
         return pa.map_(pa.string(), pa.string())
-    if column.dtype != object:
-        return None
-    return METRIC_VALUE if any(isinstance(value, Decimal) for value in column) else None
+    decimal = re.fullmatch(r"decimal\((\d+),\s*(\d+)\)", athena)
+    if decimal:
+        return pa.decimal128(int(decimal[1]), int(decimal[2]))
+    return _TYPES.get(athena, pa.string())
+
+
+_TYPES = {
+    "boolean": pa.bool_(),
+    "tinyint": pa.int64(),
+    "smallint": pa.int64(),
+    "integer": pa.int64(),
+    "bigint": pa.int64(),
+    "float": pa.float64(),
+    "real": pa.float64(),
+    "double": pa.float64(),
+    "date": pa.date32(),
+    "timestamp": pa.timestamp("us"),
+}
 
 
 def _one_line(error: BaseException) -> str:

@@ -91,7 +91,9 @@ def parse(sql: str) -> Select | ShowTables | Describe:
     return Select(query, " ".join(explain[0].upper().split()) if explain else "")
 
 
-def rewrite(query: exp.Query, relations: Relations, tables: Tables, *, only_relations: bool = True) -> exp.Query:
+def rewrite(
+    query: exp.Query, relations: Relations, tables: Tables, *, only_relations: bool = True, database: str = "anomalake"
+) -> exp.Query:
     """Put each relation's own SQL in the place of its name, narrowed to the partitions that the query can need.
 
     Parameters
@@ -104,6 +106,8 @@ def rewrite(query: exp.Query, relations: Relations, tables: Tables, *, only_rela
         The engine's physical tables.
     only_relations
         Refuse whatever else a FROM may name; otherwise it is left to the engine.
+    database
+        What a query may say in front of a relation.
 
     Raises
     ------
@@ -129,7 +133,7 @@ def rewrite(query: exp.Query, relations: Relations, tables: Tables, *, only_rela
         if name.lower() in PHYSICAL and not table.db:
             put_in_place(table, physical(name.lower(), tables, bounds))
             continue
-        if not table.args.get("catalog") and (not table.db or not only_relations or table.db.lower() == "anomalake"):
+        if not table.args.get("catalog") and (not table.db or table.db.lower() == database.lower()):
             relation = relations.find(name, lambda columns=columns: columns)  # type: ignore[misc]
         if relation is None:
             if only_relations or _speaks_of_a_detector(name):
@@ -149,7 +153,7 @@ def _name_columns(query: exp.Query) -> None:
     for place, column in enumerate(select.expressions):
         if column.is_star:
             return
-        if not isinstance(column, exp.Alias) and not column.output_name:
+        if not isinstance(column, (exp.Alias, exp.Column, exp.Dot)):
             select.expressions[place].replace(exp.alias_(column.copy(), f"_col{place}"))
 
 
