@@ -278,10 +278,10 @@ def test_queries_answers_go_to_an_enforced_encrypted_place() -> None:
     assert "EncryptionConfiguration" in configuration["ResultConfiguration"]
 
 
-def test_glue_and_athena_are_in_the_part_that_can_be_left_out() -> None:
-    apart = {"Analytics", "Parquet", "Csv", "Source"}
+def test_glue_athena_and_quicksight_are_in_the_part_that_can_be_left_out() -> None:
+    apart = {"Analytics", "Parquet", "Csv", "Source", "QuickSight"}
     for name, one in RESOURCES.items():
-        if one["Type"].startswith(("AWS::Glue::", "AWS::Athena::")):
+        if one["Type"].startswith(("AWS::Glue::", "AWS::Athena::", "AWS::QuickSight::")):
             assert one["Condition"] in apart, name
     # ... and nothing outside of it leans on it, but where a condition says so.
     inside = {name for name, one in RESOURCES.items() if one.get("Condition") in apart}
