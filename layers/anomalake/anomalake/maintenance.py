@@ -10,7 +10,7 @@ from anomalake.lake import bulk, layout
 from anomalake.lake.compaction import Compaction
 from anomalake.lake.compaction import compact as compact_lake
 from anomalake.lake.lake import Lake
-from anomalake.wiring import keep_formats, open_writer, parse_formats, reopen
+from anomalake.wiring import keep_formats, open_existing, open_writer, parse_formats, reopen
 
 #: Queries in Athena may have listed a file up to half an hour before they read it.
 S3_GRACE = timedelta(hours=1)
@@ -65,7 +65,7 @@ def rebuild(
     uri: str, *, formats: str | None = None, workers: int = 1, progress: Progress | None = None
 ) -> bulk.Summary:
     """Write a lake's tables anew from its originals, in its formats or in others."""
-    lake = open_writer(uri)
+    lake = open_existing(uri)
     if formats is not None:
         lake = Lake(lake.store, lake.catalog, parse_formats(formats))
     summary = bulk.rebuild(lake, reopen(uri, lake.formats), workers, progress)
@@ -79,7 +79,7 @@ def compact(
     uri: str, *, grace: timedelta | None = None, progress: Callable[[int, int], None] | None = None
 ) -> Compaction:
     """Merge small files; in S3 the old ones stay for an hour, in a folder they go at once."""
-    lake = open_writer(uri)
+    lake = open_existing(uri)
     if grace is None:
         grace = S3_GRACE if uri.startswith("s3://") else timedelta(0)
     return compact_lake(lake, grace, progress=progress)

@@ -75,6 +75,21 @@ def open_writer(uri: str, formats: str | None = None) -> Lake:
     return Lake(store, _catalog(uri, store), kept)
 
 
+def open_existing(uri: str) -> Lake:
+    """Open a lake that alerts were written to.
+
+    Raises
+    ------
+    SettingsError
+        There is none.
+    """
+    store = open_store(uri, create=False)
+    formats = stored_formats(store)
+    if formats is None and next(iter(store.list(layout.ORIGINALS)), None) is None:
+        raise SettingsError(f"lake {uri!r}: nothing lies there; expected a lake that alerts were loaded into")
+    return Lake(store, _catalog(uri, store), formats or DEFAULT_FORMATS)
+
+
 def reopen(uri: str, formats: Sequence[str]) -> partial[Lake]:
     """A way to open the same lake again that can be sent to another process."""
     return partial(_plain_lake, uri, tuple(formats))

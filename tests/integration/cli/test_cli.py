@@ -168,16 +168,21 @@ def test_export_writes_every_relation(run: Run, stored: Path, tmp_path: Path) ->
         (["query", "SELECT * FROM read_csv('/etc/passwd')", "--lake", "lake"], 2, "refused; expected a relation"),
         (["query", "SELECT 1", "--lake", "ftp://x"], 2, "expected a folder, file:///FOLDER or s3://BUCKET/PREFIX"),
         (["query", "SELECT 1", "--lake", "s3://"], 2, "no bucket"),
+        (["rebuild", "--lake", "typo"], 2, "lake 'typo': nothing lies there; expected a lake that alerts were loaded into"),
+        (["compact", "--lake", "lake"], 2, "nothing lies there"),
         (["rebuild", "--lake", "lake", "--formats", "orc"], 2, "expected parquet, csv or parquet,csv"),
     ],
 )
 def test_errors_are_one_line(run: Run, tmp_path: Path, arguments: list[str], code: int, said: str) -> None:
     (tmp_path / "lake").mkdir()
+    if "orc" in arguments:
+        (tmp_path / "lake" / "lake.json").write_text('{"formats": ["parquet"]}', encoding="utf-8")
     result = run(*arguments)
     assert result.code == code
     assert said in result.err
     assert result.err.count("\n") == 1
     assert "Traceback" not in result.err
+    assert not (tmp_path / "typo").exists()
 
 
 def test_debug_shows_the_traceback(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -10,8 +10,9 @@ from anomalake.adapters.objects import memory_store
 from anomalake.lake import bulk
 from anomalake.lake.compaction import compact
 from anomalake.lake.lake import Lake
-from anomalake.lake.store import ObjectStore
+from anomalake.lake.store import ObjectStore, StoreError
 from tests.support import made, oracle
+from tests.support.stores import WrappedStore
 
 TEXTS = made.texts(30, clashes=3)
 
@@ -105,3 +106,21 @@ def test_gzip_members_and_plain_files_alike() -> None:
     store = memory_store()
     body = gzip.compress(lines(TEXTS[:10])) + gzip.compress(b"\n" + lines(TEXTS[10:]))
     assert load(store, bulk.Piece("a.jsonl.gz", body)).loaded == 30
+
+
+class Full(WrappedStore):
+    """Takes no table file."""
+
+    def put(self, key: str, body: bytes) -> None:
+        if key.startswith("tables"):
+            raise StoreError("No space left on device")
+        super().put(key, body)
+
+
+def test_a_store_that_takes_nothing_is_told_of_once_and_nothing_counts_as_loaded() -> None:
+    store = memory_store()
+    piece = bulk.Piece("a", lines(TEXTS), first_line=1)
+    summary = bulk.load([piece], bulk.Job(lambda: Lake(Full(store))))
+    assert (summary.loaded, summary.failed) == (0, 30)
+    assert summary.reasons == ["a: 30 alerts not stored: No space left on device"]
+    assert load(store, piece).loaded == 30

@@ -54,8 +54,12 @@ class ChunkReport:
         32 bytes an alert: identity and the first half of the body's digest.
     known
         For each of them `NEW`, `KNOWN` (the tables held it before) or `CLASHING` (they held another body of it).
-    refused, failed
+    refused
         One line each.
+    failed
+        How many records the store did not take.
+    errors
+        Why, a line an error.
     partitions
         Partitions that rows were written to.
     shapes
@@ -67,7 +71,8 @@ class ChunkReport:
     identities: bytes
     known: bytes
     refused: tuple[str, ...]
-    failed: tuple[str, ...]
+    failed: int
+    errors: tuple[str, ...]
     partitions: frozenset[Partition]
     shapes: frozenset[str]
     size: int
@@ -119,8 +124,8 @@ class Summary:
             self.repeated += known == KNOWN
             self.loaded += known != KNOWN
         self.refused += len(report.refused)
-        self.failed += len(report.failed)
-        self.reasons.extend((*report.refused, *report.failed)[: max(0, MAX_REASONS - len(self.reasons))])
+        self.failed += report.failed
+        self.reasons.extend((*report.errors, *report.refused)[: max(0, MAX_REASONS - len(self.reasons))])
         self.partitions |= report.partitions
         self.shapes |= report.shapes
 
@@ -196,9 +201,9 @@ class Worker:
     def process(self, chunk: Sequence[Piece]) -> ChunkReport:
         """Load one chunk; may be repeated."""
         refused: list[str] = []
-        failed: list[str] = []
+        errors: list[str] = []
         alerts: list[Alert] = []
-        for document in self._documents(chunk, failed):
+        for document in self._documents(chunk, errors):
             try:
                 alerts.append(read_alert(document))
             except Refusal as refusal:
@@ -206,7 +211,8 @@ class Worker:
                     self._lake.set_aside(document, refusal)
                     refused.append(str(refusal))
                 except StoreError as error:
-                    failed.append(f"{document.place}: {error}")
+                    errors.append(f"{document.place}: {error}")
+        failed = len(errors)
         partitions: dict[Partition, dict[bytes, Alert]] = defaultdict(dict)
         for alert in alerts:
             partitions[layout.partition_of(alert)].setdefault(_identity(alert), alert)
@@ -231,7 +237,8 @@ class Worker:
             shapes = self._lake.write_shapes(alerts)
             self._write_rows({partition: new[partition] for partition in sorted(written)})
         except StoreError as error:
-            failed.extend(f"{alert.alert_event_id}: {error}" for alert in alerts)
+            failed += len(alerts)
+            errors.append(f"{chunk[0].name}: {len(alerts):,} alerts not stored: {error}")
             alerts, written = [], set()
         identities = [_identity(alert) for alert in alerts]
         return ChunkReport(
@@ -240,13 +247,14 @@ class Worker:
                 KNOWN if body in known else CLASHING if body[:16] in identities_known else NEW for body in identities
             ),
             refused=tuple(refused),
-            failed=tuple(failed),
+            failed=failed,
+            errors=tuple(errors),
             partitions=frozenset(written),
             shapes=frozenset(shapes),
             size=sum(piece.size for piece in chunk),
         )
 
-    def _documents(self, chunk: Sequence[Piece], failed: list[str]) -> Iterator[Document]:
+    def _documents(self, chunk: Sequence[Piece], errors: list[str]) -> Iterator[Document]:
         for piece in chunk:
             body = piece.body
             if body is None:
@@ -254,25 +262,25 @@ class Worker:
                 try:
                     body = self._job.read(piece.name)
                 except (StoreError, OSError) as error:
-                    failed.append(f"{piece.name}: {error}")
+                    errors.append(f"{piece.name}: {error}")
                     continue
             if piece.first_line is None:
                 found = read_file(piece.name, body)
             else:
                 found = read_lines(body.split(b"\n"), piece.name, first=piece.first_line)
-            yield from self._resolved(found, failed)
+            yield from self._resolved(found, errors)
 
-    def _resolved(self, found: Iterable[Found], failed: list[str]) -> Iterator[Document]:
+    def _resolved(self, found: Iterable[Found], errors: list[str]) -> Iterator[Document]:
         for one in found:
             if isinstance(one, Document):
                 yield one
             elif self._job.fetch is None:
-                failed.append(f"{one.place}: an event names this object; expected alerts")
+                errors.append(f"{one.place}: an event names this object; expected alerts")
             else:
                 try:
                     inner = list(self._job.fetch(one))
                 except StoreError as error:
-                    failed.append(f"{one.place}: {error}")
+                    errors.append(f"{one.place}: {error}")
                 else:
                     yield from (each for each in inner if isinstance(each, Document))
 
