@@ -1,0 +1,96 @@
+"""Ingest and crawl together, on S3 and Glue as moto has them: a Glue that is down costs no alert and no partition."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from typing import Any
+
+import boto3
+import pytest
+from botocore.exceptions import ClientError
+from moto.server import ThreadedMotoServer
+
+from anomalake.adapters.crawler import GlueCrawlers
+from anomalake.adapters.glue import GlueCatalog
+from anomalake.adapters.objects import open_store
+from anomalake.lake.lake import Lake
+from functions.crawl.app import follow
+from functions.ingest.app import take_in
+from tests.support.made import alert
+from tests.support.stack import template
+
+DATABASE = "anomalake"
+URI = "s3://bucket-of-lake/lake"
+
+
+@pytest.fixture
+def aws(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+    server = ThreadedMotoServer("127.0.0.1", 0, verbose=False)
+    server.start()
+    host, port = server.get_host_and_port()
+    endpoint = f"http://{host}:{port}"
+    monkeypatch.setenv("AWS_ENDPOINT_URL", endpoint)
+    boto3.client("s3", region_name="us-east-1").create_bucket(Bucket="bucket-of-lake")
+    glue = boto3.client("glue", region_name="us-east-1")
+    glue.create_database(DatabaseInput={"Name": DATABASE})
+    table = template()["Resources"]["AlertRows"]["Properties"]["TableInput"]
+    descriptor = {**table["StorageDescriptor"], "Location": f"{URI}/tables/alert_rows/"}
+    glue.create_table(DatabaseName=DATABASE, TableInput={**table, "StorageDescriptor": descriptor})
+    try:
+        yield endpoint
+    finally:
+        server.stop()
+
+
+class Throttled:
+    """Glue on a bad day."""
+
+    def __getattr__(self, operation: str) -> Any:
+        def refuse(**_: Any) -> Any:
+            raise ClientError({"Error": {"Code": "ThrottlingException", "Message": "Rate exceeded"}}, operation)
+
+        return refuse
+
+
+def batch(*bodies: str) -> dict[str, Any]:
+    return {"Records": [{"eventSource": "aws:sqs", "messageId": f"m{i}", "body": one} for i, one in enumerate(bodies)]}
+
+
+def created(uri: str) -> str:
+    bucket, _, key = uri.removeprefix("s3://").partition("/")
+    detail = {"bucket": {"name": bucket}, "object": {"key": key}}
+    return json.dumps({"source": "aws.s3", "detail-type": "Object Created", "detail": detail})
+
+
+def registered() -> set[str]:
+    found = boto3.client("glue", region_name="us-east-1").get_partitions(DatabaseName=DATABASE, TableName="alert_rows")
+    return {one["StorageDescriptor"]["Location"] for one in found["Partitions"]}
+
+
+def test_what_ingest_could_not_register_the_crawl_function_does(aws: str) -> None:
+    store = open_store(URI)
+    bodies = [json.dumps(alert(seed)) for seed in range(20)]
+    answer = take_in(batch(*bodies), Lake(store, GlueCatalog(store, DATABASE, client=Throttled)), None)  # type: ignore[arg-type]
+    assert answer == {"batchItemFailures": []}
+    assert registered() == set()
+    files = [one.key for one in store.list("tables")]
+    folders = {f"{URI}/{key.rpartition('/')[0]}/" for key in files}
+    assert len(folders) > 3
+
+    changes = batch(*(created(f"{URI}/{key}") for key in files))
+    down = follow(changes, URI, (), GlueCatalog(store, DATABASE, client=Throttled), GlueCrawlers())
+    assert len(down["batchItemFailures"]) == len(files)
+    up = follow(changes, URI, (), GlueCatalog(store, DATABASE), GlueCrawlers())
+    assert up == {"batchItemFailures": []}
+    assert registered() == folders
+
+
+def test_ingest_registers_partitions_by_itself_where_glue_answers(aws: str) -> None:
+    store = open_store(URI)
+    bodies = [json.dumps(alert(seed)) for seed in range(20)]
+    take_in(batch(*bodies), Lake(store, GlueCatalog(store, DATABASE)), None)  # type: ignore[arg-type]
+    assert registered() == {f"{URI}/{one.key.rpartition('/')[0]}/" for one in store.list("tables")}
+    # A cold container learns it from the lake.
+    take_in(batch(*bodies), Lake(store, GlueCatalog(store, DATABASE, client=Throttled)), None)  # type: ignore[arg-type]
+    assert len(list(store.list("partitions"))) == len(registered())
