@@ -30,7 +30,7 @@ def documents(numbers: list[int]) -> list[Document]:
 
 @dataclass(frozen=True)
 class Step:
-    """Something that happens to the lake; `kill_at` is the write at which it dies, `after` whether that write is done."""
+    """Something that happens to the lake; it dies at write `kill_at`, `after` that write is done or before."""
 
     what: str
     numbers: tuple[int, ...] = ()
@@ -135,7 +135,7 @@ def test_a_store_that_fails_in_one_of_five_calls(seed: int, order: list[int]) ->
 def test_compaction_and_rebuild_between_any_two_calls_of_each_other(outer: Step, between: dict[int, Step]) -> None:
     """One run is stopped before a call of its store while others run whole, then goes on."""
     store = memory_store()
-    Lake(store).ingest(documents(list(range(0, 12))))
+    Lake(store).ingest(documents(list(range(12))))
     for number in range(12, 24):
         Lake(store).ingest(documents([number]))
     act(outer, Interrupted(store, between))

@@ -15,9 +15,26 @@ from anomalake.lake.lake import Lake
 from tests.support import made, oracle
 
 HOSTILE = (
-    "../../etc/passwd", "a=b/c=d", "\n", "\r\n", "'; DROP TABLE alerts; --", '"', "<script>alert(1)</script>", '=HYPERLINK("x")',
-    "\u202eabc", "\x00", "\ud800", "NA", "007", "", "x" * 10_000, "%", "%2F", "{{}}", "🙂",
-)  # fmt: skip
+    "../../etc/passwd",
+    "a=b/c=d",
+    "\n",
+    "\r\n",
+    "'; DROP TABLE alerts; --",
+    '"',
+    "<script>alert(1)</script>",
+    '=HYPERLINK("x")',
+    "\u202eabc",
+    "\x00",
+    "\ud800",
+    "NA",
+    "007",
+    "",
+    "x" * 10_000,
+    "%",
+    "%2F",
+    "{{}}",
+    "🙂",
+)
 scalars = (
     st.none()
     | st.booleans()
@@ -27,7 +44,9 @@ scalars = (
     | st.sampled_from(HOSTILE)
 )
 values = st.recursive(
-    scalars, lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3), max_leaves=5
+    scalars,
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3),
+    max_leaves=5,
 )
 
 

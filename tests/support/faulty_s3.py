@@ -1,4 +1,4 @@
-"""An S3 server in this process that answers one request in five with an error, before or after it did what was asked."""
+"""An S3 server in this process that answers some requests with an error, before or after it did what was asked."""
 
 from __future__ import annotations
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import random
-from datetime import datetime, timedelta, timezone
+from datetime import UTC, datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -22,7 +22,7 @@ def alert(seed: int, **changes: Any) -> dict[str, Any]:
     r = random.Random(seed)
     name = sorted(DETECTORS)[seed % 3]
     zone, dimensions = DETECTORS[name]
-    start = datetime(2021, 3, 27, tzinfo=timezone.utc) + timedelta(hours=r.randrange(0, 24 * 6))
+    start = datetime(2021, 3, 27, tzinfo=UTC) + timedelta(hours=r.randrange(0, 24 * 6))
     stamp = start.astimezone(ZoneInfo(zone))
     offset = stamp.strftime("%z")
     written = "Z" if zone == "UTC" else f"{offset[:3]}:{offset[3:]}"

@@ -1,4 +1,4 @@
-"""An independent reading of original texts: what the relations must say, in plain Python, sharing no code with the package."""
+"""What the relations must say of original texts: an independent reading that shares no code with the package."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import hashlib
 import json
 import re
 from collections.abc import Iterable
-from datetime import datetime, timedelta, timezone
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -32,7 +32,7 @@ def relations(originals: Iterable[str]) -> dict[str, list[Row]]:
         utc = _utc(alert["timestamp"])
         zone = re.search(r"\[(.+)\]", alert["timestamp"])
         assert zone is not None
-        local = utc.replace(tzinfo=timezone.utc).astimezone(ZoneInfo(zone[1])).replace(tzinfo=None)
+        local = utc.replace(tzinfo=UTC).astimezone(ZoneInfo(zone[1])).replace(tzinfo=None)
         head = (arn.rpartition(":")[2], arn, alert["alertEventId"], alert.get("anomalyGroupId"), utc, zone[1], local)
         metric = alert["impactedMetric"]
         score = float(alert["anomalyScore"])
@@ -63,12 +63,11 @@ def relations(originals: Iterable[str]) -> dict[str, list[Row]]:
     return {name: sorted(rows, key=repr) for name, rows in made.items()}
 
 
+HEAD = "detector, detector_arn, alert_event_id, anomaly_group_id, timestamp, timezone, local_timestamp, metric_name"
 COLUMNS = {
-    "alerts": "detector, detector_arn, alert_event_id, anomaly_group_id, timestamp, timezone, local_timestamp, metric_name, anomaly_score",
-    "metric_values": "detector, detector_arn, alert_event_id, anomaly_group_id, timestamp, timezone, local_timestamp, metric_name, "
-    "metric_value, anomaly_score, time_series_id, dimensions",
-    "dimension_contributions": "detector, detector_arn, alert_event_id, anomaly_group_id, timestamp, timezone, local_timestamp, "
-    "metric_name, dimension_name, dimension_value, value_contribution",
+    "alerts": f"{HEAD}, anomaly_score",
+    "metric_values": f"{HEAD}, metric_value, anomaly_score, time_series_id, dimensions",
+    "dimension_contributions": f"{HEAD}, dimension_name, dimension_value, value_contribution",
 }
 
 

@@ -19,12 +19,13 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
     rich_markup_mode="markdown",
-    help="""Turns anomaly alerts (Amazon Lookout for Metrics' JSON) into tables that Athena, QuickSight and DuckDB query.
+    help="""Turns anomaly alerts (Amazon Lookout for Metrics' JSON) into tables for Athena, QuickSight and DuckDB.
 
 Begin with `anomalake demo`, or load what you have: `anomalake replay alerts/ --lake ./lake`, then
 `anomalake query "SELECT * FROM metric_values" --lake ./lake`.
 
-Exit codes: 0 all went well; 1 records were refused or something failed; 2 the call itself was wrong. `--debug` anywhere shows tracebacks.""",
+Exit codes: 0 all went well; 1 records were refused or something failed; 2 the call itself was wrong.
+`--debug` anywhere shows tracebacks.""",
 )
 
 LakeUri = Annotated[
@@ -64,7 +65,8 @@ def replay(
     sources: Annotated[
         list[str],
         typer.Argument(
-            metavar="SOURCE...", help="Files, folders, s3:// prefixes, or - for standard input; .json, .jsonl, each also .gz."
+            metavar="SOURCE...",
+            help="Files, folders, s3:// prefixes, or - for standard input; .json, .jsonl, each also .gz.",
         ),
     ],
     lake: LakeUri,
@@ -73,7 +75,8 @@ def replay(
 ) -> None:
     """Load stored alerts, bare or in any envelope (SQS, SNS, EventBridge, S3 events), any number of times.
 
-    What was loaded before is passed over. What is no alert is set aside in the lake with its reason, and makes the exit code 1.
+    What was loaded before is passed over. What is no alert is set aside in the lake with its reason, and makes the exit
+    code 1.
     """
     from anomalake import maintenance
 
@@ -85,9 +88,7 @@ def replay(
             formats=formats,
             workers=workers,
             started=lambda size: bar.update(task, total=size or None),
-            progress=lambda report, so_far: bar.update(
-                task, advance=report.size, done=so_far.loaded + so_far.repeated
-            ),
+            progress=lambda report, so_far: bar.update(task, advance=report.size, done=so_far.loaded + so_far.repeated),
         )
     line = f"{summary.loaded:,} loaded, {summary.repeated:,} repeated, {summary.refused:,} refused"
     if summary.clashes:
@@ -102,14 +103,17 @@ def replay(
 
 @app.command()
 def query(
-    sql: Annotated[str, typer.Argument(metavar="SQL", help="A query in Athena's dialect, or a file that ends in .sql.")],
+    sql: Annotated[
+        str, typer.Argument(metavar="SQL", help="A query in Athena's dialect, or a file that ends in .sql.")
+    ],
     lake: LakeUri,
     format: Annotated[QueryFormat, typer.Option("--format", help="How to print the rows.")] = QueryFormat.table,
 ) -> None:
     """Ask the lake's relations: DuckDB answers for a folder, Athena for s3://.
 
     Relations: metric_values, dimension_contributions, alerts, clashes, and for each detector
-    metricvalue_anomalyscore_NAME, with_dimensioncontributions_NAME, live_NAME, with_livedata_NAME (SHOW TABLES lists them).
+    metricvalue_anomalyscore_NAME, with_dimensioncontributions_NAME, live_NAME, with_livedata_NAME, anomalies_NAME
+    (SHOW TABLES lists them).
     """
     from anomalake.api import open_lake
 
@@ -126,7 +130,7 @@ def export(
     out_folder: Annotated[Path, typer.Option("--out", metavar="DIR", help="Folder to write to; it is made.")],
     format: Annotated[FileFormat, typer.Option("--format", help="Form of the files.")] = FileFormat.csv,
 ) -> None:
-    """Write every relation to a file, and for each detector its anomalies as Lookout for Metrics' samples exported them."""
+    """Write every relation to a file; anomalies_NAME is what the samples of Lookout for Metrics exported."""
     from anomalake.api import open_lake
 
     for path in open_lake(lake).export(out_folder, format.value):
@@ -157,7 +161,12 @@ def compact(
     lake: LakeUri,
     grace: Annotated[
         int | None,
-        typer.Option("--grace", min=0, metavar="SECONDS", help="How long merged files stay for running queries. Default: 3600 in S3, 0 in a folder."),
+        typer.Option(
+            "--grace",
+            min=0,
+            metavar="SECONDS",
+            help="How long merged files stay for running queries. Default: 3600 in S3, 0 in a folder.",
+        ),
     ] = None,
 ) -> None:
     """Merge small files into large ones; queries answer the same before, during and after."""
@@ -170,9 +179,7 @@ def compact(
             grace=None if grace is None else timedelta(seconds=grace),
             progress=lambda number, total: bar.update(task, completed=number, total=total, done=number),
         )
-    out.print(
-        f"{done.partitions:,} partitions: {done.merged:,} files merged, {done.deleted:,} deleted", soft_wrap=True
-    )
+    out.print(f"{done.partitions:,} partitions: {done.merged:,} files merged, {done.deleted:,} deleted", soft_wrap=True)
     _tell(done.unreadable, None)
     if done.unreadable:
         raise typer.Exit(1)
@@ -180,7 +187,9 @@ def compact(
 
 @app.command()
 def demo(
-    folder: Annotated[Path, typer.Argument(metavar="DIR", help="Folder to work in; it is made.")] = Path("anomalake-demo"),
+    folder: Annotated[Path, typer.Argument(metavar="DIR", help="Folder to work in; it is made.")] = Path(
+        "anomalake-demo"
+    ),
 ) -> None:
     """The main job from nothing: a year of real flights, alerts, a lake, queries, and where it all lies."""
     from anomalake.demo.run import run_demo

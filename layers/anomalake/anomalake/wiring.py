@@ -1,4 +1,4 @@
-"""Where real parts are put together, for the command line and the Python API. The functions have their own such place each."""
+"""Where real parts are put together for the command line and the Python API; each function has its own such place."""
 
 from __future__ import annotations
 

@@ -168,7 +168,11 @@ def test_export_writes_every_relation(run: Run, stored: Path, tmp_path: Path) ->
         (["query", "SELECT * FROM read_csv('/etc/passwd')", "--lake", "lake"], 2, "refused; expected a relation"),
         (["query", "SELECT 1", "--lake", "ftp://x"], 2, "expected a folder, file:///FOLDER or s3://BUCKET/PREFIX"),
         (["query", "SELECT 1", "--lake", "s3://"], 2, "no bucket"),
-        (["rebuild", "--lake", "typo"], 2, "lake 'typo': nothing lies there; expected a lake that alerts were loaded into"),
+        (
+            ["rebuild", "--lake", "typo"],
+            2,
+            "lake 'typo': nothing lies there; expected a lake that alerts were loaded into",
+        ),
         (["compact", "--lake", "lake"], 2, "nothing lies there"),
         (["rebuild", "--lake", "lake", "--formats", "orc"], 2, "expected parquet, csv or parquet,csv"),
     ],

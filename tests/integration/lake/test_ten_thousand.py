@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -19,13 +18,11 @@ WORLD = oracle.relations(TEXTS)
 
 
 @pytest.fixture(scope="module")
-def lake(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+def lake(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("lake")
-    killed = deliver(
-        folder, shuffled_deliveries(TEXTS, seed=1), concurrent=16, batch=100, kill_share=0.3, seed=2
-    )
+    killed = deliver(folder, shuffled_deliveries(TEXTS, seed=1), concurrent=16, batch=100, kill_share=0.3, seed=2)
     assert killed > 30
-    yield folder
+    return folder
 
 
 @pytest.mark.slow

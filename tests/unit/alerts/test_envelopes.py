@@ -102,7 +102,9 @@ def test_s3_says_hello_and_deletes_without_alerts() -> None:
     assert list(read_event({"Records": [removed]})) == []
 
 
-@pytest.mark.parametrize("event", [None, 7, {}, {"Records": "x"}, {"Records": [None, 3]}, sqs("{"), "text", {"detail": 1}])
+@pytest.mark.parametrize(
+    "event", [None, 7, {}, {"Records": "x"}, {"Records": [None, 3]}, sqs("{"), "text", {"detail": 1}]
+)
 def test_what_has_no_known_envelope_goes_on_to_be_refused(event: Any) -> None:
     found = list(read_event(event))
     assert found

@@ -53,10 +53,21 @@ SERIES = "impactedMetric.relevantTimeSeries.0"
         (SERIES + ".metricValue", "12", "impactedMetric.relevantTimeSeries[0].metricValue"),
         (SERIES + ".metricValue", True, "impactedMetric.relevantTimeSeries[0].metricValue"),
         (SERIES + ".metricValue", 10**18, "impactedMetric.relevantTimeSeries[0].metricValue"),
-        (SERIES + ".dimensions.0.dimensionValue", 7, "impactedMetric.relevantTimeSeries[0].dimensions[0].dimensionValue"),
-        (SERIES + ".dimensions.0.dimensionName", "platform", "impactedMetric.relevantTimeSeries[0].dimensions[1].dimensionName"),
-        ("impactedMetric.dimensionContribution.0.dimensionValueContributions.0.valueContribution", 33.3,
-         "impactedMetric.dimensionContribution[0].dimensionValueContributions[0].valueContribution"),
+        (
+            SERIES + ".dimensions.0.dimensionValue",
+            7,
+            "impactedMetric.relevantTimeSeries[0].dimensions[0].dimensionValue",
+        ),
+        (
+            SERIES + ".dimensions.0.dimensionName",
+            "platform",
+            "impactedMetric.relevantTimeSeries[0].dimensions[1].dimensionName",
+        ),
+        (
+            "impactedMetric.dimensionContribution.0.dimensionValueContributions.0.valueContribution",
+            33.3,
+            "impactedMetric.dimensionContribution[0].dimensionValueContributions[0].valueContribution",
+        ),
         ("timestamp", None, "timestamp"),
         ("timestamp", 1613275200, "timestamp"),
         ("timestamp", "9999-01-01T00:00Z[UTC]", "timestamp"),
@@ -66,7 +77,7 @@ SERIES = "impactedMetric.relevantTimeSeries.0"
         ("anomalyScore", 100.5, "anomalyScore"),
         ("alertDescription", {}, "alertDescription"),
     ],
-)  # fmt: skip
+)
 def test_a_refusal_names_place_field_value_and_what_was_expected(path: str, value: Any, field: str) -> None:
     with pytest.raises(Refusal) as refused:
         read(changed(path, value))
@@ -82,16 +93,45 @@ def test_a_refusal_names_place_field_value_and_what_was_expected(path: str, valu
 @pytest.mark.parametrize(
     "text",
     [
-        "", "{", "nul", "[1,2", '{"a": NaN}', '{"a": -Infinity}', '{"a": 1, "a": 2}', '{"a": {"b": 1, "b": 1}}', "[" * 100_000,
-        '{"a":' * 50_000, '"\\ud800"', '{"alertEventId": "\\udfff"}', "1e99999999999999999999", "9" * 5_000, b"\xff\xfe{}", "null", "7", "[]",
+        "",
+        "{",
+        "nul",
+        "[1,2",
+        '{"a": NaN}',
+        '{"a": -Infinity}',
+        '{"a": 1, "a": 2}',
+        '{"a": {"b": 1, "b": 1}}',
+        "[" * 100_000,
+        '{"a":' * 50_000,
+        '"\\ud800"',
+        '{"alertEventId": "\\udfff"}',
+        "1e99999999999999999999",
+        "9" * 5_000,
+        b"\xff\xfe{}",
+        "null",
+        "7",
+        "[]",
         "x" * (6 * 1024 * 1024 + 1),
     ],
     ids=lambda text: repr(text[:12]),
-)  # fmt: skip
+)
 def test_what_is_no_alert_at_all_is_refused_as_a_whole(text: str | bytes) -> None:
     with pytest.raises(Refusal) as refused:
         read(text)
     assert refused.value.field == "$"
+
+
+def nested(depth: int) -> dict[str, Any]:
+    deep: Any = 1
+    for _ in range(depth - 1):
+        deep = [deep]
+    return made.alert(1, extra=deep)
+
+
+def test_nesting_has_a_limit_of_its_own_the_same_in_every_python() -> None:
+    assert read(nested(100)).metric_name
+    with pytest.raises(Refusal, match="at most 100 deep"):
+        read(nested(101))
 
 
 def test_numbers_are_exact() -> None:
@@ -136,7 +176,9 @@ def test_any_other_difference_is_another_body_of_the_same_alert(field: str) -> N
 
 
 @pytest.mark.parametrize(
-    "change", [{"timestamp": "2021-03-28T11:00Z[UTC]"}, {"alertEventId": "arn:other"}], ids=["timestamp", "alertEventId"]
+    "change",
+    [{"timestamp": "2021-03-28T11:00Z[UTC]"}, {"alertEventId": "arn:other"}],
+    ids=["timestamp", "alertEventId"],
 )
 def test_another_time_or_event_is_another_alert(change: dict[str, Any]) -> None:
     assert read(made.alert(3)).alert_id != read(made.alert(3, **change)).alert_id

@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import json
 from collections.abc import Iterable
-from datetime import datetime, timezone
+from datetime import UTC, datetime
 
 import pytest
 
@@ -45,6 +45,12 @@ def test_the_receipt_counts() -> None:
     assert (receipt.stored, receipt.repeated, receipt.clashes) == (1, 1, 1)
 
 
+@pytest.mark.parametrize("count", [4, 40])
+def test_a_clash_is_counted_once_a_body_however_many_come_at_once(count: int) -> None:
+    texts = made.texts(count, clashes=2)
+    assert Lake(memory_store()).ingest(documents(*texts)).clashes == 2
+
+
 def test_a_repeat_writes_the_same_objects() -> None:
     store = memory_store()
     batch = documents(*made.texts(5))
@@ -63,7 +69,7 @@ def test_many_at_once_become_one_object_of_originals() -> None:
 @pytest.mark.parametrize("body", ["{not json", '{"a": 1}', b"\xff\xfe", "\ud800"])
 def test_a_refused_record_is_set_aside_once_with_its_reason(body: str | bytes) -> None:
     store = memory_store()
-    lake = Lake(store, clock=lambda: datetime(2026, 1, 2, 3, 4, 5, tzinfo=timezone.utc))
+    lake = Lake(store, clock=lambda: datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC))
     (first,) = lake.ingest(documents(body)).refused
     (again,) = lake.ingest(documents(body)).refused
     assert (first.first_time, again.first_time, first.delivery) == (True, False, "m0")

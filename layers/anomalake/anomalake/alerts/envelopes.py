@@ -1,4 +1,4 @@
-"""The one place that knows what alerts are wrapped in: SQS, SNS, EventBridge, S3 events, failure destinations, lists, files."""
+"""The one place that knows what alerts are wrapped in: SQS, SNS, EventBridge, S3 events, lists, files."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def read_lines(lines: Iterable[bytes], name: str, delivery: str | None = None, f
 
 
 def read_file(name: str, body: bytes, delivery: str | None = None) -> Iterator[Found]:
-    """The documents in a whole file: ``.json``, ``.jsonl``, either as ``.gz``; JSON lines are also found in a ``.json``."""
+    """The documents in a whole file: JSON or JSON lines, either gzipped; lines are also found in a ``.json``."""
     if body.startswith(_GZIP):
         try:
             body = gzip.decompress(body)
@@ -143,7 +143,11 @@ def _records(records: list[Any], place: str, delivery: str | None, depth: int) -
             message = record.get("messageId")
             whose = delivery if delivery is not None else message if isinstance(message, str) else None
             yield from _open(record["body"], _said(place, "SQS message", message, at), whose, depth)
-        elif source == "aws:sns" and isinstance(record.get("Sns"), dict) and isinstance(record["Sns"].get("Message"), str):
+        elif (
+            source == "aws:sns"
+            and isinstance(record.get("Sns"), dict)
+            and isinstance(record["Sns"].get("Message"), str)
+        ):
             message = record["Sns"].get("MessageId")
             yield from _open(record["Sns"]["Message"], _said(place, "SNS message", message, at), delivery, depth)
         elif source == "aws:s3" and isinstance(record.get("s3"), dict):

@@ -38,7 +38,8 @@ class Alert:
     alert_id
         Its identity: SHA-256, 32 hex digits, of `alert_event_id`, `metric_name` and the instant.
     digest
-        Its body: SHA-256, 64 hex digits, of its canonical JSON. Same identity, same digest: a repeat. Same identity, another digest: a clash.
+        Its body: SHA-256, 64 hex digits, of its canonical JSON. Same identity, same digest: a repeat.
+        Same identity, another digest: a clash.
     detector
         The detector's name in its ARN: 1 to 63 letters, digits, ``-`` and ``_``.
     original

@@ -217,11 +217,7 @@ def _metric_value(series: dict[str, Any]) -> Decimal | None:
     value = series.get("metricValue")
     if value is None:
         return None
-    if (
-        isinstance(value, bool)
-        or not isinstance(value, (int, Decimal))
-        or not -MAX_MAGNITUDE < value < MAX_MAGNITUDE
-    ):
+    if isinstance(value, bool) or not isinstance(value, (int, Decimal)) or not -MAX_MAGNITUDE < value < MAX_MAGNITUDE:
         raise _Misfit("metricValue", value, "a number below 10^18 in size, or null")
     if isinstance(value, int):
         return Decimal(value)

@@ -7,6 +7,7 @@ from decimal import Context, Decimal
 from typing import Any, NoReturn
 
 MAX_NUMBER_LENGTH = 400
+MAX_DEPTH = 100
 
 _EXACT = Context(prec=MAX_NUMBER_LENGTH + 10, Emax=999_999_999, Emin=-999_999_999)
 
@@ -80,12 +81,33 @@ def parse(text: str) -> Any:
         It is not JSON, nests too deep, repeats a key, or holds NaN or an infinity.
     """
     try:
-        return _DECODER.decode(text)
+        value = _DECODER.decode(text)
     except json.JSONDecodeError as error:
         at = shorten(text[max(error.pos - 20, 0) : error.pos + 20]) if text else "''"
         raise StrictJsonError(at, f"JSON ({error.msg} at line {error.lineno} column {error.colno})") from error
     except RecursionError as error:
-        raise StrictJsonError(shorten(text), "JSON that nests less deep") from error
+        raise StrictJsonError(shorten(text), _SHALLOW) from error
+    # The decoder's own limit differs from one Python to the next. Most texts have too few brackets to be looked into.
+    if text.count("{") + text.count("[") > MAX_DEPTH and _deeper_than(value, MAX_DEPTH):
+        raise StrictJsonError(shorten(text), _SHALLOW)
+    return value
+
+
+_SHALLOW = f"JSON that nests at most {MAX_DEPTH} deep"
+
+
+def _deeper_than(value: Any, depth: int) -> bool:
+    level = [value]
+    for _ in range(depth + 1):
+        level = [
+            inner
+            for one in level
+            if isinstance(one, (dict, list))
+            for inner in (one.values() if isinstance(one, dict) else one)
+        ]
+        if not level:
+            return False
+    return True
 
 
 def array_items(text: str) -> list[tuple[str, Any]] | None:
@@ -135,7 +157,7 @@ def canonical(value: Any) -> bytes:
     except UnicodeEncodeError as error:
         raise StrictJsonError(ascii(error.object[error.start]), "text without lone surrogates") from error
     except RecursionError as error:
-        raise StrictJsonError("{…}", "JSON that nests less deep") from error
+        raise StrictJsonError("{…}", _SHALLOW) from error
 
 
 def exact_text(value: Any) -> str:

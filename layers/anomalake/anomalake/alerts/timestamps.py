@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from datetime import datetime, timedelta, timezone, tzinfo
+from datetime import UTC, datetime, timedelta, timezone, tzinfo
 from functools import lru_cache
 from zoneinfo import ZoneInfo
 
@@ -51,8 +51,9 @@ class ZonedTimestamp:
 def parse_zoned(text: str) -> ZonedTimestamp:
     """Read a zoned date-time.
 
-    The offset, where there is one, decides the instant, also when the zone knows another offset then; the zone decides the wall clock.
-    With a zone and no offset, a wall clock in a gap moves forward by the gap and one in an overlap takes the earlier instant, as Java does.
+    The offset, where there is one, decides the instant, also when the zone knows another offset then; the zone
+    decides the wall clock. With a zone and no offset, a wall clock in a gap moves forward by the gap and one in an
+    overlap takes the earlier instant, as Java does.
 
     Raises
     ------
@@ -77,7 +78,7 @@ def parse_zoned(text: str) -> ZonedTimestamp:
     assert shift is not None
     nanoseconds = int(fraction.ljust(9, "0"))
     utc = wall - shift
-    local = utc.replace(tzinfo=timezone.utc).astimezone(clock).replace(tzinfo=None)
+    local = utc.replace(tzinfo=UTC).astimezone(clock).replace(tzinfo=None)
     seconds = int((utc - datetime(1970, 1, 1)).total_seconds())
     micro = timedelta(microseconds=nanoseconds // 1000)
     name = zone if zone is not None else ("UTC" if offset == "Z" else offset)
@@ -95,7 +96,7 @@ def zone_of(name: str) -> tzinfo:
         There is no such zone.
     """
     if name in ("Z", "UTC", "GMT", "UT"):
-        return timezone.utc
+        return UTC
     fixed = _FIXED.fullmatch(name)
     if fixed is not None:
         hours, minutes, seconds = int(fixed["h"]), int(fixed["m"] or 0), int(fixed["s"] or 0)

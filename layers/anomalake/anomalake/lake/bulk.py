@@ -7,6 +7,7 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
+from functools import partial
 
 from anomalake.alerts import Alert, Document, Found, ObjectPointer, Refusal, read_alert, read_file, read_lines
 from anomalake.lake import csv_rows, layout, rows
@@ -308,9 +309,9 @@ class Worker:
                 else:
                     key = layout.table_key(format_, partition, members)
                 if format_ == "parquet":
-                    jobs.append((key, lambda piece=table.slice(start, len(members)): rows.to_parquet(piece)))  # type: ignore[misc]
+                    jobs.append((key, partial(rows.to_parquet, table.slice(start, len(members)))))
                 else:
-                    jobs.append((key, lambda members=members: csv_rows.to_csv(members)))  # type: ignore[misc]
+                    jobs.append((key, partial(csv_rows.to_csv, members)))
             start += len(members)
         with ThreadPoolExecutor(WRITERS) as pool:
             for _ in pool.map(lambda one: self._lake.store.put(one[0], one[1]()), jobs):
@@ -331,7 +332,9 @@ def known_identities(lake: Lake, partition: Partition) -> set[bytes]:
     for found in lake.store.list(layout.partition_folder(table, partition)):
         if found.key.endswith(ending):
             body = lake.store.get(found.key)
-            columns = rows.from_parquet(body, ["alert_id", "digest"]) if format_ == "parquet" else csv_rows.identities(body)
+            columns = (
+                rows.from_parquet(body, ["alert_id", "digest"]) if format_ == "parquet" else csv_rows.identities(body)
+            )
             for one, two in zip(columns["alert_id"].to_pylist(), columns["digest"].to_pylist(), strict=True):
                 known.add(bytes.fromhex(one + two[:32]))
     return known
@@ -395,18 +398,14 @@ def _chunks(pieces: Iterable[Piece]) -> Iterator[list[Piece]]:
         yield chunk
 
 
-def _chain(
-    first: list[Piece], second: list[Piece] | None, rest: Iterator[list[Piece]]
-) -> Iterator[list[Piece]]:
+def _chain(first: list[Piece], second: list[Piece] | None, rest: Iterator[list[Piece]]) -> Iterator[list[Piece]]:
     yield first
     if second is not None:
         yield second
     yield from rest
 
 
-def _count(
-    report: ChunkReport, summary: Summary, progress: Callable[[ChunkReport, Summary], None] | None
-) -> None:
+def _count(report: ChunkReport, summary: Summary, progress: Callable[[ChunkReport, Summary], None] | None) -> None:
     summary.add(report)
     if progress is not None:
         progress(report, summary)

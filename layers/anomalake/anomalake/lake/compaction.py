@@ -43,7 +43,8 @@ def compact(
     Parameters
     ----------
     grace
-        How long merged files stay for queries that have listed them already; a later run deletes them. At zero they go at once.
+        How long merged files stay for queries that have listed them already; a later run deletes them. At zero they
+        go at the end of this one.
     progress
         Called with partitions done and to do.
     """
@@ -121,7 +122,9 @@ def _merged(format_: str, bodies: list[tuple[str, bytes]]) -> bytes:
                 tables.append(rows.from_parquet(body))
         except (pa.ArrowException, ValueError) as error:
             first = str(error).splitlines()[0]
-            raise _Unreadable(f"{key}: {first}: expected a {format_} file; `anomalake rebuild` writes it anew") from error
+            raise _Unreadable(
+                f"{key}: {first}: expected a {format_} file; `anomalake rebuild` writes it anew"
+            ) from error
     if format_ == "csv":
         return csv_rows.merge(body for _, body in bodies)
     return rows.to_parquet(_distinct(pa.concat_tables(tables)))

@@ -8,7 +8,7 @@ import json
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timezone
+from datetime import UTC, datetime
 
 from anomalake.alerts import SET_ASIDE_RECORD, Alert, Document, Refusal, read_alert
 from anomalake.lake import csv_rows, layout, rows
@@ -23,7 +23,7 @@ Clock = Callable[[], datetime]
 
 def utc_now() -> datetime:
     """The time now, in UTC."""
-    return datetime.now(timezone.utc)
+    return datetime.now(UTC)
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +64,8 @@ class Receipt:
     Attributes
     ----------
     stored
-        Distinct alerts that are in the lake for certain now and were not seen before by this call or, as single originals, by the lake.
+        Distinct alerts that are in the lake for certain now and were not seen before, by this call or, as single
+        originals, by the lake.
     repeated
         Records that repeat such an alert.
     clashes
@@ -236,10 +237,11 @@ class Lake:
             except StoreError as error:
                 failed.extend(Failed(one.place, one.delivery, str(error)) for _, one in items)
                 return []
-            bodies: dict[str, int] = defaultdict(int)
-            for alert, _ in items:
-                bodies[alert.alert_id] += 1
-            return [(alert, document, True, bodies[alert.alert_id] > 1) for alert, document in items]
+            first: dict[str, str] = {}
+            return [
+                (alert, document, True, first.setdefault(alert.alert_id, alert.digest) != alert.digest)
+                for alert, document in items
+            ]
         kept = []
         for alert, document in items:
             try:
@@ -256,5 +258,3 @@ def _line_of(original: str) -> str:
     if "\n" in original or "\r" in original or not original.lstrip().startswith("{"):
         return json.dumps(original, ensure_ascii=True) + "\n"
     return original + "\n"
-
-
