@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, ExitStack
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, TextIO
 
 import pyarrow as pa
-from sqlglot import exp
 
 from anomalake.adapters.objects import open_store
-from anomalake.catalog import output, templates
+from anomalake.catalog import output
 from anomalake.catalog.errors import LakeChanged, QueryError, SourceError
 from anomalake.catalog.relations import Relations
 from anomalake.catalog.sources import CsvFormat, Source, header_of, write_source
@@ -37,6 +36,10 @@ class Engine(Protocol):
 
     def stream(self, sql: str) -> AbstractContextManager[pa.RecordBatchReader]:
         """Answer a query batch by batch."""
+        ...
+
+    def slices(self, name: str) -> list[str]:
+        """Queries that together give a whole relation, each small enough for the engine."""
         ...
 
 
@@ -144,17 +147,11 @@ class LakeHandle:
         return source
 
     def _export(self, name: str, path: Path, format_: str) -> Path:
-        query = exp.select("*").from_(exp.Table(this=exp.to_identifier(name, quoted=True))).sql(templates.DIALECT)
         unfinished = path.with_name(f".{path.name}.{os.getpid()}")
         try:
             for _ in range(TRIES):
                 try:
-                    with self._engine.stream(query) as reader:
-                        if format_ == "parquet":
-                            output.write_parquet(reader, str(unfinished))
-                        else:
-                            with unfinished.open("w", encoding="utf-8", newline="") as out:
-                                output.write_csv(reader.schema.names, output.rows_of(reader), out)
+                    self._write_slices(self._engine.slices(name), unfinished, format_)
                     unfinished.replace(path)
                     return path
                 except LakeChanged:
@@ -162,6 +159,22 @@ class LakeHandle:
             raise QueryError(f"{self.uri}: its files keep changing; ask again")
         finally:
             unfinished.unlink(missing_ok=True)
+
+    def _write_slices(self, queries: list[str], path: Path, format_: str) -> None:
+        with ExitStack() as stack:
+            first = stack.enter_context(self._engine.stream(queries[0]))
+
+            def batches() -> Iterator[pa.RecordBatch]:
+                yield from first
+                for query in queries[1:]:
+                    with self._engine.stream(query) as more:
+                        yield from more
+
+            if format_ == "parquet":
+                output.write_parquet(pa.RecordBatchReader.from_batches(first.schema, batches()), str(path))
+            else:
+                with path.open("w", encoding="utf-8", newline="") as out:
+                    output.write_csv(first.schema.names, output.rows_of(batches()), out)
 
 
 def source_is_in_s3(source: Source) -> bool:

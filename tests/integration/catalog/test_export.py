@@ -13,6 +13,7 @@ import pyarrow.parquet as pq
 import pytest
 
 import anomalake
+from anomalake.adapters import duckdb_engine
 from anomalake.catalog.errors import QueryError
 from tests.integration.catalog.lakes import HOSTILE, alert, arn, write
 
@@ -87,4 +88,19 @@ def test_frames_come_from_the_package_root(tmp_path: Path) -> None:
             "score": 80.5,
             "measure": "revenue",
         }
+    ]
+
+
+def test_a_large_relation_is_exported_span_by_span(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    alerts = [alert(f"e{day}", f"2021-02-{day:02}T04:00") for day in range(1, 11)]
+    lake = write(tmp_path / "lake", [*alerts, alert("e1", "2021-02-01T04:00", body="again")])
+    whole = {file.name: sorted(file.read_text().splitlines()) for file in lake.export(tmp_path / "whole")}
+    monkeypatch.setattr(duckdb_engine, "_SLICE_BYTES", 12_000)
+    queries = lake._engine.slices("metric_values")
+    assert 2 < len(queries) < 10
+    sliced = {file.name: sorted(file.read_text().splitlines()) for file in lake.export(tmp_path / "sliced")}
+    assert sliced == whole
+    assert len(whole["metric_values.csv"]) == 11
+    assert [len(pq.read_table(file)) for file in lake.export(tmp_path / "typed", "parquet")] == [
+        len(whole[f"{name}.csv"]) - 1 for name in lake.relations()
     ]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from datetime import datetime, timedelta
 from itertools import cycle, product
@@ -270,3 +271,26 @@ def test_fifty_detectors_do_not_slow_a_query_on_one(tmp_path: Path) -> None:
     assert [key for key in store_reads if key.startswith("shapes/")] == [
         key for key in store_reads if "detector=d7/" in key
     ]
+
+
+def test_queries_miss_nothing_while_files_are_written_and_merged(tmp_path: Path) -> None:
+    lake = write(tmp_path, [alert("e0")])
+    stored = 1
+    done = threading.Event()
+
+    def merge() -> None:
+        while not done.is_set():
+            compact(Lake(open_store(str(tmp_path))))
+
+    merging = threading.Thread(target=merge)
+    merging.start()
+    try:
+        for _ in range(8):
+            for _ in range(3):
+                write(tmp_path, [alert(f"e{stored}")])
+                stored += 1
+            assert len(rows(lake, "SELECT * FROM alerts")) == stored
+            assert lake.query_rows("SELECT count(*) FROM metric_values")[1] == [(stored,)]
+    finally:
+        done.set()
+        merging.join()

@@ -293,3 +293,13 @@ def test_a_detector_called_like_a_by_day_relation(tmp_path: Path) -> None:
     )
     assert "b" in lake.query_rows("SELECT * FROM metricvalue_anomalyscore_x_by_day__")[0]
     assert "day" in lake.query_rows("SELECT * FROM metricvalue_anomalyscore_x_by_day")[0]
+
+
+def test_sums_of_whole_numbers_are_whole_numbers(tmp_path: Path) -> None:
+    lake = write(tmp_path, TRICKY)
+    ((total, number),) = lake.query_rows(
+        "SELECT sum(value_contribution), COUNT(*) AS Number FROM dimension_contributions"
+    )[1]
+    assert isinstance(total, int)
+    assert isinstance(number, int)
+    assert lake.query_rows("SELECT count(*) AS Number FROM alerts")[0] == ["number"]

@@ -7,6 +7,7 @@ import os
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -19,9 +20,9 @@ from anomalake.catalog import rewrite, templates
 from anomalake.catalog.bounds import Bounds
 from anomalake.catalog.detectors import Detector
 from anomalake.catalog.errors import LakeChanged, QueryError
-from anomalake.catalog.relations import Relations, no_source_rows, put_in_place
+from anomalake.catalog.relations import BY_DAY, Relation, Relations, no_source_rows, put_in_place
 from anomalake.catalog.sources import CsvFormat, JsonLinesFormat, Source, header_of
-from anomalake.lake.layout import SETTINGS, TABLES
+from anomalake.lake.layout import SETTINGS, TABLES, partition_in
 from anomalake.lake.rows import SCHEMA
 from anomalake.lake.store import ObjectNotFound, ObjectStore
 
@@ -29,6 +30,8 @@ from anomalake.lake.store import ObjectNotFound, ObjectStore
 TRIES = 10
 BATCH_ROWS = 50_000
 _HEADER_BYTES = 65_536
+_SLICE_BYTES = 16_000_000
+_NOT_BY_DAY = ("live", "with_livedata")
 
 _CONFIG: dict[str, Any] = {
     "autoinstall_known_extensions": False,
@@ -82,6 +85,45 @@ class DuckDBEngine:
         """
         with self._run(sql) as reader:
             yield reader
+
+    def slices(self, name: str) -> list[str]:
+        """Queries that together give a whole relation, each small enough to be answered in little memory.
+
+        Alerts of one day never meet those of another, so a relation over alerts can be asked span by span.
+        """
+        relation = self.relations.find(name)
+        if relation is None:
+            raise self.relations.unknown(name)
+        whole = exp.select("*").from_(exp.Table(this=exp.to_identifier(name, quoted=True)))
+        days = self._bytes_by_day(relation)
+        if relation.kind in _NOT_BY_DAY or sum(days.values()) <= _SLICE_BYTES:
+            return [whole.sql(templates.DIALECT)]
+        spans: list[list[str]] = [[]]
+        size = 0
+        for day in sorted(days):
+            if spans[-1] and size + days[day] > _SLICE_BYTES:
+                spans.append([])
+                size = 0
+            spans[-1].append(day)
+            size += days[day]
+        columns = [exp.column(column, quoted=True) for column in relation.columns()]
+        by_day = exp.select(*columns).from_(exp.Table(this=exp.to_identifier(f"{name}{BY_DAY}", quoted=True)))
+        queries = []
+        # The first and the last span are open: what is stored meanwhile belongs to one of them.
+        for number, span in enumerate(spans):
+            first = None if number == 0 else date.fromisoformat(spans[number - 1][-1]) + timedelta(days=1)
+            last = None if number == len(spans) - 1 else date.fromisoformat(span[-1])
+            queries.append(by_day.where(Bounds(first=first, last=last).condition()).sql(templates.DIALECT))
+        return queries
+
+    def _bytes_by_day(self, relation: Relation) -> dict[str, int]:
+        detector = relation.detector.name if relation.detector else None
+        days: dict[str, int] = {}
+        for found in self._store.list(TABLES[_table_format(self._store)][0]):
+            partition = partition_in(found.key)
+            if partition is not None and detector in (None, partition.detector):
+                days[partition.day] = days.get(partition.day, 0) + found.size
+        return days
 
     @contextmanager
     def _run(self, sql: str) -> Iterator[pa.RecordBatchReader]:
@@ -394,12 +436,30 @@ def _athena_type(type_: Any) -> str:
 
 
 def _lower_cased(reader: pa.RecordBatchReader) -> pa.RecordBatchReader:
-    """Column names as Athena gives them, and whole numbers that fit Arrow's common types."""
-    schema = pa.schema([field.with_name(field.name.lower()) for field in reader.schema])
-    if schema.names == reader.schema.names:
+    """Columns as Athena gives them: names in lower case, sums of whole numbers as whole numbers."""
+    schema = pa.schema(
+        [
+            pa.field(field.name.lower(), pa.int64() if field.type == _HUGE else field.type, field.nullable)
+            for field in reader.schema
+        ]
+    )
+    if schema == reader.schema:
         return reader
-    batches = (pa.RecordBatch.from_arrays(batch.columns, schema=schema) for batch in reader)
+    batches = (
+        pa.RecordBatch.from_arrays(
+            [
+                column if column.type == type_ else column.cast(type_)
+                for column, type_ in zip(batch.columns, schema.types, strict=True)
+            ],
+            schema=schema,
+        )
+        for batch in reader
+    )
     return pa.RecordBatchReader.from_batches(schema, batches)
+
+
+# What DuckDB sums whole numbers in, as Arrow has it.
+_HUGE = pa.decimal128(38, 0)
 
 
 def _one_line(error: BaseException) -> str:
