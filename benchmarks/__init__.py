@@ -1,0 +1,1 @@
+"""Measures what anomalake promises: ``python -m benchmarks [NAME...] [--quick]``."""

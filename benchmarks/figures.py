@@ -1,0 +1,136 @@
+"""Figures: what was measured, what is wanted, and against what; kept in a file for programs and in one for people."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+FOLDER = Path(__file__).parent
+RESULTS = FOLDER / "results.json"
+REPORT = FOLDER / "RESULTS.md"
+
+
+@dataclass(frozen=True, slots=True)
+class Bound:
+    """What is wanted of a figure: at least (``>=``), at most (``<=``) or below (``<``) a limit."""
+
+    relation: str
+    limit: float
+
+    def holds(self, measured: float) -> bool:
+        """Whether a figure is as wanted."""
+        return {
+            ">=": measured >= self.limit,
+            "<=": measured <= self.limit,
+            "<": measured < self.limit,
+        }[self.relation]
+
+    def __str__(self) -> str:
+        return f"{self.relation} {shown(self.limit)}"
+
+
+@dataclass(frozen=True, slots=True)
+class Figure:
+    """One measured figure.
+
+    Attributes
+    ----------
+    name
+        What was measured.
+    measured, unit
+        The figure.
+    wanted
+        None for a figure that only explains another.
+    against
+        What it is compared with, and how it was measured.
+    """
+
+    name: str
+    measured: float
+    unit: str
+    wanted: Bound | None = None
+    against: str = ""
+
+    @property
+    def met(self) -> bool | None:
+        """Whether it is as wanted; None where nothing is."""
+        return None if self.wanted is None else self.wanted.holds(self.measured)
+
+    def __str__(self) -> str:
+        wanted = "" if self.wanted is None else f" (wanted {self.wanted}: {'met' if self.met else 'NOT MET'})"
+        return f"{self.name}: {shown(self.measured)} {self.unit}{wanted}"
+
+
+def shown(number: float) -> str:
+    """A number to three or four digits that count."""
+    if abs(number) >= 1_000:
+        return f"{number:,.0f}"
+    if float(number).is_integer():
+        return f"{number:.0f}"
+    return f"{number:.3g}"
+
+
+def keep(
+    name: str,
+    figures: Sequence[Figure],
+    machine: Mapping[str, str],
+    order: Sequence[str],
+    results: Path = RESULTS,
+    report: Path = REPORT,
+) -> None:
+    """Write a benchmark's figures beside those of the others, which stay as they are.
+
+    Parameters
+    ----------
+    name
+        The benchmark.
+    order
+        All benchmarks, in the order of the report; what is not among them is dropped.
+    """
+    kept: dict[str, Any] = json.loads(results.read_text(encoding="utf-8")) if results.exists() else {}
+    kept[name] = {
+        "date": date.today().isoformat(),
+        "machine": dict(machine),
+        "figures": [
+            {**asdict(figure), "wanted": str(figure.wanted) if figure.wanted else None, "met": figure.met}
+            for figure in figures
+        ],
+    }
+    kept = {one: kept[one] for one in order if one in kept}
+    results.write_text(json.dumps(kept, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+    report.write_text(_report(kept), encoding="utf-8")
+
+
+def _report(kept: Mapping[str, Any]) -> str:
+    lines = ["# Benchmarks", "", "Written by `python -m benchmarks` (`make bench`); not to be edited by hand.", ""]
+    machines: list[dict[str, str]] = []
+    for run in kept.values():
+        if run["machine"] not in machines:
+            machines.append(run["machine"])
+    for machine in machines:
+        runs = {name: run for name, run in kept.items() if run["machine"] == machine}
+        lines += [
+            f"## Measured {' and '.join(sorted({run['date'] for run in runs.values()}))}",
+            "",
+            "| benchmark | figure | measured | wanted | met | how, and against what |",
+            "| --- | --- | ---: | ---: | --- | --- |",
+        ]
+        for name, run in runs.items():
+            for figure in run["figures"]:
+                cells = (
+                    name,
+                    figure["name"],
+                    f"{shown(figure['measured'])} {figure['unit']}",
+                    figure["wanted"] or "",
+                    {True: "yes", False: "**no**", None: ""}[figure["met"]],
+                    figure["against"],
+                )
+                lines.append("| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |")
+        lines += ["", "On:", ""]
+        lines += [f"- {what}: {value}" for what, value in machine.items()]
+        lines.append("")
+    return "\n".join(lines)

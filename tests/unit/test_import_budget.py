@@ -1,0 +1,107 @@
+"""What the ingest function imports before its first alert: the cold start is mostly this."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+FUNCTION = ROOT / "functions" / "ingest"
+PACKAGE = ROOT / "layers" / "anomalake"
+
+#: Modules on top of those of a bare interpreter. `python -m benchmarks cold_start` tells what each costs.
+MOST_MODULES = 225
+
+HEAVY = (
+    "pandas",
+    "numpy",
+    "awswrangler",
+    "boto3",
+    "botocore",
+    "aws_xray_sdk",
+    "pydantic",
+    "duckdb",
+    "sqlglot",
+    "typer",
+    "click",
+    "rich",
+    "asyncio",
+    "multiprocessing",
+)
+
+# The function's layer has no numpy, and pyarrow imports it only where it is installed.
+WITHOUT_NUMPY = """
+import sys, time
+class NoNumpy:
+    def find_spec(self, name, path=None, target=None):
+        if name == "numpy":
+            raise ModuleNotFoundError(name)
+sys.meta_path.insert(0, NoNumpy())
+"""
+WHAT_IS_LOADED = """
+before = set(sys.modules)
+import app
+import json
+print(json.dumps(sorted(set(sys.modules) - before)))
+"""
+HOW_LONG = """
+start = time.perf_counter()
+{}
+print(time.perf_counter() - start)
+"""
+
+
+def in_fresh_interpreter(code: str) -> str:
+    """What code prints that runs as the function does, in a process of its own."""
+    environment = {
+        **os.environ,
+        "PYTHONPATH": f"{FUNCTION}{os.pathsep}{PACKAGE}",
+        "ANOMALAKE_LAKE": "s3://bucket/lake",
+        "ANOMALAKE_FORMATS": "parquet",
+        "ANOMALAKE_DATABASE": "anomalake",
+        "POWERTOOLS_SERVICE_NAME": "ingest",
+    }
+    environment.pop("ANOMALAKE_TRACING", None)
+    done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+@pytest.fixture(scope="module")
+def loaded() -> list[str]:
+    modules: list[str] = json.loads(in_fresh_interpreter(WITHOUT_NUMPY + WHAT_IS_LOADED))
+    return modules
+
+
+def test_the_function_is_what_is_measured(loaded: list[str]) -> None:
+    assert {"app", "anomalake.lake.lake", "anomalake.adapters.objects", "pyarrow.lib", "obstore"} <= set(loaded)
+
+
+@pytest.mark.parametrize("package", HEAVY)
+def test_no_heavy_package_is_imported(package: str, loaded: list[str]) -> None:
+    found = [module for module in loaded if module == package or module.startswith(f"{package}.")]
+    if package == "botocore":
+        # Powertools looks whether it is there: a package of one short file, without what makes clients.
+        found = [module for module in found if module != "botocore"]
+    assert found == []
+
+
+def test_few_modules_are_imported(loaded: list[str]) -> None:
+    assert len(loaded) <= MOST_MODULES
+
+
+def test_the_readers_of_stored_alerts_are_left_for_later(loaded: list[str]) -> None:
+    assert [module for module in loaded if module.startswith(("anomalake.catalog", "anomalake.lake.bulk"))] == []
+
+
+def test_imports_take_less_time_than_those_of_pandas_and_boto3() -> None:
+    def best(code: str) -> float:
+        return min(float(in_fresh_interpreter(code)) for _ in range(3))
+
+    ours = best(WITHOUT_NUMPY + HOW_LONG.format("import app"))
+    assert ours < best("import time\n" + HOW_LONG.format("import pandas, boto3"))
