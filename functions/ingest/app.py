@@ -9,7 +9,7 @@ from typing import Any
 
 from anomalake.adapters.environment import IngestEnvironment
 from anomalake.adapters.glue import GlueCatalog
-from anomalake.adapters.objects import open_store
+from anomalake.adapters.objects import fetch, open_store
 from anomalake.adapters.observability import count, logger, observed
 from anomalake.alerts import Document, Found, ObjectPointer, read_event
 from anomalake.lake.lake import Failed, Lake, Receipt, Refused
@@ -34,14 +34,7 @@ def lake() -> Lake:
 @observed
 def handler(event: Any, context: object) -> dict[str, Any]:
     """Entry point of the function."""
-    return take_in(event, lake(), _fetch)
-
-
-def _fetch(pointer: ObjectPointer) -> Iterator[Found]:
-    # Here, because few alerts come as objects, and the readers of sources take long to import.
-    from anomalake.adapters.sources import fetch
-
-    return fetch(pointer)
+    return take_in(event, lake(), fetch)
 
 
 def take_in(event: Any, lake: Lake, fetch: Fetch) -> dict[str, Any]:

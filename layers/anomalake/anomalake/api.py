@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, ExitStack
 from dataclasses import replace
 from pathlib import Path
@@ -20,6 +20,9 @@ from anomalake.lake.store import ObjectStore
 
 if TYPE_CHECKING:
     import pandas as pd
+
+    from anomalake.lake.bulk import Summary
+    from anomalake.lake.compaction import Compaction
 
 #: How often a file is exported anew when compaction changed the lake meanwhile.
 TRIES = 10
@@ -57,18 +60,20 @@ def open_lake(uri: str | os.PathLike[str], *, database: str | None = None, workg
     --------
     >>> open_lake("./lake").query("SELECT * FROM metric_values")  # doctest: +SKIP
     """
-    uri = os.fspath(uri)
-    store = open_store(uri, create=False)
-    engine: Engine
-    if uri.startswith("s3://"):
-        from anomalake.adapters.athena_engine import AthenaEngine
+    place = os.fspath(uri)
 
-        engine = AthenaEngine(store, database, workgroup)
-    else:
+    def connect() -> tuple[ObjectStore, Engine]:
+        store = open_store(place, create=False)
+        if place.startswith("s3://"):
+            from anomalake.adapters.athena_engine import AthenaEngine
+
+            return store, AthenaEngine(store, database, workgroup)
         from anomalake.adapters.duckdb_engine import DuckDBEngine
 
-        engine = DuckDBEngine(store, store_folder(uri))
-    return LakeHandle(uri, store, engine)
+        return store, DuckDBEngine(store, store_folder(place))
+
+    connect()
+    return LakeHandle(place, connect)
 
 
 def store_folder(uri: str) -> Path:
@@ -85,10 +90,18 @@ class LakeHandle:
     Every method that asks raises `QueryError` for a query that cannot be answered.
     """
 
-    def __init__(self, uri: str, store: ObjectStore, engine: Engine) -> None:
+    def __init__(self, uri: str, connect: Callable[[], tuple[ObjectStore, Engine]]) -> None:
         self.uri = uri
-        self._store = store
-        self._engine = engine
+        # Anew for each call: it is cheap, and a lake that was not there may be there now.
+        self._connect = connect
+
+    @property
+    def _store(self) -> ObjectStore:
+        return self._connect()[0]
+
+    @property
+    def _engine(self) -> Engine:
+        return self._connect()[1]
 
     def query(self, sql: str) -> pd.DataFrame:
         """Answer a query in Athena's dialect as a DataFrame: exact decimals, maps as dicts, nullable whole numbers."""
@@ -130,6 +143,37 @@ class LakeHandle:
         folder.mkdir(parents=True, exist_ok=True)
         return [self._export(name, folder / f"{name}.{format_}", format_) for name in self.relations()]
 
+    def replay(self, *sources: str | os.PathLike[str], formats: str | None = None, workers: int = 1) -> Summary:
+        """Load stored alerts: files, folders, ``s3://`` prefixes; what was loaded before is passed over.
+
+        Parameters
+        ----------
+        formats
+            Table formats of a new lake: ``parquet``, ``csv`` or ``parquet,csv``.
+        workers
+            Processes; more than one wants a ``__main__`` that can be imported, as multiprocessing does.
+
+        Raises
+        ------
+        SourceError
+            A source is not there.
+        """
+        from anomalake import maintenance
+
+        return maintenance.replay(self.uri, [os.fspath(one) for one in sources], formats=formats, workers=workers)
+
+    def compact(self) -> Compaction:
+        """Merge small files; in S3 the old ones stay for an hour, in a folder they go at once."""
+        from anomalake import maintenance
+
+        return maintenance.compact(self.uri)
+
+    def rebuild(self, *, formats: str | None = None, workers: int = 1) -> Summary:
+        """Write the tables anew from the originals, in the lake's formats or in others."""
+        from anomalake import maintenance
+
+        return maintenance.rebuild(self.uri, formats=formats, workers=workers)
+
     def register_source(self, source: Source) -> Source:
         """Note where a detector's source data lies, so that its ``live_`` relation has rows.
 
@@ -143,6 +187,8 @@ class LakeHandle:
         if isinstance(source.file_format, CsvFormat) and not source.file_format.header_list and source_is_in_s3(source):
             header = _header_in_s3(source, source.file_format)
             source = replace(source, file_format=replace(source.file_format, header_list=header))
+        if "://" not in self.uri or self.uri.startswith("file://"):
+            store_folder(self.uri).mkdir(parents=True, exist_ok=True)
         write_source(self._store, source)
         return source
 

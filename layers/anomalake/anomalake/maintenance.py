@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable
 from datetime import timedelta
 
 from anomalake.adapters import sources
+from anomalake.adapters.objects import fetch
 from anomalake.lake import bulk, layout
 from anomalake.lake.compaction import Compaction
 from anomalake.lake.compaction import compact as compact_lake
@@ -53,7 +54,7 @@ def replay(
     job = bulk.Job(
         open_lake=reopen(uri, lake.formats),
         read=sources.read_source,
-        fetch=sources.fetch,
+        fetch=fetch,
         look_up=_has_rows(lake),
     )
     summary = bulk.load(sources.pieces_of(found), job, workers, progress)

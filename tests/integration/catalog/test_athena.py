@@ -115,7 +115,7 @@ def test_source_tables_are_athenas_own(store: ObjectStore) -> None:
         historical_data_path_list=("s3://bucket/data/",),
         file_format=CsvFormat(header_list=("Time", "marketplace", "revenue")),
     )  # fmt: skip
-    LakeHandle("memory://", store, AthenaEngine(store)).register_source(source)
+    LakeHandle("memory://", lambda: (store, AthenaEngine(store))).register_source(source)
     asked = AthenaEngine(store).to_athena("SELECT * FROM live_orders")
     assert isinstance(asked, str)
     assert 'SELECT "source_timestamp", "source_marketplace", "source_revenue" FROM "source_orders"' in asked
@@ -134,7 +134,7 @@ def test_maps_come_as_json(store: ObjectStore) -> None:
 
 @pytest.mark.usefixtures("athena")
 def test_an_answer_keeps_types_and_values(store: ObjectStore) -> None:
-    lake = LakeHandle("memory://", store, AthenaEngine(store, "lake", "anomalake"))
+    lake = LakeHandle("memory://", lambda: (store, AthenaEngine(store, "lake", "anomalake")))
     columns = {
         "detector": "varchar", "timestamp": "timestamp", "metric_value": "decimal(38,20)", "anomaly_score": "double",
         "n": "bigint", "flag": "boolean", "day": "date", "dimensions": "varchar",
@@ -168,7 +168,7 @@ def test_an_answer_keeps_types_and_values(store: ObjectStore) -> None:
 @pytest.mark.usefixtures("athena")
 def test_an_answer_of_no_row(store: ObjectStore) -> None:
     answer({"detector": "varchar", "metric_value": "decimal(38,20)"}, [])
-    assert LakeHandle("memory://", store, AthenaEngine(store, "lake", "anomalake")).query_rows(
+    assert LakeHandle("memory://", lambda: (store, AthenaEngine(store, "lake", "anomalake"))).query_rows(
         "SELECT * FROM alerts"
     ) == (
         ["detector", "metric_value"],
@@ -222,6 +222,8 @@ def test_what_athena_refuses_is_one_line(store: ObjectStore) -> None:
 
 
 def test_tables_are_listed_without_athena(store: ObjectStore) -> None:
-    names = [name for (name,) in LakeHandle("memory://", store, AthenaEngine(store)).query_rows("SHOW TABLES")[1]]
+    names = [
+        name for (name,) in LakeHandle("memory://", lambda: (store, AthenaEngine(store))).query_rows("SHOW TABLES")[1]
+    ]
     assert "metricvalue_anomalyscore_orders" in names
     assert AthenaEngine(store).to_athena("DESCRIBE metric_values") == "DESCRIBE `metric_values`"

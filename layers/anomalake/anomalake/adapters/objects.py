@@ -14,6 +14,7 @@ import obstore
 from obstore.exceptions import AlreadyExistsError, BaseError
 from obstore.store import LocalStore, MemoryStore, S3Store
 
+from anomalake.alerts import Found, ObjectPointer, read_file
 from anomalake.lake.store import ObjectNotFound, ObjectStore, StoredObject, StoreError
 
 #: As many as S3's DeleteObjects takes.
@@ -178,3 +179,16 @@ def s3_store(bucket: str, prefix: str | None = None) -> S3Store:
         },
         **options,
     )
+
+
+def fetch(pointer: ObjectPointer) -> Iterator[Found]:
+    """The documents in an S3 object that an event names; raises `StoreError`."""
+    store = s3_store(pointer.bucket)
+    options = {"version": pointer.version_id} if pointer.version_id else None
+    try:
+        body = bytes(obstore.get(store, pointer.key, options=options).bytes())  # type: ignore[arg-type]
+    except FileNotFoundError as error:
+        raise ObjectNotFound(f"{pointer.place}: there is no such object") from error
+    except _TRANSIENT as error:
+        raise StoreError(f"{pointer.place}: {_first_line(error)}") from error
+    return read_file(pointer.place, body, pointer.delivery)

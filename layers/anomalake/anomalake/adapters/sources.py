@@ -15,10 +15,9 @@ import obstore
 from obstore.exceptions import BaseError
 
 from anomalake.adapters.objects import s3_store
-from anomalake.alerts import Found, ObjectPointer, read_file
 from anomalake.alerts.strict_json import StrictJsonError, parse
 from anomalake.lake.bulk import Piece
-from anomalake.lake.store import ObjectNotFound, StoreError
+from anomalake.lake.store import StoreError
 
 ENDINGS = (".json", ".jsonl", ".ndjson", ".json.gz", ".jsonl.gz", ".ndjson.gz", ".gz")
 LINES = (".jsonl", ".ndjson", ".jsonl.gz", ".ndjson.gz")
@@ -116,19 +115,6 @@ def pieces_of(sources: Iterable[Source]) -> Iterator[Piece]:
 def read_source(name: str) -> bytes:
     """A whole file or object; raises `StoreError`."""
     return b"".join(_stream(name))
-
-
-def fetch(pointer: ObjectPointer) -> Iterator[Found]:
-    """The documents in an S3 object that an event names; raises `StoreError`."""
-    store = s3_store(pointer.bucket)
-    options = {"version": pointer.version_id} if pointer.version_id else None
-    try:
-        body = bytes(obstore.get(store, pointer.key, options=options).bytes())  # type: ignore[arg-type]
-    except FileNotFoundError as error:
-        raise ObjectNotFound(f"{pointer.place}: there is no such object") from error
-    except (BaseError, OSError) as error:
-        raise StoreError(f"{pointer.place}: {str(error).splitlines()[0]}") from error
-    return read_file(pointer.place, body, pointer.delivery)
 
 
 def _stream(name: str) -> Iterator[bytes]:

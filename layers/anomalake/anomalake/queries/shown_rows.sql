@@ -23,7 +23,7 @@ FROM (
   SELECT
     a.*,
     row_number() OVER (
-      PARTITION BY a.detector, a.day, a.alert_event_id, a.metric_name, a."timestamp" ORDER BY a.digest
+      PARTITION BY a.detector, a.day, a."timestamp", a.alert_id ORDER BY a.digest
     ) AS body
   FROM alert_rows AS a
 ) AS r
