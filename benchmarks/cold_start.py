@@ -108,7 +108,7 @@ def measure(work: Workplace) -> list[Figure]:
             took[FIRST_OF_DAY] / took[OLD],
             "times",
             None,
-            "Glue is told of a partition; " + against,
+            f"ingest also tells Glue of a new partition, which the old way leaves to a crawl; {against}",
         ),
         *(Figure(f"cold start: {name}", took[name] * 1_000, "ms", None, note) for name, note in milliseconds.items()),
     ]

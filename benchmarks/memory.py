@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from benchmarks.figures import Bound, Figure
+from benchmarks.processes import BenchmarkError
 from benchmarks.workplace import Workplace
 
 
@@ -11,6 +12,8 @@ def measure(work: Workplace) -> list[Figure]:
     few, many = work.size(50_000, 20_000), work.size(500_000, 40_000)
     peak_of_few = work.replay(few).peak_bytes
     peak_of_many = work.replay(many).peak_bytes
+    if not peak_of_few:
+        raise BenchmarkError("memory: this system has no /proc; expected Linux")
     how = "resident memory of parent and 2 workers added up, shared pages counted for each, looked at every 20 ms"
     return [
         Figure(f"peak memory, {many:,} alerts", peak_of_many / 1e6, "MB", Bound("<", 1_000), how),
