@@ -16,6 +16,9 @@ from anomalake.wiring import keep_formats, open_existing, open_writer, parse_for
 #: Queries in Athena may have listed a file up to half an hour before they read it.
 S3_GRACE = timedelta(hours=1)
 
+#: Writes to S3 under way at once in each process: each waits some 20 ms for its answer.
+S3_WRITERS = 8
+
 Progress = Callable[[bulk.ChunkReport, bulk.Summary], None]
 
 
@@ -53,9 +56,10 @@ def replay(
     lake = open_writer(uri, formats)
     job = bulk.Job(
         open_lake=reopen(uri, lake.formats),
-        read=sources.read_source,
+        read=sources.read_piece,
         fetch=fetch,
         look_up=_has_rows(lake),
+        writers=_writers(uri),
     )
     summary = bulk.load(sources.pieces_of(found), job, workers, progress)
     _register(lake, summary)
@@ -69,7 +73,7 @@ def rebuild(
     lake = open_existing(uri)
     if formats is not None:
         lake = Lake(lake.store, lake.catalog, parse_formats(formats))
-    summary = bulk.rebuild(lake, reopen(uri, lake.formats), workers, progress)
+    summary = bulk.rebuild(lake, reopen(uri, lake.formats), workers, _writers(uri), progress)
     if formats is not None:
         keep_formats(lake.store, lake.formats)
     _register(lake, summary)
@@ -84,6 +88,10 @@ def compact(
     if grace is None:
         grace = S3_GRACE if uri.startswith("s3://") else timedelta(0)
     return compact_lake(lake, grace, progress=progress)
+
+
+def _writers(uri: str) -> int:
+    return S3_WRITERS if uri.startswith("s3://") else 1
 
 
 def _has_rows(lake: Lake) -> bool:

@@ -93,9 +93,20 @@ def test_many_processes_load_what_one_does(run: Run, tmp_path: Path, monkeypatch
     monkeypatch.setattr("anomalake.adapters.sources.SMALL", 1_000)
     monkeypatch.setattr("anomalake.adapters.sources.PIECE", 10_000)
     (tmp_path / "a.jsonl").write_text("\n".join(json.dumps(text) for text in TEXTS * 2) + "\njunk", encoding="utf-8")
-    said = run("replay", "a.jsonl", "--lake", "lake", "--workers", "2")
-    assert said.out.startswith("60 loaded, 60 repeated, 1 refused, 2 clashing")
-    assert "a.jsonl:121: " in said.err
+    (tmp_path / "b.jsonl.gz").write_bytes(gzip.compress((tmp_path / "a.jsonl").read_bytes(), 0))
+    for name in ("a.jsonl", "b.jsonl.gz"):
+        said = run("replay", name, "--lake", f"lake of {name}", "--workers", "2")
+        assert said.out.startswith("60 loaded, 60 repeated, 1 refused, 2 clashing")
+        assert f"{name}:121: " in said.err
+
+
+def test_a_large_file_that_is_one_document_stays_whole(
+    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("anomalake.adapters.sources.SMALL", 1_000)
+    monkeypatch.setattr("anomalake.adapters.sources.PIECE", 10_000)
+    (tmp_path / "list.json").write_text("[\n" + ",\n".join(TEXTS) + "\n]", encoding="utf-8")
+    assert run("replay", "list.json", "--lake", "lake").out.startswith("60 loaded, 0 repeated, 0 refused")
 
 
 @pytest.mark.parametrize("formats", ["parquet", "csv", "parquet,csv"])

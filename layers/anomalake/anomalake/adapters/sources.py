@@ -98,12 +98,15 @@ def _in_s3(name: str) -> Iterator[Source]:
 
 
 def pieces_of(sources: Iterable[Source]) -> Iterator[Piece]:
-    """Small files to be read by the workers, large ones in pieces of whole lines."""
+    """Small files for the workers to read, large ones in pieces of whole lines; of plain files only where they lie."""
     for source in sources:
+        remote = source.name.startswith("s3://")
         if source.name == "-":
             yield from _split("standard input", _blocks(sys.stdin.buffer), 0)
-        elif source.size <= SMALL or not source.name.endswith(LINES):
+        elif source.size <= SMALL or (remote and not source.name.endswith(LINES)):
             yield Piece(source.name, None, size=source.size)
+        elif not remote and not source.name.endswith(".gz"):
+            yield from _spans(source)
         else:
             try:
                 yield from _split(source.name, _stream(source.name), source.size)
@@ -112,9 +115,37 @@ def pieces_of(sources: Iterable[Source]) -> Iterator[Piece]:
                 yield Piece(source.name, None)
 
 
-def read_source(name: str) -> bytes:
-    """A whole file or object; raises `StoreError`."""
-    return b"".join(_stream(name))
+def read_piece(piece: Piece) -> bytes:
+    """A whole file or object, or the span of a file; raises `StoreError`."""
+    if piece.start is None:
+        return b"".join(_stream(piece.name))
+    try:
+        with Path(piece.name).open("rb") as file:
+            file.seek(piece.start)
+            return file.read(piece.size)
+    except OSError as error:
+        raise StoreError(f"{piece.name}: {error}") from error
+
+
+def _spans(source: Source) -> Iterator[Piece]:
+    """Where the pieces of a large plain file begin and end; a file that is one document is one piece."""
+    start = line = 0
+    try:
+        with Path(source.name).open("rb") as file:
+            while block := file.read(PIECE):
+                if not start and not _starts_with_lines(block):
+                    yield Piece(source.name, None, size=source.size)
+                    return
+                end = block.rfind(b"\n") + 1
+                if not end:
+                    block += file.readline()
+                    end = len(block)
+                yield Piece(source.name, None, line + 1, size=end, start=start)
+                line += block.count(b"\n", 0, end)
+                start += end
+                file.seek(start)
+    except OSError as error:
+        raise StoreError(f"{source.name}: {error}") from error
 
 
 def _stream(name: str) -> Iterator[bytes]:

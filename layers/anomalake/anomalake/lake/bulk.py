@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import multiprocessing
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -17,7 +18,6 @@ from anomalake.lake.store import ObjectNotFound, StoreError
 
 CHUNK_BYTES = 16 * 1024 * 1024
 CHUNK_PIECES = 10_000
-WRITERS = 8
 MAX_REASONS = 1_000
 
 NEW, KNOWN, CLASHING = 0, 1, 2
@@ -34,15 +34,18 @@ class Piece:
     body
         A whole file, or whole lines of one; None when the worker is to read it itself.
     first_line
-        Number of the first line, when `body` is lines.
+        Number of the first line, when the piece is lines.
     size
         Bytes of the source that it stands for.
+    start
+        Where in the source lines begin that the worker is to read.
     """
 
     name: str
     body: bytes | None
     first_line: int | None = None
     size: int = 0
+    start: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,20 +143,23 @@ class Job:
     open_lake
         Opens the lake to write to.
     read
-        Reads the source that a piece without body names.
+        Reads a piece without body.
     fetch
         The documents of an S3 object that a stored event names.
     rebuild
         Write rows only, under fresh names.
     look_up
         Look in the tables for what is there already.
+    writers
+        Threads that write: several where a write waits for the network.
     """
 
     open_lake: Callable[[], Lake]
-    read: Callable[[str], bytes] | None = None
+    read: Callable[[Piece], bytes] | None = None
     fetch: Callable[[ObjectPointer], Iterable[Found]] | None = None
     rebuild: bool = False
     look_up: bool = False
+    writers: int = 1
 
 
 def load(
@@ -261,14 +267,14 @@ class Worker:
             if body is None:
                 assert self._job.read is not None
                 try:
-                    body = self._job.read(piece.name)
+                    body = self._job.read(piece)
                 except (StoreError, OSError) as error:
                     errors.append(f"{piece.name}: {error}")
                     continue
             if piece.first_line is None:
                 found = read_file(piece.name, body)
             else:
-                found = read_lines(body.split(b"\n"), piece.name, first=piece.first_line)
+                found = read_lines(io.BytesIO(body), piece.name, first=piece.first_line)
             yield from self._resolved(found, errors)
 
     def _resolved(self, found: Iterable[Found], errors: list[str]) -> Iterator[Document]:
@@ -313,7 +319,7 @@ class Worker:
                 else:
                     jobs.append((key, partial(csv_rows.to_csv, members)))
             start += len(members)
-        with ThreadPoolExecutor(WRITERS) as pool:
+        with ThreadPoolExecutor(self._job.writers) as pool:
             for _ in pool.map(lambda one: self._lake.store.put(one[0], one[1]()), jobs):
                 pass
 
@@ -353,6 +359,7 @@ def rebuild(
     lake: Lake,
     open_lake: Callable[[], Lake],
     workers: int = 1,
+    writers: int = 1,
     progress: Callable[[ChunkReport, Summary], None] | None = None,
 ) -> Summary:
     """Write the tables anew from the originals, and delete what stood there before.
@@ -362,7 +369,9 @@ def rebuild(
     """
     before = [found.key for folder in ("tables", layout.SHAPES, layout.SUPERSEDED) for found in lake.store.list(folder)]
     pieces = (Piece(found.key, None, size=found.size) for found in lake.store.list(layout.ORIGINALS))
-    summary = load(pieces, Job(open_lake, read=_StoreReader(open_lake), rebuild=True), workers, progress)
+    summary = load(
+        pieces, Job(open_lake, read=_StoreReader(open_lake), rebuild=True, writers=writers), workers, progress
+    )
     if not summary.failed:
         lake.store.delete(key for key in before if key not in summary.shapes)
     return summary
@@ -375,10 +384,10 @@ class _StoreReader:
         self._open_lake = open_lake
         self._lake: Lake | None = None
 
-    def __call__(self, key: str) -> bytes:
+    def __call__(self, piece: Piece) -> bytes:
         if self._lake is None:
             self._lake = self._open_lake()
-        return self._lake.store.get(key)
+        return self._lake.store.get(piece.name)
 
 
 def _identity(alert: Alert) -> bytes:
