@@ -51,8 +51,9 @@ def replay(
     SourceError, LakeUriError, SettingsError, StoreError
     """
     found = list(sources.find_sources(names))
+    size = sum(one.size for one in found)
     if started is not None:
-        started(sum(one.size for one in found))
+        started(size)
     lake = open_writer(uri, formats)
     job = bulk.Job(
         open_lake=reopen(uri, lake.formats),
@@ -61,7 +62,7 @@ def replay(
         look_up=_has_rows(lake),
         writers=_writers(uri),
     )
-    summary = bulk.load(sources.pieces_of(found), job, workers, progress)
+    summary = bulk.load(sources.pieces_of(found), job, workers, progress, size)
     _register(lake, summary)
     return summary
 

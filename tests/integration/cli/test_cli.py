@@ -90,6 +90,7 @@ def test_a_refused_record_makes_the_exit_code_one_and_is_told_with_its_line(run:
 
 def test_many_processes_load_what_one_does(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("anomalake.lake.bulk.CHUNK_BYTES", 20_000)
+    monkeypatch.setattr("anomalake.lake.bulk.LEAST_CHUNK_BYTES", 20_000)
     monkeypatch.setattr("anomalake.adapters.sources.SMALL", 1_000)
     monkeypatch.setattr("anomalake.adapters.sources.PIECE", 10_000)
     (tmp_path / "a.jsonl").write_text("\n".join(json.dumps(text) for text in TEXTS * 2) + "\njunk", encoding="utf-8")

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import io
 import multiprocessing
-from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
-from functools import partial
+
+import pyarrow as pa
 
 from anomalake.alerts import Alert, Document, Found, ObjectPointer, Refusal, read_alert, read_file, read_lines
 from anomalake.lake import csv_rows, layout, rows
@@ -16,8 +16,11 @@ from anomalake.lake.lake import Lake
 from anomalake.lake.ports import CatalogError, Partition
 from anomalake.lake.store import ObjectNotFound, StoreError
 
-CHUNK_BYTES = 16 * 1024 * 1024
-CHUNK_PIECES = 10_000
+#: A chunk of a small source is what each worker's share comes to, so that all end together; of a large one, this.
+CHUNK_BYTES = 32 * 1024 * 1024
+LEAST_CHUNK_BYTES = 4 * 1024 * 1024
+CHUNK_PIECES = 20_000
+BATCH_CHARACTERS = 4 * 1024 * 1024
 MAX_REASONS = 1_000
 
 NEW, KNOWN, CLASHING = 0, 1, 2
@@ -167,10 +170,15 @@ def load(
     job: Job,
     workers: int = 1,
     progress: Callable[[ChunkReport, Summary], None] | None = None,
+    size: int = 0,
 ) -> Summary:
-    """Load pieces, by chunks, in as many processes; a single chunk stays in this one."""
+    """Load pieces, by chunks, in as many processes; a single chunk stays in this one.
+
+    `size` is the bytes of all pieces, where they are known.
+    """
     summary = Summary()
-    chunks = _chunks(pieces)
+    share = -(-size // workers) if size else CHUNK_BYTES
+    chunks = _chunks(pieces, min(CHUNK_BYTES, max(LEAST_CHUNK_BYTES, share)))
     first = next(chunks, None)
     if first is None:
         return summary
@@ -198,70 +206,76 @@ def load(
 
 
 class Worker:
-    """Loads chunks into a lake."""
+    """Loads chunks into a lake.
+
+    Alerts become objects a batch at a time, and wait for the end of their chunk as rows, which are an order of
+    magnitude smaller: so a chunk can be large enough to give each partition few files.
+    """
 
     def __init__(self, job: Job) -> None:
         self._job = job
         self._lake = job.open_lake()
-        self._known: dict[Partition, set[bytes]] = {}
+        self._known: dict[Partition, tuple[set[bytes], set[bytes]]] = {}
 
     def process(self, chunk: Sequence[Piece]) -> ChunkReport:
         """Load one chunk; may be repeated."""
-        refused: list[str] = []
-        errors: list[str] = []
-        alerts: list[Alert] = []
-        for document in self._documents(chunk, errors):
+        tally = _Tally()
+        tables: list[pa.Table] = []
+        partitions: list[Partition] = []
+        for alerts in self._batches(chunk, tally):
             try:
-                alerts.append(read_alert(document))
-            except Refusal as refusal:
-                try:
-                    self._lake.set_aside(document, refusal)
-                    refused.append(str(refusal))
-                except StoreError as error:
-                    errors.append(f"{document.place}: {error}")
-        failed = len(errors)
-        partitions: dict[Partition, dict[bytes, Alert]] = defaultdict(dict)
-        for alert in alerts:
-            partitions[layout.partition_of(alert)].setdefault(_identity(alert), alert)
-        shapes: set[str] = set()
+                known = [self._look_up(alert) for alert in alerts]
+                new = tally.unseen(alert for alert, flag in zip(alerts, known, strict=True) if flag != KNOWN)
+                if new and not self._job.rebuild:
+                    self._lake.write_bulk_originals(new)
+                tally.shapes |= self._lake.write_shapes(alerts)
+            except StoreError as error:
+                tally.lose(len(alerts), chunk, error)
+                continue
+            tally.count(alerts, known)
+            tables.append(rows.table_of(new))
+            partitions += map(layout.partition_of, new)
         written: set[Partition] = set()
-        known: set[bytes] = set()
-        identities_known: set[bytes] = set()
         try:
-            if self._job.look_up:
-                for partition, members in partitions.items():
-                    there = self._known_in(partition)
-                    known |= members.keys() & there
-                    identities_known |= {body[:16] for body in there}
-            new = {
-                partition: [alert for identity, alert in members.items() if identity not in known]
-                for partition, members in partitions.items()
-            }
-            written = {partition for partition, members in new.items() if members}
-            ordered = [alert for partition in sorted(written) for alert in new[partition]]
-            if ordered and not self._job.rebuild:
-                self._lake.write_bulk_originals(ordered)
-            shapes = self._lake.write_shapes(alerts)
-            self._write_rows({partition: new[partition] for partition in sorted(written)})
+            if partitions:
+                written = self._write_rows(pa.concat_tables(tables), partitions)
         except StoreError as error:
-            failed += len(alerts)
-            errors.append(f"{chunk[0].name}: {len(alerts):,} alerts not stored: {error}")
-            alerts, written = [], set()
-        identities = [_identity(alert) for alert in alerts]
+            tally.lose(len(tally.known), chunk, error)
+            tally.identities.clear()
+            tally.known.clear()
         return ChunkReport(
-            identities=b"".join(identities),
-            known=bytes(
-                KNOWN if body in known else CLASHING if body[:16] in identities_known else NEW for body in identities
-            ),
-            refused=tuple(refused),
-            failed=failed,
-            errors=tuple(errors),
+            identities=bytes(tally.identities),
+            known=bytes(tally.known),
+            refused=tuple(tally.refused),
+            failed=tally.failed,
+            errors=tuple(tally.errors),
             partitions=frozenset(written),
-            shapes=frozenset(shapes),
+            shapes=frozenset(tally.shapes),
             size=sum(piece.size for piece in chunk),
         )
 
-    def _documents(self, chunk: Sequence[Piece], errors: list[str]) -> Iterator[Document]:
+    def _batches(self, chunk: Sequence[Piece], tally: _Tally) -> Iterator[list[Alert]]:
+        batch: list[Alert] = []
+        size = 0
+        for document in self._documents(chunk, tally):
+            try:
+                alert = read_alert(document)
+            except Refusal as refusal:
+                try:
+                    self._lake.set_aside(document, refusal)
+                    tally.refused.append(str(refusal))
+                except StoreError as error:
+                    tally.fail(f"{document.place}: {error}")
+                continue
+            batch.append(alert)
+            size += len(alert.original)
+            if size >= BATCH_CHARACTERS:
+                yield batch
+                batch, size = [], 0
+        if batch:
+            yield batch
+
+    def _documents(self, chunk: Sequence[Piece], tally: _Tally) -> Iterator[Document]:
         for piece in chunk:
             body = piece.body
             if body is None:
@@ -269,59 +283,99 @@ class Worker:
                 try:
                     body = self._job.read(piece)
                 except (StoreError, OSError) as error:
-                    errors.append(f"{piece.name}: {error}")
+                    tally.fail(f"{piece.name}: {error}")
                     continue
             if piece.first_line is None:
                 found = read_file(piece.name, body)
             else:
                 found = read_lines(io.BytesIO(body), piece.name, first=piece.first_line)
-            yield from self._resolved(found, errors)
+            yield from self._resolved(found, tally)
 
-    def _resolved(self, found: Iterable[Found], errors: list[str]) -> Iterator[Document]:
+    def _resolved(self, found: Iterable[Found], tally: _Tally) -> Iterator[Document]:
         for one in found:
             if isinstance(one, Document):
                 yield one
             elif self._job.fetch is None:
-                errors.append(f"{one.place}: an event names this object; expected alerts")
+                tally.fail(f"{one.place}: an event names this object; expected alerts")
             else:
                 try:
                     inner = list(self._job.fetch(one))
                 except StoreError as error:
-                    errors.append(f"{one.place}: {error}")
+                    tally.fail(f"{one.place}: {error}")
                 else:
                     yield from (each for each in inner if isinstance(each, Document))
 
-    def _known_in(self, partition: Partition) -> set[bytes]:
+    def _look_up(self, alert: Alert) -> int:
+        if not self._job.look_up:
+            return NEW
+        partition = layout.partition_of(alert)
         if partition not in self._known:
             try:
-                self._known[partition] = known_identities(self._lake, partition)
+                bodies = known_identities(self._lake, partition)
             except ObjectNotFound:
                 # Compaction took a file away between listing and reading.
-                self._known[partition] = known_identities(self._lake, partition)
-        return self._known[partition]
+                bodies = known_identities(self._lake, partition)
+            self._known[partition] = bodies, {body[:16] for body in bodies}
+        bodies, identities = self._known[partition]
+        body = _identity(alert)
+        return KNOWN if body in bodies else CLASHING if body[:16] in identities else NEW
 
-    def _write_rows(self, partitions: dict[Partition, list[Alert]]) -> None:
-        ordered = {
-            partition: sorted(members, key=lambda one: (one.timestamp.utc, one.alert_id, one.digest))
-            for partition, members in partitions.items()
-        }
-        table = rows.table_of([alert for members in ordered.values() for alert in members])
-        jobs: list[tuple[str, Callable[[], bytes]]] = []
-        start = 0
-        for partition, members in ordered.items():
-            for format_ in self._lake.formats:
-                if self._job.rebuild:
-                    key = layout.fresh_table_key(format_, partition)
-                else:
-                    key = layout.table_key(format_, partition, members)
-                if format_ == "parquet":
-                    jobs.append((key, partial(rows.to_parquet, table.slice(start, len(members)))))
-                else:
-                    jobs.append((key, partial(csv_rows.to_csv, members)))
-            start += len(members)
+    def _write_rows(self, table: pa.Table, partitions: list[Partition]) -> set[Partition]:
+        """Write rows, each of which belongs to the partition at its place in the list."""
+        stamps, names = table["timestamp"].to_pylist(), table["alert_id"].to_pylist()
+        order = sorted(range(len(partitions)), key=lambda i: (partitions[i], stamps[i], names[i]))
+        table = table.take(pa.array(order, pa.int64()))
+        starts = [at for at, i in enumerate(order) if not at or partitions[i] != partitions[order[at - 1]]]
+        spans = list(zip(starts, [*starts[1:], len(order)], strict=True))
+
+        def write(span: tuple[int, int]) -> None:
+            start, end = span
+            partition = partitions[order[start]]
+            self._lake.put_rows(partition, table.slice(start, end - start), fresh=self._job.rebuild)
+
         with ThreadPoolExecutor(self._job.writers) as pool:
-            for _ in pool.map(lambda one: self._lake.store.put(one[0], one[1]()), jobs):
+            for _ in pool.map(write, spans):
                 pass
+        return set(partitions)
+
+
+class _Tally:
+    """What happens while a chunk is loaded."""
+
+    def __init__(self) -> None:
+        self.identities = bytearray()
+        self.known = bytearray()
+        self.refused: list[str] = []
+        self.errors: list[str] = []
+        self.failed = 0
+        self.shapes: set[str] = set()
+        self._seen: set[bytes] = set()
+
+    def unseen(self, alerts: Iterable[Alert]) -> list[Alert]:
+        """Those that this chunk has not had before."""
+        new = []
+        for alert in alerts:
+            body = _identity(alert)
+            if body not in self._seen:
+                self._seen.add(body)
+                new.append(alert)
+        return new
+
+    def count(self, alerts: Iterable[Alert], known: Iterable[int]) -> None:
+        """Alerts whose originals are stored."""
+        for alert in alerts:
+            self.identities += _identity(alert)
+        self.known += bytes(known)
+
+    def fail(self, reason: str) -> None:
+        """A record that could not be read."""
+        self.failed += 1
+        self.errors.append(reason)
+
+    def lose(self, count: int, chunk: Sequence[Piece], error: StoreError) -> None:
+        """Alerts that the store did not take."""
+        self.failed += count
+        self.errors.append(f"{chunk[0].name}: {count:,} alerts not stored: {error}")
 
 
 def known_identities(lake: Lake, partition: Partition) -> set[bytes]:
@@ -368,10 +422,10 @@ def rebuild(
     is deleted has its original among those read.
     """
     before = [found.key for folder in ("tables", layout.SHAPES, layout.SUPERSEDED) for found in lake.store.list(folder)]
-    pieces = (Piece(found.key, None, size=found.size) for found in lake.store.list(layout.ORIGINALS))
-    summary = load(
-        pieces, Job(open_lake, read=_StoreReader(open_lake), rebuild=True, writers=writers), workers, progress
-    )
+    pieces = [Piece(found.key, None, size=found.size) for found in lake.store.list(layout.ORIGINALS)]
+    size = sum(piece.size * _expansion(piece.name) for piece in pieces)
+    job = Job(open_lake, read=_StoreReader(open_lake), rebuild=True, writers=writers)
+    summary = load(pieces, job, workers, progress, size)
     if not summary.failed:
         lake.store.delete(key for key in before if key not in summary.shapes)
     return summary
@@ -394,17 +448,22 @@ def _identity(alert: Alert) -> bytes:
     return bytes.fromhex(alert.alert_id + alert.digest[:32])
 
 
-def _chunks(pieces: Iterable[Piece]) -> Iterator[list[Piece]]:
+def _chunks(pieces: Iterable[Piece], most: int) -> Iterator[list[Piece]]:
     chunk: list[Piece] = []
     size = 0
     for piece in pieces:
         chunk.append(piece)
-        size += len(piece.body) if piece.body is not None else piece.size
-        if size >= CHUNK_BYTES or len(chunk) >= CHUNK_PIECES:
+        size += len(piece.body) if piece.body is not None else piece.size * _expansion(piece.name)
+        if size >= most or len(chunk) >= CHUNK_PIECES:
             yield chunk
             chunk, size = [], 0
     if chunk:
         yield chunk
+
+
+def _expansion(name: str) -> int:
+    """How much larger a file is when it is read."""
+    return 10 if name.endswith(".gz") else 1
 
 
 def _chain(first: list[Piece], second: list[Piece] | None, rest: Iterator[list[Piece]]) -> Iterator[list[Piece]]:

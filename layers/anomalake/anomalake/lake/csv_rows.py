@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable, Sequence
-from decimal import Decimal
+from collections.abc import Iterable
+from datetime import datetime
+from typing import Any
 
 import pyarrow as pa
 
-from anomalake.alerts import Alert, TimeSeries
 from anomalake.lake.rows import SCHEMA
 
 HEADER = ",".join(SCHEMA.names)
@@ -25,9 +25,9 @@ def encode(text: str | None) -> str:
     return _UNSAFE.sub(lambda found: f"%{ord(found[0]):02X}", text) if text else "%"
 
 
-def to_csv(alerts: Iterable[Alert]) -> bytes:
-    """The alerts' rows as one CSV file with a header."""
-    return _file(map(_line, alerts))
+def to_csv(table: pa.Table) -> bytes:
+    """Rows of the physical table as one CSV file with a header."""
+    return _file(map(_line, table.to_pylist()))
 
 
 def merge(bodies: Iterable[bytes]) -> bytes:
@@ -57,50 +57,25 @@ def _file(lines: Iterable[str]) -> bytes:
     return "\n".join([HEADER, *lines, ""]).encode("utf-8")
 
 
-def _line(alert: Alert) -> str:
-    return ",".join(
-        (
-            alert.alert_id,
-            alert.digest,
-            encode(alert.detector_arn),
-            encode(alert.alert_event_id),
-            encode(alert.anomaly_group_id),
-            alert.timestamp.utc.isoformat(" ", "microseconds"),
-            encode(alert.timestamp.timezone),
-            alert.timestamp.local.isoformat(" ", "microseconds"),
-            encode(alert.metric_name),
-            repr(alert.anomaly_score),
-            encode(alert.alert_name),
-            encode(alert.alert_arn),
-            encode(alert.alert_description),
-            encode(alert.console_url),
-            _json_cell([_series(one) for one in alert.time_series]),
-            _json_cell(
-                [
-                    {
-                        "dimension_name": share.dimension_name,
-                        "dimension_value": share.dimension_value,
-                        "value_contribution": share.value_contribution,
-                    }
-                    for share in alert.contributions
-                ]
-            ),
-        )
-    )
+def _line(row: dict[str, Any]) -> str:
+    return ",".join(_cell(row[name]) for name in SCHEMA.names)
 
 
-def _series(series: TimeSeries) -> dict[str, object]:
-    return {
-        "time_series_id": series.time_series_id,
-        "dimensions": dict(series.dimensions),
-        # As text: a JSON number would pass through a double on its way back.
-        "metric_value": None if series.metric_value is None else _plain(series.metric_value),
-    }
+def _cell(value: Any) -> str:
+    if value is None or isinstance(value, str):
+        return encode(value)
+    if isinstance(value, datetime):
+        return value.isoformat(" ", "microseconds")
+    if isinstance(value, float):
+        return repr(value)
+    return encode(json.dumps([_plain(item) for item in value], ensure_ascii=True, separators=(",", ":")))
 
 
-def _plain(value: Decimal) -> str:
-    return format(value, "f")
-
-
-def _json_cell(value: Sequence[object]) -> str:
-    return encode(json.dumps(value, ensure_ascii=True, separators=(",", ":")))
+def _plain(item: dict[str, Any]) -> dict[str, Any]:
+    """An item of a list as JSON takes it; a decimal as text, for as a number it would pass through a double."""
+    plain = dict(item)
+    if "dimensions" in plain:
+        plain["dimensions"] = dict(plain["dimensions"])
+    if plain.get("metric_value") is not None:
+        plain["metric_value"] = format(plain["metric_value"], "f").rstrip("0").rstrip(".")
+    return plain

@@ -10,6 +10,8 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
+import pyarrow as pa
+
 from anomalake.alerts import SET_ASIDE_RECORD, Alert, Document, Refusal, read_alert
 from anomalake.lake import csv_rows, layout, rows
 from anomalake.lake.ports import Catalog, CatalogError, NoCatalog, Partition
@@ -197,19 +199,25 @@ class Lake:
                 self._known_shapes.add(key)
         return keys
 
-    def write_rows(self, partition: Partition, alerts: Sequence[Alert], *, fresh: bool = False) -> None:
-        """Write the rows of one partition's alerts, one file a format; raises `StoreError`.
+    def write_rows(self, partition: Partition, alerts: Iterable[Alert]) -> None:
+        """Write the rows of one partition's alerts, one file a format; raises `StoreError`."""
+        ordered = sorted(alerts, key=lambda one: (one.timestamp.utc, one.alert_id, one.digest))
+        self.put_rows(partition, rows.table_of(ordered))
+
+    def put_rows(self, partition: Partition, table: pa.Table, *, fresh: bool = False) -> None:
+        """Write one partition's rows, one file a format; raises `StoreError`.
 
         Parameters
         ----------
         fresh
             Under a name never used before (rebuild), not the one computed from the alerts.
         """
-        ordered = sorted(alerts, key=lambda one: (one.timestamp.utc, one.alert_id, one.digest))
         for format_ in self.formats:
-            body = rows.to_parquet(rows.table_of(ordered)) if format_ == "parquet" else csv_rows.to_csv(ordered)
-            make = layout.fresh_table_key if fresh else None
-            key = make(format_, partition) if make else layout.table_key(format_, partition, ordered)
+            body = rows.to_parquet(table) if format_ == "parquet" else csv_rows.to_csv(table)
+            if fresh:
+                key = layout.fresh_table_key(format_, partition)
+            else:
+                key = layout.table_key(format_, partition, rows.names_of(table))
             self.store.put(key, body)
 
     def _read(

@@ -50,13 +50,13 @@ def original_key(alert: Alert) -> str:
 
 def bulk_key(alerts: Iterable[Alert]) -> str:
     """Key of a batch of originals."""
-    return f"{BULK_ORIGINALS}/{_name_of(alerts)}.jsonl.gz"
+    return f"{BULK_ORIGINALS}/{_hash_of(alert.alert_id + alert.digest for alert in alerts)}.jsonl.gz"
 
 
-def table_key(format_: str, partition: Partition, alerts: Iterable[Alert]) -> str:
-    """Key of the file that holds these alerts' rows: the same for the same alerts."""
+def table_key(format_: str, partition: Partition, names: Iterable[str]) -> str:
+    """Key of the file that holds the rows with these names (identity and digest): the same for the same rows."""
     table, ending = TABLES[format_]
-    return f"{partition_folder(table, partition)}/{_name_of(alerts)}{ending}"
+    return f"{partition_folder(table, partition)}/{_hash_of(names)}{ending}"
 
 
 def fresh_table_key(format_: str, partition: Partition) -> str:
@@ -76,6 +76,5 @@ def set_aside_key(body: bytes) -> str:
     return f"{SET_ASIDE}/{name[:2]}/{name}.json"
 
 
-def _name_of(alerts: Iterable[Alert]) -> str:
-    names = sorted(alert.alert_id + alert.digest for alert in alerts)
-    return hashlib.sha256("".join(names).encode()).hexdigest()[:32]
+def _hash_of(names: Iterable[str]) -> str:
+    return hashlib.sha256("".join(sorted(names)).encode()).hexdigest()[:32]

@@ -119,6 +119,11 @@ def _offsets(lengths: Iterable[int]) -> pa.Array:
     return pa.array([0, *accumulate(lengths)], pa.int32())
 
 
+def names_of(table: pa.Table) -> list[str]:
+    """Identity and digest of each row."""
+    return [one + two for one, two in zip(table["alert_id"].to_pylist(), table["digest"].to_pylist(), strict=True)]
+
+
 #: Below so many rows a file is one of many that wait for compaction: quick to write matters, size does not.
 SMALL = 1_000
 
