@@ -405,7 +405,32 @@ def _to_duckdb(query: exp.Query) -> str:
             continue
         # One function for both: it gives a wall clock a zone, and an instant the wall clock of a zone.
         node.replace(exp.Anonymous(this="timezone", expressions=[zone.copy(), moment.copy()]))
+    for unnest in list(query.find_all(exp.Unnest)):
+        columns = unnest.alias_column_names
+        if len(unnest.expressions) == 1 and len(columns) == 2 and _is_map(unnest.expressions[0]):
+            unnest.replace(_keys_and_values(unnest.expressions[0], unnest.alias, columns))
+    for size in list(query.find_all(exp.ArraySize)):
+        if _is_map(size.this):
+            size.replace(exp.Anonymous(this="cardinality", expressions=[size.this.copy()]))
     return query.sql("duckdb")
+
+
+def _is_map(node: exp.Expr) -> bool:
+    """Whether an expression is the one map that relations have: types are not known here, but its name is."""
+    return isinstance(node, exp.Column) and node.name.lower() == "dimensions"
+
+
+def _keys_and_values(node: exp.Expr, alias: str, columns: Sequence[str]) -> exp.Expr:
+    """A map as rows of key and value: Athena's UNNEST does that, DuckDB's takes lists only."""
+    parts = [
+        exp.alias_(
+            exp.Anonymous(this="unnest", expressions=[exp.Anonymous(this=part, expressions=[node.copy()])]), name
+        )
+        for part, name in zip(("map_keys", "map_values"), columns, strict=True)
+    ]
+    return exp.Lateral(
+        this=exp.Subquery(this=exp.select(*parts)), alias=exp.TableAlias(this=exp.to_identifier(alias or "t"))
+    )
 
 
 def _reader(table: pa.Table) -> pa.RecordBatchReader:

@@ -133,7 +133,7 @@ def rewrite(
         if name.lower() in PHYSICAL and not table.db:
             put_in_place(table, physical(name.lower(), tables, bounds))
             continue
-        if not table.args.get("catalog") and (not table.db or table.db.lower() == database.lower()):
+        if table.catalog.lower() in ("", "awsdatacatalog") and (not table.db or table.db.lower() == database.lower()):
             relation = relations.find(name, lambda columns=columns: columns)  # type: ignore[misc]
         if relation is None:
             if only_relations or _speaks_of_a_detector(name):

@@ -1,0 +1,61 @@
+"""What people who know Athena write, answered by DuckDB."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+
+import pytest
+
+import anomalake
+from anomalake.api import LakeHandle
+from tests.support import made, oracle
+
+TEXTS = made.texts(60)
+WORLD = oracle.relations(TEXTS)
+PAIRS = Counter(pair for row in WORLD["metric_values"] for pair in row[-1])
+
+
+@pytest.fixture(scope="module")
+def lake(tmp_path_factory: pytest.TempPathFactory) -> LakeHandle:
+    folder = tmp_path_factory.mktemp("dialect")
+    (folder / "a.jsonl").write_text("\n".join(json.dumps(text) for text in TEXTS), encoding="utf-8")
+    lake = anomalake.open_lake(folder / "lake")
+    lake.replay(folder / "a.jsonl")
+    return lake
+
+
+def test_a_map_is_unnested_into_keys_and_values(lake: LakeHandle) -> None:
+    _, rows = lake.query_rows(
+        "SELECT t.k, t.v, count(*) FROM metric_values AS m CROSS JOIN UNNEST(m.dimensions) AS t (k, v) GROUP BY 1, 2"
+    )
+    assert {(k, v): n for k, v, n in rows} == PAIRS
+
+
+def test_a_map_has_a_size(lake: LakeHandle) -> None:
+    _, rows = lake.query_rows("SELECT cardinality(dimensions) FROM metric_values")
+    assert Counter(n for (n,) in rows) == Counter(len(row[-1]) for row in WORLD["metric_values"])
+
+
+@pytest.mark.parametrize(
+    "name", ["metric_values", "METRIC_VALUES", '"metric_values"', "AwsDataCatalog.anomalake.metric_values"]
+)
+def test_a_relation_by_any_of_its_names(lake: LakeHandle, name: str) -> None:
+    _, rows = lake.query_rows(f"SELECT count(*) FROM {name}")
+    assert rows == [(len(WORLD["metric_values"]),)]
+
+
+@pytest.mark.parametrize(
+    "condition",
+    [
+        "timestamp BETWEEN TIMESTAMP '2021-03-28 00:00:00' AND TIMESTAMP '2021-03-28 23:59:59'",
+        "date(timestamp) = DATE '2021-03-28'",
+        "CAST(timestamp AS date) = DATE '2021-03-28'",
+        "date_trunc('day', timestamp) = TIMESTAMP '2021-03-28 00:00:00'",
+        "timestamp >= DATE '2021-03-28' AND timestamp < date_add('day', 1, DATE '2021-03-28')",
+        "timestamp >= from_iso8601_timestamp('2021-03-28T00:00:00Z') AND timestamp < DATE '2021-03-29'",
+    ],
+)
+def test_a_day_however_it_is_asked_for(lake: LakeHandle, condition: str) -> None:
+    _, rows = lake.query_rows(f"SELECT count(*) FROM alerts WHERE {condition}")
+    assert rows == [(sum(f"{row[4]:%Y-%m-%d}" == "2021-03-28" for row in WORLD["alerts"]),)]
