@@ -201,6 +201,16 @@ def test_errors_are_one_line(run: Run, tmp_path: Path, arguments: list[str], cod
     assert not (tmp_path / "typo").exists()
 
 
+def test_s3_without_credentials(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN"):
+        monkeypatch.delenv(name)
+    said = run("query", "SELECT 1", "--lake", "s3://bucket/lake")
+    assert (said.code, said.err) == (
+        1,
+        "anomalake: s3://bucket: no AWS credentials; expected a profile or AWS_ACCESS_KEY_ID\n",
+    )
+
+
 def test_debug_shows_the_traceback(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "argv", ["anomalake", "replay", "missing", "--lake", "lake", "--debug"])
     with pytest.raises(ValueError, match="there is no such file"):

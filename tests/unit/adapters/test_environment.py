@@ -53,10 +53,18 @@ def test_what_may_be_left_out_has_its_default() -> None:
     assert CompactEnvironment.read({"ANOMALAKE_LAKE": "s3://bucket"}).grace_hours == 24
 
 
+@pytest.mark.parametrize("folder", ["/mnt/lake", "file:///mnt/the lake"])
+def test_a_lake_in_a_folder_has_no_glue_catalog(folder: str) -> None:
+    told = IngestEnvironment.read({"ANOMALAKE_LAKE": folder, "ANOMALAKE_DATABASE": "anomalake"})
+    assert told == IngestEnvironment(folder, ("parquet",), None)
+    assert CompactEnvironment.read({"ANOMALAKE_LAKE": folder}).lake == folder
+
+
 @pytest.mark.parametrize(
     ("model", "name", "value", "expected"),
     [
         (IngestEnvironment, "ANOMALAKE_LAKE", None, "s3://BUCKET"),
+        (CrawlEnvironment, "ANOMALAKE_LAKE", "/mnt/lake", "s3://BUCKET"),
         (IngestEnvironment, "ANOMALAKE_LAKE", "./lake", "s3://BUCKET"),
         (IngestEnvironment, "ANOMALAKE_LAKE", "s3://Upper/lake", "s3://BUCKET"),
         (IngestEnvironment, "ANOMALAKE_LAKE", "s3://bucket/a b", "s3://BUCKET"),

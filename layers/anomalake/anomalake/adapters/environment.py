@@ -13,6 +13,7 @@ FORMATS = ("parquet", "csv")
 LOCAL_LAKE = "/tmp/lake"  # nosec B108
 
 _S3_URI = re.compile(r"s3://[a-z0-9][a-z0-9.-]{1,61}[a-z0-9](/[^\s,]*)?")
+_FOLDER = re.compile(r"(file://)?/[^\x00]+")
 _DATABASE = re.compile(r"[a-z][a-z0-9_]{0,127}")
 _WORKGROUP = re.compile(r"[A-Za-z0-9._-]{1,128}")
 _CRAWLER = re.compile(r"[A-Za-z0-9._-]{1,255}")
@@ -51,8 +52,8 @@ class IngestEnvironment:
     @classmethod
     def read(cls, variables: Mapping[str, str]) -> IngestEnvironment:
         """Read and check; raises `EnvironmentFault`."""
-        lake = _lake(variables)
-        return cls(lake, _formats(variables), None if lake == LOCAL_LAKE else _database(variables))
+        lake = _lake_or_folder(variables)
+        return cls(lake, _formats(variables), _database(variables) if lake.startswith("s3://") else None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +67,9 @@ class CompactEnvironment:
     @classmethod
     def read(cls, variables: Mapping[str, str]) -> CompactEnvironment:
         """Read and check; raises `EnvironmentFault`."""
-        return cls(_lake(variables), _formats(variables), _whole(variables, "ANOMALAKE_GRACE_HOURS", 24, 0, 720))
+        return cls(
+            _lake_or_folder(variables), _formats(variables), _whole(variables, "ANOMALAKE_GRACE_HOURS", 24, 0, 720)
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,10 +101,18 @@ class CatalogEnvironment:
         return cls(_lake(variables), _formats(variables), _needed_database(variables), _workgroup(variables))
 
 
-def _lake(variables: Mapping[str, str]) -> str:
+def _lake_or_folder(variables: Mapping[str, str]) -> str:
+    """A lake in S3, or in a folder: on a mounted file system, or a developer's own."""
     # SAM CLI puts the bucket's logical id in the place of its name, which no bucket could bear.
     if variables.get("AWS_SAM_LOCAL") == "true" and variables.get("ANOMALAKE_LAKE") == "s3://Bucket/lake":
         return LOCAL_LAKE
+    value = variables.get("ANOMALAKE_LAKE", "")
+    if value.startswith("s3://"):
+        return _lake(variables)
+    return _matching(variables, "ANOMALAKE_LAKE", _FOLDER, "s3://BUCKET/PREFIX, or a folder: /FOLDER or file:///FOLDER")
+
+
+def _lake(variables: Mapping[str, str]) -> str:
     return _matching(variables, "ANOMALAKE_LAKE", _S3_URI, "s3://BUCKET or s3://BUCKET/PREFIX").rstrip("/")
 
 

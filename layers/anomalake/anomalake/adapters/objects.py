@@ -151,7 +151,13 @@ def memory_store() -> ObjectStore:
 
 
 def s3_store(bucket: str, prefix: str | None = None) -> S3Store:
-    """An S3 store with AWS's own environment variables, patient with 500, 503 and time-outs."""
+    """An S3 store with AWS's own environment variables, patient with 500, 503 and time-outs.
+
+    Raises
+    ------
+    StoreError
+        There are no credentials.
+    """
     endpoint = os.environ.get("AWS_ENDPOINT_URL_S3") or os.environ.get("AWS_ENDPOINT_URL")
     options: dict[str, Any] = {}
     if endpoint:
@@ -163,7 +169,10 @@ def s3_store(bucket: str, prefix: str | None = None) -> S3Store:
         # Profiles and single sign-on are boto3's to know; a function never comes here.
         from obstore.auth.boto3 import Boto3CredentialProvider
 
-        options["credential_provider"] = Boto3CredentialProvider()
+        try:
+            options["credential_provider"] = Boto3CredentialProvider()
+        except ValueError as error:
+            raise StoreError(f"s3://{bucket}: no AWS credentials; expected a profile or AWS_ACCESS_KEY_ID") from error
     return S3Store(
         bucket,
         prefix=prefix or None,
