@@ -17,10 +17,10 @@ from anomalake.lake.ports import CatalogError, Partition
 from anomalake.lake.store import ObjectNotFound, StoreError
 
 #: A chunk of a small source is what each worker's share comes to, so that all end together; of a large one, this.
-CHUNK_BYTES = 32 * 1024 * 1024
+CHUNK_BYTES = 48 * 1024 * 1024
 LEAST_CHUNK_BYTES = 4 * 1024 * 1024
 CHUNK_PIECES = 20_000
-BATCH_CHARACTERS = 4 * 1024 * 1024
+BATCH_CHARACTERS = 2 * 1024 * 1024
 MAX_REASONS = 1_000
 
 NEW, KNOWN, CLASHING = 0, 1, 2
