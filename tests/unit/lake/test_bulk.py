@@ -6,6 +6,8 @@ import gzip
 import json
 from collections import Counter
 
+import pytest
+
 from anomalake.adapters.objects import memory_store
 from anomalake.lake import bulk
 from anomalake.lake.compaction import compact
@@ -124,3 +126,26 @@ def test_a_store_that_takes_nothing_is_told_of_once_and_nothing_counts_as_loaded
     assert (summary.loaded, summary.failed) == (0, 30)
     assert summary.reasons == ["a: 30 alerts not stored: No space left on device"]
     assert load(store, piece).loaded == 30
+
+
+class FailsOnce(WrappedStore):
+    """Does not take the first batch of originals."""
+
+    failed = False
+
+    def put(self, key: str, body: bytes) -> None:
+        if key.startswith("originals") and not self.failed:
+            self.failed = True
+            raise StoreError("503 SlowDown")
+        super().put(key, body)
+
+
+def test_a_repeat_of_an_alert_that_was_not_stored_is_stored(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(bulk, "BATCH_CHARACTERS", 1)
+    store = memory_store()
+    lake = Lake(FailsOnce(store))
+    twice = [bulk.Piece("a", lines(TEXTS[:1] * 2), first_line=1)]
+    summary = bulk.load(twice, bulk.Job(lambda: lake))
+    assert (summary.loaded, summary.repeated, summary.failed) == (1, 0, 1)
+    assert oracle.shown_in_tables(store) == oracle.relations(TEXTS[:1])
+    assert [found.key.split("/")[0] for found in store.list("originals")] == ["originals"]

@@ -223,6 +223,7 @@ class Worker:
         tables: list[pa.Table] = []
         partitions: list[Partition] = []
         for alerts in self._batches(chunk, tally):
+            new: list[Alert] = []
             try:
                 known = [self._look_up(alert) for alert in alerts]
                 new = tally.unseen(alert for alert, flag in zip(alerts, known, strict=True) if flag != KNOWN)
@@ -230,6 +231,8 @@ class Worker:
                     self._lake.write_bulk_originals(new)
                 tally.shapes |= self._lake.write_shapes(alerts)
             except StoreError as error:
+                # A repeat of one of them, later in the chunk, may be luckier: it is not stored yet.
+                tally.forget(new)
                 tally.lose(len(alerts), chunk, error)
                 continue
             tally.count(alerts, known)
@@ -360,6 +363,10 @@ class _Tally:
                 self._seen.add(body)
                 new.append(alert)
         return new
+
+    def forget(self, alerts: Iterable[Alert]) -> None:
+        """Take back that this chunk has had them."""
+        self._seen.difference_update(map(_identity, alerts))
 
     def count(self, alerts: Iterable[Alert], known: Iterable[int]) -> None:
         """Alerts whose originals are stored."""
