@@ -125,6 +125,15 @@ def test_what_the_store_does_not_take_is_to_be_delivered_again(beginning: str, c
     assert again.failed == ()
 
 
+@pytest.mark.parametrize("beginning", ["originals", "tables"])
+@pytest.mark.parametrize("count", [3, 30])
+def test_every_delivery_of_an_alert_that_is_not_stored_is_told(beginning: str, count: int) -> None:
+    batch = documents(*made.texts(count), *made.texts(count))
+    receipt = Lake(Failing(memory_store(), beginning)).ingest(batch)
+    assert {one.delivery for one in receipt.failed} == {one.delivery for one in batch}
+    assert (receipt.stored, receipt.repeated) == (0, 0)
+
+
 def test_no_row_is_written_before_its_original() -> None:
     store = memory_store()
     Lake(Failing(store, "originals")).ingest(documents(*made.texts(3)))

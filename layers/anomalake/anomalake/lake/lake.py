@@ -126,31 +126,40 @@ class Lake:
         """
         failed: list[Failed] = []
         alerts, refused = self._read(documents, failed)
-        distinct = {(alert.alert_id, alert.digest): (alert, document) for alert, document in reversed(alerts)}
-        kept = self._keep_originals(list(distinct.values()), failed)
-        partitions: dict[Partition, list[tuple[Alert, Document]]] = defaultdict(list)
-        for alert, document, _, _ in kept:
-            partitions[layout.partition_of(alert)].append((alert, document))
+        bearers: dict[tuple[str, str], list[Document]] = defaultdict(list)
+        distinct: dict[tuple[str, str], Alert] = {}
+        for alert, document in alerts:
+            bearers[alert.alert_id, alert.digest].append(document)
+            distinct.setdefault((alert.alert_id, alert.digest), alert)
+
+        def lose(lost: Iterable[Alert], error: StoreError) -> None:
+            # Whoever brought it, for none of them is it stored.
+            for alert in lost:
+                for one in bearers.pop((alert.alert_id, alert.digest)):
+                    failed.append(Failed(one.place, one.delivery, str(error)))
+
+        kept = self._keep_originals(list(distinct.values()), lose)
+        partitions: dict[Partition, list[Alert]] = defaultdict(list)
+        for one in kept:
+            partitions[layout.partition_of(one.alert)].append(one.alert)
         written = []
         for partition, members in partitions.items():
             try:
-                self.write_shapes(alert for alert, _ in members)
-                self.write_rows(partition, [alert for alert, _ in members])
+                self.write_shapes(members)
+                self.write_rows(partition, members)
                 written.append(partition)
             except StoreError as error:
-                failed.extend(Failed(one.place, one.delivery, str(error)) for _, one in members)
+                lose(members, error)
         pending_reason = None
         try:
             self.catalog.add_partitions(written)
         except CatalogError as error:
             pending_reason = str(error)
-        lost = {(one.place, one.delivery) for one in failed}
-        safe = [item for item in kept if (item[1].place, item[1].delivery) not in lost]
-        new = [item for item in safe if item[2]]
+        new = [one for one in kept if one.new and (one.alert.alert_id, one.alert.digest) in bearers]
         return Receipt(
             stored=len(new),
-            repeated=len(alerts) - len(distinct) + len(safe) - len(new),
-            clashes=sum(1 for item in new if item[3]),
+            repeated=sum(map(len, bearers.values())) - len(new),
+            clashes=sum(one.clashes for one in new),
             refused=tuple(refused),
             failed=tuple(failed),
             pending=tuple(written) if pending_reason is not None else (),
@@ -235,30 +244,36 @@ class Lake:
                     failed.append(Failed(document.place, document.delivery, str(error)))
         return alerts, refused
 
-    def _keep_originals(
-        self, items: list[tuple[Alert, Document]], failed: list[Failed]
-    ) -> list[tuple[Alert, Document, bool, bool]]:
-        """The items whose originals are stored, each with whether it is new and whether it clashes."""
-        if len(items) > MAX_SINGLE_ORIGINALS:
+    def _keep_originals(self, alerts: list[Alert], lose: Callable[[Iterable[Alert], StoreError], None]) -> list[_Kept]:
+        """The alerts whose originals are stored."""
+        if len(alerts) > MAX_SINGLE_ORIGINALS:
             try:
-                self.write_bulk_originals([alert for alert, _ in items])
+                self.write_bulk_originals(alerts)
             except StoreError as error:
-                failed.extend(Failed(one.place, one.delivery, str(error)) for _, one in items)
+                lose(alerts, error)
                 return []
             first: dict[str, str] = {}
             return [
-                (alert, document, True, first.setdefault(alert.alert_id, alert.digest) != alert.digest)
-                for alert, document in items
+                _Kept(alert, True, first.setdefault(alert.alert_id, alert.digest) != alert.digest) for alert in alerts
             ]
         kept = []
-        for alert, document in items:
+        for alert in alerts:
             try:
                 new = self.store.put_new(layout.original_key(alert), alert.original.encode("utf-8"))
-                bodies_kept = sum(1 for _ in self.store.list(layout.originals_folder(alert))) if new else 1
-                kept.append((alert, document, new, bodies_kept > 1))
+                bodies = sum(1 for _ in self.store.list(layout.originals_folder(alert))) if new else 1
+                kept.append(_Kept(alert, new, bodies > 1))
             except StoreError as error:
-                failed.append(Failed(document.place, document.delivery, str(error)))
+                lose([alert], error)
         return kept
+
+
+@dataclass(frozen=True, slots=True)
+class _Kept:
+    """An alert whose original is stored: whether the store had it not before, and whether it had another body of it."""
+
+    alert: Alert
+    new: bool
+    clashes: bool
 
 
 def _line_of(original: str) -> str:
