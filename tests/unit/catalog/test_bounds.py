@@ -86,9 +86,10 @@ def test_conditions_say_the_same() -> None:
     condition = bounds.condition()
     assert condition is not None
     assert condition.sql("athena") == "detector IN ('a''', 'b') AND day >= '2021-02-01' AND day <= '2021-02-07'"
-    assert bounds.holds("b", "2021-02-07")
-    assert not bounds.holds("b", "2021-02-08")
-    assert not bounds.holds("c", "2021-02-07")
+    assert bounds.holds_detector("b")
+    assert bounds.holds_day("2021-02-07")
+    assert not bounds.holds_day("2021-02-08")
+    assert not bounds.holds_detector("c")
     assert ALL.condition() is None
     nobody = Bounds(frozenset()).condition()
     assert nobody is not None

@@ -72,7 +72,7 @@ class Objects:
         try:
             for page in obstore.list(self._store, folder):
                 for found in page:
-                    yield StoredObject(found["path"], found["size"], found["last_modified"])
+                    yield StoredObject(found["path"], found["size"])
         except FileNotFoundError:
             return
         except _TRANSIENT as error:

@@ -52,10 +52,6 @@ class Bounds:
             last=self.last + _DAY if self.last and self.last < date.max else None,
         )
 
-    def holds(self, detector: str, day: str) -> bool:
-        """Whether a partition is within."""
-        return self.holds_detector(detector) and self.holds_day(day)
-
     def holds_detector(self, detector: str) -> bool:
         """Whether a detector is."""
         return self.detectors is None or detector in self.detectors

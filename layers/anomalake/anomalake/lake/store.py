@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from datetime import datetime
 from typing import Protocol
 
 
@@ -18,11 +17,10 @@ class ObjectNotFound(StoreError):
 
 @dataclass(frozen=True, slots=True)
 class StoredObject:
-    """What a listing tells about an object: key below the lake's root, size in bytes, time of its last write (UTC)."""
+    """What a listing tells about an object: key below the lake's root, and size in bytes."""
 
     key: str
     size: int
-    modified: datetime
 
 
 class ObjectStore(Protocol):
