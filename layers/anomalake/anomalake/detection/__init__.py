@@ -1,0 +1,1 @@
+"""Finds anomalies in metrics: detector files, source data, the model, groups. Knows no AWS."""
