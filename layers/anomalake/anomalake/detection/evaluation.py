@@ -1,0 +1,226 @@
+"""How well judged points agree with labels: point by point, and event by event.
+
+An event is a run of labelled points. It counts once, however long it is, and is found when a point of it is flagged or
+one of the two points after it, for what an anomaly leaves behind belongs to it. All other flagged points are false, and
+a run of them counts once. So a level shift that is cried about for a day costs as much as one wrong point.
+
+Points without a value are left out first: they are neither right nor wrong, and break no run.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+#: Points after the end of an event within which finding it still counts, and flags are not false.
+LATE = 2
+
+Bools = npt.NDArray[np.bool_]
+Floats = npt.NDArray[np.float64]
+Ints = npt.NDArray[np.intp]
+
+
+@dataclass(frozen=True, slots=True)
+class Figures:
+    """What judged points are worth; each figure 0 to 1, NaN where nothing is there to divide by.
+
+    Attributes
+    ----------
+    precision, recall, f1
+        Of points, all series together.
+    event_precision, event_recall, event_f1
+        Of events and runs of false points, all series together.
+    average_precision
+        Of the scores of points: the mean over the series that have labels, a series' ties taken together.
+    """
+
+    precision: float
+    recall: float
+    f1: float
+    event_precision: float
+    event_recall: float
+    event_f1: float
+    average_precision: float
+
+
+@dataclass(frozen=True, slots=True)
+class BestThreshold:
+    """The one threshold at which a set of series has its best event-wise F1; a score at or above it is flagged."""
+
+    threshold: float
+    event_precision: float
+    event_recall: float
+    event_f1: float
+
+
+def evaluate(
+    labels: Bools, flagged: Bools, scores: Floats, observed: Bools | None = None, *, within: int | None = None
+) -> Figures:
+    """All figures of a set of series.
+
+    Parameters
+    ----------
+    labels, flagged, scores
+        Shape (series, points): what is an anomaly, what was called one, and how much of one each point is, in any
+        unit. A score of NaN is below all others.
+    observed
+        Shape (series, points): where a value is; everywhere unless given.
+    within
+        An event must be found within so many points from its beginning; unless given, until two points after its end.
+
+    Raises
+    ------
+    ValueError
+        The arrays have different shapes, or are not of two dimensions.
+    """
+    seen = _observed(labels, flagged, scores, observed=observed)
+    hits, truth = flagged[seen], labels[seen]
+    right, wrong, missed = (int(np.sum(part)) for part in (hits & truth, hits & ~truth, truth & ~hits))
+    events = _Events.of(labels, seen, within)
+    found, runs = events.count(hits)
+    return Figures(
+        *_ratios(right, wrong, missed),
+        *_ratios(found, runs, len(events.first) - found),
+        average_precision(labels, scores, seen),
+    )
+
+
+def best_threshold(
+    labels: Bools, scores: Floats, observed: Bools | None = None, *, within: int | None = None
+) -> BestThreshold:
+    """The threshold with the best event-wise F1 of all there are, the highest one of equals.
+
+    Exact, and takes one sort: an event is found from its highest score down, and a run of false points begins where a
+    score reaches the threshold and its predecessor's does not.
+
+    Parameters
+    ----------
+    labels, scores, observed, within
+        As for `evaluate`.
+
+    Raises
+    ------
+    ValueError
+        The arrays have different shapes or are not of two dimensions, or no event is in them.
+    """
+    seen = _observed(labels, scores, observed=observed)
+    events = _Events.of(labels, seen, within)
+    if not len(events.first):
+        raise ValueError("no observed point is labelled; expected at least one")
+    flat = np.where(np.isnan(scores), -np.inf, scores)[seen]
+    heights = np.sort(events.highest(flat))
+    lone = np.sort(flat[events.free])
+    both = np.sort(np.minimum(flat[1:], flat[:-1])[events.free_pairs])
+    thresholds = np.unique(np.concatenate((heights, lone)))[::-1]
+    thresholds = thresholds[thresholds > -np.inf]
+    found = _at_least(heights, thresholds)
+    false_runs = _at_least(lone, thresholds) - _at_least(both, thresholds)
+    f1 = 2 * found / (found + false_runs + len(heights))
+    if not len(f1):
+        return BestThreshold(np.inf, np.nan, 0.0, 0.0)
+    k = int(np.argmax(f1))
+    ratios = _ratios(int(found[k]), int(false_runs[k]), len(heights) - int(found[k]))
+    return BestThreshold(float(thresholds[k]), *ratios)
+
+
+def average_precision(labels: Bools, scores: Floats, observed: Bools | None = None) -> float:
+    """Mean over the series with labels of sum((recall - recall before) x precision), one step for each distinct score.
+
+    Parameters
+    ----------
+    labels, scores, observed
+        As for `evaluate`.
+
+    Returns
+    -------
+    float
+        NaN where no observed point is labelled.
+    """
+    seen = _observed(labels, scores, observed=observed)
+    per_series = []
+    for truth, score, there in zip(labels, scores, seen, strict=True):
+        if not np.any(truth & there):
+            continue
+        height = np.where(np.isnan(score), -np.inf, score)[there]
+        order = np.argsort(-height, kind="stable")
+        height, right = height[order], np.cumsum(truth[there][order])
+        last_of_equals = np.flatnonzero(np.append(height[1:] != height[:-1], True))
+        right_at = right[last_of_equals]
+        gained = np.diff(right_at, prepend=0) / right[-1]
+        per_series.append(float(np.sum(gained * right_at / (last_of_equals + 1))))
+    return float(np.mean(per_series)) if per_series else float("nan")
+
+
+@dataclass(frozen=True, slots=True)
+class _Events:
+    """Events and false points among the observed points of all series, one series after the other.
+
+    Attributes
+    ----------
+    first, until
+        Indices of each event's first point, and of the first one that is too late to find it.
+    free
+        Points that are false when flagged.
+    free_pairs
+        Between each point and the next: both are free, and of one series.
+    """
+
+    first: Ints
+    until: Ints
+    free: Bools
+    free_pairs: Bools
+
+    @classmethod
+    def of(cls, labels: Bools, seen: Bools, within: int | None) -> _Events:
+        truth = labels[seen]
+        series = np.nonzero(seen)[0]
+        joined = np.append(series[1:] == series[:-1], False)
+        begins = truth & ~np.append(False, (truth & joined)[:-1])
+        ends = truth & ~np.append(truth[1:] & joined[:-1], False)
+        first, last = np.flatnonzero(begins), np.flatnonzero(ends)
+        end_of_series = np.searchsorted(series, series[last], side="right")
+        after = np.minimum(last + 1 + LATE, end_of_series)
+        steps = np.zeros(len(truth) + 1, dtype=np.int64)
+        np.add.at(steps, first, 1)
+        np.add.at(steps, after, -1)
+        free = np.cumsum(steps)[:-1] == 0
+        until = after if within is None else np.minimum(after, first + within)
+        return cls(first, until, free, (free[1:] & free[:-1] & joined[:-1]))
+
+    def count(self, flagged: Bools) -> tuple[int, int]:
+        """Events found, and runs of false points."""
+        so_far = np.concatenate(([0], np.cumsum(flagged)))
+        found = int(np.sum(so_far[self.until] > so_far[self.first]))
+        runs = int(np.sum(flagged & self.free)) - int(np.sum(flagged[1:] & flagged[:-1] & self.free_pairs))
+        return found, runs
+
+    def highest(self, scores: Floats) -> Floats:
+        """The highest score at which each event is found."""
+        bounds = np.stack((self.first, self.until), axis=1).ravel()
+        padded = np.append(scores, -np.inf)
+        highest: Floats = np.maximum.reduceat(padded, bounds)[::2]
+        return highest
+
+
+def _observed(*arrays: npt.NDArray[np.generic], observed: Bools | None) -> Bools:
+    shape = arrays[0].shape
+    for array in (*arrays, *(() if observed is None else (observed,))):
+        if array.shape != shape or array.ndim != 2:
+            raise ValueError(f"an array has shape {array.shape}; expected (series, points), and labels have {shape}")
+    return np.ones(shape, dtype=np.bool_) if observed is None else observed
+
+
+def _at_least(ascending: Floats, thresholds: Floats) -> Ints:
+    return len(ascending) - np.searchsorted(ascending, thresholds, side="left")
+
+
+def _ratios(right: int, wrong: int, missed: int) -> tuple[float, float, float]:
+    """Precision, recall and F1."""
+    nan = float("nan")
+    return (
+        right / (right + wrong) if right + wrong else nan,
+        right / (right + missed) if right + missed else nan,
+        2 * right / (2 * right + wrong + missed) if right + wrong + missed else nan,
+    )

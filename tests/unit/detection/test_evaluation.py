@@ -1,0 +1,179 @@
+"""Figures of labels against flags and scores."""
+
+from __future__ import annotations
+
+import math
+from itertools import groupby
+
+import numpy as np
+import numpy.typing as npt
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from anomalake.detection.evaluation import average_precision, best_threshold, evaluate
+
+
+def row(marks: str) -> npt.NDArray[np.bool_]:
+    """One series: x is a mark."""
+    return np.array([[mark == "x" for mark in marks]])
+
+
+def events(labels: str, flags: str, within: int | None = None) -> tuple[float, float]:
+    """Event-wise precision and recall of one series."""
+    flagged = row(flags)
+    found = evaluate(row(labels), flagged, flagged.astype(float), within=within)
+    return found.event_precision, found.event_recall
+
+
+class TestPoints:
+    def test_precision_recall_and_f1(self) -> None:
+        found = evaluate(row("xx.x...."), row("x..xxx.."), np.zeros((1, 8)))
+        assert (found.precision, found.recall) == (2 / 4, 2 / 3)
+        assert found.f1 == pytest.approx(2 * 0.5 * (2 / 3) / (0.5 + 2 / 3))
+
+    def test_points_without_a_value_do_not_count(self) -> None:
+        observed = ~row("..x..x..")
+        found = evaluate(row("x.x....."), row("x....x.."), np.zeros((1, 8)), observed)
+        assert (found.precision, found.recall, found.event_precision, found.event_recall) == (1, 1, 1, 1)
+
+    def test_nothing_labelled_and_nothing_flagged_has_no_figures(self) -> None:
+        found = evaluate(row("...."), row("...."), np.zeros((1, 4)))
+        assert all(math.isnan(x) for x in (found.precision, found.recall, found.f1, found.event_f1))
+        assert math.isnan(found.average_precision)
+
+    def test_all_missed_is_an_f1_of_zero(self) -> None:
+        found = evaluate(row(".x.."), row("...."), np.zeros((1, 4)))
+        assert (found.recall, found.f1, found.event_f1) == (0, 0, 0)
+        assert math.isnan(found.precision)
+
+
+class TestEvents:
+    @pytest.mark.parametrize(
+        ("labels", "flags", "precision", "recall"),
+        [
+            pytest.param("..xxxx....", "...x......", 1, 1, id="one-point-of-it-is-enough"),
+            pytest.param("..xxxx....", "..xxxx....", 1, 1, id="counts-once"),
+            pytest.param("..xxxx....", ".......x..", 1, 1, id="two-late"),
+            pytest.param("..xxxx....", "........x.", 0, 0, id="three-late"),
+            pytest.param("..xxxx....", ".x........", 0, 0, id="one-early"),
+            pytest.param("..xx......", "..xxxxxxxx", 1 / 2, 1, id="what-goes-on-after-it-is-one-run"),
+            pytest.param("..xx......", ".xxx......", 1 / 2, 1, id="what-comes-before-it-is-one-run"),
+            pytest.param("xx........", "x....xx.xx", 1 / 3, 1, id="each-false-run-once"),
+            pytest.param("xx.x......", "...x......", 1, 1, id="one-point-may-find-two-events"),
+            pytest.param("x........x", ".........x", 1, 1 / 2, id="at-the-edge"),
+        ],
+    )
+    def test_found_and_false(self, labels: str, flags: str, precision: float, recall: float) -> None:
+        got = events(labels, flags)
+        assert (0 if math.isnan(got[0]) else got[0], got[1]) == (precision, recall)
+
+    @pytest.mark.parametrize(
+        ("flags", "recall"), [("....x.....", 1), (".....x....", 0), ("..x.......", 1), ("..x.....x.", 1)]
+    )
+    def test_a_long_event_may_have_to_be_found_at_its_beginning(self, flags: str, recall: float) -> None:
+        assert events("..xxxxxxx.", flags, within=3)[1] == recall
+
+    def test_found_too_late_is_not_false_either(self) -> None:
+        precision, recall = events("..xxxxxxx.", ".......x..", within=3)
+        assert math.isnan(precision)
+        assert recall == 0
+
+    def test_series_do_not_run_into_each_other(self) -> None:
+        labels = np.vstack((row("...x"), row("x...")))
+        flagged = np.vstack((row("...."), row("x...")))
+        found = evaluate(labels, flagged, flagged.astype(float))
+        assert (found.event_precision, found.event_recall) == (1, 1 / 2)
+        falsely = np.vstack((row("..xx"), row("xx..")))
+        found = evaluate(np.vstack((row("x....."), row("x....."))), np.pad(falsely, ((0, 0), (1, 1))), np.zeros((2, 6)))
+        assert found.event_precision == 1 / 2  # a run in the first series, the tail of the event in the second
+
+    def test_a_gap_breaks_no_run(self) -> None:
+        observed = ~row(".....x....")
+        flagged = row("....x.x...")
+        found = evaluate(row("x........."), flagged, flagged.astype(float), observed)
+        assert (found.event_precision, found.event_recall) == (0, 0)
+        assert found.event_f1 == 0
+        alone = evaluate(row("x........."), row("x...x.x..."), flagged.astype(float), observed)
+        assert alone.event_precision == 1 / 2
+
+
+class TestAveragePrecision:
+    def test_by_hand(self) -> None:
+        # Ranks: right, wrong, right: (1/2) x 1 + (1/2) x 2/3.
+        assert average_precision(row("x.x."), np.array([[4.0, 3.0, 2.0, 1.0]])) == pytest.approx(0.5 + 1 / 3)
+
+    def test_equal_scores_are_one_step(self) -> None:
+        assert average_precision(row("x..."), np.ones((1, 4))) == 1 / 4
+
+    def test_mean_over_series_with_labels(self) -> None:
+        labels = np.vstack((row("x..."), row("...."), row("..x.")))
+        scores = np.array([[1.0, 0, 0, 0], [1, 2, 3, 4], [0, 9, 8, 0]])
+        assert average_precision(labels, scores) == pytest.approx((1 + 1 / 2) / 2)
+
+    def test_a_point_that_was_not_scored_ranks_last(self) -> None:
+        assert average_precision(row("x..."), np.array([[np.nan, 1, 2, 3]])) == 1 / 4
+
+
+class TestBestThreshold:
+    def test_all_right(self) -> None:
+        best = best_threshold(row("..xx......"), np.array([[0, 1, 2, 7, 9, 3, 4, 0, 5, 0.0]]))
+        assert (best.threshold, best.event_f1) == (9, 1)
+
+    def test_lower_may_be_better_because_runs_join(self) -> None:
+        scores = np.array([[5, 1, 5, 5, 4, 5, 4, 5, 4, 5, 4, 5.0]])
+        assert best_threshold(row("x..........."), scores).threshold == 4
+
+    def test_points_that_were_not_scored_are_never_flagged(self) -> None:
+        best = best_threshold(row("x...x..."), np.array([[np.nan] * 4 + [1.0] * 4]))
+        assert (best.threshold, best.event_recall, best.event_precision) == (1, 1 / 2, 1 / 2)
+
+    def test_nothing_scored(self) -> None:
+        assert best_threshold(row("x..."), np.full((1, 4), np.nan)).event_f1 == 0
+
+    def test_without_events_there_is_none(self) -> None:
+        with pytest.raises(ValueError, match="no observed point is labelled"):
+            best_threshold(row("...."), np.zeros((1, 4)))
+
+
+def test_arrays_of_different_shapes_are_refused() -> None:
+    with pytest.raises(ValueError, match=r"shape \(1, 3\); expected \(series, points\), and labels have \(1, 4\)"):
+        evaluate(row("...."), row("..."), np.zeros((1, 4)))
+
+
+def counted(labels: list[bool], flagged: list[bool], within: int | None) -> tuple[int, int, int]:
+    """Events found, events, false runs: one point after the other."""
+    spans = []
+    for label, run in groupby(range(len(labels)), key=lambda i: labels[i]):
+        points = list(run)
+        if label:
+            spans.append((points[0], points[-1]))
+    near = {i for first, last in spans for i in range(first, last + 3)}
+    found = sum(
+        any(flagged[i] for i in range(a, min(b + 3, len(labels), a + within if within else 99))) for a, b in spans
+    )
+    false_runs = sum(key for key, _ in groupby(flagged[i] and i not in near for i in range(len(labels))))
+    return found, len(spans), false_runs
+
+
+@given(
+    st.lists(st.lists(st.tuples(st.booleans(), st.integers(0, 5)), min_size=12, max_size=12), min_size=1, max_size=4),
+    st.sampled_from([None, 1, 3]),
+)
+def test_agrees_with_counting_by_hand(series: list[list[tuple[bool, int]]], within: int | None) -> None:
+    labels = np.array([[label for label, _ in points] for points in series])
+    scores = np.array([[float(score) for _, score in points] for points in series])
+    best = 0.0
+    for threshold in range(6):
+        flagged = scores >= threshold
+        found, total, runs = np.sum(
+            [counted(list(a), list(b), within) for a, b in zip(labels, flagged, strict=True)], axis=0
+        )
+        expected = 2 * found / (found + runs + total) if found + runs + total else math.nan
+        assert evaluate(labels, flagged, scores, within=within).event_f1 == pytest.approx(expected, nan_ok=True)
+        best = max(best, 0.0 if math.isnan(expected) else expected)
+    if labels.any():
+        got = best_threshold(labels, scores, within=within)
+        assert got.event_f1 == pytest.approx(best)
+        again = evaluate(labels, scores >= got.threshold, scores, within=within)
+        assert (again.event_f1, again.event_recall) == pytest.approx((got.event_f1, got.event_recall))
