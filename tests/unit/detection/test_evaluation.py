@@ -121,12 +121,20 @@ class TestBestThreshold:
         assert (best.threshold, best.event_f1) == (9, 1)
 
     def test_lower_may_be_better_because_runs_join(self) -> None:
-        scores = np.array([[5, 1, 5, 5, 4, 5, 4, 5, 4, 5, 4, 5.0]])
-        assert best_threshold(row("x..........."), scores).threshold == 4
+        scores = np.array([[5, 0, 0, 0, 5, 4, 5, *[0] * 93]], dtype=float)
+        best = best_threshold(row("x" + 99 * "."), scores)
+        assert (best.threshold, best.event_precision) == (4, 1 / 2)
+
+    def test_flagging_everything_is_no_way(self) -> None:
+        labels = row((49 * "." + "x") * 10)
+        scores = np.full((1, 500), 1.0)
+        assert evaluate(labels, scores > 0, scores).event_f1 == pytest.approx(2 / 3, abs=0.02)
+        assert best_threshold(labels, scores).event_f1 == 0
 
     def test_points_that_were_not_scored_are_never_flagged(self) -> None:
-        best = best_threshold(row("x...x..."), np.array([[np.nan] * 4 + [1.0] * 4]))
-        assert (best.threshold, best.event_recall, best.event_precision) == (1, 1 / 2, 1 / 2)
+        scores = np.array([[np.nan] * 4 + [1.0] * 2 + [0.0] * 94])
+        best = best_threshold(row("x...x" + 95 * "."), scores)
+        assert (best.threshold, best.event_recall, best.event_precision) == (1, 1 / 2, 1)
 
     def test_nothing_scored(self) -> None:
         assert best_threshold(row("x..."), np.full((1, 4), np.nan)).event_f1 == 0
@@ -150,7 +158,7 @@ def counted(labels: list[bool], flagged: list[bool], within: int | None) -> tupl
             spans.append((points[0], points[-1]))
     near = {i for first, last in spans for i in range(first, last + 3)}
     found = sum(
-        any(flagged[i] for i in range(a, min(b + 3, len(labels), a + within if within else 99))) for a, b in spans
+        any(flagged[i] for i in range(a, min(b + 3, len(labels), a + within if within else 999))) for a, b in spans
     )
     false_runs = sum(key for key, _ in groupby(flagged[i] and i not in near for i in range(len(labels))))
     return found, len(spans), false_runs
@@ -161,8 +169,9 @@ def counted(labels: list[bool], flagged: list[bool], within: int | None) -> tupl
     st.sampled_from([None, 1, 3]),
 )
 def test_agrees_with_counting_by_hand(series: list[list[tuple[bool, int]]], within: int | None) -> None:
-    labels = np.array([[label for label, _ in points] for points in series])
-    scores = np.array([[float(score) for _, score in points] for points in series])
+    quiet = [(False, -1)] * 130
+    labels = np.array([[label for label, _ in points + quiet] for points in series])
+    scores = np.array([[float(score) for _, score in points + quiet] for points in series])
     best = 0.0
     for threshold in range(6):
         flagged = scores >= threshold

@@ -17,6 +17,10 @@ import numpy.typing as npt
 #: Points after the end of an event within which finding it still counts, and flags are not false.
 LATE = 2
 
+#: A threshold at which more of the points that are no anomalies are flagged is of no use to anybody, though it may have a
+#: fine event-wise F1: with all points flagged every event is found, and there is one false run between each two.
+MOST_FALSE = 0.1
+
 Bools = npt.NDArray[np.bool_]
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.intp]
@@ -90,9 +94,9 @@ def evaluate(
 def best_threshold(
     labels: Bools, scores: Floats, observed: Bools | None = None, *, within: int | None = None
 ) -> BestThreshold:
-    """The threshold with the best event-wise F1 of all there are, the highest one of equals.
+    """The threshold with the best event-wise F1, of all that flag `MOST_FALSE` of the other points at most.
 
-    Exact, and takes one sort: an event is found from its highest score down, and a run of false points begins where a
+    The highest one of equals. Exact, and takes one sort: an event is found from its highest score down, and a run of false points begins where a
     score reaches the threshold and its predecessor's does not.
 
     Parameters
@@ -114,7 +118,8 @@ def best_threshold(
     lone = np.sort(flat[events.free])
     both = np.sort(np.minimum(flat[1:], flat[:-1])[events.free_pairs])
     thresholds = np.unique(np.concatenate((heights, lone)))[::-1]
-    thresholds = thresholds[thresholds > -np.inf]
+    useful = _at_least(lone, thresholds) <= MOST_FALSE * len(lone)
+    thresholds = thresholds[useful & (thresholds > -np.inf)]
     found = _at_least(heights, thresholds)
     false_runs = _at_least(lone, thresholds) - _at_least(both, thresholds)
     f1 = 2 * found / (found + false_runs + len(heights))
