@@ -1,0 +1,24 @@
+"""Drawn numbers as what they stand for."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from anomalake.synth.events import Floats
+
+
+def spread(drawn: Floats, between: tuple[float, float]) -> Floats:
+    """Numbers drawn from 0 to 1 as numbers of a range."""
+    return between[0] + (between[1] - between[0]) * drawn
+
+
+def either(drawn: Floats, one: tuple[float, float], other: tuple[float, float]) -> Floats:
+    """Numbers drawn from 0 to 1 as numbers of one range or, half of them, of the other."""
+    second = drawn >= 0.5
+    place = 2 * drawn - second
+    return np.where(second, spread(place, other), spread(place, one))
+
+
+def either_sign(drawn: Floats, between: tuple[float, float]) -> Floats:
+    """Numbers drawn from 0 to 1 as sizes of a range, half of them negative."""
+    return either(drawn, (-between[0], -between[1]), between)
