@@ -17,8 +17,8 @@ import numpy.typing as npt
 #: Points after the end of an event within which finding it still counts, and flags are not false.
 LATE = 2
 
-#: A threshold at which more of the points that are no anomalies are flagged is of no use to anybody, though it may have a
-#: fine event-wise F1: with all points flagged every event is found, and there is one false run between each two.
+#: A threshold that flags more of the points that are no anomalies is of no use to anybody, though it may have a fine
+#: event-wise F1: with all points flagged every event is found, and there is one false run between each two.
 MOST_FALSE = 0.1
 
 Bools = npt.NDArray[np.bool_]
@@ -96,8 +96,8 @@ def best_threshold(
 ) -> BestThreshold:
     """The threshold with the best event-wise F1, of all that flag `MOST_FALSE` of the other points at most.
 
-    The highest one of equals. Exact, and takes one sort: an event is found from its highest score down, and a run of false points begins where a
-    score reaches the threshold and its predecessor's does not.
+    The highest one of equals. Exact, and takes one sort: an event is found from its highest score down, and a run of
+    false points begins where a score reaches the threshold and its predecessor's does not.
 
     Parameters
     ----------

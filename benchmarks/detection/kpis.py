@@ -1,0 +1,306 @@
+"""Labelled KPIs of the kinds that people have, made from a seed: `hourly` and `five_minute`.
+
+Two families that share no random number: `develop` to build on, `check` to measure with. The first half of each series
+is to learn from, and has anomalies as the second half has. A level shift, a change of trend, noise or amplitude is
+labelled at its first point only, since afterwards it is how the series is; all else from its first to its last point.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, replace
+from typing import Literal
+
+import numpy as np
+import numpy.typing as npt
+
+from benchmarks.detection.mishaps import Kpi, Mishap, mishap
+
+Family = Literal["develop", "check"]
+Floats = npt.NDArray[np.float64]
+
+#: Far apart, so that no seed of one family is one of the other.
+FAMILIES: dict[Family, int] = {"develop": 1_000, "check": 2_000_000}
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class LabelledSet:
+    """Series with labels.
+
+    Attributes
+    ----------
+    name
+        As in the table.
+    frequency_minutes
+        Length of an interval; the first one begins on a Monday at midnight UTC.
+    values
+        Shape (series, points); NaN where nothing was observed.
+    labels
+        Shape (series, points), bool.
+    first_tested
+        Index of the first point that is judged; those before are to learn from.
+    kinds
+        What each series is like.
+    """
+
+    name: str
+    frequency_minutes: int
+    values: Floats
+    labels: npt.NDArray[np.bool_]
+    first_tested: int
+    kinds: tuple[str, ...]
+
+
+def hourly(family: Family = "develop", *, copies: int = 1) -> LabelledSet:
+    """84 series of ten weeks by the hour, so many times over."""
+    counts = {
+        "web": 18, "smooth": 14, "seasons": 14, "changes": 14, "counts": 5, "quiet": 3,
+        "cpu": 4, "latency": 5, "success": 3, "gaps": 4,
+    }  # fmt: skip
+    return _made("hourly", 60, 70, counts, FAMILIES[family], copies)
+
+
+def five_minute(family: Family = "develop", *, copies: int = 1) -> LabelledSet:
+    """40 series of five weeks by five minutes, so many times over."""
+    counts = {
+        "web": 11, "seasons": 2, "changes": 3, "counts": 5, "quiet": 2, "cpu": 5, "latency": 6, "success": 4, "gaps": 2,
+    }  # fmt: skip
+    return _made("five_minute", 5, 35, counts, FAMILIES[family] + 500_000, copies)
+
+
+def only(labelled: LabelledSet, chosen: npt.NDArray[np.bool_]) -> LabelledSet:
+    """Some of the series of a set."""
+    kinds = tuple(kind for kind, taken in zip(labelled.kinds, chosen, strict=True) if taken)
+    return replace(labelled, values=labelled.values[chosen], labels=labelled.labels[chosen], kinds=kinds)
+
+
+def _made(name: str, minutes: int, days: int, counts: dict[str, int], seed: int, copies: int) -> LabelledSet:
+    per_day = 24 * 60 // minutes
+    values, labels, kinds = [], [], []
+    number = 0
+    for copy in range(copies):
+        for kind, count in counts.items():
+            for _ in range(count):
+                rng = np.random.default_rng([seed, copy, number])
+                kpi = KINDS[kind](rng, days * per_day, per_day)
+                values.append(kpi.values)
+                labels.append(kpi.labels)
+                kinds.append(kind)
+                number += 1
+    return LabelledSet(name, minutes, np.array(values), np.array(labels), days * per_day // 2, tuple(kinds))
+
+
+# ---- what a series is made of ----
+
+
+def _log_uniform(rng: np.random.Generator, low: float, high: float) -> float:
+    return float(np.exp(rng.uniform(np.log(low), np.log(high))))
+
+
+def _days(points: int, per_day: int) -> Floats:
+    return np.arange(points) / per_day
+
+
+def _rhythm(rng: np.random.Generator, points: int, per_day: int, depth: float) -> Floats:
+    """A day with a few harmonics and another weekend, about 0, between -depth and depth or so."""
+    day = _days(points, per_day)
+    curve = np.zeros(points)
+    for harmonic, weight in ((1, 1.0), (2, rng.uniform(0.1, 0.6)), (3, rng.uniform(0, 0.3))):
+        curve += weight * np.cos(2 * np.pi * (harmonic * day - rng.uniform()))
+    curve *= depth / np.max(np.abs(curve))
+    weekend = (np.floor(day) % 7) >= 5
+    return curve * np.where(weekend, rng.uniform(0.4, 1.1), 1.0) + np.where(
+        weekend, rng.uniform(-0.6, 0.2) * depth, 0.0
+    )
+
+
+def _autocorrelated(rng: np.random.Generator, points: int, memory: float, freedom: float) -> Floats:
+    """Noise of unit variance that remembers itself, its innovations of Student's t."""
+    innovations = rng.standard_t(freedom, points) / np.sqrt(freedom / (freedom - 2))
+    out = np.empty(points)
+    state = 0.0
+    for i, innovation in enumerate(innovations):
+        state = memory * state + innovation
+        out[i] = state
+    return out * np.sqrt(1 - memory**2)
+
+
+def _with(kpi: Kpi, rng: np.random.Generator, kinds: Iterable[Mishap], each: float, weights: list[float]) -> Kpi:
+    """Anomalies in both halves: `each` of them in a half on average, never closer than a quarter of a day."""
+    kinds = list(kinds)
+    half = len(kpi.values) // 2
+    for begin in (0, half):
+        count = int(rng.poisson(each))
+        for _ in range(count):
+            kind = kinds[int(rng.choice(len(kinds), p=np.array(weights) / np.sum(weights)))]
+            for _ in range(20):
+                first = begin + int(rng.integers(kpi.per_day if begin == 0 else 2, half - 2))
+                if not kpi.labels[max(0, first - kpi.per_day // 4) : first + kpi.per_day // 2].any():
+                    kpi = mishap(kind, kpi, rng, first)
+                    break
+    return kpi
+
+
+# ---- the kinds ----
+
+
+def _web(rng: np.random.Generator, points: int, per_day: int) -> Kpi:
+    """Traffic: multiplied rhythm, growth, noise with memory and heavy tails, now and then a burst that is none of ours."""
+    level = _log_uniform(rng, 40, 50_000)
+    rhythm = _rhythm(rng, points, per_day, rng.uniform(0.2, 1.3))
+    growth = rng.uniform(-0.3, 0.8) * np.arange(points) / points
+    spread = _log_uniform(rng, 0.02, 0.2)
+    memory = rng.uniform(0.2, 0.9)
+    noise = _autocorrelated(rng, points, memory, rng.uniform(3, 12))
+    drift = _autocorrelated(rng, points, 1 - 1 / (3 * per_day), 30) * rng.uniform(0, 0.15)
+    usual = level * np.exp(rhythm + growth + drift)
+    values = usual * np.exp(spread * noise)
+    if level < 5_000:
+        values = np.rint(values)
+    kpi = Kpi(values, usual, usual * spread + 0.5, per_day, low=0.0)
+    kinds: list[Mishap] = ["spike", "dip", "outage", "ramp", "shift", "episode", "noise", "flat", "wrong_time"]
+    return _with(kpi, rng, kinds, rng.uniform(1.0, 4.0), [4, 3, 2, 1, 1.5, 1.5, 0.7, 0.5, 1])
+
+
+def _smooth(rng: np.random.Generator, points: int, per_day: int) -> Kpi:
+    """A sinusoid and a trend with little noise, and points that stick out."""
+    day = _days(points, per_day)
+    height = _log_uniform(rng, 10, 2_000)
+    period = rng.choice([0.5, 1.0, 1.0, 7.0, rng.uniform(1.5, 6.0)])
+    usual = height * np.sin(2 * np.pi * (day / period + rng.uniform()))
+    usual = usual + rng.uniform(-3, 3) * height * np.arange(points) / points + rng.uniform(0, 4) * height
+    scale = height * _log_uniform(rng, 0.01, 0.12)
+    kpi = Kpi(usual + scale * rng.normal(size=points), usual, np.full(points, scale), per_day)
+    return _with(kpi, rng, ["spike", "dip", "episode"], rng.uniform(2.0, 5.0), [4, 4, 1])
+
+
+def _seasons(rng: np.random.Generator, points: int, per_day: int) -> Kpi:
+    """Several seasons at once, a trend, noise, and points 3 to 8 of its deviations out."""
+    day = _days(points, per_day)
+    height = _log_uniform(rng, 10, 5_000)
+    usual = np.zeros(points)
+    for period in (0.5, 1.0, 7.0):
+        usual += height * rng.uniform(0.2, 1) * np.sin(2 * np.pi * (day / period + rng.uniform()))
+    usual += rng.uniform(-2, 4) * height * np.arange(points) / points
+    scale = height * _log_uniform(rng, 0.03, 0.25)
+    kpi = Kpi(usual + scale * rng.normal(size=points), usual, np.full(points, scale), per_day)
+    return _with(kpi, rng, ["outlier"], rng.uniform(2.0, 6.0), [1])
+
+
+def _changes(rng: np.random.Generator, points: int, per_day: int) -> Kpi:
+    """As `seasons`, and level, trend, noise or amplitude change for good."""
+    day = _days(points, per_day)
+    height = _log_uniform(rng, 10, 5_000)
+    season = np.zeros(points)
+    for period in (0.5, 1.0, 7.0):
+        season += height * rng.uniform(0.2, 1) * np.sin(2 * np.pi * (day / period + rng.uniform()))
+    slope = rng.uniform(-2, 4) * height / points
+    trend = slope * np.arange(points)
+    scale = np.full(points, height * _log_uniform(rng, 0.03, 0.2))
+    changed = np.zeros(points, dtype=np.bool_)
+    bounds = np.linspace(0.1, 0.95, 2 + int(rng.integers(2, 5))) * points
+    for low, high in zip(bounds[:-1], bounds[1:], strict=True):
+        first = int(rng.integers(int(low), int(high) - per_day // 2))
+        changed[first] = True
+        what = rng.choice(["level", "trend", "noise", "amplitude"], p=[0.4, 0.2, 0.2, 0.2])
+        if what == "level":
+            trend[first:] += rng.choice([-1, 1]) * rng.uniform(5, 20) * scale[first]
+        elif what == "trend":
+            trend[first:] += rng.uniform(-6, 6) * height / points * np.arange(points - first)
+        elif what == "noise":
+            scale[first:] *= rng.choice([rng.uniform(0.25, 0.5), rng.uniform(2, 4)])
+        else:
+            season[first:] *= rng.choice([rng.uniform(0.3, 0.6), rng.uniform(1.6, 2.5)])
+    usual = season + trend
+    kpi = Kpi(usual + scale * rng.normal(size=points), usual, scale, per_day, labels=changed)
+    return _with(kpi, rng, ["outlier"], rng.uniform(1.0, 4.0), [1])
+
+
+def _counts(rng: np.random.Generator, points: int, per_day: int) -> Kpi:
+    """Few things an interval: Poisson or wider, some with more zeros than that."""
+    mean = _log_uniform(rng, 0.1, 8)
+    usual = mean * np.exp(_rhythm(rng, points, per_day, rng.uniform(0.2, 1.5)))
+    width = rng.choice([0.0, rng.uniform(0.1, 0.6)])
+    wide = usual * rng.gamma(1 / width, width, points) if width else usual
+    values = rng.poisson(wide).astype(np.float64)
+    values[rng.random(points) < rng.choice([0.0, rng.uniform(0.1, 0.5)])] = 0
+    kpi = Kpi(values, usual, np.sqrt(usual + width * usual**2) + 0.5, per_day, low=0.0, whole=True)
+    return _with(kpi, rng, ["spike", "burst", "outage"], rng.uniform(1.0, 3.5), [3, 2, 1 if mean > 3 else 0.01])
+
+
+def _quiet(rng: np.random.Generator, points: int, per_day: int) -> Kpi:
+    """Always the same or nearly so, and rarely not."""
+    level = rng.choice([0.0, 1.0, 100.0, _log_uniform(rng, 1, 1e6)])
+    size = max(level, 1.0) * _log_uniform(rng, 0.01, 0.5)
+    values = np.full(points, level)
+    if rng.random() < 0.5:
+        values += rng.choice([-1, 0, 0, 0, 0, 0, 1], points) * size * 0.05
+    kpi = Kpi(values, values.copy(), np.full(points, size), per_day, low=0.0)
+    return _with(kpi, rng, ["spike", "episode"], rng.uniform(1.0, 3.0), [3, 1])
+
+
+def _cpu(rng: np.random.Generator, points: int, per_day: int) -> Kpi:
+    """0 to 100: a base, jobs at fixed times or a sawtooth that fills up and is emptied."""
+    day = _days(points, per_day)
+    usual = rng.uniform(5, 50) + 8 * _rhythm(rng, points, per_day, rng.uniform(0.2, 1))
+    if rng.random() < 0.5:
+        usual = usual + rng.uniform(10, 40) * ((day / rng.choice([0.25, 1.0, 7.0, rng.uniform(0.8, 3)])) % 1)
+    else:
+        for hour in rng.integers(0, 24, int(rng.integers(1, 4))):
+            usual = usual + rng.uniform(10, 40) * (np.floor(day * 24 + 1e-9) % 24 == hour)
+    scale = rng.uniform(0.5, 5)
+    noise = _autocorrelated(rng, points, rng.uniform(0, 0.85), rng.uniform(3.5, 15))
+    kpi = Kpi(usual + scale * noise, usual, np.full(points, scale), per_day, low=0.0, high=100.0)
+    kinds: list[Mishap] = ["spike", "dip", "ramp", "episode", "noise", "shift", "flat"]
+    return _with(kpi, rng, kinds, rng.uniform(1.0, 3.5), [4, 1, 1, 2, 1, 1, 0.5])
+
+
+def _latency(rng: np.random.Generator, points: int, per_day: int) -> Kpi:
+    """Log-normal about a level that follows the load a little, with tails that belong to it."""
+    level = _log_uniform(rng, 5, 800)
+    usual = level * np.exp(_rhythm(rng, points, per_day, rng.uniform(0.02, 0.4)))
+    spread = _log_uniform(rng, 0.03, 0.3)
+    noise = _autocorrelated(rng, points, rng.uniform(0, 0.7), rng.uniform(3, 8))
+    tail = rng.exponential(2 * spread, points) * (rng.random(points) < rng.uniform(0, 0.06))
+    kpi = Kpi(usual * np.exp(spread * noise + tail), usual, usual * spread, per_day, low=0.0)
+    kinds: list[Mishap] = ["spike", "episode", "ramp", "shift", "noise"]
+    return _with(kpi, rng, kinds, rng.uniform(1.0, 3.5), [3, 3, 1, 1.5, 1])
+
+
+def _success(rng: np.random.Generator, points: int, per_day: int) -> Kpi:
+    """Per cent that went well, of a traffic that comes and goes: near 100, and less sure by night."""
+    calls = _log_uniform(rng, 200, 20_000) * np.exp(_rhythm(rng, points, per_day, rng.uniform(0.2, 1.2)))
+    failing = _log_uniform(rng, 0.0005, 0.03) * np.exp(0.3 * _autocorrelated(rng, points, 0.6, 8))
+    calls = np.maximum(np.rint(calls), 20)
+    values = 100 * (1 - rng.binomial(calls.astype(np.int64), np.minimum(failing, 1)) / calls)
+    usual = np.full(points, 100 * (1 - float(np.mean(failing))))
+    scale = 100 * np.sqrt(failing / calls + failing**2 * 0.09)
+    kpi = Kpi(values, usual, scale, per_day, low=0.0, high=100.0)
+    return _with(kpi, rng, ["dip", "fall", "outage"], rng.uniform(1.0, 3.5), [2, 2, 0.3])
+
+
+def _gaps(rng: np.random.Generator, points: int, per_day: int) -> Kpi:
+    """Traffic of which some is missing, here and there and for hours, and that now and then sticks at a value."""
+    kpi = _with(_web(rng, points, per_day), rng, ["stuck"], 0.7, [1])
+    values = kpi.values.copy()
+    values[rng.random(points) < rng.uniform(0.002, 0.03)] = np.nan
+    for _ in range(int(rng.integers(1, 6))):
+        first = int(rng.integers(0, points - per_day))
+        values[first : first + int(rng.integers(2, per_day))] = np.nan
+    return Kpi(values, kpi.usual, kpi.scale, per_day, low=0.0, labels=kpi.labels & ~np.isnan(values))
+
+
+KINDS: dict[str, Callable[[np.random.Generator, int, int], Kpi]] = {
+    "web": _web,
+    "smooth": _smooth,
+    "seasons": _seasons,
+    "changes": _changes,
+    "counts": _counts,
+    "quiet": _quiet,
+    "cpu": _cpu,
+    "latency": _latency,
+    "success": _success,
+    "gaps": _gaps,
+}
+
+SETS: dict[str, Callable[..., LabelledSet]] = {"hourly": hourly, "five_minute": five_minute}
