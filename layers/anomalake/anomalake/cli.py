@@ -13,6 +13,8 @@ import typer
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
+from anomalake.commands.synth import synth
+
 app = typer.Typer(
     name="anomalake",
     no_args_is_help=True,
@@ -195,6 +197,9 @@ def demo(
     from anomalake.demo.run import run_demo
 
     run_demo(folder, out)
+
+
+app.command()(synth)
 
 
 def main() -> NoReturn:

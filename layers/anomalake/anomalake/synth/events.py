@@ -14,7 +14,7 @@ SHIFT, SMALL, SLOW, LEVEL_SHIFT, VIEWS_ONLY, REVENUE_ONLY = range(len(KINDS))
 
 #: Longest anomaly, in intervals, but for the slow ones.
 LONGEST: Final = 5
-SLOW_LENGTHS: Final = (10, 30)
+SLOW_LENGTHS: Final = (12, 48)
 
 #: Share of each kind among the hard shop's events.
 HARD_SHARES: Final = (0.40, 0.20, 0.15, 0.05, 0.10, 0.10)

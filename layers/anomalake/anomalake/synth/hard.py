@@ -35,7 +35,7 @@ HOLIDAY: Final = (0.4, 0.7)
 SHIFT_SIZE: Final = (100.0, 600.0)
 #: In half-widths of the noise.
 SMALL_SIZE: Final = (2.0, 3.0)
-SLOW_SIZE: Final = (200.0, 600.0)
+SLOW_SIZE: Final = (150.0, 450.0)
 LOWER_LEVEL: Final = (0.45, 0.65)
 HIGHER_LEVEL: Final = (1.5, 2.2)
 LOWER_REVENUE: Final = (0.3, 0.6)
