@@ -15,8 +15,9 @@ from anomalake.adapters.objects import open_store
 from anomalake.catalog import output
 from anomalake.catalog.errors import LakeChanged, QueryError, SourceError
 from anomalake.catalog.relations import Relations
-from anomalake.catalog.sources import CsvFormat, Source, header_of, write_source
+from anomalake.catalog.sources import Source, header_of, write_source
 from anomalake.lake.store import ObjectStore
+from anomalake.sources.metric_set import CsvFormat
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
+from anomalake.sources.errors import SourceError as SourceError
+
 
 class QueryError(ValueError):
     """A query that cannot be answered, in one line: what, where, what was expected."""
-
-
-class SourceError(ValueError):
-    """A description of source data that nobody can read by."""
 
 
 class LakeChanged(Exception):

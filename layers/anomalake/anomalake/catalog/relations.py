@@ -14,10 +14,10 @@ from anomalake.catalog.bounds import ALL, Bounds
 from anomalake.catalog.detectors import Detector, Detectors
 from anomalake.catalog.errors import QueryError
 from anomalake.catalog.names import column_names
-from anomalake.catalog.sources import FREQUENCIES
 from anomalake.catalog.templates import Filling, Repeat
 from anomalake.catalog.time_formats import to_strptime
 from anomalake.lake.store import ObjectStore
+from anomalake.sources.metric_set import FREQUENCIES
 
 BY_DAY = "_by_day"
 PHYSICAL = ("alert_rows", "alert_rows_csv")

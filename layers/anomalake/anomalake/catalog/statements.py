@@ -13,7 +13,7 @@ from anomalake.catalog.detectors import Detector
 from anomalake.catalog.errors import SourceError
 from anomalake.catalog.names import sql_name
 from anomalake.catalog.relations import BY_DAY, Relation, Relations, no_source_rows, put_in_place, source_columns
-from anomalake.catalog.sources import CsvFormat
+from anomalake.sources.metric_set import CsvFormat
 
 
 def statements(relations: Relations, formats: Sequence[str] = ("parquet",)) -> Iterator[str]:

@@ -1,12 +1,10 @@
-"""Java's date-time patterns, in which L4M's users describe their timestamps, as those of strptime."""
+"""Java's date-time patterns as those of strptime, which the engines' SQL knows."""
 
 from __future__ import annotations
 
-import re
+from anomalake.sources.errors import SourceError
+from anomalake.sources.time_formats import parts_of
 
-from anomalake.catalog.errors import SourceError
-
-_PART = re.compile(r"'(?P<quoted>(?:[^']|'')*)'|(?P<letters>([A-Za-z])\3*)|(?P<other>[^A-Za-z']+)")
 _LETTERS = {
     "y": "%Y", "yyyy": "%Y", "yy": "%y",
     "M": "%m", "MM": "%m", "MMM": "%b", "MMMM": "%B",
@@ -25,21 +23,12 @@ def to_strptime(pattern: str) -> str:
     SourceError
         It has letters that no such format has.
     """
-    parts, at = [], 0
-    for found in _PART.finditer(pattern):
-        if found.start() != at:
-            break
-        at = found.end()
-        if found["letters"]:
-            if found["letters"] not in _LETTERS:
-                raise SourceError(
-                    f"TimestampColumn.ColumnFormat {pattern!r}: {found['letters']!r} is not supported; "
-                    "expected y, M, d, H, h, a, m, s, S as in yyyy-MM-dd HH:mm:ss"
-                )
-            parts.append(_LETTERS[found["letters"]])
-        else:
-            text = found["other"] if found["other"] is not None else (found["quoted"].replace("''", "'") or "'")
-            parts.append(text.replace("%", "%%"))
-    if at != len(pattern) or not parts:
-        raise SourceError(f"TimestampColumn.ColumnFormat {pattern!r}: expected a pattern such as yyyy-MM-dd HH:mm:ss")
+    parts = []
+    for part in parts_of(pattern):
+        if part.is_field and part.text not in _LETTERS:
+            raise SourceError(
+                f"TimestampColumn.ColumnFormat {pattern!r}: queries on live data do not know {part.text!r}; "
+                "expected y, M, d, H, h, a, m, s, S as in yyyy-MM-dd HH:mm:ss"
+            )
+        parts.append(_LETTERS[part.text] if part.is_field else part.text.replace("%", "%%"))
     return "".join(parts)
