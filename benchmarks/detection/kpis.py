@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
+from itertools import pairwise
 from typing import Literal
 
 import numpy as np
@@ -126,11 +127,11 @@ def _autocorrelated(rng: np.random.Generator, points: int, memory: float, freedo
 
 
 def _with(kpi: Kpi, rng: np.random.Generator, kinds: Iterable[Mishap], each: float, weights: list[float]) -> Kpi:
-    """Anomalies in both halves: `each` of them in a half on average, never closer than a quarter of a day."""
+    """Anomalies in both halves: `each` of them in a half on average, more where it has more points, never close by."""
     kinds = list(kinds)
     half = len(kpi.values) // 2
     for begin in (0, half):
-        count = int(rng.poisson(each))
+        count = int(rng.poisson(each * (half / 840) ** 0.5))
         for _ in range(count):
             kind = kinds[int(rng.choice(len(kinds), p=np.array(weights) / np.sum(weights)))]
             for _ in range(20):
@@ -145,14 +146,14 @@ def _with(kpi: Kpi, rng: np.random.Generator, kinds: Iterable[Mishap], each: flo
 
 
 def _web(rng: np.random.Generator, points: int, per_day: int) -> Kpi:
-    """Traffic: multiplied rhythm, growth, noise with memory and heavy tails, now and then a burst that is none of ours."""
+    """Traffic: multiplied rhythm, growth, noise with memory and heavy tails, a level that wanders a little."""
     level = _log_uniform(rng, 40, 50_000)
     rhythm = _rhythm(rng, points, per_day, rng.uniform(0.2, 1.3))
-    growth = rng.uniform(-0.3, 0.8) * np.arange(points) / points
-    spread = _log_uniform(rng, 0.02, 0.2)
+    growth = rng.uniform(-0.15, 0.35) * np.arange(points) / points
+    spread = _log_uniform(rng, 0.02, 0.12)
     memory = rng.uniform(0.2, 0.9)
-    noise = _autocorrelated(rng, points, memory, rng.uniform(3, 12))
-    drift = _autocorrelated(rng, points, 1 - 1 / (3 * per_day), 30) * rng.uniform(0, 0.15)
+    noise = _autocorrelated(rng, points, memory, rng.uniform(4, 25))
+    drift = _autocorrelated(rng, points, 1 - 1 / (3 * per_day), 30) * rng.uniform(0, 0.08)
     usual = level * np.exp(rhythm + growth + drift)
     values = usual * np.exp(spread * noise)
     if level < 5_000:
@@ -166,10 +167,10 @@ def _smooth(rng: np.random.Generator, points: int, per_day: int) -> Kpi:
     """A sinusoid and a trend with little noise, and points that stick out."""
     day = _days(points, per_day)
     height = _log_uniform(rng, 10, 2_000)
-    period = rng.choice([0.5, 1.0, 1.0, 7.0, rng.uniform(1.5, 6.0)])
+    period = rng.choice([0.5, 1.0, 1.0, 1.0, 7.0, rng.uniform(1.5, 6.0)])
     usual = height * np.sin(2 * np.pi * (day / period + rng.uniform()))
-    usual = usual + rng.uniform(-3, 3) * height * np.arange(points) / points + rng.uniform(0, 4) * height
-    scale = height * _log_uniform(rng, 0.01, 0.12)
+    usual = usual + rng.normal(0, 0.7) * height * np.arange(points) / points + rng.uniform(0, 4) * height
+    scale = height * _log_uniform(rng, 0.01, 0.08)
     kpi = Kpi(usual + scale * rng.normal(size=points), usual, np.full(points, scale), per_day)
     return _with(kpi, rng, ["spike", "dip", "episode"], rng.uniform(2.0, 5.0), [4, 4, 1])
 
@@ -181,7 +182,7 @@ def _seasons(rng: np.random.Generator, points: int, per_day: int) -> Kpi:
     usual = np.zeros(points)
     for period in (0.5, 1.0, 7.0):
         usual += height * rng.uniform(0.2, 1) * np.sin(2 * np.pi * (day / period + rng.uniform()))
-    usual += rng.uniform(-2, 4) * height * np.arange(points) / points
+    usual += rng.normal(0, 0.5) * height * np.arange(points) / points
     scale = height * _log_uniform(rng, 0.03, 0.25)
     kpi = Kpi(usual + scale * rng.normal(size=points), usual, np.full(points, scale), per_day)
     return _with(kpi, rng, ["outlier"], rng.uniform(2.0, 6.0), [1])
@@ -194,17 +195,17 @@ def _changes(rng: np.random.Generator, points: int, per_day: int) -> Kpi:
     season = np.zeros(points)
     for period in (0.5, 1.0, 7.0):
         season += height * rng.uniform(0.2, 1) * np.sin(2 * np.pi * (day / period + rng.uniform()))
-    slope = rng.uniform(-2, 4) * height / points
+    slope = rng.normal(0, 0.5) * height / points
     trend = slope * np.arange(points)
     scale = np.full(points, height * _log_uniform(rng, 0.03, 0.2))
     changed = np.zeros(points, dtype=np.bool_)
     bounds = np.linspace(0.1, 0.95, 2 + int(rng.integers(2, 5))) * points
-    for low, high in zip(bounds[:-1], bounds[1:], strict=True):
+    for low, high in pairwise(bounds):
         first = int(rng.integers(int(low), int(high) - per_day // 2))
         changed[first] = True
         what = rng.choice(["level", "trend", "noise", "amplitude"], p=[0.4, 0.2, 0.2, 0.2])
         if what == "level":
-            trend[first:] += rng.choice([-1, 1]) * rng.uniform(5, 20) * scale[first]
+            trend[first:] += rng.choice([-1, 1]) * rng.uniform(6, 25) * scale[first]
         elif what == "trend":
             trend[first:] += rng.uniform(-6, 6) * height / points * np.arange(points - first)
         elif what == "noise":
@@ -249,7 +250,7 @@ def _cpu(rng: np.random.Generator, points: int, per_day: int) -> Kpi:
         for hour in rng.integers(0, 24, int(rng.integers(1, 4))):
             usual = usual + rng.uniform(10, 40) * (np.floor(day * 24 + 1e-9) % 24 == hour)
     scale = rng.uniform(0.5, 5)
-    noise = _autocorrelated(rng, points, rng.uniform(0, 0.85), rng.uniform(3.5, 15))
+    noise = _autocorrelated(rng, points, rng.uniform(0, 0.85), rng.uniform(5, 25))
     kpi = Kpi(usual + scale * noise, usual, np.full(points, scale), per_day, low=0.0, high=100.0)
     kinds: list[Mishap] = ["spike", "dip", "ramp", "episode", "noise", "shift", "flat"]
     return _with(kpi, rng, kinds, rng.uniform(1.0, 3.5), [4, 1, 1, 2, 1, 1, 0.5])
@@ -259,9 +260,9 @@ def _latency(rng: np.random.Generator, points: int, per_day: int) -> Kpi:
     """Log-normal about a level that follows the load a little, with tails that belong to it."""
     level = _log_uniform(rng, 5, 800)
     usual = level * np.exp(_rhythm(rng, points, per_day, rng.uniform(0.02, 0.4)))
-    spread = _log_uniform(rng, 0.03, 0.3)
-    noise = _autocorrelated(rng, points, rng.uniform(0, 0.7), rng.uniform(3, 8))
-    tail = rng.exponential(2 * spread, points) * (rng.random(points) < rng.uniform(0, 0.06))
+    spread = _log_uniform(rng, 0.03, 0.2)
+    noise = _autocorrelated(rng, points, rng.uniform(0, 0.7), rng.uniform(4, 12))
+    tail = rng.exponential(2 * spread, points) * (rng.random(points) < rng.choice([0.0, rng.uniform(0, 0.02)]))
     kpi = Kpi(usual * np.exp(spread * noise + tail), usual, usual * spread, per_day, low=0.0)
     kinds: list[Mishap] = ["spike", "episode", "ramp", "shift", "noise"]
     return _with(kpi, rng, kinds, rng.uniform(1.0, 3.5), [3, 3, 1, 1.5, 1])

@@ -68,7 +68,7 @@ def mishap(kind: Mishap, kpi: Kpi, rng: np.random.Generator, first: int) -> Kpi:
         return slice(first, min(points, first + int(rng.integers(least, most + 1))))
 
     values, usual, scale = kpi.values.copy(), kpi.usual.copy(), kpi.scale
-    size = float(np.exp(rng.uniform(np.log(4), np.log(25)))) * scale[first]
+    size = float(np.exp(rng.uniform(np.log(5), np.log(40)))) * scale[first]
     sign = float(rng.choice([-1, 1]))
     marked: slice
     if kind == "spike":
@@ -95,7 +95,7 @@ def mishap(kind: Mishap, kpi: Kpi, rng: np.random.Generator, first: int) -> Kpi:
         values[marked] += sign * size * np.arange(1, count + 1) / count
     elif kind == "shift":
         marked = span(1, 1)
-        jump = sign * float(rng.uniform(4, 12)) * scale[first]
+        jump = sign * float(rng.uniform(5, 16)) * scale[first]
         if np.isfinite(kpi.low) and jump < 0:
             jump = max(jump, -0.7 * usual[first])
         values[first:] += jump

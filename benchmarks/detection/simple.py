@@ -20,42 +20,28 @@ MAD = 1.4826
 def differences(values: Floats, frequency_minutes: int, first_tested: int) -> Floats:
     """Absolute difference to the last value there was, in the deviations of such differences."""
     steps = np.abs(values[:, 1:] - _last_known(values)[:, :-1])
-    spread = MAD * _median(steps[:, : first_tested - 1])
-    return _over(steps[:, first_tested - 1 :], spread)
+    return _over(steps[:, first_tested - 1 :], _deviation(steps[:, : first_tested - 1]))
 
 
 def hour_of_week(values: Floats, frequency_minutes: int, first_tested: int) -> Floats:
-    """Distance from the median of that hour of the week, in its deviations; of the weekday for daily data."""
+    """Distance from the median of that hour of the week, in such distances; of the weekday for daily data."""
     slots, slot_of = _slots(values.shape[1], frequency_minutes)
-    scores = np.empty_like(values[:, first_tested:])
-    tested = slot_of[first_tested:]
-    learned = values[:, :first_tested]
-    overall = np.full((len(values), slots), np.nan)
-    middle, spread = overall.copy(), overall.copy()
-    for slot in range(slots):
-        there = learned[:, slot_of[:first_tested] == slot]
-        middle[:, slot] = _median(there)[:, 0]
-        spread[:, slot] = MAD * _median(np.abs(there - middle[:, slot : slot + 1]))[:, 0]
-    typical = MAD * _median(np.abs(learned - middle[:, slot_of[:first_tested]]))
-    spread = np.where(spread > 0, spread, typical)
-    scores = np.abs(values[:, first_tested:] - middle[:, tested])
-    return _over(scores, spread[:, tested])
+    profile = _profile(values, slots, slot_of, first_tested)
+    errors = values - profile[:, slot_of]
+    return _over(np.abs(errors[:, first_tested:]), _deviation(errors[:, :first_tested]))
 
 
 def recent_median(values: Floats, frequency_minutes: int, first_tested: int) -> Floats:
     """What is left of a value without the hour of the week, less the median of that over the half day before it."""
     slots, slot_of = _slots(values.shape[1], frequency_minutes)
-    profile = np.stack(
-        [_median(values[:, :first_tested][:, slot_of[:first_tested] == slot])[:, 0] for slot in range(slots)], axis=1
-    )
-    left = values - profile[:, slot_of]
+    left = values - _profile(values, slots, slot_of, first_tested)[:, slot_of]
     window = max(5, 12 * 60 // frequency_minutes)
     before = np.concatenate((np.full((len(left), window), np.nan), left[:, :-1]), axis=1)
     moved = np.empty_like(left)
     for begin in range(0, left.shape[1], 1_000):
         part = sliding_window_view(before, window, axis=1)[:, begin : begin + 1_000]
         moved[:, begin : begin + 1_000] = left[:, begin : begin + 1_000] - _median(part)[..., 0]
-    return _over(np.abs(moved[:, first_tested:]), MAD * _median(np.abs(moved[:, :first_tested])))
+    return _over(np.abs(moved[:, first_tested:]), _deviation(moved[:, :first_tested]))
 
 
 def huber_autoregression(values: Floats, frequency_minutes: int, first_tested: int) -> Floats:
@@ -75,7 +61,7 @@ def huber_autoregression(values: Floats, frequency_minutes: int, first_tested: i
     target = scaled[:, begin:]
     count = first_tested - begin
     error = np.abs(target - np.einsum("stf,sf->st", inputs, _huber(inputs[:, :count], target[:, :count])))
-    return _over(error[:, count:], MAD * _median(error[:, :count]))
+    return _over(error[:, count:], _deviation(error[:, :count]))
 
 
 def _huber(inputs: Floats, target: Floats, rounds: int = 20) -> Floats:
@@ -101,7 +87,7 @@ def spectral_residual(values: Floats, frequency_minutes: int, first_tested: int)
     The window ends at the point, after which five points are extrapolated; the score is how far the saliency is above
     its mean over the 21 points up to it.
     """
-    window, beyond, back, slope_over = 1_440, 5, 21, 5
+    window, beyond, back, slope_over = 1_440, 5, 100, 5
     known = _last_known(values)
     known = np.where(np.isnan(known), _median(values[:, :first_tested]), known)
     window = min(window, first_tested + 1)
@@ -111,8 +97,10 @@ def spectral_residual(values: Floats, frequency_minutes: int, first_tested: int)
         windows = sliding_window_view(series, window)
         for begin in range(0, len(ends), 512):
             part = windows[ends[begin : begin + 512] - window + 1]
-            slopes = (part[:, -1:] - part[:, -1 - slope_over : -1]) / np.arange(slope_over, 0, -1)
-            next_point = part[:, -slope_over, None] + np.mean(slopes, axis=1, keepdims=True) * slope_over
+            # The point itself is left out, as in the authors' code: what follows a spike is no spike.
+            before = part[:, -2 - slope_over : -1]
+            slopes = (before[:, -1:] - before[:, :-1]) / np.arange(slope_over, 0, -1)
+            next_point = before[:, 1:2] + np.sum(slopes, axis=1, keepdims=True)
             salient = _saliency(np.concatenate((part, np.repeat(next_point, beyond, axis=1)), axis=1))[:, :window]
             local = np.mean(salient[:, -back:], axis=1)
             scores[s, begin : begin + 512] = (salient[:, -1] - local) / np.maximum(local, 1e-12)
@@ -135,6 +123,12 @@ def _slots(points: int, minutes: int) -> tuple[int, npt.NDArray[np.intp]]:
     return (7, hours // 24 % 7) if minutes >= 24 * 60 else (168, hours % 168)
 
 
+def _profile(values: Floats, slots: int, slot_of: npt.NDArray[np.intp], first_tested: int) -> Floats:
+    """Median of each slot, shape (series, slots)."""
+    learned, slot_of = values[:, :first_tested], slot_of[:first_tested]
+    return np.concatenate([_median(learned[:, slot_of == slot]) for slot in range(slots)], axis=1)
+
+
 def _last_known(values: Floats) -> Floats:
     """Values with each gap filled by the last value before it."""
     at = np.where(np.isnan(values), 0, np.arange(values.shape[1]))
@@ -151,6 +145,14 @@ def _median(values: Floats) -> Floats:
     ends = (np.take_along_axis(ordered, low, axis=-1), np.take_along_axis(ordered, high, axis=-1))
     middle: Floats = np.where(count > 0, (ends[0] + ends[1]) / 2, np.nan)
     return middle
+
+
+def _deviation(errors: Floats) -> Floats:
+    """By the median; where most errors are next to none, half of what it would be by the mean."""
+    size = np.abs(errors)
+    mean = np.nanmean(np.where(np.isnan(size).all(axis=1, keepdims=True), 0.0, size), axis=1, keepdims=True)
+    deviation: Floats = np.fmax(MAD * _median(size), 0.5 * 1.2533 * mean)
+    return deviation
 
 
 def _over(distance: Floats, spread: Floats) -> Floats:
