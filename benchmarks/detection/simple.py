@@ -52,7 +52,8 @@ def huber_autoregression(values: Floats, frequency_minutes: int, first_tested: i
     known = _last_known(values)
     known = np.where(np.isnan(known), _median(values[:, :first_tested]), known)
     middle = _median(known[:, :first_tested])
-    width = np.maximum(MAD * _median(np.abs(known[:, :first_tested] - middle)), 1e-12)
+    width = _deviation(known[:, :first_tested] - middle)
+    width[width < 1e-9] = 1.0
     scaled, known = (values - middle) / width, (known - middle) / width
     begin = lags[-1]
     inputs = np.stack(
@@ -69,10 +70,11 @@ def _huber(inputs: Floats, target: Floats, rounds: int = 20) -> Floats:
     there = ~np.isnan(target)
     filled = np.where(there, target, 0.0)
     weights = there.astype(np.float64)
-    ridge = 1e-6 * np.eye(inputs.shape[2])
+    features = inputs.shape[2]
     for _ in range(rounds):
         weighted = inputs * weights[..., None]
-        square = np.einsum("stf,stg->sfg", weighted, inputs) / inputs.shape[1] + ridge
+        square = np.einsum("stf,stg->sfg", weighted, inputs) / inputs.shape[1]
+        square += 1e-6 * (np.trace(square, axis1=1, axis2=2)[:, None, None] + 1e-6) * np.eye(features)
         right = np.einsum("stf,st->sf", weighted, filled) / inputs.shape[1]
         found: Floats = np.linalg.solve(square, right[..., None])[..., 0]
         error = np.abs(target - np.einsum("stf,sf->st", inputs, found))
