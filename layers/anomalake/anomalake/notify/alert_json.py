@@ -6,13 +6,11 @@ import json
 from datetime import datetime, timedelta
 from itertools import groupby
 from operator import attrgetter
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from anomalake.alerts.timestamps import zone_of
+from anomalake.detection.detector import AlertRule, Detector
 from anomalake.detection.group_model import AffectedMetric, Group, GroupInterval
-
-if TYPE_CHECKING:
-    from anomalake.detection.detector import AlertRule, Detector
 
 #: Highest score that two decimals can tell from 100.
 MOST_SCORE = 99.99
