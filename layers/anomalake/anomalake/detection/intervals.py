@@ -1,8 +1,8 @@
 """Arithmetic of intervals: where they start, in a zone with its changes of clocks, and which folder holds one.
 
-A ``P1D`` interval begins at the zone's midnight (or, where the zone skips midnight, at the first moment of that day), so
-it has 23, 24 or 25 hours. The shorter ones are a regular grid in UTC, shifted by what the zone's offset is no multiple of
-the interval by (an hour in India begins at half past in UTC).
+A ``P1D`` interval begins at the zone's midnight (or, where the zone skips midnight, at the first moment of that day),
+so it has 23, 24 or 25 hours. The shorter ones are a regular grid in UTC, shifted so that they begin at full intervals
+of the zone's standard wall clock: an hour in India begins at half past in UTC.
 """
 
 from __future__ import annotations
