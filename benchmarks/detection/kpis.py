@@ -8,13 +8,13 @@ labelled at its first point only, since afterwards it is how the series is; all 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
 
+from benchmarks.detection.labelled import MINUTES, LabelledSet, unrelated
 from benchmarks.detection.mishaps import Kpi, Mishap, mishap
 
 Family = Literal["develop", "check"]
@@ -24,41 +24,13 @@ Floats = npt.NDArray[np.float64]
 FAMILIES: dict[Family, int] = {"develop": 1_000, "check": 2_000_000}
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class LabelledSet:
-    """Series with labels.
-
-    Attributes
-    ----------
-    name
-        As in the table.
-    frequency_minutes
-        Length of an interval; the first one begins on a Monday at midnight UTC.
-    values
-        Shape (series, points); NaN where nothing was observed.
-    labels
-        Shape (series, points), bool.
-    first_tested
-        Index of the first point that is judged; those before are to learn from.
-    kinds
-        What each series is like.
-    """
-
-    name: str
-    frequency_minutes: int
-    values: Floats
-    labels: npt.NDArray[np.bool_]
-    first_tested: int
-    kinds: tuple[str, ...]
-
-
 def hourly(family: Family = "develop", *, copies: int = 1) -> LabelledSet:
     """84 series of ten weeks by the hour, so many times over."""
     counts = {
         "web": 18, "smooth": 14, "seasons": 14, "changes": 14, "counts": 5, "quiet": 3,
         "cpu": 4, "latency": 5, "success": 3, "gaps": 4,
     }  # fmt: skip
-    return _made("hourly", 60, 70, counts, FAMILIES[family], copies)
+    return _made("PT1H", 70, counts, FAMILIES[family], copies)
 
 
 def five_minute(family: Family = "develop", *, copies: int = 1) -> LabelledSet:
@@ -66,17 +38,11 @@ def five_minute(family: Family = "develop", *, copies: int = 1) -> LabelledSet:
     counts = {
         "web": 11, "seasons": 2, "changes": 3, "counts": 5, "quiet": 2, "cpu": 5, "latency": 6, "success": 4, "gaps": 2,
     }  # fmt: skip
-    return _made("five_minute", 5, 35, counts, FAMILIES[family] + 500_000, copies)
+    return _made("PT5M", 35, counts, FAMILIES[family] + 500_000, copies)
 
 
-def only(labelled: LabelledSet, chosen: npt.NDArray[np.bool_]) -> LabelledSet:
-    """Some of the series of a set."""
-    kinds = tuple(kind for kind, taken in zip(labelled.kinds, chosen, strict=True) if taken)
-    return replace(labelled, values=labelled.values[chosen], labels=labelled.labels[chosen], kinds=kinds)
-
-
-def _made(name: str, minutes: int, days: int, counts: dict[str, int], seed: int, copies: int) -> LabelledSet:
-    per_day = 24 * 60 // minutes
+def _made(frequency: str, days: int, counts: dict[str, int], seed: int, copies: int) -> LabelledSet:
+    per_day = 24 * 60 // MINUTES[frequency]
     values, labels, kinds = [], [], []
     number = 0
     for copy in range(copies):
@@ -88,7 +54,8 @@ def _made(name: str, minutes: int, days: int, counts: dict[str, int], seed: int,
                 labels.append(kpi.labels)
                 kinds.append(kind)
                 number += 1
-    return LabelledSet(name, minutes, np.array(values), np.array(labels), days * per_day // 2, tuple(kinds))
+    metrics = unrelated(np.array(values), frequency)
+    return LabelledSet(metrics, np.array(labels), days * per_day // 2, tuple(kinds))
 
 
 # ---- what a series is made of ----
@@ -303,5 +270,3 @@ KINDS: dict[str, Callable[[np.random.Generator, int, int], Kpi]] = {
     "success": _success,
     "gaps": _gaps,
 }
-
-SETS: dict[str, Callable[..., LabelledSet]] = {"hourly": hourly, "five_minute": five_minute}

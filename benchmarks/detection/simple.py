@@ -19,8 +19,8 @@ MAD = 1.4826
 
 def differences(values: Floats, frequency_minutes: int, first_tested: int) -> Floats:
     """Absolute difference to the last value there was, in the deviations of such differences."""
-    steps = np.abs(values[:, 1:] - _last_known(values)[:, :-1])
-    return _over(steps[:, first_tested - 1 :], _deviation(steps[:, : first_tested - 1]))
+    steps = np.abs(values[:, 1:] - last_known(values)[:, :-1])
+    return over(steps[:, first_tested - 1 :], deviation(steps[:, : first_tested - 1]))
 
 
 def hour_of_week(values: Floats, frequency_minutes: int, first_tested: int) -> Floats:
@@ -28,7 +28,7 @@ def hour_of_week(values: Floats, frequency_minutes: int, first_tested: int) -> F
     slots, slot_of = _slots(values.shape[1], frequency_minutes)
     profile = _profile(values, slots, slot_of, first_tested)
     errors = values - profile[:, slot_of]
-    return _over(np.abs(errors[:, first_tested:]), _deviation(errors[:, :first_tested]))
+    return over(np.abs(errors[:, first_tested:]), deviation(errors[:, :first_tested]))
 
 
 def recent_median(values: Floats, frequency_minutes: int, first_tested: int) -> Floats:
@@ -41,7 +41,7 @@ def recent_median(values: Floats, frequency_minutes: int, first_tested: int) -> 
     for begin in range(0, left.shape[1], 1_000):
         part = sliding_window_view(before, window, axis=1)[:, begin : begin + 1_000]
         moved[:, begin : begin + 1_000] = left[:, begin : begin + 1_000] - _median(part)[..., 0]
-    return _over(np.abs(moved[:, first_tested:]), _deviation(moved[:, :first_tested]))
+    return over(np.abs(moved[:, first_tested:]), deviation(moved[:, :first_tested]))
 
 
 def huber_autoregression(values: Floats, frequency_minutes: int, first_tested: int) -> Floats:
@@ -49,10 +49,10 @@ def huber_autoregression(values: Floats, frequency_minutes: int, first_tested: i
     per_day = max(1, 24 * 60 // frequency_minutes)
     lags = sorted({*range(1, 7), per_day, 7 * per_day})
     lags = [lag for lag in lags if lag <= first_tested // 2]
-    known = _last_known(values)
+    known = last_known(values)
     known = np.where(np.isnan(known), _median(values[:, :first_tested]), known)
     middle = _median(known[:, :first_tested])
-    width = _deviation(known[:, :first_tested] - middle)
+    width = deviation(known[:, :first_tested] - middle)
     width[width < 1e-9] = 1.0
     scaled, known = (values - middle) / width, (known - middle) / width
     begin = lags[-1]
@@ -62,7 +62,7 @@ def huber_autoregression(values: Floats, frequency_minutes: int, first_tested: i
     target = scaled[:, begin:]
     count = first_tested - begin
     error = np.abs(target - np.einsum("stf,sf->st", inputs, _huber(inputs[:, :count], target[:, :count])))
-    return _over(error[:, count:], _deviation(error[:, :count]))
+    return over(error[:, count:], deviation(error[:, :count]))
 
 
 def _huber(inputs: Floats, target: Floats, rounds: int = 20) -> Floats:
@@ -90,7 +90,7 @@ def spectral_residual(values: Floats, frequency_minutes: int, first_tested: int)
     its mean over the 21 points up to it.
     """
     window, beyond, back, slope_over = 1_440, 5, 100, 5
-    known = _last_known(values)
+    known = last_known(values)
     known = np.where(np.isnan(known), _median(values[:, :first_tested]), known)
     window = min(window, first_tested + 1)
     scores = np.empty_like(values[:, first_tested:])
@@ -131,7 +131,7 @@ def _profile(values: Floats, slots: int, slot_of: npt.NDArray[np.intp], first_te
     return np.concatenate([_median(learned[:, slot_of == slot]) for slot in range(slots)], axis=1)
 
 
-def _last_known(values: Floats) -> Floats:
+def last_known(values: Floats) -> Floats:
     """Values with each gap filled by the last value before it."""
     at = np.where(np.isnan(values), 0, np.arange(values.shape[1]))
     return np.take_along_axis(values, np.maximum.accumulate(at, axis=1), axis=1)
@@ -149,7 +149,7 @@ def _median(values: Floats) -> Floats:
     return middle
 
 
-def _deviation(errors: Floats) -> Floats:
+def deviation(errors: Floats) -> Floats:
     """By the median; where most errors are next to none, half of what it would be by the mean."""
     size = np.abs(errors)
     mean = np.nanmean(np.where(np.isnan(size).all(axis=1, keepdims=True), 0.0, size), axis=1, keepdims=True)
@@ -157,6 +157,6 @@ def _deviation(errors: Floats) -> Floats:
     return deviation
 
 
-def _over(distance: Floats, spread: Floats) -> Floats:
+def over(distance: Floats, spread: Floats) -> Floats:
     """Distance in units of spread; any distance at all is far where nothing ever moved."""
     return distance / np.maximum(np.where(np.isnan(spread), np.inf, spread), 1e-9)

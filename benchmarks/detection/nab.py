@@ -1,0 +1,52 @@
+"""Labelled KPIs in a folder of one's own, in the way of the Numenta Anomaly Benchmark.
+
+`windows.json` maps each file's name to a list of [start, end]; a file is CSV with the columns timestamp and value.
+"""
+
+from __future__ import annotations
+
+import csv
+import json
+from datetime import UTC, datetime
+from pathlib import Path
+
+import numpy as np
+
+from anomalake.detection.metrics import Metrics
+from benchmarks.detection.labelled import MINUTES, LabelledSet
+
+#: Names the folder.
+VARIABLE = "ANOMALAKE_LABELLED_KPIS"
+
+#: Share of each series to learn from.
+LEARNED = 0.4
+
+
+def labelled_kpis(folder: Path) -> tuple[LabelledSet, ...]:
+    """One set for each file, in means on the grid of the next longer frequency that a detector can have."""
+    windows = json.loads((folder / "windows.json").read_text(encoding="utf-8"))
+    return tuple(_read(folder / name, windows[name]) for name in sorted(windows))
+
+
+def _read(path: Path, windows: list[list[str]]) -> LabelledSet:
+    with path.open(encoding="utf-8", newline="") as lines:
+        rows = [(_seconds(row["timestamp"]), float(row["value"])) for row in csv.DictReader(lines)]
+    stamps, values = np.array([row[0] for row in rows]), np.array([row[1] for row in rows])
+    usual = float(np.median(np.diff(np.sort(stamps)))) / 60
+    frequency = next((name for name, minutes in MINUTES.items() if minutes >= usual), "P1D")
+    step = MINUTES[frequency] * 60
+    first = int(stamps.min()) // step
+    slots = stamps.astype(np.int64) // step - first
+    count = np.bincount(slots)
+    with np.errstate(invalid="ignore"):
+        means = np.bincount(slots, weights=values) / count
+    labels = np.zeros(len(means), dtype=np.bool_)
+    for begin, end in windows:
+        labels[int(_seconds(begin)) // step - first : int(_seconds(end)) // step - first + 1] = True
+    starts = (first + np.arange(len(means))) * step
+    metrics = Metrics(frequency, "UTC", starts.astype("datetime64[s]"), (path.stem,), (), ((),), means[None, None, :])
+    return LabelledSet(metrics, labels[None, :], int(LEARNED * len(means)), (path.stem[:10],))
+
+
+def _seconds(text: str) -> float:
+    return datetime.fromisoformat(text).replace(tzinfo=UTC).timestamp()
