@@ -1,0 +1,46 @@
+"""Named arrays as bytes and back: what models, states and histories are kept as."""
+
+from __future__ import annotations
+
+import io
+import json
+import zipfile
+import zlib
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+Arrays = Mapping[str, npt.NDArray[Any]]
+
+_ABOUT = "about.json"
+
+
+class CorruptError(ValueError):
+    """Bytes in the lake that are not what was written there: where, and what was found."""
+
+
+def to_bytes(arrays: Arrays, about: Mapping[str, Any]) -> bytes:
+    """Arrays (no objects) and a few JSON values as an uncompressed ``.npz``: equal bytes for equal arrays."""
+    buffer = io.BytesIO()
+    text = np.frombuffer(json.dumps(about, sort_keys=True).encode("ascii"), np.uint8)
+    np.savez(buffer, allow_pickle=False, **{_ABOUT: text}, **dict(arrays))
+    return buffer.getvalue()
+
+
+def from_bytes(body: bytes) -> tuple[dict[str, npt.NDArray[Any]], dict[str, Any]]:
+    """Arrays and JSON values out of `to_bytes`.
+
+    Raises
+    ------
+    CorruptError
+        A byte is not as it was written: each array bears a checksum.
+    """
+    try:
+        with np.load(io.BytesIO(body), allow_pickle=False) as file:
+            arrays = {name: file[name] for name in file.files}
+        about: dict[str, Any] = json.loads(arrays.pop(_ABOUT).tobytes())
+    except (ValueError, KeyError, EOFError, OSError, NotImplementedError, zipfile.BadZipFile, zlib.error) as error:
+        raise CorruptError(f"{len(body):,} bytes: {error}; expected arrays as anomalake writes them") from error
+    return arrays, about

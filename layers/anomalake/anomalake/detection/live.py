@@ -1,0 +1,253 @@
+"""A live detector: one interval after another, each from its files to its alerts (docs/adr/0006)."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+
+import numpy as np
+
+from anomalake.detection.arrays import CorruptError
+from anomalake.detection.detector import Detector
+from anomalake.detection.engine import Engine
+from anomalake.detection.feedback import heed, read_feedback
+from anomalake.detection.group_model import ENDS_AFTER
+from anomalake.detection.group_store import GroupStore
+from anomalake.detection.groups import Group, group
+from anomalake.detection.interval_records import IntervalRecord, to_parquet
+from anomalake.detection.intervals import interval_start, next_start, previous_start
+from anomalake.detection.judgement import Judgement
+from anomalake.detection.learning import RHYTHMS, grid, version_of
+from anomalake.detection.live_ports import IntervalError, LiveSource, Teller, Told
+from anomalake.detection.metrics import Metrics
+from anomalake.detection.model_keeper import InForce, ModelKeeper
+from anomalake.detection.records import EARLY, FAILED, LEARNING, SKIPPED, SUCCEEDED, Execution, stamp, write_execution
+from anomalake.detection.state_store import StateStore
+from anomalake.detection.versions import note_version
+from anomalake.lake.lake import Clock, utc_now
+from anomalake.lake.store import ObjectStore, StoreError
+
+#: Missed intervals that one run makes up for; the next run goes on.
+AT_ONCE = 24
+
+
+class LiveDetector:
+    """Runs a detector's intervals.
+
+    A run may be repeated, at once or years later, and two may work at once: the same data give the same records under
+    the same keys, and no alert is sent twice.
+
+    Parameters
+    ----------
+    detector
+        From its file.
+    store
+        The lake.
+    source, teller, engine
+        Where it reads, who is told, the model.
+    clock
+        The time.
+    run_id
+        Makes the names of runs.
+    """
+
+    def __init__(
+        self,
+        detector: Detector,
+        store: ObjectStore,
+        source: LiveSource,
+        teller: Teller,
+        engine: Engine,
+        *,
+        clock: Clock = utc_now,
+        run_id: Callable[[], str] = lambda: uuid.uuid4().hex[:12],
+    ) -> None:
+        self.detector = detector
+        self.states = StateStore(store, detector.name, version_of(detector.metric_set))
+        self.groups = GroupStore(store, detector.name)
+        self._set = detector.metric_set
+        self._store = store
+        self._source = source
+        self._teller = teller
+        self._engine = engine
+        self._keeper = ModelKeeper(detector, self.states, source, engine)
+        self._clock = clock
+        self._run_id = run_id
+
+    def run(
+        self,
+        at: datetime | None = None,
+        *,
+        at_once: int = AT_ONCE,
+        time_left: Callable[[], timedelta] = lambda: timedelta.max,
+    ) -> Iterator[tuple[Execution, Told]]:
+        """Run the interval that an instant lies in, after those that were missed before it.
+
+        Parameters
+        ----------
+        at
+            Default: the latest interval whose data are complete.
+        at_once
+            At most so many intervals; the next run goes on.
+        time_left
+            How long the process may still work; no interval is begun that might not be finished.
+
+        Yields
+        ------
+        Each run, and what became of its alerts. Raises `StoreError`: the same call may do better later.
+        """
+        wanted = self.latest() if at is None else interval_start(at, self._set.frequency, self._set.timezone)
+        last = self._last_done()
+        if last is None or wanted <= last or wanted > self.latest():
+            yield self.run_interval(wanted)
+            return
+        first = next_start(last, self._set.frequency, self._set.timezone)
+        starts = [_instant(one) for one in grid(self._set, first, wanted)]
+        most = RHYTHMS[self.detector.frequency].catch_up
+        if len(starts) > most:
+            yield self._skipped(starts[:-most]), Told()
+        longest = timedelta()
+        for start in starts[-most:][: max(1, at_once)]:
+            if longest and time_left() < 2 * longest:
+                return
+            began = self._clock()
+            yield self.run_interval(start)
+            longest = max(longest, self._clock() - began)
+
+    def latest(self) -> datetime:
+        """Start of the latest interval whose data are complete: its end and the offset are over."""
+        now = self._clock() - timedelta(seconds=self._set.offset)
+        return self._before(interval_start(now, self._set.frequency, self._set.timezone))
+
+    def run_interval(self, start: datetime) -> tuple[Execution, Told]:
+        """Run one interval and record what became of it; raises `StoreError`."""
+        began = self._clock()
+        execution = Execution(
+            self.detector.arn, start, FAILED, run_id=f"{stamp(began)}-{self._run_id()}", started_at=began,
+            version=self.states.version,
+        )  # fmt: skip
+        complete = next_start(start, self._set.frequency, self._set.timezone) + timedelta(seconds=self._set.offset)
+        if began < complete:
+            reason = (
+                f"the interval from {_text(start)} is complete at {_text(complete)}, {self._set.offset} seconds after "
+                f"its end (Offset), and it is {_text(began)}: nothing was read"
+            )
+            return replace(execution, status=EARLY, reason=reason), Told()
+        warnings: list[str] = []
+        told = Told()
+        try:
+            changed = note_version(self._store, self.detector.name, self._set, began)
+            warnings += [changed] if changed else []
+            execution, told = self._judge(start, execution, warnings)
+        except StoreError as error:
+            # Whoever asked will ask again; what is written so far is written again then.
+            with suppress(StoreError):
+                self._record(replace(execution, reason=str(error)), warnings)
+            raise
+        except IntervalError as error:
+            execution = replace(execution, reason=str(error))
+            self._pass_over(start, warnings)
+        except Exception as error:  # a failed interval is recorded, and the next one runs
+            execution = replace(execution, reason=f"{type(error).__name__}: {error}")
+            self._pass_over(start, warnings)
+        return self._record(execution, warnings), told
+
+    def _judge(self, start: datetime, execution: Execution, warnings: list[str]) -> tuple[Execution, Told]:
+        read = self._source.interval(start)
+        metrics = read.metrics
+        warnings += read.reasons
+        observed = int(np.count_nonzero(~np.isnan(metrics.values)))
+        execution = replace(execution, rows=read.rows, bad_rows=read.bad_rows, metrics=observed)
+        found = self._keeper.model_for(start, warnings)
+        if not isinstance(found, InForce):
+            self.states.put_interval(start, to_parquet(start, metrics, None))
+            return replace(execution, status=LEARNING, reason=found), Told()
+        state = self._keeper.state_before(start, found, warnings)
+        judgement, after = self._engine.judge(found.learned.model, state, metrics)
+        said, unread = read_feedback(self._store, self.detector.name)
+        warnings += unread
+        judgement = heed(metrics, judgement, said)
+        groups = self._keep_groups(start, metrics, judgement, warnings)
+        told = self._teller.tell(groups, start)
+        warnings += told.reasons
+        # Last, because it says that the interval is done.
+        self._keeper.keep_state(start, found, after, warnings)
+        execution = replace(
+            execution,
+            status=SUCCEEDED,
+            model=found.start,
+            anomalies=int(np.count_nonzero(judgement.is_anomaly)),
+            groups=len(groups),
+            delivered=sum(told.delivered.values()),
+            undelivered=sum(told.undelivered.values()),
+        )
+        return execution, told
+
+    def _keep_groups(
+        self, start: datetime, metrics: Metrics, judgement: Judgement, warnings: list[str]
+    ) -> tuple[Group, ...]:
+        """Group what is anomalous, and keep the groups and the interval's record."""
+        ids: dict[str, None] = {}
+        before = start
+        for _ in range(ENDS_AFTER):
+            before = self._before(before)
+            record = self._interval(before, warnings)
+            ids.update(dict.fromkeys(record.open_groups if record is not None else ()))
+        open_groups = self.groups.some(ids, start, warnings)
+        made = group(metrics, judgement, self.detector.arn, open_groups)
+        here = tuple(one for one in made if one.end == start)
+        of_earlier_run = self._interval(start, [])
+        now = {one.group_id for one in here}
+        # In this order, so that the record names every group that has a part in the interval, wherever a run dies.
+        for lost in set(of_earlier_run.open_groups if of_earlier_run is not None else ()) - now:
+            self.groups.drop(lost, start)
+        self.states.put_interval(start, to_parquet(start, metrics, judgement, sorted(now)))
+        for one in here:
+            self.groups.put(one, start)
+        return here
+
+    def _pass_over(self, start: datetime, warnings: list[str]) -> None:
+        """Let the filter go on as though nothing had been observed, unless an earlier run has done better."""
+        with suppress(Exception):
+            nothing = self._keeper.nothing(start)
+            self.states.put_interval(start, to_parquet(start, nothing, None), only_new=True)
+            self._keeper.pass_over(start, nothing, warnings)
+
+    def _skipped(self, starts: Sequence[datetime]) -> Execution:
+        now = self._clock()
+        reason = (
+            f"{len(starts):,} missed intervals from {_text(starts[0])} to {_text(starts[-1])} are too long ago to be "
+            f"caught up by itself; `anomalake detect --from {_text(starts[0])} --to {_text(starts[-1])}` judges them"
+        )
+        execution = Execution(self.detector.arn, starts[-1], SKIPPED, reason, run_id=f"{stamp(now)}-{self._run_id()}")
+        return self._record(replace(execution, started_at=now, version=self.states.version), [])
+
+    def _record(self, execution: Execution, warnings: Sequence[str]) -> Execution:
+        done = replace(execution, ended_at=self._clock(), warnings=tuple(dict.fromkeys(warnings)))
+        write_execution(self._store, self.detector.name, done)
+        return done
+
+    def _interval(self, start: datetime, warnings: list[str]) -> IntervalRecord | None:
+        try:
+            return self.states.interval(start)
+        except CorruptError as error:
+            warnings.append(f"{error}; its groups do not go on")
+            return None
+
+    def _last_done(self) -> datetime | None:
+        done = self.states.state_starts() or self.states.interval_starts()
+        return done[-1] if done else None
+
+    def _before(self, start: datetime) -> datetime:
+        return previous_start(start, self._set.frequency, self._set.timezone)
+
+
+def _instant(start: np.datetime64) -> datetime:
+    return datetime.fromtimestamp(int(start.astype("datetime64[s]").astype(np.int64)), UTC)
+
+
+def _text(instant: datetime) -> str:
+    return instant.isoformat().replace("+00:00", "Z")
