@@ -8,6 +8,7 @@ PYTHON ?=
 
 BIN := $(VENV)/bin
 SCAN_BIN := $(VENV)-scan/bin
+PEERS_BIN := $(VENV)-peers/bin
 # Tools that look for python3.13 on the PATH (sam build) find the environment's own.
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 export PYTHON
@@ -24,6 +25,7 @@ stamp = $(VENV)/stamps/$(1)-$(firstword $(shell \
 DEMO := $(call stamp,demo)
 DEV := $(call stamp,dev)
 SCAN := $(VENV)-scan/stamp-$(shell git hash-object requirements/scan.txt)
+PEERS := $(VENV)-peers/stamp-$(shell git hash-object requirements/peers.txt)
 
 .DEFAULT_GOAL := help
 .PHONY: help demo test check bench build deploy lock clean notes lint format types imports template security
@@ -43,7 +45,7 @@ test: $(DEV) notes  ## every test that needs no cloud
 check: lint format types imports template security  ## lint, format, types, import rules, template, security
 	@echo "check: all passed"
 
-bench: $(DEV)  ## the benchmarks; their results go to benchmarks/
+bench: $(DEV) $(PEERS)  ## the benchmarks; their results go to benchmarks/
 	@$(BIN)/python -m benchmarks
 
 build: $(DEV)  ## sam build
@@ -60,7 +62,7 @@ lock:  ## bring the locked versions up to date
 	@.ci/lock .venv-lock/bin/uv
 
 clean:  ## remove what the other targets made
-	rm -rf .venv .venv-scan .venv-lock .aws-sam build dist demo-lake .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
+	rm -rf .venv .venv-scan .venv-peers .venv-lock .aws-sam build dist demo-lake .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
 
 # ---- the parts of `make check`, each usable alone ----
 
@@ -111,6 +113,13 @@ $(SCAN):
 	@test -x $(SCAN_BIN)/python || { python=$${PYTHON:-$$(.ci/python)} && "$$python" -m venv $(VENV)-scan; }
 	@$(SCAN_BIN)/python -m pip install -qq --require-hashes -r requirements/build.txt
 	@$(SCAN_BIN)/python -m pip install -qq --require-hashes --no-build-isolation -r requirements/scan.txt
+	@touch $@
+
+$(PEERS):
+	@echo "making $(VENV)-peers; this takes a minute the first time"
+	@test -x $(PEERS_BIN)/python || { python=$${PYTHON:-$$(.ci/python)} && "$$python" -m venv $(VENV)-peers; }
+	@$(PEERS_BIN)/python -m pip install -qq --require-hashes -r requirements/build.txt
+	@$(PEERS_BIN)/python -m pip install -qq --require-hashes --no-build-isolation -r requirements/peers.txt
 	@touch $@
 
 notes: $(DEV)
