@@ -63,6 +63,19 @@ ONLY = {
         "numpy/_core/include",
         "numpy/_core/lib",
     ),
+    "detection": (
+        "numpy/f2py",
+        "numpy/_core/include",
+        "numpy/_core/lib",
+        "pyarrow/_s3fs*",
+        "pyarrow/interchange",
+        "pyarrow/vendored",
+        "aws_lambda_powertools/utilities/data_classes",
+        "aws_lambda_powertools/utilities/idempotency",
+        "aws_lambda_powertools/utilities/batch",
+        "aws_lambda_powertools/utilities/feature_flags",
+        "aws_lambda_powertools/utilities/parameters",
+    ),
 }
 
 
