@@ -13,6 +13,7 @@ import typer
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
+from anomalake.commands.backtest import backtest
 from anomalake.commands.synth import synth
 
 app = typer.Typer(
@@ -199,6 +200,7 @@ def demo(
     run_demo(folder, out)
 
 
+app.command()(backtest)
 app.command()(synth)
 
 

@@ -1,0 +1,194 @@
+"""`anomalake backtest` from a detector file to figures, scores and alerts in a lake."""
+
+from __future__ import annotations
+
+import re
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import pyarrow.parquet as pq
+import pytest
+
+from anomalake import cli
+from anomalake.api import open_lake
+from anomalake.synth import ShopSettings, shop, write_shop
+
+
+class Said(NamedTuple):
+    """What a call printed, and its exit code."""
+
+    code: int
+    out: str
+    err: str
+
+
+Run = Callable[..., Said]
+
+
+@pytest.fixture
+def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> Run:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("ANOMALAKE_FORMATS", raising=False)
+    monkeypatch.setenv("COLUMNS", "200")
+
+    def call(*arguments: str) -> Said:
+        monkeypatch.setattr(sys, "argv", ["anomalake", *arguments])
+        with pytest.raises(SystemExit) as stopped:
+            cli.main()
+        said = capsys.readouterr()
+        assert isinstance(stopped.value.code, int)
+        return Said(stopped.value.code, said.out, said.err)
+
+    return call
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """A small shop of 1,000 hours."""
+    write_shop(shop(ShopSettings(intervals=1_000, series=6)), tmp_path / "shop")
+    return tmp_path / "shop"
+
+
+def rows(lake: Path, sql: str) -> list[tuple[Any, ...]]:
+    return open_lake(lake).query_rows(sql)[1]
+
+
+def contents(lake: Path) -> dict[str, bytes]:
+    return {path.relative_to(lake).as_posix(): path.read_bytes() for path in lake.rglob("*") if path.is_file()}
+
+
+def test_it_says_what_it_trained_on_tested_and_found(run: Run, folder: Path) -> None:
+    said = run("backtest", str(folder / "detector.yaml"))
+    assert (said.code, said.err) == (0, "")
+    lines = said.out.splitlines()
+    assert lines[0] == "shop: 12 metrics, 2023-01-01 00:00 to 2023-02-11 15:00 (UTC)"
+    assert lines[1] == "  trained on 700 intervals of PT1H, tested on the 300 from 2023-01-30 04:00 on"
+    assert lines[2] == "  6,000 rows used, 0 bad, 0 ignored"
+    points = re.fullmatch(r"  (\d+) of 3,600 tested points anomalous: views (\d+), revenue (\d+)", lines[3])
+    assert points is not None
+    assert int(points[1]) == int(points[2]) + int(points[3]) > 0
+    groups = re.fullmatch(r"  (\d+) groups: views (\d+), revenue (\d+)", lines[4])
+    assert groups is not None
+    scores = [float(line.split()[0]) for line in lines[5:10]]
+    assert scores == sorted(scores, reverse=True)
+    assert "platform=" in lines[5]
+
+
+def test_labels_give_figures(run: Run, folder: Path) -> None:
+    said = run("backtest", str(folder / "detector.yaml"), "--labels", str(folder / "labels.csv"))
+    f1 = re.findall(r"F1 (\d\.\d+)", said.out)
+    assert len(f1) == 2
+    assert all(float(one) > 0.95 for one in f1)
+    assert re.search(r"against \d+ labelled points\n", said.out)
+
+
+def test_scores_are_written_for_every_tested_point(run: Run, folder: Path, tmp_path: Path) -> None:
+    said = run("backtest", str(folder / "detector.yaml"), "--scores", "scores.parquet")
+    assert said.out.endswith("  scores of 3,600 points: scores.parquet\n")
+    table = pq.read_table(tmp_path / "scores.parquet")
+    assert table.column_names == (
+        ["measure", "dimensions", "timestamp", "value", "expected", "lower", "upper", "severity", "is_anomaly"]
+    )
+    assert table.num_rows == 3_600
+    severity, is_anomaly = table["severity"].to_pylist(), table["is_anomaly"].to_pylist()
+    assert [one >= 50 for one in severity] == is_anomaly
+
+
+def test_its_alerts_are_in_the_lake_once_however_often_it_runs(run: Run, folder: Path, tmp_path: Path) -> None:
+    call = ("backtest", str(folder / "detector.yaml"), "--lake", "lake")
+    first = run(*call)
+    assert first.code == 0
+    new = re.search(r"alerts in lake: (\d+) new, 0 repeated\n", first.out)
+    assert new is not None
+    before = contents(tmp_path / "lake")
+    points = re.search(r"(\d+) of 3,600 tested points", first.out)
+    assert points is not None
+    assert rows(tmp_path / "lake", "SELECT count(*) FROM metric_values") == [(int(points[1]),)]
+    assert rows(tmp_path / "lake", "SELECT count(*) FROM alerts") == [(int(new[1]),)]
+    again = run(*call)
+    assert f"alerts in lake: 0 new, {new[1]} repeated\n" in again.out
+    assert again.out.splitlines()[:-1] == first.out.splitlines()[:-1]
+    assert contents(tmp_path / "lake") == before
+
+
+def test_live_rows_stand_beside_the_anomalies(run: Run, folder: Path, tmp_path: Path) -> None:
+    run("backtest", str(folder / "detector.yaml"), "--lake", "lake")
+    assert rows(tmp_path / "lake", "SELECT count(*) FROM live_shop") == [(6_000,)]
+    [(count, with_score)] = rows(
+        tmp_path / "lake", "SELECT count(*), count(viewsgroupscore) FROM with_livedata_shop WHERE views IS NOT NULL"
+    )
+    [(views,)] = rows(tmp_path / "lake", "SELECT count(*) FROM metric_values WHERE metric_name = 'views'")
+    assert (count, with_score) == (6_000, views)
+
+
+def test_the_rules_of_the_file_choose_what_is_sent(run: Run, folder: Path, tmp_path: Path) -> None:
+    file = folder / "detector.yaml"
+    rule = (
+        "Alerts:\n  - AlertName: big\n    AlertSensitivityThreshold: 60\n    MinimumImpact: 300\n"
+        "    AlertFilters:\n      MetricList: [views]\n"
+    )
+    file.write_text(file.read_text("utf-8") + rule, encoding="utf-8")
+    assert run("backtest", str(file), "--lake", "lake").code == 0
+    found = rows(tmp_path / "lake", "SELECT DISTINCT alert_name, metric_name FROM alerts")
+    assert found == [("big", "views")]
+    assert rows(tmp_path / "lake", "SELECT min(anomaly_score) >= 60 FROM alerts") == [(True,)]
+
+
+def test_data_may_lie_elsewhere_than_the_file(run: Run, folder: Path, tmp_path: Path) -> None:
+    file = tmp_path / "elsewhere.json"
+    file.write_text((folder / "detector.yaml").read_text("utf-8"), encoding="utf-8")
+    assert run("backtest", str(file)).code != 0
+    assert run("backtest", str(file), "--data", str(folder)).out == run("backtest", str(folder / "detector.yaml")).out
+
+
+def test_bad_rows_are_counted_and_told_and_the_others_used(run: Run, folder: Path) -> None:
+    data = folder / "backtest" / "input.csv"
+    lines = data.read_text("utf-8").splitlines()
+    lines[10] = lines[10].replace("2023-01-01", "2023-13-01")
+    lines[20] = lines[20].rpartition(",")[0] + ",many"
+    data.write_text("\n".join(lines) + "\n", encoding="utf-8")
+    said = run("backtest", str(folder / "detector.yaml"))
+    assert said.code == 1
+    assert "5,998 rows used, 2 bad, 0 ignored" in said.out
+    assert "input.csv" in said.err
+    assert "2023-13-01" in said.err
+    assert "many" in said.err
+
+
+def test_too_few_intervals_are_told_in_one_line(run: Run, tmp_path: Path) -> None:
+    write_shop(shop(ShopSettings(intervals=200)), tmp_path / "shop")
+    said = run("backtest", "shop/detector.yaml", "--lake", "lake")
+    assert said.code == 2
+    assert said.err.startswith("anomalake: Insufficient amount of data was found at the source location: 200 intervals")
+    assert said.err.count("\n") == 1
+    assert not (tmp_path / "lake").exists()
+
+
+def test_what_cannot_be_read_is_told_before_anything_is_done(run: Run, folder: Path, tmp_path: Path) -> None:
+    said = run("backtest", "nowhere.yaml")
+    assert said.code == 2
+    assert "nowhere.yaml" in said.err
+    (tmp_path / "labels.csv").write_text("when,what\n", encoding="utf-8")
+    said = run("backtest", str(folder / "detector.yaml"), "--labels", "labels.csv", "--scores", "s.parquet")
+    assert said.code == 2
+    assert said.err == "anomalake: labels.csv: line 1: no column timestamp; it has when, what\n"
+    assert not (tmp_path / "s.parquet").exists()
+
+
+def test_an_alert_of_the_backtest_is_one_of_the_services(run: Run, folder: Path, tmp_path: Path) -> None:
+    run("backtest", str(folder / "detector.yaml"), "--lake", "lake")
+    [(detector_arn, event, group, score)] = rows(
+        tmp_path / "lake",
+        'SELECT detector_arn, alert_event_id, anomaly_group_id, anomaly_score FROM alerts ORDER BY "timestamp" LIMIT 1',
+    )
+    assert detector_arn == "arn:aws:lookoutmetrics:us-east-1:000000000000:AnomalyDetector:shop"
+    assert event == f"arn:aws:lookoutmetrics:us-east-1:000000000000:Alert:shop:event/{group}"
+    assert 50 <= score < 100
+    sums = rows(
+        tmp_path / "lake",
+        "SELECT DISTINCT sum(value_contribution) FROM dimension_contributions "
+        'GROUP BY alert_event_id, metric_name, "timestamp", dimension_name',
+    )
+    assert sums == [(100,)]
