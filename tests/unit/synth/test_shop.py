@@ -71,6 +71,13 @@ def test_the_same_settings_make_the_same_shop_and_another_seed_another(is_hard: 
     assert fingerprint(shop(settings)) != fingerprint(shop(replace(settings, seed=2)))
 
 
+@pytest.mark.parametrize(("is_hard", "expected"), [(False, "4bea7162af5b5d42"), (True, "4bc58fbba8bc5273")])
+def test_a_seed_makes_the_same_shop_on_every_machine_and_in_every_version(is_hard: bool, expected: str) -> None:
+    made = shop(ShopSettings(hard=is_hard, intervals=500))
+    cents = np.nan_to_num(np.rint(made.metrics.values * 100), nan=-1).astype("<i8")
+    assert hashlib.sha256(cents.tobytes() + np.packbits(made.labels).tobytes()).hexdigest()[:16] == expected
+
+
 def test_the_easy_shop_has_the_figures_of_the_samples_generator(easy: Shop) -> None:
     views, revenue = easy.metrics.values
     assert easy.metrics.dimension_names == ("platform", "marketplace")
