@@ -10,12 +10,13 @@ from collections.abc import Callable
 from pathlib import Path
 
 from benchmarks import cold_start, linearity, machine, memory, query, replay, s3, warm
-from benchmarks.figures import REPORT, Figure, keep
+from benchmarks.detection import quality
+from benchmarks.figures import REPORT, Figure, Table, keep
 from benchmarks.processes import BenchmarkError
 from benchmarks.workplace import Workplace
 
 #: In the order they run: query asks the lake that linearity leaves.
-BENCHMARKS: dict[str, Callable[[Workplace], list[Figure]]] = {
+BENCHMARKS: dict[str, Callable[[Workplace], list[Figure] | list[Figure | Table]]] = {
     "warm": warm.measure,
     "cold_start": cold_start.measure,
     "replay": replay.measure,
@@ -23,6 +24,7 @@ BENCHMARKS: dict[str, Callable[[Workplace], list[Figure]]] = {
     "memory": memory.measure,
     "linearity": linearity.measure,
     "query": query.measure,
+    "detection": quality.measure,
 }
 
 

@@ -65,6 +65,34 @@ class Figure:
         return f"{self.name}: {shown(self.measured)} {self.unit}{wanted}"
 
 
+@dataclass(frozen=True, slots=True)
+class Table:
+    """Figures of the same kind side by side, where none by itself is wanted.
+
+    Attributes
+    ----------
+    name
+        What the table shows.
+    header, rows
+        Cells, ready to be read.
+    """
+
+    name: str
+    header: tuple[str, ...]
+    rows: tuple[tuple[str, ...], ...]
+
+    @property
+    def met(self) -> bool | None:
+        """None: nothing is wanted of it."""
+        return None
+
+    def __str__(self) -> str:
+        widths = [max(len(row[k]) for row in (self.header, *self.rows)) for k in range(len(self.header))]
+        lines = ("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)) for row in self.rows)
+        head = "  ".join(cell.ljust(width) for cell, width in zip(self.header, widths, strict=True))
+        return "\n  ".join((self.name, head, *lines))
+
+
 def shown(number: float) -> str:
     """A number to three or four digits that count."""
     if abs(number) >= 1_000:
@@ -76,7 +104,7 @@ def shown(number: float) -> str:
 
 def keep(
     name: str,
-    figures: Sequence[Figure],
+    figures: Sequence[Figure | Table],
     machine: Mapping[str, str],
     order: Sequence[str],
     results: Path = RESULTS,
@@ -98,8 +126,12 @@ def keep(
         "figures": [
             {**asdict(figure), "wanted": str(figure.wanted) if figure.wanted else None, "met": figure.met}
             for figure in figures
+            if isinstance(figure, Figure)
         ],
     }
+    tables = [asdict(figure) for figure in figures if isinstance(figure, Table)]
+    if tables:
+        kept[name]["tables"] = tables
     kept = {one: kept[one] for one in order if one in kept}
     results.write_text(json.dumps(kept, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
     report.write_text(_report(kept), encoding="utf-8")
@@ -130,6 +162,11 @@ def _report(kept: Mapping[str, Any]) -> str:
                     figure["against"],
                 )
                 lines.append("| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |")
+        for name, run in runs.items():
+            for table in run.get("tables", ()):
+                lines += ["", f"{name}: {table['name']}", "", "| " + " | ".join(table["header"]) + " |"]
+                lines += ["| " + " | ".join("---" if k < 2 else "---:" for k in range(len(table["header"]))) + " |"]
+                lines += ["| " + " | ".join(cell.replace("|", "\\|") for cell in row) + " |" for row in table["rows"]]
         lines += ["", "On:", ""]
         lines += [f"- {what}: {value}" for what, value in machine.items()]
         lines.append("")
