@@ -46,11 +46,10 @@ def figure(value: float) -> str:
     """A number of at most six digits, with thousands parted: ``1,234.5``."""
     if value and not 1e-4 <= abs(value) < 1e15:
         return f"{value:.6g}"
-    size = abs(value)
-    whole_digits = len(str(int(size)))
-    text = f"{value:,.{max(6 - whole_digits, 0) if size >= 1 else 9}f}"
-    if size < 1:
+    if abs(value) < 1:
         text = f"{float(f'{value:.6g}'):.9f}"
+    else:
+        text = f"{value:,.{max(6 - len(str(int(abs(value)))), 0)}f}"
     text = text.rstrip("0").rstrip(".") if "." in text else text
     return "0" if text in ("-0", "") else text
 
