@@ -106,7 +106,7 @@ def floor_to_starts(seconds: Seconds, frequency: str, timezone: str) -> Seconds:
 @lru_cache(maxsize=65_536)
 def day_start(day: date, timezone: str) -> int:
     """First moment of a day in a zone, in seconds since 1970."""
-    midnight = _local_seconds(datetime(day.year, day.month, day.day))
+    midnight = local_seconds(datetime(day.year, day.month, day.day))
     utc = to_utc(np.array([midnight]), timezone, gaps_forward=True)
     return int(utc[0])
 
@@ -181,7 +181,7 @@ def start_of_folder(template: str, folder: str, frequency: str, timezone: str) -
         local = _reader(template).read(folder).local
     except ValueError:
         return None
-    seconds = int(to_utc(np.array([_local_seconds(local)]), timezone, gaps_forward=True)[0])
+    seconds = int(to_utc(np.array([local_seconds(local)]), timezone, gaps_forward=True)[0])
     start = interval_start(_as_datetime(seconds), frequency, timezone)
     return start if folder_of(template, start, timezone) == folder else None
 
@@ -200,7 +200,8 @@ def _day_of(seconds: int, timezone: str) -> date:
     return _as_datetime(seconds).astimezone(ZoneInfo(timezone)).date()
 
 
-def _local_seconds(local: datetime) -> int:
+def local_seconds(local: datetime) -> int:
+    """A wall clock, naive, as seconds since 1970 on it."""
     return _as_seconds(local.replace(tzinfo=UTC))
 
 
