@@ -10,7 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from benchmarks import cold_start, linearity, machine, memory, query, replay, s3, warm
-from benchmarks.detection import quality
+from benchmarks.detection import quality, speed
 from benchmarks.figures import REPORT, Figure, Table, keep
 from benchmarks.processes import BenchmarkError
 from benchmarks.workplace import Workplace
@@ -25,6 +25,7 @@ BENCHMARKS: dict[str, Callable[[Workplace], list[Figure] | list[Figure | Table]]
     "linearity": linearity.measure,
     "query": query.measure,
     "detection": quality.measure,
+    "detection_speed": speed.measure,
 }
 
 

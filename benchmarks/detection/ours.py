@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import date
 
+from anomalake.detection.judgement import Judgement
 from anomalake.detection.metrics import Metrics
 from benchmarks.detection.labelled import MINUTES, Floats, unrelated
 
@@ -17,11 +18,16 @@ def score(values: Floats, frequency_minutes: int, first_tested: int) -> Floats:
 
 def severity(metrics: Metrics, first_tested: int, holidays: tuple[date, ...] = ()) -> Floats:
     """Severity of all metrics from a point on, learned from the points before it; shape (metrics, points)."""
+    return judged(metrics, first_tested, holidays).severity
+
+
+def judged(metrics: Metrics, first_tested: int, holidays: tuple[date, ...] = ()) -> Judgement:
+    """All metrics from a point on, learned from the points before it."""
+    # Here, so that the other methods' figures need no model of ours.
     from anomalake.detection.model import fit, judge
 
     model = fit(until(metrics, first_tested), holidays=holidays)
-    judgement, _ = judge(model, model.state, metrics, first_tested)
-    return judgement.severity
+    return judge(model, model.state, metrics, first_tested)[0]
 
 
 def until(metrics: Metrics, end: int) -> Metrics:

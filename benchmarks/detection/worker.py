@@ -1,7 +1,7 @@
 """One method on one set in a process of its own, so that its time and memory are its own.
 
 ``python -m benchmarks.detection.worker METHOD PARTS.npz SCORES.npz`` writes the scores of each part, and prints the
-seconds that scoring took.
+seconds that scoring took and the process's highest memory.
 """
 
 from __future__ import annotations
@@ -52,7 +52,8 @@ def work(method: str, parts: Path, scores: Path) -> Worked:
     done = run(command, environment(**THREADS))
     with np.load(scores) as arrays:
         found = tuple(arrays[f"arr_{number}"] for number in range(len(arrays)))
-    return Worked(found, float(done.output), done.peak_bytes)
+    seconds, peak = done.output.split()
+    return Worked(found, float(seconds), int(peak))
 
 
 def save(parts: Sequence[LabelledSet], path: Path) -> None:
@@ -95,13 +96,22 @@ def load(path: Path) -> tuple[LabelledSet, ...]:
     return tuple(parts)
 
 
+def peak_bytes() -> int:
+    """The highest resident memory that this process had; 0 where the system does not tell."""
+    try:
+        lines = Path("/proc/self/status").read_text(encoding="ascii").splitlines()
+    except OSError:
+        return 0
+    return next((int(line.split()[1]) * 1024 for line in lines if line.startswith("VmHWM:")), 0)
+
+
 def main(arguments: Sequence[str]) -> None:
     """Do the work."""
     method, source, target = arguments
     parts = load(Path(source))
     start = time.perf_counter()
     scores = [METHODS[method].run(part) for part in parts]
-    print(time.perf_counter() - start)
+    print(time.perf_counter() - start, peak_bytes())
     np.savez(target, *scores)
 
 
