@@ -50,7 +50,10 @@ def from_record(text: str | bytes, place: str = "group record") -> Group:
         record = json.loads(text)
         intervals = tuple(_read_interval(one) for one in record["Intervals"])
         made = Group(
-            _is(record["AnomalyGroupId"]), _is(record["AnomalyDetectorArn"]), _is(record["PrimaryMetricName"]), intervals
+            _is(record["AnomalyGroupId"]),
+            _is(record["AnomalyDetectorArn"]),
+            _is(record["PrimaryMetricName"]),
+            intervals,
         )
     except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
         raise GroupRecordError(
@@ -111,7 +114,9 @@ def _read_interval(record: dict[str, Any]) -> GroupInterval:
         timestamp=_instant(record["Timestamp"]),
         score=_number(record["Score"]),
         affected=affected,
-        contributions=tuple(Contribution(_is(n), _is(v), int(_number(share))) for n, v, share in record["Contributions"]),
+        contributions=tuple(
+            Contribution(_is(n), _is(v), int(_number(share))) for n, v, share in record["Contributions"]
+        ),
         impact=_number(record["Impact"]),
         observed=int(_number(record["Observed"])),
         expected_total=_number(record["ExpectedTotal"]),
