@@ -53,11 +53,11 @@ def measure(work_place: Workplace) -> list[Figure | Table]:
             done = work(key, saved, work_place.new_folder().with_suffix(".npz"))
             results[key] = Result.of(pooled(parts, done.scores), method.threshold)
             rows.append(_row(name, key, results[key], done))
-        figures += _figures(name, results)
+        figures += compared(name, results)
     return [*figures, Table("every method, at its own default where not said otherwise", HEADER, tuple(rows))]
 
 
-def _figures(name: str, results: Mapping[str, Result]) -> list[Figure]:
+def compared(name: str, results: Mapping[str, Result]) -> list[Figure]:
     what = NAMES[name]
     if name in FLOORS:
         return [

@@ -126,9 +126,10 @@ def _slots(points: int, minutes: int) -> tuple[int, npt.NDArray[np.intp]]:
 
 
 def _profile(values: Floats, slots: int, slot_of: npt.NDArray[np.intp], first_tested: int) -> Floats:
-    """Median of each slot, shape (series, slots)."""
+    """Median of each slot, shape (series, slots); of all points where the slot was never seen."""
     learned, slot_of = values[:, :first_tested], slot_of[:first_tested]
-    return np.concatenate([_median(learned[:, slot_of == slot]) for slot in range(slots)], axis=1)
+    profile = np.concatenate([_median(learned[:, slot_of == slot]) for slot in range(slots)], axis=1)
+    return np.where(np.isnan(profile), _median(learned), profile)
 
 
 def last_known(values: Floats) -> Floats:

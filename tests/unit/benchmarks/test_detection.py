@@ -1,0 +1,161 @@
+"""The yardstick of detection: made KPIs, simple peers, what goes to a worker, tables in the report."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from anomalake.detection.metrics import Metrics
+from anomalake.synth import ShopSettings, shop
+from benchmarks.detection import kpis, nab, quality, simple
+from benchmarks.detection.compare import Result
+from benchmarks.detection.labelled import LabelledSet, pooled, unrelated
+from benchmarks.detection.methods import METHODS
+from benchmarks.detection.mishaps import Kpi, mishap
+from benchmarks.detection.quiet import QUIET
+from benchmarks.detection.worker import load, save
+from benchmarks.figures import Bound, Figure, Table, keep
+
+SIMPLE = ("huber", "hour_of_week", "recent_median", "differences", "spectral_residual")
+
+
+def made(points: int = 900, minutes: int = 60) -> np.ndarray:
+    rng = np.random.default_rng(7)
+    t = np.arange(points) * minutes / 60
+    values = 100 + 30 * np.sin(2 * np.pi * t / 24)[None, :] + rng.normal(size=(3, points))
+    values[1, rng.random(points) < 0.05] = np.nan
+    values[2] = 5.0
+    return values
+
+
+class TestMadeKpis:
+    def test_the_same_each_time(self) -> None:
+        one, again = kpis.hourly("develop"), kpis.hourly("develop")
+        np.testing.assert_array_equal(one.values, again.values)
+        np.testing.assert_array_equal(one.labels, again.labels)
+
+    def test_families_share_no_series(self) -> None:
+        develop, check = kpis.hourly("develop").values, kpis.hourly("check", copies=2).values
+        constant = np.nanstd(develop, axis=1) == 0  # zero everywhere is the same in any family
+        for series in develop[~constant]:
+            assert not any(np.array_equal(series, other, equal_nan=True) for other in check)
+
+    @pytest.mark.parametrize("name", sorted(kpis.KINDS))
+    def test_each_kind_has_anomalies_and_is_mostly_usual(self, name: str) -> None:
+        made = [kpis.KINDS[name](np.random.default_rng([3, seed]), 1_680, 24) for seed in range(8)]
+        share = np.mean([kpi.labels for kpi in made])
+        assert 0 < share < 0.1
+        assert all(np.isnan(kpi.values).mean() < 0.3 for kpi in made)
+        assert not any((kpi.labels & np.isnan(kpi.values)).any() for kpi in made)
+
+    def test_a_shift_stays_and_is_labelled_where_it_begins(self) -> None:
+        flat = np.full(400, 50.0)
+        kpi = mishap("shift", Kpi(flat, flat, np.ones(400), 24), np.random.default_rng(1), 200)
+        assert np.flatnonzero(kpi.labels).tolist() == [200]
+        assert (np.abs(kpi.values[200:] - 50) >= 5).all()
+        assert (kpi.values[:200] == 50).all()
+
+    def test_what_makes_no_difference_is_not_labelled(self) -> None:
+        flat = np.zeros(400)
+        kpi = mishap("outage", Kpi(flat, flat, np.ones(400), 24, low=0.0), np.random.default_rng(1), 200)
+        assert not kpi.labels.any()
+
+
+class TestPeers:
+    @pytest.mark.parametrize("name", SIMPLE)
+    def test_no_score_looks_ahead(self, name: str) -> None:
+        values = made()
+        whole = METHODS[name].score(values, 60, 600)
+        changed = values.copy()
+        changed[:, 800:] *= 9
+        np.testing.assert_array_equal(METHODS[name].score(changed, 60, 600)[:, :200], whole[:, :200])
+
+    @pytest.mark.parametrize("name", SIMPLE)
+    @pytest.mark.parametrize("minutes", [5, 60, 1440])
+    def test_a_spike_stands_out_and_a_missing_value_has_no_score(self, name: str, minutes: int) -> None:
+        values = made(900, minutes)
+        values[0, 700] += 100
+        scores = METHODS[name].score(values, minutes, 600)
+        assert scores.shape == (3, 300)
+        assert np.nanargmax(scores[0]) in (100, 101)
+        np.testing.assert_array_equal(np.isnan(scores), np.isnan(values[:, 600:]))
+
+    def test_autoregression_has_learned_the_rhythm(self) -> None:
+        scores = simple.huber_autoregression(made(), 60, 600)
+        assert np.mean(scores[0] < 3) > 0.97
+
+
+def test_a_set_comes_back_from_a_worker_without_its_labels(tmp_path: Path) -> None:
+    hard = shop(ShopSettings(hard=True, intervals=400))
+    flat = hard.labels.reshape(hard.metrics.n_metrics, -1)
+    part = LabelledSet(hard.metrics, flat, 280, ("",) * len(flat), hard.holidays)
+    save([part], tmp_path / "parts.npz")
+    (back,) = load(tmp_path / "parts.npz")
+    np.testing.assert_array_equal(back.values, part.values)
+    np.testing.assert_array_equal(back.metrics.starts, part.metrics.starts)
+    assert back.metrics.combinations == part.metrics.combinations
+    assert (back.holidays, back.first_tested, back.frequency_minutes) == (part.holidays, 280, 60)
+    assert not back.labels.any()
+
+
+def test_parts_of_different_lengths_are_put_together() -> None:
+    parts = [LabelledSet(unrelated(np.ones((2, n)), "PT1H"), np.ones((2, n), bool), 4, ("a", "b")) for n in (6, 9)]
+    scored = pooled(parts, [np.full((2, n - 4), float(n)) for n in (6, 9)])
+    assert scored.scores.shape == (4, 5)
+    assert scored.observed.sum(axis=1).tolist() == [2, 2, 5, 5]
+    assert scored.only("b").scores.max(axis=1).tolist() == [6, 9]
+
+
+def test_windows_of_labelled_files_lie_on_a_detectors_grid(tmp_path: Path) -> None:
+    rows = [f"2024-01-01 {n // 2:02}:{n % 2 * 30:02}:00,{n}" for n in range(20) if n not in (6, 7)]
+    (tmp_path / "rides.csv").write_text("\n".join(["timestamp,value", *rows]), encoding="utf-8")
+    windows = {"rides.csv": [["2024-01-01 04:30:00.000000", "2024-01-01 05:10:00.000000"]]}
+    (tmp_path / "windows.json").write_text(json.dumps(windows), encoding="utf-8")
+    (part,) = nab.labelled_kpis(tmp_path)
+    assert part.metrics.frequency == "PT1H"
+    np.testing.assert_array_equal(part.values[0], [0.5, 2.5, 4.5, np.nan, 8.5, 10.5, 12.5, 14.5, 16.5, 18.5])
+    assert np.flatnonzero(part.labels[0]).tolist() == [4, 5]
+
+
+@pytest.mark.parametrize("name", sorted(QUIET))
+def test_quiet_series_are_42_for_a_year(name: str) -> None:
+    metrics, _ = QUIET[name](1)
+    assert isinstance(metrics, Metrics)
+    assert (metrics.n_metrics, len(metrics.starts)) == (42, 8_760)
+    assert np.isnan(metrics.values).mean() < 0.05
+
+
+def test_figures_of_a_contest_are_against_the_best_peer() -> None:
+    labels = np.zeros((1, 200), dtype=bool)
+    labels[0, [20, 90, 150]] = True
+    part = LabelledSet(unrelated(np.ones((1, 300)), "PT1H"), np.pad(labels, ((0, 0), (100, 0))), 100, ("",))
+    perfect = labels * 100.0
+    poor = perfect.copy()
+    poor[0, [5, 40]] = 200
+    results = {
+        "ours": Result.of(pooled([part], [perfect]), 50),
+        "huber": Result.of(pooled([part], [poor]), 3),
+        "differences": Result.of(pooled([part], [perfect]), 1_000),
+    }
+    at_default, at_best, precise = quality.compared("hard", results)
+    assert at_default.measured == pytest.approx(1 / (6 / 8))
+    assert at_best.measured == 1
+    assert "plain differences" in at_best.against
+    assert precise.measured == 1
+    assert all(figure.met for figure in (at_default, at_best, precise))
+
+
+def test_a_table_is_kept_beside_the_figures(tmp_path: Path) -> None:
+    results, report = tmp_path / "results.json", tmp_path / "RESULTS.md"
+    table = Table("by method", ("set", "method", "F1"), (("shop", "a | b", "0.5"),))
+    figures = [Figure("speed", 2.0, "s", Bound("<=", 3)), table]
+    keep("one", figures, {"processor": "none"}, ["one", "two"], results, report)
+    keep("two", figures[:1], {"processor": "none"}, ["one", "two"], results, report)
+    text = report.read_text(encoding="utf-8")
+    assert "| one | speed | 2 s | <= 3 | yes |  |" in text
+    assert "one: by method\n\n| set | method | F1 |\n| --- | --- | ---: |\n| shop | a \\| b | 0.5 |\n" in text
+    assert "tables" not in json.loads(results.read_text(encoding="utf-8"))["two"]
+    assert str(table) == "by method\n  set   method  F1 \n  shop  a | b   0.5"
