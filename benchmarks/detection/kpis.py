@@ -90,7 +90,7 @@ def _autocorrelated(rng: np.random.Generator, points: int, memory: float, freedo
     for i, innovation in enumerate(innovations):
         state = memory * state + innovation
         out[i] = state
-    return out * np.sqrt(1 - memory**2)
+    return out * float(np.sqrt(1 - memory**2))
 
 
 def _with(kpi: Kpi, rng: np.random.Generator, kinds: Iterable[Mishap], each: float, weights: list[float]) -> Kpi:
@@ -188,7 +188,7 @@ def _counts(rng: np.random.Generator, points: int, per_day: int) -> Kpi:
     """Few things an interval: Poisson or wider, some with more zeros than that."""
     mean = _log_uniform(rng, 0.1, 8)
     usual = mean * np.exp(_rhythm(rng, points, per_day, rng.uniform(0.2, 1.5)))
-    width = rng.choice([0.0, rng.uniform(0.1, 0.6)])
+    width = float(rng.choice([0.0, rng.uniform(0.1, 0.6)]))
     wide = usual * rng.gamma(1 / width, width, points) if width else usual
     values = rng.poisson(wide).astype(np.float64)
     values[rng.random(points) < rng.choice([0.0, rng.uniform(0.1, 0.5)])] = 0
@@ -198,7 +198,7 @@ def _counts(rng: np.random.Generator, points: int, per_day: int) -> Kpi:
 
 def _quiet(rng: np.random.Generator, points: int, per_day: int) -> Kpi:
     """Always the same or nearly so, and rarely not."""
-    level = rng.choice([0.0, 1.0, 100.0, _log_uniform(rng, 1, 1e6)])
+    level = float(rng.choice([0.0, 1.0, 100.0, _log_uniform(rng, 1, 1e6)]))
     size = max(level, 1.0) * _log_uniform(rng, 0.01, 0.5)
     values = np.full(points, level)
     if rng.random() < 0.5:

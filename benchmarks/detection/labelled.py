@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -79,7 +80,7 @@ def pooled(parts: Sequence[LabelledSet], scores: Sequence[Floats]) -> Scored:
     """All parts together; shorter ones are filled up with points without a value."""
     longest = max(one.shape[1] for one in scores)
 
-    def filled(arrays: list[npt.NDArray[np.generic]]) -> npt.NDArray[np.generic]:
+    def filled(arrays: list[npt.NDArray[Any]]) -> npt.NDArray[Any]:
         return np.concatenate([np.pad(one, ((0, 0), (0, longest - one.shape[1]))) for one in arrays])
 
     return Scored(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 import numpy as np
@@ -41,7 +41,7 @@ class Kpi:
     whole
         Values are counts.
     labels
-        Shape (points,), bool.
+        Shape (points,), bool; none unless given.
     """
 
     values: Floats
@@ -51,11 +51,11 @@ class Kpi:
     low: float = -np.inf
     high: float = np.inf
     whole: bool = False
-    labels: npt.NDArray[np.bool_] | None = None  # type: ignore[assignment]
+    labels: npt.NDArray[np.bool_] = field(default_factory=lambda: np.zeros(0, dtype=np.bool_))
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "values", np.clip(self.values, self.low, self.high))
-        if self.labels is None:
+        if not len(self.labels):
             object.__setattr__(self, "labels", np.zeros(len(self.values), dtype=np.bool_))
 
 

@@ -13,8 +13,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from anomalake.detection.metrics import Metrics
 from benchmarks.detection.labelled import Floats, LabelledSet
@@ -58,7 +60,7 @@ def work(method: str, parts: Path, scores: Path) -> Worked:
 
 def save(parts: Sequence[LabelledSet], path: Path) -> None:
     """Write all that a method may know of a set, which the labels are not."""
-    arrays = {}
+    arrays: dict[str, npt.NDArray[Any]] = {}
     for number, part in enumerate(parts):
         metrics = part.metrics
         named = [
@@ -70,7 +72,7 @@ def save(parts: Sequence[LabelledSet], path: Path) -> None:
             f"starts-{number}": metrics.starts.astype(np.int64),
             f"named-{number}": np.array(json.dumps(named)),
         }
-    np.savez(path, **arrays)
+    np.savez(path, allow_pickle=False, **arrays)
 
 
 def load(path: Path) -> tuple[LabelledSet, ...]:
