@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Final
 
 from anomalake.adapters.channels import LAMBDA_BYTES
-from anomalake.adapters.source_files import open_source_files
+from anomalake.adapters.source_files import FolderOrS3Files
 from anomalake.api import open_lake
 from anomalake.detection.backtest import Backtest, Progress, run_backtest
 from anomalake.detection.detector import AlertRule, Detector, read_detector
@@ -106,10 +106,10 @@ def backtest(
 
     Raises
     ------
-    DetectorFileError, SourceError, BacktestError, LabelsError, SettingsError, StoreError, OSError
+    DetectorFileError, ReadingError, LabelsError, BacktestError, SourceError, SettingsError, StoreError, OSError
     """
     detector = read_detector(detector_file, data=data)
-    metrics, read = read_history(detector, open_source_files(detector.metric_set))
+    metrics, read = read_history(detector, FolderOrS3Files())
     metric_set = detector.metric_set
     # Before the model, so that a file that cannot be read costs no wait.
     told = read_labels(labels, metrics, metric_set.timestamp_column, metric_set.timestamp_format) if labels else None

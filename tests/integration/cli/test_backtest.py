@@ -65,7 +65,7 @@ def test_it_says_what_it_trained_on_tested_and_found(run: Run, folder: Path) -> 
     lines = said.out.splitlines()
     assert lines[0] == "shop: 12 metrics, 2023-01-01 00:00 to 2023-02-11 15:00 (UTC)"
     assert lines[1] == "  trained on 700 intervals of PT1H, tested on the 300 from 2023-01-30 04:00 on"
-    assert lines[2] == "  6,000 rows used, 0 bad, 0 ignored"
+    assert lines[2] == "  6,000 of 6,000 rows of 1 files used"
     points = re.fullmatch(r"  (\d+) of 3,600 tested points anomalous: views (\d+), revenue (\d+)", lines[3])
     assert points is not None
     assert int(points[1]) == int(points[2]) + int(points[3]) > 0
@@ -151,7 +151,7 @@ def test_bad_rows_are_counted_and_told_and_the_others_used(run: Run, folder: Pat
     data.write_text("\n".join(lines) + "\n", encoding="utf-8")
     said = run("backtest", str(folder / "detector.yaml"))
     assert said.code == 1
-    assert "5,998 rows used, 2 bad, 0 ignored" in said.out
+    assert "5,998 of 6,000 rows of 1 files used, 2 bad" in said.out
     assert "input.csv" in said.err
     assert "2023-13-01" in said.err
     assert "many" in said.err

@@ -26,7 +26,7 @@ def summary_lines(outcome: Outcome, lake: str | None = None, scores: Path | None
         f"  trained on {found.first:,} intervals of {metrics.frequency}, "
         f"tested on the {found.tested:,} from {tested} on"
     )
-    yield f"  {_rows(outcome)}"
+    yield f"  {outcome.read}"
     n_points, n_anomalous = int(found.observed.sum()), int(found.judgement.is_anomaly.sum())
     yield f"  {n_anomalous:,} of {n_points:,} tested points anomalous: {_by_name(found.points_by_measure())}"
     yield f"  {_many(len(found.groups), 'group')}: {_by_name(found.groups_by_measure())}"
@@ -44,7 +44,7 @@ def reason_lines(outcome: Outcome) -> Iterator[str]:
     """Why rows and alerts were not used, the first of each."""
     sent = outcome.sent
     reasons = (*sent.summary.reasons, *sent.too_large) if sent is not None else ()
-    for some in (outcome.read.messages, reasons):
+    for some in (outcome.read.problems, reasons):
         for reason in some[:MOST_REASONS]:
             yield f"  {reason}"
         if len(some) > MOST_REASONS:
@@ -57,11 +57,6 @@ def went_well(outcome: Outcome) -> bool:
     return not outcome.read.bad and (
         sent is None or not (sent.summary.refused or sent.summary.failed or sent.too_large)
     )
-
-
-def _rows(outcome: Outcome) -> str:
-    read = outcome.read
-    return f"{_many(read.used, 'row')} used, {read.bad:,} bad, {read.ignored:,} ignored"
 
 
 def _evaluated_lines(evaluated: Evaluated) -> Iterator[str]:

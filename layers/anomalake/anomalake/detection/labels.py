@@ -151,7 +151,8 @@ class _Intervals:
 
     def __init__(self, metrics: Metrics, timestamp_format: str) -> None:
         self._metrics = metrics
-        self._reader = WallClockReader(parts_of(timestamp_format))
+        # Typed timestamps, as in Parquet, have no format of text.
+        self._reader = WallClockReader(parts_of(timestamp_format or DEFAULT_TIMESTAMP_FORMAT))
         starts = metrics.starts.astype("datetime64[s]").astype(np.int64).tolist()
         self._at = {start: at for at, start in enumerate(starts)}
         self._known: dict[str, int | None] = {}
