@@ -1,0 +1,419 @@
+"""The filter: takes one interval after another, all series at once, and says what it expects before it looks.
+
+Series are standardised and rid of their harmonics (see `season`), so that what is left wanders about a level. The
+filter keeps, for each series, that level, what remains of the rhythms of day and week, the last values, how
+much values scatter at this time of day and lately, and whether something unusual is going on. Arrays have the series on the last
+axis, so one interval touches whole rows.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from typing import Any, Final
+
+import numpy as np
+
+from anomalake.detection.model.calendar import STEPS, Bools, Calendar, Ints
+from anomalake.detection.model.season import Singles
+
+LAGS: Final = 6
+#: Features before the lags: 1, rest of the day's rhythm, rest of the week's now and before, the values a day and a
+#: week ago, the harmonics.
+BASE: Final = 7
+FEATURES: Final = BASE + LAGS
+
+# How fast references follow: a share of each visit's deviation, and of a day's deviations for the level.
+_DAY_RATE, _WEEK_RATE, _SPREAD_RATE = 0.15, 0.3, 0.1
+_VOLATILITY_RATE = 0.03
+# The spread is that of the series x the time of day's (to this power) x the recent one (to that).
+_BY_TIME, _BY_RECENT = 0.6, 0.3
+_MEAN_TO_SIGMA = 1.2533
+# Absolute residuals beyond so many sigmas say no more about the spread.
+_SPREAD_CLIP = 4.0
+#: From so many sigmas on, a value is unusual: it is kept out of all that is learned, and an event begins.
+EVENT: Final = 6.0
+_CALM, _CALM_STEPS = 3.0, 3
+#: Intervals after which an event that has settled becomes the new level; three times as many, and it does in any case.
+SETTLED: Final = {"PT5M": 48, "PT10M": 36, "PT1H": 24, "P1D": 7}
+#: Points that are judged together with the present one, to see small deviations that last.
+TOGETHER: Final = 4
+_TOGETHER_CLIP = 3.5
+_HOLIDAY = 3.0
+
+_ONE = np.float32(1)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Coefficients:
+    """What the filter does not change; arrays of float32 with S series last.
+
+    Attributes
+    ----------
+    beta
+        Regression of the next value on the features, shape (FEATURES, S).
+    sigma
+        Spread of its residuals, shape (S,); `floor` is the least spread that is believed.
+    holiday
+        Spread on holidays, shape (S,).
+    """
+
+    beta: Singles
+    sigma: Singles
+    floor: Singles
+    holiday: Singles
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class FilterState:
+    """What the filter knows of S series after an interval; all but `age` and `calm` are float32.
+
+    Attributes
+    ----------
+    level
+        Shape (S,).
+    by_day, by_week
+        Rest of the rhythm by day and week phase: shape (day, S), (week, S).
+    week_mean
+        Mean of `by_week`, which belongs to the level, shape (S,).
+    last_week
+        The last value above the level at each week phase, shape (week, S).
+    lags, raw_lags
+        The last values, newest first, shape (LAGS, S): with unusual ones replaced by what was expected, and as they were.
+    spread
+        Spread by day phase, shape (day, S); 0 where not known yet.
+    volatility
+        Recent spread, shape (S,).
+    age, calm
+        Intervals that an event has lasted, and has been settled, shape (S,).
+    growth
+        By how much the variance of an expectation over so many unusual intervals exceeds that of the next, shape (S,).
+    shift
+        How far values were off during the event, shape (S,).
+    recent
+        The last standardised residuals, clipped, newest first, shape (TOGETHER - 1, S).
+    """
+
+    level: Singles
+    by_day: Singles
+    by_week: Singles
+    week_mean: Singles
+    last_week: Singles
+    lags: Singles
+    raw_lags: Singles
+    spread: Singles
+    volatility: Singles
+    age: Ints
+    calm: Ints
+    growth: Singles
+    shift: Singles
+    recent: Singles
+
+    def part(self, first: int, end: int) -> FilterState:
+        """The state of some of the series; a view."""
+        return FilterState(**{one.name: getattr(self, one.name)[..., first:end] for one in fields(self)})
+
+    def copy(self) -> FilterState:
+        """A state whose arrays are its own."""
+        return FilterState(**{one.name: getattr(self, one.name).copy() for one in fields(self)})
+
+    def to_arrays(self) -> dict[str, Any]:
+        """The arrays by name."""
+        return {one.name: getattr(self, one.name) for one in fields(self)}
+
+    @classmethod
+    def from_arrays(cls, arrays: Mapping[str, Any]) -> FilterState:
+        """Out of `to_arrays`; raises KeyError."""
+        return cls(**{one.name: arrays[one.name] for one in fields(cls)})
+
+
+def joined(parts: list[FilterState]) -> FilterState:
+    """The states of all series out of those of some."""
+    if len(parts) == 1:
+        return parts[0]
+    return FilterState(
+        **{
+            one.name: np.concatenate([getattr(part, one.name) for part in parts], axis=-1)
+            for one in fields(FilterState)
+        }
+    )
+
+
+def blank(level: Singles, frequency: str) -> FilterState:
+    """The state of series of which only a level is known, shape (S,)."""
+    day, week = STEPS[frequency]
+    n = len(level)
+
+    def zeros(*shape: int) -> Singles:
+        return np.zeros((*shape, n), np.float32)
+
+    return FilterState(
+        level=level.astype(np.float32),
+        by_day=zeros(day),
+        by_week=zeros(week),
+        week_mean=zeros(),
+        last_week=zeros(week),
+        lags=np.repeat(level[None].astype(np.float32), LAGS, axis=0),
+        raw_lags=np.repeat(level[None].astype(np.float32), LAGS, axis=0),
+        spread=zeros(day),
+        volatility=zeros(),
+        age=np.zeros(n, np.int64),
+        calm=np.zeros(n, np.int64),
+        growth=np.ones(n, np.float32),
+        shift=zeros(),
+        recent=zeros(TOGETHER - 1),
+    )
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Passed:
+    """What the filter said of intervals, float32 of shape (T, S), in standardised units without the harmonics.
+
+    Attributes
+    ----------
+    expected, sigma
+        Expected value and its spread.
+    z
+        How many spreads the value was off; 0 where nothing was observed.
+    before
+        Sum of the clipped `z` of the `TOGETHER` - 1 intervals before.
+    """
+
+    expected: Singles
+    sigma: Singles
+    z: Singles
+    before: Singles
+
+
+def learn_features(
+    values: Singles, harmonic: Singles, calendar: Calendar, start: FilterState, jump: Singles
+) -> tuple[Singles, Singles, FilterState]:
+    """Run through a history for the first time, to see what the regression is to learn from.
+
+    Parameters
+    ----------
+    values, harmonic
+        Without the harmonics, and the harmonics; shape (T, S).
+    jump
+        How far a value may be from the one before or from the reference and still be learned from, shape (S,).
+
+    Returns
+    -------
+    Features (T, FEATURES, S), targets (T, S) with NaN where nothing is to be learned, and the state at the end.
+    """
+    n_times, n_series = values.shape
+    state = start.copy()
+    features = np.empty((n_times, FEATURES, n_series), np.float32)
+    targets = np.empty((n_times, n_series), np.float32)
+    visits_day = np.zeros(calendar.day, np.int64)
+    visits_week = np.zeros(calendar.week, np.int64)
+    level = state.level
+    for t in range(n_times):
+        day_phase, week_phase = int(calendar.day_phase[t]), int(calendar.week_phase[t])
+        _features(state, level, day_phase, week_phase, harmonic[t], calendar, features[t])
+        value = values[t]
+        observed = ~np.isnan(value)
+        reference = state.by_week[week_phase] + level
+        targets[t] = value - level
+        low = np.minimum(reference, state.lags[0]) - jump
+        high = np.maximum(reference, state.lags[0]) + jump
+        clean = np.clip(np.where(observed, value, reference), low, high)
+        if calendar.is_holiday[t]:
+            state.last_week[week_phase] = state.by_week[week_phase]
+            learned = np.zeros(n_series, np.float32)
+        else:
+            learned = observed.astype(np.float32)
+            state.last_week[week_phase] = clean - level
+        level = _follow(
+            state,
+            level,
+            clean - level,
+            learned,
+            (day_phase, week_phase),
+            max(_DAY_RATE, 1 / (visits_day[day_phase] + 2)),
+            max(_WEEK_RATE, 1 / (visits_week[week_phase] + 2)),
+            max(1 / calendar.day, 1 / (t + 1)),
+        )
+        visits_day[day_phase] += 1
+        visits_week[week_phase] += 1
+        _push(state.lags, clean)
+    state.raw_lags[:] = state.lags
+    return features, targets, _with_level(state, level)
+
+
+def run(
+    known: Coefficients, start: FilterState, values: Singles, harmonic: Singles, calendar: Calendar
+) -> tuple[Passed, FilterState]:
+    """Judge intervals one after another.
+
+    Parameters
+    ----------
+    start
+        The state before the first of them; it stays as it is.
+    values, harmonic
+        Without the harmonics, and the harmonics; shape (T, S), NaN where nothing was observed.
+
+    Returns
+    -------
+    What was said of them, and the state after the last.
+    """
+    n_times, n_series = values.shape
+    state = start.copy()
+    expected, sigma, scores, before = (np.empty((n_times, n_series), np.float32) for _ in range(4))
+    features = np.empty((FEATURES, n_series), np.float32)
+    beta, lag_beta, base = known.beta, known.beta[BASE:], known.sigma
+    memory = np.clip(lag_beta.sum(axis=0), 0, 1)
+    settled = SETTLED[calendar.frequency]
+    level = state.level
+    for t in range(n_times):
+        day_phase, week_phase = int(calendar.day_phase[t]), int(calendar.week_phase[t])
+        observed = ~np.isnan(values[t])
+        in_event = state.age > 0
+
+        # What is expected after what usually would have been, and after what was.
+        _features(state, level, day_phase, week_phase, harmonic[t], calendar, features)
+        usual = np.einsum("fs,fs->s", features, beta)
+        after_raw = usual + np.einsum("fs,fs->s", state.raw_lags - state.lags, lag_beta)
+        reference = state.by_week[week_phase]
+        # A feedback that explodes must not carry an expectation away.
+        reach = (
+            4 * base
+            + memory * np.abs(features[BASE])
+            + np.abs(features[4] - reference)
+            + np.abs(features[5] - reference)
+            + np.float32(0.1) * np.abs(harmonic[t])
+        )
+        usual = np.clip(usual, reference - reach, reference + reach)
+
+        spread = np.where(state.spread[day_phase] > 0, state.spread[day_phase], base)
+        now = base * (spread / base) ** np.float32(_BY_TIME) * (state.volatility / base) ** np.float32(_BY_RECENT)
+        now = np.maximum(now, known.floor)
+        if calendar.is_holiday[t]:
+            now = np.maximum(now, known.holiday)
+        wide = now * np.sqrt(state.growth)
+
+        value = np.where(observed, values[t], usual + level)
+        off_usual = value - level - usual
+        off_raw = np.where(observed, value - level - after_raw, 0)
+        z_usual, z_raw = off_usual / wide, off_raw / now
+        # During an event the usual counts; else, and on holidays, the kinder of both.
+        kinder_raw = np.abs(z_raw) < np.abs(z_usual)
+        if not calendar.is_holiday[t]:
+            kinder_raw &= ~in_event
+        z = np.where(kinder_raw, z_raw, z_usual)
+        hot = np.abs(z) > EVENT
+
+        expected[t] = np.where(kinder_raw, after_raw, usual) + level
+        sigma[t] = np.where(kinder_raw, now, wide)
+        scores[t] = z
+        before[t] = state.recent.sum(axis=0)
+
+        steady = (np.abs(z_raw) < _CALM) | (np.abs(off_usual - state.shift) < _CALM * now)
+        np.copyto(state.calm, np.where(in_event & steady, state.calm + 1, 0))
+        age = np.where(hot, state.age + 1, np.where(observed, 0, state.age))
+        accepted = in_event & hot & (((age > settled) & (state.calm >= _CALM_STEPS)) | (age > 3 * settled))
+        np.copyto(
+            state.shift,
+            np.where(
+                hot, np.where(in_event, np.float32(0.7) * state.shift + np.float32(0.3) * off_usual, off_usual), 0
+            ),
+        )
+        clean = np.where(observed & ~hot, value, usual + level)
+        if accepted.any():
+            level = level + np.where(accepted, state.shift, 0)
+            state.lags[:, accepted] = state.raw_lags[:, accepted]
+            clean = np.where(accepted, value, clean)
+            age = np.where(accepted, 0, age)
+        np.copyto(state.age, age)
+        np.copyto(state.growth, np.where(age > 0, _ONE + memory * memory * state.growth, _ONE))
+
+        learned = (observed & (~hot | accepted)).astype(np.float32)
+        if calendar.is_holiday[t]:
+            learned[:] = 0
+            state.last_week[week_phase] = reference
+        else:
+            _learn_spread(
+                state,
+                np.minimum(
+                    np.abs(np.where(kinder_raw, off_raw, off_usual)) * np.float32(_MEAN_TO_SIGMA), _SPREAD_CLIP * now
+                ),
+                observed & ~hot,
+                day_phase,
+                base,
+            )
+            state.last_week[week_phase] = clean - level
+        level = _follow(
+            state, level, clean - level, learned, (day_phase, week_phase), _DAY_RATE, _WEEK_RATE, 1 / calendar.day
+        )
+        _push(state.lags, clean)
+        _push(state.raw_lags, np.where(observed, value, clean))
+        _push(state.recent, np.clip(np.where(hot, 0, z), -_TOGETHER_CLIP, _TOGETHER_CLIP))
+    return Passed(expected, sigma, scores, before), _with_level(state, level)
+
+
+def together(z: Singles, before: Singles) -> Singles:
+    """Standardised sum of a point and those before it, of the same shape."""
+    total: Singles = (before + np.clip(z, -_TOGETHER_CLIP, _TOGETHER_CLIP)) / np.float32(np.sqrt(TOGETHER))
+    return total
+
+
+def _features(
+    state: FilterState,
+    level: Singles,
+    day_phase: int,
+    week_phase: int,
+    harmonic: Singles,
+    calendar: Calendar,
+    out: Singles,
+) -> None:
+    day, week = calendar.day, calendar.week
+    out[0] = 1
+    out[1] = state.by_day[day_phase]
+    out[2] = state.by_week[week_phase]
+    out[3] = state.by_week[(week_phase - 1) % week]
+    out[4] = state.last_week[(week_phase - (day if day < week else 1)) % week]
+    out[5] = state.last_week[week_phase]
+    out[6] = harmonic
+    np.subtract(state.lags, level, out=out[BASE:])
+
+
+def _follow(
+    state: FilterState,
+    level: Singles,
+    above: Singles,
+    learned: Singles,
+    phases: tuple[int, int],
+    day_rate: float,
+    week_rate: float,
+    level_rate: float,
+) -> Singles:
+    """Let the references follow a value above the level, where something is `learned` (1, else 0); the new level."""
+    day_phase, week_phase = phases
+    from_week = above - state.by_week[week_phase]
+    state.by_day[day_phase] += np.float32(day_rate) * learned * (above - state.by_day[day_phase])
+    change = np.float32(week_rate) * learned * from_week
+    state.by_week[week_phase] += change
+    # What all phases have in common is the level's: else both would follow the same thing, and run away from it.
+    state.week_mean[:] += change / np.float32(len(state.by_week))
+    new_level: Singles = level + np.float32(level_rate) * learned * (from_week + state.week_mean)
+    return new_level
+
+
+def _learn_spread(state: FilterState, size: Singles, learned: Bools, day_phase: int, base: Singles) -> None:
+    for step, rate in ((0, _SPREAD_RATE), (1, _SPREAD_RATE / 2), (-1, _SPREAD_RATE / 2)):
+        row = state.spread[(day_phase + step) % len(state.spread)]
+        known = np.where(row > 0, row, base)
+        np.copyto(row, known + np.float32(rate) * (size - known), where=learned)
+    np.copyto(
+        state.volatility, state.volatility + np.float32(_VOLATILITY_RATE) * (size - state.volatility), where=learned
+    )
+
+
+def _push(lags: Singles, newest: Singles) -> None:
+    lags[1:] = lags[:-1]
+    lags[0] = newest
+
+
+def _with_level(state: FilterState, level: Singles) -> FilterState:
+    np.copyto(state.level, level)
+    return state

@@ -1,0 +1,214 @@
+"""Learning from a history."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import dataclass
+from datetime import date
+
+import numpy as np
+
+from anomalake.detection.metrics import Metrics
+from anomalake.detection.model.calendar import (
+    SECONDS,
+    STEPS,
+    Bools,
+    Calendar,
+    Floats,
+    calendar_of,
+    harmonics,
+    longest_rhythm,
+    rhythms,
+)
+from anomalake.detection.model.chunks import in_chunks
+from anomalake.detection.model.filter import (
+    Coefficients,
+    FilterState,
+    blank,
+    joined,
+    learn_features,
+    run,
+    together,
+)
+from anomalake.detection.model.model import Model, ModelError, State
+from anomalake.detection.model.regression import regress
+from anomalake.detection.model.season import Singles, fit_harmonics
+from anomalake.detection.model.spread import MAD, median, quantiles
+from anomalake.detection.model.tails import Tails, fit_tails
+
+#: Observed points of a metric below which nothing is said of it.
+LEAST_POINTS = {"PT5M": 72, "PT10M": 72, "PT1H": 48, "P1D": 10}
+
+# The least spread that is believed: a share of the range that holds nearly all values, or of a constant.
+_LEAST_SPREAD, _LEAST_OF_CONSTANT = 0.005, 0.1
+_JUMP = 5.0
+# A spread is estimated with so many degrees of freedom less than points.
+_SPENT = 10
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Learned:
+    """What was learned of some metrics."""
+
+    center: Floats
+    scale: Floats
+    nonnegative: Bools
+    is_ready: Bools
+    harmonics: Singles
+    coefficients: Coefficients
+    tails: Tails
+    tails_together: Tails
+    filtered: FilterState
+
+
+def fit(metrics: Metrics, *, holidays: Collection[date] = ()) -> Model:
+    """Learn what is usual, without learning from what is not.
+
+    Parameters
+    ----------
+    metrics
+        The history, up to the last interval before those to judge.
+    holidays
+        Days that are not as others, past and future.
+
+    Raises
+    ------
+    ModelError
+        There is no interval.
+    """
+    n_times = len(metrics.starts)
+    if not n_times:
+        raise ModelError("history: no interval; expected some")
+    calendar = calendar_of(metrics.starts, metrics.frequency, metrics.timezone, holidays)
+    named = rhythms(n_times, metrics.frequency)
+    basis = harmonics(calendar, named)
+    longest = longest_rhythm(named, metrics.frequency)
+    values = metrics.flat
+
+    def learn(first: int, end: int) -> _Learned:
+        return _learn(values[first:end], calendar, basis, longest)
+
+    parts = in_chunks(learn, metrics.n_metrics, n_times)
+    step = np.timedelta64(SECONDS[metrics.frequency], "s")
+    return Model(
+        frequency=metrics.frequency,
+        timezone=metrics.timezone,
+        holidays=tuple(sorted(holidays)),
+        measures=metrics.measures,
+        dimension_names=metrics.dimension_names,
+        combinations=metrics.combinations,
+        center=np.concatenate([part.center for part in parts]),
+        scale=np.concatenate([part.scale for part in parts]),
+        nonnegative=np.concatenate([part.nonnegative for part in parts]),
+        is_ready=np.concatenate([part.is_ready for part in parts]),
+        rhythms=named,
+        harmonics=np.concatenate([part.harmonics for part in parts], axis=-1),
+        coefficients=Coefficients(
+            *(
+                np.concatenate([getattr(part.coefficients, name) for part in parts], axis=-1)
+                for name in ("beta", "sigma", "floor", "holiday")
+            )
+        ),
+        tails=_joined_tails([part.tails for part in parts]),
+        tails_together=_joined_tails([part.tails_together for part in parts]),
+        state=State(metrics.starts[-1].astype("datetime64[s]") + step, joined([part.filtered for part in parts])),
+    )
+
+
+def _learn(raw: Floats, calendar: Calendar, basis: Floats, longest: int) -> _Learned:
+    """Learn of some metrics; `raw` has shape (S, T)."""
+    n_times = raw.shape[1]
+    day, week = STEPS[calendar.frequency]
+    center, scale, constant = _standard(raw)
+    values = ((raw.T - center) / scale).astype(np.float32)
+    observed = ~np.isnan(values)
+
+    coefficients = fit_harmonics(np.where(calendar.is_holiday[:, None], np.nan, values), basis, longest)
+    harmonic = (basis.astype(np.float32) @ coefficients).astype(np.float32)
+    rest = values - harmonic
+    start = blank(_first_level(rest, day), calendar.frequency)
+
+    features, targets, first_end = learn_features(rest, harmonic, calendar, start, _jump(rest, day))
+    warm = week if n_times > 2.5 * week else min(day, n_times // 3)
+    off_holidays = np.where(calendar.is_holiday[:, None], np.nan, targets)
+    beta, sigma = regress(features[warm:], off_holidays[warm:])
+    n_usable = np.maximum((~np.isnan(off_holidays[warm:])).sum(axis=0), 1)
+    sigma = (sigma * np.sqrt((n_usable + _SPENT) / np.maximum(n_usable - _SPENT, _SPENT / 2))).astype(np.float32)
+    holiday = _holiday_spread(features, targets, beta, sigma, calendar.is_holiday)
+    del features, targets
+
+    low, high = quantiles(values[:: 1 + n_times // 4_000], (0.01, 0.99))
+    floor = np.where(constant, _LEAST_OF_CONSTANT, np.maximum(_LEAST_SPREAD * (high - low), 1e-6)).astype(np.float32)
+    known = Coefficients(beta, sigma, floor, holiday)
+    passed, end = run(known, _second_start(start, first_end, sigma), rest, harmonic, calendar)
+    usable = observed & ~calendar.is_holiday[:, None]
+    usable[:warm] = False
+    summed = together(passed.z, passed.before)
+    return _Learned(
+        center=center,
+        scale=scale,
+        nonnegative=~(raw < 0).any(axis=1),
+        is_ready=observed.sum(axis=0) >= LEAST_POINTS[calendar.frequency],
+        harmonics=coefficients,
+        coefficients=known,
+        tails=fit_tails(passed.z[warm:], usable[warm:]),
+        tails_together=fit_tails(summed[warm:], usable[warm:]),
+        filtered=end,
+    )
+
+
+def _standard(raw: Floats) -> tuple[Floats, Floats, Bools]:
+    """Middle and width of each metric, and whether it is constant; (S, T) to (S,)."""
+    low, center, high = quantiles(raw.T, (0.25, 0.5, 0.75)).astype(np.float64)
+    width = high - low
+    with np.errstate(invalid="ignore"):
+        deviation = np.sqrt(np.nan_to_num(np.nanmean(np.where(np.isnan(raw), np.nan, (raw.T - center).T ** 2), axis=1)))
+    width = np.where(width > 0, width, deviation)
+    constant = ~(width > 0)
+    return center, np.where(constant, np.maximum(np.abs(center) * 0.01, 1e-9), width), constant
+
+
+def _first_level(rest: Singles, day: int) -> Singles:
+    """Level to begin with: the median of the first day, or of all where that has nothing."""
+    first = rest[:day]
+    level: Singles = np.where(np.isnan(first).all(axis=0), median(rest), median(first)).astype(np.float32)
+    return level
+
+
+def _jump(rest: Singles, day: int) -> Singles:
+    """How far a value may be off and still be learned from in the first run."""
+    step = 1 + len(rest) // 2_000
+
+    def scatter(differences: Singles) -> Singles:
+        some = differences[::step]
+        return np.float32(MAD) * median(np.abs(some - median(some))).astype(np.float32)
+
+    by_day = scatter(rest[day:] - rest[:-day]) if len(rest) > 2 * day else scatter(rest)
+    by_step = scatter(rest[1:] - rest[:-1]) if len(rest) > 1 else by_day
+    scale = np.maximum(by_day, by_step)
+    jump: Singles = np.float32(_JUMP) * np.where(scale > 0, scale, np.float32(0.1))
+    return jump
+
+
+def _holiday_spread(features: Singles, targets: Singles, beta: Singles, sigma: Singles, is_holiday: Bools) -> Singles:
+    """Spread on holidays: that of the history's, at least thrice the usual one."""
+    least: Singles = 3 * sigma
+    if not is_holiday.any():
+        return least
+    off = np.abs(targets[is_holiday] - np.einsum("tfs,fs->ts", features[is_holiday], beta))
+    return np.maximum(least, quantiles(off, (0.8,))[0]).astype(np.float32)
+
+
+def _second_start(start: FilterState, first_end: FilterState, sigma: Singles) -> FilterState:
+    """The state to run through the history again: with the rhythms that the first run learned."""
+    state = start.copy()
+    for name in ("by_day", "by_week", "last_week"):
+        np.copyto(getattr(state, name), getattr(first_end, name))
+    np.copyto(state.week_mean, first_end.by_week.mean(axis=0))
+    np.copyto(state.volatility, sigma)
+    return state
+
+
+def _joined_tails(parts: list[Tails]) -> Tails:
+    arrays = (np.concatenate([getattr(part, name) for part in parts], axis=-1) for name in ("knee", "scale", "shape"))
+    return Tails(parts[0].share, *arrays)

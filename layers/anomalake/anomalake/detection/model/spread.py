@@ -1,0 +1,36 @@
+"""Medians and other quantiles down columns with gaps."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+#: A normal distribution's standard deviation in median absolute deviations.
+MAD = 1.4826
+
+Array = npt.NDArray[np.floating[Any]]
+
+
+def quantiles(values: Array, shares: tuple[float, ...]) -> Array:
+    """Quantiles of each column's values that are no NaN: shape (len(shares), S), 0 where a column has none."""
+    ordered = np.sort(values, axis=0)
+    count = (~np.isnan(ordered)).sum(axis=0)
+    columns = np.arange(values.shape[1])
+    found = np.empty((len(shares), values.shape[1]), values.dtype)
+    for row, share in enumerate(shares):
+        place = share * np.maximum(count - 1, 0)
+        below = place.astype(np.int64)
+        above = np.minimum(below + 1, np.maximum(count - 1, 0))
+        part = (place - below).astype(values.dtype)
+        found[row] = ordered[below, columns] * (1 - part) + ordered[above, columns] * part
+    return np.where(count > 0, found, 0).astype(values.dtype)
+
+
+def median(values: Array) -> Array:
+    """Median of each column's values that are no NaN, 0 where it has none."""
+    if np.isnan(values).any():
+        return quantiles(values, (0.5,))[0]
+    found: Array = np.median(values, axis=0)
+    return found
