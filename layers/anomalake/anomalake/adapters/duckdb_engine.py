@@ -225,8 +225,10 @@ class _LakeTables:
                 self._read_csv(group, header, source.file_format, columns)
                 for header, group in _by_header(files, source.file_format).items()
             ]
-        else:
+        elif isinstance(source.file_format, JsonLinesFormat):
             reads = [self._read_json(files, source.file_format, columns)]
+        else:
+            raise QueryError(f"source of {source.detector_arn}: expected CSV or JSON lines")
         query: exp.Query = reads[0]
         for read in reads[1:]:
             query = exp.union(query, read, distinct=False, copy=False)

@@ -12,8 +12,20 @@ from obstore.exceptions import BaseError
 from obstore.store import S3Store
 
 from anomalake.adapters.objects import s3_store
-from anomalake.detection.source_files import ByteStream, SourceFile
+from anomalake.detection.source_files import ByteStream, SourceFile, SourceFiles
+from anomalake.detection.source_tables import SourceTables
 from anomalake.lake.store import StoreError
+from anomalake.sources.metric_set import MetricSet
+
+
+def open_source_files(metric_set: MetricSet) -> SourceFiles | SourceTables:
+    """What reads a metric set's source: its files, or Athena."""
+    if metric_set.athena is None:
+        return FolderOrS3Files()
+    from anomalake.adapters.athena_source import AthenaTables
+
+    return AthenaTables()
+
 
 _HIDDEN = (".", "_")
 

@@ -53,6 +53,15 @@ def key_of(source: Source) -> str:
     return f"{FOLDER}/{detector_of(source.detector_arn)}-{digest}.json"
 
 
+def check_queryable(source: Source) -> None:
+    """Raises `SourceError` where queries cannot read a source that detection can: what its data lie in, its zones."""
+    if source.kind not in ("csv", "json"):
+        raise SourceError(
+            f"source of {source.detector_arn}: is {source.kind}; queries on live data read CSV and JSON lines"
+        )
+    to_strptime(source.timestamp_format)
+
+
 def write_source(store: ObjectStore, source: Source) -> None:
     """Keep a source's record in the lake, in place of the one before; raises `StoreError`.
 
@@ -61,11 +70,7 @@ def write_source(store: ObjectStore, source: Source) -> None:
     SourceError
         Queries cannot read it: its timestamps, or what its data lie in.
     """
-    to_strptime(source.timestamp_format)
-    if source.kind not in ("csv", "json"):
-        raise SourceError(
-            f"source of {source.detector_arn}: is {source.kind}; queries on live data read CSV and JSON lines"
-        )
+    check_queryable(source)
     store.put(key_of(source), json.dumps(source.to_fields(), indent=1).encode("ascii"))
 
 

@@ -203,10 +203,10 @@ def _number(text: Text) -> float | None:
 def number_fault(name: str, value: Text | float) -> str | None:
     """What is wrong with a measure's value, if anything."""
     if isinstance(value, (int, float)):
-        return None if abs(value) <= LARGEST else f"column {name!r} {value!r}: expected a number up to {LARGEST:g}"
+        return None if abs(value) <= LARGEST else f"column {name!r} {value!r}: expected a number, up to {LARGEST:g}"
     if value is None or _number(value) is not None:
         return None
-    return f"column {name!r} {shown(value)}: expected a number up to {LARGEST:g}, or nothing"
+    return f"column {name!r} {shown(value)}: expected a number, up to {LARGEST:g}"
 
 
 def value_fault(name: str, value: Text) -> str | None:

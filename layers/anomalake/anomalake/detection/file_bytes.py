@@ -81,6 +81,8 @@ class FileText(io.RawIOBase):
             self.broken = f"its gzip data are damaged ({str(error).rpartition(': ')[2]})"
             return
         if not inflate.eof:
+            yield inflate.flush()
+        if not inflate.eof:
             self.broken = "it ends within its gzip data"
 
     def _whole_lines(self, blocks: Iterator[bytes]) -> Iterator[bytes]:

@@ -63,7 +63,9 @@ def read_metric_set(fields: Fields, arn: str, frequency: str, data: str, problem
     filters = _filters(fields, dimensions, problems)
     offset = int(fields.number("Offset", 0, LONGEST_OFFSET, default=0, whole=True))
     share = fields.number("MinimumGoodShare", 0, 1, default=DEFAULT_MINIMUM_GOOD_SHARE)
-    templates, histories, file_format, athena = _source(source, data)
+    templates, histories, file_format, athena = _source(
+        source, data, is_text=fields.fields("TimestampColumn").has("ColumnFormat")
+    )
     _check_columns(fields, column, measures, dimensions, file_format, source)
     fields.unknown()
     if len(problems.lines) > before:
@@ -165,7 +167,9 @@ def _timestamp(fields: Fields, frequency: str, *, typed: bool) -> tuple[str, str
     return name, pattern
 
 
-def _source(source: Fields, data: str) -> tuple[tuple[str, ...], tuple[str, ...], FileFormat, AthenaTable | None]:
+def _source(
+    source: Fields, data: str, *, is_text: bool
+) -> tuple[tuple[str, ...], tuple[str, ...], FileFormat, AthenaTable | None]:
     files, athena = source.has("S3SourceConfig"), source.has("AthenaSourceConfig")
     if source.node is not None and files == athena:
         source.problem(
@@ -176,7 +180,7 @@ def _source(source: Fields, data: str) -> tuple[tuple[str, ...], tuple[str, ...]
             source.problem(name, "is not supported; expected S3SourceConfig or AthenaSourceConfig")
     source.unknown()
     if athena:
-        return (), (), CsvFormat(), _athena(source.fields("AthenaSourceConfig"))
+        return (), (), CsvFormat(), _athena(source.fields("AthenaSourceConfig"), is_text)
     config = source.fields("S3SourceConfig")
     if config.node is None:
         return (), (), CsvFormat(), None
@@ -278,7 +282,7 @@ def _is_charset(name: str) -> bool:
         return False
 
 
-def _athena(fields: Fields) -> AthenaTable:
+def _athena(fields: Fields, is_text: bool) -> AthenaTable:
     fields.ignore("RoleArn", "BackTestConfiguration")
     table = AthenaTable(
         fields.text("DatabaseName", "a database of a-z 0-9 _", pattern=_ATHENA_NAME, required=True, default="x"),
@@ -286,6 +290,7 @@ def _athena(fields: Fields) -> AthenaTable:
         fields.text("DataCatalog", "a catalog's name", pattern=_COLUMN, default="AwsDataCatalog"),
         fields.text("WorkGroupName", "a workgroup", pattern=re.compile(r"[a-zA-Z0-9._-]{1,128}"), default="primary"),
         fields.text("S3ResultsPath", "s3://BUCKET/PREFIX", pattern=re.compile(r"s3://[a-z0-9]\S+"), longest=1024),
+        is_text,
     )
     fields.unknown()
     return table

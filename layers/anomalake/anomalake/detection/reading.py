@@ -6,15 +6,18 @@ from collections.abc import Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from typing import cast
 
 from anomalake.detection.aggregation import LimitExceeded
 from anomalake.detection.detector import Detector
 from anomalake.detection.file_reading import Counts, FileReader, Window
 from anomalake.detection.intervals import folder_of, next_start, start_of_folder
 from anomalake.detection.metrics import Metrics
+from anomalake.detection.parquet_rows import typed_blocks
 from anomalake.detection.prefetching import opened
 from anomalake.detection.rows import Notes
 from anomalake.detection.source_files import SourceFile, SourceFiles
+from anomalake.detection.source_tables import SourceTables
 from anomalake.sources.metric_set import MetricSet
 
 
@@ -64,6 +67,10 @@ class ReadReport:
         return ", ".join([f"{self.used:,} of {self.rows:,} rows of {self.files:,} files used", *others])
 
 
+#: Files, or, for a metric set with an Athena table, what reads tables.
+SourceData = SourceFiles | SourceTables
+
+
 class ReadingError(ValueError):
     """Source data that no metrics can be made of.
 
@@ -86,9 +93,7 @@ class InsufficientData(ReadingError):
     """Too many of the rows are bad, or there is more of them than a machine can hold."""
 
 
-def read_history(
-    detector: Detector, files: SourceFiles, *, until: datetime | None = None
-) -> tuple[Metrics, ReadReport]:
+def read_history(detector: Detector, files: SourceData, *, until: datetime | None = None) -> tuple[Metrics, ReadReport]:
     """Read all there is: the historical files, then the folders of the intervals after them.
 
     Parameters
@@ -111,11 +116,14 @@ def read_history(
         A place cannot be reached.
     """
     metric_set = detector.metric_set
+    if metric_set.athena is not None:
+        return _read_table(metric_set, _tables(files), None, until)
+    files = _files(files)
     reader = FileReader(metric_set)
     high = None if until is None else _seconds(until)
     listed = {file.name: file for path in metric_set.historical_data_path_list for file in files.list(path)}
     _read_all(reader, files, [(file, Window(None, high)) for file in listed.values()])
-    after = reader.aggregation.last_start
+    after = _after(reader)
     for template in metric_set.templated_path_list:
         _read_all(reader, files, _live_files(metric_set, template, files, after, high))
     places = (*metric_set.historical_data_path_list, *metric_set.templated_path_list)
@@ -123,7 +131,7 @@ def read_history(
     return _result(reader, nothing if until is None else f"{nothing}, until {_text(until)}", ", ".join(places))
 
 
-def read_interval(detector: Detector, files: SourceFiles, start: datetime) -> tuple[Metrics, ReadReport]:
+def read_interval(detector: Detector, files: SourceData, start: datetime) -> tuple[Metrics, ReadReport]:
     """Read one interval's folder.
 
     Parameters
@@ -147,6 +155,9 @@ def read_interval(detector: Detector, files: SourceFiles, start: datetime) -> tu
     """
     metric_set = detector.metric_set
     end = next_start(start, metric_set.frequency, metric_set.timezone)
+    if metric_set.athena is not None:
+        return _read_table(metric_set, _tables(files), start, end)
+    files = _files(files)
     folders = [folder_of(template, start, metric_set.timezone) for template in metric_set.templated_path_list]
     # Without live folders, an interval's rows stand among the historical ones.
     folders = folders or list(metric_set.historical_data_path_list)
@@ -155,10 +166,41 @@ def read_interval(detector: Detector, files: SourceFiles, start: datetime) -> tu
     window = Window(_seconds(start), _seconds(end))
     _read_all(reader, files, [(file, window) for file in listed.values()])
     places = ", ".join(folders)
-    nothing = (
+    return _result(reader, _nothing_in(start, end, places), places)
+
+
+def _read_table(
+    metric_set: MetricSet, tables: SourceTables, low: datetime | None, high: datetime | None
+) -> tuple[Metrics, ReadReport]:
+    assert metric_set.athena is not None
+    place = f"{metric_set.athena.data_catalog}.{metric_set.athena.database_name}.{metric_set.athena.table_name}"
+    reader = FileReader(metric_set)
+    reader.counts.files = 1
+    window = Window(None if low is None else _seconds(low), None if high is None else _seconds(high))
+    first_row = 1
+    for batch in tables.rows(metric_set, low, high):
+        for block in typed_blocks(batch.schema, iter([batch]), metric_set, first_row):
+            reader.add(block, window, place)
+        first_row += len(batch)
+    if low is not None and high is not None:
+        return _result(reader, _nothing_in(low, high, place), place)
+    return _result(reader, f"No datapoint was found at the source location: {place}", place)
+
+
+def _nothing_in(start: datetime, end: datetime, places: str) -> str:
+    return (
         f"No datapoint was found at the source location for time interval from {_text(start)} to {_text(end)}: {places}"
     )
-    return _result(reader, nothing, places)
+
+
+def _files(source: SourceData) -> SourceFiles:
+    assert not hasattr(source, "rows"), "files are read from files"
+    return source
+
+
+def _tables(source: SourceData) -> SourceTables:
+    assert hasattr(source, "rows"), "a table is read from what reads tables"
+    return cast(SourceTables, source)
 
 
 def _read_all(reader: FileReader, files: SourceFiles, wanted: Sequence[tuple[SourceFile, Window]]) -> None:
@@ -166,6 +208,14 @@ def _read_all(reader: FileReader, files: SourceFiles, wanted: Sequence[tuple[Sou
     for file, stream in opened(files, [file for file, _ in wanted]):
         with closing(stream):
             reader.read(file.name, stream, windows[file.name], lambda name=file.name: files.open(name))  # type: ignore[misc]
+
+
+def _after(reader: FileReader) -> int | None:
+    """The end of the last interval that has a row."""
+    last, metric_set = reader.aggregation.last_start, reader.metric_set
+    if last is None:
+        return None
+    return _seconds(next_start(datetime.fromtimestamp(last, UTC), metric_set.frequency, metric_set.timezone))
 
 
 def _live_files(
@@ -187,7 +237,7 @@ def _live_files(
             continue
         if after is not None and window.high is not None and window.high <= after:
             continue
-        low = window.low if after is None or window.low is None else max(window.low, after + 1)
+        low = window.low if after is None or window.low is None else max(window.low, after)
         ends = window.high if high is None or window.high is None else min(window.high, high)
         found.append((file, Window(low, ends)))
     return sorted(found, key=lambda one: (one[1].low or 0, one[0].name))

@@ -70,7 +70,8 @@ class Notes:
 
 def shown(value: object) -> str:
     """A value as messages show it: one line, of a bounded length."""
-    text = value.decode("utf-8", "backslashreplace") if isinstance(value, bytes) else str(value)
+    raw = value if isinstance(value, bytes) else str(value).encode("utf-8", "surrogateescape")
+    text = raw.decode("utf-8", "backslashreplace")
     return repr(text if len(text) <= 80 else f"{text[:80]}…")
 
 

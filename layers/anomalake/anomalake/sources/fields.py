@@ -25,10 +25,7 @@ def to_fields(metric_set: MetricSet) -> dict[str, Any]:
     fields: dict[str, Any] = {
         "AnomalyDetectorArn": metric_set.detector_arn,
         "MetricSource": _source_fields(metric_set),
-        "TimestampColumn": {
-            "ColumnName": metric_set.timestamp_column,
-            "ColumnFormat": metric_set.timestamp_format,
-        },
+        "TimestampColumn": _timestamp_fields(metric_set),
         "Timezone": metric_set.timezone,
         "MetricList": [
             {"MetricName": one.metric_name, "AggregationFunction": one.aggregation_function}
@@ -87,13 +84,19 @@ def from_fields(fields: Mapping[str, Any]) -> MetricSet:
                 DimensionFilter(one["Name"], tuple(each["DimensionValue"] for each in one["FilterList"]))
                 for one in fields.get("DimensionFilterList") or ()
             ),
-            athena=_athena_of(source["AthenaSourceConfig"]) if "AthenaSourceConfig" in source else None,
+            athena=_athena_of(fields) if "AthenaSourceConfig" in source else None,
             minimum_good_share=float(fields.get("MinimumGoodShare", DEFAULT_MINIMUM_GOOD_SHARE)),
         )
     except KeyError as error:
         raise SourceError(f"metric set: no field {error.args[0]!r}; expected CreateMetricSet's fields") from error
     except (TypeError, AttributeError) as error:
         raise SourceError(f"metric set: {error}; expected CreateMetricSet's fields") from error
+
+
+def _timestamp_fields(metric_set: MetricSet) -> dict[str, str]:
+    if metric_set.athena is not None and not metric_set.athena.timestamp_is_text:
+        return {"ColumnName": metric_set.timestamp_column}
+    return {"ColumnName": metric_set.timestamp_column, "ColumnFormat": metric_set.timestamp_format}
 
 
 def _source_fields(metric_set: MetricSet) -> dict[str, Any]:
@@ -152,11 +155,13 @@ def _format_of(descriptor: Mapping[str, Any]) -> FileFormat:
     )
 
 
-def _athena_of(fields: Mapping[str, Any]) -> AthenaTable:
+def _athena_of(metric_set: Mapping[str, Any]) -> AthenaTable:
+    fields = metric_set["MetricSource"]["AthenaSourceConfig"]
     return AthenaTable(
         fields["DatabaseName"],
         fields["TableName"],
         fields.get("DataCatalog") or "AwsDataCatalog",
         fields.get("WorkGroupName") or "primary",
         fields.get("S3ResultsPath") or "",
+        bool(metric_set["TimestampColumn"].get("ColumnFormat")),
     )

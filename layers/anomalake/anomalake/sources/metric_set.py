@@ -63,6 +63,8 @@ class AthenaTable:
         DatabaseName, TableName.
     data_catalog, work_group_name, s3_results_path
         DataCatalog, WorkGroupName; S3ResultsPath is empty where the workgroup knows it.
+    timestamp_is_text
+        Whether the timestamp column is text in the ColumnFormat; else it is of the type timestamp or date.
     """
 
     database_name: str
@@ -70,6 +72,7 @@ class AthenaTable:
     data_catalog: str = "AwsDataCatalog"
     work_group_name: str = "primary"
     s3_results_path: str = ""
+    timestamp_is_text: bool = False
 
 
 @dataclass(frozen=True, slots=True)
