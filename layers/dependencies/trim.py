@@ -69,7 +69,6 @@ ONLY = {
         "numpy/_core/lib",
         "pyarrow/_s3fs*",
         "pyarrow/interchange",
-        "pyarrow/vendored",
         "aws_lambda_powertools/utilities/data_classes",
         "aws_lambda_powertools/utilities/idempotency",
         "aws_lambda_powertools/utilities/batch",

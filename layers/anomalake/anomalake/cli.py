@@ -14,6 +14,8 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
 from anomalake.commands.backtest import backtest
+from anomalake.commands.detect import detect
+from anomalake.commands.feedback import feedback, snooze
 from anomalake.commands.synth import synth
 
 app = typer.Typer(
@@ -201,6 +203,9 @@ def demo(
 
 
 app.command()(backtest)
+app.command()(detect)
+app.command()(feedback)
+app.command()(snooze)
 app.command()(synth)
 
 

@@ -17,6 +17,10 @@ _FOLDER = re.compile(r"(file://)?/[^\x00]+")
 _DATABASE = re.compile(r"[a-z][a-z0-9_]{0,127}")
 _WORKGROUP = re.compile(r"[A-Za-z0-9._-]{1,128}")
 _CRAWLER = re.compile(r"[A-Za-z0-9._-]{1,255}")
+_ARN = re.compile(r"arn:[a-z-]+:[a-z0-9-]+:[a-z0-9-]*:[0-9]{12}:\S{1,256}")
+_SCHEDULE_GROUP = re.compile(r"[A-Za-z0-9._-]{1,64}")
+_REGION = re.compile(r"[a-z]{2}(-[a-z]+)+-[0-9]")
+_ACCOUNT = re.compile(r"[0-9]{12}")
 
 
 class EnvironmentFault(ValueError):
@@ -101,6 +105,88 @@ class CatalogEnvironment:
         return cls(_lake(variables), _formats(variables), _needed_database(variables), _workgroup(variables))
 
 
+@dataclass(frozen=True, slots=True)
+class DetectEnvironment:
+    """Of the function detect.
+
+    Attributes
+    ----------
+    lake, formats
+        As of the function ingest.
+    detectors
+        Where detector files lie, ``s3://BUCKET/PREFIX`` or a folder.
+    ingest
+        ARN of the function that alerts without an action go to; None: into the lake directly.
+    long_text_topic, short_text_topic
+        Topics for people; None where there is none.
+    threshold
+        Least score of a group that people hear of.
+    region, account
+        Of the ARNs of detectors whose files name none.
+    """
+
+    lake: str
+    formats: tuple[str, ...]
+    detectors: str
+    ingest: str | None
+    long_text_topic: str | None
+    short_text_topic: str | None
+    threshold: int
+    region: str
+    account: str
+
+    @classmethod
+    def read(cls, variables: Mapping[str, str]) -> DetectEnvironment:
+        """Read and check; raises `EnvironmentFault`."""
+        return cls(
+            _lake_or_folder(variables),
+            _formats(variables),
+            _detectors(variables),
+            _arn(variables, "ANOMALAKE_INGEST", "lambda"),
+            _arn(variables, "ANOMALAKE_LONG_TEXT_TOPIC", "sns"),
+            _arn(variables, "ANOMALAKE_SHORT_TEXT_TOPIC", "sns"),
+            _whole(variables, "ANOMALAKE_ALERT_THRESHOLD", 70, 0, 100),
+            *_place(variables),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class ScheduleEnvironment:
+    """Of the function schedule.
+
+    Attributes
+    ----------
+    detectors
+        Where detector files lie, ``s3://BUCKET/PREFIX`` or a folder.
+    group
+        EventBridge Scheduler's group that the schedules belong to.
+    detect
+        ARN of the function that they invoke.
+    role
+        ARN of the role that they invoke it with.
+    region, account
+        Of the ARNs of detectors whose files name none.
+    """
+
+    detectors: str
+    group: str
+    detect: str
+    role: str
+    region: str
+    account: str
+
+    @classmethod
+    def read(cls, variables: Mapping[str, str]) -> ScheduleEnvironment:
+        """Read and check; raises `EnvironmentFault`."""
+        return cls(
+            _detectors(variables),
+            _matching(variables, "ANOMALAKE_SCHEDULE_GROUP", _SCHEDULE_GROUP, "a group of EventBridge Scheduler"),
+            _matching(variables, "ANOMALAKE_DETECT", _ARN, "the ARN of a function"),
+            _matching(variables, "ANOMALAKE_SCHEDULE_ROLE", _ARN, "the ARN of a role"),
+            *_place(variables),
+        )
+
+
 def _lake_or_folder(variables: Mapping[str, str]) -> str:
     """A lake in S3, or in a folder: on a mounted file system, or a developer's own."""
     # SAM CLI puts the bucket's logical id in the place of its name, which no bucket could bear.
@@ -114,6 +200,31 @@ def _lake_or_folder(variables: Mapping[str, str]) -> str:
 
 def _lake(variables: Mapping[str, str]) -> str:
     return _matching(variables, "ANOMALAKE_LAKE", _S3_URI, "s3://BUCKET or s3://BUCKET/PREFIX").rstrip("/")
+
+
+def _detectors(variables: Mapping[str, str]) -> str:
+    name, expected = "ANOMALAKE_DETECTORS", "s3://BUCKET/PREFIX, or a folder: /FOLDER or file:///FOLDER"
+    if variables.get(name, "").startswith("s3://"):
+        return _matching(variables, name, _S3_URI, expected).rstrip("/")
+    return _matching(variables, name, _FOLDER, expected)
+
+
+def _place(variables: Mapping[str, str]) -> tuple[str, str]:
+    """Region and account."""
+    region = _matching({"AWS_REGION": "us-east-1", **variables}, "AWS_REGION", _REGION, "a region such as eu-west-1")
+    account = {"ANOMALAKE_ACCOUNT": "000000000000", **variables}
+    return region, _matching(account, "ANOMALAKE_ACCOUNT", _ACCOUNT, "an account, 12 digits")
+
+
+def _arn(variables: Mapping[str, str], name: str, service: str) -> str | None:
+    """An ARN of a service; None where it is not set, or is a template's logical id, as SAM CLI leaves it locally."""
+    value = variables.get(name, "")
+    if not value or (variables.get("AWS_SAM_LOCAL") == "true" and not value.startswith("arn:")):
+        return None
+    arn = _matching(variables, name, _ARN, f"an ARN of {service}")
+    if arn.split(":")[2] != service:
+        _fault(name, value, f"an ARN of {service}")
+    return arn
 
 
 def _formats(variables: Mapping[str, str]) -> tuple[str, ...]:

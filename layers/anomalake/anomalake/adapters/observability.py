@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from aws_lambda_powertools import Logger
@@ -18,6 +18,18 @@ metrics = Metrics(namespace=os.environ.get("POWERTOOLS_METRICS_NAMESPACE", "anom
 def count(name: str, number: int) -> None:
     """Add to a metric of this invocation."""
     metrics.add_metric(name=name, unit=MetricUnit.Count, value=number)
+
+
+def count_for(dimensions: Mapping[str, str], numbers: Mapping[str, int]) -> None:
+    """Count for one detector, or one alert: metrics with dimensions of their own, written at once."""
+    from aws_lambda_powertools.metrics import EphemeralMetrics
+
+    own = EphemeralMetrics(namespace=metrics.namespace, service=metrics.service)
+    for name, value in dimensions.items():
+        own.add_dimension(name=name, value=value)
+    for name, number in numbers.items():
+        own.add_metric(name=name, unit=MetricUnit.Count, value=number)
+    own.flush_metrics()
 
 
 def observed(handler: Handler) -> Handler:

@@ -32,7 +32,8 @@ class IntervalRecord:
     start
         Its start.
     table
-        A row a metric: measure, combination (JSON), value, expected, lower, upper, severity, is_anomaly.
+        A row a metric: measure, combination (JSON), value, expected, lower, upper, severity, is_anomaly, and
+        model_severity, which is the severity before feedback was heeded.
     about
         frequency, timezone, measures, dimension_names.
     open_groups
@@ -46,7 +47,11 @@ class IntervalRecord:
 
 
 def to_parquet(
-    start: datetime, metrics: Metrics, judgement: Judgement | None, open_groups: Sequence[str] = ()
+    start: datetime,
+    metrics: Metrics,
+    judgement: Judgement | None,
+    open_groups: Sequence[str] = (),
+    model_severity: npt.NDArray[np.float64] | None = None,
 ) -> bytes:
     """An interval as Parquet.
 
@@ -58,6 +63,8 @@ def to_parquet(
         Of the same; None where there was no model.
     open_groups
         Ids of groups that the next interval may continue.
+    model_severity
+        Severity before feedback was heeded, where it was; shape as in the judgement.
     """
     size = metrics.n_metrics
     texts = pa.array([json.dumps(one) for one in metrics.combinations], pa.string())
@@ -71,6 +78,10 @@ def to_parquet(
     for name in _JUDGED:
         given = getattr(judgement, name)[:, 0] if judgement is not None else np.full(size, np.nan)
         columns[name] = _numbers(given.astype(np.float32))
+    if judgement is not None and model_severity is not None:
+        columns["model_severity"] = _numbers(model_severity[:, 0].astype(np.float32))
+    else:
+        columns["model_severity"] = columns["severity"]
     columns["is_anomaly"] = pa.array(judgement.is_anomaly[:, 0] if judgement is not None else np.zeros(size, bool))
     about = {
         "start": start.isoformat(),
@@ -89,7 +100,7 @@ def to_parquet(
 def from_parquet(body: bytes) -> IntervalRecord:
     """Out of `to_parquet`; raises `CorruptError`."""
     try:
-        table = pq.read_table(pa.BufferReader(body), page_checksum_verification=True)
+        table = pq.ParquetFile(pa.BufferReader(body), page_checksum_verification=True).read()
         about = json.loads(table.schema.metadata[_ABOUT])
         start = datetime.fromisoformat(about["start"])
         return IntervalRecord(start, table, about, tuple(about["open_groups"]))

@@ -26,6 +26,9 @@ from anomalake.detection.metrics import Metrics
 from anomalake.detection.model_keeper import InForce, ModelKeeper
 from anomalake.detection.records import EARLY, FAILED, LEARNING, SKIPPED, SUCCEEDED, Execution, stamp, write_execution
 from anomalake.detection.state_store import StateStore
+from anomalake.detection.untold import AT_ONCE as UNTOLD_AT_ONCE
+from anomalake.detection.untold import FOR as WORTH_TELLING
+from anomalake.detection.untold import Untold
 from anomalake.detection.versions import note_version
 from anomalake.lake.lake import Clock, utc_now
 from anomalake.lake.store import ObjectStore, StoreError
@@ -69,7 +72,8 @@ class LiveDetector:
         self.states = StateStore(store, detector.name, version_of(detector.metric_set))
         self.groups = GroupStore(store, detector.name)
         self._set = detector.metric_set
-        self._store = store
+        self.store = store
+        self._untold = Untold(store, detector.name)
         self._source = source
         self._teller = teller
         self._engine = engine
@@ -104,7 +108,7 @@ class LiveDetector:
         if last is None or wanted <= last or wanted > self.latest():
             yield self.run_interval(wanted)
             return
-        first = next_start(last, self._set.frequency, self._set.timezone)
+        first = self._after(last)
         starts = [_instant(one) for one in grid(self._set, first, wanted)]
         most = RHYTHMS[self.detector.frequency].catch_up
         if len(starts) > most:
@@ -116,6 +120,21 @@ class LiveDetector:
             began = self._clock()
             yield self.run_interval(start)
             longest = max(longest, self._clock() - began)
+
+    def run_span(self, first: datetime, last: datetime | None = None) -> Iterator[tuple[Execution, Told]]:
+        """Run each interval from one instant to another, in turn; those that are not complete yet are left out.
+
+        Parameters
+        ----------
+        last
+            Default: the latest interval whose data are complete.
+        """
+        until = self.latest() if last is None else min(last, self.latest())
+        starts = [_instant(one) for one in grid(self._set, first, until)]
+        for start in starts:
+            yield self.run_interval(start)
+        if not starts:
+            yield self.run_interval(interval_start(first, self._set.frequency, self._set.timezone))
 
     def latest(self) -> datetime:
         """Start of the latest interval whose data are complete: its end and the offset are over."""
@@ -129,7 +148,7 @@ class LiveDetector:
             self.detector.arn, start, FAILED, run_id=f"{stamp(began)}-{self._run_id()}", started_at=began,
             version=self.states.version,
         )  # fmt: skip
-        complete = next_start(start, self._set.frequency, self._set.timezone) + timedelta(seconds=self._set.offset)
+        complete = self._after(start) + timedelta(seconds=self._set.offset)
         if began < complete:
             reason = (
                 f"the interval from {_text(start)} is complete at {_text(complete)}, {self._set.offset} seconds after "
@@ -139,7 +158,7 @@ class LiveDetector:
         warnings: list[str] = []
         told = Told()
         try:
-            changed = note_version(self._store, self.detector.name, self._set, began)
+            changed = note_version(self.store, self.detector.name, self._set, began)
             warnings += [changed] if changed else []
             execution, told = self._judge(start, execution, warnings)
         except StoreError as error:
@@ -167,27 +186,26 @@ class LiveDetector:
             return replace(execution, status=LEARNING, reason=found), Told()
         state = self._keeper.state_before(start, found, warnings)
         judgement, after = self._engine.judge(found.learned.model, state, metrics)
-        said, unread = read_feedback(self._store, self.detector.name)
+        said, unread = read_feedback(self.store, self.detector.name)
         warnings += unread
-        judgement = heed(metrics, judgement, said)
-        groups = self._keep_groups(start, metrics, judgement, warnings)
-        told = self._teller.tell(groups, start)
-        warnings += told.reasons
+        heeded = heed(metrics, judgement, said)
+        groups = self._keep_groups(start, metrics, heeded, judgement, warnings)
+        told = self._tell(groups, start, warnings)
         # Last, because it says that the interval is done.
         self._keeper.keep_state(start, found, after, warnings)
         execution = replace(
             execution,
             status=SUCCEEDED,
             model=found.start,
-            anomalies=int(np.count_nonzero(judgement.is_anomaly)),
+            anomalies=int(np.count_nonzero(heeded.is_anomaly)),
             groups=len(groups),
-            delivered=sum(told.delivered.values()),
-            undelivered=sum(told.undelivered.values()),
+            delivered=told.delivered_in_all,
+            undelivered=told.undelivered_in_all,
         )
         return execution, told
 
     def _keep_groups(
-        self, start: datetime, metrics: Metrics, judgement: Judgement, warnings: list[str]
+        self, start: datetime, metrics: Metrics, judgement: Judgement, of_model: Judgement, warnings: list[str]
     ) -> tuple[Group, ...]:
         """Group what is anomalous, and keep the groups and the interval's record."""
         ids: dict[str, None] = {}
@@ -204,10 +222,28 @@ class LiveDetector:
         # In this order, so that the record names every group that has a part in the interval, wherever a run dies.
         for lost in set(of_earlier_run.open_groups if of_earlier_run is not None else ()) - now:
             self.groups.drop(lost, start)
-        self.states.put_interval(start, to_parquet(start, metrics, judgement, sorted(now)))
+        self.states.put_interval(start, to_parquet(start, metrics, judgement, sorted(now), of_model.severity))
         for one in here:
             self.groups.put(one, start)
         return here
+
+    def _tell(self, groups: Sequence[Group], start: datetime, warnings: list[str]) -> Told:
+        """Tell of an interval's groups, then of those of earlier ones that nobody could be told of."""
+        left = self._untold.starts()
+        told = self._teller.tell(groups, start)
+        if told.undelivered_in_all:
+            self._untold.note(start)
+        elif start in left:
+            self._untold.drop(start)
+        for before in [one for one in left if one < start][:UNTOLD_AT_ONCE]:
+            record = self._interval(before, warnings)
+            ids = record.open_groups if record is not None else ()
+            again = self._teller.tell(self.groups.some(ids, self._after(before), warnings), before)
+            told = told + again
+            if not again.undelivered_in_all or start - before > WORTH_TELLING:
+                self._untold.drop(before)
+        warnings += told.reasons
+        return told
 
     def _pass_over(self, start: datetime, warnings: list[str]) -> None:
         """Let the filter go on as though nothing had been observed, unless an earlier run has done better."""
@@ -227,7 +263,7 @@ class LiveDetector:
 
     def _record(self, execution: Execution, warnings: Sequence[str]) -> Execution:
         done = replace(execution, ended_at=self._clock(), warnings=tuple(dict.fromkeys(warnings)))
-        write_execution(self._store, self.detector.name, done)
+        write_execution(self.store, self.detector.name, done)
         return done
 
     def _interval(self, start: datetime, warnings: list[str]) -> IntervalRecord | None:
@@ -240,6 +276,9 @@ class LiveDetector:
     def _last_done(self) -> datetime | None:
         done = self.states.state_starts() or self.states.interval_starts()
         return done[-1] if done else None
+
+    def _after(self, start: datetime) -> datetime:
+        return next_start(start, self._set.frequency, self._set.timezone)
 
     def _before(self, start: datetime) -> datetime:
         return previous_start(start, self._set.frequency, self._set.timezone)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -67,6 +68,23 @@ class Told:
     delivered: Mapping[str, int] = field(default_factory=dict)
     undelivered: Mapping[str, int] = field(default_factory=dict)
     reasons: tuple[str, ...] = ()
+
+    def __add__(self, other: Told) -> Told:
+        return Told(
+            dict(Counter(self.delivered) + Counter(other.delivered)),
+            dict(Counter(self.undelivered) + Counter(other.undelivered)),
+            (*self.reasons, *other.reasons),
+        )
+
+    @property
+    def delivered_in_all(self) -> int:
+        """Of all alerts."""
+        return sum(self.delivered.values())
+
+    @property
+    def undelivered_in_all(self) -> int:
+        """Of all alerts."""
+        return sum(self.undelivered.values())
 
 
 class Teller(Protocol):
