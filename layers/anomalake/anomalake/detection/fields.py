@@ -51,9 +51,9 @@ class Fields:
         if node is not None and isinstance(node.value, dict):
             self._members = node.value
             for name in node.repeated:
-                self.problem(name, f"{name!r} is there twice; expected it once")
+                self.problem(name, "is there twice; expected it once")
         elif node is not None and node.value is not None:
-            problems.add(path, node, f"{_shown(node)}: expected fields, such as {path.rpartition('.')[2]}: {{NAME: …}}")
+            problems.add(path, node, f"{_shown(node)}: expected fields and their values")
 
     def problem(self, name: str, what: str) -> None:
         """Note a problem of one field."""

@@ -160,7 +160,7 @@ def _timestamp(fields: Fields, frequency: str, *, typed: bool) -> tuple[str, str
         if not missing and not reader.has_time and frequency != "P1D" and not typed:
             missing = f"the time of day (HH:mm), which {frequency} wants"
         if missing:
-            column.problem("ColumnFormat", f"{pattern!r}: expected {missing} in it")
+            column.problem("ColumnFormat", f"{pattern!r}: lacks {missing}")
     except SourceError as error:
         column.problem("ColumnFormat", str(error).removeprefix("TimestampColumn.ColumnFormat "))
     column.unknown()
