@@ -1,8 +1,8 @@
 """The filter: takes one interval after another, all series at once, and says what it expects before it looks.
 
 Series are standardised and rid of their harmonics (see `season`), so that what is left wanders about a level. The
-filter keeps, for each series, that level, what remains of the rhythms of day and week, the last values, how
-much values scatter at this time of day and lately, and whether something unusual is going on. Arrays have the series on the last
+filter keeps, for each series, that level, what remains of the rhythms of day and week, the last values, how much values
+scatter at this time of day and lately, and whether something unusual is going on. Arrays have the series on the last
 axis, so one interval touches whole rows.
 """
 
@@ -79,7 +79,8 @@ class FilterState:
     last_week
         The last value above the level at each week phase, shape (week, S).
     lags, raw_lags
-        The last values, newest first, shape (LAGS, S): with unusual ones replaced by what was expected, and as they were.
+        The last values, newest first, shape (LAGS, S): with unusual ones replaced by what was expected, and as they
+        were.
     spread
         Spread by day phase, shape (day, S); 0 where not known yet.
     volatility

@@ -33,7 +33,7 @@ from anomalake.detection.model.filter import (
 from anomalake.detection.model.model import Model, ModelError, State
 from anomalake.detection.model.regression import regress
 from anomalake.detection.model.season import Singles, fit_harmonics
-from anomalake.detection.model.spread import MAD, median, quantiles
+from anomalake.detection.model.spread import MAD, median, quantiles, sparse
 from anomalake.detection.model.tails import Tails, fit_tails
 
 #: Observed points of a metric below which nothing is said of it.
@@ -137,7 +137,7 @@ def _learn(raw: Floats, calendar: Calendar, basis: Floats, longest: int) -> _Lea
     holiday = _holiday_spread(features, targets, beta, sigma, calendar.is_holiday)
     del features, targets
 
-    low, high = quantiles(values[:: 1 + n_times // 4_000], (0.01, 0.99))
+    low, high = quantiles(values[sparse(n_times)], (0.01, 0.99))
     floor = np.where(constant, _LEAST_OF_CONSTANT, np.maximum(_LEAST_SPREAD * (high - low), 1e-6)).astype(np.float32)
     known = Coefficients(beta, sigma, floor, holiday)
     passed, end = run(known, _second_start(start, first_end, sigma), rest, harmonic, calendar)
@@ -177,10 +177,10 @@ def _first_level(rest: Singles, day: int) -> Singles:
 
 def _jump(rest: Singles, day: int) -> Singles:
     """How far a value may be off and still be learned from in the first run."""
-    step = 1 + len(rest) // 2_000
+    few = sparse(len(rest))
 
     def scatter(differences: Singles) -> Singles:
-        some = differences[::step]
+        some = differences[few]
         return np.float32(MAD) * median(np.abs(some - median(some))).astype(np.float32)
 
     by_day = scatter(rest[day:] - rest[:-day]) if len(rest) > 2 * day else scatter(rest)
@@ -196,7 +196,8 @@ def _holiday_spread(features: Singles, targets: Singles, beta: Singles, sigma: S
     if not is_holiday.any():
         return least
     off = np.abs(targets[is_holiday] - np.einsum("tfs,fs->ts", features[is_holiday], beta))
-    return np.maximum(least, quantiles(off, (0.8,))[0]).astype(np.float32)
+    spread: Singles = np.maximum(least, quantiles(off, (0.8,))[0]).astype(np.float32)
+    return spread
 
 
 def _second_start(start: FilterState, first_end: FilterState, sigma: Singles) -> FilterState:

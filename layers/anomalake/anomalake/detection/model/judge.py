@@ -118,7 +118,7 @@ def _look(
     lower, upper = expected - far_down * passed.sigma, expected + far_up * passed.sigma
     in_units = [(of * scale + center).T[:, n_missed:].astype(np.float64) for of in (expected, lower, upper)]
     floor = np.where(model.nonnegative[begin:end], 0.0, -np.inf)[:, None]
-    expected, lower, upper = (np.maximum(of, floor) for of in in_units)
+    expected, lower, upper = (np.maximum(of, floor).astype(np.float64) for of in in_units)
     ready = model.is_ready[begin:end, None]
     nothing = np.where(ready, 0.0, np.nan)
     return (

@@ -42,7 +42,7 @@ class State:
     def from_arrays(cls, arrays: Mapping[str, npt.NDArray[Any]]) -> State:
         """Out of `to_arrays`."""
         try:
-            return cls(arrays["next_start"][()], FilterState.from_arrays(arrays))
+            return cls(np.datetime64(arrays["next_start"].item(), "s"), FilterState.from_arrays(arrays))
         except (KeyError, IndexError, ValueError) as error:
             raise ModelError(f"state: {error}; expected the arrays of a model's state") from error
 

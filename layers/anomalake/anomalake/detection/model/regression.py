@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 
+from anomalake.detection.model.calendar import Bools
 from anomalake.detection.model.filter import BASE, FEATURES
 from anomalake.detection.model.season import Singles
-from anomalake.detection.model.spread import MAD, median, quantiles
+from anomalake.detection.model.spread import MAD, median, quantiles, sparse
 
 _HUBER = 1.5
 _ITERATIONS = 4
@@ -14,6 +15,8 @@ _ITERATIONS = 4
 _PRIOR_WEIGHT = 10.0
 _PRIOR_LAGS = (0.3, 0.1)
 _MOST_ROWS = 6_000
+# Features of so many series at once as stay in a core's cache.
+_CACHED = 500_000
 
 
 def regress(features: Singles, targets: Singles) -> tuple[Singles, Singles]:
@@ -33,42 +36,48 @@ def regress(features: Singles, targets: Singles) -> tuple[Singles, Singles]:
     Arrays of shape (FEATURES, S) and (S,).
     """
     features, targets = features[-_MOST_ROWS:], targets[-_MOST_ROWS:]
+    n_times, _, n_series = features.shape
+    block = max(8, _CACHED // (n_times * FEATURES))
+    beta = np.empty((FEATURES, n_series), np.float32)
+    sigma = np.empty(n_series, np.float32)
+    for first in range(0, n_series, block):
+        part = slice(first, first + block)
+        beta[:, part], sigma[part] = _regress_block(features[:, :, part], targets[:, part])
+    return beta, sigma
+
+
+def _regress_block(features: Singles, targets: Singles) -> tuple[Singles, Singles]:
     x = np.ascontiguousarray(features.transpose(2, 0, 1))
     y = np.ascontiguousarray(targets.T)
-    n_series, _, n = x.shape
     usable = ~np.isnan(y)
-    y = np.where(usable, y, 0)
-    beta = np.zeros((n_series, n), np.float32)
-    beta[:, BASE : BASE + len(_PRIOR_LAGS)] = _PRIOR_LAGS
-    prior = beta
-    about = np.where(usable, y, np.nan).T
-    spread = np.float32(MAD) * median(np.abs(about - median(about)))
+    y = np.where(usable, y, np.float32(0))
+    prior = np.zeros((len(x), FEATURES), np.float32)
+    prior[:, BASE : BASE + len(_PRIOR_LAGS)] = _PRIOR_LAGS
+    spread = np.float32(MAD) * median(np.abs(targets - median(targets)))
     power = np.einsum("stf,stf->sf", x, x).max(axis=1) / max(x.shape[1], 1)
-    ridge = np.repeat((_PRIOR_WEIGHT * spread**2 + 1e-4 * power + 1e-5)[:, None], n, axis=1).astype(np.float32)
+    ridge = np.repeat((_PRIOR_WEIGHT * spread**2 + 1e-4 * power + 1e-5)[:, None], FEATURES, axis=1).astype(np.float32)
     ridge[:, 0] = 1e-5
-    diagonal = np.arange(n)
+    diagonal = np.arange(FEATURES)
+    beta = prior
     for _ in range(_ITERATIONS):
         residual = np.abs(y - (x @ beta[:, :, None])[:, :, 0])
-        sigma = _sigma(residual, usable)
-        weight = np.where(usable, np.minimum(1, _HUBER * sigma[:, None] / np.maximum(residual, 1e-9)), 0)
-        weighted = (x * weight.astype(np.float32)[:, :, None]).transpose(0, 2, 1)
+        bound = np.float32(_HUBER) * _sigma(residual, usable)[:, None]
+        weight = usable * (bound / np.maximum(residual, bound))
+        weighted = (x * weight[:, :, None]).transpose(0, 2, 1)
         gram = (weighted @ x).astype(np.float64)
         gram[:, diagonal, diagonal] += ridge
         right = (weighted @ y[:, :, None])[:, :, 0] + ridge * prior
         beta = np.linalg.solve(gram, right.astype(np.float64)[:, :, None])[:, :, 0].astype(np.float32)
     residual = np.abs(y - (x @ beta[:, :, None])[:, :, 0])
-    return np.ascontiguousarray(beta.T), _sigma(residual, usable)
+    return beta.T, _sigma(residual, usable)
 
 
-def _sigma(residual: Singles, usable: np.ndarray[tuple[int, ...], np.dtype[np.bool_]]) -> Singles:
+def _sigma(residual: Singles, usable: Bools) -> Singles:
     """Spread by the median; where most residuals are next to nothing, by the mean of all but the largest."""
-    step = 1 + residual.shape[1] // 1_500
-    some = np.where(usable, residual, np.nan)[:, ::step].T
+    few = sparse(residual.shape[1])
+    some = np.where(usable[:, few], residual[:, few], np.nan).T
     middle, high = quantiles(some, (0.5, 0.95))
     clipped = np.minimum(some, high)
     mean = np.nansum(clipped, axis=0) / np.maximum((~np.isnan(clipped)).sum(axis=0), 1)
     sigma: Singles = np.maximum(np.float32(MAD) * middle, np.float32(0.3) * mean).astype(np.float32) + np.float32(1e-6)
     return sigma
-
-
-assert FEATURES > BASE

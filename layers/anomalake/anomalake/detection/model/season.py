@@ -6,7 +6,7 @@ import numpy as np
 import numpy.typing as npt
 
 from anomalake.detection.model.calendar import Floats
-from anomalake.detection.model.spread import MAD, median
+from anomalake.detection.model.spread import MAD, median, sparse
 
 Singles = npt.NDArray[np.float32]
 
@@ -54,7 +54,7 @@ def fit_harmonics(values: Singles, basis: Floats, longest: int) -> Singles:
     sigma = np.zeros(n_series, np.float32)
     for iteration in range(_ITERATIONS):
         residual = np.where(observed, values - fit, np.float32(0))
-        sigma = np.float32(MAD) * np.median(np.abs(residual[:: 1 + n_times // 2000]), axis=0) + np.float32(1e-6)
+        sigma = np.float32(MAD) * median(np.abs(residual[sparse(n_times)])) + np.float32(1e-6)
         bound = np.float32(_WIDE if iteration < 2 else _HUBER) * sigma
         np.clip(residual, -bound, bound, out=residual)
         residual += fit

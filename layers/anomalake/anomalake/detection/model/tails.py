@@ -1,7 +1,7 @@
 """How unlikely a standardised residual is, by each series' own tails.
 
-Beyond a high quantile, excesses follow a generalised Pareto distribution (peaks over threshold; Pickands 1975, and for anomaly
-detection Siffer et al. 2017). Its scale is that of the series and side, its shape mostly a common one: a few
+Beyond a high quantile, excesses follow a generalised Pareto distribution (peaks over threshold; Pickands 1975, and for
+anomaly detection Siffer et al. 2017). Its scale is that of the series and side, its shape mostly a common one: a few
 excesses tell little about a shape, and among them are the anomalies of the history.
 """
 
@@ -12,7 +12,6 @@ from dataclasses import dataclass, fields
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from anomalake.detection.model.calendar import Bools, Floats
 from anomalake.detection.model.season import Singles
@@ -100,10 +99,11 @@ def surprise(tails: Tails, z: Singles) -> Floats:
     return found
 
 
-def reach(tails: Tails, surprises: float) -> npt.NDArray[np.float64]:
+def reach(tails: Tails, surprises: float) -> Floats:
     """How far a point may be off, up and down, in spreads, until it is so surprising: shape (2, S)."""
     more = 10 ** (surprises + np.log10(tails.share))
     if more <= 1:
-        found: Floats = tails.knee * surprises / -np.log10(tails.share)
-        return found
-    return tails.knee + tails.scale / tails.shape * (more**tails.shape - 1)
+        below: Floats = tails.knee * surprises / -np.log10(tails.share)
+        return below
+    found: Floats = tails.knee + tails.scale / tails.shape * (more**tails.shape - 1)
+    return found
