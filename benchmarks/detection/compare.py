@@ -73,7 +73,7 @@ def main() -> None:
     parser.add_argument("--sets", default="hourly,five_minute", help=f"of {', '.join(SETS)}")
     parser.add_argument("--methods", default="ours,huber,hour_of_week,differences", help=f"of {', '.join(METHODS)}")
     parser.add_argument("--family", default="develop", choices=get_args(Family))
-    parser.add_argument("--quick", action="store_true", help="one seed of a shop")
+    parser.add_argument("--quick", action="store_true", help="small sets, to see that all works")
     parser.add_argument("--by-kind", action="store_true", help="a line for each kind of series too")
     told = parser.parse_args()
     for what, names, known in (("set", told.sets, SETS), ("method", told.methods, METHODS)):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 from typing import Any
 
@@ -47,6 +47,11 @@ class LabelledSet:
     def values(self) -> Floats:
         """Shape (series, points); NaN where nothing was observed."""
         return self.metrics.flat
+
+    def each(self, step: int) -> LabelledSet:
+        """One of so many measures, where each is a series by itself."""
+        metrics = replace(self.metrics, measures=self.metrics.measures[::step], values=self.metrics.values[::step])
+        return replace(self, metrics=metrics, labels=self.labels[::step], kinds=self.kinds[::step])
 
     @property
     def frequency_minutes(self) -> int:

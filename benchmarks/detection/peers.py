@@ -62,19 +62,20 @@ def mstl(values: Floats, frequency_minutes: int, first_tested: int) -> Floats:
 
 
 def adtk_seasonal(values: Floats, frequency_minutes: int, first_tested: int) -> Floats:
-    """ADTK's SeasonalAD of a week: interquartile ranges by which a residual is above the upper quartile (it cuts at 3).
+    """ADTK's SeasonalAD of a week, of a day where less than two weeks are there to learn from.
 
-    Its detector gives no scores, so its two parts are used, decomposition and interquartile range.
+    How many interquartile ranges a residual is above the upper quartile; the default is 3. Its detector gives no scores, so its two parts are used, decomposition and interquartile range.
     """
     import pandas as pd
     from adtk.transformer import ClassicSeasonalDecomposition
 
     per_day = 24 * 60 // frequency_minutes
+    season = next(days * per_day for days in (7, 1) if 2 * days * per_day <= first_tested)
     times = pd.date_range("2024-01-01", periods=values.shape[1], freq=f"{frequency_minutes}min")
     scores = np.empty_like(values[:, first_tested:])
     for series, out in zip(_filled(values), scores, strict=True):
         whole = pd.Series(series, index=times)
-        taken_apart = ClassicSeasonalDecomposition(freq=7 * per_day, trend=False)
+        taken_apart = ClassicSeasonalDecomposition(freq=season, trend=False)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             learned = np.abs(taken_apart.fit_transform(whole[:first_tested]).to_numpy())

@@ -22,9 +22,14 @@ SEEDS: dict[Family, tuple[int, ...]] = {"develop": (101, 102, 103), "check": (1,
 LEARNED = 0.7
 
 
+#: Intervals of a shop where little will do.
+QUICK = 1_200
+
+
 def _shops(family: Family, quick: bool, *, hard: bool = False, frequency: str = "PT1H") -> Parts:
-    seeds = SEEDS[family][:1] if quick else SEEDS[family]
-    return tuple(_shop(ShopSettings(seed=seed, hard=hard, frequency=frequency)) for seed in seeds)
+    seeds, intervals = (SEEDS[family][:1], QUICK) if quick else (SEEDS[family], None)
+    shops = (ShopSettings(seed=seed, hard=hard, frequency=frequency, intervals=intervals) for seed in seeds)
+    return tuple(map(_shop, shops))
 
 
 def _shop(settings: ShopSettings) -> LabelledSet:
@@ -34,8 +39,14 @@ def _shop(settings: ShopSettings) -> LabelledSet:
     return LabelledSet(made.metrics, flat, int(LEARNED * flat.shape[1]), kinds, made.holidays)
 
 
+def _kpis(make: Callable[..., LabelledSet], family: Family, quick: bool) -> LabelledSet:
+    made = make(family, copies=2 if family == "check" and not quick else 1)
+    return made.each(6) if quick else made
+
+
 def _nab(family: Family, quick: bool) -> Parts:
-    return nab.labelled_kpis(Path(os.environ[nab.VARIABLE]))
+    found = nab.labelled_kpis(Path(os.environ[nab.VARIABLE]))
+    return found[:1] if quick else found
 
 
 #: Each takes the family, and whether little will do.
@@ -44,7 +55,7 @@ SETS: dict[str, Callable[[Family, bool], Parts]] = {
     "shop_five_minute": lambda family, quick: _shops(family, quick, frequency="PT5M"),
     "shop_daily": lambda family, quick: _shops(family, quick, frequency="P1D"),
     "hard": lambda family, quick: _shops(family, quick, hard=True),
-    "hourly": lambda family, quick: (kpis.hourly(family, copies=1 if quick or family == "develop" else 2),),
-    "five_minute": lambda family, quick: (kpis.five_minute(family, copies=1 if quick or family == "develop" else 2),),
+    "hourly": lambda family, quick: (_kpis(kpis.hourly, family, quick),),
+    "five_minute": lambda family, quick: (_kpis(kpis.five_minute, family, quick),),
     "nab": _nab,
 }
