@@ -178,17 +178,23 @@ class WallClockReader:
             It does not match the pattern, there is no such day or time, or its year is not plausible.
         """
         found = self._regex.fullmatch(text)
-        if found is None:
-            raise ValueError(text)
-        fields: dict[str, str] = {}
-        for letter, value in zip(self._letters, found.groups(), strict=True):
-            if fields.setdefault(letter, value) != value and letter not in "Mya":
+        try:
+            if found is None:
                 raise ValueError(text)
+            return self._clock(found.groups())
+        except ValueError as error:
+            raise ValueError(f"{text!r} does not match {''.join(part.text for part in self.parts)!r}") from error
+
+    def _clock(self, values: tuple[str, ...]) -> WallClock:
+        fields: dict[str, str] = {}
+        for letter, value in zip(self._letters, values, strict=True):
+            if fields.setdefault(letter, value) != value and letter not in "Mya":
+                raise ValueError(value)
         year = int(fields.get("y") or fields.get("Y") or 0)
         if len(fields.get("y") or fields.get("Y") or "") == 2:
             year += 1900 if year >= 70 else 2000
         if not EARLIEST_YEAR <= year <= LATEST_YEAR:
-            raise ValueError(text)
+            raise ValueError(year)
         month = fields.get("M", "1")
         local = datetime(
             year,
@@ -199,7 +205,6 @@ class WallClockReader:
             int(fields.get("s", "0")),
         )
         return WallClock(local, _offset(fields, local))
-
 
 def _piece(part: Part, after: Part | None) -> str:
     letter, width = part.text[0], len(part.text)
