@@ -64,7 +64,8 @@ def mstl(values: Floats, frequency_minutes: int, first_tested: int) -> Floats:
 def adtk_seasonal(values: Floats, frequency_minutes: int, first_tested: int) -> Floats:
     """ADTK's SeasonalAD of a week, of a day where less than two weeks are there to learn from.
 
-    How many interquartile ranges a residual is above the upper quartile; the default is 3. Its detector gives no scores, so its two parts are used, decomposition and interquartile range.
+    How many interquartile ranges a residual is above the upper quartile; the default is 3. Its detector gives no
+    scores, so its two parts are used, decomposition and interquartile range.
     """
     import pandas as pd
     from adtk.transformer import ClassicSeasonalDecomposition

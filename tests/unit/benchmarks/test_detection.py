@@ -140,7 +140,7 @@ def test_figures_of_a_contest_are_against_the_best_peer() -> None:
         "huber": Result.of(pooled([part], [poor]), 3),
         "differences": Result.of(pooled([part], [perfect]), 1_000),
     }
-    at_default, at_best, precise = quality.compared("hard", "a set", results)
+    at_default, at_best, precise = quality.compared("a set", results, Bound(">=", 1))
     assert at_default.measured == pytest.approx(1 / (6 / 8))
     assert at_best.measured == 1
     assert "plain differences" in at_best.against
