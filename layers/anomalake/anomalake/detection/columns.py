@@ -60,6 +60,21 @@ class Instants:
         seconds = np.array([*(self._known[text] for text in distinct), NO_INSTANT], np.int64)
         return seconds[_codes(coded, len(distinct))]
 
+    def fault_at(self, column: pa.Array, row: int) -> str | None:
+        """What is wrong with a row's timestamp, if anything."""
+        if not pa.types.is_temporal(column.type):
+            return self.fault(column[row].as_py())
+        value = column.slice(row, 1)
+        if self._typed(value)[0] != NO_INSTANT:
+            return None
+        text = value.cast(pa.string())[0].as_py()
+        if text is None:
+            return f"Timestamp Column {self._column!r} is empty"
+        return (
+            f"Timestamp Column {self._column!r} {shown(text)} is no time in {self._zone}, or not between "
+            f"{EARLIEST_YEAR} and {LATEST_YEAR}"
+        )
+
     def fault(self, text: Text) -> str | None:
         """What is wrong with a timestamp, if anything."""
         if self._parse([text])[0] != NO_INSTANT:

@@ -159,12 +159,11 @@ class FileReader:
         for row in np.flatnonzero(bad).tolist():
             if self.notes.full:
                 return
-            timestamp, dimensions, measures = (
-                _value(block.timestamps, row),
+            fault = self._fault(
+                self._instants.fault_at(block.timestamps, row),
                 [_value(column, row) for column in block.dimensions],
                 [_value(column, row) for column in block.measures],
             )
-            fault = self._fault(timestamp, dimensions, measures)
             self.notes.add(f"{place}: line {block.lines[row]}: {fault}")
 
     def _explain(self, place: str, again: Callable[[], ByteStream]) -> None:
@@ -173,7 +172,7 @@ class FileReader:
         try:
             charset = getattr(self.metric_set.file_format, "charset", "UTF-8")
             for line, texts in csv_texts(FileText(stream, charset), self.metric_set):
-                fault = texts if isinstance(texts, str) else self._fault(*texts)
+                fault = texts if isinstance(texts, str) else self._fault(self._instants.fault(texts[0]), *texts[1:])
                 if fault:
                     self.notes.add(f"{place}: line {line}: {fault}")
                 if self.notes.full:
@@ -181,9 +180,10 @@ class FileReader:
         finally:
             stream.close()
 
-    def _fault(self, timestamp: Any, dimensions: Sequence[Any], measures: Sequence[Any]) -> str | None:
+    def _fault(self, timestamp: str | None, dimensions: Sequence[Any], measures: Sequence[Any]) -> str | None:
+        """What is wrong with a row: first with its timestamp, as was found, then with its values."""
         faults = [
-            self._instants.fault(timestamp),
+            timestamp,
             *map(value_fault, self.metric_set.dimension_list, dimensions),
             *map(number_fault, self.metric_set.measures, measures),
         ]

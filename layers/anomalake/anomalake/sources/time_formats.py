@@ -206,6 +206,7 @@ class WallClockReader:
         )
         return WallClock(local, _offset(fields, local))
 
+
 def _piece(part: Part, after: Part | None) -> str:
     letter, width = part.text[0], len(part.text)
     if letter == "M" and width >= 3:
