@@ -8,12 +8,12 @@ from pathlib import Path
 from typing import Final
 
 from anomalake.adapters.channels import LAMBDA_BYTES
-from anomalake.adapters.source_files import FolderOrS3Files
+from anomalake.adapters.source_files import open_source_files
 from anomalake.api import open_lake
+from anomalake.detecting import rules_of
 from anomalake.detection.backtest import Backtest, Progress, run_backtest
-from anomalake.detection.detector import AlertRule, Detector, read_detector
+from anomalake.detection.detector import Detector, read_detector
 from anomalake.detection.evaluation import Figures, evaluate
-from anomalake.detection.judgement import ANOMALOUS
 from anomalake.detection.labels import read_labels
 from anomalake.detection.reading import ReadReport, read_history
 from anomalake.detection.score_files import write_scores
@@ -23,6 +23,7 @@ from anomalake.notify.alert_json import AlertTooLarge
 from anomalake.notify.channel import JSON
 from anomalake.notify.messages import message_of
 from anomalake.notify.rules import Due, passes, passes_measure
+from anomalake.sources.errors import SourceError
 from anomalake.wiring import open_writer, reopen
 
 # Bytes of alerts that are handed to the lake at a time.
@@ -58,10 +59,13 @@ class Sent:
         Of the lake.
     too_large
         Alerts that no leaving out of metrics made small enough, a line each.
+    unregistered
+        Why queries cannot read the source data, so that there is no ``live_`` relation; None where they can.
     """
 
     summary: bulk.Summary
     too_large: tuple[str, ...]
+    unregistered: str | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,10 +110,10 @@ def backtest(
 
     Raises
     ------
-    DetectorFileError, ReadingError, LabelsError, BacktestError, SourceError, SettingsError, StoreError, OSError
+    DetectorFileError, ReadingError, LabelsError, BacktestError, SettingsError, StoreError, OSError
     """
     detector = read_detector(detector_file, data=data)
-    metrics, read = read_history(detector, FolderOrS3Files())
+    metrics, read = read_history(detector, open_source_files(detector.metric_set))
     metric_set = detector.metric_set
     # Before the model, so that a file that cannot be read costs no wait.
     told = read_labels(labels, metrics, metric_set.timestamp_column, metric_set.timestamp_format) if labels else None
@@ -131,7 +135,11 @@ def backtest(
 
 def send(lake: str, detector: Detector, found: Backtest, progress: Progress | None = None) -> Sent:
     """Take the alerts of a backtest into a lake, in few writes, and register the source data there."""
-    open_lake(lake).register_source(detector.metric_set)
+    unregistered = None
+    try:
+        open_lake(lake).register_source(detector.metric_set)
+    except SourceError as error:
+        unregistered = str(error)
     writer = open_writer(lake)
     too_large: list[str] = []
     n_groups = len(found.groups)
@@ -146,15 +154,7 @@ def send(lake: str, detector: Detector, found: Backtest, progress: Progress | No
     pending = bulk.register(writer, summary)
     if pending is not None:
         summary.reasons.append(f"catalog: {pending}; the rows are stored, the next crawl registers their partitions")
-    return Sent(summary, tuple(too_large))
-
-
-def rules_of(detector: Detector) -> tuple[AlertRule, ...]:
-    """The detector's alerts; where it has none, one that sends every group."""
-    if detector.alerts:
-        return detector.alerts
-    arn = f"{detector.arn.partition(':AnomalyDetector:')[0]}:Alert:{detector.name}"
-    return (AlertRule(name=detector.name, arn=arn, threshold=ANOMALOUS),)
+    return Sent(summary, tuple(too_large), unregistered)
 
 
 def alert_texts(

@@ -49,6 +49,8 @@ def reason_lines(outcome: Outcome) -> Iterator[str]:
             yield f"  {reason}"
         if len(some) > MOST_REASONS:
             yield f"  … and {len(some) - MOST_REASONS:,} more"
+    if sent is not None and sent.unregistered is not None:
+        yield f"  queries will not find the source data: {sent.unregistered}"
 
 
 def went_well(outcome: Outcome) -> bool:
