@@ -35,7 +35,7 @@ class IntervalRecord:
         A row a metric: measure, combination (JSON), value, expected, lower, upper, severity, is_anomaly, and
         model_severity, which is the severity before feedback was heeded.
     about
-        frequency, timezone, measures, dimension_names.
+        frequency, timezone, measures, dimension_names; judged: whether there was a model.
     open_groups
         Ids of the groups that it belongs to or that may go on after it.
     """
@@ -89,6 +89,7 @@ def to_parquet(
         "timezone": metrics.timezone,
         "measures": metrics.measures,
         "dimension_names": metrics.dimension_names,
+        "judged": judgement is not None,
         "open_groups": list(open_groups),
     }
     table = pa.table(columns).replace_schema_metadata({_ABOUT: json.dumps(about, sort_keys=True)})

@@ -93,8 +93,25 @@ def history_before(
     """
     frequency, timezone = metric_set.frequency, metric_set.timezone
     oldest, last = start - RHYTHMS[frequency].history, previous_start(start, frequency, timezone)
-    parts: list[Metrics] = []
-    since = oldest
+    learnt, since = _latest_history(start, states, warnings)
+    since = max(since, oldest) if since is not None else oldest
+    records, corrupt = states.intervals(one for one in states.interval_starts() if since <= one < start)
+    warnings.extend(corrupt)
+    missing = len(grid(metric_set, since, last)) - len(records)
+    # After a long pause, too, the source tells of what was never judged.
+    told = source.history(start) if learnt is None or missing > RHYTHMS[frequency].catch_up else None
+    seen = metrics_of(records, grid(metric_set, since, last))
+    parts = [one for one in (told, learnt, seen) if one is not None and len(one.combinations)]
+    if not parts:
+        return None
+    whole = grid(metric_set, oldest, last)
+    joined = join(parts, whole)
+    observed = np.flatnonzero(~np.isnan(joined.values).all(axis=(0, 1)))
+    return between(joined, int(observed[0]), len(whole)) if len(observed) else None
+
+
+def _latest_history(start: datetime, states: StateStore, warnings: list[str]) -> tuple[Metrics | None, datetime | None]:
+    """What the newest model that can be read was fitted on, and the interval that it ends before."""
     for kept in reversed([one for one in states.history_starts() if one <= start]):
         try:
             found = states.history(kept)
@@ -102,24 +119,8 @@ def history_before(
             warnings.append(f"{error}; learns from what was kept before it")
             continue
         if found is not None:
-            parts.append(found)
-            since = kept
-            break
-    else:
-        told = source.history(start)
-        if told is not None:
-            parts.append(told)
-    records, corrupt = states.intervals(one for one in states.interval_starts() if since <= one < start)
-    warnings.extend(corrupt)
-    kept_metrics = metrics_of(records, grid(metric_set, since, last))
-    if kept_metrics is not None and len(kept_metrics.combinations):
-        parts.append(kept_metrics)
-    if not parts:
-        return None
-    whole = grid(metric_set, oldest, last)
-    joined = join(parts, whole)
-    observed = np.flatnonzero(~np.isnan(joined.values).all(axis=(0, 1)))
-    return between(joined, int(observed[0]), len(whole)) if len(observed) else None
+            return found, kept
+    return None, None
 
 
 def intervals_observed(history: Metrics | None) -> int:

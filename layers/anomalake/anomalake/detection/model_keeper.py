@@ -56,6 +56,10 @@ class ModelKeeper:
             if kept.start >= model_due(self._set.frequency, start):
                 return kept
             earlier = kept
+        elif self._had_a_model(start):
+            warnings.append(
+                f"no model for {start.isoformat()} is left: learns again from what the lake and the source have"
+            )
         history = history_before(start, self._set, self._states, self._source, warnings)
         seen, least = intervals_observed(history), RHYTHMS[self._set.frequency].least
         if history is None or seen < least:
@@ -143,6 +147,14 @@ class ModelKeeper:
             if learned is not None:
                 return InForce(kept, learned)
         return None
+
+    def _had_a_model(self, start: datetime) -> bool:
+        before = [one for one in self._states.interval_starts() if one < start]
+        try:
+            record = self._states.interval(before[-1]) if before else None
+        except CorruptError:
+            return True
+        return record is not None and bool(record.about.get("judged"))
 
     def _read_model(self, start: datetime, warnings: list[str]) -> Learned | None:
         try:

@@ -1,0 +1,235 @@
+"""A live detector on made data: a source, a channel and a small model that are kept in memory."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, date, datetime, timedelta
+from itertools import count
+from typing import Any
+
+import numpy as np
+
+from anomalake.adapters.objects import memory_store
+from anomalake.detecting import Alerts
+from anomalake.detection.arrays import Arrays
+from anomalake.detection.detector import AlertRule, Detector
+from anomalake.detection.engine import Learned
+from anomalake.detection.intervals import interval_starts, next_start
+from anomalake.detection.judgement import ANOMALOUS, Judgement
+from anomalake.detection.live import LiveDetector
+from anomalake.detection.live_ports import Interval, IntervalError
+from anomalake.detection.metrics import Metrics
+from anomalake.lake.store import ObjectStore, StoreError
+from anomalake.notify.channel import JSON, ChannelError, Message
+from anomalake.notify.delivery import Patience
+from anomalake.sources.metric_set import Measure, MetricSet
+
+ARN = "arn:aws:lookoutmetrics:us-east-1:000000000000:AnomalyDetector:shop"
+#: A Tuesday, so that a week's boundary is six days away.
+START = datetime(2026, 3, 3, tzinfo=UTC)
+HOUR = timedelta(hours=1)
+COUNTRIES = ("de", "fr", "uk")
+
+
+def hour(number: int) -> datetime:
+    """The interval so many hours after `START`."""
+    return START + number * HOUR
+
+
+def detector(**changes: Any) -> Detector:
+    """An hourly detector of one measure by country, with one alert."""
+    fields: dict[str, Any] = {"frequency": "PT1H", "timezone": "UTC", "offset": 300, "metric_list": (Measure("views"),)}
+    fields.update({name: changes.pop(name) for name in list(changes) if name in MetricSet.__dataclass_fields__})
+    metric_set = MetricSet(
+        ARN, "timestamp", dimension_list=("country",), templated_path_list=("live/{{yyyyMMdd}}/{{HHmm}}",), **fields
+    )
+    rule = AlertRule("all", ARN.replace("AnomalyDetector:shop", "Alert:all"), threshold=50)
+    made = {"alerts": (rule,), **changes}
+    return Detector("shop", "", ARN, metric_set.frequency, metric_set.timezone, metric_set, **made)
+
+
+def usual(start: datetime, country: str) -> float:
+    """What is observed on any day: a daily rhythm, another level for each country."""
+    phase = 2 * np.pi * (start.hour * 60 + start.minute) / 1440
+    return round(100.0 * (1 + COUNTRIES.index(country) if country in COUNTRIES else 5) + 10 * float(np.cos(phase)), 3)
+
+
+@dataclass
+class MadeSource:
+    """Source data: the usual but for what is said here.
+
+    Attributes
+    ----------
+    since
+        From when on there is data.
+    unusual
+        Values by interval and country; None where there is no row.
+    faults
+        What reading an interval raises.
+    countries
+        Those that there are, each from an instant on.
+    """
+
+    of: Detector
+    since: datetime
+    unusual: dict[tuple[datetime, str], float | None] = field(default_factory=dict)
+    faults: dict[datetime, Exception] = field(default_factory=dict)
+    countries: dict[str, datetime] = field(
+        default_factory=lambda: dict.fromkeys(COUNTRIES, datetime.min.replace(tzinfo=UTC))
+    )
+    histories: int = 0
+
+    def interval(self, start: datetime) -> Interval:
+        if start in self.faults:
+            raise self.faults[start]
+        metrics = self._metrics([start])
+        rows = int(np.count_nonzero(~np.isnan(metrics.values)))
+        if not rows:
+            raise IntervalError(f"No datapoint was found at the source location for time interval from {start}")
+        return Interval(metrics, rows)
+
+    def history(self, until: datetime) -> Metrics | None:
+        self.histories += 1
+        if until <= self.since:
+            return None
+        last = until - timedelta(seconds=1)
+        starts = interval_starts(self.of.frequency, self.of.timezone, self.since, last).astype(np.int64)
+        return self._metrics([datetime.fromtimestamp(int(one), UTC) for one in starts])
+
+    def _metrics(self, starts: Sequence[datetime]) -> Metrics:
+        measures = self.of.metric_set.measures
+        names = sorted(self.countries)
+        values = np.full((len(measures), len(names), len(starts)), np.nan)
+        for k, country in enumerate(names):
+            for t, start in enumerate(starts):
+                value = self.unusual.get((start, country), usual(start, country))
+                if value is not None and start >= max(self.since, self.countries[country]):
+                    values[:, k, t] = value
+        seen = ~np.isnan(values).all(axis=(0, 2))
+        grid = np.array([one.replace(tzinfo=None) for one in starts], "datetime64[s]")
+        return Metrics(
+            self.of.frequency, self.of.timezone, grid, measures, ("country",),
+            tuple((name,) for name, there in zip(names, seen, strict=True) if there), values[:, seen],
+        )  # fmt: skip
+
+
+@dataclass
+class MadeChannel:
+    """Keeps what it is sent; fails as often as it is told to."""
+
+    failures: int = 0
+    sent: list[Message] = field(default_factory=list)
+    name: str = "made"
+    format: str = JSON
+    most_bytes: int = 1_000_000
+    repeatable: bool = True
+
+    def send(self, message: Message) -> None:
+        if self.failures:
+            self.failures -= 1
+            raise ChannelError("503: try later", retryable=True)
+        self.sent.append(message)
+
+    def identities(self) -> list[tuple[str, str]]:
+        """Event and timestamp of each alert."""
+        bodies = [json.loads(one.text) for one in self.sent]
+        return [(one["alertEventId"], one["timestamp"]) for one in bodies]
+
+
+class SmallEngine:
+    """Expects the level of late, which it smooths; ten per cent off is an anomaly."""
+
+    def __init__(self) -> None:
+        self.fits = 0
+        self.fault: Callable[[Metrics], Exception | None] = lambda metrics: None
+
+    def fit(self, history: Metrics, holidays: Sequence[date]) -> Learned:
+        self.fits += 1
+        names = _names(history)
+        level = np.nanmedian(history.flat, axis=1)
+        return Learned(names, dict(zip(names, level.tolist(), strict=True)))
+
+    def judge(self, model: Any, state: Any, metrics: Metrics) -> tuple[Judgement, Any]:
+        fault = self.fault(metrics)
+        if fault is not None:
+            raise fault
+        level = dict(state)
+        shape = metrics.flat.shape
+        expected, severity = np.full(shape, np.nan), np.zeros(shape)
+        for t in range(shape[1]):
+            for row, name in enumerate(_names(metrics)):
+                if name not in level:
+                    continue
+                value = expected[row, t] = level[name]
+                observed = metrics.flat[row, t]
+                if not np.isnan(observed):
+                    off = abs(observed - value) / (0.2 * value)
+                    severity[row, t] = 100 * off / (1 + off)
+                    if off < 1:
+                        level[name] = 0.75 * level[name] + 0.25 * float(observed)
+        return Judgement(0, expected, 0.8 * expected, 1.2 * expected, severity, severity >= ANOMALOUS), level
+
+    def keep_model(self, learned: Learned) -> Arrays:
+        return {"names": np.array(list(learned.model)), **self.keep_state(learned.state)}
+
+    def read_model(self, arrays: Arrays) -> Learned:
+        return Learned(arrays["names"].tolist(), self.read_state(arrays))
+
+    def keep_state(self, state: Mapping[str, float]) -> Arrays:
+        return {"level_names": np.array(list(state)), "level": np.array(list(state.values()))}
+
+    def read_state(self, arrays: Arrays) -> dict[str, float]:
+        return dict(zip(arrays["level_names"].tolist(), arrays["level"].tolist(), strict=True))
+
+
+def _names(metrics: Metrics) -> list[str]:
+    return [json.dumps([measure, one]) for measure in metrics.measures for one in metrics.combinations]
+
+
+class Bench:
+    """A live detector with all that it works on."""
+
+    def __init__(
+        self, store: ObjectStore | None = None, *, history: timedelta = timedelta(days=14), **changes: Any
+    ) -> None:
+        self.detector = detector(**changes)
+        self.store = store if store is not None else memory_store()
+        self.source = MadeSource(self.detector, START - history)
+        self.channel = MadeChannel()
+        self.engine = SmallEngine()
+        self.now = START
+        self._runs = count(1)
+
+    def live(self, **changes: Any) -> LiveDetector:
+        """The detector, as a new process would have it."""
+        given = {"detector": self.detector, "store": self.store, "source": self.source, **changes}
+        of, store = given["detector"], given["store"]
+        patience = Patience(pauses=(0.0,), sleep=lambda seconds: None, now=lambda: self.now)
+        teller = Alerts(of, store, [(rule, self.channel) for rule in of.alerts], patience)
+        return LiveDetector(
+            of, store, given["source"], teller, self.engine,
+            clock=lambda: self.now, run_id=lambda: f"run{next(self._runs)}",
+        )  # fmt: skip
+
+    def run(self, start: datetime | None = None, **options: Any) -> list[Any]:
+        """Run at the time when an interval is due; the executions."""
+        if start is not None:
+            self.now = max(self.now, self.due(start))
+        return [execution for execution, _ in self.live().run(start, **options)]
+
+    def due(self, start: datetime) -> datetime:
+        """When an interval's data are complete."""
+        return next_start(start, self.detector.frequency, self.detector.timezone) + timedelta(
+            seconds=self.detector.metric_set.offset
+        )
+
+    def content(self, *but: str) -> dict[str, bytes]:
+        """All objects of the lake but records of runs, which differ by nature, and folders of one's own choice."""
+        kept = {one.key: self.store.get(one.key) for one in self.store.list("")}
+        passed = ("/executions/", "/deliveries/", "/versions/", *but)
+        return {key: body for key, body in kept.items() if not any(one in key for one in passed)}
+
+
+__all__ = ["ARN", "COUNTRIES", "HOUR", "START", "Bench", "IntervalError", "StoreError", "detector", "hour", "usual"]

@@ -1,0 +1,224 @@
+"""What a live detector does when its data, its lake or its model fail it: each has one outcome, and says so."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import pytest
+
+from anomalake.detection.records import FAILED, SUCCEEDED, read_executions
+from tests.support.live import HOUR, START, Bench, IntervalError, StoreError, hour
+
+EMPTY = IntervalError(
+    "No datapoint was found at the source location for time interval from 2026-03-03T01:00:00Z to 2026-03-03T02:00:00Z"
+)
+
+
+def untroubled(hours: int) -> Bench:
+    """A bench whose intervals all went well."""
+    bench = Bench()
+    bench.source.unusual = {(hour(4), "de"): 20.0}
+    for number in range(hours):
+        bench.run(hour(number))
+    return bench
+
+
+def test_a_failed_interval_is_recorded_with_its_reason_and_the_next_one_runs() -> None:
+    bench = Bench()
+    bench.source.faults = {hour(1): EMPTY}
+    bench.run(hour(0))
+    (done,) = bench.run(hour(1))
+    assert (done.status, done.reason, done.rows) == (FAILED, str(EMPTY), 0)
+    assert list(read_executions(bench.store, "shop", hour(1))) == [done]
+    (after,) = bench.run(hour(2))
+    assert (after.status, after.timestamp, after.warnings) == (SUCCEEDED, hour(2), ())
+
+
+def test_late_files_are_taken_in_as_though_they_had_been_in_time() -> None:
+    bench = Bench()
+    bench.source.unusual = {(hour(4), "de"): 20.0}
+    bench.source.faults = {hour(1): EMPTY}
+    for number in range(6):
+        bench.run(hour(number))
+    bench.source.faults = {}
+    (late,) = bench.run(hour(1))
+    assert late.status == SUCCEEDED
+    assert late.warnings == (
+        "states up to 2026-03-03T05:00:00+00:00 were computed again with this interval's late data",
+    )
+    (again,) = bench.run(hour(6))
+    in_time = untroubled(7)
+    kept, wanted = bench.live().states, in_time.live().states
+    for start in (hour(5), hour(6)):
+        one, other = kept.state(start), wanted.state(start)
+        assert one is not None
+        assert other is not None
+        assert one.body == other.body
+    assert again.warnings == ()
+
+
+def test_a_failed_run_again_takes_nothing_away() -> None:
+    bench = untroubled(3)
+    before = bench.content()
+    bench.source.faults = {hour(1): EMPTY}
+    (done,) = bench.run(hour(1))
+    assert done.status == FAILED
+    assert bench.content() == before
+
+
+def test_late_data_that_undo_an_anomaly_undo_its_part_of_the_group() -> None:
+    bench = Bench()
+    bench.source.unusual = {(hour(n), "de"): 30.0 for n in (1, 2, 3)}
+    for number in range(5):
+        bench.run(hour(number))
+    (group_id,) = bench.live().groups.ids()
+    del bench.source.unusual[hour(3), "de"]
+    bench.run(hour(3))
+    group = bench.live().groups.get(group_id)
+    assert group is not None
+    assert [one.timestamp for one in group.intervals] == [hour(1), hour(2)]
+
+
+def test_a_fault_of_our_own_fails_its_interval_only() -> None:
+    bench = Bench()
+    bench.run(hour(0))
+    bench.engine.fault = lambda metrics: (
+        ZeroDivisionError("float division by zero")
+        if metrics.starts[0].item().replace(tzinfo=START.tzinfo) == hour(1) and len(metrics.combinations)
+        else None
+    )
+    (done,) = bench.run(hour(1))
+    assert (done.status, done.reason) == (FAILED, "ZeroDivisionError: float division by zero")
+    (after,) = bench.run(hour(2))
+    assert (after.status, after.timestamp) == (SUCCEEDED, hour(2))
+
+
+def test_a_source_that_does_not_answer_is_asked_again_by_whoever_runs_next() -> None:
+    bench = Bench()
+    bench.run(hour(0))
+    bench.source.faults = {hour(1): StoreError("s3://data: 503 SlowDown")}
+    with pytest.raises(StoreError, match="503"):
+        bench.run(hour(1))
+    (recorded,) = read_executions(bench.store, "shop", hour(1))
+    assert (recorded.status, recorded.reason) == (FAILED, "s3://data: 503 SlowDown")
+    bench.source.faults = {}
+    done = bench.run(hour(2))
+    assert [(one.timestamp, one.status) for one in done] == [(hour(1), SUCCEEDED), (hour(2), SUCCEEDED)]
+
+
+def damage(bench: Bench, kind: str, how: str, only: str = "") -> None:
+    """Delete or damage the objects of one kind."""
+    keys = [one.key for one in bench.store.list("detection") if f"/{kind}/{only}" in one.key]
+    assert keys
+    if how == "lost":
+        bench.store.delete(keys)
+        return
+    for key in keys:
+        body = bytearray(bench.store.get(key))
+        body[len(body) // 2] ^= 0xFF
+        bench.store.put(key, body[: len(body) * 9 // 10] if how == "half" else bytes(body))
+
+
+@pytest.mark.parametrize("how", ["lost", "damaged", "half"])
+@pytest.mark.parametrize("kinds", [("states",), ("models", "states"), ("models",), ("models", "states", "histories")])
+def test_lost_or_corrupt_states_and_models_are_computed_again(kinds: tuple[str, ...], how: str) -> None:
+    bench, whole = untroubled(4), untroubled(5)
+    for kind in kinds:
+        damage(bench, kind, how)
+    (done,) = bench.run(hour(4))
+    assert (done.status, done.timestamp, done.anomalies) == (SUCCEEDED, hour(4), 1)
+    assert done.warnings
+    ours, theirs = bench.live().states.interval(hour(4)), whole.live().states.interval(hour(4))
+    assert ours is not None
+    assert theirs is not None
+    for one, other in zip(ours.table.to_pylist(), theirs.table.to_pylist(), strict=True):
+        assert one["value"] == other["value"]
+        # Another model, learnt from four intervals more or again from the source, is no other in kind.
+        assert one["expected"] == pytest.approx(other["expected"], rel=0.1)
+    if "models" not in kinds:
+        assert ours.table.equals(theirs.table)
+    (after,) = bench.run(hour(5))
+    assert (after.status, after.warnings) == (SUCCEEDED, ())
+
+
+@pytest.mark.parametrize("how", ["lost", "damaged"])
+def test_with_nothing_left_it_learns_from_the_source_again(how: str) -> None:
+    bench = untroubled(4)
+    for kind in ("models", "states", "histories", "intervals"):
+        damage(bench, kind, how)
+    done = bench.run(hour(4))[-1]
+    assert (done.status, done.timestamp, done.anomalies) == (SUCCEEDED, hour(4), 1)
+    assert bench.source.histories == 2
+    assert done.warnings or how == "lost"
+
+
+@pytest.mark.parametrize("how", ["damaged", "half"])
+def test_a_corrupt_interval_is_told_and_taken_as_not_observed(how: str) -> None:
+    bench = untroubled(3)
+    damage(bench, "states", "lost")
+    damage(bench, "intervals", how, "20260303T0100")
+    done = bench.run(hour(3))[-1]
+    assert done.status == SUCCEEDED
+    assert any("20260303T010000Z.parquet" in one and "expected an interval" in one for one in done.warnings)
+
+
+def test_a_group_whose_record_is_corrupt_does_not_go_on_and_that_is_told() -> None:
+    bench = untroubled(5)
+    (group_id,) = bench.live().groups.ids()
+    damage(bench, "groups", "half")
+    bench.source.unusual[hour(5), "de"] = 20.0
+    (done,) = bench.run(hour(5))
+    assert (done.status, done.groups) == (SUCCEEDED, 1)
+    assert any("the group does not go on" in one for one in done.warnings)
+    assert len(bench.live().groups.ids()) == 2
+    assert group_id in bench.live().groups.ids()
+
+
+def test_a_model_that_another_version_wrote_is_learnt_again() -> None:
+    bench = untroubled(2)
+    states = bench.live().states
+    states.drop_model(hour(0))
+    states.put_model(hour(0), {"other": states.state(hour(0)).arrays["level"]})  # type: ignore[union-attr]
+    (done,) = bench.run(hour(2))
+    assert (done.status, done.model) == (SUCCEEDED, hour(2))
+    assert "learns again" in done.warnings[0]
+
+
+def test_alerts_that_nobody_took_are_sent_by_a_later_run_and_once() -> None:
+    bench = Bench()
+    bench.source.unusual = {(hour(1), "de"): 30.0}
+    bench.run(hour(0))
+    bench.channel.failures = 100
+    (done,) = bench.run(hour(1))
+    assert (done.status, done.delivered, done.undelivered) == (SUCCEEDED, 0, 1)
+    assert "503: try later" in done.warnings[0]
+    (done,) = bench.run(hour(2))
+    assert (done.delivered, done.undelivered) == (0, 1)
+    bench.channel.failures = 0
+    (done,) = bench.run(hour(3))
+    assert (done.delivered, done.undelivered) == (1, 0)
+    (done,) = bench.run(hour(4))
+    assert (done.delivered, done.undelivered) == (0, 0)
+    assert [timestamp for _, timestamp in bench.channel.identities()] == ["2026-03-03T01:00Z[UTC]"]
+
+
+def test_an_alert_that_nobody_takes_for_a_day_is_given_up() -> None:
+    bench = Bench()
+    bench.source.unusual = {(hour(0), "de"): 30.0}
+    bench.channel.failures = 10_000
+    undelivered = [bench.run(hour(number))[-1].undelivered for number in range(28)]
+    assert undelivered == [1] * 26 + [0] * 2
+
+
+def test_after_a_long_pause_it_learns_from_what_it_never_judged() -> None:
+    bench = Bench(offset=0)
+    bench.run(hour(0))
+    later = START + timedelta(days=60)
+    bench.source.since = START - timedelta(days=14)
+    bench.source.unusual = {}
+    done = bench.run(later, at_once=1)[-1]
+    assert done.status == SUCCEEDED
+    states = bench.live().states
+    learnt = states.history(states.history_starts()[-1])
+    assert learnt is not None
+    assert len(learnt.starts) == (states.history_starts()[-1] - bench.source.since) // HOUR
