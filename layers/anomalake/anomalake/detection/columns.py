@@ -12,7 +12,7 @@ import pyarrow.compute as pc
 
 from anomalake.alerts.timestamps import EARLIEST_YEAR, LATEST_YEAR
 from anomalake.detection.intervals import NO_INSTANT, Seconds, local_seconds, to_utc
-from anomalake.detection.rows import shown
+from anomalake.detection.words import is_marked, shown
 from anomalake.sources.metric_set import MetricSet
 from anomalake.sources.time_formats import WallClockReader, parts_of
 
@@ -236,7 +236,7 @@ def _value(value: str | bytes) -> str | None:
         text = _as_text(value)
     except ValueError:
         return None
-    return text if len(text) <= LONGEST_VALUE else None
+    return text if len(text) <= LONGEST_VALUE and not is_marked(text) else None
 
 
 class Codes:

@@ -11,7 +11,8 @@ import pyarrow as pa
 from pyarrow import csv as arrow_csv
 
 from anomalake.detection.file_bytes import FileText
-from anomalake.detection.rows import FileFault, Notes, RowBlock, column_places, shown
+from anomalake.detection.rows import FileFault, Notes, RowBlock, column_places
+from anomalake.detection.words import shown
 from anomalake.sources.metric_set import CsvFormat, MetricSet
 
 #: A row must fit into it; several are held at once.
@@ -80,7 +81,7 @@ def csv_texts(text: FileText, metric_set: MetricSet) -> Iterator[tuple[int, RowT
     source = io.BufferedReader(text, _HEADER_BYTES)
     layout = _Layout(source, metric_set)
     split = 1 + len(metric_set.dimension_list)
-    lines = io.TextIOWrapper(source, "utf-8", errors="surrogateescape", newline="")
+    lines = io.TextIOWrapper(source, "utf-8", newline="")
     reader = _reader(lines, layout.csv)
     line, to_skip = 1, layout.header_rows
     try:

@@ -19,6 +19,7 @@ from anomalake.detection.detector import (
 from anomalake.detection.document import DocumentError, Node, read_document
 from anomalake.detection.fields import Fields, Problems
 from anomalake.detection.metric_set_fields import read_filters, read_metric_set
+from anomalake.detection.words import printable
 from anomalake.sources.metric_set import FREQUENCIES, NAME, MetricSet
 
 MOST_ALERTS = 100
@@ -43,7 +44,8 @@ def detector_of(text: str, place: str, data: str, region: str, account: str) -> 
         root = read_document(text)
     except DocumentError as error:
         line = f": line {error.line}" if error.line is not None else ""
-        raise DetectorFileError((f"{place}{line}: {error}; expected L4M's fields in YAML or JSON",)) from error
+        told = printable(f"{place}{line}: {error}; expected L4M's fields in YAML or JSON")
+        raise DetectorFileError((told,)) from error
     fields = Fields(root, "", problems)
     detector = _detector(fields, data, region, account, problems) if isinstance(root.value, dict) else None
     if problems.lines or detector is None:

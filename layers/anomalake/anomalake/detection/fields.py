@@ -9,6 +9,7 @@ from collections.abc import Collection, Iterator
 from dataclasses import dataclass, field
 
 from anomalake.detection.document import Node
+from anomalake.detection.words import printable
 
 _SHOWN = 60
 _WHOLE = re.compile(r"[+-]?[0-9]{1,18}")
@@ -26,7 +27,7 @@ class Problems:
         """Note one: at which field, and what is wrong with it."""
         line = f": line {node.line}" if node is not None and node.line is not None else ""
         where = f"{path}: " if path else ""
-        text = f"{self.place}{line}: {where}{what}"
+        text = printable(f"{self.place}{line}: {where}{what}")
         if text not in self.lines:
             self.lines.append(text)
 

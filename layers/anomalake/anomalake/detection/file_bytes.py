@@ -8,6 +8,7 @@ import zlib
 from collections.abc import Iterator
 
 from anomalake.detection.source_files import ByteStream
+from anomalake.detection.words import mark
 
 READ = 1024 * 1024
 _GZIP = b"\x1f\x8b"
@@ -15,7 +16,7 @@ _UTF8_BOM = b"\xef\xbb\xbf"
 
 
 class FileText(io.RawIOBase):
-    """A file's text in UTF-8, as a stream of bytes; bytes that are none in its charset stay as they are.
+    """A file's text in UTF-8, as a stream of bytes; bytes that are none in its charset are marked (`words.mark`).
 
     Parameters
     ----------
@@ -35,7 +36,8 @@ class FileText(io.RawIOBase):
     def __init__(self, stream: ByteStream, charset: str) -> None:
         self.broken = ""
         self.newlines = 0
-        self._blocks = self._whole_lines(_recoded(self._inflated(_blocks(stream)), charset))
+        whole_lines = self._whole_lines(_recoded(self._inflated(_blocks(stream)), charset))
+        self._blocks = map(_marked, whole_lines)
         self._held = memoryview(b"")
 
     def readable(self) -> bool:
@@ -101,6 +103,15 @@ class FileText(io.RawIOBase):
             yield whole
         if rest and not self.broken:
             yield rest
+
+
+def _marked(block: bytes) -> bytes:
+    """Valid UTF-8, for Arrow's reader stumbles over anything else."""
+    try:
+        block.decode("utf-8")
+    except UnicodeDecodeError:
+        return mark(block.decode("utf-8", "surrogateescape")).encode("utf-8")
+    return block
 
 
 def _blocks(stream: ByteStream) -> Iterator[bytes]:

@@ -11,7 +11,8 @@ import numpy as np
 import pyarrow as pa
 
 from anomalake.detection.file_bytes import FileText
-from anomalake.detection.rows import Notes, RowBlock, shown
+from anomalake.detection.rows import Notes, RowBlock
+from anomalake.detection.words import shown
 from anomalake.sources.metric_set import MetricSet
 
 BLOCK_ROWS = 65_536

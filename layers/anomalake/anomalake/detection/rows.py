@@ -8,6 +8,8 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
+from anomalake.detection.words import printable
+
 #: How many problems are kept in words; all are counted.
 KEPT_PROBLEMS = 20
 
@@ -60,19 +62,12 @@ class Notes:
         """Count bad rows, and keep the problem if it is among the first."""
         self.bad += bad
         if len(self.problems) < KEPT_PROBLEMS:
-            self.problems.append(problem)
+            self.problems.append(printable(problem))
 
     @property
     def full(self) -> bool:
         """Whether no further problem would be kept."""
         return len(self.problems) >= KEPT_PROBLEMS
-
-
-def shown(value: object) -> str:
-    """A value as messages show it: one line, of a bounded length."""
-    raw = value if isinstance(value, bytes) else str(value).encode("utf-8", "surrogateescape")
-    text = raw.decode("utf-8", "backslashreplace")
-    return repr(text if len(text) <= 80 else f"{text[:80]}…")
 
 
 def column_places(header: tuple[str, ...], wanted: tuple[str, ...], expected: str) -> list[int]:

@@ -1,0 +1,195 @@
+"""Any rows, written as CSV or JSON lines with any options, read back to what plain Python makes of them."""
+
+from __future__ import annotations
+
+import csv
+import gzip
+import io
+import json
+from collections import defaultdict
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from anomalake.detection.detector import Detector, DetectorFileError, parse_detector
+from anomalake.detection.metrics import Metrics
+from anomalake.detection.reading import InsufficientData, NoDatapoint, read_history
+from tests.support.source_data import FilesInMemory, detector, request
+
+ZONES = ("UTC", "Europe/Paris", "America/Sao_Paulo", "Asia/Kolkata", "Australia/Lord_Howe")
+PATTERNS = {
+    "yyyy-MM-dd HH:mm:ss": "%Y-%m-%d %H:%M:%S",
+    "yyyyMMddHHmmss": "%Y%m%d%H%M%S",
+    "d MMM yyyy hh:mm:ss a": "%d %b %Y %I:%M:%S %p",
+    "yyyy-MM-dd'T'HH:mm:ss": "%Y-%m-%dT%H:%M:%S",
+}
+MINUTES = {"PT5M": 5, "PT10M": 10, "PT1H": 60}
+
+texts = st.one_of(
+    st.sampled_from(["NA", "007", "", "null", "nan", "a,b", 'a"b', "a\nb", "a\r\nb", " a ", "🎉", "'", "é", "|", "\t"]),
+    st.text(st.characters(blacklist_categories=["Cs"], blacklist_characters="\x00"), max_size=6),
+)
+numbers = st.one_of(
+    st.just(""),
+    st.integers(-(10**9), 10**9).map(str),
+    st.floats(-1e9, 1e9, allow_nan=False).map(repr),
+    st.sampled_from(["1e3", "-0", "+7", ".5", "5.", "1E-2"]),
+)
+clocks = st.one_of(
+    st.datetimes(datetime(2021, 3, 27), datetime(2021, 3, 29)),
+    st.datetimes(datetime(2021, 10, 30), datetime(2021, 11, 1)),
+).map(lambda one: one.replace(microsecond=0))
+bad_cells = st.sampled_from([("t", "soon"), ("t", ""), ("v", "x"), ("v", "NaN"), ("w", "1,5"), ("w", "inf")])
+rows = st.lists(st.tuples(clocks, texts, texts, numbers, numbers, st.none() | bad_cells), min_size=1, max_size=25)
+
+
+@st.composite
+def csv_options(draw: st.DrawFn) -> dict[str, Any]:
+    delimiter = draw(st.sampled_from([",", ";", "\t", "|", " "]))
+    header = draw(st.booleans())
+    options: dict[str, Any] = {
+        "Delimiter": delimiter,
+        "QuoteSymbol": draw(st.sampled_from(['"', "'"])),
+        "ContainsHeader": header,
+        "FileCompression": draw(st.sampled_from(["NONE", "GZIP"])),
+        "Charset": draw(st.sampled_from(["UTF-8", "UTF-16", "UTF-8-SIG"])),
+    }
+    if not header or draw(st.booleans()):
+        options["HeaderList"] = draw(st.permutations(["t", "p", "q", "v", "w", "other"]))
+    return options
+
+
+def expected(table: list[dict[str, str]], given: list[Any], zone: str, frequency: str) -> dict[tuple[Any, ...], float]:
+    """The oracle: a loop over rows, a dict of lists, zoneinfo."""
+    cells: dict[tuple[Any, ...], list[float]] = defaultdict(list)
+    for row, (clock, *_, bad) in zip(table, given, strict=True):
+        start = _start(clock, zone, frequency)
+        if bad is not None or start is None:
+            continue
+        for measure in ("v", "w"):
+            if row[measure]:
+                cells[(measure, row["p"], row["q"], start)].append(float(row[measure]))
+    return {key: sum(found) / (len(found) if key[0] == "w" else 1) for key, found in cells.items()}
+
+
+def _start(clock: datetime, zone: str, frequency: str) -> datetime | None:
+    instant = clock.replace(tzinfo=ZoneInfo(zone)).astimezone(UTC)
+    if instant.astimezone(ZoneInfo(zone)).replace(tzinfo=None) != clock:
+        return None
+    if frequency == "P1D":
+        day = datetime(clock.year, clock.month, clock.day, tzinfo=ZoneInfo(zone))
+        return day.astimezone(UTC).replace(tzinfo=None)
+    step = timedelta(minutes=MINUTES[frequency])
+    shift = -(ZoneInfo(zone).utcoffset(datetime(2024, 1, 1)) or timedelta()) % step
+    utc = instant.replace(tzinfo=None)
+    return utc - (utc - datetime(1970, 1, 1) - shift) % step
+
+
+def observed(metrics: Metrics) -> dict[tuple[Any, ...], float]:
+    return {
+        (measure, *combination, start): metrics.values[m, k, t]
+        for m, measure in enumerate(metrics.measures)
+        for k, combination in enumerate(metrics.combinations)
+        for t, start in enumerate(metrics.starts.tolist())
+        if not np.isnan(metrics.values[m, k, t])
+    }
+
+
+def check(found: Detector, body: bytes, want: dict[tuple[Any, ...], float], n_rows: int, n_good: int) -> None:
+    try:
+        metrics, report = read_history(found, FilesInMemory({"/h/a": body}))
+    except NoDatapoint as error:
+        assert n_good == 0
+        report = error.report
+    else:
+        assert observed(metrics) == {key: pytest.approx(value, rel=1e-9, abs=1e-6) for key, value in want.items()}
+        assert len(set(metrics.combinations)) == len(metrics.combinations)
+        assert (metrics.starts[1:] > metrics.starts[:-1]).all()
+    assert (report.rows, report.used, report.bad) == (n_rows, n_good, n_rows - n_good)
+
+
+def as_table(given: list[Any], format_: str) -> list[dict[str, str]]:
+    table = []
+    for clock, p, q, v, w, bad in given:
+        row = {"t": clock.strftime(format_), "p": p, "q": q, "v": v, "w": w, "other": "x"}
+        if bad is not None:
+            row[bad[0]] = bad[1]
+        table.append(row)
+    return table
+
+
+@settings(deadline=None, max_examples=150)
+@given(
+    rows, csv_options(), st.sampled_from(ZONES), st.sampled_from([*MINUTES, "P1D"]), st.sampled_from(sorted(PATTERNS))
+)
+def test_csv(given: list[Any], options: dict[str, Any], zone: str, frequency: str, pattern: str) -> None:
+    table = as_table(given, PATTERNS[pattern])
+    names = options.get("HeaderList") or ["other", "w", "t", "p", "q", "v"]
+    out = io.StringIO()
+    writer = csv.writer(out, delimiter=options["Delimiter"], quotechar=options["QuoteSymbol"], lineterminator="\n")
+    if options["ContainsHeader"]:
+        writer.writerow(names)
+    writer.writerows([row[name] for name in names] for row in table)
+    body = out.getvalue().encode(options["Charset"])
+    body = gzip.compress(body) if options["FileCompression"] == "GZIP" else body
+    found = detector(
+        FileFormatDescriptor={"CsvFormatDescriptor": options},
+        TimestampColumn={"ColumnName": "t", "ColumnFormat": pattern},
+        Timezone=zone, frequency=frequency, MinimumGoodShare=0,
+    )  # fmt: skip
+    good = sum(bad is None and _start(clock, zone, frequency) is not None for clock, *_, bad in given)
+    check(found, body, expected(table, given, zone, frequency), len(table), good)
+
+
+@settings(deadline=None, max_examples=100)
+@given(rows, st.sampled_from(ZONES), st.sampled_from([*MINUTES, "P1D"]), st.booleans())
+def test_json_lines(given: list[Any], zone: str, frequency: str, ascii_only: bool) -> None:
+    table = as_table(given, "%Y-%m-%d %H:%M:%S")
+    body = "\n".join(json.dumps(row, ensure_ascii=ascii_only) for row in table).encode()
+    found = detector(
+        FileFormatDescriptor={"JsonFormatDescriptor": {}}, Timezone=zone, frequency=frequency, MinimumGoodShare=0
+    )
+    good = sum(bad is None and _start(clock, zone, frequency) is not None for clock, *_, bad in given)
+    check(found, body, expected(table, given, zone, frequency), len(table), good)
+
+
+@settings(deadline=None, max_examples=150)
+@given(
+    st.binary(max_size=200), st.sampled_from(["CsvFormatDescriptor", "JsonFormatDescriptor", "ParquetFormatDescriptor"])
+)
+def test_any_bytes_are_read_or_refused_in_words(body: bytes, kind: str) -> None:
+    found = detector(FileFormatDescriptor={kind: {}}, MinimumGoodShare=0)
+    for text in (body, b"t,p,q,v,w\n" + body):
+        with pytest.raises((NoDatapoint, InsufficientData)) as caught:
+            read_history(found, FilesInMemory({"/h/a": text}))
+        assert caught.value.report.used == 0
+        assert all(line.isprintable() for line in caught.value.report.problems)
+
+
+@settings(deadline=None, max_examples=100)
+@given(st.data())
+def test_a_definition_with_a_part_replaced_is_read_or_refused_in_words(data: st.DataObject) -> None:
+    whole = request()
+    node: Any = whole
+    while True:
+        key = data.draw(st.sampled_from(sorted(node) if isinstance(node, dict) else range(len(node))))
+        if not (isinstance(node[key], dict | list) and node[key] and data.draw(st.booleans())):
+            break
+        node = node[key]
+    node[key] = data.draw(
+        st.recursive(
+            st.none() | st.booleans() | st.integers() | st.text(max_size=5),
+            lambda inner: st.lists(inner, max_size=2) | st.dictionaries(st.text(max_size=5), inner, max_size=2),
+            max_leaves=4,
+        )
+    )
+    try:
+        parse_detector(json.dumps(whole), "d.json")
+    except DetectorFileError as error:
+        assert error.problems
+        assert all(line.startswith("d.json") and line.isprintable() for line in error.problems)
