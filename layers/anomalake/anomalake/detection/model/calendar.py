@@ -58,9 +58,9 @@ def calendar_of(
     days = local.astype("datetime64[D]")
     weekday = (days.astype(np.int64) + _THURSDAY) % 7
     months = local.astype("datetime64[M]")
-    month_start, next_month = months.astype("datetime64[D]"), (months + 1).astype("datetime64[D]")
+    month_start, next_month = months.astype("datetime64[D]"), (months + np.timedelta64(1, "M")).astype("datetime64[D]")
     years = local.astype("datetime64[Y]")
-    year_start, next_year = years.astype("datetime64[D]"), (years + 1).astype("datetime64[D]")
+    year_start, next_year = years.astype("datetime64[D]"), (years + np.timedelta64(1, "Y")).astype("datetime64[D]")
     if frequency == "P1D":
         day_phase = weekday
         week_phase = weekday

@@ -39,7 +39,8 @@ SETTLED: Final = {"PT5M": 48, "PT10M": 36, "PT1H": 24, "P1D": 7}
 #: Points that are judged together with the present one, to see small deviations that last.
 TOGETHER: Final = 4
 _TOGETHER_CLIP = 3.5
-_HOLIDAY = 3.0
+# Residuals beyond so many sigmas are all the same; keeps single precision in its range.
+_FARTHEST = np.float32(1e6)
 
 _ONE = np.float32(1)
 
@@ -56,12 +57,20 @@ class Coefficients:
         Spread of its residuals, shape (S,); `floor` is the least spread that is believed.
     holiday
         Spread on holidays, shape (S,).
+    low, high
+        Range of values above the level, shape (S,), that nothing expected leaves.
     """
 
     beta: Singles
     sigma: Singles
     floor: Singles
     holiday: Singles
+    low: Singles
+    high: Singles
+
+    def part(self, first: int, end: int) -> Coefficients:
+        """Those of some of the series; a view."""
+        return Coefficients(**{one.name: getattr(self, one.name)[..., first:end] for one in fields(self)})
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -274,17 +283,10 @@ def run(
         # What is expected after what usually would have been, and after what was.
         _features(state, level, day_phase, week_phase, harmonic[t], calendar, features)
         usual = np.einsum("fs,fs->s", features, beta)
-        after_raw = usual + np.einsum("fs,fs->s", state.raw_lags - state.lags, lag_beta)
         reference = state.by_week[week_phase]
-        # A feedback that explodes must not carry an expectation away.
-        reach = (
-            4 * base
-            + memory * np.abs(features[BASE])
-            + np.abs(features[4] - reference)
-            + np.abs(features[5] - reference)
-            + np.float32(0.1) * np.abs(harmonic[t])
-        )
-        usual = np.clip(usual, reference - reach, reference + reach)
+        # A feedback that explodes must not carry expectations away, nor an unstable one through a gap.
+        usual = np.clip(usual, known.low, known.high)
+        after_raw = usual + np.einsum("fs,fs->s", state.raw_lags - state.lags, lag_beta)
 
         spread = np.where(state.spread[day_phase] > 0, state.spread[day_phase], base)
         now = base * (spread / base) ** np.float32(_BY_TIME) * (state.volatility / base) ** np.float32(_BY_RECENT)
@@ -296,7 +298,7 @@ def run(
         value = np.where(observed, values[t], usual + level)
         off_usual = value - level - usual
         off_raw = np.where(observed, value - level - after_raw, 0)
-        z_usual, z_raw = off_usual / wide, off_raw / now
+        z_usual, z_raw = np.clip(off_usual / wide, -_FARTHEST, _FARTHEST), np.clip(off_raw / now, -_FARTHEST, _FARTHEST)
         # During an event the usual counts; else, and on holidays, the kinder of both.
         kinder_raw = np.abs(z_raw) < np.abs(z_usual)
         if not calendar.is_holiday[t]:

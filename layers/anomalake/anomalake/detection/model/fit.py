@@ -42,6 +42,8 @@ LEAST_POINTS = {"PT5M": 72, "PT10M": 72, "PT1H": 48, "P1D": 10}
 # The least spread that is believed: a share of the range that holds nearly all values, or of a constant.
 _LEAST_SPREAD, _LEAST_OF_CONSTANT = 0.005, 0.1
 _JUMP = 5.0
+# How far beyond the range of the history expectations may go, in widths of it.
+_ROOM = 1.0
 # A spread is estimated with so many degrees of freedom less than points.
 _SPENT = 10
 
@@ -106,7 +108,7 @@ def fit(metrics: Metrics, *, holidays: Collection[date] = ()) -> Model:
         coefficients=Coefficients(
             *(
                 np.concatenate([getattr(part.coefficients, name) for part in parts], axis=-1)
-                for name in ("beta", "sigma", "floor", "holiday")
+                for name in Coefficients.__slots__
             )
         ),
         tails=_joined_tails([part.tails for part in parts]),
@@ -135,11 +137,13 @@ def _learn(raw: Floats, calendar: Calendar, basis: Floats, longest: int) -> _Lea
     n_usable = np.maximum((~np.isnan(off_holidays[warm:])).sum(axis=0), 1)
     sigma = (sigma * np.sqrt((n_usable + _SPENT) / np.maximum(n_usable - _SPENT, _SPENT / 2))).astype(np.float32)
     holiday = _holiday_spread(features, targets, beta, sigma, calendar.is_holiday)
+    low_rest, high_rest = quantiles(off_holidays[sparse(n_times)], (0.002, 0.998))
     del features, targets
 
     low, high = quantiles(values[sparse(n_times)], (0.01, 0.99))
     floor = np.where(constant, _LEAST_OF_CONSTANT, np.maximum(_LEAST_SPREAD * (high - low), 1e-6)).astype(np.float32)
-    known = Coefficients(beta, sigma, floor, holiday)
+    room = _ROOM * np.maximum(sigma, high_rest - low_rest)
+    known = Coefficients(beta, sigma, floor, holiday, low_rest - room, high_rest + room)
     passed, end = run(known, _second_start(start, first_end, sigma), rest, harmonic, calendar)
     usable = observed & ~calendar.is_holiday[:, None]
     usable[:warm] = False

@@ -12,7 +12,6 @@ from anomalake.detection.model.chunks import in_chunks
 from anomalake.detection.model.filter import (
     LAGS,
     TOGETHER,
-    Coefficients,
     FilterState,
     Passed,
     joined,
@@ -106,12 +105,10 @@ def _look(
     end: int,
 ) -> tuple[_Judged, FilterState]:
     """Judge some metrics; `raw` has shape (S, missed and judged intervals)."""
-    known = model.coefficients
-    part = Coefficients(*(getattr(known, name)[..., begin:end] for name in ("beta", "sigma", "floor", "holiday")))
     center, scale = model.center[begin:end], model.scale[begin:end]
     values = ((raw.T - center) / scale).astype(np.float32)
     harmonic = (basis @ model.harmonics[:, begin:end]).astype(np.float32)
-    passed, after = run(part, filtered, values - harmonic, harmonic, calendar)
+    passed, after = run(model.coefficients.part(begin, end), filtered, values - harmonic, harmonic, calendar)
     surprises, far_up, far_down = _surprises(model, passed, begin, end)
     severity = np.where(np.isnan(values), 0, 100 * surprises / (surprises + DECISION))
     expected = passed.expected + harmonic
