@@ -73,7 +73,8 @@ class FolderOrS3Files:
         store = self._store(bucket)
         try:
             found = obstore.list_with_delimiter(store, prefix or None)["objects"]
-            files = [_object(bucket, one["path"], one["size"]) for one in found]
+            # Consoles mark a folder by an empty object of its name.
+            files = [_object(bucket, one["path"], one["size"]) for one in found if one["size"] or one["path"] != prefix]
             if not files and prefix and not uri.endswith("/"):
                 head = obstore.head(store, prefix)
                 files = [_object(bucket, head["path"], head["size"])]
