@@ -8,7 +8,7 @@ import pytest
 
 from tests.support.stack import ROOT
 
-LAYERS = ("ingest", "analytics")
+LAYERS = ("ingest", "analytics", "detection")
 
 
 def pins(path: str) -> dict[str, str]:
@@ -38,3 +38,9 @@ def test_the_functions_run_on_the_versions_that_the_tests_run_on(layer: str) -> 
 def test_the_alerts_path_needs_no_frames() -> None:
     carried = pins("layers/dependencies/ingest/requirements.txt")
     assert not carried.keys() & {"numpy", "pandas", "awswrangler", "boto3", "botocore", "pydantic", "sqlglot", "duckdb"}
+
+
+def test_detection_needs_arrays_and_no_frames() -> None:
+    carried = pins("layers/dependencies/detection/requirements.txt")
+    assert {"numpy", "pyarrow", "pyyaml", "obstore", "tzdata"} <= carried.keys()
+    assert not carried.keys() & {"pandas", "awswrangler", "boto3", "botocore", "scipy", "sqlglot", "duckdb"}

@@ -79,7 +79,7 @@ def test_a_function_has_a_destination_for_failed_asynchronous_invocations(name: 
     role = RESOURCES[named(FUNCTIONS[name]["Role"])]
     action = {"SQS": "sqs:SendMessage", "SNS": "sns:Publish"}[destination["Type"]]
     granted = [one for one in every(role) if isinstance(one, dict) and action in listed(one.get("Action"))]
-    assert [one["Resource"] for one in granted] == [destination["Destination"]]
+    assert destination["Destination"] in [one["Resource"] for one in granted]
 
 
 @pytest.mark.parametrize("name", FUNCTIONS)
@@ -96,7 +96,13 @@ def test_every_alarm_reaches_the_alarm_topic_and_is_quiet_without_data() -> None
         assert alarm["TreatMissingData"] == "notBreaching", name
 
 
-@pytest.mark.parametrize("metric", ["RecordsSetAside", "RecordsFailed", "AlertClashes", "PartitionsPending"])
+@pytest.mark.parametrize(
+    "metric",
+    [
+        "RecordsSetAside", "RecordsFailed", "AlertClashes", "PartitionsPending",
+        "ExecutionsFailed", "Undelivered", "DetectorFilesRefused",
+    ],
+)  # fmt: skip
 def test_what_the_functions_count_as_trouble_is_alarmed_on(metric: str) -> None:
     (alarm,) = [one for one in ALARMS.values() if one["MetricName"] == metric]
     assert (
@@ -163,7 +169,7 @@ def test_every_target_of_a_rule_has_a_place_for_what_could_not_be_delivered() ->
     for name, rule in RULES.items():
         for target in rule["Targets"]:
             kind = RESOURCES[named(target["Arn"])]["Type"]
-            if kind == "AWS::SQS::Queue":
+            if kind == "AWS::SQS::Queue" or "DeadLetterConfig" in target:
                 assert named(target["DeadLetterConfig"]["Arn"]) in QUEUES, name
             else:
                 # A nightly run and a message to people: the next one comes by itself.
@@ -202,9 +208,61 @@ def test_no_role_may_do_everything_or_anything_to_everything() -> None:
         assert "ManagedPolicyArns" not in one.get("Properties", {}), name
 
 
-def test_no_role_but_compacts_may_delete_from_the_lake() -> None:
-    may = {name for name, statement in statements("AWS::IAM::Role") if "s3:DeleteObject" in listed(statement["Action"])}
-    assert may == {"CompactRole"}
+def test_no_role_may_delete_alerts_but_compacts_and_detects_its_own_old_states() -> None:
+    may = {
+        name: statement["Resource"]
+        for name, statement in statements("AWS::IAM::Role")
+        if "s3:DeleteObject" in listed(statement["Action"])
+    }
+    assert may.keys() == {"CompactRole", "DetectRole"}
+    assert may["DetectRole"] == {"Fn::Sub": "${Bucket.Arn}/lake/detection/*"}
+
+
+def test_only_schedule_may_change_schedules_and_only_the_stacks_and_pass_only_their_role() -> None:
+    found = {
+        (name, action): statement
+        for name, statement in statements("AWS::IAM::Role")
+        for action in listed(statement["Action"])
+        if action.startswith(("scheduler:", "iam:"))
+    }
+    assert {name for name, _ in found} == {"ScheduleRole"}
+    for (_, action), statement in found.items():
+        if action == "iam:PassRole":
+            assert statement["Resource"] == {"Fn::GetAtt": ["InvokeDetectRole", "Arn"]}
+            assert statement["Condition"] == {"StringEquals": {"iam:PassedToService": "scheduler.amazonaws.com"}}
+        else:
+            assert statement["Resource"]["Fn::Sub"].endswith(":schedule/${ScheduleGroup}/*")
+    (invoke,) = [one for name, one in statements("AWS::IAM::Role") if name == "InvokeDetectRole" and "Resource" in one]
+    assert (invoke["Action"], invoke["Resource"]) == (
+        "lambda:InvokeFunction",
+        {"Fn::GetAtt": ["DetectFunction", "Arn"]},
+    )
+    trust = RESOURCES["InvokeDetectRole"]["Properties"]["AssumeRolePolicyDocument"]["Statement"][0]
+    assert set(trust["Condition"]["StringEquals"]) == {"aws:SourceAccount", "aws:SourceArn"}
+
+
+def test_what_detect_writes_is_what_its_role_lets_it_write() -> None:
+    (written,) = [
+        {one["Fn::Sub"].split("/lake/")[1] for one in statement["Resource"]}
+        for name, statement in statements("AWS::IAM::Role")
+        if name == "DetectRole" and statement["Action"] == "s3:PutObject"
+    ]
+    assert written == {"detection/*", "sources/*"}
+
+
+def test_people_are_told_up_to_five_at_each_topic() -> None:
+    for kind, topic, protocol in (("Email", "LongTextTopic", "email"), ("Phone", "ShortTextTopic", "sms")):
+        for number in range(5):
+            one = RESOURCES[f"{kind}Subscription{number + 1}"]
+            assert one["Condition"] == f"{kind}{number + 1}"
+            assert one["Properties"] == {
+                "TopicArn": {"Ref": topic},
+                "Protocol": protocol,
+                "Endpoint": {"Fn::Select": [number, {"Ref": f"Alert{kind}s"}]},
+            }
+            condition = json.dumps(TEMPLATE["Conditions"][f"{kind}{number + 1}"])
+            assert f'"Fn::Select": [{number},' in condition
+            assert f'"Ref": "Alert{kind}s"' in condition
 
 
 def test_every_function_has_a_role_of_its_own() -> None:
@@ -289,6 +347,14 @@ def test_glue_athena_and_quicksight_are_in_the_part_that_can_be_left_out() -> No
         assert not unconditional(RESOURCES[name]) & inside, name
 
 
+def test_detection_can_be_left_out_whole() -> None:
+    apart = {"Detection", *(f"{kind}{number}" for kind in ("Email", "Phone") for number in range(1, 6))}
+    inside = {name for name, one in RESOURCES.items() if one.get("Condition") in apart}
+    assert {"DetectFunction", "ScheduleFunction", "ScheduleGroup", "DetectionDependencies", "LongTextTopic"} <= inside
+    for name in RESOURCES.keys() - inside:
+        assert not unconditional(RESOURCES[name]) & inside, name
+
+
 def unconditional(node: Any) -> set[str]:
     if isinstance(node, dict):
         if "Fn::If" in node:
@@ -303,6 +369,8 @@ MODELS = {
     "CompactFunction": environment.CompactEnvironment,
     "CrawlFunction": environment.CrawlEnvironment,
     "CatalogFunction": environment.CatalogEnvironment,
+    "DetectFunction": environment.DetectEnvironment,
+    "ScheduleFunction": environment.ScheduleEnvironment,
 }
 
 
@@ -314,10 +382,21 @@ def test_a_functions_environment_passes_its_own_check(name: str) -> None:
         "ANOMALAKE_DATABASE": "anomalake",
         "ANOMALAKE_WORKGROUP": "anomalake-dev",
         "ANOMALAKE_CRAWLERS": "anomalake-tables=s3://stack-bucket-1/lake/partitions/",
+        "ANOMALAKE_DETECTORS": "s3://stack-bucket-1/detectors",
+        "ANOMALAKE_ACCOUNT": "123456789012",
+        "ANOMALAKE_INGEST": "arn:aws:lambda:eu-west-1:123456789012:function:anomalake-ingest",
+        "ANOMALAKE_LONG_TEXT_TOPIC": "arn:aws:sns:eu-west-1:123456789012:anomalake-LongTextTopic-1",
+        "ANOMALAKE_SHORT_TEXT_TOPIC": "arn:aws:sns:eu-west-1:123456789012:anomalake-ShortTextTopic-1",
+        "ANOMALAKE_ALERT_THRESHOLD": "70",
+        "ANOMALAKE_SCHEDULE_GROUP": "anomalake-detectors",
+        "ANOMALAKE_SCHEDULE_ROLE": "arn:aws:iam::123456789012:role/anomalake-InvokeDetectRole-1",
+        "ANOMALAKE_DETECT": "arn:aws:lambda:eu-west-1:123456789012:function:anomalake-detect",
     }
     given = {*SHARED, *FUNCTIONS[name]["Environment"]["Variables"]}
     read = MODELS[name].read({key: value for key, value in values.items() if key in given})
-    assert read.lake == "s3://stack-bucket-1/lake"
+    assert getattr(read, "lake", "s3://stack-bucket-1/lake") == "s3://stack-bucket-1/lake"
+    assert getattr(read, "detectors", "s3://stack-bucket-1/detectors") == "s3://stack-bucket-1/detectors"
+    assert getattr(read, "account", "123456789012") == "123456789012"
 
 
 @pytest.mark.parametrize("name", FUNCTIONS)
@@ -365,6 +444,14 @@ def test_every_parameter_is_described_checked_and_used() -> None:
         ("DatabaseName", "has-dash", False),
         ("AlarmEmail", "a@b.example", True),
         ("AlarmEmail", "a b", False),
+        ("AlertEmails", "a@b.example", True),
+        ("AlertEmails", "a", False),
+        ("AlertPhones", "+4912345678", True),
+        ("AlertPhones", "012345", False),
+        ("AlertTargetArns", "arn:aws:sns:eu-west-1:123456789012:anomalies", True),
+        ("AlertTargetArns", "arn:aws:lambda:eu-west-1:123456789012:function:tell", True),
+        ("AlertTargetArns", "*", False),
+        ("AlertTargetArns", "arn:aws:s3:::bucket", False),
     ],
 )
 def test_parameters_take_what_they_should(name: str, value: str, passes: bool) -> None:

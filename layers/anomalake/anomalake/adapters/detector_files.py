@@ -50,7 +50,7 @@ class DetectorFiles:
         StoreError
             The store does not answer.
         """
-        if name_of(f"{name}.yaml") is None:
+        if not _FILE.fullmatch(f"{name}.yaml"):
             raise DetectorFileError((f"detector {name!r}: expected 1 to 63 of A-Z a-z 0-9 _ -",))
         found = []
         for ending in ENDINGS:

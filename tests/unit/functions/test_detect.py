@@ -1,0 +1,309 @@
+"""The functions detect and schedule, and what they are put together from."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from anomalake.adapters.detector_files import DetectorFiles, name_of
+from anomalake.adapters.environment import DetectEnvironment, EnvironmentFault, ScheduleEnvironment
+from anomalake.adapters.objects import memory_store
+from anomalake.adapters.schedules import Schedules, When, when
+from anomalake.detecting import People, local_rules, rules_of, stack_rules
+from anomalake.detection.detector import AlertRule, DetectorFileError, LambdaAction, SnsAction
+from anomalake.detection.records import FAILED, SUCCEEDED
+from anomalake.lake.lake import Lake
+from functions.detect.app import NotDetected, asked, detect
+from functions.schedule.app import NotScheduled, bring_in_line, handler
+from tests.support.live import Bench, IntervalError, detector, hour
+from tests.support.stack import ROOT
+
+INGEST = "arn:aws:lambda:eu-west-1:123456789012:function:anomalake-ingest"
+LONG, SHORT = (f"arn:aws:sns:eu-west-1:123456789012:{name}" for name in ("long", "short"))
+GOOD = {
+    "ANOMALAKE_LAKE": "s3://my-bucket/lake",
+    "ANOMALAKE_DETECTORS": "s3://my-bucket/detectors/",
+    "ANOMALAKE_ACCOUNT": "123456789012",
+    "AWS_REGION": "eu-west-1",
+    "ANOMALAKE_INGEST": INGEST,
+    "ANOMALAKE_LONG_TEXT_TOPIC": LONG,
+    "ANOMALAKE_ALERT_THRESHOLD": "80",
+    "ANOMALAKE_SCHEDULE_GROUP": "my-detectors",
+    "ANOMALAKE_SCHEDULE_ROLE": "arn:aws:iam::123456789012:role/invoke",
+    "ANOMALAKE_DETECT": "arn:aws:lambda:eu-west-1:123456789012:function:my-detect",
+}
+
+
+def emf(text: str) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in text.splitlines() if '"_aws"' in line]
+
+
+# ---- detect ----
+
+
+def test_each_run_is_told_with_its_status(capsys: pytest.CaptureFixture[str]) -> None:
+    bench = Bench()
+    bench.source.unusual = {(hour(0), "de"): 30.0}
+    bench.source.faults = {hour(1): IntervalError("No datapoint was found at the source location")}
+    bench.run(hour(0))
+    bench.source.unusual[hour(2), "fr"] = 30.0
+    bench.now = bench.due(hour(2))
+    answer = detect(bench.live(), None, lambda: timedelta(minutes=5))
+    assert answer == {
+        "detector": "shop",
+        "executions": {"2026-03-03T01:00:00+00:00": FAILED, "2026-03-03T02:00:00+00:00": SUCCEEDED},
+    }
+    told = emf(capsys.readouterr().out)
+    of_detector = [one for one in told if one.get("detector") == "shop" and "alert" not in one]
+    assert [(one["ExecutionsStarted"], one["ExecutionsSucceeded"], one["ExecutionsFailed"]) for one in of_detector] == [
+        ([1.0], [0.0], [1.0]),
+        ([1.0], [1.0], [0.0]),
+    ]
+    (of_alert,) = [one for one in told if one.get("alert") == "all"]
+    assert (of_alert["Delivered"], of_alert["Undelivered"]) == ([1.0], [0.0])
+
+
+def test_alerts_that_fail_are_counted_by_alert(capsys: pytest.CaptureFixture[str]) -> None:
+    bench = Bench()
+    bench.source.unusual = {(hour(0), "de"): 30.0}
+    bench.channel.failures = 10
+    bench.now = bench.due(hour(0))
+    detect(bench.live(), hour(0), lambda: timedelta(minutes=5))
+    (of_alert,) = [one for one in emf(capsys.readouterr().out) if "alert" in one]
+    assert (of_alert["detector"], of_alert["alert"]) == ("shop", "all")
+    assert (of_alert["Delivered"], of_alert["Undelivered"]) == ([0.0], [1.0])
+
+
+def test_an_event_names_a_detector_and_may_name_a_time() -> None:
+    assert asked({"detector": "shop"}) == ("shop", None)
+    at = datetime(2021, 2, 17, 11, tzinfo=UTC)
+    assert asked({"detector": "shop", "at": "2021-02-17T11:00Z"}) == ("shop", at)
+
+
+@pytest.mark.parametrize(
+    "event",
+    [{}, [], None, {"detector": 7}, {"detector": "shop", "at": "noon"}, {"detector": "shop", "at": "2021-02-17T11:00"}],
+    ids=["empty", "list", "none", "number", "noon", "no-zone"],
+)
+def test_any_other_event_is_refused_with_what_was_expected(event: Any) -> None:
+    with pytest.raises(NotDetected, match=r"expected .*detector"):
+        asked(event)
+
+
+# ---- whom a stack and a laptop tell ----
+
+
+def rule(name: str, action: LambdaAction | SnsAction | None = None) -> AlertRule:
+    return AlertRule(name, f"arn:aws:lookoutmetrics:us-east-1:000000000000:Alert:{name}", action=action)
+
+
+def channels(rules: list[Any]) -> list[tuple[str, str, str]]:
+    return [(one.name, channel.name, channel.format) for one, channel in rules]
+
+
+def test_in_a_stack_alerts_go_to_ingest_and_to_people() -> None:
+    lake = Lake(memory_store())
+    one = detector(alerts=(rule("a"), rule("b", LambdaAction("arn:aws:lambda:eu-west-1:1:function:mine"))))
+    found = stack_rules(one, lake, INGEST, People(LONG, SHORT, 80))
+    assert channels(found) == [
+        ("a", INGEST, "JSON"),
+        ("b", "arn:aws:lambda:eu-west-1:1:function:mine", "JSON"),
+        ("people-long-text", LONG, "LONG_TEXT"),
+        ("people-short-text", SHORT, "SHORT_TEXT"),
+    ]
+    assert [one.threshold for one, _ in found] == [70, 70, 80, 80]
+    assert found[2][0].arn == "arn:aws:lookoutmetrics:us-east-1:000000000000:Alert:people-long-text"
+
+
+def test_the_lake_gets_every_group_where_no_alert_of_the_file_goes_there() -> None:
+    lake = Lake(memory_store())
+    elsewhere = detector(alerts=(rule("b", SnsAction(LONG)),))
+    assert channels(stack_rules(elsewhere, lake, INGEST, People())) == [("b", LONG, "JSON"), ("shop", INGEST, "JSON")]
+    assert channels(stack_rules(detector(alerts=()), lake, None, People())) == [("shop", "memory://", "JSON")]
+    assert [one.threshold for one in rules_of(detector(alerts=()))] == [50]
+
+
+def test_a_laptop_calls_nobody_unless_asked_to() -> None:
+    lake = Lake(memory_store())
+    one = detector(alerts=(rule("a"), rule("b", SnsAction(LONG, "SHORT_TEXT"))))
+    assert channels(local_rules(one, lake, send=False)) == [("a", "memory://", "JSON"), ("b", "memory://", "JSON")]
+    assert channels(local_rules(one, lake, send=True)) == [("a", "memory://", "JSON"), ("b", LONG, "SHORT_TEXT")]
+
+
+# ---- schedule ----
+
+
+@pytest.mark.parametrize(
+    ("frequency", "timezone", "offset", "expression", "zone"),
+    [
+        ("PT5M", "UTC", 0, "cron(0/5 * * * ? *)", "UTC"),
+        ("PT5M", "Europe/Paris", 61, "cron(2/5 * * * ? *)", "UTC"),
+        ("PT5M", "UTC", 299, "cron(0/5 * * * ? *)", "UTC"),
+        ("PT10M", "Asia/Kathmandu", 0, "cron(5/10 * * * ? *)", "UTC"),
+        ("PT1H", "America/New_York", 300, "cron(5 * * * ? *)", "UTC"),
+        ("PT1H", "Asia/Kolkata", 0, "cron(30 * * * ? *)", "UTC"),
+        ("P1D", "America/New_York", 0, "cron(0 0 * * ? *)", "America/New_York"),
+        ("P1D", "Europe/Paris", 3600, "cron(0 1 * * ? *)", "Europe/Paris"),
+        ("P1D", "UTC", 1, "cron(1 0 * * ? *)", "UTC"),
+    ],
+)
+def test_a_schedule_fires_when_an_interval_and_its_offset_are_over(
+    frequency: str, timezone: str, offset: int, expression: str, zone: str
+) -> None:
+    assert when(detector(frequency=frequency, timezone=timezone, offset=offset)) == When(expression, zone)
+
+
+class MadeScheduler:
+    """EventBridge Scheduler, with the requests that it takes."""
+
+    class exceptions:
+        ConflictException = type("ConflictException", (Exception,), {})
+        ResourceNotFoundException = type("ResourceNotFoundException", (Exception,), {})
+
+    def __init__(self) -> None:
+        self.schedules: dict[str, dict[str, Any]] = {}
+
+    def create_schedule(self, **request: Any) -> None:
+        if request["Name"] in self.schedules:
+            raise self.exceptions.ConflictException
+        self.schedules[request["Name"]] = request
+
+    def update_schedule(self, **request: Any) -> None:
+        assert request["Name"] in self.schedules
+        self.schedules[request["Name"]] = request
+
+    def delete_schedule(self, Name: str, GroupName: str) -> None:
+        if self.schedules.pop(Name, None) is None:
+            raise self.exceptions.ResourceNotFoundException
+
+
+@pytest.fixture
+def shop(tmp_path: Path) -> Path:
+    folder = tmp_path / "detectors"
+    folder.mkdir()
+    (folder / "shop.yaml").write_text((ROOT / "detectors" / "shop.yaml").read_text())
+    return folder
+
+
+def test_each_detector_file_has_one_schedule_and_loses_it_with_the_file(shop: Path) -> None:
+    client = MadeScheduler()
+    schedules = Schedules("group", "target", "role", lambda: client)
+    files = DetectorFiles(str(shop), "eu-west-1", "123456789012")
+    assert files.names() == ["shop"]
+    assert bring_in_line(["shop"], files, schedules) == {"scheduled": 1, "deleted": 0, "refused": []}
+    (request,) = client.schedules.values()
+    assert (request["GroupName"], request["ScheduleExpression"]) == ("group", "cron(0 * * * ? *)")
+    assert json.loads(request["Target"]["Input"]) == {"detector": "shop"}
+    assert (request["Target"]["Arn"], request["Target"]["RoleArn"]) == ("target", "role")
+    text = (shop / "shop.yaml").read_text()
+    (shop / "shop.yaml").write_text(text.replace("Offset: 0", "Offset: 600"))
+    bring_in_line(["shop"], files, schedules)
+    assert client.schedules["shop"]["ScheduleExpression"] == "cron(10 * * * ? *)"
+    (shop / "shop.yaml").unlink()
+    for _ in range(2):
+        bring_in_line(["shop"], files, schedules)
+    assert client.schedules == {}
+
+
+def test_a_bad_detector_file_keeps_its_schedule_and_harms_no_other(shop: Path) -> None:
+    client = MadeScheduler()
+    schedules = Schedules("group", "target", "role", lambda: client)
+    files = DetectorFiles(str(shop), "eu-west-1", "123456789012")
+    (shop / "bad.json").write_text('{"AnomalyDetectorName": "bad"}')
+    (shop / "notes.txt").write_text("none")
+    done = bring_in_line(files.names(), files, schedules)
+    assert (done["scheduled"], list(client.schedules)) == (1, ["shop"])
+    (reason,) = done["refused"]
+    assert "bad.json" in reason
+    assert "MetricSet" in reason
+    assert "\n" not in reason
+
+
+def test_an_event_that_cannot_be_followed_fails_so_that_people_hear_of_it(
+    shop: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, value in {**GOOD, "ANOMALAKE_DETECTORS": str(shop), "POWERTOOLS_SERVICE_NAME": "schedule"}.items():
+        monkeypatch.setenv(name, value)
+    (shop / "bad.yaml").write_text("AnomalyDetectorName: good")
+    event = {"detail": {"object": {"key": "detectors/bad.yaml"}}}
+
+    class Context:
+        function_name = memory_limit_in_mb = invoked_function_arn = aws_request_id = "x"
+
+    with pytest.raises(NotScheduled, match=r"bad\.yaml"):
+        handler(event, Context())
+    assert handler({"detail": {"object": {"key": "detectors/notes.txt"}}}, Context())["scheduled"] == 0
+
+
+def test_a_file_must_be_called_as_its_detector_and_be_the_only_one(shop: Path) -> None:
+    files = DetectorFiles(str(shop), "eu-west-1", "123456789012")
+    read = files.read("shop")
+    assert read is not None
+    assert read.arn == "arn:aws:lookoutmetrics:eu-west-1:123456789012:AnomalyDetector:shop"
+    assert read.metric_set.historical_data_path_list[0].rstrip("/") == str(shop.parent / "backtest")
+    (shop / "other.yaml").write_text((shop / "shop.yaml").read_text())
+    with pytest.raises(DetectorFileError, match="'shop': expected 'other', as the file is called"):
+        files.read("other")
+    (shop / "shop.json").write_text("{}")
+    with pytest.raises(DetectorFileError, match=r"shop\.json too; expected one file a detector"):
+        files.read("shop")
+    assert files.read("nobody") is None
+    with pytest.raises(DetectorFileError, match="expected 1 to 63"):
+        files.read("../shop")
+    (shop / "latin.yaml").write_bytes(b"AnomalyDetectorName: \xe9")
+    with pytest.raises(DetectorFileError, match="is no UTF-8: byte 22"):
+        files.read("latin")
+
+
+@pytest.mark.parametrize(
+    ("key", "name"),
+    [("detectors/shop.yaml", "shop"), ("a.json", "a"), ("a.yml", "a"), ("a.txt", None), ("a b.yaml", None), ("", None)],
+)
+def test_a_key_names_a_detector_or_none(key: str, name: str | None) -> None:
+    assert name_of(key) == name
+
+
+# ---- environment ----
+
+
+def test_the_environment_is_read_and_checked() -> None:
+    assert DetectEnvironment.read(GOOD) == DetectEnvironment(
+        "s3://my-bucket/lake",
+        ("parquet",),
+        "s3://my-bucket/detectors",
+        INGEST,
+        LONG,
+        None,
+        80,
+        "eu-west-1",
+        "123456789012",
+    )
+    assert ScheduleEnvironment.read(GOOD) == ScheduleEnvironment(
+        "s3://my-bucket/detectors", "my-detectors", GOOD["ANOMALAKE_DETECT"], GOOD["ANOMALAKE_SCHEDULE_ROLE"],
+        "eu-west-1", "123456789012",
+    )  # fmt: skip
+    least = DetectEnvironment.read({"ANOMALAKE_LAKE": "/srv/lake", "ANOMALAKE_DETECTORS": "/srv/detectors"})
+    assert (least.ingest, least.long_text_topic, least.threshold, least.account) == (None, None, 70, "000000000000")
+    local = {**GOOD, "AWS_SAM_LOCAL": "true", "ANOMALAKE_INGEST": "IngestFunction"}
+    assert DetectEnvironment.read(local).ingest is None
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "expected"),
+    [
+        ("ANOMALAKE_DETECTORS", "detectors", "s3://BUCKET/PREFIX, or a folder"),
+        ("ANOMALAKE_DETECTORS", "", "is not set"),
+        ("ANOMALAKE_INGEST", LONG, "an ARN of lambda"),
+        ("ANOMALAKE_LONG_TEXT_TOPIC", "topic", "an ARN of sns"),
+        ("ANOMALAKE_ALERT_THRESHOLD", "101", "a whole number from 0 to 100"),
+        ("ANOMALAKE_ACCOUNT", "1", "12 digits"),
+        ("AWS_REGION", "Paris", "a region"),
+    ],
+)
+def test_a_wrong_environment_says_which_variable_and_what_was_expected(name: str, value: str, expected: str) -> None:
+    with pytest.raises(EnvironmentFault, match=f"{name}: .*{expected}"):
+        DetectEnvironment.read({**GOOD, name: value})
