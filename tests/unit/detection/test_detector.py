@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import json
+import re
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -510,3 +511,9 @@ def test_ten_measures_and_ten_dimensions() -> None:
 def test_json_and_yaml_say_the_same() -> None:
     whole = copy.deepcopy(request())
     assert parse_detector(json.dumps(whole), "d") == parse_detector(yaml.safe_dump(whole), "d")
+
+
+def test_the_example_in_the_document_is_good() -> None:
+    document = (ROOT / "docs" / "detector-file.md").read_text("utf-8")
+    (example,) = re.findall(r"```yaml\n(.+?)```", document, re.DOTALL)
+    assert parse_detector(example, "docs").metric_set.measures == ("revenue",)

@@ -356,6 +356,14 @@ def test_a_damaged_archive() -> None:
     assert "/h/a: " in caught.value.report.problems[0]
 
 
+def test_a_row_that_is_wrong_in_two_ways_stops_nothing() -> None:
+    """Other columns, and bytes that are no text: Arrow's reader cannot tell of such a row."""
+    good = b"2021-01-01 12:00:00,a,x,1,2\n"
+    _, report = read(HEADER.encode() + good + b"\xff\xfe,\xe9\n" + good * 3)
+    assert (report.used, report.bad) == (4, 1)
+    assert report.problems[0] == "/h/a: line 3: 2 columns, '\\\\xff\\\\xfe,\\\\xe9': expected 5"
+
+
 def test_a_last_line_that_is_cut_off_is_a_bad_row() -> None:
     _, report = read(csv("2021-01-01 12:00:00,a,x,1,2") + "2021-01-01 12:0")
     assert (report.used, report.bad) == (1, 1)
