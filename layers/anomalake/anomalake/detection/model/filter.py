@@ -187,12 +187,15 @@ class Passed:
         How many spreads the value was off; 0 where nothing was observed.
     before
         Sum of the clipped `z` of the `TOGETHER` - 1 intervals before.
+    off_rhythm
+        How many spreads the value was off level and rhythm alone, whatever the last values were.
     """
 
     expected: Singles
     sigma: Singles
     z: Singles
     before: Singles
+    off_rhythm: Singles
 
 
 def learn_features(
@@ -269,7 +272,7 @@ def run(
     """
     n_times, n_series = values.shape
     state = start.copy()
-    expected, sigma, scores, before = (np.empty((n_times, n_series), np.float32) for _ in range(4))
+    expected, sigma, scores, before, off_rhythm = (np.empty((n_times, n_series), np.float32) for _ in range(5))
     features = np.empty((FEATURES, n_series), np.float32)
     beta, lag_beta, base = known.beta, known.beta[BASE:], known.sigma
     memory = np.clip(lag_beta.sum(axis=0), 0, 1)
@@ -310,6 +313,7 @@ def run(
         sigma[t] = np.where(kinder_raw, now, wide)
         scores[t] = z
         before[t] = state.recent.sum(axis=0)
+        off_rhythm[t] = np.clip((value - level - reference) / now, -_FARTHEST, _FARTHEST)
 
         steady = (np.abs(z_raw) < _CALM) | (np.abs(off_usual - state.shift) < _CALM * now)
         np.copyto(state.calm, np.where(in_event & steady, state.calm + 1, 0))
@@ -351,7 +355,7 @@ def run(
         _push(state.lags, clean)
         _push(state.raw_lags, np.where(observed, value, clean))
         _push(state.recent, np.clip(np.where(hot, 0, z), -_TOGETHER_CLIP, _TOGETHER_CLIP))
-    return Passed(expected, sigma, scores, before), _with_level(state, level)
+    return Passed(expected, sigma, scores, before, off_rhythm), _with_level(state, level)
 
 
 def together(z: Singles, before: Singles) -> Singles:

@@ -60,6 +60,7 @@ class _Learned:
     coefficients: Coefficients
     tails: Tails
     tails_together: Tails
+    tails_rhythm: Tails
     filtered: FilterState
 
 
@@ -113,6 +114,7 @@ def fit(metrics: Metrics, *, holidays: Collection[date] = ()) -> Model:
         ),
         tails=_joined_tails([part.tails for part in parts]),
         tails_together=_joined_tails([part.tails_together for part in parts]),
+        tails_rhythm=_joined_tails([part.tails_rhythm for part in parts]),
         state=State(metrics.starts[-1].astype("datetime64[s]") + step, joined([part.filtered for part in parts])),
     )
 
@@ -157,6 +159,7 @@ def _learn(raw: Floats, calendar: Calendar, basis: Floats, longest: int) -> _Lea
         coefficients=known,
         tails=fit_tails(passed.z[warm:], usable[warm:]),
         tails_together=fit_tails(summed[warm:], usable[warm:]),
+        tails_rhythm=fit_tails(passed.off_rhythm[warm:], usable[warm:]),
         filtered=end,
     )
 

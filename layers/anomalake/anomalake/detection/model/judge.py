@@ -27,6 +27,9 @@ DECISION = 3.5
 _TOGETHER_MARGIN = 0.75
 # And the point itself must be off in the same direction, by so many spreads.
 _TOGETHER_LEAST = 1.0
+# What is off the rhythm of day and week, though the last values led there, ranks higher but never decides: a long event
+# keeps its rank until its end, while a new level raises no alarm for ever. Where half the decision is reached.
+_RHYTHM = 0.25
 # Beyond so many intervals without a run, nothing of the last values matters any more.
 _MOST_MISSED = 3 * LAGS
 
@@ -133,6 +136,8 @@ def _surprises(model: Model, passed: Passed, begin: int, end: int) -> tuple[Floa
     joint = surprise(summed, total) - _TOGETHER_MARGIN
     counts = (np.abs(z) >= _TOGETHER_LEAST) & (np.sign(total) == np.sign(z))
     found = np.maximum(alone, np.where(counts, joint, 0))
+    lasting = surprise(model.tails_rhythm.part(begin, end), passed.off_rhythm)
+    found = np.maximum(found, DECISION * lasting / (lasting + DECISION * _RHYTHM))
     up, down = reach(single, DECISION)
     joint_up, joint_down = reach(summed, DECISION + _TOGETHER_MARGIN) * np.sqrt(TOGETHER)
     far_up = np.minimum(up, np.maximum(joint_up - passed.before, _TOGETHER_LEAST))

@@ -61,8 +61,8 @@ class Model:
         Whether the history has enough of a metric to judge it.
     rhythms, harmonics
         Names of the rhythms that were learned and the coefficients of their harmonics, shape (2 × harmonics, S).
-    tails, tails_together
-        Tails of standardised residuals, and of their sums over some intervals.
+    tails, tails_together, tails_rhythm
+        Tails of standardised residuals, of their sums over some intervals, and of deviations from the rhythm alone.
     state
         State after the history.
     """
@@ -82,6 +82,7 @@ class Model:
     coefficients: Coefficients
     tails: Tails
     tails_together: Tails
+    tails_rhythm: Tails
     state: State
 
     def to_arrays(self) -> dict[str, npt.NDArray[Any]]:
@@ -107,6 +108,7 @@ class Model:
             **{name: getattr(known, name) for name in Coefficients.__slots__},
             **{f"tails_{name}": array for name, array in self.tails.to_arrays().items()},
             **{f"together_{name}": array for name, array in self.tails_together.to_arrays().items()},
+            **{f"rhythm_{name}": array for name, array in self.tails_rhythm.to_arrays().items()},
             **{f"state_{name}": array for name, array in self.state.to_arrays().items()},
         }
 
@@ -139,6 +141,7 @@ class Model:
                 coefficients=Coefficients(*(arrays[name] for name in Coefficients.__slots__)),
                 tails=Tails.from_arrays(_below("tails_", arrays)),
                 tails_together=Tails.from_arrays(_below("together_", arrays)),
+                tails_rhythm=Tails.from_arrays(_below("rhythm_", arrays)),
                 state=State.from_arrays(_below("state_", arrays)),
             )
         except (KeyError, TypeError, UnicodeDecodeError, json.JSONDecodeError) as error:
