@@ -20,19 +20,32 @@ class NotScheduled(Exception):
 @observed
 def handler(event: Any, context: object) -> dict[str, Any]:
     """Entry point of the function."""
-    told = ScheduleEnvironment.read(os.environ)
-    files = DetectorFiles(told.detectors, told.region, told.account)
-    schedules = Schedules(told.group, told.detect, told.role)
     if custom_resource.is_request(event):
         # A bad detector file is no reason to roll a deployment back.
-        custom_resource.answer(event, "schedules", lambda: bring_in_line(files.names(), files, schedules))
+        custom_resource.answer(event, "schedules", _all_in_line)
         return {}
-    # Whatever has become of the file, what counts is what is there now.
-    key = event["detail"]["object"]["key"] if "detail" in event else None
-    done = bring_in_line(files.names() if key is None else [name for name in [name_of(key)] if name], files, schedules)
+    done = _all_in_line() if "detail" not in event else _one_in_line(event["detail"]["object"]["key"])
     if done["refused"]:
         raise NotScheduled("; ".join(done["refused"]))
     return done
+
+
+def _all_in_line() -> dict[str, Any]:
+    files, schedules = _wired()
+    return bring_in_line(files.names(), files, schedules)
+
+
+def _one_in_line(key: str) -> dict[str, Any]:
+    """Whatever has become of a file, what counts is what is there now."""
+    files, schedules = _wired()
+    name = name_of(key)
+    return bring_in_line([name] if name is not None else [], files, schedules)
+
+
+def _wired() -> tuple[DetectorFiles, Schedules]:
+    told = ScheduleEnvironment.read(os.environ)
+    files = DetectorFiles(told.detectors, told.region, told.account)
+    return files, Schedules(told.group, told.detect, told.role)
 
 
 def bring_in_line(names: list[str], files: DetectorFiles, schedules: Schedules) -> dict[str, Any]:

@@ -5,10 +5,12 @@ from __future__ import annotations
 import gzip
 import json
 import os
+import random
 import subprocess
 import sys
 import uuid
 from collections.abc import Iterator
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +34,9 @@ pytestmark = [
 ]
 
 LIMIT = 262_144_000
+FUNCTIONS = (
+    "IngestFunction", "CompactFunction", "CrawlFunction", "CatalogFunction", "DetectFunction", "ScheduleFunction",
+)  # fmt: skip
 IMAGE = "public.ecr.aws/lambda/python:3.13-x86_64"
 
 
@@ -113,7 +118,7 @@ def receive(stack: Deployed, queue: str, fits: str) -> dict[str, Any]:
 def test_every_function_with_its_layers_fits_into_lambda(built: Path) -> None:
     resources = template(built / "template.yaml")["Resources"]
     functions = {name: one for name, one in resources.items() if one["Type"] == "AWS::Serverless::Function"}
-    assert set(functions) == {"IngestFunction", "CompactFunction", "CrawlFunction", "CatalogFunction"}
+    assert set(functions) == set(FUNCTIONS)
     for name, function in functions.items():
         folders = [built / name, *(built / layer["Ref"] for layer in function["Properties"]["Layers"])]
         size = sum(file.stat().st_size for folder in folders for file in folder.rglob("*") if file.is_file())
@@ -131,6 +136,10 @@ import sys
 sys.path[:0] = sys.argv[1:]
 import app, obstore, pyarrow, aws_lambda_powertools
 found = [app, obstore, pyarrow, aws_lambda_powertools]
+if "DetectionDependencies" in "".join(sys.argv):
+    import numpy, yaml, pyarrow.compute, pyarrow.csv, pyarrow.parquet
+    from anomalake.detection.model_engine import ModelEngine
+    found += [numpy, yaml, pyarrow.compute, pyarrow.csv, pyarrow.parquet]
 if "AnalyticsDependencies" in "".join(sys.argv):
     import awswrangler, pandas, sqlglot
     found += [awswrangler, pandas, sqlglot]
@@ -138,7 +147,7 @@ print(*(module.__file__ for module in found))
 """
 
 
-@pytest.mark.parametrize("name", ["IngestFunction", "CompactFunction", "CrawlFunction", "CatalogFunction"])
+@pytest.mark.parametrize("name", FUNCTIONS)
 def test_every_function_starts_with_what_its_layers_carry(built: Path, name: str) -> None:
     function = template(built / "template.yaml")["Resources"][name]["Properties"]
     folders = [built / name, *(built / layer["Ref"] / "python" for layer in function["Layers"])]
@@ -291,6 +300,90 @@ def test_what_came_in_comes_out_of_a_query(stack: Deployed, lake: Lake, tmp_path
     for one in alerts:
         metric = one["impactedMetric"]
         assert counted[one["alertEventId"]] == (metric["metricName"], len(metric["relevantTimeSeries"]))
+
+
+DETECTOR = {
+    "AnomalyDetectorName": "shop",
+    "AnomalyDetectorConfig": {"AnomalyDetectorFrequency": "PT1H"},
+    "MetricSet": {
+        "MetricSetName": "shop",
+        "MetricList": [{"MetricName": "views", "AggregationFunction": "SUM"}],
+        "DimensionList": ["country"],
+        "TimestampColumn": {"ColumnName": "timestamp", "ColumnFormat": "yyyy-MM-dd HH:mm:ss"},
+        "Offset": 600,
+        "MetricSource": {
+            "S3SourceConfig": {
+                "HistoricalDataPathList": ["ecommerce/backtest/"],
+                "TemplatedPathList": ["ecommerce/live/{{yyyyMMdd}}/{{HHmm}}"],
+                "FileFormatDescriptor": {"CsvFormatDescriptor": {"ContainsHeader": True}},
+            }
+        },
+    },
+}
+
+
+def rows(start: datetime, hours: int, **views: int) -> str:
+    """CSV of a daily rhythm in three countries, with a little noise; but for what is said, in all hours."""
+    noise = random.Random(start.isoformat())
+    lines = ["timestamp,country,views"]
+    for hour in range(hours):
+        at = start + timedelta(hours=hour)
+        for k, country in enumerate(("de", "fr", "uk")):
+            usual = 1000 + 200 * k + 100 * abs(12 - at.hour) + noise.randint(-20, 20)
+            lines.append(f"{at:%Y-%m-%d %H:%M:%S},{country},{views.get(country, usual)}")
+    return "\n".join(lines) + "\n"
+
+
+def test_a_detector_file_gets_its_schedule_and_its_intervals_are_judged_and_told(stack: Deployed, lake: Lake) -> None:
+    s3, scheduler, sqs = stack.client("s3"), stack.client("scheduler"), stack.client("sqs")
+    bucket, group = stack.outputs["BucketName"], stack.outputs["ScheduleGroupName"]
+    s3.put_object(Bucket=bucket, Key="detectors/shop.json", Body=json.dumps(DETECTOR).encode())
+
+    def schedules() -> list[str]:
+        return [one["Name"] for one in scheduler.list_schedules(GroupName=group)["Schedules"]]
+
+    until(lambda: schedules() == ["shop"], 60, "the detector gets no schedule")
+    schedule = scheduler.get_schedule(Name="shop", GroupName=group)
+    assert schedule["ScheduleExpression"] == "cron(10 * * * ? *)"
+    assert schedule["Target"]["Arn"] == stack.outputs["DetectFunctionArn"]
+
+    # People: a queue in the place of an e-mail.
+    queue = sqs.create_queue(QueueName="people")["QueueUrl"]
+    arn = sqs.get_queue_attributes(QueueUrl=queue, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
+    topic = stack.outputs["LongTextTopicArn"]
+    stack.client("sns").subscribe(
+        TopicArn=topic, Protocol="sqs", Endpoint=arn, Attributes={"RawMessageDelivery": "true"}
+    )
+
+    began = datetime(2026, 3, 2)
+    s3.put_object(Bucket=bucket, Key="ecommerce/backtest/all.csv", Body=rows(began, 24 * 21).encode())
+    first = began + timedelta(days=21)
+    for hour, views in enumerate(({}, {"de": 20})):
+        at = first + timedelta(hours=hour)
+        body = rows(at, 1, **views).encode()  # type: ignore[arg-type]
+        s3.put_object(Bucket=bucket, Key=f"ecommerce/live/{at:%Y%m%d}/{at:%H%M}/rows.csv", Body=body)
+
+    def detect(at: datetime) -> dict[str, Any]:
+        payload = json.dumps({"detector": "shop", "at": f"{at.isoformat()}Z"})
+        answer = stack.client("lambda").invoke(FunctionName=stack.outputs["DetectFunctionArn"], Payload=payload)
+        result: dict[str, Any] = json.loads(answer["Payload"].read())
+        return result
+
+    key = "2026-03-23T01:00:00+00:00"
+    assert detect(first)["executions"] == {"2026-03-23T00:00:00+00:00": "SUCCEEDED"}
+    assert [detect(first + timedelta(hours=1))["executions"] for _ in range(2)] == [{key: "SUCCEEDED"}] * 2
+    (event,) = {one for one in lake.events() if ":Alert:shop:event/" in one}
+    messages = sqs.receive_message(QueueUrl=queue, MaxNumberOfMessages=10, WaitTimeSeconds=2).get("Messages", [])
+    (message,) = messages
+    assert "views" in message["Body"]
+    assert "de" in message["Body"]
+    assert event.rsplit("/", 1)[1] in message["Body"]
+
+    # An interval whose files never came: recorded, and nothing is raised.
+    assert detect(first + timedelta(hours=2))["executions"] == {"2026-03-23T02:00:00+00:00": "FAILED"}
+
+    s3.delete_object(Bucket=bucket, Key="detectors/shop.json")
+    until(lambda: schedules() == [], 60, "the detector keeps its schedule")
 
 
 def redrive(stack: Deployed, source: str, destination: str, fits: str) -> None:

@@ -51,7 +51,9 @@ def answer(request: Mapping[str, Any], physical_id: str, make: Callable[[], obje
 
 def _put(url: str, body: bytes) -> None:
     parts = urlsplit(url)
-    connection = http.client.HTTPSConnection(parts.netloc, timeout=30)
+    # CloudFormation's are https; an emulator's are not.
+    connect = http.client.HTTPConnection if parts.scheme == "http" else http.client.HTTPSConnection
+    connection = connect(parts.netloc, timeout=30)
     try:
         connection.request("PUT", f"{parts.path}?{parts.query}", body, {"Content-Type": ""})
         status = connection.getresponse().status
