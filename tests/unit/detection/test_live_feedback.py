@@ -1,0 +1,216 @@
+"""What people say of anomalies, and what becomes of it."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from anomalake.adapters.objects import memory_store
+from anomalake.catalog.sources import write_source
+from anomalake.detection.feedback import LEAST, MARGIN, Feedback, heed, read_feedback, write_feedback
+from anomalake.detection.judgement import Judgement
+from anomalake.detection.metrics import Metrics, time_series_id
+from anomalake.detection.records import RecordError
+from anomalake.feedback_given import UnknownAnomaly, give_feedback, snooze
+from anomalake.notify.snooze_records import read_snoozes
+from anomalake.notify.snoozes import Snooze
+from tests.support.live import ARN, START, Bench, hour
+
+DE = (("country", "de"),)
+DAY = timedelta(days=1)
+
+
+def said(is_anomaly: bool = False, **changes: object) -> Feedback:
+    fields: dict[str, object] = {"timestamp": START, "direction": 1, "severity": 80.0, **changes}
+    series = time_series_id(ARN, "views", DE)
+    return Feedback(ARN, series, "views", DE, is_anomaly=is_anomaly, given_at=START + DAY, **fields)  # type: ignore[arg-type]
+
+
+def judged(severity: float, at: datetime = START + DAY, *, value: float = 200.0, country: str = "de") -> float:
+    """Severity of one point, of German views unless said otherwise, after feedback."""
+    return float(heeded([said()], severity, at, value=value, country=country).severity[0, 0])
+
+
+def heeded(
+    feedback: list[Feedback], severity: float, at: datetime = START + DAY, *, value: float = 200.0, country: str = "de"
+) -> Judgement:
+    starts = np.array([at.replace(tzinfo=None)], "datetime64[s]")
+    metrics = Metrics("PT1H", "UTC", starts, ("views",), ("country",), ((country,),), np.array([[[value]]]))
+    one = np.full((1, 1), 100.0)
+    given = np.full((1, 1), severity)
+    return heed(metrics, Judgement(0, one, 0.9 * one, 1.1 * one, given, given >= 50), feedback)
+
+
+def test_a_deviation_that_was_called_no_anomaly_is_none_the_next_time() -> None:
+    assert judged(80.0) < 50
+    assert judged(60.0) < 50
+    found = heeded([said()], 80.0)
+    assert not found.is_anomaly[0, 0]
+    assert found.upper[0, 0] == 200
+
+
+def test_a_far_larger_one_still_is() -> None:
+    assert 50 <= judged(98.0) < 98
+
+
+def test_nothing_else_is_touched() -> None:
+    assert judged(80.0, country="fr") == 80
+    assert judged(80.0, value=20.0) == 80
+    assert judged(80.0, START) == 80
+    assert judged(80.0, START - DAY) == 80
+
+
+def test_the_farther_from_that_time_of_day_the_less_it_counts() -> None:
+    severities = [judged(80.0, START + DAY + timedelta(hours=hours)) for hours in (0, 3, 6, 12)]
+    assert severities == sorted(severities)
+    assert severities[0] < severities[1] < severities[3] < 80
+    assert judged(80.0, START + DAY + timedelta(hours=21)) == pytest.approx(severities[1])
+
+
+def test_one_that_was_missed_is_found_the_next_time() -> None:
+    yes = said(True, severity=40.0)
+    found = heeded([yes], 40.0)
+    assert found.is_anomaly[0, 0]
+    assert found.upper[0, 0] == pytest.approx(110)
+    assert heeded([said(True)], 49.0).is_anomaly[0, 0]
+    barely = heeded([yes], 40.0, value=105.0)
+    assert barely.is_anomaly[0, 0]
+    assert 100 < barely.upper[0, 0] < 105
+
+
+def test_what_was_said_last_of_a_point_counts() -> None:
+    store = memory_store()
+    write_feedback(store, "shop", said())
+    write_feedback(store, "shop", replace(said(True), given_at=START + 2 * DAY))
+    found, unread = read_feedback(store, "shop")
+    assert [one.is_anomaly for one in found] == [True]
+    assert unread == []
+    assert heeded(found, 45.0).is_anomaly[0, 0]
+
+
+def test_a_record_that_cannot_be_read_is_told_and_the_others_count() -> None:
+    store = memory_store()
+    write_feedback(store, "shop", said())
+    store.put("detection/detector=shop/feedback/x/1.json", b'{"severity": 100}')
+    found, unread = read_feedback(store, "shop")
+    assert found == [said()]
+    assert "expected the fields of a feedback" in unread[0]
+
+
+@given(
+    st.floats(0, 99.99),
+    st.booleans(),
+    st.sampled_from([-1, 1]),
+    st.text(max_size=10),
+    st.datetimes(datetime(2000, 1, 1), datetime(2100, 1, 1), timezones=st.just(UTC)),
+)
+def test_feedback_survives_its_record(severity: float, yes: bool, direction: int, value: str, at: datetime) -> None:
+    one = replace(said(yes, severity=severity, direction=direction, timestamp=at), dimensions=(("country", value),))
+    assert Feedback.from_fields(one.to_fields()) == one
+    assert LEAST <= one.threshold <= MARGIN * 9_999
+    for fields in ({}, {**one.to_fields(), "direction": 0}, {**one.to_fields(), "timestamp": "noon"}):
+        with pytest.raises(RecordError):
+            Feedback.from_fields(fields)
+
+
+@given(st.floats(0, 99.99), st.floats(0, 99.99), st.booleans(), st.integers(1, 400))
+def test_heeding_keeps_severities_within_bounds_and_their_order(
+    one: float, other: float, yes: bool, hours: int
+) -> None:
+    at = START + timedelta(hours=hours)
+    low, high = sorted((one, other))
+    first, second = (float(heeded([said(yes)], given, at).severity[0, 0]) for given in (low, high))
+    assert 0 <= first <= second + 1e-9 < 100
+    assert second <= high + 1e-9 if not yes else second >= high - 1e-9
+
+
+# ---- in live runs ----
+
+
+def live(frozen: tuple[int, ...] = (1, 25)) -> Bench:
+    bench = Bench(offset=0)
+    write_source(bench.store, bench.detector.metric_set)
+    bench.source.unusual = {(hour(number), "de"): 70.0 for number in frozen} | {(hour(1), "fr"): 100.0}
+    bench.run(hour(0))
+    bench.run(hour(1))
+    return bench
+
+
+def test_a_live_detector_heeds_what_was_said_of_a_group() -> None:
+    without = live()
+    assert without.run(hour(25), at_once=100)[-1].anomalies == 1
+    bench = live()
+    (group_id,) = bench.live().groups.ids()
+    given = give_feedback(
+        bench.store, detector=None, group_id=group_id, series_id=None, at=None, is_anomaly=False, now=bench.now
+    )
+    assert sorted(one.dimensions for one in given) == [DE, (("country", "fr"),)]
+    assert {one.direction for one in given} == {-1}
+    done = bench.run(hour(25), at_once=100)[-1]
+    assert (done.timestamp, done.anomalies, done.groups) == (hour(25), 0, 0)
+    record = bench.live().states.interval(hour(25))
+    assert record is not None
+    row = next(one for one in record.table.to_pylist() if one["combination"] == '["de"]')
+    assert row["severity"] < 50 <= row["model_severity"]
+
+
+def test_feedback_is_about_what_the_model_said_however_often_it_is_given() -> None:
+    bench = live((1, 25, 49))
+    series = time_series_id(ARN, "views", DE)
+
+    def say(number: int) -> Feedback:
+        (one,) = give_feedback(
+            bench.store,
+            detector="shop",
+            group_id=None,
+            series_id=series,
+            at=hour(number),
+            is_anomaly=False,
+            now=bench.now,
+        )
+        return one
+
+    first = say(1)
+    bench.run(hour(25), at_once=100)
+    again = say(25)
+    assert again.severity == pytest.approx(first.severity, abs=5)
+
+
+@pytest.mark.parametrize(
+    ("asked", "told"),
+    [
+        ({"detector": "shop"}, "expected --group ID, or --series ID and --at T"),
+        ({"detector": "shop", "series_id": "x"}, "expected --group ID, or --series ID and --at T"),
+        ({"group_id": "nobody"}, "no detector of the lake has it"),
+        ({"detector": "other", "series_id": "x", "at": hour(1)}, "expected one of shop"),
+        ({"detector": "shop", "series_id": "x", "at": hour(1)}, "nothing was judged of x in the interval from"),
+        ({"detector": "shop", "series_id": "x", "at": hour(9)}, "nothing was judged of x"),
+    ],
+)
+def test_what_nobody_knows_cannot_be_spoken_of(asked: dict[str, object], told: str) -> None:
+    given = {"detector": None, "group_id": None, "series_id": None, "at": None, **asked}
+    with pytest.raises(UnknownAnomaly, match=told):
+        give_feedback(live().store, is_anomaly=True, now=START, **given)  # type: ignore[arg-type]
+
+
+def test_snoozed_metrics_are_found_and_kept_but_not_told_of() -> None:
+    bench = Bench(offset=0)
+    write_source(bench.store, bench.detector.metric_set)
+    bench.source.unusual = {(hour(1), "de"): 30.0, (hour(30), "de"): 30.0}
+    snooze(bench.store, "shop", Snooze(hour(20), measure="views", dimensions=DE))
+    bench.run(hour(0))
+    (done,) = bench.run(hour(1))
+    assert (done.groups, done.delivered) == (1, 0)
+    done = bench.run(hour(30), at_once=100)[-1]
+    assert (done.groups, done.delivered) == (1, 1)
+    with pytest.raises(UnknownAnomaly, match="expected one of shop"):
+        snooze(bench.store, "shops", Snooze(hour(20), measure="views"))
+    bench.store.put("detection/detector=shop/snoozes/x.json", b"{}")
+    snoozes, unread = read_snoozes(bench.store, "shop")
+    assert len(snoozes) == 1
+    assert "x.json" in unread[0]
