@@ -33,7 +33,7 @@ from anomalake.detection.model.filter import (
 from anomalake.detection.model.model import Model, ModelError, State
 from anomalake.detection.model.regression import regress
 from anomalake.detection.model.season import Singles, fit_harmonics
-from anomalake.detection.model.spread import MAD, median, quantiles, sparse
+from anomalake.detection.model.spread import MAD, median, quantiles
 from anomalake.detection.model.tails import Tails, fit_tails
 
 #: Observed points of a metric below which nothing is said of it.
@@ -42,6 +42,8 @@ LEAST_POINTS = {"PT5M": 72, "PT10M": 72, "PT1H": 48, "P1D": 10}
 # The least spread that is believed: a share of the range that holds nearly all values, or of a constant.
 _LEAST_SPREAD, _LEAST_OF_CONSTANT = 0.005, 0.1
 _JUMP = 5.0
+# Rows beyond which every fifth is enough for what need not be exact.
+_ENOUGH = 400
 # How far beyond the range of the history expectations may go, in widths of it.
 _ROOM = 1.0
 # A spread is estimated with so many degrees of freedom less than points.
@@ -127,22 +129,22 @@ def _learn(raw: Floats, calendar: Calendar, basis: Floats, longest: int) -> _Lea
     values = ((raw.T - center) / scale).astype(np.float32)
     observed = ~np.isnan(values)
 
-    coefficients = fit_harmonics(np.where(calendar.is_holiday[:, None], np.nan, values), basis, longest)
+    coefficients = fit_harmonics(_without(values, calendar.is_holiday), basis, longest)
     harmonic = (basis.astype(np.float32) @ coefficients).astype(np.float32)
     rest = values - harmonic
     start = blank(_first_level(rest, day), calendar.frequency)
 
     features, targets, first_end = learn_features(rest, harmonic, calendar, start, _jump(rest, day))
     warm = week if n_times > 2.5 * week else min(day, n_times // 3)
-    off_holidays = np.where(calendar.is_holiday[:, None], np.nan, targets)
+    off_holidays = _without(targets, calendar.is_holiday)
     beta, sigma = regress(features[warm:], off_holidays[warm:])
     n_usable = np.maximum((~np.isnan(off_holidays[warm:])).sum(axis=0), 1)
     sigma = (sigma * np.sqrt((n_usable + _SPENT) / np.maximum(n_usable - _SPENT, _SPENT / 2))).astype(np.float32)
     holiday = _holiday_spread(features, targets, beta, sigma, calendar.is_holiday)
-    low_rest, high_rest = quantiles(off_holidays[sparse(n_times)], (0.002, 0.998))
+    low_rest, high_rest = quantiles(off_holidays[_some(n_times)], (0.002, 0.998))
     del features, targets
 
-    low, high = quantiles(values[sparse(n_times)], (0.01, 0.99))
+    low, high = quantiles(values[_some(n_times)], (0.01, 0.99))
     floor = np.where(constant, _LEAST_OF_CONSTANT, np.maximum(_LEAST_SPREAD * (high - low), 1e-6)).astype(np.float32)
     room = _ROOM * np.maximum(sigma, high_rest - low_rest)
     known = Coefficients(beta, sigma, floor, holiday, low_rest - room, high_rest + room)
@@ -184,7 +186,7 @@ def _first_level(rest: Singles, day: int) -> Singles:
 
 def _jump(rest: Singles, day: int) -> Singles:
     """How far a value may be off and still be learned from in the first run."""
-    few = sparse(len(rest))
+    few = _some(len(rest))
 
     def scatter(differences: Singles) -> Singles:
         some = differences[few]
@@ -215,6 +217,18 @@ def _second_start(start: FilterState, first_end: FilterState, sigma: Singles) ->
     np.copyto(state.week_mean, first_end.by_week.mean(axis=0))
     np.copyto(state.volatility, sigma)
     return state
+
+
+def _without(values: Singles, is_holiday: Bools) -> Singles:
+    if not is_holiday.any():
+        return values
+    kept = values.copy()
+    kept[is_holiday] = np.nan
+    return kept
+
+
+def _some(n_times: int) -> slice:
+    return slice(None, None, 5 if n_times > _ENOUGH else 1)
 
 
 def _joined_tails(parts: list[Tails]) -> Tails:

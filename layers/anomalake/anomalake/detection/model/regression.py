@@ -7,10 +7,12 @@ import numpy as np
 from anomalake.detection.model.calendar import Bools
 from anomalake.detection.model.filter import BASE, FEATURES
 from anomalake.detection.model.season import Singles
-from anomalake.detection.model.spread import MAD, median, quantiles, sparse
+from anomalake.detection.model.spread import MAD, clipped_sigma, median, quantiles, sparse
 
 _HUBER = 1.5
 _ITERATIONS = 4
+# Spreads are medians first; when the fit is near, clipped means do.
+_BY_MEDIAN = 1
 # The prior weighs as much as so many observations.
 _PRIOR_WEIGHT = 10.0
 _PRIOR_LAGS = (0.3, 0.1)
@@ -51,6 +53,7 @@ def _regress_block(features: Singles, targets: Singles) -> tuple[Singles, Single
     y = np.ascontiguousarray(targets.T)
     usable = ~np.isnan(y)
     y = np.where(usable, y, np.float32(0))
+    n_usable = np.maximum(usable.sum(axis=1), 1)
     prior = np.zeros((len(x), FEATURES), np.float32)
     prior[:, BASE : BASE + len(_PRIOR_LAGS)] = _PRIOR_LAGS
     spread = np.float32(MAD) * median(np.abs(targets - median(targets)))
@@ -59,9 +62,14 @@ def _regress_block(features: Singles, targets: Singles) -> tuple[Singles, Single
     ridge[:, 0] = 1e-5
     diagonal = np.arange(FEATURES)
     beta = prior
-    for _ in range(_ITERATIONS):
+    sigma = np.zeros(len(x), np.float32)
+    for iteration in range(_ITERATIONS):
         residual = np.abs(y - (x @ beta[:, :, None])[:, :, 0])
-        bound = np.float32(_HUBER) * _sigma(residual, usable)[:, None]
+        if iteration < _BY_MEDIAN:
+            sigma = _sigma(residual, usable)
+        else:
+            sigma = clipped_sigma(residual * usable, sigma, axis=1) * (x.shape[1] / n_usable).astype(np.float32)
+        bound = np.float32(_HUBER) * sigma[:, None]
         weight = usable * (bound / np.maximum(residual, bound))
         weighted = (x * weight[:, :, None]).transpose(0, 2, 1)
         gram = (weighted @ x).astype(np.float64)
@@ -75,7 +83,7 @@ def _regress_block(features: Singles, targets: Singles) -> tuple[Singles, Single
 def _sigma(residual: Singles, usable: Bools) -> Singles:
     """Spread by the median; where most residuals are next to nothing, by the mean of all but the largest."""
     few = sparse(residual.shape[1])
-    some = np.where(usable[:, few], residual[:, few], np.nan).T
+    some = np.where(usable[:, few], residual[:, few], np.float32(np.nan)).T
     middle, high = quantiles(some, (0.5, 0.95))
     clipped = np.minimum(some, high)
     mean = np.nansum(clipped, axis=0) / np.maximum((~np.isnan(clipped)).sum(axis=0), 1)

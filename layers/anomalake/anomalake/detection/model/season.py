@@ -48,12 +48,15 @@ def fit_harmonics(values: Singles, basis: Floats, longest: int) -> Singles:
     q, r = np.linalg.qr(np.column_stack([slow, basis]))
     projection = np.ascontiguousarray(q.T, dtype=np.float32)
     back = q.astype(np.float32)
-    observed = ~np.isnan(values)
+    missing = np.isnan(values)
+    has_gaps = bool(missing.any())
     fit = np.repeat(median(values)[None], n_times, axis=0)
     coefficients = np.zeros((q.shape[1], n_series), np.float32)
     sigma = np.zeros(n_series, np.float32)
     for iteration in range(_ITERATIONS):
-        residual = np.where(observed, values - fit, np.float32(0))
+        residual = values - fit
+        if has_gaps:
+            residual[missing] = 0
         sigma = np.float32(MAD) * median(np.abs(residual[sparse(n_times)])) + np.float32(1e-6)
         bound = np.float32(_WIDE if iteration < 2 else _HUBER) * sigma
         np.clip(residual, -bound, bound, out=residual)

@@ -12,6 +12,9 @@ MAD = 1.4826
 
 Array = npt.NDArray[Any]
 
+# Mean of |x| clipped at 3, of a standard normal x.
+_MEAN_OF_CLIPPED = 0.7971
+
 
 def quantiles(values: Array, shares: tuple[float, ...]) -> Array:
     """Quantiles of each column's values that are no NaN: shape (len(shares), S), 0 where a column has none."""
@@ -27,6 +30,17 @@ def quantiles(values: Array, shares: tuple[float, ...]) -> Array:
         found[row] = ordered[below, columns] * (1 - part) + ordered[above, columns] * part
     filled: Array = np.where(count > 0, found, 0).astype(values.dtype)
     return filled
+
+
+def clipped_sigma(sizes: Array, sigma: Array, axis: int) -> Array:
+    """A normal distribution's standard deviation from absolute residuals clipped at thrice the last estimate of it.
+
+    Sorts nothing, so it serves the inner steps of iterations; NaN counts as nothing.
+    """
+    bound = 3 * np.expand_dims(sigma, axis)
+    clipped = np.fmin(sizes, bound) if np.isnan(sizes).any() else np.minimum(sizes, bound)
+    found: Array = (clipped.mean(axis=axis) / _MEAN_OF_CLIPPED).astype(np.float32) + np.float32(1e-6)
+    return found
 
 
 def median(values: Array) -> Array:

@@ -62,7 +62,8 @@ def fit_tails(z: Singles, usable: Bools) -> Tails:
     n_times = z.shape[0]
     odd = np.abs(z) > _ODD
     rare = odd.sum(axis=0) <= _ODD_SHARE * np.maximum(usable.sum(axis=0), 1)
-    kept = np.where(usable & ~(odd & rare), z, np.nan)
+    kept = z.copy()
+    kept[~usable | (odd & rare)] = np.nan
     share = float(np.clip(_EXCESSES / max(n_times, 1), _LEAST_SHARE, _MOST_SHARE)) / 2
     low10, low4, low2, high2, high4, high10 = quantiles(
         kept, (share / 5, share / 2, share, 1 - share, 1 - share / 2, 1 - share / 5)
