@@ -38,7 +38,8 @@ _CALM, _CALM_STEPS = 3.0, 3
 SETTLED: Final = {"PT5M": 48, "PT10M": 36, "PT1H": 24, "P1D": 7}
 #: Points that are judged together with the present one, to see small deviations that last.
 TOGETHER: Final = 4
-_TOGETHER_CLIP = 3.5
+#: In their sum, nothing counts for more spreads than these.
+TOGETHER_CLIP: Final = 3.5
 # Residuals beyond so many sigmas are all the same; keeps single precision in its range.
 _FARTHEST = np.float32(1e6)
 
@@ -181,10 +182,10 @@ class Passed:
 
     Attributes
     ----------
-    expected, sigma
-        Expected value and its spread.
+    expected, other, sigma
+        Expected value, what may be expected as well (else the same), and the spread of both.
     z
-        How many spreads the value was off; 0 where nothing was observed.
+        How many spreads the value was off the nearer of both; 0 between them, and where nothing was observed.
     before
         Sum of the clipped `z` of the `TOGETHER` - 1 intervals before.
     off_rhythm
@@ -192,6 +193,7 @@ class Passed:
     """
 
     expected: Singles
+    other: Singles
     sigma: Singles
     z: Singles
     before: Singles
@@ -272,7 +274,7 @@ def run(
     """
     n_times, n_series = values.shape
     state = start.copy()
-    expected, sigma, scores, before, off_rhythm = (np.empty((n_times, n_series), np.float32) for _ in range(5))
+    expected, other, sigma, scores, before, off_rhythm = (np.empty((n_times, n_series), np.float32) for _ in range(6))
     features = np.empty((FEATURES, n_series), np.float32)
     beta, lag_beta, base = known.beta, known.beta[BASE:], known.sigma
     memory = np.clip(lag_beta.sum(axis=0), 0, 1)
@@ -299,18 +301,20 @@ def run(
         wide = now * np.sqrt(state.growth)
 
         value = np.where(observed, values[t], usual + level)
-        off_usual = value - level - usual
+        off_usual = np.where(observed, value - level - usual, 0)
         off_raw = np.where(observed, value - level - after_raw, 0)
-        z_usual, z_raw = np.clip(off_usual / wide, -_FARTHEST, _FARTHEST), np.clip(off_raw / now, -_FARTHEST, _FARTHEST)
-        # During an event the usual counts; else, and on holidays, the kinder of both.
-        kinder_raw = np.abs(z_raw) < np.abs(z_usual)
-        if not calendar.is_holiday[t]:
-            kinder_raw &= ~in_event
+        # During an event the usual counts; else, and on holidays, the kinder of both, and what lies between is right.
+        either = np.full(n_series, True) if calendar.is_holiday[t] else ~in_event
+        z_usual = np.clip(off_usual / wide, -_FARTHEST, _FARTHEST)
+        z_raw = np.clip(off_raw / np.where(either, wide, now), -_FARTHEST, _FARTHEST)
+        kinder_raw = either & (np.abs(z_raw) < np.abs(z_usual))
         z = np.where(kinder_raw, z_raw, z_usual)
+        z = np.where(either & (z_raw * z_usual < 0), 0, z)
         hot = np.abs(z) > EVENT
 
-        expected[t] = np.where(kinder_raw, after_raw, usual) + level
-        sigma[t] = np.where(kinder_raw, now, wide)
+        expected[t] = usual + level
+        other[t] = np.where(either, after_raw, usual) + level
+        sigma[t] = wide
         scores[t] = z
         before[t] = state.recent.sum(axis=0)
         off_rhythm[t] = np.clip((value - level - reference) / now, -_FARTHEST, _FARTHEST)
@@ -354,13 +358,13 @@ def run(
         )
         _push(state.lags, clean)
         _push(state.raw_lags, np.where(observed, value, clean))
-        _push(state.recent, np.clip(np.where(hot, 0, z), -_TOGETHER_CLIP, _TOGETHER_CLIP))
-    return Passed(expected, sigma, scores, before, off_rhythm), _with_level(state, level)
+        _push(state.recent, np.clip(np.where(hot, 0, z), -TOGETHER_CLIP, TOGETHER_CLIP))
+    return Passed(expected, other, sigma, scores, before, off_rhythm), _with_level(state, level)
 
 
 def together(z: Singles, before: Singles) -> Singles:
     """Standardised sum of a point and those before it, of the same shape."""
-    total: Singles = (before + np.clip(z, -_TOGETHER_CLIP, _TOGETHER_CLIP)) / np.float32(np.sqrt(TOGETHER))
+    total: Singles = (before + np.clip(z, -TOGETHER_CLIP, TOGETHER_CLIP)) / np.float32(np.sqrt(TOGETHER))
     return total
 
 

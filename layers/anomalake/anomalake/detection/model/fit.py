@@ -170,8 +170,8 @@ def _standard(raw: Floats) -> tuple[Floats, Floats, Bools]:
     """Middle and width of each metric, and whether it is constant; (S, T) to (S,)."""
     low, center, high = quantiles(raw.T, (0.25, 0.5, 0.75)).astype(np.float64)
     width = high - low
-    with np.errstate(invalid="ignore"):
-        deviation = np.sqrt(np.nan_to_num(np.nanmean(np.where(np.isnan(raw), np.nan, (raw.T - center).T ** 2), axis=1)))
+    squares = np.where(np.isnan(raw.T), 0.0, raw.T - center) ** 2
+    deviation = np.sqrt(squares.sum(axis=0) / np.maximum((~np.isnan(raw)).sum(axis=1), 1))
     width = np.where(width > 0, width, deviation)
     constant = ~(width > 0)
     return center, np.where(constant, np.maximum(np.abs(center) * 0.01, 1e-9), width), constant

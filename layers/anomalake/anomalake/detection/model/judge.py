@@ -12,6 +12,7 @@ from anomalake.detection.model.chunks import in_chunks
 from anomalake.detection.model.filter import (
     LAGS,
     TOGETHER,
+    TOGETHER_CLIP,
     FilterState,
     Passed,
     joined,
@@ -115,16 +116,22 @@ def _look(
     surprises, far_up, far_down = _surprises(model, passed, begin, end)
     severity = np.where(np.isnan(values), 0, 100 * surprises / (surprises + DECISION))
     expected = passed.expected + harmonic
-    lower, upper = expected - far_down * passed.sigma, expected + far_up * passed.sigma
+    other = passed.other + harmonic
+    lower = np.minimum(expected, other) - far_down * passed.sigma
+    upper = np.maximum(expected, other) + far_up * passed.sigma
     in_units = [(of * scale + center).T[:, n_missed:].astype(np.float64) for of in (expected, lower, upper)]
     floor = np.where(model.nonnegative[begin:end], 0.0, -np.inf)[:, None]
     expected, lower, upper = (np.maximum(of, floor).astype(np.float64) for of in in_units)
+    severity = _agreeing(severity.T[:, n_missed:], raw[:, n_missed:], lower, upper)
     ready = model.is_ready[begin:end, None]
     nothing = np.where(ready, 0.0, np.nan)
-    return (
-        _Judged(expected + nothing, lower + nothing, np.where(ready, severity.T[:, n_missed:], 0), upper + nothing),
-        after,
-    )
+    return _Judged(expected + nothing, lower + nothing, np.where(ready, severity, 0), upper + nothing), after
+
+
+def _agreeing(severity: Floats, raw: Floats, lower: Floats, upper: Floats) -> Floats:
+    """Severities that reach the decision exactly where values lie outside the range, which rounding and 0 may cut."""
+    outside = (raw < lower) | (raw > upper)
+    return np.where(outside, np.maximum(severity, ANOMALOUS), np.minimum(severity, np.nextafter(ANOMALOUS, 0)))
 
 
 def _surprises(model: Model, passed: Passed, begin: int, end: int) -> tuple[Floats, Floats, Floats]:
@@ -140,9 +147,16 @@ def _surprises(model: Model, passed: Passed, begin: int, end: int) -> tuple[Floa
     found = np.maximum(found, DECISION * lasting / (lasting + DECISION * _RHYTHM))
     up, down = reach(single, DECISION)
     joint_up, joint_down = reach(summed, DECISION + _TOGETHER_MARGIN) * np.sqrt(TOGETHER)
-    far_up = np.minimum(up, np.maximum(joint_up - passed.before, _TOGETHER_LEAST))
-    far_down = np.minimum(down, np.maximum(joint_down + passed.before, _TOGETHER_LEAST))
-    return found, far_up, far_down
+    return (
+        found,
+        np.minimum(up, _joint_reach(joint_up - passed.before)),
+        np.minimum(down, _joint_reach(joint_down + passed.before)),
+    )
+
+
+def _joint_reach(needed: Floats) -> Floats:
+    """How far a point must be off to be one of several; never, where more than the clip would be needed."""
+    return np.where(needed > TOGETHER_CLIP, np.inf, np.maximum(needed, _TOGETHER_LEAST))
 
 
 def _missed(next_start: np.datetime64, first: np.datetime64, frequency: str) -> npt.NDArray[np.datetime64]:
