@@ -19,8 +19,9 @@ from anomalake.detection.metrics import Metrics
 from anomalake.detection.records import detector_folder, parse_stamp, stamp
 from anomalake.lake.store import ObjectNotFound, ObjectStore
 
-#: States kept: what a late file may be judged again with at once; older ones are computed again from a model.
-STATES_KEPT = 50
+#: States kept: what a late file is judged again with at once; older ones are computed again from a model. One of 50,000
+#: hourly metrics has 80 MB.
+STATES_KEPT = 24
 #: Models kept, each with its history.
 MODELS_KEPT = 3
 #: A fit may read some thousand small objects.
