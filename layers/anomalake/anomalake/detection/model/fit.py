@@ -34,6 +34,7 @@ from anomalake.detection.model.model import Model, ModelError, State
 from anomalake.detection.model.regression import regress
 from anomalake.detection.model.season import Singles, fit_harmonics
 from anomalake.detection.model.spread import MAD, median, quantiles
+from anomalake.detection.model.standard import standard, standardised
 from anomalake.detection.model.tails import Tails, fit_tails
 
 #: Observed points of a metric below which nothing is said of it.
@@ -125,8 +126,8 @@ def _learn(raw: Floats, calendar: Calendar, basis: Floats, longest: int) -> _Lea
     """Learn of some metrics; `raw` has shape (S, T)."""
     n_times = raw.shape[1]
     day, week = STEPS[calendar.frequency]
-    center, scale, constant = _standard(raw)
-    values = ((raw.T - center) / scale).astype(np.float32)
+    center, scale, constant = standard(raw)
+    values = standardised(raw, center, scale)
     observed = ~np.isnan(values)
 
     coefficients = fit_harmonics(_without(values, calendar.is_holiday), basis, longest)
@@ -164,17 +165,6 @@ def _learn(raw: Floats, calendar: Calendar, basis: Floats, longest: int) -> _Lea
         tails_rhythm=fit_tails(passed.off_rhythm[warm:], usable[warm:]),
         filtered=end,
     )
-
-
-def _standard(raw: Floats) -> tuple[Floats, Floats, Bools]:
-    """Middle and width of each metric, and whether it is constant; (S, T) to (S,)."""
-    low, center, high = quantiles(raw.T, (0.25, 0.5, 0.75)).astype(np.float64)
-    width = high - low
-    squares = np.where(np.isnan(raw.T), 0.0, raw.T - center) ** 2
-    deviation = np.sqrt(squares.sum(axis=0) / np.maximum((~np.isnan(raw)).sum(axis=1), 1))
-    width = np.where(width > 0, width, deviation)
-    constant = ~(width > 0)
-    return center, np.where(constant, np.maximum(np.abs(center) * 0.01, 1e-9), width), constant
 
 
 def _first_level(rest: Singles, day: int) -> Singles:

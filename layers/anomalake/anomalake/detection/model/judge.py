@@ -20,6 +20,7 @@ from anomalake.detection.model.filter import (
     together,
 )
 from anomalake.detection.model.model import Model, ModelError, State
+from anomalake.detection.model.standard import in_units, standardised
 from anomalake.detection.model.tails import reach, surprise
 
 #: -log10 of the probability at which a point becomes an anomaly.
@@ -110,7 +111,7 @@ def _look(
 ) -> tuple[_Judged, FilterState]:
     """Judge some metrics; `raw` has shape (S, missed and judged intervals)."""
     center, scale = model.center[begin:end], model.scale[begin:end]
-    values = ((raw.T - center) / scale).astype(np.float32)
+    values = standardised(raw, center, scale)
     harmonic = (basis @ model.harmonics[:, begin:end]).astype(np.float32)
     passed, after = run(model.coefficients.part(begin, end), filtered, values - harmonic, harmonic, calendar)
     surprises, far_up, far_down = _surprises(model, passed, begin, end)
@@ -119,9 +120,8 @@ def _look(
     other = passed.other + harmonic
     lower = np.minimum(expected, other) - far_down * passed.sigma
     upper = np.maximum(expected, other) + far_up * passed.sigma
-    in_units = [(of * scale + center).T[:, n_missed:].astype(np.float64) for of in (expected, lower, upper)]
-    floor = np.where(model.nonnegative[begin:end], 0.0, -np.inf)[:, None]
-    expected, lower, upper = (np.maximum(of, floor).astype(np.float64) for of in in_units)
+    least = np.where(model.nonnegative[begin:end], 0.0, -np.inf)
+    expected, lower, upper = (in_units(of[n_missed:], center, scale, least) for of in (expected, lower, upper))
     severity = _agreeing(severity.T[:, n_missed:], raw[:, n_missed:], lower, upper)
     ready = model.is_ready[begin:end, None]
     nothing = np.where(ready, 0.0, np.nan)
