@@ -42,9 +42,8 @@ def detector(**changes: Any) -> Detector:
     """An hourly detector of one measure by country, with one alert."""
     fields: dict[str, Any] = {"frequency": "PT1H", "timezone": "UTC", "offset": 300, "metric_list": (Measure("views"),)}
     fields.update({name: changes.pop(name) for name in list(changes) if name in MetricSet.__dataclass_fields__})
-    metric_set = MetricSet(
-        ARN, "timestamp", dimension_list=("country",), templated_path_list=("live/{{yyyyMMdd}}/{{HHmm}}",), **fields
-    )
+    fields.setdefault("templated_path_list", ("live/{{yyyyMMdd}}/{{HHmm}}",))
+    metric_set = MetricSet(ARN, "timestamp", dimension_list=("country",), **fields)
     rule = AlertRule("all", ARN.replace("AnomalyDetector:shop", "Alert:all"), threshold=50)
     made = {"alerts": (rule,), **changes}
     return Detector("shop", "", ARN, metric_set.frequency, metric_set.timezone, metric_set, **made)
