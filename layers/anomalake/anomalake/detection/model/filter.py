@@ -333,6 +333,7 @@ def run(
         if accepted.any():
             level = level + np.where(accepted, state.shift, 0)
             state.lags[:, accepted] = state.raw_lags[:, accepted]
+            _widen(state, accepted & (state.calm < _CALM_STEPS), base)
             clean = np.where(accepted, value, clean)
             age = np.where(accepted, 0, age)
         np.copyto(state.age, age)
@@ -418,6 +419,16 @@ def _learn_spread(state: FilterState, size: Singles, learned: Bools, day_phase: 
     np.copyto(
         state.volatility, state.volatility + np.float32(_VOLATILITY_RATE) * (size - state.volatility), where=learned
     )
+
+
+def _widen(state: FilterState, noisy: Bools, base: Singles) -> None:
+    """Let spreads be no less than the last values scatter, where an event never settled: it is a new noise as well."""
+    last = state.raw_lags[:, noisy]
+    scatter = np.abs(last - last.mean(axis=0)).mean(axis=0) * np.float32(_MEAN_TO_SIGMA)
+    known = base[noisy]
+    least = known * (scatter / known) ** np.float32(1 / (_BY_TIME + _BY_RECENT))
+    state.volatility[noisy] = np.maximum(state.volatility[noisy], least)
+    state.spread[:, noisy] = np.maximum(state.spread[:, noisy], least)
 
 
 def _push(lags: Singles, newest: Singles) -> None:
