@@ -106,6 +106,19 @@ def test_a_source_that_does_not_answer_is_asked_again_by_whoever_runs_next() -> 
     assert [(one.timestamp, one.status) for one in done] == [(hour(1), SUCCEEDED), (hour(2), SUCCEEDED)]
 
 
+def test_one_interval_that_can_never_be_read_does_not_stop_the_detector() -> None:
+    bench = Bench()
+    bench.run(hour(0))
+    bench.source.faults = {hour(1): StoreError("s3://data/a.csv: 403 AccessDenied")}
+    for _ in range(2):
+        with pytest.raises(StoreError, match="403"):
+            bench.run(hour(1))
+    (done,) = bench.run(hour(1))
+    assert (done.status, done.reason) == (FAILED, "s3://data/a.csv: 403 AccessDenied")
+    (after,) = bench.run(hour(2))
+    assert (after.status, after.timestamp) == (SUCCEEDED, hour(2))
+
+
 def damage(bench: Bench, kind: str, how: str, only: str = "") -> None:
     """Delete or damage the objects of one kind."""
     keys = [one.key for one in bench.store.list("detection") if f"/{kind}/{only}" in one.key]

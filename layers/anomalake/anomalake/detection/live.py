@@ -24,7 +24,17 @@ from anomalake.detection.learning import RHYTHMS, grid, version_of
 from anomalake.detection.live_ports import IntervalError, LiveSource, Teller, Told
 from anomalake.detection.metrics import Metrics
 from anomalake.detection.model_keeper import InForce, ModelKeeper
-from anomalake.detection.records import EARLY, FAILED, LEARNING, SKIPPED, SUCCEEDED, Execution, stamp, write_execution
+from anomalake.detection.records import (
+    EARLY,
+    FAILED,
+    LEARNING,
+    SKIPPED,
+    SUCCEEDED,
+    Execution,
+    stamp,
+    tried,
+    write_execution,
+)
 from anomalake.detection.state_store import StateStore
 from anomalake.detection.untold import AT_ONCE as UNTOLD_AT_ONCE
 from anomalake.detection.untold import FOR as WORTH_TELLING
@@ -35,6 +45,8 @@ from anomalake.lake.store import ObjectStore, StoreError
 
 #: Missed intervals that one run makes up for; the next run goes on.
 AT_ONCE = 24
+#: Runs of an interval that find source or lake out of reach before it counts as failed: one, and Lambda's two retries.
+TRIES = 3
 
 
 class LiveDetector:
@@ -162,10 +174,14 @@ class LiveDetector:
             warnings += [changed] if changed else []
             execution, told = self._judge(start, execution, warnings)
         except StoreError as error:
-            # Whoever asked will ask again; what is written so far is written again then.
-            with suppress(StoreError):
-                self._record(replace(execution, reason=str(error)), warnings)
-            raise
+            execution = replace(execution, reason=str(error))
+            if tried(self.store, self.detector.name, start) + 1 < TRIES:
+                # Whoever asked will ask again; what is written so far is written again then.
+                with suppress(StoreError):
+                    self._record(execution, warnings)
+                raise
+            # One object that nobody may read must not stop the detector.
+            self._pass_over(start, warnings)
         except IntervalError as error:
             execution = replace(execution, reason=str(error))
             self._pass_over(start, warnings)

@@ -133,3 +133,8 @@ def read_executions(store: ObjectStore, name: str, start: datetime | None = None
             yield Execution.from_fields(json.loads(store.get(key)))
         except ValueError as error:
             raise RecordError(f"{store.uri}/{key}: {error}") from error
+
+
+def tried(store: ObjectStore, name: str, start: datetime) -> int:
+    """How many runs of an interval are recorded; raises `StoreError`."""
+    return sum(1 for _ in store.list(f"{detector_folder(name)}/executions/{stamp(start)}"))
