@@ -10,19 +10,15 @@ from datetime import UTC, datetime, timedelta
 
 import numpy as np
 
-from anomalake.detection.arrays import CorruptError
 from anomalake.detection.detector import Detector
 from anomalake.detection.engine import Engine
 from anomalake.detection.feedback import heed, read_feedback
-from anomalake.detection.group_model import ENDS_AFTER
+from anomalake.detection.group_keeper import GroupKeeper
 from anomalake.detection.group_store import GroupStore
-from anomalake.detection.groups import Group, group
-from anomalake.detection.interval_records import IntervalRecord, to_parquet
+from anomalake.detection.interval_records import to_parquet
 from anomalake.detection.intervals import interval_start, next_start, previous_start
-from anomalake.detection.judgement import Judgement
 from anomalake.detection.learning import RHYTHMS, grid, version_of
 from anomalake.detection.live_ports import IntervalError, LiveSource, Teller, Told
-from anomalake.detection.metrics import Metrics
 from anomalake.detection.model_keeper import InForce, ModelKeeper
 from anomalake.detection.records import (
     EARLY,
@@ -36,9 +32,6 @@ from anomalake.detection.records import (
     write_execution,
 )
 from anomalake.detection.state_store import StateStore
-from anomalake.detection.untold import AT_ONCE as UNTOLD_AT_ONCE
-from anomalake.detection.untold import FOR as WORTH_TELLING
-from anomalake.detection.untold import Untold
 from anomalake.detection.versions import note_version
 from anomalake.lake.lake import Clock, utc_now
 from anomalake.lake.store import ObjectStore, StoreError
@@ -85,10 +78,9 @@ class LiveDetector:
         self.groups = GroupStore(store, detector.name)
         self._set = detector.metric_set
         self.store = store
-        self._untold = Untold(store, detector.name)
         self._source = source
-        self._teller = teller
         self._engine = engine
+        self._group_keeper = GroupKeeper(detector, store, self.states, self.groups, teller)
         self._keeper = ModelKeeper(detector, self.states, source, engine)
         self._clock = clock
         self._run_id = run_id
@@ -205,8 +197,8 @@ class LiveDetector:
         said, unread = read_feedback(self.store, self.detector.name)
         warnings += unread
         heeded = heed(metrics, judgement, said)
-        groups = self._keep_groups(start, metrics, heeded, judgement, warnings)
-        told = self._tell(groups, start, warnings)
+        groups = self._group_keeper.keep(start, metrics, heeded, judgement, warnings)
+        told = self._group_keeper.tell(groups, start, warnings)
         # Last, because it says that the interval is done.
         self._keeper.keep_state(start, found, after, warnings)
         execution = replace(
@@ -219,47 +211,6 @@ class LiveDetector:
             undelivered=told.undelivered_in_all,
         )
         return execution, told
-
-    def _keep_groups(
-        self, start: datetime, metrics: Metrics, judgement: Judgement, of_model: Judgement, warnings: list[str]
-    ) -> tuple[Group, ...]:
-        """Group what is anomalous, and keep the groups and the interval's record."""
-        ids: dict[str, None] = {}
-        before = start
-        for _ in range(ENDS_AFTER):
-            before = self._before(before)
-            record = self._interval(before, warnings)
-            ids.update(dict.fromkeys(record.open_groups if record is not None else ()))
-        open_groups = self.groups.some(ids, start, warnings)
-        made = group(metrics, judgement, self.detector.arn, open_groups)
-        here = tuple(one for one in made if one.end == start)
-        of_earlier_run = self._interval(start, [])
-        now = {one.group_id for one in here}
-        # In this order, so that the record names every group that has a part in the interval, wherever a run dies.
-        for lost in set(of_earlier_run.open_groups if of_earlier_run is not None else ()) - now:
-            self.groups.drop(lost, start)
-        self.states.put_interval(start, to_parquet(start, metrics, judgement, sorted(now), of_model.severity))
-        for one in here:
-            self.groups.put(one, start)
-        return here
-
-    def _tell(self, groups: Sequence[Group], start: datetime, warnings: list[str]) -> Told:
-        """Tell of an interval's groups, then of those of earlier ones that nobody could be told of."""
-        left = self._untold.starts()
-        told = self._teller.tell(groups, start)
-        if told.undelivered_in_all:
-            self._untold.note(start)
-        elif start in left:
-            self._untold.drop(start)
-        for before in [one for one in left if one < start][:UNTOLD_AT_ONCE]:
-            record = self._interval(before, warnings)
-            ids = record.open_groups if record is not None else ()
-            again = self._teller.tell(self.groups.some(ids, self._after(before), warnings), before)
-            told = told + again
-            if not again.undelivered_in_all or start - before > WORTH_TELLING:
-                self._untold.drop(before)
-        warnings += told.reasons
-        return told
 
     def _pass_over(self, start: datetime, warnings: list[str]) -> None:
         """Let the filter go on as though nothing had been observed, unless an earlier run has done better."""
@@ -281,13 +232,6 @@ class LiveDetector:
         done = replace(execution, ended_at=self._clock(), warnings=tuple(dict.fromkeys(warnings)))
         write_execution(self.store, self.detector.name, done)
         return done
-
-    def _interval(self, start: datetime, warnings: list[str]) -> IntervalRecord | None:
-        try:
-            return self.states.interval(start)
-        except CorruptError as error:
-            warnings.append(f"{error}; its groups do not go on")
-            return None
 
     def _last_done(self) -> datetime | None:
         done = self.states.state_starts() or self.states.interval_starts()
