@@ -74,18 +74,11 @@ def test_an_interval_without_metrics_and_one_without_dimensions_come_back() -> N
 
 
 @given(st.integers(0, 10**6), st.integers(1, 255))
-def test_a_changed_byte_is_noticed_or_changes_nothing(at: int, how: int) -> None:
-    arrays = {"a": np.arange(40.0), "names": np.array(["x", "yé"])}
-    body = bytearray(to_bytes(arrays, {"k": 1}))
+def test_every_changed_byte_is_noticed(at: int, how: int) -> None:
+    body = bytearray(to_bytes({"a": np.arange(40.0), "names": np.array(["x", "yé"])}, {"k": 1}))
     body[at % len(body)] ^= how
-    try:
-        found, about = from_bytes(bytes(body))
-    except CorruptError:
-        return
-    assert about == {"k": 1}
-    assert found.keys() == arrays.keys()
-    for name, array in arrays.items():
-        np.testing.assert_array_equal(found[name], array)
+    with pytest.raises(CorruptError):
+        from_bytes(bytes(body))
 
 
 @given(st.binary(max_size=200))
