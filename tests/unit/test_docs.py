@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import re
+import shlex
 from pathlib import Path
 
 import pytest
 from typer.main import get_command
+from typer.testing import CliRunner
 
 from anomalake.adapters.objects import open_store
-from anomalake.alerts import Document
+from anomalake.alerts import Document, read_alert
 from anomalake.api import open_lake
 from anomalake.catalog import templates
 from anomalake.cli import app
+from anomalake.detection.detector import parse_detector
 from anomalake.lake.lake import Lake
 from tests.support import made
 
@@ -60,6 +63,38 @@ def test_the_readme_names_every_make_target() -> None:
     assert {"demo", "test", "check"} <= set(targets)
     missing = [target for target in targets if f"make {target}" not in text("README.md") + text("CONTRIBUTING.md")]
     assert missing == []
+
+
+def test_the_readmes_way_to_find_anomalies_works(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The first block below "Find anomalies", in its order, but for the demo, which has tests of its own."""
+    monkeypatch.chdir(tmp_path)
+    [block] = re.findall(r"^## Find anomalies\n+```sh\n(.+?)```", text("README.md"), re.DOTALL | re.MULTILINE)
+    calls = [shlex.split(line, comments=True) for line in block.splitlines()]
+    done = []
+    for _, command, *words in (call for call in calls if call[0] == "anomalake" and call[1] != "demo"):
+        if "ANOMALY_GROUP_ID" in words:
+            [(group,), *_] = open_lake("lake").query_rows(
+                "SELECT anomaly_group_id FROM alerts WHERE local_timestamp >= DATE '2024-01-01'"
+            )[1]
+            words[words.index("ANOMALY_GROUP_ID")] = group
+        answer = CliRunner().invoke(app, [command, *words], catch_exceptions=False)
+        assert answer.exit_code == 0, answer.output
+        assert answer.output.strip()
+        done.append(command)
+    assert done == ["synth", "backtest", "query", "detect", "feedback", "snooze"]
+
+
+def block(language: str) -> str:
+    [found] = re.findall(rf"^```{language}\n(.+?)```", text("README.md"), re.DOTALL | re.MULTILINE)
+    return str(found)
+
+
+def test_the_readmes_detector_and_alert_are_good() -> None:
+    detector = parse_detector(block("yaml"), "README.md")
+    alert = read_alert(Document(block("json"), "README.md"))
+    assert detector.arn == alert.detector_arn
+    assert alert.metric_name in detector.metric_set.measures
+    assert {one.dimension_name for one in alert.contributions} <= set(detector.metric_set.dimension_list)
 
 
 def documented() -> dict[str, list[str]]:

@@ -40,7 +40,7 @@ QUESTIONS: Final = (
         """\
 SELECT date(local_timestamp) AS day, count(*) AS alerts, max(anomaly_score) AS worst_score
 FROM alerts WHERE detector = 'flights'
-GROUP BY 1 ORDER BY worst_score DESC LIMIT 5""",
+GROUP BY 1 ORDER BY worst_score DESC, day LIMIT 5""",
     ),
     (
         "Which airports and carriers contributed to the alert that tells of the most metrics?",
