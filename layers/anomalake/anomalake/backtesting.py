@@ -8,12 +8,14 @@ from pathlib import Path
 from typing import Final
 
 from anomalake.adapters.channels import LAMBDA_BYTES
+from anomalake.adapters.objects import open_store
 from anomalake.adapters.source_files import open_source_files
 from anomalake.api import open_lake
 from anomalake.detecting import rules_of
 from anomalake.detection.backtest import Backtest, Progress, run_backtest
 from anomalake.detection.detector import Detector, read_detector
 from anomalake.detection.evaluation import Figures, evaluate
+from anomalake.detection.feedback import read_feedback
 from anomalake.detection.labels import read_labels
 from anomalake.detection.reading import ReadReport, read_history
 from anomalake.detection.score_files import write_scores
@@ -102,7 +104,7 @@ def backtest(
     data
         Folder or URI below which the detector file's relative paths lie; its own folder unless given.
     lake
-        Where alerts go, and the source data is registered; a second time nothing changes.
+        Where alerts go, the source data is registered, and feedback is heeded; a second time nothing changes.
     labels
         CSV file to compare with (`detection.labels.read_labels`).
     scores
@@ -117,7 +119,8 @@ def backtest(
     metric_set = detector.metric_set
     # Before the model, so that a file that cannot be read costs no wait.
     told = read_labels(labels, metrics, metric_set.timestamp_column, metric_set.timestamp_format) if labels else None
-    found = run_backtest(metrics, detector.arn, holidays=detector.holidays, progress=progress)
+    said = read_feedback(open_store(lake, create=False), detector.name)[0] if lake else []
+    found = run_backtest(metrics, detector.arn, holidays=detector.holidays, feedback=said, progress=progress)
     evaluated = None
     if told is not None:
         tested = told.is_anomaly.reshape(metrics.n_metrics, -1)[:, found.first :]

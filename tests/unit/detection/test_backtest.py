@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 
 import numpy as np
@@ -10,11 +11,12 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import pytest
-from anomalake.detection.model import fit, judge
 
 from anomalake.detection.backtest import Backtest, BacktestError, run_backtest
 from anomalake.detection.evaluation import evaluate
-from anomalake.detection.metrics import Metrics
+from anomalake.detection.feedback import Feedback
+from anomalake.detection.metrics import Metrics, time_series_id
+from anomalake.detection.model import fit, judge
 from anomalake.detection.score_files import SCHEMA, write_scores
 from anomalake.synth import Shop, ShopSettings, shop
 
@@ -146,3 +148,28 @@ def test_a_failed_write_leaves_the_file_before_it(found: Backtest, tmp_path: Pat
         write_scores(path, broken)
     assert path.read_bytes() == b"before"
     assert [file.name for file in tmp_path.iterdir()] == ["scores.parquet"]
+
+
+def test_what_people_said_is_heeded(made: Shop, found: Backtest) -> None:
+    row, column = map(int, np.argwhere(found.judgement.is_anomaly)[0])
+    combinations = len(made.metrics.combinations)
+    measure, dimensions = made.metrics.measures[row // combinations], made.metrics.dimensions(row % combinations)
+    later = [int(one) for one in np.flatnonzero(found.judgement.is_anomaly[row]) if one > column]
+    assert later
+    said = Feedback(
+        detector_arn=ARN,
+        time_series_id=time_series_id(ARN, measure, dimensions),
+        measure=measure,
+        dimensions=dimensions,
+        timestamp=made.metrics.starts[found.first + column].astype(object).replace(tzinfo=UTC),
+        given_at=datetime(2024, 1, 1, tzinfo=UTC),
+        is_anomaly=False,
+        direction=int(np.sign(found.metrics.flat[row, found.first + column] - found.judgement.expected[row, column])),
+        severity=float(found.judgement.severity[row, column]),
+    )
+
+    heeded = run_backtest(made.metrics, ARN, feedback=[said]).judgement
+
+    assert heeded.severity[row, later].sum() < found.judgement.severity[row, later].sum()
+    others = np.arange(len(heeded.severity)) != row
+    np.testing.assert_array_equal(heeded.severity[others], found.judgement.severity[others])

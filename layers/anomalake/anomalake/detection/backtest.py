@@ -12,6 +12,7 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
+from anomalake.detection.feedback import Feedback, heed
 from anomalake.detection.groups import Group, group
 from anomalake.detection.judgement import Judgement
 from anomalake.detection.metrics import Metrics
@@ -85,12 +86,19 @@ def first_tested(n_intervals: int) -> int:
 
 
 def run_backtest(
-    metrics: Metrics, detector_arn: str, *, holidays: Iterable[date] = (), progress: Progress | None = None
+    metrics: Metrics,
+    detector_arn: str,
+    *,
+    holidays: Iterable[date] = (),
+    feedback: Iterable[Feedback] = (),
+    progress: Progress | None = None,
 ) -> Backtest:
     """Fit on the oldest 70 % of a history, judge the rest, and group what is anomalous.
 
     Parameters
     ----------
+    feedback
+        What people said of earlier anomalies.
     progress
         Called as ``progress(what, done, total)`` with ``train`` or ``test`` and numbers of intervals.
 
@@ -114,7 +122,7 @@ def run_backtest(
         part, state = judge(model, state, _until(metrics, end), start)
         parts.append(part)
         tell("test", end - first, n_intervals - first)
-    judgement = _joined(parts)
+    judgement = heed(metrics, _joined(parts), feedback)
     return Backtest(metrics, judgement, group(metrics, judgement, detector_arn))
 
 
