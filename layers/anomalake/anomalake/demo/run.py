@@ -89,7 +89,7 @@ def run_demo(
     _say(out, f"   January 2013 is the history, {data.history};")
     _say(out, f"   each hour since then has its folder, as in Lookout for Metrics: {data.live}/YYYYMMDD/HHMM")
     lake = folder / "lake"
-    _say(out, "\n2. Backtest: learn from the oldest 70 % of it, test on the rest; the alerts go into the lake.")
+    _say(out, "\n2. Backtest: learn from the oldest 70 % of all this, test on the rest; the alerts go into the lake.")
     for line in summary_lines(backtest(data.detector, lake=str(lake)), str(lake)):
         _say(out, f"   {line}")
     first, until = (f"{one:%d %b %H:%M}" for one in span)
@@ -130,7 +130,8 @@ def _tell_of_storm(live: LiveDetector, handle: LakeHandle, out: Console) -> None
     _say(out, f"     {len(groups):,} groups of anomalies; the worst:")
     for group in groups[:MOST_GROUPS]:
         _say(out, f"     {_group_line(group)}")
-    _say(out, "\n4. The blizzard of 8 and 9 February 2013: what was cancelled and flown, and what was expected.\n")
+    _say(out, "\n4. The blizzard of 8 and 9 February 2013: flights cancelled and flown, and what was expected of them;")
+    _say(out, "   carriers and airports with anomalies, the worst group's score, alerts (again only when it grows).\n")
     records, _ = live.states.intervals(live.states.interval_starts())
     _table(out, storm.COLUMNS, storm.hours(records, groups, _alerts(handle)))
     for name, found in groupby(storm.shares(groups, "cancelled"), key=lambda one: one.dimension_name):
