@@ -55,12 +55,16 @@ def judge(model: Model, state: State, metrics: Metrics, first: int) -> tuple[Jud
     Raises
     ------
     ModelError
-        The intervals are of another frequency or zone, or begin before the state.
+        The intervals are of another frequency or zone, or begin before the state; or the state is another model's.
     """
     if (metrics.frequency, metrics.timezone) != (model.frequency, model.timezone):
         raise ModelError(
             f"metrics are {metrics.frequency} in {metrics.timezone}; the model was fitted on {model.frequency} "
             f"in {model.timezone}"
+        )
+    if len(state.filtered.level) != len(model.center):
+        raise ModelError(
+            f"state is of {len(state.filtered.level)} metrics; the model was fitted on {len(model.center)}"
         )
     starts = metrics.starts[first:].astype("datetime64[s]")
     if not len(starts):
@@ -167,7 +171,8 @@ def _missed(next_start: np.datetime64, first: np.datetime64, frequency: str) -> 
     count = min(round(gap / SECONDS[frequency]), _MOST_MISSED)
     steps = np.arange(-count, 0) * np.timedelta64(SECONDS[frequency], "s")
     missed: npt.NDArray[np.datetime64] = first + steps
-    return missed
+    # After a change of clocks, 24 hours before a day's start may be on the day before; noon tells days apart.
+    return missed + np.timedelta64(12, "h") if frequency == "P1D" else missed
 
 
 def _alignment(model: Model, metrics: Metrics) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:

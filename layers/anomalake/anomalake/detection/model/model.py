@@ -144,7 +144,9 @@ class Model:
                 tails_rhythm=Tails.from_arrays(_below("rhythm_", arrays)),
                 state=State.from_arrays(_below("state_", arrays)),
             )
-        except (KeyError, TypeError, UnicodeDecodeError, json.JSONDecodeError) as error:
+        except ModelError:
+            raise
+        except (KeyError, TypeError, ValueError) as error:
             raise ModelError(f"model: {error}; expected the arrays of a model") from error
 
 

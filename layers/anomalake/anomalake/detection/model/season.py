@@ -64,9 +64,9 @@ def fit_harmonics(values: Singles, basis: Floats, longest: int) -> Singles:
         coefficients = projection @ residual
         fit = back @ coefficients
     n_nuisance = slow.shape[1]
-    pairs = coefficients[n_nuisance:].reshape(-1, 2, n_series)
+    pairs = coefficients[n_nuisance:].reshape(basis.shape[1] // 2, 2, n_series)
     energy = np.maximum((pairs**2).sum(axis=1), np.float32(1e-12))
     kept = np.clip(1 - _SHRINKAGE * 2 * sigma**2 / energy, 0, 1)
-    coefficients[n_nuisance:] = (pairs * kept[:, None]).reshape(-1, n_series)
+    coefficients[n_nuisance:] = (pairs * kept[:, None]).reshape(basis.shape[1], n_series)
     solved: Floats = np.linalg.solve(r, coefficients.astype(np.float64))
     return solved[n_nuisance:].astype(np.float32)
