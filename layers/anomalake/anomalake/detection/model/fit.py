@@ -21,6 +21,7 @@ from anomalake.detection.model.calendar import (
     rhythms,
 )
 from anomalake.detection.model.chunks import in_chunks
+from anomalake.detection.model.counts import Counts, are_whole, fit_counts
 from anomalake.detection.model.filter import (
     Coefficients,
     FilterState,
@@ -42,13 +43,15 @@ LEAST_POINTS = {"PT5M": 72, "PT10M": 72, "PT1H": 48, "P1D": 10}
 
 # The least spread that is believed: a share of the range that holds nearly all values, or of a constant.
 _LEAST_SPREAD, _LEAST_OF_CONSTANT = 0.005, 0.1
+# Spread of what is rounded to whole numbers.
+_ROUNDING = 12**-0.5
 _JUMP = 5.0
 # Rows beyond which every fifth is enough for what need not be exact.
 _ENOUGH = 400
 # How far beyond the range of the history expectations may go, in widths of it.
 _ROOM = 1.0
-# A spread is estimated with so many degrees of freedom less than points.
-_SPENT = 10
+# Residuals of the history are smaller than those to come, by the degrees of freedom that the fit has used up.
+_SPENT = 15
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -64,6 +67,7 @@ class _Learned:
     tails: Tails
     tails_together: Tails
     tails_rhythm: Tails
+    counts: Counts
     filtered: FilterState
 
 
@@ -118,6 +122,7 @@ def fit(metrics: Metrics, *, holidays: Collection[date] = ()) -> Model:
         tails=_joined_tails([part.tails for part in parts]),
         tails_together=_joined_tails([part.tails_together for part in parts]),
         tails_rhythm=_joined_tails([part.tails_rhythm for part in parts]),
+        counts=Counts(*(np.concatenate([getattr(part.counts, name) for part in parts]) for name in Counts.__slots__)),
         state=State(metrics.starts[-1].astype("datetime64[s]") + step, joined([part.filtered for part in parts])),
     )
 
@@ -135,24 +140,30 @@ def _learn(raw: Floats, calendar: Calendar, basis: Floats, longest: int) -> _Lea
     rest = values - harmonic
     start = blank(_first_level(rest, day), calendar.frequency)
 
+    low, high = quantiles(values[_some(n_times)], (0.01, 0.99))
+    floor = np.where(constant, _LEAST_OF_CONSTANT, np.maximum(_LEAST_SPREAD * (high - low), 1e-6))
+    counts = fit_counts(raw)
+    grain = np.maximum(np.sqrt(counts.mean * counts.dispersion), np.where(are_whole(raw), _ROUNDING, 0.0)) / scale
+    floor = np.maximum(floor, grain).astype(np.float32)
     features, targets, first_end = learn_features(rest, harmonic, calendar, start, _jump(rest, day))
     warm = week if n_times > 2.5 * week else min(day, n_times // 3)
     off_holidays = _without(targets, calendar.is_holiday)
-    beta, sigma = regress(features[warm:], off_holidays[warm:])
-    n_usable = np.maximum((~np.isnan(off_holidays[warm:])).sum(axis=0), 1)
-    sigma = (sigma * np.sqrt((n_usable + _SPENT) / np.maximum(n_usable - _SPENT, _SPENT / 2))).astype(np.float32)
+    beta, sigma = regress(features[warm:], off_holidays[warm:], grain.astype(np.float32))
     holiday = _holiday_spread(features, targets, beta, sigma, calendar.is_holiday)
     low_rest, high_rest = quantiles(off_holidays[_some(n_times)], (0.002, 0.998))
     del features, targets
 
-    low, high = quantiles(values[_some(n_times)], (0.01, 0.99))
-    floor = np.where(constant, _LEAST_OF_CONSTANT, np.maximum(_LEAST_SPREAD * (high - low), 1e-6)).astype(np.float32)
     room = _ROOM * np.maximum(sigma, high_rest - low_rest)
     known = Coefficients(beta, sigma, floor, holiday, low_rest - room, high_rest + room)
     passed, end = run(known, _second_start(start, first_end, sigma), rest, harmonic, calendar)
     usable = observed & ~calendar.is_holiday[:, None]
     usable[:warm] = False
-    summed = together(passed.z, passed.before)
+    n_usable = usable.sum(axis=0)
+    optimism = np.sqrt((n_usable + _SPENT) / np.maximum(n_usable - _SPENT, _SPENT / 2))
+
+    def tails_of(residuals: Singles) -> Tails:
+        return fit_tails(residuals[warm:], usable[warm:]).wider(optimism)
+
     return _Learned(
         center=center,
         scale=scale,
@@ -160,9 +171,10 @@ def _learn(raw: Floats, calendar: Calendar, basis: Floats, longest: int) -> _Lea
         is_ready=observed.sum(axis=0) >= LEAST_POINTS[calendar.frequency],
         harmonics=coefficients,
         coefficients=known,
-        tails=fit_tails(passed.z[warm:], usable[warm:]),
-        tails_together=fit_tails(summed[warm:], usable[warm:]),
-        tails_rhythm=fit_tails(passed.off_rhythm[warm:], usable[warm:]),
+        tails=tails_of(passed.z),
+        tails_together=tails_of(together(passed.z, passed.before)),
+        tails_rhythm=tails_of(passed.off_rhythm),
+        counts=counts,
         filtered=end,
     )
 

@@ -9,6 +9,7 @@ from anomalake.detection.judgement import ANOMALOUS, Judgement
 from anomalake.detection.metrics import Metrics
 from anomalake.detection.model.calendar import SECONDS, Calendar, Floats, calendar_of, harmonics
 from anomalake.detection.model.chunks import in_chunks
+from anomalake.detection.model.counts import count_reach, count_surprise
 from anomalake.detection.model.filter import (
     LAGS,
     TOGETHER,
@@ -119,14 +120,20 @@ def _look(
     harmonic = (basis @ model.harmonics[:, begin:end]).astype(np.float32)
     passed, after = run(model.coefficients.part(begin, end), filtered, values - harmonic, harmonic, calendar)
     surprises, far_up, far_down = _surprises(model, passed, begin, end)
-    severity = np.where(np.isnan(values), 0, 100 * surprises / (surprises + DECISION))
     expected = passed.expected + harmonic
     other = passed.other + harmonic
     lower = np.minimum(expected, other) - far_down * passed.sigma
     upper = np.maximum(expected, other) + far_up * passed.sigma
     least = np.where(model.nonnegative[begin:end], 0.0, -np.inf)
     expected, lower, upper = (in_units(of[n_missed:], center, scale, least) for of in (expected, lower, upper))
-    severity = _agreeing(severity.T[:, n_missed:], raw[:, n_missed:], lower, upper)
+    judged, surprises = raw[:, n_missed:], surprises.T[:, n_missed:]
+    few = model.counts.few[begin:end]
+    if few.any():
+        counts = model.counts.chosen(slice(begin, end)).chosen(few)
+        surprises[few] = count_surprise(counts, judged[few], expected[few])
+        lower[few], upper[few] = count_reach(counts, expected[few], DECISION)
+    severity = np.where(np.isnan(judged), 0, 100 * surprises / (surprises + DECISION))
+    severity = _agreeing(severity, judged, lower, upper)
     ready = model.is_ready[begin:end, None]
     nothing = np.where(ready, 0.0, np.nan)
     return _Judged(expected + nothing, lower + nothing, np.where(ready, severity, 0), upper + nothing), after

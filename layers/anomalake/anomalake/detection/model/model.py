@@ -13,6 +13,7 @@ import numpy.typing as npt
 
 from anomalake.detection.metrics import Combination
 from anomalake.detection.model.calendar import Bools, Floats
+from anomalake.detection.model.counts import Counts
 from anomalake.detection.model.filter import Coefficients, FilterState
 from anomalake.detection.model.season import Singles
 from anomalake.detection.model.tails import Tails
@@ -63,6 +64,8 @@ class Model:
         Names of the rhythms that were learned and the coefficients of their harmonics, shape (2 × harmonics, S).
     tails, tails_together, tails_rhythm
         Tails of standardised residuals, of their sums over some intervals, and of deviations from the rhythm alone.
+    counts
+        Of metrics that count few things.
     state
         State after the history.
     """
@@ -83,6 +86,7 @@ class Model:
     tails: Tails
     tails_together: Tails
     tails_rhythm: Tails
+    counts: Counts
     state: State
 
     def to_arrays(self) -> dict[str, npt.NDArray[Any]]:
@@ -109,6 +113,7 @@ class Model:
             **{f"tails_{name}": array for name, array in self.tails.to_arrays().items()},
             **{f"together_{name}": array for name, array in self.tails_together.to_arrays().items()},
             **{f"rhythm_{name}": array for name, array in self.tails_rhythm.to_arrays().items()},
+            **{f"count_{name}": getattr(self.counts, name) for name in Counts.__slots__},
             **{f"state_{name}": array for name, array in self.state.to_arrays().items()},
         }
 
@@ -142,6 +147,7 @@ class Model:
                 tails=Tails.from_arrays(_below("tails_", arrays)),
                 tails_together=Tails.from_arrays(_below("together_", arrays)),
                 tails_rhythm=Tails.from_arrays(_below("rhythm_", arrays)),
+                counts=Counts(*(arrays[f"count_{name}"] for name in Counts.__slots__)),
                 state=State.from_arrays(_below("state_", arrays)),
             )
         except ModelError:

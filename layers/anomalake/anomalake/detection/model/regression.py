@@ -16,12 +16,13 @@ _BY_MEDIAN = 1
 # The prior weighs as much as so many observations.
 _PRIOR_WEIGHT = 10.0
 _PRIOR_LAGS = (0.3, 0.1)
+_MOST_PERSISTENT = 1.05
 _MOST_ROWS = 6_000
 # Features of so many series at once as stay in a core's cache.
 _CACHED = 500_000
 
 
-def regress(features: Singles, targets: Singles) -> tuple[Singles, Singles]:
+def regress(features: Singles, targets: Singles, floor: Singles) -> tuple[Singles, Singles]:
     """Coefficients and spread of the residuals.
 
     Iteratively reweighted least squares (Huber 1964), with a ridge towards a little persistence.
@@ -32,6 +33,8 @@ def regress(features: Singles, targets: Singles) -> tuple[Singles, Singles]:
         Shape (T, FEATURES, S).
     targets
         Shape (T, S), NaN where there is nothing to learn from.
+    floor
+        Least spread that is believed, shape (S,): else what is mostly the same teaches to extrapolate what is not.
 
     Returns
     -------
@@ -44,11 +47,11 @@ def regress(features: Singles, targets: Singles) -> tuple[Singles, Singles]:
     sigma = np.empty(n_series, np.float32)
     for first in range(0, n_series, block):
         part = slice(first, first + block)
-        beta[:, part], sigma[part] = _regress_block(features[:, :, part], targets[:, part])
+        beta[:, part], sigma[part] = _regress_block(features[:, :, part], targets[:, part], floor[part])
     return beta, sigma
 
 
-def _regress_block(features: Singles, targets: Singles) -> tuple[Singles, Singles]:
+def _regress_block(features: Singles, targets: Singles, floor: Singles) -> tuple[Singles, Singles]:
     x = np.ascontiguousarray(features.transpose(2, 0, 1))
     y = np.ascontiguousarray(targets.T)
     usable = ~np.isnan(y)
@@ -56,7 +59,7 @@ def _regress_block(features: Singles, targets: Singles) -> tuple[Singles, Single
     n_usable = np.maximum(usable.sum(axis=1), 1)
     prior = np.zeros((len(x), FEATURES), np.float32)
     prior[:, BASE : BASE + len(_PRIOR_LAGS)] = _PRIOR_LAGS
-    spread = np.float32(MAD) * median(np.abs(targets - median(targets)))
+    spread = np.maximum(np.float32(MAD) * median(np.abs(targets - median(targets))), floor)
     power = np.einsum("stf,stf->sf", x, x).max(axis=1) / max(x.shape[1], 1)
     ridge = np.repeat((_PRIOR_WEIGHT * spread**2 + 1e-4 * power + 1e-5)[:, None], FEATURES, axis=1).astype(np.float32)
     ridge[:, 0] = 1e-5
@@ -69,13 +72,16 @@ def _regress_block(features: Singles, targets: Singles) -> tuple[Singles, Single
             sigma = _sigma(residual, usable)
         else:
             sigma = clipped_sigma(residual * usable, sigma, axis=1) * (x.shape[1] / n_usable).astype(np.float32)
-        bound = np.float32(_HUBER) * sigma[:, None]
+        bound = np.float32(_HUBER) * np.maximum(sigma, floor)[:, None]
         weight = usable * (bound / np.maximum(residual, bound))
         weighted = (x * weight[:, :, None]).transpose(0, 2, 1)
         gram = (weighted @ x).astype(np.float64)
         gram[:, diagonal, diagonal] += ridge
         right = (weighted @ y[:, :, None])[:, :, 0] + ridge * prior
         beta = np.linalg.solve(gram, right.astype(np.float64)[:, :, None])[:, :, 0].astype(np.float32)
+    # An expectation that outgrows what it rests on would run away from the first unusual value.
+    persistence = beta[:, BASE:].sum(axis=1)
+    beta[:, BASE:] /= np.where(persistence > _MOST_PERSISTENT, persistence, 1)[:, None]
     residual = np.abs(y - (x @ beta[:, :, None])[:, :, 0])
     return beta.T, _sigma(residual, usable)
 

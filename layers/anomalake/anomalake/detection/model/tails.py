@@ -23,7 +23,7 @@ _SHAPE, _OWN_SHAPE = 0.15, 0.2
 _LEAST_SHAPE, _MOST_SHAPE = 0.02, 0.7
 # A side that is shorter than this share of the other borrows from it.
 _BORROWED = 0.7
-_LEAST_SCALE, _LEAST_KNEE = 0.15, 0.3
+_LEAST_SCALE, _LEAST_KNEE = 0.15, 1.0
 # What a history holds beyond this is taken for anomalies, unless there is more of it than this share.
 _ODD, _ODD_SHARE = 8.0, 0.03
 
@@ -46,6 +46,10 @@ class Tails:
     def part(self, first: int, end: int) -> Tails:
         """The tails of some of the series."""
         return Tails(self.share, self.knee[:, first:end], self.scale[:, first:end], self.shape[:, first:end])
+
+    def wider(self, by: Floats) -> Tails:
+        """The tails of residuals that are larger by factors of shape (S,)."""
+        return Tails(self.share, self.knee * by, self.scale * by, self.shape)
 
     def to_arrays(self) -> dict[str, Any]:
         """The arrays by name."""
@@ -78,10 +82,8 @@ def _side(
 ) -> tuple[Floats, Floats, Floats]:
     """Knee, scale and shape, by the excesses that half and a fifth of those over the knee have."""
     excess, far = half - knee, fifth - knee
-    knee = np.maximum(knee, _BORROWED * other_knee)
-    scale = np.maximum(
-        np.maximum(excess, _BORROWED * (other_half - other_knee)), _LEAST_SCALE * np.maximum(knee, _LEAST_KNEE)
-    )
+    knee = np.maximum(np.maximum(knee, _BORROWED * other_knee), _LEAST_KNEE)
+    scale = np.maximum(np.maximum(excess, _BORROWED * (other_half - other_knee)), _LEAST_SCALE * knee)
     ratio = np.where(excess > 1e-6, far / np.maximum(excess, 1e-6), np.log(5) / np.log(2))
     own = np.interp(ratio, _RATIOS, _SHAPES)
     shape = np.clip((1 - _OWN_SHAPE) * _SHAPE + _OWN_SHAPE * own, _LEAST_SHAPE, _MOST_SHAPE)

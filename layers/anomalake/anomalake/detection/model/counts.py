@@ -1,0 +1,103 @@
+"""Few things an interval: how unlikely a count is, where a spread says little.
+
+Of a metric that counts and is mostly 0, residuals have no density whose tail could be followed: one more is no anomaly
+if it comes a few times a month. A count is therefore as surprising as a Poisson distribution finds it, with counts in
+units of their dispersion where they come in bursts (quasi-Poisson; McCullagh and Nelder 1989, ch. 6).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from anomalake.detection.model.calendar import Bools, Floats
+from anomalake.detection.model.spread import quantiles
+
+#: Mean of a history up to which whole numbers are taken for counts of few things.
+FEW = 5.0
+# Squared deviations of a history are cut off at this quantile of sizes: beyond are its anomalies.
+_ORDINARY = 0.98
+# What is expected is at least this share of the mean: the regression follows medians, which are mostly 0.
+_OF_MEAN = 0.5
+_MOST = 1_000.0
+_LEAST_DISPERSION = 0.3
+_STEPS = 40
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Counts:
+    """Mean and dispersion (variance by mean, at least 1) of metrics that count few, shape (S,); mean 0 of others."""
+
+    mean: Floats
+    dispersion: Floats
+
+    @property
+    def few(self) -> Bools:
+        """Which metrics count few things."""
+        return self.mean > 0
+
+    def chosen(self, metrics: Bools | slice) -> Counts:
+        """Those of some of the metrics."""
+        return Counts(self.mean[metrics], self.dispersion[metrics])
+
+
+def are_whole(raw: Floats) -> Bools:
+    """Metrics of whole numbers, (S, T) to (S,); one value in a thousand may be none."""
+    broken = (~np.isnan(raw) & (raw != np.rint(raw))).sum(axis=1)
+    whole: Bools = broken <= 0.001 * raw.shape[1]
+    return whole
+
+
+def fit_counts(raw: Floats) -> Counts:
+    """What a history tells, shape (S, T), NaN where nothing was observed."""
+    mean, dispersion = np.zeros(len(raw)), np.ones(len(raw))
+    low, high = quantiles(np.clip(raw, -1.0, 2 * _MOST).T, (0.0, _ORDINARY)).astype(np.float64)
+    maybe = np.flatnonzero(are_whole(raw) & (low >= 0) & (high <= _MOST))
+    observed = ~np.isnan(raw[maybe])
+    number = np.maximum(observed.sum(axis=1), 1)
+    kept = np.where(observed, np.minimum(raw[maybe], np.maximum(high[maybe], 1.0)[:, None]), 0.0)
+    means = kept.sum(axis=1) / number
+    variance = np.where(observed, (kept - means[:, None]) ** 2, 0.0).sum(axis=1) / number
+    # What hardly varies is no count of things that come as they like.
+    counts = (means > 0) & (means <= FEW) & (variance >= _LEAST_DISPERSION * means)
+    mean[maybe[counts]] = means[counts]
+    dispersion[maybe[counts]] = np.maximum(variance[counts] / means[counts], 1.0)
+    return Counts(mean, dispersion)
+
+
+def count_surprise(counts: Counts, values: Floats, expected: Floats) -> Floats:
+    """-log10 of the probability of counts; all of shape (S, T)."""
+    return _surprise(np.maximum(values, 0) / counts.dispersion[:, None], _rate(counts, expected))
+
+
+def count_reach(counts: Counts, expected: Floats, surprises: float) -> tuple[Floats, Floats]:
+    """The counts below and above which a count is so surprising; all of shape (S, T)."""
+    rate = _rate(counts, expected)
+    dispersion = counts.dispersion[:, None]
+    far = rate + 10 * surprises * (1 + np.sqrt(rate)) + 10
+    return _limit(rate, np.zeros(rate.shape), surprises) * dispersion, _limit(rate, far, surprises) * dispersion
+
+
+def _limit(rate: Floats, far: Floats, surprises: float) -> Floats:
+    """The last count from the rate towards `far` that is not so surprising yet, by bisection."""
+    inside, outside = rate.copy(), far
+    for _ in range(_STEPS):
+        middle = (inside + outside) / 2
+        surprising = _surprise(middle, rate) >= surprises
+        inside, outside = np.where(surprising, inside, middle), np.where(surprising, middle, outside)
+    limit: Floats = np.where(_surprise(far, rate) < surprises, far, inside)
+    return limit
+
+
+def _rate(counts: Counts, expected: Floats) -> Floats:
+    rate: Floats = np.maximum(expected, _OF_MEAN * counts.mean[:, None]) / counts.dispersion[:, None]
+    return rate
+
+
+def _surprise(count: Floats, rate: Floats) -> Floats:
+    """-log10 of the Poisson probability of a count, by Gosper's approximation of the factorial."""
+    log_count = np.log(np.maximum(count, 1e-300))
+    factorial = count * log_count - count + 0.5 * np.log((2 * count + 1 / 3) * np.pi)
+    found: Floats = np.maximum(rate - count * np.log(rate) + factorial, 0) / np.log(10)
+    return found
