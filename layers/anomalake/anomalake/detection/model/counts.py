@@ -22,7 +22,9 @@ _ORDINARY = 0.98
 _OF_MEAN = 0.5
 _MOST = 1_000.0
 _LEAST_DISPERSION = 0.3
-_STEPS = 40
+# Counts beyond are all the same.
+_FARTHEST = 1e9
+_STEPS = 60
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -68,7 +70,7 @@ def fit_counts(raw: Floats) -> Counts:
 
 def count_surprise(counts: Counts, values: Floats, expected: Floats) -> Floats:
     """-log10 of the probability of counts; all of shape (S, T)."""
-    return _surprise(np.maximum(values, 0) / counts.dispersion[:, None], _rate(counts, expected))
+    return _surprise(np.clip(values, 0, _FARTHEST) / counts.dispersion[:, None], _rate(counts, expected))
 
 
 def count_reach(counts: Counts, expected: Floats, surprises: float) -> tuple[Floats, Floats]:
@@ -76,7 +78,9 @@ def count_reach(counts: Counts, expected: Floats, surprises: float) -> tuple[Flo
     rate = _rate(counts, expected)
     dispersion = counts.dispersion[:, None]
     far = rate + 10 * surprises * (1 + np.sqrt(rate)) + 10
-    return _limit(rate, np.zeros(rate.shape), surprises) * dispersion, _limit(rate, far, surprises) * dispersion
+    lower = _limit(rate, np.zeros(rate.shape), surprises) * dispersion
+    upper = _limit(rate, far, surprises) * dispersion
+    return np.minimum(lower, expected), np.maximum(upper, expected)
 
 
 def _limit(rate: Floats, far: Floats, surprises: float) -> Floats:
@@ -91,7 +95,7 @@ def _limit(rate: Floats, far: Floats, surprises: float) -> Floats:
 
 
 def _rate(counts: Counts, expected: Floats) -> Floats:
-    rate: Floats = np.maximum(expected, _OF_MEAN * counts.mean[:, None]) / counts.dispersion[:, None]
+    rate: Floats = np.clip(expected, _OF_MEAN * counts.mean[:, None], _FARTHEST) / counts.dispersion[:, None]
     return rate
 
 
