@@ -9,7 +9,7 @@ from statistics import mean
 
 import numpy as np
 
-from anomalake.detection.groups import group
+from anomalake.detection.grouping.groups import group
 from anomalake.detection.metrics import Metrics
 from anomalake.synth import ShopSettings, shop
 from benchmarks.detection.arrays import ARN

@@ -13,10 +13,10 @@ from anomalake.adapters.objects import open_store
 from anomalake.adapters.observability import count, count_for, logger, observed
 from anomalake.adapters.source_files import open_source_files
 from anomalake.detecting import People, live_detector, register, stack_rules
-from anomalake.detection.detector import Detector
-from anomalake.detection.live import LiveDetector
-from anomalake.detection.live_ports import Told
-from anomalake.detection.records import EARLY, FAILED, SKIPPED, SUCCEEDED, Execution
+from anomalake.detection.definition.detector import Detector
+from anomalake.detection.live.live import LiveDetector
+from anomalake.detection.live.live_ports import Told
+from anomalake.detection.live.records import EARLY, FAILED, SKIPPED, SUCCEEDED, Execution
 from anomalake.lake.lake import Lake
 
 

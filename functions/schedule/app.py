@@ -10,7 +10,7 @@ from anomalake.adapters.detector_files import DetectorFiles, name_of
 from anomalake.adapters.environment import ScheduleEnvironment
 from anomalake.adapters.observability import count, logger, observed
 from anomalake.adapters.schedules import Schedules
-from anomalake.detection.detector import DetectorFileError
+from anomalake.detection.definition.detector import DetectorFileError
 
 
 class NotScheduled(Exception):

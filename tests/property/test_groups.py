@@ -13,11 +13,11 @@ from hypothesis import strategies as st
 
 from anomalake.adapters.objects import memory_store
 from anomalake.alerts import Document, read_alert
-from anomalake.detection.contributions import contributions
-from anomalake.detection.group_model import Group, GroupInterval, open_groups
-from anomalake.detection.group_records import from_record, to_record
-from anomalake.detection.group_score import group_score
-from anomalake.detection.groups import group
+from anomalake.detection.grouping.contributions import contributions
+from anomalake.detection.grouping.group_model import Group, GroupInterval, open_groups
+from anomalake.detection.grouping.group_records import from_record, to_record
+from anomalake.detection.grouping.group_score import group_score
+from anomalake.detection.grouping.groups import group
 from anomalake.lake.store import ObjectStore
 from anomalake.notify.alert_json import alert_body, alert_text, zoned_text
 from anomalake.notify.channel import ChannelError

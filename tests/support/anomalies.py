@@ -9,8 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from anomalake.detection.detector import AlertRule, Detector
-from anomalake.detection.group_model import AffectedMetric, Group, GroupInterval, group_id, interval_of
+from anomalake.detection.definition.detector import AlertRule, Detector
+from anomalake.detection.grouping.group_model import AffectedMetric, Group, GroupInterval, group_id, interval_of
 from anomalake.detection.judgement import ANOMALOUS, Judgement
 from anomalake.detection.metrics import Metrics, time_series_id
 from anomalake.notify.channel import ChannelError, Message

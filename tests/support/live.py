@@ -13,13 +13,13 @@ import numpy as np
 
 from anomalake.adapters.objects import memory_store
 from anomalake.detecting import Alerts
-from anomalake.detection.arrays import Arrays
-from anomalake.detection.detector import AlertRule, Detector
-from anomalake.detection.engine import Learned
+from anomalake.detection.definition.detector import AlertRule, Detector
 from anomalake.detection.intervals import interval_starts, next_start
 from anomalake.detection.judgement import ANOMALOUS, Judgement
-from anomalake.detection.live import LiveDetector
-from anomalake.detection.live_ports import Interval, IntervalError
+from anomalake.detection.live.arrays import Arrays
+from anomalake.detection.live.engine import Learned
+from anomalake.detection.live.live import LiveDetector
+from anomalake.detection.live.live_ports import Interval, IntervalError
 from anomalake.detection.metrics import Metrics
 from anomalake.lake.store import ObjectStore, StoreError
 from anomalake.notify.channel import JSON, ChannelError, Message

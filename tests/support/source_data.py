@@ -7,8 +7,8 @@ import json
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from anomalake.detection.detector import Detector, parse_detector
-from anomalake.detection.source_files import SourceFile
+from anomalake.detection.definition.detector import Detector, parse_detector
+from anomalake.detection.reading.source_files import SourceFile
 from anomalake.lake.store import StoreError
 
 

@@ -15,7 +15,7 @@ from anomalake.alerts import Document, read_alert
 from anomalake.api import open_lake
 from anomalake.catalog import templates
 from anomalake.cli import app
-from anomalake.detection.detector import parse_detector
+from anomalake.detection.definition.detector import parse_detector
 from anomalake.lake.lake import Lake
 from tests.support import made
 

@@ -13,11 +13,11 @@ from anomalake.adapters.source_files import open_source_files
 from anomalake.api import open_lake
 from anomalake.detecting import rules_of
 from anomalake.detection.backtest import Backtest, Progress, run_backtest
-from anomalake.detection.detector import Detector, read_detector
+from anomalake.detection.definition.detector import Detector, read_detector
 from anomalake.detection.evaluation import Figures, evaluate
 from anomalake.detection.feedback import read_feedback
 from anomalake.detection.labels import read_labels
-from anomalake.detection.reading import ReadReport, read_history
+from anomalake.detection.reading.reading import ReadReport, read_history
 from anomalake.detection.score_files import write_scores
 from anomalake.lake import bulk, layout
 from anomalake.lake.lake import Lake

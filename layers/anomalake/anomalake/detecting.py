@@ -13,17 +13,17 @@ from typing import cast
 from anomalake.adapters.channels import LakeChannel, channel_of
 from anomalake.adapters.source_files import open_source_files
 from anomalake.catalog.sources import header_of, key_of, write_source
-from anomalake.detection.detector import AlertRule, Detector, LambdaAction, SnsAction
-from anomalake.detection.files_source import FilesSource
-from anomalake.detection.groups import Group
+from anomalake.detection.definition.detector import AlertRule, Detector, LambdaAction, SnsAction
+from anomalake.detection.grouping.groups import Group
 from anomalake.detection.intervals import folder_of
 from anomalake.detection.judgement import ANOMALOUS
-from anomalake.detection.live import LiveDetector
-from anomalake.detection.live_ports import LiveSource, Told
-from anomalake.detection.model_engine import ModelEngine
-from anomalake.detection.reading import SourceData
-from anomalake.detection.records import detector_folder
-from anomalake.detection.source_files import SourceFiles
+from anomalake.detection.live.files_source import FilesSource
+from anomalake.detection.live.live import LiveDetector
+from anomalake.detection.live.live_ports import LiveSource, Told
+from anomalake.detection.live.model_engine import ModelEngine
+from anomalake.detection.live.records import detector_folder
+from anomalake.detection.reading.reading import SourceData
+from anomalake.detection.reading.source_files import SourceFiles
 from anomalake.lake.lake import Clock, Lake, utc_now
 from anomalake.lake.store import ObjectNotFound, ObjectStore
 from anomalake.notify.channel import Channel

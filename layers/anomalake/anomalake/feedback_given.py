@@ -8,9 +8,9 @@ from datetime import datetime
 
 from anomalake.catalog.sources import source_keys
 from anomalake.detection.feedback import Feedback, write_feedback
-from anomalake.detection.group_store import GroupStore
-from anomalake.detection.groups import Group
-from anomalake.detection.points import Point, interval_record, points_of
+from anomalake.detection.grouping.groups import Group
+from anomalake.detection.live.group_store import GroupStore
+from anomalake.detection.live.points import Point, interval_record, points_of
 from anomalake.lake.store import ObjectStore
 from anomalake.notify.snooze_records import write_snooze
 from anomalake.notify.snoozes import Snooze

@@ -16,7 +16,7 @@ from moto import mock_aws
 from anomalake.adapters.channels import LakeChannel, LambdaChannel, SnsChannel, channel_of, client
 from anomalake.adapters.objects import memory_store
 from anomalake.alerts import read_alert, read_event
-from anomalake.detection.detector import LambdaAction, SnsAction
+from anomalake.detection.definition.detector import LambdaAction, SnsAction
 from anomalake.lake.lake import Lake
 from anomalake.notify.channel import JSON, LONG_TEXT, SHORT_TEXT, Channel, ChannelError, Message
 from anomalake.notify.delivery import Patience, deliver

@@ -12,7 +12,7 @@ from typer.testing import CliRunner, Result
 
 from anomalake.adapters.objects import open_store
 from anomalake.cli import app
-from anomalake.detection.records import FAILED, SUCCEEDED, read_executions
+from anomalake.detection.live.records import FAILED, SUCCEEDED, read_executions
 
 Run = Callable[..., Result]
 

@@ -13,8 +13,8 @@ import pytest
 
 from anomalake.adapters.source_files import FolderOrS3Files, open_source_files
 from anomalake.api import open_lake
-from anomalake.detection.detector import Detector, read_detector
-from anomalake.detection.reading import NoDatapoint, read_history, read_interval
+from anomalake.detection.definition.detector import Detector, read_detector
+from anomalake.detection.reading.reading import NoDatapoint, read_history, read_interval
 from anomalake.lake.store import StoreError
 from tests.support.faulty_s3 import s3_server
 

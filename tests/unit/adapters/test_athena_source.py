@@ -13,8 +13,8 @@ import sqlglot
 
 from anomalake.adapters.athena_source import AthenaTables, statement
 from anomalake.adapters.source_files import open_source_files
-from anomalake.detection.detector import Detector
-from anomalake.detection.reading import NoDatapoint, read_history, read_interval
+from anomalake.detection.definition.detector import Detector
+from anomalake.detection.reading.reading import NoDatapoint, read_history, read_interval
 from anomalake.lake.store import StoreError
 from anomalake.sources.metric_set import AthenaTable
 from tests.support.source_data import detector

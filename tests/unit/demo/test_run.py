@@ -15,8 +15,8 @@ from anomalake.adapters.objects import open_store
 from anomalake.api import open_lake
 from anomalake.demo import storm
 from anomalake.demo.run import QUESTIONS, run_demo
-from anomalake.detection.group_store import GroupStore
-from anomalake.detection.groups import Group
+from anomalake.detection.grouping.groups import Group
+from anomalake.detection.live.group_store import GroupStore
 
 #: A backtest of ten weeks tests the last three, so its alerts are not about the blizzard.
 LAST = date(2013, 3, 10)

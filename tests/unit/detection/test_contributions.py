@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from anomalake.detection.contributions import contributions, whole_per_cent
+from anomalake.detection.grouping.contributions import contributions, whole_per_cent
 
 
 def shares(affected: list[tuple[tuple[tuple[str, str], ...], float]]) -> list[tuple[str, str, int]]:

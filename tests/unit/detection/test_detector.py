@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 import yaml
 
-from anomalake.detection.detector import (
+from anomalake.detection.definition.detector import (
     AlertRule,
     Detector,
     DetectorFileError,

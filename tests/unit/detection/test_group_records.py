@@ -6,8 +6,8 @@ import json
 
 import pytest
 
-from anomalake.detection.group_records import GroupRecordError, from_record, to_record
-from anomalake.detection.groups import group
+from anomalake.detection.grouping.group_records import GroupRecordError, from_record, to_record
+from anomalake.detection.grouping.groups import group
 from tests.support.anomalies import ARN, judged
 
 

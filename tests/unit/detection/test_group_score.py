@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from anomalake.detection.group_score import group_score
+from anomalake.detection.grouping.group_score import group_score
 
 
 def test_one_small_metric_that_is_barely_an_anomaly_stays_near_fifty() -> None:

@@ -9,8 +9,8 @@ from datetime import UTC, datetime, timedelta
 import numpy as np
 import pytest
 
-from anomalake.detection.group_model import ENDS_AFTER, open_groups
-from anomalake.detection.groups import Group, group, without
+from anomalake.detection.grouping.group_model import ENDS_AFTER, open_groups
+from anomalake.detection.grouping.groups import Group, group, without
 from anomalake.detection.judgement import Judgement
 from anomalake.detection.metrics import Metrics, time_series_id
 from tests.support.anomalies import ARN, HOUR, START, Points, cut, interval, judged, metric

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from anomalake.adapters.objects import memory_store
-from anomalake.detection.records import SUCCEEDED
+from anomalake.detection.live.records import SUCCEEDED
 from anomalake.lake.store import StoreError
 from tests.support.live import START, Bench, IntervalError, hour
 from tests.support.stores import FlakyStore, Killed, KillingStore

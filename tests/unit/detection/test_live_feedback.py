@@ -14,8 +14,8 @@ from anomalake.adapters.objects import memory_store
 from anomalake.catalog.sources import write_source
 from anomalake.detection.feedback import LEAST, MARGIN, Feedback, heed, read_feedback, write_feedback
 from anomalake.detection.judgement import Judgement
+from anomalake.detection.live.records import RecordError
 from anomalake.detection.metrics import Metrics, time_series_id
-from anomalake.detection.records import RecordError
 from anomalake.feedback_given import UnknownAnomaly, give_feedback, snooze
 from anomalake.notify.snooze_records import read_snoozes
 from anomalake.notify.snoozes import Snooze

@@ -13,12 +13,11 @@ from hypothesis.extra import numpy as npst
 from anomalake.adapters.objects import memory_store
 from anomalake.catalog.sources import read_sources, source_keys
 from anomalake.detecting import register
-from anomalake.detection.arrays import CorruptError, from_bytes, to_bytes
-from anomalake.detection.interval_records import from_parquet, metrics_of, to_parquet
-from anomalake.detection.joining import between, join
 from anomalake.detection.judgement import Judgement
-from anomalake.detection.metrics import Metrics
-from anomalake.detection.records import (
+from anomalake.detection.live.arrays import CorruptError, from_bytes, to_bytes
+from anomalake.detection.live.interval_records import from_parquet, metrics_of, to_parquet
+from anomalake.detection.live.joining import between, join
+from anomalake.detection.live.records import (
     Execution,
     RecordError,
     detector_folder,
@@ -27,7 +26,8 @@ from anomalake.detection.records import (
     stamp,
     write_execution,
 )
-from anomalake.detection.state_store import StateStore
+from anomalake.detection.live.state_store import StateStore
+from anomalake.detection.metrics import Metrics
 from anomalake.sources.metric_set import CsvFormat
 from tests.support.live import ARN, START, detector, hour
 from tests.support.source_data import FilesInMemory

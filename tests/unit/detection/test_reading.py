@@ -18,7 +18,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from anomalake.detection.metrics import Metrics
-from anomalake.detection.reading import InsufficientData, NoDatapoint, ReadReport, read_history, read_interval
+from anomalake.detection.reading.reading import InsufficientData, NoDatapoint, ReadReport, read_history, read_interval
 from anomalake.lake.store import StoreError
 from tests.support.source_data import FilesInMemory, detector
 

@@ -14,8 +14,8 @@ from anomalake.adapters.environment import DetectEnvironment, EnvironmentFault, 
 from anomalake.adapters.objects import memory_store
 from anomalake.adapters.schedules import Schedules, When, when
 from anomalake.detecting import People, local_rules, rules_of, stack_rules
-from anomalake.detection.detector import AlertRule, DetectorFileError, LambdaAction, SnsAction
-from anomalake.detection.records import FAILED, SUCCEEDED
+from anomalake.detection.definition.detector import AlertRule, DetectorFileError, LambdaAction, SnsAction
+from anomalake.detection.live.records import FAILED, SUCCEEDED
 from anomalake.lake.lake import Lake
 from functions.detect.app import NotDetected, asked, detect
 from functions.schedule.app import NotScheduled, bring_in_line, handler

@@ -10,7 +10,7 @@ import pytest
 
 from anomalake.adapters.channels import LakeChannel
 from anomalake.adapters.objects import memory_store
-from anomalake.detection.detector import AlertRule
+from anomalake.detection.definition.detector import AlertRule
 from anomalake.lake.lake import Lake
 from anomalake.lake.store import ObjectStore, StoredObject, StoreError
 from anomalake.notify.channel import ChannelError

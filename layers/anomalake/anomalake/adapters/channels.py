@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import Any, TypeVar
 
 from anomalake.alerts import Document
-from anomalake.detection.detector import AlertRule, LambdaAction, SnsAction
+from anomalake.detection.definition.detector import AlertRule, LambdaAction, SnsAction
 from anomalake.lake.lake import Lake
 from anomalake.notify.channel import JSON, LONG_TEXT, Channel, ChannelError, Message
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 from anomalake.adapters.objects import open_store
-from anomalake.detection.detector import Detector, DetectorFileError, parse_detector
+from anomalake.detection.definition.detector import Detector, DetectorFileError, parse_detector
 from anomalake.lake.store import ObjectNotFound
 
 ENDINGS = (".yaml", ".yml", ".json")

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
-from anomalake.detection.detector import Detector
+from anomalake.detection.definition.detector import Detector
 from anomalake.detection.intervals import DAILY, grid_of
 
 _HOUR, _MINUTE = 3600, 60

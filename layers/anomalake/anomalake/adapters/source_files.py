@@ -12,8 +12,8 @@ from obstore.exceptions import BaseError
 from obstore.store import S3Store
 
 from anomalake.adapters.objects import s3_store
-from anomalake.detection.source_files import ByteStream, SourceFile, SourceFiles
-from anomalake.detection.source_tables import SourceTables
+from anomalake.detection.reading.source_files import ByteStream, SourceFile, SourceFiles
+from anomalake.detection.reading.source_tables import SourceTables
 from anomalake.lake.store import StoreError
 from anomalake.sources.metric_set import MetricSet
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from zoneinfo import ZoneInfo
 
 from anomalake.backtesting import Evaluated, Outcome, Sent
-from anomalake.detection.groups import Group
+from anomalake.detection.grouping.groups import Group
 from anomalake.notify.plain import figure, quoted, shown
 
 WORST = 5

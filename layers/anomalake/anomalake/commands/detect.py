@@ -12,7 +12,7 @@ from rich.console import Console
 from anomalake.commands.times import CallError, instant_of
 
 if TYPE_CHECKING:
-    from anomalake.detection.records import Execution
+    from anomalake.detection.live.records import Execution
 
 
 def detect(
@@ -48,8 +48,8 @@ def detect(
     """
     from anomalake.adapters.source_files import open_source_files
     from anomalake.detecting import live_detector, local_rules, register
-    from anomalake.detection.detector import read_detector
-    from anomalake.detection.records import EARLY, FAILED, SUCCEEDED
+    from anomalake.detection.definition.detector import read_detector
+    from anomalake.detection.live.records import EARLY, FAILED, SUCCEEDED
     from anomalake.wiring import open_writer
 
     errors, out = Console(stderr=True, highlight=False), Console(highlight=False)

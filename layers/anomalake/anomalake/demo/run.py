@@ -20,10 +20,10 @@ from anomalake.commands.backtest_summary import summary_lines
 from anomalake.demo import storm
 from anomalake.demo.flights import YEAR_END, FlightsData, make_flights
 from anomalake.detecting import live_detector, local_rules
-from anomalake.detection.detector import read_detector
-from anomalake.detection.groups import Group
-from anomalake.detection.live import LiveDetector
-from anomalake.detection.records import FAILED, SUCCEEDED
+from anomalake.detection.definition.detector import read_detector
+from anomalake.detection.grouping.groups import Group
+from anomalake.detection.live.live import LiveDetector
+from anomalake.detection.live.records import FAILED, SUCCEEDED
 from anomalake.notify.plain import figure
 from anomalake.wiring import open_writer
 

@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from anomalake.detection.feedback import Feedback, heed
-from anomalake.detection.groups import Group, group
+from anomalake.detection.grouping.groups import Group, group
 from anomalake.detection.judgement import Judgement
 from anomalake.detection.metrics import Metrics
 from anomalake.detection.model import fit, judge

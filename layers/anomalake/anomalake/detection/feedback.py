@@ -21,8 +21,8 @@ import numpy.typing as npt
 
 from anomalake.alerts.timestamps import zone_of
 from anomalake.detection.judgement import ANOMALOUS, Judgement
+from anomalake.detection.live.records import RecordError, detector_folder, stamp
 from anomalake.detection.metrics import Metrics
-from anomalake.detection.records import RecordError, detector_folder, stamp
 from anomalake.lake.store import ObjectStore
 
 #: How far beyond what was called no anomaly the next one begins.

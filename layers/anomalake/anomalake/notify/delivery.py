@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TypeVar
 
-from anomalake.detection.detector import AlertRule, Detector
-from anomalake.detection.group_model import Group
+from anomalake.detection.definition.detector import AlertRule, Detector
+from anomalake.detection.grouping.group_model import Group
 from anomalake.lake.store import StoreError
 from anomalake.notify.alert_json import AlertTooLarge, alert_event_id
 from anomalake.notify.channel import Channel, ChannelError, Message

@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from anomalake.detection.group_model import Group
-from anomalake.detection.records import parse_stamp, stamp
+from anomalake.detection.grouping.group_model import Group
+from anomalake.detection.live.records import parse_stamp, stamp
 from anomalake.lake.store import ObjectNotFound, ObjectStore
 from anomalake.notify.channel import Message
 from anomalake.notify.rules import Due, Sent

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 
-from anomalake.detection.records import detector_folder
+from anomalake.detection.live.records import detector_folder
 from anomalake.lake.store import ObjectNotFound, ObjectStore
 from anomalake.notify.snoozes import Snooze
 

@@ -1,0 +1,1 @@
+"""What a detector is: its file, checked, as records."""

@@ -1,0 +1,1 @@
+"""From judged points to anomaly groups."""

@@ -1,0 +1,1 @@
+"""Source data as metrics: files and tables, row by row, bad ones told."""
