@@ -8,10 +8,13 @@ units of their dispersion where they come in bursts (quasi-Poisson; McCullagh an
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cache
+from math import factorial
 
 import numpy as np
 
 from anomalake.detection.model.calendar import Bools, Floats
+from anomalake.detection.model.filter import TOGETHER
 from anomalake.detection.model.spread import quantiles
 
 #: Mean of a history up to which whole numbers are taken for counts of few things.
@@ -24,6 +27,8 @@ _MOST = 1_000.0
 _LEAST_DISPERSION = 0.3
 # Counts beyond are all the same.
 _FARTHEST = 1e9
+# A count that is looked at together with others must itself be so surprising, and above what was expected.
+_LEAST_ALONE = 1.0
 _STEPS = 60
 
 
@@ -68,22 +73,75 @@ def fit_counts(raw: Floats) -> Counts:
     return Counts(mean, dispersion)
 
 
-def count_surprise(counts: Counts, values: Floats, expected: Floats) -> Floats:
-    """-log10 of the probability of counts; all of shape (S, T)."""
-    return _surprise(np.clip(values, 0, _FARTHEST) / counts.dispersion[:, None], _rate(counts, expected))
+@dataclass(frozen=True, slots=True, eq=False)
+class JudgedCounts:
+    """Judged counts, shape (S, T): surprises, and the counts below and above which they reach the decision.
+
+    `recent` are the surprises of the last intervals, newest first, shape (TOGETHER - 1, S).
+    """
+
+    surprises: Floats
+    lower: Floats
+    upper: Floats
+    recent: Floats
 
 
-def count_reach(counts: Counts, expected: Floats, surprises: float) -> tuple[Floats, Floats]:
-    """The counts below and above which a count is so surprising; all of shape (S, T)."""
-    rate = _rate(counts, expected)
-    dispersion = counts.dispersion[:, None]
-    far = rate + 10 * surprises * (1 + np.sqrt(rate)) + 10
-    lower = _limit(rate, np.zeros(rate.shape), surprises) * dispersion
-    upper = _limit(rate, far, surprises) * dispersion
-    return np.minimum(lower, expected), np.maximum(upper, expected)
+def judge_counts(
+    counts: Counts, values: Floats, expected: Floats, recent: Floats, decision: float, margin: float
+) -> JudgedCounts:
+    """Judge counts, each alone and together with those before it.
+
+    Few things more than expected, hour after hour, are as unlikely together as Fisher's sum of the logarithms of their
+    probabilities (1932) says; that is a second look, which has to be more surprising by the `margin`.
+
+    Parameters
+    ----------
+    values, expected
+        Shape (S, T), NaN where nothing was observed.
+    recent
+        Surprises of the intervals before, newest first, shape (TOGETHER - 1, S).
+    decision
+        Surprise at which a count is an anomaly.
+    """
+    rate = np.clip(expected, _OF_MEAN * counts.mean[:, None], _FARTHEST) / counts.dispersion[:, None]
+    size = np.clip(values, 0, _FARTHEST) / counts.dispersion[:, None]
+    alone = np.where(np.isnan(values), 0.0, _surprise(size, rate))
+    above = np.where(size > rate, alone, 0.0)
+    line = np.concatenate([recent[::-1].T, above], axis=1)
+    before = sum(line[:, step : step + above.shape[1]] for step in range(len(recent)))
+    joint = _together(above + before) - margin
+    surprises = np.maximum(alone, np.where(above >= _LEAST_ALONE, joint, 0.0))
+    needed = np.clip(_sum_needed(decision + margin) - before, _LEAST_ALONE, decision)
+    most = rate + 10 * decision * (1 + np.sqrt(rate)) + 10
+    upper = _limit(rate, most, needed) * counts.dispersion[:, None]
+    lower = _limit(rate, np.zeros(rate.shape), np.full(rate.shape, decision)) * counts.dispersion[:, None]
+    return JudgedCounts(
+        surprises,
+        np.minimum(lower, expected),
+        np.maximum(upper, expected),
+        line[:, line.shape[1] - len(recent) :].T[::-1],
+    )
 
 
-def _limit(rate: Floats, far: Floats, surprises: float) -> Floats:
+def _together(total: Floats) -> Floats:
+    """-log10 of the probability of a sum of `TOGETHER` surprises."""
+    nats = total * np.log(10)
+    terms = sum(nats**k / factorial(k) for k in range(TOGETHER))
+    found: Floats = np.maximum(nats - np.log(terms), 0) / np.log(10)
+    return found
+
+
+@cache
+def _sum_needed(surprise: float) -> float:
+    """The sum whose probability is as small as that."""
+    low, high = 0.0, 10 * surprise + 10
+    for _ in range(_STEPS):
+        middle = (low + high) / 2
+        low, high = (low, middle) if _together(np.array(middle)) >= surprise else (middle, high)
+    return high
+
+
+def _limit(rate: Floats, far: Floats, surprises: Floats) -> Floats:
     """The last count from the rate towards `far` that is not so surprising yet, by bisection."""
     inside, outside = rate.copy(), far
     for _ in range(_STEPS):
@@ -94,14 +152,9 @@ def _limit(rate: Floats, far: Floats, surprises: float) -> Floats:
     return limit
 
 
-def _rate(counts: Counts, expected: Floats) -> Floats:
-    rate: Floats = np.clip(expected, _OF_MEAN * counts.mean[:, None], _FARTHEST) / counts.dispersion[:, None]
-    return rate
-
-
 def _surprise(count: Floats, rate: Floats) -> Floats:
     """-log10 of the Poisson probability of a count, by Gosper's approximation of the factorial."""
     log_count = np.log(np.maximum(count, 1e-300))
-    factorial = count * log_count - count + 0.5 * np.log((2 * count + 1 / 3) * np.pi)
-    found: Floats = np.maximum(rate - count * np.log(rate) + factorial, 0) / np.log(10)
+    log_factorial = count * log_count - count + 0.5 * np.log((2 * count + 1 / 3) * np.pi)
+    found: Floats = np.maximum(rate - count * np.log(rate) + log_factorial, 0) / np.log(10)
     return found

@@ -102,7 +102,8 @@ class FilterState:
     shift
         How far values were off during the event, shape (S,).
     recent
-        The last standardised residuals, clipped, newest first, shape (TOGETHER - 1, S).
+        The last standardised residuals, clipped, newest first, shape (TOGETHER - 1, S); of metrics that count few
+        things, their last surprises (`counts`).
     """
 
     level: Singles

@@ -158,6 +158,7 @@ def _learn(raw: Floats, calendar: Calendar, basis: Floats, longest: int) -> _Lea
     passed, end = run(known, _second_start(start, first_end, sigma), rest, harmonic, calendar)
     usable = observed & ~calendar.is_holiday[:, None]
     usable[:warm] = False
+    end.recent[:, counts.few] = 0
     n_usable = usable.sum(axis=0)
     optimism = np.sqrt((n_usable + _SPENT) / np.maximum(n_usable - _SPENT, _SPENT / 2))
 

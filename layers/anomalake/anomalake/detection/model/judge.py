@@ -9,7 +9,7 @@ from anomalake.detection.judgement import ANOMALOUS, Judgement
 from anomalake.detection.metrics import Metrics
 from anomalake.detection.model.calendar import SECONDS, Calendar, Floats, calendar_of, harmonics
 from anomalake.detection.model.chunks import in_chunks
-from anomalake.detection.model.counts import count_reach, count_surprise
+from anomalake.detection.model.counts import judge_counts
 from anomalake.detection.model.filter import (
     LAGS,
     TOGETHER,
@@ -130,8 +130,11 @@ def _look(
     few = model.counts.few[begin:end]
     if few.any():
         counts = model.counts.chosen(slice(begin, end)).chosen(few)
-        surprises[few] = count_surprise(counts, judged[few], expected[few])
-        lower[few], upper[few] = count_reach(counts, expected[few], DECISION)
+        recent = np.zeros((TOGETHER - 1, int(few.sum())))
+        recent[n_missed:] = filtered.recent[: max(0, TOGETHER - 1 - n_missed), few]
+        found = judge_counts(counts, judged[few], expected[few], recent, DECISION, _TOGETHER_MARGIN)
+        surprises[few], lower[few], upper[few] = found.surprises, found.lower, found.upper
+        after.recent[:, few] = found.recent
     severity = np.where(np.isnan(judged), 0, 100 * surprises / (surprises + DECISION))
     severity = _agreeing(severity, judged, lower, upper)
     ready = model.is_ready[begin:end, None]
