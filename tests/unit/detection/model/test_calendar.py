@@ -10,6 +10,7 @@ import pytest
 
 from anomalake.detection.model import judge
 from anomalake.detection.model.calendar import calendar_of, harmonics, rhythms, wall_clock
+from anomalake.detection.model.filter import History
 from anomalake.detection.model.regression import regress
 from anomalake.detection.model.season import fit_harmonics
 from anomalake.detection.model.spread import median, quantiles
@@ -161,14 +162,27 @@ def test_a_rhythm_that_is_not_there_is_not_learned() -> None:
 
 def test_a_regression_heeds_no_outliers() -> None:
     rng = np.random.default_rng(1)
-    features = rng.normal(size=(2000, 13, 4)).astype(np.float32)
+    n, series = 2000, 4
+    references = rng.normal(size=(n, 5, series)).astype(np.float32)
+    harmonic = rng.normal(size=(n, series)).astype(np.float32)
+    values = rng.normal(size=(n + 6, series)).astype(np.float32)
+    history = History(references, harmonic, values, np.zeros((n, series), np.float32))
     beta = np.linspace(1, -1, 13, dtype=np.float32)
-    targets = np.einsum("tfs,f->ts", features, beta) + rng.normal(0, 0.5, (2000, 4)).astype(np.float32)
+    targets = np.einsum("tfs,f->ts", history.features(0, n), beta) + rng.normal(0, 0.5, (n, series))
     targets[rng.random(targets.shape) < 0.02] = 1e6
     targets[rng.random(targets.shape) < 0.1] = np.nan
-    found, sigma = regress(features, targets.astype(np.float32), np.zeros(targets.shape[1], np.float32))
-    np.testing.assert_allclose(found, np.repeat(beta[:, None], 4, axis=1), atol=0.06)
+    found, sigma = regress(history, targets.astype(np.float32), 0, np.zeros(series, np.float32))
+    np.testing.assert_allclose(found, np.repeat(beta[:, None], series, axis=1), atol=0.06)
     np.testing.assert_allclose(sigma, 0.5, rtol=0.15)
+
+
+def test_lagged_features_are_the_values_before_above_the_level() -> None:
+    n = 20
+    clean = np.arange(n + 6, dtype=np.float32)[:, None]
+    level = np.full((n, 1), 2, np.float32)
+    history = History(np.zeros((n, 5, 1), np.float32), np.zeros((n, 1), np.float32), clean, level)
+    # The value of interval t stands at place t + 6, so the one before it is t + 5.
+    np.testing.assert_array_equal(history.features(3, 4)[0, 7:, 0], np.array([8, 7, 6, 5, 4, 3]) - 2)
 
 
 def test_quantiles_pass_over_gaps() -> None:

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from anomalake.detection.model import judge
-from anomalake.detection.model.counts import Counts, fit_counts, judge_counts
+from anomalake.detection.model.counts import Counts, are_whole, fit_counts, judge_counts
 
 from .histories import by_steps, learn, metrics
 
@@ -31,14 +31,14 @@ def test_bursts_widen_what_is_usual() -> None:
     rng = np.random.default_rng(1)
     steady = rng.poisson(1.0, 5_000).astype(float)
     bursts = rng.negative_binomial(0.5, 0.2, 5_000).astype(float)
-    found = fit_counts(np.array([steady, bursts]))
+    found = fit_counts(np.array([steady, bursts]), np.array([True, True]))
     assert found.dispersion[0] < 1.2
     assert found.dispersion[1] > 2.5
 
 
 @pytest.mark.parametrize("values", [np.full(840, 3.0), np.full(840, 0.0), np.linspace(0, 1, 840), np.full(840, 60.0)])
 def test_what_is_no_count_of_few_things(values: np.ndarray) -> None:
-    assert not fit_counts(values[None]).few.any()
+    assert not fit_counts(values[None], are_whole(values[None])).few.any()
 
 
 @pytest.mark.parametrize("rate", [0.01, 0.1, 0.5, 3.0])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import os
 from collections.abc import Callable
 from dataclasses import replace
 from itertools import pairwise
@@ -196,3 +197,42 @@ def test_metrics_that_the_model_cannot_judge_are_refused() -> None:
         judge(model, later, metrics(values), 899)
     with pytest.raises(ModelError, match=r"^state is of 2 metrics; the model was fitted on 3$"):
         judge(model, learn(values[:2]).state, metrics(values), LEARNED)
+
+
+def test_many_series_are_shared_out_among_processes(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(chunks, "_MANY", 1)
+    monkeypatch.setattr(chunks, "_MOST", 16)
+    monkeypatch.setattr(chunks, "_cores", lambda: 3)
+    parent = os.getpid()
+    found = chunks.in_chunks(lambda first, end: (first, end, os.getpid()), 100, 10)
+    assert [one[:2] for one in found] == [(at, min(at + 16, 100)) for at in range(0, 100, 16)]
+    assert len({one[2] for one in found}) == 3
+    assert found[0][2] == parent
+
+
+def test_the_work_of_a_process_that_dies_is_made_up_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(chunks, "_MANY", 1)
+    monkeypatch.setattr(chunks, "_MOST", 16)
+    monkeypatch.setattr(chunks, "_cores", lambda: 2)
+    parent = os.getpid()
+
+    def work(first: int, end: int) -> int:
+        if os.getpid() != parent:
+            os._exit(1)
+        return first
+
+    assert chunks.in_chunks(work, 64, 10) == [0, 16, 32, 48]
+
+
+def test_what_the_work_raises_is_raised(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(chunks, "_MANY", 1)
+    monkeypatch.setattr(chunks, "_MOST", 16)
+    monkeypatch.setattr(chunks, "_cores", lambda: 2)
+
+    def work(first: int, end: int) -> int:
+        if first >= 32:
+            raise ValueError(f"series {first}")
+        return first
+
+    with pytest.raises(ValueError, match="series 32"):
+        chunks.in_chunks(work, 64, 10)

@@ -2,27 +2,80 @@
 
 from __future__ import annotations
 
+import multiprocessing
 import os
-from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+import warnings
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from multiprocessing.connection import Connection
 from typing import TypeVar
 
 T = TypeVar("T")
 
-# Values of a part, so that its features take some 100 MB.
-_VALUES = 2_000_000
-_LEAST, _MOST = 16, 2_048
+Work = Callable[[int, int], T]
+Bounds = Sequence[tuple[int, int]]
+
+# Values of a part, so that what is kept of it for the regression takes some 100 MB.
+_VALUES = 3_000_000
+_LEAST, _MOST = 16, 4_096
+# Values from which a second process is worth its start.
+_MANY = 4_000_000
 
 
-def in_chunks(work: Callable[[int, int], T], n_series: int, n_times: int) -> list[T]:
+def in_chunks(work: Work[T], n_series: int, n_times: int) -> list[T]:
     """Results of ``work(first, end)`` over consecutive parts of the series, in order.
 
-    NumPy lets go of the interpreter's lock while it computes, so threads do.
+    Many values are shared out among processes, a forked one for each other core: threads would wait for the
+    interpreter's lock between two operations, which are short. What cannot be forked, or dies, is made up for here.
     """
     size = max(_LEAST, min(_MOST, _VALUES // max(n_times, 1)))
     bounds = [(first, min(first + size, n_series)) for first in range(0, n_series, size)] or [(0, 0)]
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    if len(bounds) == 1 or cores == 1:
-        return [work(*one) for one in bounds]
-    with ThreadPoolExecutor(min(cores, len(bounds))) as pool:
-        return list(pool.map(lambda one: work(*one), bounds))
+    cores = min(_cores(), len(bounds)) if n_series * n_times >= _MANY else 1
+    shares = [bounds[len(bounds) * core // cores : len(bounds) * (core + 1) // cores] for core in range(cores)]
+    others = [(share, _forked(work, share)) for share in shares[1:]]
+    found = [work(*one) for one in shares[0]]
+    for share, connection in others:
+        found += _received(connection, work, share)
+    return found
+
+
+def _cores() -> int:
+    if "fork" not in multiprocessing.get_all_start_methods():
+        return 1
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def _forked(work: Work[T], share: Bounds) -> Connection | None:
+    """Where a process of its own tells what it found."""
+    context = multiprocessing.get_context("fork")
+    receiver, sender = context.Pipe(duplex=False)
+    try:
+        with warnings.catch_warnings():
+            # Python warns of forks beside threads, whose locks nobody would open; the work is NumPy's alone.
+            warnings.simplefilter("ignore", DeprecationWarning)
+            context.Process(target=_tell, args=(sender, work, share), daemon=True).start()
+    except OSError:
+        return None
+    finally:
+        sender.close()
+    return receiver
+
+
+def _tell(sender: Connection, work: Work[T], share: Bounds) -> None:
+    # All first: a pipe holds little, and its reader is at work as well.
+    with suppress(Exception):
+        for found in [work(*one) for one in share]:
+            sender.send(found)
+
+
+def _received(connection: Connection | None, work: Work[T], share: Bounds) -> list[T]:
+    found: list[T] = []
+    if connection is not None:
+        try:
+            found += [connection.recv() for _ in share]
+        except (EOFError, OSError):
+            # It died, of memory or of what the work raises, which is raised again here.
+            pass
+        finally:
+            connection.close()
+    return [*found, *(work(*one) for one in share[len(found) :])]

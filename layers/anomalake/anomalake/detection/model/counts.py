@@ -56,14 +56,16 @@ def are_whole(raw: Floats) -> Bools:
     return whole
 
 
-def fit_counts(raw: Floats) -> Counts:
-    """What a history tells, shape (S, T), NaN where nothing was observed."""
+def fit_counts(raw: Floats, whole: Bools) -> Counts:
+    """What a history tells, shape (S, T), NaN where nothing was observed; `whole` are the metrics of whole numbers."""
     mean, dispersion = np.zeros(len(raw)), np.ones(len(raw))
-    low, high = quantiles(np.clip(raw, -1.0, 2 * _MOST).T, (0.0, _ORDINARY)).astype(np.float64)
-    maybe = np.flatnonzero(are_whole(raw) & (low >= 0) & (high <= _MOST))
+    some = np.flatnonzero(whole)
+    low, high = quantiles(np.clip(raw[some], -1.0, 2 * _MOST).T.astype(np.float32), (0.0, _ORDINARY))
+    few = (low >= 0) & (high <= _MOST)
+    maybe, most = some[few], np.maximum(high[few], 1.0)
     observed = ~np.isnan(raw[maybe])
     number = np.maximum(observed.sum(axis=1), 1)
-    kept = np.where(observed, np.minimum(raw[maybe], np.maximum(high[maybe], 1.0)[:, None]), 0.0)
+    kept = np.where(observed, np.minimum(raw[maybe], most[:, None]), 0.0)
     means = kept.sum(axis=1) / number
     variance = np.where(observed, (kept - means[:, None]) ** 2, 0.0).sum(axis=1) / number
     # What hardly varies is no count of things that come as they like.

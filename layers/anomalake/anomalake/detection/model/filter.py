@@ -201,9 +201,43 @@ class Passed:
     off_rhythm: Singles
 
 
-def learn_features(
+@dataclass(frozen=True, slots=True, eq=False)
+class History:
+    """What the regression is to learn from, float32; the lagged values are kept once, not for each lag.
+
+    Attributes
+    ----------
+    references
+        The features but for 1, harmonics and lags, shape (T, BASE - 2, S).
+    harmonic
+        The harmonics, shape (T, S).
+    clean
+        Values that are learned from, after the `LAGS` before them, shape (LAGS + T, S).
+    level
+        The level before each interval, shape (T, S).
+    """
+
+    references: Singles
+    harmonic: Singles
+    clean: Singles
+    level: Singles
+
+    def features(self, first: int, end: int, series: slice = slice(None)) -> Singles:
+        """Features of some intervals and series, shape (end - first, FEATURES, series)."""
+        level = self.level[first:end, series]
+        out = np.empty((len(level), FEATURES, level.shape[1]), np.float32)
+        out[:, 0] = 1
+        out[:, 1 : BASE - 1] = self.references[first:end, :, series]
+        out[:, BASE - 1] = self.harmonic[first:end, series]
+        for lag in range(LAGS):
+            newest = LAGS - 1 - lag
+            np.subtract(self.clean[first + newest : end + newest, series], level, out=out[:, BASE + lag])
+        return out
+
+
+def learn_history(
     values: Singles, harmonic: Singles, calendar: Calendar, start: FilterState, jump: Singles
-) -> tuple[Singles, Singles, FilterState]:
+) -> tuple[History, Singles, FilterState]:
     """Run through a history for the first time, to see what the regression is to learn from.
 
     Parameters
@@ -215,36 +249,41 @@ def learn_features(
 
     Returns
     -------
-    Features (T, FEATURES, S), targets (T, S) with NaN where nothing is to be learned, and the state at the end.
+    What to learn from, targets (T, S) with NaN where nothing is to be learned, and the state at the end.
     """
     n_times, n_series = values.shape
     state = start.copy()
-    features = np.empty((n_times, FEATURES, n_series), np.float32)
-    targets = np.empty((n_times, n_series), np.float32)
+    references = np.empty((n_times, BASE - 2, n_series), np.float32)
+    cleaned = np.empty((LAGS + n_times, n_series), np.float32)
+    levels = np.empty((n_times, n_series), np.float32)
+    cleaned[:LAGS] = state.lags[::-1]
+    observed = ~np.isnan(values)
+    weights = observed.astype(np.float32)
     visits_day = np.zeros(calendar.day, np.int64)
     visits_week = np.zeros(calendar.week, np.int64)
     level = state.level
     for t in range(n_times):
         day_phase, week_phase = int(calendar.day_phase[t]), int(calendar.week_phase[t])
-        _features(state, level, day_phase, week_phase, harmonic[t], calendar, features[t])
-        value = values[t]
-        observed = ~np.isnan(value)
-        reference = state.by_week[week_phase] + level
-        targets[t] = value - level
-        low = np.minimum(reference, state.lags[0]) - jump
-        high = np.maximum(reference, state.lags[0]) + jump
-        clean = np.clip(np.where(observed, value, reference), low, high)
+        _references(state, day_phase, week_phase, calendar, references[t])
+        levels[t] = level
+        before = cleaned[LAGS - 1 + t]
+        clean = cleaned[LAGS + t]
+        reference = references[t, 1] + level
+        np.copyto(clean, reference)
+        np.copyto(clean, values[t], where=observed[t])
+        np.minimum(clean, np.maximum(reference, before) + jump, out=clean)
+        np.maximum(clean, np.minimum(reference, before) - jump, out=clean)
+        above = clean - level
         if calendar.is_holiday[t]:
-            state.last_week[week_phase] = state.by_week[week_phase]
-            learned = np.zeros(n_series, np.float32)
+            state.last_week[week_phase] = references[t, 1]
+            weights[t] = 0
         else:
-            learned = observed.astype(np.float32)
-            state.last_week[week_phase] = clean - level
+            state.last_week[week_phase] = above
         level = _follow(
             state,
             level,
-            clean - level,
-            learned,
+            above,
+            weights[t],
             (day_phase, week_phase),
             max(_DAY_RATE, 1 / (visits_day[day_phase] + 2)),
             max(_WEEK_RATE, 1 / (visits_week[week_phase] + 2)),
@@ -252,9 +291,9 @@ def learn_features(
         )
         visits_day[day_phase] += 1
         visits_week[week_phase] += 1
-        _push(state.lags, clean)
+    state.lags[:] = cleaned[n_times:][::-1]
     state.raw_lags[:] = state.lags
-    return features, targets, _with_level(state, level)
+    return History(references, harmonic, cleaned, levels), values - levels, _with_level(state, level)
 
 
 def run(
@@ -276,7 +315,7 @@ def run(
     n_times, n_series = values.shape
     state = start.copy()
     expected, other, sigma, scores, before, off_rhythm = (np.empty((n_times, n_series), np.float32) for _ in range(6))
-    features = np.empty((FEATURES, n_series), np.float32)
+    features = np.ones((FEATURES, n_series), np.float32)
     beta, lag_beta, base = known.beta, known.beta[BASE:], known.sigma
     memory = np.clip(lag_beta.sum(axis=0), 0, 1)
     settled = SETTLED[calendar.frequency]
@@ -287,11 +326,13 @@ def run(
         in_event = state.age > 0
 
         # What is expected after what usually would have been, and after what was.
-        _features(state, level, day_phase, week_phase, harmonic[t], calendar, features)
+        _references(state, day_phase, week_phase, calendar, features[1:])
+        features[BASE - 1] = harmonic[t]
+        np.subtract(state.lags, level, out=features[BASE:])
         usual = np.einsum("fs,fs->s", features, beta)
         reference = state.by_week[week_phase]
         # A feedback that explodes must not carry expectations away, nor an unstable one through a gap.
-        usual = np.clip(usual, known.low, known.high)
+        np.minimum(np.maximum(usual, known.low, out=usual), known.high, out=usual)
         after_raw = usual + np.einsum("fs,fs->s", state.raw_lags - state.lags, lag_beta)
 
         spread = np.where(state.spread[day_phase] > 0, state.spread[day_phase], base)
@@ -370,24 +411,14 @@ def together(z: Singles, before: Singles) -> Singles:
     return total
 
 
-def _features(
-    state: FilterState,
-    level: Singles,
-    day_phase: int,
-    week_phase: int,
-    harmonic: Singles,
-    calendar: Calendar,
-    out: Singles,
-) -> None:
+def _references(state: FilterState, day_phase: int, week_phase: int, calendar: Calendar, out: Singles) -> None:
+    """The rest of the day's and the week's rhythm, of the week's before, and the values of a day and a week ago."""
     day, week = calendar.day, calendar.week
-    out[0] = 1
-    out[1] = state.by_day[day_phase]
-    out[2] = state.by_week[week_phase]
-    out[3] = state.by_week[(week_phase - 1) % week]
-    out[4] = state.last_week[(week_phase - (day if day < week else 1)) % week]
-    out[5] = state.last_week[week_phase]
-    out[6] = harmonic
-    np.subtract(state.lags, level, out=out[BASE:])
+    out[0] = state.by_day[day_phase]
+    out[1] = state.by_week[week_phase]
+    out[2] = state.by_week[(week_phase - 1) % week]
+    out[3] = state.last_week[(week_phase - (day if day < week else 1)) % week]
+    out[4] = state.last_week[week_phase]
 
 
 def _follow(

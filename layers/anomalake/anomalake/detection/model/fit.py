@@ -25,9 +25,10 @@ from anomalake.detection.model.counts import Counts, are_whole, fit_counts
 from anomalake.detection.model.filter import (
     Coefficients,
     FilterState,
+    History,
     blank,
     joined,
-    learn_features,
+    learn_history,
     run,
     together,
 )
@@ -142,16 +143,17 @@ def _learn(raw: Floats, calendar: Calendar, basis: Floats, longest: int) -> _Lea
 
     low, high = quantiles(values[_some(n_times)], (0.01, 0.99))
     floor = np.where(constant, _LEAST_OF_CONSTANT, np.maximum(_LEAST_SPREAD * (high - low), 1e-6))
-    counts = fit_counts(raw)
-    grain = np.maximum(np.sqrt(counts.mean * counts.dispersion), np.where(are_whole(raw), _ROUNDING, 0.0)) / scale
+    whole = are_whole(raw)
+    counts = fit_counts(raw, whole)
+    grain = np.maximum(np.sqrt(counts.mean * counts.dispersion), np.where(whole, _ROUNDING, 0.0)) / scale
     floor = np.maximum(floor, grain).astype(np.float32)
-    features, targets, first_end = learn_features(rest, harmonic, calendar, start, _jump(rest, day))
+    history, targets, first_end = learn_history(rest, harmonic, calendar, start, _jump(rest, day))
     warm = week if n_times > 2.5 * week else min(day, n_times // 3)
     off_holidays = _without(targets, calendar.is_holiday)
-    beta, sigma = regress(features[warm:], off_holidays[warm:], grain.astype(np.float32))
-    holiday = _holiday_spread(features, targets, beta, sigma, calendar.is_holiday)
+    beta, sigma = regress(history, off_holidays, warm, grain.astype(np.float32))
+    holiday = _holiday_spread(history, targets, beta, sigma, calendar.is_holiday)
     low_rest, high_rest = quantiles(off_holidays[_some(n_times)], (0.002, 0.998))
-    del features, targets
+    del history, targets
 
     room = _ROOM * np.maximum(sigma, high_rest - low_rest)
     known = Coefficients(beta, sigma, floor, holiday, low_rest - room, high_rest + room)
@@ -202,12 +204,14 @@ def _jump(rest: Singles, day: int) -> Singles:
     return jump
 
 
-def _holiday_spread(features: Singles, targets: Singles, beta: Singles, sigma: Singles, is_holiday: Bools) -> Singles:
+def _holiday_spread(history: History, targets: Singles, beta: Singles, sigma: Singles, is_holiday: Bools) -> Singles:
     """Spread on holidays: that of the history's, at least thrice the usual one."""
     least: Singles = 3 * sigma
     if not is_holiday.any():
         return least
-    off = np.abs(targets[is_holiday] - np.einsum("tfs,fs->ts", features[is_holiday], beta))
+    rows: list[int] = np.flatnonzero(is_holiday).tolist()
+    expected: list[Singles] = [(history.features(row, row + 1)[0] * beta).sum(axis=0) for row in rows]
+    off = np.abs(targets[rows] - np.array(expected))
     spread: Singles = np.maximum(least, quantiles(off, (0.8,))[0]).astype(np.float32)
     return spread
 

@@ -126,7 +126,7 @@ def _look(
     upper = np.maximum(expected, other) + far_up * passed.sigma
     least = np.where(model.nonnegative[begin:end], 0.0, -np.inf)
     expected, lower, upper = (in_units(of[n_missed:], center, scale, least) for of in (expected, lower, upper))
-    judged, surprises = raw[:, n_missed:], surprises.T[:, n_missed:]
+    judged, surprises = raw[:, n_missed:], surprises.T[:, n_missed:].astype(np.float64)
     few = model.counts.few[begin:end]
     if few.any():
         counts = model.counts.chosen(slice(begin, end)).chosen(few)
@@ -145,7 +145,9 @@ def _look(
 def _agreeing(severity: Floats, raw: Floats, lower: Floats, upper: Floats) -> Floats:
     """Severities that reach the decision exactly where values lie outside the range, which rounding and 0 may cut."""
     outside = (raw < lower) | (raw > upper)
-    return np.where(outside, np.maximum(severity, ANOMALOUS), np.minimum(severity, np.nextafter(ANOMALOUS, 0)))
+    agreeing = np.minimum(severity, np.nextafter(ANOMALOUS, 0))
+    agreeing[outside] = np.maximum(severity[outside], ANOMALOUS)
+    return agreeing
 
 
 def _surprises(model: Model, passed: Passed, begin: int, end: int) -> tuple[Floats, Floats, Floats]:
@@ -156,7 +158,7 @@ def _surprises(model: Model, passed: Passed, begin: int, end: int) -> tuple[Floa
     total = together(z, passed.before)
     joint = surprise(summed, total) - _TOGETHER_MARGIN
     counts = (np.abs(z) >= _TOGETHER_LEAST) & (np.sign(total) == np.sign(z))
-    found = np.maximum(alone, np.where(counts, joint, 0))
+    found = np.maximum(alone, joint * counts)
     lasting = surprise(model.tails_rhythm.part(begin, end), passed.off_rhythm)
     found = np.maximum(found, DECISION * lasting / (lasting + DECISION * _RHYTHM))
     up, down = reach(single, DECISION)
@@ -216,4 +218,6 @@ def _names(
 def _aligned(found: Floats, of_model: npt.NDArray[np.int64], fill: float) -> Floats:
     if not len(found):
         return np.full((len(of_model), found.shape[1]), fill)
+    if len(of_model) == len(found) and (of_model == np.arange(len(found))).all():
+        return found
     return np.where((of_model >= 0)[:, None], found[np.maximum(of_model, 0)], fill)

@@ -5,12 +5,12 @@ from __future__ import annotations
 import numpy as np
 
 from anomalake.detection.model.calendar import Bools
-from anomalake.detection.model.filter import BASE, FEATURES
+from anomalake.detection.model.filter import BASE, FEATURES, History
 from anomalake.detection.model.season import Singles
 from anomalake.detection.model.spread import MAD, clipped_sigma, median, quantiles, sparse
 
 _HUBER = 1.5
-_ITERATIONS = 4
+_ITERATIONS = 3
 # Spreads are medians first; when the fit is near, clipped means do.
 _BY_MEDIAN = 1
 # The prior weighs as much as so many observations.
@@ -22,17 +22,17 @@ _MOST_ROWS = 6_000
 _CACHED = 500_000
 
 
-def regress(features: Singles, targets: Singles, floor: Singles) -> tuple[Singles, Singles]:
+def regress(history: History, targets: Singles, first: int, floor: Singles) -> tuple[Singles, Singles]:
     """Coefficients and spread of the residuals.
 
     Iteratively reweighted least squares (Huber 1964), with a ridge towards a little persistence.
 
     Parameters
     ----------
-    features
-        Shape (T, FEATURES, S).
-    targets
-        Shape (T, S), NaN where there is nothing to learn from.
+    history, targets
+        Of T intervals; targets of shape (T, S), NaN where there is nothing to learn from.
+    first
+        The first interval to learn from.
     floor
         Least spread that is believed, shape (S,): else what is mostly the same teaches to extrapolate what is not.
 
@@ -40,18 +40,20 @@ def regress(features: Singles, targets: Singles, floor: Singles) -> tuple[Single
     -------
     Arrays of shape (FEATURES, S) and (S,).
     """
-    features, targets = features[-_MOST_ROWS:], targets[-_MOST_ROWS:]
-    n_times, _, n_series = features.shape
-    block = max(8, _CACHED // (n_times * FEATURES))
+    n_times, n_series = targets.shape
+    first = max(first, n_times - _MOST_ROWS)
+    block = max(8, _CACHED // ((n_times - first) * FEATURES))
     beta = np.empty((FEATURES, n_series), np.float32)
     sigma = np.empty(n_series, np.float32)
-    for first in range(0, n_series, block):
-        part = slice(first, first + block)
-        beta[:, part], sigma[part] = _regress_block(features[:, :, part], targets[:, part], floor[part])
+    for begin in range(0, n_series, block):
+        part = slice(begin, begin + block)
+        features = history.features(first, n_times, part)
+        beta[:, part], sigma[part] = _regress_block(features, targets[first:, part], floor[part])
     return beta, sigma
 
 
 def _regress_block(features: Singles, targets: Singles, floor: Singles) -> tuple[Singles, Singles]:
+    """The same of some series: features (T, FEATURES, S), targets (T, S)."""
     x = np.ascontiguousarray(features.transpose(2, 0, 1))
     y = np.ascontiguousarray(targets.T)
     usable = ~np.isnan(y)

@@ -10,7 +10,7 @@ from anomalake.detection.model.spread import MAD, median, sparse
 
 Singles = npt.NDArray[np.float32]
 
-_ITERATIONS = 6
+_ITERATIONS = 4
 # Pseudo-values: first wide, for the start is a poor fit, then Huber's.
 _WIDE, _HUBER = 3.0, 1.5
 # A pair of coefficients is shrunk by so many times the variance that noise alone would give it.

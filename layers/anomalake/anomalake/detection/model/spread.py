@@ -51,4 +51,4 @@ def median(values: Array) -> Array:
 
 def sparse(n_times: int) -> slice:
     """A part of so many rows that is enough for a spread, by a step that no rhythm has."""
-    return slice(None, None, 1 if n_times < 2_500 else 5 if n_times < 12_500 else 11)
+    return slice(None, None, 1 if n_times < 400 else 5 if n_times < 8_000 else 11)

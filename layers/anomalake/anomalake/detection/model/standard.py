@@ -6,7 +6,7 @@ import numpy as np
 
 from anomalake.detection.model.calendar import Bools, Floats
 from anomalake.detection.model.season import Singles
-from anomalake.detection.model.spread import quantiles
+from anomalake.detection.model.spread import quantiles, sparse
 
 # A share of a constant that stands in for its width, and the width of a constant 0.
 _OF_CONSTANT, _OF_ZERO = 0.01, 1e-9
@@ -20,11 +20,12 @@ _LARGEST = 8e307
 
 def standard(raw: Floats) -> tuple[Floats, Floats, Bools]:
     """Middle and width of each metric, and whether it is constant; (S, T) to (S,)."""
-    known = np.clip(raw, -_LARGEST, _LARGEST)
-    low, center, high = quantiles(known.T, (0.25, 0.5, 0.75)).astype(np.float64)
+    few = np.clip(raw[:, sparse(raw.shape[1])], -_LARGEST, _LARGEST)
+    low, center, high = quantiles(few.T, (0.25, 0.5, 0.75)).astype(np.float64)
     width = high - low
     least = _ROUNDING * np.abs(center)
-    width = np.where(width > least, width, _deviation(known, center))
+    narrow = ~(width > least)
+    width[narrow] = _deviation(np.clip(raw[narrow], -_LARGEST, _LARGEST), center[narrow])
     constant = ~(width > least)
     return center, np.where(constant, np.maximum(np.abs(center) * _OF_CONSTANT, _OF_ZERO), width), constant
 
@@ -41,15 +42,18 @@ def _deviation(known: Floats, center: Floats) -> Floats:
 
 def standardised(raw: Floats, center: Floats, scale: Floats) -> Singles:
     """Values as widths from the middle, (S, T) to (T, S); NaN where nothing was observed."""
+    off = np.clip(raw, -_LARGEST, _LARGEST)
+    off -= center[:, None]
     with np.errstate(over="ignore"):
-        off = (np.clip(raw.T, -_LARGEST, _LARGEST) - center) / scale
-    found: Singles = np.clip(off, -_FARTHEST, _FARTHEST).astype(np.float32)
-    return found
+        off /= scale[:, None]
+    return np.ascontiguousarray(np.clip(off, -_FARTHEST, _FARTHEST).astype(np.float32).T)
 
 
-def in_units(found: Singles | Floats, center: Floats, scale: Floats, least: Floats) -> Floats:
+def in_units(found: Singles, center: Floats, scale: Floats, least: Floats) -> Floats:
     """Back from widths to values, none below the `least`; (T, S) to (S, T)."""
+    values = np.ascontiguousarray(found.T).astype(np.float64)
     with np.errstate(over="ignore"):
-        values = (found.astype(np.float64) * scale + center).T
-    units: Floats = np.clip(values, np.maximum(least, -_LARGEST)[:, None], _LARGEST)
+        values *= scale[:, None]
+        values += center[:, None]
+    units: Floats = np.clip(values, np.maximum(least, -_LARGEST)[:, None], _LARGEST, out=values)
     return units

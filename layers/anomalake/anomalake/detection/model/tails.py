@@ -90,15 +90,23 @@ def _side(
     return knee, scale * shape / (2**shape - 1), shape
 
 
-def surprise(tails: Tails, z: Singles) -> Floats:
+def surprise(tails: Tails, z: Singles) -> Singles:
     """-log10 of the one-sided probability of `z`, shape (T, S); below the knee it falls off to 0 at 0."""
-    at_knee = -np.log10(tails.share)
-    size = np.abs(z).astype(np.float64)
-    up = z >= 0
-    knee, scale, shape = (np.where(up, of[0], of[1]) for of in (tails.knee, tails.scale, tails.shape))
-    beyond = size - knee
-    tail = np.log1p(shape * np.maximum(beyond, 0) / scale) / shape / np.log(10)
-    found: Floats = at_knee * np.minimum(size / np.maximum(knee, 1e-6), 1) + tail
+    at_knee = np.float32(-np.log10(tails.share))
+    size = np.abs(z)
+    # One array of knees by arithmetic: choosing element by element takes several times as long.
+    upper, lower = tails.knee.astype(np.float32)
+    knee = np.copysign(np.float32(1), z)
+    knee *= (upper - lower) / 2
+    knee += (upper + lower) / 2
+    found: Singles = size / knee
+    np.minimum(found, 1, out=found)
+    found *= at_knee
+    rows, columns = np.nonzero(size > knee)
+    side = (z[rows, columns] < 0).astype(np.int64)
+    shape, scale = tails.shape[side, columns], tails.scale[side, columns]
+    beyond = (size[rows, columns] - knee[rows, columns]).astype(np.float64)
+    found[rows, columns] += np.log1p(shape * beyond / scale) / shape / np.log(10)
     return found
 
 
