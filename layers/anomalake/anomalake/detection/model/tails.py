@@ -96,7 +96,7 @@ def surprise(tails: Tails, z: Singles) -> Singles:
     size = np.abs(z)
     # One array of knees by arithmetic: choosing element by element takes several times as long.
     upper, lower = tails.knee.astype(np.float32)
-    knee = np.copysign(np.float32(1), z)
+    knee: Singles = np.copysign(np.float32(1), z)
     knee *= (upper - lower) / 2
     knee += (upper + lower) / 2
     found: Singles = size / knee
