@@ -99,7 +99,7 @@ def surprise(tails: Tails, z: Singles) -> Singles:
     knee: Singles = np.copysign(np.float32(1), z)
     knee *= (upper - lower) / 2
     knee += (upper + lower) / 2
-    found: Singles = size / knee
+    found: Singles = np.divide(size, knee).astype(np.float32, copy=False)
     np.minimum(found, 1, out=found)
     found *= at_knee
     rows, columns = np.nonzero(size > knee)
