@@ -22,12 +22,16 @@ SEEDS: dict[Family, tuple[int, ...]] = {"develop": (101, 102, 103), "check": (1,
 LEARNED = 0.7
 
 
+#: Seeds of the hard shop, which the slow peers take minutes for: the first two.
+HARD_SEEDS = 2
+
 #: Intervals of a shop where little will do.
 QUICK = 1_200
 
 
 def _shops(family: Family, quick: bool, *, hard: bool = False, frequency: str = "PT1H") -> Parts:
     seeds, intervals = (SEEDS[family][:1], QUICK) if quick else (SEEDS[family], None)
+    seeds = seeds[:HARD_SEEDS] if hard else seeds
     shops = (ShopSettings(seed=seed, hard=hard, frequency=frequency, intervals=intervals) for seed in seeds)
     return tuple(map(_shop, shops))
 
@@ -40,7 +44,7 @@ def _shop(settings: ShopSettings) -> LabelledSet:
 
 
 def _kpis(make: Callable[..., LabelledSet], family: Family, quick: bool) -> LabelledSet:
-    made = make(family, copies=2 if family == "check" and not quick else 1)
+    made = make(family)
     return made.each(6) if quick else made
 
 
