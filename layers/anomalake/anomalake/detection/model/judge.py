@@ -80,8 +80,11 @@ def judge(model: Model, state: State, metrics: Metrics, first: int) -> tuple[Jud
 
     def look(begin: int, end: int) -> tuple[_Judged, FilterState]:
         rows = of_metrics[begin:end]
-        values = np.full((end - begin, n_missed + len(starts)), np.nan)
-        values[rows >= 0, n_missed:] = raw[rows[rows >= 0]]
+        if of_metrics is of_model and not n_missed:
+            values = raw[begin:end]
+        else:
+            values = np.full((end - begin, n_missed + len(starts)), np.nan)
+            values[rows >= 0, n_missed:] = raw[rows[rows >= 0]]
         return _look(model, state.filtered.part(begin, end), values, n_missed, basis, calendar, begin, end)
 
     parts = in_chunks(look, n_known, n_missed + len(starts))
