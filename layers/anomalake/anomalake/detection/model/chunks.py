@@ -10,6 +10,8 @@ from contextlib import suppress
 from multiprocessing.connection import Connection
 from typing import TypeVar
 
+from threadpoolctl import threadpool_limits
+
 T = TypeVar("T")
 
 Work = Callable[[int, int], T]
@@ -32,10 +34,14 @@ def in_chunks(work: Work[T], n_series: int, n_times: int) -> list[T]:
     bounds = [(first, min(first + size, n_series)) for first in range(0, n_series, size)] or [(0, 0)]
     cores = min(_cores(), len(bounds)) if n_series * n_times >= _MANY else 1
     shares = [bounds[len(bounds) * core // cores : len(bounds) * (core + 1) // cores] for core in range(cores)]
-    others = [(share, _forked(work, share)) for share in shares[1:]]
-    found = [work(*one) for one in shares[0]]
-    for share, connection in others:
-        found += _received(connection, work, share)
+    if cores == 1:
+        return [work(*one) for one in bounds]
+    # BLAS starts threads of its own, which would stand in each other's way.
+    with threadpool_limits(1, "blas"):
+        others = [(share, _forked(work, share)) for share in shares[1:]]
+        found = [work(*one) for one in shares[0]]
+        for share, connection in others:
+            found += _received(connection, work, share)
     return found
 
 

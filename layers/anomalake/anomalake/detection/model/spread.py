@@ -18,16 +18,17 @@ _MEAN_OF_CLIPPED = 0.7971
 
 def quantiles(values: Array, shares: tuple[float, ...]) -> Array:
     """Quantiles of each column's values that are no NaN: shape (len(shares), S), 0 where a column has none."""
-    ordered = np.sort(values, axis=0)
-    count = (~np.isnan(ordered)).sum(axis=0)
-    columns = np.arange(values.shape[1])
-    found = np.empty((len(shares), values.shape[1]), values.dtype)
+    # Series by series in memory, sorting takes two thirds of the time.
+    ordered = np.sort(np.ascontiguousarray(values.T), axis=1)
+    count = (~np.isnan(ordered)).sum(axis=1)
+    series = np.arange(len(ordered))
+    found = np.empty((len(shares), len(ordered)), values.dtype)
     for row, share in enumerate(shares):
         place = share * np.maximum(count - 1, 0)
         below = place.astype(np.int64)
         above = np.minimum(below + 1, np.maximum(count - 1, 0))
         part = (place - below).astype(values.dtype)
-        found[row] = ordered[below, columns] * (1 - part) + ordered[above, columns] * part
+        found[row] = ordered[series, below] * (1 - part) + ordered[series, above] * part
     filled: Array = np.where(count > 0, found, 0).astype(values.dtype)
     return filled
 
