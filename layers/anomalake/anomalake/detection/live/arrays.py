@@ -51,6 +51,7 @@ def from_bytes(body: bytes) -> tuple[dict[str, npt.NDArray[Any]], dict[str, Any]
         with np.load(io.BytesIO(body), allow_pickle=False) as file:
             arrays = {name: file[name] for name in file.files}
         about: dict[str, Any] = json.loads(arrays.pop(_ABOUT).tobytes())
-    except (ValueError, KeyError, EOFError, OSError, NotImplementedError, zipfile.BadZipFile, zlib.error) as error:
+    # RuntimeError: what zipfile raises for an encryption or a compression that it does not know.
+    except (ValueError, KeyError, EOFError, OSError, RuntimeError, zipfile.BadZipFile, zlib.error) as error:
         raise CorruptError(f"{len(body):,} bytes: {error}; expected arrays as anomalake writes them") from error
     return arrays, about
