@@ -24,7 +24,6 @@ _MONTHS = (
     "January", "February", "March", "April", "May", "June", "July", "August", "September", "October", "November",
     "December",
 )  # fmt: skip
-_NAMED = "azZXxVE"
 _DAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
 _SHORT_MONTHS = {name[:3].lower(): number for number, name in enumerate(_MONTHS, 1)}
 
@@ -148,11 +147,6 @@ class WallClockReader:
             after = parts[place + 1] if place + 1 < len(parts) else None
             pieces.append(_piece(part, after) if part.is_field else re.escape(part.text))
         self._regex = re.compile("".join(pieces), re.ASCII | re.IGNORECASE)
-
-    @property
-    def has_zone(self) -> bool:
-        """Whether a text tells its own zone."""
-        return any(letter in "zZXxV" for letter in self._letters)
 
     @property
     def has_time(self) -> bool:
