@@ -40,7 +40,7 @@ def handler(event: Any, context: Any) -> dict[str, Any]:
     if detector is None:
         raise NotDetected(f"detector {name!r}: there is no file {told.detectors}/{name}.yaml or .json")
     people = People(told.long_text_topic, told.short_text_topic, told.threshold)
-    live = live_detector(detector, lake, stack_rules(detector, lake, told.ingest, people))
+    live = live_detector(detector, lake, stack_rules(detector, lake, told.ingest, people), page=told.page)
     return detect(live, at, lambda: timedelta(milliseconds=context.get_remaining_time_in_millis()))
 
 

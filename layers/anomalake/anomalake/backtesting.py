@@ -95,6 +95,7 @@ def backtest(
     lake: str | None = None,
     labels: Path | None = None,
     scores: Path | None = None,
+    page: str = "",
     progress: Progress | None = None,
 ) -> Outcome:
     """Test a detector on its own history.
@@ -109,6 +110,8 @@ def backtest(
         CSV file to compare with (`detection.labels.read_labels`).
     scores
         Parquet file to write every tested point to (`detection.score_files.write_scores`).
+    page
+        Address of the page that alerts link to.
 
     Raises
     ------
@@ -132,11 +135,11 @@ def backtest(
         backtest=found,
         evaluated=evaluated,
         scored=write_scores(scores, found) if scores else None,
-        sent=send(lake, detector, found, progress) if lake else None,
+        sent=send(lake, detector, found, progress, page) if lake else None,
     )
 
 
-def send(lake: str, detector: Detector, found: Backtest, progress: Progress | None = None) -> Sent:
+def send(lake: str, detector: Detector, found: Backtest, progress: Progress | None = None, page: str = "") -> Sent:
     """Take the alerts of a backtest into a lake, in few writes, and register the source data there."""
     unregistered = None
     try:
@@ -151,7 +154,7 @@ def send(lake: str, detector: Detector, found: Backtest, progress: Progress | No
         if progress is not None:
             progress("alerts", done, n_groups)
 
-    texts = alert_texts(detector, found, too_large.append, tell)
+    texts = alert_texts(detector, found, too_large.append, tell, page)
     job = bulk.Job(open_lake=reopen(lake, writer.formats), look_up=_has_rows(writer))
     summary = bulk.load(_pieces(texts), job)
     pending = bulk.register(writer, summary)
@@ -165,6 +168,7 @@ def alert_texts(
     found: Backtest,
     too_large: Callable[[str], None],
     progress: Callable[[int], None],
+    page: str = "",
 ) -> Iterator[str]:
     """An alert for every interval of every group that passes a rule, as L4M's JSON, a line each."""
     rules = rules_of(detector)
@@ -176,7 +180,7 @@ def alert_texts(
                 if not passes(interval, rule):
                     continue
                 try:
-                    yield message_of(Due(group, interval), rule, detector, JSON, LAMBDA_BYTES).text
+                    yield message_of(Due(group, interval), rule, detector, JSON, LAMBDA_BYTES, page).text
                 except AlertTooLarge as error:
                     too_large(str(error))
         progress(number)

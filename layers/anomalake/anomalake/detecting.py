@@ -57,6 +57,8 @@ class Alerts:
         What is sent, and where to.
     patience
         How often a delivery is tried.
+    page
+        Address of the page that alerts link to.
     """
 
     def __init__(
@@ -65,11 +67,13 @@ class Alerts:
         store: ObjectStore,
         rules: Sequence[tuple[AlertRule, Channel]],
         patience: Patience | None = None,
+        page: str = "",
     ) -> None:
         self._detector = detector
         self._store = store
         self._rules = rules
         self._patience = patience
+        self._page = page
         self._ledger = Ledger(store, detector_folder(detector.name))
 
     def tell(self, groups: Sequence[Group], start: datetime) -> Told:
@@ -82,7 +86,7 @@ class Alerts:
         for rule, channel in self._rules:
             done = deliver_groups(
                 groups, rule, self._detector, channel, self._ledger,
-                run=uuid.uuid4().hex, snoozes=snoozes, since=start, patience=self._patience,
+                run=uuid.uuid4().hex, snoozes=snoozes, since=start, page=self._page, patience=self._patience,
             )  # fmt: skip
             for name, number in counts(done).items():
                 told += Told({name: number[DELIVERED]}, {name: number[UNDELIVERED]})
@@ -97,10 +101,12 @@ def live_detector(
     *,
     clock: Clock = utc_now,
     source: LiveSource | None = None,
+    page: str = "",
 ) -> LiveDetector:
-    """A detector at work on a lake."""
+    """A detector at work on a lake; its alerts link to a page."""
     source = source or FilesSource(detector, open_source_files(detector.metric_set))
-    return LiveDetector(detector, lake.store, source, Alerts(detector, lake.store, rules), ModelEngine(), clock=clock)
+    alerts = Alerts(detector, lake.store, rules, page=page)
+    return LiveDetector(detector, lake.store, source, alerts, ModelEngine(), clock=clock)
 
 
 def rules_of(detector: Detector) -> tuple[AlertRule, ...]:

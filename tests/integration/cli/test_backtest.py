@@ -206,3 +206,23 @@ def test_an_alert_of_the_backtest_is_one_of_the_services(run: Run, folder: Path,
         'GROUP BY alert_event_id, metric_name, "timestamp", dimension_name',
     )
     assert sums == [(100,)]
+
+
+def test_its_alerts_link_to_the_page(run: Run, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    run("backtest", str(folder / "detector.yaml"), "--lake", "lake", "--page", "https://kpi.example.com/page.html")
+    links = "SELECT DISTINCT console_url, detector_arn, anomaly_group_id FROM alerts"
+    found = rows(tmp_path / "lake", links)
+    assert found
+    for link, arn, group in found:
+        assert link == f"https://kpi.example.com/page.html#{arn}/anomalies/anomaly/{group}"
+    monkeypatch.setenv("ANOMALAKE_PAGE", "file:///srv/page.html")
+    run("backtest", str(folder / "detector.yaml"), "--lake", "other")
+    assert all(link.startswith("file:///srv/page.html#") for link, _, _ in rows(tmp_path / "other", links))
+
+
+def test_a_page_that_is_no_address_is_told_before_anything_is_done(run: Run, folder: Path, tmp_path: Path) -> None:
+    said = run("backtest", str(folder / "detector.yaml"), "--lake", "lake", "--page", "page.html")
+    assert (said.code, said.out) == (2, "")
+    assert said.err.startswith("anomalake: --page: 'page.html': expected an address such as ")
+    assert said.err.count("\n") == 1
+    assert not (tmp_path / "lake").exists()

@@ -11,6 +11,7 @@ from anomalake.adapters.environment import (
     CrawlerTarget,
     EnvironmentFault,
     IngestEnvironment,
+    page_address,
 )
 
 GOOD = {
@@ -93,3 +94,48 @@ def test_a_fault_is_one_line_with_variable_value_and_what_was_expected(
     assert (repr(value) if value else "is not set") in message
     assert f"expected {expected}" in message
     assert "\n" not in message
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        "",
+        "https://kpi.example.com/page.html",
+        "http://127.0.0.1:8765/",
+        "http://localhost:8765",
+        "http://[::1]:8765/",
+        "https://kpi.example.com?lake=a",
+        "file:///srv/the%20lake/page.html",
+        "file://share/kpis/page.html",
+    ],
+)
+def test_a_page_has_an_address_of_the_web_or_of_a_file(address: str) -> None:
+    assert page_address("--page", address) == address
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        "page.html",
+        "/srv/page.html",
+        "javascript:alert(1)",
+        "data:text/html,x",
+        "https://",
+        "https://user:word@kpi.example.com/",
+        "https://kpi.example.com.evil@there/",
+        "https://kpi.example.com/#group",
+        "https://kpi.example.com/a b",
+        "https://kpi.example.com/\nX",
+        "https://kpi.example.com/\n",
+        'https://kpi.example.com/"><b>',
+        "https://kpi.example.com/ü",
+        "file:page.html",
+        "https://kpi.example.com/" + "a" * 1_000,
+    ],
+)
+def test_any_other_address_is_refused_in_one_line(address: str) -> None:
+    with pytest.raises(
+        EnvironmentFault, match=r"\A--page: .*: expected an address such as https://HOST/page\.html"
+    ) as error:
+        page_address("--page", address)
+    assert "\n" not in str(error.value)

@@ -13,8 +13,9 @@ from anomalake.adapters.detector_files import DetectorFiles, name_of
 from anomalake.adapters.environment import DetectEnvironment, EnvironmentFault, ScheduleEnvironment
 from anomalake.adapters.objects import memory_store
 from anomalake.adapters.schedules import Schedules, When, when
-from anomalake.detecting import People, local_rules, rules_of, stack_rules
+from anomalake.detecting import Alerts, People, local_rules, rules_of, stack_rules
 from anomalake.detection.definition.detector import AlertRule, DetectorFileError, LambdaAction, SnsAction
+from anomalake.detection.live.live import LiveDetector
 from anomalake.detection.live.records import FAILED, SUCCEEDED
 from anomalake.lake.lake import Lake
 from functions.detect.app import NotDetected, asked, detect
@@ -32,6 +33,7 @@ GOOD = {
     "ANOMALAKE_INGEST": INGEST,
     "ANOMALAKE_LONG_TEXT_TOPIC": LONG,
     "ANOMALAKE_ALERT_THRESHOLD": "80",
+    "ANOMALAKE_PAGE": "https://kpi.example.com/page.html",
     "ANOMALAKE_SCHEDULE_GROUP": "my-detectors",
     "ANOMALAKE_SCHEDULE_ROLE": "arn:aws:iam::123456789012:role/invoke",
     "ANOMALAKE_DETECT": "arn:aws:lambda:eu-west-1:123456789012:function:my-detect",
@@ -76,6 +78,19 @@ def test_alerts_that_fail_are_counted_by_alert(capsys: pytest.CaptureFixture[str
     (of_alert,) = [one for one in emf(capsys.readouterr().out) if "alert" in one]
     assert (of_alert["detector"], of_alert["alert"]) == ("shop", "all")
     assert (of_alert["Delivered"], of_alert["Undelivered"]) == ([0.0], [1.0])
+
+
+def test_alerts_link_to_the_page_and_a_delivered_one_is_not_sent_again_for_another_address() -> None:
+    bench = Bench()
+    bench.source.unusual = {(hour(0), "de"): 30.0}
+    bench.now = bench.due(hour(0))
+    for page in ("https://kpi.example.com/page.html", "https://elsewhere.example.com/"):
+        teller = Alerts(bench.detector, bench.store, [(one, bench.channel) for one in bench.detector.alerts], page=page)
+        live = LiveDetector(bench.detector, bench.store, bench.source, teller, bench.engine, clock=lambda: bench.now)
+        detect(live, hour(0), lambda: timedelta(minutes=5))
+    (told,) = (json.loads(one.text) for one in bench.channel.sent)
+    link = f"{bench.detector.arn}/anomalies/anomaly/{told['anomalyGroupId']}"
+    assert told["consoleUrl"] == f"https://kpi.example.com/page.html#{link}"
 
 
 def test_an_event_names_a_detector_and_may_name_a_time() -> None:
@@ -281,6 +296,7 @@ def test_the_environment_is_read_and_checked() -> None:
         80,
         "eu-west-1",
         "123456789012",
+        "https://kpi.example.com/page.html",
     )
     assert ScheduleEnvironment.read(GOOD) == ScheduleEnvironment(
         "s3://my-bucket/detectors", "my-detectors", GOOD["ANOMALAKE_DETECT"], GOOD["ANOMALAKE_SCHEDULE_ROLE"],
@@ -288,6 +304,7 @@ def test_the_environment_is_read_and_checked() -> None:
     )  # fmt: skip
     least = DetectEnvironment.read({"ANOMALAKE_LAKE": "/srv/lake", "ANOMALAKE_DETECTORS": "/srv/detectors"})
     assert (least.ingest, least.long_text_topic, least.threshold, least.account) == (None, None, 70, "000000000000")
+    assert least.page == ""
     local = {**GOOD, "AWS_SAM_LOCAL": "true", "ANOMALAKE_INGEST": "IngestFunction"}
     assert DetectEnvironment.read(local).ingest is None
 
@@ -298,6 +315,7 @@ def test_the_environment_is_read_and_checked() -> None:
         ("ANOMALAKE_DETECTORS", "detectors", "s3://BUCKET/PREFIX, or a folder"),
         ("ANOMALAKE_DETECTORS", "", "is not set"),
         ("ANOMALAKE_INGEST", LONG, "an ARN of lambda"),
+        ("ANOMALAKE_PAGE", "page.html", "an address such as https://HOST/page"),
         ("ANOMALAKE_LONG_TEXT_TOPIC", "topic", "an ARN of sns"),
         ("ANOMALAKE_ALERT_THRESHOLD", "101", "a whole number from 0 to 100"),
         ("ANOMALAKE_ACCOUNT", "1", "12 digits"),

@@ -19,8 +19,13 @@ _WORKGROUP = re.compile(r"[A-Za-z0-9._-]{1,128}")
 _CRAWLER = re.compile(r"[A-Za-z0-9._-]{1,255}")
 _ARN = re.compile(r"arn:[a-z-]+:[a-z0-9-]+:[a-z0-9-]*:[0-9]{12}:\S{1,256}")
 _SCHEDULE_GROUP = re.compile(r"[A-Za-z0-9._-]{1,64}")
+_PAGE = re.compile(
+    r"https?://([A-Za-z0-9.-]+|\[[0-9A-Fa-f:.]+\])(:[0-9]{1,5})?([/?][A-Za-z0-9._~:/?@!$&'()*+,;=%-]*)?"
+    r"|file://[A-Za-z0-9.-]*/[A-Za-z0-9._~:/?@!$&'()*+,;=%-]*"
+)
 _REGION = re.compile(r"[a-z]{2}(-[a-z]+)+-[0-9]")
 _ACCOUNT = re.compile(r"[0-9]{12}")
+_LONGEST_ADDRESS = 1_000
 
 
 class EnvironmentFault(ValueError):
@@ -123,6 +128,8 @@ class DetectEnvironment:
         Least score of a group that people hear of.
     region, account
         Of the ARNs of detectors whose files name none.
+    page
+        Address of the page that alerts link to; empty where there is none.
     """
 
     lake: str
@@ -134,6 +141,7 @@ class DetectEnvironment:
     threshold: int
     region: str
     account: str
+    page: str
 
     @classmethod
     def read(cls, variables: Mapping[str, str]) -> DetectEnvironment:
@@ -147,6 +155,7 @@ class DetectEnvironment:
             _arn(variables, "ANOMALAKE_SHORT_TEXT_TOPIC", "sns"),
             _whole(variables, "ANOMALAKE_ALERT_THRESHOLD", 70, 0, 100),
             *_place(variables),
+            page_address("ANOMALAKE_PAGE", variables.get("ANOMALAKE_PAGE", "")),
         )
 
 
@@ -185,6 +194,14 @@ class ScheduleEnvironment:
             _matching(variables, "ANOMALAKE_SCHEDULE_ROLE", _ARN, "the ARN of a role"),
             *_place(variables),
         )
+
+
+def page_address(name: str, value: str) -> str:
+    """The address of a page, or nothing; raises `EnvironmentFault`, which calls it by `name`."""
+    expected = "an address such as https://HOST/page.html or file:///FOLDER/page.html, percent-encoded, without a #"
+    if len(value) > _LONGEST_ADDRESS:
+        _fault(name, value, f"{expected}, of at most {_LONGEST_ADDRESS:,} characters")
+    return _matching({name: value}, name, _PAGE, expected) if value else ""
 
 
 def _lake_or_folder(variables: Mapping[str, str]) -> str:

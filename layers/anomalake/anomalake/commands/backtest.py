@@ -9,6 +9,8 @@ import typer
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 
+from anomalake.commands.page_address import PageAddress, checked
+
 
 def backtest(
     detector: Annotated[Path, typer.Argument(metavar="DETECTOR", help="The detector file, YAML or JSON.")],
@@ -28,6 +30,7 @@ def backtest(
         Path | None,
         typer.Option("--scores", metavar="FILE.parquet", help="Write every tested point with what was expected of it."),
     ] = None,
+    page: PageAddress = "",
 ) -> None:
     """Train a detector on the oldest 70 % of its history, test it on the rest, and say what it found.
 
@@ -38,6 +41,7 @@ def backtest(
     from anomalake.commands.backtest_summary import reason_lines, summary_lines, went_well
 
     errors, out = Console(stderr=True, highlight=False), Console(highlight=False)
+    page = checked(page)
     with _bar(errors) as bar:
         tasks: dict[str, TaskID] = {}
 
@@ -46,7 +50,9 @@ def backtest(
                 tasks[what] = bar.add_task(what)
             bar.update(tasks[what], completed=done, total=total)
 
-        outcome = backtesting.backtest(detector, data=data, lake=lake, labels=labels, scores=scores, progress=progress)
+        outcome = backtesting.backtest(
+            detector, data=data, lake=lake, labels=labels, scores=scores, page=page, progress=progress
+        )
     for line in summary_lines(outcome, lake, scores):
         out.print(line, soft_wrap=True, markup=False)
     for line in reason_lines(outcome):

@@ -9,6 +9,7 @@ from zoneinfo import ZoneInfo
 import typer
 from rich.console import Console
 
+from anomalake.commands.page_address import PageAddress, checked
 from anomalake.commands.times import CallError, instant_of
 
 if TYPE_CHECKING:
@@ -39,6 +40,7 @@ def detect(
         bool,
         typer.Option("--send", help="Call the functions and topics that alerts name; else all go into the lake."),
     ] = False,
+    page: PageAddress = "",
 ) -> None:
     """Judge an interval of a detector: read its files, find anomalies, keep them in the lake, alert.
 
@@ -53,6 +55,7 @@ def detect(
     from anomalake.wiring import open_writer
 
     errors, out = Console(stderr=True, highlight=False), Console(highlight=False)
+    page = checked(page)
     read = read_detector(detector, data=data)
     zone = ZoneInfo(read.timezone)
     instant, begin, end = (instant_of(text, zone) if text is not None else None for text in (at, first, last))
@@ -67,7 +70,7 @@ def detect(
             f"anomalake: note: alerts of {', '.join(elsewhere)} go into the lake only; --send calls their actions",
             soft_wrap=True, markup=False,
         )  # fmt: skip
-    live = live_detector(read, writer, local_rules(read, writer, send=send))
+    live = live_detector(read, writer, local_rules(read, writer, send=send), page=page)
     failed = noted = False
     runs = live.run(instant, at_once=_ALL) if begin is None else live.run_span(begin, end)
     for execution, _ in runs:
