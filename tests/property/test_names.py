@@ -21,13 +21,14 @@ TEMPLATES = ("{}", "{}anomalymetricvalue", "{}groupscore")
 @example("a__4_7")
 @example("A-" * 31 + "B")
 @example("x_by_day")
+@example("by_day")
 @example("")
 @example("\ud800")
 def test_every_name_is_safe_and_comes_back(name: str) -> None:
     safe = sql_name(name)
     assert SAFE.fullmatch(safe)
     assert len(safe) <= 220
-    assert not safe.endswith("_by_day")
+    assert not f"_{safe}".endswith("_by_day")
     assert "__h" in safe or original_name(safe) == name
 
 
@@ -92,6 +93,7 @@ def test_columns_are_names_in_lower_case_where_nothing_clashes() -> None:
     assert column_names(["colorCode", "Market_1"]) == {"colorCode": ("colorcode",), "Market_1": ("market_1",)}
     assert column_names(["Platform", "platform"]) == {"Platform": ("platform__0",), "platform": ("platform",)}
     assert column_names(["timestamp"], {"timestamp"}) == {"timestamp": ("timestamp__",)}
+    assert column_names(["a b"], {"a_b__1x20"}) == {"a b": ("a_b__1x20__",)}
     assert column_names(["revenue"], (), TEMPLATES) == {
         "revenue": ("revenue", "revenueanomalymetricvalue", "revenuegroupscore")
     }

@@ -105,7 +105,7 @@ def documented() -> dict[str, list[str]]:
 def test_every_relation_is_described_with_its_columns() -> None:
     expected = {kind: templates.template(kind).named_selects for kind in templates.GENERIC}
     for kind in templates.PER_DETECTOR:
-        columns = templates.template(f"{kind}_by_day").named_selects
+        columns = templates.example(kind).named_selects
         expected[f"{kind}_orders"] = [column for column in columns if column != "day"]
     assert documented() == expected
 

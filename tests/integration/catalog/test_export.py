@@ -37,7 +37,8 @@ def test_every_relation_becomes_a_file(tmp_path: Path) -> None:
     text = (tmp_path / "csv" / "anomalies_orders.csv").read_bytes().decode()
     assert text.count("\r\n") == len(HOSTILE) + 1
     header, *found = csv.reader(StringIO(text, newline=""))
-    assert header == ["timestamp", "marketplace", "value", "score", "measure"]
+    assert header[:5] == ["timestamp", "marketplace", "value", "score", "measure"]
+    assert header[5:] == ["group_id", "group_start", "group_end", "timezone", "local_timestamp"]
     assert {row[1] for row in found} == set(HOSTILE)
     assert {row[2] for row in found} == {"1000000000000000.1234"}
     shares = (tmp_path / "csv" / "dimension_contributions.csv").read_text()
@@ -87,6 +88,11 @@ def test_frames_come_from_the_package_root(tmp_path: Path) -> None:
             "value": Decimal("0.5").quantize(Decimal(1).scaleb(-20)),
             "score": 80.5,
             "measure": "revenue",
+            "group_id": "e2",
+            "group_start": datetime(2021, 2, 14, 4),
+            "group_end": datetime(2021, 2, 14, 4),
+            "timezone": "UTC",
+            "local_timestamp": datetime(2021, 2, 14, 4),
         }
     ]
 

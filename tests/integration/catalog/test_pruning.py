@@ -71,7 +71,7 @@ def test_days_and_detectors_prune(lake: LakeHandle, where: str, found: list[str]
 def test_each_relation_prunes(lake: LakeHandle) -> None:
     for name in ("alerts", "metric_values", "dimension_contributions", "clashes", "alerts_by_day"):
         lake.query_rows(f"SELECT * FROM {name} WHERE detector IN ('orders') AND {FEBRUARY_14}")
-    for name in ("metricvalue_anomalyscore", "with_dimensioncontributions", "with_livedata", "anomalies"):
+    for name in ("metricvalue_anomalyscore", "with_dimensioncontributions", "with_livedata"):
         lake.query_rows(f"SELECT * FROM {name}_orders WHERE {FEBRUARY_14}")
     assert events(lake, "SELECT * FROM alerts_by_day WHERE detector = 'orders' AND day <= '2021-02-15'") == [
         "e14",

@@ -19,7 +19,7 @@ QUERIES = Path(__file__).parents[3] / "queries"
 FILES = sorted(QUERIES.glob("*.sql"))
 WIDE = templates.PER_DETECTOR
 RELATIONS = {*templates.INTERNAL, *templates.GENERIC, "alert_rows_from_csv"} | {
-    f"{name}{BY_DAY}" for name in (*templates.GENERIC, *WIDE)
+    f"{name}{BY_DAY}" for name in (*templates.GENERIC, *(f"{kind}_orders" for kind in WIDE))
 }
 ANALYSES = [file for file in FILES if file.stem not in RELATIONS]
 
@@ -90,7 +90,7 @@ def test_the_example_filled_with_itself_is_the_file(kind: str) -> None:
         templates.EXAMPLE_ARN, "orders", templates.EXAMPLE_MEASURES, templates.EXAMPLE_DIMENSIONS, EXAMPLE
     )
     made = Relation(f"{kind}_orders{BY_DAY}", kind, True, detector).definition()
-    assert made.sql("athena", identify=True) == templates.template(f"{kind}{BY_DAY}").sql("athena", identify=True)
+    assert made.sql("athena", identify=True) == templates.example(kind).sql("athena", identify=True)
 
 
 @pytest.mark.parametrize("name", templates.GENERIC)

@@ -30,6 +30,10 @@ COLUMNS = {
         "detector", "detector_arn", "alert_event_id", "timestamp", "timezone", "local_timestamp", "metric_name",
         "alert_id", "digest", "is_shown",
     ],
+    "anomalies": [
+        "detector", "detector_arn", "timestamp", "measure", "dimensions", "value", "score", "group_id", "group_start",
+        "group_end", "timezone", "local_timestamp",
+    ],
 }  # fmt: skip
 
 TRICKY = [
@@ -96,7 +100,10 @@ def test_wide_relations_say_the_same_as_a_reading_by_hand(tmp_path: Path, format
         "revenueanomalymetricvalue", "revenuegroupscore", "viewsanomalymetricvalue", "viewsgroupscore",
     ]  # fmt: skip
     columns, found_rows = lake.query_rows("SELECT * FROM anomalies_orders")
-    assert columns == ["timestamp", "marketplace", "platform", "value", "score", "measure"]
+    assert columns == [
+        "timestamp", "marketplace", "platform", "value", "score", "measure", "group_id", "group_start", "group_end",
+        "timezone", "local_timestamp",
+    ]  # fmt: skip
     assert len(found_rows) == len(lakes.metric_values(alerts))
 
 
@@ -169,6 +176,14 @@ def test_hostile_dimensions_and_measures_become_columns(tmp_path: Path) -> None:
     assert row["net_revenue__3x20anomalymetricvalue"] == 1
     assert len(rows(lake, "SELECT * FROM with_dimensioncontributions_orders")) == 2
     assert len(rows(lake, "SELECT * FROM with_livedata_orders")) == 0
+
+
+@pytest.mark.parametrize("name", ["city", "ci ty", "=1"])
+def test_a_dimension_may_be_called_like_a_measure(tmp_path: Path, name: str) -> None:
+    lake = write(tmp_path, [alert("e1", metric=name, series=[({name: "v"}, "1")], shares=[(name, "v", 100)])])
+    (row,) = rows(lake, "SELECT * FROM metricvalue_anomalyscore_orders")
+    assert {"v", Decimal(1)} < set(row.values())
+    assert rows(lake, "SELECT * FROM with_livedata_orders") == []
 
 
 def test_zero_dimensions(tmp_path: Path) -> None:

@@ -52,6 +52,10 @@ class Bounds:
             last=self.last + _DAY if self.last and self.last < date.max else None,
         )
 
+    def of_all_days(self) -> Bounds:
+        """The same detectors' partitions of every day."""
+        return Bounds(self.detectors)
+
     def holds_detector(self, detector: str) -> bool:
         """Whether a detector is."""
         return self.detectors is None or detector in self.detectors

@@ -7,7 +7,7 @@ import re
 from collections.abc import Collection, Iterable, Sequence
 
 _PLAIN = re.compile(r"[a-z0-9_]+")
-_BY_DAY = "_by_day"
+_BY_DAY = "by_day"
 # Glue allows 255 characters for the name of a table; the longest prefix and suffix of a relation take 35 of them.
 _LONGEST = 220
 
@@ -17,9 +17,9 @@ def sql_name(name: str) -> str:
 
     ``[a-z0-9_]+`` without ``__`` stays as it is. Anything else is lower-cased, every other character becomes ``_``, and
     behind ``__`` comes the list of what was changed: ``<position>`` for an upper-case letter,
-    ``<position>x<hex code point>`` for a replaced character. A plain name with ``__`` in it, or one that ends like a
-    ``_by_day`` relation, gets a trailing ``__``. A name too long for that carries its UTF-8 in hex behind ``__u``, or,
-    longer still, its SHA-256 behind ``__h``; detector names never need the last.
+    ``<position>x<hex code point>`` for a replaced character. A plain name with ``__`` in it, or one that is
+    ``by_day`` or ends like a ``_by_day`` relation, gets a trailing ``__``. A name too long for that carries its UTF-8
+    in hex behind ``__u``, or, longer still, its SHA-256 behind ``__h``; detector names never need the last.
 
     Examples
     --------
@@ -27,7 +27,7 @@ def sql_name(name: str) -> str:
     ('testbugbash__4_7', 'my_detector__2x2d')
     """
     if _PLAIN.fullmatch(name):
-        return f"{name}__" if "__" in name or name.endswith(_BY_DAY) else name
+        return f"{name}__" if "__" in name or name == _BY_DAY or name.endswith(f"_{_BY_DAY}") else name
     lower, changes = [], []
     for position, character in enumerate(name):
         if "A" <= character <= "Z":
@@ -133,7 +133,7 @@ def column_names(
         Each name's columns, one a template; names in sorted order.
     """
     wanted = sorted(set(names))
-    # How far each name is told apart: not at all, by `sql_name`, or, where that changes nothing, by a mark.
+    # How far each name is told apart: not at all, by `sql_name`, or, where that is not enough, by marks.
     levels = {name: 0 if re.fullmatch(r"[a-zA-Z0-9_]{1,180}", name) else 1 for name in wanted}
     while True:
         columns = {name: tuple(one.format(_column(name, level)) for one in templates) for name, level in levels.items()}
@@ -142,14 +142,13 @@ def column_names(
             for column in own:
                 owners.setdefault(column, set()).add(name)
         clashing = {name for own in owners.values() if len(own) > 1 for name in own if name is not None}
-        raised = {name for name in clashing if levels[name] < 2}
-        if not raised:
+        if not clashing:
             return columns
-        levels.update({name: levels[name] + 1 for name in raised})
+        levels.update({name: levels[name] + 1 for name in clashing})
 
 
 def _column(name: str, level: int) -> str:
     if level == 0:
         return name.lower()
     safe = sql_name(name)
-    return f"{safe}__" if level == 2 and "__" not in safe else safe
+    return safe + "__" * (level - 1)

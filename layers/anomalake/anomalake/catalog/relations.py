@@ -49,7 +49,7 @@ class Relation:
     name
         As a query says it.
     kind
-        Its file in ``queries/``, without ``_by_day``.
+        Its file in ``queries/``, without ``_by_day`` and, for one of a detector, the example's name.
     by_day
         Whether it shows its partition.
     detector
@@ -68,7 +68,7 @@ class Relation:
             return exp.select(*columns_).from_(exp.to_table(self.name))
         if self.detector is None:
             return templates.template(f"{self.kind}{BY_DAY}" if self.by_day else self.kind)
-        wide = templates.fill(templates.template(f"{self.kind}{BY_DAY}"), filling_of(self.detector))
+        wide = templates.fill(templates.example(self.kind), filling_of(self.detector))
         if self.by_day:
             return wide
         columns = [exp.column(name, quoted=True) for name in wide.named_selects if name != "day"]
@@ -235,10 +235,13 @@ def source_columns(detector: Detector) -> dict[str, str]:
     """What the columns of a detector's source are called in its source table: by their names in the source."""
     measures, dimensions = columns_of(detector)
     source = detector.source
-    names = {name: f"source_{dimensions[name]}" for name in (source.dimension_list if source else detector.dimensions)}
-    listed = [one.metric_name for one in source.metric_list] if source else detector.measures
-    names.update({name: f"source_{measures[name][0]}" for name in listed})
-    return {**({source.timestamp_column: "source_timestamp"} if source else {"": "source_timestamp"}), **names}
+    if source is None:
+        # Alerts may call a measure and a dimension the same; a source's columns are never called so.
+        columns = [*dimensions.values(), *(one for one, *_ in measures.values())]
+        return {column: f"source_{column}" for column in ("timestamp", *columns)}
+    names = {name: f"source_{dimensions[name]}" for name in source.dimension_list}
+    names.update({one.metric_name: f"source_{measures[one.metric_name][0]}" for one in source.metric_list})
+    return {source.timestamp_column: "source_timestamp", **names}
 
 
 def expand(relation: Relation, relations: Relations, tables: Tables, bounds: Bounds = ALL) -> exp.Query:
@@ -258,8 +261,13 @@ def expand(relation: Relation, relations: Relations, tables: Tables, bounds: Bou
         else:
             read = own.get(table.name) or relations.find(table.name)
             assert read is not None, table.name
-            joined = relation.kind == "with_livedata" and relation.by_day
-            inner = expand(read, relations, tables, bounds.widened() if joined else bounds)
+            if read.kind in templates.OF_ALL_DAYS:
+                within = bounds.of_all_days()
+            elif relation.kind == "with_livedata" and relation.by_day:
+                within = bounds.widened()
+            else:
+                within = bounds
+            inner = expand(read, relations, tables, within)
         put_in_place(table, inner)
     return query
 

@@ -12,8 +12,8 @@ from sqlglot import exp
 
 DIALECT = "athena"
 
-#: Relations that every lake has.
-GENERIC = ("alerts", "clashes", "dimension_contributions", "metric_values")
+#: Relations that every lake has, each after those it reads.
+GENERIC = ("alerts", "clashes", "dimension_contributions", "metric_values", "anomalies")
 #: Relations that each detector has, with the columns that its dimensions and measures name.
 PER_DETECTOR = (
     "anomalies",
@@ -22,8 +22,10 @@ PER_DETECTOR = (
     "with_dimensioncontributions",
     "with_livedata",
 )
-#: What the relations are made of, and nobody asks for.
-INTERNAL = ("shown_rows",)
+#: What the relations are made of, and nobody asks for; each after those it reads.
+INTERNAL = ("shown_rows", "group_spans")
+#: Those of which a part of the days would be wrong, not only less.
+OF_ALL_DAYS = frozenset({"group_spans"})
 
 EXAMPLE_DETECTOR = "orders"
 EXAMPLE_ARN = f"arn:aws:lookoutmetrics:us-east-1:123456789012:AnomalyDetector:{EXAMPLE_DETECTOR}"
@@ -87,6 +89,11 @@ def template(name: str) -> exp.Query:
     return _template(name).copy()
 
 
+def example(kind: str) -> exp.Query:
+    """A relation that each detector has, with its partition, as it is for the example."""
+    return template(f"{kind}_{EXAMPLE_DETECTOR}_by_day")
+
+
 @lru_cache(maxsize=1)
 def own_columns() -> frozenset[str]:
     """Every column that the wide relations' files name, but for the example's: no dimension may be called so."""
@@ -95,7 +102,7 @@ def own_columns() -> frozenset[str]:
     }
     names = set()
     for relation in PER_DETECTOR:
-        for node in _template(f"{relation}_by_day").find_all(exp.Column, exp.Alias, exp.Dot):
+        for node in example(relation).find_all(exp.Column, exp.Alias, exp.Dot):
             names.add((node.alias if isinstance(node, exp.Alias) else node.name).lower())
     return frozenset(names - examples - {"*"})
 

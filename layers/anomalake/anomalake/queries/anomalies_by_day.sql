@@ -1,12 +1,22 @@
--- Every affected metric with its dimensions, value and score, as a list to work through; with its partition. Example as in
--- metricvalue_anomalyscore_by_day.sql.
+-- Every affected metric of every detector as a list to work through, with its partition: what was observed, how severe it is, and
+-- from when to when its anomaly group lasted.
 SELECT
+  m.detector,
+  m.detector_arn,
   m."timestamp",
-  element_at(m.dimensions, 'marketplace') AS marketplace,
-  element_at(m.dimensions, 'platform') AS platform,
+  m.metric_name AS measure,
+  m.dimensions,
   m.metric_value AS value,
   m.anomaly_score AS score,
-  m.metric_name AS measure,
+  coalesce(m.anomaly_group_id, m.alert_event_id) AS group_id,
+  g.group_start,
+  g.group_end,
+  m.timezone,
+  m.local_timestamp,
   m.day
 FROM metric_values_by_day AS m
-WHERE m.detector = 'orders' AND m.detector_arn = 'arn:aws:lookoutmetrics:us-east-1:123456789012:AnomalyDetector:orders'
+LEFT JOIN group_spans AS g
+  ON m.detector = g.detector
+  AND m.detector_arn = g.detector_arn
+  AND m.metric_name = g.metric_name
+  AND coalesce(m.anomaly_group_id, m.alert_event_id) = g.group_id

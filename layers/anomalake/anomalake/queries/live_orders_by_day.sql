@@ -1,5 +1,5 @@
 -- The detector's source data: one row a source row, times in UTC and on the wall clock, with the UTC date. Example as in
--- metricvalue_anomalyscore_by_day.sql; rows are stamped like 2021-02-14 04:00:00 in Europe/Paris.
+-- metricvalue_anomalyscore_orders_by_day.sql; rows are stamped like 2021-02-14 04:00:00 in Europe/Paris.
 SELECT
   CAST(at_timezone(with_timezone(w.local_timestamp, 'Europe/Paris'), 'UTC') AS timestamp) AS "timestamp",
   w.local_timestamp,

@@ -1,5 +1,5 @@
 -- Contributions and affected metrics side by side, alert by alert: each contribution once, each affected metric once, so that sums
--- over both are right; with its partition. Example as in metricvalue_anomalyscore_by_day.sql.
+-- over both are right; with its partition. Example as in metricvalue_anomalyscore_orders_by_day.sql.
 -- A metric stands beside the contribution of the value of its alphabetically first dimension when it is the first of its alert
 -- with that value; every other metric and every other contribution has a row of its own. Union and grouping instead of a FULL OUTER
 -- JOIN: conditions on day and detector reach the table through them.

@@ -1,5 +1,5 @@
 -- The source data, aggregated by interval and combination of dimension values, next to what was anomalous in it; with the UTC date.
--- Example as in live_by_day.sql; intervals of 60 minutes. A wall clock hour that autumn brings twice is one interval, as it is in
+-- Example as in live_orders_by_day.sql; intervals of 60 minutes. A wall clock hour that autumn brings twice is one interval, as it is in
 -- the source, and bears the scores of the earlier hour.
 SELECT
   l."timestamp",
