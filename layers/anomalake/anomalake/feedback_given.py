@@ -68,6 +68,13 @@ def give_feedback(
     return said
 
 
+def line_of(said: Feedback) -> str:
+    """What was said of a metric, for people."""
+    dimensions = ", ".join(f"{name} {value}" for name, value in said.dimensions)
+    verdict = "an anomaly" if said.is_anomaly else "no anomaly"
+    return f"{said.timestamp.isoformat()} {said.measure} {dimensions}: {verdict}"
+
+
 def snooze(store: ObjectStore, detector: str, wanted: Snooze) -> str:
     """Keep a snooze; returns its key; raises `UnknownAnomaly` for a detector that the lake does not know."""
     if detector not in source_keys(store) and not GroupStore(store, detector).ids():

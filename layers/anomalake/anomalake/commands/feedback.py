@@ -36,7 +36,7 @@ def feedback(
     of day, then takes more (or less) to be an anomaly. What was said last counts.
     """
     from anomalake.adapters.objects import open_store
-    from anomalake.feedback_given import give_feedback
+    from anomalake.feedback_given import give_feedback, line_of
 
     said = give_feedback(
         open_store(lake, create=False), detector=detector, group_id=group, series_id=series,
@@ -44,9 +44,7 @@ def feedback(
     )  # fmt: skip
     out = Console(highlight=False)
     for one in said:
-        dimensions = ", ".join(f"{name} {value}" for name, value in one.dimensions)
-        verdict = "an anomaly" if one.is_anomaly else "no anomaly"
-        out.print(f"{one.timestamp.isoformat()} {one.measure} {dimensions}: {verdict}", soft_wrap=True, markup=False)
+        out.print(line_of(one), soft_wrap=True, markup=False)
 
 
 def snooze(
