@@ -13,6 +13,7 @@ from moto import mock_aws
 from anomalake.adapters.crawler import CrawlerBusy, GlueCrawlers
 from anomalake.adapters.glue import GlueCatalog
 from anomalake.adapters.objects import memory_store
+from anomalake.dashboard.document import Crawl
 from anomalake.lake.ports import CatalogError, Partition
 from tests.support.stack import template
 
@@ -108,3 +109,26 @@ def test_glues_own_refusal_of_a_second_start_is_told_of_too(glue: Any, crawler: 
 def test_a_crawler_that_is_not_there_is_a_catalog_error(glue: Any) -> None:
     with pytest.raises(CatalogError, match="EntityNotFoundException"):
         GlueCrawlers().crawl("nobody", [datetime.now(UTC)])
+
+
+def test_a_crawlers_state_is_told(glue: Any, crawler: str) -> None:
+    assert GlueCrawlers().state(crawler) == Crawl("tables", "READY", "", None, "")
+    before = int(datetime.now(UTC).timestamp())
+    glue.start_crawler(Name=crawler)
+    running = GlueCrawlers().state(crawler)
+    assert (running.state, running.last_status) == ("RUNNING", "RUNNING")
+    assert running.last_start is not None
+    assert running.last_start >= before
+    with pytest.raises(CatalogError, match="EntityNotFoundException"):
+        GlueCrawlers().state("nobody")
+
+
+def test_why_the_last_crawl_failed_is_told() -> None:
+    class Client:
+        """Moto's crawls never fail."""
+
+        def get_crawler(self, Name: str) -> dict[str, Any]:
+            last = {"Status": "FAILED", "StartTime": datetime(2026, 3, 1, tzinfo=UTC), "ErrorMessage": "Access denied"}
+            return {"Crawler": {"Name": Name, "State": "READY", "LastCrawl": last}}
+
+    assert GlueCrawlers(Client).state("tables") == Crawl("tables", "READY", "FAILED", 1_772_323_200, "Access denied")

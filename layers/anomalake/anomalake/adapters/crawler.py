@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from datetime import datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from anomalake.adapters.glue import glue_client
 from anomalake.lake.ports import CatalogError
+
+if TYPE_CHECKING:
+    from anomalake.dashboard.document import Crawl
 
 
 class CrawlerBusy(CatalogError):
@@ -49,6 +52,25 @@ class GlueCrawlers:
             raise CrawlerBusy(f"Glue crawler {name!r}: is {crawler['State']}")
         self._call("start_crawler", name)
         return True
+
+    def state(self, name: str) -> Crawl:
+        """What a crawler does, and how its last crawl ended.
+
+        Raises
+        ------
+        CatalogError
+            There is no such crawler; or Glue throttled, failed or could not be reached.
+        """
+        # Only here: it imports numpy, which the function that starts crawls does not have.
+        from anomalake.dashboard.document import Crawl
+
+        crawler = self._call("get_crawler", name)["Crawler"]
+        last = crawler.get("LastCrawl") or {}
+        began = last.get("StartTime")
+        return Crawl(
+            name, crawler.get("State", "READY"), last.get("Status", ""),
+            int(began.timestamp()) if began is not None else None, last.get("ErrorMessage", ""),
+        )  # fmt: skip
 
     def _call(self, operation: str, name: str) -> Any:
         from botocore.exceptions import BotoCoreError, ClientError
