@@ -62,7 +62,7 @@ lock:  ## bring the locked versions up to date
 	@.ci/lock .venv-lock/bin/uv
 
 clean:  ## remove what the other targets made
-	rm -rf .venv .venv-scan .venv-peers .venv-lock .aws-sam build dist demo-lake .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
+	rm -rf .venv .venv-scan .venv-peers .venv-lock .aws-sam build dist demo-lake artifacts .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
 
 # ---- the parts of `make check`, each usable alone ----
 
@@ -126,4 +126,5 @@ notes: $(DEV)
 	@$(BIN)/python -c "import sys; print('test: Python %d.%d.%d' % sys.version_info[:3])"
 	@$(BIN)/python -c "import sys; sys.exit(sys.version_info[:2] != (3, 13))" || \
 	  echo "test: left out: the deployed-stack tests, which want python3.13"
+	@command -v chromium >/dev/null || echo "test: left out: what looks at the page in a browser, which wants chromium"
 	@docker info >/dev/null 2>&1 || echo "test: left out: what runs in a container (sam local invoke), which wants Docker"

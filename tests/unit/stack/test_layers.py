@@ -44,3 +44,9 @@ def test_detection_needs_arrays_and_no_frames() -> None:
     carried = pins("layers/dependencies/detection/requirements.txt")
     assert {"numpy", "pyarrow", "pyyaml", "obstore", "tzdata"} <= carried.keys()
     assert not carried.keys() & {"pandas", "awswrangler", "boto3", "botocore", "scipy", "sqlglot", "duckdb"}
+
+
+@pytest.mark.parametrize("layer", LAYERS)
+def test_no_function_shows_the_page(layer: str) -> None:
+    carried = pins(f"layers/dependencies/{layer}/requirements.txt")
+    assert not carried.keys() & {"starlette", "uvicorn", "vl-convert-python"}
