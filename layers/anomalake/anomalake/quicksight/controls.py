@@ -1,0 +1,257 @@
+"""Parameters, calculated fields, filters and their controls: each acts on every sheet."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from anomalake.quicksight.charts import Json, column
+from anomalake.quicksight.data_sets import ANOMALIES, CONTRIBUTIONS, VALUES, MeasureColumns, Model
+from anomalake.quicksight.names import (
+    LEAST_SEVERITY,
+    LONGEST_COLUMN,
+    MEASURE,
+    SPLIT_BY,
+    field,
+    literal,
+    shortened,
+    shown,
+    sub,
+)
+from anomalake.quicksight.theme import CLASSES
+
+#: The template's parameter that says how far back the dashboard looks at first.
+DAYS_SHOWN = "DaysShown"
+
+# A column of a relation has no space in its name, so no calculated field can take its place.
+SPLIT, CLASS, SEVERITY = "split by", "severity class", "group severity"
+_TOGETHER = "all together"
+
+
+def live(measure: MeasureColumns) -> str:
+    """The calculated field of a measure's live value."""
+    return shortened(f"{measure.live} live", LONGEST_COLUMN)
+
+
+def unusual(measure: MeasureColumns) -> str:
+    """The calculated field of a measure's anomalous value."""
+    return shortened(f"{measure.live} unusual", LONGEST_COLUMN)
+
+
+def calculated_fields(model: Model) -> list[Json]:
+    """Columns that parameters decide on: what is shown of a measure, split by which dimension, of which severity."""
+    found = []
+    if model.dimensions:
+        choices = (f"${{{SPLIT_BY}}} = '{one.column}', {field(one.column)}" for one in model.dimensions)
+        found.append(_calculated(VALUES, SPLIT, f"ifelse({', '.join(choices)}, 'all')"))
+    for measure in model.measures:
+        text = literal(measure.name)
+        # A measure with an odd name is shown whatever is chosen.
+        chosen = [f"in({text}, ${{{MEASURE}}})"] if text is not None else []
+        severe = f"{field(measure.score)} >= ${{{LEAST_SEVERITY}}}"
+        value = field(measure.live)
+        found.append(_calculated(VALUES, live(measure), f"ifelse({chosen[0]}, {value}, NULL)" if chosen else value))
+        found.append(
+            _calculated(
+                VALUES, unusual(measure), f"ifelse({' AND '.join([severe, *chosen])}, {field(measure.anomalous)}, NULL)"
+            )
+        )
+    scores = ", ".join(field(one.score) for one in model.measures)
+    found.append(_calculated(CONTRIBUTIONS, SEVERITY, f"coalesce({scores})" if len(model.measures) > 1 else scores))
+    classes = ", ".join(f"{field('score')} >= {least}, '{name}'" for least, name, _ in CLASSES[:-1])
+    found.append(_calculated(ANOMALIES, CLASS, f"ifelse({classes}, '{CLASSES[-1][1]}')"))
+    return found
+
+
+def _calculated(data_set: str, name: str, expression: str) -> Json:
+    return {"DataSetIdentifier": data_set, "Name": name, "Expression": expression}
+
+
+def parameters(model: Model) -> list[Json]:
+    """ParameterDeclarations."""
+    found: list[Json] = [
+        _text_parameter(MEASURE, "MULTI_VALUED", [one.name for one in model.measures]),
+        {
+            "IntegerParameterDeclaration": {
+                "Name": LEAST_SEVERITY,
+                "ParameterValueType": "SINGLE_VALUED",
+                "DefaultValues": {"StaticValues": [0]},
+            }
+        },
+    ]
+    if model.dimensions:
+        found.append(_text_parameter(SPLIT_BY, "SINGLE_VALUED", [model.dimensions[0].column]))
+    return found
+
+
+def _text_parameter(name: str, kind: str, values: list[str]) -> Json:
+    return {
+        "StringParameterDeclaration": {
+            "Name": name,
+            "ParameterValueType": kind,
+            "DefaultValues": {"StaticValues": values},
+        }
+    }
+
+
+def filters(model: Model, contribution_sheet: str | None) -> list[Json]:
+    """FilterGroups; the sheet of contributions leaves out metrics that have none."""
+    groups = [_group("when", _when(model), every_data_set=True)]
+    for place, one in enumerate(model.dimensions, 1):
+        chosen = {
+            "CategoryFilter": {
+                "FilterId": f"dimension-{place}",
+                "Column": column(VALUES, one.column),
+                # What lacks the dimension passes: the shares of other dimensions do.
+                "Configuration": _any_value("ALL_VALUES"),
+                "DefaultFilterControlConfiguration": {
+                    "Title": shown(one.name),
+                    "ControlOptions": {"DefaultDropdownOptions": _drop_down("MULTI_SELECT", select_all=True)},
+                },
+            }
+        }
+        groups.append(_group(f"dimension-{place}", chosen, every_data_set=True))
+    of_data_set = [(ANOMALIES, "measure", "score")]
+    if contribution_sheet is not None:
+        of_data_set.append((CONTRIBUTIONS, "metricname", SEVERITY))
+    for data_set, measure, severity in of_data_set:
+        groups.append(_group(f"measure-{data_set}", _of_measures(f"measure-{data_set}", column(data_set, measure))))
+        groups.append(_group(f"severity-{data_set}", _of_severity(f"severity-{data_set}", column(data_set, severity))))
+    if contribution_sheet is not None:
+        present = {
+            "CategoryFilter": {
+                "FilterId": "contributed",
+                "Column": column(CONTRIBUTIONS, "dimensionname"),
+                "Configuration": _any_value("NON_NULLS_ONLY"),
+            }
+        }
+        groups.append(_group("contributed", present, sheet=contribution_sheet))
+    return groups
+
+
+def _when(model: Model) -> Json:
+    def rolling(expression: Any) -> Json:
+        return {"RollingDate": {"DataSetIdentifier": VALUES, "Expression": expression}}
+
+    return {
+        "TimeRangeFilter": {
+            "FilterId": "when",
+            "Column": column(VALUES, "timestamp"),
+            "IncludeMinimum": True,
+            "IncludeMaximum": True,
+            "RangeMinimumValue": rolling(sub(f"addDateTime(-${{{DAYS_SHOWN}}}, 'DD', truncDate('DD', now()))")),
+            "RangeMaximumValue": rolling("addDateTime(1, 'DD', truncDate('DD', now()))"),
+            "NullOption": "NON_NULLS_ONLY",
+            "TimeGranularity": "DAY" if model.frequency == "P1D" else "MINUTE",
+            "DefaultFilterControlConfiguration": {
+                "Title": f"Time ({model.timezone})",
+                "ControlOptions": {"DefaultDateTimePickerOptions": {"Type": "DATE_RANGE"}},
+            },
+        }
+    }
+
+
+def _any_value(null_option: str) -> Json:
+    return {
+        "FilterListConfiguration": {
+            "MatchOperator": "CONTAINS",
+            "SelectAllOptions": "FILTER_ALL_VALUES",
+            "NullOption": null_option,
+        }
+    }
+
+
+def _of_measures(id_: str, of: Json) -> Json:
+    return {
+        "CategoryFilter": {
+            "FilterId": id_,
+            "Column": of,
+            "Configuration": {
+                "CustomFilterConfiguration": {
+                    "MatchOperator": "EQUALS",
+                    "ParameterName": MEASURE,
+                    "NullOption": "NON_NULLS_ONLY",
+                }
+            },
+        }
+    }
+
+
+def _of_severity(id_: str, of: Json) -> Json:
+    return {
+        "NumericRangeFilter": {
+            "FilterId": id_,
+            "Column": of,
+            "IncludeMinimum": True,
+            "RangeMinimum": {"Parameter": LEAST_SEVERITY},
+            "NullOption": "NON_NULLS_ONLY",
+        }
+    }
+
+
+def _group(id_: str, filter_: Json, *, every_data_set: bool = False, sheet: str | None = None) -> Json:
+    scope: Json = {"AllSheets": {}}
+    if sheet is not None:
+        only = {"SheetId": sheet, "Scope": "ALL_VISUALS"}
+        scope = {"SelectedSheets": {"SheetVisualScopingConfigurations": [only]}}
+    return {
+        "FilterGroupId": f"group-{id_}",
+        "Filters": [filter_],
+        "ScopeConfiguration": scope,
+        "Status": "ENABLED",
+        "CrossDataset": "ALL_DATASETS" if every_data_set else "SINGLE_DATASET",
+    }
+
+
+def filter_controls(sheet: str, model: Model) -> list[Json]:
+    """A sheet's controls of filters."""
+    ids = ["when", *(f"dimension-{place}" for place in range(1, len(model.dimensions) + 1))]
+    return [{"CrossSheet": {"FilterControlId": f"{sheet}-{id_}", "SourceFilterId": id_}} for id_ in ids]
+
+
+def parameter_controls(sheet: str, model: Model) -> list[Json]:
+    """A sheet's controls of parameters."""
+    found: list[Json] = [
+        _chosen(sheet, MEASURE, "Measures", "MULTI_SELECT", [one.name for one in model.measures]),
+        {
+            "Slider": {
+                "ParameterControlId": f"{sheet}-{LEAST_SEVERITY}",
+                "SourceParameterName": LEAST_SEVERITY,
+                "Title": "Least severity",
+                "MinimumValue": 0,
+                "MaximumValue": 100,
+                "StepSize": 1,
+            }
+        },
+    ]
+    if model.dimensions:
+        values = [*(one.column for one in model.dimensions), _TOGETHER]
+        found.append(_chosen(sheet, SPLIT_BY, "Lines by", "SINGLE_SELECT", values))
+    return found
+
+
+def _chosen(sheet: str, parameter: str, title: str, kind: str, values: list[str]) -> Json:
+    return {
+        "Dropdown": {
+            "ParameterControlId": f"{sheet}-{parameter}",
+            "SourceParameterName": parameter,
+            "Title": title,
+            # Expressions do not know what "all" is: all values are chosen at first instead.
+            **_drop_down(kind, select_all=False),
+            "SelectableValues": {"Values": values},
+        }
+    }
+
+
+def _drop_down(kind: str, *, select_all: bool) -> Json:
+    options: Json = {"Type": kind, "DisplayOptions": {"TitleOptions": {"Visibility": "VISIBLE"}}}
+    if kind == "MULTI_SELECT":
+        options["DisplayOptions"]["SelectAllOptions"] = {"Visibility": "VISIBLE" if select_all else "HIDDEN"}
+    return options
+
+
+def control_ids(controls: list[Json]) -> Iterator[str]:
+    """Ids of controls of either kind."""
+    for control in controls:
+        (inner,) = control.values()
+        yield inner.get("FilterControlId") or inner["ParameterControlId"]
