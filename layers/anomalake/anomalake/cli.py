@@ -16,6 +16,7 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from anomalake.commands.backtest import backtest
 from anomalake.commands.detect import detect
 from anomalake.commands.feedback import feedback, snooze
+from anomalake.commands.quicksight import quicksight
 from anomalake.commands.synth import synth
 
 app = typer.Typer(
@@ -205,6 +206,7 @@ def demo(
 app.command()(backtest)
 app.command()(detect)
 app.command()(feedback)
+app.command()(quicksight)
 app.command()(snooze)
 app.command()(synth)
 
