@@ -1,0 +1,262 @@
+/* One group's own view. */
+
+const view = { group: null, memory: null, opener: null, scroll: 0 };
+
+function openGroup(g) {
+  location.hash = groupHash(state.doc, g);
+}
+
+/** Shows what the address says: a group, or all. */
+function route() {
+  const { doc } = state;
+  const g = location.hash.includes("/anomalies/anomaly/") ? groupAt(doc, location.hash) : -1;
+  const missing = byId("state");
+  missing.hidden = true;
+  if (location.hash.includes("/anomalies/anomaly/") && g < 0) {
+    missing.textContent = "The group that the link names is not on this page: it may be newer than the page, "
+      + "or too little severe to be listed one by one.";
+    missing.hidden = false;
+  }
+  if (g >= 0) showGroup(g);
+  else closeGroup();
+}
+
+function showGroup(g) {
+  const overview = byId("overview");
+  if (!overview.hidden) {
+    view.scroll = scrollY;
+    view.opener = document.activeElement;
+  }
+  view.group = g;
+  view.memory = { by: null, down: false, page: 0 };
+  overview.hidden = true;
+  const box = byId("group");
+  box.hidden = false;
+  drawGroupView();
+  const { doc, zone } = state;
+  const detector = doc.detectors[doc.groups.detector[g]];
+  document.title = `${detector.measures[doc.groups.measure[g]]}, ${zone.text(doc.groups.start[g])} · anomalake`;
+  scrollTo(0, 0);
+  byId("group-title").focus({ preventScroll: true });
+}
+
+function closeGroup() {
+  const overview = byId("overview");
+  const was = view.group !== null;
+  view.group = null;
+  forget("group-picture");
+  byId("group").hidden = true;
+  byId("group").replaceChildren();
+  overview.hidden = false;
+  document.title = state.title;
+  if (!was) return;
+  scrollTo(0, view.scroll);
+  const opener = view.opener?.isConnected && view.opener !== document.body ? view.opener : byId("main");
+  opener.focus({ preventScroll: true });
+  drawPictures();
+}
+
+function leaveGroup() {
+  location.hash = "";
+}
+
+/** Words for how unexpected a score is. */
+function unexpected(score) {
+  return ["extremely unexpected", "highly unexpected", "clearly unexpected", "slightly unexpected"][severityClass(score)];
+}
+
+/** Observed and expected of a moment's affected metrics together; NaN where one is unknown. */
+function momentTotals(doc, m) {
+  const index = indexOf(doc);
+  const g = doc.moments.group[m];
+  const mean = doc.detectors[doc.groups.detector[g]].aggregations[doc.groups.measure[g]] !== "SUM";
+  let [observed, expected, count] = [0, 0, 0];
+  for (let j = index.affected[m]; j < index.affected[m + 1]; j += 1) {
+    observed += doc.affected.value[j];
+    expected += doc.affected.expected[j];
+    count += 1;
+  }
+  if (!count) return { observed: NaN, expected: NaN, mean };
+  return mean ? { observed: observed / count, expected: expected / count, mean } : { observed, expected, mean };
+}
+
+/** The group in words. */
+function groupSentence(doc, g, zone) {
+  const { groups: of } = doc;
+  const detector = doc.detectors[of.detector[g]];
+  const worst = indexOf(doc).worst[g];
+  const measure = named(detector.measures[of.measure[g]]);
+  const when = of.start[g] === of.end[g] ? `at ${zone.text(of.start[g])}`
+    : `from ${zone.text(of.start[g])} to ${zone.text(of.end[g])}`;
+  const words = [];
+  const { observed, expected, mean } = worst < 0 ? {} : momentTotals(doc, worst);
+  if (Number.isFinite(expected) && Number.isFinite(observed)) {
+    const side = observed > expected ? "higher" : "lower";
+    words.push(measure, ` of `, named(detector.name), ` was ${side} than expected ${when}. At its worst, ${zone.text(doc.moments.time[worst])}, `,
+      `${amount(observed)} ${observed === 1 && !mean ? "was" : "were"} observed${mean ? " on average" : ""} where about ${amount(expected)} `,
+      `${mean ? "was" : "were"} expected, in ${plural(doc.moments.metrics[worst], "metric")}`);
+  } else {
+    words.push(measure, ` of `, named(detector.name), ` was unusual ${when}`);
+    if (Number.isFinite(observed)) words.push(`: ${amount(observed)} observed${mean ? " on average" : ""} at its worst, ${zone.text(doc.moments.time[worst])}, in ${plural(doc.moments.metrics[worst], "metric")}`);
+    if (!of.known[g]) words.push("; what was expected is not known, for only its alerts are");
+  }
+  const parts = worst < 0 ? [] : leading(doc, worst);
+  if (parts.length) {
+    words.push(", most of it in ");
+    parts.forEach(({ dimension, value, share }, i) => {
+      if (i) words.push(" and ");
+      words.push(named(dimension), " ", named(value), ` (${share} %)`);
+    });
+  }
+  words.push(`. That is ${unexpected(of.score[g])}.`);
+  return element("p.sentence", null, ...words);
+}
+
+function drawGroupView() {
+  const { doc, zone } = state;
+  const g = view.group;
+  const { groups: of } = doc;
+  const index = indexOf(doc);
+  const detector = doc.detectors[of.detector[g]];
+  const moments = Array.from(index.moments.subarray(index.ofGroup[g], index.ofGroup[g + 1]));
+  const lasts = of.end[g] - of.start[g] + intervalOf(detector);
+  const alerts = alertsOf(doc, g);
+  const fact = (title, value) => [element("dt", null, title), element("dd", null, value)];
+  const facts = element("dl.facts", null,
+    ...fact("Severity", severityMark(of.score[g])),
+    ...fact("When", span(zone, of.start[g], of.end[g])),
+    ...fact("Lasted", lasts > 0 ? duration(lasts) : "one interval"),
+    ...fact("Detector", named(detector.name)),
+    ...fact("Measure", named(detector.measures[of.measure[g]])),
+    ...fact("Alerts", alerts ? `sent in ${alerts} of ${plural(moments.length, "interval")}` : "none sent"));
+  const back = element("a.back", { href: "#", onclick: (event) => {
+    event.preventDefault();
+    leaveGroup();
+  } }, "← All anomalies");
+  const card = (title, words, ...rest) => element("section.card", null,
+    element("div.head", null, element("h2", null, title), words && element("p", null, words)), ...rest);
+  const chosen = element("select", { id: "group-moment" }, ...moments.map((m) =>
+    element("option", { value: m }, `${zone.text(doc.moments.time[m])} · severity ${severity(doc.moments.score[m])}`)));
+  if (moments.length) chosen.value = index.worst[g];
+  const metrics = element("div", { id: "group-metrics" });
+  const shares = element("div.shares", { id: "group-shares" });
+  const drawMoment = () => {
+    view.memory.page = 0;
+    drawMetrics(metrics, Number(chosen.value));
+    drawShares(shares, Number(chosen.value));
+  };
+  chosen.addEventListener("change", drawMoment);
+  const parts = [
+    element("div.head", null, back),
+    element("h2.title", { id: "group-title", tabindex: "-1" },
+      named(detector.measures[of.measure[g]]), ` ${span(zone, of.start[g], of.end[g])}`),
+    groupSentence(doc, g, zone), facts,
+    card("Observed against expected", null, element("div.picture", { id: "group-picture", "data-height": "300" }),
+      element("p.told", { id: "group-picture-told" })),
+  ];
+  if (moments.length) {
+    parts.push(element("div.controls.moment", null, element("label", null, "Moment ", chosen)));
+    parts.push(element("div.pair", null, card("Affected metrics", null, metrics),
+      card("What contributed", "Share of each value in the deviation.", shares)));
+  } else {
+    parts.push(element("p.notice", null, "Its moments are among those that are counted only; see the notes of the page."));
+  }
+  parts.push(relatedCard(card, g), replyCard(card, g));
+  replaceChildren(byId("group"), ...parts);
+  if (moments.length) drawMoment();
+  picture("group-picture", (box, options) =>
+    drawGroup(box, doc, state.selection, { ...options, group: g }));
+}
+
+/** The affected metrics of a moment. */
+function drawMetrics(box, m) {
+  const { doc } = state;
+  const { affected: rows } = doc;
+  const index = indexOf(doc);
+  const detector = doc.detectors[doc.groups.detector[doc.moments.group[m]]];
+  const list = Array.from({ length: index.affected[m + 1] - index.affected[m] }, (_, i) => index.affected[m] + i);
+  const deviation = (row) => {
+    const expected = rows.expected[row];
+    return expected ? (100 * (rows.value[row] - expected)) / Math.abs(expected) : NaN;
+  };
+  const width = detector.dimensions.length;
+  const value = (row, d) => {
+    const combination = rows.combination[row];
+    if (combination === OTHERS) return d === 0 ? "others together" : "";
+    const at = detector.combinations.data[combination * width + d];
+    return at === LACKS ? "" : detector.dimensions[d][1][at];
+  };
+  const range = (row) => {
+    const [lower, upper] = [rows.lower[row], rows.upper[row]];
+    if (Number.isFinite(lower) && Number.isFinite(upper)) return `${amount(lower)} – ${amount(upper)}`;
+    if (Number.isFinite(upper)) return `up to ${amount(upper)}`;
+    return Number.isFinite(lower) ? `${amount(lower)} or more` : "–";
+  };
+  const columns = [
+    ...detector.dimensions.map(([dimension], d) => ({ title: dimension, head: d === 0, key: (row) => value(row, d),
+      cell: (row) => named(value(row, d) || "–") })),
+    { title: "Observed", number: true, down: true, key: (row) => rows.value[row], cell: (row) => known(rows.value[row]) },
+    { title: "Expected", number: true, down: true, key: (row) => rows.expected[row], cell: (row) => known(rows.expected[row]) },
+    { title: "Range", number: true, wide: true, cell: range },
+    { title: "Deviation", number: true, down: true, key: deviation, cell: (row) => deviationText(deviation(row)) },
+  ];
+  if (!detector.dimensions.length) {
+    columns.unshift({ title: "Metric", head: true,
+      cell: () => named(detector.measures[doc.groups.measure[doc.moments.group[m]]]) });
+  }
+  const more = doc.moments.metrics[m] - list.filter((row) => rows.combination[row] !== OTHERS).length;
+  pagedTable({ box, caption: "Affected metrics", columns, rows: list, size: 20, memory: view.memory,
+    empty: "Its affected metrics are not on this page." });
+  if (list.length && more > 0) {
+    box.append(element("p.hint", null, `${plural(more, "more metric")} were affected and are not listed one by one.`));
+  }
+}
+
+function deviationText(share) {
+  if (!Number.isFinite(share)) return "–";
+  const digits = Math.abs(share) < 10 ? 1 : 0;
+  return `${share > 0 ? "+" : ""}${formatted(share, { maximumFractionDigits: digits })} %`.replace("-", "\u2212");
+}
+
+/** The contributions of a moment, dimension by dimension. */
+function drawShares(box, m) {
+  const { doc } = state;
+  const { contributions } = doc;
+  const index = indexOf(doc);
+  const detector = doc.detectors[doc.groups.detector[doc.moments.group[m]]];
+  const of = new Map();
+  for (let j = index.contributions[m]; j < index.contributions[m + 1]; j += 1) {
+    const d = contributions.dimension[j];
+    if (!of.has(d)) of.set(d, []);
+    of.get(d).push(j);
+  }
+  const lists = [...of].map(([d, rows]) => {
+    rows.sort((a, b) => contributions.share[b] - contributions.share[a]);
+    const [dimension, values] = detector.dimensions[d];
+    const items = rows.slice(0, 8).map((j) => element("li", null, named(values[contributions.value[j]]), shareBar(contributions.share[j])));
+    const rest = rows.slice(8).reduce((sum, j) => sum + contributions.share[j], 0);
+    if (rows.length > 8) items.push(element("li", null, element("span.quieter", null, `${rows.length - 8} others`), shareBar(rest)));
+    return element("div", null, element("h3", null, named(dimension)), element("ul", null, ...items));
+  });
+  if (!lists.length) lists.push(element("p.hint", null, "Its contributions are not known."));
+  box.replaceChildren(...lists);
+}
+
+const relations = {
+  CAUSE_OF_INPUT_ANOMALY_GROUP: "Likely cause: began earlier",
+  EFFECT_OF_INPUT_ANOMALY_GROUP: "Likely effect: began later",
+  SAME_TIME: "Began at the same time",
+};
+
+function relatedCard(card, g) {
+  const { doc, zone } = state;
+  const items = doc.groups.related[g].map((one) => {
+    const words = relations[one.relationship] ?? "Moved together with it";
+    const share = `${formatted(one.percentage, { maximumFractionDigits: 0 })} % of this deviation lies in what was affected there too`;
+    if (one.group < 0) return element("li", null, `${words}: `, named(one.measure), ` (not on this page). ${share}.`);
+    return element("li", null, `${words}: `, element("a", { href: groupHash(doc, one.group) }, named(one.measure),
+      ` ${zone.text(doc.groups.start[one.group])}`), ` `, severityMark(doc.groups.score[one.group]), ` ${share}.`);
+  });
+  if (!items.length) return null;
+  return card("Related measures", "Groups of other measures that moved together with this one.", element("ul.related", null, ...items));
+}

@@ -1,0 +1,114 @@
+/* The figures at a glance, the list of groups, and the address of each. */
+
+const groupsMemory = { by: "Severity", down: true, page: 0 };
+
+/** A group's fragment, as alerts have it in `consoleUrl`. */
+function groupHash(doc, g) {
+  const arn = doc.detectors[doc.groups.detector[g]].arn.toWellFormed();
+  return `#${encodeURIComponent(arn)}/anomalies/anomaly/${encodeURIComponent(doc.groups.id[g].toWellFormed())}`;
+}
+
+const fragments = new WeakMap();
+
+/** The group that a fragment names, percent-encoded or not; -1 where there is none. */
+function groupAt(doc, fragment) {
+  let known = fragments.get(doc);
+  if (!known) {
+    known = new Map(doc.groups.id.map((id, g) =>
+      [`${doc.detectors[doc.groups.detector[g]].arn}/anomalies/anomaly/${id}`.toWellFormed(), g]));
+    fragments.set(doc, known);
+  }
+  const text = fragment.replace(/^#/, "");
+  let decoded = text;
+  try {
+    decoded = decodeURIComponent(text);
+  } catch {
+    /* a per cent sign that is one */
+  }
+  return known.get(text) ?? known.get(decoded) ?? -1;
+}
+
+/** What contributed most to a moment: of each dimension its largest share. */
+function leading(doc, moment, most = 2) {
+  const { contributions: shares } = doc;
+  const index = indexOf(doc);
+  const best = new Map();
+  for (let j = index.contributions[moment]; j < index.contributions[moment + 1]; j += 1) {
+    const now = best.get(shares.dimension[j]);
+    if (now === undefined || shares.share[j] > shares.share[now]) best.set(shares.dimension[j], j);
+  }
+  const detector = doc.detectors[doc.groups.detector[doc.moments.group[moment]]];
+  return [...best.values()].sort((a, b) => shares.share[b] - shares.share[a]).slice(0, most).map((j) => {
+    const [dimension, values] = detector.dimensions[shares.dimension[j]];
+    return { dimension, value: values[shares.value[j]], share: shares.share[j] };
+  });
+}
+
+function alertsOf(doc, g) {
+  const index = indexOf(doc);
+  let alerted = 0;
+  for (let i = index.ofGroup[g]; i < index.ofGroup[g + 1]; i += 1) alerted += doc.moments.alerted[index.moments[i]] ? 1 : 0;
+  return alerted;
+}
+
+function drawGroups() {
+  const { doc, selection, zone } = state;
+  const { groups: of } = doc;
+  const index = indexOf(doc);
+  const lasts = (g) => of.end[g] - of.start[g] + intervalOf(doc.detectors[of.detector[g]]);
+  const detector = (g) => doc.detectors[of.detector[g]];
+  const measure = (g) => detector(g).measures[of.measure[g]];
+  const metrics = (g) => (index.worst[g] < 0 ? NaN : doc.moments.metrics[index.worst[g]]);
+  const columns = [
+    { title: "Severity", down: true, key: (g) => of.score[g], cell: (g) => severityMark(of.score[g]) },
+    { title: "Began", head: true, down: true, key: (g) => of.start[g],
+      cell: (g) => element("a", { href: groupHash(doc, g) }, zone.text(of.start[g])) },
+    { title: "Lasted", wide: true, down: true, key: lasts, cell: (g) => (lasts(g) > 0 ? duration(lasts(g)) : "–") },
+    { title: "Detector", wide: true, key: (g) => detector(g).name, cell: (g) => named(detector(g).name) },
+    { title: "Measure", key: measure, cell: (g) => named(measure(g)) },
+    { title: "Most in", wide: true, cell: (g) => leadingWords(index.worst[g] < 0 ? [] : leading(doc, index.worst[g])) },
+    { title: "Metrics", number: true, wide: true, down: true, key: metrics, cell: (g) => known(metrics(g)) },
+    { title: "Alerts", number: true, wide: true, down: true, key: (g) => alertsOf(doc, g),
+      cell: (g) => (alertsOf(doc, g) ? whole(alertsOf(doc, g)) : "–") },
+  ].filter(({ title }) => title !== "Detector" || selection.detectors.length > 1);
+  pagedTable({ box: byId("groups"), caption: "Anomaly groups", columns, rows: selection.groups, size: 12,
+    memory: groupsMemory, empty: "No anomaly groups in what is chosen.", open: openGroup });
+}
+
+function leadingWords(parts) {
+  if (!parts.length) return "–";
+  return element("span.leading", null, ...parts.map(({ value, share }) =>
+    element("span", null, named(value), element("span.quieter", null, ` ${share} %`))));
+}
+
+/** The figures that the page begins with. */
+function drawFigures() {
+  const { doc, selection, zone } = state;
+  const { groups, moments, counts, detectors } = selection;
+  let anomalies = moments.length;
+  for (const i of counts) anomalies += doc.counts.moments[i];
+  let worst = -1;
+  for (const g of groups) if (worst < 0 || doc.groups.score[g] > doc.groups.score[worst]) worst = g;
+  const figure = (value, title, more) => element("div.figure", null, element("p.title", null, title),
+    element("p.value", null, value), element("p.more", null, more));
+  const busy = new Set(Array.from(groups, (g) => doc.groups.detector[g])).size;
+  const extreme = groups.reduce((sum, g) => sum + (doc.groups.score[g] >= SEVERITIES[0].from ? 1 : 0), 0);
+  const made = [
+    figure(whole(detectors.length), "Detectors", `${whole(busy)} with anomalies`),
+    figure(whole(groups.length), "Anomaly groups", `${whole(extreme)} of severity ${SEVERITIES[0].from} or more`),
+    figure(whole(anomalies), "Anomalies", "a group in an interval each"),
+  ];
+  if (worst >= 0) {
+    const detector = doc.detectors[doc.groups.detector[worst]];
+    made.push(figure(severityMark(doc.groups.score[worst]), "The worst", element("a", { href: groupHash(doc, worst) },
+      named(detector.measures[doc.groups.measure[worst]]), ` ${zone.text(doc.groups.start[worst])}`)));
+  } else {
+    made.push(figure("–", "The worst", "nothing unusual"));
+  }
+  byId("figures").replaceChildren(...made);
+  const of = detectors.length === 1 ? ` of ${isolated(doc.detectors[detectors[0]].name)}`
+    : ` of ${plural(detectors.length, "detector")}`;
+  const which = filtersSet() ? " with these filters" : "";
+  byId("summary").textContent =
+    `${plural(groups.length, "group")}, ${plural(anomalies, "anomaly", "anomalies")}${of}${which}`;
+}

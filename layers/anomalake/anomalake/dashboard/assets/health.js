@@ -1,0 +1,81 @@
+/* Whether data came, in time and whole. */
+
+const statuses = {
+  SUCCEEDED: ["good", "succeeded"], FAILED: ["bad", "failed"], LEARNING: ["fair", "learning"], SKIPPED: ["fair", "skipped"],
+};
+
+/** What wants attention of a detector, in words. */
+function troubles(detector) {
+  const { runs } = detector;
+  const found = [];
+  if (detector.live_problem) found.push("no live values");
+  if (detector.clashes) found.push(plural(detector.clashes, "clash", "clashes"));
+  if (!runs) return found;
+  if (runs.last_status === "FAILED") found.push("last run failed");
+  for (const [count, words] of [[runs.late, "late"], [runs.missing, "missing"], [runs.failed, "failed"],
+    [runs.undelivered, "with undelivered alerts"]]) if (count) found.push(`${plural(count, "interval")} ${words}`);
+  if (runs.bad_rows) found.push(plural(runs.bad_rows, "bad row"));
+  if (runs.warnings.length) found.push(plural(runs.warnings.length, "warning"));
+  return found;
+}
+
+const statusMark = (kind, text) => element(`span.status.${kind}`, null, text);
+
+function drawHealth() {
+  const { doc, selection, zone } = state;
+  const { detectors: chosen } = selection;
+  const day = (span_) => (span_ ? span(zone, span_.first, span_.last, false) : "–");
+  const count = (value) => (value === null || value === undefined ? "unknown" : value ? element("strong", null, whole(value)) : "0");
+  const rows = chosen.map((d) => {
+    const detector = doc.detectors[d];
+    const { runs, live } = detector;
+    const [kind, words] = runs ? (statuses[runs.last_status] ?? ["fair", runs.last_status.toLowerCase()]) : ["none", "never ran"];
+    const run = element("td", null, statusMark(kind, words));
+    if (runs) run.append(element("div.quieter", null, `interval ${zone.text(runs.last_interval)}`
+      + (runs.last_run === null ? "" : `, run ${zone.text(runs.last_run)}`)));
+    if (runs?.last_reason) run.append(element("div.reason", null, named(runs.last_reason)));
+    const of = (key) => element("td.number", null, runs ? count(runs[key]) : "–");
+    const liveCell = live && live.times.length
+      ? day({ first: live.times[0], last: live.times[live.times.length - 1] }) : (detector.live_problem || "–");
+    return element("tr", null, element("th", { scope: "row" }, named(detector.name)), run,
+      ...["looked_at", "late", "missing", "failed", "rows", "bad_rows", "undelivered"].map(of),
+      element("td.number", null, count(detector.clashes)),
+      element("td", null, runs?.warnings.length ? warnings(runs.warnings, zone) : "–"),
+      element("td.dates", null, day(detector.alerts)), element("td.dates", null, detector.live_problem ? named(liveCell) : liveCell));
+  });
+  const heads = ["Detector", "Last run", "Intervals looked at", "Late", "Missing", "Failed", "Rows", "Bad rows", "Undelivered",
+    "Clashes", "Warnings", "Alerts", "Live values"];
+  const table = element("table.health", null, element("caption.unseen", null, "Data health by detector"),
+    element("thead", null, element("tr", null, ...heads.map((title, i) =>
+      element("th", { scope: "col", class: i > 1 && i < 10 ? "number" : null }, title)))),
+    element("tbody", null, ...rows));
+  const wanting = chosen.filter((d) => troubles(doc.detectors[d]).length);
+  const gist = [];
+  if (chosen.length && !wanting.length && !doc.set_aside) gist.push(element("p", null, statusMark("good", "nothing wants attention")));
+  for (const d of wanting.slice(0, 5)) {
+    gist.push(element("p", null, statusMark("bad", ""), named(doc.detectors[d].name), `: ${troubles(doc.detectors[d]).join(", ")}`));
+  }
+  if (wanting.length > 5) gist.push(element("p.hint", null, `and ${wanting.length - 5} more detectors; see the table`));
+  const facts = [
+    element("dt", null, "Set aside"), element("dd", null, doc.set_aside ? statusMark("bad", plural(doc.set_aside, "record")) : "none",
+      ...doc.set_aside_reasons.map((one) => element("div.reason", null, named(one)))),
+    element("dt", null, "Crawl"), crawlFact(doc.crawl, zone),
+    element("dt", null, "Made"), element("dd", null, `${zone.text(doc.made_at)} (${zone.name})`),
+  ];
+  replaceChildren(byId("health"), element("div.gist", null, ...gist),
+    rows.length ? element("div.scroll", { role: "region", "aria-label": "Data health by detector", tabindex: "0" }, table) : null,
+    element("dl.facts", null, ...facts));
+}
+
+function warnings(list, zone) {
+  return element("details", null, element("summary", null, plural(list.length, "warning")),
+    element("ul", null, ...list.map(([time, line]) => element("li", null, `${zone.text(time)} `, named(line)))));
+}
+
+function crawlFact(crawl, zone) {
+  if (!crawl) return element("dd", null, "no crawler");
+  const ended = crawl.last_status ? `${crawl.last_status.toLowerCase()}${crawl.last_start === null ? "" : `, begun ${zone.text(crawl.last_start)}`}` : "never crawled";
+  const kind = crawl.last_status === "FAILED" ? "bad" : "good";
+  return element("dd", null, named(crawl.name), ` is ${crawl.state.toLowerCase()}; last crawl: `, statusMark(crawl.last_status ? kind : "none", ended),
+    crawl.message ? element("div.reason", null, named(crawl.message)) : null);
+}

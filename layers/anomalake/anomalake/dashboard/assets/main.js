@@ -1,0 +1,250 @@
+/* Puts the page together. */
+
+/** Reads the document that the page carries. */
+async function carried() {
+  const text = byId("document").textContent;
+  const bytes = Uint8Array.fromBase64 ? Uint8Array.fromBase64(text) : Uint8Array.from(atob(text), (sign) => sign.charCodeAt(0));
+  return unpack(await inflated(bytes));
+}
+
+/** What the filters leave is computed and shown anew. */
+function render() {
+  const { doc, filters } = state;
+  state.selection = select(doc, filters);
+  state.zone = zoneOf(doc, state.clock, state.selection.detectors);
+  drawFigures();
+  drawGroups();
+  drawTable();
+  drawHealth();
+  drawCards();
+  redraw();
+  keepState();
+}
+
+/** Which cards and controls there are. */
+function drawCards() {
+  const { doc, selection } = state;
+  const any = doc.groups.id.length || doc.counts.day.length;
+  for (const id of ["timeline-card", "pair", "table-card"]) byId(id).hidden = !any;
+  byId("lanes-card").hidden = !any || selection.detectors.length < 2;
+  byId("all-time").hidden = state.filters.from === null && state.filters.to === null;
+  drawLiveControls();
+  drawDimensionControl();
+}
+
+/** A select's options; keeps what was chosen where that is still there, else takes the first. */
+function choices(box, options, chosen) {
+  box.replaceChildren(...options.map(([value, text]) => element("option", { value }, text)));
+  const found = options.find(([value]) => value === chosen) ?? options[0];
+  if (found) box.value = found[0];
+  return found ? found[0] : null;
+}
+
+/** The detectors shown, the one with the worst group first. */
+function worstFirst(detectors) {
+  const { doc, selection } = state;
+  const worst = new Map(detectors.map((d) => [d, -1]));
+  for (const g of selection.groups) {
+    const d = doc.groups.detector[g];
+    if (doc.groups.score[g] > worst.get(d)) worst.set(d, doc.groups.score[g]);
+  }
+  return [...detectors].sort((a, b) => worst.get(b) - worst.get(a) || a - b);
+}
+
+/** Measures of a detector that the filter leaves, the one with the worst group first. */
+function measuresShown(d) {
+  const { doc, filters, selection } = state;
+  const { measures } = doc.detectors[d];
+  const worst = measures.map(() => -1);
+  for (const g of selection.groups) {
+    if (doc.groups.detector[g] === d) worst[doc.groups.measure[g]] = Math.max(worst[doc.groups.measure[g]], doc.groups.score[g]);
+  }
+  return measures.map((_, m) => m).filter((m) => filters.measures === null || filters.measures.has(measures[m]))
+    .sort((a, b) => worst[b] - worst[a] || a - b);
+}
+
+function drawLiveControls() {
+  const { doc, selection, live } = state;
+  const lively = worstFirst(selection.detectors.filter((d) => doc.detectors[d].live?.times.length));
+  const problem = byId("live-problem");
+  byId("live-card").hidden = !doc.detectors.length;
+  byId("live-pictures").hidden = byId("live-controls").hidden = !lively.length;
+  problem.hidden = lively.length > 0;
+  if (!lively.length) {
+    const said = selection.detectors.map((d) => doc.detectors[d]).find((one) => one.live_problem);
+    replaceChildren(problem, "There are no live values of what is chosen: ",
+      said ? named(said.live_problem) : "the source data is not known to this lake, and nothing was judged.");
+    live.detector = null;
+    return;
+  }
+  const one = choices(byId("live-detector"), lively.map((d) => [String(d), doc.detectors[d].name]), String(live.detector));
+  if (live.detector !== Number(one)) Object.assign(live, { detector: Number(one), split: null });
+  byId("live-detector-label").hidden = lively.length < 2;
+  const { measures, dimensions } = doc.detectors[live.detector];
+  live.measure = Number(choices(byId("live-measure"), measuresShown(live.detector).map((m) => [String(m), measures[m]]), String(live.measure)));
+  const split = choices(byId("live-split"), [["", "nothing: the total"], ...dimensions.map(([dimension], d) => [String(d), dimension])],
+    live.split === null ? "" : String(live.split));
+  live.split = split ? Number(split) : null;
+}
+
+function drawDimensionControl() {
+  const { doc, selection } = state;
+  const names = [...new Set(selection.detectors.flatMap((d) => doc.detectors[d].dimensions.map(([dimension]) => dimension)))];
+  byId("contributions-card").hidden = !names.length;
+  byId("pair").classList.toggle("alone", !names.length);
+  state.dimension = choices(byId("contribution-dimension"), names.map((one) => [one, one]), state.dimension);
+}
+
+/** Pictures: what each is drawn by. */
+function hangPictures() {
+  const soon = later(0, changed);
+  const onTime = (from, to) => {
+    Object.assign(state.filters, { from: Math.floor(from), to: Math.ceil(to) });
+    drawFilters(changedSoon);
+    soon();
+  };
+  const onDetector = (d) => {
+    state.filters.detectors = new Set([d]);
+    drawFilters(changedSoon);
+    soon();
+  };
+  const now = (draw, more) => (box, options) => draw(box, state.doc, state.selection, { ...options, ...more() });
+  picture("timeline", now(drawTimeline, () => ({ onTime, onGroup: openGroup })));
+  picture("lanes", now(drawLanes, () => ({ onDetector, onTime })));
+  picture("contributions", now(drawContributions, () => ({
+    detector: state.selection.detectors.length === 1 ? state.selection.detectors[0] : null, dimension: state.dimension })));
+  const live = (more) => () => ({ ...state.live, measure: measureName(), onGroup: openGroup, ...more });
+  picture("live", now(drawLive, live({})));
+  picture("expected", now(drawExpected, live({ split: null })));
+}
+
+const measureName = () => state.doc.detectors[state.live.detector]?.measures[state.live.measure];
+
+function changed() {
+  if (state.doc) render();
+}
+
+const changedSoon = later(120, changed);
+
+/** What does not depend on filters. */
+function drawFrame() {
+  const { doc } = state;
+  replaceChildren(byId("about"), named(doc.lake), element("span.quieter", null, ` as of ${state.zone.text(doc.made_at)}`));
+  const notes = byId("notes");
+  notes.hidden = !doc.notes.length;
+  notes.replaceChildren(...doc.notes.map((one) => element("p", null, one)));
+  const [own, zone] = [zoneOf(doc, "viewer", []).name, zoneOf(doc, "detector", state.selection.detectors).name];
+  choices(byId("clock"), [["detector", `the detector's zone (${zone})`], ["viewer", `yours (${own})`]], state.clock);
+  byId("theme").value = state.theme;
+  const begun = doc.detectors.length > 0;
+  byId("beginning").hidden = begun;
+  for (const id of ["figures", "filters", "health-card", "live-card"]) byId(id).hidden = !begun;
+  if (!begun) drawBeginning();
+}
+
+/** What to do with an empty lake. */
+function drawBeginning() {
+  const lake = ["--lake", state.doc.lake];
+  const lines = [
+    ["See it work on real data", "anomalake demo"],
+    ["Load stored alerts", command(["anomalake", "replay", "ALERTS"], [lake])],
+    ["Find anomalies in your data", command(["anomalake", "backtest", "DETECTOR.yaml"], [lake])],
+  ];
+  byId("health-card").hidden = !state.doc.set_aside && !state.doc.crawl;
+  replaceChildren(byId("beginning-text"), element("p", null, "The lake ", named(state.doc.lake),
+    " has no detectors and no alerts yet. Begin with one of these:"),
+  ...lines.map(([title, line]) => element("div.command", null, element("span", null, title), element("code", { dir: "ltr", tabindex: "0" }, line))));
+}
+
+function setTheme() {
+  document.documentElement.dataset.theme = isDark() ? "dark" : "light";
+}
+
+/** Another document in the place of the one shown; what was chosen stays, by names. */
+function show(doc) {
+  state.doc = doc;
+  state.live = { detector: null, measure: null, split: null };
+  recallState();
+  setTheme();
+  state.zone = zoneOf(doc, state.clock, doc.detectors.map((_, d) => d));
+  state.selection = select(doc, state.filters);
+  drawFilters(changedSoon);
+  render();
+  drawFrame();
+}
+
+function listen() {
+  listenToBar();
+  addEventListener("hashchange", route);
+  addEventListener("keydown", (event) => {
+    if (event.key === "Escape" && view.group !== null && !event.defaultPrevented) leaveGroup();
+  });
+  byId("skip").addEventListener("click", (event) => {
+    event.preventDefault();
+    (view.group === null ? byId("main") : byId("group")).focus();
+  });
+  byId("csv").addEventListener("click", downloadTable);
+  byId("all-time").addEventListener("click", () => {
+    Object.assign(state.filters, { from: null, to: null });
+    drawFilters(changedSoon);
+    changed();
+    byId("main").focus({ preventScroll: true });
+  });
+  byId("theme").addEventListener("change", (event) => {
+    state.theme = event.target.value;
+    setTheme();
+    keepState();
+    redraw();
+  });
+  byId("clock").addEventListener("change", (event) => {
+    state.clock = event.target.value;
+    render();
+    drawFilters(changedSoon);
+    drawFrame();
+    if (view.group !== null) drawGroupView();
+  });
+  matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => {
+    setTheme();
+    redraw();
+  });
+  byId("live-detector").addEventListener("change", (event) => {
+    Object.assign(state.live, { detector: Number(event.target.value), measure: null, split: null });
+    drawLiveControls();
+    redraw("live", "expected");
+  });
+  byId("live-measure").addEventListener("change", (event) => {
+    state.live.measure = Number(event.target.value);
+    redraw("live", "expected");
+  });
+  byId("live-split").addEventListener("change", (event) => {
+    state.live.split = event.target.value ? Number(event.target.value) : null;
+    redraw("live");
+  });
+  byId("contribution-dimension").addEventListener("change", (event) => {
+    state.dimension = event.target.value;
+    redraw("contributions");
+  });
+}
+
+async function start() {
+  state.title = document.title;
+  setTheme();
+  try {
+    const doc = await carried();
+    listen();
+    show(doc);
+    route();
+    hangPictures();
+    document.body.dataset.open = "yes";
+    watch((next) => {
+      show(next);
+      route();
+    });
+  } catch (problem) {
+    console.error(problem);
+    byId("state").hidden = false;
+    byId("state").textContent = `This page could not be opened: ${problem.message}`;
+  }
+}
+
+start();

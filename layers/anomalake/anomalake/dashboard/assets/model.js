@@ -1,0 +1,328 @@
+/* The document, what the filters leave of it, and time zones. */
+
+/** Lower end of the page's severity classes, and their names. */
+const SEVERITIES = [
+  { from: 85, name: "extreme" },
+  { from: 70, name: "high" },
+  { from: 50, name: "moderate" },
+  { from: 0, name: "low" },
+];
+const OTHERS = -1;
+const LACKS = -1;
+
+/**
+ * Reads what `dashboard.document.pack` wrote.
+ * @param {ArrayBuffer} buffer
+ * @returns {object} the document: 1-d arrays as typed arrays, others as {data, shape}
+ */
+function unpack(buffer) {
+  const length = new DataView(buffer).getUint32(0, true);
+  const doc = JSON.parse(new TextDecoder().decode(new Uint8Array(buffer, 4, length)));
+  if (doc.format !== 1) throw new Error(`the document has format ${doc.format}: this page reads format 1`);
+  const start = 4 + length;
+  const types = { i4: Int32Array, f4: Float32Array, f8: Float64Array };
+  const array = ([type, offset, shape]) => {
+    const data = new types[type](buffer, start + offset, shape.reduce((a, b) => a * b, 1));
+    return shape.length === 1 ? data : { data, shape };
+  };
+  const resolved = (value) => {
+    if (Array.isArray(value)) {
+      // Long lists of names are many and hold no arrays.
+      if (typeof value[0] !== "object" || value[0] === null) return value;
+      for (let i = 0; i < value.length; i += 1) value[i] = resolved(value[i]);
+      return value;
+    }
+    if (value === null || typeof value !== "object") return value;
+    if (value.$) return array(value.$);
+    for (const name of Object.keys(value)) value[name] = resolved(value[name]);
+    return value;
+  };
+  for (const name of Object.keys(doc)) if (name !== "groups") doc[name] = resolved(doc[name]);
+  for (const name of Object.keys(doc.groups)) {
+    if (name !== "id" && name !== "related") doc.groups[name] = resolved(doc.groups[name]);
+  }
+  return doc;
+}
+
+const indices = new WeakMap();
+
+/**
+ * What is asked for again and again, computed once.
+ * @returns {{affected: Uint32Array, contributions: Uint32Array, ofGroup: Uint32Array, moments: Uint32Array,
+ *   worst: Int32Array}} where each moment's rows begin (one more than there are moments); where each group's moments
+ *   begin in `moments`; each group's worst moment, or -1
+ */
+function indexOf(doc) {
+  let index = indices.get(doc);
+  if (index) return index;
+  const moments = doc.moments.group.length;
+  const groups = doc.groups.id.length;
+  const starts = (of, count) => {
+    const from = new Uint32Array(count + 1);
+    for (let i = 0; i < of.length; i += 1) from[of[i] + 1] += 1;
+    for (let i = 0; i < count; i += 1) from[i + 1] += from[i];
+    return from;
+  };
+  const ofGroup = starts(doc.moments.group, groups);
+  const next = ofGroup.slice();
+  const order = new Uint32Array(moments);
+  const worst = new Int32Array(groups).fill(-1);
+  for (let m = 0; m < moments; m += 1) {
+    const g = doc.moments.group[m];
+    order[next[g]] = m;
+    next[g] += 1;
+    if (worst[g] < 0 || doc.moments.score[m] > doc.moments.score[worst[g]]) worst[g] = m;
+  }
+  index = {
+    affected: starts(doc.affected.moment, moments),
+    contributions: starts(doc.contributions.moment, moments),
+    ofGroup, moments: order, worst,
+  };
+  indices.set(doc, index);
+  return index;
+}
+
+/** Filters that leave everything. */
+function noFilters() {
+  return { detectors: null, measures: null, dimensions: new Map(), from: null, to: null, least: 0 };
+}
+
+/** Which dimension values of a detector pass: for each dimension null (all) or a mask; null if a dimension is lacking. */
+function valueMasks(detector, dimensions) {
+  const masks = detector.dimensions.map(() => null);
+  for (const [name, values] of dimensions) {
+    const d = detector.dimensions.findIndex(([other]) => other === name);
+    if (d < 0) return null;
+    masks[d] = Uint8Array.from(detector.dimensions[d][1], (value) => (values.has(value) ? 1 : 0));
+  }
+  return masks;
+}
+
+/** Which combinations of a detector pass. */
+function combinationMask(detector, masks) {
+  const [count, width] = detector.combinations.shape;
+  const mask = new Uint8Array(count);
+  if (masks === null) return mask;
+  mask.fill(1);
+  masks.forEach((one, d) => {
+    if (one === null) return;
+    for (let c = 0; c < count; c += 1) {
+      const value = detector.combinations.data[c * width + d];
+      if (value === LACKS || !one[value]) mask[c] = 0;
+    }
+  });
+  return mask;
+}
+
+/**
+ * What the filters leave.
+ * @param {object} doc
+ * @param {{detectors: Set<number>|null, measures: Set<string>|null, dimensions: Map<string, Set<string>>,
+ *   from: number|null, to: number|null, least: number}} filters
+ */
+function select(doc, filters) {
+  const { moments: all, groups: of, affected: rows, contributions: shares, counts } = doc;
+  const index = indexOf(doc);
+  const from = filters.from ?? -Infinity;
+  const to = filters.to ?? Infinity;
+  const byDimension = filters.dimensions.size > 0;
+  const detectors = [];
+  const chosen = new Uint8Array(doc.detectors.length);
+  doc.detectors.forEach((detector, d) => {
+    const asked = filters.detectors === null || filters.detectors.has(d);
+    const has = filters.measures === null || !detector.measures.length
+      || detector.measures.some((name) => filters.measures.has(name));
+    if (asked && has) {
+      detectors.push(d);
+      chosen[d] = 1;
+    }
+  });
+  const measures = doc.detectors.map(({ measures: names }) =>
+    Uint8Array.from(names, (name) => (filters.measures === null || filters.measures.has(name) ? 1 : 0)));
+  const values = doc.detectors.map((detector) => valueMasks(detector, filters.dimensions));
+  const masks = doc.detectors.map((detector, d) => combinationMask(detector, values[d]));
+
+  const wanted = new Uint8Array(of.id.length); // of the right detector and measure
+  for (let g = 0; g < wanted.length; g += 1) {
+    wanted[g] = chosen[of.detector[g]] & measures[of.detector[g]][of.measure[g]];
+  }
+  const moments = new Uint32Array(all.group.length);
+  const affected = new Uint32Array(rows.moment.length);
+  const contributions = new Uint32Array(shares.moment.length);
+  const seen = new Uint8Array(of.id.length);
+  let m = 0;
+  let a = 0;
+  let c = 0;
+  for (let i = 0; i < all.group.length; i += 1) {
+    const g = all.group[i];
+    const time = all.time[i];
+    if (!wanted[g] || time < from || time > to || all.score[i] < filters.least) continue;
+    const before = a;
+    const mask = masks[of.detector[g]];
+    for (let j = index.affected[i]; j < index.affected[i + 1]; j += 1) {
+      const combination = rows.combination[j];
+      if (!byDimension || (combination !== OTHERS && mask[combination])) {
+        affected[a] = j;
+        a += 1;
+      }
+    }
+    if (byDimension && a === before) continue;
+    const passes = values[of.detector[g]];
+    for (let j = index.contributions[i]; j < index.contributions[i + 1]; j += 1) {
+      const one = passes[shares.dimension[j]];
+      if (one === null || one[shares.value[j]]) {
+        contributions[c] = j;
+        c += 1;
+      }
+    }
+    moments[m] = i;
+    m += 1;
+    seen[g] = 1;
+  }
+  if (!byDimension) {
+    // Groups whose moments are counted only.
+    for (let g = 0; g < seen.length; g += 1) {
+      const alone = index.worst[g] < 0;
+      if (alone && wanted[g] && of.end[g] >= from && of.start[g] <= to && of.score[g] >= filters.least) seen[g] = 1;
+    }
+  }
+  let number = 0;
+  for (let g = 0; g < seen.length; g += 1) number += seen[g];
+  const groups = new Uint32Array(number);
+  for (let g = 0, n = 0; g < seen.length; g += 1) {
+    if (seen[g]) {
+      groups[n] = g;
+      n += 1;
+    }
+  }
+  const counted = [];
+  for (let i = 0; i < (byDimension ? 0 : counts.day.length); i += 1) {
+    const day = counts.day[i];
+    if (chosen[counts.detector[i]] && measures[counts.detector[i]][counts.measure[i]] && day + 86400 > from
+      && day <= to && counts.score[i] >= filters.least) counted.push(i);
+  }
+  const [first, last] = shownTime(doc, filters, detectors);
+  return {
+    filters, detectors, moments: moments.slice(0, m), affected: affected.slice(0, a),
+    contributions: contributions.slice(0, c), groups, counts: Uint32Array.from(counted), masks, first, last,
+  };
+}
+
+/** The time that pictures show: what is filtered, else all that is known of the chosen detectors. */
+function shownTime(doc, filters, detectors) {
+  let first = Infinity;
+  let last = -Infinity;
+  const see = (time) => {
+    if (time < first) first = time;
+    if (time > last) last = time;
+  };
+  const chosen = new Set(detectors);
+  for (const d of detectors) {
+    const { live, alerts, backtest } = doc.detectors[d];
+    if (live && live.times.length) {
+      see(live.times[0]);
+      see(live.times[live.times.length - 1]);
+    }
+    for (const span of [alerts, backtest]) {
+      if (span) {
+        see(span.first);
+        see(span.last);
+      }
+    }
+  }
+  for (let g = 0; g < doc.groups.id.length; g += 1) {
+    if (chosen.has(doc.groups.detector[g])) {
+      see(doc.groups.start[g]);
+      see(doc.groups.end[g]);
+    }
+  }
+  for (let i = 0; i < doc.counts.day.length; i += 1) if (chosen.has(doc.counts.detector[i])) see(doc.counts.day[i]);
+  if (first > last) [first, last] = [doc.made_at - 86400, doc.made_at];
+  first = filters.from ?? first;
+  last = filters.to ?? last;
+  return first <= last ? [first, last] : [first, first];
+}
+
+/**
+ * A time zone's clock.
+ * @param {object} doc
+ * @param {"viewer"|"detector"} choice
+ * @param {number[]} detectors those shown
+ */
+function zoneOf(doc, choice, detectors) {
+  let name = "UTC";
+  if (choice === "viewer") {
+    name = Intl.DateTimeFormat().resolvedOptions().timeZone;
+  } else {
+    const names = new Set(detectors.map((d) => doc.detectors[d].timezone));
+    if (names.size === 1) [name] = names;
+  }
+  const offset = offsetsOf(name);
+  if (offset.name !== name) name = offset.name;
+  const shift = (seconds) => (seconds + offset.at(seconds)) * 1000;
+  const text = (seconds, withTime = true) => {
+    const moment = shift(seconds);
+    if (!(Math.abs(moment) <= 8.64e15)) return "unknown";
+    const clock = new Date(moment).toISOString().split(".")[0].replace("T", " ");
+    return clock.slice(0, withTime ? -3 : -9);
+  };
+  const seconds = (clock) => {
+    const wall = clock / 1000;
+    let found = wall - offset.at(wall);
+    found = wall - offset.at(found);
+    return wall - offset.at(found);
+  };
+  return { name, shift, text, seconds };
+}
+
+const zones = new Map();
+
+/** A zone's distance from UTC in seconds; UTC for a name that is no zone. */
+function offsetsOf(name) {
+  if (zones.has(name)) return zones.get(name);
+  let format;
+  try {
+    format = new Intl.DateTimeFormat("en-GB", {
+      timeZone: name, hourCycle: "h23", era: "short", year: "numeric", month: "numeric", day: "numeric",
+      hour: "numeric", minute: "numeric", second: "numeric",
+    });
+  } catch {
+    name = "UTC";
+  }
+  const exact = (seconds) => {
+    if (!format || !(Math.abs(seconds) <= 8.6e12)) return 0;
+    const parts = {};
+    for (const { type, value } of format.formatToParts(seconds * 1000)) parts[type] = value;
+    const year = parts.era.startsWith("B") ? 1 - Number(parts.year) : Number(parts.year);
+    const clock = new Date(0);
+    clock.setUTCFullYear(year, parts.month - 1, parts.day);
+    clock.setUTCHours(parts.hour, parts.minute, parts.second);
+    return Math.round(clock.getTime() / 1000 - Math.floor(seconds));
+  };
+  const hours = new Map();
+  const hour = (n) => {
+    let known = hours.get(n);
+    if (known === undefined) hours.set(n, (known = exact(n * 3600)));
+    return known;
+  };
+  const days = new Map();
+  const at = (seconds) => {
+    // A clock changes on few days only, and then at the start of a quarter of an hour.
+    const day = Math.floor(seconds / 86400);
+    let known = days.get(day);
+    if (known === undefined) {
+      const same = hour(day * 24) === hour(day * 24 + 24);
+      days.set(day, (known = same ? hour(day * 24) : null));
+    }
+    return known ?? exact(Math.floor(seconds / 900) * 900);
+  };
+  const made = { name, at };
+  zones.set(name, made);
+  return made;
+}
+
+/** The index of a severity's class: 0 for the worst. */
+function severityClass(score) {
+  const found = SEVERITIES.findIndex(({ from }) => score >= from);
+  return found < 0 ? SEVERITIES.length - 1 : found;
+}

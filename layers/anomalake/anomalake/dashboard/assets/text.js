@@ -1,0 +1,148 @@
+/* Elements, and how numbers, times and commands are written. */
+
+/**
+ * An element. Text of the data goes in as text only; attributes and their names come from this code.
+ * @param {string} tag with classes behind dots
+ * @param {object|null} attributes `on…` are listeners; null and false are left out
+ * @param {...(Node|string|number|null)} children
+ */
+function element(tag, attributes, ...children) {
+  const [name, ...classes] = tag.split(".");
+  const made = document.createElement(name);
+  if (classes.length) made.className = classes.join(" ");
+  for (const [key, value] of Object.entries(attributes ?? {})) {
+    if (value === null || value === false) continue;
+    if (key.startsWith("on")) made.addEventListener(key.slice(2), value);
+    else made.setAttribute(key, value === true ? "" : value);
+  }
+  made.append(...children.filter((one) => one !== null));
+  return made;
+}
+
+const byId = (id) => document.getElementById(id);
+
+/** A name or value out of the data: isolated, so that its direction and marks stay its own; cut where it is long. */
+function named(text) {
+  const shown = text === "" ? "(empty)" : text;
+  return element("bdi.name", { dir: "auto", title: text.length > 24 ? text : null }, shown);
+}
+
+/** A name within plain text (an attribute, a sentence for the screen reader): isolated by marks. */
+const isolated = (text) => `\u2068${text}\u2069`;
+
+const formats = new Map();
+
+function formatted(value, options) {
+  const key = JSON.stringify(options);
+  if (!formats.has(key)) formats.set(key, new Intl.NumberFormat("en", options));
+  return formats.get(key).format(value);
+}
+
+/** A whole number. */
+const whole = (value) => formatted(value, { maximumFractionDigits: 0 });
+
+/** A measured number, short. */
+function amount(value) {
+  if (!Number.isFinite(value)) return "unknown";
+  const size = Math.abs(value);
+  if (size >= 1e15 || (size > 0 && size < 1e-4)) return value.toExponential(3);
+  if (size >= 1000) return formatted(value, { maximumFractionDigits: size < 10000 ? 1 : 0 });
+  return formatted(value, { maximumSignificantDigits: 4 });
+}
+
+/** A severity, never rounded up to a class it is not in. */
+function severity(score) {
+  return formatted(Math.floor(score * 10 + 1e-9) / 10, { maximumFractionDigits: 1 });
+}
+
+/** "1 group", "2 groups". */
+function plural(count, one, many = `${one}s`) {
+  return `${whole(count)} ${count === 1 ? one : many}`;
+}
+
+/** Seconds in words. */
+function duration(seconds) {
+  const units = [["day", 86400], ["hour", 3600], ["minute", 60]];
+  const found = units.findIndex(([, size]) => seconds >= size);
+  if (found < 0) return plural(Math.max(0, seconds), "second");
+  const [unit, size] = units[found];
+  const count = Math.floor(seconds / size);
+  const next = units[found + 1];
+  const rest = next ? Math.round((seconds - count * size) / next[1]) : 0;
+  return rest && count < 10 ? `${plural(count, unit)} ${plural(rest, next[0])}` : plural(Math.round(seconds / size), unit);
+}
+
+/** Seconds of an interval by its frequency, or 0. */
+function intervalOf(detector) {
+  return { PT5M: 300, PT10M: 600, PT1H: 3600, P1D: 86400 }[detector.frequency] ?? 0;
+}
+
+/** From when to when, the day said once. */
+function span(zone, start, end, withTime = true) {
+  const [a, b] = [zone.text(start, withTime), zone.text(end, withTime)];
+  if (a === b) return a;
+  return withTime && a.slice(0, -5) === b.slice(0, -5) ? `${a} – ${b.slice(-5)}` : `${a} – ${b}`;
+}
+
+/** A combination's values in words: "carrier EV, origin EWR". */
+function combinationParts(detector, combination) {
+  if (combination === OTHERS) return null;
+  const width = detector.dimensions.length;
+  const parts = [];
+  detector.dimensions.forEach(([dimension, values], d) => {
+    const value = detector.combinations.data[combination * width + d];
+    if (value !== LACKS) parts.push([dimension, values[value]]);
+  });
+  return parts;
+}
+
+/** A word of a shell's command line: whatever the text, it stays one word and shows no sign that is not seen. */
+function shellWord(text) {
+  if (/^[\w@%+=:,./-]+$/.test(text)) return text;
+  if (!/[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/u.test(text)) return `'${text.replaceAll("'", "'\\''")}'`;
+  const escaped = text.replace(/[\\']/g, "\\$&").replace(/[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/gu, (sign) => {
+    const code = sign.codePointAt(0);
+    if (code < 0x80) return `\\x${code.toString(16).padStart(2, "0")}`;
+    return code > 0xffff ? `\\U${code.toString(16).padStart(8, "0")}` : `\\u${code.toString(16).padStart(4, "0")}`;
+  });
+  return `$'${escaped}'`;
+}
+
+/** A command with its options, each as one word. */
+function command(words, options) {
+  return [...words, ...options.map(([key, value]) => (value === null ? key : `${key}=${shellWord(value)}`))].join(" ");
+}
+
+/** A field of a CSV file. Text that a spreadsheet would take for a formula gets an apostrophe in front. */
+function csvField(value) {
+  if (typeof value === "number") return Number.isFinite(value) ? String(value) : "";
+  const safe = /^[=+\-@\t\r]/.test(value) ? `'${value}` : value;
+  return /[",\r\n]/.test(safe) ? `"${safe.replaceAll('"', '""')}"` : safe;
+}
+
+/** Saves a file that the page made. */
+function download(parts, file) {
+  const address = URL.createObjectURL(new Blob(parts, { type: "text/csv;charset=utf-8" }));
+  const link = element("a", { href: address, download: file });
+  document.body.append(link);
+  link.click();
+  link.remove();
+  setTimeout(() => URL.revokeObjectURL(address), 60000);
+}
+
+/** A severity as a coloured mark and a number. */
+function severityMark(score) {
+  const one = severityClass(score);
+  return element("span.severity", { title: `${SEVERITIES[one].name} severity` },
+    element(`span.swatch.severity-${one}`, { "aria-hidden": "true" }), severity(score));
+}
+
+/** Puts children in the place of those that are there; null is none. */
+function replaceChildren(parent, ...children) {
+  parent.replaceChildren(...children.filter((one) => one !== null));
+}
+
+/** Lets the browser draw and hear its user, before what is long goes on. */
+const breath = () => new Promise((resolve) => {
+  setTimeout(resolve, 0);
+});
