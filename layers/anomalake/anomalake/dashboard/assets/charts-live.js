@@ -1,0 +1,403 @@
+/* Values over time: a detector's, and a group's own picture. */
+
+/** The steps of a detector's live values, seconds. */
+const liveStep = (detector) => (intervalOf(detector) || 3600) * detector.live.intervals;
+
+/** How many neighbouring times become one, so that at most `most` are left: steps that people count by. */
+function thinning(times, most, step) {
+  const least = Math.ceil(times / most);
+  if (least <= 1) return 1;
+  const nice = STEPS.find((one) => one % step === 0 && one / step >= least);
+  return nice ? nice / step : least;
+}
+
+/**
+ * Which times are drawn, and in which point each lies.
+ * The newest point is a whole one; the oldest times are left out where they do not fill theirs, for they would look like a fall.
+ * @returns {{first: number, by: number, count: number}} index of the first time, how many make a point, how many points
+ */
+function pointsOf(live, from, to, most, step) {
+  let first = 0;
+  let end = live.times.length;
+  while (first < end && live.times[first] < from) first += 1;
+  while (end > first && live.times[end - 1] > to) end -= 1;
+  const by = thinning(end - first, most, step);
+  const count = Math.floor((end - first) / by);
+  return { first: end - count * by, by, count };
+}
+
+/**
+ * Values of several series together in each point: added up, or their mean.
+ * What nobody observed is left out of both; where a metric was not judged and others were, what was observed counts as
+ * expected. A side that is open for some metrics only is as far as their other one.
+ * @param {object} live
+ * @param {number} measure
+ * @param {number[]} series indices of `live.series`
+ * @returns {{value: Float64Array, expected: Float64Array, lower: Float64Array, upper: Float64Array}} NaN for unknown
+ */
+function together(live, measure, series, { first, by, count }, mean, withExpected) {
+  const [, width, length] = live.values.shape;
+  const made = () => new Float64Array(count);
+  const [value, seen, usual, judged, down, up, downs, ups] = [made(), made(), made(), made(), made(), made(), made(), made()];
+  for (const s of series) {
+    const row = (measure * width + s) * length + first;
+    for (let i = 0, p = 0, n = 0; i < by * count; i += 1) {
+      const v = live.values.data[row + i];
+      if (v === v) {
+        value[p] += v;
+        seen[p] += 1;
+        if (withExpected) {
+          const e = live.expected.data[row + i];
+          if (e === e) {
+            const below = e - live.lower.data[row + i];
+            const above = live.upper.data[row + i] - e;
+            usual[p] += e;
+            judged[p] += 1;
+            if (below === below) downs[p] += 1;
+            if (above === above) ups[p] += 1;
+            down[p] += (below === below ? below : above === above ? above : 0) ** 2;
+            up[p] += (above === above ? above : below === below ? below : 0) ** 2;
+          } else usual[p] += v;
+        }
+      }
+      n += 1;
+      if (n === by) {
+        n = 0;
+        p += 1;
+      }
+    }
+  }
+  const [lower, upper] = [made(), made()];
+  for (let p = 0; p < count; p += 1) {
+    const share = seen[p] ? (mean ? 1 / seen[p] : 1) : NaN;
+    value[p] *= share;
+    usual[p] *= judged[p] ? share : NaN;
+    lower[p] = downs[p] ? usual[p] - Math.sqrt(down[p]) * share : NaN;
+    upper[p] = ups[p] ? usual[p] + Math.sqrt(up[p]) * share : NaN;
+  }
+  return { value, expected: usual, lower, upper };
+}
+
+/** Series by line: [{text, series}], the largest first, what is beyond them as others. */
+function linesOf(detector, measure, split, mask, points, mean) {
+  const { live } = detector;
+  const whole_ = mask.every((one) => one);
+  const passing = [...live.series.keys()].filter((s) => (live.series[s] === OTHERS ? whole_ : mask[live.series[s]]));
+  if (split === null) return passing.length ? [{ text: null, series: passing, combinations: live.others }] : [];
+  const width = detector.dimensions.length;
+  const byValue = new Map();
+  for (const s of passing) {
+    const c = live.series[s];
+    const value = c === OTHERS ? "others" : detector.combinations.data[c * width + split];
+    if (!byValue.has(value)) byValue.set(value, []);
+    byValue.get(value).push(s);
+  }
+  const rest = byValue.get("others") ?? [];
+  byValue.delete("others");
+  const size = new Map();
+  const [, rows, length] = live.values.shape;
+  for (const [value, series] of byValue) {
+    let sum = 0;
+    let seen = 0;
+    for (const s of series) {
+      const row = (measure * rows + s) * length + points.first;
+      for (let i = row; i < row + points.by * points.count; i += 1) {
+        const v = live.values.data[i];
+        if (v === v) {
+          sum += v;
+          seen += 1;
+        }
+      }
+    }
+    size.set(value, mean ? (seen ? Math.abs(sum / seen) : -1) : Math.abs(sum));
+  }
+  const ranked = [...byValue.keys()].sort((a, b) => size.get(b) - size.get(a) || a - b);
+  const most = ranked.length + (rest.length ? 1 : 0) > LINES + 1 ? LINES : ranked.length;
+  const [dimension, values] = detector.dimensions[split];
+  const lines = ranked.slice(0, most).map((value) => ({
+    value, series: byValue.get(value), text: value === LACKS ? `without ${dimension}` : values[value],
+  }));
+  const left = ranked.slice(most);
+  if (left.length || rest.length) {
+    const count = left.length || live.others;
+    lines.push({ value: "others", series: [...left.flatMap((value) => byValue.get(value)), ...rest], text: `${whole(count)} others` });
+  }
+  return lines;
+}
+
+/** Rows of the expected line and band; a side that is open reaches to the picture's edge. */
+function bandRows(times, sums, edges) {
+  const rows = [];
+  for (let p = 0; p < times.length; p += 1) {
+    const [e, lo, hi] = [sums.expected[p], sums.lower[p], sums.upper[p]];
+    const band = lo === lo || hi === hi;
+    rows.push({ t: times[p], e: orNull(e), lo: band ? (orNull(lo) ?? edges[0]) : null, hi: band ? (orNull(hi) ?? edges[1]) : null });
+  }
+  return rows.some(({ e }) => e !== null) ? rows : [];
+}
+
+const orNull = (value) => (Number.isFinite(value) ? value : null);
+
+/** The lowest and the highest of some arrays. */
+function extent(...arrays) {
+  let [low, high] = [Infinity, -Infinity];
+  for (const one of arrays) {
+    for (const v of one) {
+      if (v < low) low = v;
+      if (v > high) high = v;
+    }
+  }
+  return low <= high ? [low, high] : [0, 1];
+}
+
+/** In which point a time lies, or -1. */
+function pointAt(live, points, time) {
+  let [low, high] = [0, live.times.length];
+  while (low < high) {
+    const middle = (low + high) >> 1;
+    if (live.times[middle] <= time) low = middle + 1;
+    else high = middle;
+  }
+  const p = Math.floor((low - 1 - points.first) / points.by);
+  const beyond = low === live.times.length && points.count && time > live.times[low - 1]
+    && time - live.times[low - 1] >= (live.times.length > 1 ? live.times[1] - live.times[0] : Infinity);
+  return low > 0 && p >= 0 && p < points.count && !beyond ? p : -1;
+}
+
+/**
+ * Marks of moments on lines: in each point of a line the worst one.
+ * @param {Array<[number, number]>} hits pairs of moment and line
+ */
+function lineMarks(doc, live, points, times, sums, hits) {
+  const worst = new Map();
+  for (const [m, c] of hits) {
+    const p = pointAt(live, points, doc.moments.time[m]);
+    if (p < 0) continue;
+    const there = worst.get(p * (LINES + 2) + c);
+    if (there === undefined || doc.moments.score[m] > doc.moments.score[there]) worst.set(p * (LINES + 2) + c, m);
+  }
+  const marks = [];
+  for (const [key, m] of worst) {
+    const p = Math.floor(key / (LINES + 2));
+    const c = key % (LINES + 2);
+    const v = sums[c].value[p];
+    if (v === v) marks.push({ t: times[p], v, s: severityClass(doc.moments.score[m]), m, c, k: key });
+  }
+  const score = ({ m }) => doc.moments.score[m];
+  return marks.sort((a, b) => score(b) - score(a)).slice(0, 800).reverse();
+}
+
+/** Live values of a measure: one line with what was expected, or a line a value of a dimension. */
+async function drawLive(place, doc, selection, options) {
+  const { zone } = options;
+  const detector = doc.detectors[options.detector];
+  const live = detector?.live;
+  const { measure } = options;
+  if (!live?.times.length || !(measure in detector.measures)) {
+    return nothing(place, `No live values are known${detector?.live_problem ? `: ${plain(detector.live_problem, 300)}` : "."}`);
+  }
+  const mean = detector.aggregations[measure] === "AVG";
+  const { from, to } = selection.filters;
+  const most = options.width < 500 ? 150 : 300;
+  const points = pointsOf(live, from ?? -Infinity, to ?? Infinity, most, liveStep(detector));
+  const split = options.split ?? null;
+  const lines = points.count ? linesOf(detector, measure, split, selection.masks[options.detector], points, mean) : [];
+  if (!lines.length) return nothing(place, "No live values in what is chosen.");
+  const sums = lines.map(({ series }) => together(live, measure, series, points, mean, split === null));
+  const marks = [];
+  const ofThis = (g) => doc.groups.detector[g] === options.detector && doc.groups.measure[g] === measure;
+  if (split === null) {
+    for (const m of selection.moments) if (ofThis(doc.moments.group[m])) marks.push([m, 0]);
+  } else {
+    const lineOf = new Map();
+    lines.forEach(({ series }, c) => {
+      for (const s of series) lineOf.set(live.series[s], c);
+    });
+    for (const a of selection.affected) {
+      const m = doc.affected.moment[a];
+      const c = lineOf.get(doc.affected.combination[a]) ?? lineOf.get(OTHERS);
+      if (c !== undefined && ofThis(doc.moments.group[m])) marks.push([m, c]);
+    }
+  }
+  return drawLines(place, doc, detector, { lines, sums, points, marks, mean, measure, split }, options);
+}
+
+/** Draws lines, band and marks, and says what is drawn. */
+async function drawLines(place, doc, detector, { lines, sums, points, marks: hits, mean, measure, split }, options) {
+  const { zone } = options;
+  const { live } = detector;
+  const times = Array.from({ length: points.count }, (_, p) => zone.shift(live.times[points.first + p * points.by]));
+  const band = split === null;
+  const edges = extent(...sums.map(({ value }) => value), ...(band ? [sums[0].lower, sums[0].upper, sums[0].expected] : []));
+  const expected = band ? bandRows(times, sums[0], edges) : [];
+  const marks = lineMarks(doc, live, points, times, sums, hits);
+  const rows = [];
+  lines.forEach(({ value }, c) => {
+    const colour = value === "others" ? LINES : c;
+    for (let p = 0; p < points.count; p += 1) rows.push({ t: times[p], v: orNull(sums[c].value[p]), c: colour });
+  });
+  const colours = LINE_COLOURS[options.dark ? "dark" : "light"];
+  const theme = chartTheme(options.dark);
+  const lineName = (c) => (lines[c].text === null ? named(detector.measures[measure]) : named(lines[c].text));
+  const legend = [];
+  if (band) {
+    legend.push([colours[0], "observed", "line"]);
+    if (expected.length) legend.push([theme.rule.color, "expected", "dashed"], [theme.rule.color, "its range", "band"]);
+  } else lines.forEach(({ value }, c) => legend.push([colours[value === "others" ? LINES : c], lineName(c), "line"]));
+  if (marks.length) legend.push(...severityEntries(new Set(marks.map(({ s }) => s))));
+  await drawChart(place, "live", {
+    expected, lines: rows, marks, times: times.map((t, p) => ({ t, k: p })),
+  }, options, {
+    domain: [times[0], Math.max(times[times.length - 1], times[0] + 1000)],
+    adjust: (spec) => {
+      spec.layer[0].encoding.y.axis.format = axisFormat(Math.max(Math.abs(edges[0]), Math.abs(edges[1])));
+      spec.layer[3].mark.strokeWidth = Math.min(40, Math.max(1, options.width / points.count));
+    },
+    tip: (row) => (row.m === undefined
+      ? pointLines(row.k, times, lines, sums, lineName, band)
+      : [["time", zone.text(doc.moments.time[row.m])], [lineName(row.c), amount(row.v)],
+        ...(expected.length ? [["expected", amount(sums[0].expected[pointOf(row.k)])]] : []),
+        ["severity", severity(doc.moments.score[row.m])], ["metrics", whole(doc.moments.metrics[row.m])]]),
+    legend: legendOf(legend),
+    onClick: ({ m }) => m !== undefined && options.onGroup?.(doc.moments.group[m]),
+  });
+  const step = liveStep(detector) * points.by;
+  const last = live.times[points.first + points.by * points.count - 1];
+  const how = points.by * live.intervals === 1 ? "" : `, ${mean ? "the mean of" : "added up over"} ${step % 60 ? `${step} s` : stepName(step)} each`;
+  const worst = marks[marks.length - 1];
+  return labelled(place, `${said(detector.measures[measure])}${band ? "" : ` by ${said(detector.dimensions[split][0])}`} `
+    + `(${mean ? "mean" : "sum"}), ${span(zone, live.times[points.first], last)}, ${plural(points.count, "point")}${how}, `
+    + `from ${amount(edgesOf(sums)[0])} to ${amount(edgesOf(sums)[1])}; `
+    + (worst ? `${plural(marks.length, "anomaly", "anomalies")} marked, the worst ${severity(doc.moments.score[worst.m])} at ${zone.text(doc.moments.time[worst.m])}.`
+      : "no anomalies.")
+    + (band && !expected.length ? " What was expected is not known." : ""));
+}
+
+const pointOf = (key) => Math.floor(key / (LINES + 2));
+const edgesOf = (sums) => extent(...sums.map(({ value }) => value));
+
+/** A tooltip of all lines at one time. */
+function pointLines(p, times, lines, sums, lineName, band) {
+  const shown = [["time", wallText(times[p], 60)]];
+  lines.forEach((_, c) => shown.push([lineName(c), amount(sums[c].value[p])]));
+  const { expected, lower, upper } = sums[0];
+  if (band && expected[p] === expected[p]) {
+    const [lo, hi] = [lower[p], upper[p]].map((one) => (one === one ? amount(one) : "open"));
+    shown.push(["expected", amount(expected[p])], ["range", `${lo} – ${hi}`]);
+  }
+  return shown;
+}
+
+/** Observed against expected: the total of what is chosen, over the time that was judged. */
+function drawExpected(place, doc, selection, options) {
+  const live = doc.detectors[options.detector]?.live;
+  const [from, to] = live ? judgedTime(live, options.measure) : [0, -1];
+  if (from > to) return nothing(place, "What was expected is not known.");
+  const filters = { ...selection.filters, from: Math.max(from, selection.filters.from ?? from), to: Math.min(to, selection.filters.to ?? to) };
+  return drawLive(place, doc, { ...selection, filters }, { ...options, split: null });
+}
+
+/** The first and the last time for which anything was expected of a measure. */
+function judgedTime(live, measure) {
+  const [, width, length] = live.values.shape;
+  let [first, last] = [length, -1];
+  for (let s = measure * width; s < (measure + 1) * width; s += 1) {
+    const row = live.expected.data.subarray(s * length, (s + 1) * length);
+    for (let i = 0; i < first; i += 1) if (row[i] === row[i]) first = i;
+    for (let i = length - 1; i > last; i -= 1) if (row[i] === row[i]) last = i;
+  }
+  return last < 0 ? [0, -1] : [live.times[first], live.times[last]];
+}
+
+/** A group's own picture: its affected metrics together, from two days before to a day after; or what its moments tell. */
+async function drawGroup(place, doc, selection, options) {
+  const g = options.group;
+  const detector = doc.detectors[doc.groups.detector[g]];
+  const measure = doc.groups.measure[g];
+  const index = indexOf(doc);
+  const moments = [...index.moments.subarray(index.ofGroup[g], index.ofGroup[g + 1])];
+  const combinations = new Set();
+  for (const m of moments) {
+    for (let a = index.affected[m]; a < index.affected[m + 1]; a += 1) combinations.add(doc.affected.combination[a]);
+  }
+  const { live } = detector;
+  if (live && combinations.size) {
+    const at = new Map([...live.series].map((c, s) => [c, s]));
+    const series = [...combinations].flatMap((c) => at.get(c) ?? []);
+    const step = liveStep(detector);
+    const before = Math.max(172800, step >= 86400 ? 48 * step : 0);
+    const points = pointsOf(live, doc.groups.start[g] - before, doc.groups.end[g] + Math.max(86400, before / 2), 1000, step);
+    const within = points.count && series.length === combinations.size
+      && moments.some((m) => pointAt(live, points, doc.moments.time[m]) >= 0);
+    if (within) {
+      const mean = detector.aggregations[measure] === "AVG";
+      const sums = [together(live, measure, series, points, mean, true)];
+      const marks = moments.map((m) => [m, 0]);
+      return drawLines(place, doc, detector,
+        { lines: [{ text: null, series }], sums, points, marks, mean, measure, split: null }, options);
+    }
+  }
+  return drawMoments(place, doc, detector, moments, options);
+}
+
+/** A group's moments by what they tell themselves. */
+async function drawMoments(place, doc, detector, moments, options) {
+  const { zone, group: g } = options;
+  const mean = detector.aggregations[doc.groups.measure[g]] === "AVG";
+  const index = indexOf(doc);
+  const { affected } = doc;
+  const rows = [];
+  for (const m of moments) {
+    const sums = { v: 0, e: 0, down: 0, up: 0 };
+    const [first, end] = [index.affected[m], index.affected[m + 1]];
+    for (let a = first; a < end; a += 1) {
+      sums.v += affected.value[a];
+      sums.e += affected.expected[a];
+      sums.down += (affected.expected[a] - affected.lower[a]) ** 2;
+      sums.up += (affected.upper[a] - affected.expected[a]) ** 2;
+    }
+    const share = mean ? 1 / (end - first) : 1;
+    if (!Number.isFinite(sums.v) || first === end) continue;
+    const e = orNull(sums.e * share);
+    const [lo, hi] = [orNull(e - Math.sqrt(sums.down) * share), orNull(e + Math.sqrt(sums.up) * share)];
+    const score = doc.moments.score[m];
+    rows.push({
+      t: zone.shift(doc.moments.time[m]), v: sums.v * share, e, lo: e === null ? null : lo, hi: e === null ? null : hi,
+      n: end - first, s: severityClass(score), k: m,
+    });
+  }
+  if (!rows.length) return nothing(place, "The values of this group are not known.");
+  const judged = rows.some(({ e }) => e !== null);
+  const [low, high] = extent(rows.flatMap(({ v, e, lo, hi }) => [v, e ?? v, lo ?? v, hi ?? v]));
+  for (const row of rows) { // a side that is open reaches to the edge
+    if (row.e === null || (row.lo === null && row.hi === null)) continue;
+    row.open = row.lo === null ? "below" : row.hi === null ? "above" : "";
+    [row.lo, row.hi] = [row.lo ?? low, row.hi ?? high];
+  }
+  const theme = chartTheme(options.dark);
+  const step = intervalOf(detector) || 3600;
+  const room = Math.max(step * 2000, (rows[rows.length - 1].t - rows[0].t) * 0.05);
+  const legend = severityEntries(new Set(rows.map(({ s }) => s)));
+  if (judged) legend.unshift([theme.rule.color, "expected", "line"], [theme.rule.color, "its range", "band"]);
+  await drawChart(place, "moments", { moments: rows }, options, {
+    domain: [rows[0].t - room, rows[rows.length - 1].t + room],
+    adjust: (spec) => {
+      const scale = { zero: false, domain: [low - (high - low) * 0.1, high + (high - low) * 0.1 || 1] };
+      Object.assign(spec.layer[0].encoding.y, { scale, axis: { title: null, format: axisFormat(Math.max(Math.abs(low), Math.abs(high))) } });
+      spec.layer[0].mark.opacity = theme.area.opacity;
+      spec.layer[1].mark.stroke = theme.rule.color;
+    },
+    tip: ({ k, v, e, lo, hi, n, open }) => [
+      ["time", zone.text(doc.moments.time[k])], [mean ? "mean" : "value", amount(v)],
+      ...(e === null ? [] : [["expected", amount(e)]]),
+      ...(lo === null || open === undefined ? []
+        : [["range", `${open === "below" ? "open" : amount(lo)} – ${open === "above" ? "open" : amount(hi)}`]]),
+      ["severity", severity(doc.moments.score[k])], ["metrics", whole(n)],
+    ],
+    legend: legendOf(legend),
+  });
+  const worst = rows.reduce((a, b) => (doc.moments.score[b.k] > doc.moments.score[a.k] ? b : a));
+  return labelled(place, `${plural(rows.length, "anomalous interval")} of ${said(measureOf(doc, g))}, by what the `
+    + `alerts tell; the worst ${severity(doc.moments.score[worst.k])} at ${zone.text(doc.moments.time[worst.k])}: ${amount(worst.v)}`
+    + `${worst.e === null ? "" : `, expected ${amount(worst.e)}`}.`);
+}

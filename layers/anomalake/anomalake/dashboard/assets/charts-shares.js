@@ -1,0 +1,60 @@
+/* What contributed. */
+
+/** Shares of a dimension's values: a bar a measure. */
+async function drawContributions(place, doc, selection, options) {
+  const bars = new Map(); // measure -> value -> added-up share
+  const totals = new Map();
+  const { contributions: all } = doc;
+  for (const i of selection.contributions) {
+    const g = doc.moments.group[all.moment[i]];
+    const d = doc.groups.detector[g];
+    if (options.detector !== null && options.detector !== undefined && options.detector !== d) continue;
+    const [dimension, values] = doc.detectors[d].dimensions[all.dimension[i]];
+    if (dimension !== options.dimension) continue;
+    const measure = measureOf(doc, g);
+    const value = values[all.value[i]];
+    if (!bars.has(measure)) bars.set(measure, new Map());
+    bars.get(measure).set(value, (bars.get(measure).get(value) ?? 0) + all.share[i]);
+    totals.set(value, (totals.get(value) ?? 0) + all.share[i]);
+  }
+  const sum = (of) => [...of.values()].reduce((a, b) => a + b, 0);
+  const measures = [...bars.keys()].filter((one) => sum(bars.get(one)) > 0)
+    .sort((a, b) => sum(bars.get(b)) - sum(bars.get(a))).slice(0, 30);
+  if (!measures.length) return nothing(place, "No contributions in what is chosen.");
+  const ranked = [...totals.keys()].sort((a, b) => totals.get(b) - totals.get(a));
+  const top = ranked.slice(0, ranked.length > LINES + 1 ? LINES : LINES + 1);
+  const others = ranked.length - top.length;
+  const parts = [];
+  const labels = axisLabels(measures, options.width < 500 ? 14 : 30);
+  measures.forEach((measure, row) => {
+    const bar = bars.get(measure);
+    const whole_ = sum(bar);
+    let lo = 0;
+    const add = (share, c) => {
+      if (!(share > 0)) return;
+      const hi = lo + share / whole_;
+      parts.push({ r: labels[row], lo, hi, c, p: share / whole_, k: row * (LINES + 1) + c });
+      lo = hi;
+    };
+    top.forEach((value, c) => add(bar.get(value) ?? 0, c));
+    if (others) add(whole_ - top.reduce((a, value) => a + (bar.get(value) ?? 0), 0), LINES);
+  });
+  const colours = LINE_COLOURS[options.dark ? "dark" : "light"];
+  const shownName = (c) => (others && c === LINES ? `${whole(others)} others` : named(top[c]));
+  const percent = (share) => `${formatted(share * 100, { maximumFractionDigits: 1 })} %`;
+  await drawChart(place, "contributions", { parts }, { ...options, zone: null }, {
+    adjust: (spec) => {
+      spec.encoding.y.scale.domain = labels;
+      spec.encoding.y.axis.labelLimit = options.width < 500 ? 96 : 200;
+    },
+    tip: ({ k, p }) => [
+      ["measure", named(measures[Math.floor(k / (LINES + 1))])], ["value", shownName(k % (LINES + 1))], ["share", percent(p)],
+    ],
+    legend: legendOf([...top.keys(), ...(others ? [LINES] : [])].map((c) => [colours[c], shownName(c), "square"])),
+  });
+  const [leading] = ranked;
+  const all_ = sum(totals);
+  return labelled(place, `Shares of ${said(options.dimension)} in the anomalies of ${plural(measures.length, "measure")}; `
+    + `the largest: ${said(leading)}, ${percent(totals.get(leading) / all_)}`
+    + (others ? `; ${plural(others, "smaller value")} together as others.` : "."));
+}

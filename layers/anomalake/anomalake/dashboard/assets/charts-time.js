@@ -1,0 +1,178 @@
+/* All anomalies over time: one by one, counted, and by detector. */
+
+/** The worst chosen moment of each chosen group: [group, moment] pairs as two arrays. */
+function worstMoments(doc, selection) {
+  const worst = new Int32Array(doc.groups.id.length).fill(-1);
+  const groups = [];
+  for (const m of selection.moments) {
+    const g = doc.moments.group[m];
+    if (worst[g] < 0) groups.push(g);
+    if (worst[g] < 0 || doc.moments.score[m] > doc.moments.score[worst[g]]) worst[g] = m;
+  }
+  return { groups, worst };
+}
+
+/** What a tooltip says of a moment. */
+function momentLines(doc, zone, m) {
+  const g = doc.moments.group[m];
+  const detector = doc.detectors[doc.groups.detector[g]];
+  return [
+    ["detector", named(detector.name)], ["measure", named(detector.measures[doc.groups.measure[g]])],
+    ["time", zone.text(doc.moments.time[m])], ["severity", severity(doc.moments.score[m])],
+    ["metrics", whole(doc.moments.metrics[m])],
+  ];
+}
+
+/** Times shown, milliseconds on the wall clock, with a little room. */
+function timeDomain({ first, last }, zone) {
+  const [a, b] = [zone.shift(first), zone.shift(last)];
+  const room = Math.max((b - a) * 0.01, 1800000);
+  return [a - room, b + room];
+}
+
+/** All anomalies: a mark a group at its worst moment; over so many, counts. */
+async function drawTimeline(place, doc, selection, options) {
+  const { zone, onTime } = options;
+  const { groups, worst } = worstMoments(doc, selection);
+  if (!groups.length && !selection.counts.length) return nothing(place, "No anomalies in what is chosen.");
+  if (groups.length > MOST_MARKS || selection.counts.length) return drawCounts(place, doc, selection, options);
+  // The worst ones last, on top.
+  groups.sort((a, b) => doc.moments.score[worst[a]] - doc.moments.score[worst[b]]);
+  const rows = groups.map((g) => {
+    const score = doc.moments.score[worst[g]];
+    return { t: zone.shift(doc.moments.time[worst[g]]), v: score, s: severityClass(score), k: g };
+  });
+  await drawChart(place, "timeline", { groups: rows }, options, {
+    domain: timeDomain(selection, zone),
+    tip: ({ k }) => momentLines(doc, zone, worst[k]),
+    onClick: ({ k }) => k !== undefined && options.onGroup?.(k),
+    onTime,
+  });
+  const top = worst[groups[groups.length - 1]];
+  return labelled(place, `${plural(groups.length, "anomaly group")}, ${span(zone, selection.first, selection.last)}; `
+    + `the worst: ${severity(doc.moments.score[top])} at ${zone.text(doc.moments.time[top])}, `
+    + `${said(measureOf(doc, doc.moments.group[top]))}.`);
+}
+
+const measureOf = (doc, g) => doc.detectors[doc.groups.detector[g]].measures[doc.groups.measure[g]];
+
+/** Moments counted by time and severity, those that the document has as counts too. */
+async function drawCounts(place, doc, selection, options) {
+  const { zone } = options;
+  const least = selection.counts.length ? 86400 : 300;
+  const begin = zone.shift(selection.first) / 1000;
+  const step = stepFor(zone.shift(selection.last) / 1000 - begin, Math.min(120, options.width / 6), least);
+  const origin = 345600; // a Monday, so that weeks begin with one
+  const cells = new Map();
+  let listed = 0;
+  let counted = 0;
+  const add = (seconds, score, count) => {
+    const bin = Math.floor((zone.shift(seconds) / 1000 - origin) / step);
+    const key = bin * 10 + Math.min(9, Math.max(0, Math.floor(score / 10)));
+    cells.set(key, (cells.get(key) ?? 0) + count);
+  };
+  for (const m of selection.moments) add(doc.moments.time[m], doc.moments.score[m], 1);
+  listed = selection.moments.length;
+  for (const i of selection.counts) {
+    // Days are UTC's: by their noon they fall on the day that they mostly are.
+    add(doc.counts.day[i] + 43200, doc.counts.score[i], doc.counts.moments[i]);
+    counted += doc.counts.moments[i];
+  }
+  let most = 0;
+  for (const n of cells.values()) most = Math.max(most, n);
+  const edges = classEdges(most);
+  const rows = [...cells].map(([key, n]) => {
+    const bin = Math.floor(key / 10);
+    const t = (bin * step + origin) * 1000;
+    const lo = 10 * (key - bin * 10);
+    return { t, u: t + step * 1000, lo, hi: lo + 10, n, c: edges.findLastIndex((one) => n >= one), k: key };
+  });
+  const colours = COUNT_COLOURS[options.dark ? "dark" : "light"].slice(-edges.length);
+  const room = [Math.min(...rows.map(({ t }) => t)), Math.max(...rows.map(({ u }) => u))];
+  const [from, to] = timeDomain(selection, zone);
+  await drawChart(place, "counts", { cells: rows }, options, {
+    domain: [Math.min(from, room[0]), Math.max(to, room[1])],
+    adjust: (spec) => {
+      Object.assign(spec.encoding.color.scale, { domain: edges.map((_, c) => c), range: colours });
+    },
+    tip: ({ t, lo, hi, n }) => [
+      ["from", wallText(t, step)], ["for", step === 86400 ? "a day" : `${stepName(step)}`], ["severity", `${lo}–${hi}`],
+      ["anomalies", whole(n)],
+    ],
+    legend: legendOf(edges.map((one, c) => {
+      const next = (edges[c + 1] ?? most + 1) - 1;
+      return [colours[c], next > one ? `${whole(one)}–${whole(next)}` : whole(one), "square"];
+    }), "anomalies"),
+    onTime: options.onTime,
+  });
+  const also = counted ? `, ${whole(counted)} of them known only as counts,` : "";
+  return labelled(place, `${plural(listed + counted, "anomaly", "anomalies")}${also} of ${plural(selection.groups.length, "group")}, `
+    + `${span(zone, selection.first, selection.last)}, as counts by ${stepName(step)} and severity; `
+    + "choose a shorter time or a higher severity to see each one.");
+}
+
+/** A wall clock's milliseconds as text. */
+function wallText(ms, step) {
+  const text = new Date(ms).toISOString().replace("T", " ");
+  return text.slice(0, step % 86400 ? 16 : 10);
+}
+
+/** Lower ends of at most five classes of counts up to `most`, each some times as wide as the one before. */
+function classEdges(most) {
+  const factor = Math.max(2, Math.ceil(most ** 0.2));
+  return [0, 1, 2, 3, 4].map((c) => factor ** c).filter((one) => one <= most);
+}
+
+/** A row a detector, the worst first: the highest severity over time. */
+async function drawLanes(place, doc, selection, options) {
+  const { zone } = options;
+  const narrow = options.width < 500;
+  const most = narrow ? 60 : 120;
+  const step = stepFor(zone.shift(selection.last) / 1000 - zone.shift(selection.first) / 1000, most - 2);
+  const bins = new Map(); // detector -> bin -> worst moment
+  const worst = new Map(selection.detectors.map((d) => [d, -1]));
+  for (const m of selection.moments) {
+    const d = doc.groups.detector[doc.moments.group[m]];
+    if (!bins.has(d)) bins.set(d, new Map());
+    const bin = Math.floor((zone.shift(doc.moments.time[m]) / 1000 - 345600) / step);
+    const there = bins.get(d).get(bin);
+    if (there === undefined || doc.moments.score[m] > doc.moments.score[there]) bins.get(d).set(bin, m);
+    worst.set(d, Math.max(worst.get(d) ?? -1, doc.moments.score[m]));
+  }
+  if (!bins.size) return nothing(place, "No anomalies in what is chosen.");
+  const size = (d) => bins.get(d)?.size ?? 0;
+  const order = [...worst.keys()].sort((a, b) => worst.get(b) - worst.get(a) || size(b) - size(a) || a - b);
+  const shown = order.slice(0, LANES);
+  const labels = axisLabels(shown.map((d) => doc.detectors[d].name), narrow ? 16 : 32);
+  const cells = [];
+  let [from, to] = timeDomain(selection, zone);
+  shown.forEach((d, row) => {
+    for (const [bin, m] of bins.get(d) ?? []) {
+      const t = (bin * step + 345600) * 1000;
+      const u = t + step * 1000;
+      [from, to] = [Math.min(from, t), Math.max(to, u)];
+      cells.push({ t, u, r: labels[row], s: severityClass(doc.moments.score[m]), k: m });
+    }
+  });
+  const rows = shown.map((d, row) => ({ t: from, u: to, r: labels[row], k: -1 - row }));
+  const detectorAt = (k) => (k < 0 ? shown[-1 - k] : doc.groups.detector[doc.moments.group[k]]);
+  await drawChart(place, "lanes", { cells, rows }, options, {
+    domain: [from, to],
+    adjust: (spec) => {
+      spec.encoding.y.scale.domain = labels;
+      spec.encoding.y.axis.labelLimit = narrow ? 96 : 200;
+    },
+    tip: ({ k }) => (k < 0
+      ? [["detector", named(doc.detectors[detectorAt(k)].name)]]
+      : [...momentLines(doc, zone, k), ["of", `the worst within ${step === 86400 ? "a day" : stepName(step)}`]]),
+    legend: legendOf(severityEntries(new Set(cells.map(({ s }) => s))), "severity"),
+    onClick: ({ k }) => k !== undefined && options.onDetector?.(detectorAt(k)),
+    onTime: options.onTime,
+  });
+  const [first] = shown;
+  const left = order.length - shown.length;
+  return labelled(place, `${plural(bins.size, "detector")} of ${whole(order.length)} had anomalies, `
+    + `${span(zone, selection.first, selection.last)}, each cell the worst within ${step === 86400 ? "a day" : stepName(step)}; `
+    + `the worst: ${said(doc.detectors[first].name)}, ${severity(worst.get(first))}.`
+    + (left ? ` ${plural(left, "less severe detector")} left out.` : ""));
+}
