@@ -1,4 +1,4 @@
-"""The way in from Python: open a lake, ask it, export it."""
+"""The way in from Python: find anomalies, open a lake, ask it, export it."""
 
 from __future__ import annotations
 
@@ -6,8 +6,11 @@ import os
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, ExitStack
 from dataclasses import replace
+from datetime import UTC, datetime, tzinfo
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, TextIO
+from warnings import warn
+from zoneinfo import ZoneInfo
 
 import pyarrow as pa
 
@@ -22,6 +25,10 @@ from anomalake.sources.metric_set import CsvFormat
 if TYPE_CHECKING:
     import pandas as pd
 
+    from anomalake.backtesting import Outcome
+    from anomalake.detection.backtest import Progress
+    from anomalake.detection.feedback import Feedback
+    from anomalake.detection.live.records import Execution
     from anomalake.lake.bulk import Summary
     from anomalake.lake.compaction import Compaction
 
@@ -77,6 +84,136 @@ def open_lake(uri: str | os.PathLike[str], *, database: str | None = None, workg
     return LakeHandle(place, connect)
 
 
+def backtest(
+    detector: str | os.PathLike[str],
+    *,
+    lake: str | os.PathLike[str] | LakeHandle | None = None,
+    data: str | os.PathLike[str] | None = None,
+    labels: str | os.PathLike[str] | None = None,
+    scores: str | os.PathLike[str] | None = None,
+    progress: Progress | None = None,
+) -> Outcome:
+    """Train a detector on the oldest 70 % of its history, and test it on the rest.
+
+    Parameters
+    ----------
+    detector
+        The detector file, YAML or JSON (docs/detector-file.md).
+    lake
+        Where its alerts go, and its source data are registered; a second time nothing changes.
+    data
+        Folder or URI below which the file's relative paths lie; its own folder unless given.
+    labels
+        CSV file to compare with: timestamp, is_anomaly, measure, and a column a dimension.
+    scores
+        Parquet file to write every tested point to, with what was expected of it.
+    progress
+        Called with what is done, how much of it, and of how much.
+
+    Returns
+    -------
+    backtesting.Outcome
+        ``backtest.groups`` are the anomaly groups that were found, ``evaluated`` how they agree with the labels,
+        ``sent`` what became of the alerts.
+
+    Raises
+    ------
+    DetectorFileError, ReadingError, LabelsError, BacktestError, SettingsError, StoreError, OSError
+
+    Examples
+    --------
+    >>> backtest("shop/detector.yaml", lake="./lake").backtest.groups  # doctest: +SKIP
+    """
+    from anomalake import backtesting
+
+    return backtesting.backtest(
+        Path(detector),
+        data=os.fspath(data) if data is not None else None,
+        lake=_uri(lake) if lake is not None else None,
+        labels=Path(labels) if labels is not None else None,
+        scores=Path(scores) if scores is not None else None,
+        progress=progress,
+    )
+
+
+def detect(
+    detector: str | os.PathLike[str],
+    *,
+    lake: str | os.PathLike[str] | LakeHandle,
+    at: datetime | str | None = None,
+    first: datetime | str | None = None,
+    last: datetime | str | None = None,
+    data: str | os.PathLike[str] | None = None,
+) -> list[Execution]:
+    """Judge one interval of a detector, or each of a span in turn, and take the alerts into a lake.
+
+    Nothing else is called, whatever actions the detector's alerts name. A second time nothing changes.
+
+    Parameters
+    ----------
+    detector
+        The detector file, YAML or JSON.
+    at
+        The interval that this time lies in, after those that were missed before it. Default: the latest complete one.
+    first, last
+        Instead: each interval from that of `first` to that of `last` (default: the latest complete one).
+        Times without a zone are in the metric set's.
+    data
+        Folder or URI below which the file's relative paths lie; its own folder unless given.
+
+    Returns
+    -------
+    list
+        What became of each interval: ``timestamp``, ``status``, ``reason``, ``anomalies``, ``groups``, ``delivered``, …
+        A warning tells where the source data could not be registered for queries.
+
+    Raises
+    ------
+    DetectorFileError, SettingsError, StoreError
+    CallError
+        Times that contradict each other, or a text that is none.
+    """
+    from anomalake.adapters.source_files import open_source_files
+    from anomalake.commands.times import CallError
+    from anomalake.detecting import live_detector, local_rules, register
+    from anomalake.detection.definition.detector import read_detector
+    from anomalake.detection.live.records import SUCCEEDED
+    from anomalake.wiring import open_writer
+
+    if at is not None and (first is not None or last is not None):
+        raise CallError("at is given beside first or last: expected one or the other")
+    if last is not None and first is None:
+        raise CallError("last is given without first: expected both")
+    read = read_detector(Path(detector), data=os.fspath(data) if data is not None else None)
+    zone = ZoneInfo(read.timezone)
+    wanted, begin, end = (_instant(one, zone) if one is not None else None for one in (at, first, last))
+    writer = open_writer(_uri(lake))
+    live = live_detector(read, writer, local_rules(read, writer, send=False))
+    runs = live.run(wanted, at_once=_ALL) if begin is None else live.run_span(begin, end)
+    executions = [execution for execution, _ in runs]
+    judged = next((one for one in executions if one.status == SUCCEEDED), None)
+    if judged is not None:
+        files = open_source_files(read.metric_set)
+        reason = register(writer.store, read.metric_set, files, judged.timestamp)
+        if reason is not None:
+            warn(f"live_{read.name} has no rows: {reason}", stacklevel=2)
+    return executions
+
+
+#: Nobody limits the time of a call.
+_ALL = 1_000_000
+
+
+def _uri(lake: str | os.PathLike[str] | LakeHandle) -> str:
+    return lake.uri if isinstance(lake, LakeHandle) else os.fspath(lake)
+
+
+def _instant(time: datetime | str, zone: tzinfo) -> datetime:
+    from anomalake.commands.times import instant_of
+
+    return instant_of(time.isoformat() if isinstance(time, datetime) else time, zone)
+
+
 def store_folder(uri: str) -> Path:
     """The folder that a local lake's URI names."""
     from urllib.parse import unquote, urlsplit
@@ -112,6 +249,10 @@ class LakeHandle:
         frame: pd.DataFrame = self._engine.query(sql).to_pandas(types_mapper=types.get, maps_as_pydicts="strict")
         return frame
 
+    def query_table(self, sql: str) -> pa.Table:
+        """Answer a query as an Arrow table."""
+        return self._engine.query(sql)
+
     def query_rows(self, sql: str) -> tuple[list[str], list[tuple[Any, ...]]]:
         """Answer a query as column names and rows, without pandas."""
         table = self._engine.query(sql)
@@ -143,6 +284,43 @@ class LakeHandle:
         folder = Path(out_dir)
         folder.mkdir(parents=True, exist_ok=True)
         return [self._export(name, folder / f"{name}.{format_}", format_) for name in self.relations()]
+
+    def feedback(
+        self,
+        *,
+        is_anomaly: bool,
+        group: str | None = None,
+        series: str | None = None,
+        at: datetime | str | None = None,
+        detector: str | None = None,
+    ) -> list[Feedback]:
+        """Say of an affected metric, or of all of a group, whether it truly was an anomaly; later scores heed it.
+
+        Parameters
+        ----------
+        group, series
+            An ``anomaly_group_id``, a ``time_series_id``, or both: that metric of that group.
+        at
+            Start of the interval, UTC unless it names a zone; needed for a metric without a group.
+        detector
+            Its name; needed where several have the metric.
+
+        Returns
+        -------
+        list
+            What was noted, one a metric and interval.
+
+        Raises
+        ------
+        UnknownAnomaly
+            The lake knows no such group, or the metric was not judged in that interval.
+        """
+        from anomalake.feedback_given import give_feedback
+
+        return give_feedback(
+            self._store, detector=detector, group_id=group, series_id=series,
+            at=_instant(at, UTC) if at is not None else None, is_anomaly=is_anomaly, now=datetime.now(UTC),
+        )  # fmt: skip
 
     def replay(self, *sources: str | os.PathLike[str], formats: str | None = None, workers: int = 1) -> Summary:
         """Load stored alerts: files, folders, ``s3://`` prefixes; what was loaded before is passed over.
@@ -198,7 +376,7 @@ class LakeHandle:
         try:
             for _ in range(TRIES):
                 try:
-                    self._write_slices(self._engine.slices(name), unfinished, format_)
+                    self._write_slices(name, unfinished, format_)
                     unfinished.replace(path)
                     return path
                 except LakeChanged:
@@ -207,14 +385,17 @@ class LakeHandle:
         finally:
             unfinished.unlink(missing_ok=True)
 
-    def _write_slices(self, queries: list[str], path: Path, format_: str) -> None:
+    def _write_slices(self, name: str, path: Path, format_: str) -> None:
+        # One engine for all: it may keep what each slice needs.
+        engine = self._engine
+        queries = engine.slices(name)
         with ExitStack() as stack:
-            first = stack.enter_context(self._engine.stream(queries[0]))
+            first = stack.enter_context(engine.stream(queries[0]))
 
             def batches() -> Iterator[pa.RecordBatch]:
                 yield from first
                 for query in queries[1:]:
-                    with self._engine.stream(query) as more:
+                    with engine.stream(query) as more:
                         yield from more
 
             if format_ == "parquet":
