@@ -7,11 +7,14 @@ from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 
+import pyarrow as pa
 import pytest
 
 from anomalake.adapters import duckdb_engine
+from anomalake.adapters.duckdb_engine import DuckDBEngine
 from anomalake.alerts import Alert
 from anomalake.catalog.errors import QueryError
+from anomalake.catalog.relations import Relation
 from tests.integration.catalog.lakes import HOSTILE, alert, arn, rows, same, shown, write
 
 DAY_1, DAY_2, DAY_3 = ("2021-02-14T22:00", "2021-02-15T04:00", "2021-02-16T01:00")
@@ -159,7 +162,17 @@ def test_one_file_has_everything_and_runs_nothing(tmp_path: Path, monkeypatch: p
     lake = write(tmp_path / "lake", [*ALERTS, hostile])
     monkeypatch.setattr(duckdb_engine, "_SLICE_BYTES", 1)
     assert len(lake._engine.slices("anomalies")) == 5
+    asked: list[str] = []
+    spans = DuckDBEngine._spans
+
+    def counted(engine: DuckDBEngine, name: str, relation: Relation) -> pa.Table:
+        asked.append(relation.name)
+        return spans(engine, name, relation)
+
+    monkeypatch.setattr(DuckDBEngine, "_spans", counted)
     lake.export(tmp_path / "out")
+    # Once a relation, however many slices it has, and not for the detectors of a single day.
+    assert asked == ["anomalies", "anomalies_orders"]
     with (tmp_path / "out" / "anomalies.csv").open(encoding="utf-8", newline="") as file:
         found = list(csv.DictReader(file))
     assert sorted((row["group_id"], row["group_start"], row["group_end"], row["score"]) for row in found) == sorted(

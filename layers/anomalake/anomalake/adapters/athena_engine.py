@@ -128,6 +128,9 @@ class _AthenaTables:
     def alert_rows_csv(self, bounds: Bounds) -> exp.Query:
         return _within("alert_rows_csv", bounds)
 
+    def kept(self, name: str) -> None:
+        """Athena keeps nothing."""
+
     def source_rows(self, detector: Detector, columns: dict[str, str]) -> exp.Query:
         selected = [exp.column(name, quoted=True) for name in columns.values()]
         table = exp.Table(this=exp.to_identifier(f"source_{detector.sql_name}", quoted=True))

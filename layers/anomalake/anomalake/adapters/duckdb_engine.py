@@ -56,6 +56,7 @@ class DuckDBEngine:
         self._store = store
         self._folder = folder.resolve()
         self.relations = Relations(store)
+        self._kept: dict[str, pa.Table] = {}
 
     def query(self, sql: str) -> pa.Table:
         """Answer a query whole.
@@ -89,8 +90,10 @@ class DuckDBEngine:
     def slices(self, name: str) -> list[str]:
         """Queries that together give a whole relation, each small enough to be answered in little memory.
 
-        Alerts of one day never meet those of another, so a relation over alerts can be asked span by span.
+        Alerts of one day never meet those of another, so a relation over alerts can be asked span by span. Only groups
+        reach over days: how long they last is asked once, and kept for this engine's next queries.
         """
+        self._kept = {}
         relation = self.relations.find(name)
         if relation is None:
             raise self.relations.unknown(name)
@@ -106,6 +109,8 @@ class DuckDBEngine:
                 size = 0
             spans[-1].append(day)
             size += days[day]
+        if relation.kind == "anomalies" and len(spans) > 1:
+            self._kept = {one: self._spans(one, relation) for one in templates.OF_ALL_DAYS}
         columns = [exp.column(column, quoted=True) for column in relation.columns()]
         by_day = exp.select(*columns).from_(exp.Table(this=exp.to_identifier(f"{name}{BY_DAY}", quoted=True)))
         queries = []
@@ -115,6 +120,12 @@ class DuckDBEngine:
             last = None if number == len(spans) - 1 else date.fromisoformat(span[-1])
             queries.append(by_day.where(Bounds(first=first, last=last).condition()).sql(templates.DIALECT))
         return queries
+
+    def _spans(self, name: str, relation: Relation) -> pa.Table:
+        detectors = None if relation.detector is None else frozenset({relation.detector.name})
+        asked = exp.select("*").from_(exp.Table(this=exp.to_identifier(name, quoted=True)))
+        condition = Bounds(detectors).condition()
+        return self.query((asked if condition is None else asked.where(condition)).sql(templates.DIALECT))
 
     def _bytes_by_day(self, relation: Relation) -> dict[str, int]:
         detector = relation.detector.name if relation.detector else None
@@ -136,7 +147,7 @@ class DuckDBEngine:
         if isinstance(statement, rewrite.Describe):
             query: exp.Query = exp.select("*").from_(exp.Table(this=exp.to_identifier(statement.table, quoted=True)))
             statement = rewrite.Select(query.limit(0))
-        tables = _LakeTables(self._store, self._folder)
+        tables = _LakeTables(self._store, self._folder, self._kept)
         query = rewrite.rewrite(statement.query, self.relations, tables)
         text = f"{statement.explain} {_to_duckdb(query)}"
         connection = duckdb.connect(config=_CONFIG)
@@ -157,12 +168,13 @@ class DuckDBEngine:
 
 
 class _LakeTables:
-    """The files that one query reads, as DuckDB's table functions."""
+    """The files that one query reads, as DuckDB's table functions, and rows that are kept from before."""
 
-    def __init__(self, store: ObjectStore, folder: Path) -> None:
+    def __init__(self, store: ObjectStore, folder: Path, kept: Mapping[str, pa.Table]) -> None:
         self._store = store
         self._folder = folder
         self._format = _table_format(store)
+        self._kept = kept
         self._files: list[str] = []
         self.parameters: dict[str, list[str]] = {}
 
@@ -170,6 +182,8 @@ class _LakeTables:
         """Shut everything out but this query's files."""
         for format_, rows in _NO_ROWS.items():
             connection.register(f"no_{format_}_rows", rows)
+        for name, rows in self._kept.items():
+            connection.register(f"kept_{name}", rows)
         connection.execute("SET TimeZone = 'UTC'")
         connection.execute("SET preserve_insertion_order = false")
         connection.execute("SET allowed_paths = $paths", {"paths": self._files})
@@ -179,6 +193,9 @@ class _LakeTables:
     def changed(self) -> bool:
         """Whether a file of the query is gone."""
         return any(not Path(file).exists() for file in self._files)
+
+    def kept(self, name: str) -> exp.Query | None:
+        return exp.select("*").from_(f"kept_{name}") if name in self._kept else None
 
     def alert_rows(self, bounds: Bounds) -> exp.Query:
         if self._format == "parquet":

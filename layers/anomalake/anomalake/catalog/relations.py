@@ -35,6 +35,10 @@ class Tables(Protocol):
         """The same, out of the CSV tables, its cells as they are there."""
         ...
 
+    def kept(self, name: str) -> exp.Query | None:
+        """The rows of an internal relation, where the engine has them from before."""
+        ...
+
     def source_rows(self, detector: Detector, columns: dict[str, str]) -> exp.Query:
         """A detector's source rows as text: each of `columns` (what it is to be called, by its name in the source)."""
         ...
@@ -262,12 +266,10 @@ def expand(relation: Relation, relations: Relations, tables: Tables, bounds: Bou
             read = own.get(table.name) or relations.find(table.name)
             assert read is not None, table.name
             if read.kind in templates.OF_ALL_DAYS:
-                within = bounds.of_all_days()
-            elif relation.kind == "with_livedata" and relation.by_day:
-                within = bounds.widened()
+                inner = tables.kept(read.kind) or expand(read, relations, tables, bounds.of_all_days())
             else:
-                within = bounds
-            inner = expand(read, relations, tables, within)
+                joined = relation.kind == "with_livedata" and relation.by_day
+                inner = expand(read, relations, tables, bounds.widened() if joined else bounds)
         put_in_place(table, inner)
     return query
 

@@ -9,8 +9,8 @@ SELECT
   m.metric_value AS value,
   m.anomaly_score AS score,
   coalesce(m.anomaly_group_id, m.alert_event_id) AS group_id,
-  g.group_start,
-  g.group_end,
+  coalesce(g.group_start, m."timestamp") AS group_start,
+  coalesce(g.group_end, m."timestamp") AS group_end,
   m.timezone,
   m.local_timestamp,
   m.day
