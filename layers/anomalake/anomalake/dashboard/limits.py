@@ -1,0 +1,37 @@
+"""How much detail the page carries, so that its file stays small and opens fast."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """At most so much of each; what is beyond is counted, added up or left out, and told.
+
+    Attributes
+    ----------
+    moments
+        Groups in single intervals, the most severe ones.
+    affected, contributions
+        Rows about these moments.
+    numbers
+        Numbers over time, of all detectors together: what was observed, and what was expected with its range.
+    series
+        Combinations of dimension values with values of their own, for each detector.
+    groups, intervals, runs
+        Records that are read of each detector: parts of groups, judged intervals, runs; the newest ones.
+    """
+
+    moments: int = 100_000
+    affected: int = 300_000
+    contributions: int = 1_000_000
+    numbers: int = 2_500_000
+    series: int = 200
+    groups: int = 20_000
+    intervals: int = 5_000
+    runs: int = 500
+
+
+DEFAULT: Final = Limits()

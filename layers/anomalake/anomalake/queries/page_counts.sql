@@ -1,0 +1,22 @@
+-- How many moments are there by detector, measure, UTC day and score? A moment is a group in an interval, as in page_anomalies.sql.
+SELECT
+  m.detector_arn,
+  m.metric_name,
+  m.day,
+  least(10 * floor(m.anomaly_score / 10), 90) AS score,
+  count(*) AS moments
+FROM (
+  SELECT
+    r.detector_arn,
+    r.metric_name,
+    r.day,
+    r.anomaly_score,
+    row_number() OVER (
+      PARTITION BY r.detector, r.day, r.detector_arn, coalesce(r.anomaly_group_id, r.alert_event_id), r.metric_name, r."timestamp"
+      ORDER BY cardinality(r.time_series) DESC, r.anomaly_score DESC, r.alert_event_id
+    ) AS choice
+  FROM shown_rows AS r
+) AS m
+WHERE m.choice = 1
+GROUP BY m.detector_arn, m.metric_name, m.day, least(10 * floor(m.anomaly_score / 10), 90)
+ORDER BY m.detector_arn, m.metric_name, m.day, score

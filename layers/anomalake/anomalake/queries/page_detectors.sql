@@ -1,0 +1,22 @@
+-- Which detectors alerted, from when to when, by whose wall clock, and how many of their alerts came with more than one body?
+SELECT
+  i.detector_arn,
+  count(*) AS alerts,
+  min(i."timestamp") AS first_alert,
+  max(i."timestamp") AS last_alert,
+  max(i.timezone) AS timezone,
+  sum(CASE WHEN i.one_digest <> i.other_digest THEN 1 ELSE 0 END) AS clashes
+FROM (
+  SELECT
+    a.alert_id,
+    a.day,
+    a."timestamp",
+    min(a.detector_arn) AS detector_arn,
+    max(a.timezone) AS timezone,
+    min(a.digest) AS one_digest,
+    max(a.digest) AS other_digest
+  FROM alert_rows AS a
+  GROUP BY a.detector, a.day, a."timestamp", a.alert_id
+) AS i
+GROUP BY i.detector_arn
+ORDER BY i.detector_arn

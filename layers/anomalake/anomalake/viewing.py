@@ -1,0 +1,49 @@
+"""The page's document, and the page's bytes, from a lake's URI: where its real parts are put together."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+import pyarrow as pa
+
+from anomalake.adapters.objects import open_store
+from anomalake.api import open_lake
+from anomalake.dashboard.document import Crawl, Document, pack
+from anomalake.dashboard.limits import DEFAULT, Limits
+from anomalake.dashboard.reading import read_document
+from anomalake.lake.lake import utc_now
+
+
+def document_of(
+    lake: str, *, now: datetime | None = None, crawl: Crawl | None = None, limits: Limits = DEFAULT
+) -> Document:
+    """All that the page shows of a lake.
+
+    Parameters
+    ----------
+    lake
+        A folder or ``s3://bucket/prefix``, which Athena is asked about (``ANOMALAKE_DATABASE``,
+        ``ANOMALAKE_WORKGROUP``).
+    now
+        The time; default: now.
+    crawl
+        Of the Glue crawler, where there is one.
+
+    Raises
+    ------
+    LakeUriError
+        That names no place.
+    """
+    handle = open_lake(lake)
+
+    def ask(sql: str) -> pa.Table:
+        return handle.query_table(sql)
+
+    return read_document(
+        ask, open_store(lake, create=False), lake=lake, now=now or utc_now(), limits=limits, crawl=crawl
+    )
+
+
+def packed(lake: str, *, now: datetime | None = None, crawl: Crawl | None = None) -> bytes:
+    """The same as bytes, as the page takes them."""
+    return pack(document_of(lake, now=now, crawl=crawl))
