@@ -14,9 +14,11 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
 from anomalake.commands.backtest import backtest
+from anomalake.commands.dashboard import dashboard
 from anomalake.commands.detect import detect
 from anomalake.commands.feedback import feedback, snooze
 from anomalake.commands.quicksight import quicksight
+from anomalake.commands.serve import serve
 from anomalake.commands.synth import synth
 
 app = typer.Typer(
@@ -204,9 +206,11 @@ def demo(
 
 
 app.command()(backtest)
+app.command()(dashboard)
 app.command()(detect)
 app.command()(feedback)
 app.command()(quicksight)
+app.command()(serve)
 app.command()(snooze)
 app.command()(synth)
 

@@ -15,6 +15,7 @@ from anomalake.adapters.glue import GlueCatalog
 from anomalake.adapters.objects import memory_store
 from anomalake.dashboard.document import Crawl
 from anomalake.lake.ports import CatalogError, Partition
+from anomalake.page_files import crawl_of
 from tests.support.stack import template
 
 DATABASE = "anomalake"
@@ -132,3 +133,17 @@ def test_why_the_last_crawl_failed_is_told() -> None:
             return {"Crawler": {"Name": Name, "State": "READY", "LastCrawl": last}}
 
     assert GlueCrawlers(Client).state("tables") == Crawl("tables", "READY", "FAILED", 1_772_323_200, "Access denied")
+
+
+def test_the_page_shows_the_crawler_that_is_named_of_a_lake_in_s3(
+    glue: Any, crawler: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert crawl_of("s3://bucket/lake") is None
+    monkeypatch.setenv("ANOMALAKE_CRAWLER", crawler)
+    assert crawl_of("s3://bucket/lake") == Crawl("tables", "READY", "", None, "")
+    assert crawl_of("./lake") is None
+    monkeypatch.setenv("ANOMALAKE_CRAWLER", "nobody")
+    told = crawl_of("s3://bucket/lake")
+    assert told is not None
+    assert (told.name, told.state) == ("nobody", "UNKNOWN")
+    assert "EntityNotFoundException" in told.message

@@ -105,6 +105,18 @@ def test_it_says_where_things_lie(first: str, folder: Path) -> None:
     assert f"anomalake detect {folder / 'flights.yaml'}" in first
 
 
+def test_it_writes_the_page_and_says_where_to_look(first: str, folder: Path, groups: list[Group]) -> None:
+    page = folder / "page.html"
+    size = re.search(r"6\. The page, one file that needs no network \((\d\.\d) MB\): 1 detector, (\d+) groups", first)
+    assert size is not None
+    assert float(size[1]) == pytest.approx(page.stat().st_size / 1e6, abs=0.06)
+    assert int(size[2]) >= len(groups)
+    assert f"Open it in a browser: {page.as_uri()}\n" in first
+    assert f"{page.as_uri()}#{groups[0].detector_arn}/anomalies/anomaly/{groups[0].group_id}\n" in first
+    assert f"  anomalake serve --lake {folder / 'lake'}\n" in first
+    assert page.read_bytes().startswith(b"<!doctype html>")
+
+
 def contents(lake: Path) -> dict[str, bytes]:
     """What a lake holds but for the records of runs, of which each run leaves its own."""
     paths = (path for path in lake.rglob("*") if path.is_file())

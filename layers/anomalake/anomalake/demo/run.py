@@ -1,4 +1,4 @@
-"""The demo: a year of real flights, a backtest and a live detector over it, their alerts in a lake, questions to it."""
+"""The demo: a year of real flights, a backtest and a live detector over it, their alerts in a lake, a page of it."""
 
 from __future__ import annotations
 
@@ -24,7 +24,10 @@ from anomalake.detection.definition.detector import read_detector
 from anomalake.detection.grouping.groups import Group
 from anomalake.detection.live.live import LiveDetector
 from anomalake.detection.live.records import FAILED, SUCCEEDED
+from anomalake.notify.alert_json import console_url
 from anomalake.notify.plain import figure
+from anomalake.page_files import fitting, summary_of, write_page
+from anomalake.viewing import document_of
 from anomalake.wiring import open_writer
 
 #: The hours that the demo runs live: two Mondays and the days between, in the midst of which the blizzard lies.
@@ -96,12 +99,15 @@ def run_demo(
     _say(out, f"\n3. Live: hour by hour from {first} to {until}, as if it were 2013: each knows only what lay before.")
     live = _run_live(data, lake, span, out)
     handle = open_lake(lake)
-    _tell_of_storm(live, handle, out)
+    groups = _groups(live)
+    _tell_of_storm(groups, live, handle, out)
     _say(out, "\n5. Questions to the lake, in Athena's SQL:")
     for question, sql in QUESTIONS:
         _ask(handle, question, sql, out)
+    _write_page(lake, folder / "page.html", groups, out)
     _say(out, f"\nDone in {time.monotonic() - started:.0f} s. The lake is {lake}, the detector {data.detector}.")
     _say(out, "Go on with:")
+    _say(out, f"  anomalake serve --lake {lake}")
     _say(out, f'  anomalake query "SHOW TABLES" --lake {lake}')
     _say(out, f"  anomalake detect {data.detector} --lake {lake} --from 2013-02-12T05 --to 2013-02-12T23")
     _say(out, f"  anomalake export --lake {lake} --out {folder / 'tables'}")
@@ -124,9 +130,13 @@ def _run_live(data: FlightsData, lake: Path, span: tuple[datetime, datetime], ou
     return live
 
 
-def _tell_of_storm(live: LiveDetector, handle: LakeHandle, out: Console) -> None:
+def _groups(live: LiveDetector) -> list[Group]:
+    """All groups, the worst first."""
     groups = [one for id_ in live.groups.ids() if (one := live.groups.get(id_)) is not None]
-    groups.sort(key=lambda one: (-one.score, one.start, one.measure))
+    return sorted(groups, key=lambda one: (-one.score, one.start, one.measure))
+
+
+def _tell_of_storm(groups: Sequence[Group], live: LiveDetector, handle: LakeHandle, out: Console) -> None:
     _say(out, f"     {len(groups):,} groups of anomalies; the worst:")
     for group in groups[:MOST_GROUPS]:
         _say(out, f"     {_group_line(group)}")
@@ -137,6 +147,17 @@ def _tell_of_storm(live: LiveDetector, handle: LakeHandle, out: Console) -> None
     for name, found in groupby(storm.shares(groups, "cancelled"), key=lambda one: one.dimension_name):
         told = [f"{one.dimension_value} {one.value_contribution} %" for one in found]
         _say(out, f"   cancelled by {name}: {', '.join(told)}")
+
+
+def _write_page(lake: Path, path: Path, groups: Sequence[Group], out: Console) -> None:
+    document, _ = fitting(lambda limits: document_of(str(lake), limits=limits))
+    written = write_page(document, path)
+    _say(out, f"\n6. The page, one file that needs no network ({written.size / 1e6:.1f} MB): {summary_of(document)}.")
+    address = path.absolute().as_uri()
+    _say(out, f"   Open it in a browser: {address}")
+    if groups:
+        _say(out, f"   The worst group, as an alert links to it: {console_url(groups[0], address)}")
+    _say(out, "   `anomalake serve` shows the same, always new, with buttons for feedback and snoozing.")
 
 
 def _group_line(group: Group) -> str:

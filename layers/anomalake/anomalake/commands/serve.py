@@ -1,0 +1,67 @@
+"""``anomalake serve``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.console import Console
+
+if TYPE_CHECKING:
+    from anomalake.dashboard.document import Document
+
+
+def serve(
+    lake: Annotated[
+        str,
+        typer.Option(
+            "--lake", envvar="ANOMALAKE_LAKE", metavar="URI", help="The lake: a folder or s3://BUCKET/PREFIX."
+        ),
+    ],
+    port: Annotated[
+        int, typer.Option("--port", min=0, max=65_535, help="Where it listens on this machine; 0: any free port.")
+    ] = 8765,
+    open_: Annotated[bool, typer.Option("--open/--no-open", help="Open it in the browser.")] = False,
+) -> None:
+    """Show the page at http://127.0.0.1, always new, with buttons for feedback and snoozing; Ctrl-C ends it.
+
+    Only this machine can reach it. It asks the lake again when it is looked at, at most every ten seconds.
+    """
+    import webbrowser
+
+    from anomalake.adapters.objects import open_store
+    from anomalake.adapters.page_server import ADDRESS, Site, application, listen, server
+    from anomalake.dashboard.limits import DEFAULT
+    from anomalake.dashboard.page import page
+    from anomalake.page_files import crawl_of, fitting
+    from anomalake.viewing import document_of
+
+    errors, out = Console(stderr=True, highlight=False), Console(highlight=False)
+    limits = DEFAULT
+
+    def make() -> Document:
+        nonlocal limits
+        document, limits = fitting(lambda most: document_of(lake, limits=most, crawl=crawl_of(lake)), limits)
+        return document
+
+    def show(packed: bytes, token: str) -> bytes:
+        return page(packed, token=token)
+
+    def tell(line: str) -> None:
+        errors.print(f"anomalake: {line}", soft_wrap=True, markup=False)
+
+    if "://" not in lake and not Path(lake).exists():
+        errors.print(f"anomalake: note: there is nothing at {lake} yet", soft_wrap=True, markup=False)
+    # The port first, so that one that is taken costs no wait.
+    listening = listen(port)
+    address = f"http://{ADDRESS}:{listening.getsockname()[1]}/"
+    app = application(Site(make, show, open_store(lake, create=False), tell), listening.getsockname()[1])
+    out.print(f"{address} shows {lake}; Ctrl-C ends it", soft_wrap=True, markup=False)
+    if open_:
+        webbrowser.open(address)
+    try:
+        server(app).run(sockets=[listening])
+    except KeyboardInterrupt:
+        if out.is_terminal:
+            out.print()

@@ -1,0 +1,180 @@
+"""`anomalake dashboard` and `anomalake serve` on a lake in a folder."""
+
+from __future__ import annotations
+
+import base64
+import gzip
+import json
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from http.client import HTTPConnection
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import pytest
+
+from anomalake import cli
+from anomalake.adapters.objects import open_store
+from anomalake.catalog.sources import write_source
+from anomalake.detection.feedback import read_feedback
+from anomalake.detection.live.group_store import GroupStore
+from tests.support.live import Bench, hour
+
+
+class Said(NamedTuple):
+    """What a call printed, and its exit code."""
+
+    code: int
+    out: str
+    err: str
+
+
+Run = Callable[..., Said]
+
+
+@pytest.fixture
+def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> Run:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("COLUMNS", "200")
+
+    def call(*arguments: str) -> Said:
+        monkeypatch.setattr(sys, "argv", ["anomalake", *arguments])
+        with pytest.raises(SystemExit) as stopped:
+            cli.main()
+        said = capsys.readouterr()
+        assert isinstance(stopped.value.code, int)
+        return Said(stopped.value.code, said.out, said.err)
+
+    return call
+
+
+@pytest.fixture
+def lake(tmp_path: Path) -> Path:
+    """Two hours of a live detector; German views were unusual in the first."""
+    bench = Bench(open_store(str(tmp_path / "lake")))
+    bench.source.unusual = {(hour(0), "de"): 30.0}
+    bench.run(hour(0))
+    bench.run(hour(1))
+    write_source(bench.store, bench.detector.metric_set)
+    return tmp_path / "lake"
+
+
+def shown(page: str) -> dict[str, Any]:
+    """The document in a page, but for its arrays."""
+    found = re.search(r'id="document">([A-Za-z0-9+/=]*)</script>', page)
+    assert found is not None
+    packed = gzip.decompress(base64.b64decode(found[1]))
+    document: dict[str, Any] = json.loads(packed[4 : 4 + int.from_bytes(packed[:4], "little")])
+    return document
+
+
+def test_the_page_is_one_file(run: Run, lake: Path, tmp_path: Path) -> None:
+    said = run("dashboard", "--lake", "lake", "--out", "pages/page.html")
+    assert said.code == 0
+    assert re.fullmatch(r"pages/page\.html: \d\.\d MB, 1 detector, 1 group, 1 moment, live values of 1\n", said.out), (
+        said.out
+    )
+    document = shown((tmp_path / "pages" / "page.html").read_text(encoding="utf-8"))
+    assert [one["name"] for one in document["detectors"]] == ["shop"]
+    assert document["groups"]["id"] == GroupStore(open_store("lake"), "shop").ids()
+    assert document["lake"] == "lake"
+
+
+def test_a_lake_that_is_not_there_yet_makes_an_empty_page_and_is_told(run: Run, tmp_path: Path) -> None:
+    said = run("dashboard", "--lake", "nowhere", "--out", "page.html")
+    assert said.code == 0
+    assert "no detector yet" in said.out
+    assert "note: there is nothing at nowhere yet\n" in said.err
+    assert shown((tmp_path / "page.html").read_text(encoding="utf-8"))["detectors"] == []
+    assert not (tmp_path / "nowhere").exists()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "said"),
+    [
+        (["dashboard", "--lake", "lake", "--out", "."], 2, "--out '.': is a folder; expected a file"),
+        (["dashboard", "--lake", "ftp://x", "--out", "p.html"], 2, "expected a folder, file:///FOLDER or s3://"),
+        (["dashboard", "--lake", "lake", "--out", "lake.txt/p.html"], 1, "lake.txt"),
+        (["serve", "--lake", "ftp://x", "--port", "0"], 2, "expected a folder, file:///FOLDER or s3://"),
+    ],
+)
+def test_errors_are_one_line(run: Run, tmp_path: Path, arguments: list[str], code: int, said: str) -> None:
+    (tmp_path / "lake").mkdir()
+    (tmp_path / "lake.txt").touch()
+    result = run(*arguments)
+    assert (result.code, result.err.count("\n")) == (code, 1)
+    assert said in result.err
+    assert not (tmp_path / "p.html").exists()
+
+
+def test_a_port_that_is_taken_is_told_in_one_line(run: Run, lake: Path) -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        said = run("serve", "--lake", "lake", "--port", str(port))
+    assert (said.code, said.out) == (1, "")
+    assert said.err == f"anomalake: port {port}: Address already in use; expected a free one, or --port 0 for any\n"
+
+
+@pytest.fixture
+def server(lake: Path) -> Iterator[tuple[subprocess.Popen[str], str, int]]:
+    """`anomalake serve` in a process of its own: it, what it said first, its port."""
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path), "COLUMNS": "200"}
+    process = subprocess.Popen(
+        [sys.executable, "-m", "anomalake.cli", "serve", "--lake", str(lake), "--port", "0"],
+        env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+    )  # fmt: skip
+    try:
+        assert process.stdout is not None
+        first = process.stdout.readline()
+        found = re.match(r"http://127\.0\.0\.1:(\d+)/ shows ", first)
+        assert found is not None, first + process.communicate()[1]
+        yield process, first, int(found[1])
+    finally:
+        process.kill()
+        process.communicate()
+
+
+def asked(port: int, method: str, path: str, body: Any = None, **headers: str) -> tuple[int, dict[str, str], bytes]:
+    connection = HTTPConnection("127.0.0.1", port, timeout=60)
+    try:
+        connection.request(method, path, json.dumps(body) if body is not None else None, headers)
+        answer = connection.getresponse()
+        return answer.status, {name.lower(): value for name, value in answer.getheaders()}, answer.read()
+    finally:
+        connection.close()
+
+
+def test_it_is_served_takes_feedback_and_ends_quietly(
+    server: tuple[subprocess.Popen[str], str, int], lake: Path
+) -> None:
+    process, first, port = server
+    assert first == f"http://127.0.0.1:{port}/ shows {lake}; Ctrl-C ends it\n"
+    status, headers, page = asked(port, "GET", "/")
+    assert (status, headers["content-type"]) == (200, "text/html; charset=utf-8")
+    assert "server" not in headers
+    token = re.search(r'<body data-token="([\w-]{40,})">', page.decode())
+    assert token is not None
+    document = shown(page.decode())
+    status, headers, body = asked(port, "GET", "/document")
+    assert status == 200
+    assert gzip.decompress(body)[4:].startswith(b'{"format":1')
+    assert asked(port, "GET", "/document", **{"If-None-Match": headers["etag"]})[0] == 304
+    [group] = document["groups"]["id"]
+    given = {"detector": "shop", "group": group, "is_anomaly": False}
+    own = {"Content-Type": "application/json", "Origin": f"http://127.0.0.1:{port}"}
+    assert asked(port, "POST", "/feedback", given, **own)[0] == 403
+    status, _, body = asked(port, "POST", "/feedback", given, **own, **{"X-Anomalake-Token": token[1]})
+    assert (status, json.loads(body)) == (200, {"said": ["2026-03-03T00:00:00+00:00 views country de: no anomaly"]})
+    assert asked(port, "GET", "/", Host="evil.example.com")[0] == 421
+    [kept] = read_feedback(open_store(str(lake)), "shop")[0]
+    assert (kept.is_anomaly, kept.anomaly_group_id, kept.timestamp) == (False, group, hour(0))
+    process.send_signal(signal.SIGINT)
+    assert process.communicate(timeout=60) == ("", "")
+    assert process.returncode == 0

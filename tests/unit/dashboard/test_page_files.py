@@ -1,0 +1,97 @@
+"""The page as a file: as small as it must be, and whole or not there."""
+
+from __future__ import annotations
+
+import gzip
+import stat
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from anomalake.dashboard.document import Document, pack
+from anomalake.dashboard.limits import DEFAULT, Limits
+from anomalake.page_files import PageFileError, fitting, summary_of, write_page
+from tests.support.documents import empty, one
+
+
+def made(limits: Limits) -> Document:
+    """A document that is as large as its limit of moments."""
+    reasons = tuple(f"{number * 7_919 % 1_000_003:06d}" for number in range(limits.moments // 100))
+    return replace(empty(), set_aside_reasons=reasons)
+
+
+def size(document: Document) -> int:
+    return len(gzip.compress(pack(document), 6, mtime=0))
+
+
+def test_what_is_small_enough_is_as_it_is() -> None:
+    document, limits = fitting(made)
+    assert limits == DEFAULT
+    assert pack(document) == pack(made(DEFAULT))
+    assert not document.notes
+
+
+def test_what_is_too_large_has_half_the_detail_as_often_as_it_takes_and_says_so() -> None:
+    asked: list[Limits] = []
+
+    def make(limits: Limits) -> Document:
+        asked.append(limits)
+        return made(limits)
+
+    most = size(made(replace(DEFAULT, moments=DEFAULT.moments // 4))) + 1
+    document, limits = fitting(make, most_bytes=most)
+    assert [one.moments for one in asked] == [100_000, 50_000, 25_000]
+    assert (limits.numbers, limits.runs) == (DEFAULT.numbers // 4, DEFAULT.runs)
+    assert document.notes == (
+        f"Shows at most 25,000 moments and {limits.numbers:,} numbers over time, so that it opens fast.",
+    )
+    assert fitting(make, limits, most)[1] == limits
+
+
+def test_what_no_limit_makes_small_enough_is_shown_all_the_same() -> None:
+    document, limits = fitting(lambda _: one(), most_bytes=1)
+    assert limits.moments == DEFAULT.moments // 4096
+    assert document.groups.id == one().groups.id
+
+
+def test_a_page_is_written_whole_with_its_folder(tmp_path: Path) -> None:
+    out = tmp_path / "some" / "where" / "page.html"
+    written = write_page(one(), out)
+    body = out.read_bytes()
+    assert (written.path, written.size) == (out, len(body))
+    assert body.startswith(b"<!doctype html>")
+    assert [path.name for path in out.parent.iterdir()] == ["page.html"]
+    ordinary = tmp_path / "ordinary"
+    ordinary.touch()
+    assert stat.S_IMODE(out.stat().st_mode) == stat.S_IMODE(ordinary.stat().st_mode)
+    write_page(empty(), out)
+    assert out.read_bytes() != body
+
+
+def test_a_page_that_cannot_be_written_leaves_the_old_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    out = tmp_path / "page.html"
+    write_page(empty(), out)
+    before = out.read_bytes()
+
+    def full(self: Path, body: bytes) -> int:
+        with self.open("wb") as file:
+            file.write(body[:100])
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(Path, "write_bytes", full)
+    with pytest.raises(OSError, match="No space left"):
+        write_page(one(), out)
+    assert out.read_bytes() == before
+    assert [path.name for path in tmp_path.iterdir()] == ["page.html"]
+
+
+def test_a_folder_is_no_place_for_a_page(tmp_path: Path) -> None:
+    with pytest.raises(PageFileError, match=r"is a folder; expected a file such as .*page\.html"):
+        write_page(empty(), tmp_path)
+    assert not list(tmp_path.iterdir())
+
+
+def test_it_is_told_what_a_document_holds() -> None:
+    assert summary_of(empty()) == "no detector yet"
+    assert summary_of(one()) == "1 detector, 40 groups, 156 moments, live values of 1"
