@@ -126,5 +126,6 @@ notes: $(DEV)
 	@$(BIN)/python -c "import sys; print('test: Python %d.%d.%d' % sys.version_info[:3])"
 	@$(BIN)/python -c "import sys; sys.exit(sys.version_info[:2] != (3, 13))" || \
 	  echo "test: left out: the deployed-stack tests, which want python3.13"
-	@command -v chromium >/dev/null || echo "test: left out: what looks at the page in a browser, which wants chromium"
+	@command -v chromium >/dev/null || command -v chromium-browser >/dev/null || command -v google-chrome >/dev/null || \
+	  echo "test: left out: what looks at the page in a browser, which wants chromium"
 	@docker info >/dev/null 2>&1 || echo "test: left out: what runs in a container (sam local invoke), which wants Docker"

@@ -1,0 +1,154 @@
+"""The served page in Chromium: what is clicked there is in the lake, and what is new in the lake is shown there."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Browser, Page, Request, expect
+
+from anomalake.adapters.objects import open_store
+from anomalake.adapters.page_server import MAX_AGE, Site, application, listen, server
+from anomalake.catalog.sources import write_source
+from anomalake.dashboard.page import page
+from anomalake.detection.feedback import read_feedback
+from anomalake.detection.grouping.groups import Group
+from anomalake.detection.live.group_store import GroupStore
+from anomalake.lake.store import ObjectStore
+from anomalake.notify.snooze_records import read_snoozes
+from anomalake.viewing import document_of
+from tests.support.live import Bench, hour
+
+
+@dataclass
+class Served:
+    """A server over a live detector's lake, with a clock that is put on by hand."""
+
+    bench: Bench
+    store: ObjectStore
+    address: str
+    said: list[str]
+    time: float = 0.0
+
+    @property
+    def group(self) -> Group:
+        """The oldest group."""
+        groups = GroupStore(self.store, "shop")
+        found = [one for id_ in groups.ids() if (one := groups.get(id_)) is not None]
+        return min(found, key=lambda one: one.start)
+
+    @property
+    def link(self) -> str:
+        """To the group, as its alert has it."""
+        return f"{self.address}#{self.group.detector_arn}/anomalies/anomaly/{self.group.group_id}"
+
+
+@pytest.fixture
+def served(tmp_path: Path) -> Iterator[Served]:
+    lake = tmp_path / "lake"
+    bench = Bench(open_store(str(lake)))
+    bench.source.unusual = {(hour(0), "de"): 30.0, (hour(0), "fr"): 30.0}
+    bench.run(hour(0))
+    write_source(bench.store, bench.detector.metric_set)
+    listening = listen(0)
+    port = listening.getsockname()[1]
+    one = Served(bench, bench.store, f"http://127.0.0.1:{port}/", [])
+    site = Site(
+        make=lambda: document_of(str(lake), now=bench.now),
+        show=lambda packed, token: page(packed, token=token),
+        store=bench.store,
+        tell=one.said.append,
+        clock=lambda: one.time,
+    )
+    running = server(application(site, port))
+    thread = threading.Thread(target=running.run, kwargs={"sockets": [listening]})
+    thread.start()
+    yield one
+    running.should_exit = True
+    thread.join()
+
+
+@pytest.fixture
+def tab(browser: Browser, served: Served) -> Iterator[Page]:
+    """A tab in which nothing goes wrong, and from which nobody else is asked for anything."""
+    context = browser.new_context()
+    page = context.new_page()
+    wrong: list[str] = []
+    page.on("pageerror", lambda error: wrong.append(str(error)))
+    page.on("console", lambda line: wrong.append(line.text) if line.type in ("error", "warning") else None)
+    page.on("request", lambda request: wrong.append(request.url) if not own(request, served) else None)
+    page.clock.install()
+    yield page
+    context.close()
+    assert wrong == []
+    assert served.said == []
+
+
+def own(request: Request, served: Served) -> bool:
+    return request.url.startswith((served.address, "data:", "blob:"))
+
+
+def test_feedback_is_given_by_a_click(tab: Page, served: Served) -> None:
+    tab.goto(served.link)
+    tab.get_by_role("button", name="It was no anomaly").click()
+    expect(tab.get_by_text("views country de: no anomaly")).to_be_visible()
+    kept, unread = read_feedback(served.store, "shop")
+    assert not unread
+    assert {(one.dimensions, one.is_anomaly, one.anomaly_group_id) for one in kept} == {
+        ((("country", country),), False, served.group.group_id) for country in ("de", "fr")
+    }
+
+
+def test_a_group_is_snoozed_by_a_click(tab: Page, served: Served) -> None:
+    tab.goto(served.link)
+    tab.get_by_role("button", name="Snooze").click()
+    expect(tab.get_by_text("silent until")).to_be_visible()
+    [kept], unread = read_snoozes(served.store, "shop")
+    assert not unread
+    assert kept.group_id == served.group.group_id
+    assert kept.until > datetime.now(UTC)
+
+
+def test_what_is_new_in_the_lake_shows_within_minutes_and_without_loading_again(tab: Page, served: Served) -> None:
+    tab.goto(served.address)
+    groups = tab.locator("#groups tbody tr")
+    expect(groups).to_have_count(1)
+    tab.clock.fast_forward(60_000)
+    served.bench.source.unusual[hour(5), "uk"] = 30.0
+    for number in range(1, 6):
+        served.bench.run(hour(number))
+    served.time += MAX_AGE
+    tab.clock.fast_forward(60_000)
+    expect(groups).to_have_count(2)
+
+
+#: What another site's script would try: the answer's status, or that the browser did not let it have one.
+ASK = """async ([address, body]) => {
+  const headers = { "Content-Type": "application/json", "X-Anomalake-Token": "" };
+  try {
+    return (await fetch(address, body ? { method: "POST", headers, body } : {})).status;
+  } catch {
+    return "refused";
+  }
+}"""
+
+
+def test_a_page_of_another_site_can_do_nothing(browser: Browser, served: Served) -> None:
+    tab = browser.new_page()
+    try:
+        tab.route("http://evil.example.com/", lambda route: route.fulfill(content_type="text/html", body="<p>evil</p>"))
+        tab.goto("http://evil.example.com/")
+        silence = '{"detector": "shop", "until": "2100-01-01T00:00Z", "measure": "views"}'
+        for path, body in (("", None), ("document", None), ("snooze", silence)):
+            assert tab.evaluate(ASK, [served.address + path, body]) == "refused"
+        tab.evaluate("address => { document.body.innerHTML = `<iframe src='${address}'></iframe>`; }", served.address)
+        framed = tab.frames[-1]
+        framed.wait_for_load_state()
+        assert framed.locator("#timeline").count() == 0
+    finally:
+        tab.close()
+    assert read_snoozes(served.store, "shop") == ([], [])
