@@ -285,6 +285,26 @@ class LakeHandle:
         folder.mkdir(parents=True, exist_ok=True)
         return [self._export(name, folder / f"{name}.{format_}", format_) for name in self.relations()]
 
+    def dashboard(self, out: str | os.PathLike[str]) -> Path:
+        """Write the page: live values, anomalies, what contributed, in one HTML file that needs no network.
+
+        Returns
+        -------
+        Path
+            The file; its folder is made.
+
+        Raises
+        ------
+        PageFileError
+            A folder lies there.
+        OSError
+        """
+        from anomalake.page_files import crawl_of, fitting, write_page
+        from anomalake.viewing import document_of
+
+        document, _ = fitting(lambda limits: document_of(self.uri, limits=limits, crawl=crawl_of(self.uri)))
+        return write_page(document, Path(out)).path
+
     def feedback(
         self,
         *,
