@@ -13,6 +13,7 @@ from anomalake.adapters.source_files import open_source_files
 from anomalake.api import open_lake
 from anomalake.detecting import rules_of
 from anomalake.detection.backtest import Backtest, Progress, run_backtest
+from anomalake.detection.backtest_records import keep_backtest
 from anomalake.detection.definition.detector import Detector, read_detector
 from anomalake.detection.evaluation import Figures, evaluate
 from anomalake.detection.feedback import read_feedback
@@ -63,11 +64,14 @@ class Sent:
         Alerts that no leaving out of metrics made small enough, a line each.
     unregistered
         Why queries cannot read the source data, so that there is no ``live_`` relation; None where they can.
+    judgement_kept
+        Whether the lake keeps the tested points, for the page: too many are left out.
     """
 
     summary: bulk.Summary
     too_large: tuple[str, ...]
     unregistered: str | None
+    judgement_kept: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,7 +144,7 @@ def backtest(
 
 
 def send(lake: str, detector: Detector, found: Backtest, progress: Progress | None = None, page: str = "") -> Sent:
-    """Take the alerts of a backtest into a lake, in few writes, and register the source data there."""
+    """Take the alerts of a backtest into a lake, in few writes, register the source data, and keep what it judged."""
     unregistered = None
     try:
         open_lake(lake).register_source(detector.metric_set)
@@ -160,7 +164,8 @@ def send(lake: str, detector: Detector, found: Backtest, progress: Progress | No
     pending = bulk.register(writer, summary)
     if pending is not None:
         summary.reasons.append(f"catalog: {pending}; the rows are stored, the next crawl registers their partitions")
-    return Sent(summary, tuple(too_large), unregistered)
+    kept = keep_backtest(writer.store, detector.name, detector.arn, found)
+    return Sent(summary, tuple(too_large), unregistered, kept)
 
 
 def alert_texts(

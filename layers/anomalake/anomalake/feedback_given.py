@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from datetime import datetime
 
 from anomalake.catalog.sources import source_keys
+from anomalake.detection.backtest_records import group_of_backtest
 from anomalake.detection.feedback import Feedback, write_feedback
 from anomalake.detection.grouping.groups import Group
 from anomalake.detection.live.group_store import GroupStore
@@ -90,7 +91,7 @@ def _find(store: ObjectStore, detector: str | None, group_id: str | None) -> tup
             raise UnknownAnomaly(f"feedback: the lake has {len(known)} detectors: expected --detector NAME")
         return known[0], None
     for name in known:
-        group = GroupStore(store, name).get(group_id)
+        group = GroupStore(store, name).get(group_id) or group_of_backtest(store, name, group_id)
         if group is not None:
             return name, group
     raise UnknownAnomaly(f"anomaly group {group_id!r}: no detector of the lake has it ({', '.join(known) or 'none'})")

@@ -8,6 +8,7 @@ from pathlib import Path
 from zoneinfo import ZoneInfo
 
 from anomalake.backtesting import Evaluated, Outcome, Sent
+from anomalake.detection.backtest_records import MOST_POINTS
 from anomalake.detection.grouping.groups import Group
 from anomalake.notify.plain import figure, quoted, shown
 
@@ -49,6 +50,8 @@ def reason_lines(outcome: Outcome) -> Iterator[str]:
             yield f"  {reason}"
         if len(some) > MOST_REASONS:
             yield f"  … and {len(some) - MOST_REASONS:,} more"
+    if sent is not None and not sent.judgement_kept:
+        yield f"  what was expected is not kept: more than {MOST_POINTS:,} tested points"
     if sent is not None and sent.unregistered is not None:
         yield f"  queries will not find the source data: {sent.unregistered}"
 

@@ -16,7 +16,7 @@ from sqlglot import exp
 from anomalake.catalog import templates
 from anomalake.dashboard.document import Affected, Contributions, Counts, Groups, Integers, Moments, Numbers, Related
 from anomalake.dashboard.limits import Limits
-from anomalake.dashboard.names import Names
+from anomalake.dashboard.names import Names, largest
 from anomalake.detection.grouping.group_model import Group
 
 #: Answers a query in Athena's dialect.
@@ -119,7 +119,7 @@ def from_alerts(table: pa.Table, everyone: Everyone) -> Found:
     heads = order[i[order] == 1]
     metrics, shares = _whole(table["metrics"]), _whole(table["shares"])
     # Rows bear the place of their moment; places have no gaps but those of nothing found.
-    moment_of = np.full(int(place.max(initial=0)) + 1, -1, np.int64)
+    moment_of = np.full(largest(place) + 1, -1, np.int64)
     moment_of[place[heads]] = np.arange(len(heads))
     some = table.select(["detector_arn", "group_id", "timestamp", "metric_name", "anomaly_score"]).take(pa.array(heads))
     arns = some["detector_arn"].combine_chunks().dictionary_encode()
@@ -279,7 +279,7 @@ def shown(found: Found, known: Mapping[tuple[int, str], Group]) -> tuple[Groups,
     """
     ids = _ranks(found.ids)[found.group] if found.ids else found.group
     measures = found.measure
-    key, first, place = _unique_rows(found.detector, found.group, measures)
+    first, place = _unique_rows(found.detector, found.group, measures)
     n = len(first)
     start, end = np.full(n, np.iinfo(np.int64).max), np.full(n, np.iinfo(np.int64).min)
     np.minimum.at(start, place, found.time)
@@ -371,8 +371,7 @@ def _combinations(column: pa.ChunkedArray, rows: Integers, detector: Integers, e
 
 
 def _lengths(maps: pa.MapArray) -> Integers:
-    offsets = maps.offsets.to_numpy()
-    return np.diff(offsets).astype(np.int64)
+    return np.asarray(np.diff(maps.offsets.to_numpy()), np.int64)
 
 
 def _shares(table: pa.Table, rows: Integers, detector: Integers, everyone: Everyone) -> tuple[Integers, Integers]:
@@ -430,18 +429,18 @@ def _with(found: Found, **changes: Any) -> Found:
 
 def _keys(found: Found) -> Integers:
     """One number for each detector, group, measure and time."""
-    _, _, place = _unique_rows(found.detector, found.group, found.measure)
-    return _unique_rows(place, found.time)[2]
+    _, place = _unique_rows(found.detector, found.group, found.measure)
+    return _unique_rows(place, found.time)[1]
 
 
-def _unique_rows(*columns: Integers) -> tuple[Integers, Integers, Integers]:
-    """Of equal rows a number, the first of them, and which number each row has."""
+def _unique_rows(*columns: Integers) -> tuple[Integers, Integers]:
+    """Of equal rows the first one; and a number of each row, the same for equal ones."""
     key = np.zeros(len(columns[0]), np.int64)
     for column in columns:
         _, codes = np.unique(column, return_inverse=True)
         _, key = np.unique(key * (len(column) + 1) + codes, return_inverse=True)
-    unique, first, place = np.unique(key, return_index=True, return_inverse=True)
-    return unique, first, place
+    _, first, place = np.unique(key, return_index=True, return_inverse=True)
+    return first, place
 
 
 def _ranks(texts: Sequence[str]) -> Integers:
@@ -460,7 +459,7 @@ def _first(rank: Integers, most: int) -> Integers:
 
 
 def _whole(column: pa.ChunkedArray) -> Integers:
-    return pc.fill_null(column.cast(pa.int64()), 0).to_numpy().astype(np.int64)
+    return np.asarray(pc.fill_null(column.cast(pa.int64()), 0).to_numpy(), np.int64)
 
 
 def _floats(column: pa.ChunkedArray) -> Numbers:
@@ -468,4 +467,4 @@ def _floats(column: pa.ChunkedArray) -> Numbers:
 
 
 def _seconds(column: pa.ChunkedArray) -> Integers:
-    return column.cast(pa.timestamp("s")).cast(pa.int64()).to_numpy().astype(np.int64)
+    return np.asarray(column.cast(pa.timestamp("s")).cast(pa.int64()).to_numpy(), np.int64)

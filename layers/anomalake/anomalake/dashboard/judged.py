@@ -66,12 +66,9 @@ def no_points() -> Points:
 
 def joined(parts: Sequence[Points]) -> Points:
     """All of them."""
-    return Points(
-        *(
-            np.concatenate([np.empty(0, np.int64 if name in _COLUMNS[:3] else np.float64), *(getattr(one, name) for one in parts)])
-            for name in _COLUMNS
-        )
-    )  # fmt: skip
+    nothing = [np.empty(0, np.int64 if name in _COLUMNS[:3] else np.float64) for name in _COLUMNS]
+    columns = zip(_COLUMNS, nothing, strict=True)
+    return Points(*(np.concatenate([empty, *(getattr(one, name) for one in parts)]) for name, empty in columns))
 
 
 def live_over_backtest(live: Points, backtest: Points) -> Points:

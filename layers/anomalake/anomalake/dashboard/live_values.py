@@ -16,7 +16,7 @@ from anomalake.catalog import detectors, templates
 from anomalake.catalog.relations import columns_of
 from anomalake.dashboard.document import OTHERS, Integers, Live, Numbers
 from anomalake.dashboard.judged import Points
-from anomalake.dashboard.names import Names
+from anomalake.dashboard.names import Names, largest
 from anomalake.detection.intervals import DAILY, floor_to_starts, starts_between
 from anomalake.sources.metric_set import FREQUENCIES
 
@@ -26,7 +26,7 @@ _LEAST_TIMES: Final = 300
 _EMPTY: Final = 8
 #: A grid of intervals may have so many times more starts than there are times with a value.
 _GAPS: Final = 8
-# Bits of a float32's mantissa that what was expected keeps: one part in 8,000, which no picture shows, and half the bytes.
+# Bits of a float32's mantissa that what was expected keeps: to one part in 8,000, and in half the bytes.
 _EXPECTED_BITS: Final = 13
 _DAY: Final = 86_400
 
@@ -99,13 +99,16 @@ def observed_in(table: pa.Table, detector: detectors.Detector, names: Names) -> 
         column = table[measures[name][0]].cast(pa.float64())
         values[names.measures[name]] = pc.fill_null(column, float("nan")).to_numpy()
     time = table["timestamp"].cast(pa.timestamp("s"), safe=False).cast(pa.int64()).to_numpy().astype(np.int64)
-    return Observed(time, names.combinations_of(codes, rows), values)
+    combination = names.combinations_of(codes, rows)
+    # In one order, whatever that of the answer: so sums are the same to the last bit.
+    order = np.lexsort((time, combination))
+    return Observed(time[order], combination[order], values[:, order])
 
 
 def observed_of(points: Points, names: Names) -> Observed:
     """Values of judged points, where there is no source."""
     seen = points.where(~np.isnan(points.value))
-    key = seen.time * max(1, int(seen.combination.max(initial=0)) + 1) + seen.combination
+    key = seen.time * (largest(seen.combination) + 1) + seen.combination
     _, first, place = np.unique(key, return_index=True, return_inverse=True)
     values = np.full((len(names.measures), len(first)), np.nan)
     values[seen.measure, place] = seen.value
@@ -212,7 +215,7 @@ class _Grid:
             seconds = intervals * (_DAY // day)
             return self._days + (self._all - self._days) // seconds * seconds
         days = np.unique(self._days)
-        # Days since 1970 in the zone; noon, so that a change of clocks moves none to its neighbour. Weeks begin on Monday.
+        # Days since 1970; by noon, so that a change of clocks moves none to its neighbour. Weeks begin on Mondays.
         ordinal = (days + _DAY // 2) // _DAY + 3
         length = intervals // day
         _, first, place = np.unique(ordinal // length, return_index=True, return_inverse=True)
@@ -277,9 +280,9 @@ class _Cells:
 
 
 def _series(wanted: Wanted, numbers: int, most: int) -> tuple[list[int], Integers]:
-    """The combinations with values of their own, and which of these each combination belongs to; the last ones, others."""
+    """The combinations with values of their own (the last may be `OTHERS`), and which of these each one belongs to."""
     observed = wanted.observed
-    n = int(max(observed.combination.max(initial=-1), wanted.judged.combination.max(initial=-1))) + 1
+    n = max(largest(observed.combination), largest(wanted.judged.combination)) + 1
     there = np.unique(observed.combination)
     n_measures = max(1, len(wanted.names.measures))
     most = max(1, min(most, max(10, numbers // (n_measures * _LEAST_TIMES))))

@@ -92,7 +92,7 @@ class Names:
         key = np.zeros(rows, np.int64)
         for codes in stacked:
             # Renumbered after each dimension, so that the key never outgrows its integers.
-            _, key = np.unique(key * (int(codes.max(initial=0)) + 2) + codes + 1, return_inverse=True)
+            key = np.unique(key * (largest(codes) + 2) + codes + 1, return_inverse=True)[1].astype(np.int64)
         _, first, place = np.unique(key, return_index=True, return_inverse=True)
         table = np.stack([codes[first] for codes in stacked], axis=1).tolist()
         made = np.empty(len(first), np.int64)
@@ -122,13 +122,24 @@ class Names:
         return self._combinations.setdefault(tuple(codes[:length]), len(self._combinations))
 
 
+def largest(numbers: Integers) -> int:
+    """The largest of them, or -1."""
+    return int(np.max(numbers)) if len(numbers) else -1
+
+
 def _numbers(column: pa.Array, number_of: Any) -> Integers:
     encoded = column.combine_chunks() if isinstance(column, pa.ChunkedArray) else column
     if not pa.types.is_dictionary(encoded.type):
         encoded = encoded.dictionary_encode()
     if isinstance(encoded, pa.ChunkedArray):
         encoded = encoded.combine_chunks()
-    texts = encoded.dictionary.to_pylist()
-    own = np.array([*(LACKS if text is None else number_of(text) for text in texts), LACKS], np.int64)
-    indices = pc.fill_null(encoded.indices.cast(pa.int64()), len(texts)).to_numpy(zero_copy_only=False)
-    return own[indices]
+    n_texts = len(encoded.dictionary)
+    indices: Integers = pc.fill_null(encoded.indices.cast(pa.int64()), n_texts).to_numpy(zero_copy_only=False)
+    # Only what the rows name, in sorted order: an answer's rows come in any order.
+    used = np.flatnonzero(np.bincount(indices, minlength=n_texts + 1)[:n_texts])
+    texts = encoded.dictionary.take(pa.array(used)).to_pylist()
+    own = np.full(n_texts + 1, LACKS, np.int64)
+    for at in sorted((at for at, text in enumerate(texts) if text is not None), key=lambda at: str(texts[at])):
+        own[used[at]] = number_of(texts[at])
+    made: Integers = own[indices]
+    return made

@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 from typing import Any, Final, TypeVar
 
 import numpy as np
@@ -26,6 +27,7 @@ from anomalake.dashboard.names import Names
 from anomalake.dashboard.stored import Stored, one_line, read_each, stored_of
 from anomalake.detection.backtest_records import GROUPS, TestedPoints, backtest_key, groups_from_lines
 from anomalake.detection.grouping.group_model import Group
+from anomalake.detection.live.records import Execution
 from anomalake.lake.store import ObjectStore, StoreError
 from anomalake.sources.errors import SourceError
 from anomalake.sources.metric_set import FREQUENCIES
@@ -83,7 +85,7 @@ class _Kept:
     definitions: dict[str, Definition]
     tested: TestedPoints | None
     groups: list[Group]
-    executions: list[Any]
+    executions: list[Execution]
 
 
 class _Reading:
@@ -101,10 +103,12 @@ class _Reading:
         spans = self._spans()
         definitions = _definitions(queried, kept, spans)
         everyone = Everyone(Names(one.arn, one.measures, one.dimensions) for one in definitions)
-        found, rest, known = self._anomalies(everyone, kept)
+        total = sum(int(one["alerts"]) for one in spans.values())
+        found, rest, known = self._anomalies(everyone, kept, total)
         lives = self._lives(everyone, definitions, kept, found)
         groups, moments, affected, contributions = anomalies.shown(found, known)
-        aside, reasons = self._or((0, ()), lambda: health.set_aside(self._store, self._notes), "set-aside records")
+        nothing: tuple[int, tuple[str, ...]] = (0, ())
+        aside, reasons = self._or(nothing, lambda: health.set_aside(self._store, self._notes), "set-aside records")
         by_arn = {one.arn: one for one in definitions}
         if not everyone.names:
             self._notes.append("The lake has no alert and no detector yet.")
@@ -135,14 +139,14 @@ class _Reading:
     def _kept_of(self, of: Stored) -> _Kept:
         notes, store = self._notes, self._store
         definitions = self._or(dict[str, Definition](), lambda: noted(store, of, notes), of.name)
-        executions = self._or([], lambda: health.executions(store, of, self._limits.runs, notes), of.name)
-        live = self._or([], lambda: group_files.live_groups(store, of, self._limits.groups, notes), of.name)
+        executions = self._or(
+            list[Execution](), lambda: health.executions(store, of, self._limits.runs, notes), of.name
+        )
+        live = self._or(list[Group](), lambda: group_files.live_groups(store, of, self._limits.groups, notes), of.name)
         tested: list[Group] = []
         if GROUPS in of.backtest:
-            key = backtest_key(of.name, GROUPS)
-            lines = read_each(
-                store, [key], lambda body, place: list(groups_from_lines(body, place)), notes, f"{of.name}: the backtest's groups"
-            )  # fmt: skip
+            key, what = backtest_key(of.name, GROUPS), f"{of.name}: the backtest's groups"
+            lines = read_each(store, [key], lambda body, place: list(groups_from_lines(body, place)), notes, what)
             tested = lines[0] if lines else []
         points = self._or(None, lambda: judged.of_backtest(store, of, notes), of.name)
         return _Kept(of, definitions, points, group_files.in_place(live, tested), executions)
@@ -154,7 +158,7 @@ class _Reading:
         return {row["detector_arn"]: row for row in table.to_pylist()} if table is not None else {}
 
     def _anomalies(
-        self, everyone: Everyone, kept: dict[str, _Kept]
+        self, everyone: Everyone, kept: dict[str, _Kept], alerts_in_all: int
     ) -> tuple[anomalies.Found, dict[tuple[int, int, int, int], int], dict[tuple[int, str], Group]]:
         groups = [group for one in kept.values() for group in one.groups]
         records = anomalies.from_groups(groups, everyone)
@@ -163,7 +167,7 @@ class _Reading:
         found, rest = records, dict[tuple[int, int, int, int], int]()
         if table is not None:
             alerts = anomalies.from_alerts(table, everyone)
-            if len(alerts) >= self._limits.moments:
+            if len(alerts) >= self._limits.moments < alerts_in_all:
                 alerts, rest = self._beyond(alerts, records, everyone)
             found = anomalies.merged(records, alerts)
         found, cut = anomalies.most_severe(found, self._limits)
@@ -218,9 +222,7 @@ class _Reading:
             answer = answers.get(one.arn)
             if isinstance(answer, pa.Table) and one.queried is not None:
                 queried = one.queried
-                observed = self._or(
-                    None, lambda a=answer, q=queried, n=names: live_values.observed_in(a, q, n), names.name
-                )
+                observed = self._or(None, partial(live_values.observed_in, answer, queried, names), names.name)
                 if observed is not None and not len(observed):
                     lived.problem, observed = _no_rows(queried), None
             elif answer is not None:
@@ -242,15 +244,15 @@ class _Reading:
             )
         given = live_values.shares(list(wanted.values()), self._limits.numbers)
         for (arn, each), numbers in zip(wanted.items(), given, strict=True):
-            made[arn].live = self._or(
-                None, lambda e=each, n=numbers: live_values.live_of(e, n, self._limits.series, self._notes), each.names.name
-            )  # fmt: skip
+            make = partial(live_values.live_of, each, numbers, self._limits.series, self._notes)
+            made[arn].live = self._or(None, make, each.names.name)
         return made
 
     def _judged(self, of: Definition, names: Names, at: _Kept, lived: _Lived, share: int) -> Points:
         versions = of.versions or _alone(at)
+        nothing: tuple[Points, judged.Rhythm | None] = (judged.no_points(), None)
         live, rhythm = self._or(
-            (judged.no_points(), None),
+            nothing,
             lambda: judged.of_intervals(self._store, at.stored, versions, names, share, self._notes),
             names.name,
         )
@@ -328,7 +330,7 @@ class _Reading:
     def _answer(self, sql: str, what: str) -> pa.Table | None:
         return self._or(None, lambda: self._ask(sql), what)
 
-    def _or(self, otherwise: Any, make: Callable[[], Any], what: str) -> Any:
+    def _or(self, otherwise: T, make: Callable[[], T], what: str) -> T:
         """What is made, or something else and a note."""
         try:
             return make()

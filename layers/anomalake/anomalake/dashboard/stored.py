@@ -62,11 +62,14 @@ def stored_of(store: ObjectStore) -> dict[str, Stored]:
         rest = named["rest"]
         at = found.setdefault(named["name"], Stored(named["name"]))
         if match := _INTERVAL.fullmatch(rest):
-            _with_start(match, lambda start, at=at, v=match["version"]: at.intervals.setdefault(v, []).append(start))
+            if start := _start(match):
+                at.intervals.setdefault(match["version"], []).append(start)
         elif match := _GROUP.fullmatch(rest):
-            _with_start(match, lambda start, at=at, key=one.key: at.groups.append((start, key)))
+            if start := _start(match):
+                at.groups.append((start, one.key))
         elif match := _EXECUTION.fullmatch(rest):
-            _with_start(match, lambda start, at=at, key=one.key: at.executions.append((start, key)))
+            if start := _start(match):
+                at.executions.append((start, one.key))
         elif match := _VERSION.fullmatch(rest):
             at.versions[match["version"]] = one.key
         elif _UNTOLD.fullmatch(rest):
@@ -86,7 +89,7 @@ def read_each(
 ) -> list[T]:
     """Objects read in parallel, in the order of the keys; what vanished meanwhile is passed over, a bad one noted."""
 
-    def one(key: str) -> T | str | None:
+    def one(key: str) -> T | _Bad | None:
         try:
             return read(store.get(key), f"{store.uri}/{key}")
         except ObjectNotFound:
@@ -112,8 +115,8 @@ def one_line(error: BaseException) -> str:
     return " ".join(str(error).split())[:300] or type(error).__name__
 
 
-def _with_start(match: re.Match[str], keep: Callable[[datetime], None]) -> None:
+def _start(match: re.Match[str]) -> datetime | None:
     try:
-        keep(parse_stamp(match["start"]))
+        return parse_stamp(match["start"])
     except ValueError:
-        return
+        return None

@@ -1,4 +1,4 @@
-"""What a backtest leaves in a lake beside its alerts: the tested points with what was expected of them, and its groups."""
+"""What a backtest leaves in a lake beside its alerts: the tested points, what was expected of them, and its groups."""
 
 from __future__ import annotations
 
