@@ -346,12 +346,16 @@ def test_a_damaged_record_and_a_store_that_fails_are_told(served: Served, client
     damaged.error = StoreError("503: slow down")
     answer = client.post("/feedback", json=given)
     assert (answer.status_code, answer.json()) == (503, {"error": "503: slow down"})
+    damaged.error = RuntimeError("how\nodd")
+    answer = client.post("/feedback", json=given)
+    assert (answer.status_code, answer.json()) == (500, {"error": "RuntimeError: how odd"})
+    assert served.said == ["503: slow down", "RuntimeError: how odd"]
 
 
 class Damaged(WrappedStore):
     """A store whose groups are no records, or cannot be read."""
 
-    error: StoreError | None = None
+    error: Exception | None = None
 
     def get(self, key: str) -> bytes:
         if self.error is not None:

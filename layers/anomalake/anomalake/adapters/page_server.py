@@ -40,7 +40,7 @@ ADDRESS: Final = "127.0.0.1"
 #: Seconds that a document counts as new.
 MAX_AGE: Final = 10.0
 #: The header that a request bears the page's token in.
-TOKEN: Final = "X-Anomalake-Token"  # nosec B105
+TOKEN: Final = "X-Anomalake-Token"
 #: The header that says why a document is an older one.
 PROBLEM: Final = "X-Anomalake-Problem"
 
@@ -248,6 +248,10 @@ def application(site: Site, port: int, *, token: str | None = None) -> ASGIApp:
             given = await _body(request, token)
             try:
                 said = await run_in_threadpool(_taken, take, given)
+            except Refused as refused:
+                if refused.status >= 500:
+                    site.tell(str(refused))
+                raise
             finally:
                 documents.written()
             if len(said) > _MOST_LINES:
@@ -338,6 +342,10 @@ def _taken(take: Callable[[Mapping[str, Any]], Sequence[str]], given: Mapping[st
         raise Refused(503, _line(error)) from error
     except ValueError as error:
         raise Refused(400, _line(error)) from error
+    except Refused:
+        raise
+    except Exception as error:  # a fault of ours is told in one line too
+        raise Refused(500, _line(error)) from error
 
 
 def _feedback(site: Site, given: Mapping[str, Any]) -> list[str]:
