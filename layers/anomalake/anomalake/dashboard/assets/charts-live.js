@@ -83,7 +83,7 @@ function linesOf(detector, measure, split, mask, points, mean) {
   const { live } = detector;
   const whole_ = mask.every((one) => one);
   const passing = [...live.series.keys()].filter((s) => (live.series[s] === OTHERS ? whole_ : mask[live.series[s]]));
-  if (split === null) return passing.length ? [{ text: null, series: passing, combinations: live.others }] : [];
+  if (split === null) return passing.length ? [{ text: null, series: passing }] : [];
   const width = detector.dimensions.length;
   const byValue = new Map();
   for (const s of passing) {
@@ -119,8 +119,8 @@ function linesOf(detector, measure, split, mask, points, mean) {
   }));
   const left = ranked.slice(most);
   if (left.length || rest.length) {
-    const count = left.length || live.others;
-    lines.push({ value: "others", series: [...left.flatMap((value) => byValue.get(value)), ...rest], text: `${whole(count)} others` });
+    const text = rest.length ? "others" : plural(left.length, "other");
+    lines.push({ value: "others", series: [...left.flatMap((value) => byValue.get(value)), ...rest], text });
   }
   return lines;
 }
@@ -251,6 +251,7 @@ async function drawLines(place, doc, detector, { lines, sums, points, marks: hit
     domain: [times[0], Math.max(times[times.length - 1], times[0] + 1000)],
     adjust: (spec) => {
       spec.layer[0].encoding.y.axis.format = axisFormat(Math.max(Math.abs(edges[0]), Math.abs(edges[1])));
+      spec.layer[1].mark.color = theme.rule.color;
       spec.layer[3].mark.strokeWidth = Math.min(40, Math.max(1, options.width / points.count));
     },
     tip: (row) => (row.m === undefined
@@ -263,7 +264,7 @@ async function drawLines(place, doc, detector, { lines, sums, points, marks: hit
   });
   const step = liveStep(detector) * points.by;
   const last = live.times[points.first + points.by * points.count - 1];
-  const how = points.by * live.intervals === 1 ? "" : `, ${mean ? "the mean of" : "added up over"} ${step % 60 ? `${step} s` : stepName(step)} each`;
+  const how = points.by * live.intervals === 1 ? "" : `, ${mean ? "the mean of" : "added up over"} ${stepLength(step)} each`;
   const worst = marks[marks.length - 1];
   return labelled(place, `${said(detector.measures[measure])}${band ? "" : ` by ${said(detector.dimensions[split][0])}`} `
     + `(${mean ? "mean" : "sum"}), ${span(zone, live.times[points.first], last)}, ${plural(points.count, "point")}${how}, `

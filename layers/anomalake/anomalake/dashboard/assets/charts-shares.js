@@ -40,10 +40,11 @@ async function drawContributions(place, doc, selection, options) {
     if (others) add(whole_ - top.reduce((a, value) => a + (bar.get(value) ?? 0), 0), LINES);
   });
   const colours = LINE_COLOURS[options.dark ? "dark" : "light"];
-  const shownName = (c) => (others && c === LINES ? `${whole(others)} others` : named(top[c]));
+  const shownName = (c) => (others && c === LINES ? plural(others, "other") : named(top[c]));
   const percent = (share) => `${formatted(share * 100, { maximumFractionDigits: 1 })} %`;
   await drawChart(place, "contributions", { parts }, { ...options, zone: null }, {
     adjust: (spec) => {
+      spec.height *= labels.length; // of one bar in the file
       spec.encoding.y.scale.domain = labels;
       spec.encoding.y.axis.labelLimit = options.width < 500 ? 96 : 200;
     },

@@ -96,7 +96,7 @@ async function drawCounts(place, doc, selection, options) {
       Object.assign(spec.encoding.color.scale, { domain: edges.map((_, c) => c), range: colours });
     },
     tip: ({ t, lo, hi, n }) => [
-      ["from", wallText(t, step)], ["for", step === 86400 ? "a day" : `${stepName(step)}`], ["severity", `${lo}–${hi}`],
+      ["from", wallText(t, step)], ["for", stepLength(step)], ["severity", `${lo}–${hi}`],
       ["anomalies", whole(n)],
     ],
     legend: legendOf(edges.map((one, c) => {
@@ -142,7 +142,8 @@ async function drawLanes(place, doc, selection, options) {
   if (!bins.size) return nothing(place, "No anomalies in what is chosen.");
   const size = (d) => bins.get(d)?.size ?? 0;
   const order = [...worst.keys()].sort((a, b) => worst.get(b) - worst.get(a) || size(b) - size(a) || a - b);
-  const shown = order.slice(0, LANES);
+  // Where there are many, the quiet ones stay away.
+  const shown = order.filter((d) => order.length <= 20 || bins.has(d)).slice(0, LANES);
   const labels = axisLabels(shown.map((d) => doc.detectors[d].name), narrow ? 16 : 32);
   const cells = [];
   let [from, to] = timeDomain(selection, zone);
@@ -159,20 +160,21 @@ async function drawLanes(place, doc, selection, options) {
   await drawChart(place, "lanes", { cells, rows }, options, {
     domain: [from, to],
     adjust: (spec) => {
+      spec.height *= labels.length; // of one row in the file
       spec.encoding.y.scale.domain = labels;
       spec.encoding.y.axis.labelLimit = narrow ? 96 : 200;
     },
     tip: ({ k }) => (k < 0
       ? [["detector", named(doc.detectors[detectorAt(k)].name)]]
-      : [...momentLines(doc, zone, k), ["of", `the worst within ${step === 86400 ? "a day" : stepName(step)}`]]),
+      : [...momentLines(doc, zone, k), ["of", `the worst within ${stepLength(step)}`]]),
     legend: legendOf(severityEntries(new Set(cells.map(({ s }) => s))), "severity"),
     onClick: ({ k }) => k !== undefined && options.onDetector?.(detectorAt(k)),
     onTime: options.onTime,
   });
   const [first] = shown;
-  const left = order.length - shown.length;
+  const left = bins.size - shown.filter((d) => bins.has(d)).length;
   return labelled(place, `${plural(bins.size, "detector")} of ${whole(order.length)} had anomalies, `
-    + `${span(zone, selection.first, selection.last)}, each cell the worst within ${step === 86400 ? "a day" : stepName(step)}; `
+    + `${span(zone, selection.first, selection.last)}, each cell the worst within ${stepLength(step)}; `
     + `the worst: ${said(doc.detectors[first].name)}, ${severity(worst.get(first))}.`
     + (left ? ` ${plural(left, "less severe detector")} left out.` : ""));
 }

@@ -101,8 +101,7 @@ function axisLabels(names, most) {
  * @param {{dark: boolean, width: number, zone: object}} options
  * @param {object} more
  * @param {(spec: object) => void} [more.adjust] last changes of the specification
- * @param {string|null} [more.y] format of the y axis' numbers
- * @param {[number, number]|null} [more.domain] of x, milliseconds
+ * @param {[number, number]} [more.domain] of time, milliseconds on the wall clock; none without a zone
  * @param {(row: object) => Array} [more.tip] a tooltip's lines: [name, value]
  * @param {HTMLElement|null} [more.legend]
  * @param {(row: object) => void} [more.onClick]
@@ -142,18 +141,14 @@ async function drawChart(place, kind, datasets, options, more) {
 function timeAxis(spec, { zone, width }, domain) {
   const axis = {
     title: zone.name,
-    tickCount: Math.max(2, Math.floor(width / 110)),
+    tickCount: Math.max(2, Math.floor(width / 85)),
     format: {
       year: "%Y", quarter: "%b %Y", month: "%b %Y", week: "%d %b", date: "%d %b", day: "%d %b", hours: "%H:%M",
       minutes: "%H:%M", seconds: "%H:%M:%S", milliseconds: "%H:%M:%S",
     },
   };
-  for (const part of [spec, ...(spec.layer ?? [])]) {
-    const x = part.encoding.x;
-    if (!x) continue;
-    x.axis = axis;
-    if (domain) x.scale = { ...x.scale, domain };
-  }
+  for (const { encoding } of [spec, ...(spec.layer ?? [])]) if (encoding.x) encoding.x.axis = axis;
+  spec.params.find((one) => one.name === "shown").value = domain;
 }
 
 /** Short numbers on an axis that reaches to `largest`. */
@@ -247,4 +242,10 @@ function stepFor(span_, most, least = 300) {
 function stepName(seconds) {
   const [unit, size] = [["week", 604800], ["day", 86400], ["hour", 3600], ["minute", 60]].find(([, one]) => seconds % one === 0);
   return seconds === size ? unit : `${whole(seconds / size)} ${unit}s`;
+}
+
+/** A step as a length: "6 hours", "a day". */
+function stepLength(seconds) {
+  const name = stepName(seconds);
+  return /^\d/.test(name) ? name : name === "hour" ? "an hour" : `a ${name}`;
 }

@@ -1,0 +1,563 @@
+"""The page's charts in Chromium: what they draw is computed once more here, from the document."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+import re
+from collections.abc import Iterator
+from dataclasses import replace
+from datetime import UTC, datetime
+from functools import cache
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import numpy as np
+import pytest
+from playwright.sync_api import Browser, Page, sync_playwright
+
+from anomalake.dashboard import vega
+from anomalake.dashboard.document import OTHERS, Document, pack
+from anomalake.dashboard.page import SCRIPTS
+from tests.support import documents
+
+ASSETS = files("anomalake.dashboard").joinpath("assets")
+NONE: dict[str, Any] = {}
+
+#: Draws on demand, and writes down what the charts call back.
+DRIVER = """
+const bytes = Uint8Array.from(atob(document.getElementById("document").textContent), (c) => c.charCodeAt(0));
+const doc = unpack(bytes.buffer);
+const place = document.getElementById("place");
+window.calls = [];
+window.draw = (kind, chosen, more) => {
+  document.documentElement.dataset.theme = more.dark ? "dark" : "light";
+  const filters = { ...noFilters(), ...chosen, dimensions: new Map() };
+  for (const [one, values] of chosen.dimensions ?? []) filters.dimensions.set(one, new Set(values));
+  for (const one of ["detectors", "measures"]) if (filters[one]) filters[one] = new Set(filters[one]);
+  const selection = select(doc, filters);
+  const options = { zone: zoneOf(doc, "detector", selection.detectors), dark: false, width: 1000, ...more };
+  for (const one of ["onTime", "onGroup", "onDetector"]) options[one] = (...told) => window.calls.push([one, ...told]);
+  const draws = { drawTimeline, drawLanes, drawLive, drawExpected, drawContributions, drawGroup };
+  return draws[kind](place, doc, selection, options);
+};
+window.rows = (set) => drawn.get(place).view.data(set);
+window.scale = (one) => drawn.get(place).view.scale(one);
+window.at = (row, fields) => {
+  const { view } = drawn.get(place);
+  const { left, top } = place.querySelector("canvas").getBoundingClientRect();
+  const [x, y] = view.origin();
+  const padding = view.padding();
+  const [fx, fy] = fields;
+  const band = view.scale("y").bandwidth?.() ?? 0;
+  const [sx, sy] = [view.scale("x")(row[fx]), view.scale("y")(row[fy]) + band / 2];
+  return [left + x + padding.left + sx, top + y + padding.top + sy];
+};
+window.ready = true;
+"""
+
+
+def harness(document: Document) -> str:
+    """A page with one place for a chart, under the page's own policy."""
+    charts = ASSETS.joinpath("charts").iterdir()
+    specifications = {one.name.removesuffix(".vl.json"): json.loads(one.read_text("utf-8")) for one in charts}
+    scripts = [one for one in SCRIPTS if one in ("text.js", "model.js") or one.startswith("charts")]
+    parts = [f'"use strict";\nconst SPECS = {json.dumps(specifications)};']
+    parts += [ASSETS.joinpath(one).read_text("utf-8") for one in scripts]
+    application = vega.inline("\n".join([*parts, DRIVER]))
+    hashes = [base64.b64encode(hashlib.sha256(one.encode()).digest()).decode() for one in (vega.bundle(), application)]
+    policy = "default-src 'none'; style-src 'unsafe-inline'; img-src data: blob:; script-src " + " ".join(
+        f"'sha256-{one}'" for one in hashes
+    )
+    packed = base64.b64encode(pack(document)).decode()
+    return (
+        f'<!doctype html><html lang="en"><meta charset="utf-8"><title>Charts</title>'
+        f'<meta http-equiv="Content-Security-Policy" content="{policy}">'
+        f"<style>{ASSETS.joinpath('page.css').read_text('utf-8')}</style>"
+        f'<body><div id="place"></div><script type="text/plain" id="document">{packed}</script>'
+        f'<script type="module">{vega.bundle()}</script><script type="module">{application}</script>'
+    )
+
+
+@cache
+def made(kind: str) -> Document:
+    return documents.many(20_000) if kind == "many" else documents.ALL[kind]()
+
+
+class Charts:
+    """One document's charts in a tab."""
+
+    def __init__(self, browser: Browser, path: Path, document: Document) -> None:
+        self.document = document
+        self.said: list[str] = []
+        # Not the zone of any detector: a chart must not use the browser's own.
+        context = browser.new_context(viewport={"width": 1216, "height": 1400}, timezone_id="Pacific/Auckland")
+        self.page: Page = context.new_page()
+        self.page.on("console", lambda message: self.said.append(message.text))
+        self.page.on("pageerror", lambda problem: self.said.append(str(problem)))
+        self.page.on("dialog", lambda dialog: (self.said.append(f"dialog {dialog.message}"), dialog.dismiss()))
+        path.write_text(harness(document), "utf-8")
+        self.page.goto(path.as_uri())
+        self.page.wait_for_function("window.ready")
+
+    def draw(self, kind: str, chosen: dict[str, Any] = NONE, **more: Any) -> str:
+        told: str = self.page.evaluate("([kind, chosen, more]) => draw(kind, chosen, more)", [kind, chosen, more])
+        assert self.said == []
+        return told
+
+    def rows(self, name: str) -> list[dict[str, Any]]:
+        """A data set of the chart as Vega has it; a time is milliseconds."""
+        told: str = self.page.evaluate("(name) => JSON.stringify(rows(name).map((one) => ({...one})))", name)
+        return list(json.loads(told))
+
+    def place(self, row: dict[str, Any], x: str = "t", y: str = "v") -> tuple[float, float]:
+        return tuple(self.page.evaluate("([row, fields]) => at(row, fields)", [row, [x, y]]))
+
+    def hover(self, row: dict[str, Any], x: str = "t", y: str = "v") -> str:
+        self.page.mouse.move(1, 1300)
+        self.page.mouse.move(*self.place(row, x, y))
+        tip = self.page.locator(".chart-tip")
+        tip.wait_for()
+        return tip.inner_text()
+
+    def calls(self) -> list[list[Any]]:
+        return list(self.page.evaluate("calls.splice(0)"))
+
+
+@pytest.fixture(scope="module")
+def chromium() -> Iterator[Browser]:
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path="/usr/bin/chromium", args=["--no-sandbox"])
+        yield browser
+        browser.close()
+
+
+class Tabs(dict[str, Charts]):
+    """Tabs by document, opened when they are asked for."""
+
+    def __init__(self, browser: Browser, folder: Path) -> None:
+        super().__init__()
+        self.browser, self.folder = browser, folder
+
+    def __missing__(self, kind: str) -> Charts:
+        self[kind] = Charts(self.browser, self.folder / f"{kind}.html", made(kind))
+        return self[kind]
+
+
+@pytest.fixture(scope="module")
+def tabs(chromium: Browser, tmp_path_factory: pytest.TempPathFactory) -> Tabs:
+    return Tabs(chromium, tmp_path_factory.mktemp("charts"))
+
+
+def wall(seconds: int, zone: str) -> int:
+    """The wall clock's time as if it were UTC, milliseconds."""
+    clock = datetime.fromtimestamp(int(seconds), ZoneInfo(zone)).replace(tzinfo=UTC)
+    return int(clock.timestamp()) * 1000
+
+
+def as_sent(values: np.ndarray) -> np.ndarray:
+    """Live values as they travel: in single precision."""
+    return values.astype(np.float32).astype(np.float64)
+
+
+def severity_class(score: float) -> int:
+    return 0 if score >= 85 else 1 if score >= 70 else 2 if score >= 50 else 3
+
+
+CASES = {
+    "empty": [("drawTimeline", {}), ("drawLanes", {}), ("drawLive", {"detector": 0, "measure": 0, "split": None}),
+              ("drawExpected", {"detector": 0, "measure": 0}), ("drawContributions", {"dimension": "x"})],
+    "one": [("drawTimeline", {}), ("drawLanes", {}), ("drawLive", {"detector": 0, "measure": 0, "split": None}),
+            ("drawLive", {"detector": 0, "measure": 1, "split": 1}), ("drawExpected", {"detector": 0, "measure": 0}),
+            ("drawContributions", {"detector": 0, "dimension": "platform"}), ("drawGroup", {"group": 0}),
+            ("drawGroup", {"group": 30})],
+    "fifty": [("drawTimeline", {}), ("drawLanes", {}), ("drawContributions", {"dimension": "platform"}),
+              *(("drawLive", {"detector": i, "measure": 0, "split": None}) for i in (0, 1, 2, 3)),
+              *(("drawGroup", {"group": i}) for i in range(0, 98, 9))],
+    "many": [("drawTimeline", {}), ("drawLanes", {}), ("drawContributions", {"dimension": "campaign"}),
+             ("drawExpected", {"detector": 0, "measure": 0}), ("drawGroup", {"group": 17})],
+    "hostile": [("drawTimeline", {}), ("drawLanes", {}), ("drawContributions", {"dimension": "__proto__"}),
+                *(("drawLive", {"detector": i, "measure": j, "split": k})
+                  for i in (0, 1) for j in (0, 1) for k in (None, 0, 1, 2)),
+                *(("drawGroup", {"group": i}) for i in range(0, 60, 7))],
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("width", "dark"), [(1200, False), (300, True)])
+@pytest.mark.parametrize("kind", CASES)
+def test_every_chart_draws_itself_and_says_what_it_shows(tabs: Tabs, kind: str, width: int, dark: bool) -> None:
+    charts = tabs[kind]
+    place = charts.page.locator("#place")
+    for draw, more in CASES[kind]:
+        told = charts.draw(draw, **more, width=width, dark=dark)
+        assert told.endswith(".") or told.startswith("No live values are known: ")
+        assert place.get_attribute("role") == "img"
+        # The label is the sentence, without what cannot be seen.
+        assert (place.get_attribute("aria-label") or "")[:12] == re.sub("[\u2068\u2069]", "", told)[:12]
+        if kind == "empty":
+            assert place.inner_html() == ""
+            continue
+        sizes = charts.page.evaluate("[...document.querySelectorAll('#place canvas')].map((one) => one.clientWidth)")
+        assert all(abs(one - width) <= 1 for one in sizes)
+        assert len(sizes) == (0 if told.startswith(("No ", "What was expected is not", "The values of")) else 1)
+
+
+def test_timeline_has_a_mark_a_group_at_its_worst_moment(tabs: Tabs) -> None:
+    charts, document = tabs["one"], made("one")
+    told = charts.draw("drawTimeline")
+    rows = {row["k"]: row for row in charts.rows("groups")}
+    moments = document.moments
+    assert sorted(rows) == list(range(len(document.groups.id)))
+    for g, row in rows.items():
+        mine = np.flatnonzero(moments.group == g)
+        worst = mine[np.argmax(moments.score[mine])]
+        assert row["t"] == wall(moments.time[worst], "Europe/Berlin")
+        assert row["v"] == moments.score[worst]
+        assert row["s"] == severity_class(moments.score[worst])
+    assert told.startswith("40 anomaly groups, 2025-02-09 01:00 – 2025-04-10 01:00; the worst: 99 at ")
+
+
+def test_timeline_follows_the_filters(tabs: Tabs) -> None:
+    charts, document = tabs["one"], made("one")
+    charts.draw("drawTimeline", {"measures": ["views"], "least": 60})
+    moments, groups = document.moments, document.groups
+    passing = (groups.measure[moments.group] == 1) & (moments.score >= 60)
+    assert sorted(row["k"] for row in charts.rows("groups")) == sorted(set(moments.group[passing].tolist()))
+    assert charts.draw("drawTimeline", {"least": 99.9}) == "No anomalies in what is chosen."
+    assert charts.page.locator("#place canvas").count() == 0
+
+
+def test_timeline_counts_what_is_too_much_to_mark(tabs: Tabs) -> None:
+    charts, document = tabs["many"], made("many")
+    told = charts.draw("drawTimeline")
+    rows = charts.rows("cells")
+    counted = int(document.counts.moments.sum())
+    assert sum(row["n"] for row in rows) == 20_000 + counted
+    assert len(rows) <= 1300
+    assert f"{20_000 + counted:,} anomalies, {counted:,} of them known only as counts" in told
+    assert "counts by week and severity" in told
+    by_class = np.histogram(document.moments.score, bins=np.arange(0, 110, 10))[0]
+    for lower in range(0, 100, 10):
+        also = int(document.counts.moments[document.counts.score == lower].sum())
+        assert sum(row["n"] for row in rows if row["lo"] == lower) == by_class[lower // 10] + also
+    # Weeks begin with Mondays.
+    assert {datetime.fromtimestamp(row["t"] / 1000, UTC).weekday() for row in rows} == {0}
+    assert max(row["n"] for row in rows if row["c"] == 0) < min(row["n"] for row in rows if row["c"] == 1)
+
+
+def test_lanes_show_the_worst_of_each_detector(tabs: Tabs) -> None:
+    charts, document = tabs["fifty"], made("fifty")
+    told = charts.draw("drawLanes")
+    owner = document.groups.detector[document.moments.group]
+    worst = {d: document.moments.score[owner == d].max() for d in set(owner.tolist())}
+    order = sorted(worst, key=lambda d: (-worst[d], d))
+    cells = charts.rows("cells")
+    label = {d: f"\u2068{document.detectors[d].name}\u2069" for d in order}
+    assert {row["r"] for row in charts.rows("rows")} == set(label.values())
+    assert charts.page.evaluate("scale('y').domain()") == list(label.values())
+    for cell in cells:  # no worse moment of that detector lies in the cell
+        d = int(owner[cell["k"]])
+        mine = document.moments.time[owner == d] * 1000
+        within = (mine >= cell["t"]) & (mine < cell["u"])
+        assert cell["r"] == label[d]
+        assert document.moments.score[owner == d][within].max() == document.moments.score[cell["k"]]
+        assert cell["s"] == severity_class(document.moments.score[cell["k"]])
+    bins = {(int(owner[m]), int(document.moments.time[m] - 345600) // (7 * 86400)) for m in range(len(owner))}
+    assert len(cells) == len(bins)
+    assert told.startswith(f"{len(order)} detectors of 50 had anomalies")
+    assert f"{worst[order[0]]:.4g}"[:2] in told
+
+
+def test_total_adds_up_what_passes(tabs: Tabs) -> None:
+    charts, document = tabs["one"], made("one")
+    told = charts.draw("drawLive", detector=0, measure=0, split=None)
+    live = document.detectors[0].live
+    assert live is not None
+    lines = charts.rows("lines")
+    assert len(lines) == 240  # 1,440 hours, six each
+    total = as_sent(live.values[0]).reshape(-1, 240, 6)
+    np.testing.assert_allclose([row["v"] for row in lines], np.nansum(total, axis=(0, 2)), rtol=1e-9)
+    assert [row["t"] for row in lines] == [wall(one, "Europe/Berlin") for one in live.times[::6]]
+    assert "240 points, added up over 6 hours each" in told
+
+    charts.draw("drawLive", {"dimensions": [["marketplace", ["us", "de"]]]}, detector=0, measure=0, split=None)
+    passing = np.isin(document.detectors[0].combinations[:, 1], [0, 2])
+    np.testing.assert_allclose(
+        [row["v"] for row in charts.rows("lines")], np.nansum(total[passing], axis=(0, 2)), rtol=1e-9
+    )
+
+
+def test_expected_range_of_several_adds_up_in_squares(tabs: Tabs) -> None:
+    charts, document = tabs["one"], made("one")
+    charts.draw("drawExpected", detector=0, measure=1, width=1200)
+    live = document.detectors[0].live
+    assert live is not None
+    n = 480  # hours that were judged
+    values, expected, lower, upper = (
+        as_sent(getattr(live, k)[1, :, -n:]) for k in ("values", "expected", "lower", "upper")
+    )
+    seen = np.isfinite(values)
+    above = np.where(seen, upper - expected, 0)
+    below = np.where(seen, np.where(np.isnan(lower), upper - expected, expected - lower), 0)
+    points = [one.reshape(-1, 240, 2) for one in (np.where(seen, expected, 0), below**2, above**2)]
+    e, down, up = (one.sum(axis=(0, 2)) for one in points)
+    rows = charts.rows("expected")
+    np.testing.assert_allclose([row["e"] for row in rows], e, rtol=1e-9)
+    np.testing.assert_allclose([row["lo"] for row in rows], e - np.sqrt(down), rtol=1e-9)
+    np.testing.assert_allclose([row["hi"] for row in rows], e + np.sqrt(up), rtol=1e-9)
+    assert len(charts.rows("lines")) == 240
+
+
+def test_split_has_the_largest_lines_and_the_others(tabs: Tabs) -> None:
+    charts, document = tabs["hostile"], made("hostile")
+    told = charts.draw("drawLive", detector=0, measure=0, split=0)
+    live = document.detectors[0].live
+    assert live is not None
+    values = np.nan_to_num(
+        as_sent(live.values[0])
+    )  # a line a series here: each has its own value of the first dimension
+    order = np.argsort(-values.sum(axis=1), kind="stable")
+    rows = charts.rows("lines")
+    for c in range(8):
+        np.testing.assert_allclose([row["v"] or 0 for row in rows if row["c"] == c], values[order[c]], rtol=1e-9)
+    np.testing.assert_allclose([row["v"] for row in rows if row["c"] == 8], values[order[8:]].sum(axis=0), rtol=1e-9)
+    legend = charts.page.locator(".legend li").all_inner_texts()
+    assert legend[8] == f"{len(values) - 8} others"
+    assert len(rows) == 9 * 240
+    assert "by \u2068__proto__\u2069" in told
+
+
+def test_split_counts_the_others_of_the_document_among_its_own(tabs: Tabs) -> None:
+    charts, document = tabs["hostile"], made("hostile")
+    live = document.detectors[1].live
+    assert live is not None
+    assert live.series[-1] == OTHERS
+    charts.draw("drawLive", detector=1, measure=0, split=None)
+    values = as_sent(live.values[0])
+    np.testing.assert_allclose([row["v"] for row in charts.rows("lines")], np.nansum(values, axis=0), rtol=1e-9)
+    charts.draw("drawLive", detector=1, measure=0, split=0)
+    sums: dict[int, float] = {}
+    for row in charts.rows("lines"):
+        sums[row["t"]] = sums.get(row["t"], 0) + (row["v"] or 0)
+    np.testing.assert_allclose(list(sums.values()), np.nansum(values, axis=0), rtol=1e-9)
+    # Whether others pass a filter nobody knows: they are left out.
+    charts.draw("drawLive", {"dimensions": [[documents.NASTY[7], ["x"]]]}, detector=1, measure=0, split=None)
+    passing = document.detectors[1].combinations[live.series[:-1], 2] == 1
+    np.testing.assert_allclose(
+        [row["v"] for row in charts.rows("lines")], np.nansum(values[:-1][passing], axis=0), rtol=1e-9
+    )
+
+
+def test_measure_that_is_averaged_is_averaged(tabs: Tabs) -> None:
+    charts, document = tabs["hostile"], made("hostile")
+    told = charts.draw("drawLive", detector=0, measure=1, split=None, width=400)
+    live = document.detectors[0].live
+    assert live is not None
+    rows = charts.rows("lines")
+    values = as_sent(live.values[1]).reshape(-1, 120, 2)
+    np.testing.assert_allclose([row["v"] for row in rows], np.nanmean(values, axis=(0, 2)), rtol=1e-9)
+    assert "the mean of 2 hours each" in told
+
+
+def test_newest_point_is_whole_and_a_rest_of_the_oldest_is_left_out(tabs: Tabs) -> None:
+    charts, document = tabs["one"], made("one")
+    live = document.detectors[0].live
+    assert live is not None
+    charts.draw("drawLive", {"from": int(live.times[1]), "to": int(live.times[-2])}, detector=0, measure=0, split=None)
+    rows = charts.rows("lines")
+    kept = as_sent(live.values[0])[:, 5:-1]  # 1,438 hours: 239 times six and four
+    assert len(rows) == 239
+    np.testing.assert_allclose([row["v"] for row in rows], np.nansum(kept.reshape(-1, 239, 6), axis=(0, 2)), rtol=1e-9)
+    assert rows[0]["t"] == wall(live.times[5], "Europe/Berlin")
+
+
+def test_marks_lie_on_the_lines_where_the_moments_are(tabs: Tabs) -> None:
+    charts, document = tabs["one"], made("one")
+    charts.draw("drawLive", detector=0, measure=0, split=None)
+    moments, groups, live = document.moments, document.groups, document.detectors[0].live
+    assert live is not None
+    worst: dict[int, int] = {}
+    for m in np.flatnonzero(groups.measure[moments.group] == 0):
+        point = int(np.searchsorted(live.times, moments.time[m])) // 6
+        if point not in worst or moments.score[m] > moments.score[worst[point]]:
+            worst[point] = int(m)
+    lines = charts.rows("lines")
+    marks = {row["m"]: row for row in charts.rows("marks")}
+    assert sorted(marks) == sorted(worst.values())
+    for point, m in worst.items():
+        assert (marks[m]["t"], marks[m]["v"]) == (lines[point]["t"], lines[point]["v"])
+        assert marks[m]["s"] == severity_class(moments.score[m])
+
+
+def test_marks_of_a_split_lie_on_the_affected_lines(tabs: Tabs) -> None:
+    charts, document = tabs["one"], made("one")
+    start = int(document.moments.time[-1]) - 86_400
+    charts.draw("drawLive", {"from": start}, detector=0, measure=1, split=0)
+    moments, affected = document.moments, document.affected
+    of = moments.group[affected.moment]
+    mine = (document.groups.measure[of] == 1) & (moments.time[affected.moment] >= start)
+    platform = document.detectors[0].combinations[affected.combination[mine], 0]
+    expected = {(int(t), int(p)) for t, p in zip(moments.time[affected.moment[mine]], platform, strict=True)}
+    legend = charts.page.locator(".legend li").all_inner_texts()
+    marks = charts.rows("marks")
+    found = {(row["t"], documents.PLATFORMS.index(legend[row["c"]])) for row in marks}
+    assert found == {(wall(t, "Europe/Berlin"), p) for t, p in expected}
+    assert len(marks) == len(found) > 3
+
+
+def test_contributions_are_shares_of_each_measure(tabs: Tabs) -> None:
+    charts, document = tabs["many"], made("many")
+    told = charts.draw("drawContributions", {"detectors": [0, 2]}, detector=None, dimension="campaign")
+    groups, moments, all_ = document.groups, document.moments, document.contributions
+    of = moments.group[all_.moment]
+    chosen = (all_.dimension == 0) & np.isin(groups.detector[of], [0, 2])
+    shares = np.zeros((2, 12))
+    np.add.at(shares, (groups.measure[of][chosen], all_.value[chosen]), all_.share[chosen])
+    largest = np.argsort(-shares.sum(axis=0))
+    shares /= shares.sum(axis=1, keepdims=True)
+    parts = charts.rows("parts")
+    for m, measure in enumerate(("count", "value")):
+        bar = sorted((row for row in parts if row["r"] == f"\u2068{measure}\u2069"), key=lambda row: row["c"])
+        expected = [*shares[m][largest[:8]], shares[m][largest[8:]].sum()]
+        np.testing.assert_allclose([row["p"] for row in bar], expected, atol=1e-12)
+        np.testing.assert_allclose([row["hi"] for row in bar], np.cumsum(expected), atol=1e-12)
+    assert charts.page.locator(".legend li").all_inner_texts() == [
+        *(f"campaign {i:02d}" for i in largest[:8]),
+        "4 others",
+    ]
+    assert f"the largest: \u2068campaign {largest[0]:02d}\u2069" in told
+    assert charts.draw("drawContributions", dimension="nothing") == "No contributions in what is chosen."
+
+
+def test_group_shows_its_metrics_together(tabs: Tabs) -> None:
+    charts, document = tabs["one"], made("one")
+    g = int(np.argmax(document.groups.score))
+    charts.draw("drawGroup", group=g)
+    moments, live = document.moments, document.detectors[0].live
+    assert live is not None
+    mine = np.flatnonzero(moments.group == g)
+    combinations = sorted(set(document.affected.combination[np.isin(document.affected.moment, mine)].tolist()))
+    first, last = document.groups.start[g] - 2 * 86_400, document.groups.end[g] + 86_400
+    times = (live.times >= first) & (live.times <= last)
+    values = as_sent(live.values[document.groups.measure[g]][combinations][:, times])
+    rows = charts.rows("lines")
+    np.testing.assert_allclose([row["v"] for row in rows], np.nansum(values, axis=0), rtol=1e-9)
+    assert [row["t"] for row in rows] == [wall(one, "Europe/Berlin") for one in live.times[times]]
+    assert sorted(row["m"] for row in charts.rows("marks")) == mine.tolist()
+
+
+def test_group_without_live_values_shows_what_its_moments_tell(tabs: Tabs) -> None:
+    charts, document = tabs["many"], made("many")
+    affected, moments = document.affected, document.moments
+    known = np.flatnonzero((document.groups.known == 1) & (document.groups.measure == 0))
+    g = int(known[np.argmax(document.groups.end[known] - document.groups.start[known])])
+    charts.draw("drawGroup", group=g)
+    rows = charts.rows("moments")
+    mine = np.flatnonzero(moments.group == g)
+    assert [row["k"] for row in rows] == mine.tolist()
+    for row in rows:
+        of = affected.moment == row["k"]
+        assert row["n"] == of.sum()
+        expected = affected.expected[of].sum()
+        assert row["v"] == pytest.approx(affected.value[of].sum())
+        assert row["e"] == pytest.approx(expected)
+        assert row["lo"] == pytest.approx(expected - np.sqrt(((affected.expected - affected.lower)[of] ** 2).sum()))
+        assert row["hi"] == pytest.approx(expected + np.sqrt(((affected.upper - affected.expected)[of] ** 2).sum()))
+
+
+def test_click_on_a_mark_opens_its_group(tabs: Tabs) -> None:
+    charts = tabs["one"]
+    charts.draw("drawTimeline")
+    row = max(charts.rows("groups"), key=lambda one: one["v"])
+    charts.page.mouse.click(*charts.place(row))
+    assert charts.calls() == [["onGroup", row["k"]]]
+    charts.draw("drawLive", detector=0, measure=0, split=None)
+    mark = charts.rows("marks")[-1]
+    charts.page.mouse.click(*charts.place(mark))
+    assert charts.calls() == [["onGroup", int(made("one").moments.group[mark["m"]])]]
+
+
+def test_drag_across_tells_the_time_in_epoch_seconds_once(tabs: Tabs) -> None:
+    charts = tabs["one"]
+    charts.draw("drawTimeline")
+    rows = sorted(charts.rows("groups"), key=lambda one: one["t"])
+    (x1, y1), (x2, y2) = charts.place(rows[3]), charts.place(rows[-3])
+    mouse = charts.page.mouse
+    mouse.move(x2, y2)
+    mouse.down()
+    mouse.move((x1 + x2) / 2, y1, steps=3)
+    mouse.move(x1, y1, steps=3)
+    assert charts.calls() == []
+    mouse.up()
+    charts.page.wait_for_function("calls.length > 0")
+    [[name, first, last]] = charts.calls()  # and not a click on the mark beneath
+    assert name == "onTime"
+    pixel = 62 * 86_400 / 900
+    assert wall(first, "Europe/Berlin") / 1000 == pytest.approx(rows[3]["t"] / 1000, abs=2 * pixel)
+    assert wall(last, "Europe/Berlin") / 1000 == pytest.approx(rows[-3]["t"] / 1000, abs=2 * pixel)
+
+
+def test_click_on_a_lane_chooses_its_detector(tabs: Tabs) -> None:
+    charts, document = tabs["fifty"], made("fifty")
+    charts.draw("drawLanes")
+    label = charts.page.evaluate("scale('y').domain()")[4]
+    row = next(one for one in charts.rows("rows") if one["r"] == label)
+    x, y = charts.place(row, "t", "r")
+    charts.page.mouse.click(x + 30, y)
+    [[name, d]] = charts.calls()
+    assert (name, f"\u2068{document.detectors[d].name}\u2069") == ("onDetector", label)
+
+
+def test_names_that_would_be_code_are_text(tabs: Tabs) -> None:
+    charts, document = tabs["hostile"], made("hostile")
+    before = charts.page.evaluate("document.querySelectorAll('script, img, a, iframe').length")
+    charts.draw("drawTimeline")
+    row = max(charts.rows("groups"), key=lambda one: one["v"])
+    assert document.detectors[1].name in charts.hover(row)
+    charts.draw("drawLive", detector=1, measure=0, split=0)
+    legend = charts.page.locator(".legend li").all_inner_texts()
+    assert "<img src=x onerror=alert(1)>" in legend
+    tips = " ".join(charts.hover(mark) for mark in charts.rows("marks")[-6:])
+    assert "severity" in tips
+    charts.draw("drawLanes")
+    assert charts.page.evaluate("scale('y').domain()") == [f"\u2068{documents.NASTY[0]}\u2069", "\u2068__proto__\u2069"]
+    charts.draw("drawContributions", dimension="__proto__")
+    part = max(charts.rows("parts"), key=lambda one: one["p"])
+    tip = charts.hover(part | {"lo": (part["lo"] + part["hi"]) / 2}, "lo", "r")
+    assert "share" in tip
+    assert charts.page.evaluate("document.querySelectorAll('script, img, a, iframe').length") == before
+    assert charts.said == []
+
+
+def test_tooltip_goes_with_its_chart(tabs: Tabs) -> None:
+    charts = tabs["one"]
+    charts.draw("drawTimeline")
+    assert "severity" in charts.hover(charts.rows("groups")[0])
+    charts.draw("drawContributions", dimension="platform")
+    assert charts.page.locator(".chart-tip").count() == 0
+
+
+def test_the_last_of_two_drawings_at_once_stays(tabs: Tabs) -> None:
+    charts = tabs["one"]
+    charts.page.evaluate("Promise.all([draw('drawLive', {}, {detector: 0, measure: 0}), draw('drawTimeline', {}, {})])")
+    assert charts.page.locator("#place canvas").count() == 1
+    assert len(charts.rows("groups")) == 40
+
+
+def test_a_year_of_two_thousand_metrics_stays_small(chromium: Browser, tmp_path: Path) -> None:
+    """However many values there are, a chart gets a few thousand marks."""
+    document = made("one")
+    live = document.detectors[0].live
+    assert live is not None
+    hours = np.arange(8760) * 3600 + documents.END - 8760 * 3600
+    repeated = {k: np.tile(getattr(live, k), (1, 1, 7))[:, :, :8760] for k in ("values", "expected", "lower", "upper")}
+    long = replace(document.detectors[0], live=replace(live, times=hours, **repeated))
+    charts = Charts(chromium, tmp_path / "long.html", replace(document, detectors=(long,)))
+    told = charts.draw("drawLive", detector=0, measure=0, split=1)
+    rows = charts.rows("lines")
+    assert len(rows) + len(charts.rows("times")) + len(charts.rows("marks")) < 4000
+    assert "a week each" in told or "days each" in told
+    charts.page.context.close()
