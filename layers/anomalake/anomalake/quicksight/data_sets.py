@@ -22,7 +22,10 @@ DATABASE, HISTORY_DAYS = "DatabaseName", "HistoryDays"
 VALUES, CONTRIBUTIONS, ANOMALIES = "values", "contributions", "anomalies"
 _KINDS = {VALUES: "with_livedata", CONTRIBUTIONS: "with_dimensioncontributions", ANOMALIES: "anomalies"}
 
-_TIMES = ("timestamp", "local_timestamp")
+# Stands for the parameter while the SQL is a syntax tree.
+_DAYS = 987654321
+
+_TIMES = ("timestamp", "local_timestamp", "group_start", "group_end")
 _NUMBERS = ("valuecontribution", "value", "score")
 
 
@@ -58,16 +61,13 @@ class DataSet:
 
         Read by day, so that Athena reads no folder older than asked for. QuickSight's numbers are doubles at best.
         """
-        picked = [
-            exp.alias_(_value(column), column.name, quoted=True)
-            if column.type == "DECIMAL" or column.name != column.source
-            else exp.column(column.source, quoted=True)
-            for column in self.columns
-        ]
-        table = exp.table_(f"{self.relation}{BY_DAY}", db=f"${{{DATABASE}}}", quoted=True)
-        query = exp.select(*picked).from_(table).sql(DIALECT, pretty=True)
-        first = f"date_add('day', 0 - ${{{HISTORY_DAYS}}}, current_timestamp)"
-        return f"{query}\nWHERE day >= date_format({first}, '%Y-%m-%d')\n"
+        read = exp.select(*(exp.column(column.source, quoted=True) for column in self.columns))
+        read = read.from_(exp.table_(f"{self.relation}{BY_DAY}", db=f"${{{DATABASE}}}", quoted=True))
+        read = read.where(
+            f"day >= DATE_FORMAT(DATE_ADD('day', 0 - {_DAYS}, CURRENT_TIMESTAMP), '%Y-%m-%d')", dialect=DIALECT
+        )
+        query = exp.select(*map(_picked, self.columns)).from_(read.subquery("r"))
+        return query.sql(DIALECT, pretty=True).replace(str(_DAYS), f"${{{HISTORY_DAYS}}}") + "\n"
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,6 +159,10 @@ def _data_set(identifier: str, relation: Relation, numbers: set[str]) -> DataSet
     return DataSet(identifier, relation.name, columns)
 
 
-def _value(column: Column) -> exp.Expr:
-    value = exp.column(column.source, quoted=True)
-    return exp.cast(value, "DOUBLE") if column.type == "DECIMAL" else value
+def _picked(column: Column) -> exp.Expr:
+    value: exp.Expr = exp.column(column.source, quoted=True)
+    if column.type == "DECIMAL":
+        value = exp.cast(value, "DOUBLE")
+    elif column.name == column.source:
+        return value
+    return exp.alias_(value, column.name, quoted=True)

@@ -28,12 +28,14 @@ class QuickSightError(ValueError):
 
 
 def check(names: Iterable[str]) -> None:
-    """Raises `QuickSightError` for a name that CloudFormation would put a secret in the place of."""
+    """Raises `QuickSightError` for a name that no template can hold, or that CloudFormation would put a secret for."""
     for name in names:
         if _RESOLVED in name:
             raise QuickSightError(
                 f"name {name!r}: CloudFormation would resolve it; expected no name that holds {_RESOLVED}"
             )
+        if any("\ud800" <= one <= "\udfff" for one in name):
+            raise QuickSightError(f"name {name!r}: has half a character; expected text that UTF-8 can hold")
 
 
 def shortened(name: str, longest: int) -> str:

@@ -35,8 +35,8 @@ _HEADER = """\
 #     --parameter-overrides OwnerArn=arn:aws:quicksight:REGION:ACCOUNT:user/default/USER \\
 #       Workgroup=WORKGROUP DatabaseName=DATABASE Crawlers=STACK-tables,STACK-source
 #
-# WORKGROUP and DATABASE are the anomalake stack's outputs; BUCKET is any that the template may pass through. The lake must
-# know the detector, and QuickSight be allowed to use Athena and the lake's bucket. docs/quicksight.md has the rest.
+# WORKGROUP and DATABASE are the anomalake stack's outputs; BUCKET is any that the template may pass through. The lake
+# must know the detector, and QuickSight be allowed to use Athena and the lake's bucket. See docs/quicksight.md.
 """
 
 
