@@ -1,4 +1,4 @@
-"""The page as a file: small enough to open fast, written whole or not at all."""
+"""The page of a lake: small enough to open fast, and as a file written whole or not at all."""
 
 from __future__ import annotations
 
@@ -10,10 +10,12 @@ from pathlib import Path
 from typing import Final
 
 from anomalake.adapters.crawler import GlueCrawlers
+from anomalake.adapters.objects import open_store
 from anomalake.dashboard.document import Crawl, Document, pack
 from anomalake.dashboard.limits import DEFAULT, Limits
 from anomalake.dashboard.page import page
 from anomalake.lake.ports import CatalogError
+from anomalake.viewing import document_of
 
 #: Bytes of a gzipped document: in base64, and with the code that draws it, a page then stays below 10 MB.
 MOST_BYTES: Final = 6_000_000
@@ -32,6 +34,20 @@ class Written:
     path: Path
     size: int
     document: Document
+
+
+def made(lake: str, limits: Limits = DEFAULT) -> tuple[Document, Limits]:
+    """A lake's document that is small enough, and the limits that made it so (`fitting`).
+
+    Raises
+    ------
+    LakeUriError
+        That names no place.
+    StoreError
+        The lake does not answer at all; what else cannot be read is told in the document's notes.
+    """
+    next(iter(open_store(lake, create=False).list("")), None)
+    return fitting(lambda most: document_of(lake, limits=most, crawl=crawl_of(lake)), limits)
 
 
 def crawl_of(lake: str) -> Crawl | None:

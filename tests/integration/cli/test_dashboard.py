@@ -16,13 +16,19 @@ from http.client import HTTPConnection
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import boto3
 import pytest
+from starlette.testclient import TestClient
 
 from anomalake import cli
 from anomalake.adapters.objects import open_store
+from anomalake.adapters.page_server import Site, application
 from anomalake.catalog.sources import write_source
 from anomalake.detection.feedback import read_feedback
 from anomalake.detection.live.group_store import GroupStore
+from anomalake.notify.snooze_records import read_snoozes
+from tests.support.documents import one
+from tests.support.faulty_s3 import s3_server
 from tests.support.live import Bench, hour
 
 
@@ -178,3 +184,23 @@ def test_it_is_served_takes_feedback_and_ends_quietly(
     process.send_signal(signal.SIGINT)
     assert process.communicate(timeout=60) == ("", "")
     assert process.returncode == 0
+
+
+def test_what_is_said_on_the_page_of_a_lake_in_s3_is_in_s3(monkeypatch: pytest.MonkeyPatch) -> None:
+    with s3_server(0.0, seed=7) as endpoint:
+        monkeypatch.setenv("AWS_ENDPOINT_URL", endpoint)
+        boto3.client("s3", region_name="us-east-1").create_bucket(Bucket="kpis")
+        bench = Bench(open_store("s3://kpis/lake"))
+        bench.source.unusual = {(hour(0), "de"): 30.0}
+        bench.run(hour(0))
+        write_source(bench.store, bench.detector.metric_set)
+        store = open_store("s3://kpis/lake", create=False)
+        site = Site(one, lambda packed, token: packed, store, print)
+        client = TestClient(application(site, 80, token="own"), base_url="http://127.0.0.1")
+        [group] = GroupStore(store, "shop").ids()
+        given = {"detector": "shop", "group": group, "is_anomaly": True}
+        assert client.post("/feedback", json=given, headers={"X-Anomalake-Token": "own"}).status_code == 200
+        silence = {"detector": "shop", "group": group, "until": "2026-03-10T00:00Z"}
+        assert client.post("/snooze", json=silence, headers={"X-Anomalake-Token": "own"}).status_code == 200
+        assert [said.is_anomaly for said in read_feedback(bench.store, "shop")[0]] == [True]
+        assert [kept.group_id for kept in read_snoozes(bench.store, "shop")[0]] == [group]

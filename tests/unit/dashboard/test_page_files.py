@@ -9,13 +9,17 @@ from pathlib import Path
 
 import pytest
 
+from anomalake import page_files
+from anomalake.adapters.objects import memory_store
 from anomalake.dashboard.document import Document, pack
 from anomalake.dashboard.limits import DEFAULT, Limits
+from anomalake.lake.store import StoreError
 from anomalake.page_files import PageFileError, fitting, summary_of, write_page
 from tests.support.documents import empty, one
+from tests.support.stores import WrappedStore
 
 
-def made(limits: Limits) -> Document:
+def sized(limits: Limits) -> Document:
     """A document that is as large as its limit of moments."""
     reasons = tuple(f"{number * 7_919 % 1_000_003:06d}" for number in range(limits.moments // 100))
     return replace(empty(), set_aside_reasons=reasons)
@@ -26,9 +30,9 @@ def size(document: Document) -> int:
 
 
 def test_what_is_small_enough_is_as_it_is() -> None:
-    document, limits = fitting(made)
+    document, limits = fitting(sized)
     assert limits == DEFAULT
-    assert pack(document) == pack(made(DEFAULT))
+    assert pack(document) == pack(sized(DEFAULT))
     assert not document.notes
 
 
@@ -37,9 +41,9 @@ def test_what_is_too_large_has_half_the_detail_as_often_as_it_takes_and_says_so(
 
     def make(limits: Limits) -> Document:
         asked.append(limits)
-        return made(limits)
+        return sized(limits)
 
-    most = size(made(replace(DEFAULT, moments=DEFAULT.moments // 4))) + 1
+    most = size(sized(replace(DEFAULT, moments=DEFAULT.moments // 4))) + 1
     document, limits = fitting(make, most_bytes=most)
     assert [one.moments for one in asked] == [100_000, 50_000, 25_000]
     assert (limits.numbers, limits.runs) == (DEFAULT.numbers // 4, DEFAULT.runs)
@@ -53,6 +57,16 @@ def test_what_no_limit_makes_small_enough_is_shown_all_the_same() -> None:
     document, limits = fitting(lambda _: one(), most_bytes=1)
     assert limits.moments == DEFAULT.moments // 4096
     assert document.groups.id == one().groups.id
+
+
+def test_a_lake_that_does_not_answer_is_an_error_and_no_empty_page(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Down(WrappedStore):
+        def _before(self, call: str) -> None:
+            raise StoreError("s3://bucket/lake: cannot list: 503")
+
+    monkeypatch.setattr(page_files, "open_store", lambda lake, create: Down(memory_store()))
+    with pytest.raises(StoreError, match="cannot list: 503"):
+        page_files.made("s3://bucket/lake")
 
 
 def test_a_page_is_written_whole_with_its_folder(tmp_path: Path) -> None:

@@ -22,13 +22,12 @@ def dashboard(
 
     Open it in a browser, send it to somebody, or put it where `--page` of detect says that it lies.
     """
-    from anomalake.page_files import crawl_of, fitting, summary_of, write_page
-    from anomalake.viewing import document_of
+    from anomalake.page_files import made, summary_of, write_page
 
     errors, said = Console(stderr=True, highlight=False), Console(highlight=False)
     if "://" not in lake and not Path(lake).exists():
         errors.print(f"anomalake: note: there is nothing at {lake} yet", soft_wrap=True, markup=False)
-    document, _ = fitting(lambda limits: document_of(lake, limits=limits, crawl=crawl_of(lake)))
+    document, _ = made(lake)
     written = write_page(document, out)
     said.print(f"{out}: {written.size / 1e6:.1f} MB, {summary_of(document)}", soft_wrap=True, markup=False)
     for note in document.notes:

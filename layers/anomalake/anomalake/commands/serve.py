@@ -34,15 +34,14 @@ def serve(
     from anomalake.adapters.page_server import ADDRESS, Site, application, listen, server
     from anomalake.dashboard.limits import DEFAULT
     from anomalake.dashboard.page import page
-    from anomalake.page_files import crawl_of, fitting
-    from anomalake.viewing import document_of
+    from anomalake.page_files import made
 
     errors, out = Console(stderr=True, highlight=False), Console(highlight=False)
     limits = DEFAULT
 
     def make() -> Document:
         nonlocal limits
-        document, limits = fitting(lambda most: document_of(lake, limits=most, crawl=crawl_of(lake)), limits)
+        document, limits = made(lake, limits)
         return document
 
     def show(packed: bytes, token: str) -> bytes:

@@ -26,8 +26,7 @@ from anomalake.detection.live.live import LiveDetector
 from anomalake.detection.live.records import FAILED, SUCCEEDED
 from anomalake.notify.alert_json import console_url
 from anomalake.notify.plain import figure
-from anomalake.page_files import fitting, summary_of, write_page
-from anomalake.viewing import document_of
+from anomalake.page_files import made, summary_of, write_page
 from anomalake.wiring import open_writer
 
 #: The hours that the demo runs live: two Mondays and the days between, in the midst of which the blizzard lies.
@@ -150,7 +149,7 @@ def _tell_of_storm(groups: Sequence[Group], live: LiveDetector, handle: LakeHand
 
 
 def _write_page(lake: Path, path: Path, groups: Sequence[Group], out: Console) -> None:
-    document, _ = fitting(lambda limits: document_of(str(lake), limits=limits))
+    document, _ = made(str(lake))
     written = write_page(document, path)
     _say(out, f"\n6. The page, one file that needs no network ({written.size / 1e6:.1f} MB): {summary_of(document)}.")
     address = path.absolute().as_uri()
