@@ -13,8 +13,10 @@ import pyarrow as pa
 import pytest
 
 from anomalake.adapters import environment
+from anomalake.detection.definition.detector import read_detector
 from anomalake.lake.layout import TABLES
 from anomalake.lake.rows import SCHEMA
+from anomalake.quicksight import quicksight_template
 from tests.support.stack import ROOT, template
 
 TEMPLATE = template()
@@ -337,14 +339,36 @@ def test_queries_answers_go_to_an_enforced_encrypted_place() -> None:
 
 
 def test_glue_athena_and_quicksight_are_in_the_part_that_can_be_left_out() -> None:
-    apart = {"Analytics", "Parquet", "Csv", "Source", "QuickSight"}
+    apart = {"Analytics", "Parquet", "Csv", "Source", "QuickSight", "QuickSightDashboard"}
     for name, one in RESOURCES.items():
-        if one["Type"].startswith(("AWS::Glue::", "AWS::Athena::", "AWS::QuickSight::")):
+        if one["Type"].startswith(("AWS::Glue::", "AWS::Athena::", "AWS::QuickSight::", "AWS::CloudFormation::Stack")):
             assert one["Condition"] in apart, name
     # ... and nothing outside of it leans on it, but where a condition says so.
     inside = {name for name, one in RESOURCES.items() if one.get("Condition") in apart}
     for name in RESOURCES.keys() - inside:
         assert not unconditional(RESOURCES[name]) & inside, name
+
+
+def test_the_nested_quicksight_template_gets_the_parameters_that_it_has() -> None:
+    nested = RESOURCES["QuickSightStack"]
+    made = quicksight_template(read_detector(ROOT / "detectors" / "shop.yaml").metric_set)
+    given = nested["Properties"]["Parameters"]
+    assert given.keys() <= made["Parameters"].keys()
+    assert {name for name, one in made["Parameters"].items() if "Default" not in one} <= given.keys()
+    assert (
+        TEMPLATE["Parameters"]["QuickSightImportMode"]["AllowedValues"]
+        == (made["Parameters"]["ImportMode"]["AllowedValues"])
+    )
+    for name in ("QuickSightPrincipalArn", "QuickSightViewerArn"):
+        assert TEMPLATE["Parameters"][name]["AllowedPattern"] == made["Parameters"]["ViewerArn"]["AllowedPattern"]
+    # Its data sets read the views, and its refresh hears of every crawler.
+    assert nested["DependsOn"] == "Views"
+    crawlers = {name for name, one in RESOURCES.items() if one["Type"] == "AWS::Glue::Crawler"}
+    assert crawlers <= {one["Ref"] for one in every(given["Crawlers"]) if isinstance(one, dict) and "Ref" in one}
+    assert TEMPLATE["Outputs"]["QuickSightDashboardUrl"]["Value"] == {
+        "Fn::GetAtt": ["QuickSightStack", "Outputs.DashboardUrl"]
+    }
+    assert "DashboardUrl" in made["Outputs"]
 
 
 def test_detection_can_be_left_out_whole() -> None:
@@ -442,6 +466,11 @@ def test_every_parameter_is_described_checked_and_used() -> None:
         ("KmsKeyArn", "arn:aws:kms:eu-west-1:123456789012:key/1234abcd-12ab", True),
         ("KmsKeyArn", "alias/mine", False),
         ("DatabaseName", "has-dash", False),
+        ("QuickSightTemplateKey", "quicksight/shop-2.yaml", True),
+        ("QuickSightTemplateKey", "lake/tables/x", False),
+        ("QuickSightTemplateKey", "quicksight/a b", False),
+        ("QuickSightPrincipalArn", "arn:aws:quicksight:eu-west-1:123456789012:group/default/readers", True),
+        ("QuickSightPrincipalArn", "arn:aws:iam::123456789012:root", False),
         ("AlarmEmail", "a@b.example", True),
         ("AlarmEmail", "a b", False),
         ("AlertEmails", "a@b.example", True),
