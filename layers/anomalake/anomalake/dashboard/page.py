@@ -17,8 +17,8 @@ from anomalake.dashboard import vega
 
 #: In the order in which they stand in the page's one module.
 SCRIPTS: Final = (
-    "text.js", "model.js", "charts.js", "charts-time.js", "charts-live.js", "charts-shares.js", "state.js", "filters.js",
-    "pictures.js", "table.js", "groups.js", "group.js", "health.js", "serving.js", "main.js",
+    "text.js", "model.js", "charts.js", "charts-time.js", "charts-live.js", "charts-shares.js",
+    "state.js", "filters.js", "pictures.js", "table.js", "groups.js", "group.js", "health.js", "serving.js", "main.js",
 )  # fmt: skip
 
 

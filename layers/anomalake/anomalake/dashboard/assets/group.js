@@ -9,13 +9,12 @@ function openGroup(g) {
 /** Shows what the address says: a group, or all. */
 function route() {
   const { doc } = state;
-  const g = location.hash.includes("/anomalies/anomaly/") ? groupAt(doc, location.hash) : -1;
-  const missing = byId("state");
-  missing.hidden = true;
-  if (location.hash.includes("/anomalies/anomaly/") && g < 0) {
-    missing.textContent = "The group that the link names is not on this page: it may be newer than the page, "
+  const g = groupAt(doc, location.hash);
+  const told = byId("state");
+  told.hidden = g >= 0 || !/(\/|%2f)anomalies(\/|%2f)/i.test(location.hash);
+  if (!told.hidden) {
+    told.textContent = "The group that the link names is not on this page: it may be newer than the page, "
       + "or too little severe to be listed one by one.";
-    missing.hidden = false;
   }
   if (g >= 0) showGroup(g);
   else closeGroup();
@@ -102,7 +101,7 @@ function groupSentence(doc, g, zone) {
   }
   const parts = worst < 0 ? [] : leading(doc, worst);
   if (parts.length) {
-    words.push(", most of it in ");
+    words.push(", the largest part in ");
     parts.forEach(({ dimension, value, share }, i) => {
       if (i) words.push(" and ");
       words.push(named(dimension), " ", named(value), ` (${share} %)`);
@@ -121,14 +120,15 @@ function drawGroupView() {
   const moments = Array.from(index.moments.subarray(index.ofGroup[g], index.ofGroup[g + 1]));
   const lasts = of.end[g] - of.start[g] + intervalOf(detector);
   const alerts = alertsOf(doc, g);
-  const fact = (title, value) => [element("dt", null, title), element("dd", null, value)];
-  const facts = element("dl.facts", null,
-    ...fact("Severity", severityMark(of.score[g])),
-    ...fact("When", span(zone, of.start[g], of.end[g])),
-    ...fact("Lasted", lasts > 0 ? duration(lasts) : "one interval"),
-    ...fact("Detector", named(detector.name)),
-    ...fact("Measure", named(detector.measures[of.measure[g]])),
-    ...fact("Alerts", alerts ? `sent in ${alerts} of ${plural(moments.length, "interval")}` : "none sent"));
+  const sent = alerts === moments.length ? "sent" : `sent in ${alerts} of ${plural(moments.length, "interval")}`;
+  const facts = factList(
+    ["Severity", severityMark(of.score[g])],
+    ["When", span(zone, of.start[g], of.end[g])],
+    ["Lasted", lasts > 0 ? duration(lasts) : "one interval"],
+    ["Detector", named(detector.name)],
+    ["Measure", named(detector.measures[of.measure[g]])],
+    ["Alerts", alerts ? sent : "none sent"],
+  );
   const back = element("a.back", { href: "#", onclick: (event) => {
     event.preventDefault();
     leaveGroup();

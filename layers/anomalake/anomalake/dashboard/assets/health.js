@@ -56,15 +56,15 @@ function drawHealth() {
     gist.push(element("p", null, statusMark("bad", ""), named(doc.detectors[d].name), `: ${troubles(doc.detectors[d]).join(", ")}`));
   }
   if (wanting.length > 5) gist.push(element("p.hint", null, `and ${wanting.length - 5} more detectors; see the table`));
-  const facts = [
-    element("dt", null, "Set aside"), element("dd", null, doc.set_aside ? statusMark("bad", plural(doc.set_aside, "record")) : "none",
-      ...doc.set_aside_reasons.map((one) => element("div.reason", null, named(one)))),
-    element("dt", null, "Crawl"), crawlFact(doc.crawl, zone),
-    element("dt", null, "Made"), element("dd", null, `${zone.text(doc.made_at)} (${zone.name})`),
-  ];
+  const reasons = doc.set_aside_reasons.map((one) => element("div.reason", null, named(one)));
+  const facts = factList(
+    ["Set aside", doc.set_aside ? statusMark("bad", plural(doc.set_aside, "record")) : "none", ...folded(reasons, 3)],
+    ["Crawl", ...crawlFact(doc.crawl, zone)],
+    ["Made", `${zone.text(doc.made_at)} (${zone.name})`],
+  );
   replaceChildren(byId("health"), element("div.gist", null, ...gist),
-    rows.length ? element("div.scroll", { role: "region", "aria-label": "Data health by detector", tabindex: "0" }, table) : null,
-    element("dl.facts", null, ...facts));
+    rows.length ? element("div.scroll.tall", { role: "region", "aria-label": "Data health by detector", tabindex: "0" }, table) : null,
+    facts);
 }
 
 function warnings(list, zone) {
@@ -73,9 +73,10 @@ function warnings(list, zone) {
 }
 
 function crawlFact(crawl, zone) {
-  if (!crawl) return element("dd", null, "no crawler");
-  const ended = crawl.last_status ? `${crawl.last_status.toLowerCase()}${crawl.last_start === null ? "" : `, begun ${zone.text(crawl.last_start)}`}` : "never crawled";
-  const kind = crawl.last_status === "FAILED" ? "bad" : "good";
-  return element("dd", null, named(crawl.name), ` is ${crawl.state.toLowerCase()}; last crawl: `, statusMark(crawl.last_status ? kind : "none", ended),
-    crawl.message ? element("div.reason", null, named(crawl.message)) : null);
+  if (!crawl) return ["no crawler"];
+  const began = crawl.last_start === null ? "" : `, begun ${zone.text(crawl.last_start)}`;
+  const last = crawl.last_status
+    ? statusMark(crawl.last_status === "FAILED" ? "bad" : "good", `${crawl.last_status.toLowerCase()}${began}`)
+    : statusMark("none", "never crawled");
+  return [named(crawl.name), ` is ${crawl.state.toLowerCase()}; last crawl: `, last, crawl.message ? element("div.reason", null, named(crawl.message)) : ""];
 }

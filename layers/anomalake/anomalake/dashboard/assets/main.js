@@ -113,12 +113,10 @@ function hangPictures() {
   picture("lanes", now(drawLanes, () => ({ onDetector, onTime })));
   picture("contributions", now(drawContributions, () => ({
     detector: state.selection.detectors.length === 1 ? state.selection.detectors[0] : null, dimension: state.dimension })));
-  const live = (more) => () => ({ ...state.live, measure: measureName(), onGroup: openGroup, ...more });
+  const live = (more) => () => ({ ...state.live, onGroup: openGroup, ...more });
   picture("live", now(drawLive, live({})));
   picture("expected", now(drawExpected, live({ split: null })));
 }
-
-const measureName = () => state.doc.detectors[state.live.detector]?.measures[state.live.measure];
 
 function changed() {
   if (state.doc) render();
@@ -132,7 +130,7 @@ function drawFrame() {
   replaceChildren(byId("about"), named(doc.lake), element("span.quieter", null, ` as of ${state.zone.text(doc.made_at)}`));
   const notes = byId("notes");
   notes.hidden = !doc.notes.length;
-  notes.replaceChildren(...doc.notes.map((one) => element("p", null, one)));
+  notes.replaceChildren(...folded(doc.notes.map((one) => element("p", null, one)), 4));
   const [own, zone] = [zoneOf(doc, "viewer", []).name, zoneOf(doc, "detector", state.selection.detectors).name];
   choices(byId("clock"), [["detector", `the detector's zone (${zone})`], ["viewer", `yours (${own})`]], state.clock);
   byId("theme").value = state.theme;

@@ -23,8 +23,8 @@ const byId = (id) => document.getElementById(id);
 
 /** A name or value out of the data: isolated, so that its direction and marks stay its own; cut where it is long. */
 function named(text) {
-  const shown = text === "" ? "(empty)" : text;
-  return element("bdi.name", { dir: "auto", title: text.length > 24 ? text : null }, shown);
+  const shown = text === "" ? "(empty)" : /^[\s\p{C}\p{Z}]+$/u.test(text) ? "(blank)" : text;
+  return element("bdi.name", { dir: "auto", title: text.length > 16 ? text : null }, shown);
 }
 
 /** A name within plain text (an attribute, a sentence for the screen reader): isolated by marks. */
@@ -128,6 +128,19 @@ function download(parts, file) {
   link.click();
   link.remove();
   setTimeout(() => URL.revokeObjectURL(address), 60000);
+}
+
+/** Facts: a title and a value each. */
+function factList(...pairs) {
+  return element("dl.facts", null, ...pairs.map(([title, ...value]) =>
+    element("div", null, element("dt", null, title), element("dd", null, ...value))));
+}
+
+/** A list, folded behind the first few. */
+function folded(items, most) {
+  if (items.length <= most + 1) return items;
+  return [...items.slice(0, most), element("details", null,
+    element("summary", null, `and ${whole(items.length - most)} more`), ...items.slice(most))];
 }
 
 /** A severity as a coloured mark and a number. */

@@ -1,0 +1,55 @@
+"""axe finds nothing serious on the page."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.browser.looking import draw_all, drop
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Page
+
+Open = Callable[..., "Page"]
+
+
+def serious(page: Page) -> list[str]:
+    """What axe finds that hinders people."""
+    from axe_playwright_python.sync_playwright import Axe
+
+    found = Axe().run(page).response["violations"]
+    return [
+        f"{one['id']}: {one['help']}: {[node['html'][:200] for node in one['nodes'][:3]]}"
+        for one in found
+        if one["impact"] in ("serious", "critical")
+    ]
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+@pytest.mark.parametrize("width", [1280, 390])
+@pytest.mark.parametrize("name", ["one", "fifty"])
+def test_the_page(open_page: Open, name: str, width: int, theme: str) -> None:
+    page = open_page(name, width=width, theme=theme)
+    draw_all(page)
+    if width == 390:
+        page.locator("#fold").click()
+    drop(page, "Measure")
+    assert serious(page) == []
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+@pytest.mark.parametrize("width", [1280, 390])
+def test_a_group(open_page: Open, width: int, theme: str) -> None:
+    page = open_page("one", width=width, theme=theme)
+    page.locator("#groups tbody a").first.click()
+    draw_all(page)
+    assert serious(page) == []
+
+
+@pytest.mark.parametrize("name", ["empty", "hostile"])
+def test_odd_pages(open_page: Open, name: str) -> None:
+    page = open_page(name)
+    draw_all(page)
+    assert serious(page) == []

@@ -1,0 +1,507 @@
+"""The page in Chromium, opened from disk: what it shows, filters, and how one gets about in it."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING
+from urllib.parse import quote
+from zoneinfo import ZoneInfo
+
+import numpy as np
+import pytest
+
+from anomalake.dashboard.document import LACKS, OTHERS, Document, Groups
+from tests.browser.looking import TEXT, draw_all, drop, says, texts, until, width_wanted
+from tests.support import documents
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Page
+
+Open = Callable[..., "Page"]
+Keep = Callable[..., Path]
+BERLIN = ZoneInfo("Europe/Berlin")
+
+
+def summary(groups: int, moments: int, of: str, filtered: bool = True) -> str:
+    def count(number: int, one: str, many: str) -> str:
+        return f"{number:,} {one if number == 1 else many}"
+
+    which = " with these filters" if filtered else ""
+    return f"{count(groups, 'group', 'groups')}, {count(moments, 'anomaly', 'anomalies')} of {of}{which}"
+
+
+def left(document: Document, passes: np.ndarray) -> tuple[int, int]:
+    """Of these moments: how many groups, how many moments."""
+    return len(np.unique(document.moments.group[passes])), int(passes.sum())
+
+
+def clock(seconds: int, zone: ZoneInfo = BERLIN) -> str:
+    return datetime.fromtimestamp(int(seconds), tz=zone).strftime("%Y-%m-%d %H:%M")
+
+
+def fragment(document: Document, group: int) -> str:
+    return f"#{document.detectors[document.groups.detector[group]].arn}/anomalies/anomaly/{document.groups.id[group]}"
+
+
+def worst_of(document: Document) -> int:
+    return int(np.argmax(document.groups.score))
+
+
+# ---- what is shown ----
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+@pytest.mark.parametrize("width", [1280, 390])
+def test_the_page_is_whole(open_page: Open, keep: Keep, width: int, theme: str) -> None:
+    document = documents.one()
+    page = open_page("one", width=width, theme=theme)
+    says(page, "#summary", summary(len(document.groups.id), len(document.moments.time), "shop", filtered=False))
+    assert texts(page, "#figures .value") == [
+        "1",
+        "40",
+        f"{len(document.moments.time)}",
+        f"{np.floor(document.groups.score.max() * 10) / 10:g}",
+    ]
+    assert page.locator("#groups tbody tr").count() == 12
+    draw_all(page)
+    for picture in ("timeline", "contributions", "live", "expected"):
+        assert page.locator(f"#{picture} canvas").count() == 1, picture
+        assert page.locator(f"#{picture}").get_attribute("aria-label")
+        assert page.locator(f"#{picture}-told").text_content()
+    assert page.locator("#lanes").is_hidden()
+    assert width_wanted(page)[0] <= width
+    ground = page.evaluate("getComputedStyle(document.body).backgroundColor")
+    assert (sum(int(one) for one in ground[4:-1].split(",")) < 200) == (theme == "dark")
+    keep(page, f"shop-{width}-{theme}")
+
+
+def test_the_worst_group_comes_first_and_columns_sort(open_page: Open) -> None:
+    document = documents.one()
+    page = open_page("one")
+    first = page.locator("#groups tbody tr").first
+    worst = worst_of(document)
+    assert first.locator("th").text_content() == clock(document.groups.start[worst])
+    assert page.locator("#groups [aria-sort]").get_attribute("aria-sort") == "descending"
+    page.locator("#groups thead button", has_text="Began").click()
+    assert first.locator("th").text_content() == clock(document.groups.start.max())
+    page.locator("#groups thead button", has_text="Began").click()
+    assert page.locator("#groups [aria-sort]").get_attribute("aria-sort") == "ascending"
+    assert first.locator("th").text_content() == clock(document.groups.start.min())
+    assert page.evaluate("document.activeElement.textContent") == "Began"
+    page.locator("#groups .pager button", has_text="Next").click()
+    says(page, "#groups .pager [role=status]", "13–24 of 40")
+
+
+def test_the_table_has_a_row_a_contribution(open_page: Open) -> None:
+    document = documents.one()
+    page = open_page("one")
+    count = len(document.contributions.moment)
+    says(page, "#table .pager [role=status]", f"1–50 of {count:,}")
+    last = document.contributions.moment.max()
+    first = int(np.flatnonzero(document.contributions.moment == last)[0])
+    detector = document.detectors[0]
+    dimension, values = detector.dimensions[document.contributions.dimension[first]]
+    cells = page.locator("#table tbody tr").first.locator("th, td").all_text_contents()
+    assert cells[:3] == [clock(document.moments.time[last]), dimension, values[document.contributions.value[first]]]
+    assert cells[6] == f"{document.contributions.share[first]} %"
+    page.locator("#table thead button", has_text="Contribution").click()
+    assert texts(page, "#table tbody tr:first-child .share") == [f"{document.contributions.share.max()} %"]
+    assert page.locator("#table caption").text_content()
+
+
+def test_an_empty_lake_says_how_to_begin(open_page: Open, keep: Keep) -> None:
+    page = open_page("empty")
+    assert "anomalake demo" in (page.locator("#beginning").text_content() or "")
+    for nothing in ("#filters", "#timeline-card", "#table-card", "#live-card", "#figures"):
+        assert page.locator(nothing).is_hidden()
+    keep(page, "empty")
+
+
+def test_live_values_alone(open_page: Open) -> None:
+    whole = documents.one()
+    document = replace(
+        documents.empty(), detectors=tuple(replace(one, alerts=None, backtest=None) for one in whole.detectors)
+    )
+    page = open_page(document)
+    says(page, "#summary", summary(0, 0, "shop", filtered=False))
+    assert page.locator("#timeline-card").is_hidden()
+    draw_all(page)
+    assert page.locator("#live canvas").count() == 1
+
+
+def test_alerts_alone(open_page: Open) -> None:
+    whole = documents.one()
+    alerts = replace(whole.detectors[0], live=None, runs=None, backtest=None, frequency=None)
+    known = replace(whole.groups, known=np.zeros(len(whole.groups.id), np.int64))
+    nothing = np.full(len(whole.affected.value), np.nan)
+    affected = replace(whole.affected, expected=nothing, lower=nothing, upper=nothing)
+    document = replace(whole, detectors=(alerts,), groups=known, affected=affected)
+    page = open_page(document)
+    assert page.locator("#live-pictures").is_hidden()
+    assert "no live values" in (page.locator("#live-problem").text_content() or "")
+    page.locator("#groups tbody a").first.click()
+    assert "only its alerts are" in (page.locator(".sentence").text_content() or "")
+    draw_all(page)
+
+
+def test_data_health_tells_what_went_wrong(open_page: Open) -> None:
+    page = open_page("one")
+    told = page.locator("#health").text_content() or ""
+    for words in ("succeeded", "3 records", "anomalake-crawler", "123,456", "1 interval missing"):
+        assert words in told, words
+
+
+# ---- filters ----
+
+
+def test_filters_act_on_everything(open_page: Open) -> None:
+    document = documents.one()
+    moments, groups = document.moments, document.groups
+    page = open_page("one")
+    measure = groups.measure[moments.group]
+    drop(page, "Measure").get_by_label("views").check()
+    passes = measure == 1
+    says(page, "#summary", summary(*left(document, passes), "shop"))
+    assert set(texts(page, "#table tbody td:nth-child(4)")) == {"views"}
+    assert set(texts(page, "#groups tbody td:nth-child(4)")) == {"views"}
+    page.get_by_label("Least severity as a number").fill("60")
+    passes = passes & (moments.score >= 60)
+    says(page, "#summary", summary(*left(document, passes), "shop"))
+    rows = int(np.isin(document.contributions.moment, np.flatnonzero(passes)).sum())
+    says(page, "#table .pager [role=status]", f"1–50 of {rows:,}")
+    told = page.locator("#timeline-told").text_content()
+    page.locator("#reset").click()
+    says(page, "#summary", summary(len(groups.id), len(moments.time), "shop", filtered=False))
+    until(page, "(was) => document.querySelector('#timeline-told').textContent !== was", told)
+    assert page.locator("#reset").is_disabled()
+
+
+def test_dimension_values_are_or_within_and_and_between(open_page: Open) -> None:
+    document = documents.one()
+    detector = document.detectors[0]
+    (platform, platforms), (marketplace, marketplaces) = detector.dimensions
+    page = open_page("one")
+    panel = drop(page, "Dimensions")
+    chosen = {platform: platforms[:2], marketplace: marketplaces[2:3]}
+    wanted = np.ones(len(detector.combinations), bool)
+    for d, (name, values) in enumerate(chosen.items()):
+        sub = panel.locator("details.sub", has_text=name)
+        sub.locator("> summary").click()
+        for value in values:
+            sub.get_by_label(value, exact=True).check()
+        wanted &= np.isin(detector.combinations[:, d], [detector.dimensions[d][1].index(one) for one in values])
+    affected = document.affected
+    assert not (affected.combination == OTHERS).any()
+    passes = np.zeros(len(document.moments.time), bool)
+    passes[affected.moment[wanted[affected.combination]]] = True
+    says(page, "#summary", summary(*left(document, passes), "shop"))
+    # Of a filtered dimension the table has only what was chosen.
+    until(page, "() => document.querySelectorAll('#table tbody tr').length > 0")
+    rows = zip(texts(page, "#table tbody td:nth-child(2)"), texts(page, "#table tbody td:nth-child(3)"), strict=True)
+    assert all(value in chosen[name] for name, value in rows)
+
+
+def test_a_metric_that_lacks_the_dimension_is_out(open_page: Open) -> None:
+    whole = documents.one()
+    detector = whole.detectors[0]
+    combinations = detector.combinations.copy()
+    combinations[:, 1] = LACKS
+    page = open_page(replace(whole, detectors=(replace(detector, combinations=combinations, live=None),)))
+    sub = drop(page, "Dimensions").locator("details.sub").nth(1)
+    sub.locator("> summary").click()
+    sub.get_by_role("checkbox").first.check()
+    says(page, "#summary", summary(0, 0, "shop"))
+    assert page.locator("#groups").text_content() == "No anomaly groups in what is chosen."
+
+
+def test_time_is_chosen_by_clock_by_span_and_by_dragging(open_page: Open) -> None:
+    document = documents.one()
+    times = document.moments.time
+    page = open_page("one")
+    panel = drop(page, "Time")
+    panel.get_by_role("button", name="Last 7 days").click()
+    last = max(int(document.detectors[0].live.times[-1]), int(document.groups.end.max()))  # type: ignore[union-attr]
+    says(page, "#summary", summary(*left(document, times >= last - 7 * 86400), "shop"))
+    # The clock is the detector's, a week after the clocks went forward.
+    panel.get_by_label("From").fill("2025-03-31T01:00")
+    panel.get_by_label("To").fill("2025-04-02T22:00")
+    start = datetime(2025, 3, 31, 1, tzinfo=BERLIN).timestamp()
+    end = datetime(2025, 4, 2, 22, tzinfo=BERLIN).timestamp()
+    says(page, "#summary", summary(*left(document, (times >= start) & (times <= end)), "shop"))
+    page.keyboard.press("Escape")
+    page.locator("#all-time").click()
+    says(page, "#summary", summary(40, len(times), "shop", filtered=False))
+    draw_all(page)
+    box = page.locator("#timeline canvas").bounding_box()
+    assert box is not None
+    page.mouse.move(box["x"] + box["width"] * 0.5, box["y"] + box["height"] * 0.5)
+    page.mouse.down()
+    page.mouse.move(box["x"] + box["width"] * 0.6, box["y"] + box["height"] * 0.5, steps=5)
+    page.mouse.move(box["x"] + box["width"] * 0.8, box["y"] + box["height"] * 0.5, steps=5)
+    page.mouse.up()
+    page.locator("#all-time").wait_for(state="visible")
+    until(page, "() => document.querySelector('#summary').textContent.endsWith('filters')")
+    assert "–" in page.locator("details.drop", has_text="Time").locator(".chosen").first.text_content()  # type: ignore[operator]
+
+
+def test_the_clock_is_the_viewers_or_the_detectors(open_page: Open) -> None:
+    document = documents.one()
+    start = document.groups.start[worst_of(document)]
+    page = open_page("one", timezone_id="America/New_York")
+    first = "#groups tbody tr:first-child th"
+    says(page, first, clock(start))
+    page.locator("#clock").select_option("viewer")
+    says(page, first, clock(start, ZoneInfo("America/New_York")))
+    assert "America/New_York" in (page.locator("#clock option:checked").text_content() or "")
+
+
+def test_fifty_detectors_are_searched(open_page: Open, keep: Keep) -> None:
+    document = documents.fifty()
+    page = open_page("fifty")
+    draw_all(page)
+    keep(page, "fifty")
+    panel = drop(page, "Detector")
+    panel.get_by_role("searchbox").fill("team-17")
+    assert panel.get_by_role("checkbox").count() == 1
+    panel.get_by_role("checkbox").check()
+    which = [one.name for one in document.detectors].index("team-17")
+    passes = document.groups.detector[document.moments.group] == which
+    says(page, "#summary", summary(*left(document, passes), "team-17"))
+    assert page.locator("#lanes-card").is_hidden()
+    assert page.locator("#health tbody tr").count() == 1
+
+
+def test_what_was_chosen_outlives_a_reload(open_page: Open) -> None:
+    document = documents.one()
+    page = open_page("one")
+    page.get_by_label("Least severity as a number").fill("80")
+    page.locator("#theme").select_option("dark")
+    wanted = summary(*left(document, document.moments.score >= 80), "shop")
+    says(page, "#summary", wanted)
+    page.reload()
+    page.wait_for_selector("body[data-open]")
+    says(page, "#summary", wanted)
+    assert page.evaluate("document.documentElement.dataset.theme") == "dark"
+
+
+# ---- one group ----
+
+
+def test_a_group_is_opened_and_closed(open_page: Open, keep: Keep) -> None:
+    document = documents.one()
+    worst = worst_of(document)
+    page = open_page("one")
+    link = page.locator("#groups tbody a").first
+    link.focus()
+    page.keyboard.press("Enter")
+    page.locator("#group").wait_for(state="visible")
+    assert page.locator("#overview").is_hidden()
+    assert page.evaluate("document.activeElement.id") == "group-title"
+    assert clock(document.groups.start[worst]) in page.title()
+    sentence = page.evaluate(TEXT, ".sentence")
+    detector = document.detectors[0]
+    assert sentence.startswith(f"{detector.measures[document.groups.measure[worst]]} of shop was ")
+    draw_all(page)
+    assert page.locator("#group-picture canvas").count() == 1
+    keep(page, "group-1280-light")
+    page.keyboard.press("Escape")
+    page.locator("#overview").wait_for(state="visible")
+    assert page.evaluate("document.activeElement.textContent") == link.text_content()
+    page.locator("#groups tbody tr").nth(3).locator("td").nth(2).click()
+    page.locator("#group").wait_for(state="visible")
+    page.go_back()
+    page.locator("#overview").wait_for(state="visible")
+    page.go_forward()
+    page.locator("#group").wait_for(state="visible")
+    page.locator(".back").click()
+    page.locator("#overview").wait_for(state="visible")
+
+
+@pytest.mark.parametrize("encoded", [False, True])
+def test_an_alerts_link_opens_its_group(open_page: Open, encoded: bool) -> None:
+    document = documents.one()
+    group = 7
+    link = fragment(document, group)
+    page = open_page("one", fragment="#" + quote(link[1:], safe="") if encoded else link)
+    assert page.locator("#group").is_visible()
+    assert clock(document.groups.start[group]) in (page.locator("#group-title").text_content() or "")
+    page.keyboard.press("Escape")
+    page.locator("#overview").wait_for(state="visible")
+
+
+def test_a_link_to_an_unknown_group_says_so(open_page: Open) -> None:
+    page = open_page("one", fragment="#arn:aws:x/anomalies/anomaly/none")
+    assert "not on this page" in (page.locator("#state").text_content() or "")
+    assert page.locator("#overview").is_visible()
+
+
+def test_a_groups_moments_metrics_and_relatives(open_page: Open) -> None:
+    document = documents.one()
+    index = document.moments.group
+    group = next(g for g in range(40) if (index == g).sum() > 2 and document.groups.related[g])
+    page = open_page("one", fragment=fragment(document, group))
+    moments = np.flatnonzero(index == group)
+    assert page.locator("#group-moment option").count() == len(moments)
+    worst = moments[np.argmax(document.moments.score[moments])]
+    assert page.locator("#group-moment").input_value() == str(worst)
+    for moment in moments[:2]:
+        page.locator("#group-moment").select_option(str(moment))
+        rows = np.flatnonzero(document.affected.moment == moment)
+        assert page.locator("#group-metrics tbody tr").count() == len(rows)
+        value, expected = document.affected.value[rows[0]], document.affected.expected[rows[0]]
+        deviation = 100 * (value - expected) / abs(expected)
+        shown = page.locator("#group-metrics tbody tr").first.locator("td").last.text_content() or ""
+        assert float(shown.replace("−", "-").replace(",", "").rstrip(" %")) == pytest.approx(deviation, abs=0.51)
+        shares = np.flatnonzero(document.contributions.moment == moment)
+        assert page.locator("#group-shares li").count() == len(shares)
+    other = document.groups.related[group][0].group
+    page.locator(".related a").first.click()
+    until(page, "(text) => document.title.includes(text)", clock(document.groups.start[other]))
+
+
+def test_an_unserved_page_shows_commands(open_page: Open) -> None:
+    document = documents.one()
+    page = open_page("one", fragment=fragment(document, 0))
+    lines = texts(page, ".command code")
+    assert lines[0] == (
+        f"anomalake feedback --lake={document.lake} --detector=shop --group={document.groups.id[0]} --no-anomaly"
+    )
+    assert page.locator(".reply").count() == 0
+
+
+# ---- keyboard, sizes ----
+
+
+def test_the_keyboard_reaches_everything(open_page: Open) -> None:
+    page = open_page("one")
+    page.keyboard.press("Tab")
+    assert page.evaluate("document.activeElement.id") == "skip"
+    page.keyboard.press("Enter")
+    assert page.evaluate("document.activeElement.id") == "main"
+    page.locator("details.drop summary").first.focus()
+    page.keyboard.press("Enter")
+    panel = page.locator("details.drop").first.locator(".panel")
+    panel.wait_for(state="visible")
+    page.keyboard.press("Tab")
+    page.keyboard.press("Space")
+    until(page, "() => document.querySelector('#summary').textContent.endsWith('filters')")
+    page.keyboard.press("Escape")
+    panel.wait_for(state="hidden")
+    assert page.evaluate("document.activeElement.matches('details.drop summary')")
+
+
+def test_a_phone_folds_its_filters(open_page: Open, keep: Keep) -> None:
+    page = open_page("one", width=390)
+    fold = page.locator("#fold")
+    assert fold.get_attribute("aria-expanded") == "false"
+    assert page.locator("#filter-fields").is_hidden()
+    fold.click()
+    assert fold.get_attribute("aria-expanded") == "true"
+    drop(page, "Measure").get_by_role("checkbox").first.check()
+    until(page, "() => document.querySelector('#fold').textContent === 'Filters (1)'")
+    assert width_wanted(page)[0] <= 390
+    keep(page, "filters-390", whole=False)
+
+
+@pytest.mark.parametrize("name", ["empty", "one", "fifty", "hostile"])
+@pytest.mark.parametrize("width", [1280, 390])
+def test_nothing_scrolls_sideways(open_page: Open, name: str, width: int) -> None:
+    page = open_page(name, width=width)
+    draw_all(page)
+    assert width_wanted(page)[0] <= width
+    if name != "empty":
+        page.locator("#groups tbody a").first.click()
+        draw_all(page)
+        assert width_wanted(page)[0] <= width
+
+
+# ---- strangers' names ----
+
+
+def test_hostile_names_are_shown_and_do_nothing(open_page: Open, keep: Keep) -> None:
+    document = documents.hostile()
+    page = open_page("hostile")
+    draw_all(page)
+    keep(page, "hostile")
+    assert page.locator("#about bdi").text_content() == document.lake
+    shown = set(texts(page, "#table tbody td:nth-child(2)"))
+    assert shown <= {one.name for one in document.detectors}
+    assert page.locator("#overview script, #overview img, #group script").count() == 0
+    for group in range(0, len(document.groups.id), 3):
+        page.evaluate("(g) => { location.hash = g; }", quote(fragment(document, group)[1:], safe=""))
+        until(
+            page,
+            "(text) => document.title.includes(text)",
+            clock(document.groups.start[group], ZoneInfo("Asia/Kolkata")),
+        )
+        detector = document.detectors[document.groups.detector[group]]
+        names = [page.evaluate(TEXT, f"#group .facts div:nth-child({n}) dd") for n in (4, 5)]
+        assert names[0] == detector.name
+        assert names[1] == (detector.measures[document.groups.measure[group]] or "(empty)")
+    panel_page = open_page("hostile")
+    drop(panel_page, "Dimensions")
+    for sub in panel_page.locator("details.sub").all():
+        if not sub.evaluate("(one) => one.open"):
+            sub.locator("> summary").click()
+    options = texts(panel_page, "details.sub .option bdi")
+    assert {"__proto__", "constructor", "<img src=x onerror=alert(1)>"} <= set(options)
+
+
+def test_hostile_values_are_harmless_in_the_csv(open_page: Open) -> None:
+    document = documents.hostile()
+    page = open_page("hostile")
+    with page.expect_download() as saved:
+        page.locator("#csv").click()
+    rows = list(csv.DictReader(io.StringIO(Path(saved.value.path()).read_bytes().decode("utf-8"), newline="")))
+    without = set(document.affected.moment) - set(document.contributions.moment)
+    assert len(rows) == len(document.contributions.moment) + int(np.isin(document.affected.moment, list(without)).sum())
+    values = {row["value"] for row in rows}
+    assert "'=1+1" in values
+    texts_ = [cell for row in rows for key, cell in row.items() if key not in ("observed", "expected")]
+    assert not [cell for cell in texts_ if cell.startswith(("=", "+", "-", "@", "\t", "\r"))]
+    times = {row["timestamp"] for row in rows}
+    assert times == {
+        datetime.fromtimestamp(int(one), tz=UTC).strftime("%Y-%m-%dT%H:%M:%SZ") for one in document.moments.time
+    }
+
+
+# ---- very much ----
+
+
+def test_a_hundred_thousand_anomalies(open_page: Open, keep: Keep) -> None:
+    document = documents.many()
+    moments = document.moments
+    page = open_page("many")
+    total = len(moments.time) + int(document.counts.moments.sum())
+    says(page, "#summary", summary(len(document.groups.id), total, "3 detectors", filtered=False))
+    draw_all(page)
+    keep(page, "many")
+    says(page, "#table .pager [role=status]", f"1–50 of {len(document.contributions.moment):,}")
+    page.get_by_label("Least severity as a number").fill("97")
+    groups, few = left(document, moments.score >= 97)
+    says(page, "#summary", summary(groups, few, "3 detectors"))
+    page.locator("#groups tbody a").first.click()
+    page.locator("#group-title").wait_for(state="visible")
+    draw_all(page)
+
+
+def test_groups_without_listed_moments_can_be_opened(open_page: Open) -> None:
+    whole = documents.one()
+    groups = whole.groups
+    more = Groups(
+        id=(*groups.id, "counted"),
+        related=(*groups.related, ()),
+        **{
+            name: np.append(getattr(groups, name), getattr(groups, name)[-1])
+            for name in ("detector", "measure", "start", "end", "score", "known")
+        },
+    )
+    document = replace(whole, groups=more)
+    page = open_page(document, fragment=fragment(document, len(groups.id)))
+    assert "counted only" in (page.locator("#group").text_content() or "")
+    draw_all(page)

@@ -1,0 +1,140 @@
+"""The page as `anomalake serve` has it: what a reader says is sent, and what is new is shown."""
+
+from __future__ import annotations
+
+import gzip
+import json
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from anomalake.dashboard.document import Document, pack
+from anomalake.dashboard.page import page
+from tests.browser.conftest import watch
+from tests.browser.looking import says, until
+from tests.support import documents
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser, Page, Route
+
+HOME = "http://page.test/"
+TOKEN = "a-token<\"'>"  # pragma: allowlist secret
+
+
+class Server:
+    """Answers a page's requests without a network."""
+
+    def __init__(self, document: Document) -> None:
+        self.document = document
+        self.asked: list[tuple[str, str, Any, dict[str, str]]] = []
+        self.refusal: str | None = None
+
+    def answer(self, route: Route) -> None:
+        request = route.request
+        address = request.url.removeprefix(HOME)
+        if address == "":
+            body = page(pack(self.document), token=TOKEN)
+            route.fulfill(body=body, content_type="text/html; charset=utf-8")
+            return
+        sent = json.loads(request.post_data) if request.post_data else None
+        self.asked.append((request.method, address, sent, request.headers))
+        if address == "document":
+            packed = gzip.compress(pack(self.document))
+            tag = f'"{self.document.made_at}"'
+            if request.headers.get("if-none-match") == tag:
+                route.fulfill(status=304)
+            else:
+                route.fulfill(body=packed, headers={"ETag": tag, "Content-Type": "application/octet-stream"})
+        elif self.refusal:
+            route.fulfill(status=400, json={"error": self.refusal})
+        else:
+            route.fulfill(json={"said": ["kept it", "and that"]})
+
+    def posted(self, address: str) -> list[tuple[Any, dict[str, str]]]:
+        return [(sent, headers) for method, at, sent, headers in self.asked if (method, at) == ("POST", address)]
+
+
+@pytest.fixture
+def served(browser: Browser) -> Iterator[tuple[Page, Server]]:
+    server, wrong = Server(documents.one()), []
+    context = browser.new_context(viewport={"width": 1280, "height": 900})
+    context.set_default_timeout(15_000)
+    context.route("**/*", server.answer)
+    shown = context.new_page()
+    shown.clock.install()
+    watch(shown, wrong, HOME)
+    shown.goto(HOME)
+    shown.wait_for_selector("body[data-open]")
+    yield shown, server
+    context.close()
+    # A browser says on the console that a request was refused; that is no complaint of ours.
+    assert not [one for one in wrong if "status of 400" not in one], wrong
+
+
+def open_first(shown: Page) -> int:
+    shown.locator("#groups tbody a").first.click()
+    shown.locator(".reply").first.wait_for()
+    return int(shown.evaluate("() => document.querySelectorAll('.command').length"))
+
+
+def test_feedback_bears_the_pages_token(served: tuple[Page, Server]) -> None:
+    shown, server = served
+    assert open_first(shown) == 0
+    shown.get_by_role("button", name="It was no anomaly").click()
+    says(shown, ".reply ~ .told", "kept it. and that")
+    document = server.document
+    worst = int(document.groups.score.argmax())
+    [(sent, headers)] = server.posted("feedback")
+    assert sent == {"detector": "shop", "group": document.groups.id[worst], "is_anomaly": False}
+    assert headers["x-anomalake-token"] == TOKEN
+
+
+def test_a_snooze_names_what_and_until_when(served: tuple[Page, Server]) -> None:
+    shown, server = served
+    open_first(shown)
+    group = server.document.groups.id[int(server.document.groups.score.argmax())]
+    shown.get_by_role("button", name="Snooze").click()
+    until(shown, "() => document.querySelector('.reply ~ .told').textContent.startsWith('kept')")
+    which = shown.locator(".reply select").first
+    which.select_option("2")
+    shown.get_by_role("button", name="Snooze").click()
+    until(shown, "() => !document.querySelector('.reply button:disabled')")
+    (first, _), (second, _) = server.posted("snooze")
+    assert first.keys() == {"detector", "until", "group"}
+    assert first["group"] == group
+    assert first["until"].endswith("Z")
+    assert second.keys() == {"detector", "until", "measure", "dimensions"}
+    [(name, value)] = second["dimensions"]
+    assert value in dict(server.document.detectors[0].dimensions)[name]
+
+
+def test_a_refusal_is_told(served: tuple[Page, Server]) -> None:
+    shown, server = served
+    server.refusal = "anomaly group 'x': <b>no</b> detector has it"
+    open_first(shown)
+    shown.get_by_role("button", name="It was an anomaly").click()
+    says(shown, ".reply ~ .told", f"Not kept: {server.refusal}")
+
+
+def test_what_is_new_is_shown_within_a_minute(served: tuple[Page, Server]) -> None:
+    shown, server = served
+    shown.get_by_label("Least severity as a number").fill("90")
+    shown.clock.run_for(1000)
+    was = shown.locator("#summary").text_content()
+    moments = server.document.moments
+    scores = moments.score.copy()
+    scores[:] = 95
+    server.document = replace(
+        server.document, made_at=server.document.made_at + 60, moments=replace(moments, score=scores)
+    )
+    shown.clock.run_for(61_000)
+    until(shown, "(was) => document.querySelector('#summary').textContent !== was", was)
+    # Filters stay.
+    assert shown.get_by_label("Least severity as a number").input_value() == "90"
+    shown.clock.run_for(61_000)
+    until(shown, "() => true")
+    tags = [headers.get("if-none-match") for method, at, _, headers in server.asked if at == "document"]
+    assert tags[0] is None
+    assert f'"{server.document.made_at}"' in tags
