@@ -23,7 +23,7 @@ FROM (
     sum(greatest(f.metrics, f.shares)) OVER (
       ORDER BY f.anomaly_score DESC, f."timestamp", f.detector_arn, f.metric_name, f.group_id
       ROWS BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW
-    ) AS rows_so_far
+    ) - greatest(f.metrics, f.shares) AS rows_before
   FROM (
     SELECT
       r.detector_arn,
@@ -50,4 +50,4 @@ CROSS JOIN UNNEST(
     ELSE transform(n.time_series, x -> 1)
   END
 ) WITH ORDINALITY AS s (one, i)
-WHERE n.place <= 100000 AND (s.i = 1 OR n.rows_so_far <= 1000000)
+WHERE n.place <= 100000 AND (s.i = 1 OR n.rows_before < 1000000)

@@ -1,4 +1,4 @@
--- How many moments are there by detector, measure, UTC day and score? A moment is a group in an interval, as in page_anomalies.sql.
+-- How many moments (groups in single intervals, as in page_anomalies.sql) are there by detector, measure, UTC day and score?
 SELECT
   m.detector_arn,
   m.metric_name,

@@ -1,0 +1,92 @@
+"""What a page's document says, in plain Python, to be compared with what it ought to say."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+from anomalake.dashboard.document import LACKS, Detector, Document
+
+#: A moment's key: ARN, group id, measure, epoch seconds.
+Key = tuple[str, str, str, int]
+
+
+def dimensions_of(detector: Detector, combination: int) -> tuple[tuple[str, str], ...]:
+    """Pairs of dimension and value, sorted."""
+    codes = detector.combinations[combination].tolist()
+    named = zip(detector.dimensions, codes, strict=True)
+    return tuple(sorted((name, values[code]) for (name, values), code in named if code != LACKS))
+
+
+def moments_of(document: Document) -> dict[Key, dict[str, Any]]:
+    """Each moment with all that is said of it."""
+    made: dict[Key, dict[str, Any]] = {}
+    keys: list[Key] = []
+    groups, moments = document.groups, document.moments
+    assert sorted(moments.time.tolist()) == moments.time.tolist()
+    assert sorted(groups.start.tolist()) == groups.start.tolist()
+    for at in range(len(moments.time)):
+        group = int(moments.group[at])
+        detector = document.detectors[groups.detector[group]]
+        time = int(moments.time[at])
+        key = (detector.arn, groups.id[group], detector.measures[groups.measure[group]], time)
+        assert key not in made
+        assert groups.start[group] <= time <= groups.end[group]
+        assert moments.score[at] <= groups.score[group]
+        keys.append(key)
+        made[key] = {
+            "score": float(moments.score[at]),
+            "alerted": bool(moments.alerted[at]),
+            "metrics": int(moments.metrics[at]),
+            "known": bool(groups.known[group]),
+            "affected": [],
+            "shares": [],
+        }
+    affected = document.affected
+    assert sorted(affected.moment.tolist()) == affected.moment.tolist()
+    for at, moment in enumerate(affected.moment.tolist()):
+        detector = document.detectors[groups.detector[moments.group[moment]]]
+        numbers = (affected.value[at], affected.expected[at], affected.lower[at], affected.upper[at])
+        plain = tuple(None if math.isnan(one) else float(one) for one in numbers)
+        made[keys[moment]]["affected"].append((dimensions_of(detector, int(affected.combination[at])), *plain))
+    shares = document.contributions
+    assert sorted(shares.moment.tolist()) == shares.moment.tolist()
+    for at, moment in enumerate(shares.moment.tolist()):
+        detector = document.detectors[groups.detector[moments.group[moment]]]
+        name, values = detector.dimensions[shares.dimension[at]]
+        made[keys[moment]]["shares"].append((name, values[shares.value[at]], int(shares.share[at])))
+    return made
+
+
+def counts_of(document: Document) -> dict[tuple[str, str, int, int], int]:
+    """Moments that are only counted, by ARN, measure, day and class of score."""
+    counts = document.counts
+    made = {}
+    for at in range(len(counts.moments)):
+        detector = document.detectors[counts.detector[at]]
+        key = (detector.arn, detector.measures[counts.measure[at]], int(counts.day[at]), int(counts.score[at]))
+        assert key not in made
+        made[key] = int(counts.moments[at])
+    return made
+
+
+def detector_of(document: Document, name: str) -> Detector:
+    """The detector of that name, of which there is one."""
+    (found,) = (one for one in document.detectors if one.name == name)
+    return found
+
+
+def values_of(detector: Detector, which: str = "values") -> dict[tuple[str, tuple[tuple[str, str], ...], int], float]:
+    """Numbers over time, by measure, dimension values and time; those of others under `others`."""
+    live = detector.live
+    assert live is not None
+    array = getattr(live, which)
+    assert array.shape == (len(detector.measures), len(live.series), len(live.times))
+    made = {}
+    for m, measure in enumerate(detector.measures):
+        for s, series in enumerate(live.series.tolist()):
+            pairs = dimensions_of(detector, series) if series >= 0 else (("others", ""),)
+            for t, time in enumerate(live.times.tolist()):
+                if not math.isnan(array[m, s, t]):
+                    made[measure, pairs, time] = float(array[m, s, t])
+    return made
