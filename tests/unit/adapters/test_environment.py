@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 
 from anomalake.adapters.environment import (
@@ -13,6 +15,7 @@ from anomalake.adapters.environment import (
     IngestEnvironment,
     page_address,
 )
+from tests.support.stack import template
 
 GOOD = {
     "ANOMALAKE_LAKE": "s3://my-bucket/lake/",
@@ -111,6 +114,15 @@ def test_a_fault_is_one_line_with_variable_value_and_what_was_expected(
 )
 def test_a_page_has_an_address_of_the_web_or_of_a_file(address: str) -> None:
     assert page_address("--page", address) == address
+    # A stack has no use for an address of IPv6's own form.
+    assert in_a_stack(address) or "[" in address
+
+
+def in_a_stack(address: str) -> bool:
+    """Whether the stack's parameter takes an address."""
+    parameter = template()["Parameters"]["PageUrl"]
+    allowed = re.search(parameter["AllowedPattern"], address) is not None
+    return allowed and "\n" not in address and len(address) <= int(parameter["MaxLength"])
 
 
 @pytest.mark.parametrize(
@@ -139,3 +151,4 @@ def test_any_other_address_is_refused_in_one_line(address: str) -> None:
     ) as error:
         page_address("--page", address)
     assert "\n" not in str(error.value)
+    assert not in_a_stack(address)
