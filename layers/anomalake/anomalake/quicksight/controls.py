@@ -27,6 +27,9 @@ DAYS_SHOWN = "DaysShown"
 SPLIT, CLASS, SEVERITY = "split by", "severity class", "group severity"
 _TOGETHER = "all together"
 
+# A control that is emptied goes back to its default.
+_WHEN_UNSET = {"ValueWhenUnsetOption": "RECOMMENDED_VALUE"}
+
 
 def live(measure: MeasureColumns) -> str:
     """The calculated field of a measure's live value."""
@@ -76,6 +79,7 @@ def parameters(model: Model) -> list[Json]:
                 "Name": LEAST_SEVERITY,
                 "ParameterValueType": "SINGLE_VALUED",
                 "DefaultValues": {"StaticValues": [0]},
+                "ValueWhenUnset": _WHEN_UNSET,
             }
         },
     ]
@@ -90,6 +94,7 @@ def _text_parameter(name: str, kind: str, values: list[str]) -> Json:
             "Name": name,
             "ParameterValueType": kind,
             "DefaultValues": {"StaticValues": values},
+            "ValueWhenUnset": _WHEN_UNSET,
         }
     }
 

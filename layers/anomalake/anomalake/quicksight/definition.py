@@ -48,11 +48,6 @@ def definition(model: Model, data_set_arns: dict[str, Json]) -> Json:
         "CalculatedFields": calculated_fields(model),
         "ParameterDeclarations": parameters(model),
         "FilterGroups": filters(model, CONTRIBUTION_SHEET if model.dimensions else None),
-        "ColumnConfigurations": [
-            {"Column": charts.column(VALUES, column), "Role": "MEASURE"}
-            for one in model.measures
-            for column in (one.live, one.anomalous, one.score)
-        ],
         "AnalysisDefaults": {
             "DefaultNewSheetConfiguration": {
                 "InteractiveLayoutConfiguration": {"Grid": {"CanvasSizeOptions": _canvas()}},
