@@ -1,0 +1,80 @@
+"""Finding anomalies from Python: what the commands do, with paths, handles and times as a notebook has them."""
+
+from __future__ import annotations
+
+from datetime import UTC, date, datetime
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+import anomalake
+from anomalake.commands.times import CallError
+from anomalake.feedback_given import UnknownAnomaly
+from anomalake.synth import ShopSettings, shop, write_shop
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Ten weeks of the hard shop, of which the last day comes in live."""
+    folder = tmp_path_factory.mktemp("shop")
+    write_shop(shop(ShopSettings(seed=5, hard=True, intervals=10 * 7 * 24, start=date(2024, 1, 1))), folder, live=24)
+    return folder
+
+
+def test_a_backtest_takes_paths_of_any_kind_and_a_handle(folder: Path, tmp_path: Path) -> None:
+    scores = tmp_path / "scores.parquet"
+    without = anomalake.backtest(str(folder / "detector.yaml"), scores=str(scores), labels=str(folder / "labels.csv"))
+    assert without.sent is None
+    assert without.evaluated is not None
+    assert without.scored == len(pd.read_parquet(scores)) > 0
+    lake = anomalake.open_lake(tmp_path / "lake")
+    found = anomalake.backtest(folder / "detector.yaml", lake=lake, data=folder)
+    assert found.sent is not None
+    assert found.sent.summary.loaded == len(lake.query("SELECT * FROM alerts")) > 0
+    again = anomalake.backtest(folder / "detector.yaml", lake=str(tmp_path / "lake"))
+    assert again.sent is not None
+    assert again.sent.summary.loaded == 0
+
+
+def test_intervals_are_judged_said_of_and_shown(folder: Path, tmp_path: Path) -> None:
+    detector, lake = folder / "detector.yaml", anomalake.open_lake(tmp_path / "lake")
+    runs = anomalake.detect(detector, lake=lake, first="2024-03-10T00:00", last=datetime(2024, 3, 10, 2))
+    assert [run.timestamp for run in runs] == [datetime(2024, 3, 10, hour, tzinfo=UTC) for hour in range(3)]
+    assert sum(run.delivered for run in runs) == len(lake.query("SELECT * FROM alerts")) > 0
+    (again,) = anomalake.detect(str(detector), lake=lake.uri, at=datetime(2024, 3, 10, 1, 30, tzinfo=UTC))
+    assert (again.timestamp, again.delivered) == (runs[1].timestamp, 0)
+    assert not lake.query("SELECT * FROM live_hard_shop__4x2d").empty
+
+    one = lake.query("SELECT * FROM metric_values").iloc[0]
+    (said,) = lake.feedback(series=one.time_series_id, at=one.timestamp, is_anomaly=False)
+    assert (said.timestamp.replace(tzinfo=None), said.measure, said.is_anomaly) == (
+        one.timestamp,
+        one.metric_name,
+        False,
+    )
+    assert lake.feedback(group=one.anomaly_group_id, is_anomaly=True)
+    with pytest.raises(UnknownAnomaly, match="no-such"):
+        lake.feedback(group="no-such", is_anomaly=True)
+
+    page = lake.dashboard(tmp_path / "pages" / "page.html")
+    assert page == tmp_path / "pages" / "page.html"
+    assert page.read_text(encoding="utf-8").lower().startswith("<!doctype html>")
+
+
+def test_times_that_contradict_each_other_are_refused(folder: Path, tmp_path: Path) -> None:
+    detector = folder / "detector.yaml"
+    with pytest.raises(CallError, match="at is given beside first"):
+        anomalake.detect(detector, lake=tmp_path, at="2024-03-10", first="2024-03-10")
+    with pytest.raises(CallError, match="last is given without first"):
+        anomalake.detect(detector, lake=tmp_path, last="2024-03-10")
+    with pytest.raises(CallError, match="'noon'"):
+        anomalake.detect(detector, lake=tmp_path, at="noon")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_the_package_tells_what_it_has() -> None:
+    assert set(anomalake.__all__) <= set(dir(anomalake))
+    assert anomalake.LakeHandle is type(anomalake.open_lake("."))
+    with pytest.raises(AttributeError, match="no attribute 'close'"):
+        _ = anomalake.close
