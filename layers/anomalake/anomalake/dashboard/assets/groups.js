@@ -12,6 +12,7 @@ const fragments = new WeakMap();
 
 /** The group that a fragment names, percent-encoded or not; -1 where there is none. */
 function groupAt(doc, fragment) {
+  if (fragment.length < 2) return -1;
   let known = fragments.get(doc);
   if (!known) {
     known = new Map(doc.groups.id.map((id, g) =>

@@ -19,51 +19,64 @@ function troubles(detector) {
   return found;
 }
 
+/** What wants attention, told beside the groups; the table is at the page's end. */
+function drawAttention() {
+  const { doc, selection } = state;
+  const wanting = selection.detectors.filter((d) => troubles(doc.detectors[d]).length);
+  const lines = wanting.slice(0, 5).map((d) => element("p", null, statusMark("bad", null), named(doc.detectors[d].name),
+    `: ${troubles(doc.detectors[d]).join(", ")}`));
+  if (wanting.length > 5) lines.push(element("p.hint", null, `and ${plural(wanting.length - 5, "more detector")}`));
+  if (doc.set_aside) lines.push(element("p", null, statusMark("bad", null), `${plural(doc.set_aside, "record")} set aside`));
+  if (doc.crawl?.last_status === "FAILED") lines.push(element("p", null, statusMark("bad", null), "the last crawl failed"));
+  if (!lines.length) lines.push(element("p", null, statusMark("good", "Nothing: data came in time and whole.")));
+  else lines.push(element("p.hint", null, element("a", { href: "#", onclick: (event) => {
+    event.preventDefault();
+    byId("health-card").scrollIntoView();
+    byId("health-title").focus({ preventScroll: true });
+  } }, "Data health in full")));
+  byId("attention").replaceChildren(...lines);
+}
+
 const statusMark = (kind, text) => element(`span.status.${kind}`, null, text);
 
 function drawHealth() {
+  drawAttention();
   const { doc, selection, zone } = state;
   const { detectors: chosen } = selection;
-  const day = (span_) => (span_ ? span(zone, span_.first, span_.last, false) : "–");
-  const count = (value) => (value === null || value === undefined ? "unknown" : value ? element("strong", null, whole(value)) : "0");
+  const day = (time, end = "") => element("span.day", null, zone.text(time, false) + end);
+  const days = (known_) => (known_ ? element("span", null, day(known_.first, " –"), " ", day(known_.last)) : "–");
+  const bad = (value) => (value === null ? "unknown" : value ? element("strong", null, whole(value)) : "0");
   const rows = chosen.map((d) => {
     const detector = doc.detectors[d];
     const { runs, live } = detector;
     const [kind, words] = runs ? (statuses[runs.last_status] ?? ["fair", runs.last_status.toLowerCase()]) : ["none", "never ran"];
     const run = element("td", null, statusMark(kind, words));
-    if (runs) run.append(element("div.quieter", null, `interval ${zone.text(runs.last_interval)}`
-      + (runs.last_run === null ? "" : `, run ${zone.text(runs.last_run)}`)));
+    if (runs) run.append(element("div.quieter", null, `of ${zone.text(runs.last_interval)}`
+      + (runs.last_run === null ? "" : `, run at ${zone.text(runs.last_run)}`)));
     if (runs?.last_reason) run.append(element("div.reason", null, named(runs.last_reason)));
-    const of = (key) => element("td.number", null, runs ? count(runs[key]) : "–");
-    const liveCell = live && live.times.length
-      ? day({ first: live.times[0], last: live.times[live.times.length - 1] }) : (detector.live_problem || "–");
+    const of = (key) => element("td.number", null,
+      !runs ? "–" : key === "looked_at" || key === "rows" ? whole(runs[key]) : bad(runs[key]));
+    const shown = live?.times.length ? days({ first: live.times[0], last: live.times[live.times.length - 1] }) : null;
+    const problem = detector.live_problem ? element("div.reason", null, named(detector.live_problem)) : null;
     return element("tr", null, element("th", { scope: "row" }, named(detector.name)), run,
       ...["looked_at", "late", "missing", "failed", "rows", "bad_rows", "undelivered"].map(of),
-      element("td.number", null, count(detector.clashes)),
+      element("td.number", null, bad(detector.clashes)),
       element("td", null, runs?.warnings.length ? warnings(runs.warnings, zone) : "–"),
-      element("td.dates", null, day(detector.alerts)), element("td.dates", null, detector.live_problem ? named(liveCell) : liveCell));
+      element("td.dates", null, days(detector.alerts)), element("td.dates", null, shown ?? (problem ? null : "–"), problem));
   });
-  const heads = ["Detector", "Last run", "Intervals looked at", "Late", "Missing", "Failed", "Rows", "Bad rows", "Undelivered",
+  const heads = ["Detector", "Last run", "Intervals", "Late", "Missing", "Failed", "Rows", "Bad rows", "Undelivered",
     "Clashes", "Warnings", "Alerts", "Live values"];
   const table = element("table.health", null, element("caption.unseen", null, "Data health by detector"),
     element("thead", null, element("tr", null, ...heads.map((title, i) =>
       element("th", { scope: "col", class: i > 1 && i < 10 ? "number" : null }, title)))),
     element("tbody", null, ...rows));
-  const wanting = chosen.filter((d) => troubles(doc.detectors[d]).length);
-  const gist = [];
-  if (chosen.length && !wanting.length && !doc.set_aside) gist.push(element("p", null, statusMark("good", "nothing wants attention")));
-  for (const d of wanting.slice(0, 5)) {
-    gist.push(element("p", null, statusMark("bad", ""), named(doc.detectors[d].name), `: ${troubles(doc.detectors[d]).join(", ")}`));
-  }
-  if (wanting.length > 5) gist.push(element("p.hint", null, `and ${wanting.length - 5} more detectors; see the table`));
   const reasons = doc.set_aside_reasons.map((one) => element("div.reason", null, named(one)));
   const facts = factList(
     ["Set aside", doc.set_aside ? statusMark("bad", plural(doc.set_aside, "record")) : "none", ...folded(reasons, 3)],
     ["Crawl", ...crawlFact(doc.crawl, zone)],
     ["Made", `${zone.text(doc.made_at)} (${zone.name})`],
   );
-  replaceChildren(byId("health"), element("div.gist", null, ...gist),
-    rows.length ? element("div.scroll.tall", { role: "region", "aria-label": "Data health by detector", tabindex: "0" }, table) : null,
+  replaceChildren(byId("health"), rows.length ? element("div.scroll.tall", { role: "region", "aria-label": "Data health by detector", tabindex: "0" }, table) : null,
     facts);
 }
 

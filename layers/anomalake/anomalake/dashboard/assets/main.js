@@ -91,7 +91,6 @@ function drawDimensionControl() {
   const { doc, selection } = state;
   const names = [...new Set(selection.detectors.flatMap((d) => doc.detectors[d].dimensions.map(([dimension]) => dimension)))];
   byId("contributions-card").hidden = !names.length;
-  byId("pair").classList.toggle("alone", !names.length);
   state.dimension = choices(byId("contribution-dimension"), names.map((one) => [one, one]), state.dimension);
 }
 
@@ -164,10 +163,8 @@ function show(doc) {
   state.live = { detector: null, measure: null, split: null };
   recallState();
   setTheme();
-  state.zone = zoneOf(doc, state.clock, doc.detectors.map((_, d) => d));
-  state.selection = select(doc, state.filters);
-  drawFilters(changedSoon);
   render();
+  drawFilters(changedSoon);
   drawFrame();
 }
 
