@@ -16,15 +16,16 @@ from sqlglot import exp
 from anomalake.catalog import templates
 from anomalake.dashboard.document import Affected, Contributions, Counts, Groups, Integers, Moments, Numbers, Related
 from anomalake.dashboard.limits import Limits
-from anomalake.dashboard.names import Names, largest
+from anomalake.dashboard.names import Names
 from anomalake.detection.grouping.group_model import Group
 
 #: Answers a query in Athena's dialect.
 Ask = Callable[[str], pa.Table]
 
 DAY: Final = 86_400
-# Limits as page_anomalies.sql has them, and what is asked for at a time where single groups are asked for.
-_MOMENTS, _ROWS, _AT_ONCE = "100000", "1000000", 2_000
+# Limits as page_anomalies.sql has them, and what it calls a moment's rank and the rows that go before it.
+_MOMENTS, _ROWS = "100000", "1000000"
+_PLACE, _BEFORE = "place", "rows_before"
 _SAFE_ID = re.compile(r"[A-Za-z0-9_:/.-]{1,200}")
 
 
@@ -90,9 +91,15 @@ _AFFECTED = ("a_moment", "a_combination", "a_value", "a_expected", "a_lower", "a
 _SHARES = ("c_moment", "c_dimension", "c_value", "c_share")
 
 
-def limited(limits: Limits) -> str:
-    """The query for the most severe moments."""
+def limited(limits: Limits, alerts_in_all: int) -> str:
+    """The query for the most severe moments; where there are not so many alerts at all, for every one, unranked."""
     query = templates.template("page_anomalies")
+    assert isinstance(query, exp.Select)
+    if alerts_in_all <= limits.moments:
+        query.set("where", None)
+        for ranked in list(query.find_all(exp.Alias)):
+            if ranked.alias in (_PLACE, _BEFORE):
+                ranked.pop()
     wanted = {_MOMENTS: limits.moments, _ROWS: max(limits.affected, limits.contributions)}
     for literal in list(query.find_all(exp.Literal)):
         if not literal.is_string and literal.this in wanted:
@@ -104,7 +111,7 @@ def of_groups(ids: Sequence[str], limits: Limits) -> str:
     """The query for moments of some groups that are beyond the most severe ones; odd ids are passed over."""
     query = templates.template("page_anomalies")
     safe = [exp.Literal.string(one) for one in ids if _SAFE_ID.fullmatch(one)] or [exp.Literal.string("")]
-    beyond = exp.column("place", "n") > limits.moments
+    beyond = exp.column(_PLACE, "n") > limits.moments
     first = exp.column("i", "s").eq(1)
     assert isinstance(query, exp.Select)
     query = query.where(exp.and_(beyond, first, exp.column("group_id", "n").isin(*safe)), append=False)
@@ -113,24 +120,22 @@ def of_groups(ids: Sequence[str], limits: Limits) -> str:
 
 def from_alerts(table: pa.Table, everyone: Everyone) -> Found:
     """Moments out of the answer to page_anomalies.sql."""
-    rows = table.num_rows
-    place, i = _whole(table["place"]), _whole(table["i"])
-    order = np.lexsort((i, place))
+    i = _whole(table["i"])
+    named = [_codes(table[name]) for name in ("detector", "alert_id")]
+    moment = _unique_rows(*named)[1]
+    order = np.lexsort((i, moment))
     heads = order[i[order] == 1]
     metrics, shares = _whole(table["metrics"]), _whole(table["shares"])
-    # Rows bear the place of their moment; places have no gaps but those of nothing found.
-    moment_of = np.full(largest(place) + 1, -1, np.int64)
-    moment_of[place[heads]] = np.arange(len(heads))
     some = table.select(["detector_arn", "group_id", "timestamp", "metric_name", "anomaly_score"]).take(pa.array(heads))
     arns = some["detector_arn"].combine_chunks().dictionary_encode()
-    number = np.array([everyone.number(arn) for arn in arns.dictionary.to_pylist()], np.int64)
+    named_ = {arn: everyone.number(arn) for arn in sorted(arns.dictionary.to_pylist())}
+    number = np.array([named_[arn] for arn in arns.dictionary.to_pylist()], np.int64)
     detector = number[arns.indices.to_numpy()] if len(heads) else np.empty(0, np.int64)
     ids = some["group_id"].combine_chunks().dictionary_encode()
     measure = np.empty(len(heads), np.int64)
     for one in np.unique(detector):
         at = np.flatnonzero(detector == one)
         measure[at] = everyone.names[one].measures_of(some["metric_name"].take(pa.array(at)))
-    moment = moment_of[place] if rows else np.empty(0, np.int64)
     a_rows = order[(i[order] <= metrics[order])]
     c_rows = order[(i[order] <= shares[order])]
     a_moment, c_moment = moment[a_rows], moment[c_rows]
@@ -361,7 +366,7 @@ def _combinations(column: pa.ChunkedArray, rows: Integers, detector: Integers, e
         local[mine] = np.arange(len(mine))
         entries = np.flatnonzero((local[owner] >= 0) & there)
         columns: dict[str, Integers] = {}
-        for code in np.unique(key_codes[entries]).tolist():
+        for code in sorted(np.unique(key_codes[entries]).tolist(), key=lambda code: str(key_names[code])):
             some = entries[key_codes[entries] == code]
             numbers = np.full(len(mine), -1, np.int64)
             numbers[local[owner[some]]] = names.values_of(key_names[code], items.take(pa.array(some)))
@@ -383,7 +388,7 @@ def _shares(table: pa.Table, rows: Integers, detector: Integers, everyone: Every
     for one in np.unique(detector):
         names = everyone.names[one]
         mine = detector == one
-        for code in np.unique(codes[mine]).tolist():
+        for code in sorted(np.unique(codes[mine]).tolist(), key=lambda code: str(names_[code])):
             some = np.flatnonzero(mine & (codes == code))
             dimension[some] = names.dimension(names_[code])
             value[some] = names.values_of(names_[code], values.take(pa.array(some)))
@@ -456,6 +461,11 @@ def _first(rank: Integers, most: int) -> Integers:
     if len(rank) <= most:
         return np.arange(len(rank))
     return np.sort(np.argsort(rank, kind="stable")[:most])
+
+
+def _codes(column: pa.ChunkedArray) -> Integers:
+    """A number for each text, the same for equal ones."""
+    return np.asarray(column.combine_chunks().dictionary_encode().indices.to_numpy(), np.int64)
 
 
 def _whole(column: pa.ChunkedArray) -> Integers:

@@ -163,7 +163,7 @@ class _Reading:
         groups = [group for one in kept.values() for group in one.groups]
         records = anomalies.from_groups(groups, everyone)
         known = {(everyone.number(one.detector_arn), one.group_id): one for one in groups}
-        table = self._answer(anomalies.limited(self._limits), "anomalies")
+        table = self._answer(anomalies.limited(self._limits, alerts_in_all), "anomalies")
         found, rest = records, dict[tuple[int, int, int, int], int]()
         if table is not None:
             alerts = anomalies.from_alerts(table, everyone)

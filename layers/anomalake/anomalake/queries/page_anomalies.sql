@@ -2,7 +2,8 @@
 -- Affected metrics and shares of dimension values stand side by side: the i-th of both in the i-th row of a moment, which is a group
 -- in an interval. Of several alerts about one moment it is the one with most metrics. The page's limits stand here as numbers.
 SELECT
-  n.place,
+  n.detector,
+  n.alert_id,
   s.i,
   CASE WHEN s.i = 1 THEN n.detector_arn END AS detector_arn,
   CASE WHEN s.i = 1 THEN n.group_id END AS group_id,
@@ -26,6 +27,8 @@ FROM (
     ) - greatest(f.metrics, f.shares) AS rows_before
   FROM (
     SELECT
+      r.detector,
+      r.alert_id,
       r.detector_arn,
       coalesce(r.anomaly_group_id, r.alert_event_id) AS group_id,
       r."timestamp",
