@@ -243,6 +243,15 @@ def test_parameters_take_what_they_should(name: str, value: str, passes: bool) -
     assert bool(re.search(pattern, value)) == passes
 
 
+def test_the_header_deploys_with_parameters_that_there_are() -> None:
+    made = quicksight_template(METRIC_SETS["shop"])
+    header = "".join(line for line in to_yaml(made).splitlines(keepends=True) if line.startswith("#"))
+    named = set(re.findall(r"(\w+)=", header))
+    assert named <= made["Parameters"].keys()
+    assert {name for name, one in made["Parameters"].items() if "Default" not in one} <= named
+    assert "detector shop:" in header
+
+
 def test_a_template_longer_than_cloudformation_takes_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("anomalake.quicksight.template.LONGEST_TEMPLATE", 10_000)
     with pytest.raises(QuickSightError, match="expected at most 10,000"):
