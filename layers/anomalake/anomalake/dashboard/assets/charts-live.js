@@ -38,44 +38,61 @@ function pointsOf(live, from, to, most, step) {
 function together(live, measure, series, { first, by, count }, mean, withExpected) {
   const [, width, length] = live.values.shape;
   const made = () => new Float64Array(count);
-  const [value, seen, usual, judged, down, up, downs, ups] = [made(), made(), made(), made(), made(), made(), made(), made()];
+  const sums = {
+    value: made(), seen: made(), usual: made(), judged: made(), below: made(), above: made(), down: made(), up: made(),
+  };
   for (const s of series) {
-    const row = (measure * width + s) * length + first;
-    for (let i = 0, p = 0, n = 0; i < by * count; i += 1) {
-      const v = live.values.data[row + i];
-      if (v === v) {
-        value[p] += v;
-        seen[p] += 1;
-        if (withExpected) {
-          const e = live.expected.data[row + i];
-          if (e === e) {
-            const below = e - live.lower.data[row + i];
-            const above = live.upper.data[row + i] - e;
-            usual[p] += e;
-            judged[p] += 1;
-            if (below === below) downs[p] += 1;
-            if (above === above) ups[p] += 1;
-            down[p] += (below === below ? below : above === above ? above : 0) ** 2;
-            up[p] += (above === above ? above : below === below ? below : 0) ** 2;
-          } else usual[p] += v;
-        }
-      }
-      n += 1;
-      if (n === by) {
-        n = 0;
-        p += 1;
-      }
-    }
+    const from = (measure * width + s) * length + first;
+    const part = ({ data }) => data.subarray(from, from + by * count);
+    addObserved(sums, part(live.values), by);
+    if (withExpected) addExpected(sums, part(live.values), part(live.expected), part(live.lower), part(live.upper), by);
   }
+  const { value, usual, seen, judged, down, up } = sums;
   const [lower, upper] = [made(), made()];
   for (let p = 0; p < count; p += 1) {
     const share = seen[p] ? (mean ? 1 / seen[p] : 1) : NaN;
     value[p] *= share;
     usual[p] *= judged[p] ? share : NaN;
-    lower[p] = downs[p] ? usual[p] - Math.sqrt(down[p]) * share : NaN;
-    upper[p] = ups[p] ? usual[p] + Math.sqrt(up[p]) * share : NaN;
+    lower[p] = sums.below[p] ? usual[p] - Math.sqrt(down[p]) * share : NaN;
+    upper[p] = sums.above[p] ? usual[p] + Math.sqrt(up[p]) * share : NaN;
   }
   return { value, expected: usual, lower, upper };
+}
+
+/** Adds a series to the sums, `by` times to a point. */
+function addObserved({ value, seen }, values, by) {
+  for (let i = 0, p = 0; i < values.length; p += 1) {
+    for (const end = i + by; i < end; i += 1) {
+      if (values[i] === values[i]) {
+        value[p] += values[i];
+        seen[p] += 1;
+      }
+    }
+  }
+}
+
+/** Adds what was expected of a series, and the squares of how far its range reaches. */
+function addExpected({ usual, judged, below, above, down, up }, values, expected, lower, upper, by) {
+  for (let i = 0, p = 0; i < values.length; p += 1) {
+    for (const end = i + by; i < end; i += 1) {
+      const e = expected[i];
+      if (values[i] !== values[i]) continue;
+      if (e !== e) {
+        usual[p] += values[i];
+        continue;
+      }
+      const openBelow = lower[i] !== lower[i];
+      const openAbove = upper[i] !== upper[i];
+      const far = e - lower[i];
+      const high = upper[i] - e;
+      usual[p] += e;
+      judged[p] += 1;
+      if (!openBelow) below[p] += 1;
+      if (!openAbove) above[p] += 1;
+      down[p] += (openBelow ? (openAbove ? 0 : high) : far) ** 2;
+      up[p] += (openAbove ? (openBelow ? 0 : far) : high) ** 2;
+    }
+  }
 }
 
 /** Series by line: [{text, series}], the largest first, what is beyond them as others. */
@@ -95,21 +112,10 @@ function linesOf(detector, measure, split, mask, points, mean) {
   const rest = byValue.get("others") ?? [];
   byValue.delete("others");
   const size = new Map();
-  const [, rows, length] = live.values.shape;
   for (const [value, series] of byValue) {
-    let sum = 0;
-    let seen = 0;
-    for (const s of series) {
-      const row = (measure * rows + s) * length + points.first;
-      for (let i = row; i < row + points.by * points.count; i += 1) {
-        const v = live.values.data[i];
-        if (v === v) {
-          sum += v;
-          seen += 1;
-        }
-      }
-    }
-    size.set(value, mean ? (seen ? Math.abs(sum / seen) : -1) : Math.abs(sum));
+    // All times as one point.
+    const [sum] = together(live, measure, series, { ...points, by: points.by * points.count, count: 1 }, mean, false).value;
+    size.set(value, sum === sum ? Math.abs(sum) : -1);
   }
   const ranked = [...byValue.keys()].sort((a, b) => size.get(b) - size.get(a) || a - b);
   const most = ranked.length + (rest.length ? 1 : 0) > LINES + 1 ? LINES : ranked.length;
@@ -245,13 +251,14 @@ async function drawLines(place, doc, detector, { lines, sums, points, marks: hit
     if (expected.length) legend.push([theme.rule.color, "expected", "dashed"], [theme.rule.color, "its range", "band"]);
   } else lines.forEach(({ value }, c) => legend.push([colours[value === "others" ? LINES : c], lineName(c), "line"]));
   if (marks.length) legend.push(...severityEntries(new Set(marks.map(({ s }) => s))));
-  await drawChart(place, "live", {
+  const view = await drawChart(place, "live", {
     expected, lines: rows, marks, times: times.map((t, p) => ({ t, k: p })),
   }, options, {
     domain: [times[0], Math.max(times[times.length - 1], times[0] + 1000)],
     adjust: (spec) => {
       spec.layer[0].encoding.y.axis.format = axisFormat(Math.max(Math.abs(edges[0]), Math.abs(edges[1])));
       spec.layer[1].mark.color = theme.rule.color;
+      spec.layer[2].mark.point = points.count <= 30; // a single one is no line
       spec.layer[3].mark.strokeWidth = Math.min(40, Math.max(1, options.width / points.count));
     },
     tip: (row) => (row.m === undefined
@@ -266,7 +273,7 @@ async function drawLines(place, doc, detector, { lines, sums, points, marks: hit
   const last = live.times[points.first + points.by * points.count - 1];
   const how = points.by * live.intervals === 1 ? "" : `, ${mean ? "the mean of" : "added up over"} ${stepLength(step)} each`;
   const worst = marks[marks.length - 1];
-  return labelled(place, `${said(detector.measures[measure])}${band ? "" : ` by ${said(detector.dimensions[split][0])}`} `
+  return labelled(place, view, `${said(detector.measures[measure])}${band ? "" : ` by ${said(detector.dimensions[split][0])}`} `
     + `(${mean ? "mean" : "sum"}), ${span(zone, live.times[points.first], last)}, ${plural(points.count, "point")}${how}, `
     + `from ${amount(edgesOf(sums)[0])} to ${amount(edgesOf(sums)[1])}; `
     + (worst ? `${plural(marks.length, "anomaly", "anomalies")} marked, the worst ${severity(doc.moments.score[worst.m])} at ${zone.text(doc.moments.time[worst.m])}.`
@@ -380,7 +387,7 @@ async function drawMoments(place, doc, detector, moments, options) {
   const room = Math.max(step * 2000, (rows[rows.length - 1].t - rows[0].t) * 0.05);
   const legend = severityEntries(new Set(rows.map(({ s }) => s)));
   if (judged) legend.unshift([theme.rule.color, "expected", "line"], [theme.rule.color, "its range", "band"]);
-  await drawChart(place, "moments", { moments: rows }, options, {
+  const view = await drawChart(place, "moments", { moments: rows }, options, {
     domain: [rows[0].t - room, rows[rows.length - 1].t + room],
     adjust: (spec) => {
       const scale = { zero: false, domain: [low - (high - low) * 0.1, high + (high - low) * 0.1 || 1] };
@@ -398,7 +405,7 @@ async function drawMoments(place, doc, detector, moments, options) {
     legend: legendOf(legend),
   });
   const worst = rows.reduce((a, b) => (doc.moments.score[b.k] > doc.moments.score[a.k] ? b : a));
-  return labelled(place, `${plural(rows.length, "anomalous interval")} of ${said(measureOf(doc, g))}, by what the `
+  return labelled(place, view, `${plural(rows.length, "anomalous interval")} of ${said(measureOf(doc, g))}, by what the `
     + `alerts tell; the worst ${severity(doc.moments.score[worst.k])} at ${zone.text(doc.moments.time[worst.k])}: ${amount(worst.v)}`
     + `${worst.e === null ? "" : `, expected ${amount(worst.e)}`}.`);
 }

@@ -1,25 +1,35 @@
 /* What contributed. */
 
+/** Shares of a dimension's values added up, by measure: Map measure -> Map value -> sum. */
+function addShares(doc, selection, { detector: only = null, dimension }) {
+  const { contributions: all, moments, groups } = doc;
+  const sums = doc.detectors.map((detector, d) => {
+    const index = only === null || only === d ? detector.dimensions.findIndex(([one]) => one === dimension) : -1;
+    const values = index < 0 ? [] : detector.dimensions[index][1];
+    return { index, values, sums: detector.measures.map(() => new Float64Array(values.length)) };
+  });
+  for (const i of selection.contributions) {
+    const g = moments.group[all.moment[i]];
+    const one = sums[groups.detector[g]];
+    if (one.index === all.dimension[i]) one.sums[groups.measure[g]][all.value[i]] += all.share[i];
+  }
+  const bars = new Map();
+  sums.forEach(({ values, sums: of }, d) => of.forEach((shares, m) => shares.forEach((share, v) => {
+    if (!share) return;
+    const measure = doc.detectors[d].measures[m];
+    if (!bars.has(measure)) bars.set(measure, new Map());
+    bars.get(measure).set(values[v], (bars.get(measure).get(values[v]) ?? 0) + share);
+  })));
+  return bars;
+}
+
 /** Shares of a dimension's values: a bar a measure. */
 async function drawContributions(place, doc, selection, options) {
-  const bars = new Map(); // measure -> value -> added-up share
+  const bars = addShares(doc, selection, options);
   const totals = new Map();
-  const { contributions: all } = doc;
-  for (const i of selection.contributions) {
-    const g = doc.moments.group[all.moment[i]];
-    const d = doc.groups.detector[g];
-    if (options.detector !== null && options.detector !== undefined && options.detector !== d) continue;
-    const [dimension, values] = doc.detectors[d].dimensions[all.dimension[i]];
-    if (dimension !== options.dimension) continue;
-    const measure = measureOf(doc, g);
-    const value = values[all.value[i]];
-    if (!bars.has(measure)) bars.set(measure, new Map());
-    bars.get(measure).set(value, (bars.get(measure).get(value) ?? 0) + all.share[i]);
-    totals.set(value, (totals.get(value) ?? 0) + all.share[i]);
-  }
+  for (const bar of bars.values()) for (const [value, share] of bar) totals.set(value, (totals.get(value) ?? 0) + share);
   const sum = (of) => [...of.values()].reduce((a, b) => a + b, 0);
-  const measures = [...bars.keys()].filter((one) => sum(bars.get(one)) > 0)
-    .sort((a, b) => sum(bars.get(b)) - sum(bars.get(a))).slice(0, 30);
+  const measures = [...bars.keys()].sort((a, b) => sum(bars.get(b)) - sum(bars.get(a))).slice(0, 30);
   if (!measures.length) return nothing(place, "No contributions in what is chosen.");
   const ranked = [...totals.keys()].sort((a, b) => totals.get(b) - totals.get(a));
   const top = ranked.slice(0, ranked.length > LINES + 1 ? LINES : LINES + 1);
@@ -42,7 +52,7 @@ async function drawContributions(place, doc, selection, options) {
   const colours = LINE_COLOURS[options.dark ? "dark" : "light"];
   const shownName = (c) => (others && c === LINES ? plural(others, "other") : named(top[c]));
   const percent = (share) => `${formatted(share * 100, { maximumFractionDigits: 1 })} %`;
-  await drawChart(place, "contributions", { parts }, { ...options, zone: null }, {
+  const view = await drawChart(place, "contributions", { parts }, { ...options, zone: null }, {
     adjust: (spec) => {
       spec.height *= labels.length; // of one bar in the file
       spec.encoding.y.scale.domain = labels;
@@ -55,7 +65,7 @@ async function drawContributions(place, doc, selection, options) {
   });
   const [leading] = ranked;
   const all_ = sum(totals);
-  return labelled(place, `Shares of ${said(options.dimension)} in the anomalies of ${plural(measures.length, "measure")}; `
+  return labelled(place, view, `Shares of ${said(options.dimension)} in the anomalies of ${plural(measures.length, "measure")}; `
     + `the largest: ${said(leading)}, ${percent(totals.get(leading) / all_)}`
     + (others ? `; ${plural(others, "smaller value")} together as others.` : "."));
 }

@@ -42,14 +42,14 @@ async function drawTimeline(place, doc, selection, options) {
     const score = doc.moments.score[worst[g]];
     return { t: zone.shift(doc.moments.time[worst[g]]), v: score, s: severityClass(score), k: g };
   });
-  await drawChart(place, "timeline", { groups: rows }, options, {
+  const view = await drawChart(place, "timeline", { groups: rows }, options, {
     domain: timeDomain(selection, zone),
     tip: ({ k }) => momentLines(doc, zone, worst[k]),
     onClick: ({ k }) => k !== undefined && options.onGroup?.(k),
     onTime,
   });
   const top = worst[groups[groups.length - 1]];
-  return labelled(place, `${plural(groups.length, "anomaly group")}, ${span(zone, selection.first, selection.last)}; `
+  return labelled(place, view, `${plural(groups.length, "anomaly group")}, ${span(zone, selection.first, selection.last)}; `
     + `the worst: ${severity(doc.moments.score[top])} at ${zone.text(doc.moments.time[top])}, `
     + `${said(measureOf(doc, doc.moments.group[top]))}.`);
 }
@@ -90,7 +90,7 @@ async function drawCounts(place, doc, selection, options) {
   const colours = COUNT_COLOURS[options.dark ? "dark" : "light"].slice(-edges.length);
   const room = [Math.min(...rows.map(({ t }) => t)), Math.max(...rows.map(({ u }) => u))];
   const [from, to] = timeDomain(selection, zone);
-  await drawChart(place, "counts", { cells: rows }, options, {
+  const view = await drawChart(place, "counts", { cells: rows }, options, {
     domain: [Math.min(from, room[0]), Math.max(to, room[1])],
     adjust: (spec) => {
       Object.assign(spec.encoding.color.scale, { domain: edges.map((_, c) => c), range: colours });
@@ -106,7 +106,7 @@ async function drawCounts(place, doc, selection, options) {
     onTime: options.onTime,
   });
   const also = counted ? `, ${whole(counted)} of them known only as counts,` : "";
-  return labelled(place, `${plural(listed + counted, "anomaly", "anomalies")}${also} of ${plural(selection.groups.length, "group")}, `
+  return labelled(place, view, `${plural(listed + counted, "anomaly", "anomalies")}${also} of ${plural(selection.groups.length, "group")}, `
     + `${span(zone, selection.first, selection.last)}, as counts by ${stepName(step)} and severity; `
     + "choose a shorter time or a higher severity to see each one.");
 }
@@ -157,7 +157,7 @@ async function drawLanes(place, doc, selection, options) {
   });
   const rows = shown.map((d, row) => ({ t: from, u: to, r: labels[row], k: -1 - row }));
   const detectorAt = (k) => (k < 0 ? shown[-1 - k] : doc.groups.detector[doc.moments.group[k]]);
-  await drawChart(place, "lanes", { cells, rows }, options, {
+  const view = await drawChart(place, "lanes", { cells, rows }, options, {
     domain: [from, to],
     adjust: (spec) => {
       spec.height *= labels.length; // of one row in the file
@@ -173,7 +173,7 @@ async function drawLanes(place, doc, selection, options) {
   });
   const [first] = shown;
   const left = bins.size - shown.filter((d) => bins.has(d)).length;
-  return labelled(place, `${plural(bins.size, "detector")} of ${whole(order.length)} had anomalies, `
+  return labelled(place, view, `${plural(bins.size, "detector")} of ${whole(order.length)} had anomalies, `
     + `${span(zone, selection.first, selection.last)}, each cell the worst within ${stepLength(step)}; `
     + `the worst: ${said(doc.detectors[first].name)}, ${severity(worst.get(first))}.`
     + (left ? ` ${plural(left, "less severe detector")} left out.` : ""));

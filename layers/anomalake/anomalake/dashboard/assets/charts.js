@@ -61,8 +61,9 @@ function clearChart(place) {
   place.replaceChildren();
 }
 
-/** Says in words what `place` shows. */
-function labelled(place, sentence) {
+/** Says in words what `place` shows; not where `view` is null: then something else is shown by now. */
+function labelled(place, view, sentence) {
+  if (view === null) return sentence;
   place.setAttribute("role", "img");
   place.setAttribute("aria-label", plain(sentence, 1000));
   return sentence;
@@ -70,7 +71,7 @@ function labelled(place, sentence) {
 
 function nothing(place, sentence) {
   clearChart(place);
-  return labelled(place, sentence);
+  return labelled(place, undefined, sentence);
 }
 
 /** Text on one line, without what is not seen, and not longer than `most`. */
@@ -106,6 +107,7 @@ function axisLabels(names, most) {
  * @param {HTMLElement|null} [more.legend]
  * @param {(row: object) => void} [more.onClick]
  * @param {(from: number, to: number) => void} [more.onTime] epoch seconds
+ * @returns {Promise<object|null>} Vega's view; null where another drawing was asked for meanwhile
  */
 async function drawChart(place, kind, datasets, options, more) {
   const spec = structuredClone(SPECS[kind]);
