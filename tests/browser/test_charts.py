@@ -444,6 +444,29 @@ def test_group_shows_its_metrics_together(tabs: Tabs) -> None:
     assert sorted(row["m"] for row in charts.rows("marks")) == mine.tolist()
 
 
+def test_group_leaves_out_metrics_that_are_only_added_up(browser: Browser, tmp_path: Path) -> None:
+    document = made("one")
+    moment = int(
+        np.flatnonzero((document.moments.metrics > 1) & (document.groups.known[document.moments.group] == 1))[0]
+    )
+    g = int(document.moments.group[moment])
+    combination = document.affected.combination.copy()
+    last = np.flatnonzero(np.diff(document.affected.moment, append=-1))  # of each moment the last metric
+    combination[last] = OTHERS
+    changed = replace(document, affected=replace(document.affected, combination=combination))
+    charts = Charts(browser, tmp_path / "others.html", changed)
+    told = charts.draw("drawGroup", group=g)
+    assert told.endswith(" Without the metrics that the page has only added up.")
+    live = document.detectors[0].live
+    assert live is not None
+    left = set(combination[document.moments.group[document.affected.moment] == g].tolist()) - {OTHERS}
+    rows = charts.rows("lines")
+    first = int(np.searchsorted(live.times, document.groups.start[g] - 2 * 86_400))
+    values = as_sent(live.values[document.groups.measure[g]][sorted(left), first])
+    assert rows[0]["v"] == pytest.approx(np.nansum(values))
+    charts.page.context.close()
+
+
 def test_group_without_live_values_shows_what_its_moments_tell(tabs: Tabs) -> None:
     charts, document = tabs["many"], made("many")
     affected, moments = document.affected, document.moments
@@ -542,7 +565,7 @@ def test_tooltip_of_a_time_has_every_line(tabs: Tabs) -> None:
 
     charts.draw("drawExpected", detector=0, measure=1)
     row = charts.rows("expected")[5]
-    tip = charts.hover(row | {"v": charts.page.evaluate("scale('y').invert(250)")})
+    tip = charts.hover(row | {"v": charts.page.evaluate("scale('y').invert(scale('y').range()[0] - 5)")})
     assert [line for line in ("views", "expected", "range") if line in tip.split("\n")] == [
         "views",
         "expected",

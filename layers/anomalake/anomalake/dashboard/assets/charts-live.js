@@ -263,9 +263,8 @@ async function drawLines(place, doc, detector, { lines, sums, points, marks: hit
     },
     tip: (row) => (row.m === undefined
       ? pointLines(row.k, times, lines, sums, lineName, band)
-      : [["time", zone.text(doc.moments.time[row.m])], [lineName(row.c), amount(row.v)],
-        ...(expected.length ? [["expected", amount(sums[0].expected[pointOf(row.k)])]] : []),
-        ["severity", severity(doc.moments.score[row.m])], ["metrics", whole(doc.moments.metrics[row.m])]]),
+      : [["time", zone.text(doc.moments.time[row.m])], ["severity", severity(doc.moments.score[row.m])],
+        ...affectedLines(doc, row.m, mean), [lineName(row.c), amount(row.v)]]),
     legend: legendOf(legend),
     onClick: ({ m }) => m !== undefined && options.onGroup?.(doc.moments.group[m]),
   });
@@ -281,8 +280,17 @@ async function drawLines(place, doc, detector, { lines, sums, points, marks: hit
     + (band && !expected.length ? " What was expected is not known." : ""));
 }
 
-const pointOf = (key) => Math.floor(key / (LINES + 2));
 const edgesOf = (sums) => extent(...sums.map(({ value }) => value));
+
+/** What a tooltip says of a moment's affected metrics. */
+function affectedLines(doc, m, mean) {
+  const { v, e } = affectedTogether(doc, m, mean);
+  return [
+    ["metrics affected", whole(doc.moments.metrics[m])],
+    ...(v === null ? [] : [[mean ? "their mean" : "their value", amount(v)]]),
+    ...(e === null ? [] : [["expected", amount(e)]]),
+  ];
+}
 
 /** A tooltip of all lines at one time. */
 function pointLines(p, times, lines, sums, lineName, band) {
@@ -329,6 +337,7 @@ async function drawGroup(place, doc, selection, options) {
     for (let a = index.affected[m]; a < index.affected[m + 1]; a += 1) combinations.add(doc.affected.combination[a]);
   }
   const { live } = detector;
+  const rest = combinations.delete(OTHERS); // which ones these are the document does not say
   if (live && combinations.size) {
     const at = new Map([...live.series].map((c, s) => [c, s]));
     const series = [...combinations].flatMap((c) => at.get(c) ?? []);
@@ -341,38 +350,46 @@ async function drawGroup(place, doc, selection, options) {
       const mean = detector.aggregations[measure] === "AVG";
       const sums = [together(live, measure, series, points, mean, true)];
       const marks = moments.map((m) => [m, 0]);
-      return drawLines(place, doc, detector,
+      const told = await drawLines(place, doc, detector,
         { lines: [{ text: null, series }], sums, points, marks, mean, measure, split: null }, options);
+      return rest ? `${told} Without the metrics that the page has only added up.` : told;
     }
   }
   return drawMoments(place, doc, detector, moments, options);
+}
+
+/**
+ * A moment's affected metrics together, by what it tells itself; null for what is not known of each of them.
+ * @returns {{v: number|null, e: number|null, lo: number|null, hi: number|null, n: number}} value, expected, range, how many
+ */
+function affectedTogether(doc, m, mean) {
+  const { value, expected, lower, upper } = doc.affected;
+  const index = indexOf(doc);
+  const [first, end] = [index.affected[m], index.affected[m + 1]];
+  const sums = { v: 0, e: 0, down: 0, up: 0 };
+  for (let a = first; a < end; a += 1) {
+    sums.v += value[a];
+    sums.e += expected[a];
+    sums.down += (expected[a] - lower[a]) ** 2;
+    sums.up += (upper[a] - expected[a]) ** 2;
+  }
+  const n = end - first;
+  const share = n ? (mean ? 1 / n : 1) : NaN;
+  const e = sums.e * share;
+  return {
+    v: orNull(sums.v * share), e: orNull(e), lo: orNull(e - Math.sqrt(sums.down) * share),
+    hi: orNull(e + Math.sqrt(sums.up) * share), n,
+  };
 }
 
 /** A group's moments by what they tell themselves. */
 async function drawMoments(place, doc, detector, moments, options) {
   const { zone, group: g } = options;
   const mean = detector.aggregations[doc.groups.measure[g]] === "AVG";
-  const index = indexOf(doc);
-  const { affected } = doc;
   const rows = [];
   for (const m of moments) {
-    const sums = { v: 0, e: 0, down: 0, up: 0 };
-    const [first, end] = [index.affected[m], index.affected[m + 1]];
-    for (let a = first; a < end; a += 1) {
-      sums.v += affected.value[a];
-      sums.e += affected.expected[a];
-      sums.down += (affected.expected[a] - affected.lower[a]) ** 2;
-      sums.up += (affected.upper[a] - affected.expected[a]) ** 2;
-    }
-    const share = mean ? 1 / (end - first) : 1;
-    if (!Number.isFinite(sums.v) || first === end) continue;
-    const e = orNull(sums.e * share);
-    const [lo, hi] = [orNull(e - Math.sqrt(sums.down) * share), orNull(e + Math.sqrt(sums.up) * share)];
-    const score = doc.moments.score[m];
-    rows.push({
-      t: zone.shift(doc.moments.time[m]), v: sums.v * share, e, lo: e === null ? null : lo, hi: e === null ? null : hi,
-      n: end - first, s: severityClass(score), k: m,
-    });
+    const sums = affectedTogether(doc, m, mean);
+    if (sums.v !== null) rows.push({ ...sums, t: zone.shift(doc.moments.time[m]), s: severityClass(doc.moments.score[m]), k: m });
   }
   if (!rows.length) return nothing(place, "The values of this group are not known.");
   const judged = rows.some(({ e }) => e !== null);
@@ -395,12 +412,12 @@ async function drawMoments(place, doc, detector, moments, options) {
       spec.layer[0].mark.opacity = theme.area.opacity;
       spec.layer[1].mark.stroke = theme.rule.color;
     },
-    tip: ({ k, v, e, lo, hi, n, open }) => [
+    tip: ({ k, v, e, lo, hi, open }) => [
       ["time", zone.text(doc.moments.time[k])], [mean ? "mean" : "value", amount(v)],
       ...(e === null ? [] : [["expected", amount(e)]]),
       ...(lo === null || open === undefined ? []
         : [["range", `${open === "below" ? "open" : amount(lo)} – ${open === "above" ? "open" : amount(hi)}`]]),
-      ["severity", severity(doc.moments.score[k])], ["metrics", whole(n)],
+      ["severity", severity(doc.moments.score[k])], ["metrics affected", whole(doc.moments.metrics[k])],
     ],
     legend: legendOf(legend),
   });
