@@ -27,9 +27,13 @@ def serious(page: Page) -> list[str]:
     ]
 
 
-@pytest.mark.parametrize("theme", ["light", "dark"])
-@pytest.mark.parametrize("width", [1280, 390])
-@pytest.mark.parametrize("name", ["one", "fifty"])
+@pytest.mark.parametrize(
+    ("name", "width", "theme"),
+    [
+        ("one", 1280, "light"), ("one", 1280, "dark"), ("one", 390, "light"), ("one", 390, "dark"),
+        ("fifty", 1280, "light"), ("fifty", 390, "dark"),
+    ],
+)  # fmt: skip
 def test_the_page(open_page: Open, name: str, width: int, theme: str) -> None:
     page = open_page(name, width=width, theme=theme)
     draw_all(page)

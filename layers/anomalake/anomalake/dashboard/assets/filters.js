@@ -114,7 +114,7 @@ function drawFilters(changed) {
     return [from !== null ? `from ${zone.text(from, false)}` : `to ${zone.text(to, false)}`];
   }, element("div.times", null,
     element("label", null, "From", inputs.from), element("label", null, "To", inputs.to),
-    element("div.quick", null, ...quick), element("p.hint", null, `Clock of ${zone.name}.`)));
+    element("div.quick", null, ...quick), element("p.hint", null, `Times in ${zone.name}.`)));
 
   const range = element("input", { type: "range", min: 0, max: 100, step: 1, value: filters.least,
     "aria-label": "Least severity" });
@@ -133,7 +133,7 @@ function drawFilters(changed) {
     state.filters = noFilters();
     drawFilters(changed);
     changed();
-    byId("main").focus({ preventScroll: true });
+    bar.querySelector("summary").focus({ preventScroll: true });
   } }, "Reset"));
   bar.replaceChildren(...fields);
   label();

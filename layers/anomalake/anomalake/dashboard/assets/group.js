@@ -29,8 +29,7 @@ function showGroup(g) {
   view.group = g;
   view.memory = { by: null, down: false, page: 0 };
   overview.hidden = true;
-  const box = byId("group");
-  box.hidden = false;
+  byId("group").hidden = false;
   drawGroupView();
   const { doc, zone } = state;
   const detector = doc.detectors[doc.groups.detector[g]];
@@ -92,7 +91,7 @@ function groupSentence(doc, g, zone) {
   if (Number.isFinite(expected) && Number.isFinite(observed)) {
     const side = observed > expected ? "higher" : "lower";
     words.push(measure, ` of `, named(detector.name), ` was ${side} than expected ${when}. At its worst, ${zone.text(doc.moments.time[worst])}, `,
-      `${amount(observed)} ${observed === 1 && !mean ? "was" : "were"} observed${mean ? " on average" : ""} where about ${amount(expected)} `,
+      `${amount(observed)} ${observed === 1 && !mean ? "was" : "were"} observed${mean ? " on average" : ""} where about ${rough(expected)} `,
       `${mean ? "was" : "were"} expected, in ${plural(doc.moments.metrics[worst], "metric")}`);
   } else {
     words.push(measure, ` of `, named(detector.name), ` was unusual ${when}`);
@@ -162,6 +161,7 @@ function drawGroupView() {
     parts.push(element("p.notice", null, "Its moments are among those that are counted only; see the notes of the page."));
   }
   parts.push(relatedCard(card, g), replyCard(card, g));
+  forget("group-picture");
   replaceChildren(byId("group"), ...parts);
   if (moments.length) drawMoment();
   picture("group-picture", (box, options) =>
@@ -252,10 +252,10 @@ function relatedCard(card, g) {
   const { doc, zone } = state;
   const items = doc.groups.related[g].map((one) => {
     const words = relations[one.relationship] ?? "Moved together with it";
-    const share = `${formatted(one.percentage, { maximumFractionDigits: 0 })} % of this deviation lies in what was affected there too`;
+    const share = `${formatted(one.percentage, { maximumFractionDigits: 0 })} % of this group lies in what was affected there too`;
     if (one.group < 0) return element("li", null, `${words}: `, named(one.measure), ` (not on this page). ${share}.`);
     return element("li", null, `${words}: `, element("a", { href: groupHash(doc, one.group) }, named(one.measure),
-      ` ${zone.text(doc.groups.start[one.group])}`), ` `, severityMark(doc.groups.score[one.group]), ` ${share}.`);
+      ` ${zone.text(doc.groups.start[one.group])}`), ` `, severityMark(doc.groups.score[one.group]), element("span.quieter", null, ` · ${share}.`));
   });
   if (!items.length) return null;
   return card("Related measures", "Groups of other measures that moved together with this one.", element("ul.related", null, ...items));

@@ -109,7 +109,7 @@ function drawFigures() {
   byId("figures").replaceChildren(...made);
   const of = detectors.length === 1 ? ` of ${isolated(doc.detectors[detectors[0]].name)}`
     : ` of ${plural(detectors.length, "detector")}`;
-  const which = filtersSet() ? " with these filters" : "";
+  const which = filtersSet() ? ", filtered" : "";
   byId("summary").textContent =
     `${plural(groups.length, "group")}, ${plural(anomalies, "anomaly", "anomalies")}${of}${which}`;
 }

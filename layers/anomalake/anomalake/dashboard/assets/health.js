@@ -51,8 +51,8 @@ function drawHealth() {
     const { runs, live } = detector;
     const [kind, words] = runs ? (statuses[runs.last_status] ?? ["fair", runs.last_status.toLowerCase()]) : ["none", "never ran"];
     const run = element("td", null, statusMark(kind, words));
-    if (runs) run.append(element("div.quieter", null, `of ${zone.text(runs.last_interval)}`
-      + (runs.last_run === null ? "" : `, run at ${zone.text(runs.last_run)}`)));
+    if (runs) run.append(element("div.quieter", null, `interval of ${zone.text(runs.last_interval)}`));
+    if (runs && runs.last_run !== null) run.append(element("div.quieter", null, `run at ${zone.text(runs.last_run)}`));
     if (runs?.last_reason) run.append(element("div.reason", null, named(runs.last_reason)));
     const of = (key) => element("td.number", null,
       !runs ? "–" : key === "looked_at" || key === "rows" ? whole(runs[key]) : bad(runs[key]));

@@ -233,7 +233,12 @@ async function start() {
     document.body.dataset.open = "yes";
     watch((next) => {
       show(next);
-      route();
+      const g = groupAt(next, location.hash);
+      if (view.group === null || g < 0) route();
+      else {
+        view.group = g;
+        drawGroupView();
+      }
     });
   } catch (problem) {
     console.error(problem);

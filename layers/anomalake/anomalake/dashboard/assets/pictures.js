@@ -48,6 +48,7 @@ function forget(id) {
   if (!one) return;
   inView.unobserve(one.box);
   ofWidth.unobserve(one.box);
+  clearChart(one.box);
   pictures.delete(id);
 }
 

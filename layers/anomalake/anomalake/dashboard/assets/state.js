@@ -7,6 +7,7 @@ const state = {
   filters: noFilters(),
   clock: "detector",
   theme: "auto",
+  kept: null,
   live: { detector: null, measure: null, split: null },
   dimension: null,
 };
@@ -22,6 +23,7 @@ function keepState() {
     dimensions: [...filters.dimensions].map(([name_, values]) => [name_, [...values]]),
     from: filters.from, to: filters.to, least: filters.least, clock: state.clock, theme: state.theme,
   };
+  state.kept = kept;
   try {
     sessionStorage.setItem(stateKey(), JSON.stringify(kept));
   } catch {
@@ -31,9 +33,9 @@ function keepState() {
 
 /** Takes up what was kept, as far as the document still has it. */
 function recallState() {
-  let kept = null;
+  let { kept } = state;
   try {
-    kept = JSON.parse(sessionStorage.getItem(stateKey()));
+    kept ??= JSON.parse(sessionStorage.getItem(stateKey()));
   } catch {
     /* no storage, or not ours */
   }

@@ -50,6 +50,9 @@ function amount(value) {
   return formatted(value, { maximumSignificantDigits: 4 });
 }
 
+/** A number behind "about". */
+const rough = (value) => (Math.abs(value) >= 100 ? amount(value) : formatted(value, { maximumSignificantDigits: 2 }));
+
 /** A severity, never rounded up to a class it is not in. */
 function severity(score) {
   return formatted(Math.floor(score * 10 + 1e-9) / 10, { maximumFractionDigits: 1 });
