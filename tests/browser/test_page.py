@@ -457,6 +457,24 @@ def test_hostile_names_are_shown_and_do_nothing(open_page: Open, keep: Keep) -> 
     assert {"__proto__", "constructor", "<img src=x onerror=alert(1)>"} <= set(options)
 
 
+@pytest.mark.parametrize("word", ["constructor", "__proto__", "toString"])
+def test_words_that_objects_have_are_words(open_page: Open, word: str) -> None:
+    whole = documents.one()
+    [detector] = whole.detectors
+    assert detector.runs
+    odd = replace(detector, name=word, frequency=word, timezone=word, runs=replace(detector.runs, last_status=word))
+    related = tuple(tuple(replace(one, relationship=word) for one in them) for them in whole.groups.related)
+    group = next(g for g, them in enumerate(related) if them)
+    page = open_page(
+        replace(whole, detectors=(odd,), groups=replace(whole.groups, related=related)), fragment=fragment(whole, group)
+    )
+    assert page.evaluate(TEXT, "#group .facts div:nth-child(4) dd") == word
+    assert "Moved together with it" in page.evaluate(TEXT, ".related")
+    assert word.lower() in page.evaluate(TEXT, "#health")
+    assert "UTC" in page.evaluate(TEXT, "#clock")
+    draw_all(page)
+
+
 def test_hostile_values_are_harmless_in_the_csv(open_page: Open) -> None:
     document = documents.hostile()
     page = open_page("hostile")

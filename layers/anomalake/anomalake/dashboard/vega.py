@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from functools import cache
+from importlib.metadata import version
 from typing import Final
 
 import vl_convert
@@ -36,7 +37,7 @@ THIS SOFTWARE, EVEN IF ADVISED OF THE POSSIBILITY OF SUCH DAMAGE."""
 @cache
 def bundle() -> str:
     """The code that sets ``window.vegaEmbed``, fit for an inline script; made once in a process, in 1.5 s."""
-    return inline(vl_convert.javascript_bundle())
+    return inline(vl_convert.javascript_bundle("window.vegaEmbed = vegaEmbed;"))
 
 
 @cache
@@ -44,7 +45,7 @@ def notice() -> str:
     """Versions and licence, for a comment in the page."""
     versions = (
         f"Vega {vl_convert.get_vega_version()}, Vega-Lite {vl_convert.get_vegalite_versions()[-1]}, "
-        f"Vega-Embed {vl_convert.get_vega_embed_version()}, from vl-convert-python {vl_convert.__version__}"
+        f"Vega-Embed {vl_convert.get_vega_embed_version()}, from vl-convert-python {version('vl-convert-python')}"
     )
     return f"The charts are drawn by {versions}.\nTheir licence, BSD-3-Clause:\n\n{LICENCE}"
 

@@ -242,16 +242,16 @@ function drawShares(box, m) {
   box.replaceChildren(...lists);
 }
 
-const relations = {
-  CAUSE_OF_INPUT_ANOMALY_GROUP: "Likely cause: began earlier",
-  EFFECT_OF_INPUT_ANOMALY_GROUP: "Likely effect: began later",
-  SAME_TIME: "Began at the same time",
-};
+const relations = new Map([
+  ["CAUSE_OF_INPUT_ANOMALY_GROUP", "Likely cause: began earlier"],
+  ["EFFECT_OF_INPUT_ANOMALY_GROUP", "Likely effect: began later"],
+  ["SAME_TIME", "Began at the same time"],
+]);
 
 function relatedCard(card, g) {
   const { doc, zone } = state;
   const items = doc.groups.related[g].map((one) => {
-    const words = relations[one.relationship] ?? "Moved together with it";
+    const words = relations.get(one.relationship) ?? "Moved together with it";
     const share = `${formatted(one.percentage, { maximumFractionDigits: 0 })} % of this group lies in what was affected there too`;
     if (one.group < 0) return element("li", null, `${words}: `, named(one.measure), ` (not on this page). ${share}.`);
     return element("li", null, `${words}: `, element("a", { href: groupHash(doc, one.group) }, named(one.measure),

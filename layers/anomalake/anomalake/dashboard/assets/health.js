@@ -1,14 +1,14 @@
 /* Whether data came, in time and whole. */
 
-const statuses = {
-  SUCCEEDED: ["good", "succeeded"], FAILED: ["bad", "failed"], LEARNING: ["fair", "learning"], SKIPPED: ["fair", "skipped"],
-};
+const statuses = new Map([
+  ["SUCCEEDED", "good"], ["FAILED", "bad"], ["LEARNING", "fair"], ["SKIPPED", "fair"],
+]);
 
 /** What wants attention of a detector, in words. */
 function troubles(detector) {
   const { runs } = detector;
   const found = [];
-  if (detector.live_problem) found.push("no live values");
+  if (detector.live_problem) found.push(detector.live ? "live values incomplete" : "no live values");
   if (detector.clashes) found.push(plural(detector.clashes, "clash", "clashes"));
   if (!runs) return found;
   if (runs.last_status === "FAILED") found.push("last run failed");
@@ -22,9 +22,11 @@ function troubles(detector) {
 /** What wants attention, told beside the groups; the table is at the page's end. */
 function drawAttention() {
   const { doc, selection } = state;
-  const wanting = selection.detectors.filter((d) => troubles(doc.detectors[d]).length);
+  const found = new Map(selection.detectors.map((d) => [d, troubles(doc.detectors[d])]));
+  const wanting = selection.detectors.filter((d) => found.get(d).length)
+    .sort((a, b) => found.get(b).length - found.get(a).length || a - b);
   const lines = wanting.slice(0, 5).map((d) => element("p", null, statusMark("bad", null), named(doc.detectors[d].name),
-    `: ${troubles(doc.detectors[d]).join(", ")}`));
+    `: ${found.get(d).join(", ")}`));
   if (wanting.length > 5) lines.push(element("p.hint", null, `and ${plural(wanting.length - 5, "more detector")}`));
   if (doc.set_aside) lines.push(element("p", null, statusMark("bad", null), `${plural(doc.set_aside, "record")} set aside`));
   if (doc.crawl?.last_status === "FAILED") lines.push(element("p", null, statusMark("bad", null), "the last crawl failed"));
@@ -49,7 +51,8 @@ function drawHealth() {
   const rows = chosen.map((d) => {
     const detector = doc.detectors[d];
     const { runs, live } = detector;
-    const [kind, words] = runs ? (statuses[runs.last_status] ?? ["fair", runs.last_status.toLowerCase()]) : ["none", "never ran"];
+    const [kind, words] = runs ? [statuses.get(runs.last_status) ?? "fair", runs.last_status.toLowerCase()]
+      : ["none", "never ran"];
     const run = element("td", null, statusMark(kind, words));
     if (runs) run.append(element("div.quieter", null, `interval of ${zone.text(runs.last_interval)}`));
     if (runs && runs.last_run !== null) run.append(element("div.quieter", null, `run at ${zone.text(runs.last_run)}`));

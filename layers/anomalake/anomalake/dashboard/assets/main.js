@@ -25,7 +25,8 @@ function render() {
 function drawCards() {
   const { doc, selection } = state;
   const any = doc.groups.id.length || doc.counts.day.length;
-  for (const id of ["timeline-card", "pair", "table-card"]) byId(id).hidden = !any;
+  for (const id of ["timeline-card", "groups-card", "table-card"]) byId(id).hidden = !any;
+  byId("pair").classList.toggle("alone", !any);
   byId("lanes-card").hidden = !any || selection.detectors.length < 2;
   byId("all-time").hidden = state.filters.from === null && state.filters.to === null;
   drawLiveControls();
@@ -90,7 +91,7 @@ function drawLiveControls() {
 function drawDimensionControl() {
   const { doc, selection } = state;
   const names = [...new Set(selection.detectors.flatMap((d) => doc.detectors[d].dimensions.map(([dimension]) => dimension)))];
-  byId("contributions-card").hidden = !names.length;
+  byId("contributions-card").hidden = !names.length || byId("groups-card").hidden;
   state.dimension = choices(byId("contribution-dimension"), names.map((one) => [one, one]), state.dimension);
 }
 
@@ -135,7 +136,7 @@ function drawFrame() {
   byId("theme").value = state.theme;
   const begun = doc.detectors.length > 0;
   byId("beginning").hidden = begun;
-  for (const id of ["figures", "filters", "health-card", "live-card"]) byId(id).hidden = !begun;
+  for (const id of ["figures", "filters", "health-card", "live-card", "attention-card"]) byId(id).hidden = !begun;
   if (!begun) drawBeginning();
 }
 

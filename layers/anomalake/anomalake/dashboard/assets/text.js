@@ -23,7 +23,7 @@ const byId = (id) => document.getElementById(id);
 
 /** A name or value out of the data: isolated, so that its direction and marks stay its own; cut where it is long. */
 function named(text) {
-  const shown = text === "" ? "(empty)" : /^[\s\p{C}\p{Z}]+$/u.test(text) ? "(blank)" : text;
+  const shown = text === "" ? "(empty)" : /^[\s\p{C}\p{Z}\p{M}]+$/u.test(text) ? "(blank)" : text;
   return element("bdi.name", { dir: "auto", title: text.length > 16 ? text : null }, shown);
 }
 
@@ -75,9 +75,11 @@ function duration(seconds) {
   return rest && count < 10 ? `${plural(count, unit)} ${plural(rest, next[0])}` : plural(Math.round(seconds / size), unit);
 }
 
+const frequencies = new Map([["PT5M", 300], ["PT10M", 600], ["PT1H", 3600], ["P1D", 86400]]);
+
 /** Seconds of an interval by its frequency, or 0. */
 function intervalOf(detector) {
-  return { PT5M: 300, PT10M: 600, PT1H: 3600, P1D: 86400 }[detector.frequency] ?? 0;
+  return frequencies.get(detector.frequency) ?? 0;
 }
 
 /** From when to when, the day said once. */
