@@ -28,7 +28,7 @@ SCAN := $(VENV)-scan/stamp-$(shell git hash-object requirements/scan.txt)
 PEERS := $(VENV)-peers/stamp-$(shell git hash-object requirements/peers.txt)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check bench build deploy lock clean notes lint format types imports template security
+.PHONY: help demo test check picture bench build deploy lock clean notes lint format types imports template security
 
 help:  ## this list
 	@echo "anomalake: anomaly alerts into tables that Athena and QuickSight query"
@@ -44,6 +44,10 @@ test: $(DEV) notes  ## every test that needs no cloud
 
 check: lint format types imports template security  ## lint, format, types, import rules, template, security
 	@echo "check: all passed"
+
+picture: $(DEV)  ## the README's picture of the page, anew
+	@ANOMALAKE_BROWSER=required $(BIN)/python -m pytest -q tests/browser/test_demo_page.py
+	@cp artifacts/browser/readme.png docs/page.png
 
 bench: $(DEV) $(PEERS)  ## the benchmarks; their results go to benchmarks/
 	@$(BIN)/python -m benchmarks

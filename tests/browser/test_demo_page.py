@@ -1,0 +1,81 @@
+"""The demo's page in a browser: real flights, the blizzard by its alert's link, and the README's picture."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import re
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+from PIL import Image
+from rich.console import Console
+
+from anomalake.api import open_lake
+from anomalake.demo.run import run_demo
+from tests.browser.conftest import ROOT, watch
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser, Page
+
+pytestmark = pytest.mark.slow
+
+WIDTH, HEIGHT = 1280, 1410
+#: Of the README's picture, in bytes.
+MOST = 200_000
+
+
+@pytest.fixture(scope="module")
+def folder(browser: Browser, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    # After the browser, so that without one nothing is made.
+    with contextlib.chdir(tmp_path_factory.mktemp("picture")):
+        # The page says where its lake lies, as it was asked for.
+        run_demo(Path("demo"), Console(file=io.StringIO()))
+        return Path("demo").resolve()
+
+
+@pytest.fixture
+def shown(browser: Browser, folder: Path) -> Iterator[Page]:
+    """The page, which may neither complain nor ask for anything."""
+    wrong: list[str] = []
+    place = (folder / "page.html").as_uri()
+    context = browser.new_context(viewport={"width": WIDTH, "height": HEIGHT}, color_scheme="light")
+    one = context.new_page()
+    watch(one, wrong, place)
+    one.goto(place)
+    one.wait_for_selector("body[data-open]")
+    yield one
+    context.close()
+    assert not wrong, wrong
+
+
+def test_an_alerts_link_opens_the_blizzard(shown: Page, folder: Path) -> None:
+    _, rows = open_lake(folder / "lake").query_rows(
+        "SELECT console_url FROM alerts WHERE metric_name = 'cancelled' AND date(local_timestamp) = DATE '2013-02-08' "
+        "ORDER BY anomaly_score DESC LIMIT 1"
+    )
+    [(url,)] = rows
+    shown.goto((folder / "page.html").as_uri() + url)
+    shown.get_by_role("heading", name=re.compile("cancelled")).wait_for()
+    told = shown.locator("main:visible").inner_text()
+    assert re.search(r"cancelled of flights was higher than expected from 2013-02-08 1\d:00 to 2013-02-08", told)
+    assert "EWR" in told
+    assert "extremely unexpected" in told
+
+
+def test_the_readmes_picture(shown: Page, keep: Callable[..., Path]) -> None:
+    """The committed picture is one that this test made: ``make picture`` takes it over."""
+    shown.wait_for_selector("canvas >> nth=3")
+    shown.wait_for_load_state("networkidle")
+    kept = keep(shown, "readme", whole=False)
+    with Image.open(kept) as whole:
+        small = whole.convert("RGB").quantize(256, Image.Quantize.MAXCOVERAGE, dither=Image.Dither.NONE)
+    small.save(kept, optimize=True)
+    assert small.size == (WIDTH, HEIGHT)
+    assert len(small.getcolors() or []) > 40
+    assert kept.stat().st_size < MOST
+    with Image.open(ROOT / "docs" / "page.png") as committed:
+        assert committed.size == (WIDTH, HEIGHT)
+    assert (ROOT / "docs" / "page.png").stat().st_size < MOST
