@@ -49,6 +49,10 @@ ALERTS: Sequence[Alert] = (
 )  # fmt: skip
 
 
+#: A table is read whole, or only its most severe moments.
+WHOLE_OR_NOT = pytest.mark.parametrize("whole_bytes", [0, 1_000_000], ids=["asked", "whole"])
+
+
 def key_of(one: Alert) -> Key:
     group = one.anomaly_group_id if one.anomaly_group_id is not None else one.alert_event_id
     return one.detector_arn, group, one.metric_name, int(one.timestamp.utc.replace(tzinfo=UTC).timestamp())
@@ -59,8 +63,8 @@ def said(alerts: Iterable[Alert]) -> dict[Key, dict[str, Any]]:
     best: dict[Key, Alert] = {}
     for one in shown(alerts):
         before = best.get(key_of(one))
-        rank = (-len(one.time_series), -one.anomaly_score, one.alert_event_id)
-        if before is None or rank < (-len(before.time_series), -before.anomaly_score, before.alert_event_id):
+        rank = (-len(one.time_series), -one.anomaly_score, one.alert_id)
+        if before is None or rank < (-len(before.time_series), -before.anomaly_score, before.alert_id):
             best[key_of(one)] = one
     return {
         key: {
@@ -76,7 +80,7 @@ def said(alerts: Iterable[Alert]) -> dict[Key, dict[str, Any]]:
                 )
                 for series in one.time_series
             ],
-            "shares": [(some.dimension_name, some.dimension_value, some.value_contribution) for some in one.contributions],
+            "shares": [(of.dimension_name, of.dimension_value, of.value_contribution) for of in one.contributions],
         }
         for key, one in best.items()
     }  # fmt: skip
@@ -86,10 +90,11 @@ def read(lake: Path, **limits: int) -> Document:
     return document_of(str(lake), now=NOW, limits=Limits(**limits))
 
 
+@WHOLE_OR_NOT
 @pytest.mark.parametrize("formats", [("parquet",), ("csv",)])
-def test_moments_are_what_the_alerts_say(tmp_path: Path, formats: tuple[str, ...]) -> None:
+def test_moments_are_what_the_alerts_say(tmp_path: Path, formats: tuple[str, ...], whole_bytes: int) -> None:
     write(tmp_path, ALERTS, formats)
-    document = read(tmp_path)
+    document = read(tmp_path, whole_bytes=whole_bytes)
     assert moments_of(document) == said(ALERTS)
     assert counts_of(document) == {}
     assert document.notes == ()
@@ -104,7 +109,8 @@ def test_moments_are_what_the_alerts_say(tmp_path: Path, formats: tuple[str, ...
     assert pack(document)
 
 
-def test_several_alerts_about_one_moment_are_one(tmp_path: Path) -> None:
+@WHOLE_OR_NOT
+def test_several_alerts_about_one_moment_are_one(tmp_path: Path, whole_bytes: int) -> None:
     two = (({"marketplace": "it"}, "1"), ({"marketplace": "us"}, "2"))
     alerts = [
         in_group("g", alert("rule-a", series=two[:1], score=70)),
@@ -112,16 +118,17 @@ def test_several_alerts_about_one_moment_are_one(tmp_path: Path) -> None:
         in_group("g", alert("rule-c", series=two[:1], score=70)),
     ]
     write(tmp_path, alerts)
-    (moment,) = moments_of(read(tmp_path)).values()
+    (moment,) = moments_of(read(tmp_path, whole_bytes=whole_bytes)).values()
     assert [one[0] for one in moment["affected"]] == [(("marketplace", "it"),), (("marketplace", "us"),)]
     assert len(moment["shares"]) == 2
 
 
+@WHOLE_OR_NOT
 @pytest.mark.parametrize("limit", [1, 3, 7, 20])
-def test_beyond_the_limit_moments_are_counted(tmp_path: Path, limit: int) -> None:
+def test_beyond_the_limit_moments_are_counted(tmp_path: Path, limit: int, whole_bytes: int) -> None:
     write(tmp_path, ALERTS)
     expected = said(ALERTS)
-    document = read(tmp_path, moments=limit)
+    document = read(tmp_path, moments=limit, whole_bytes=whole_bytes)
     listed, counted = moments_of(document), counts_of(document)
     assert len(listed) == limit
     assert {key: expected[key] for key in listed} == listed
@@ -134,12 +141,13 @@ def test_beyond_the_limit_moments_are_counted(tmp_path: Path, limit: int) -> Non
     assert any("are listed" in note and f"{len(left):,} more" in note for note in document.notes)
 
 
-def test_beyond_the_limits_of_metrics_the_severe_ones_are_kept(tmp_path: Path) -> None:
+@WHOLE_OR_NOT
+def test_beyond_the_limits_of_metrics_the_severe_ones_are_kept(tmp_path: Path, whole_bytes: int) -> None:
     series = tuple(({"marketplace": f"m{k}"}, str(k)) for k in range(5))
     shares = tuple(("marketplace", f"m{k}", 20) for k in range(5))
     alerts = [alert(f"e{k}", f"2021-02-14T0{k}:00", score=50 + k, series=series, shares=shares) for k in range(4)]
     write(tmp_path, alerts)
-    document = read(tmp_path, affected=7, contributions=12)
+    document = read(tmp_path, affected=7, contributions=12, whole_bytes=whole_bytes)
     by_score = sorted(moments_of(document).values(), key=lambda one: -one["score"])
     assert [len(one["affected"]) for one in by_score] == [5, 2, 0, 0]
     assert [len(one["shares"]) for one in by_score] == [5, 5, 2, 0]

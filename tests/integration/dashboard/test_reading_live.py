@@ -30,7 +30,7 @@ from anomalake.sources.metric_set import Measure, MetricSet
 from anomalake.viewing import document_of
 from tests.support.anomalies import judged
 from tests.support.live import ARN, COUNTRIES, HOUR, START, Bench, hour, usual
-from tests.support.shown_page import detector_of, moments_of, values_of
+from tests.support.shown_page import counts_of, detector_of, moments_of, values_of
 
 UNUSUAL = {(hour(3), "de"): 400.0, (hour(4), "de"): 420.0, (hour(4), "fr"): 20.0, (hour(8), "uk"): 0.0}
 
@@ -86,6 +86,17 @@ def test_moments_are_those_of_the_groups_records(ran: Ran) -> None:
     assert len(expected) >= 3
     assert moments_of(document) == expected
     assert document.notes == ()
+
+
+@pytest.mark.parametrize("limit", [1, 2, 3])
+def test_groups_with_records_are_counted_once_beyond_the_limit(ran: Ran, limit: int) -> None:
+    everything = moments_of(ran.document())
+    for whole_bytes in (0, 1_000_000):
+        document = ran.document(moments=limit, whole_bytes=whole_bytes)
+        listed = moments_of(document)
+        assert len(listed) == limit
+        assert {key: everything[key] for key in listed} == listed
+        assert sum(counts_of(document).values()) == len(everything) - limit
 
 
 def test_values_are_those_that_were_judged_where_no_source_is_known(ran: Ran) -> None:

@@ -16,16 +16,16 @@ from sqlglot import exp
 from anomalake.catalog import templates
 from anomalake.dashboard.document import Affected, Contributions, Counts, Groups, Integers, Moments, Numbers, Related
 from anomalake.dashboard.limits import Limits
-from anomalake.dashboard.names import Names
+from anomalake.dashboard.names import Names, largest
 from anomalake.detection.grouping.group_model import Group
 
 #: Answers a query in Athena's dialect.
 Ask = Callable[[str], pa.Table]
 
 DAY: Final = 86_400
-# Limits as page_anomalies.sql has them, and what it calls a moment's rank and the rows that go before it.
+# Limits as page_most_severe.sql has them, and what it calls a moment's rank.
 _MOMENTS, _ROWS = "100000", "1000000"
-_PLACE, _BEFORE = "place", "rows_before"
+_PLACE = "place"
 _SAFE_ID = re.compile(r"[A-Za-z0-9_:/.-]{1,200}")
 
 
@@ -91,15 +91,9 @@ _AFFECTED = ("a_moment", "a_combination", "a_value", "a_expected", "a_lower", "a
 _SHARES = ("c_moment", "c_dimension", "c_value", "c_share")
 
 
-def limited(limits: Limits, alerts_in_all: int) -> str:
-    """The query for the most severe moments; where there are not so many alerts at all, for every one, unranked."""
-    query = templates.template("page_anomalies")
-    assert isinstance(query, exp.Select)
-    if alerts_in_all <= limits.moments:
-        query.set("where", None)
-        for ranked in list(query.find_all(exp.Alias)):
-            if ranked.alias in (_PLACE, _BEFORE):
-                ranked.pop()
+def limited(limits: Limits) -> str:
+    """The query for the most severe moments."""
+    query = templates.template("page_most_severe")
     wanted = {_MOMENTS: limits.moments, _ROWS: max(limits.affected, limits.contributions)}
     for literal in list(query.find_all(exp.Literal)):
         if not literal.is_string and literal.this in wanted:
@@ -109,7 +103,7 @@ def limited(limits: Limits, alerts_in_all: int) -> str:
 
 def of_groups(ids: Sequence[str], limits: Limits) -> str:
     """The query for moments of some groups that are beyond the most severe ones; odd ids are passed over."""
-    query = templates.template("page_anomalies")
+    query = templates.template("page_most_severe")
     safe = [exp.Literal.string(one) for one in ids if _SAFE_ID.fullmatch(one)] or [exp.Literal.string("")]
     beyond = exp.column(_PLACE, "n") > limits.moments
     first = exp.column("i", "s").eq(1)
@@ -118,38 +112,69 @@ def of_groups(ids: Sequence[str], limits: Limits) -> str:
     return query.sql(templates.DIALECT)
 
 
-def from_alerts(table: pa.Table, everyone: Everyone) -> Found:
-    """Moments out of the answer to page_anomalies.sql."""
+@dataclass(frozen=True, slots=True)
+class Alerted:
+    """A detector's alerts: how many, from when to when (epoch seconds), in which zone, how many with several bodies."""
+
+    alerts: int
+    first: int
+    last: int
+    timezone: str | None
+    clashes: int
+
+
+def from_alerts(table: pa.Table, everyone: Everyone) -> tuple[Found, dict[str, Alerted]]:
+    """Moments out of the answer to page_anomalies.sql or page_most_severe.sql, and the alerts of each detector.
+
+    Of several bodies of an alert the one with the lowest digest counts; of several alerts about one moment the one with
+    most metrics, then the most severe one.
+    """
     i = _whole(table["i"])
-    named = [_codes(table[name]) for name in ("detector", "alert_id")]
-    moment = _unique_rows(*named)[1]
-    order = np.lexsort((i, moment))
-    heads = order[i[order] == 1]
-    metrics, shares = _whole(table["metrics"]), _whole(table["shares"])
-    some = table.select(["detector_arn", "group_id", "timestamp", "metric_name", "anomaly_score"]).take(pa.array(heads))
+    alert = _unique_rows(_codes(table["detector"]), _codes(table["alert_id"]))[1]
+    digest = _sorted_codes(table["digest"])
+    order = np.lexsort((i, digest, alert))
+    # The lowest digest of each alert, and each of its rows once.
+    lowest = digest[order][np.searchsorted(alert[order], alert[order])]
+    before = np.concatenate([[-1], order[:-1]]) if len(order) else order
+    again = (alert[order] == alert[before]) & (digest[order] == digest[before]) & (i[order] == i[before])
+    if len(again):
+        again[0] = False
+    bodies = order[(i[order] == 1) & ~again]
+    shown_rows = order[(digest[order] == lowest) & ~again]
+    heads = shown_rows[i[shown_rows] == 1]
+    columns = ["detector_arn", "group_id", "timestamp", "timezone", "metric_name", "anomaly_score", "alert_id"]
+    some = table.select(columns).take(pa.array(heads))
+    time, score, metrics = _seconds(some["timestamp"]), _floats(some["anomaly_score"]), _whole(table["metrics"])
     arns = some["detector_arn"].combine_chunks().dictionary_encode()
-    named_ = {arn: everyone.number(arn) for arn in sorted(arns.dictionary.to_pylist())}
-    number = np.array([named_[arn] for arn in arns.dictionary.to_pylist()], np.int64)
-    detector = number[arns.indices.to_numpy()] if len(heads) else np.empty(0, np.int64)
+    numbered = {arn: everyone.number(arn) for arn in sorted(arns.dictionary.to_pylist())}
+    detector = np.array([numbered[arn] for arn in arns.dictionary.to_pylist()], np.int64)[_indices(arns)]
     ids = some["group_id"].combine_chunks().dictionary_encode()
+    group = _indices(ids)
     measure = np.empty(len(heads), np.int64)
     for one in np.unique(detector):
         at = np.flatnonzero(detector == one)
         measure[at] = everyone.names[one].measures_of(some["metric_name"].take(pa.array(at)))
-    a_rows = order[(i[order] <= metrics[order])]
-    c_rows = order[(i[order] <= shares[order])]
-    a_moment, c_moment = moment[a_rows], moment[c_rows]
+    alerts = _alerted(detector, time, some["timezone"], alert[heads], alert[bodies], everyone)
+    moment = _unique_rows(detector, group, measure, time)[1]
+    best = np.lexsort((_sorted_codes(some["alert_id"]), -score, -metrics[heads], moment))
+    kept = np.sort(best[np.searchsorted(moment[best], np.unique(moment))])
+    row_of = np.full(largest(alert) + 1, -1, np.int64)
+    row_of[alert[heads[kept]]] = np.arange(len(kept))
+    rows = shown_rows[row_of[alert[shown_rows]] >= 0]
+    a_rows, c_rows = rows[i[rows] <= metrics[rows]], rows[i[rows] <= _whole(table["shares"])[rows]]
+    a_moment, c_moment = row_of[alert[a_rows]], row_of[alert[c_rows]]
     nothing = np.full(len(a_rows), np.nan)
+    detector = detector[kept]
     c_dimension, c_value = _shares(table, c_rows, detector[c_moment], everyone)
-    return Found(
+    found = Found(
         ids=tuple(ids.dictionary.to_pylist()),
         detector=detector,
-        group=ids.indices.to_numpy().astype(np.int64),
-        measure=measure,
-        time=_seconds(some["timestamp"]),
-        score=_floats(some["anomaly_score"]),
-        metrics=metrics[heads],
-        alerted=np.ones(len(heads), bool),
+        group=group[kept],
+        measure=measure[kept],
+        time=time[kept],
+        score=score[kept],
+        metrics=metrics[heads[kept]],
+        alerted=np.ones(len(kept), bool),
         a_moment=a_moment,
         a_combination=_combinations(table["dimensions"], a_rows, detector[a_moment], everyone),
         a_value=_floats(table["metric_value"].take(pa.array(a_rows))),
@@ -161,6 +186,24 @@ def from_alerts(table: pa.Table, everyone: Everyone) -> Found:
         c_value=c_value,
         c_share=_whole(table["value_contribution"].take(pa.array(c_rows))),
     )
+    return found, alerts
+
+
+def _alerted(
+    detector: Integers, time: Integers, zones: pa.ChunkedArray, alert: Integers, bodies: Integers, everyone: Everyone
+) -> dict[str, Alerted]:
+    """Alerts of each detector, from those that are shown and from all bodies."""
+    zone = zones.combine_chunks().dictionary_encode()
+    zone_codes = _sorted_codes(zones)
+    several = np.bincount(bodies)[alert] > 1 if len(alert) else np.empty(0, bool)
+    found: dict[str, Alerted] = {}
+    for one in np.unique(detector).tolist():
+        mine = np.flatnonzero(detector == one)
+        last_zone = zone.dictionary[_indices(zone)[mine[np.argmax(zone_codes[mine])]]].as_py()
+        first, last = int(np.min(time[mine])), int(np.max(time[mine]))
+        clashes = int(np.count_nonzero(several[mine]))
+        found[everyone.names[one].arn] = Alerted(len(mine), first, last, last_zone, clashes)
+    return found
 
 
 def from_groups(groups: Iterable[Group], everyone: Everyone) -> Found:
@@ -463,9 +506,19 @@ def _first(rank: Integers, most: int) -> Integers:
     return np.sort(np.argsort(rank, kind="stable")[:most])
 
 
+def _indices(encoded: pa.DictionaryArray) -> Integers:
+    return np.asarray(encoded.indices.to_numpy(zero_copy_only=False), np.int64)
+
+
+def _sorted_codes(column: pa.ChunkedArray) -> Integers:
+    """A number for each text, in the order of the texts."""
+    encoded = column.combine_chunks().dictionary_encode()
+    return np.asarray(pc.rank(encoded.dictionary).to_numpy(), np.int64)[_indices(encoded)]
+
+
 def _codes(column: pa.ChunkedArray) -> Integers:
     """A number for each text, the same for equal ones."""
-    return np.asarray(column.combine_chunks().dictionary_encode().indices.to_numpy(), np.int64)
+    return _indices(column.combine_chunks().dictionary_encode())
 
 
 def _whole(column: pa.ChunkedArray) -> Integers:

@@ -22,6 +22,8 @@ class Limits:
         Combinations of dimension values with values of their own, for each detector.
     groups, intervals, runs
         Records that are read of each detector: parts of groups, judged intervals, runs; the newest ones.
+    whole_bytes
+        Bytes of a lake's table up to which it is read whole; from a larger one the most severe moments are asked for.
     """
 
     moments: int = 100_000
@@ -32,6 +34,7 @@ class Limits:
     groups: int = 20_000
     intervals: int = 5_000
     runs: int = 500
+    whole_bytes: int = 100_000_000
 
 
 DEFAULT: Final = Limits()

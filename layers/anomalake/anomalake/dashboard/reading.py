@@ -18,7 +18,7 @@ from anomalake.catalog.detectors import Detectors
 from anomalake.catalog.errors import QueryError
 from anomalake.catalog.names import detector_of
 from anomalake.dashboard import anomalies, group_files, health, judged, live_values
-from anomalake.dashboard.anomalies import Ask, Everyone
+from anomalake.dashboard.anomalies import Alerted, Ask, Everyone
 from anomalake.dashboard.definitions import Definition, definition_of, noted, together, zone_or_utc
 from anomalake.dashboard.document import Crawl, Detector, Document, Live, Span
 from anomalake.dashboard.judged import Points
@@ -34,8 +34,13 @@ from anomalake.sources.metric_set import FREQUENCIES
 
 #: Queries that wait for an answer at a time.
 ASKED_AT_ONCE: Final = 4
+# Where a lake's tables lie.
+_TABLES: Final = "tables"
 # Ids that are named in a query at a time.
 _IDS: Final = 2_000
+
+#: Moments by detector, measure, day and class of score.
+Counted = dict[tuple[int, int, int, int], int]
 
 _FAULTS = (QueryError, SourceError, StoreError)
 
@@ -100,11 +105,10 @@ class _Reading:
     def document(self, crawl: Crawl | None) -> Document:
         kept = self._kept()
         queried = self._or(list[QueriedDetector](), Detectors(self._store).all, "detectors")
-        spans = self._spans()
-        definitions = _definitions(queried, kept, spans)
+        definitions = _definitions(queried, kept)
         everyone = Everyone(Names(one.arn, one.measures, one.dimensions) for one in definitions)
-        total = sum(int(one["alerts"]) for one in spans.values())
-        found, rest, known = self._anomalies(everyone, kept, total)
+        found, rest, known, spans = self._anomalies(everyone, kept)
+        definitions += [Definition(one.arn) for one in everyone.names[len(definitions) :]]
         lives = self._lives(everyone, definitions, kept, found)
         groups, moments, affected, contributions = anomalies.shown(found, known)
         nothing: tuple[int, tuple[str, ...]] = (0, ())
@@ -153,46 +157,45 @@ class _Reading:
 
     # ---- anomalies ----
 
-    def _spans(self) -> dict[str, dict[str, Any]]:
-        table = self._answer(templates.template("page_detectors").sql(templates.DIALECT), "alerts")
-        return {row["detector_arn"]: row for row in table.to_pylist()} if table is not None else {}
-
     def _anomalies(
-        self, everyone: Everyone, kept: dict[str, _Kept], alerts_in_all: int
-    ) -> tuple[anomalies.Found, dict[tuple[int, int, int, int], int], dict[tuple[int, str], Group]]:
+        self, everyone: Everyone, kept: dict[str, _Kept]
+    ) -> tuple[anomalies.Found, Counted, dict[tuple[int, str], Group], dict[str, Alerted]]:
         groups = [group for one in kept.values() for group in one.groups]
         records = anomalies.from_groups(groups, everyone)
         known = {(everyone.number(one.detector_arn), one.group_id): one for one in groups}
-        table = self._answer(anomalies.limited(self._limits, alerts_in_all), "anomalies")
-        found, rest = records, dict[tuple[int, int, int, int], int]()
-        if table is not None:
-            alerts = anomalies.from_alerts(table, everyone)
-            if len(alerts) >= self._limits.moments < alerts_in_all:
-                alerts, rest = self._beyond(alerts, records, everyone)
-            found = anomalies.merged(records, alerts)
+        nothing: tuple[anomalies.Found | None, Counted, dict[str, Alerted]] = (None, {}, {})
+        alerts, rest, spans = self._or(nothing, lambda: self._alerts_of(everyone, records), "alerts")
+        found = anomalies.merged(records, alerts) if alerts is not None else records
         found, cut = anomalies.most_severe(found, self._limits)
         for key, number in anomalies.counted(cut).items():
             rest[key] = rest.get(key, 0) + number
         self._tell_limits(found, sum(rest.values()))
-        return found, rest, known
+        return found, rest, known, spans
 
-    def _beyond(
-        self, alerts: anomalies.Found, records: anomalies.Found, everyone: Everyone
-    ) -> tuple[anomalies.Found, dict[tuple[int, int, int, int], int]]:
-        """Alerts with those of known groups beyond the limit, and how many there are beside these."""
+    def _alerts_of(
+        self, everyone: Everyone, records: anomalies.Found
+    ) -> tuple[anomalies.Found, Counted, dict[str, Alerted]]:
+        """Moments that alerts tell of, how many more there are, and the alerts of each detector."""
+        size = sum(one.size for one in self._store.list(_TABLES))
+        if size <= self._limits.whole_bytes:
+            found, alerted = anomalies.from_alerts(self._ask(_sql("page_anomalies")), everyone)
+            return found, {}, alerted
+        rows = self._ask(_sql("page_detectors")).to_pylist()
+        spans = {row["detector_arn"]: _alerted(row) for row in rows}
+        alerts, _ = anomalies.from_alerts(self._ask(anomalies.limited(self._limits)), everyone)
+        if len(alerts) < self._limits.moments:
+            return alerts, {}, spans
+        # Of groups that are known, too, alerts beyond the limit are told of.
         unmatched = anomalies.without(records, alerts)
         ids = sorted({unmatched.ids[at] for at in unmatched.group.tolist()})
         for first in range(0, len(ids), _IDS):
-            table = self._answer(anomalies.of_groups(ids[first : first + _IDS], self._limits), "anomalies")
-            if table is not None:
-                alerts = anomalies.joined(alerts, anomalies.within(anomalies.from_alerts(table, everyone), records))
-        counts = self._answer(templates.template("page_counts").sql(templates.DIALECT), "anomalies by day")
-        if counts is None:
-            return alerts, {}
-        rest = anomalies.counts_in(counts, everyone)
+            table = self._ask(anomalies.of_groups(ids[first : first + _IDS], self._limits))
+            more, _ = anomalies.from_alerts(table, everyone)
+            alerts = anomalies.joined(alerts, anomalies.within(more, records))
+        rest = anomalies.counts_in(self._ask(_sql("page_counts")), everyone)
         for key, number in anomalies.counted(alerts).items():
             rest[key] = rest.get(key, 0) - number
-        return alerts, {key: number for key, number in rest.items() if number > 0}
+        return alerts, {key: number for key, number in rest.items() if number > 0}, spans
 
     def _tell_limits(self, found: anomalies.Found, beyond: int) -> None:
         if beyond:
@@ -291,12 +294,12 @@ class _Reading:
         of: Definition,
         lived: _Lived | None,
         kept: dict[str, _Kept],
-        spans: dict[str, dict[str, Any]],
+        spans: dict[str, Alerted],
     ) -> Detector:
         at, span = kept.get(names.name), spans.get(names.arn)
         frequency = lived.frequency if lived is not None else of.frequency
         zone = zone_or_utc(
-            [of.timezone, lived.timezone if lived is not None else None, span["timezone"] if span else None]
+            [of.timezone, lived.timezone if lived is not None else None, span.timezone if span else None]
         )
         runs = None
         if at is not None:
@@ -321,14 +324,11 @@ class _Reading:
             live_problem=lived.problem if lived is not None else "",
             runs=runs,
             backtest=lived.backtest if lived is not None else None,
-            alerts=_span(span),
-            clashes=int(span["clashes"]) if span else 0,
+            alerts=Span(span.first, span.last) if span else None,
+            clashes=span.clashes if span else 0,
         )
 
     # ---- faults ----
-
-    def _answer(self, sql: str, what: str) -> pa.Table | None:
-        return self._or(None, lambda: self._ask(sql), what)
 
     def _or(self, otherwise: T, make: Callable[[], T], what: str) -> T:
         """What is made, or something else and a note."""
@@ -350,9 +350,7 @@ class _Lived:
     backtest: Span | None = None
 
 
-def _definitions(
-    queried: Sequence[QueriedDetector], kept: dict[str, _Kept], spans: dict[str, dict[str, Any]]
-) -> list[Definition]:
+def _definitions(queried: Sequence[QueriedDetector], kept: dict[str, _Kept]) -> list[Definition]:
     found: dict[str, Definition] = {one.arn: definition_of(one) for one in queried}
     for at in kept.values():
         for arn, one in at.definitions.items():
@@ -362,8 +360,6 @@ def _definitions(
             arns.add(str(at.tested.about.get("detector_arn")))
         for arn in sorted(arns):
             found.setdefault(arn, Definition(arn))
-    for arn in spans:
-        found.setdefault(arn, Definition(arn))
     return [found[arn] for arn in sorted(found, key=lambda arn: (detector_of(arn), arn))]
 
 
@@ -372,11 +368,18 @@ def _alone(at: _Kept) -> tuple[str, ...]:
     return tuple(sorted(at.stored.intervals)) if not at.definitions else ()
 
 
-def _span(row: dict[str, Any] | None) -> Span | None:
-    if row is None or row["first_alert"] is None:
-        return None
-    first, last = (int(np.datetime64(row[name], "s").astype(np.int64)) for name in ("first_alert", "last_alert"))
-    return Span(first, last)
+def _alerted(row: dict[str, Any]) -> Alerted:
+    first, last = _epoch(row["first_alert"]), _epoch(row["last_alert"])
+    return Alerted(int(row["alerts"]), first, last, row["timezone"], int(row["clashes"]))
+
+
+def _epoch(moment: datetime) -> int:
+    """Epoch seconds of a moment in UTC, as answers have it."""
+    return int(np.datetime64(moment, "s").astype(np.int64))
+
+
+def _sql(name: str) -> str:
+    return templates.template(name).sql(templates.DIALECT)
 
 
 def _no_rows(detector: QueriedDetector) -> str:

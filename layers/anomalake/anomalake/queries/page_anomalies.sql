@@ -1,56 +1,28 @@
--- What was unusual, the most severe first: which groups in which intervals, what of them was affected, and what contributed?
--- Affected metrics and shares of dimension values stand side by side: the i-th of both in the i-th row of a moment, which is a group
--- in an interval. Of several alerts about one moment it is the one with most metrics. The page's limits stand here as numbers.
+-- What was unusual: all alerts, every body of them, each with what was affected and what contributed?
+-- Affected metrics and shares of dimension values stand side by side: the i-th of both in the i-th row of an alert.
 SELECT
-  n.detector,
-  n.alert_id,
+  a.detector,
+  a.alert_id,
+  substr(a.digest, 1, 16) AS digest,
   s.i,
-  CASE WHEN s.i = 1 THEN n.detector_arn END AS detector_arn,
-  CASE WHEN s.i = 1 THEN n.group_id END AS group_id,
-  CASE WHEN s.i = 1 THEN n."timestamp" END AS "timestamp",
-  CASE WHEN s.i = 1 THEN n.metric_name END AS metric_name,
-  CASE WHEN s.i = 1 THEN n.anomaly_score END AS anomaly_score,
-  n.metrics,
-  n.shares,
-  CASE WHEN s.i <= n.metrics THEN n.time_series[s.i].metric_value END AS metric_value,
-  CASE WHEN s.i <= n.metrics THEN n.time_series[s.i].dimensions END AS dimensions,
-  CASE WHEN s.i <= n.shares THEN n.contributions[s.i].dimension_name END AS dimension_name,
-  CASE WHEN s.i <= n.shares THEN n.contributions[s.i].dimension_value END AS dimension_value,
-  CASE WHEN s.i <= n.shares THEN n.contributions[s.i].value_contribution END AS value_contribution
-FROM (
-  SELECT
-    f.*,
-    row_number() OVER (ORDER BY f.anomaly_score DESC, f."timestamp", f.detector_arn, f.metric_name, f.group_id) AS place,
-    sum(greatest(f.metrics, f.shares)) OVER (
-      ORDER BY f.anomaly_score DESC, f."timestamp", f.detector_arn, f.metric_name, f.group_id
-      ROWS BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW
-    ) - greatest(f.metrics, f.shares) AS rows_before
-  FROM (
-    SELECT
-      r.detector,
-      r.alert_id,
-      r.detector_arn,
-      coalesce(r.anomaly_group_id, r.alert_event_id) AS group_id,
-      r."timestamp",
-      r.metric_name,
-      r.anomaly_score,
-      r.time_series,
-      r.contributions,
-      cardinality(r.time_series) AS metrics,
-      cardinality(r.contributions) AS shares,
-      row_number() OVER (
-        PARTITION BY r.detector, r.day, r.detector_arn, coalesce(r.anomaly_group_id, r.alert_event_id), r.metric_name, r."timestamp"
-        ORDER BY cardinality(r.time_series) DESC, r.anomaly_score DESC, r.alert_event_id
-      ) AS choice
-    FROM shown_rows AS r
-  ) AS f
-  WHERE f.choice = 1
-) AS n
+  CASE WHEN s.i = 1 THEN a.detector_arn END AS detector_arn,
+  CASE WHEN s.i = 1 THEN coalesce(a.anomaly_group_id, a.alert_event_id) END AS group_id,
+  CASE WHEN s.i = 1 THEN a."timestamp" END AS "timestamp",
+  CASE WHEN s.i = 1 THEN a.timezone END AS timezone,
+  CASE WHEN s.i = 1 THEN a.metric_name END AS metric_name,
+  CASE WHEN s.i = 1 THEN a.anomaly_score END AS anomaly_score,
+  cardinality(a.time_series) AS metrics,
+  cardinality(a.contributions) AS shares,
+  CASE WHEN s.i <= cardinality(a.time_series) THEN a.time_series[s.i].metric_value END AS metric_value,
+  CASE WHEN s.i <= cardinality(a.time_series) THEN a.time_series[s.i].dimensions END AS dimensions,
+  CASE WHEN s.i <= cardinality(a.contributions) THEN a.contributions[s.i].dimension_name END AS dimension_name,
+  CASE WHEN s.i <= cardinality(a.contributions) THEN a.contributions[s.i].dimension_value END AS dimension_value,
+  CASE WHEN s.i <= cardinality(a.contributions) THEN a.contributions[s.i].value_contribution END AS value_contribution
+FROM alert_rows AS a
 CROSS JOIN UNNEST(
   CASE
-    WHEN n.metrics = 0 AND n.shares = 0 THEN ARRAY[1]
-    WHEN n.metrics < n.shares THEN transform(n.contributions, x -> 1)
-    ELSE transform(n.time_series, x -> 1)
+    WHEN cardinality(a.time_series) = 0 AND cardinality(a.contributions) = 0 THEN ARRAY[1]
+    WHEN cardinality(a.time_series) < cardinality(a.contributions) THEN transform(a.contributions, x -> 1)
+    ELSE transform(a.time_series, x -> 1)
   END
 ) WITH ORDINALITY AS s (one, i)
-WHERE n.place <= 100000 AND (s.i = 1 OR n.rows_before < 1000000)

@@ -1,4 +1,4 @@
--- How many moments (groups in single intervals, as in page_anomalies.sql) are there by detector, measure, UTC day and score?
+-- How many moments (groups in single intervals, as in page_most_severe.sql) are there by detector, measure, UTC day and score?
 SELECT
   m.detector_arn,
   m.metric_name,
@@ -13,7 +13,7 @@ FROM (
     r.anomaly_score,
     row_number() OVER (
       PARTITION BY r.detector, r.day, r.detector_arn, coalesce(r.anomaly_group_id, r.alert_event_id), r.metric_name, r."timestamp"
-      ORDER BY cardinality(r.time_series) DESC, r.anomaly_score DESC, r.alert_event_id
+      ORDER BY cardinality(r.time_series) DESC, r.anomaly_score DESC, r.alert_id
     ) AS choice
   FROM shown_rows AS r
 ) AS m
