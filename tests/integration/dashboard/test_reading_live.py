@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import json
 import math
 from collections import defaultdict
 from dataclasses import replace
@@ -11,6 +12,7 @@ from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
 
+import numpy as np
 import pytest
 
 from anomalake.adapters.channels import LakeChannel
@@ -19,12 +21,15 @@ from anomalake.api import open_lake
 from anomalake.catalog.sources import write_source
 from anomalake.dashboard.document import Document, pack
 from anomalake.dashboard.limits import Limits
+from anomalake.detection import backtest_records
 from anomalake.detection.backtest import Backtest
 from anomalake.detection.backtest_records import backtest_key, keep_backtest
 from anomalake.detection.grouping.group_records import to_record
 from anomalake.detection.grouping.groups import group
+from anomalake.detection.live.arrays import CorruptError
 from anomalake.detection.live.group_store import GroupStore
 from anomalake.detection.live.records import detector_folder
+from anomalake.feedback_given import UnknownAnomaly, give_feedback
 from anomalake.lake.lake import Lake
 from anomalake.sources.metric_set import Measure, MetricSet
 from anomalake.viewing import document_of
@@ -388,3 +393,55 @@ def test_no_judgement_is_shown_where_more_than_half_was_not_judged(tmp_path: Pat
     assert values_of(shop, "lower")["units", (("others", ""),), hours[4]] == pytest.approx(
         200 - math.hypot(10, 10), rel=1e-3
     )
+
+
+# ---- what a backtest leaves ----
+
+
+def test_a_backtests_judgement_is_read_as_it_was_written() -> None:
+    found = backtest_of_shop()
+    found.metrics.values[0, 1, 2] = np.nan
+    found.judgement.lower[0, 3] = -np.inf
+    body = backtest_records.judgement_to_parquet(found, ARN)
+    assert body is not None
+    points = backtest_records.judgement_from_parquet(body)
+    rows = points.table.to_pylist()
+    assert len(rows) == int(found.observed.sum()) == 17
+    starts = found.metrics.starts.astype(np.int64).tolist()
+    for row in rows:
+        k, t = COUNTRIES.index(json.loads(row["combination"])[0]), starts.index(row["time"])
+        assert (row["measure"], row["value"]) == ("views", found.metrics.values[0, k, t])
+        lower = found.judgement.lower[k, t]
+        assert row["lower"] == (None if np.isinf(lower) else lower)
+        assert (row["expected"], row["upper"]) == (100.0, 110.0)
+        assert row["severity"] == found.judgement.severity[k, t]
+    assert points.about["detector_arn"] == ARN
+    for spoilt in (b"", body[:-9], body.replace(b"views", b"VIEWS", 1)):
+        with pytest.raises(CorruptError):
+            backtest_records.judgement_from_parquet(spoilt)
+
+
+def test_too_many_points_are_not_kept(own: Ran, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert keep_backtest(own.store, "shop", ARN, backtest_of_shop())
+    monkeypatch.setattr(backtest_records, "MOST_POINTS", 17)
+    assert not keep_backtest(own.store, "shop", ARN, backtest_of_shop())
+    assert not own.store.exists(backtest_key("shop", "judgement.parquet"))
+    assert own.store.exists(backtest_key("shop", "groups.jsonl.gz"))
+
+
+def test_feedback_about_a_group_that_only_a_backtest_knows(own: Ran) -> None:
+    live = set(GroupStore(own.store, "shop").ids())
+    found = backtest_of_shop()
+    keep_backtest(own.store, "shop", ARN, found)
+    write_source(own.store, own.detector.metric_set)
+    only = next(one for one in found.groups if one.group_id not in live)
+    said = give_feedback(
+        own.store, detector=None, group_id=only.group_id, series_id=None, at=None, is_anomaly=False, now=own.now
+    )
+    assert [(one.timestamp, one.time_series_id, one.direction) for one in said] == [
+        (each.timestamp, some.time_series_id, 1 if some.value >= some.expected else -1)
+        for each in only.intervals
+        for some in each.affected
+    ]
+    with pytest.raises(UnknownAnomaly):
+        give_feedback(own.store, detector=None, group_id="no", series_id=None, at=None, is_anomaly=False, now=own.now)
