@@ -26,7 +26,7 @@ function drawFilters(changed) {
     const made = element("details.drop", null,
       element("summary", null, element("span.what", null, title), value), element("div.panel", null, panel));
     made.addEventListener("toggle", () => {
-      if (made.open) for (const other of bar.querySelectorAll("details.drop[open]")) if (other !== made) other.open = false;
+      if (made.open) closeDrops((other) => other !== made);
     });
     fields.push(made);
   };
@@ -71,7 +71,8 @@ function drawFilters(changed) {
         set({ dimensions: next });
       });
       return element("details.sub", { open: all.size === 1 || chosen !== null },
-        element("summary", null, named(dimension), element("span.quieter", null, ` ${plural(values.size, "value")}`)), list);
+        element("summary", null, named(dimension), element("span.quieter", null, ` ${plural(values.size, "value")}`)),
+        list);
     });
     if (!lists.length) return element("p.hint", null, "The detectors shown have no dimensions.");
     return element("div", null, ...lists);
@@ -166,7 +167,7 @@ function checklist(legend, options, chosen, changed) {
       });
       return element("label.option", null, box, named(text));
     }));
-    if (found.length > LISTED) hint.textContent = `${LISTED} of ${whole(found.length)} are shown: search for the others.`;
+    if (found.length > LISTED) hint.textContent = `${LISTED} of ${whole(found.length)}: search for the others.`;
     else if (!found.length) hint.textContent = "Nothing found.";
     else hint.textContent = "None ticked: all.";
   };
@@ -188,6 +189,11 @@ function checklist(legend, options, chosen, changed) {
     options.length > 8 ? search : null, list, element("div.foot", null, hint, clear));
 }
 
+/** Closes those lists of the bar that `which` says. */
+function closeDrops(which) {
+  for (const one of document.querySelectorAll("details.drop[open]")) if (which(one)) one.open = false;
+}
+
 /** Opens and closes what the bar's buttons open and close. */
 function listenToBar() {
   const form = byId("filters");
@@ -197,7 +203,7 @@ function listenToBar() {
     byId("fold").setAttribute("aria-expanded", String(open));
   });
   document.addEventListener("click", (event) => {
-    for (const one of document.querySelectorAll("details.drop[open]")) if (!one.contains(event.target)) one.open = false;
+    closeDrops((one) => !one.contains(event.target));
   });
   form.addEventListener("keydown", (event) => {
     const open = event.target.closest("details.drop[open]");

@@ -60,7 +60,7 @@ function leaveGroup() {
 
 /** Words for how unexpected a score is. */
 function unexpected(score) {
-  return ["extremely unexpected", "highly unexpected", "clearly unexpected", "slightly unexpected"][severityClass(score)];
+  return `${["extremely", "highly", "clearly", "slightly"][severityClass(score)]} unexpected`;
 }
 
 /** Observed and expected of a moment's affected metrics together; NaN where one is unknown. */
@@ -86,16 +86,18 @@ function groupSentence(doc, g, zone) {
   const measure = named(detector.measures[of.measure[g]]);
   const when = of.start[g] === of.end[g] ? `at ${zone.text(of.start[g])}`
     : `from ${zone.text(of.start[g])} to ${zone.text(of.end[g])}`;
-  const words = [];
+  const words = [measure, " of ", named(detector.name)];
   const { observed, expected, mean } = worst < 0 ? {} : momentTotals(doc, worst);
+  const were = observed === 1 && !mean ? "was" : "were";
+  const seen = `${amount(observed ?? NaN)} ${were} observed${mean ? " on average" : ""}`;
+  const worstTime = worst < 0 ? "" : zone.text(doc.moments.time[worst]);
+  const metrics = worst < 0 ? "" : `in ${plural(doc.moments.metrics[worst], "metric")}`;
   if (Number.isFinite(expected) && Number.isFinite(observed)) {
-    const side = observed > expected ? "higher" : "lower";
-    words.push(measure, ` of `, named(detector.name), ` was ${side} than expected ${when}. At its worst, ${zone.text(doc.moments.time[worst])}, `,
-      `${amount(observed)} ${observed === 1 && !mean ? "was" : "were"} observed${mean ? " on average" : ""} where about ${rough(expected)} `,
-      `${mean ? "was" : "were"} expected, in ${plural(doc.moments.metrics[worst], "metric")}`);
+    words.push(` was ${observed > expected ? "higher" : "lower"} than expected ${when}. At its worst, ${worstTime}, `,
+      `${seen} where about ${rough(expected)} ${mean ? "was" : "were"} expected, ${metrics}`);
   } else {
-    words.push(measure, ` of `, named(detector.name), ` was unusual ${when}`);
-    if (Number.isFinite(observed)) words.push(`: ${amount(observed)} observed${mean ? " on average" : ""} at its worst, ${zone.text(doc.moments.time[worst])}, in ${plural(doc.moments.metrics[worst], "metric")}`);
+    words.push(` was unusual ${when}`);
+    if (Number.isFinite(observed)) words.push(`: ${seen} at its worst, ${worstTime}, ${metrics}`);
     if (!of.known[g]) words.push("; what was expected is not known, for only its alerts are");
   }
   const parts = worst < 0 ? [] : leading(doc, worst);
@@ -135,7 +137,8 @@ function drawGroupView() {
   const card = (title, words, ...rest) => element("section.card", null,
     element("div.head", null, element("h2", null, title), words && element("p", null, words)), ...rest);
   const chosen = element("select", { id: "group-moment" }, ...moments.map((m) =>
-    element("option", { value: m }, `${zone.text(doc.moments.time[m])} · severity ${severity(doc.moments.score[m])}`)));
+    element("option", { value: m },
+      `${zone.text(doc.moments.time[m])} · severity ${severity(doc.moments.score[m])}`)));
   if (moments.length) chosen.value = index.worst[g];
   const metrics = element("div", { id: "group-metrics" });
   const shares = element("div.shares", { id: "group-shares" });
@@ -158,7 +161,7 @@ function drawGroupView() {
     parts.push(element("div.pair", null, card("Affected metrics", null, metrics),
       card("What contributed", "Share of each value in the deviation.", shares)));
   } else {
-    parts.push(element("p.notice", null, "Its moments are among those that are counted only; see the notes of the page."));
+    parts.push(element("p.notice", null, "Its moments are among those that are counted only; see the page's notes."));
   }
   parts.push(relatedCard(card, g), replyCard(card, g));
   forget("group-picture");
@@ -195,8 +198,10 @@ function drawMetrics(box, m) {
   const columns = [
     ...detector.dimensions.map(([dimension], d) => ({ title: dimension, head: d === 0, key: (row) => value(row, d),
       cell: (row) => named(value(row, d) || "–") })),
-    { title: "Observed", number: true, down: true, key: (row) => rows.value[row], cell: (row) => known(rows.value[row]) },
-    { title: "Expected", number: true, down: true, key: (row) => rows.expected[row], cell: (row) => known(rows.expected[row]) },
+    { title: "Observed", number: true, down: true, key: (row) => rows.value[row],
+      cell: (row) => known(rows.value[row]) },
+    { title: "Expected", number: true, down: true, key: (row) => rows.expected[row],
+      cell: (row) => known(rows.expected[row]) },
     { title: "Range", number: true, wide: true, cell: range },
     { title: "Deviation", number: true, down: true, key: deviation, cell: (row) => deviationText(deviation(row)) },
   ];
@@ -233,9 +238,12 @@ function drawShares(box, m) {
   const lists = [...of].map(([d, rows]) => {
     rows.sort((a, b) => contributions.share[b] - contributions.share[a]);
     const [dimension, values] = detector.dimensions[d];
-    const items = rows.slice(0, 8).map((j) => element("li", null, named(values[contributions.value[j]]), shareBar(contributions.share[j])));
+    const items = rows.slice(0, 8).map((j) =>
+      element("li", null, named(values[contributions.value[j]]), shareBar(contributions.share[j])));
     const rest = rows.slice(8).reduce((sum, j) => sum + contributions.share[j], 0);
-    if (rows.length > 8) items.push(element("li", null, element("span.quieter", null, `${rows.length - 8} others`), shareBar(rest)));
+    if (rows.length > 8) {
+      items.push(element("li", null, element("span.quieter", null, `${rows.length - 8} others`), shareBar(rest)));
+    }
     return element("div", null, element("h3", null, named(dimension)), element("ul", null, ...items));
   });
   if (!lists.length) lists.push(element("p.hint", null, "Its contributions are not known."));
@@ -252,11 +260,14 @@ function relatedCard(card, g) {
   const { doc, zone } = state;
   const items = doc.groups.related[g].map((one) => {
     const words = relations.get(one.relationship) ?? "Moved together with it";
-    const share = `${formatted(one.percentage, { maximumFractionDigits: 0 })} % of this group lies in what was affected there too`;
+    const share = `${whole(one.percentage)} % of this group lies in what was affected there too`;
     if (one.group < 0) return element("li", null, `${words}: `, named(one.measure), ` (not on this page). ${share}.`);
-    return element("li", null, `${words}: `, element("a", { href: groupHash(doc, one.group) }, named(one.measure),
-      ` ${zone.text(doc.groups.start[one.group])}`), ` `, severityMark(doc.groups.score[one.group]), element("span.quieter", null, ` · ${share}.`));
+    const link = element("a", { href: groupHash(doc, one.group) }, named(one.measure),
+      ` ${zone.text(doc.groups.start[one.group])}`);
+    return element("li", null, `${words}: `, link, " ", severityMark(doc.groups.score[one.group]),
+      element("span.quieter", null, ` · ${share}.`));
   });
   if (!items.length) return null;
-  return card("Related measures", "Groups of other measures that moved together with this one.", element("ul.related", null, ...items));
+  return card("Related measures", "Groups of other measures that moved together with this one.",
+    element("ul.related", null, ...items));
 }

@@ -45,10 +45,13 @@ function leading(doc, moment, most = 2) {
   });
 }
 
+/** In how many of a group's moments the lake has an alert. */
 function alertsOf(doc, g) {
   const index = indexOf(doc);
   let alerted = 0;
-  for (let i = index.ofGroup[g]; i < index.ofGroup[g + 1]; i += 1) alerted += doc.moments.alerted[index.moments[i]] ? 1 : 0;
+  for (let i = index.ofGroup[g]; i < index.ofGroup[g + 1]; i += 1) {
+    alerted += doc.moments.alerted[index.moments[i]] ? 1 : 0;
+  }
   return alerted;
 }
 

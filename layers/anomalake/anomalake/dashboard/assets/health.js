@@ -28,8 +28,9 @@ function drawAttention() {
   const lines = wanting.slice(0, 5).map((d) => element("p", null, statusMark("bad", null), named(doc.detectors[d].name),
     `: ${found.get(d).join(", ")}`));
   if (wanting.length > 5) lines.push(element("p.hint", null, `and ${plural(wanting.length - 5, "more detector")}`));
-  if (doc.set_aside) lines.push(element("p", null, statusMark("bad", null), `${plural(doc.set_aside, "record")} set aside`));
-  if (doc.crawl?.last_status === "FAILED") lines.push(element("p", null, statusMark("bad", null), "the last crawl failed"));
+  const line = (text) => lines.push(element("p", null, statusMark("bad", null), text));
+  if (doc.set_aside) line(`${plural(doc.set_aside, "record")} set aside`);
+  if (doc.crawl?.last_status === "FAILED") line("the last crawl failed");
   if (!lines.length) lines.push(element("p", null, statusMark("good", "Nothing: data came in time and whole.")));
   else lines.push(element("p.hint", null, element("a", { href: "#", onclick: (event) => {
     event.preventDefault();
@@ -65,7 +66,8 @@ function drawHealth() {
       ...["looked_at", "late", "missing", "failed", "rows", "bad_rows", "undelivered"].map(of),
       element("td.number", null, bad(detector.clashes)),
       element("td", null, runs?.warnings.length ? warnings(runs.warnings, zone) : "–"),
-      element("td.dates", null, days(detector.alerts)), element("td.dates", null, shown ?? (problem ? null : "–"), problem));
+      element("td.dates", null, days(detector.alerts)),
+      element("td.dates", null, shown ?? (problem ? null : "–"), problem));
   });
   const heads = ["Detector", "Last run", "Intervals", "Late", "Missing", "Failed", "Rows", "Bad rows", "Undelivered",
     "Clashes", "Warnings", "Alerts", "Live values"];
@@ -79,8 +81,8 @@ function drawHealth() {
     ["Crawl", ...crawlFact(doc.crawl, zone)],
     ["Made", `${zone.text(doc.made_at)} (${zone.name})`],
   );
-  replaceChildren(byId("health"), rows.length ? element("div.scroll.tall", { role: "region", "aria-label": "Data health by detector", tabindex: "0" }, table) : null,
-    facts);
+  const region = { role: "region", "aria-label": "Data health by detector", tabindex: "0" };
+  replaceChildren(byId("health"), rows.length ? element("div.scroll.tall", region, table) : null, facts);
 }
 
 function warnings(list, zone) {
@@ -94,5 +96,6 @@ function crawlFact(crawl, zone) {
   const last = crawl.last_status
     ? statusMark(crawl.last_status === "FAILED" ? "bad" : "good", `${crawl.last_status.toLowerCase()}${began}`)
     : statusMark("none", "never crawled");
-  return [named(crawl.name), ` is ${crawl.state.toLowerCase()}; last crawl: `, last, crawl.message ? element("div.reason", null, named(crawl.message)) : ""];
+  const message = crawl.message ? element("div.reason", null, named(crawl.message)) : "";
+  return [named(crawl.name), ` is ${crawl.state.toLowerCase()}; last crawl: `, last, message];
 }

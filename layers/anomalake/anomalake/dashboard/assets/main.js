@@ -3,7 +3,7 @@
 /** Reads the document that the page carries. */
 async function carried() {
   const text = byId("document").textContent;
-  const bytes = Uint8Array.fromBase64 ? Uint8Array.fromBase64(text) : Uint8Array.from(atob(text), (sign) => sign.charCodeAt(0));
+  const bytes = Uint8Array.fromBase64?.(text) ?? Uint8Array.from(atob(text), (sign) => sign.charCodeAt(0));
   return unpack(await inflated(bytes));
 }
 
@@ -58,7 +58,8 @@ function measuresShown(d) {
   const { measures } = doc.detectors[d];
   const worst = measures.map(() => -1);
   for (const g of selection.groups) {
-    if (doc.groups.detector[g] === d) worst[doc.groups.measure[g]] = Math.max(worst[doc.groups.measure[g]], doc.groups.score[g]);
+    const m = doc.groups.measure[g];
+    if (doc.groups.detector[g] === d) worst[m] = Math.max(worst[m], doc.groups.score[g]);
   }
   return measures.map((_, m) => m).filter((m) => filters.measures === null || filters.measures.has(measures[m]))
     .sort((a, b) => worst[b] - worst[a] || a - b);
@@ -78,19 +79,22 @@ function drawLiveControls() {
     live.detector = null;
     return;
   }
-  const one = choices(byId("live-detector"), lively.map((d) => [String(d), doc.detectors[d].name]), String(live.detector));
+  const options = lively.map((d) => [String(d), doc.detectors[d].name]);
+  const one = choices(byId("live-detector"), options, String(live.detector));
   if (live.detector !== Number(one)) Object.assign(live, { detector: Number(one), split: null });
   byId("live-detector-label").hidden = lively.length < 2;
   const { measures, dimensions } = doc.detectors[live.detector];
-  live.measure = Number(choices(byId("live-measure"), measuresShown(live.detector).map((m) => [String(m), measures[m]]), String(live.measure)));
-  const split = choices(byId("live-split"), [["", "nothing: the total"], ...dimensions.map(([dimension], d) => [String(d), dimension])],
-    live.split === null ? "" : String(live.split));
+  const shown = measuresShown(live.detector).map((m) => [String(m), measures[m]]);
+  live.measure = Number(choices(byId("live-measure"), shown, String(live.measure)));
+  const splits = [["", "nothing: the total"], ...dimensions.map(([dimension], d) => [String(d), dimension])];
+  const split = choices(byId("live-split"), splits, live.split === null ? "" : String(live.split));
   live.split = split ? Number(split) : null;
 }
 
 function drawDimensionControl() {
   const { doc, selection } = state;
-  const names = [...new Set(selection.detectors.flatMap((d) => doc.detectors[d].dimensions.map(([dimension]) => dimension)))];
+  const all = selection.detectors.flatMap((d) => doc.detectors[d].dimensions.map(([dimension]) => dimension));
+  const names = [...new Set(all)];
   byId("contributions-card").hidden = !names.length || byId("groups-card").hidden;
   state.dimension = choices(byId("contribution-dimension"), names.map((one) => [one, one]), state.dimension);
 }
@@ -111,8 +115,7 @@ function hangPictures() {
   const now = (draw, more) => (box, options) => draw(box, state.doc, state.selection, { ...options, ...more() });
   picture("timeline", now(drawTimeline, () => ({ onTime, onGroup: openGroup })));
   picture("lanes", now(drawLanes, () => ({ onDetector, onTime })));
-  picture("contributions", now(drawContributions, () => ({
-    detector: state.selection.detectors.length === 1 ? state.selection.detectors[0] : null, dimension: state.dimension })));
+  picture("contributions", now(drawContributions, () => ({ detector: null, dimension: state.dimension })));
   const live = (more) => () => ({ ...state.live, onGroup: openGroup, ...more });
   picture("live", now(drawLive, live({})));
   picture("expected", now(drawExpected, live({ split: null })));
@@ -127,7 +130,8 @@ const changedSoon = later(120, changed);
 /** What does not depend on filters. */
 function drawFrame() {
   const { doc } = state;
-  replaceChildren(byId("about"), named(doc.lake), element("span.quieter", null, ` as of ${state.zone.text(doc.made_at)}`));
+  replaceChildren(byId("about"), named(doc.lake),
+    element("span.quieter", null, ` as of ${state.zone.text(doc.made_at)}`));
   const notes = byId("notes");
   notes.hidden = !doc.notes.length;
   notes.replaceChildren(...folded(doc.notes.map((one) => element("p", null, one)), 4));
@@ -151,7 +155,8 @@ function drawBeginning() {
   byId("health-card").hidden = !state.doc.set_aside && !state.doc.crawl;
   replaceChildren(byId("beginning-text"), element("p", null, "The lake ", named(state.doc.lake),
     " has no detectors and no alerts yet. Begin with one of these:"),
-  ...lines.map(([title, line]) => element("div.command", null, element("span", null, title), element("code", { dir: "ltr", tabindex: "0" }, line))));
+  ...lines.map(([title, line]) => element("div.command", null, element("span", null, title),
+    element("code", { dir: "ltr", tabindex: "0" }, line))));
 }
 
 function setTheme() {

@@ -87,7 +87,7 @@ function noFilters() {
   return { detectors: null, measures: null, dimensions: new Map(), from: null, to: null, least: 0 };
 }
 
-/** Which dimension values of a detector pass: for each dimension null (all) or a mask; null if a dimension is lacking. */
+/** Which dimension values of a detector pass: of each dimension null (all) or a mask; null if it lacks a dimension. */
 function valueMasks(detector, dimensions) {
   const masks = detector.dimensions.map(() => null);
   for (const [name, values] of dimensions) {

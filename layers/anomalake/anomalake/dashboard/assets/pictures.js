@@ -71,7 +71,6 @@ async function drawPictures() {
   } finally {
     drawing = false;
   }
-  document.body.dataset.drawn = String(Number(document.body.dataset.drawn ?? 0) + 1);
 }
 
 async function drawOne(one) {

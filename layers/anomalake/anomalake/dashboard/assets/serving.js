@@ -28,21 +28,23 @@ function replyForms(doc, g) {
     said.textContent = "Sending…";
     try {
       const lines = await send(address, body);
-      said.textContent = lines.length > 3 ? `${lines.slice(0, 3).join(". ")}. And ${lines.length - 3} more.` : lines.join(". ");
+      const more = lines.length > 3 ? `. And ${lines.length - 3} more.` : "";
+      said.textContent = lines.slice(0, 3).join(". ") + more;
     } catch (problem) {
       said.classList.add("problem");
       said.textContent = `Not kept: ${problem.message}`;
     }
     button.disabled = false;
   };
-  const verdict = (title, isAnomaly) => element("button", { type: "button", onclick: (event) =>
-    act(event.currentTarget, "feedback", { detector: detector.name, group: doc.groups.id[g], is_anomaly: isAnomaly }) }, title);
+  const verdict = (title, is_anomaly) => element("button", { type: "button", onclick: (event) =>
+    act(event.currentTarget, "feedback", { detector: detector.name, group: doc.groups.id[g], is_anomaly }) }, title);
 
   const measure = detector.measures[doc.groups.measure[g]];
   const worst = indexOf(doc).worst[g];
   const what = [["this group", { group: doc.groups.id[g] }], [`all of ${isolated(measure)}`, { measure }]];
   for (const { dimension, value } of worst < 0 ? [] : leading(doc, worst, 4)) {
-    what.push([`${isolated(measure)} where ${isolated(dimension)} is ${isolated(value)}`, { measure, dimensions: [[dimension, value]] }]);
+    what.push([`${isolated(measure)} where ${isolated(dimension)} is ${isolated(value)}`,
+      { measure, dimensions: [[dimension, value]] }]);
   }
   const which = element("select", null, ...what.map(([title], i) => element("option", { value: i }, title)));
   const long = element("select", null, ...[["1 hour", 3600], ["8 hours", 28800], ["1 day", 86400], ["7 days", 604800],
@@ -54,7 +56,8 @@ function replyForms(doc, g) {
   } }, "Snooze");
   return [
     element("div.reply", null, verdict("It was an anomaly", true), verdict("It was no anomaly", false)),
-    element("div.reply", null, element("label", null, "No alerts about ", which), element("label", null, "for ", long), silence),
+    element("div.reply", null, element("label", null, "No alerts about ", which),
+      element("label", null, "for ", long), silence),
     said,
   ];
 }
@@ -71,7 +74,8 @@ function replyCommands(doc, g) {
   const said = element("p.unseen", { role: "status" });
   return [...lines.map(([title, line]) => {
     const code = element("code", { dir: "ltr", tabindex: "0" }, line);
-    const copy = element("button.quiet", { type: "button", "aria-label": `Copy the command: ${title}`, onclick: async () => {
+    const copy = element("button.quiet", { type: "button", "aria-label": `Copy the command: ${title}` }, "Copy");
+    copy.addEventListener("click", async () => {
       try {
         await navigator.clipboard.writeText(line);
         copy.textContent = said.textContent = "Copied";
@@ -80,7 +84,7 @@ function replyCommands(doc, g) {
         copy.textContent = said.textContent = "Selected";
       }
       setTimeout(() => (copy.textContent = "Copy"), 2000);
-    } }, "Copy");
+    });
     return element("div.command", null, element("span", null, title), code, copy);
   }), said];
 }

@@ -56,7 +56,7 @@ function pagedTable(told) {
     const shown = Array.from(order.slice(from, from + size));
     body.replaceChildren(...shown.map((row) => {
       const cells = columns.map((one) => element(one.head ? "th" : "td",
-        { scope: one.head ? "row" : null, class: [one.number && "number", one.wide && "wide"].filter(Boolean).join(" ") || null },
+        { scope: one.head ? "row" : null, class: classesOf(one) },
         one.cell(row)));
       const made = element(open ? "tr.opens" : "tr", null, ...cells);
       if (open) {
@@ -78,8 +78,7 @@ function pagedTable(told) {
   const on = element("button.quiet", { type: "button", onclick: turn(1) }, "Next");
   const heads = columns.map((one) => {
     const sorting = one.title === memory.by ? (memory.down ? "descending" : "ascending") : null;
-    const attributes = { scope: "col", "aria-sort": sorting,
-      class: [one.number && "number", one.wide && "wide"].filter(Boolean).join(" ") || null };
+    const attributes = { scope: "col", "aria-sort": sorting, class: classesOf(one) };
     if (!one.key) return element("th", attributes, one.title);
     const button = element("button.sort", { type: "button", onclick: () => {
       memory.down = memory.by === one.title ? !memory.down : (one.down ?? false);
@@ -95,6 +94,11 @@ function pagedTable(told) {
   const pager = pages > 1 ? element("nav.pager", { "aria-label": `Pages: ${caption}` }, back, where, on) : null;
   draw();
   replaceChildren(box, element("div.scroll", { role: "region", "aria-label": caption, tabindex: "0" }, table), pager);
+}
+
+/** Classes of a column's cells. */
+function classesOf({ number, wide }) {
+  return [number && "number", wide && "wide"].filter(Boolean).join(" ") || null;
 }
 
 /* One row of the large table is a contribution, or, where a moment has none, an affected metric: numbers from the
@@ -172,12 +176,14 @@ function drawTable() {
   const columns = [
     { title: "Time", head: true, key: read.time, down: true,
       cell: (row) => element("a", { href: groupHash(doc, read.group(row)) }, zone.text(read.time(row))) },
-    { title: "Detector", wide: true, key: (row) => read.detector(row).name, cell: (row) => named(read.detector(row).name) },
+    { title: "Detector", wide: true, key: (row) => read.detector(row).name,
+      cell: (row) => named(read.detector(row).name) },
     { title: "Dimension", wide: true, key: read.dimension, cell: (row) => named(read.dimension(row) || "–") },
     { title: "Value", key: read.value, cell: (row) => named(read.value(row) || "–") },
     { title: "Measure", key: read.measure, cell: (row) => named(read.measure(row)) },
     { title: "Observed", number: true, down: true, key: read.observed, cell: (row) => known(read.observed(row)) },
-    { title: "Expected", number: true, wide: true, down: true, key: read.expected, cell: (row) => known(read.expected(row)) },
+    { title: "Expected", number: true, wide: true, down: true, key: read.expected,
+      cell: (row) => known(read.expected(row)) },
     { title: "Contribution", number: true, down: true, key: read.share, cell: (row) => shareBar(read.share(row)) },
     { title: "Severity", wide: true, down: true, key: read.score, cell: (row) => severityMark(read.score(row)) },
   ].filter(({ title }) => title !== "Detector" || selection.detectors.length > 1);
@@ -200,8 +206,8 @@ function shareBar(share) {
 async function downloadTable() {
   const { doc, selection, zone } = state;
   const read = valueReader(doc, selection);
-  const parts = ["timestamp,local_timestamp,timezone,detector,anomaly_group_id,measure,dimension,value,observed,expected,"
-    + "contribution_percent,score\r\n"];
+  const parts = ["timestamp,local_timestamp,timezone,detector,anomaly_group_id,measure,dimension,value,"
+    + "observed,expected,contribution_percent,score\r\n"];
   const rows = valueRows(doc, selection);
   for (let from = 0; from < rows.length; from += 20000) {
     const lines = Array.from(rows.subarray(from, from + 20000), (row) => [

@@ -72,7 +72,8 @@ function duration(seconds) {
   const count = Math.floor(seconds / size);
   const next = units[found + 1];
   const rest = next ? Math.round((seconds - count * size) / next[1]) : 0;
-  return rest && count < 10 ? `${plural(count, unit)} ${plural(rest, next[0])}` : plural(Math.round(seconds / size), unit);
+  if (rest && count < 10) return `${plural(count, unit)} ${plural(rest, next[0])}`;
+  return plural(Math.round(seconds / size), unit);
 }
 
 const frequencies = new Map([["PT5M", 300], ["PT10M", 600], ["PT1H", 3600], ["P1D", 86400]]);
