@@ -11,8 +11,11 @@ from typing import Any
 
 import pytest
 
+from anomalake.adapters.athena_engine import AthenaEngine
+from anomalake.adapters.objects import open_store
 from anomalake.alerts import Alert
 from anomalake.api import open_lake
+from anomalake.catalog import templates
 from anomalake.dashboard.document import Document, pack
 from anomalake.dashboard.limits import Limits
 from anomalake.viewing import document_of
@@ -199,3 +202,11 @@ def test_a_shape_that_cannot_be_read_is_told_and_the_page_goes_on(tmp_path: Path
     assert moments_of(document) == said(ALERTS)
     (note,) = document.notes
     assert "detectors" in note
+
+
+@pytest.mark.parametrize("query", ["page_anomalies", "page_most_severe"])
+def test_athena_is_asked_for_maps_as_text_that_can_be_read(tmp_path: Path, query: str) -> None:
+    write(tmp_path, ALERTS)
+    text = AthenaEngine(open_store(str(tmp_path))).to_athena(templates.template(query).sql(templates.DIALECT))
+    assert isinstance(text, str)
+    assert "JSON_FORMAT(CAST(Q.DIMENSIONS AS JSON))" in text.upper()

@@ -333,7 +333,7 @@ def test_too_many_values_are_put_together_without_losing_any(tmp_path: Path, num
     shop = detector_of(document, "sold")
     assert shop.live is not None
     assert shop.live.intervals > 1
-    assert any("intervals together" in note for note in document.notes)
+    assert any("intervals are put together" in note for note in document.notes)
     wanted = aggregated(rows)
     found = values_of(shop)
     assert len(found) <= numbers
@@ -356,7 +356,7 @@ def test_metrics_beyond_the_first_are_others(tmp_path: Path) -> None:
     shop = detector_of(document, "sold")
     assert shop.live is not None
     assert shop.live.others == 4
-    assert any("4 are put together" in note for note in document.notes)
+    assert any("4 combinations" in note for note in document.notes)
     wanted, found = aggregated(rows), values_of(shop)
     for time in shop.live.times.tolist():
         assert found["units", (("country", "c5"),), time] == wanted["units", "c5", time]

@@ -107,8 +107,8 @@ def of_groups(ids: Sequence[str], limits: Limits) -> str:
     safe = [exp.Literal.string(one) for one in ids if _SAFE_ID.fullmatch(one)] or [exp.Literal.string("")]
     beyond = exp.column(_PLACE, "n") > limits.moments
     first = exp.column("i", "s").eq(1)
-    assert isinstance(query, exp.Select)
-    query = query.where(exp.and_(beyond, first, exp.column("group_id", "n").isin(*safe)), append=False)
+    ranked = next(one for one in query.find_all(exp.Select) if one.args.get("where") and one.find(exp.Unnest))
+    ranked.where(exp.and_(beyond, first, exp.column("group_id", "n").isin(*safe)), append=False, copy=False)
     return query.sql(templates.DIALECT)
 
 

@@ -21,7 +21,8 @@ class Limits:
     series
         Combinations of dimension values with values of their own, for each detector.
     groups, intervals, runs
-        Records that are read of each detector: parts of groups, judged intervals, runs; the newest ones.
+        Records that are read of all detectors, shared out among them: parts of groups, judged intervals, intervals with
+        their runs; of each detector the newest ones.
     whole_bytes
         Bytes of a lake's table up to which it is read whole; from a larger one the most severe moments are asked for.
     """
@@ -31,10 +32,24 @@ class Limits:
     contributions: int = 1_000_000
     numbers: int = 2_500_000
     series: int = 200
-    groups: int = 20_000
+    groups: int = 10_000
     intervals: int = 5_000
-    runs: int = 500
+    runs: int = 5_000
     whole_bytes: int = 100_000_000
 
 
 DEFAULT: Final = Limits()
+#: Of how many intervals the runs are looked at, and of how many at least, however many detectors there are.
+MOST_RUNS: Final = 500
+_LEAST_RUNS: Final = 48
+_LEAST: Final = 100
+
+
+def runs_each(limits: Limits, detectors: int) -> int:
+    """How many intervals' runs are read of each of so many detectors."""
+    return min(MOST_RUNS, max(_LEAST_RUNS, limits.runs // max(1, detectors)))
+
+
+def each(limit: int, detectors: int) -> int:
+    """How many records are read of each of so many detectors."""
+    return max(min(_LEAST, limit), limit // max(1, detectors))

@@ -155,7 +155,7 @@ def need(wanted: Wanted) -> int:
     return int(np.count_nonzero(~np.isnan(wanted.observed.values))) + 3 * len(wanted.judged)
 
 
-def live_of(wanted: Wanted, numbers: int, most_series: int, notes: list[str]) -> Live | None:
+def live_of(wanted: Wanted, numbers: int, most_series: int) -> Live | None:
     """Values over time in at most so many numbers; None where nothing was observed.
 
     Neighbouring intervals, and combinations beyond `most_series`, are put together until they fit.
@@ -185,13 +185,6 @@ def live_of(wanted: Wanted, numbers: int, most_series: int, notes: list[str]) ->
     expected, lower, upper = cells.expected(
         judged, of, bucket[np.searchsorted(unique, judged.time)], values, counts, wanted.sums, alone
     )
-    if n_others:
-        notes.append(
-            f"{names.name}: {n_series - 1:,} metrics for each measure have values over time of their own, "
-            f"{n_others:,} are put together."
-        )
-    if intervals > 1:
-        notes.append(f"{names.name}: values over time are those of {intervals:,} intervals together.")
     return Live(intervals, times, np.array(series, np.int64), n_others, values, expected, lower, upper)
 
 

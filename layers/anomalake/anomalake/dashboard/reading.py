@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import datetime
@@ -22,7 +22,7 @@ from anomalake.dashboard.anomalies import Alerted, Ask, Everyone
 from anomalake.dashboard.definitions import Definition, definition_of, noted, together, zone_or_utc
 from anomalake.dashboard.document import Crawl, Detector, Document, Live, Span
 from anomalake.dashboard.judged import Points
-from anomalake.dashboard.limits import DEFAULT, Limits
+from anomalake.dashboard.limits import DEFAULT, Limits, each, runs_each
 from anomalake.dashboard.names import Names
 from anomalake.dashboard.stored import Stored, one_line, read_each, stored_of
 from anomalake.detection.backtest_records import GROUPS, TestedPoints, backtest_key, groups_from_lines
@@ -138,15 +138,15 @@ class _Reading:
 
     def _kept(self) -> dict[str, _Kept]:
         stored = self._or(dict[str, Stored](), lambda: stored_of(self._store), "what detection left")
-        return {name: self._kept_of(stored[name]) for name in sorted(stored)}
+        groups = each(self._limits.groups, sum(bool(one.groups) for one in stored.values()))
+        runs = runs_each(self._limits, sum(bool(one.executions) for one in stored.values()))
+        return {name: self._kept_of(stored[name], groups, runs) for name in sorted(stored)}
 
-    def _kept_of(self, of: Stored) -> _Kept:
+    def _kept_of(self, of: Stored, groups: int, runs: int) -> _Kept:
         notes, store = self._notes, self._store
         definitions = self._or(dict[str, Definition](), lambda: noted(store, of, notes), of.name)
-        executions = self._or(
-            list[Execution](), lambda: health.executions(store, of, self._limits.runs, notes), of.name
-        )
-        live = self._or(list[Group](), lambda: group_files.live_groups(store, of, self._limits.groups, notes), of.name)
+        executions = self._or(list[Execution](), lambda: health.executions(store, of, runs, notes), of.name)
+        live = self._or(list[Group](), lambda: group_files.live_groups(store, of, groups, notes), of.name)
         tested: list[Group] = []
         if GROUPS in of.backtest:
             key, what = backtest_key(of.name, GROUPS), f"{of.name}: the backtest's groups"
@@ -215,7 +215,7 @@ class _Reading:
         made: dict[str, _Lived] = {}
         wanted: dict[str, live_values.Wanted] = {}
         answers = self._answers([one.queried for one in definitions if one.queried and one.queried.source])
-        share = max(50, self._limits.intervals // max(1, sum(bool(one.stored.intervals) for one in kept.values())))
+        share = each(self._limits.intervals, sum(bool(one.stored.intervals) for one in kept.values()))
         for one in definitions:
             names = everyone.of(one.arn)
             at = kept.get(names.name)
@@ -246,10 +246,24 @@ class _Reading:
                 weights,
             )
         given = live_values.shares(list(wanted.values()), self._limits.numbers)
-        for (arn, each), numbers in zip(wanted.items(), given, strict=True):
-            make = partial(live_values.live_of, each, numbers, self._limits.series, self._notes)
-            made[arn].live = self._or(None, make, each.names.name)
+        for (arn, one_), numbers in zip(wanted.items(), given, strict=True):
+            make = partial(live_values.live_of, one_, numbers, self._limits.series)
+            made[arn].live = self._or(None, make, one_.names.name)
+        self._tell_lives({everyone.of(arn).name: one.live for arn, one in made.items() if one.live is not None})
         return made
+
+    def _tell_lives(self, lives: dict[str, Live]) -> None:
+        folded = {name: one.others for name, one in lives.items() if one.others}
+        longer = {name: one.intervals for name, one in lives.items() if one.intervals > 1}
+        if folded:
+            self._notes.append(
+                f"Values over time of {_named(folded)}: {sum(folded.values()):,} combinations of dimension values are "
+                "put together as others."
+            )
+        if longer:
+            low, high = min(longer.values()), max(longer.values())
+            some = f"{low:,}" if low == high else f"{low:,} to {high:,}"
+            self._notes.append(f"Values over time of {_named(longer)}: {some} intervals are put together as one.")
 
     def _judged(self, of: Definition, names: Names, at: _Kept, lived: _Lived, share: int) -> Points:
         versions = of.versions or _alone(at)
@@ -334,7 +348,7 @@ class _Reading:
         """What is made, or something else and a note."""
         try:
             return make()
-        except (*_FAULTS, ValueError, KeyError, TypeError, pa.ArrowException) as error:
+        except (*_FAULTS, ValueError, LookupError, TypeError, AttributeError, pa.ArrowException) as error:
             self._notes.append(f"{what}: could not be read: {one_line(error)}.")
             return otherwise
 
@@ -361,6 +375,10 @@ def _definitions(queried: Sequence[QueriedDetector], kept: dict[str, _Kept]) -> 
         for arn in sorted(arns):
             found.setdefault(arn, Definition(arn))
     return [found[arn] for arn in sorted(found, key=lambda arn: (detector_of(arn), arn))]
+
+
+def _named(of: Collection[str]) -> str:
+    return next(iter(of)) if len(of) == 1 else f"{len(of):,} detectors"
 
 
 def _alone(at: _Kept) -> tuple[str, ...]:
