@@ -12,7 +12,9 @@ function troubles(detector) {
   if (detector.clashes) found.push(plural(detector.clashes, "clash", "clashes"));
   if (!runs) return found;
   if (runs.last_status === "FAILED") found.push("last run failed");
-  for (const [count, words] of [[runs.late, "late"], [runs.missing, "missing"], [runs.failed, "failed"],
+  // A day and more is no delay: it was stopped, or its schedule is gone.
+  if (runs.late >= 24) found.push(`no run since ${state.zone.text(runs.last_interval, false)}`);
+  for (const [count, words] of [[runs.late < 24 ? runs.late : 0, "late"], [runs.missing, "missing"], [runs.failed, "failed"],
     [runs.undelivered, "with undelivered alerts"]]) if (count) found.push(`${plural(count, "interval")} ${words}`);
   if (runs.bad_rows) found.push(plural(runs.bad_rows, "bad row"));
   if (runs.warnings.length) found.push(plural(runs.warnings.length, "warning"));
