@@ -65,6 +65,13 @@ function measuresShown(d) {
     .sort((a, b) => worst[b] - worst[a] || a - b);
 }
 
+/** The dimension that parts a detector's values into the fewest lines; null where there is none. */
+function firstSplit(d) {
+  const sizes = state.doc.detectors[d].dimensions.map(([, values]) => values.length);
+  const [first = null] = sizes.map((_, i) => i).filter((i) => sizes[i] > 1).sort((a, b) => sizes[a] - sizes[b] || a - b);
+  return first;
+}
+
 function drawLiveControls() {
   const { doc, selection, live } = state;
   const lively = worstFirst(selection.detectors.filter((d) => doc.detectors[d].live?.times.length));
@@ -81,7 +88,7 @@ function drawLiveControls() {
   }
   const options = lively.map((d) => [String(d), doc.detectors[d].name]);
   const one = choices(byId("live-detector"), options, String(live.detector));
-  if (live.detector !== Number(one)) Object.assign(live, { detector: Number(one), split: null });
+  if (live.detector !== Number(one)) Object.assign(live, { detector: Number(one), split: firstSplit(Number(one)) });
   byId("live-detector-label").hidden = lively.length < 2;
   const { measures, dimensions } = doc.detectors[live.detector];
   const shown = measuresShown(live.detector).map((m) => [String(m), measures[m]]);
@@ -209,7 +216,8 @@ function listen() {
     redraw();
   });
   byId("live-detector").addEventListener("change", (event) => {
-    Object.assign(state.live, { detector: Number(event.target.value), measure: null, split: null });
+    const d = Number(event.target.value);
+    Object.assign(state.live, { detector: d, measure: null, split: firstSplit(d) });
     drawLiveControls();
     redraw("live", "expected");
   });
