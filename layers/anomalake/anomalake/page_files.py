@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gzip
 import os
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -13,7 +12,7 @@ from anomalake.adapters.crawler import GlueCrawlers
 from anomalake.adapters.objects import open_store
 from anomalake.dashboard.document import Crawl, Document, pack
 from anomalake.dashboard.limits import DEFAULT, Limits
-from anomalake.dashboard.page import page
+from anomalake.dashboard.page import compressed, page
 from anomalake.lake.ports import CatalogError
 from anomalake.viewing import document_of
 
@@ -81,7 +80,7 @@ def fitting(
     """
     document = make(limits)
     for _ in range(_HALVINGS):
-        if len(gzip.compress(pack(document), 6, mtime=0)) <= most_bytes:
+        if len(compressed(pack(document))) <= most_bytes:
             break
         limits = halved(limits)
         document = make(limits)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import gzip
 import hashlib
 import html
 import json
@@ -27,6 +26,7 @@ from starlette.routing import Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from anomalake.dashboard.document import Document, pack
+from anomalake.dashboard.page import compressed
 from anomalake.detection.grouping.group_records import GroupRecordError
 from anomalake.detection.live.arrays import CorruptError
 from anomalake.detection.live.records import RecordError
@@ -167,7 +167,7 @@ class Documents:
         if self._made is not None and self._made.digest == digest:
             return self._made
         packed = pack(document)
-        return Made(digest, gzip.compress(packed, 6, mtime=0), self._site.show(packed, self._token))
+        return Made(digest, compressed(packed), self._site.show(packed, self._token))
 
 
 class Guard:

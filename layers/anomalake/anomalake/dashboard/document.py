@@ -300,7 +300,8 @@ def pack(document: Document) -> bytes:
     """A document as bytes: the length of what follows (uint32), JSON in ASCII padded to eight bytes, then the arrays.
 
     The JSON has the same field names. Where an array belongs stands ``{"$": [type, offset, shape]}``: ``i4`` (``f8``
-    where that is too narrow), ``f4`` (those of `Live`) or ``f8``, little-endian, row by row, its bytes from `offset` behind the JSON on.
+    where that is too narrow), ``f4`` (those of `Live`) or ``f8``, little-endian, row by row, its bytes from `offset`
+    behind the JSON on.
     """
     arrays = _Arrays()
     text = json.dumps(arrays.plain(document), ensure_ascii=True, allow_nan=False, separators=(",", ":"))

@@ -24,7 +24,8 @@ class Limits:
         Records that are read of all detectors, shared out among them: parts of groups, judged intervals, intervals with
         their runs; of each detector the newest ones.
     whole_bytes
-        Bytes of a lake's table up to which it is read whole; from a larger one the most severe moments are asked for.
+        Bytes of rows in a lake's table up to which it is read whole; of a larger one the most severe moments are asked
+        for.
     """
 
     moments: int = 100_000

@@ -8,7 +8,7 @@ import hashlib
 import html
 import json
 import re
-from functools import cache
+from functools import cache, lru_cache
 from importlib.resources import files
 from importlib.resources.abc import Traversable
 from typing import Final
@@ -40,8 +40,7 @@ def page(packed: bytes, *, token: str | None = None, title: str = "anomalake") -
     bytes
         UTF-8; the same for the same input.
     """
-    # Compressed by zlib, so that one input always makes the same bytes: no time, no name.
-    document = base64.b64encode(gzip.compress(packed, compresslevel=6, mtime=0)).decode("ascii")
+    document = base64.b64encode(compressed(packed)).decode("ascii")
     code, application = vega.bundle(), _application()
     parts = {
         "policy": html.escape(_policy((code, application), served=token is not None)),
@@ -55,6 +54,13 @@ def page(packed: bytes, *, token: str | None = None, title: str = "anomalake") -
     }
     # In one pass: what is put in is not looked at again.
     return re.sub(r"\{\{(\w+)\}\}", lambda found: parts[found[1]], _asset("page.html")).encode("utf-8")
+
+
+@lru_cache(maxsize=1)
+def compressed(packed: bytes) -> bytes:
+    """A document as it travels, gzipped: the same bytes for the same document, with no time and no name in them."""
+    # The last one is kept: who looks how large it is goes on to show it.
+    return gzip.compress(packed, compresslevel=6, mtime=0)
 
 
 def _policy(scripts: tuple[str, ...], *, served: bool) -> str:

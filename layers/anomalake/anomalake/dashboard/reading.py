@@ -36,6 +36,8 @@ from anomalake.sources.metric_set import FREQUENCIES
 ASKED_AT_ONCE: Final = 4
 # Where a lake's tables lie.
 _TABLES: Final = "tables"
+# Bytes of a table file that tell of its columns: most of a small one.
+_FRAME: Final = 3_000
 # Ids that are named in a query at a time.
 _IDS: Final = 2_000
 
@@ -176,7 +178,7 @@ class _Reading:
         self, everyone: Everyone, records: anomalies.Found
     ) -> tuple[anomalies.Found, Counted, dict[str, Alerted]]:
         """Moments that alerts tell of, how many more there are, and the alerts of each detector."""
-        size = sum(one.size for one in self._store.list(_TABLES))
+        size = sum(max(0, one.size - _FRAME) for one in self._store.list(_TABLES))
         if size <= self._limits.whole_bytes:
             found, alerted = anomalies.from_alerts(self._ask(_sql("page_anomalies")), everyone)
             return found, {}, alerted
