@@ -91,6 +91,7 @@ def backtest(
     data: str | os.PathLike[str] | None = None,
     labels: str | os.PathLike[str] | None = None,
     scores: str | os.PathLike[str] | None = None,
+    page: str = "",
     progress: Progress | None = None,
 ) -> Outcome:
     """Train a detector on the oldest 70 % of its history, and test it on the rest.
@@ -107,6 +108,8 @@ def backtest(
         CSV file to compare with: timestamp, is_anomaly, measure, and a column a dimension.
     scores
         Parquet file to write every tested point to, with what was expected of it.
+    page
+        Address of the page that its alerts link to (``consoleUrl``), ``https://…``.
     progress
         Called with what is done, how much of it, and of how much.
 
@@ -119,6 +122,8 @@ def backtest(
     Raises
     ------
     DetectorFileError, ReadingError, LabelsError, BacktestError, SettingsError, StoreError, OSError
+    EnvironmentFault
+        That is no address.
 
     Examples
     --------
@@ -132,6 +137,7 @@ def backtest(
         lake=_uri(lake) if lake is not None else None,
         labels=Path(labels) if labels is not None else None,
         scores=Path(scores) if scores is not None else None,
+        page=_page(page),
         progress=progress,
     )
 
@@ -144,6 +150,7 @@ def detect(
     first: datetime | str | None = None,
     last: datetime | str | None = None,
     data: str | os.PathLike[str] | None = None,
+    page: str = "",
 ) -> list[Execution]:
     """Judge one interval of a detector, or each of a span in turn, and take the alerts into a lake.
 
@@ -160,6 +167,8 @@ def detect(
         Times without a zone are in the metric set's.
     data
         Folder or URI below which the file's relative paths lie; its own folder unless given.
+    page
+        Address of the page that its alerts link to (``consoleUrl``), ``https://…``.
 
     Returns
     -------
@@ -172,6 +181,8 @@ def detect(
     DetectorFileError, SettingsError, StoreError
     CallError
         Times that contradict each other, or a text that is none.
+    EnvironmentFault
+        That is no address of a page.
     """
     from anomalake.adapters.source_files import open_source_files
     from anomalake.commands.times import CallError
@@ -184,11 +195,12 @@ def detect(
         raise CallError("at is given beside first or last: expected one or the other")
     if last is not None and first is None:
         raise CallError("last is given without first: expected both")
+    page = _page(page)
     read = read_detector(Path(detector), data=os.fspath(data) if data is not None else None)
     zone = ZoneInfo(read.timezone)
     wanted, begin, end = (_instant(one, zone) if one is not None else None for one in (at, first, last))
     writer = open_writer(_uri(lake))
-    live = live_detector(read, writer, local_rules(read, writer, send=False))
+    live = live_detector(read, writer, local_rules(read, writer, send=False), page=page)
     runs = live.run(wanted, at_once=_ALL) if begin is None else live.run_span(begin, end)
     executions = [execution for execution, _ in runs]
     judged = next((one for one in executions if one.status == SUCCEEDED), None)
@@ -206,6 +218,12 @@ _ALL = 1_000_000
 
 def _uri(lake: str | os.PathLike[str] | LakeHandle) -> str:
     return lake.uri if isinstance(lake, LakeHandle) else os.fspath(lake)
+
+
+def _page(address: str) -> str:
+    from anomalake.adapters.environment import page_address
+
+    return page_address("page", address)
 
 
 def _instant(time: datetime | str, zone: tzinfo) -> datetime:
@@ -297,12 +315,13 @@ class LakeHandle:
         ------
         PageFileError
             A folder lies there.
+        StoreError
+            The lake does not answer.
         OSError
         """
-        from anomalake.page_files import crawl_of, fitting, write_page
-        from anomalake.viewing import document_of
+        from anomalake.page_files import made, write_page
 
-        document, _ = fitting(lambda limits: document_of(self.uri, limits=limits, crawl=crawl_of(self.uri)))
+        document, _ = made(self)
         return write_page(document, Path(out)).path
 
     def feedback(

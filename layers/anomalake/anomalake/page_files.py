@@ -10,6 +10,7 @@ from typing import Final
 
 from anomalake.adapters.crawler import GlueCrawlers
 from anomalake.adapters.objects import open_store
+from anomalake.api import LakeHandle
 from anomalake.dashboard.document import Crawl, Document, pack
 from anomalake.dashboard.limits import DEFAULT, Limits
 from anomalake.dashboard.page import compressed, page
@@ -35,7 +36,7 @@ class Written:
     document: Document
 
 
-def made(lake: str, limits: Limits = DEFAULT) -> tuple[Document, Limits]:
+def made(lake: str | LakeHandle, limits: Limits = DEFAULT) -> tuple[Document, Limits]:
     """A lake's document that is small enough, and the limits that made it so (`fitting`).
 
     Raises
@@ -45,8 +46,9 @@ def made(lake: str, limits: Limits = DEFAULT) -> tuple[Document, Limits]:
     StoreError
         The lake does not answer at all; what else cannot be read is told in the document's notes.
     """
-    next(iter(open_store(lake, create=False).list("")), None)
-    return fitting(lambda most: document_of(lake, limits=most, crawl=crawl_of(lake)), limits)
+    uri = lake if isinstance(lake, str) else lake.uri
+    next(iter(open_store(uri, create=False).list("")), None)
+    return fitting(lambda most: document_of(lake, limits=most, crawl=crawl_of(uri)), limits)
 
 
 def crawl_of(lake: str) -> Crawl | None:

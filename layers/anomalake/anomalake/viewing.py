@@ -7,7 +7,7 @@ from datetime import datetime
 import pyarrow as pa
 
 from anomalake.adapters.objects import open_store
-from anomalake.api import open_lake
+from anomalake.api import LakeHandle, open_lake
 from anomalake.dashboard.document import Crawl, Document, pack
 from anomalake.dashboard.limits import DEFAULT, Limits
 from anomalake.dashboard.reading import read_document
@@ -15,7 +15,7 @@ from anomalake.lake.lake import utc_now
 
 
 def document_of(
-    lake: str, *, now: datetime | None = None, crawl: Crawl | None = None, limits: Limits = DEFAULT
+    lake: str | LakeHandle, *, now: datetime | None = None, crawl: Crawl | None = None, limits: Limits = DEFAULT
 ) -> Document:
     """All that the page shows of a lake.
 
@@ -23,7 +23,7 @@ def document_of(
     ----------
     lake
         A folder or ``s3://bucket/prefix``, which Athena is asked about (``ANOMALAKE_DATABASE``,
-        ``ANOMALAKE_WORKGROUP``).
+        ``ANOMALAKE_WORKGROUP``); or one that is open, with a database and workgroup of its own.
     now
         The time; default: now.
     crawl
@@ -34,13 +34,13 @@ def document_of(
     LakeUriError
         That names no place.
     """
-    handle = open_lake(lake)
+    handle = lake if isinstance(lake, LakeHandle) else open_lake(lake)
 
     def ask(sql: str) -> pa.Table:
         return handle.query_table(sql)
 
     return read_document(
-        ask, open_store(lake, create=False), lake=lake, now=now or utc_now(), limits=limits, crawl=crawl
+        ask, open_store(handle.uri, create=False), lake=handle.uri, now=now or utc_now(), limits=limits, crawl=crawl
     )
 
 

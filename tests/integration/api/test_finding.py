@@ -6,9 +6,11 @@ from datetime import UTC, date, datetime
 from pathlib import Path
 
 import pandas as pd
+import pyarrow as pa
 import pytest
 
 import anomalake
+from anomalake.adapters.environment import EnvironmentFault
 from anomalake.commands.times import CallError
 from anomalake.feedback_given import UnknownAnomaly
 from anomalake.synth import ShopSettings, shop, write_shop
@@ -73,8 +75,41 @@ def test_times_that_contradict_each_other_are_refused(folder: Path, tmp_path: Pa
     assert list(tmp_path.iterdir()) == []
 
 
+def test_alerts_link_to_the_page_that_is_named(folder: Path, tmp_path: Path) -> None:
+    detector, address = folder / "detector.yaml", "https://kpi.example.com/page.html"
+    tested, live = (anomalake.open_lake(tmp_path / name) for name in ("tested", "live"))
+    anomalake.backtest(detector, lake=tested, page=address)
+    anomalake.detect(detector, lake=live, first="2024-03-10T00:00", last="2024-03-10T02:00", page=address)
+    for lake in (tested, live):
+        _, found = lake.query_rows("SELECT DISTINCT console_url, detector_arn, anomaly_group_id FROM alerts")
+        assert found
+        for link, arn, group in found:
+            assert link == f"{address}#{arn}/anomalies/anomaly/{group}"
+
+
+def test_a_page_that_is_no_address_is_refused_before_anything_is_done(folder: Path, tmp_path: Path) -> None:
+    lake = tmp_path / "lake"
+    for call in (anomalake.backtest, anomalake.detect):
+        with pytest.raises(EnvironmentFault, match=r"page: 'page\.html': expected an address"):
+            call(folder / "detector.yaml", lake=lake, page="page.html")
+    assert not lake.exists()
+
+
 def test_the_package_tells_what_it_has() -> None:
     assert set(anomalake.__all__) <= set(dir(anomalake))
     assert anomalake.LakeHandle is type(anomalake.open_lake("."))
     with pytest.raises(AttributeError, match="no attribute 'close'"):
         _ = anomalake.close
+
+
+def test_the_page_asks_the_lake_as_it_was_opened(tmp_path: Path) -> None:
+    """With its database and workgroup, whatever the environment names."""
+    lake, asked = anomalake.open_lake(tmp_path), []
+
+    class Asked(anomalake.LakeHandle):
+        def query_table(self, sql: str) -> pa.Table:
+            asked.append(sql)
+            return lake.query_table(sql)
+
+    assert Asked(lake.uri, lake._connect).dashboard(tmp_path / "page.html").exists()
+    assert asked
