@@ -200,8 +200,9 @@ def test_an_owner_may_change_everything_and_a_viewer_see_the_dashboard() -> None
                 assert viewer["Principal"] == GROUP
                 verbs = {re.match(r"quicksight:([A-Z][a-z]+)", action)[1] for action in viewer["Actions"]}  # type: ignore[index]
                 assert verbs <= {"Describe", "List", "Query"}
-    alone = resolved(quicksight_template(METRIC_SETS["shop"]))
-    assert all(len(one["Properties"].get("Permissions", [1])) == 1 for one in alone.values())
+    for viewer in ("", USER):
+        alone = resolved(quicksight_template(METRIC_SETS["shop"]), ViewerArn=viewer)
+        assert all(len(one["Properties"].get("Permissions", [1])) == 1 for one in alone.values())
 
 
 def test_ids_hold_the_stacks_name_so_that_detectors_live_side_by_side() -> None:
@@ -272,6 +273,21 @@ def test_the_command_writes_it_to_a_file_or_to_standard_output(tmp_path: Path) -
     assert (tmp_path / "shop.yaml").read_text() == expected
     failed = CliRunner().invoke(app, ["quicksight", file, "--out", str(tmp_path / "none" / "shop.yaml")])
     assert "cannot be written" in str(failed.exception)
+
+
+def test_the_command_does_not_write_over_the_detector_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from typer.testing import CliRunner
+
+    from anomalake.cli import app
+    from tests.support.stack import ROOT
+
+    monkeypatch.chdir(tmp_path)
+    text = (ROOT / "detectors" / "shop.yaml").read_text()
+    (tmp_path / "shop.yaml").write_text(text)
+    done = CliRunner().invoke(app, ["quicksight", "shop.yaml", "--out", str(tmp_path / "shop.yaml")])
+    assert isinstance(done.exception, QuickSightError)
+    assert "is the detector file" in str(done.exception)
+    assert (tmp_path / "shop.yaml").read_text() == text
 
 
 def test_hostile_names_are_as_many_as_are_told() -> None:

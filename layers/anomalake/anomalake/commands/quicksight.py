@@ -21,6 +21,8 @@ def quicksight(
     from anomalake.detection.definition.detector import read_detector
     from anomalake.quicksight import QuickSightError, quicksight_template, to_yaml
 
+    if out.exists() and detector.exists() and out.samefile(detector):
+        raise QuickSightError(f"--out {out}: is the detector file; expected another one, which it may write over")
     text = to_yaml(quicksight_template(read_detector(detector).metric_set))
     if str(out) == "-":
         sys.stdout.write(text)

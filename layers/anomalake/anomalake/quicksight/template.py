@@ -118,7 +118,13 @@ _GROUPS = [
 
 _CONDITIONS: Json = {
     "OwnDataSource": {"Fn::Equals": [{"Ref": "DataSourceArn"}, ""]},
-    "Viewer": {"Fn::Not": [{"Fn::Equals": [{"Ref": "ViewerArn"}, ""]}]},
+    # QuickSight takes a principal once, and who may change all may see it.
+    "Viewer": {
+        "Fn::And": [
+            {"Fn::Not": [{"Fn::Equals": [{"Ref": "ViewerArn"}, ""]}]},
+            {"Fn::Not": [{"Fn::Equals": [{"Ref": "ViewerArn"}, {"Ref": "OwnerArn"}]}]},
+        ]
+    },
     "Spice": {"Fn::Equals": [{"Ref": "ImportMode"}, "SPICE"]},
     "Refreshed": {
         "Fn::And": [
