@@ -78,6 +78,8 @@ def test_json_comes_back(rows: list[tuple[str, str]]) -> None:
         ("@SUM(A1)", "'@SUM(A1)"),
         ("\tx", "'\tx"),
         ("\rx", '"\'\rx"'),
+        ("\n=1+1", '"\'\n=1+1"'),
+        ("\uff1d1+1", "'\uff1d1+1"),
         ('=HYPERLINK("x","y")', '"\'=HYPERLINK(""x"",""y"")"'),
         ("a,b", '"a,b"'),
         ('a"b', '"a""b"'),
@@ -102,7 +104,7 @@ def test_csv_comes_back_and_runs_nothing(values: list[str]) -> None:
     _, row = csv.reader(StringIO(text, newline=""))
     for value, cell in zip(values, row, strict=True):
         assert cell in (value, f"'{value}")
-        assert cell == value or value[0] in "=+-@\t\r"
+        assert cell == value or value[0] in "=+-@\t\r\n\uff1d\uff0b\uff0d\uff20"
 
 
 def test_headers_are_cells_too() -> None:

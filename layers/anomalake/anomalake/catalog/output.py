@@ -19,7 +19,8 @@ if TYPE_CHECKING:
 Row = Sequence[Any]
 
 _NUMBER = re.compile(r"[+-]?[0-9]+(\.[0-9]+)?([eE][+-]?[0-9]+)?")
-_RUN_BY_SPREADSHEETS = ("=", "+", "-", "@", "\t", "\r")
+# The last four are the full-width forms, which some locales take for the others.
+_RUN_BY_SPREADSHEETS = ("=", "+", "-", "@", "\t", "\r", "\n", "\uff1d", "\uff0b", "\uff0d", "\uff20")
 
 
 def rows_of(batches: Iterable[pa.RecordBatch]) -> Iterator[tuple[Any, ...]]:
