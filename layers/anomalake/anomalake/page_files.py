@@ -99,22 +99,25 @@ def halved(limits: Limits) -> Limits:
 
 
 def write_page(document: Document, out: Path, *, title: str = "anomalake") -> Written:
-    """Write the page; its folder is made, and a reader sees the old file or the new one.
+    """Write the page; its folder is made, and a reader sees the old file or the new one. A link stays one.
 
     Raises
     ------
     PageFileError
-        A folder lies there.
+        A folder lies there, or a device.
     OSError
     """
     if out.is_dir():
         raise PageFileError(f"--out {str(out)!r}: is a folder; expected a file such as {str(out / 'page.html')!r}")
+    if out.exists() and not out.is_file():
+        raise PageFileError(f"--out {str(out)!r}: is no file, which it would become; expected a file's name")
     body = page(pack(document), title=title)
-    out.parent.mkdir(parents=True, exist_ok=True)
-    unfinished = out.with_name(f".{out.name}.{os.getpid()}")
+    place = Path(os.path.realpath(out))
+    place.parent.mkdir(parents=True, exist_ok=True)
+    unfinished = place.with_name(f".{place.name}.{os.getpid()}")
     try:
         unfinished.write_bytes(body)
-        unfinished.replace(out)
+        unfinished.replace(place)
     finally:
         unfinished.unlink(missing_ok=True)
     return Written(out, len(body), document)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import os
 import stat
 from dataclasses import replace
 from pathlib import Path
@@ -104,6 +105,25 @@ def test_a_folder_is_no_place_for_a_page(tmp_path: Path) -> None:
     with pytest.raises(PageFileError, match=r"is a folder; expected a file such as .*page\.html"):
         write_page(empty(), tmp_path)
     assert not list(tmp_path.iterdir())
+
+
+def test_a_device_or_a_pipe_is_no_place_for_a_page(tmp_path: Path) -> None:
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    for out in (pipe, Path(os.devnull)):
+        with pytest.raises(PageFileError, match="is no file"):
+            write_page(one(), out)
+    assert pipe.is_fifo()
+
+
+def test_a_link_goes_on_leading_to_the_page(tmp_path: Path) -> None:
+    link, real = tmp_path / "link.html", tmp_path / "elsewhere" / "page.html"
+    link.symlink_to(real)
+    for _ in range(2):
+        assert write_page(one(), link).path == link
+        assert link.is_symlink()
+        assert real.read_bytes().startswith(b"<!doctype html>")
+        assert [one.name for one in real.parent.iterdir()] == ["page.html"]
 
 
 def test_it_is_told_what_a_document_holds() -> None:
