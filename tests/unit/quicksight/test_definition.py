@@ -234,6 +234,14 @@ def test_layouts_hold_each_visual_and_control_and_nothing_overlaps(name: str) ->
         assert [one["ElementId"] for one in bar] == expected
 
 
+def test_the_time_control_names_the_zone_that_times_are_shown_in() -> None:
+    for zone in ("UTC", "Asia/Tokyo"):
+        shown = resolved(quicksight_template(metric_set()), Timezone=zone)["Dashboard"]["Properties"]["Definition"]
+        assert shown["Options"]["Timezone"] == zone
+        (title,) = (one["Title"] for one in nodes(shown["FilterGroups"]) if str(one.get("Title")).startswith("Time"))
+        assert title == f"Time ({zone})"
+
+
 def test_a_sheet_a_concern_with_the_charts_of_the_page() -> None:
     kinds = {
         sheet["SheetId"]: [kind for visual in sheet["Visuals"] for kind in visual]

@@ -149,7 +149,7 @@ def _when(model: Model) -> Json:
             "NullOption": "NON_NULLS_ONLY",
             "TimeGranularity": "DAY" if model.frequency == "P1D" else "MINUTE",
             "DefaultFilterControlConfiguration": {
-                "Title": f"Time ({model.timezone})",
+                "Title": sub("Time (${Timezone})"),
                 "ControlOptions": {"DefaultDateTimePickerOptions": {"Type": "DATE_RANGE"}},
             },
         }
