@@ -148,7 +148,9 @@ def test_spice_is_refreshed_after_crawls_and_daily() -> None:
     ids = [one["DataSetId"] for one in sets.values()]
     assert [task["Parameters"]["DataSetId"] for task in tasks] == ids
     schedules = of_kind(made, "AWS::QuickSight::RefreshSchedule")
-    assert sorted(one["DataSetId"] for one in schedules.values()) == sorted(sets)
+    assert [one["DataSetId"] for one in schedules.values()] == ids
+    after = [one.get("DependsOn") for one in quicksight_template(METRIC_SETS["shop"])["Resources"].values()]
+    assert [one for one in after if one] == [*sets]
     alarms = of_kind(made, "AWS::CloudWatch::Alarm")
     assert {one["Dimensions"][0]["Value"] for one in alarms.values()} == {"Refresh", *ids}
     assert {tuple(one["AlarmActions"]) for one in alarms.values()} == {("arn",)}
@@ -209,6 +211,14 @@ def test_ids_hold_the_stacks_name_so_that_detectors_live_side_by_side() -> None:
     for kind in KINDS:
         for one in of_kind(resolved(quicksight_template(METRIC_SETS["hostile"])), f"AWS::QuickSight::{kind}").values():
             assert re.fullmatch(r"shop-quicksight-[a-z]+", one[f"{kind}Id"])
+
+
+def test_no_reference_stands_for_a_quicksight_resource() -> None:
+    """What Ref gives of one is account and id together, which no property takes."""
+    made = quicksight_template(METRIC_SETS["shop"])
+    ours = {name for name, one in made["Resources"].items() if one["Type"].startswith("AWS::QuickSight::")}
+    assert not [one for one in re.findall(r'{"Ref": "(\w+)"}', json.dumps(made)) if one in ours]
+    assert not set(re.findall(r"\$\{(\w+)\}", json.dumps(made))) & ours
 
 
 def test_every_parameter_is_described_checked_shown_and_used() -> None:

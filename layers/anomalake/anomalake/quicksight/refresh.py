@@ -32,7 +32,7 @@ def refresh(data_sets: dict[str, str]) -> dict[str, Json]:
             "StateMachineArn",
             {"Ref": "Refresh"},
         ),
-        **{f"{name}Schedule": _daily(name) for name in data_sets},
+        **{f"{name}Schedule": _daily(name, suffix) for name, suffix in data_sets.items()},
         **{
             f"{name}FailedAlarm": _alarm(
                 "Spice",
@@ -148,13 +148,15 @@ def _rule() -> Json:
     }
 
 
-def _daily(data_set: str) -> Json:
+def _daily(data_set: str, suffix: str) -> Json:
     return {
         "Type": "AWS::QuickSight::RefreshSchedule",
         "Condition": "Spice",
+        # Its id by name: a data set's identity in CloudFormation is account and id together, and Ref gives that.
+        "DependsOn": data_set,
         "Properties": {
             "AwsAccountId": _ACCOUNT,
-            "DataSetId": {"Ref": data_set},
+            "DataSetId": sub(f"${{AWS::StackName}}-{suffix}"),
             "Schedule": {
                 "ScheduleId": "daily",
                 "RefreshType": "FULL_REFRESH",
