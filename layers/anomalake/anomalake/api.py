@@ -296,10 +296,18 @@ class LakeHandle:
         -------
         list
             The files.
+
+        Raises
+        ------
+        QueryError
+            A file lies where the folder should, or the format is another one.
+        OSError
         """
         if format_ not in ("csv", "parquet"):
             raise QueryError(f"format {format_!r}: expected csv or parquet")
         folder = Path(out_dir)
+        if folder.exists() and not folder.is_dir():
+            raise QueryError(f"{str(folder)!r}: is a file; expected a folder to write to")
         folder.mkdir(parents=True, exist_ok=True)
         return [self._export(name, folder / f"{name}.{format_}", format_) for name in self.relations()]
 

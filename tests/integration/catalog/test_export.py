@@ -79,6 +79,14 @@ def test_queries_are_written_in_each_form(tmp_path: Path) -> None:
         lake.export(tmp_path, "xml")
 
 
+def test_a_file_is_no_folder_to_export_to(tmp_path: Path) -> None:
+    lake = write(tmp_path / "lake", ALERTS)
+    (tmp_path / "out").write_text("mine")
+    with pytest.raises(QueryError, match="out': is a file; expected a folder"):
+        lake.export(tmp_path / "out")
+    assert (tmp_path / "out").read_text() == "mine"
+
+
 def test_frames_come_from_the_package_root(tmp_path: Path) -> None:
     write(tmp_path, ALERTS)
     frame = anomalake.open_lake(str(tmp_path)).query("SELECT * FROM anomalies_my_detector__2x2d")
