@@ -134,6 +134,28 @@ def test_live_values_alone(open_page: Open) -> None:
     assert page.locator("#live canvas").count() == 1
 
 
+def test_values_over_time_have_no_digits_that_the_document_lacks(open_page: Open) -> None:
+    document = documents.one()
+    live = document.detectors[0].live
+    assert live is not None
+    values = np.full_like(live.values, np.nan)
+    values[:, 0] = 123_456_789  # as a float32: 123456792
+    nothing = np.full_like(values, np.nan)
+    live = replace(live, values=values, expected=nothing, lower=nothing, upper=nothing)
+    page = open_page(
+        replace(document, detectors=(replace(document.detectors[0], live=live, aggregations=(None, None)),))
+    )
+    page.locator("#live").scroll_into_view_if_needed()
+    until(page, "() => document.querySelector('#live-told').textContent.includes('from 123,456,800 to 123,456,800;')")
+
+
+def test_colours_are_printed(open_page: Open) -> None:
+    page = open_page("one", theme="dark")
+    page.emulate_media(media="print")
+    for of in ("#groups .swatch", "#table .bar", "body"):
+        assert page.evaluate("(of) => getComputedStyle(document.querySelector(of)).printColorAdjust", of) == "exact"
+
+
 def test_alerts_alone(open_page: Open) -> None:
     whole = documents.one()
     alerts = replace(whole.detectors[0], live=None, runs=None, backtest=None, frequency=None)
@@ -265,6 +287,60 @@ def test_the_clock_is_the_viewers_or_the_detectors(open_page: Open) -> None:
     assert "America/New_York" in (page.locator("#clock option:checked").text_content() or "")
 
 
+def test_the_clock_follows_the_detectors_that_are_chosen(open_page: Open) -> None:
+    document = documents.fifty()
+    which = [one.name for one in document.detectors].index("team-12")
+    zone = document.detectors[which].timezone
+    assert zone == "America/Los_Angeles"
+    page = open_page("fifty")
+    option = page.locator("#clock option").first
+    assert option.text_content() == "UTC: the detectors' zones differ"
+    drop(page, "Detector").get_by_text("team-12").click()
+    until(page, "() => document.querySelector('#clock option').textContent.includes('America/Los_Angeles')")
+    panel = drop(page, "Time")
+    assert "Times in America/Los_Angeles." in panel.text_content()
+    mine = document.groups.detector[document.moments.group] == which
+    last = int(document.moments.time[mine].max())
+    panel.get_by_label("From").fill(clock(last, ZoneInfo(zone)).replace(" ", "T"))
+    says(page, "#summary", summary(*left(document, mine & (document.moments.time >= last)), "team-12"))
+    page.locator("#clock").select_option("viewer")
+    panel = drop(page, "Time")
+    assert panel.get_by_label("From").input_value() == clock(last, ZoneInfo("Asia/Tokyo")).replace(" ", "T")
+
+
+def test_contributions_are_of_a_dimension_that_has_some(open_page: Open) -> None:
+    document = documents.fifty()
+    which = document.groups.detector[document.moments.group[document.contributions.moment]]
+    names = [
+        document.detectors[d].dimensions[c][0]
+        for d, c in zip(which.tolist(), document.contributions.dimension.tolist(), strict=True)
+    ]
+    # A detector with a dimension of its own.
+    own = int(which[0])
+    (_, values), *others = document.detectors[own].dimensions
+    detectors = list(document.detectors)
+    detectors[own] = replace(detectors[own], dimensions=(("own", values), *others))
+    page = open_page(replace(document, detectors=tuple(detectors)))
+    control = page.locator("#contribution-dimension")
+    assert set(texts(page, "#contribution-dimension option")) == {*names, "own"}
+    control.select_option(next(one for one in names if one != "own"))
+    panel = drop(page, "Dimensions")
+    panel.locator("details.sub", has_text="own").locator("> summary").click()
+    panel.locator("details.sub", has_text="own").get_by_role("checkbox").first.check()
+    until(page, "() => document.querySelector('#contribution-dimension').value === 'own'")
+
+
+def test_detectors_of_one_name_are_told_apart(open_page: Open) -> None:
+    document = documents.fifty()
+    both = [replace(one, name="twin", arn=f"arn:aws:lookoutmetrics:eu-west-1:{n}:AnomalyDetector:twin")
+            for n, one in enumerate(document.detectors[:2])]  # fmt: skip
+    page = open_page(replace(document, detectors=(*both, *document.detectors[2:])))
+    assert {"twin (eu-west-1, 0)", "twin (eu-west-1, 1)", "team-02"} <= set(texts(page, "#health tbody th"))
+    panel = drop(page, "Detector")
+    panel.get_by_role("searchbox").fill("twin")
+    assert panel.locator(".option").all_text_contents() == ["twin (eu-west-1, 0)", "twin (eu-west-1, 1)"]
+
+
 def test_fifty_detectors_are_searched(open_page: Open, keep: Keep) -> None:
     document = documents.fifty()
     page = open_page("fifty")
@@ -337,6 +413,86 @@ def test_an_alerts_link_opens_its_group(open_page: Open, encoded: bool) -> None:
     assert clock(document.groups.start[group]) in (page.locator("#group-title").text_content() or "")
     page.keyboard.press("Escape")
     page.locator("#overview").wait_for(state="visible")
+
+
+def test_a_group_tells_its_times_by_its_own_detectors_clock(open_page: Open) -> None:
+    document = documents.fifty()
+    zones = np.array([one.timezone for one in document.detectors])[document.groups.detector]
+    moments = np.bincount(document.moments.group, minlength=len(zones))
+    group = int(np.flatnonzero((zones == "Australia/Lord_Howe") & (moments > 1))[0])
+    zone, tokyo = ZoneInfo("Australia/Lord_Howe"), ZoneInfo("Asia/Tokyo")
+    page = open_page("fifty", fragment=fragment(document, group))
+    start = document.groups.start[group]
+    assert clock(start, zone) in page.locator("#group-title").inner_text()
+    assert clock(start, zone) in page.title()
+    assert "Australia/Lord_Howe" in (page.locator("#clock option").first.text_content() or "")
+    draw_all(page)
+    # The moment that was chosen stays when the clock changes.
+    times = document.moments.time[document.moments.group == group]
+    worst = int(np.argmax(document.moments.score[document.moments.group == group]))
+    assert clock(times[worst], zone) in (page.locator("#group-picture-told").text_content() or "")
+    other = (worst + 1) % len(times)
+    page.locator("#group-moment").select_option(index=other)
+    page.locator("#clock").select_option("viewer")
+    assert clock(start, tokyo) in page.title()
+    assert clock(times[other], tokyo) in (page.locator("#group-moment option:checked").text_content() or "")
+    page.keyboard.press("Escape")
+    page.locator("#overview").wait_for(state="visible")
+    assert page.locator("#clock option").first.text_content() == "UTC: the detectors' zones differ"
+
+
+def test_a_group_is_found_by_its_id_where_its_link_names_another_detector(open_page: Open) -> None:
+    document = documents.one()
+    link = f"#arn:aws:lookoutmetrics:us-west-2:1:AnomalyDetector:other/anomalies/anomaly/{document.groups.id[7]}"
+    page = open_page("one", fragment=link)
+    assert clock(document.groups.start[7]) in (page.locator("#group-title").text_content() or "")
+
+
+def test_groups_of_one_id_and_two_measures_are_both_opened(open_page: Open) -> None:
+    document = documents.one()
+    worst = worst_of(document)
+    same = int(np.flatnonzero(document.groups.measure != document.groups.measure[worst])[0])
+    ids = list(document.groups.id)
+    ids[same] = ids[worst]
+    document = replace(document, groups=replace(document.groups, id=tuple(ids)))
+    page = open_page(document, fragment=fragment(document, worst))
+
+    def title(of: int) -> str:
+        group = document.groups
+        return f"{document.detectors[0].measures[group.measure[of]]} {clock(group.start[of])}"
+
+    def shown() -> str:
+        return str(page.evaluate(TEXT, "#group-title"))
+
+    assert shown().startswith(title(worst))
+    page.keyboard.press("Escape")
+    page.get_by_role("button", name="Began").first.click()
+    links = page.locator("#groups tbody tr", has_text=clock(document.groups.start[same]))
+    for _ in range(10):
+        if links.count():
+            break
+        page.locator("#groups").get_by_role("button", name="Next").click()
+    address = [one.get_attribute("href") for one in links.locator("a").all()]
+    assert fragment(document, worst).rsplit("/", 1)[1] in str(address)
+    page.goto(page.url.split("#")[0] + next(one for one in address if one and one.count("/") == 4))
+    until(page, "() => !document.querySelector('#group').hidden")
+    assert shown().startswith(title(same))
+
+
+def test_what_is_not_known_to_add_up_is_averaged_in_words_and_picture(open_page: Open) -> None:
+    document = documents.one()
+    detector = replace(document.detectors[0], aggregations=(None, None), live=None)
+    many = np.bincount(document.affected.moment, minlength=len(document.moments.time))
+    single = np.bincount(document.moments.group) == 1
+    moment = int(np.flatnonzero((many > 1) & single[document.moments.group])[0])
+    values = document.affected.value.copy()
+    values[document.affected.moment == moment] = 0.5
+    values[np.flatnonzero(document.affected.moment == moment)[0]] = many[moment] / 2 + 0.5
+    document = replace(document, detectors=(detector,), affected=replace(document.affected, value=values))
+    page = open_page(document, fragment=fragment(document, int(document.moments.group[moment])))
+    draw_all(page)
+    assert "1 were observed on average" in page.evaluate(TEXT, ".sentence")
+    assert ": 1, expected" in page.evaluate(TEXT, "#group-picture-told")
 
 
 def test_a_link_to_an_unknown_group_says_so(open_page: Open) -> None:

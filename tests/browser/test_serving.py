@@ -6,15 +6,16 @@ import gzip
 import json
 import time
 from collections.abc import Iterator
-from dataclasses import replace
+from dataclasses import fields, replace
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import pytest
 
-from anomalake.dashboard.document import Document, pack
+from anomalake.dashboard.document import Affected, Contributions, Document, pack
 from anomalake.dashboard.page import page
 from tests.browser.conftest import watch
-from tests.browser.looking import says, until
+from tests.browser.looking import drop, says, until
 from tests.support import documents
 
 if TYPE_CHECKING:
@@ -76,6 +77,33 @@ def served(browser: Browser) -> Iterator[tuple[Page, Server]]:
     context.close()
     # A browser says on the console that a request was refused; that is no complaint of ours.
     assert not [one for one in wrong if "status of 400" not in one], wrong
+
+
+def without_first(document: Document) -> Document:
+    """A document without its first group."""
+    groups, moments = document.groups, document.moments
+    kept = np.flatnonzero(moments.group)
+    place = np.full(len(moments.group), -1)
+    place[kept] = np.arange(len(kept))
+
+    def rows(of: Affected | Contributions) -> Any:
+        there = place[of.moment] >= 0
+        columns = {one.name: getattr(of, one.name)[there] for one in fields(of)}
+        return replace(of, **(columns | {"moment": place[of.moment[there]]}))
+
+    related = tuple(tuple(replace(one, group=one.group - 1) for one in some if one.group) for some in groups.related)
+    columns = {one.name: getattr(groups, one.name)[1:] for one in fields(groups)}
+    columns["related"] = related[1:]
+    chosen = {one.name: getattr(moments, one.name)[kept] for one in fields(moments)}
+    chosen["group"] = chosen["group"] - 1
+    return replace(
+        document,
+        made_at=document.made_at + 60,
+        groups=replace(groups, **columns),
+        moments=replace(moments, **chosen),
+        affected=rows(document.affected),
+        contributions=rows(document.contributions),
+    )
 
 
 def open_first(shown: Page) -> int:
@@ -143,3 +171,52 @@ def test_what_is_new_is_shown_within_a_minute(served: tuple[Page, Server]) -> No
     while len(tags := server.tags()) < 2 and time.monotonic() < end:
         shown.wait_for_timeout(20)
     assert tags == [None, f'"{server.document.made_at}"']
+
+
+def test_what_is_looked_at_stays_when_there_is_something_new(served: tuple[Page, Server]) -> None:
+    shown, server = served
+    live = [f"#live-{one}" for one in ("measure", "split")]
+    was = [shown.locator(one).input_value() for one in live]
+    shown.locator("#live-measure").select_option(index=1)
+    shown.locator("#live-split").select_option(index=0)
+    chosen = [shown.locator(one).input_value() for one in live]
+    assert chosen[0] != was[0]
+    assert chosen[1] != was[1]
+    moments_of = np.bincount(server.document.moments.group)
+    group = int(np.flatnonzero(moments_of[1:] > 1)[0]) + 1
+    address = f"{server.document.detectors[0].arn}/anomalies/anomaly/{server.document.groups.id[group]}"
+    shown.evaluate("(address) => { location.hash = address; }", address)
+    moments = shown.locator("#group-moment option")
+    moments.first.wait_for(state="attached")
+    assert moments.count() == moments_of[group]
+    other = moments.evaluate_all("(all) => all.findIndex((one) => !one.selected)")
+    shown.locator("#group-moment").select_option(index=other)
+    title, moment = shown.title(), moments.nth(other).text_content()
+    # An older group goes: all the others have new numbers.
+    old = server.document
+    server.document = without_first(old)
+    shown.locator("#group-moment").focus()
+    asked = len(server.tags())
+    shown.clock.run_for(61_000)
+    until(
+        shown,
+        "(count) => document.querySelector('#summary').textContent.startsWith(count)",
+        f"{len(old.groups.id) - 1} ",
+    )
+    assert len(server.tags()) == asked + 1
+    assert shown.title() == title
+    assert shown.locator("#group-moment option:checked").text_content() == moment
+    assert shown.evaluate("document.activeElement.id") == "group-moment"
+    shown.keyboard.press("Escape")
+    assert [shown.locator(one).input_value() for one in live] == chosen
+
+
+def test_a_list_that_is_open_is_not_closed_by_what_is_new(served: tuple[Page, Server]) -> None:
+    shown, server = served
+    drop(shown, "Measure")
+    shown.clock.run_for(61_000)
+    assert not server.tags()
+    shown.keyboard.press("Escape")
+    shown.clock.run_for(61_000)
+    until(shown, "() => true")
+    assert server.tags() == [None]

@@ -202,7 +202,7 @@ async function drawLive(place, doc, selection, options) {
   if (!live?.times.length || !(measure in detector.measures)) {
     return nothing(place, `No live values are known${detector?.live_problem ? `: ${plain(detector.live_problem, 300)}` : "."}`);
   }
-  const mean = detector.aggregations[measure] === "AVG";
+  const mean = isMean(detector, measure);
   const { from, to } = selection.filters;
   const most = options.width < 500 ? 150 : 300;
   const points = pointsOf(live, from ?? -Infinity, to ?? Infinity, most, liveStep(detector));
@@ -264,7 +264,7 @@ async function drawLines(place, doc, detector, { lines, sums, points, marks: hit
     tip: (row) => (row.m === undefined
       ? pointLines(row.k, times, lines, sums, lineName, band)
       : [["time", zone.text(doc.moments.time[row.m])], ["severity", severity(doc.moments.score[row.m])],
-        ...affectedLines(doc, row.m, mean), [lineName(row.c), amount(row.v)]]),
+        ...affectedLines(doc, row.m, mean), [lineName(row.c), shortened(row.v)]]),
     legend: legendOf(legend),
     onClick: ({ m }) => m !== undefined && options.onGroup?.(doc.moments.group[m]),
   });
@@ -274,11 +274,15 @@ async function drawLines(place, doc, detector, { lines, sums, points, marks: hit
   const worst = marks[marks.length - 1];
   return labelled(place, view, `${said(detector.measures[measure])}${band ? "" : ` by ${said(detector.dimensions[split][0])}`} `
     + `(${mean ? "mean" : "sum"}), ${span(zone, live.times[points.first], last)}, ${plural(points.count, "point")}${how}, `
-    + `from ${amount(edgesOf(sums)[0])} to ${amount(edgesOf(sums)[1])}; `
+    + `from ${shortened(edgesOf(sums)[0])} to ${shortened(edgesOf(sums)[1])}; `
     + (worst ? `${plural(marks.length, "anomaly", "anomalies")} marked, the worst ${severity(doc.moments.score[worst.m])} at ${zone.text(doc.moments.time[worst.m])}.`
       : "no anomalies.")
     + (band && !expected.length ? " What was expected is not known." : ""));
 }
+
+/** A number over time: no more digits than the document has of it; of what was expected those are `EXPECTED_DIGITS`. */
+const shortened = (value, digits = 7) => amount(Number(value.toPrecision(digits)));
+const EXPECTED_DIGITS = 4;
 
 const edgesOf = (sums) => extent(...sums.map(({ value }) => value));
 
@@ -295,11 +299,11 @@ function affectedLines(doc, m, mean) {
 /** A tooltip of all lines at one time. */
 function pointLines(p, times, lines, sums, lineName, band) {
   const shown = [["time", wallText(times[p], 60)]];
-  lines.forEach((_, c) => shown.push([lineName(c), amount(sums[c].value[p])]));
+  lines.forEach((_, c) => shown.push([lineName(c), shortened(sums[c].value[p])]));
   const { expected, lower, upper } = sums[0];
   if (band && expected[p] === expected[p]) {
-    const [lo, hi] = [lower[p], upper[p]].map((one) => (one === one ? amount(one) : "open"));
-    shown.push(["expected", amount(expected[p])], ["range", `${lo} – ${hi}`]);
+    const [lo, hi] = [lower[p], upper[p]].map((one) => (one === one ? shortened(one, EXPECTED_DIGITS) : "open"));
+    shown.push(["expected", shortened(expected[p], EXPECTED_DIGITS)], ["range", `${lo} – ${hi}`]);
   }
   return shown;
 }
@@ -347,7 +351,7 @@ async function drawGroup(place, doc, selection, options) {
     const within = points.count && series.length === combinations.size
       && moments.some((m) => pointAt(live, points, doc.moments.time[m]) >= 0);
     if (within) {
-      const mean = detector.aggregations[measure] === "AVG";
+      const mean = isMean(detector, measure);
       const sums = [together(live, measure, series, points, mean, true)];
       const marks = moments.map((m) => [m, 0]);
       const told = await drawLines(place, doc, detector,
@@ -385,7 +389,7 @@ function affectedTogether(doc, m, mean) {
 /** A group's moments by what they tell themselves. */
 async function drawMoments(place, doc, detector, moments, options) {
   const { zone, group: g } = options;
-  const mean = detector.aggregations[doc.groups.measure[g]] === "AVG";
+  const mean = isMean(detector, doc.groups.measure[g]);
   const rows = [];
   for (const m of moments) {
     const sums = affectedTogether(doc, m, mean);

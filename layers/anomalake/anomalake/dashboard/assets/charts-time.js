@@ -17,7 +17,7 @@ function momentLines(doc, zone, m) {
   const g = doc.moments.group[m];
   const detector = doc.detectors[doc.groups.detector[g]];
   return [
-    ["detector", named(detector.name)], ["measure", named(detector.measures[doc.groups.measure[g]])],
+    ["detector", named(detector.title)], ["measure", named(detector.measures[doc.groups.measure[g]])],
     ["time", zone.text(doc.moments.time[m])], ["severity", severity(doc.moments.score[m])],
     ["metrics", whole(doc.moments.metrics[m])],
   ];
@@ -144,7 +144,7 @@ async function drawLanes(place, doc, selection, options) {
   const order = [...worst.keys()].sort((a, b) => worst.get(b) - worst.get(a) || size(b) - size(a) || a - b);
   // Where there are many, the quiet ones stay away.
   const shown = order.filter((d) => order.length <= 20 || bins.has(d)).slice(0, LANES);
-  const labels = axisLabels(shown.map((d) => doc.detectors[d].name), narrow ? 16 : 32);
+  const labels = axisLabels(shown.map((d) => doc.detectors[d].title), narrow ? 16 : 32);
   const cells = [];
   let [from, to] = timeDomain(selection, zone);
   shown.forEach((d, row) => {
@@ -165,7 +165,7 @@ async function drawLanes(place, doc, selection, options) {
       spec.encoding.y.axis.labelLimit = narrow ? 96 : 200;
     },
     tip: ({ k }) => (k < 0
-      ? [["detector", named(doc.detectors[detectorAt(k)].name)]]
+      ? [["detector", named(doc.detectors[detectorAt(k)].title)]]
       : [...momentLines(doc, zone, k), ["of", `the worst within ${stepLength(step)}`]]),
     legend: legendOf(severityEntries(new Set(cells.map(({ s }) => s))), "severity"),
     onClick: ({ k }) => k !== undefined && options.onDetector?.(detectorAt(k)),
@@ -175,6 +175,6 @@ async function drawLanes(place, doc, selection, options) {
   const left = bins.size - shown.filter((d) => bins.has(d)).length;
   return labelled(place, view, `${plural(bins.size, "detector")} of ${whole(order.length)} had anomalies, `
     + `${span(zone, selection.first, selection.last)}, each cell the worst within ${stepLength(step)}; `
-    + `the worst: ${said(doc.detectors[first].name)}, ${severity(worst.get(first))}.`
+    + `the worst: ${said(doc.detectors[first].title)}, ${severity(worst.get(first))}.`
     + (left ? ` ${plural(left, "less severe detector")} left out.` : ""));
 }

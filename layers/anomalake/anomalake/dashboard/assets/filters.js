@@ -3,9 +3,12 @@
 /** How many of a list's entries are shown at once; the others are found by searching. */
 const LISTED = 100;
 
+/** Tells the bar's times by the clock of now. */
+let retime = () => {};
+
 /** Builds the bar anew from the state; `changed` hears of every change. */
 function drawFilters(changed) {
-  const { doc, filters, zone } = state;
+  const { doc, filters } = state;
   const bar = byId("filter-fields");
   const set = (part) => {
     Object.assign(state.filters, part);
@@ -38,12 +41,12 @@ function drawFilters(changed) {
 
   if (doc.detectors.length > 1) {
     const order = doc.detectors.map((_, d) => d)
-      .sort((a, b) => doc.detectors[a].name.localeCompare(doc.detectors[b].name));
-    const panel = checklist("Detectors", order.map((d) => [d, doc.detectors[d].name]), filters.detectors, (chosen) => {
+      .sort((a, b) => doc.detectors[a].title.localeCompare(doc.detectors[b].title));
+    const panel = checklist("Detectors", order.map((d) => [d, doc.detectors[d].title]), filters.detectors, (chosen) => {
       set({ detectors: none(chosen) });
       dimensions.replaceChildren(dimensionLists());
     });
-    drop("Detector", count(() => state.filters.detectors, doc.detectors.length, (d) => doc.detectors[d].name), panel);
+    drop("Detector", count(() => state.filters.detectors, doc.detectors.length, (d) => doc.detectors[d].title), panel);
   }
   const measures = [...new Set(doc.detectors.flatMap((one) => one.measures))].sort((a, b) => a.localeCompare(b));
   if (measures.length > 1) {
@@ -90,16 +93,17 @@ function drawFilters(changed) {
   }
 
   const [first, last] = shownTime(doc, { ...noFilters() }, doc.detectors.map((_, d) => d));
-  const clock = (seconds) => (seconds === null ? "" : new Date(zone.shift(seconds)).toISOString().slice(0, 16));
+  const clock = (seconds) => (seconds === null ? "" : new Date(state.zone.shift(seconds)).toISOString().slice(0, 16));
   const input = (key) => {
     const made = element("input", { type: "datetime-local", value: clock(filters[key]) });
     made.addEventListener("change", () => {
       const wall = Date.parse(`${made.value}Z`);
-      set({ [key]: Number.isFinite(wall) ? zone.seconds(wall) : null });
+      set({ [key]: Number.isFinite(wall) ? state.zone.seconds(wall) : null });
     });
     return made;
   };
   const inputs = { from: input("from"), to: input("to") };
+  const which = element("p.hint");
   const quick = [["Last day", 86400], ["Last 7 days", 7 * 86400], ["Last 30 days", 30 * 86400], ["All", null]]
     .filter(([, length]) => length === null || length < last - first)
     .map(([title, length]) => element("button.quiet", { type: "button", onclick: () => {
@@ -111,11 +115,16 @@ function drawFilters(changed) {
   drop("Time", () => {
     const { from, to } = state.filters;
     if (from === null && to === null) return ["all"];
-    if (from !== null && to !== null) return [span(zone, from, to, to - from < 3 * 86400)];
-    return [from !== null ? `from ${zone.text(from, false)}` : `to ${zone.text(to, false)}`];
+    if (from !== null && to !== null) return [span(state.zone, from, to, to - from < 3 * 86400)];
+    return [from !== null ? `from ${state.zone.text(from, false)}` : `to ${state.zone.text(to, false)}`];
   }, element("div.times", null,
     element("label", null, "From", inputs.from), element("label", null, "To", inputs.to),
-    element("div.quick", null, ...quick), element("p.hint", null, `Times in ${zone.name}.`)));
+    element("div.quick", null, ...quick), which));
+  retime = () => {
+    which.textContent = `Times in ${state.zone.name}.`;
+    for (const key of ["from", "to"]) inputs[key].value = clock(state.filters[key]);
+    label();
+  };
 
   const range = element("input", { type: "range", min: 0, max: 100, step: 1, value: filters.least,
     "aria-label": "Least severity" });
@@ -137,7 +146,7 @@ function drawFilters(changed) {
     bar.querySelector("summary").focus({ preventScroll: true });
   } }, "Reset"));
   bar.replaceChildren(...fields);
-  label();
+  retime();
 }
 
 /**

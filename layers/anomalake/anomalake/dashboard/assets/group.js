@@ -1,6 +1,6 @@
 /* One group's own view. */
 
-const view = { group: null, memory: null, opener: null, scroll: 0 };
+const view = { group: null, memory: null, time: null, opener: null, scroll: 0 };
 
 function openGroup(g) {
   location.hash = groupHash(state.doc, g);
@@ -27,13 +27,12 @@ function showGroup(g) {
     view.opener = document.activeElement;
   }
   view.group = g;
+  view.time = null;
   view.memory = { by: null, down: false, page: 0 };
   overview.hidden = true;
   byId("group").hidden = false;
   drawGroupView();
-  const { doc, zone } = state;
-  const detector = doc.detectors[doc.groups.detector[g]];
-  document.title = `${detector.measures[doc.groups.measure[g]]}, ${zone.text(doc.groups.start[g])} · anomalake`;
+  drawClock();
   scrollTo(0, 0);
   byId("group-title").focus({ preventScroll: true });
 }
@@ -48,6 +47,7 @@ function closeGroup() {
   overview.hidden = false;
   document.title = state.title;
   if (!was) return;
+  drawClock();
   scrollTo(0, view.scroll);
   const opener = view.opener?.isConnected && view.opener !== document.body ? view.opener : byId("main");
   opener.focus({ preventScroll: true });
@@ -67,7 +67,7 @@ function unexpected(score) {
 function momentTotals(doc, m) {
   const index = indexOf(doc);
   const g = doc.moments.group[m];
-  const mean = doc.detectors[doc.groups.detector[g]].aggregations[doc.groups.measure[g]] !== "SUM";
+  const mean = isMean(doc.detectors[doc.groups.detector[g]], doc.groups.measure[g]);
   let [observed, expected, count] = [0, 0, 0];
   for (let j = index.affected[m]; j < index.affected[m + 1]; j += 1) {
     observed += doc.affected.value[j];
@@ -86,7 +86,7 @@ function groupSentence(doc, g, zone) {
   const measure = named(detector.measures[of.measure[g]]);
   const when = of.start[g] === of.end[g] ? `at ${zone.text(of.start[g])}`
     : `from ${zone.text(of.start[g])} to ${zone.text(of.end[g])}`;
-  const words = [measure, " of ", named(detector.name)];
+  const words = [measure, " of ", named(detector.title)];
   const { observed, expected, mean } = worst < 0 ? {} : momentTotals(doc, worst);
   const were = observed === 1 && !mean ? "was" : "were";
   const seen = `${amount(observed ?? NaN)} ${were} observed${mean ? " on average" : ""}`;
@@ -113,11 +113,13 @@ function groupSentence(doc, g, zone) {
 }
 
 function drawGroupView() {
-  const { doc, zone } = state;
+  const { doc } = state;
   const g = view.group;
   const { groups: of } = doc;
   const index = indexOf(doc);
   const detector = doc.detectors[of.detector[g]];
+  const zone = zoneOf(doc, state.clock, [of.detector[g]]);
+  document.title = `${detector.measures[of.measure[g]]}, ${zone.text(of.start[g])} · anomalake`;
   const moments = Array.from(index.moments.subarray(index.ofGroup[g], index.ofGroup[g + 1]));
   const lasts = of.end[g] - of.start[g] + intervalOf(detector);
   const alerts = alertsOf(doc, g);
@@ -126,7 +128,7 @@ function drawGroupView() {
     ["Severity", severityMark(of.score[g])],
     ["When", span(zone, of.start[g], of.end[g])],
     ["Lasted", lasts > 0 ? duration(lasts) : "one interval"],
-    ["Detector", named(detector.name)],
+    ["Detector", named(detector.title)],
     ["Measure", named(detector.measures[of.measure[g]])],
     ["Alerts", alerts ? sent : "none sent"],
   );
@@ -139,7 +141,7 @@ function drawGroupView() {
   const chosen = element("select", { id: "group-moment" }, ...moments.map((m) =>
     element("option", { value: m },
       `${zone.text(doc.moments.time[m])} · severity ${severity(doc.moments.score[m])}`)));
-  if (moments.length) chosen.value = index.worst[g];
+  if (moments.length) chosen.value = moments.find((m) => doc.moments.time[m] === view.time) ?? index.worst[g];
   const metrics = element("div", { id: "group-metrics" });
   const shares = element("div.shares", { id: "group-shares" });
   const drawMoment = () => {
@@ -147,7 +149,10 @@ function drawGroupView() {
     drawMetrics(metrics, Number(chosen.value));
     drawShares(shares, Number(chosen.value));
   };
-  chosen.addEventListener("change", drawMoment);
+  chosen.addEventListener("change", () => {
+    view.time = doc.moments.time[chosen.value];
+    drawMoment();
+  });
   const parts = [
     element("div.head", null, back),
     element("h2.title", { id: "group-title", tabindex: "-1" },
@@ -163,12 +168,12 @@ function drawGroupView() {
   } else {
     parts.push(element("p.notice", null, "Its moments are among those that are counted only; see the page's notes."));
   }
-  parts.push(relatedCard(card, g), replyCard(card, g));
+  parts.push(relatedCard(card, g, zone), replyCard(card, g));
   forget("group-picture");
   replaceChildren(byId("group"), ...parts);
   if (moments.length) drawMoment();
   picture("group-picture", (box, options) =>
-    drawGroup(box, doc, state.selection, { ...options, group: g }));
+    drawGroup(box, doc, state.selection, { ...options, zone, group: g }));
 }
 
 /** The affected metrics of a moment. */
@@ -256,8 +261,8 @@ const relations = new Map([
   ["SAME_TIME", "Began at the same time"],
 ]);
 
-function relatedCard(card, g) {
-  const { doc, zone } = state;
+function relatedCard(card, g, zone) {
+  const { doc } = state;
   const items = doc.groups.related[g].map((one) => {
     const words = relations.get(one.relationship) ?? "Moved together with it";
     const share = `${whole(one.percentage)} % of this group lies in what was affected there too`;

@@ -2,23 +2,40 @@
 
 const groupsMemory = { by: "Severity", down: true, page: 0 };
 
-/** A group's fragment, as alerts have it in `consoleUrl`. */
+/** A group's fragment, as alerts have it in `consoleUrl`; with its measure where its id is that of several. */
 function groupHash(doc, g) {
-  const arn = doc.detectors[doc.groups.detector[g]].arn.toWellFormed();
-  return `#${encodeURIComponent(arn)}/anomalies/anomaly/${encodeURIComponent(doc.groups.id[g].toWellFormed())}`;
+  const { detector, measure, id } = doc.groups;
+  const { arn, measures } = doc.detectors[detector[g]];
+  const words = [arn, "anomalies", "anomaly", id[g]];
+  if (worstOf(doc, sameId(doc, id[g]).filter((one) => detector[one] === detector[g])) !== g) words.push(measures[measure[g]]);
+  return `#${words.map((one) => encodeURIComponent(one.toWellFormed())).join("/")}`;
 }
 
-const fragments = new WeakMap();
+const ids = new WeakMap();
+
+/** The groups with an id: of several detectors, or several measures, it may be the same. */
+function sameId(doc, id) {
+  let known = ids.get(doc);
+  if (!known) {
+    known = new Map();
+    doc.groups.id.forEach((one, g) => {
+      const text = one.toWellFormed();
+      const there = known.get(text);
+      if (there) there.push(g);
+      else known.set(text, [g]);
+    });
+    ids.set(doc, known);
+  }
+  return known.get(id.toWellFormed()) ?? [];
+}
+
+/** The most severe of some groups; -1 for none. */
+function worstOf(doc, groups) {
+  return groups.reduce((a, b) => (a < 0 || doc.groups.score[b] > doc.groups.score[a] ? b : a), -1);
+}
 
 /** The group that a fragment names, percent-encoded or not; -1 where there is none. */
 function groupAt(doc, fragment) {
-  if (fragment.length < 2) return -1;
-  let known = fragments.get(doc);
-  if (!known) {
-    known = new Map(doc.groups.id.map((id, g) =>
-      [`${doc.detectors[doc.groups.detector[g]].arn}/anomalies/anomaly/${id}`.toWellFormed(), g]));
-    fragments.set(doc, known);
-  }
   const text = fragment.replace(/^#/, "");
   let decoded = text;
   try {
@@ -26,7 +43,28 @@ function groupAt(doc, fragment) {
   } catch {
     /* a per cent sign that is one */
   }
-  return known.get(text) ?? known.get(decoded) ?? -1;
+  const found = groupNamed(doc, text);
+  return found < 0 ? groupNamed(doc, decoded) : found;
+}
+
+function groupNamed(doc, text) {
+  const [, arn, rest] = /^(.*?)\/anomalies\/anomaly\/(.+)$/su.exec(text) ?? [];
+  if (rest === undefined) return -1;
+  const { detector, measure } = doc.groups;
+  const of = (id) => {
+    const all = sameId(doc, id);
+    const own = all.filter((g) => doc.detectors[detector[g]].arn.toWellFormed() === arn);
+    // Some alerts link to their detector by another name than their own: then the id alone tells.
+    return own.length || all.some((g) => detector[g] !== detector[all[0]]) ? own : all;
+  };
+  const whole_ = worstOf(doc, of(rest));
+  if (whole_ >= 0) return whole_;
+  for (let at = rest.lastIndexOf("/"); at > 0; at = rest.lastIndexOf("/", at - 1)) {
+    const name = rest.slice(at + 1);
+    const found = of(rest.slice(0, at)).find((g) => doc.detectors[detector[g]].measures[measure[g]].toWellFormed() === name);
+    if (found !== undefined) return found;
+  }
+  return -1;
 }
 
 /** What contributed most to a moment: of each dimension its largest share. */
@@ -68,7 +106,7 @@ function drawGroups() {
     { title: "Began", head: true, down: true, key: (g) => of.start[g],
       cell: (g) => element("a", { href: groupHash(doc, g) }, zone.text(of.start[g])) },
     { title: "Lasted", wide: true, down: true, key: lasts, cell: (g) => (lasts(g) > 0 ? duration(lasts(g)) : "–") },
-    { title: "Detector", wide: true, key: (g) => detector(g).name, cell: (g) => named(detector(g).name) },
+    { title: "Detector", wide: true, key: (g) => detector(g).title, cell: (g) => named(detector(g).title) },
     { title: "Measure", key: measure, cell: (g) => named(measure(g)) },
     { title: "Most in", wide: true, cell: (g) => leadingWords(index.worst[g] < 0 ? [] : leading(doc, index.worst[g])) },
     { title: "Metrics", number: true, wide: true, down: true, key: metrics, cell: (g) => known(metrics(g)) },
@@ -110,7 +148,7 @@ function drawFigures() {
     made.push(figure("–", "The worst", "nothing unusual"));
   }
   byId("figures").replaceChildren(...made);
-  const of = detectors.length === 1 ? ` of ${isolated(doc.detectors[detectors[0]].name)}`
+  const of = detectors.length === 1 ? ` of ${isolated(doc.detectors[detectors[0]].title)}`
     : ` of ${plural(detectors.length, "detector")}`;
   const which = filtersSet() ? ", filtered" : "";
   byId("summary").textContent =

@@ -27,7 +27,7 @@ function drawAttention() {
   const found = new Map(selection.detectors.map((d) => [d, troubles(doc.detectors[d])]));
   const wanting = selection.detectors.filter((d) => found.get(d).length)
     .sort((a, b) => found.get(b).length - found.get(a).length || a - b);
-  const lines = wanting.slice(0, 5).map((d) => element("p", null, statusMark("bad", null), named(doc.detectors[d].name),
+  const lines = wanting.slice(0, 5).map((d) => element("p", null, statusMark("bad", null), named(doc.detectors[d].title),
     `: ${found.get(d).join(", ")}`));
   if (wanting.length > 5) lines.push(element("p.hint", null, `and ${plural(wanting.length - 5, "more detector")}`));
   const line = (text) => lines.push(element("p", null, statusMark("bad", null), text));
@@ -64,7 +64,7 @@ function drawHealth() {
       !runs ? "–" : key === "looked_at" || key === "rows" ? whole(runs[key]) : bad(runs[key]));
     const shown = live?.times.length ? days({ first: live.times[0], last: live.times[live.times.length - 1] }) : null;
     const problem = detector.live_problem ? element("div.reason", null, named(detector.live_problem)) : null;
-    return element("tr", null, element("th", { scope: "row" }, named(detector.name)), run,
+    return element("tr", null, element("th", { scope: "row" }, named(detector.title)), run,
       ...["looked_at", "late", "missing", "failed", "rows", "bad_rows", "undelivered"].map(of),
       element("td.number", null, bad(detector.clashes)),
       element("td", null, runs?.warnings.length ? warnings(runs.warnings, zone) : "–"),

@@ -11,7 +11,10 @@ async function carried() {
 function render() {
   const { doc, filters } = state;
   state.selection = select(doc, filters);
+  const before = state.zone?.name;
   state.zone = zoneOf(doc, state.clock, state.selection.detectors);
+  drawClock();
+  if (state.zone.name !== before) retime();
   drawFigures();
   drawGroups();
   drawTable();
@@ -86,7 +89,7 @@ function drawLiveControls() {
     live.detector = null;
     return;
   }
-  const options = lively.map((d) => [String(d), doc.detectors[d].name]);
+  const options = lively.map((d) => [String(d), doc.detectors[d].title]);
   const one = choices(byId("live-detector"), options, String(live.detector));
   if (live.detector !== Number(one)) Object.assign(live, { detector: Number(one), split: firstSplit(Number(one)) });
   byId("live-detector-label").hidden = lively.length < 2;
@@ -100,8 +103,15 @@ function drawLiveControls() {
 
 function drawDimensionControl() {
   const { doc, selection } = state;
-  const all = selection.detectors.flatMap((d) => doc.detectors[d].dimensions.map(([dimension]) => dimension));
-  const names = [...new Set(all)];
+  const contributing = doc.detectors.map(({ dimensions }) => new Uint8Array(dimensions.length));
+  for (const c of selection.contributions) {
+    const g = doc.moments.group[doc.contributions.moment[c]];
+    contributing[doc.groups.detector[g]][doc.contributions.dimension[c]] = 1;
+  }
+  const namesOf = (which) => [...new Set(selection.detectors.flatMap((d) =>
+    doc.detectors[d].dimensions.filter((_, i) => which(d, i)).map(([dimension]) => dimension)))];
+  const some = namesOf((d, i) => contributing[d][i]);
+  const names = some.length ? some : namesOf(() => true);
   byId("contributions-card").hidden = !names.length || byId("groups-card").hidden;
   state.dimension = choices(byId("contribution-dimension"), names.map((one) => [one, one]), state.dimension);
 }
@@ -134,16 +144,24 @@ function changed() {
 
 const changedSoon = later(120, changed);
 
+/** Whose clock is shown: that of the group's detector, or of those chosen. */
+function drawClock() {
+  const { doc, selection } = state;
+  const shown = view.group === null ? selection.detectors : [doc.groups.detector[view.group]];
+  const [own, zone] = [zoneOf(doc, "viewer", []).name, zoneOf(doc, "detector", shown).name];
+  const alike = new Set(shown.map((d) => doc.detectors[d].timezone)).size < 2;
+  choices(byId("clock"), [["detector", alike ? `the detector's zone (${zone})` : `${zone}: the detectors' zones differ`],
+    ["viewer", `yours (${own})`]], state.clock);
+  replaceChildren(byId("about"), named(doc.lake),
+    element("span.quieter", null, ` as of ${zoneOf(doc, state.clock, shown).text(doc.made_at)}`));
+}
+
 /** What does not depend on filters. */
 function drawFrame() {
   const { doc } = state;
-  replaceChildren(byId("about"), named(doc.lake),
-    element("span.quieter", null, ` as of ${state.zone.text(doc.made_at)}`));
   const notes = byId("notes");
   notes.hidden = !doc.notes.length;
   notes.replaceChildren(...folded(doc.notes.map((one) => element("p", null, one)), 4));
-  const [own, zone] = [zoneOf(doc, "viewer", []).name, zoneOf(doc, "detector", state.selection.detectors).name];
-  choices(byId("clock"), [["detector", `the detector's zone (${zone})`], ["viewer", `yours (${own})`]], state.clock);
   byId("theme").value = state.theme;
   const begun = doc.detectors.length > 0;
   byId("beginning").hidden = begun;
@@ -172,8 +190,9 @@ function setTheme() {
 
 /** Another document in the place of the one shown; what was chosen stays, by names. */
 function show(doc) {
+  const live = liveNames();
   state.doc = doc;
-  state.live = { detector: null, measure: null, split: null };
+  state.live = liveNamed(doc, live);
   recallState();
   setTheme();
   render();
@@ -246,13 +265,16 @@ async function start() {
     hangPictures();
     document.body.dataset.open = "yes";
     watch((next) => {
-      show(next);
       const g = groupAt(next, location.hash);
-      if (view.group === null || g < 0) route();
-      else {
-        view.group = g;
+      const stays = view.group !== null && g >= 0;
+      const inside = byId("group").contains(document.activeElement) && document.activeElement;
+      if (stays) view.group = g;
+      else if (view.group !== null) closeGroup();
+      show(next);
+      if (stays) {
         drawGroupView();
-      }
+        if (inside) (byId(inside.id) ?? byId("group-title")).focus({ preventScroll: true });
+      } else route();
     });
   } catch (problem) {
     console.error(problem);

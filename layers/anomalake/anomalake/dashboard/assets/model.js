@@ -41,7 +41,19 @@ function unpack(buffer) {
   for (const name of Object.keys(doc.groups)) {
     if (name !== "id" && name !== "related") doc.groups[name] = resolved(doc.groups[name]);
   }
+  entitle(doc.detectors);
   return doc;
+}
+
+/** Gives each detector its title: its name; where several have that, with region and account. */
+function entitle(detectors) {
+  const count = new Map();
+  for (const { name } of detectors) count.set(name, (count.get(name) ?? 0) + 1);
+  for (const one of detectors) {
+    const [, , , region, account] = one.arn.split(":");
+    one.title = count.get(one.name) === 1 ? one.name
+      : `${one.name} (${[region, account].filter(Boolean).join(", ") || one.arn})`;
+  }
 }
 
 const indices = new WeakMap();

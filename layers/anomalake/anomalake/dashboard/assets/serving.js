@@ -109,7 +109,8 @@ function watch(show) {
     }
   };
   setInterval(() => {
-    if (!document.hidden) ask();
+    // Who is just choosing from a list keeps it: then the next minute.
+    if (!document.hidden && !document.querySelector("details.drop[open]")) ask();
   }, 60000);
 }
 

@@ -51,6 +51,24 @@ function recallState() {
   if (["auto", "light", "dark"].includes(kept.theme)) state.theme = kept.theme;
 }
 
+/** What the live picture shows, by names; null where it shows nothing yet. */
+function liveNames() {
+  const { doc, live } = state;
+  const detector = live.detector === null ? null : doc.detectors[live.detector];
+  return detector && { arn: detector.arn, measure: detector.measures[live.measure],
+    split: live.split === null ? null : detector.dimensions[live.split][0] };
+}
+
+/** The same in a document, as far as it has it. */
+function liveNamed(doc, names) {
+  const detector = names ? doc.detectors.findIndex(({ arn }) => arn === names.arn) : -1;
+  if (detector < 0) return { detector: null, measure: null, split: null };
+  const at = (index) => (index < 0 ? null : index);
+  const { measures, dimensions } = doc.detectors[detector];
+  return { detector, measure: at(measures.indexOf(names.measure)),
+    split: at(dimensions.findIndex(([dimension]) => dimension === names.split)) };
+}
+
 function detectorsNamed(arns) {
   if (!Array.isArray(arns)) return null;
   const wanted = new Set(arns);

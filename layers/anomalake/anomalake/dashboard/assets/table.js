@@ -176,8 +176,8 @@ function drawTable() {
   const columns = [
     { title: "Time", head: true, key: read.time, down: true,
       cell: (row) => element("a", { href: groupHash(doc, read.group(row)) }, zone.text(read.time(row))) },
-    { title: "Detector", wide: true, key: (row) => read.detector(row).name,
-      cell: (row) => named(read.detector(row).name) },
+    { title: "Detector", wide: true, key: (row) => read.detector(row).title,
+      cell: (row) => named(read.detector(row).title) },
     { title: "Dimension", wide: true, key: read.dimension, cell: (row) => named(read.dimension(row) || "–") },
     { title: "Value", key: read.value, cell: (row) => named(read.value(row) || "–") },
     { title: "Measure", key: read.measure, cell: (row) => named(read.measure(row)) },

@@ -90,6 +90,9 @@ function span(zone, start, end, withTime = true) {
   return withTime && a.slice(0, -5) === b.slice(0, -5) ? `${a} – ${b.slice(-5)}` : `${a} – ${b}`;
 }
 
+/** Whether values of a measure are averaged where they are put together: what is not known to add up. */
+const isMean = (detector, measure) => detector.aggregations[measure] !== "SUM";
+
 /** A combination's values in words: "carrier EV, origin EWR". */
 function combinationParts(detector, combination) {
   if (combination === OTHERS) return null;
