@@ -276,6 +276,18 @@ def test_time_is_chosen_by_clock_by_span_and_by_dragging(open_page: Open) -> Non
     assert "–" in page.locator("details.drop", has_text="Time").locator(".chosen").first.text_content()  # type: ignore[operator]
 
 
+@pytest.mark.parametrize(("typed", "counts"), [("150", "100"), ("-3", "0"), ("84.5", "84.5")])
+def test_a_severity_that_was_typed_is_the_one_that_counts(open_page: Open, typed: str, counts: str) -> None:
+    document = documents.one()
+    page = open_page("one")
+    exact = page.get_by_label("Least severity as a number")
+    exact.fill(typed)
+    exact.blur()
+    assert exact.input_value() == counts
+    passes = document.moments.score >= float(counts)
+    says(page, "#summary", summary(*left(document, passes), "shop", filtered=counts != "0"))
+
+
 def test_the_clock_is_the_viewers_or_the_detectors(open_page: Open) -> None:
     document = documents.one()
     start = document.groups.start[worst_of(document)]

@@ -137,6 +137,7 @@ function drawFilters(changed) {
   };
   range.addEventListener("input", () => least(range.value, exact));
   exact.addEventListener("input", () => least(exact.value, range));
+  exact.addEventListener("change", () => (exact.value = state.filters.least)); // what counts, where more was typed
   fields.push(element("div.least", { role: "group", "aria-label": "Least severity" },
     element("span.what", null, "Severity from"), range, exact));
   fields.push(element("button.quiet", { type: "button", id: "reset", onclick: () => {
