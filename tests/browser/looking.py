@@ -37,10 +37,11 @@ def texts(page: Page, of: str) -> list[str]:
 
 def draw_all(page: Page) -> None:
     """Scroll through the page until each picture was drawn; then back to its top."""
-    for box in page.locator(".picture:visible").all():
-        box.scroll_into_view_if_needed()
-        handle = box.element_handle()
-        until(page, "(box) => !box.ariaBusy && !box.style.minHeight", handle)
+    # By handles: what a click has just put away is passed over, wherever it stood.
+    for box in page.locator(".picture").element_handles():
+        if box.is_visible():
+            box.evaluate("(box) => box.scrollIntoView({ block: 'nearest' })")
+            until(page, "(box) => !box.checkVisibility() || (!box.ariaBusy && !box.style.minHeight)", box)
     page.evaluate("scrollTo(0, 0)")
 
 

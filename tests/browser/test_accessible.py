@@ -48,6 +48,7 @@ def test_the_page(open_page: Open, name: str, width: int, theme: str) -> None:
 def test_a_group(open_page: Open, width: int, theme: str) -> None:
     page = open_page("one", width=width, theme=theme)
     page.locator("#groups tbody a").first.click()
+    page.locator("#group").wait_for()
     draw_all(page)
     assert serious(page) == []
 

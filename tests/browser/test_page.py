@@ -589,6 +589,7 @@ def test_nothing_scrolls_sideways(open_page: Open, name: str, width: int) -> Non
     assert width_wanted(page)[0] <= width
     if name != "empty":
         page.locator("#groups tbody a").first.click()
+        page.locator("#group").wait_for()
         draw_all(page)
         assert width_wanted(page)[0] <= width
 

@@ -9,11 +9,11 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
-import pyarrow.compute as pc
 from sqlglot import exp
 
 from anomalake.catalog import detectors, templates
 from anomalake.catalog.relations import columns_of
+from anomalake.dashboard.columns import floats
 from anomalake.dashboard.document import OTHERS, Integers, Live, Numbers
 from anomalake.dashboard.judged import Points
 from anomalake.dashboard.names import Names, largest
@@ -114,17 +114,13 @@ def observed_in(table: pa.Table, detector: detectors.Detector, names: Names) -> 
     n_cells = int(np.count_nonzero(new))
     values = np.full((len(names.measures), n_cells), np.nan)
     for number, measure in enumerate(source.metric_list):
-        total = _floats(table[f"total_{number}"])[order]
-        count = np.bincount(cell, np.nan_to_num(_floats(table[f"number_{number}"])[order]), n_cells)
+        total = floats(table[f"total_{number}"])[order]
+        count = np.bincount(cell, np.nan_to_num(floats(table[f"number_{number}"])[order]), n_cells)
         with np.errstate(divide="ignore", invalid="ignore"):
             sums = np.bincount(cell, np.nan_to_num(total), n_cells)
             value = sums / count if measure.aggregation_function == "AVG" else sums
             values[names.measures[measure.metric_name]] = np.where(count > 0, value, np.nan)
     return Observed(time[new], combination[new], values)
-
-
-def _floats(column: pa.ChunkedArray) -> Numbers:
-    return np.asarray(pc.fill_null(column.cast(pa.float64()), float("nan")).to_numpy(), np.float64)
 
 
 def observed_of(points: Points, names: Names) -> Observed:

@@ -17,8 +17,9 @@ from anomalake.catalog.detectors import Detector as QueriedDetector
 from anomalake.catalog.detectors import Detectors
 from anomalake.catalog.errors import QueryError
 from anomalake.catalog.names import detector_of
-from anomalake.dashboard import anomalies, group_files, health, judged, live_values
-from anomalake.dashboard.anomalies import Alerted, Ask, Everyone
+from anomalake.dashboard import alert_moments, anomalies, group_files, health, judged, live_values
+from anomalake.dashboard.alert_moments import Alerted, Ask
+from anomalake.dashboard.anomalies import Everyone
 from anomalake.dashboard.definitions import Definition, definition_of, noted, together, zone_or_utc
 from anomalake.dashboard.document import Crawl, Detector, Document, Live, Span
 from anomalake.dashboard.judged import Points
@@ -180,21 +181,21 @@ class _Reading:
         """Moments that alerts tell of, how many more there are, and the alerts of each detector."""
         size = sum(max(0, one.size - _FRAME) for one in self._store.list(_TABLES))
         if size <= self._limits.whole_bytes:
-            found, alerted = anomalies.from_alerts(self._ask(_sql("page_anomalies")), everyone)
+            found, alerted = alert_moments.from_alerts(self._ask(_sql("page_anomalies")), everyone)
             return found, {}, alerted
         rows = self._ask(_sql("page_detectors")).to_pylist()
         spans = {row["detector_arn"]: _alerted(row) for row in rows}
-        alerts, _ = anomalies.from_alerts(self._ask(anomalies.limited(self._limits)), everyone)
+        alerts, _ = alert_moments.from_alerts(self._ask(alert_moments.limited(self._limits)), everyone)
         if len(alerts) < self._limits.moments:
             return alerts, {}, spans
         # Of groups that are known, too, alerts beyond the limit are told of.
         unmatched = anomalies.without(records, alerts)
         ids = sorted({unmatched.ids[at] for at in unmatched.group.tolist()})
         for first in range(0, len(ids), _IDS):
-            table = self._ask(anomalies.of_groups(ids[first : first + _IDS], self._limits))
-            more, _ = anomalies.from_alerts(table, everyone)
+            table = self._ask(alert_moments.of_groups(ids[first : first + _IDS], self._limits))
+            more, _ = alert_moments.from_alerts(table, everyone)
             alerts = anomalies.joined(alerts, anomalies.within(more, records))
-        rest = anomalies.counts_in(self._ask(_sql("page_counts")), everyone)
+        rest = alert_moments.counts_in(self._ask(_sql("page_counts")), everyone)
         for key, number in anomalies.counted(alerts).items():
             rest[key] = rest.get(key, 0) - number
         return alerts, {key: number for key, number in rest.items() if number > 0}, spans

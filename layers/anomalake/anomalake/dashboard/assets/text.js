@@ -125,7 +125,7 @@ function command(words, options) {
 /** A field of a CSV file. Text that a spreadsheet would take for a formula gets an apostrophe in front. */
 function csvField(value) {
   if (typeof value === "number") return Number.isFinite(value) ? String(value) : "";
-  const safe = /^[=+\-@\t\r]/.test(value) ? `'${value}` : value;
+  const safe = /^[=+\-@\t\r\n＝＋－＠]/.test(value) ? `'${value}` : value;
   return /[",\r\n]/.test(safe) ? `"${safe.replaceAll('"', '""')}"` : safe;
 }
 
