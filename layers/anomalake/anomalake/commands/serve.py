@@ -29,6 +29,7 @@ def serve(
     Only this machine can reach it. It asks the lake again when it is looked at, at most every ten seconds.
     """
     import webbrowser
+    from contextlib import closing
 
     from anomalake.adapters.objects import open_store
     from anomalake.adapters.page_server import ADDRESS, Site, application, listen, server
@@ -53,14 +54,15 @@ def serve(
     if "://" not in lake and not Path(lake).exists():
         errors.print(f"anomalake: note: there is nothing at {lake} yet", soft_wrap=True, markup=False)
     # The port first, so that one that is taken costs no wait.
-    listening = listen(port)
-    address = f"http://{ADDRESS}:{listening.getsockname()[1]}/"
-    app = application(Site(make, show, open_store(lake, create=False), tell), listening.getsockname()[1])
-    out.print(f"{address} shows {lake}; Ctrl-C ends it", soft_wrap=True, markup=False)
-    if open_:
-        webbrowser.open(address)
-    try:
-        server(app).run(sockets=[listening])
-    except KeyboardInterrupt:
-        if out.is_terminal:
-            out.print()
+    with closing(listen(port)) as listening:
+        taken = listening.getsockname()[1]
+        address = f"http://{ADDRESS}:{taken}/"
+        app = application(Site(make, show, open_store(lake, create=False), tell), taken)
+        out.print(f"{address} shows {lake}; Ctrl-C ends it", soft_wrap=True, markup=False)
+        if open_:
+            webbrowser.open(address)
+        try:
+            server(app).run(sockets=[listening])
+        except KeyboardInterrupt:
+            if out.is_terminal:
+                out.print()
