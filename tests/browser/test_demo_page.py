@@ -71,7 +71,7 @@ def test_the_readmes_picture(shown: Page, keep: Callable[..., Path]) -> None:
     shown.wait_for_load_state("networkidle")
     kept = keep(shown, "readme", whole=False)
     with Image.open(kept) as whole:
-        small = whole.convert("RGB").quantize(256, Image.Quantize.MAXCOVERAGE, dither=Image.Dither.NONE)
+        small = whole.convert("RGB").quantize(256, Image.Quantize.MEDIANCUT, dither=Image.Dither.NONE)
     small.save(kept, optimize=True)
     assert small.size == (WIDTH, HEIGHT)
     assert len(small.getcolors() or []) > 40
