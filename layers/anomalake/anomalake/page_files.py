@@ -14,6 +14,7 @@ from anomalake.api import LakeHandle
 from anomalake.dashboard.document import Crawl, Document, pack
 from anomalake.dashboard.limits import DEFAULT, Limits
 from anomalake.dashboard.page import compressed, page
+from anomalake.files import write_whole
 from anomalake.lake.ports import CatalogError
 from anomalake.viewing import document_of
 
@@ -105,21 +106,15 @@ def write_page(document: Document, out: Path, *, title: str = "anomalake") -> Wr
     ------
     PageFileError
         A folder lies there, or a device.
-    OSError
+    NotWritten, OSError
     """
     if out.is_dir():
         raise PageFileError(f"--out {str(out)!r}: is a folder; expected a file such as {str(out / 'page.html')!r}")
     if out.exists() and not out.is_file():
         raise PageFileError(f"--out {str(out)!r}: is no file, which it would become; expected a file's name")
     body = page(pack(document), title=title)
-    place = Path(os.path.realpath(out))
-    place.parent.mkdir(parents=True, exist_ok=True)
-    unfinished = place.with_name(f".{place.name}.{os.getpid()}")
-    try:
-        unfinished.write_bytes(body)
-        unfinished.replace(place)
-    finally:
-        unfinished.unlink(missing_ok=True)
+    Path(os.path.realpath(out)).parent.mkdir(parents=True, exist_ok=True)
+    write_whole(out, body)
     return Written(out, len(body), document)
 
 

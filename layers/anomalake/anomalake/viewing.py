@@ -1,4 +1,4 @@
-"""The page's document, and the page's bytes, from a lake's URI: where its real parts are put together."""
+"""The page's document from a lake's URI: where its real parts are put together."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import pyarrow as pa
 
 from anomalake.adapters.objects import open_store
 from anomalake.api import LakeHandle, open_lake
-from anomalake.dashboard.document import Crawl, Document, pack
+from anomalake.dashboard.document import Crawl, Document
 from anomalake.dashboard.limits import DEFAULT, Limits
 from anomalake.dashboard.reading import read_document
 from anomalake.lake.lake import utc_now
@@ -42,8 +42,3 @@ def document_of(
     return read_document(
         ask, open_store(handle.uri, create=False), lake=handle.uri, now=now or utc_now(), limits=limits, crawl=crawl
     )
-
-
-def packed(lake: str, *, now: datetime | None = None, crawl: Crawl | None = None) -> bytes:
-    """The same as bytes, as the page takes them."""
-    return pack(document_of(lake, now=now, crawl=crawl))

@@ -14,6 +14,7 @@ from anomalake import page_files
 from anomalake.adapters.objects import memory_store
 from anomalake.dashboard.document import Document, pack
 from anomalake.dashboard.limits import DEFAULT, Limits
+from anomalake.files import NotWritten
 from anomalake.lake.store import StoreError
 from anomalake.page_files import PageFileError, fitting, summary_of, write_page
 from tests.support.documents import empty, one
@@ -95,7 +96,7 @@ def test_a_page_that_cannot_be_written_leaves_the_old_one(tmp_path: Path, monkey
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(Path, "write_bytes", full)
-    with pytest.raises(OSError, match="No space left"):
+    with pytest.raises(NotWritten, match=r"page\.html: cannot be written: No space left"):
         write_page(one(), out)
     assert out.read_bytes() == before
     assert [path.name for path in tmp_path.iterdir()] == ["page.html"]

@@ -19,6 +19,7 @@ def quicksight(
     Data source, data sets, analysis, dashboard, theme, permissions, refresh. The template says how to deploy it.
     """
     from anomalake.detection.definition.detector import read_detector
+    from anomalake.files import NotWritten, write_whole
     from anomalake.quicksight import QuickSightError, quicksight_template, to_yaml
 
     if out.exists() and detector.exists() and out.samefile(detector):
@@ -28,7 +29,7 @@ def quicksight(
         sys.stdout.write(text)
         return
     try:
-        out.write_text(text, encoding="utf-8", newline="\n")
-    except OSError as error:
-        raise QuickSightError(f"--out {out}: cannot be written: {error.strerror or error}") from error
+        write_whole(out, text.encode("utf-8"))
+    except NotWritten as error:
+        raise QuickSightError(str(error)) from error
     Console(highlight=False).print(str(out), soft_wrap=True, markup=False)
