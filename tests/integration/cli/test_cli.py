@@ -7,46 +7,16 @@ import gzip
 import io
 import json
 import sys
-from collections.abc import Callable
 from decimal import Decimal
 from pathlib import Path
-from typing import NamedTuple
 
 import pytest
 
 from anomalake import cli
 from tests.support import made, oracle
+from tests.support.command import Run
 
 TEXTS = made.texts(60, clashes=2)
-
-
-class Said(NamedTuple):
-    """What a call printed, and its exit code."""
-
-    code: int
-    out: str
-    err: str
-
-
-Run = Callable[..., Said]
-
-
-@pytest.fixture
-def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> Run:
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.delenv("ANOMALAKE_FORMATS", raising=False)
-    monkeypatch.setenv("COLUMNS", "200")
-
-    def call(*arguments: str, stdin: bytes = b"") -> Said:
-        monkeypatch.setattr(sys, "argv", ["anomalake", *arguments])
-        monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(stdin)))
-        with pytest.raises(SystemExit) as stopped:
-            cli.main()
-        said = capsys.readouterr()
-        assert isinstance(stopped.value.code, int)
-        return Said(stopped.value.code, said.out, said.err)
-
-    return call
 
 
 @pytest.fixture

@@ -11,52 +11,25 @@ import signal
 import socket
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from http.client import HTTPConnection
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import boto3
 import pytest
 from starlette.testclient import TestClient
 
-from anomalake import cli
 from anomalake.adapters.objects import open_store
 from anomalake.adapters.page_server import Site, application
 from anomalake.catalog.sources import write_source
 from anomalake.detection.feedback import read_feedback
 from anomalake.detection.live.group_store import GroupStore
 from anomalake.notify.snooze_records import read_snoozes
+from tests.support.command import Run
 from tests.support.documents import one
 from tests.support.faulty_s3 import s3_server
 from tests.support.live import Bench, hour
-
-
-class Said(NamedTuple):
-    """What a call printed, and its exit code."""
-
-    code: int
-    out: str
-    err: str
-
-
-Run = Callable[..., Said]
-
-
-@pytest.fixture
-def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> Run:
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("COLUMNS", "200")
-
-    def call(*arguments: str) -> Said:
-        monkeypatch.setattr(sys, "argv", ["anomalake", *arguments])
-        with pytest.raises(SystemExit) as stopped:
-            cli.main()
-        said = capsys.readouterr()
-        assert isinstance(stopped.value.code, int)
-        return Said(stopped.value.code, said.out, said.err)
-
-    return call
 
 
 @pytest.fixture
