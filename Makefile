@@ -52,7 +52,7 @@ check: lint format types imports template javascript security docs  ## lint, for
 # Material for MkDocs says at each build that it is supported until May 2027; Zensical, its successor, reads mkdocs.yml.
 docs: $(DOCS)  ## the documentation site, built strictly and offline into site/
 	@echo "check: documentation"
-	@NO_MKDOCS_2_WARNING=1 $(DOCS_BIN)/mkdocs build --quiet --strict
+	@NO_MKDOCS_2_WARNING=1 $(DOCS_BIN)/mkdocs build --strict
 	@echo "(open site/index.html)"
 
 picture: $(DEV)  ## the README's picture of the page, anew
