@@ -39,7 +39,8 @@ def commands() -> dict[str, list[str]]:
 
 @pytest.mark.parametrize("command", commands())
 def test_the_reference_describes_every_command_with_its_options(command: str) -> None:
-    [section] = re.findall(rf"^### anomalake {command}\n(.+?)(?=^##|\Z)", text("docs/commands.md"), re.DOTALL | re.MULTILINE)
+    pattern = rf"^### anomalake {command}\n(.+?)(?=^##|\Z)"
+    [section] = re.findall(pattern, text("docs/commands.md"), re.DOTALL | re.MULTILINE)
     described = {*re.findall(r"--[a-z-]+", section), "--help", "--lake"}
     assert {flag for flag in commands()[command] if flag.startswith("--")} <= described
 
@@ -51,13 +52,24 @@ def test_the_readme_is_short_and_links_to_every_guide() -> None:
     assert guides <= set(re.findall(r"\]\(docs/([a-z-]+\.md)", readme))
 
 
+def calls(document: str) -> list[str]:
+    """Return what follows ``anomalake`` in code blocks, at the start of a line, and in inline code."""
+    prose = re.sub(r"^```.*?^```", "", document, flags=re.DOTALL | re.MULTILINE)
+    blocks = re.findall(r"^```\w*\n(.*?)^```", document, re.DOTALL | re.MULTILINE)
+    in_blocks = re.findall(r"^\s*(?:\$ )?anomalake ([^\n#]+)", "\n".join(blocks), re.MULTILINE)
+    return [*in_blocks, *re.findall(r"`anomalake ([^`]+)`", prose)]
+
+
 @pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
 def test_a_document_names_no_command_or_option_that_is_not_there(document: Path) -> None:
     known = commands()
-    for line in re.findall(r"^\s*(?:\$ )?anomalake ([^\n#]+)", document.read_text(encoding="utf-8"), re.MULTILINE):
+    for line in calls(document.read_text(encoding="utf-8")):
         command, *words = line.split()
+        if command in ("COMMAND", "--version"):
+            continue
         assert command in known, line
-        assert {word for word in words if re.fullmatch(r"--[a-z]+", word)} <= {*known[command], "--help", "--debug"}
+        options = {word for word in words if re.fullmatch(r"--[a-z-]+", word)}
+        assert options <= {*known[command], "--help", "--debug"}, line
 
 
 @pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
