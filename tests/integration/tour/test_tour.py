@@ -34,8 +34,8 @@ print(json.dumps({
     "values": int(lake.query("SELECT count(*) AS n FROM metric_values")["n"].iloc[0]),
     "listed": len(anomalies),
     "live": [[str(one.timestamp), one.status, one.delivered] for one in runs],
-    "told": len(told),
-    "said": len(said),
+    "told": len(alerted),
+    "said": len(feedback),
     "page": page.read_text(encoding="utf-8")[:15],
     "files": sorted(file.name for file in files if file.is_file()),
 }))
