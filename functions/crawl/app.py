@@ -9,14 +9,14 @@ from datetime import UTC, datetime
 from functools import cache
 from typing import Any
 
-from anomalake.adapters.crawler import CrawlerBusy, GlueCrawlers
-from anomalake.adapters.environment import CrawlEnvironment, CrawlerTarget
-from anomalake.adapters.glue import GlueCatalog
-from anomalake.adapters.objects import open_store
-from anomalake.adapters.observability import count, logger, observed
 from anomalake.alerts import ObjectPointer, read_event
+from anomalake.aws.crawler import CrawlerBusy, GlueCrawlers
+from anomalake.aws.environment import CrawlEnvironment, CrawlerTarget
+from anomalake.aws.glue import GlueCatalog
+from anomalake.aws.observability import count, logger, observed
 from anomalake.lake.layout import partition_in
 from anomalake.lake.ports import Catalog, CatalogError, Partition
+from anomalake.storage.objects import open_store
 
 
 class NotCrawled(Exception):

@@ -7,17 +7,17 @@ from datetime import datetime, timedelta
 from functools import cache
 from typing import Any
 
-from anomalake.adapters.detector_files import DetectorFiles
-from anomalake.adapters.environment import DetectEnvironment
-from anomalake.adapters.objects import open_store
-from anomalake.adapters.observability import count, count_for, logger, observed
-from anomalake.adapters.source_files import open_source_files
-from anomalake.detecting import People, live_detector, register, stack_rules
-from anomalake.detection.definition.detector import Detector
-from anomalake.detection.live.live import LiveDetector
-from anomalake.detection.live.live_ports import Told
-from anomalake.detection.live.records import EARLY, FAILED, SKIPPED, SUCCEEDED, Execution
+from anomalake.aws.detector_files import DetectorFiles
+from anomalake.aws.environment import DetectEnvironment
+from anomalake.aws.observability import count, count_for, logger, observed
+from anomalake.definitions.detector import Detector
+from anomalake.detection.live import LiveDetector
+from anomalake.detection.ports import Told
 from anomalake.lake.lake import Lake
+from anomalake.local.source_files import open_source_files
+from anomalake.records.executions import EARLY, FAILED, SKIPPED, SUCCEEDED, Execution
+from anomalake.services.detect import People, live_detector, register, stack_rules
+from anomalake.storage.objects import open_store
 
 
 class NotDetected(Exception):

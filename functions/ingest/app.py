@@ -7,14 +7,14 @@ from collections.abc import Callable, Iterable, Iterator
 from functools import cache
 from typing import Any
 
-from anomalake.adapters.environment import IngestEnvironment
-from anomalake.adapters.glue import GlueCatalog
-from anomalake.adapters.objects import fetch, open_store
-from anomalake.adapters.observability import count, logger, observed
 from anomalake.alerts import Document, Found, ObjectPointer, read_event
+from anomalake.aws.environment import IngestEnvironment
+from anomalake.aws.glue import GlueCatalog
+from anomalake.aws.observability import count, logger, observed
 from anomalake.lake.lake import Failed, Lake, Receipt, Refused
 from anomalake.lake.ports import NoCatalog
-from anomalake.lake.store import StoreError
+from anomalake.storage.objects import fetch, open_store
+from anomalake.storage.store import StoreError
 
 Fetch = Callable[[ObjectPointer], Iterable[Found]]
 

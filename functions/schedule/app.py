@@ -5,12 +5,12 @@ from __future__ import annotations
 import os
 from typing import Any
 
-from anomalake.adapters import custom_resource
-from anomalake.adapters.detector_files import DetectorFiles, name_of
-from anomalake.adapters.environment import ScheduleEnvironment
-from anomalake.adapters.observability import count, logger, observed
-from anomalake.adapters.schedules import Schedules
-from anomalake.detection.definition.detector import DetectorFileError
+from anomalake.aws import custom_resource
+from anomalake.aws.detector_files import DetectorFiles, name_of
+from anomalake.aws.environment import ScheduleEnvironment
+from anomalake.aws.observability import count, logger, observed
+from anomalake.aws.schedules import Schedules
+from anomalake.definitions.detector import DetectorFileError
 
 
 class NotScheduled(Exception):

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 import pytest
 
-from anomalake.dashboard.document import Document, pack
-from anomalake.dashboard.page import page
+from anomalake.page.document import Document, pack
+from anomalake.page.page import page
 from tests.support import documents
 
 if TYPE_CHECKING:

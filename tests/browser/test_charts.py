@@ -17,15 +17,15 @@ from zoneinfo import ZoneInfo
 import numpy as np
 import pytest
 
-from anomalake.dashboard import vega
-from anomalake.dashboard.document import OTHERS, Document, pack
-from anomalake.dashboard.page import SCRIPTS
+from anomalake.page import vega
+from anomalake.page.document import OTHERS, Document, pack
+from anomalake.page.page import SCRIPTS
 from tests.support import documents
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page
 
-ASSETS = files("anomalake.dashboard").joinpath("assets")
+ASSETS = files("anomalake.page").joinpath("assets")
 NONE: dict[str, Any] = {}
 
 #: Draws on demand, and writes down what the charts call back.

@@ -15,7 +15,7 @@ from zoneinfo import ZoneInfo
 import numpy as np
 import pytest
 
-from anomalake.dashboard.document import LACKS, OTHERS, Document, Groups
+from anomalake.page.document import LACKS, OTHERS, Document, Groups
 from tests.browser.looking import TEXT, draw_all, drop, says, texts, until, width_wanted
 from tests.support import documents
 

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pytest
 
-from anomalake.dashboard.document import Affected, Contributions, Document, pack
-from anomalake.dashboard.page import page
+from anomalake.page.document import Affected, Contributions, Document, pack
+from anomalake.page.page import page
 from tests.browser.conftest import watch
 from tests.browser.looking import drop, says, until
 from tests.support import documents

@@ -11,9 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from anomalake.adapters.objects import memory_store
 from anomalake.alerts import Document, ObjectPointer, read_alert, read_event, read_file
 from anomalake.lake.lake import Lake, Receipt
+from anomalake.storage.objects import memory_store
 
 EVENTS = Path(__file__).parents[2] / "events"
 BUCKET = "amzn-s3-demo-bucket"

@@ -11,12 +11,12 @@ from datetime import timedelta
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from anomalake.adapters.objects import memory_store
 from anomalake.alerts import Document
 from anomalake.lake import bulk
 from anomalake.lake.compaction import compact
 from anomalake.lake.lake import Lake
-from anomalake.lake.store import ObjectStore, StoreError
+from anomalake.storage.objects import memory_store
+from anomalake.storage.store import ObjectStore, StoreError
 from tests.support import made, oracle
 from tests.support.stores import FlakyStore, Killed, KillingStore, WrappedStore
 

@@ -9,9 +9,9 @@ from typing import Any
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from anomalake.adapters.objects import memory_store
 from anomalake.alerts import Document, Refusal, read_alert, read_event, read_text
 from anomalake.lake.lake import Lake
+from anomalake.storage.objects import memory_store
 from tests.support import made, oracle
 
 HOSTILE = (

@@ -11,14 +11,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from anomalake.adapters.objects import memory_store
 from anomalake.alerts import Document, read_alert
-from anomalake.detection.grouping.contributions import contributions
-from anomalake.detection.grouping.group_model import Group, GroupInterval, open_groups
-from anomalake.detection.grouping.group_records import from_record, to_record
-from anomalake.detection.grouping.group_score import group_score
-from anomalake.detection.grouping.groups import group
-from anomalake.lake.store import ObjectStore
+from anomalake.groups.anomaly_group import Group, GroupInterval, open_groups
+from anomalake.groups.contributions import contributions
+from anomalake.groups.grouping import group
+from anomalake.groups.score import group_score
 from anomalake.notify.alert_json import alert_body, alert_text, zoned_text
 from anomalake.notify.channel import ChannelError
 from anomalake.notify.delivery import DELIVERED, UNDELIVERED, Patience, deliver_groups
@@ -26,6 +23,9 @@ from anomalake.notify.ledger import Ledger
 from anomalake.notify.plain import gsm_length
 from anomalake.notify.rules import Sent, has_grown
 from anomalake.notify.texts import long_text, short_text, subject
+from anomalake.records.groups import from_record, to_record
+from anomalake.storage.objects import memory_store
+from anomalake.storage.store import ObjectStore
 from tests.support.anomalies import ARN, START, Told, cut, detector, group_of, interval, judged, metric, rule, scored
 from tests.support.stores import FlakyStore, Killed, KillingStore
 

@@ -16,9 +16,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from anomalake.detection.definition.detector import Detector, DetectorFileError, parse_detector
-from anomalake.detection.metrics import Metrics
-from anomalake.detection.reading.reading import InsufficientData, NoDatapoint, read_history
+from anomalake.definitions.detector import Detector, DetectorFileError, parse_detector
+from anomalake.model.metrics import Metrics
+from anomalake.sources.reading import InsufficientData, NoDatapoint, read_history
 from tests.support.source_data import FilesInMemory, detector, request
 
 ZONES = ("UTC", "Europe/Paris", "America/Sao_Paulo", "Asia/Kolkata", "Australia/Lord_Howe")

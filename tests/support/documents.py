@@ -11,7 +11,7 @@ from zoneinfo import ZoneInfo
 import numpy as np
 import numpy.typing as npt
 
-from anomalake.dashboard.document import (
+from anomalake.page.document import (
     LACKS,
     OTHERS,
     Affected,

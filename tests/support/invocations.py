@@ -11,9 +11,9 @@ from collections.abc import Sequence
 from multiprocessing.connection import Connection
 from pathlib import Path
 
-from anomalake.adapters.objects import open_store
 from anomalake.alerts import Document
 from anomalake.lake.lake import Lake
+from anomalake.storage.objects import open_store
 from tests.support.stores import WrappedStore
 
 

@@ -11,20 +11,20 @@ from typing import Any
 
 import numpy as np
 
-from anomalake.adapters.objects import memory_store
-from anomalake.detecting import Alerts
-from anomalake.detection.definition.detector import AlertRule, Detector
-from anomalake.detection.intervals import interval_starts, next_start
-from anomalake.detection.judgement import ANOMALOUS, Judgement
-from anomalake.detection.live.arrays import Arrays
-from anomalake.detection.live.engine import Learned
-from anomalake.detection.live.live import LiveDetector
-from anomalake.detection.live.live_ports import Interval, IntervalError
-from anomalake.detection.metrics import Metrics
-from anomalake.lake.store import ObjectStore, StoreError
+from anomalake.definitions.detector import AlertRule, Detector
+from anomalake.definitions.intervals import interval_starts, next_start
+from anomalake.definitions.metric_set import Measure, MetricSet
+from anomalake.detection.engine import Learned
+from anomalake.detection.live import LiveDetector
+from anomalake.detection.ports import Interval, IntervalError
+from anomalake.model.judgement import ANOMALOUS, Judgement
+from anomalake.model.metrics import Metrics
 from anomalake.notify.channel import JSON, ChannelError, Message
 from anomalake.notify.delivery import Patience
-from anomalake.sources.metric_set import Measure, MetricSet
+from anomalake.records.arrays import Arrays
+from anomalake.services.detect import Alerts
+from anomalake.storage.objects import memory_store
+from anomalake.storage.store import ObjectStore, StoreError
 
 ARN = "arn:aws:lookoutmetrics:us-east-1:000000000000:AnomalyDetector:shop"
 #: A Tuesday, so that a week's boundary is six days away.

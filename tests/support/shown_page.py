@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from anomalake.dashboard.document import LACKS, Detector, Document
+from anomalake.page.document import LACKS, Detector, Document
 
 #: A moment's key: ARN, group id, measure, epoch seconds.
 Key = tuple[str, str, str, int]

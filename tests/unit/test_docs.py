@@ -10,13 +10,13 @@ import pytest
 from typer.main import get_command
 from typer.testing import CliRunner
 
-from anomalake.adapters.objects import open_store
 from anomalake.alerts import Document, read_alert
 from anomalake.api import open_lake
-from anomalake.catalog import templates
-from anomalake.cli import app
-from anomalake.detection.definition.detector import parse_detector
+from anomalake.cli.app import app
+from anomalake.definitions.detector import parse_detector
 from anomalake.lake.lake import Lake
+from anomalake.query import templates
+from anomalake.storage.objects import open_store
 from tests.support import made
 
 ROOT = Path(__file__).parents[2]

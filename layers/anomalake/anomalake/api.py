@@ -14,23 +14,23 @@ from zoneinfo import ZoneInfo
 
 import pyarrow as pa
 
-from anomalake.adapters.objects import open_store
-from anomalake.catalog import output
-from anomalake.catalog.errors import LakeChanged, QueryError, SourceError
-from anomalake.catalog.relations import Relations
-from anomalake.catalog.sources import Source, header_of, write_source
-from anomalake.lake.store import ObjectStore
-from anomalake.sources.metric_set import CsvFormat
+from anomalake.definitions.metric_set import CsvFormat
+from anomalake.query import output
+from anomalake.query.errors import LakeChanged, QueryError, SourceError
+from anomalake.query.relations import Relations
+from anomalake.records.metric_sets import Source, header_of, write_source
+from anomalake.storage.objects import open_store
+from anomalake.storage.store import ObjectStore
 
 if TYPE_CHECKING:
     import pandas as pd
 
-    from anomalake.backtesting import Outcome
     from anomalake.detection.backtest import Progress
     from anomalake.detection.feedback import Feedback
-    from anomalake.detection.live.records import Execution
     from anomalake.lake.bulk import Summary
     from anomalake.lake.compaction import Compaction
+    from anomalake.records.executions import Execution
+    from anomalake.services.backtest import Outcome
 
 #: How often a file is exported anew when compaction changed the lake meanwhile.
 TRIES = 10
@@ -73,10 +73,10 @@ def open_lake(uri: str | os.PathLike[str], *, database: str | None = None, workg
     def connect() -> tuple[ObjectStore, Engine]:
         store = open_store(place, create=False)
         if place.startswith("s3://"):
-            from anomalake.adapters.athena_engine import AthenaEngine
+            from anomalake.aws.athena_engine import AthenaEngine
 
             return store, AthenaEngine(store, database, workgroup)
-        from anomalake.adapters.duckdb_engine import DuckDBEngine
+        from anomalake.local.duckdb_engine import DuckDBEngine
 
         return store, DuckDBEngine(store, store_folder(place))
 
@@ -129,7 +129,7 @@ def backtest(
     --------
     >>> backtest("shop/detector.yaml", lake="./lake").backtest.groups  # doctest: +SKIP
     """
-    from anomalake import backtesting
+    from anomalake.services import backtest as backtesting
 
     return backtesting.backtest(
         Path(detector),
@@ -184,12 +184,12 @@ def detect(
     EnvironmentFault
         That is no address of a page.
     """
-    from anomalake.adapters.source_files import open_source_files
-    from anomalake.commands.times import CallError
-    from anomalake.detecting import live_detector, local_rules, register
-    from anomalake.detection.definition.detector import read_detector
-    from anomalake.detection.live.records import SUCCEEDED
-    from anomalake.wiring import open_writer
+    from anomalake.definitions.detector import read_detector
+    from anomalake.local.source_files import open_source_files
+    from anomalake.records.executions import SUCCEEDED
+    from anomalake.services.detect import live_detector, local_rules, register
+    from anomalake.services.lakes import open_writer
+    from anomalake.services.times import CallError
 
     if at is not None and (first is not None or last is not None):
         raise CallError("at is given beside first or last: expected one or the other")
@@ -221,13 +221,13 @@ def _uri(lake: str | os.PathLike[str] | LakeHandle) -> str:
 
 
 def _page(address: str) -> str:
-    from anomalake.adapters.environment import page_address
+    from anomalake.aws.environment import page_address
 
     return page_address("page", address)
 
 
 def _instant(time: datetime | str, zone: tzinfo) -> datetime:
-    from anomalake.commands.times import instant_of
+    from anomalake.services.times import instant_of
 
     return instant_of(time.isoformat() if isinstance(time, datetime) else time, zone)
 
@@ -327,7 +327,7 @@ class LakeHandle:
             The lake does not answer.
         OSError
         """
-        from anomalake.page_files import made, write_page
+        from anomalake.services.dashboard import made, write_page
 
         document, _ = made(self)
         return write_page(document, Path(out)).path
@@ -362,7 +362,7 @@ class LakeHandle:
         UnknownAnomaly
             The lake knows no such group, or the metric was not judged in that interval.
         """
-        from anomalake.feedback_given import give_feedback
+        from anomalake.services.feedback import give_feedback
 
         return give_feedback(
             self._store, detector=detector, group_id=group, series_id=series,
@@ -384,19 +384,19 @@ class LakeHandle:
         SourceError
             A source is not there.
         """
-        from anomalake import maintenance
+        from anomalake.services import maintenance
 
         return maintenance.replay(self.uri, [os.fspath(one) for one in sources], formats=formats, workers=workers)
 
     def compact(self) -> Compaction:
         """Merge small files; in S3 the old ones stay for an hour, in a folder they go at once."""
-        from anomalake import maintenance
+        from anomalake.services import maintenance
 
         return maintenance.compact(self.uri)
 
     def rebuild(self, *, formats: str | None = None, workers: int = 1) -> Summary:
         """Write the tables anew from the originals, in the lake's formats or in others."""
-        from anomalake import maintenance
+        from anomalake.services import maintenance
 
         return maintenance.rebuild(self.uri, formats=formats, workers=workers)
 

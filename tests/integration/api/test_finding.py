@@ -10,9 +10,9 @@ import pyarrow as pa
 import pytest
 
 import anomalake
-from anomalake.adapters.environment import EnvironmentFault
-from anomalake.commands.times import CallError
-from anomalake.feedback_given import UnknownAnomaly
+from anomalake.aws.environment import EnvironmentFault
+from anomalake.services.feedback import UnknownAnomaly
+from anomalake.services.times import CallError
 from anomalake.synth import ShopSettings, shop, write_shop
 
 

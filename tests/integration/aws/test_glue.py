@@ -10,12 +10,12 @@ import boto3
 import pytest
 from moto import mock_aws
 
-from anomalake.adapters.crawler import CrawlerBusy, GlueCrawlers
-from anomalake.adapters.glue import GlueCatalog
-from anomalake.adapters.objects import memory_store
-from anomalake.dashboard.document import Crawl
+from anomalake.aws.crawler import CrawlerBusy, GlueCrawlers
+from anomalake.aws.glue import GlueCatalog
 from anomalake.lake.ports import CatalogError, Partition
-from anomalake.page_files import crawl_of
+from anomalake.page.document import Crawl
+from anomalake.services.dashboard import crawl_of
+from anomalake.storage.objects import memory_store
 from tests.support.stack import template
 
 DATABASE = "anomalake"

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from anomalake import cli
+from anomalake.cli.app import app as cli
 
 Run = Callable[..., tuple[int, str, str]]
 

@@ -11,10 +11,10 @@ from pathlib import Path
 import boto3
 import pytest
 
-from anomalake import maintenance
-from anomalake.adapters.objects import open_store
 from anomalake.alerts import Document
 from anomalake.lake.lake import Lake
+from anomalake.services import maintenance
+from anomalake.storage.objects import open_store
 from tests.support import made, oracle
 from tests.support.faulty_s3 import s3_server
 

@@ -7,10 +7,10 @@ from datetime import timedelta
 
 import pytest
 
-from anomalake.detection.live.learning import RHYTHMS
-from anomalake.detection.live.records import EARLY, LEARNING, SKIPPED, SUCCEEDED, read_executions
-from anomalake.detection.live.state_store import MODELS_KEPT, STATES_KEPT
-from anomalake.sources.metric_set import Measure
+from anomalake.definitions.metric_set import Measure
+from anomalake.detection.learning import RHYTHMS
+from anomalake.records.executions import EARLY, LEARNING, SKIPPED, SUCCEEDED, read_executions
+from anomalake.records.states import MODELS_KEPT, STATES_KEPT
 from tests.support.live import HOUR, START, Bench, detector, hour
 
 

@@ -8,11 +8,11 @@ from typing import Any
 
 import pytest
 
-from anomalake.adapters import custom_resource
-from anomalake.adapters.objects import memory_store
 from anomalake.alerts import Document
+from anomalake.aws import custom_resource
 from anomalake.lake.lake import Lake
 from anomalake.lake.ports import CatalogError, Partition
+from anomalake.storage.objects import memory_store
 from functions.catalog.app import detectors_in, make_views, register_all
 from tests.support.made import DETECTORS, alert
 

@@ -7,10 +7,10 @@ from datetime import timedelta
 
 import pytest
 
-from anomalake.adapters.objects import memory_store
 from anomalake.alerts import Document
 from anomalake.lake import rows
 from anomalake.lake.lake import Lake
+from anomalake.storage.objects import memory_store
 from functions.compact.app import Unreadable, merge
 from tests.support.made import alert
 

@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError, EndpointConnectionError
 
-from anomalake.adapters.crawler import GlueCrawlers
-from anomalake.adapters.environment import CrawlerTarget
+from anomalake.aws.crawler import GlueCrawlers
+from anomalake.aws.environment import CrawlerTarget
 from anomalake.lake.ports import CatalogError, NoCatalog, Partition
 from functions.crawl.app import NotCrawled, follow
 

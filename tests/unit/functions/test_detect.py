@@ -9,15 +9,15 @@ from typing import Any
 
 import pytest
 
-from anomalake.adapters.detector_files import DetectorFiles, name_of
-from anomalake.adapters.environment import DetectEnvironment, EnvironmentFault, ScheduleEnvironment
-from anomalake.adapters.objects import memory_store
-from anomalake.adapters.schedules import Schedules, When, when
-from anomalake.detecting import Alerts, People, local_rules, rules_of, stack_rules
-from anomalake.detection.definition.detector import AlertRule, DetectorFileError, LambdaAction, SnsAction
-from anomalake.detection.live.live import LiveDetector
-from anomalake.detection.live.records import FAILED, SUCCEEDED
+from anomalake.aws.detector_files import DetectorFiles, name_of
+from anomalake.aws.environment import DetectEnvironment, EnvironmentFault, ScheduleEnvironment
+from anomalake.aws.schedules import Schedules, When, when
+from anomalake.definitions.detector import AlertRule, DetectorFileError, LambdaAction, SnsAction
+from anomalake.detection.live import LiveDetector
 from anomalake.lake.lake import Lake
+from anomalake.records.executions import FAILED, SUCCEEDED
+from anomalake.services.detect import Alerts, People, local_rules, rules_of, stack_rules
+from anomalake.storage.objects import memory_store
 from functions.detect.app import NotDetected, asked, detect
 from functions.schedule.app import NotScheduled, bring_in_line, handler
 from tests.support.live import Bench, IntervalError, detector, hour

@@ -9,12 +9,12 @@ from typing import Any
 
 import pytest
 
-from anomalake.adapters import observability
-from anomalake.adapters.objects import memory_store
 from anomalake.alerts import Found, ObjectPointer, read_file
+from anomalake.aws import observability
 from anomalake.lake.lake import Lake
 from anomalake.lake.ports import CatalogError, Partition
-from anomalake.lake.store import StoreError
+from anomalake.storage.objects import memory_store
+from anomalake.storage.store import StoreError
 from functions.ingest.app import NotTaken, take_in
 from tests.support.made import alert
 from tests.support.stores import Killed

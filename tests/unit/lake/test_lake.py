@@ -9,11 +9,11 @@ from datetime import UTC, datetime
 
 import pytest
 
-from anomalake.adapters.objects import memory_store
 from anomalake.alerts import Document, read_file
 from anomalake.lake.lake import Lake
 from anomalake.lake.ports import CatalogError, Partition
-from anomalake.lake.store import ObjectStore, StoreError
+from anomalake.storage.objects import memory_store
+from anomalake.storage.store import ObjectStore, StoreError
 from tests.support import made
 from tests.support.stores import WrappedStore
 

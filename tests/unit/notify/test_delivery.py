@@ -8,15 +8,15 @@ from datetime import timedelta
 
 import pytest
 
-from anomalake.adapters.channels import LakeChannel
-from anomalake.adapters.objects import memory_store
-from anomalake.detection.definition.detector import AlertRule
+from anomalake.aws.channels import LakeChannel
+from anomalake.definitions.detector import AlertRule
 from anomalake.lake.lake import Lake
-from anomalake.lake.store import ObjectStore, StoredObject, StoreError
 from anomalake.notify.channel import ChannelError
 from anomalake.notify.delivery import Delivery, Patience, counts, deliver, deliver_groups
 from anomalake.notify.ledger import Ledger
 from anomalake.notify.rules import Due, Sent
+from anomalake.storage.objects import memory_store
+from anomalake.storage.store import ObjectStore, StoredObject, StoreError
 from tests.support.anomalies import START, Told, detector, group_of, interval, metric, rule, scored
 from tests.support.stores import Killed, KillingStore, WrappedStore
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from anomalake.detection.definition.detector import DimensionFilter
+from anomalake.definitions.detector import DimensionFilter
 from anomalake.notify.rules import Sent, alerts_due, has_grown
 from anomalake.notify.snoozes import Snooze
 from tests.support.anomalies import HOUR, START, group_of, interval, metric, rule, scored

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from anomalake.detection.grouping.groups import group
+from anomalake.groups.grouping import group
 from anomalake.notify.plain import ascii_line, figure, gsm, gsm_length, quoted, shown
 from anomalake.notify.texts import long_text, short_text, subject
 from tests.support.anomalies import ARN, detector, group_of, interval, judged, metric, rule, scored

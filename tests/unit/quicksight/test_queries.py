@@ -8,16 +8,16 @@ from pathlib import Path
 
 import pyarrow as pa
 import pytest
+from tests.integration.catalog.lakes import alert, arn, write
 
-from anomalake.adapters.duckdb_engine import DuckDBEngine
-from anomalake.adapters.objects import open_store
 from anomalake.alerts.documents import Document
 from anomalake.api import LakeHandle, open_lake
-from anomalake.catalog.relations import Relations
+from anomalake.definitions.metric_set import CsvFormat, MetricSet
 from anomalake.lake.lake import Lake
+from anomalake.local.duckdb_engine import DuckDBEngine
+from anomalake.query.relations import Relations
 from anomalake.quicksight import quicksight_template
-from anomalake.sources.metric_set import CsvFormat, MetricSet
-from tests.integration.catalog.lakes import alert, arn, write
+from anomalake.storage.objects import open_store
 from tests.support import made as made_alerts
 from tests.support.quicksight import HOSTILE, Json, metric_set, resolved
 

@@ -13,10 +13,10 @@ import numpy as np
 import numpy.typing as npt
 
 from anomalake.detection.feedback import Feedback, heed
-from anomalake.detection.grouping.groups import Group, group
-from anomalake.detection.judgement import Judgement
-from anomalake.detection.metrics import Metrics
-from anomalake.detection.model import fit, judge
+from anomalake.groups.grouping import Group, group
+from anomalake.model import fit, judge
+from anomalake.model.judgement import Judgement
+from anomalake.model.metrics import Metrics
 
 #: Intervals that a history must span.
 LEAST_INTERVALS: Final = 285

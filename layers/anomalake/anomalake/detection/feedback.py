@@ -20,10 +20,10 @@ import numpy as np
 import numpy.typing as npt
 
 from anomalake.alerts.timestamps import zone_of
-from anomalake.detection.judgement import ANOMALOUS, Judgement
-from anomalake.detection.live.records import RecordError, detector_folder, stamp
-from anomalake.detection.metrics import Metrics
-from anomalake.lake.store import ObjectStore
+from anomalake.model.judgement import ANOMALOUS, Judgement
+from anomalake.model.metrics import Metrics
+from anomalake.records.executions import RecordError, detector_folder, stamp
+from anomalake.storage.store import ObjectStore
 
 #: How far beyond what was called no anomaly the next one begins.
 MARGIN = 1.25

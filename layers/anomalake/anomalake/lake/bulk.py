@@ -14,7 +14,7 @@ from anomalake.alerts import Alert, Document, Found, ObjectPointer, Refusal, rea
 from anomalake.lake import csv_rows, layout, rows
 from anomalake.lake.lake import Lake
 from anomalake.lake.ports import CatalogError, Partition
-from anomalake.lake.store import ObjectNotFound, StoreError
+from anomalake.storage.store import ObjectNotFound, StoreError
 
 #: A chunk of a small source is what each worker's share comes to, so that all end together; of a large one, this.
 CHUNK_BYTES = 48 * 1024 * 1024

@@ -14,7 +14,7 @@ import pyarrow as pa
 from anomalake.lake import csv_rows, layout, rows
 from anomalake.lake.lake import Clock, Lake, utc_now
 from anomalake.lake.ports import Partition
-from anomalake.lake.store import ObjectNotFound, ObjectStore
+from anomalake.storage.store import ObjectNotFound, ObjectStore
 
 TRIES = 5
 

@@ -15,7 +15,7 @@ import pyarrow as pa
 from anomalake.alerts import SET_ASIDE_RECORD, Alert, Document, Refusal, read_alert
 from anomalake.lake import csv_rows, layout, rows
 from anomalake.lake.ports import Catalog, CatalogError, NoCatalog, Partition
-from anomalake.lake.store import ObjectStore, StoreError
+from anomalake.storage.store import ObjectStore, StoreError
 
 #: Up to so many alerts at once, each original is an object of its own; more go into one compressed batch.
 MAX_SINGLE_ORIGINALS = 10

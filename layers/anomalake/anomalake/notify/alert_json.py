@@ -9,8 +9,8 @@ from operator import attrgetter
 from typing import Any
 
 from anomalake.alerts.timestamps import zone_of
-from anomalake.detection.definition.detector import AlertRule, Detector
-from anomalake.detection.grouping.group_model import AffectedMetric, Group, GroupInterval
+from anomalake.definitions.detector import AlertRule, Detector
+from anomalake.groups.anomaly_group import AffectedMetric, Group, GroupInterval
 
 #: Highest score that two decimals can tell from 100.
 MOST_SCORE = 99.99

@@ -10,11 +10,11 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from anomalake.detection.grouping.group_model import Group
-from anomalake.detection.live.records import parse_stamp, stamp
-from anomalake.lake.store import ObjectNotFound, ObjectStore
+from anomalake.groups.anomaly_group import Group
 from anomalake.notify.channel import Message
 from anomalake.notify.rules import Due, Sent
+from anomalake.records.executions import parse_stamp, stamp
+from anomalake.storage.store import ObjectNotFound, ObjectStore
 
 INTENT, DELIVERED, UNDELIVERED, IN_DOUBT = "intent", "delivered", "undelivered", "in-doubt"
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from anomalake.detection.definition.detector import AlertRule, Detector
+from anomalake.definitions.detector import AlertRule, Detector
 from anomalake.notify.alert_json import alert_body, alert_text
 from anomalake.notify.channel import JSON, LONG_TEXT, SHORT_TEXT, Message
 from anomalake.notify.rules import Due

@@ -6,8 +6,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
-from anomalake.detection.definition.detector import AlertRule
-from anomalake.detection.grouping.group_model import AffectedMetric, Group, GroupInterval
+from anomalake.definitions.detector import AlertRule
+from anomalake.groups.anomaly_group import AffectedMetric, Group, GroupInterval
 from anomalake.notify.snoozes import Snooze, heard
 
 #: A score that is so much higher has grown; above 80, one that is half of the way to 100.

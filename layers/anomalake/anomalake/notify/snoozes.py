@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from anomalake.detection.grouping.group_model import AffectedMetric, Group, GroupInterval, without
+from anomalake.groups.anomaly_group import AffectedMetric, Group, GroupInterval, without
 
 _FIELDS = ("until", "group_id", "time_series_id", "measure", "dimensions")
 

@@ -6,8 +6,8 @@ from itertools import groupby
 from operator import attrgetter
 
 from anomalake.alerts.timestamps import zone_of
-from anomalake.detection.definition.detector import AlertRule, Detector
-from anomalake.detection.grouping.group_model import AffectedMetric, Group, GroupInterval
+from anomalake.definitions.detector import AlertRule, Detector
+from anomalake.groups.anomaly_group import AffectedMetric, Group, GroupInterval
 from anomalake.notify.alert_json import MOST_SCORE, console_url
 from anomalake.notify.plain import ascii_line, figure, gsm, gsm_length, quoted, shown
 

@@ -10,7 +10,7 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
-from anomalake.detection.metrics import Combination
+from anomalake.model.metrics import Combination
 
 PLATFORMS: Final = ("pc_web", "mobile_web", "mobile_app")
 MARKETPLACES: Final = ("us", "uk", "de", "fr", "es", "it", "jp")

@@ -1,0 +1,193 @@
+"""Channels: a Lambda function, an SNS topic, a lake."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+from anomalake.alerts import Document
+from anomalake.definitions.detector import AlertRule, LambdaAction, SnsAction
+from anomalake.lake.lake import Lake
+from anomalake.notify.channel import JSON, LONG_TEXT, Channel, ChannelError, Message
+
+#: What SNS takes, less some for the subject.
+SNS_BYTES = 256 * 1024 - 1024
+#: What Lambda takes in a synchronous invocation, and `read_alert` in all.
+LAMBDA_BYTES = 6 * 1024 * 1024 - 1024
+
+# Codes of errors that pass; so do all of 5xx and 429.
+_PASSING = (
+    "InternalError",
+    "InternalErrorException",
+    "InternalFailure",
+    "KMSThrottling",
+    "KMSThrottlingException",
+    "EC2ThrottledException",
+    "RequestTimeout",
+    "ResourceConflictException",
+    "ResourceNotReadyException",
+    "ServiceException",
+    "ServiceUnavailable",
+    "SnapStartNotReadyException",
+    "Throttled",
+    "ThrottledException",
+    "Throttling",
+    "ThrottlingException",
+    "TooManyRequestsException",
+)
+
+T = TypeVar("T")
+
+
+def channel_of(rule: AlertRule, lake: Lake) -> Channel:
+    """The channel of a rule's action; the lake itself where it has none."""
+    if isinstance(rule.action, LambdaAction):
+        return LambdaChannel(rule.action.lambda_arn)
+    if isinstance(rule.action, SnsAction):
+        return SnsChannel(rule.action.topic_arn, rule.action.format)
+    return LakeChannel(lake)
+
+
+def client(service: str, region: str | None, read_timeout: float) -> Any:
+    """A boto3 client that sends each request once: the ledger decides what is sent again."""
+    import boto3
+    from botocore.config import Config
+
+    config = Config(connect_timeout=5, read_timeout=read_timeout, retries={"mode": "standard", "total_max_attempts": 1})
+    return boto3.client(service, region_name=region, config=config)
+
+
+class LambdaChannel:
+    """A function that is invoked with the alert, and waited for: delivered is what it returned from without an error.
+
+    Parameters
+    ----------
+    function_arn
+        The function, of any region, with or without an alias.
+    make_client
+        Makes the Lambda client when it is first needed.
+    """
+
+    format = JSON
+    most_bytes = LAMBDA_BYTES
+    repeatable = True
+
+    def __init__(self, function_arn: str, make_client: Callable[[str, str | None, float], Any] = client) -> None:
+        self.name = function_arn
+        self._make_client = make_client
+        self._made: Any = None
+
+    def send(self, message: Message) -> None:
+        """Invoke the function; raises `ChannelError`, also where the function fails."""
+
+        def invoke() -> tuple[Any, bytes]:
+            if self._made is None:
+                self._made = self._make_client("lambda", _region(self.name), 120)
+            answer = self._made.invoke(
+                FunctionName=self.name, InvocationType="RequestResponse", Payload=message.text.encode("utf-8")
+            )
+            return answer, answer["Payload"].read()
+
+        answer, payload = _answered(self.name, invoke)
+        if answer.get("FunctionError"):
+            raise ChannelError(
+                f"{self.name}: the function failed: {_error_in(payload)}", retryable=True, uncertain=True
+            )
+
+
+class SnsChannel:
+    """A topic that the alert is published to.
+
+    Parameters
+    ----------
+    topic_arn
+        The topic, of any region.
+    format_
+        ``JSON``, ``LONG_TEXT`` or ``SHORT_TEXT``.
+    make_client
+        Makes the SNS client when it is first needed.
+    """
+
+    most_bytes = SNS_BYTES
+
+    def __init__(
+        self, topic_arn: str, format_: str, make_client: Callable[[str, str | None, float], Any] = client
+    ) -> None:
+        self.name = topic_arn
+        self.format = format_
+        # A queue behind the topic may hand alerts to ingest, which knows repeats. People do not.
+        self.repeatable = format_ == JSON
+        self._make_client = make_client
+        self._made: Any = None
+
+    def send(self, message: Message) -> None:
+        """Publish the message; raises `ChannelError`."""
+        request = {"TopicArn": self.name, "Message": message.text}
+        if self.format == LONG_TEXT and message.subject:
+            request["Subject"] = message.subject
+
+        def publish() -> Any:
+            if self._made is None:
+                self._made = self._make_client("sns", _region(self.name), 20)
+            return self._made.publish(**request)
+
+        _answered(self.name, publish)
+
+
+class LakeChannel:
+    """A lake that takes the alert in itself, where there is no ingest function: on a laptop."""
+
+    format = JSON
+    most_bytes = LAMBDA_BYTES
+    repeatable = True
+
+    def __init__(self, lake: Lake) -> None:
+        self.name = lake.store.uri
+        self._lake = lake
+
+    def send(self, message: Message) -> None:
+        """Take the alert in; raises `ChannelError`."""
+        receipt = self._lake.ingest([Document(message.text, "alert")])
+        if receipt.failed:
+            raise ChannelError(f"{self.name}: {receipt.failed[0].error}", retryable=True, uncertain=True)
+        if receipt.refused:
+            raise ChannelError(f"{self.name}: refused: {receipt.refused[0].refusal}", retryable=False)
+
+
+def _answered(name: str, call: Callable[[], T]) -> T:
+    """What AWS answers; raises `ChannelError` that tells apart what was refused, what may pass, and what is unknown."""
+    from botocore.exceptions import BotoCoreError, ClientError, ConnectionError, HTTPClientError, IncompleteReadError
+
+    try:
+        return call()
+    except ClientError as error:
+        told = error.response.get("Error", {})
+        status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
+        passing = told.get("Code") in _PASSING or status == 429 or status >= 500
+        raise ChannelError(f"{name}: {_one_line(error)}", retryable=passing) from error
+    except ConnectionError as error:
+        raise ChannelError(f"{name}: {_one_line(error)}", retryable=True) from error
+    except (HTTPClientError, IncompleteReadError) as error:
+        # No answer came, or half of one: nobody knows whether the request arrived.
+        raise ChannelError(f"{name}: {_one_line(error)}", retryable=True, uncertain=True) from error
+    except BotoCoreError as error:
+        # Credentials, regions, parameters: nothing was sent.
+        raise ChannelError(f"{name}: {_one_line(error)}", retryable=False) from error
+
+
+def _region(arn: str) -> str | None:
+    parts = arn.split(":")
+    return parts[3] or None if len(parts) > 3 else None
+
+
+def _error_in(payload: bytes) -> str:
+    try:
+        told = json.loads(payload)
+        return f"{told['errorType']}: {told['errorMessage']}"[:500]
+    except (ValueError, KeyError, TypeError):
+        return payload[:200].decode("utf-8", "replace")
+
+
+def _one_line(error: Exception) -> str:
+    return " ".join(str(error).split())[:500]

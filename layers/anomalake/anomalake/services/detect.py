@@ -1,0 +1,199 @@
+"""Where a live detector's real parts are put together, for the command line and the function."""
+
+from __future__ import annotations
+
+import json
+import uuid
+from collections.abc import Sequence
+from contextlib import closing
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import cast
+
+from anomalake.aws.channels import LakeChannel, channel_of
+from anomalake.definitions.detector import AlertRule, Detector, LambdaAction, SnsAction
+from anomalake.definitions.errors import SourceError
+from anomalake.definitions.intervals import folder_of
+from anomalake.definitions.metric_set import CsvFormat, MetricSet
+from anomalake.detection.files_source import FilesSource
+from anomalake.detection.live import LiveDetector
+from anomalake.detection.model_engine import ModelEngine
+from anomalake.detection.ports import LiveSource, Told
+from anomalake.groups.grouping import Group
+from anomalake.lake.lake import Clock, Lake, utc_now
+from anomalake.local.source_files import open_source_files
+from anomalake.model.judgement import ANOMALOUS
+from anomalake.notify.channel import Channel
+from anomalake.notify.delivery import Patience, counts, deliver_groups
+from anomalake.notify.ledger import DELIVERED, UNDELIVERED, Ledger
+from anomalake.records.executions import detector_folder
+from anomalake.records.metric_sets import header_of, key_of, write_source
+from anomalake.records.snoozes import read_snoozes
+from anomalake.sources.reading import SourceData
+from anomalake.sources.source_files import SourceFiles
+from anomalake.storage.store import ObjectNotFound, ObjectStore
+
+#: Bytes of a file that hold its header.
+_BEGINNING = 256 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class People:
+    """Topics that people hear of groups by, and the least score they hear of; a topic may be left out."""
+
+    long_text_topic: str | None = None
+    short_text_topic: str | None = None
+    threshold: float = 70.0
+
+
+class Alerts:
+    """`Teller` by alert rules, each with its channel.
+
+    Parameters
+    ----------
+    detector, store
+        Whose alerts; the lake with the ledger and the snoozes.
+    rules
+        What is sent, and where to.
+    patience
+        How often a delivery is tried.
+    page
+        Address of the page that alerts link to.
+    """
+
+    def __init__(
+        self,
+        detector: Detector,
+        store: ObjectStore,
+        rules: Sequence[tuple[AlertRule, Channel]],
+        patience: Patience | None = None,
+        page: str = "",
+    ) -> None:
+        self._detector = detector
+        self._store = store
+        self._rules = rules
+        self._patience = patience
+        self._page = page
+        self._ledger = Ledger(store, detector_folder(detector.name))
+
+    def tell(self, groups: Sequence[Group], start: datetime) -> Told:
+        """Deliver what the rules have to send about the interval; raises `StoreError`."""
+        told = Told()
+        if not groups:
+            return told
+        snoozes, unread = read_snoozes(self._store, self._detector.name)
+        told += Told(reasons=tuple(unread))
+        for rule, channel in self._rules:
+            done = deliver_groups(
+                groups, rule, self._detector, channel, self._ledger,
+                run=uuid.uuid4().hex, snoozes=snoozes, since=start, page=self._page, patience=self._patience,
+            )  # fmt: skip
+            for name, number in counts(done).items():
+                told += Told({name: number[DELIVERED]}, {name: number[UNDELIVERED]})
+            told += Told(reasons=tuple(f"alert {one.alert_name}: {one.reason}" for one in done if one.reason))
+        return told
+
+
+def live_detector(
+    detector: Detector,
+    lake: Lake,
+    rules: Sequence[tuple[AlertRule, Channel]],
+    *,
+    clock: Clock = utc_now,
+    source: LiveSource | None = None,
+    page: str = "",
+) -> LiveDetector:
+    """A detector at work on a lake; its alerts link to a page."""
+    source = source or FilesSource(detector, open_source_files(detector.metric_set))
+    alerts = Alerts(detector, lake.store, rules, page=page)
+    return LiveDetector(detector, lake.store, source, alerts, ModelEngine(), clock=clock)
+
+
+def rules_of(detector: Detector) -> tuple[AlertRule, ...]:
+    """The detector's alerts; where it has none, one that takes every group into the lake."""
+    return detector.alerts or (_own_rule(detector, detector.name, ANOMALOUS),)
+
+
+def local_rules(detector: Detector, lake: Lake, *, send: bool) -> list[tuple[AlertRule, Channel]]:
+    """The rules on a laptop: into the lake, and only if asked for to the functions and topics that they name."""
+    return [(rule, channel_of(rule, lake) if send else LakeChannel(lake)) for rule in rules_of(detector)]
+
+
+def stack_rules(detector: Detector, lake: Lake, ingest: str | None, people: People) -> list[tuple[AlertRule, Channel]]:
+    """The rules in a stack: those of the file, the lake by the function ingest, and people by the stack's topics.
+
+    Where no rule of the file sends into the lake, one is added that takes every group there.
+    """
+    rules = list(rules_of(detector))
+    if not any(rule.action is None or _is(rule, ingest) for rule in rules):
+        rules.append(_own_rule(detector, detector.name, ANOMALOUS))
+    if ingest is not None:
+        rules = [rule if rule.action is not None else replace(rule, action=LambdaAction(ingest)) for rule in rules]
+    if people.long_text_topic is not None:
+        rules.append(_people_rule(detector, "people-long-text", people, SnsAction(people.long_text_topic, "LONG_TEXT")))
+    if people.short_text_topic is not None:
+        topic = SnsAction(people.short_text_topic, "SHORT_TEXT")
+        rules.append(_people_rule(detector, "people-short-text", people, topic))
+    return [(rule, channel_of(rule, lake)) for rule in rules]
+
+
+def register(store: ObjectStore, metric_set: MetricSet, files: SourceData, start: datetime) -> str | None:
+    """Note where the source data lies, so that the detector's ``live_`` relation has rows; once for each definition.
+
+    Queries in S3 need to know the columns of CSV files, which are read off a file of the interval.
+
+    Returns
+    -------
+    Why it could not be noted, if so. Raises `StoreError`.
+    """
+    csv_format = metric_set.file_format
+    wants_header = (
+        isinstance(csv_format, CsvFormat)
+        and not csv_format.header_list
+        and any(path.startswith("s3://") for path in metric_set.templated_path_list)
+    )
+    try:
+        if _registered(store, metric_set, wants_header):
+            return None
+        if wants_header and isinstance(csv_format, CsvFormat):
+            header = _header(metric_set, csv_format, cast(SourceFiles, files), start)
+            if header is None:
+                return f"no file of the interval from {start.isoformat()} tells the columns yet"
+            metric_set = replace(metric_set, file_format=replace(csv_format, header_list=header))
+        write_source(store, metric_set)
+    except SourceError as error:
+        return str(error)
+    return None
+
+
+def _registered(store: ObjectStore, metric_set: MetricSet, header_read: bool) -> bool:
+    try:
+        known = MetricSet.from_fields(json.loads(store.get(key_of(metric_set))))
+    except (ObjectNotFound, ValueError):
+        return False
+    if header_read and isinstance(known.file_format, CsvFormat):
+        known = replace(known, file_format=replace(known.file_format, header_list=()))
+    return known == metric_set
+
+
+def _header(
+    metric_set: MetricSet, csv_format: CsvFormat, files: SourceFiles, start: datetime
+) -> tuple[str, ...] | None:
+    for template in metric_set.templated_path_list:
+        for file in files.list(folder_of(template, start, metric_set.timezone)):
+            with closing(files.open(file.name)) as stream:
+                return header_of(stream.read(_BEGINNING), csv_format)
+    return None
+
+
+def _own_rule(detector: Detector, name: str, threshold: float) -> AlertRule:
+    prefix = detector.arn.partition(":AnomalyDetector:")[0]
+    return AlertRule(name=name, arn=f"{prefix}:Alert:{name}", threshold=threshold)
+
+
+def _people_rule(detector: Detector, name: str, people: People, action: SnsAction) -> AlertRule:
+    return replace(_own_rule(detector, name, people.threshold), action=action)
+
+
+def _is(rule: AlertRule, function_arn: str | None) -> bool:
+    return isinstance(rule.action, LambdaAction) and rule.action.lambda_arn == function_arn
