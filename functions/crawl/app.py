@@ -14,12 +14,13 @@ from anomalake.aws.crawler import CrawlerBusy, GlueCrawlers
 from anomalake.aws.environment import CrawlEnvironment, CrawlerTarget
 from anomalake.aws.glue import GlueCatalog
 from anomalake.aws.observability import count, logger, observed
+from anomalake.errors import AnomalakeError
 from anomalake.lake.layout import partition_in
 from anomalake.lake.ports import Catalog, CatalogError, Partition
 from anomalake.storage.objects import open_store
 
 
-class NotCrawled(Exception):
+class NotCrawled(AnomalakeError):
     """Changes of a direct invocation that could not be followed."""
 
 

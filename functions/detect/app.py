@@ -11,16 +11,18 @@ from anomalake.aws.detector_files import DetectorFiles
 from anomalake.aws.environment import DetectEnvironment
 from anomalake.aws.observability import count, count_for, logger, observed
 from anomalake.definitions.detector import Detector
+from anomalake.definitions.errors import SourceError
 from anomalake.detection.live import LiveDetector
 from anomalake.detection.ports import Told
+from anomalake.errors import AnomalakeError
 from anomalake.lake.lake import Lake
-from anomalake.local.source_files import open_source_files
 from anomalake.records.executions import EARLY, FAILED, SKIPPED, SUCCEEDED, Execution
-from anomalake.services.detect import People, live_detector, register, stack_rules
+from anomalake.services.detect import People, live_detector, stack_rules
+from anomalake.services.source_registration import register_source
 from anomalake.storage.objects import open_store
 
 
-class NotDetected(Exception):
+class NotDetected(AnomalakeError):
     """An event that no interval can be judged by: what it holds, and what was expected."""
 
 
@@ -70,10 +72,10 @@ def asked(event: Any) -> tuple[str, datetime | None]:
 
 
 def _register(detector: Detector, live: LiveDetector, start: datetime) -> None:
-    files = open_source_files(detector.metric_set)
-    reason = register(live.store, detector.metric_set, files, start)
-    if reason is not None:
-        logger.warning("source not registered", detector=detector.name, reason=reason)
+    try:
+        register_source(live.store, detector.metric_set, start)
+    except SourceError as error:
+        logger.warning("source not registered", detector=detector.name, reason=str(error))
 
 
 def _tell(detector: str, execution: Execution, told: Told) -> None:

@@ -11,15 +11,17 @@ from anomalake.alerts import Document, Found, ObjectPointer, read_event
 from anomalake.aws.environment import IngestEnvironment
 from anomalake.aws.glue import GlueCatalog
 from anomalake.aws.observability import count, logger, observed
+from anomalake.errors import AnomalakeError
 from anomalake.lake.lake import Failed, Lake, Receipt, Refused
 from anomalake.lake.ports import NoCatalog
-from anomalake.storage.objects import fetch, open_store
+from anomalake.services.ingest import fetch
+from anomalake.storage.objects import open_store
 from anomalake.storage.store import StoreError
 
 Fetch = Callable[[ObjectPointer], Iterable[Found]]
 
 
-class NotTaken(Exception):
+class NotTaken(AnomalakeError):
     """Records of a direct invocation that were refused or failed; all others are stored."""
 
 

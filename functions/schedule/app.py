@@ -11,9 +11,10 @@ from anomalake.aws.environment import ScheduleEnvironment
 from anomalake.aws.observability import count, logger, observed
 from anomalake.aws.schedules import Schedules
 from anomalake.definitions.detector import DetectorFileError
+from anomalake.errors import AnomalakeError
 
 
-class NotScheduled(Exception):
+class NotScheduled(AnomalakeError):
     """Detector files that have problems: each with all of them."""
 
 

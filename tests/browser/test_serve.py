@@ -18,7 +18,7 @@ from anomalake.records.group_store import GroupStore
 from anomalake.records.metric_sets import write_source
 from anomalake.records.snoozes import read_snoozes
 from anomalake.server.page_server import MAX_AGE, Site, application, listen, server
-from anomalake.services.viewing import document_of
+from anomalake.services.dashboard import document_of
 from anomalake.storage.objects import open_store
 from anomalake.storage.store import ObjectStore
 from tests.support.live import Bench, hour

@@ -7,10 +7,10 @@ import numpy.typing as npt
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
-from tests.unit.detection.model.histories import by_steps, learn, metrics, noisy
-from tests.unit.detection.model.test_severity import is_sound
 
 from anomalake.model import fit, judge
+from tests.unit.model.histories import by_steps, learn, metrics, noisy
+from tests.unit.model.test_severity import is_sound
 
 Floats = npt.NDArray[np.float64]
 

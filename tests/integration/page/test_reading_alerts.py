@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.integration.catalog.lakes import HOSTILE, alert, arn, shown, write
 
 from anomalake.alerts import Alert
 from anomalake.api import open_lake
@@ -18,8 +17,9 @@ from anomalake.aws.athena_engine import AthenaEngine
 from anomalake.page.document import Document, pack
 from anomalake.page.limits import Limits
 from anomalake.query import templates
-from anomalake.services.viewing import document_of
+from anomalake.services.dashboard import document_of
 from anomalake.storage.objects import open_store
+from tests.integration.query.lakes import HOSTILE, alert, arn, shown, write
 from tests.support import made
 from tests.support.shown_page import Key, counts_of, detector_of, moments_of
 

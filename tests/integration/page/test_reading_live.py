@@ -30,8 +30,8 @@ from anomalake.records.executions import detector_folder
 from anomalake.records.group_store import GroupStore
 from anomalake.records.groups import to_record
 from anomalake.records.metric_sets import write_source
+from anomalake.services.dashboard import document_of
 from anomalake.services.feedback import UnknownAnomaly, give_feedback
-from anomalake.services.viewing import document_of
 from anomalake.storage.objects import open_store
 from tests.support.anomalies import judged
 from tests.support.live import ARN, COUNTRIES, HOUR, START, Bench, hour, usual

@@ -9,13 +9,13 @@ from pathlib import Path
 
 import pyarrow as pa
 import pytest
-from tests.integration.catalog.lakes import HOSTILE, alert, arn, rows, same, shown, write
 
 from anomalake.alerts import Alert
 from anomalake.local import duckdb_engine
 from anomalake.local.duckdb_engine import DuckDBEngine
 from anomalake.query.errors import QueryError
 from anomalake.query.relations import Relation
+from tests.integration.query.lakes import HOSTILE, alert, arn, rows, same, shown, write
 
 DAY_1, DAY_2, DAY_3 = ("2021-02-14T22:00", "2021-02-15T04:00", "2021-02-16T01:00")
 WEST = arn("orders", region="us-west-2")

@@ -11,11 +11,11 @@ from pathlib import Path
 
 import pyarrow.parquet as pq
 import pytest
-from tests.integration.catalog.lakes import HOSTILE, alert, arn, write
 
 import anomalake
 from anomalake.local import duckdb_engine
 from anomalake.query.errors import QueryError
+from tests.integration.query.lakes import HOSTILE, alert, arn, write
 
 ALERTS = [
     alert(

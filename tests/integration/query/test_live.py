@@ -9,11 +9,11 @@ from decimal import Decimal
 from pathlib import Path
 
 import pytest
-from tests.integration.catalog.lakes import ORDERS, alert, rows, write
 
 from anomalake.api import LakeHandle
 from anomalake.query.errors import QueryError, SourceError
 from anomalake.records.metric_sets import CsvFormat, JsonLinesFormat, Measure, Source
+from tests.integration.query.lakes import ORDERS, alert, rows, write
 
 ROWS = """timestamp,platform,marketplace,views,revenue,note
 2021-02-14 05:00:00,pc_web,it,10,3.5,"a, b"

@@ -9,7 +9,6 @@ from itertools import cycle, product
 from pathlib import Path
 
 import pytest
-from tests.integration.catalog.lakes import alert, arn, rows, write
 
 from anomalake.api import LakeHandle
 from anomalake.lake.compaction import compact
@@ -18,6 +17,7 @@ from anomalake.local import duckdb_engine
 from anomalake.local.duckdb_engine import DuckDBEngine
 from anomalake.query.errors import QueryError
 from anomalake.storage.objects import open_store
+from tests.integration.query.lakes import alert, arn, rows, write
 
 FEBRUARY_14 = "timestamp >= TIMESTAMP '2021-02-14 00:00:00' AND timestamp < TIMESTAMP '2021-02-15 00:00:00'"
 

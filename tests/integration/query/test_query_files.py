@@ -7,13 +7,13 @@ from pathlib import Path
 import pytest
 import sqlglot
 from sqlglot import exp
-from tests.integration.catalog.lakes import alert, write
 
 from anomalake.api import LakeHandle, open_lake
 from anomalake.query import templates
 from anomalake.query.detectors import Detector
 from anomalake.query.relations import BY_DAY, Relation
 from anomalake.records.metric_sets import Measure, Source
+from tests.integration.query.lakes import alert, write
 
 QUERIES = Path(__file__).parents[3] / "queries"
 FILES = sorted(QUERIES.glob("*.sql"))

@@ -9,11 +9,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.integration.catalog import lakes
-from tests.integration.catalog.lakes import ORDERS, alert, arn, rows, same, write
 
 from anomalake.api import LakeHandle, open_lake
 from anomalake.query.errors import QueryError
+from tests.integration.query import lakes
+from tests.integration.query.lakes import ORDERS, alert, arn, rows, same, write
 
 FORMATS = pytest.mark.parametrize("formats", [("parquet",), ("csv",), ("parquet", "csv")], ids="-".join)
 

@@ -13,7 +13,8 @@ import pytest
 
 from anomalake.api import open_lake
 from anomalake.definitions.detector import Detector, read_detector
-from anomalake.local.source_files import FolderOrS3Files, open_source_files
+from anomalake.local.source_files import FolderOrS3Files
+from anomalake.services.sources import open_source_files
 from anomalake.sources.reading import NoDatapoint, read_history, read_interval
 from anomalake.storage.store import StoreError
 from tests.support.faulty_s3 import s3_server

@@ -14,7 +14,7 @@ import sqlglot
 from anomalake.aws.athena_source import AthenaTables, statement
 from anomalake.definitions.detector import Detector
 from anomalake.definitions.metric_set import AthenaTable
-from anomalake.local.source_files import open_source_files
+from anomalake.services.sources import open_source_files
 from anomalake.sources.reading import NoDatapoint, read_history, read_interval
 from anomalake.storage.store import StoreError
 from tests.support.source_data import detector

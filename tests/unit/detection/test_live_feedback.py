@@ -13,10 +13,9 @@ from hypothesis import strategies as st
 from anomalake.detection.feedback import LEAST, MARGIN, Feedback, heed, read_feedback, write_feedback
 from anomalake.model.judgement import Judgement
 from anomalake.model.metrics import Metrics, time_series_id
-from anomalake.notify.snoozes import Snooze
 from anomalake.records.executions import RecordError
 from anomalake.records.metric_sets import write_source
-from anomalake.records.snoozes import read_snoozes
+from anomalake.records.snoozes import Snooze, read_snoozes
 from anomalake.services.feedback import UnknownAnomaly, give_feedback, snooze
 from anomalake.storage.objects import memory_store
 from tests.support.live import ARN, START, Bench, hour

@@ -7,7 +7,6 @@ from itertools import pairwise
 
 import numpy as np
 import pytest
-from tests.unit.detection.model.histories import judged, learn, metrics, starts
 
 from anomalake.model import judge
 from anomalake.model.calendar import calendar_of, harmonics, rhythms, wall_clock
@@ -16,6 +15,7 @@ from anomalake.model.regression import regress
 from anomalake.model.season import fit_harmonics
 from anomalake.model.spread import median, quantiles
 from anomalake.model.standard import standard, standardised
+from tests.unit.model.histories import judged, learn, metrics, starts
 
 NEW_YORK = "America/New_York"
 

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from tests.unit.detection.model.histories import (
+
+from anomalake.model import judge
+from tests.unit.model.histories import (
     ALL,
     LEARNED,
     judged,
@@ -15,8 +17,6 @@ from tests.unit.detection.model.histories import (
     runs,
     usual_model,
 )
-
-from anomalake.model import judge
 
 
 @pytest.mark.parametrize(("frequency", "n"), [("PT5M", 4700), ("PT10M", 2400), ("PT1H", 1200), ("P1D", 120)])

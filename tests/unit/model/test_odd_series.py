@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from tests.unit.detection.model.histories import (
+
+from anomalake.model import ModelError, fit, judge
+from tests.unit.model.histories import (
     ALL,
     LEARNED,
     by_steps,
@@ -15,9 +17,7 @@ from tests.unit.detection.model.histories import (
     runs,
     usual_model,
 )
-from tests.unit.detection.model.test_severity import is_sound
-
-from anomalake.model import ModelError, fit, judge
+from tests.unit.model.test_severity import is_sound
 
 
 def test_a_constant_stays_usual_and_its_change_is_one_event() -> None:

@@ -7,7 +7,12 @@ from functools import cache
 import numpy as np
 import numpy.typing as npt
 import pytest
-from tests.unit.detection.model.histories import (
+
+from anomalake.model import judge
+from anomalake.model.calendar import calendar_of
+from anomalake.model.judgement import ANOMALOUS, Judgement
+from anomalake.model.tails import Tails, fit_tails, reach, surprise
+from tests.unit.model.histories import (
     ALL,
     LEARNED,
     judged,
@@ -20,11 +25,6 @@ from tests.unit.detection.model.histories import (
     state_before,
     usual_model,
 )
-
-from anomalake.model import judge
-from anomalake.model.calendar import calendar_of
-from anomalake.model.judgement import ANOMALOUS, Judgement
-from anomalake.model.tails import Tails, fit_tails, reach, surprise
 
 RNG = np.random.default_rng
 Floats = npt.NDArray[np.float64]

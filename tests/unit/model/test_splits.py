@@ -12,12 +12,12 @@ from itertools import pairwise
 import numpy as np
 import numpy.typing as npt
 import pytest
-from tests.unit.detection.model.histories import ALL, LEARNED, by_steps, judged, learn, metrics, noisy, usual_model
 
 from anomalake.model import Model, ModelError, State, chunks, fit, judge
 from anomalake.model.chunks import in_chunks
 from anomalake.model.judgement import Judgement
 from anomalake.model.metrics import Metrics
+from tests.unit.model.histories import ALL, LEARNED, by_steps, judged, learn, metrics, noisy, usual_model
 
 Arrays = dict[str, npt.NDArray[np.generic]]
 SAID = ("expected", "lower", "upper", "severity")

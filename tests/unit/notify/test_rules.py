@@ -10,7 +10,7 @@ import pytest
 
 from anomalake.definitions.detector import DimensionFilter
 from anomalake.notify.rules import Sent, alerts_due, has_grown
-from anomalake.notify.snoozes import Snooze
+from anomalake.records.snoozes import Snooze
 from tests.support.anomalies import HOUR, START, group_of, interval, metric, rule, scored
 
 US, DE = {"marketplace": "us", "platform": "web"}, {"marketplace": "de", "platform": "app"}

@@ -8,7 +8,6 @@ from pathlib import Path
 
 import pyarrow as pa
 import pytest
-from tests.integration.catalog.lakes import alert, arn, write
 
 from anomalake.alerts.documents import Document
 from anomalake.api import LakeHandle, open_lake
@@ -18,6 +17,7 @@ from anomalake.local.duckdb_engine import DuckDBEngine
 from anomalake.query.relations import Relations
 from anomalake.quicksight import quicksight_template
 from anomalake.storage.objects import open_store
+from tests.integration.query.lakes import alert, arn, write
 from tests.support import made as made_alerts
 from tests.support.quicksight import HOSTILE, Json, metric_set, resolved
 

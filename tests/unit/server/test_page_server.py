@@ -15,13 +15,12 @@ import pytest
 from starlette.testclient import TestClient
 
 from anomalake.detection.feedback import read_feedback
-from anomalake.notify.snoozes import Snooze
 from anomalake.page.document import Document, pack
 from anomalake.query.errors import QueryError
 from anomalake.records.executions import detector_folder
 from anomalake.records.group_store import GroupStore
 from anomalake.records.metric_sets import write_source
-from anomalake.records.snoozes import read_snoozes
+from anomalake.records.snoozes import Snooze, read_snoozes
 from anomalake.server.page_server import MAX_AGE, PROBLEM, Site, application
 from anomalake.storage.store import ObjectStore, StoreError
 from tests.support.documents import empty

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Final
 
+from anomalake.errors import AnomalakeError
+
 UNPARSED: Final = object()
 
 
@@ -41,7 +43,7 @@ class ObjectPointer:
     delivery: str | None = None
 
 
-class Refusal(ValueError):
+class Refusal(AnomalakeError, ValueError):
     """An input that is no alert, and why.
 
     Parameters

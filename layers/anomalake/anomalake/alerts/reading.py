@@ -13,6 +13,7 @@ from anomalake.alerts.model import Alert, Contribution, TimeSeries
 from anomalake.alerts.strict_json import StrictJsonError, canonical, parse, shorten
 from anomalake.alerts.timestamps import EXPECTED as A_TIMESTAMP
 from anomalake.alerts.timestamps import ZonedTimestamp, parse_zoned
+from anomalake.errors import AnomalakeError
 
 MAX_BYTES = 6 * 1024 * 1024
 MAX_ID = 2048
@@ -58,7 +59,7 @@ def alert_id(alert_event_id: str, metric_name: str, timestamp: ZonedTimestamp) -
     return hashlib.sha256(parts.encode("utf-8")).hexdigest()[:32]
 
 
-class _Misfit(Exception):
+class _Misfit(AnomalakeError):
     """A field that does not fit; its path is completed on the way out, so that it costs nothing while all fits."""
 
     def __init__(self, field: str, value: object, expected: str) -> None:

@@ -6,13 +6,15 @@ import json
 from decimal import Context, Decimal
 from typing import Any, NoReturn
 
+from anomalake.errors import AnomalakeError
+
 MAX_NUMBER_LENGTH = 400
 MAX_DEPTH = 100
 
 _EXACT = Context(prec=MAX_NUMBER_LENGTH + 10, Emax=999_999_999, Emin=-999_999_999)
 
 
-class StrictJsonError(ValueError):
+class StrictJsonError(AnomalakeError, ValueError):
     """Text that is not JSON, or JSON that means nothing certain.
 
     Attributes

@@ -65,9 +65,10 @@ class AthenaEngine:
             types = self._ask(text, file)
             yield _read_text(file) if types is None else _read_csv(file, types)
 
-    def slices(self, name: str) -> list[str]:
-        """The query for a whole relation: Athena's memory is its own."""
-        return [exp.select("*").from_(exp.Table(this=exp.to_identifier(name, quoted=True))).sql(templates.DIALECT)]
+    @contextmanager
+    def slices(self, name: str) -> Iterator[list[str]]:
+        """The query for a whole relation, which Athena answers in its own memory."""
+        yield [exp.select("*").from_(exp.Table(this=exp.to_identifier(name, quoted=True))).sql(templates.DIALECT)]
 
     def to_athena(self, sql: str) -> str | pa.Table:
         """The SQL that Athena is asked, or the answer where nobody needs to be asked."""

@@ -7,6 +7,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import NoReturn
 
+from anomalake.errors import AnomalakeError
+
 FORMATS = ("parquet", "csv")
 
 #: The lake under `sam local invoke`, which knows no bucket: it lasts as long as the container.
@@ -28,7 +30,7 @@ _ACCOUNT = re.compile(r"[0-9]{12}")
 _LONGEST_ADDRESS = 1_000
 
 
-class EnvironmentFault(ValueError):
+class EnvironmentFault(AnomalakeError, ValueError):
     """A variable that is missing or wrong: which, what it holds, what was expected."""
 
 

@@ -49,10 +49,11 @@ def detect(
     interval that fails makes the exit code 1.
     """
     from anomalake.definitions.detector import read_detector
-    from anomalake.local.source_files import open_source_files
+    from anomalake.definitions.errors import SourceError
     from anomalake.records.executions import EARLY, FAILED, SUCCEEDED
-    from anomalake.services.detect import live_detector, local_rules, register
+    from anomalake.services.detect import live_detector, local_rules
     from anomalake.services.lakes import open_writer
+    from anomalake.services.source_registration import register_source
 
     errors, out = Console(stderr=True, highlight=False), Console(highlight=False)
     page = checked(page)
@@ -80,10 +81,10 @@ def detect(
         failed = failed or execution.status in (EARLY, FAILED) or execution.undelivered > 0
         if execution.status == SUCCEEDED and not noted:
             noted = True
-            files = open_source_files(read.metric_set)
-            reason = register(writer.store, read.metric_set, files, execution.timestamp)
-            if reason is not None:
-                errors.print(f"anomalake: note: live_{read.name} has no rows: {reason}", soft_wrap=True, markup=False)
+            try:
+                register_source(writer.store, read.metric_set, execution.timestamp)
+            except SourceError as error:
+                errors.print(f"anomalake: note: live_{read.name} has no rows: {error}", soft_wrap=True, markup=False)
     if failed:
         raise typer.Exit(1)
 

@@ -62,7 +62,7 @@ def snooze(
     ] = None,
 ) -> None:
     """Send no alerts about a group, a metric, or some metrics, until a time; anomalies are still found and kept."""
-    from anomalake.notify.snoozes import Snooze
+    from anomalake.records.snoozes import Snooze
     from anomalake.services.feedback import snooze as keep
     from anomalake.storage.objects import open_store
 

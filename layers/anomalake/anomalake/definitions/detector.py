@@ -10,6 +10,7 @@ from typing import Literal
 
 from anomalake.definitions.metric_set import DimensionFilter as DimensionFilter
 from anomalake.definitions.metric_set import MetricSet
+from anomalake.errors import AnomalakeError
 
 DEFAULT_REGION = "us-east-1"
 DEFAULT_ACCOUNT = "000000000000"
@@ -20,7 +21,7 @@ SnsFormat = Literal["JSON", "LONG_TEXT", "SHORT_TEXT"]
 DEFAULT_THRESHOLD = 70.0
 
 
-class DetectorFileError(ValueError):
+class DetectorFileError(AnomalakeError, ValueError):
     """A detector file that nobody can work by.
 
     Attributes

@@ -9,12 +9,14 @@ from typing import Any
 
 import yaml
 
+from anomalake.errors import AnomalakeError
+
 #: More nodes than any definition has; aliases of YAML make millions of a few lines.
 MOST_NODES = 100_000
 DEEPEST = 40
 
 
-class DocumentError(ValueError):
+class DocumentError(AnomalakeError, ValueError):
     """A text that is neither YAML nor JSON: why, and in which line (None where unknown)."""
 
     def __init__(self, message: str, line: int | None) -> None:

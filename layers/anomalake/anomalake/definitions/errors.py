@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from anomalake.errors import AnomalakeError
 
-class SourceError(ValueError):
+
+class SourceError(AnomalakeError, ValueError):
     """A description of source data that nobody can read by."""

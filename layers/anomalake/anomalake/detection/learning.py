@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Any, Protocol
+from typing import Protocol
 
 import numpy as np
 
@@ -66,17 +64,6 @@ def model_due(frequency: str, start: datetime) -> datetime:
     """The instant that the model of an interval must not be older than."""
     every = RHYTHMS[frequency].refit
     return start - (start - _FIRST_MONDAY) % every
-
-
-def version_fields(metric_set: MetricSet) -> dict[str, Any]:
-    """What a model depends on in a detector file: with another of these, it learns anew."""
-    fields = replace(metric_set, name="", description="", offset=0, minimum_good_share=0.9).to_fields()
-    return {name: fields[name] for name in sorted(fields)}
-
-
-def version_of(metric_set: MetricSet) -> str:
-    """Names that: 16 hex digits."""
-    return hashlib.sha256(json.dumps(version_fields(metric_set), sort_keys=True).encode()).hexdigest()[:16]
 
 
 def history_before(

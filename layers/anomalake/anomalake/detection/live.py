@@ -15,7 +15,7 @@ from anomalake.definitions.intervals import interval_start, next_start, previous
 from anomalake.detection.engine import Engine
 from anomalake.detection.feedback import heed, read_feedback
 from anomalake.detection.group_keeper import GroupKeeper
-from anomalake.detection.learning import RHYTHMS, grid, version_of
+from anomalake.detection.learning import RHYTHMS, grid
 from anomalake.detection.model_keeper import InForce, ModelKeeper
 from anomalake.detection.ports import IntervalError, LiveSource, Teller, Told
 from anomalake.lake.lake import Clock, utc_now
@@ -33,7 +33,7 @@ from anomalake.records.executions import (
 from anomalake.records.group_store import GroupStore
 from anomalake.records.intervals import to_parquet
 from anomalake.records.states import StateStore
-from anomalake.records.versions import note_version
+from anomalake.records.versions import note_version, version_of
 from anomalake.storage.store import ObjectStore, StoreError
 
 #: Missed intervals that one run makes up for; the next run goes on.

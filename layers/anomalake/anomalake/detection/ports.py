@@ -9,11 +9,12 @@ from datetime import datetime
 from typing import Protocol
 
 from anomalake.detection.learning import HistorySource
+from anomalake.errors import AnomalakeError
 from anomalake.groups.grouping import Group
 from anomalake.model.metrics import Metrics
 
 
-class IntervalError(ValueError):
+class IntervalError(AnomalakeError, ValueError):
     """An interval's data that cannot be used: what, where, and what was expected."""
 
 

@@ -11,6 +11,7 @@ from datetime import datetime, timedelta
 
 import pyarrow as pa
 
+from anomalake.errors import AnomalakeError
 from anomalake.lake import csv_rows, layout, rows
 from anomalake.lake.lake import Clock, Lake, utc_now
 from anomalake.lake.ports import Partition
@@ -81,7 +82,7 @@ def compact(
     return done
 
 
-class _Unreadable(Exception):
+class _Unreadable(AnomalakeError):
     pass
 
 

@@ -6,8 +6,10 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Protocol
 
+from anomalake.errors import AnomalakeError
 
-class CatalogError(Exception):
+
+class CatalogError(AnomalakeError):
     """The catalog did not do what was asked: it may next time, and no alert is lost by it."""
 
 

@@ -23,7 +23,8 @@ from anomalake.query.bounds import Bounds
 from anomalake.query.detectors import Detector
 from anomalake.query.errors import LakeChanged, QueryError
 from anomalake.query.relations import BY_DAY, Relation, Relations, no_source_rows, put_in_place
-from anomalake.records.metric_sets import CsvFormat, JsonLinesFormat, Source, header_of
+from anomalake.records.metric_sets import CsvFormat, JsonLinesFormat, Source
+from anomalake.sources.csv_header import header_of
 from anomalake.storage.store import ObjectNotFound, ObjectStore
 
 #: How often a query is asked again when compaction took a file from under it.
@@ -87,13 +88,19 @@ class DuckDBEngine:
         with self._run(sql) as reader:
             yield reader
 
-    def slices(self, name: str) -> list[str]:
-        """Queries that together give a whole relation, each small enough to be answered in little memory.
+    @contextmanager
+    def slices(self, name: str) -> Iterator[list[str]]:
+        """Queries that together return a whole relation, each small enough to be answered in little memory.
 
-        Alerts of one day never meet those of another, so a relation over alerts can be asked span by span. Only groups
-        reach over days: how long they last is asked once, and kept for this engine's next queries.
+        No row of a relation depends on alerts of two days, so each query covers a span of days. Only groups last over
+        several days: their spans are computed once, and kept until the context ends.
         """
-        self._kept = {}
+        try:
+            yield self._slices(name)
+        finally:
+            self._kept = {}
+
+    def _slices(self, name: str) -> list[str]:
         relation = self.relations.find(name)
         if relation is None:
             raise self.relations.unknown(name)

@@ -11,21 +11,9 @@ import obstore
 from obstore.exceptions import BaseError
 from obstore.store import S3Store
 
-from anomalake.definitions.metric_set import MetricSet
-from anomalake.sources.source_files import ByteStream, SourceFile, SourceFiles
-from anomalake.sources.source_tables import SourceTables
+from anomalake.sources.source_files import ByteStream, SourceFile
 from anomalake.storage.objects import s3_store
 from anomalake.storage.store import StoreError
-
-
-def open_source_files(metric_set: MetricSet) -> SourceFiles | SourceTables:
-    """What reads a metric set's source: its files, or Athena."""
-    if metric_set.athena is None:
-        return FolderOrS3Files()
-    from anomalake.aws.athena_source import AthenaTables
-
-    return AthenaTables()
-
 
 _HIDDEN = (".", "_")
 

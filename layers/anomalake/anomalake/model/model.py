@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from anomalake.errors import AnomalakeError
 from anomalake.model.calendar import Bools, Floats
 from anomalake.model.counts import Counts
 from anomalake.model.filter import Coefficients, FilterState
@@ -21,7 +22,7 @@ from anomalake.model.tails import Tails
 VERSION = 1
 
 
-class ModelError(ValueError):
+class ModelError(AnomalakeError, ValueError):
     """Metrics that a model cannot judge, or arrays that are none of a model's."""
 
 

@@ -10,6 +10,7 @@ from typing import Any
 
 from anomalake.alerts.timestamps import zone_of
 from anomalake.definitions.detector import AlertRule, Detector
+from anomalake.errors import AnomalakeError
 from anomalake.groups.anomaly_group import AffectedMetric, Group, GroupInterval
 
 #: Highest score that two decimals can tell from 100.
@@ -18,7 +19,7 @@ MOST_SCORE = 99.99
 MOST_VALUE = 10.0**18
 
 
-class AlertTooLarge(ValueError):
+class AlertTooLarge(AnomalakeError, ValueError):
     """An alert that no leaving out of metrics makes small enough."""
 
 

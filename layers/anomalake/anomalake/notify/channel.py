@@ -5,10 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Protocol
 
+from anomalake.errors import AnomalakeError
+
 JSON, LONG_TEXT, SHORT_TEXT = "JSON", "LONG_TEXT", "SHORT_TEXT"
 
 
-class ChannelError(Exception):
+class ChannelError(AnomalakeError):
     """A message was not delivered, or may not have been.
 
     Attributes

@@ -16,7 +16,7 @@ from anomalake.notify.channel import Channel, ChannelError, Message
 from anomalake.notify.ledger import DELIVERED, IN_DOUBT, INTENT, UNDELIVERED, Entry, Ledger, outcome
 from anomalake.notify.messages import message_of
 from anomalake.notify.rules import Due, alerts_due
-from anomalake.notify.snoozes import Snooze
+from anomalake.records.snoozes import Snooze
 from anomalake.storage.store import StoreError
 
 #: The alert was dealt with before: nothing was sent now.

@@ -8,7 +8,8 @@ from datetime import datetime
 
 from anomalake.definitions.detector import AlertRule
 from anomalake.groups.anomaly_group import AffectedMetric, Group, GroupInterval
-from anomalake.notify.snoozes import Snooze, heard
+from anomalake.notify.snoozes import heard
+from anomalake.records.snoozes import Snooze
 
 #: A score that is so much higher has grown; above 80, one that is half of the way to 100.
 GROWN_BY = 10.0

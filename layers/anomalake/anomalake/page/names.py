@@ -10,8 +10,8 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from anomalake.definitions.arns import detector_of
 from anomalake.page.document import LACKS, Integers
-from anomalake.query.names import detector_of
 
 
 class Names:

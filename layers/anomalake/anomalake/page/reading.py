@@ -12,6 +12,7 @@ from typing import Any, Final, TypeVar
 import numpy as np
 import pyarrow as pa
 
+from anomalake.definitions.arns import detector_of
 from anomalake.definitions.errors import SourceError
 from anomalake.definitions.metric_set import FREQUENCIES
 from anomalake.groups.anomaly_group import Group
@@ -28,7 +29,6 @@ from anomalake.query import templates
 from anomalake.query.detectors import Detector as QueriedDetector
 from anomalake.query.detectors import Detectors
 from anomalake.query.errors import QueryError
-from anomalake.query.names import detector_of
 from anomalake.records.backtests import GROUPS, TestedPoints, backtest_key, groups_from_lines
 from anomalake.records.executions import Execution
 from anomalake.storage.store import ObjectStore, StoreError

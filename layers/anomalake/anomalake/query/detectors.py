@@ -6,9 +6,10 @@ import json
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from anomalake.definitions.arns import detector_of
 from anomalake.lake.layout import SHAPES
 from anomalake.query.errors import QueryError
-from anomalake.query.names import detector_names, detector_of, original_name, sql_name
+from anomalake.query.names import detector_names, original_name, sql_name
 from anomalake.records.metric_sets import Source, read_sources, source_keys
 from anomalake.storage.store import ObjectStore
 

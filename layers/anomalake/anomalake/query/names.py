@@ -6,6 +6,8 @@ import hashlib
 import re
 from collections.abc import Collection, Iterable, Sequence
 
+from anomalake.definitions.arns import detector_of
+
 _PLAIN = re.compile(r"[a-z0-9_]+")
 _BY_DAY = "by_day"
 # Glue allows 255 characters for the name of a table; the longest prefix and suffix of a relation take 35 of them.
@@ -91,13 +93,6 @@ def detector_names(arns: Iterable[str]) -> dict[str, str]:
         call = next(call for call in calls if len({call(arn) for arn in group}) == len(group))
         names.update({arn: sql_name(call(arn)) for arn in group})
     return names
-
-
-def detector_of(arn_or_call: str) -> str:
-    """The detector's own name, out of its ARN or out of what `detector_names` calls it before it is made safe."""
-    if arn_or_call.startswith("arn:"):
-        return arn_or_call.rpartition(":")[2]
-    return arn_or_call.partition("@")[0]
 
 
 def _with_account(arn: str) -> str:

@@ -12,6 +12,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from anomalake.errors import AnomalakeError
+
 Arrays = Mapping[str, npt.NDArray[Any]]
 
 _ABOUT = "about.json"
@@ -19,7 +21,7 @@ _ABOUT = "about.json"
 _CHECKSUM, _COMMENT_LENGTH = 4, 2
 
 
-class CorruptError(ValueError):
+class CorruptError(AnomalakeError, ValueError):
     """Bytes in the lake that are not what was written there: where, and what was found."""
 
 

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import gzip
 import json
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
@@ -14,13 +15,12 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from anomalake.groups.anomaly_group import Group
+from anomalake.model.judgement import Judgement
+from anomalake.model.metrics import Metrics
 from anomalake.records.arrays import CorruptError
 from anomalake.records.executions import detector_folder
 from anomalake.records.groups import GroupRecordError, from_record, to_record
 from anomalake.storage.store import ObjectNotFound, ObjectStore
-
-if TYPE_CHECKING:
-    from anomalake.detection.backtest import Backtest
 
 #: More tested points than this are not kept; they would take a page long to read.
 MOST_POINTS: Final = 5_000_000
@@ -29,6 +29,54 @@ JUDGEMENT, GROUPS = "judgement.parquet", "groups.jsonl.gz"
 
 _ABOUT = b"anomalake"
 _JUDGED = ("expected", "lower", "upper", "severity")
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Backtest:
+    """What a backtest found.
+
+    Attributes
+    ----------
+    metrics
+        The whole history.
+    judgement
+        Of its tested part, from `first` on.
+    groups
+        By start and measure.
+    """
+
+    metrics: Metrics
+    judgement: Judgement
+    groups: tuple[Group, ...]
+
+    @property
+    def first(self) -> int:
+        """Index into `Metrics.starts` of the first tested interval; those before are trained on."""
+        return self.judgement.first
+
+    @property
+    def tested(self) -> int:
+        """How many intervals are tested."""
+        return len(self.metrics.starts) - self.first
+
+    @property
+    def observed(self) -> npt.NDArray[np.bool_]:
+        """Tested points that have a value: (metrics, tested intervals)."""
+        return ~np.isnan(self.metrics.flat[:, self.first :])
+
+    def points_by_measure(self) -> dict[str, int]:
+        """Anomalous points of each measure."""
+        per_metric = self.judgement.is_anomaly.sum(axis=1).reshape(len(self.metrics.measures), -1)
+        return dict(zip(self.metrics.measures, per_metric.sum(axis=1).tolist(), strict=True))
+
+    def groups_by_measure(self) -> dict[str, int]:
+        """Groups of each measure."""
+        counted = Counter(one.measure for one in self.groups)
+        return {measure: counted[measure] for measure in self.metrics.measures}
+
+    def worst_groups(self, most: int) -> tuple[Group, ...]:
+        """The groups with the highest scores."""
+        return tuple(sorted(self.groups, key=lambda one: (-one.score, one.start, one.measure))[:most])
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -9,6 +9,7 @@ from dataclasses import asdict, dataclass, fields
 from datetime import UTC, datetime
 from typing import Any
 
+from anomalake.errors import AnomalakeError
 from anomalake.storage.store import ObjectStore
 
 FOLDER = "detection"
@@ -20,7 +21,7 @@ _STAMP = "%Y%m%dT%H%M%SZ"
 _DETECTOR = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9_-]{0,62}")
 
 
-class RecordError(ValueError):
+class RecordError(AnomalakeError, ValueError):
     """A record in the lake that is not what it should be: where, and what was expected."""
 
 

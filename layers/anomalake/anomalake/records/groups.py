@@ -8,10 +8,11 @@ from datetime import UTC, datetime
 from typing import Any
 
 from anomalake.alerts import Contribution
+from anomalake.errors import AnomalakeError
 from anomalake.groups.anomaly_group import AffectedMetric, Group, GroupInterval, Overlap
 
 
-class GroupRecordError(ValueError):
+class GroupRecordError(AnomalakeError, ValueError):
     """A text that is no record of a group."""
 
 

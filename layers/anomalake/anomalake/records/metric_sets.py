@@ -2,21 +2,17 @@
 
 from __future__ import annotations
 
-import csv
 import hashlib
-import io
 import json
 import re
-import zlib
 from collections.abc import Sequence
 
+from anomalake.definitions.arns import detector_of
+from anomalake.definitions.errors import SourceError
 from anomalake.definitions.metric_set import CsvFormat as CsvFormat
 from anomalake.definitions.metric_set import JsonLinesFormat as JsonLinesFormat
 from anomalake.definitions.metric_set import Measure as Measure
 from anomalake.definitions.metric_set import MetricSet
-from anomalake.query.errors import SourceError
-from anomalake.query.names import detector_of
-from anomalake.query.time_formats import to_strptime
 from anomalake.storage.store import ObjectStore
 
 #: A metric set whose source data queries read.
@@ -27,50 +23,14 @@ FOLDER = "sources"
 _KEY = re.compile(r"sources/(?P<name>[a-zA-Z0-9][a-zA-Z0-9_-]{0,62})-[0-9a-f]{16}\.json")
 
 
-def header_of(beginning: bytes, csv_format: CsvFormat) -> tuple[str, ...]:
-    """The columns that a CSV file's first line names.
-
-    Parameters
-    ----------
-    beginning
-        The file, or as much of it as holds the first line; gzip is recognised.
-    """
-    if beginning[:2] == b"\x1f\x8b":
-        beginning = zlib.decompressobj(wbits=31).decompress(beginning)
-    text = beginning.decode("utf-8-sig", "replace")
-    reader = csv.reader(
-        io.StringIO(text, newline=""),
-        delimiter=csv_format.delimiter,
-        quotechar=csv_format.quote_symbol or None,
-        quoting=csv.QUOTE_MINIMAL if csv_format.quote_symbol else csv.QUOTE_NONE,
-    )
-    return tuple(next(reader, ()))
-
-
 def key_of(source: Source) -> str:
     """Key of a source's record in the lake."""
     digest = hashlib.sha256(source.detector_arn.encode()).hexdigest()[:16]
     return f"{FOLDER}/{detector_of(source.detector_arn)}-{digest}.json"
 
 
-def check_queryable(source: Source) -> None:
-    """Raises `SourceError` where queries cannot read a source that detection can: what its data lie in, its zones."""
-    if source.kind not in ("csv", "json"):
-        raise SourceError(
-            f"source of {source.detector_arn}: is {source.kind}; queries on live data read CSV and JSON lines"
-        )
-    to_strptime(source.timestamp_format)
-
-
 def write_source(store: ObjectStore, source: Source) -> None:
-    """Keep a source's record in the lake, in place of the one before; raises `StoreError`.
-
-    Raises
-    ------
-    SourceError
-        Queries cannot read it: its timestamps, or what its data lie in.
-    """
-    check_queryable(source)
+    """Write a metric set's record, in place of the one before; raises `StoreError`."""
     store.put(key_of(source), json.dumps(source.to_fields(), indent=1).encode("ascii"))
 
 

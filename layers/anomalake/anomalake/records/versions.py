@@ -2,14 +2,26 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
 from anomalake.definitions.metric_set import MetricSet
-from anomalake.detection.learning import version_fields, version_of
 from anomalake.records.executions import detector_folder
 from anomalake.storage.store import ObjectNotFound, ObjectStore
+
+
+def version_fields(metric_set: MetricSet) -> dict[str, Any]:
+    """What a model depends on in a detector file: with another of these, it learns anew."""
+    fields = replace(metric_set, name="", description="", offset=0, minimum_good_share=0.9).to_fields()
+    return {name: fields[name] for name in sorted(fields)}
+
+
+def version_of(metric_set: MetricSet) -> str:
+    """Names that: 16 hex digits."""
+    return hashlib.sha256(json.dumps(version_fields(metric_set), sort_keys=True).encode()).hexdigest()[:16]
 
 
 def note_version(store: ObjectStore, detector: str, metric_set: MetricSet, now: datetime) -> str | None:

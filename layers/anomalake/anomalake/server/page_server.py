@@ -25,13 +25,14 @@ from starlette.responses import Response
 from starlette.routing import Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from anomalake.errors import AnomalakeError
 from anomalake.lake.lake import Clock, utc_now
-from anomalake.notify.snoozes import Snooze
 from anomalake.page.document import Document, pack
 from anomalake.page.page import compressed
 from anomalake.records.arrays import CorruptError
 from anomalake.records.executions import RecordError
 from anomalake.records.groups import GroupRecordError
+from anomalake.records.snoozes import Snooze
 from anomalake.services.feedback import UnknownAnomaly, give_feedback, line_of, snooze
 from anomalake.storage.store import ObjectStore, StoreError
 
@@ -61,11 +62,11 @@ _HEADERS: Final = {
 _NOTHING: Final = "default-src 'none'; frame-ancestors 'none'"
 
 
-class PortTaken(OSError):
+class PortTaken(AnomalakeError, OSError):
     """Somebody else listens at the port."""
 
 
-class Refused(Exception):
+class Refused(AnomalakeError):
     """A request that is not done: the status, and why, in one line."""
 
     def __init__(self, status: int, reason: str) -> None:

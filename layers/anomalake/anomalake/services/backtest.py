@@ -7,25 +7,25 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from anomalake.api import open_lake
 from anomalake.aws.channels import LAMBDA_BYTES
 from anomalake.definitions.detector import Detector, read_detector
 from anomalake.definitions.errors import SourceError
-from anomalake.detection.backtest import Backtest, Progress, run_backtest
+from anomalake.detection.backtest import Progress, run_backtest
 from anomalake.detection.evaluation import Figures, evaluate
 from anomalake.detection.feedback import read_feedback
 from anomalake.detection.labels import read_labels
 from anomalake.detection.score_files import write_scores
 from anomalake.lake import bulk, layout
 from anomalake.lake.lake import Lake
-from anomalake.local.source_files import open_source_files
 from anomalake.notify.alert_json import AlertTooLarge
 from anomalake.notify.channel import JSON
 from anomalake.notify.messages import message_of
 from anomalake.notify.rules import Due, passes, passes_measure
-from anomalake.records.backtests import keep_backtest
+from anomalake.records.backtests import Backtest, keep_backtest
 from anomalake.services.detect import rules_of
 from anomalake.services.lakes import open_writer, reopen
+from anomalake.services.source_registration import register_source
+from anomalake.services.sources import open_source_files
 from anomalake.sources.reading import ReadReport, read_history
 from anomalake.storage.objects import open_store
 
@@ -145,12 +145,12 @@ def backtest(
 
 def send(lake: str, detector: Detector, found: Backtest, progress: Progress | None = None, page: str = "") -> Sent:
     """Take the alerts of a backtest into a lake, in few writes, register the source data, and keep what it judged."""
+    writer = open_writer(lake)
     unregistered = None
     try:
-        open_lake(lake).register_source(detector.metric_set)
+        register_source(writer.store, detector.metric_set)
     except SourceError as error:
         unregistered = str(error)
-    writer = open_writer(lake)
     too_large: list[str] = []
     n_groups = len(found.groups)
 

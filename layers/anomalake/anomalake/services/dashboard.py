@@ -5,18 +5,22 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from datetime import datetime
 from pathlib import Path
 from typing import Final
 
-from anomalake.api import LakeHandle
+import pyarrow as pa
+
 from anomalake.aws.crawler import GlueCrawlers
+from anomalake.errors import AnomalakeError
+from anomalake.lake.lake import utc_now
 from anomalake.lake.ports import CatalogError
 from anomalake.page.document import Crawl, Document, pack
 from anomalake.page.limits import DEFAULT, Limits
 from anomalake.page.page import compressed, page
+from anomalake.page.reading import read_document
 from anomalake.services.files import write_whole
-from anomalake.services.viewing import document_of
-from anomalake.storage.objects import open_store
+from anomalake.services.lakes import LakeConnection
 
 #: Bytes of a gzipped document: in base64, and with the code that draws it, a page then stays below 10 MB.
 MOST_BYTES: Final = 6_000_000
@@ -24,7 +28,7 @@ MOST_BYTES: Final = 6_000_000
 _HALVINGS: Final = 12
 
 
-class PageFileError(ValueError):
+class PageFileError(AnomalakeError, ValueError):
     """A place that no page can be written to: which, and what was expected."""
 
 
@@ -37,7 +41,7 @@ class Written:
     document: Document
 
 
-def made(lake: str | LakeHandle, limits: Limits = DEFAULT) -> tuple[Document, Limits]:
+def made(lake: str | LakeConnection, limits: Limits = DEFAULT) -> tuple[Document, Limits]:
     """A lake's document that is small enough, and the limits that made it so (`fitting`).
 
     Raises
@@ -47,9 +51,41 @@ def made(lake: str | LakeHandle, limits: Limits = DEFAULT) -> tuple[Document, Li
     StoreError
         The lake does not answer at all; what else cannot be read is told in the document's notes.
     """
-    uri = lake if isinstance(lake, str) else lake.uri
-    next(iter(open_store(uri, create=False).list("")), None)
-    return fitting(lambda most: document_of(lake, limits=most, crawl=crawl_of(uri)), limits)
+    connection = _connection(lake)
+    next(iter(connection.store.list("")), None)
+    return fitting(lambda most: document_of(connection, limits=most, crawl=crawl_of(connection.uri)), limits)
+
+
+def document_of(
+    lake: str | LakeConnection, *, now: datetime | None = None, crawl: Crawl | None = None, limits: Limits = DEFAULT
+) -> Document:
+    """All that the page shows of a lake.
+
+    Parameters
+    ----------
+    lake
+        A folder or ``s3://bucket/prefix``, which Athena is asked about (``ANOMALAKE_DATABASE``,
+        ``ANOMALAKE_WORKGROUP``); or one that is open, with a database and workgroup of its own.
+    now
+        The time; default: now.
+    crawl
+        Of the Glue crawler, where there is one.
+
+    Raises
+    ------
+    LakeUriError
+        That names no place.
+    """
+    connection = _connection(lake)
+
+    def ask(sql: str) -> pa.Table:
+        return connection.engine.query(sql)
+
+    return read_document(ask, connection.store, lake=connection.uri, now=now or utc_now(), limits=limits, crawl=crawl)
+
+
+def _connection(lake: str | LakeConnection) -> LakeConnection:
+    return lake if isinstance(lake, LakeConnection) else LakeConnection(lake)
 
 
 def crawl_of(lake: str) -> Crawl | None:

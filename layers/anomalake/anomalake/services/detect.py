@@ -2,39 +2,27 @@
 
 from __future__ import annotations
 
-import json
 import uuid
 from collections.abc import Sequence
-from contextlib import closing
 from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import cast
 
 from anomalake.aws.channels import LakeChannel, channel_of
 from anomalake.definitions.detector import AlertRule, Detector, LambdaAction, SnsAction
-from anomalake.definitions.errors import SourceError
-from anomalake.definitions.intervals import folder_of
-from anomalake.definitions.metric_set import CsvFormat, MetricSet
 from anomalake.detection.files_source import FilesSource
 from anomalake.detection.live import LiveDetector
 from anomalake.detection.model_engine import ModelEngine
 from anomalake.detection.ports import LiveSource, Told
 from anomalake.groups.grouping import Group
 from anomalake.lake.lake import Clock, Lake, utc_now
-from anomalake.local.source_files import open_source_files
 from anomalake.model.judgement import ANOMALOUS
 from anomalake.notify.channel import Channel
 from anomalake.notify.delivery import Patience, counts, deliver_groups
 from anomalake.notify.ledger import DELIVERED, UNDELIVERED, Ledger
 from anomalake.records.executions import detector_folder
-from anomalake.records.metric_sets import header_of, key_of, write_source
 from anomalake.records.snoozes import read_snoozes
-from anomalake.sources.reading import SourceData
-from anomalake.sources.source_files import SourceFiles
-from anomalake.storage.store import ObjectNotFound, ObjectStore
-
-#: Bytes of a file that hold its header.
-_BEGINNING = 256 * 1024
+from anomalake.services.sources import open_source_files
+from anomalake.storage.store import ObjectStore
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,55 +123,6 @@ def stack_rules(detector: Detector, lake: Lake, ingest: str | None, people: Peop
         topic = SnsAction(people.short_text_topic, "SHORT_TEXT")
         rules.append(_people_rule(detector, "people-short-text", people, topic))
     return [(rule, channel_of(rule, lake)) for rule in rules]
-
-
-def register(store: ObjectStore, metric_set: MetricSet, files: SourceData, start: datetime) -> str | None:
-    """Note where the source data lies, so that the detector's ``live_`` relation has rows; once for each definition.
-
-    Queries in S3 need to know the columns of CSV files, which are read off a file of the interval.
-
-    Returns
-    -------
-    Why it could not be noted, if so. Raises `StoreError`.
-    """
-    csv_format = metric_set.file_format
-    wants_header = (
-        isinstance(csv_format, CsvFormat)
-        and not csv_format.header_list
-        and any(path.startswith("s3://") for path in metric_set.templated_path_list)
-    )
-    try:
-        if _registered(store, metric_set, wants_header):
-            return None
-        if wants_header and isinstance(csv_format, CsvFormat):
-            header = _header(metric_set, csv_format, cast(SourceFiles, files), start)
-            if header is None:
-                return f"no file of the interval from {start.isoformat()} tells the columns yet"
-            metric_set = replace(metric_set, file_format=replace(csv_format, header_list=header))
-        write_source(store, metric_set)
-    except SourceError as error:
-        return str(error)
-    return None
-
-
-def _registered(store: ObjectStore, metric_set: MetricSet, header_read: bool) -> bool:
-    try:
-        known = MetricSet.from_fields(json.loads(store.get(key_of(metric_set))))
-    except (ObjectNotFound, ValueError):
-        return False
-    if header_read and isinstance(known.file_format, CsvFormat):
-        known = replace(known, file_format=replace(known.file_format, header_list=()))
-    return known == metric_set
-
-
-def _header(
-    metric_set: MetricSet, csv_format: CsvFormat, files: SourceFiles, start: datetime
-) -> tuple[str, ...] | None:
-    for template in metric_set.templated_path_list:
-        for file in files.list(folder_of(template, start, metric_set.timezone)):
-            with closing(files.open(file.name)) as stream:
-                return header_of(stream.read(_BEGINNING), csv_format)
-    return None
 
 
 def _own_rule(detector: Detector, name: str, threshold: float) -> AlertRule:

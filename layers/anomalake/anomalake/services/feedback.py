@@ -8,17 +8,17 @@ from datetime import datetime
 
 from anomalake.definitions.metric_set import MetricSet
 from anomalake.detection.feedback import Feedback, write_feedback
+from anomalake.errors import AnomalakeError
 from anomalake.groups.grouping import Group
-from anomalake.notify.snoozes import Snooze
 from anomalake.records.backtests import group_of_backtest
 from anomalake.records.group_store import GroupStore
 from anomalake.records.metric_sets import source_keys
 from anomalake.records.points import Point, interval_record, points_of
-from anomalake.records.snoozes import write_snooze
+from anomalake.records.snoozes import Snooze, write_snooze
 from anomalake.storage.store import ObjectStore
 
 
-class UnknownAnomaly(ValueError):
+class UnknownAnomaly(AnomalakeError, ValueError):
     """A detector, group or series that the lake knows nothing of: which, and what was expected."""
 
 

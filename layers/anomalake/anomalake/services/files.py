@@ -6,8 +6,10 @@ import os
 from contextlib import suppress
 from pathlib import Path
 
+from anomalake.errors import AnomalakeError
 
-class NotWritten(OSError):
+
+class NotWritten(AnomalakeError, OSError):
     """A file that could not be written: which, and why."""
 
 

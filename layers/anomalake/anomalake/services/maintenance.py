@@ -10,8 +10,8 @@ from anomalake.lake.compaction import Compaction
 from anomalake.lake.compaction import compact as compact_lake
 from anomalake.lake.lake import Lake
 from anomalake.services import replay_sources as sources
+from anomalake.services.ingest import fetch
 from anomalake.services.lakes import keep_formats, open_existing, open_writer, parse_formats, reopen
-from anomalake.storage.objects import fetch
 
 #: Queries in Athena may have listed a file up to half an hour before they read it.
 S3_GRACE = timedelta(hours=1)

@@ -15,6 +15,7 @@ import obstore
 from obstore.exceptions import BaseError
 
 from anomalake.alerts.strict_json import StrictJsonError, parse
+from anomalake.errors import AnomalakeError
 from anomalake.lake.bulk import Piece
 from anomalake.storage.objects import s3_store
 from anomalake.storage.store import StoreError
@@ -26,7 +27,7 @@ PIECE = 8 * 1024 * 1024
 READ = 1024 * 1024
 
 
-class SourceError(ValueError):
+class SourceError(AnomalakeError, ValueError):
     """A source that is not there or holds nothing to replay."""
 
 

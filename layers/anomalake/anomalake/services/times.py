@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, tzinfo
 
+from anomalake.errors import AnomalakeError
 
-class CallError(ValueError):
+
+class CallError(AnomalakeError, ValueError):
     """Options that contradict each other, or a time that is none."""
 
 

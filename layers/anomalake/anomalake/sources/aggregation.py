@@ -10,6 +10,7 @@ import numpy.typing as npt
 
 from anomalake.definitions.intervals import Seconds, starts_between
 from anomalake.definitions.metric_set import MetricSet
+from anomalake.errors import AnomalakeError
 from anomalake.model.metrics import Combination, Metrics
 from anomalake.sources.columns import Codes
 
@@ -25,7 +26,7 @@ _HASHED_ROWS = 20_000_000
 Floats = npt.NDArray[np.float64]
 
 
-class LimitExceeded(ValueError):
+class LimitExceeded(AnomalakeError, ValueError):
     """A metric set beyond what one machine is to hold."""
 
 

@@ -11,6 +11,7 @@ from typing import cast
 from anomalake.definitions.detector import Detector
 from anomalake.definitions.intervals import folder_of, next_start, start_of_folder
 from anomalake.definitions.metric_set import MetricSet
+from anomalake.errors import AnomalakeError
 from anomalake.model.metrics import Metrics
 from anomalake.sources.aggregation import LimitExceeded
 from anomalake.sources.file_reading import Counts, FileReader, Window
@@ -71,7 +72,7 @@ class ReadReport:
 SourceData = SourceFiles | SourceTables
 
 
-class ReadingError(ValueError):
+class ReadingError(AnomalakeError, ValueError):
     """Source data that no metrics can be made of.
 
     Attributes

@@ -9,12 +9,13 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from anomalake.definitions.words import printable
+from anomalake.errors import AnomalakeError
 
 #: How many problems are kept in words; all are counted.
 KEPT_PROBLEMS = 20
 
 
-class FileFault(Exception):
+class FileFault(AnomalakeError):
     """A file of which no row can be read: why, and in which line."""
 
 

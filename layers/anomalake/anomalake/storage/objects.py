@@ -14,18 +14,18 @@ import obstore
 from obstore.exceptions import AlreadyExistsError, BaseError
 from obstore.store import LocalStore, MemoryStore, S3Store
 
-from anomalake.alerts import Found, ObjectPointer, read_file
+from anomalake.errors import AnomalakeError
 from anomalake.storage.store import ObjectNotFound, ObjectStore, StoredObject, StoreError
 
 #: As many as S3's DeleteObjects takes.
 DELETE_AT_ONCE = 1_000
 
-_TRANSIENT = (BaseError, OSError)
+TRANSIENT = (BaseError, OSError)
 
 T = TypeVar("T")
 
 
-class LakeUriError(ValueError):
+class LakeUriError(AnomalakeError, ValueError):
     """A lake's URI that names no place this program can open."""
 
 
@@ -75,8 +75,8 @@ class Objects:
                     yield StoredObject(found["path"], found["size"])
         except FileNotFoundError:
             return
-        except _TRANSIENT as error:
-            raise StoreError(f"{self._uri}: cannot list {folder!r}: {_first_line(error)}") from error
+        except TRANSIENT as error:
+            raise StoreError(f"{self._uri}: cannot list {folder!r}: {first_line(error)}") from error
 
     def delete(self, keys: Iterable[str]) -> None:
         if isinstance(self._store, S3Store):
@@ -96,8 +96,8 @@ class Objects:
             raise _Taken(key) from error
         except FileNotFoundError as error:
             raise ObjectNotFound(f"{self._uri}: no object {key!r}") from error
-        except _TRANSIENT as error:
-            raise StoreError(f"{self._uri}: {key!r}: {_first_line(error)}") from error
+        except TRANSIENT as error:
+            raise StoreError(f"{self._uri}: {key!r}: {first_line(error)}") from error
 
 
 class _Taken(StoreError):
@@ -110,7 +110,7 @@ def _batched(keys: Iterable[str], most: int) -> Iterator[list[str]]:
         yield some
 
 
-def _first_line(error: BaseException) -> str:
+def first_line(error: BaseException) -> str:
     return str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
 
 
@@ -136,13 +136,19 @@ def open_store(uri: str, *, create: bool = True) -> ObjectStore:
         return Objects(s3_store(parts.netloc, parts.path.strip("/")), uri.rstrip("/"))
     if parts.scheme not in ("", "file") or (parts.scheme == "file" and parts.netloc not in ("", "localhost")):
         raise LakeUriError(f"lake {uri!r}: expected a folder, file:///FOLDER or s3://BUCKET/PREFIX")
-    folder = Path(unquote(parts.path) if parts.scheme == "file" else uri).expanduser()
+    folder = store_folder(uri)
     if folder.exists() and not folder.is_dir():
         raise LakeUriError(f"lake {uri!r}: is a file; expected a folder")
     if not folder.exists() and not create:
         return Objects(MemoryStore(), uri)
     folder.mkdir(parents=True, exist_ok=True)
     return Objects(LocalStore(folder.resolve()), uri)
+
+
+def store_folder(uri: str) -> Path:
+    """The folder that the URI of a local lake names."""
+    parts = urlsplit(uri)
+    return Path(unquote(parts.path) if parts.scheme == "file" else uri).expanduser()
 
 
 def memory_store() -> ObjectStore:
@@ -188,16 +194,3 @@ def s3_store(bucket: str, prefix: str | None = None) -> S3Store:
         },
         **options,
     )
-
-
-def fetch(pointer: ObjectPointer) -> Iterator[Found]:
-    """The documents in an S3 object that an event names; raises `StoreError`."""
-    store = s3_store(pointer.bucket)
-    options = {"version": pointer.version_id} if pointer.version_id else None
-    try:
-        body = bytes(obstore.get(store, pointer.key, options=options).bytes())  # type: ignore[arg-type]
-    except FileNotFoundError as error:
-        raise ObjectNotFound(f"{pointer.place}: there is no such object") from error
-    except _TRANSIENT as error:
-        raise StoreError(f"{pointer.place}: {_first_line(error)}") from error
-    return read_file(pointer.place, body, pointer.delivery)

@@ -6,8 +6,10 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Protocol
 
+from anomalake.errors import AnomalakeError
 
-class StoreError(Exception):
+
+class StoreError(AnomalakeError):
     """The store did not do what was asked: it may next time."""
 
 
