@@ -20,7 +20,7 @@ from anomalake.lake.ports import Catalog, CatalogError, Partition
 from anomalake.storage.objects import open_store
 
 
-class NotCrawled(AnomalakeError):
+class CrawlError(AnomalakeError):
     """Changes of a direct invocation that could not be followed."""
 
 
@@ -78,7 +78,7 @@ def follow(
             again.update((delivery, str(error)) for delivery in deliveries)
 
     if None in again:
-        raise NotCrawled(again[None])
+        raise CrawlError(again[None])
     return {"batchItemFailures": [{"itemIdentifier": delivery} for delivery in again]}
 
 

@@ -14,7 +14,7 @@ from anomalake.definitions.detector import DetectorFileError
 from anomalake.errors import AnomalakeError
 
 
-class NotScheduled(AnomalakeError):
+class ScheduleError(AnomalakeError):
     """Detector files that have problems: each with all of them."""
 
 
@@ -27,7 +27,7 @@ def handler(event: Any, context: object) -> dict[str, Any]:
         return {}
     done = _all_in_line() if "detail" not in event else _one_in_line(event["detail"]["object"]["key"])
     if done["refused"]:
-        raise NotScheduled("; ".join(done["refused"]))
+        raise ScheduleError("; ".join(done["refused"]))
     return done
 
 

@@ -10,7 +10,7 @@ import pytest
 from typer.main import get_command
 from typer.testing import CliRunner
 
-from anomalake.alerts import Document, read_alert
+from anomalake.alerts import AlertDocument, read_alert
 from anomalake.api import open_lake
 from anomalake.cli.app import app
 from anomalake.definitions.detector import parse_detector
@@ -91,7 +91,7 @@ def block(language: str) -> str:
 
 def test_the_readmes_detector_and_alert_are_good() -> None:
     detector = parse_detector(block("yaml"), "README.md")
-    alert = read_alert(Document(block("json"), "README.md"))
+    alert = read_alert(AlertDocument(block("json"), "README.md"))
     assert detector.arn == alert.detector_arn
     assert alert.metric_name in detector.metric_set.measures
     assert {one.dimension_name for one in alert.contributions} <= set(detector.metric_set.dimension_list)
@@ -112,6 +112,6 @@ def test_every_relation_is_described_with_its_columns() -> None:
 
 @pytest.mark.parametrize("sql", QUERIES)
 def test_the_queries_of_the_documents_run(sql: str, tmp_path: Path) -> None:
-    Lake(open_store(str(tmp_path))).ingest(Document(one, "made") for one in made.texts(20))
+    Lake(open_store(str(tmp_path))).ingest(AlertDocument(one, "made") for one in made.texts(20))
     columns, _ = open_lake(tmp_path).query_rows(sql)
     assert columns

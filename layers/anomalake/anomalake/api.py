@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from anomalake.lake.bulk import Summary
     from anomalake.lake.compaction import Compaction
     from anomalake.records.executions import Execution
-    from anomalake.services.backtest import Outcome
+    from anomalake.services.backtest import BacktestOutcome
 
 
 def open_lake(uri: str | os.PathLike[str], *, database: str | None = None, workgroup: str | None = None) -> LakeHandle:
@@ -53,7 +53,7 @@ def backtest(
     scores: str | os.PathLike[str] | None = None,
     page: str = "",
     progress: Progress | None = None,
-) -> Outcome:
+) -> BacktestOutcome:
     """Train a detector on the oldest 70 % of its history, and test it on the rest.
 
     Parameters
@@ -82,7 +82,7 @@ def backtest(
     Raises
     ------
     DetectorFileError, ReadingError, LabelsError, BacktestError, SettingsError, StoreError, OSError
-    EnvironmentFault
+    EnvironmentVariableError
         That is no address.
 
     Examples
@@ -139,9 +139,9 @@ def detect(
     Raises
     ------
     DetectorFileError, SettingsError, StoreError
-    CallError
+    UsageError
         Times that contradict each other, or a text that is none.
-    EnvironmentFault
+    EnvironmentVariableError
         That is no address of a page.
     """
     from anomalake.definitions.detector import read_detector
@@ -150,12 +150,12 @@ def detect(
     from anomalake.services.detect import live_detector, local_rules
     from anomalake.services.lakes import open_writer
     from anomalake.services.source_registration import register_source
-    from anomalake.services.times import CallError
+    from anomalake.services.times import UsageError
 
     if at is not None and (first is not None or last is not None):
-        raise CallError("at is given beside first or last: expected one or the other")
+        raise UsageError("at is given beside first or last: expected one or the other")
     if last is not None and first is None:
-        raise CallError("last is given without first: expected both")
+        raise UsageError("last is given without first: expected both")
     page = _page(page)
     read = read_detector(Path(detector), data=os.fspath(data) if data is not None else None)
     zone = ZoneInfo(read.timezone)
@@ -287,7 +287,7 @@ class LakeHandle:
         at: datetime | str | None = None,
         detector: str | None = None,
     ) -> list[Feedback]:
-        """Say of an affected metric, or of all of a group, whether it truly was an anomaly; later scores heed it.
+        """Record whether an affected metric, or each of a group, was an anomaly; later scores take it into account.
 
         Parameters
         ----------
@@ -305,7 +305,7 @@ class LakeHandle:
 
         Raises
         ------
-        UnknownAnomaly
+        UnknownAnomalyError
             The lake knows no such group, or the metric was not judged in that interval.
         """
         from anomalake.services.feedback import give_feedback

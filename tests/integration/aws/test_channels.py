@@ -106,7 +106,7 @@ def test_a_function_is_invoked_with_the_alert_and_waited_for() -> None:
 @pytest.mark.parametrize(
     ("payload", "said"),
     [
-        (b'{"errorType":"NotTaken","errorMessage":"1 records refused"}', "NotTaken: 1 records refused"),
+        (b'{"errorType":"IngestError","errorMessage":"1 records refused"}', "IngestError: 1 records refused"),
         (b"not json", "not json"),
     ],
 )

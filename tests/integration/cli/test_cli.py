@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from anomalake.cli.app import app as cli
+from anomalake.cli import app
 from tests.support import made, oracle
 from tests.support.command import Run
 
@@ -184,7 +184,7 @@ def test_s3_without_credentials(run: Run, monkeypatch: pytest.MonkeyPatch) -> No
 def test_debug_shows_the_traceback(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "argv", ["anomalake", "replay", "missing", "--lake", "lake", "--debug"])
     with pytest.raises(ValueError, match="there is no such file"):
-        cli.main()
+        app.main()
 
 
 def test_help_names_every_command(run: Run) -> None:

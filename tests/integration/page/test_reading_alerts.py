@@ -14,7 +14,7 @@ import pytest
 from anomalake.alerts import Alert
 from anomalake.api import open_lake
 from anomalake.aws.athena_engine import AthenaEngine
-from anomalake.page.document import Document, pack
+from anomalake.page.document import PageDocument, pack
 from anomalake.page.limits import Limits
 from anomalake.query import templates
 from anomalake.services.dashboard import document_of
@@ -89,7 +89,7 @@ def said(alerts: Iterable[Alert]) -> dict[Key, dict[str, Any]]:
     }  # fmt: skip
 
 
-def read(lake: Path, **limits: int) -> Document:
+def read(lake: Path, **limits: int) -> PageDocument:
     return document_of(str(lake), now=NOW, limits=Limits(**limits))
 
 

@@ -21,7 +21,7 @@ from anomalake.definitions.metric_set import Measure, MetricSet
 from anomalake.detection.backtest import Backtest
 from anomalake.groups.grouping import group
 from anomalake.lake.lake import Lake
-from anomalake.page.document import Document, pack
+from anomalake.page.document import PageDocument, pack
 from anomalake.page.limits import Limits
 from anomalake.records import backtests as backtest_records
 from anomalake.records.arrays import CorruptError
@@ -31,7 +31,7 @@ from anomalake.records.group_store import GroupStore
 from anomalake.records.groups import to_record
 from anomalake.records.metric_sets import write_source
 from anomalake.services.dashboard import document_of
-from anomalake.services.feedback import UnknownAnomaly, give_feedback
+from anomalake.services.feedback import UnknownAnomalyError, give_feedback
 from anomalake.storage.objects import open_store
 from tests.support.anomalies import judged
 from tests.support.live import ARN, COUNTRIES, HOUR, START, Bench, hour, usual
@@ -52,7 +52,7 @@ class Ran(Bench):
         for number in range(hours):
             self.run(hour(number))
 
-    def document(self, **limits: int) -> Document:
+    def document(self, **limits: int) -> PageDocument:
         return document_of(str(self.folder), now=self.now, limits=Limits(**limits))
 
 
@@ -443,5 +443,5 @@ def test_feedback_about_a_group_that_only_a_backtest_knows(own: Ran) -> None:
         for each in only.intervals
         for some in each.affected
     ]
-    with pytest.raises(UnknownAnomaly):
+    with pytest.raises(UnknownAnomalyError):
         give_feedback(own.store, detector=None, group_id="no", series_id=None, at=None, is_anomaly=False, now=own.now)

@@ -161,7 +161,8 @@ def test_one_file_has_everything_and_runs_nothing(tmp_path: Path, monkeypatch: p
     )
     lake = write(tmp_path / "lake", [*ALERTS, hostile])
     monkeypatch.setattr(duckdb_engine, "_SLICE_BYTES", 1)
-    assert len(lake._engine.slices("anomalies")) == 5
+    with lake._connection.engine.slices("anomalies") as queries:
+        assert len(queries) == 5
     asked: list[str] = []
     spans = DuckDBEngine._spans
 

@@ -18,12 +18,12 @@ from botocore.exceptions import ClientError
 from moto import mock_aws
 from sqlglot import exp
 
-from anomalake.api import LakeHandle
 from anomalake.aws.athena_engine import AthenaEngine
+from anomalake.definitions.metric_set import CsvFormat, Measure, MetricSet
 from anomalake.query.errors import QueryError
-from anomalake.records.metric_sets import CsvFormat, Measure, Source
 from anomalake.storage.objects import memory_store
 from anomalake.storage.store import ObjectStore
+from tests.support.connection import opened
 
 ARN = "arn:aws:lookoutmetrics:us-east-1:123456789012:AnomalyDetector:orders"
 WEEK = "timestamp >= TIMESTAMP '2021-02-01 00:00:00' AND timestamp < TIMESTAMP '2021-02-08 00:00:00'"
@@ -110,12 +110,12 @@ def test_other_tables_of_the_database_are_left_to_athena(store: ObjectStore) -> 
 
 
 def test_source_tables_are_athenas_own(store: ObjectStore) -> None:
-    source = Source(
+    source = MetricSet(
         ARN, "Time", (Measure("revenue"),), ("marketplace",),
         historical_data_path_list=("s3://bucket/data/",),
         file_format=CsvFormat(header_list=("Time", "marketplace", "revenue")),
     )  # fmt: skip
-    LakeHandle("memory://", lambda: (store, AthenaEngine(store))).register_source(source)
+    opened(store, AthenaEngine(store)).register_source(source)
     asked = AthenaEngine(store).to_athena("SELECT * FROM live_orders")
     assert isinstance(asked, str)
     assert 'SELECT "source_timestamp", "source_marketplace", "source_revenue" FROM "source_orders"' in asked
@@ -134,7 +134,7 @@ def test_maps_come_as_json(store: ObjectStore) -> None:
 
 @pytest.mark.usefixtures("athena")
 def test_an_answer_keeps_types_and_values(store: ObjectStore) -> None:
-    lake = LakeHandle("memory://", lambda: (store, AthenaEngine(store, "lake", "anomalake")))
+    lake = opened(store, AthenaEngine(store, "lake", "anomalake"))
     columns = {
         "detector": "varchar", "timestamp": "timestamp", "metric_value": "decimal(38,20)", "anomaly_score": "double",
         "n": "bigint", "flag": "boolean", "day": "date", "dimensions": "varchar",
@@ -168,9 +168,7 @@ def test_an_answer_keeps_types_and_values(store: ObjectStore) -> None:
 @pytest.mark.usefixtures("athena")
 def test_an_answer_of_no_row(store: ObjectStore) -> None:
     answer({"detector": "varchar", "metric_value": "decimal(38,20)"}, [])
-    assert LakeHandle("memory://", lambda: (store, AthenaEngine(store, "lake", "anomalake"))).query_rows(
-        "SELECT * FROM alerts"
-    ) == (
+    assert opened(store, AthenaEngine(store, "lake", "anomalake")).query_rows("SELECT * FROM alerts") == (
         ["detector", "metric_value"],
         [],
     )
@@ -222,8 +220,6 @@ def test_what_athena_refuses_is_one_line(store: ObjectStore) -> None:
 
 
 def test_tables_are_listed_without_athena(store: ObjectStore) -> None:
-    names = [
-        name for (name,) in LakeHandle("memory://", lambda: (store, AthenaEngine(store))).query_rows("SHOW TABLES")[1]
-    ]
+    names = [name for (name,) in opened(store, AthenaEngine(store)).query_rows("SHOW TABLES")[1]]
     assert "metricvalue_anomalyscore_orders" in names
     assert AthenaEngine(store).to_athena("DESCRIBE metric_values") == "DESCRIBE `metric_values`"

@@ -110,8 +110,8 @@ def test_a_large_relation_is_exported_span_by_span(tmp_path: Path, monkeypatch: 
     lake = write(tmp_path / "lake", [*alerts, alert("e1", "2021-02-01T04:00", body="again")])
     whole = {file.name: sorted(file.read_text().splitlines()) for file in lake.export(tmp_path / "whole")}
     monkeypatch.setattr(duckdb_engine, "_SLICE_BYTES", 12_000)
-    queries = lake._engine.slices("metric_values")
-    assert 2 < len(queries) < 10
+    with lake._connection.engine.slices("metric_values") as queries:
+        assert 2 < len(queries) < 10
     sliced = {file.name: sorted(file.read_text().splitlines()) for file in lake.export(tmp_path / "sliced")}
     assert sliced == whole
     assert len(whole["metric_values.csv"]) == 11

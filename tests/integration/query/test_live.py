@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 
 from anomalake.api import LakeHandle
+from anomalake.definitions.metric_set import CsvFormat, JsonLinesFormat, Measure, MetricSet
 from anomalake.query.errors import QueryError, SourceError
-from anomalake.records.metric_sets import CsvFormat, JsonLinesFormat, Measure, Source
 from tests.integration.query.lakes import ORDERS, alert, rows, write
 
 ROWS = """timestamp,platform,marketplace,views,revenue,note
@@ -24,7 +24,7 @@ soon,mobile,007,1,1,
 """
 
 
-def source(**changes: object) -> Source:
+def source(**changes: object) -> MetricSet:
     fields: dict[str, object] = {
         "detector_arn": ORDERS,
         "timestamp_column": "timestamp",
@@ -33,7 +33,7 @@ def source(**changes: object) -> Source:
         "timezone": "Europe/Paris",
         "historical_data_path_list": ("data",),
     }
-    return Source(**{**fields, **changes})  # type: ignore[arg-type]
+    return MetricSet(**{**fields, **changes})  # type: ignore[arg-type]
 
 
 @pytest.fixture

@@ -253,7 +253,7 @@ def test_the_engine_itself_is_locked(tmp_path: Path, monkeypatch: pytest.MonkeyP
 def test_fifty_detectors_do_not_slow_a_query_on_one(tmp_path: Path) -> None:
     lake = write(tmp_path, [alert(f"e{n}", detector_arn=arn(f"d{n}")) for n in range(50)])
     store_reads: list[str] = []
-    store = lake._store
+    store = lake._connection.store
     get = type(store).get
 
     class Counting:

@@ -9,10 +9,10 @@ import sqlglot
 from sqlglot import exp
 
 from anomalake.api import LakeHandle, open_lake
+from anomalake.definitions.metric_set import Measure, MetricSet
 from anomalake.query import templates
-from anomalake.query.detectors import Detector
+from anomalake.query.detectors import DetectorSchema
 from anomalake.query.relations import BY_DAY, Relation
-from anomalake.records.metric_sets import Measure, Source
 from tests.integration.query.lakes import alert, write
 
 QUERIES = Path(__file__).parents[3] / "queries"
@@ -25,7 +25,7 @@ ANALYSES = [file for file in FILES if file.stem not in RELATIONS]
 #: What the page asks.
 PAGE = "page_"
 
-EXAMPLE = Source(
+EXAMPLE = MetricSet(
     detector_arn=templates.EXAMPLE_ARN,
     timestamp_column="timestamp",
     metric_list=(Measure("revenue"), Measure("views")),
@@ -88,7 +88,7 @@ def test_a_file_is_athenas_sql_and_says_what_for(file: Path) -> None:
 
 @pytest.mark.parametrize("kind", WIDE)
 def test_the_example_filled_with_itself_is_the_file(kind: str) -> None:
-    detector = Detector(
+    detector = DetectorSchema(
         templates.EXAMPLE_ARN, "orders", templates.EXAMPLE_MEASURES, templates.EXAMPLE_DIMENSIONS, EXAMPLE
     )
     made = Relation(f"{kind}_orders{BY_DAY}", kind, True, detector).definition()

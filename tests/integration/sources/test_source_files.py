@@ -15,7 +15,7 @@ from anomalake.api import open_lake
 from anomalake.definitions.detector import Detector, read_detector
 from anomalake.local.source_files import FolderOrS3Files
 from anomalake.services.sources import open_source_files
-from anomalake.sources.reading import NoDatapoint, read_history, read_interval
+from anomalake.sources.reading import NoDataError, read_history, read_interval
 from anomalake.storage.store import StoreError
 from tests.support.faulty_s3 import s3_server
 
@@ -67,7 +67,7 @@ def test_a_history_and_an_interval(shop: Detector) -> None:
     one, report = read_interval(shop, files, NOON)
     assert one.values.tolist() == [[[4.0]], [[0.5]]]
     assert report.files == 1
-    with pytest.raises(NoDatapoint, match=r"shop/live/20210101/1400: no file is there"):
+    with pytest.raises(NoDataError, match=r"shop/live/20210101/1400: no file is there"):
         read_interval(shop, files, NOON.replace(hour=14))
 
 

@@ -15,7 +15,7 @@ from anomalake.aws.athena_source import AthenaTables, statement
 from anomalake.definitions.detector import Detector
 from anomalake.definitions.metric_set import AthenaTable
 from anomalake.services.sources import open_source_files
-from anomalake.sources.reading import NoDatapoint, read_history, read_interval
+from anomalake.sources.reading import NoDataError, read_history, read_interval
 from anomalake.storage.store import StoreError
 from tests.support.source_data import detector
 
@@ -99,7 +99,7 @@ def test_rows_become_metrics() -> None:
     one, report = read_interval(found, AthenaTables(engine), NOON)
     assert one.values[0].tolist() == [[3.0], [2.5]]
     assert (report.used, report.future) == (3, 1)
-    with pytest.raises(NoDatapoint, match=r"time interval from 2021-01-02T12:00:00Z .*: AwsDataCatalog.db.kpis"):
+    with pytest.raises(NoDataError, match=r"time interval from 2021-01-02T12:00:00Z .*: AwsDataCatalog.db.kpis"):
         read_interval(found, AthenaTables(engine), NOON.replace(day=2))
 
 

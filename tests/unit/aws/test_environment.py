@@ -11,7 +11,7 @@ from anomalake.aws.environment import (
     CompactEnvironment,
     CrawlEnvironment,
     CrawlerTarget,
-    EnvironmentFault,
+    EnvironmentVariableError,
     IngestEnvironment,
     page_address,
 )
@@ -45,7 +45,7 @@ def test_under_sam_local_without_a_bucket_the_lake_is_a_folder_and_glue_is_left_
     local = {**GOOD, "AWS_SAM_LOCAL": "true", "ANOMALAKE_LAKE": "s3://Bucket/lake"}
     assert IngestEnvironment.read(local) == IngestEnvironment("/tmp/lake", ("parquet", "csv"), None)
     assert IngestEnvironment.read({**GOOD, "AWS_SAM_LOCAL": "true"}) == IngestEnvironment.read(GOOD)
-    with pytest.raises(EnvironmentFault):
+    with pytest.raises(EnvironmentVariableError):
         IngestEnvironment.read({**local, "AWS_SAM_LOCAL": "false"})
 
 
@@ -90,7 +90,7 @@ def test_a_fault_is_one_line_with_variable_value_and_what_was_expected(
     model: type[IngestEnvironment], name: str, value: str | None, expected: str
 ) -> None:
     variables = {key: text for key, text in {**GOOD, name: value}.items() if text is not None}
-    with pytest.raises(EnvironmentFault) as error:
+    with pytest.raises(EnvironmentVariableError) as error:
         model.read(variables)
     message = str(error.value)
     assert message.startswith(f"{name}: ")
@@ -147,7 +147,7 @@ def in_a_stack(address: str) -> bool:
 )
 def test_any_other_address_is_refused_in_one_line(address: str) -> None:
     with pytest.raises(
-        EnvironmentFault, match=r"\A--page: .*: expected an address such as https://HOST/page\.html"
+        EnvironmentVariableError, match=r"\A--page: .*: expected an address such as https://HOST/page\.html"
     ) as error:
         page_address("--page", address)
     assert "\n" not in str(error.value)

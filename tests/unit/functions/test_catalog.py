@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from anomalake.alerts import Document
+from anomalake.alerts import AlertDocument
 from anomalake.aws import custom_resource
 from anomalake.lake.lake import Lake
 from anomalake.lake.ports import CatalogError, Partition
@@ -20,7 +20,7 @@ from tests.support.made import DETECTORS, alert
 @pytest.fixture
 def lake() -> Lake:
     made = Lake(memory_store())
-    receipt = made.ingest(Document(json.dumps(alert(seed)), f"alert {seed}") for seed in range(30))
+    receipt = made.ingest(AlertDocument(json.dumps(alert(seed)), f"alert {seed}") for seed in range(30))
     assert receipt.stored == 30
     return made
 

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from anomalake.model import judge
-from anomalake.model.counts import Counts, are_whole, fit_counts, judge_counts
+from anomalake.model.counts import CountModel, are_whole, fit_counts, judge_counts
 
 from .histories import by_steps, learn, metrics
 
@@ -20,7 +20,7 @@ def rare(rate: float, seed: int = 1, n: int = 20) -> np.ndarray:
 
 
 def test_a_surprise_is_the_poisson_probability() -> None:
-    counts = Counts(np.array([2.0]), np.array([1.0]))
+    counts = CountModel(np.array([2.0]), np.array([1.0]))
     values = np.arange(0.0, 40.0)[None]
     found = judge_counts(counts, values, np.full(values.shape, 2.0), np.zeros((3, 1)), 3.5, 99.0).surprises[0]
     exact = [-(k * log(2) - 2 - lgamma(k + 1)) / log(10) for k in range(40)]

@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import array_shapes, arrays
 
-from anomalake.page.document import Counts, Document, Live, pack
+from anomalake.page.document import AnomalyCounts, Live, PageDocument, pack
 from tests.support import documents
 
 TYPES = {"i4": "<i4", "f4": "<f4", "f8": "<f8"}
@@ -43,7 +43,7 @@ def unpack(packed: bytes) -> dict[str, Any]:
 def assert_same(told: Any, meant: Any, *, single: bool = False) -> None:
     """A record, tuple or array against what was unpacked; `single`: floats in single precision."""
     if is_dataclass(meant):
-        names = {one.name for one in fields(meant)} | ({"format"} if isinstance(meant, Document) else set())
+        names = {one.name for one in fields(meant)} | ({"format"} if isinstance(meant, PageDocument) else set())
         assert set(told) == names
         for one in fields(meant):
             assert_same(told[one.name], getattr(meant, one.name), single=isinstance(meant, Live))
@@ -102,9 +102,9 @@ def test_text_is_ascii_so_that_its_length_is_that_of_its_bytes() -> None:
     assert packed[4 : 4 + length].isascii()
 
 
-def with_counts(moments: Any) -> Document:
+def with_counts(moments: Any) -> PageDocument:
     no = np.zeros(0, np.int64)
-    return replace(documents.empty(), counts=Counts(no, no, no, no, np.asarray(moments)))
+    return replace(documents.empty(), counts=AnomalyCounts(no, no, no, no, np.asarray(moments)))
 
 
 @pytest.mark.parametrize(

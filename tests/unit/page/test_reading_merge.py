@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from anomalake.groups.anomaly_group import Group, GroupInterval
-from anomalake.page.anomalies import Everyone, Found, counted, from_groups, merged, most_severe, within, without
+from anomalake.page.anomalies import Everyone, FoundGroups, counted, from_groups, merged, most_severe, within, without
 from anomalake.page.limits import Limits
 from anomalake.page.names import Names
 from tests.support.anomalies import ARN, START, interval, metric
@@ -30,7 +30,7 @@ def intervals(hour: int, score: int, metrics: int) -> GroupInterval:
     return replace(interval(affected, hour), score=score / 10)
 
 
-def found_of(said: dict[Key, tuple[int, int]], everyone: Everyone, *, alerted: bool) -> Found:
+def found_of(said: dict[Key, tuple[int, int]], everyone: Everyone, *, alerted: bool) -> FoundGroups:
     """Moments as though records, or alerts, had told of them."""
     groups: dict[tuple[int, str, str], list[GroupInterval]] = {}
     for (detector, group, measure, hour), (score, metrics) in sorted(said.items()):
@@ -42,7 +42,7 @@ def found_of(said: dict[Key, tuple[int, int]], everyone: Everyone, *, alerted: b
     return replace(made, alerted=np.full(len(made), alerted))
 
 
-def said_in(found: Found, everyone: Everyone) -> dict[Key, tuple[int, int, bool]]:
+def said_in(found: FoundGroups, everyone: Everyone) -> dict[Key, tuple[int, int, bool]]:
     """Scores, numbers of metrics and whether there was an alert; each moment once, with its own metrics and shares."""
     made: dict[Key, tuple[int, int, bool]] = {}
     for at in range(len(found)):

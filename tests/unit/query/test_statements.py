@@ -9,10 +9,11 @@ import pytest
 import sqlglot
 from sqlglot import exp
 
+from anomalake.definitions.metric_set import CsvFormat, JsonLinesFormat, Measure, MetricSet
 from anomalake.query.errors import QueryError, SourceError
 from anomalake.query.relations import Relations
 from anomalake.query.statements import statements
-from anomalake.records.metric_sets import CsvFormat, JsonLinesFormat, Measure, Source, write_source
+from anomalake.records.metric_sets import write_source
 from anomalake.storage.objects import memory_store
 from anomalake.storage.store import ObjectStore
 
@@ -31,7 +32,7 @@ def shape(
     store.put(f"shapes/detector={name}/{abs(hash(body)):x}.json", body.encode())
 
 
-def source(**changes: object) -> Source:
+def source(**changes: object) -> MetricSet:
     fields: dict[str, object] = {
         "detector_arn": f"{ARN}orders",
         "timestamp_column": "Time",
@@ -40,7 +41,7 @@ def source(**changes: object) -> Source:
         "historical_data_path_list": ("s3://bucket/back",),
         "file_format": CsvFormat(header_list=("Time", "other", "it's", "revenue"), delimiter="\t", quote_symbol="'"),
     }
-    return Source(**{**fields, **changes})  # type: ignore[arg-type]
+    return MetricSet(**{**fields, **changes})  # type: ignore[arg-type]
 
 
 def made_and_read(statement: str) -> tuple[str, set[str]]:

@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as npst
 
+from anomalake.definitions.errors import SourceError
 from anomalake.definitions.metric_set import CsvFormat
 from anomalake.model.joining import between, join
 from anomalake.model.judgement import Judgement
@@ -27,7 +28,7 @@ from anomalake.records.executions import (
 from anomalake.records.intervals import from_parquet, metrics_of, to_parquet
 from anomalake.records.metric_sets import read_sources, source_keys
 from anomalake.records.states import StateStore
-from anomalake.services.detect import register
+from anomalake.services.source_registration import register_source
 from anomalake.storage.objects import memory_store
 from tests.support.live import ARN, START, detector, hour
 from tests.support.source_data import FilesInMemory
@@ -153,12 +154,13 @@ def test_the_source_is_registered_once_with_the_columns_of_its_files() -> None:
     store = memory_store()
     metric_set = detector(templated_path_list=("s3://data/live/{{yyyyMMdd}}/{{HHmm}}",)).metric_set
     files = FilesInMemory({})
-    assert "no file of the interval" in (register(store, metric_set, files, START) or "")
+    with pytest.raises(SourceError, match="no file of the interval"):
+        register_source(store, metric_set, START, files)
     files.files["s3://data/live/20260303/0000/a.csv"] = b"timestamp,country,views,other\n"
-    assert register(store, metric_set, files, START) is None
+    register_source(store, metric_set, START, files)
     (source,) = read_sources(store, source_keys(store)["shop"])
     assert isinstance(source.file_format, CsvFormat)
     assert source.file_format.header_list == ("timestamp", "country", "views", "other")
     opened = len(files.opened)
-    assert register(store, metric_set, files, START) is None
+    register_source(store, metric_set, START, files)
     assert len(files.opened) == opened

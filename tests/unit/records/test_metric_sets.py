@@ -7,19 +7,11 @@ from datetime import datetime
 
 import pytest
 
+from anomalake.definitions.metric_set import CsvFormat, JsonLinesFormat, Measure, MetricSet
 from anomalake.query.errors import SourceError
 from anomalake.query.time_formats import to_strptime
-from anomalake.records.metric_sets import (
-    CsvFormat,
-    JsonLinesFormat,
-    Measure,
-    Source,
-    header_of,
-    key_of,
-    read_sources,
-    source_keys,
-    write_source,
-)
+from anomalake.records.metric_sets import key_of, read_sources, source_keys, write_source
+from anomalake.sources.csv_header import header_of
 from anomalake.storage.objects import memory_store
 
 FIELDS = {
@@ -44,11 +36,11 @@ FIELDS = {
 
 
 def test_a_metric_set_can_be_pasted_in() -> None:
-    source = Source.from_fields(FIELDS)
+    source = MetricSet.from_fields(FIELDS)
     assert source.metric_list == (Measure("views"), Measure("revenue", "AVG"))
     assert source.columns == ("timestamp", "platform", "marketplace", "views", "revenue")
     assert source.file_format == CsvFormat()
-    assert Source.from_fields(source.to_fields()) == source
+    assert MetricSet.from_fields(source.to_fields()) == source
 
 
 def test_json_lines_come_back() -> None:
@@ -56,26 +48,26 @@ def test_json_lines_come_back() -> None:
         "HistoricalDataPathList": ["x"],
         "FileFormatDescriptor": {"JsonFormatDescriptor": {"FileCompression": "GZIP"}},
     }
-    source = Source.from_fields({**FIELDS, "MetricSource": {"S3SourceConfig": config}})
+    source = MetricSet.from_fields({**FIELDS, "MetricSource": {"S3SourceConfig": config}})
     assert source.file_format == JsonLinesFormat("GZIP")
-    assert Source.from_fields(source.to_fields()) == source
+    assert MetricSet.from_fields(source.to_fields()) == source
 
 
 @pytest.mark.parametrize("field", ["AnomalyDetectorArn", "MetricList", "MetricSource", "TimestampColumn"])
 def test_a_missing_field_is_named(field: str) -> None:
     with pytest.raises(SourceError, match=field):
-        Source.from_fields({key: value for key, value in FIELDS.items() if key != field})
+        MetricSet.from_fields({key: value for key, value in FIELDS.items() if key != field})
 
 
 @pytest.mark.parametrize("value", [None, 1, "x", ["x"]])
 def test_a_field_of_another_type_is_refused(value: object) -> None:
     with pytest.raises(SourceError):
-        Source.from_fields({**FIELDS, "MetricList": value if value != "x" else [value]})
+        MetricSet.from_fields({**FIELDS, "MetricList": value if value != "x" else [value]})
 
 
 def test_sources_lie_in_the_lake() -> None:
     store = memory_store()
-    source = Source.from_fields(FIELDS)
+    source = MetricSet.from_fields(FIELDS)
     write_source(store, source)
     write_source(store, source)
     store.put("sources/notes.txt", b"not a source")

@@ -15,7 +15,7 @@ import pytest
 from starlette.testclient import TestClient
 
 from anomalake.detection.feedback import read_feedback
-from anomalake.page.document import Document, pack
+from anomalake.page.document import PageDocument, pack
 from anomalake.query.errors import QueryError
 from anomalake.records.executions import detector_folder
 from anomalake.records.group_store import GroupStore
@@ -39,13 +39,13 @@ class Served:
     """A server over a lake with anomalies, its clock and what it says."""
 
     store: ObjectStore
-    document: Document = field(default_factory=empty)
+    document: PageDocument = field(default_factory=empty)
     said: list[str] = field(default_factory=list)
     time: float = 1_000.0
     makes: int = 0
     fault: Exception | None = None
 
-    def make(self) -> Document:
+    def make(self) -> PageDocument:
         self.makes += 1
         if self.fault is not None:
             raise self.fault
@@ -189,7 +189,7 @@ def test_one_document_is_made_at_a_time(served: Served) -> None:
     both = threading.Barrier(2)
     plain = served.make
 
-    def make() -> Document:
+    def make() -> PageDocument:
         nonlocal making, most
         with lock:
             making += 1

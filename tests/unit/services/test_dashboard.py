@@ -10,24 +10,25 @@ from pathlib import Path
 
 import pytest
 
-from anomalake.page.document import Document, pack
+from anomalake.page.document import PageDocument, pack
 from anomalake.page.limits import DEFAULT, Limits
 from anomalake.services import dashboard as page_files
+from anomalake.services import lakes
 from anomalake.services.dashboard import PageFileError, fitting, summary_of, write_page
-from anomalake.services.files import NotWritten
+from anomalake.services.files import FileWriteError
 from anomalake.storage.objects import memory_store
 from anomalake.storage.store import StoreError
 from tests.support.documents import empty, one
 from tests.support.stores import WrappedStore
 
 
-def sized(limits: Limits) -> Document:
+def sized(limits: Limits) -> PageDocument:
     """A document that is as large as its limit of moments."""
     reasons = tuple(f"{number * 7_919 % 1_000_003:06d}" for number in range(limits.moments // 100))
     return replace(empty(), set_aside_reasons=reasons)
 
 
-def size(document: Document) -> int:
+def size(document: PageDocument) -> int:
     return len(gzip.compress(pack(document), 6, mtime=0))
 
 
@@ -41,7 +42,7 @@ def test_what_is_small_enough_is_as_it_is() -> None:
 def test_what_is_too_large_has_half_the_detail_as_often_as_it_takes_and_says_so() -> None:
     asked: list[Limits] = []
 
-    def make(limits: Limits) -> Document:
+    def make(limits: Limits) -> PageDocument:
         asked.append(limits)
         return sized(limits)
 
@@ -66,7 +67,7 @@ def test_a_lake_that_does_not_answer_is_an_error_and_no_empty_page(monkeypatch: 
         def _before(self, call: str) -> None:
             raise StoreError("s3://bucket/lake: cannot list: 503")
 
-    monkeypatch.setattr(page_files, "open_store", lambda lake, create: Down(memory_store()))
+    monkeypatch.setattr(lakes, "open_store", lambda lake, create: Down(memory_store()))
     with pytest.raises(StoreError, match="cannot list: 503"):
         page_files.made("s3://bucket/lake")
 
@@ -96,7 +97,7 @@ def test_a_page_that_cannot_be_written_leaves_the_old_one(tmp_path: Path, monkey
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(Path, "write_bytes", full)
-    with pytest.raises(NotWritten, match=r"page\.html: cannot be written: No space left"):
+    with pytest.raises(FileWriteError, match=r"page\.html: cannot be written: No space left"):
         write_page(one(), out)
     assert out.read_bytes() == before
     assert [path.name for path in tmp_path.iterdir()] == ["page.html"]

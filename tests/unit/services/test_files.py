@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from anomalake.services.files import NotWritten, write_whole
+from anomalake.services.files import FileWriteError, write_whole
 
 
 def test_a_disk_that_fills_up_leaves_what_was_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -19,9 +19,9 @@ def test_a_disk_that_fills_up_leaves_what_was_there(tmp_path: Path, monkeypatch:
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(Path, "write_bytes", full)
-    with pytest.raises(NotWritten, match=r"^--out .*template\.yaml: cannot be written: No space left on device$"):
+    with pytest.raises(FileWriteError, match=r"^--out .*template\.yaml: cannot be written: No space left on device$"):
         write_whole(out, b"after")
-    with pytest.raises(NotWritten):
+    with pytest.raises(FileWriteError):
         write_whole(tmp_path / "new.yaml", b"after")
     assert out.read_bytes() == b"before"
     assert list(tmp_path.iterdir()) == [out]
@@ -33,9 +33,9 @@ def test_a_link_stays_one_and_a_folder_is_refused(tmp_path: Path) -> None:
     write_whole(link, b"body")
     assert link.is_symlink()
     assert real.read_bytes() == b"body"
-    with pytest.raises(NotWritten, match="directory"):
+    with pytest.raises(FileWriteError, match="directory"):
         write_whole(tmp_path, b"body")
-    with pytest.raises(NotWritten, match="No such file or directory"):
+    with pytest.raises(FileWriteError, match="No such file or directory"):
         write_whole(tmp_path / "missing" / "file", b"body")
     assert sorted(path.name for path in tmp_path.iterdir()) == ["link", "real"]
 

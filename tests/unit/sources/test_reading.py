@@ -18,7 +18,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from anomalake.model.metrics import Metrics
-from anomalake.sources.reading import InsufficientData, NoDatapoint, ReadReport, read_history, read_interval
+from anomalake.sources.reading import InsufficientDataError, NoDataError, ReadReport, read_history, read_interval
 from anomalake.storage.store import StoreError
 from tests.support.source_data import FilesInMemory, detector
 
@@ -241,13 +241,13 @@ def test_parquet_dates_and_bad_rows() -> None:
     ids=["missing", "timestamp", "dimension", "measure"],
 )  # fmt: skip
 def test_parquet_of_other_columns(columns: dict[str, Any], fault: str) -> None:
-    with pytest.raises(NoDatapoint) as caught:
+    with pytest.raises(NoDataError) as caught:
         read(_parquet(columns), FileFormatDescriptor=PARQUET)
     assert fault in caught.value.report.problems[0]
 
 
 def test_no_parquet_at_all() -> None:
-    with pytest.raises(NoDatapoint) as caught:
+    with pytest.raises(NoDataError) as caught:
         read(b"t,p\n", FileFormatDescriptor=PARQUET)
     assert caught.value.report.problems[0].startswith("/h/a: cannot be read as Parquet: ")
 
@@ -301,7 +301,7 @@ def test_the_first_twenty_problems_are_kept_and_all_counted() -> None:
 def test_below_a_share_of_good_rows_reading_fails() -> None:
     body = csv(*["2021-01-01 12:00:00,a,x,1,2"] * 9, "x,a,x,1,2")
     assert read(body, MinimumGoodShare=0.9)[1].bad == 1
-    with pytest.raises(InsufficientData) as caught:
+    with pytest.raises(InsufficientDataError) as caught:
         read(body + "y,a,x,1,2\n", MinimumGoodShare=0.9)
     assert str(caught.value).startswith(
         "Insufficient amount of data was found at the source location: /h, /l/{{yyyyMMdd}}/{{HHmm}}: 2 of 11 rows are "
@@ -321,7 +321,7 @@ def test_other_columns(header: str, fault: str) -> None:
     files = FilesInMemory(
         {"/h/a": (header + "1,2,3,4\n" * 2).encode(), "/h/b": csv("2021-01-01 12:00:00,a,x,1,2").encode()}
     )
-    with pytest.raises(InsufficientData) as caught:
+    with pytest.raises(InsufficientDataError) as caught:
         read_history(detector(), files)
     assert caught.value.report.problems == (fault,)
     metrics, report = read_history(detector(MinimumGoodShare=0.1), files)
@@ -351,7 +351,7 @@ def test_a_truncated_archive_gives_the_rows_until_then(cut: int) -> None:
 def test_a_damaged_archive() -> None:
     body = bytearray(gzip.compress(csv(*["2021-01-01 12:00:00,a,x,1,2"]).encode()))
     body[20:40] = bytes(20)
-    with pytest.raises((NoDatapoint, InsufficientData)) as caught:
+    with pytest.raises((NoDataError, InsufficientDataError)) as caught:
         read(bytes(body))
     assert "/h/a: " in caught.value.report.problems[0]
 
@@ -370,21 +370,21 @@ def test_a_last_line_that_is_cut_off_is_a_bad_row() -> None:
 
 
 def test_an_empty_file() -> None:
-    with pytest.raises(NoDatapoint) as caught:
+    with pytest.raises(NoDataError) as caught:
         read("")
     assert caught.value.report.problems == ("/h/a: is empty; expected a header; 1 rows lost",)
-    with pytest.raises(NoDatapoint, match="1 files have 0 rows"):
+    with pytest.raises(NoDataError, match="1 files have 0 rows"):
         read(HEADER)
 
 
 def test_nothing_is_there() -> None:
-    with pytest.raises(NoDatapoint) as caught:
+    with pytest.raises(NoDataError) as caught:
         read_history(detector(), FilesInMemory({}), until=NOON)
     assert str(caught.value) == (
         "No datapoint was found at the source location: /h, /l/{{yyyyMMdd}}/{{HHmm}}, until 2021-01-01T12:00:00Z: "
         "no file is there"
     )
-    with pytest.raises(NoDatapoint) as caught:
+    with pytest.raises(NoDataError) as caught:
         read_interval(detector(Timezone="Europe/Paris"), FilesInMemory({}), NOON)
     assert str(caught.value) == (
         "No datapoint was found at the source location for time interval from 2021-01-01T12:00:00Z to "
@@ -395,7 +395,7 @@ def test_nothing_is_there() -> None:
 def test_a_file_of_another_interval() -> None:
     body = csv("2021-01-01 11:59:59,a,x,1,2", "2021-01-01 13:00:00,a,x,1,2", "2021-01-02 13:00:00,a,x,1,2")
     files = FilesInMemory({"/l/20210101/1200/a.csv": body.encode()})
-    with pytest.raises(NoDatapoint, match=r"1 files have 3 rows, 1 before that, 2 after that$"):
+    with pytest.raises(NoDataError, match=r"1 files have 3 rows, 1 before that, 2 after that$"):
         read_interval(detector(), files, NOON)
 
 
@@ -518,7 +518,7 @@ def test_mixed_zones_are_converted() -> None:
 
 def test_a_metric_set_beyond_its_limits() -> None:
     body = csv("1970-01-01 00:00:00,a,x,1,2", *(f"2021-01-01 12:00:00,{number},x,1,2" for number in range(2_000)))
-    with pytest.raises(InsufficientData) as caught:
+    with pytest.raises(InsufficientDataError) as caught:
         read(body)
     assert str(caught.value).startswith("Metric set beyond its limits at the source location: /h, ")
     assert "2 measures x 2001 combinations x 447085 intervals from 1970-01-01T00:00:00+00:00" in str(caught.value)
@@ -595,7 +595,7 @@ def test_an_archive_is_inflated_piece_by_piece() -> None:
     """A thousandfold archive of spaces: refused as a row that is too long, not held whole."""
     squeeze = zlib.compressobj(9, wbits=31)
     body = b"".join(squeeze.compress(b" " * (1 << 20)) for _ in range(24)) + squeeze.flush()
-    with pytest.raises((NoDatapoint, InsufficientData)):
+    with pytest.raises((NoDataError, InsufficientDataError)):
         read(gzip.compress(HEADER.encode()) + body)
 
 

@@ -11,7 +11,7 @@ UNPARSED: Final = object()
 
 
 @dataclass(frozen=True, slots=True)
-class Document:
+class AlertDocument:
     """One text that should be one alert.
 
     Attributes

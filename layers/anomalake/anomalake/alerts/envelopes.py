@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 from urllib.parse import unquote_plus
 
-from anomalake.alerts.documents import Document, ObjectPointer
+from anomalake.alerts.documents import AlertDocument, ObjectPointer
 from anomalake.alerts.strict_json import StrictJsonError, array_items, exact_text, parse
 
 MAX_ENVELOPES = 8
@@ -18,10 +18,10 @@ SET_ASIDE_RECORD = "anomalake/set-aside"
 _GZIP = b"\x1f\x8b"
 _LINES = (".jsonl", ".ndjson", ".jsonlines")
 
-Found = Document | ObjectPointer
+EventItem = AlertDocument | ObjectPointer
 
 
-def read_event(event: Any, place: str = "event") -> Iterator[Found]:
+def read_event(event: Any, place: str = "event") -> Iterator[EventItem]:
     """The documents in an invocation's event, whatever it is wrapped in; the bare alert is its own envelope.
 
     What bears no known envelope is passed on as a document, for `read_alert` to accept or refuse.
@@ -29,12 +29,12 @@ def read_event(event: Any, place: str = "event") -> Iterator[Found]:
     return _unwrap(event, None, place, None, 0)
 
 
-def read_text(text: str | bytes, place: str, delivery: str | None = None) -> Iterator[Found]:
+def read_text(text: str | bytes, place: str, delivery: str | None = None) -> Iterator[EventItem]:
     """The documents in one text: an alert, a list of alerts, or either in envelopes."""
     return _open(text, place, delivery, 0)
 
 
-def read_lines(lines: Iterable[bytes], name: str, delivery: str | None = None, first: int = 1) -> Iterator[Found]:
+def read_lines(lines: Iterable[bytes], name: str, delivery: str | None = None, first: int = 1) -> Iterator[EventItem]:
     """The documents in JSON lines, numbered from `first`; blank lines are passed over."""
     for number, line in enumerate(lines, first):
         bare = line.strip()
@@ -42,13 +42,13 @@ def read_lines(lines: Iterable[bytes], name: str, delivery: str | None = None, f
             yield from _open(bare, f"{name}:{number}", delivery, 0)
 
 
-def read_file(name: str, body: bytes, delivery: str | None = None) -> Iterator[Found]:
+def read_file(name: str, body: bytes, delivery: str | None = None) -> Iterator[EventItem]:
     """The documents in a whole file: JSON or JSON lines, either gzipped; lines are also found in a ``.json``."""
     if body.startswith(_GZIP):
         try:
             body = gzip.decompress(body)
         except (OSError, EOFError, zlib.error):
-            yield Document(body, name, delivery)
+            yield AlertDocument(body, name, delivery)
             return
     stem = name.removesuffix(".gz")
     if stem.endswith(_LINES) or _looks_like_lines(body):
@@ -69,17 +69,17 @@ def _looks_like_lines(body: bytes) -> bool:
     return True
 
 
-def _open(text: str | bytes, place: str, delivery: str | None, depth: int) -> Iterator[Found]:
+def _open(text: str | bytes, place: str, delivery: str | None, depth: int) -> Iterator[EventItem]:
     if isinstance(text, bytes):
         try:
             text = text.decode("utf-8")
         except UnicodeDecodeError:
-            yield Document(text, place, delivery)
+            yield AlertDocument(text, place, delivery)
             return
     try:
         value = parse(text)
     except StrictJsonError:
-        yield Document(text, place, delivery)
+        yield AlertDocument(text, place, delivery)
         return
     if isinstance(value, list):
         items = array_items(text) or []
@@ -92,7 +92,7 @@ def _open(text: str | bytes, place: str, delivery: str | None, depth: int) -> It
         yield from _unwrap(value, text, place, delivery, depth)
 
 
-def _unwrap(value: Any, text: str | None, place: str, delivery: str | None, depth: int) -> Iterator[Found]:
+def _unwrap(value: Any, text: str | None, place: str, delivery: str | None, depth: int) -> Iterator[EventItem]:
     """`text` is the value's own text where there is one; a value that came parsed is written out again."""
     if depth < MAX_ENVELOPES:
         if isinstance(value, dict):
@@ -108,15 +108,15 @@ def _unwrap(value: Any, text: str | None, place: str, delivery: str | None, dept
             yield from _open(value, place, delivery, depth + 1)
             return
     if text is not None:
-        yield Document(text, place, delivery, value)
+        yield AlertDocument(text, place, delivery, value)
         return
     try:
-        yield Document(exact_text(value), place, delivery)
+        yield AlertDocument(exact_text(value), place, delivery)
     except (RecursionError, TypeError, ValueError):
-        yield Document(repr(value), place, delivery)
+        yield AlertDocument(repr(value), place, delivery)
 
 
-def _envelope(value: dict[str, Any], place: str, delivery: str | None, depth: int) -> Iterator[Found] | None:
+def _envelope(value: dict[str, Any], place: str, delivery: str | None, depth: int) -> Iterator[EventItem] | None:
     records = value.get("Records")
     if isinstance(records, list):
         return _records(records, place, delivery, depth)
@@ -135,7 +135,7 @@ def _envelope(value: dict[str, Any], place: str, delivery: str | None, depth: in
     return None
 
 
-def _records(records: list[Any], place: str, delivery: str | None, depth: int) -> Iterator[Found]:
+def _records(records: list[Any], place: str, delivery: str | None, depth: int) -> Iterator[EventItem]:
     for i, record in enumerate(records):
         at = f"{place} record {i}"
         source = (record.get("eventSource") or record.get("EventSource")) if isinstance(record, dict) else None
@@ -157,17 +157,17 @@ def _records(records: list[Any], place: str, delivery: str | None, depth: int) -
             yield from _unwrap(record, None, at, delivery, depth)
 
 
-def _set_aside(value: dict[str, Any], place: str, delivery: str | None, depth: int) -> Iterator[Found]:
+def _set_aside(value: dict[str, Any], place: str, delivery: str | None, depth: int) -> Iterator[EventItem]:
     body, encoded = value.get("body"), value.get("body_base64")
     if isinstance(body, str):
         return _open(body, place, delivery, depth)
     try:
         return _open(base64.b64decode(encoded or "", validate=True), place, delivery, depth)
     except (ValueError, TypeError):
-        return iter([Document(exact_text(value), place, delivery)])
+        return iter([AlertDocument(exact_text(value), place, delivery)])
 
 
-def _event_bridge(value: dict[str, Any], place: str, delivery: str | None, depth: int) -> Iterator[Found]:
+def _event_bridge(value: dict[str, Any], place: str, delivery: str | None, depth: int) -> Iterator[EventItem]:
     if value.get("source") == "aws.s3":
         if value["detail-type"] == "Object Created":
             yield from _object(value["detail"], False, value, place, delivery)
@@ -175,13 +175,13 @@ def _event_bridge(value: dict[str, Any], place: str, delivery: str | None, depth
     yield from _unwrap(value["detail"], None, place, delivery, depth)
 
 
-def _object(s3: Any, encoded: bool, event: dict[str, Any], place: str, delivery: str | None) -> Iterator[Found]:
+def _object(s3: Any, encoded: bool, event: dict[str, Any], place: str, delivery: str | None) -> Iterator[EventItem]:
     bucket = s3.get("bucket") if isinstance(s3, dict) else None
     found = s3.get("object") if isinstance(s3, dict) else None
     name = bucket.get("name") if isinstance(bucket, dict) else None
     key = found.get("key") if isinstance(found, dict) else None
     if not isinstance(name, str) or not isinstance(key, str) or not isinstance(found, dict):
-        yield Document(exact_text(event), place, delivery)
+        yield AlertDocument(exact_text(event), place, delivery)
         return
     # S3's own notifications encode the key, EventBridge's do not.
     key = unquote_plus(key) if encoded else key

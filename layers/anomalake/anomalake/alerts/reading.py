@@ -8,7 +8,7 @@ from collections.abc import Callable
 from decimal import ROUND_HALF_EVEN, Context, Decimal
 from typing import Any, TypeVar
 
-from anomalake.alerts.documents import UNPARSED, Document, Refusal
+from anomalake.alerts.documents import UNPARSED, AlertDocument, Refusal
 from anomalake.alerts.model import Alert, Contribution, TimeSeries
 from anomalake.alerts.strict_json import StrictJsonError, canonical, parse, shorten
 from anomalake.alerts.timestamps import EXPECTED as A_TIMESTAMP
@@ -31,7 +31,7 @@ T = TypeVar("T")
 _DECIMALS = Context(prec=40, rounding=ROUND_HALF_EVEN)
 
 
-def read_alert(document: Document) -> Alert:
+def read_alert(document: AlertDocument) -> Alert:
     """Read one alert.
 
     Unknown fields are kept in the original and ignored otherwise.
@@ -92,7 +92,7 @@ def _shown(value: object) -> str:
     return shorten(str(value)).strip("'")
 
 
-def _decoded(document: Document) -> str:
+def _decoded(document: AlertDocument) -> str:
     body = document.body
     if len(body) > MAX_BYTES:
         raise Refusal(document.place, "$", f"{len(body):,} characters", f"at most {MAX_BYTES:,}")

@@ -17,7 +17,7 @@ from sqlglot import exp
 from anomalake.lake.layout import SETTINGS
 from anomalake.query import rewrite, templates
 from anomalake.query.bounds import Bounds
-from anomalake.query.detectors import Detector
+from anomalake.query.detectors import DetectorSchema
 from anomalake.query.errors import QueryError
 from anomalake.query.relations import Relations, put_in_place
 from anomalake.storage.store import ObjectNotFound, ObjectStore
@@ -132,7 +132,7 @@ class _AthenaTables:
     def kept(self, name: str) -> None:
         """Athena keeps nothing."""
 
-    def source_rows(self, detector: Detector, columns: dict[str, str]) -> exp.Query:
+    def source_rows(self, detector: DetectorSchema, columns: dict[str, str]) -> exp.Query:
         selected = [exp.column(name, quoted=True) for name in columns.values()]
         table = exp.Table(this=exp.to_identifier(f"source_{detector.sql_name}", quoted=True))
         return exp.select(*selected).from_(table)

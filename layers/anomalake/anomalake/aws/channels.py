@@ -6,7 +6,7 @@ import json
 from collections.abc import Callable
 from typing import Any, TypeVar
 
-from anomalake.alerts import Document
+from anomalake.alerts import AlertDocument
 from anomalake.definitions.detector import AlertRule, LambdaAction, SnsAction
 from anomalake.lake.lake import Lake
 from anomalake.notify.channel import JSON, LONG_TEXT, Channel, ChannelError, Message
@@ -148,7 +148,7 @@ class LakeChannel:
 
     def send(self, message: Message) -> None:
         """Take the alert in; raises `ChannelError`."""
-        receipt = self._lake.ingest([Document(message.text, "alert")])
+        receipt = self._lake.ingest([AlertDocument(message.text, "alert")])
         if receipt.failed:
             raise ChannelError(f"{self.name}: {receipt.failed[0].error}", retryable=True, uncertain=True)
         if receipt.refused:

@@ -30,7 +30,7 @@ _ACCOUNT = re.compile(r"[0-9]{12}")
 _LONGEST_ADDRESS = 1_000
 
 
-class EnvironmentFault(AnomalakeError, ValueError):
+class EnvironmentVariableError(AnomalakeError, ValueError):
     """A variable that is missing or wrong: which, what it holds, what was expected."""
 
 
@@ -62,7 +62,7 @@ class IngestEnvironment:
 
     @classmethod
     def read(cls, variables: Mapping[str, str]) -> IngestEnvironment:
-        """Read and check; raises `EnvironmentFault`."""
+        """Read and check; raises `EnvironmentVariableError`."""
         lake = _lake_or_folder(variables)
         return cls(lake, _formats(variables), _database(variables) if lake.startswith("s3://") else None)
 
@@ -77,7 +77,7 @@ class CompactEnvironment:
 
     @classmethod
     def read(cls, variables: Mapping[str, str]) -> CompactEnvironment:
-        """Read and check; raises `EnvironmentFault`."""
+        """Read and check; raises `EnvironmentVariableError`."""
         return cls(
             _lake_or_folder(variables), _formats(variables), _whole(variables, "ANOMALAKE_GRACE_HOURS", 24, 0, 720)
         )
@@ -93,7 +93,7 @@ class CrawlEnvironment:
 
     @classmethod
     def read(cls, variables: Mapping[str, str]) -> CrawlEnvironment:
-        """Read and check; raises `EnvironmentFault`."""
+        """Read and check; raises `EnvironmentVariableError`."""
         return cls(_lake(variables), _needed_database(variables), _crawlers(variables))
 
 
@@ -108,7 +108,7 @@ class CatalogEnvironment:
 
     @classmethod
     def read(cls, variables: Mapping[str, str]) -> CatalogEnvironment:
-        """Read and check; raises `EnvironmentFault`."""
+        """Read and check; raises `EnvironmentVariableError`."""
         return cls(_lake(variables), _formats(variables), _needed_database(variables), _workgroup(variables))
 
 
@@ -147,7 +147,7 @@ class DetectEnvironment:
 
     @classmethod
     def read(cls, variables: Mapping[str, str]) -> DetectEnvironment:
-        """Read and check; raises `EnvironmentFault`."""
+        """Read and check; raises `EnvironmentVariableError`."""
         return cls(
             _lake_or_folder(variables),
             _formats(variables),
@@ -188,7 +188,7 @@ class ScheduleEnvironment:
 
     @classmethod
     def read(cls, variables: Mapping[str, str]) -> ScheduleEnvironment:
-        """Read and check; raises `EnvironmentFault`."""
+        """Read and check; raises `EnvironmentVariableError`."""
         return cls(
             _detectors(variables),
             _matching(variables, "ANOMALAKE_SCHEDULE_GROUP", _SCHEDULE_GROUP, "a group of EventBridge Scheduler"),
@@ -199,7 +199,7 @@ class ScheduleEnvironment:
 
 
 def page_address(name: str, value: str) -> str:
-    """The address of a page, or nothing; raises `EnvironmentFault`, which calls it by `name`."""
+    """The address of a page, or nothing; raises `EnvironmentVariableError`, which calls it by `name`."""
     expected = "an address such as https://HOST/page.html or file:///FOLDER/page.html, percent-encoded, without a #"
     if len(value) > _LONGEST_ADDRESS:
         _fault(name, value, f"{expected}, of at most {_LONGEST_ADDRESS:,} characters")
@@ -293,6 +293,6 @@ def _matching(variables: Mapping[str, str], name: str, pattern: re.Pattern[str],
 
 
 def _fault(name: str, value: str, expected: str) -> NoReturn:
-    raise EnvironmentFault(
+    raise EnvironmentVariableError(
         f"{name}: {value[:200]!r}: expected {expected}" if value else f"{name}: is not set: expected {expected}"
     )

@@ -10,13 +10,13 @@ from zoneinfo import ZoneInfo
 from anomalake.groups.grouping import Group
 from anomalake.notify.plain import figure, quoted, shown
 from anomalake.records.backtests import MOST_POINTS
-from anomalake.services.backtest import Evaluated, Outcome, Sent
+from anomalake.services.backtest import BacktestOutcome, Evaluation, LoadedAlerts
 
 WORST = 5
 MOST_REASONS = 10
 
 
-def summary_lines(outcome: Outcome, lake: str | None = None, scores: Path | None = None) -> Iterator[str]:
+def summary_lines(outcome: BacktestOutcome, lake: str | None = None, scores: Path | None = None) -> Iterator[str]:
     """What was tested and found."""
     found, metrics = outcome.backtest, outcome.backtest.metrics
     zone = ZoneInfo(metrics.timezone)
@@ -41,7 +41,7 @@ def summary_lines(outcome: Outcome, lake: str | None = None, scores: Path | None
         yield f"  alerts in {lake}: {_sent(outcome.sent)}"
 
 
-def reason_lines(outcome: Outcome) -> Iterator[str]:
+def reason_lines(outcome: BacktestOutcome) -> Iterator[str]:
     """Why rows and alerts were not used, the first of each."""
     sent = outcome.sent
     reasons = (*sent.summary.reasons, *sent.too_large) if sent is not None else ()
@@ -56,7 +56,7 @@ def reason_lines(outcome: Outcome) -> Iterator[str]:
         yield f"  queries will not find the source data: {sent.unregistered}"
 
 
-def went_well(outcome: Outcome) -> bool:
+def went_well(outcome: BacktestOutcome) -> bool:
     """Whether every row could be read and every alert was stored."""
     sent = outcome.sent
     return not outcome.read.bad and (
@@ -64,7 +64,7 @@ def went_well(outcome: Outcome) -> bool:
     )
 
 
-def _evaluated_lines(evaluated: Evaluated) -> Iterator[str]:
+def _evaluated_lines(evaluated: Evaluation) -> Iterator[str]:
     figures = evaluated.figures
     unknown = f"; {evaluated.unknown:,} labels outside the data" if evaluated.unknown else ""
     yield f"  against {_many(evaluated.labelled, 'labelled point')}{unknown}"
@@ -78,7 +78,7 @@ def _evaluated_lines(evaluated: Evaluated) -> Iterator[str]:
     )
 
 
-def _sent(sent: Sent) -> str:
+def _sent(sent: LoadedAlerts) -> str:
     summary = sent.summary
     said = f"{summary.loaded:,} new, {summary.repeated:,} repeated"
     if summary.clashes:

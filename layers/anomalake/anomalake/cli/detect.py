@@ -10,7 +10,7 @@ import typer
 from rich.console import Console
 
 from anomalake.cli.page_address import PageAddress, checked
-from anomalake.services.times import CallError, instant_of
+from anomalake.services.times import UsageError, instant_of
 
 if TYPE_CHECKING:
     from anomalake.records.executions import Execution
@@ -61,9 +61,9 @@ def detect(
     zone = ZoneInfo(read.timezone)
     instant, begin, end = (instant_of(text, zone) if text is not None else None for text in (at, first, last))
     if instant is not None and (begin is not None or end is not None):
-        raise CallError("--at is given beside --from or --to: expected one or the other")
+        raise UsageError("--at is given beside --from or --to: expected one or the other")
     if end is not None and begin is None:
-        raise CallError("--to is given without --from: expected both")
+        raise UsageError("--to is given without --from: expected both")
     writer = open_writer(lake)
     elsewhere = [rule.name for rule in read.alerts if rule.action is not None]
     if elsewhere and not send:

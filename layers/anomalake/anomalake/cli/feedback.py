@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from anomalake.services.times import CallError, instant_of
+from anomalake.services.times import UsageError, instant_of
 
 LakeUri = Annotated[
     str,
@@ -32,8 +32,8 @@ def feedback(
 ) -> None:
     """Say of an affected metric, or of all of a group, whether it truly was an anomaly.
 
-    Later scores of similar points heed it: the same deviation of that metric, in the same direction and at a like time
-    of day, then takes more (or less) to be an anomaly. What was said last counts.
+    Later scores of similar points take it into account: the same metric, with a deviation in the same direction at a
+    similar time of day, then needs more (or less) to be an anomaly. The latest feedback counts.
     """
     from anomalake.services.feedback import give_feedback, line_of
     from anomalake.storage.objects import open_store
@@ -75,5 +75,5 @@ def snooze(
 def _pair(text: str) -> tuple[str, str]:
     name, equals, value = text.partition("=")
     if not equals or not name:
-        raise CallError(f"--dimension {text!r}: expected NAME=VALUE")
+        raise UsageError(f"--dimension {text!r}: expected NAME=VALUE")
     return name, value

@@ -15,7 +15,7 @@ PageAddress = Annotated[
 
 
 def checked(page: str) -> str:
-    """The address of a page; raises `EnvironmentFault`."""
+    """The address of a page; raises `EnvironmentVariableError`."""
     from anomalake.aws.environment import page_address
 
     return page_address("--page", page)

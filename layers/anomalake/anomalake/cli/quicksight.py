@@ -20,7 +20,7 @@ def quicksight(
     """
     from anomalake.definitions.detector import read_detector
     from anomalake.quicksight import QuickSightError, quicksight_template, to_yaml
-    from anomalake.services.files import NotWritten, write_whole
+    from anomalake.services.files import FileWriteError, write_whole
 
     if out.exists() and detector.exists() and out.samefile(detector):
         raise QuickSightError(f"--out {out}: is the detector file; expected another one, which it may write over")
@@ -30,6 +30,6 @@ def quicksight(
         return
     try:
         write_whole(out, text.encode("utf-8"))
-    except NotWritten as error:
+    except FileWriteError as error:
         raise QuickSightError(str(error)) from error
     Console(highlight=False).print(str(out), soft_wrap=True, markup=False)

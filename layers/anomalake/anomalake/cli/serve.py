@@ -9,7 +9,7 @@ import typer
 from rich.console import Console
 
 if TYPE_CHECKING:
-    from anomalake.page.document import Document
+    from anomalake.page.document import PageDocument
 
 
 def serve(
@@ -40,7 +40,7 @@ def serve(
     errors, out = Console(stderr=True, highlight=False), Console(highlight=False)
     limits = DEFAULT
 
-    def make() -> Document:
+    def make() -> PageDocument:
         nonlocal limits
         document, limits = made(lake, limits)
         return document

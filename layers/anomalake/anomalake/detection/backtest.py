@@ -9,7 +9,7 @@ from typing import Final
 
 import numpy as np
 
-from anomalake.detection.feedback import Feedback, heed
+from anomalake.detection.feedback import Feedback, apply_feedback
 from anomalake.errors import AnomalakeError
 from anomalake.groups.grouping import group
 from anomalake.model import fit, judge
@@ -73,7 +73,7 @@ def run_backtest(
         part, state = judge(model, state, _until(metrics, end), start)
         parts.append(part)
         tell("test", end - first, n_intervals - first)
-    judgement = heed(metrics, _joined(parts), feedback)
+    judgement = apply_feedback(metrics, _joined(parts), feedback)
     return Backtest(metrics, judgement, group(metrics, judgement, detector_arn))
 
 

@@ -13,17 +13,17 @@ from anomalake.records.arrays import Arrays
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Learned:
+class FittedModel:
     """A model, and the filter's state at the end of what it was fitted on."""
 
     model: Any
     state: Any
 
 
-class Engine(Protocol):
+class ModelEngine(Protocol):
     """Learns a model, judges with it, keeps both as arrays."""
 
-    def fit(self, history: Metrics, holidays: Sequence[date]) -> Learned:
+    def fit(self, history: Metrics, holidays: Sequence[date]) -> FittedModel:
         """Learn from a history that ends with the interval before the one to be judged."""
         ...
 
@@ -31,11 +31,11 @@ class Engine(Protocol):
         """Judge intervals, one after another; returns the state after them."""
         ...
 
-    def keep_model(self, learned: Learned) -> Arrays:
+    def keep_model(self, learned: FittedModel) -> Arrays:
         """A model with its state as arrays."""
         ...
 
-    def read_model(self, arrays: Arrays) -> Learned:
+    def read_model(self, arrays: Arrays) -> FittedModel:
         """Out of `keep_model`; raises ValueError or KeyError where they are none."""
         ...
 

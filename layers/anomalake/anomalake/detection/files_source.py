@@ -7,7 +7,7 @@ from datetime import datetime
 from anomalake.definitions.detector import Detector
 from anomalake.detection.ports import Interval, IntervalError
 from anomalake.model.metrics import Metrics
-from anomalake.sources.reading import NoDatapoint, ReadingError, SourceData, read_history, read_interval
+from anomalake.sources.reading import NoDataError, ReadingError, SourceData, read_history, read_interval
 
 
 class FilesSource:
@@ -37,7 +37,7 @@ class FilesSource:
         """Read the historical files and the live folders before `until`; raises `IntervalError`, `StoreError`."""
         try:
             metrics, _ = read_history(self._detector, self._files, until=until)
-        except NoDatapoint:
+        except NoDataError:
             return None
         except ReadingError as error:
             raise IntervalError(f"history: {error}") from error

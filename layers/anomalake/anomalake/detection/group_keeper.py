@@ -7,7 +7,7 @@ from datetime import datetime
 
 from anomalake.definitions.detector import Detector
 from anomalake.definitions.intervals import next_start, previous_start
-from anomalake.detection.ports import Teller, Told
+from anomalake.detection.ports import DeliverySummary, Notifier
 from anomalake.groups.anomaly_group import ENDS_AFTER
 from anomalake.groups.grouping import Group, group
 from anomalake.model.judgement import Judgement
@@ -16,7 +16,7 @@ from anomalake.records.arrays import CorruptError
 from anomalake.records.group_store import GroupStore
 from anomalake.records.intervals import IntervalRecord, to_parquet
 from anomalake.records.states import StateStore
-from anomalake.records.undelivered import AT_ONCE, FOR, Untold
+from anomalake.records.undelivered import AT_ONCE, FOR, UndeliveredIntervals
 from anomalake.storage.store import ObjectStore
 
 
@@ -32,14 +32,14 @@ class GroupKeeper:
     """
 
     def __init__(
-        self, detector: Detector, store: ObjectStore, states: StateStore, groups: GroupStore, teller: Teller
+        self, detector: Detector, store: ObjectStore, states: StateStore, groups: GroupStore, teller: Notifier
     ) -> None:
         self._detector = detector
         self._set = detector.metric_set
         self._states = states
         self._groups = groups
         self._teller = teller
-        self._untold = Untold(store, detector.name)
+        self._untold = UndeliveredIntervals(store, detector.name)
 
     def keep(
         self, start: datetime, metrics: Metrics, judgement: Judgement, of_model: Judgement, warnings: list[str]
@@ -64,7 +64,7 @@ class GroupKeeper:
             self._groups.put(one, start)
         return here
 
-    def tell(self, groups: Sequence[Group], start: datetime, warnings: list[str]) -> Told:
+    def tell(self, groups: Sequence[Group], start: datetime, warnings: list[str]) -> DeliverySummary:
         """Tell of an interval's groups, then of those of earlier ones that nobody could be told of."""
         left = self._untold.starts()
         told = self._teller.tell(groups, start)

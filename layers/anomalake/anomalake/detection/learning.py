@@ -18,7 +18,7 @@ from anomalake.records.states import StateStore
 
 
 @dataclass(frozen=True, slots=True)
-class Rhythm:
+class LearningSchedule:
     """How a detector of one frequency lives.
 
     Attributes
@@ -41,11 +41,11 @@ class Rhythm:
     catch_up: int
 
 
-RHYTHMS = {
-    "PT5M": Rhythm(300, timedelta(days=28), timedelta(days=1), 288),
-    "PT10M": Rhythm(300, timedelta(days=28), timedelta(days=1), 144),
-    "PT1H": Rhythm(300, timedelta(days=104), timedelta(days=7), 168),
-    "P1D": Rhythm(14, timedelta(days=1826), timedelta(days=7), 31),
+SCHEDULES = {
+    "PT5M": LearningSchedule(300, timedelta(days=28), timedelta(days=1), 288),
+    "PT10M": LearningSchedule(300, timedelta(days=28), timedelta(days=1), 144),
+    "PT1H": LearningSchedule(300, timedelta(days=104), timedelta(days=7), 168),
+    "P1D": LearningSchedule(14, timedelta(days=1826), timedelta(days=7), 31),
 }
 
 #: Models are due at multiples of `refit` since this Monday, so that every run agrees on when.
@@ -62,7 +62,7 @@ class HistorySource(Protocol):
 
 def model_due(frequency: str, start: datetime) -> datetime:
     """The instant that the model of an interval must not be older than."""
-    every = RHYTHMS[frequency].refit
+    every = SCHEDULES[frequency].refit
     return start - (start - _FIRST_MONDAY) % every
 
 
@@ -79,14 +79,14 @@ def history_before(
     On a grid that ends with the interval before `start`; None where nothing was ever observed.
     """
     frequency, timezone = metric_set.frequency, metric_set.timezone
-    oldest, last = start - RHYTHMS[frequency].history, previous_start(start, frequency, timezone)
+    oldest, last = start - SCHEDULES[frequency].history, previous_start(start, frequency, timezone)
     learnt, since = _latest_history(start, states, warnings)
     since = max(since, oldest) if since is not None else oldest
     records, corrupt = states.intervals(one for one in states.interval_starts() if since <= one < start)
     warnings.extend(corrupt)
     missing = len(grid(metric_set, since, last)) - len(records)
     # After a long pause, too, the source tells of what was never judged.
-    told = source.history(start) if learnt is None or missing > RHYTHMS[frequency].catch_up else None
+    told = source.history(start) if learnt is None or missing > SCHEDULES[frequency].catch_up else None
     seen = metrics_of(records, grid(metric_set, since, last))
     parts = [one for one in (told, learnt, seen) if one is not None and len(one.combinations)]
     if not parts:

@@ -12,12 +12,12 @@ import numpy as np
 
 from anomalake.definitions.detector import Detector
 from anomalake.definitions.intervals import interval_start, next_start, previous_start
-from anomalake.detection.engine import Engine
-from anomalake.detection.feedback import heed, read_feedback
+from anomalake.detection.engine import ModelEngine
+from anomalake.detection.feedback import apply_feedback, read_feedback
 from anomalake.detection.group_keeper import GroupKeeper
-from anomalake.detection.learning import RHYTHMS, grid
-from anomalake.detection.model_keeper import InForce, ModelKeeper
-from anomalake.detection.ports import IntervalError, LiveSource, Teller, Told
+from anomalake.detection.learning import SCHEDULES, grid
+from anomalake.detection.model_keeper import ActiveModel, ModelKeeper
+from anomalake.detection.ports import DeliverySummary, IntervalError, LiveSource, Notifier
 from anomalake.lake.lake import Clock, utc_now
 from anomalake.records.executions import (
     EARLY,
@@ -67,8 +67,8 @@ class LiveDetector:
         detector: Detector,
         store: ObjectStore,
         source: LiveSource,
-        teller: Teller,
-        engine: Engine,
+        teller: Notifier,
+        engine: ModelEngine,
         *,
         clock: Clock = utc_now,
         run_id: Callable[[], str] = lambda: uuid.uuid4().hex[:12],
@@ -91,7 +91,7 @@ class LiveDetector:
         *,
         at_once: int = AT_ONCE,
         time_left: Callable[[], timedelta] = lambda: timedelta.max,
-    ) -> Iterator[tuple[Execution, Told]]:
+    ) -> Iterator[tuple[Execution, DeliverySummary]]:
         """Run the interval that an instant lies in, after those that were missed before it.
 
         Parameters
@@ -114,9 +114,9 @@ class LiveDetector:
             return
         first = self._after(last)
         starts = [_instant(one) for one in grid(self._set, first, wanted)]
-        most = RHYTHMS[self.detector.frequency].catch_up
+        most = SCHEDULES[self.detector.frequency].catch_up
         if len(starts) > most:
-            yield self._skipped(starts[:-most]), Told()
+            yield self._skipped(starts[:-most]), DeliverySummary()
         longest = timedelta()
         for start in starts[-most:][: max(1, at_once)]:
             if longest and time_left() < 2 * longest:
@@ -125,7 +125,7 @@ class LiveDetector:
             yield self.run_interval(start)
             longest = max(longest, self._clock() - began)
 
-    def run_span(self, first: datetime, last: datetime | None = None) -> Iterator[tuple[Execution, Told]]:
+    def run_span(self, first: datetime, last: datetime | None = None) -> Iterator[tuple[Execution, DeliverySummary]]:
         """Run each interval from one instant to another, in turn; those that are not complete yet are left out.
 
         Parameters
@@ -145,7 +145,7 @@ class LiveDetector:
         now = self._clock() - timedelta(seconds=self._set.offset)
         return self._before(interval_start(now, self._set.frequency, self._set.timezone))
 
-    def run_interval(self, start: datetime) -> tuple[Execution, Told]:
+    def run_interval(self, start: datetime) -> tuple[Execution, DeliverySummary]:
         """Run one interval and record what became of it; raises `StoreError`."""
         began = self._clock()
         execution = Execution(
@@ -158,9 +158,9 @@ class LiveDetector:
                 f"the interval from {_text(start)} is complete at {_text(complete)}, {self._set.offset} seconds after "
                 f"its end (Offset), and it is {_text(began)}: nothing was read"
             )
-            return replace(execution, status=EARLY, reason=reason), Told()
+            return replace(execution, status=EARLY, reason=reason), DeliverySummary()
         warnings: list[str] = []
-        told = Told()
+        told = DeliverySummary()
         try:
             changed = note_version(self.store, self.detector.name, self._set, began)
             warnings += [changed] if changed else []
@@ -182,21 +182,21 @@ class LiveDetector:
             self._pass_over(start, warnings)
         return self._record(execution, warnings), told
 
-    def _judge(self, start: datetime, execution: Execution, warnings: list[str]) -> tuple[Execution, Told]:
+    def _judge(self, start: datetime, execution: Execution, warnings: list[str]) -> tuple[Execution, DeliverySummary]:
         read = self._source.interval(start)
         metrics = read.metrics
         warnings += read.reasons
         observed = int(np.count_nonzero(~np.isnan(metrics.values)))
         execution = replace(execution, rows=read.rows, bad_rows=read.bad_rows, metrics=observed)
         found = self._keeper.model_for(start, warnings)
-        if not isinstance(found, InForce):
+        if not isinstance(found, ActiveModel):
             self.states.put_interval(start, to_parquet(start, metrics, None))
-            return replace(execution, status=LEARNING, reason=found), Told()
+            return replace(execution, status=LEARNING, reason=found), DeliverySummary()
         state = self._keeper.state_before(start, found, warnings)
         judgement, after = self._engine.judge(found.learned.model, state, metrics)
         said, unread = read_feedback(self.store, self.detector.name)
         warnings += unread
-        heeded = heed(metrics, judgement, said)
+        heeded = apply_feedback(metrics, judgement, said)
         groups = self._group_keeper.keep(start, metrics, heeded, judgement, warnings)
         told = self._group_keeper.tell(groups, start, warnings)
         # Last, because it says that the interval is done.

@@ -10,9 +10,9 @@ import numpy as np
 
 from anomalake.definitions.detector import Detector
 from anomalake.definitions.intervals import next_start, previous_start
-from anomalake.detection.engine import Engine, Learned
+from anomalake.detection.engine import FittedModel, ModelEngine
 from anomalake.detection.learning import (
-    RHYTHMS,
+    SCHEDULES,
     HistorySource,
     grid,
     history_before,
@@ -26,11 +26,11 @@ from anomalake.records.states import StateStore
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class InForce:
+class ActiveModel:
     """A model, and the start of the first interval that it is for."""
 
     start: datetime
-    learned: Learned
+    learned: FittedModel
 
 
 class ModelKeeper:
@@ -42,14 +42,14 @@ class ModelKeeper:
         Whose; where they are kept; where it learns from when nothing is kept; how.
     """
 
-    def __init__(self, detector: Detector, states: StateStore, source: HistorySource, engine: Engine) -> None:
+    def __init__(self, detector: Detector, states: StateStore, source: HistorySource, engine: ModelEngine) -> None:
         self._detector = detector
         self._set = detector.metric_set
         self._states = states
         self._source = source
         self._engine = engine
 
-    def model_for(self, start: datetime, warnings: list[str]) -> InForce | str:
+    def model_for(self, start: datetime, warnings: list[str]) -> ActiveModel | str:
         """The model in force, learnt now if it is due; or why there is none, in a line."""
         kept, earlier = self._kept_model(start, warnings), None
         if kept is not None:
@@ -61,7 +61,7 @@ class ModelKeeper:
                 f"no model for {start.isoformat()} is left: learns again from what the lake and the source have"
             )
         history = history_before(start, self._set, self._states, self._source, warnings)
-        seen, least = intervals_observed(history), RHYTHMS[self._set.frequency].least
+        seen, least = intervals_observed(history), SCHEDULES[self._set.frequency].least
         if history is None or seen < least:
             if earlier is not None:
                 warnings.append(f"the model of {earlier.start.isoformat()} goes on: {self._too_little(seen, least)}")
@@ -72,11 +72,11 @@ class ModelKeeper:
         if not self._states.put_model(start, self._engine.keep_model(learned)):
             # Another run was first: its model is the one that counts.
             other = self._read_model(start, warnings)
-            return InForce(start, other if other is not None else learned)
-        self._states.prune_models(start - RHYTHMS[self._set.frequency].history)
-        return InForce(start, learned)
+            return ActiveModel(start, other if other is not None else learned)
+        self._states.prune_models(start - SCHEDULES[self._set.frequency].history)
+        return ActiveModel(start, learned)
 
-    def state_before(self, start: datetime, found: InForce, warnings: list[str]) -> Any:
+    def state_before(self, start: datetime, found: ActiveModel, warnings: list[str]) -> Any:
         """The filter's state as of the beginning of an interval; computed again where it is not kept."""
         if start == found.start:
             return found.learned.state
@@ -99,7 +99,7 @@ class ModelKeeper:
         metrics = metrics_of(records, missing)
         return self._engine.judge(found.learned.model, state, metrics or self._empty(missing))[1]
 
-    def keep_state(self, start: datetime, found: InForce, state: Any, warnings: list[str]) -> None:
+    def keep_state(self, start: datetime, found: ActiveModel, state: Any, warnings: list[str]) -> None:
         """Keep the state after an interval; where that changes what later ones were computed from, those too."""
         later = [one for one in self._states.state_starts() if one > start]
         newer = [one for one in self._states.model_starts() if one > start]
@@ -130,7 +130,7 @@ class ModelKeeper:
         values = np.empty((len(measures), 0, len(starts)))
         return Metrics(self._set.frequency, self._set.timezone, starts, measures, self._set.dimension_list, (), values)
 
-    def _state_after(self, start: datetime, found: InForce) -> Any:
+    def _state_after(self, start: datetime, found: ActiveModel) -> Any:
         return self.state_before(self._after(start), found, [])
 
     def _state_body(self, start: datetime) -> bytes | None:
@@ -140,12 +140,12 @@ class ModelKeeper:
             return None
         return kept.body if kept is not None else None
 
-    def _kept_model(self, start: datetime, warnings: list[str]) -> InForce | None:
+    def _kept_model(self, start: datetime, warnings: list[str]) -> ActiveModel | None:
         """The newest model for an interval that can be read."""
         for kept in reversed([one for one in self._states.model_starts() if one <= start]):
             learned = self._read_model(kept, warnings)
             if learned is not None:
-                return InForce(kept, learned)
+                return ActiveModel(kept, learned)
         return None
 
     def _had_a_model(self, start: datetime) -> bool:
@@ -156,7 +156,7 @@ class ModelKeeper:
             return True
         return record is not None and bool(record.about.get("judged"))
 
-    def _read_model(self, start: datetime, warnings: list[str]) -> Learned | None:
+    def _read_model(self, start: datetime, warnings: list[str]) -> FittedModel | None:
         try:
             arrays = self._states.model(start)
             return self._engine.read_model(arrays) if arrays is not None else None

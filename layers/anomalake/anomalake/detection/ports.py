@@ -55,7 +55,7 @@ class LiveSource(HistorySource, Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class Told:
+class DeliverySummary:
     """What became of alerts.
 
     Attributes
@@ -70,8 +70,8 @@ class Told:
     undelivered: Mapping[str, int] = field(default_factory=dict)
     reasons: tuple[str, ...] = ()
 
-    def __add__(self, other: Told) -> Told:
-        return Told(
+    def __add__(self, other: DeliverySummary) -> DeliverySummary:
+        return DeliverySummary(
             dict(Counter(self.delivered) + Counter(other.delivered)),
             dict(Counter(self.undelivered) + Counter(other.undelivered)),
             (*self.reasons, *other.reasons),
@@ -88,9 +88,9 @@ class Told:
         return sum(self.undelivered.values())
 
 
-class Teller(Protocol):
+class Notifier(Protocol):
     """Tells people and functions of groups; nothing twice, however often it is asked."""
 
-    def tell(self, groups: Sequence[Group], start: datetime) -> Told:
+    def tell(self, groups: Sequence[Group], start: datetime) -> DeliverySummary:
         """Send what the groups call for in the interval that begins at `start`; raises `StoreError`."""
         ...

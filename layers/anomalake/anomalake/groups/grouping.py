@@ -78,13 +78,13 @@ def group(
         return ()
     first = _instant(metrics.starts[judgement.first])
     given = {one.group_id: one for one in open_groups}
-    books = _Books(detector_arn, metrics.frequency, first, given.values())
+    books = _GroupTracker(detector_arn, metrics.frequency, first, given.values())
     for timestamp, intervals in _intervals(metrics, judgement, detector_arn):
         books.add(timestamp, intervals)
     return books.changed(given)
 
 
-class _Books:
+class _GroupTracker:
     """The groups so far, by id, and which of each measure's may go on."""
 
     def __init__(self, detector_arn: str, frequency: str, first: datetime, given: Iterable[Group]) -> None:

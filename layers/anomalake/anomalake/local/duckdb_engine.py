@@ -16,14 +16,14 @@ import pyarrow as pa
 import sqlglot
 from sqlglot import exp
 
+from anomalake.definitions.metric_set import CsvFormat, JsonLinesFormat, MetricSet
 from anomalake.lake.layout import SETTINGS, TABLES, partition_in
 from anomalake.lake.rows import SCHEMA
 from anomalake.query import rewrite, templates
 from anomalake.query.bounds import Bounds
-from anomalake.query.detectors import Detector
-from anomalake.query.errors import LakeChanged, QueryError
+from anomalake.query.detectors import DetectorSchema
+from anomalake.query.errors import LakeChangedError, QueryError
 from anomalake.query.relations import BY_DAY, Relation, Relations, no_source_rows, put_in_place
-from anomalake.records.metric_sets import CsvFormat, JsonLinesFormat, Source
 from anomalake.sources.csv_header import header_of
 from anomalake.storage.store import ObjectNotFound, ObjectStore
 
@@ -71,7 +71,7 @@ class DuckDBEngine:
             try:
                 with self._run(sql) as reader:
                     return pa.Table.from_batches(reader, reader.schema)
-            except LakeChanged:
+            except LakeChangedError:
                 continue
         raise QueryError(f"{self._store.uri}: its files keep changing; ask again")
 
@@ -81,7 +81,7 @@ class DuckDBEngine:
 
         Raises
         ------
-        LakeChanged
+        LakeChangedError
             A file vanished on the way: what was read so far is worth nothing, ask again.
         QueryError
         """
@@ -168,7 +168,7 @@ class DuckDBEngine:
                     yield _lower_cased(reader)
             except (duckdb.Error, pa.ArrowException, OSError) as error:
                 if tables.changed():
-                    raise LakeChanged(str(error)) from error
+                    raise LakeChangedError(str(error)) from error
                 raise QueryError(_one_line(error)) from error
         finally:
             connection.close()
@@ -238,7 +238,7 @@ class _LakeTables:
         assert isinstance(read, exp.Query)
         return read
 
-    def source_rows(self, detector: Detector, columns: dict[str, str]) -> exp.Query:
+    def source_rows(self, detector: DetectorSchema, columns: dict[str, str]) -> exp.Query:
         source = detector.source
         assert source is not None
         files = _source_files(source, self._folder)
@@ -338,7 +338,7 @@ def _stable_listing(folder: Path, ending: str, bounds: Bounds) -> list[str]:
         if before <= now:
             return sorted(now)
         before = now
-    raise LakeChanged(str(folder))
+    raise LakeChangedError(str(folder))
 
 
 def _listing(folder: Path, ending: str, bounds: Bounds) -> set[str]:
@@ -364,7 +364,7 @@ def _names(folder: str) -> list[str]:
         return []
 
 
-def _source_files(source: Source, lake: Path) -> list[str]:
+def _source_files(source: MetricSet, lake: Path) -> list[str]:
     files: set[Path] = set()
     for path in source.historical_data_path_list:
         folder = _local(path, lake)

@@ -25,7 +25,7 @@ _ORDINARY = 0.98
 _OF_MEAN = 0.5
 _MOST = 1_000.0
 _LEAST_DISPERSION = 0.3
-# Counts beyond are all the same.
+# CountModel beyond are all the same.
 _FARTHEST = 1e9
 # A count that is looked at together with others must itself be so surprising, and above what was expected.
 _LEAST_ALONE = 1.0
@@ -33,7 +33,7 @@ _STEPS = 60
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Counts:
+class CountModel:
     """Mean and dispersion (variance by mean, at least 1) of metrics that count few, shape (S,); mean 0 of others."""
 
     mean: Floats
@@ -44,9 +44,9 @@ class Counts:
         """Which metrics count few things."""
         return self.mean > 0
 
-    def chosen(self, metrics: Bools | slice) -> Counts:
+    def chosen(self, metrics: Bools | slice) -> CountModel:
         """Those of some of the metrics."""
-        return Counts(self.mean[metrics], self.dispersion[metrics])
+        return CountModel(self.mean[metrics], self.dispersion[metrics])
 
 
 def are_whole(raw: Floats) -> Bools:
@@ -56,7 +56,7 @@ def are_whole(raw: Floats) -> Bools:
     return whole
 
 
-def fit_counts(raw: Floats, whole: Bools) -> Counts:
+def fit_counts(raw: Floats, whole: Bools) -> CountModel:
     """What a history tells, shape (S, T), NaN where nothing was observed; `whole` are the metrics of whole numbers."""
     mean, dispersion = np.zeros(len(raw)), np.ones(len(raw))
     some = np.flatnonzero(whole)
@@ -72,7 +72,7 @@ def fit_counts(raw: Floats, whole: Bools) -> Counts:
     counts = (means > 0) & (means <= FEW) & (variance >= _LEAST_DISPERSION * means)
     mean[maybe[counts]] = means[counts]
     dispersion[maybe[counts]] = np.maximum(variance[counts] / means[counts], 1.0)
-    return Counts(mean, dispersion)
+    return CountModel(mean, dispersion)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -89,7 +89,7 @@ class JudgedCounts:
 
 
 def judge_counts(
-    counts: Counts, values: Floats, expected: Floats, recent: Floats, decision: float, margin: float
+    counts: CountModel, values: Floats, expected: Floats, recent: Floats, decision: float, margin: float
 ) -> JudgedCounts:
     """Judge counts, each alone and together with those before it.
 

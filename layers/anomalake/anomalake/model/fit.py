@@ -20,7 +20,7 @@ from anomalake.model.calendar import (
     rhythms,
 )
 from anomalake.model.chunks import in_chunks
-from anomalake.model.counts import Counts, are_whole, fit_counts
+from anomalake.model.counts import CountModel, are_whole, fit_counts
 from anomalake.model.filter import (
     Coefficients,
     FilterState,
@@ -68,7 +68,7 @@ class _Learned:
     tails: Tails
     tails_together: Tails
     tails_rhythm: Tails
-    counts: Counts
+    counts: CountModel
     filtered: FilterState
 
 
@@ -123,7 +123,9 @@ def fit(metrics: Metrics, *, holidays: Collection[date] = ()) -> Model:
         tails=_joined_tails([part.tails for part in parts]),
         tails_together=_joined_tails([part.tails_together for part in parts]),
         tails_rhythm=_joined_tails([part.tails_rhythm for part in parts]),
-        counts=Counts(*(np.concatenate([getattr(part.counts, name) for part in parts]) for name in Counts.__slots__)),
+        counts=CountModel(
+            *(np.concatenate([getattr(part.counts, name) for part in parts]) for name in CountModel.__slots__)
+        ),
         state=State(metrics.starts[-1].astype("datetime64[s]") + step, joined([part.filtered for part in parts])),
     )
 

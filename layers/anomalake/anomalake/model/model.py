@@ -13,7 +13,7 @@ import numpy.typing as npt
 
 from anomalake.errors import AnomalakeError
 from anomalake.model.calendar import Bools, Floats
-from anomalake.model.counts import Counts
+from anomalake.model.counts import CountModel
 from anomalake.model.filter import Coefficients, FilterState
 from anomalake.model.metrics import Combination
 from anomalake.model.season import Singles
@@ -87,7 +87,7 @@ class Model:
     tails: Tails
     tails_together: Tails
     tails_rhythm: Tails
-    counts: Counts
+    counts: CountModel
     state: State
 
     def to_arrays(self) -> dict[str, npt.NDArray[Any]]:
@@ -114,7 +114,7 @@ class Model:
             **{f"tails_{name}": array for name, array in self.tails.to_arrays().items()},
             **{f"together_{name}": array for name, array in self.tails_together.to_arrays().items()},
             **{f"rhythm_{name}": array for name, array in self.tails_rhythm.to_arrays().items()},
-            **{f"count_{name}": getattr(self.counts, name) for name in Counts.__slots__},
+            **{f"count_{name}": getattr(self.counts, name) for name in CountModel.__slots__},
             **{f"state_{name}": array for name, array in self.state.to_arrays().items()},
         }
 
@@ -148,7 +148,7 @@ class Model:
                 tails=Tails.from_arrays(_below("tails_", arrays)),
                 tails_together=Tails.from_arrays(_below("together_", arrays)),
                 tails_rhythm=Tails.from_arrays(_below("rhythm_", arrays)),
-                counts=Counts(*(arrays[f"count_{name}"] for name in Counts.__slots__)),
+                counts=CountModel(*(arrays[f"count_{name}"] for name in CountModel.__slots__)),
                 state=State.from_arrays(_below("state_", arrays)),
             )
         except ModelError:

@@ -1,4 +1,4 @@
-"""The regular part of many series: harmonics on one shared design, fitted without heed to outliers."""
+"""The regular part of many series: harmonics on one shared design, fitted so that outliers have no weight."""
 
 from __future__ import annotations
 

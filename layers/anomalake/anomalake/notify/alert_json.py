@@ -19,7 +19,7 @@ MOST_SCORE = 99.99
 MOST_VALUE = 10.0**18
 
 
-class AlertTooLarge(AnomalakeError, ValueError):
+class AlertTooLargeError(AnomalakeError, ValueError):
     """An alert that no leaving out of metrics makes small enough."""
 
 
@@ -71,7 +71,7 @@ def alert_text(body: dict[str, Any], most_bytes: int) -> str:
 
     Raises
     ------
-    AlertTooLarge
+    AlertTooLargeError
         Not even one affected metric would fit.
     """
     text = _dump(body)
@@ -97,7 +97,7 @@ def alert_text(body: dict[str, Any], most_bytes: int) -> str:
             break
         kept += 1
     if not kept:
-        raise AlertTooLarge(f"alert {body['alertEventId']}: {len(text):,} bytes: expected at most {most_bytes:,}")
+        raise AlertTooLargeError(f"alert {body['alertEventId']}: {len(text):,} bytes: expected at most {most_bytes:,}")
     slim["impactedMetric"]["relevantTimeSeries"] = series[:kept]
     return _dump(slim)
 

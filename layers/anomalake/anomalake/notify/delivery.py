@@ -11,7 +11,7 @@ from typing import TypeVar
 
 from anomalake.definitions.detector import AlertRule, Detector
 from anomalake.groups.anomaly_group import Group
-from anomalake.notify.alert_json import AlertTooLarge, alert_event_id
+from anomalake.notify.alert_json import AlertTooLargeError, alert_event_id
 from anomalake.notify.channel import Channel, ChannelError, Message
 from anomalake.notify.ledger import DELIVERED, IN_DOUBT, INTENT, UNDELIVERED, Entry, Ledger, outcome
 from anomalake.notify.messages import message_of
@@ -154,7 +154,7 @@ class _Courier:
             message = self._message(entry)
             # A round under way is gone through again: who gets its message twice knows it.
             begun = entry if entry.status == INTENT else self._announce(entry, message)
-        except AlertTooLarge as error:
+        except AlertTooLargeError as error:
             return self._told(UNDELIVERED, str(error))
         except StoreError as error:
             return self._told(UNDELIVERED, f"nothing was sent, for the ledger does not answer: {error}")

@@ -14,7 +14,7 @@ def message_of(due: Due, rule: AlertRule, detector: Detector, format_: str, most
 
     Raises
     ------
-    AlertTooLarge
+    AlertTooLargeError
         It cannot be made so small.
     """
     group, interval = due.group, due.interval

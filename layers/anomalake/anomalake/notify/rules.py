@@ -18,7 +18,7 @@ GROWN_TIMES = 2
 
 
 @dataclass(frozen=True, slots=True)
-class Sent:
+class SentAlert:
     """What an alert told of a group: enough to see whether it has grown since."""
 
     timestamp: datetime
@@ -27,7 +27,7 @@ class Sent:
     affected: int
 
     @classmethod
-    def of(cls, interval: GroupInterval) -> Sent:
+    def of(cls, interval: GroupInterval) -> SentAlert:
         """What an alert about this interval tells."""
         return cls(interval.timestamp, interval.score, interval.impact, len(interval.affected))
 
@@ -43,7 +43,7 @@ class Due:
 def alerts_due(
     groups: Iterable[Group],
     rule: AlertRule,
-    sent: Mapping[str, Iterable[Sent]],
+    sent: Mapping[str, Iterable[SentAlert]],
     snoozes: Iterable[Snooze] = (),
     *,
     since: datetime | None = None,
@@ -70,7 +70,7 @@ def alerts_due(
 def _due(
     group: Group,
     rule: AlertRule,
-    sent: Mapping[str, Iterable[Sent]],
+    sent: Mapping[str, Iterable[SentAlert]],
     snoozes: tuple[Snooze, ...],
     since: datetime | None,
 ) -> list[Due]:
@@ -85,7 +85,7 @@ def _due(
             continue
         if interval.timestamp in delivered or has_grown(interval, told):
             due.append(Due(group, interval))
-            told.append(Sent.of(interval))
+            told.append(SentAlert.of(interval))
     return due
 
 
@@ -109,7 +109,7 @@ def _matches(metric: AffectedMetric, rule: AlertRule) -> bool:
     return all(values.get(one.name) in one.values for one in rule.dimension_filters)
 
 
-def has_grown(interval: GroupInterval, told: Iterable[Sent]) -> bool:
+def has_grown(interval: GroupInterval, told: Iterable[SentAlert]) -> bool:
     """Whether a group is worse than at any time it was told of: its score, its impact or the number of its metrics.
 
     True where nothing was told.

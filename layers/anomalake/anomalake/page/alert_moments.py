@@ -11,7 +11,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from sqlglot import exp
 
-from anomalake.page.anomalies import Everyone, Found
+from anomalake.page.anomalies import Everyone, FoundGroups
 from anomalake.page.columns import codes, floats, indices, seconds, sorted_codes, unique_rows, whole
 from anomalake.page.document import Integers
 from anomalake.page.limits import Limits
@@ -59,7 +59,7 @@ def of_groups(ids: Sequence[str], limits: Limits) -> str:
     return query.sql(templates.DIALECT)
 
 
-def from_alerts(table: pa.Table, everyone: Everyone) -> tuple[Found, dict[str, Alerted]]:
+def from_alerts(table: pa.Table, everyone: Everyone) -> tuple[FoundGroups, dict[str, Alerted]]:
     """Moments out of the answer to page_anomalies.sql or page_most_severe.sql, and the alerts of each detector.
 
     Of several bodies of an alert the one with the lowest digest counts; of several alerts about one moment the one with
@@ -102,7 +102,7 @@ def from_alerts(table: pa.Table, everyone: Everyone) -> tuple[Found, dict[str, A
     nothing = np.full(len(a_rows), np.nan)
     detector = detector[kept]
     c_dimension, c_value = _shares(table, c_rows, detector[c_moment], everyone)
-    found = Found(
+    found = FoundGroups(
         ids=tuple(ids.dictionary.to_pylist()),
         detector=detector,
         group=group[kept],

@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from anomalake.groups.anomaly_group import Group
 from anomalake.page.columns import unique_rows
-from anomalake.page.document import Affected, Contributions, Counts, Groups, Integers, Moments, Numbers, Related
+from anomalake.page.document import Affected, AnomalyCounts, Contributions, Groups, Integers, Moments, Numbers, Related
 from anomalake.page.limits import Limits
 from anomalake.page.names import Names
 
@@ -41,7 +41,7 @@ class Everyone:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Found:
+class FoundGroups:
     """Moments with what was affected and what contributed, each column a row a moment, a metric, a contribution.
 
     Attributes
@@ -80,7 +80,7 @@ _AFFECTED = ("a_moment", "a_combination", "a_value", "a_expected", "a_lower", "a
 _SHARES = ("c_moment", "c_dimension", "c_value", "c_share")
 
 
-def from_groups(groups: Iterable[Group], everyone: Everyone) -> Found:
+def from_groups(groups: Iterable[Group], everyone: Everyone) -> FoundGroups:
     """Moments out of the groups' own records."""
     ids: dict[str, int] = {}
     moments: list[tuple[Any, ...]] = []
@@ -107,13 +107,13 @@ def from_groups(groups: Iterable[Group], everyone: Everyone) -> Found:
     for fields, listed in ((_MOMENT, moments), (_AFFECTED, affected), (_SHARES, shares)):
         for place, name in enumerate(fields):
             columns[name] = np.array([row[place] for row in listed], _TYPES.get(name, np.int64))
-    return Found(ids=tuple(ids), **columns)
+    return FoundGroups(ids=tuple(ids), **columns)
 
 
 _TYPES = dict.fromkeys(("score", "a_value", "a_expected", "a_lower", "a_upper"), np.float64) | {"alerted": np.bool_}
 
 
-def merged(records: Found, alerts: Found) -> Found:
+def merged(records: FoundGroups, alerts: FoundGroups) -> FoundGroups:
     """Both together: one moment for each detector, group, measure and time; what its record says goes before alerts."""
     whole = joined(records, alerts)
     key = _keys(whole)
@@ -124,26 +124,26 @@ def merged(records: Found, alerts: Found) -> Found:
     return _with(kept, alerted=alerted[np.argsort(first, kind="stable")])
 
 
-def joined(one: Found, two: Found) -> Found:
+def joined(one: FoundGroups, two: FoundGroups) -> FoundGroups:
     """Both, the moments of the second behind those of the first."""
     return _joined(*_same_ids(one, two))
 
 
-def without(one: Found, two: Found) -> Found:
+def without(one: FoundGroups, two: FoundGroups) -> FoundGroups:
     """The moments of the first that the second does not have."""
     one, two = _same_ids(one, two)
     key = _keys(_joined(one, two))
     return _taken(one, np.flatnonzero(~np.isin(key[: len(one)], key[len(one) :])))
 
 
-def within(one: Found, two: Found) -> Found:
+def within(one: FoundGroups, two: FoundGroups) -> FoundGroups:
     """The moments of the first that the second has too."""
     one, two = _same_ids(one, two)
     key = _keys(_joined(one, two))
     return _taken(one, np.flatnonzero(np.isin(key[: len(one)], key[len(one) :])))
 
 
-def most_severe(found: Found, limits: Limits) -> tuple[Found, Found]:
+def most_severe(found: FoundGroups, limits: Limits) -> tuple[FoundGroups, FoundGroups]:
     """The most severe moments with as much about them as the limits allow, and those beyond them."""
     ids = _ranks(found.ids)[found.group] if found.ids else found.group
     order = np.lexsort((ids, found.measure, found.detector, found.time, -found.score))
@@ -159,7 +159,7 @@ def most_severe(found: Found, limits: Limits) -> tuple[Found, Found]:
     return _with(listed, **columns), rest
 
 
-def counted(found: Found) -> dict[tuple[int, int, int, int], int]:
+def counted(found: FoundGroups) -> dict[tuple[int, int, int, int], int]:
     """Moments by detector, measure, start of the UTC day, and class of score."""
     if not len(found):
         return {}
@@ -173,14 +173,16 @@ def score_class(score: Numbers) -> Integers:
     return np.clip(np.floor(score / 10).astype(np.int64) * 10, 0, 90)
 
 
-def counts_of(numbers: Mapping[tuple[int, int, int, int], int]) -> Counts:
+def counts_of(numbers: Mapping[tuple[int, int, int, int], int]) -> AnomalyCounts:
     """As columns, in order."""
     rows = [(*key, number) for key, number in sorted(numbers.items()) if number > 0]
     columns = np.array(rows, np.int64).reshape(len(rows), 5).T
-    return Counts(columns[0], columns[1], columns[2], columns[3], columns[4])
+    return AnomalyCounts(columns[0], columns[1], columns[2], columns[3], columns[4])
 
 
-def shown(found: Found, known: Mapping[tuple[int, str], Group]) -> tuple[Groups, Moments, Affected, Contributions]:
+def shown(
+    found: FoundGroups, known: Mapping[tuple[int, str], Group]
+) -> tuple[Groups, Moments, Affected, Contributions]:
     """Groups, their moments, and what is about these, in the document's order.
 
     Parameters
@@ -251,7 +253,7 @@ def shown(found: Found, known: Mapping[tuple[int, str], Group]) -> tuple[Groups,
     return groups, moments, affected, contributions
 
 
-def _same_ids(one: Found, two: Found) -> tuple[Found, Found]:
+def _same_ids(one: FoundGroups, two: FoundGroups) -> tuple[FoundGroups, FoundGroups]:
     ids = tuple(dict.fromkeys((*one.ids, *two.ids)))
     number = {id_: at for at, id_ in enumerate(ids)}
     made = []
@@ -261,16 +263,16 @@ def _same_ids(one: Found, two: Found) -> tuple[Found, Found]:
     return made[0], made[1]
 
 
-def _joined(one: Found, two: Found) -> Found:
+def _joined(one: FoundGroups, two: FoundGroups) -> FoundGroups:
     columns = {
         name: np.concatenate([getattr(one, name), getattr(two, name)]) for name in (*_MOMENT, *_AFFECTED, *_SHARES)
     }
     columns["a_moment"][len(one.a_moment) :] += len(one)
     columns["c_moment"][len(one.c_moment) :] += len(one)
-    return Found(ids=one.ids, **columns)
+    return FoundGroups(ids=one.ids, **columns)
 
 
-def _taken(found: Found, rows: Integers) -> Found:
+def _taken(found: FoundGroups, rows: Integers) -> FoundGroups:
     """Some moments, in ascending order, with what is about them."""
     place = np.full(len(found), -1, np.int64)
     place[rows] = np.arange(len(rows))
@@ -280,15 +282,15 @@ def _taken(found: Found, rows: Integers) -> Found:
         there = kept >= 0
         columns[fields[0]] = kept[there]
         columns |= {name: getattr(found, name)[there] for name in fields[1:]}
-    return Found(ids=found.ids, **columns)
+    return FoundGroups(ids=found.ids, **columns)
 
 
-def _with(found: Found, **changes: Any) -> Found:
+def _with(found: FoundGroups, **changes: Any) -> FoundGroups:
     columns = {name: getattr(found, name) for name in ("ids", *_MOMENT, *_AFFECTED, *_SHARES)}
-    return Found(**{**columns, **changes})
+    return FoundGroups(**{**columns, **changes})
 
 
-def _keys(found: Found) -> Integers:
+def _keys(found: FoundGroups) -> Integers:
     """One number for each detector, group, measure and time."""
     _, place = unique_rows(found.detector, found.group, found.measure)
     return unique_rows(place, found.time)[1]

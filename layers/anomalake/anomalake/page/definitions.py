@@ -10,7 +10,7 @@ from typing import Any
 from anomalake.definitions.errors import SourceError
 from anomalake.definitions.metric_set import FREQUENCIES, check_timezone
 from anomalake.page.stored import Stored, read_each
-from anomalake.query.detectors import Detector
+from anomalake.query.detectors import DetectorSchema
 from anomalake.storage.store import ObjectStore
 
 
@@ -32,10 +32,10 @@ class Definition:
     timezone: str | None = None
     offset: int = 0
     versions: tuple[str, ...] = ()
-    queried: Detector | None = None
+    queried: DetectorSchema | None = None
 
 
-def definition_of(detector: Detector) -> Definition:
+def definition_of(detector: DetectorSchema) -> Definition:
     """Of a detector that queries know: its source's fields first, then what its alerts named."""
     source = detector.source
     if source is None:

@@ -104,7 +104,7 @@ class Span:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Detector:
+class DetectorView:
     """A detector.
 
     Attributes
@@ -231,7 +231,7 @@ class Contributions:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Counts:
+class AnomalyCounts:
     """Moments that are not listed one by one, counted; each column of shape (count,).
 
     Attributes
@@ -263,7 +263,7 @@ class Crawl:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Document:
+class PageDocument:
     """All that the page shows.
 
     Attributes
@@ -284,19 +284,19 @@ class Document:
 
     made_at: int
     lake: str
-    detectors: tuple[Detector, ...]
+    detectors: tuple[DetectorView, ...]
     groups: Groups
     moments: Moments
     affected: Affected
     contributions: Contributions
-    counts: Counts
+    counts: AnomalyCounts
     set_aside: int = 0
     set_aside_reasons: tuple[str, ...] = ()
     crawl: Crawl | None = None
     notes: tuple[str, ...] = ()
 
 
-def pack(document: Document) -> bytes:
+def pack(document: PageDocument) -> bytes:
     """A document as bytes: the length of what follows (uint32), JSON in ASCII padded to eight bytes, then the arrays.
 
     The JSON has the same field names. Where an array belongs stands ``{"$": [type, offset, shape]}``: ``i4`` (``f8``
@@ -320,7 +320,7 @@ class _Arrays:
         """Records, tuples and arrays as JSON's own types; `type_` is that of arrays of floats."""
         if is_dataclass(value):
             type_ = "f4" if isinstance(value, Live) else type_
-            named = {"format": FORMAT} if isinstance(value, Document) else {}
+            named = {"format": FORMAT} if isinstance(value, PageDocument) else {}
             return named | {one.name: self.plain(getattr(value, one.name), type_) for one in fields(value)}
         if isinstance(value, np.ndarray):
             return self._kept(value, type_ if value.dtype.kind == "f" else _whole(value))

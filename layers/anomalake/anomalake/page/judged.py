@@ -77,7 +77,7 @@ def live_over_backtest(live: Points, backtest: Points) -> Points:
 
 
 @dataclass(frozen=True, slots=True)
-class Rhythm:
+class IntervalGrid:
     """A detector's intervals, as a record names them."""
 
     frequency: str
@@ -86,7 +86,7 @@ class Rhythm:
 
 def of_intervals(
     store: ObjectStore, of: Stored, versions: Sequence[str], names: Names, most: int, notes: list[str]
-) -> tuple[Points, Rhythm | None]:
+) -> tuple[Points, IntervalGrid | None]:
     """Points of the newest intervals.
 
     Parameters
@@ -114,7 +114,7 @@ def of_intervals(
         notes.append(f"{of.name}: what was expected is shown of the newest {fitting:,} intervals.")
     records = [*read(newest[-fitting:][:-1]), *last]
     parts = [_points(one.table, names, one.about["dimension_names"], int(one.start.timestamp())) for one in records]
-    rhythm = Rhythm(records[-1].about["frequency"], records[-1].about["timezone"]) if records else None
+    rhythm = IntervalGrid(records[-1].about["frequency"], records[-1].about["timezone"]) if records else None
     return joined(parts), rhythm
 
 

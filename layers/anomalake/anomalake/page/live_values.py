@@ -74,7 +74,7 @@ class Wanted:
     weights: Integers
 
 
-def query_of(detector: detectors.Detector) -> str:
+def query_of(detector: detectors.DetectorSchema) -> str:
     """The query for a detector's source data, added up by time and combination: sums and numbers of values.
 
     That is what ``with_livedata`` shows, but for the anomalies beside it, which cost as much again and are known.
@@ -94,7 +94,7 @@ def query_of(detector: detectors.Detector) -> str:
     return exp.select(*columns).from_(table).where(there).group_by(*keys).sql(templates.DIALECT)
 
 
-def observed_in(table: pa.Table, detector: detectors.Detector, names: Names) -> Observed:
+def observed_in(table: pa.Table, detector: detectors.DetectorSchema, names: Names) -> Observed:
     """Values out of the answer to `query_of`, by the detector's intervals."""
     source = detector.source
     assert source is not None

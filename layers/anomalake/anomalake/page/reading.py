@@ -20,14 +20,14 @@ from anomalake.page import alert_moments, anomalies, group_files, health, judged
 from anomalake.page.alert_moments import Alerted, Ask
 from anomalake.page.anomalies import Everyone
 from anomalake.page.definitions import Definition, definition_of, noted, together, zone_or_utc
-from anomalake.page.document import Crawl, Detector, Document, Live, Span
+from anomalake.page.document import Crawl, DetectorView, Live, PageDocument, Span
 from anomalake.page.judged import Points
 from anomalake.page.limits import DEFAULT, Limits, each, runs_each
 from anomalake.page.names import Names
 from anomalake.page.stored import Stored, one_line, read_each, stored_of
 from anomalake.query import templates
-from anomalake.query.detectors import Detector as QueriedDetector
-from anomalake.query.detectors import Detectors
+from anomalake.query.detectors import DetectorSchema as QueriedDetector
+from anomalake.query.detectors import DetectorSchemas
 from anomalake.query.errors import QueryError
 from anomalake.records.backtests import GROUPS, TestedPoints, backtest_key, groups_from_lines
 from anomalake.records.executions import Execution
@@ -58,7 +58,7 @@ def read_document(
     now: datetime,
     limits: Limits = DEFAULT,
     crawl: Crawl | None = None,
-) -> Document:
+) -> PageDocument:
     """All that the page shows of a lake.
 
     What cannot be read, or is no such record, is left out and told in the document's notes.
@@ -105,9 +105,9 @@ class _Reading:
         self._limits = limits
         self._notes: list[str] = []
 
-    def document(self, crawl: Crawl | None) -> Document:
+    def document(self, crawl: Crawl | None) -> PageDocument:
         kept = self._kept()
-        queried = self._or(list[QueriedDetector](), Detectors(self._store).all, "detectors")
+        queried = self._or(list[QueriedDetector](), DetectorSchemas(self._store).all, "detectors")
         definitions = _definitions(queried, kept)
         everyone = Everyone(Names(one.arn, one.measures, one.dimensions) for one in definitions)
         found, rest, known, spans = self._anomalies(everyone, kept)
@@ -119,7 +119,7 @@ class _Reading:
         by_arn = {one.arn: one for one in definitions}
         if not everyone.names:
             self._notes.append("The lake has no alert and no detector yet.")
-        return Document(
+        return PageDocument(
             made_at=int(self._now.timestamp()),
             lake=self._lake,
             detectors=tuple(
@@ -162,11 +162,11 @@ class _Reading:
 
     def _anomalies(
         self, everyone: Everyone, kept: dict[str, _Kept]
-    ) -> tuple[anomalies.Found, Counted, dict[tuple[int, str], Group], dict[str, Alerted]]:
+    ) -> tuple[anomalies.FoundGroups, Counted, dict[tuple[int, str], Group], dict[str, Alerted]]:
         groups = [group for one in kept.values() for group in one.groups]
         records = anomalies.from_groups(groups, everyone)
         known = {(everyone.number(one.detector_arn), one.group_id): one for one in groups}
-        nothing: tuple[anomalies.Found | None, Counted, dict[str, Alerted]] = (None, {}, {})
+        nothing: tuple[anomalies.FoundGroups | None, Counted, dict[str, Alerted]] = (None, {}, {})
         alerts, rest, spans = self._or(nothing, lambda: self._alerts_of(everyone, records), "alerts")
         found = anomalies.merged(records, alerts) if alerts is not None else records
         found, cut = anomalies.most_severe(found, self._limits)
@@ -176,8 +176,8 @@ class _Reading:
         return found, rest, known, spans
 
     def _alerts_of(
-        self, everyone: Everyone, records: anomalies.Found
-    ) -> tuple[anomalies.Found, Counted, dict[str, Alerted]]:
+        self, everyone: Everyone, records: anomalies.FoundGroups
+    ) -> tuple[anomalies.FoundGroups, Counted, dict[str, Alerted]]:
         """Moments that alerts tell of, how many more there are, and the alerts of each detector."""
         size = sum(max(0, one.size - _FRAME) for one in self._store.list(_TABLES))
         if size <= self._limits.whole_bytes:
@@ -200,7 +200,7 @@ class _Reading:
             rest[key] = rest.get(key, 0) - number
         return alerts, {key: number for key, number in rest.items() if number > 0}, spans
 
-    def _tell_limits(self, found: anomalies.Found, beyond: int) -> None:
+    def _tell_limits(self, found: anomalies.FoundGroups, beyond: int) -> None:
         if beyond:
             self._notes.append(
                 f"The {len(found):,} most severe anomalies (groups in single intervals) are listed; {beyond:,} more "
@@ -213,7 +213,11 @@ class _Reading:
     # ---- values over time ----
 
     def _lives(
-        self, everyone: Everyone, definitions: Sequence[Definition], kept: dict[str, _Kept], found: anomalies.Found
+        self,
+        everyone: Everyone,
+        definitions: Sequence[Definition],
+        kept: dict[str, _Kept],
+        found: anomalies.FoundGroups,
     ) -> dict[str, _Lived]:
         made: dict[str, _Lived] = {}
         wanted: dict[str, live_values.Wanted] = {}
@@ -270,7 +274,7 @@ class _Reading:
 
     def _judged(self, of: Definition, names: Names, at: _Kept, lived: _Lived, share: int) -> Points:
         versions = of.versions or _alone(at)
-        nothing: tuple[Points, judged.Rhythm | None] = (judged.no_points(), None)
+        nothing: tuple[Points, judged.IntervalGrid | None] = (judged.no_points(), None)
         live, rhythm = self._or(
             nothing,
             lambda: judged.of_intervals(self._store, at.stored, versions, names, share, self._notes),
@@ -312,7 +316,7 @@ class _Reading:
         lived: _Lived | None,
         kept: dict[str, _Kept],
         spans: dict[str, Alerted],
-    ) -> Detector:
+    ) -> DetectorView:
         at, span = kept.get(names.name), spans.get(names.arn)
         frequency = lived.frequency if lived is not None else of.frequency
         zone = zone_or_utc(
@@ -328,7 +332,7 @@ class _Reading:
                 ),
                 names.name,
             )
-        return Detector(
+        return DetectorView(
             name=names.name,
             arn=names.arn,
             frequency=frequency if frequency in FREQUENCIES else None,

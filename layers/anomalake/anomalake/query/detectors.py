@@ -7,17 +7,18 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from anomalake.definitions.arns import detector_of
+from anomalake.definitions.metric_set import MetricSet
 from anomalake.lake.layout import SHAPES
 from anomalake.query.errors import QueryError
 from anomalake.query.names import detector_names, original_name, sql_name
-from anomalake.records.metric_sets import Source, read_sources, source_keys
+from anomalake.records.metric_sets import read_sources, source_keys
 from anomalake.storage.store import ObjectStore
 
 _FOLDER = f"{SHAPES}/detector="
 
 
 @dataclass(frozen=True, slots=True)
-class Detector:
+class DetectorSchema:
     """A detector, as far as its relations need to know it.
 
     Attributes
@@ -36,7 +37,7 @@ class Detector:
     sql_name: str
     measures: tuple[str, ...] = ()
     dimensions: tuple[str, ...] = ()
-    source: Source | None = None
+    source: MetricSet | None = None
 
     @property
     def name(self) -> str:
@@ -44,7 +45,7 @@ class Detector:
         return detector_of(self.arn)
 
 
-class Detectors:
+class DetectorSchemas:
     """The detectors of one lake, read as they are asked for."""
 
     def __init__(self, store: ObjectStore) -> None:
@@ -54,7 +55,7 @@ class Detectors:
         """Whether the lake knows a detector."""
         return next(iter(self._store.list(SHAPES)), None) is not None or bool(source_keys(self._store))
 
-    def all(self) -> list[Detector]:
+    def all(self) -> list[DetectorSchema]:
         """All of them, by name; raises `StoreError`."""
         shapes: dict[str, list[str]] = {}
         for found in self._store.list(SHAPES):
@@ -68,7 +69,7 @@ class Detectors:
             for detector in self._named(shapes.get(name, ()), sources.get(name, ()))
         ]
 
-    def find(self, safe: str) -> Detector | None:
+    def find(self, safe: str) -> DetectorSchema | None:
         """The one whose relations are called after ``safe``; reads nothing of others.
 
         Raises
@@ -90,7 +91,7 @@ class Detectors:
             raise QueryError(f"{safe}: {len(candidates)} detectors are called {candidates[0].name}; expected {choices}")
         return found
 
-    def _named(self, shape_keys: Iterable[str], keys_of_sources: Iterable[str]) -> list[Detector]:
+    def _named(self, shape_keys: Iterable[str], keys_of_sources: Iterable[str]) -> list[DetectorSchema]:
         measures: dict[str, set[str]] = {}
         dimensions: dict[str, set[str]] = {}
         for key in shape_keys:
@@ -109,6 +110,8 @@ class Detectors:
             measures.setdefault(arn, set()).update(one.metric_name for one in source.metric_list)
             dimensions.setdefault(arn, set()).update(source.dimension_list)
         return [
-            Detector(arn, safe, tuple(sorted(measures[arn])), tuple(sorted(dimensions.get(arn, ()))), sources.get(arn))
+            DetectorSchema(
+                arn, safe, tuple(sorted(measures[arn])), tuple(sorted(dimensions.get(arn, ()))), sources.get(arn)
+            )
             for arn, safe in sorted(detector_names(measures).items(), key=lambda item: item[1])
         ]

@@ -10,5 +10,5 @@ class QueryError(AnomalakeError, ValueError):
     """A query that cannot be answered, in one line: what, where, what was expected."""
 
 
-class LakeChanged(AnomalakeError):
+class LakeChangedError(AnomalakeError):
     """A file vanished between listing and reading; the same query, asked again, finds what replaced it."""

@@ -12,7 +12,7 @@ from sqlglot import exp
 from anomalake.definitions.metric_set import FREQUENCIES
 from anomalake.query import templates
 from anomalake.query.bounds import ALL, Bounds
-from anomalake.query.detectors import Detector, Detectors
+from anomalake.query.detectors import DetectorSchema, DetectorSchemas
 from anomalake.query.errors import QueryError
 from anomalake.query.names import column_names
 from anomalake.query.templates import Filling, Repeat
@@ -39,7 +39,7 @@ class Tables(Protocol):
         """The rows of an internal relation, where the engine has them from before."""
         ...
 
-    def source_rows(self, detector: Detector, columns: dict[str, str]) -> exp.Query:
+    def source_rows(self, detector: DetectorSchema, columns: dict[str, str]) -> exp.Query:
         """A detector's source rows as text: each of `columns` (what it is to be called, by its name in the source)."""
         ...
 
@@ -63,7 +63,7 @@ class Relation:
     name: str
     kind: str
     by_day: bool
-    detector: Detector | None = None
+    detector: DetectorSchema | None = None
 
     def definition(self) -> exp.Query:
         """Its SQL, in terms of other relations and of physical tables."""
@@ -87,7 +87,7 @@ class Relations:
     """The relations of one lake, made as they are asked for."""
 
     def __init__(self, store: ObjectStore) -> None:
-        self.detectors = Detectors(store)
+        self.detectors = DetectorSchemas(store)
 
     def names(self) -> list[str]:
         """All that can be asked for, but for the ``_by_day`` forms; raises `StoreError`."""
@@ -158,13 +158,13 @@ _ASKED = (*templates.GENERIC, *templates.PER_DETECTOR)
 _IN_ORDER = ("metricvalue_anomalyscore", "with_dimensioncontributions", "anomalies", "live", "with_livedata")
 
 
-def _both(kind: str, detector: Detector | None) -> Iterator[Relation]:
+def _both(kind: str, detector: DetectorSchema | None) -> Iterator[Relation]:
     name = kind if detector is None else f"{kind}_{detector.sql_name}"
     yield Relation(f"{name}{BY_DAY}", kind, True, detector)
     yield Relation(name, kind, False, detector)
 
 
-def _unknown(safe: str, columns: list[str]) -> Detector:
+def _unknown(safe: str, columns: list[str]) -> DetectorSchema:
     """A detector of which no alert has come: it has whatever measures and dimensions a query speaks of."""
     measures = {
         column.removesuffix(ending)
@@ -174,10 +174,10 @@ def _unknown(safe: str, columns: list[str]) -> Detector:
     }
     wide = {one.format(measure) for measure in measures for one in templates.SCORE_COLUMNS}
     dimensions = set(columns) - wide - measures - templates.own_columns()
-    return Detector(f"arn:::::AnomalyDetector:{safe}", safe, tuple(sorted(measures)), tuple(sorted(dimensions)))
+    return DetectorSchema(f"arn:::::AnomalyDetector:{safe}", safe, tuple(sorted(measures)), tuple(sorted(dimensions)))
 
 
-def filling_of(detector: Detector) -> Filling:
+def filling_of(detector: DetectorSchema) -> Filling:
     """What a detector puts in the place of the example in ``queries/``."""
     dimension, *_ = templates.EXAMPLE_DIMENSIONS
     measure, *_ = templates.EXAMPLE_MEASURES
@@ -228,14 +228,14 @@ def filling_of(detector: Detector) -> Filling:
     )
 
 
-def columns_of(detector: Detector) -> tuple[dict[str, tuple[str, ...]], dict[str, str]]:
+def columns_of(detector: DetectorSchema) -> tuple[dict[str, tuple[str, ...]], dict[str, str]]:
     """The columns of a detector's measures (value in live data, value and score in anomalies) and dimensions."""
     measures = column_names(detector.measures, templates.own_columns(), ("{}", *templates.SCORE_COLUMNS))
     taken = templates.own_columns().union(*measures.values())
     return measures, {name: column for name, (column,) in column_names(detector.dimensions, taken).items()}
 
 
-def source_columns(detector: Detector) -> dict[str, str]:
+def source_columns(detector: DetectorSchema) -> dict[str, str]:
     """What the columns of a detector's source are called in its source table: by their names in the source."""
     measures, dimensions = columns_of(detector)
     source = detector.source
@@ -279,13 +279,13 @@ def physical(name: str, tables: Tables, bounds: Bounds) -> exp.Query:
     return tables.alert_rows(bounds) if name == "alert_rows" else tables.alert_rows_csv(bounds)
 
 
-def _source(detector: Detector, tables: Tables) -> exp.Query:
+def _source(detector: DetectorSchema, tables: Tables) -> exp.Query:
     return (
         no_source_rows(detector) if detector.source is None else tables.source_rows(detector, source_columns(detector))
     )
 
 
-def no_source_rows(detector: Detector) -> exp.Query:
+def no_source_rows(detector: DetectorSchema) -> exp.Query:
     """What stands for source rows where there is none."""
     columns = source_columns(detector).values()
     nothing = [exp.alias_(exp.cast(exp.Null(), "VARCHAR"), name, quoted=True) for name in columns]

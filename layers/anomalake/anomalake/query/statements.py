@@ -10,7 +10,7 @@ from sqlglot import exp
 
 from anomalake.definitions.metric_set import CsvFormat
 from anomalake.query import templates
-from anomalake.query.detectors import Detector
+from anomalake.query.detectors import DetectorSchema
 from anomalake.query.errors import SourceError
 from anomalake.query.names import sql_name
 from anomalake.query.relations import BY_DAY, Relation, Relations, no_source_rows, put_in_place, source_columns
@@ -62,7 +62,7 @@ def _table(name: str) -> exp.Table:
     return exp.Table(this=exp.to_identifier(name, quoted=True))
 
 
-def _source_tables(detector: Detector) -> Iterator[str]:
+def _source_tables(detector: DetectorSchema) -> Iterator[str]:
     source = detector.source
     assert source is not None
     table = f"source_{detector.sql_name}"
@@ -88,7 +88,7 @@ def _location(path: str) -> str:
     return root if root.endswith("/") else root[: root.rfind("/") + 1] if "{{" in path else f"{root}/"
 
 
-def _external_table(name: str, location: str, detector: Detector) -> str:
+def _external_table(name: str, location: str, detector: DetectorSchema) -> str:
     source = detector.source
     assert source is not None
     columns = source_columns(detector)

@@ -9,27 +9,21 @@ from collections.abc import Sequence
 
 from anomalake.definitions.arns import detector_of
 from anomalake.definitions.errors import SourceError
-from anomalake.definitions.metric_set import CsvFormat as CsvFormat
-from anomalake.definitions.metric_set import JsonLinesFormat as JsonLinesFormat
-from anomalake.definitions.metric_set import Measure as Measure
 from anomalake.definitions.metric_set import MetricSet
 from anomalake.storage.store import ObjectStore
-
-#: A metric set whose source data queries read.
-Source = MetricSet
 
 FOLDER = "sources"
 
 _KEY = re.compile(r"sources/(?P<name>[a-zA-Z0-9][a-zA-Z0-9_-]{0,62})-[0-9a-f]{16}\.json")
 
 
-def key_of(source: Source) -> str:
+def key_of(source: MetricSet) -> str:
     """Key of a source's record in the lake."""
     digest = hashlib.sha256(source.detector_arn.encode()).hexdigest()[:16]
     return f"{FOLDER}/{detector_of(source.detector_arn)}-{digest}.json"
 
 
-def write_source(store: ObjectStore, source: Source) -> None:
+def write_source(store: ObjectStore, source: MetricSet) -> None:
     """Write a metric set's record, in place of the one before; raises `StoreError`."""
     store.put(key_of(source), json.dumps(source.to_fields(), indent=1).encode("ascii"))
 
@@ -44,12 +38,12 @@ def source_keys(store: ObjectStore) -> dict[str, list[str]]:
     return keys
 
 
-def read_sources(store: ObjectStore, keys: Sequence[str]) -> list[Source]:
+def read_sources(store: ObjectStore, keys: Sequence[str]) -> list[MetricSet]:
     """Read sources' records; raises `StoreError`, `SourceError`."""
     sources = []
     for key in sorted(keys):
         try:
-            sources.append(Source.from_fields(json.loads(store.get(key))))
+            sources.append(MetricSet.from_fields(json.loads(store.get(key))))
         except SourceError as error:
             raise SourceError(f"{store.uri}/{key}: {error}") from error
         except ValueError as error:

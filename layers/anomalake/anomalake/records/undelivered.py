@@ -13,7 +13,7 @@ FOR = timedelta(days=1)
 AT_ONCE = 5
 
 
-class Untold:
+class UndeliveredIntervals:
     """Notes of one detector's intervals, ``undelivered/<start>``.
 
     Parameters

@@ -27,13 +27,13 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from anomalake.errors import AnomalakeError
 from anomalake.lake.lake import Clock, utc_now
-from anomalake.page.document import Document, pack
+from anomalake.page.document import PageDocument, pack
 from anomalake.page.page import compressed
 from anomalake.records.arrays import CorruptError
 from anomalake.records.executions import RecordError
 from anomalake.records.groups import GroupRecordError
 from anomalake.records.snoozes import Snooze
-from anomalake.services.feedback import UnknownAnomaly, give_feedback, line_of, snooze
+from anomalake.services.feedback import UnknownAnomalyError, give_feedback, line_of, snooze
 from anomalake.storage.store import ObjectStore, StoreError
 
 #: The only address that it listens at.
@@ -62,7 +62,7 @@ _HEADERS: Final = {
 _NOTHING: Final = "default-src 'none'; frame-ancestors 'none'"
 
 
-class PortTaken(AnomalakeError, OSError):
+class PortInUseError(AnomalakeError, OSError):
     """Somebody else listens at the port."""
 
 
@@ -90,7 +90,7 @@ class Site:
         Takes a line for who runs the server.
     """
 
-    make: Callable[[], Document]
+    make: Callable[[], PageDocument]
     show: Callable[[bytes, str], bytes]
     store: ObjectStore
     tell: Callable[[str], None]
@@ -278,7 +278,7 @@ def application(site: Site, port: int, *, token: str | None = None) -> ASGIApp:
 
 
 def listen(port: int) -> socket.socket:
-    """A socket of this machine alone; port 0 is any free one; raises `PortTaken`."""
+    """A socket of this machine alone; port 0 is any free one; raises `PortInUseError`."""
     listening = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
     listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
@@ -286,7 +286,7 @@ def listen(port: int) -> socket.socket:
         listening.listen()
     except OSError as error:
         listening.close()
-        raise PortTaken(f"port {port}: {error.strerror}; expected a free one, or --port 0 for any") from error
+        raise PortInUseError(f"port {port}: {error.strerror}; expected a free one, or --port 0 for any") from error
     return listening
 
 
@@ -335,7 +335,7 @@ async def _body(request: Request, token: str) -> Mapping[str, Any]:
 def _taken(take: Callable[[Mapping[str, Any]], Sequence[str]], given: Mapping[str, Any]) -> Sequence[str]:
     try:
         return take(given)
-    except UnknownAnomaly as error:
+    except UnknownAnomalyError as error:
         raise Refused(404, _line(error)) from error
     except (RecordError, CorruptError, GroupRecordError) as error:
         raise Refused(409, _line(error)) from error

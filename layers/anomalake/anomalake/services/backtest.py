@@ -17,7 +17,7 @@ from anomalake.detection.labels import read_labels
 from anomalake.detection.score_files import write_scores
 from anomalake.lake import bulk, layout
 from anomalake.lake.lake import Lake
-from anomalake.notify.alert_json import AlertTooLarge
+from anomalake.notify.alert_json import AlertTooLargeError
 from anomalake.notify.channel import JSON
 from anomalake.notify.messages import message_of
 from anomalake.notify.rules import Due, passes, passes_measure
@@ -34,7 +34,7 @@ _PIECE: Final = 4 * 1024 * 1024
 
 
 @dataclass(frozen=True, slots=True)
-class Evaluated:
+class Evaluation:
     """A backtest against labels.
 
     Attributes
@@ -53,7 +53,7 @@ class Evaluated:
 
 
 @dataclass(frozen=True, slots=True)
-class Sent:
+class LoadedAlerts:
     """What became of the alerts.
 
     Attributes
@@ -75,7 +75,7 @@ class Sent:
 
 
 @dataclass(frozen=True, slots=True)
-class Outcome:
+class BacktestOutcome:
     """What a backtest came to.
 
     Attributes
@@ -87,9 +87,9 @@ class Outcome:
     detector: Detector
     read: ReadReport
     backtest: Backtest
-    evaluated: Evaluated | None
+    evaluated: Evaluation | None
     scored: int | None
-    sent: Sent | None
+    sent: LoadedAlerts | None
 
 
 def backtest(
@@ -101,7 +101,7 @@ def backtest(
     scores: Path | None = None,
     page: str = "",
     progress: Progress | None = None,
-) -> Outcome:
+) -> BacktestOutcome:
     """Test a detector on its own history.
 
     Parameters
@@ -132,8 +132,8 @@ def backtest(
     if told is not None:
         tested = told.is_anomaly.reshape(metrics.n_metrics, -1)[:, found.first :]
         figures = evaluate(tested, found.judgement.is_anomaly, found.judgement.severity, found.observed)
-        evaluated = Evaluated(figures, int((tested & found.observed).sum()), told.unknown)
-    return Outcome(
+        evaluated = Evaluation(figures, int((tested & found.observed).sum()), told.unknown)
+    return BacktestOutcome(
         detector=detector,
         read=read,
         backtest=found,
@@ -143,7 +143,9 @@ def backtest(
     )
 
 
-def send(lake: str, detector: Detector, found: Backtest, progress: Progress | None = None, page: str = "") -> Sent:
+def send(
+    lake: str, detector: Detector, found: Backtest, progress: Progress | None = None, page: str = ""
+) -> LoadedAlerts:
     """Take the alerts of a backtest into a lake, in few writes, register the source data, and keep what it judged."""
     writer = open_writer(lake)
     unregistered = None
@@ -165,7 +167,7 @@ def send(lake: str, detector: Detector, found: Backtest, progress: Progress | No
     if pending is not None:
         summary.reasons.append(f"catalog: {pending}; the rows are stored, the next crawl registers their partitions")
     kept = keep_backtest(writer.store, detector.name, detector.arn, found)
-    return Sent(summary, tuple(too_large), unregistered, kept)
+    return LoadedAlerts(summary, tuple(too_large), unregistered, kept)
 
 
 def alert_texts(
@@ -186,7 +188,7 @@ def alert_texts(
                     continue
                 try:
                     yield message_of(Due(group, interval), rule, detector, JSON, LAMBDA_BYTES, page).text
-                except AlertTooLarge as error:
+                except AlertTooLargeError as error:
                     too_large(str(error))
         progress(number)
 

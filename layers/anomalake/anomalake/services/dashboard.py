@@ -15,7 +15,7 @@ from anomalake.aws.crawler import GlueCrawlers
 from anomalake.errors import AnomalakeError
 from anomalake.lake.lake import utc_now
 from anomalake.lake.ports import CatalogError
-from anomalake.page.document import Crawl, Document, pack
+from anomalake.page.document import Crawl, PageDocument, pack
 from anomalake.page.limits import DEFAULT, Limits
 from anomalake.page.page import compressed, page
 from anomalake.page.reading import read_document
@@ -38,10 +38,10 @@ class Written:
 
     path: Path
     size: int
-    document: Document
+    document: PageDocument
 
 
-def made(lake: str | LakeConnection, limits: Limits = DEFAULT) -> tuple[Document, Limits]:
+def made(lake: str | LakeConnection, limits: Limits = DEFAULT) -> tuple[PageDocument, Limits]:
     """A lake's document that is small enough, and the limits that made it so (`fitting`).
 
     Raises
@@ -58,7 +58,7 @@ def made(lake: str | LakeConnection, limits: Limits = DEFAULT) -> tuple[Document
 
 def document_of(
     lake: str | LakeConnection, *, now: datetime | None = None, crawl: Crawl | None = None, limits: Limits = DEFAULT
-) -> Document:
+) -> PageDocument:
     """All that the page shows of a lake.
 
     Parameters
@@ -100,8 +100,8 @@ def crawl_of(lake: str) -> Crawl | None:
 
 
 def fitting(
-    make: Callable[[Limits], Document], limits: Limits = DEFAULT, most_bytes: int = MOST_BYTES
-) -> tuple[Document, Limits]:
+    make: Callable[[Limits], PageDocument], limits: Limits = DEFAULT, most_bytes: int = MOST_BYTES
+) -> tuple[PageDocument, Limits]:
     """A document that is small enough, and the limits that made it so.
 
     Parameters
@@ -135,14 +135,14 @@ def halved(limits: Limits) -> Limits:
     return replace(limits, **{name: max(1, getattr(limits, name) // 2) for name in names})
 
 
-def write_page(document: Document, out: Path, *, title: str = "anomalake") -> Written:
+def write_page(document: PageDocument, out: Path, *, title: str = "anomalake") -> Written:
     """Write the page; its folder is made, and a reader sees the old file or the new one. A link stays one.
 
     Raises
     ------
     PageFileError
         A folder lies there, or a device.
-    NotWritten, OSError
+    FileWriteError, OSError
     """
     if out.is_dir():
         raise PageFileError(f"--out {str(out)!r}: is a folder; expected a file such as {str(out / 'page.html')!r}")
@@ -154,7 +154,7 @@ def write_page(document: Document, out: Path, *, title: str = "anomalake") -> Wr
     return Written(out, len(body), document)
 
 
-def summary_of(document: Document) -> str:
+def summary_of(document: PageDocument) -> str:
     """What a document holds, in one line."""
     n, moments = len(document.detectors), document.moments.group.size + int(document.counts.moments.sum())
     if not n:

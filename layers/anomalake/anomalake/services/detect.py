@@ -11,8 +11,8 @@ from anomalake.aws.channels import LakeChannel, channel_of
 from anomalake.definitions.detector import AlertRule, Detector, LambdaAction, SnsAction
 from anomalake.detection.files_source import FilesSource
 from anomalake.detection.live import LiveDetector
-from anomalake.detection.model_engine import ModelEngine
-from anomalake.detection.ports import LiveSource, Told
+from anomalake.detection.model_engine import NumpyModelEngine
+from anomalake.detection.ports import DeliverySummary, LiveSource
 from anomalake.groups.grouping import Group
 from anomalake.lake.lake import Clock, Lake, utc_now
 from anomalake.model.judgement import ANOMALOUS
@@ -26,7 +26,7 @@ from anomalake.storage.store import ObjectStore
 
 
 @dataclass(frozen=True, slots=True)
-class People:
+class NotificationTopics:
     """Topics that people hear of groups by, and the least score they hear of; a topic may be left out."""
 
     long_text_topic: str | None = None
@@ -34,8 +34,8 @@ class People:
     threshold: float = 70.0
 
 
-class Alerts:
-    """`Teller` by alert rules, each with its channel.
+class AlertNotifier:
+    """`Notifier` by alert rules, each with its channel.
 
     Parameters
     ----------
@@ -64,21 +64,23 @@ class Alerts:
         self._page = page
         self._ledger = Ledger(store, detector_folder(detector.name))
 
-    def tell(self, groups: Sequence[Group], start: datetime) -> Told:
+    def tell(self, groups: Sequence[Group], start: datetime) -> DeliverySummary:
         """Deliver what the rules have to send about the interval; raises `StoreError`."""
-        told = Told()
+        told = DeliverySummary()
         if not groups:
             return told
         snoozes, unread = read_snoozes(self._store, self._detector.name)
-        told += Told(reasons=tuple(unread))
+        told += DeliverySummary(reasons=tuple(unread))
         for rule, channel in self._rules:
             done = deliver_groups(
                 groups, rule, self._detector, channel, self._ledger,
                 run=uuid.uuid4().hex, snoozes=snoozes, since=start, page=self._page, patience=self._patience,
             )  # fmt: skip
             for name, number in counts(done).items():
-                told += Told({name: number[DELIVERED]}, {name: number[UNDELIVERED]})
-            told += Told(reasons=tuple(f"alert {one.alert_name}: {one.reason}" for one in done if one.reason))
+                told += DeliverySummary({name: number[DELIVERED]}, {name: number[UNDELIVERED]})
+            told += DeliverySummary(
+                reasons=tuple(f"alert {one.alert_name}: {one.reason}" for one in done if one.reason)
+            )
         return told
 
 
@@ -93,8 +95,8 @@ def live_detector(
 ) -> LiveDetector:
     """A detector at work on a lake; its alerts link to a page."""
     source = source or FilesSource(detector, open_source_files(detector.metric_set))
-    alerts = Alerts(detector, lake.store, rules, page=page)
-    return LiveDetector(detector, lake.store, source, alerts, ModelEngine(), clock=clock)
+    alerts = AlertNotifier(detector, lake.store, rules, page=page)
+    return LiveDetector(detector, lake.store, source, alerts, NumpyModelEngine(), clock=clock)
 
 
 def rules_of(detector: Detector) -> tuple[AlertRule, ...]:
@@ -107,7 +109,9 @@ def local_rules(detector: Detector, lake: Lake, *, send: bool) -> list[tuple[Ale
     return [(rule, channel_of(rule, lake) if send else LakeChannel(lake)) for rule in rules_of(detector)]
 
 
-def stack_rules(detector: Detector, lake: Lake, ingest: str | None, people: People) -> list[tuple[AlertRule, Channel]]:
+def stack_rules(
+    detector: Detector, lake: Lake, ingest: str | None, people: NotificationTopics
+) -> list[tuple[AlertRule, Channel]]:
     """The rules in a stack: those of the file, the lake by the function ingest, and people by the stack's topics.
 
     Where no rule of the file sends into the lake, one is added that takes every group there.
@@ -130,7 +134,7 @@ def _own_rule(detector: Detector, name: str, threshold: float) -> AlertRule:
     return AlertRule(name=name, arn=f"{prefix}:Alert:{name}", threshold=threshold)
 
 
-def _people_rule(detector: Detector, name: str, people: People, action: SnsAction) -> AlertRule:
+def _people_rule(detector: Detector, name: str, people: NotificationTopics, action: SnsAction) -> AlertRule:
     return replace(_own_rule(detector, name, people.threshold), action=action)
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import pyarrow as pa
 
 from anomalake.query import output
-from anomalake.query.errors import LakeChanged, QueryError
+from anomalake.query.errors import LakeChangedError, QueryError
 from anomalake.services.lakes import LakeConnection, QueryEngine
 
 #: How often a relation is written again when compaction changed the lake meanwhile.
@@ -46,7 +46,7 @@ def _export(lake: LakeConnection, name: str, path: Path, format_: str) -> Path:
                 _write(lake.engine, name, unfinished, format_)
                 unfinished.replace(path)
                 return path
-            except LakeChanged:
+            except LakeChangedError:
                 continue
         raise QueryError(f"{lake.uri}: its files keep changing; run the export again")
     finally:

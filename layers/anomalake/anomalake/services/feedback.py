@@ -18,7 +18,7 @@ from anomalake.records.snoozes import Snooze, write_snooze
 from anomalake.storage.store import ObjectStore
 
 
-class UnknownAnomaly(AnomalakeError, ValueError):
+class UnknownAnomalyError(AnomalakeError, ValueError):
     """A detector, group or series that the lake knows nothing of: which, and what was expected."""
 
 
@@ -45,12 +45,12 @@ def give_feedback(
 
     Raises
     ------
-    UnknownAnomaly
+    UnknownAnomalyError
         There is no such group, or the metric was not judged in that interval.
     StoreError
     """
     if group_id is None and (series_id is None or at is None):
-        raise UnknownAnomaly("feedback: expected --group ID, or --series ID and --at T")
+        raise UnknownAnomalyError("feedback: expected --group ID, or --series ID and --at T")
     name, group = _find(store, detector, group_id)
     arn = group.detector_arn if group is not None else _arn(store, name)
     said = []
@@ -65,7 +65,7 @@ def give_feedback(
             said.append(one)
     if not said:
         where = f" in the interval from {at.isoformat()}" if at is not None else ""
-        raise UnknownAnomaly(f"detector {name}: nothing was judged of {series_id or group_id}{where}")
+        raise UnknownAnomalyError(f"detector {name}: nothing was judged of {series_id or group_id}{where}")
     return said
 
 
@@ -77,9 +77,9 @@ def line_of(said: Feedback) -> str:
 
 
 def snooze(store: ObjectStore, detector: str, wanted: Snooze) -> str:
-    """Keep a snooze; returns its key; raises `UnknownAnomaly` for a detector that the lake does not know."""
+    """Keep a snooze; returns its key; raises `UnknownAnomalyError` for a detector that the lake does not know."""
     if detector not in source_keys(store) and not GroupStore(store, detector).ids():
-        raise UnknownAnomaly(_unknown(detector, sorted(source_keys(store))))
+        raise UnknownAnomalyError(_unknown(detector, sorted(source_keys(store))))
     return write_snooze(store, detector, wanted)
 
 
@@ -88,19 +88,21 @@ def _find(store: ObjectStore, detector: str | None, group_id: str | None) -> tup
     known = [detector] if detector is not None else sorted(source_keys(store))
     if group_id is None:
         if len(known) != 1:
-            raise UnknownAnomaly(f"feedback: the lake has {len(known)} detectors: expected --detector NAME")
+            raise UnknownAnomalyError(f"feedback: the lake has {len(known)} detectors: expected --detector NAME")
         return known[0], None
     for name in known:
         group = GroupStore(store, name).get(group_id) or group_of_backtest(store, name, group_id)
         if group is not None:
             return name, group
-    raise UnknownAnomaly(f"anomaly group {group_id!r}: no detector of the lake has it ({', '.join(known) or 'none'})")
+    raise UnknownAnomalyError(
+        f"anomaly group {group_id!r}: no detector of the lake has it ({', '.join(known) or 'none'})"
+    )
 
 
 def _arn(store: ObjectStore, detector: str) -> str:
     keys = source_keys(store).get(detector, [])
     if not keys:
-        raise UnknownAnomaly(_unknown(detector, sorted(source_keys(store))))
+        raise UnknownAnomalyError(_unknown(detector, sorted(source_keys(store))))
     return MetricSet.from_fields(json.loads(store.get(keys[0]))).detector_arn
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from anomalake.errors import AnomalakeError
 
 
-class NotWritten(AnomalakeError, OSError):
+class FileWriteError(AnomalakeError, OSError):
     """A file that could not be written: which, and why."""
 
 
@@ -18,7 +18,7 @@ def write_whole(out: Path, body: bytes) -> None:
 
     Raises
     ------
-    NotWritten
+    FileWriteError
         What was there before is as it was.
     """
     place = Path(os.path.realpath(out))
@@ -30,7 +30,7 @@ def write_whole(out: Path, body: bytes) -> None:
         unfinished.write_bytes(body)
         unfinished.replace(place)
     except OSError as error:
-        raise NotWritten(f"--out {out}: cannot be written: {error.strerror or error}") from error
+        raise FileWriteError(f"--out {out}: cannot be written: {error.strerror or error}") from error
     finally:
         with suppress(OSError):
             unfinished.unlink()

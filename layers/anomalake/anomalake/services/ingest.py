@@ -6,12 +6,12 @@ from collections.abc import Iterator
 
 import obstore
 
-from anomalake.alerts import Found, ObjectPointer, read_file
+from anomalake.alerts import EventItem, ObjectPointer, read_file
 from anomalake.storage.objects import TRANSIENT, first_line, s3_store
 from anomalake.storage.store import ObjectNotFound, StoreError
 
 
-def fetch(pointer: ObjectPointer) -> Iterator[Found]:
+def fetch(pointer: ObjectPointer) -> Iterator[EventItem]:
     """The documents in an S3 object that an event names; raises `StoreError`."""
     store = s3_store(pointer.bucket)
     options = {"version": pointer.version_id} if pointer.version_id else None

@@ -27,58 +27,58 @@ PIECE = 8 * 1024 * 1024
 READ = 1024 * 1024
 
 
-class SourceError(AnomalakeError, ValueError):
+class ReplaySourceError(AnomalakeError, ValueError):
     """A source that is not there or holds nothing to replay."""
 
 
 @dataclass(frozen=True, slots=True)
-class Source:
+class ReplaySource:
     """One file or object: its name, a path, an ``s3://`` URI or ``-``, and its size in bytes (0 when unknown)."""
 
     name: str
     size: int
 
 
-def find_sources(names: Iterable[str]) -> Iterator[Source]:
+def find_sources(names: Iterable[str]) -> Iterator[ReplaySource]:
     """The files behind the names; in folders and prefixes those with a known ending, at any depth, sorted.
 
     Raises
     ------
-    SourceError
+    ReplaySourceError
         A name leads to nothing.
     """
     for name in names:
         if name == "-":
-            yield Source("-", 0)
+            yield ReplaySource("-", 0)
         elif name.startswith("s3://"):
             yield from _in_s3(name)
         else:
             yield from _in_folder(name)
 
 
-def _in_folder(name: str) -> Iterator[Source]:
+def _in_folder(name: str) -> Iterator[ReplaySource]:
     path = Path(name.removeprefix("file://"))
     if path.is_file():
-        yield Source(str(path), path.stat().st_size)
+        yield ReplaySource(str(path), path.stat().st_size)
         return
     if not path.is_dir():
-        raise SourceError(f"source {name!r}: there is no such file or folder")
+        raise ReplaySourceError(f"source {name!r}: there is no such file or folder")
     found = sorted(
         file
         for file in path.rglob("*")
         if file.name.endswith(ENDINGS) and not file.name.startswith(".") and file.is_file()
     )
     if not found:
-        raise SourceError(f"source {name!r}: no file in it; expected .json, .jsonl, .ndjson, each also as .gz")
+        raise ReplaySourceError(f"source {name!r}: no file in it; expected .json, .jsonl, .ndjson, each also as .gz")
     for file in found:
-        yield Source(str(file), file.stat().st_size)
+        yield ReplaySource(str(file), file.stat().st_size)
 
 
-def _in_s3(name: str) -> Iterator[Source]:
+def _in_s3(name: str) -> Iterator[ReplaySource]:
     parts = urlsplit(name, allow_fragments=False)
     prefix = parts.path.strip("/")
     if not parts.netloc:
-        raise SourceError(f"source {name!r}: no bucket; expected s3://BUCKET/PREFIX")
+        raise ReplaySourceError(f"source {name!r}: no bucket; expected s3://BUCKET/PREFIX")
     store = s3_store(parts.netloc)
     count = 0
     try:
@@ -86,19 +86,19 @@ def _in_s3(name: str) -> Iterator[Source]:
             for found in page:
                 if found["path"].endswith(ENDINGS):
                     count += 1
-                    yield Source(f"s3://{parts.netloc}/{found['path']}", found["size"])
+                    yield ReplaySource(f"s3://{parts.netloc}/{found['path']}", found["size"])
         if not count and prefix:
-            yield Source(name, obstore.head(store, prefix)["size"])
+            yield ReplaySource(name, obstore.head(store, prefix)["size"])
             count = 1
     except FileNotFoundError:
         pass
     except (BaseError, OSError) as error:
-        raise SourceError(f"source {name!r}: {str(error).splitlines()[0]}") from error
+        raise ReplaySourceError(f"source {name!r}: {str(error).splitlines()[0]}") from error
     if not count:
-        raise SourceError(f"source {name!r}: no object there; expected .json, .jsonl, .ndjson, each also as .gz")
+        raise ReplaySourceError(f"source {name!r}: no object there; expected .json, .jsonl, .ndjson, each also as .gz")
 
 
-def pieces_of(sources: Iterable[Source]) -> Iterator[Piece]:
+def pieces_of(sources: Iterable[ReplaySource]) -> Iterator[Piece]:
     """Small files for the workers to read, large ones in pieces of whole lines; of plain files only where they lie."""
     for source in sources:
         remote = source.name.startswith("s3://")
@@ -128,7 +128,7 @@ def read_piece(piece: Piece) -> bytes:
         raise StoreError(f"{piece.name}: {error}") from error
 
 
-def _spans(source: Source) -> Iterator[Piece]:
+def _spans(source: ReplaySource) -> Iterator[Piece]:
     """Where the pieces of a large plain file begin and end; a file that is one document is one piece."""
     start = line = 0
     try:

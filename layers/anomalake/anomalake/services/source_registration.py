@@ -22,7 +22,12 @@ from anomalake.storage.store import ObjectNotFound, ObjectStore
 _HEADER_BYTES = 256 * 1024
 
 
-def register_source(store: ObjectStore, metric_set: MetricSet, start: datetime | None = None) -> MetricSet:
+def register_source(
+    store: ObjectStore,
+    metric_set: MetricSet,
+    start: datetime | None = None,
+    files: SourceFiles | None = None,
+) -> MetricSet:
     """Write the record of a metric set, so that its detector's ``live_`` relation has rows.
 
     Nothing is written where the record is there already. Queries on CSV files in S3 need the names of the columns;
@@ -32,6 +37,8 @@ def register_source(store: ObjectStore, metric_set: MetricSet, start: datetime |
     ----------
     start
         Start of an interval whose files have a header. None: the first file of the history, else of any interval.
+    files
+        Reads the files. Default: folders and S3.
 
     Returns
     -------
@@ -53,7 +60,9 @@ def register_source(store: ObjectStore, metric_set: MetricSet, start: datetime |
     registered = _registered(store, metric_set)
     if registered is not None and _without_header(registered) == metric_set:
         return registered
-    with_header = replace(metric_set, file_format=replace(csv_format, header_list=_header(metric_set, start)))
+    with_header = replace(
+        metric_set, file_format=replace(csv_format, header_list=_header(metric_set, start, files or FolderOrS3Files()))
+    )
     write_source(store, with_header)
     return with_header
 
@@ -85,8 +94,8 @@ def _without_header(metric_set: MetricSet) -> MetricSet:
     return replace(metric_set, file_format=replace(metric_set.file_format, header_list=()))
 
 
-def _header(metric_set: MetricSet, start: datetime | None) -> tuple[str, ...]:
-    files, csv_format = FolderOrS3Files(), metric_set.file_format
+def _header(metric_set: MetricSet, start: datetime | None, files: SourceFiles) -> tuple[str, ...]:
+    csv_format = metric_set.file_format
     assert isinstance(csv_format, CsvFormat)
     for file in _files(metric_set, files, start):
         with closing(files.open(file.name)) as stream:

@@ -7,7 +7,7 @@ from datetime import UTC, datetime, tzinfo
 from anomalake.errors import AnomalakeError
 
 
-class CallError(AnomalakeError, ValueError):
+class UsageError(AnomalakeError, ValueError):
     """Options that contradict each other, or a time that is none."""
 
 
@@ -16,7 +16,7 @@ def instant_of(text: str, zone: tzinfo = UTC) -> datetime:
 
     Raises
     ------
-    CallError
+    UsageError
         It is none.
     """
     from anomalake.alerts.timestamps import parse_zoned
@@ -29,4 +29,4 @@ def instant_of(text: str, zone: tzinfo = UTC) -> datetime:
     try:
         return parse_zoned(text).utc.replace(tzinfo=UTC)
     except ValueError as error:
-        raise CallError(f"time {text!r}: expected one such as 2021-02-17T11:00 or 2021-02-17T11:00Z") from error
+        raise UsageError(f"time {text!r}: expected one such as 2021-02-17T11:00 or 2021-02-17T11:00Z") from error

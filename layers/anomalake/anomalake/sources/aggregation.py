@@ -26,7 +26,7 @@ _HASHED_ROWS = 20_000_000
 Floats = npt.NDArray[np.float64]
 
 
-class LimitExceeded(AnomalakeError, ValueError):
+class LimitExceededError(AnomalakeError, ValueError):
     """A metric set beyond what one machine is to hold."""
 
 
@@ -95,7 +95,7 @@ class Aggregation:
 
         Raises
         ------
-        LimitExceeded
+        LimitExceededError
             It would not fit into memory.
         """
         metric_set = self._metric_set
@@ -109,7 +109,7 @@ class Aggregation:
         shape = (len(metric_set.metric_list), len(order), len(grid))
         if shape[0] * shape[1] * shape[2] > MOST_VALUES:
             first, last = (datetime.fromtimestamp(int(one), UTC).isoformat() for one in (grid[0], grid[-1]))
-            raise LimitExceeded(
+            raise LimitExceededError(
                 f"{shape[0]} measures x {shape[1]} combinations x {shape[2]} intervals from {first} to {last}; "
                 f"expected up to {MOST_VALUES:,} values"
             )
@@ -151,7 +151,7 @@ class Aggregation:
         for at, one in enumerate(zip(*(column[first].tolist() for column in codes), strict=True) if codes else [()]):
             numbers[at] = self._combinations.setdefault(one, len(self._combinations))
         if len(self._combinations) > MOST_COMBINATIONS:
-            raise LimitExceeded(
+            raise LimitExceededError(
                 f"more than {MOST_COMBINATIONS:,} combinations of {', '.join(self._metric_set.dimension_list)}; "
                 "expected fewer values"
             )

@@ -13,7 +13,7 @@ from pyarrow import csv as arrow_csv
 from anomalake.definitions.metric_set import CsvFormat, MetricSet
 from anomalake.definitions.words import shown
 from anomalake.sources.file_bytes import FileText
-from anomalake.sources.rows import FileFault, Notes, RowBlock, column_places
+from anomalake.sources.rows import Notes, RowBlock, SourceFileError, column_places
 
 #: A row must fit into it; several are held at once.
 BLOCK_BYTES = 8 * 1024 * 1024
@@ -34,7 +34,7 @@ def csv_blocks(text: FileText, metric_set: MetricSet, place: str, notes: Notes) 
 
     Raises
     ------
-    FileFault
+    SourceFileError
         It lacks a column.
     """
     source = io.BufferedReader(text, _HEADER_BYTES)
@@ -109,9 +109,9 @@ class _Layout:
         first = _first_row(beginning, self.csv)
         header = self.csv.header_list or first
         if self.csv.contains_header and not first:
-            raise FileFault("is empty; expected a header")
+            raise SourceFileError("is empty; expected a header")
         if self.csv.header_list and self.csv.contains_header and len(first) != len(header):
-            raise FileFault(f"line 1: {len(first)} columns; expected the {len(header)} of HeaderList")
+            raise SourceFileError(f"line 1: {len(first)} columns; expected the {len(header)} of HeaderList")
         self.width = len(header) if first else 0
         self.places = column_places(header, metric_set.columns, "line 1")
 
@@ -136,7 +136,7 @@ def _first_row(beginning: bytes, csv_format: CsvFormat) -> tuple[str, ...]:
     try:
         return next((tuple(row) for row in _reader(lines, csv_format) if row), ())
     except csv.Error as error:
-        raise FileFault(f"line 1: cannot be read as CSV: {error}") from error
+        raise SourceFileError(f"line 1: cannot be read as CSV: {error}") from error
 
 
 def _reader(lines: Iterable[str], csv_format: CsvFormat) -> Any:

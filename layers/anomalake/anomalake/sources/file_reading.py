@@ -18,7 +18,7 @@ from anomalake.sources.csv_rows import csv_blocks, csv_texts
 from anomalake.sources.file_bytes import FileText
 from anomalake.sources.json_rows import json_blocks
 from anomalake.sources.parquet_rows import parquet_blocks
-from anomalake.sources.rows import FileFault, Notes, RowBlock
+from anomalake.sources.rows import Notes, RowBlock, SourceFileError
 from anomalake.sources.source_files import ByteStream
 
 
@@ -31,7 +31,7 @@ class Window:
 
 
 @dataclass(slots=True)
-class Counts:
+class RowCounts:
     """Rows that are not bad."""
 
     files: int = 0
@@ -59,7 +59,7 @@ class FileReader:
     def __init__(self, metric_set: MetricSet) -> None:
         self.metric_set = metric_set
         self.aggregation = Aggregation(metric_set)
-        self.counts = Counts()
+        self.counts = RowCounts()
         self.notes = Notes()
         self._instants = Instants(metric_set)
         places = {name: place for place, name in enumerate(metric_set.dimension_list)}
@@ -86,7 +86,7 @@ class FileReader:
         try:
             for block in self._blocks(place, stream, text):
                 self.add(block, window, place)
-        except FileFault as fault:
+        except SourceFileError as fault:
             lines = 1 if text is None else max(1, text.drain())
             self.notes.add(f"{place}: {fault}; {lines} rows lost", lines)
             return

@@ -9,7 +9,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from anomalake.definitions.metric_set import MetricSet
-from anomalake.sources.rows import FileFault, RowBlock, column_places
+from anomalake.sources.rows import RowBlock, SourceFileError, column_places
 from anomalake.sources.source_files import ByteStream
 
 BLOCK_ROWS = 131_072
@@ -20,7 +20,7 @@ def parquet_blocks(stream: ByteStream, metric_set: MetricSet) -> Iterator[RowBlo
 
     Raises
     ------
-    FileFault
+    SourceFileError
         It is none, or lacks a column, or one has a type that cannot be read.
     """
     # Its end must be known first: read whole, as objects of a store are.
@@ -31,13 +31,13 @@ def parquet_blocks(stream: ByteStream, metric_set: MetricSet) -> Iterator[RowBlo
             file.schema_arrow, file.iter_batches(BLOCK_ROWS, columns=_needed(file.schema_arrow, metric_set)), metric_set
         )
     except (pa.ArrowException, OSError) as error:
-        raise FileFault(f"cannot be read as Parquet: {str(error).splitlines()[0][:200]}") from error
+        raise SourceFileError(f"cannot be read as Parquet: {str(error).splitlines()[0][:200]}") from error
 
 
 def typed_blocks(
     schema: pa.Schema, batches: Iterator[pa.RecordBatch], metric_set: MetricSet, first_row: int = 1
 ) -> Iterator[RowBlock]:
-    """Batches with typed columns as rows; raises `FileFault` for types that no such column has."""
+    """Batches with typed columns as rows; raises `SourceFileError` for types that no such column has."""
     _check_types(schema, metric_set)
     names = metric_set.columns
     split = 1 + len(metric_set.dimension_list)
@@ -68,7 +68,7 @@ def _check_types(schema: pa.Schema, metric_set: MetricSet) -> None:
         else:
             fits, expected = _is_text(type_) or _is_number(type_), "a number"
         if not fits:
-            raise FileFault(f"column {name!r} has the type {type_}; expected {expected}")
+            raise SourceFileError(f"column {name!r} has the type {type_}; expected {expected}")
 
 
 def _is_text(type_: pa.DataType) -> bool:

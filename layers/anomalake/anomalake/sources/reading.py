@@ -13,8 +13,8 @@ from anomalake.definitions.intervals import folder_of, next_start, start_of_fold
 from anomalake.definitions.metric_set import MetricSet
 from anomalake.errors import AnomalakeError
 from anomalake.model.metrics import Metrics
-from anomalake.sources.aggregation import LimitExceeded
-from anomalake.sources.file_reading import Counts, FileReader, Window
+from anomalake.sources.aggregation import LimitExceededError
+from anomalake.sources.file_reading import FileReader, RowCounts, Window
 from anomalake.sources.parquet_rows import typed_blocks
 from anomalake.sources.prefetching import opened
 from anomalake.sources.rows import Notes
@@ -86,11 +86,11 @@ class ReadingError(AnomalakeError, ValueError):
         self.report = report
 
 
-class NoDatapoint(ReadingError):
+class NoDataError(ReadingError):
     """There is not one row for what was asked."""
 
 
-class InsufficientData(ReadingError):
+class InsufficientDataError(ReadingError):
     """Too many of the rows are bad, or there is more of them than a machine can hold."""
 
 
@@ -111,7 +111,7 @@ def read_history(detector: Detector, files: SourceData, *, until: datetime | Non
 
     Raises
     ------
-    NoDatapoint, InsufficientData
+    NoDataError, InsufficientDataError
         See `ReadReport.problems` for why.
     StoreError
         A place cannot be reached.
@@ -147,9 +147,9 @@ def read_interval(detector: Detector, files: SourceData, start: datetime) -> tup
 
     Raises
     ------
-    NoDatapoint
+    NoDataError
         There is no file, or no row of that interval.
-    InsufficientData
+    InsufficientDataError
         Less than MinimumGoodShare of the rows are good.
     StoreError
         A place cannot be reached.
@@ -258,17 +258,17 @@ def _result(reader: FileReader, nothing: str, places: str) -> tuple[Metrics, Rea
     share = reader.metric_set.minimum_good_share
     if report.rows and (report.rows - report.bad) / report.rows < share:
         first = f"; first: {report.problems[0]}" if report.problems else ""
-        raise InsufficientData(
+        raise InsufficientDataError(
             f"Insufficient amount of data was found at the source location: {places}: {report.bad:,} of "
             f"{report.rows:,} rows are bad, and MinimumGoodShare is {share:g}{first}",
             report,
         )
     if reader.aggregation.empty:
-        raise NoDatapoint(f"{nothing}{_why(report)}", report)
+        raise NoDataError(f"{nothing}{_why(report)}", report)
     try:
         return reader.aggregation.metrics(), report
-    except LimitExceeded as error:
-        raise InsufficientData(
+    except LimitExceededError as error:
+        raise InsufficientDataError(
             f"Metric set beyond its limits at the source location: {places}: {error}", report
         ) from error
 
@@ -283,7 +283,7 @@ def _why(report: ReadReport) -> str:
 
 
 def _report(reader: FileReader) -> ReadReport:
-    counts: Counts = reader.counts
+    counts: RowCounts = reader.counts
     notes: Notes = reader.notes
     duplicates = reader.aggregation.duplicates()
     problems = list(notes.problems)

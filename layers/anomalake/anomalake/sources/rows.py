@@ -15,7 +15,7 @@ from anomalake.errors import AnomalakeError
 KEPT_PROBLEMS = 20
 
 
-class FileFault(AnomalakeError):
+class SourceFileError(AnomalakeError):
     """A file of which no row can be read: why, and in which line."""
 
 
@@ -76,12 +76,12 @@ def column_places(header: tuple[str, ...], wanted: tuple[str, ...], expected: st
 
     Raises
     ------
-    FileFault
+    SourceFileError
         One of them is not there, or is there twice.
     """
     for name in wanted:
         if header.count(name) != 1:
             what = "no column" if name not in header else "more than one column"
             has = ", ".join(header)
-            raise FileFault(f"{expected}: {what} {name!r}; it has {has if len(has) <= 300 else has[:300] + '…'}")
+            raise SourceFileError(f"{expected}: {what} {name!r}; it has {has if len(has) <= 300 else has[:300] + '…'}")
     return [header.index(name) for name in wanted]
