@@ -19,7 +19,7 @@ export AWS_DEFAULT_REGION ?= us-east-1
 
 SOURCES := layers/anomalake/anomalake functions tests benchmarks
 # The scripts of the page.
-PAGE_ASSETS := layers/anomalake/anomalake/dashboard/assets
+PAGE_ASSETS := layers/anomalake/anomalake/page/assets
 PIP_INSTALL := $(BIN)/python -m pip install -qq --require-hashes
 
 # An environment is stamped with the hash of what went into it, so it is made again exactly when that changes.

@@ -12,7 +12,7 @@ from pathlib import Path
 from statistics import median
 
 from anomalake.api import open_lake
-from anomalake.sources.metric_set import Measure, MetricSet
+from anomalake.definitions.metric_set import Measure, MetricSet
 from benchmarks import made
 from benchmarks.figures import Bound, Figure
 from benchmarks.processes import BenchmarkError, anomalake

@@ -15,8 +15,8 @@ from types import ModuleType
 from typing import Any
 from unittest import mock
 
-from anomalake.adapters.objects import memory_store
 from anomalake.lake.lake import Lake
+from anomalake.storage.objects import memory_store
 from benchmarks import made
 from benchmarks.figures import Bound, Figure
 from benchmarks.processes import ROOT, BenchmarkError

@@ -9,7 +9,7 @@ import sys
 import time
 from collections.abc import Sequence
 
-from anomalake.detection.grouping.groups import group
+from anomalake.groups.grouping import group
 from anomalake.synth import ShopSettings, shop
 from benchmarks.detection.ours import judged
 from benchmarks.detection.sets import LEARNED

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from anomalake.detection.metrics import Metrics
+from anomalake.model.metrics import Metrics
 
 Floats = npt.NDArray[np.float64]
 Bools = npt.NDArray[np.bool_]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from anomalake.detection.judgement import ANOMALOUS
+from anomalake.model.judgement import ANOMALOUS
 from benchmarks.detection import ours, peers, simple
 from benchmarks.detection.labelled import Floats, LabelledSet
 

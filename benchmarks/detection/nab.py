@@ -12,7 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
-from anomalake.detection.metrics import Metrics
+from anomalake.model.metrics import Metrics
 from benchmarks.detection.labelled import MINUTES, LabelledSet
 
 #: Names the folder.

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import date
 
-from anomalake.detection.judgement import Judgement
-from anomalake.detection.metrics import Metrics
+from anomalake.model.judgement import Judgement
+from anomalake.model.metrics import Metrics
 from benchmarks.detection.labelled import MINUTES, Floats, unrelated
 
 
@@ -24,7 +24,7 @@ def severity(metrics: Metrics, first_tested: int, holidays: tuple[date, ...] = (
 def judged(metrics: Metrics, first_tested: int, holidays: tuple[date, ...] = ()) -> Judgement:
     """All metrics from a point on, learned from the points before it."""
     # Here, so that the other methods' figures need no model of ours.
-    from anomalake.detection.model import fit, judge
+    from anomalake.model import fit, judge
 
     model = fit(until(metrics, first_tested), holidays=holidays)
     return judge(model, model.state, metrics, first_tested)[0]

@@ -9,9 +9,9 @@ from statistics import mean
 
 import numpy as np
 
-from anomalake.detection.definition.detector import DEFAULT_THRESHOLD
-from anomalake.detection.grouping.groups import group
-from anomalake.detection.metrics import Metrics
+from anomalake.definitions.detector import DEFAULT_THRESHOLD
+from anomalake.groups.grouping import group
+from anomalake.model.metrics import Metrics
 from anomalake.synth import ShopSettings, shop
 from benchmarks.detection.arrays import ARN
 from benchmarks.detection.labelled import MONDAY, Floats

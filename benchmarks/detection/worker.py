@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from anomalake.detection.metrics import Metrics
+from anomalake.model.metrics import Metrics
 from benchmarks.detection.labelled import Floats, LabelledSet
 from benchmarks.detection.methods import METHODS
 from benchmarks.processes import BenchmarkError, environment, run

@@ -7,16 +7,16 @@ import re
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from anomalake.adapters import custom_resource
-from anomalake.adapters.environment import CatalogEnvironment
-from anomalake.adapters.glue import GlueCatalog
-from anomalake.adapters.observability import count, logger, observed
 from anomalake.alerts import ObjectPointer, read_event
-from anomalake.catalog.relations import Relation, Relations
-from anomalake.catalog.statements import statements
+from anomalake.aws import custom_resource
+from anomalake.aws.environment import CatalogEnvironment
+from anomalake.aws.glue import GlueCatalog
+from anomalake.aws.observability import count, logger, observed
 from anomalake.lake.layout import partition_in
-from anomalake.lake.store import ObjectStore
-from anomalake.wiring import open_writer
+from anomalake.query.relations import Relation, Relations
+from anomalake.query.statements import statements
+from anomalake.services.lakes import open_writer
+from anomalake.storage.store import ObjectStore
 
 Run = Callable[[str], object]
 

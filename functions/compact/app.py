@@ -7,14 +7,15 @@ from datetime import timedelta
 from functools import cache
 from typing import Any
 
-from anomalake.adapters.environment import CompactEnvironment
-from anomalake.adapters.objects import open_store
-from anomalake.adapters.observability import count, logger, observed
+from anomalake.aws.environment import CompactEnvironment
+from anomalake.aws.observability import count, logger, observed
+from anomalake.errors import AnomalakeError
 from anomalake.lake.compaction import compact
 from anomalake.lake.lake import Lake
+from anomalake.storage.objects import open_store
 
 
-class Unreadable(Exception):
+class Unreadable(AnomalakeError):
     """Partitions with a file that is no table file; all others are merged."""
 
 

@@ -9,17 +9,18 @@ from datetime import UTC, datetime
 from functools import cache
 from typing import Any
 
-from anomalake.adapters.crawler import CrawlerBusy, GlueCrawlers
-from anomalake.adapters.environment import CrawlEnvironment, CrawlerTarget
-from anomalake.adapters.glue import GlueCatalog
-from anomalake.adapters.objects import open_store
-from anomalake.adapters.observability import count, logger, observed
 from anomalake.alerts import ObjectPointer, read_event
+from anomalake.aws.crawler import CrawlerRunningError, GlueCrawlers
+from anomalake.aws.environment import CrawlEnvironment, CrawlerTarget
+from anomalake.aws.glue import GlueCatalog
+from anomalake.aws.observability import count, logger, observed
+from anomalake.errors import AnomalakeError
 from anomalake.lake.layout import partition_in
 from anomalake.lake.ports import Catalog, CatalogError, Partition
+from anomalake.storage.objects import open_store
 
 
-class NotCrawled(Exception):
+class CrawlError(AnomalakeError):
     """Changes of a direct invocation that could not be followed."""
 
 
@@ -72,12 +73,12 @@ def follow(
             logger.info("crawl started" if started else "crawled since", crawler=crawler, changes=len(deliveries))
         except CatalogError as error:
             count("CrawlsPending", 1)
-            log = logger.info if isinstance(error, CrawlerBusy) else logger.warning
+            log = logger.info if isinstance(error, CrawlerRunningError) else logger.warning
             log("crawl pending", crawler=crawler, changes=len(deliveries), reason=str(error))
             again.update((delivery, str(error)) for delivery in deliveries)
 
     if None in again:
-        raise NotCrawled(again[None])
+        raise CrawlError(again[None])
     return {"batchItemFailures": [{"itemIdentifier": delivery} for delivery in again]}
 
 

@@ -7,20 +7,22 @@ from datetime import datetime, timedelta
 from functools import cache
 from typing import Any
 
-from anomalake.adapters.detector_files import DetectorFiles
-from anomalake.adapters.environment import DetectEnvironment
-from anomalake.adapters.objects import open_store
-from anomalake.adapters.observability import count, count_for, logger, observed
-from anomalake.adapters.source_files import open_source_files
-from anomalake.detecting import People, live_detector, register, stack_rules
-from anomalake.detection.definition.detector import Detector
-from anomalake.detection.live.live import LiveDetector
-from anomalake.detection.live.live_ports import Told
-from anomalake.detection.live.records import EARLY, FAILED, SKIPPED, SUCCEEDED, Execution
+from anomalake.aws.detector_files import DetectorFiles
+from anomalake.aws.environment import DetectEnvironment
+from anomalake.aws.observability import count, count_for, logger, observed
+from anomalake.definitions.detector import Detector
+from anomalake.definitions.errors import SourceError
+from anomalake.detection.live import LiveDetector
+from anomalake.detection.ports import DeliverySummary
+from anomalake.errors import AnomalakeError
 from anomalake.lake.lake import Lake
+from anomalake.records.executions import EARLY, FAILED, SKIPPED, SUCCEEDED, Execution
+from anomalake.services.detect import NotificationTopics, live_detector, stack_rules
+from anomalake.services.source_registration import register_source
+from anomalake.storage.objects import open_store
 
 
-class NotDetected(Exception):
+class DetectEventError(AnomalakeError):
     """An event that no interval can be judged by: what it holds, and what was expected."""
 
 
@@ -38,8 +40,8 @@ def handler(event: Any, context: Any) -> dict[str, Any]:
     name, at = asked(event)
     detector = files.read(name)
     if detector is None:
-        raise NotDetected(f"detector {name!r}: there is no file {told.detectors}/{name}.yaml or .json")
-    people = People(told.long_text_topic, told.short_text_topic, told.threshold)
+        raise DetectEventError(f"detector {name!r}: there is no file {told.detectors}/{name}.yaml or .json")
+    people = NotificationTopics(told.long_text_topic, told.short_text_topic, told.threshold)
     live = live_detector(detector, lake, stack_rules(detector, lake, told.ingest, people), page=told.page)
     return detect(live, at, lambda: timedelta(milliseconds=context.get_remaining_time_in_millis()))
 
@@ -56,27 +58,27 @@ def detect(live: LiveDetector, at: datetime | None, time_left: Any) -> dict[str,
 
 
 def asked(event: Any) -> tuple[str, datetime | None]:
-    """The detector's name, and the instant whose interval is to be run; raises `NotDetected`."""
+    """The detector's name, and the instant whose interval is to be run; raises `DetectEventError`."""
     expected = 'expected {"detector": NAME} or {"detector": NAME, "at": "2021-02-17T11:00Z"}'
     if not isinstance(event, dict) or not isinstance(event.get("detector"), str):
-        raise NotDetected(f"event {str(event)[:200]}: {expected}")
+        raise DetectEventError(f"event {str(event)[:200]}: {expected}")
     try:
         at = datetime.fromisoformat(event["at"]) if event.get("at") is not None else None
     except (TypeError, ValueError) as error:
-        raise NotDetected(f"event: at: {event['at']!r}: {expected}") from error
+        raise DetectEventError(f"event: at: {event['at']!r}: {expected}") from error
     if at is not None and at.tzinfo is None:
-        raise NotDetected(f"event: at: {event['at']!r}: has no zone; {expected}")
+        raise DetectEventError(f"event: at: {event['at']!r}: has no zone; {expected}")
     return event["detector"], at
 
 
 def _register(detector: Detector, live: LiveDetector, start: datetime) -> None:
-    files = open_source_files(detector.metric_set)
-    reason = register(live.store, detector.metric_set, files, start)
-    if reason is not None:
-        logger.warning("source not registered", detector=detector.name, reason=reason)
+    try:
+        register_source(live.store, detector.metric_set, start)
+    except SourceError as error:
+        logger.warning("source not registered", detector=detector.name, reason=str(error))
 
 
-def _tell(detector: str, execution: Execution, told: Told) -> None:
+def _tell(detector: str, execution: Execution, told: DeliverySummary) -> None:
     ran = int(execution.status not in (EARLY, SKIPPED))
     done = {"ExecutionsStarted": ran, "ExecutionsFailed": int(execution.status == FAILED)}
     done["ExecutionsSucceeded"] = ran - done["ExecutionsFailed"]

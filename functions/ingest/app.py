@@ -7,19 +7,21 @@ from collections.abc import Callable, Iterable, Iterator
 from functools import cache
 from typing import Any
 
-from anomalake.adapters.environment import IngestEnvironment
-from anomalake.adapters.glue import GlueCatalog
-from anomalake.adapters.objects import fetch, open_store
-from anomalake.adapters.observability import count, logger, observed
-from anomalake.alerts import Document, Found, ObjectPointer, read_event
+from anomalake.alerts import AlertDocument, EventItem, ObjectPointer, read_event
+from anomalake.aws.environment import IngestEnvironment
+from anomalake.aws.glue import GlueCatalog
+from anomalake.aws.observability import count, logger, observed
+from anomalake.errors import AnomalakeError
 from anomalake.lake.lake import Failed, Lake, Receipt, Refused
 from anomalake.lake.ports import NoCatalog
-from anomalake.lake.store import StoreError
+from anomalake.services.ingest import fetch
+from anomalake.storage.objects import open_store
+from anomalake.storage.store import StoreError
 
-Fetch = Callable[[ObjectPointer], Iterable[Found]]
+Fetch = Callable[[ObjectPointer], Iterable[EventItem]]
 
 
-class NotTaken(Exception):
+class IngestError(AnomalakeError):
     """Records of a direct invocation that were refused or failed; all others are stored."""
 
 
@@ -40,7 +42,7 @@ def handler(event: Any, context: object) -> dict[str, Any]:
 def take_in(event: Any, lake: Lake, fetch: Fetch) -> dict[str, Any]:
     """Take in what an event holds.
 
-    Returns the failed messages of an SQS batch, or a summary for any other event; raises `NotTaken` for the latter
+    Returns the failed messages of an SQS batch, or a summary for any other event; raises `IngestError` for the latter
     after everything else is stored.
     """
     unread: list[Failed] = []
@@ -52,19 +54,21 @@ def take_in(event: Any, lake: Lake, fetch: Fetch) -> dict[str, Any]:
         return {"batchItemFailures": [{"itemIdentifier": one} for one in dict.fromkeys(t.delivery for t in troubles)]}
     if troubles:
         first = str(receipt.refused[0].refusal) if receipt.refused else f"{failed[0].place}: {failed[0].error}"
-        raise NotTaken(
+        raise IngestError(
             f"{len(receipt.refused)} records refused, {len(failed)} failed, {receipt.stored} stored: {first}"
         )
     return {"stored": receipt.stored, "repeated": receipt.repeated, "clashes": receipt.clashes}
 
 
-def _documents(found: Iterable[Found], fetch: Fetch, unread: list[Failed], inside: bool = False) -> Iterator[Document]:
+def _documents(
+    found: Iterable[EventItem], fetch: Fetch, unread: list[Failed], inside: bool = False
+) -> Iterator[AlertDocument]:
     for one in found:
-        if isinstance(one, Document):
+        if isinstance(one, AlertDocument):
             yield one
         elif inside:
             # An object that names objects is no alert, and following it could go round in circles.
-            yield Document(one.place, one.place, one.delivery)
+            yield AlertDocument(one.place, one.place, one.delivery)
         else:
             try:
                 yield from _documents(fetch(one), fetch, unread, inside=True)

@@ -5,15 +5,16 @@ from __future__ import annotations
 import os
 from typing import Any
 
-from anomalake.adapters import custom_resource
-from anomalake.adapters.detector_files import DetectorFiles, name_of
-from anomalake.adapters.environment import ScheduleEnvironment
-from anomalake.adapters.observability import count, logger, observed
-from anomalake.adapters.schedules import Schedules
-from anomalake.detection.definition.detector import DetectorFileError
+from anomalake.aws import custom_resource
+from anomalake.aws.detector_files import DetectorFiles, name_of
+from anomalake.aws.environment import ScheduleEnvironment
+from anomalake.aws.observability import count, logger, observed
+from anomalake.aws.schedules import Schedules
+from anomalake.definitions.detector import DetectorFileError
+from anomalake.errors import AnomalakeError
 
 
-class NotScheduled(Exception):
+class ScheduleError(AnomalakeError):
     """Detector files that have problems: each with all of them."""
 
 
@@ -26,7 +27,7 @@ def handler(event: Any, context: object) -> dict[str, Any]:
         return {}
     done = _all_in_line() if "detail" not in event else _one_in_line(event["detail"]["object"]["key"])
     if done["refused"]:
-        raise NotScheduled("; ".join(done["refused"]))
+        raise ScheduleError("; ".join(done["refused"]))
     return done
 
 

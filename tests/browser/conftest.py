@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 import pytest
 
-from anomalake.dashboard.document import Document, pack
-from anomalake.dashboard.page import page
+from anomalake.page.document import PageDocument, pack
+from anomalake.page.page import page
 from tests.support import documents
 
 if TYPE_CHECKING:
@@ -44,12 +44,12 @@ def browser() -> Iterator[Browser]:
 
 
 @pytest.fixture(scope="session")
-def page_files(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str | Document], Path]:
+def page_files(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str | PageDocument], Path]:
     """The page of a document, by the document's name in `tests.support.documents`, or of one made for the test."""
     folder = tmp_path_factory.mktemp("pages")
     made: dict[str, Path] = {}
 
-    def file_of(document: str | Document) -> Path:
+    def file_of(document: str | PageDocument) -> Path:
         named = isinstance(document, str)
         name = document if isinstance(document, str) else f"own-{len(made)}"
         if name not in made:
@@ -62,12 +62,12 @@ def page_files(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str | Docu
 
 
 @pytest.fixture
-def open_page(browser: Browser, page_files: Callable[[str | Document], Path]) -> Iterator[Callable[..., Page]]:
+def open_page(browser: Browser, page_files: Callable[[str | PageDocument], Path]) -> Iterator[Callable[..., Page]]:
     """Opens a document's page from disk; at the end nothing may have been complained of, asked for or run."""
     contexts, wrong = [], []
 
     def opened(
-        document: str | Document,
+        document: str | PageDocument,
         *,
         width: int = 1280,
         height: int = 900,

@@ -17,15 +17,15 @@ from zoneinfo import ZoneInfo
 import numpy as np
 import pytest
 
-from anomalake.dashboard import vega
-from anomalake.dashboard.document import OTHERS, Document, pack
-from anomalake.dashboard.page import SCRIPTS
+from anomalake.page import vega
+from anomalake.page.document import OTHERS, PageDocument, pack
+from anomalake.page.page import SCRIPTS
 from tests.support import documents
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page
 
-ASSETS = files("anomalake.dashboard").joinpath("assets")
+ASSETS = files("anomalake.page").joinpath("assets")
 NONE: dict[str, Any] = {}
 
 #: Draws on demand, and writes down what the charts call back.
@@ -62,7 +62,7 @@ window.ready = true;
 """
 
 
-def harness(document: Document) -> str:
+def harness(document: PageDocument) -> str:
     """A page with one place for a chart, under the page's own policy."""
     charts = ASSETS.joinpath("charts").iterdir()
     specifications = {one.name.removesuffix(".vl.json"): json.loads(one.read_text("utf-8")) for one in charts}
@@ -85,14 +85,14 @@ def harness(document: Document) -> str:
 
 
 @cache
-def made(kind: str) -> Document:
+def made(kind: str) -> PageDocument:
     return documents.many(20_000) if kind == "many" else documents.ALL[kind]()
 
 
 class Charts:
     """One document's charts in a tab."""
 
-    def __init__(self, browser: Browser, path: Path, document: Document) -> None:
+    def __init__(self, browser: Browser, path: Path, document: PageDocument) -> None:
         self.document = document
         self.said: list[str] = []
         # Not the zone of any detector: a chart must not use the browser's own.

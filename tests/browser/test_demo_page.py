@@ -14,7 +14,7 @@ from PIL import Image
 from rich.console import Console
 
 from anomalake.api import open_lake
-from anomalake.demo.run import run_demo
+from anomalake.cli.demo import run_demo
 from tests.browser.conftest import ROOT, watch
 
 if TYPE_CHECKING:

@@ -15,7 +15,7 @@ from zoneinfo import ZoneInfo
 import numpy as np
 import pytest
 
-from anomalake.dashboard.document import LACKS, OTHERS, Document, Groups
+from anomalake.page.document import LACKS, OTHERS, Groups, PageDocument
 from tests.browser.looking import TEXT, draw_all, drop, says, texts, until, width_wanted
 from tests.support import documents
 
@@ -35,7 +35,7 @@ def summary(groups: int, moments: int, of: str, filtered: bool = True) -> str:
     return f"{count(groups, 'group', 'groups')}, {count(moments, 'anomaly', 'anomalies')} of {of}{which}"
 
 
-def left(document: Document, passes: np.ndarray) -> tuple[int, int]:
+def left(document: PageDocument, passes: np.ndarray) -> tuple[int, int]:
     """Of these moments: how many groups, how many moments."""
     return len(np.unique(document.moments.group[passes])), int(passes.sum())
 
@@ -44,11 +44,11 @@ def clock(seconds: int, zone: ZoneInfo = BERLIN) -> str:
     return datetime.fromtimestamp(int(seconds), tz=zone).strftime("%Y-%m-%d %H:%M")
 
 
-def fragment(document: Document, group: int) -> str:
+def fragment(document: PageDocument, group: int) -> str:
     return f"#{document.detectors[document.groups.detector[group]].arn}/anomalies/anomaly/{document.groups.id[group]}"
 
 
-def worst_of(document: Document) -> int:
+def worst_of(document: PageDocument) -> int:
     return int(np.argmax(document.groups.score))
 
 

@@ -11,16 +11,16 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, Page, Request, expect
 
-from anomalake.adapters.objects import open_store
-from anomalake.adapters.page_server import MAX_AGE, Site, application, listen, server
-from anomalake.catalog.sources import write_source
-from anomalake.dashboard.page import page
 from anomalake.detection.feedback import read_feedback
-from anomalake.detection.grouping.groups import Group
-from anomalake.detection.live.group_store import GroupStore
-from anomalake.lake.store import ObjectStore
-from anomalake.notify.snooze_records import read_snoozes
-from anomalake.viewing import document_of
+from anomalake.groups.grouping import Group
+from anomalake.page.page import page
+from anomalake.records.group_store import GroupStore
+from anomalake.records.metric_sets import write_source
+from anomalake.records.snoozes import read_snoozes
+from anomalake.server.page_server import MAX_AGE, Site, application, listen, server
+from anomalake.services.dashboard import document_of
+from anomalake.storage.objects import open_store
+from anomalake.storage.store import ObjectStore
 from tests.support.live import Bench, hour
 
 

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pytest
 
-from anomalake.dashboard.document import Affected, Contributions, Document, pack
-from anomalake.dashboard.page import page
+from anomalake.page.document import Affected, Contributions, PageDocument, pack
+from anomalake.page.page import page
 from tests.browser.conftest import watch
 from tests.browser.looking import drop, says, until
 from tests.support import documents
@@ -28,7 +28,7 @@ TOKEN = "a-token<\"'>"  # pragma: allowlist secret
 class Server:
     """Answers a page's requests without a network."""
 
-    def __init__(self, document: Document) -> None:
+    def __init__(self, document: PageDocument) -> None:
         self.document = document
         self.asked: list[tuple[str, str, Any, dict[str, str]]] = []
         self.refusal: str | None = None
@@ -79,7 +79,7 @@ def served(browser: Browser) -> Iterator[tuple[Page, Server]]:
     assert not [one for one in wrong if "status of 400" not in one], wrong
 
 
-def without_first(document: Document) -> Document:
+def without_first(document: PageDocument) -> PageDocument:
     """A document without its first group."""
     groups, moments = document.groups, document.moments
     kept = np.flatnonzero(moments.group)

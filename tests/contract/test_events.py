@@ -11,9 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from anomalake.adapters.objects import memory_store
-from anomalake.alerts import Document, ObjectPointer, read_alert, read_event, read_file
+from anomalake.alerts import AlertDocument, ObjectPointer, read_alert, read_event, read_file
 from anomalake.lake.lake import Lake, Receipt
+from anomalake.storage.objects import memory_store
 
 EVENTS = Path(__file__).parents[2] / "events"
 BUCKET = "amzn-s3-demo-bucket"
@@ -25,7 +25,7 @@ def listed() -> dict[str, str]:
     return {row["file"]: row["expected"] for row in rows if row is not None}
 
 
-def documents(name: str) -> Iterator[Document]:
+def documents(name: str) -> Iterator[AlertDocument]:
     """The documents in a file, as the function gets them from its event, or a replay from a file."""
     path = EVENTS / name
     if path.suffix == ".json" and path.parent.name != "inbox":
@@ -33,7 +33,7 @@ def documents(name: str) -> Iterator[Document]:
     return opened(read_file(path.name, path.read_bytes()))
 
 
-def opened(found: Iterable[Document | ObjectPointer]) -> Iterator[Document]:
+def opened(found: Iterable[AlertDocument | ObjectPointer]) -> Iterator[AlertDocument]:
     for item in found:
         if isinstance(item, ObjectPointer):
             assert item.bucket == BUCKET
@@ -124,7 +124,7 @@ def test_only_the_failed_messages_of_a_batch_are_reported() -> None:
 def test_a_payload_beyond_lambdas_six_megabytes_is_set_aside(size: int) -> None:
     good = (EVENTS / "valid/guide-2022.json").read_text(encoding="utf-8")
     big = json.dumps(json.loads(good) | {"padding": "x" * size})
-    receipt = Lake(memory_store()).ingest([Document(big, "big"), Document(good, "good")])
+    receipt = Lake(memory_store()).ingest([AlertDocument(big, "big"), AlertDocument(good, "good")])
     assert outcome(receipt) == "stores 1, refuses 1: $"
 
 

@@ -17,9 +17,9 @@ from typing import Any
 import pytest
 
 import anomalake
-from anomalake.adapters.objects import open_store
 from anomalake.lake import layout
 from anomalake.lake.rows import from_parquet
+from anomalake.storage.objects import open_store
 from tests.support.made import alert
 from tests.support.stack import ROOT, Deployed, build, deploy, docker_has, emulator, set_redrive, template, tool, until
 
@@ -138,7 +138,7 @@ import app, obstore, pyarrow, aws_lambda_powertools
 found = [app, obstore, pyarrow, aws_lambda_powertools]
 if "DetectionDependencies" in "".join(sys.argv):
     import numpy, yaml, pyarrow.compute, pyarrow.csv, pyarrow.parquet
-    from anomalake.detection.live.model_engine import ModelEngine
+    from anomalake.detection.model_engine import NumpyModelEngine
     found += [numpy, yaml, pyarrow.compute, pyarrow.csv, pyarrow.parquet]
 if "AnalyticsDependencies" in "".join(sys.argv):
     import awswrangler, pandas, sqlglot

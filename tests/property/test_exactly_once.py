@@ -11,12 +11,12 @@ from datetime import timedelta
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from anomalake.adapters.objects import memory_store
-from anomalake.alerts import Document
+from anomalake.alerts import AlertDocument
 from anomalake.lake import bulk
 from anomalake.lake.compaction import compact
 from anomalake.lake.lake import Lake
-from anomalake.lake.store import ObjectStore, StoreError
+from anomalake.storage.objects import memory_store
+from anomalake.storage.store import ObjectStore, StoreError
 from tests.support import made, oracle
 from tests.support.stores import FlakyStore, Killed, KillingStore, WrappedStore
 
@@ -24,8 +24,8 @@ TEXTS = made.texts(24, clashes=4)
 WORLD = oracle.relations(TEXTS)
 
 
-def documents(numbers: list[int]) -> list[Document]:
-    return [Document(TEXTS[number], f"text {number}", str(number)) for number in numbers]
+def documents(numbers: list[int]) -> list[AlertDocument]:
+    return [AlertDocument(TEXTS[number], f"text {number}", str(number)) for number in numbers]
 
 
 @dataclass(frozen=True)

@@ -9,9 +9,9 @@ from typing import Any
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from anomalake.adapters.objects import memory_store
-from anomalake.alerts import Document, Refusal, read_alert, read_event, read_text
+from anomalake.alerts import AlertDocument, Refusal, read_alert, read_event, read_text
 from anomalake.lake.lake import Lake
+from anomalake.storage.objects import memory_store
 from tests.support import made, oracle
 
 HOSTILE = (
@@ -83,7 +83,7 @@ def test_a_mutated_alert_is_stored_or_set_aside_and_its_neighbours_are_stored(al
     neighbours = [made.alert(100), made.alert(101)]
     batch = [neighbours[0], alert, neighbours[1]]
     receipt = Lake(store, formats=("parquet", "csv")).ingest(
-        one for one in read_event(batch) if isinstance(one, Document)
+        one for one in read_event(batch) if isinstance(one, AlertDocument)
     )
     assert receipt.failed == ()
     shown = {row[2] for row in oracle.shown_in_tables(store)["alerts"]}
@@ -107,7 +107,7 @@ def test_text_with_bytes_changed_is_read_or_refused(data: st.DataObject) -> None
         at = data.draw(st.integers(0, len(text) - 1))
         text[at : at + data.draw(st.integers(0, 3))] = data.draw(st.binary(max_size=3))
     for found in read_text(bytes(text), "fuzz"):
-        assert isinstance(found, Document)
+        assert isinstance(found, AlertDocument)
         try:
             alert = read_alert(found)
         except Refusal as refusal:
@@ -121,7 +121,7 @@ def test_text_with_bytes_changed_is_read_or_refused(data: st.DataObject) -> None
 @given(values)
 def test_any_event_is_read_to_its_end(event: Any) -> None:
     for found in read_event(event):
-        if isinstance(found, Document):
+        if isinstance(found, AlertDocument):
             try:
                 read_alert(found)
             except Refusal as refusal:

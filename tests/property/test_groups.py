@@ -11,21 +11,21 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from anomalake.adapters.objects import memory_store
-from anomalake.alerts import Document, read_alert
-from anomalake.detection.grouping.contributions import contributions
-from anomalake.detection.grouping.group_model import Group, GroupInterval, open_groups
-from anomalake.detection.grouping.group_records import from_record, to_record
-from anomalake.detection.grouping.group_score import group_score
-from anomalake.detection.grouping.groups import group
-from anomalake.lake.store import ObjectStore
+from anomalake.alerts import AlertDocument, read_alert
+from anomalake.groups.anomaly_group import Group, GroupInterval, open_groups
+from anomalake.groups.contributions import contributions
+from anomalake.groups.grouping import group
+from anomalake.groups.score import group_score
 from anomalake.notify.alert_json import alert_body, alert_text, zoned_text
 from anomalake.notify.channel import ChannelError
 from anomalake.notify.delivery import DELIVERED, UNDELIVERED, Patience, deliver_groups
 from anomalake.notify.ledger import Ledger
 from anomalake.notify.plain import gsm_length
-from anomalake.notify.rules import Sent, has_grown
+from anomalake.notify.rules import SentAlert, has_grown
 from anomalake.notify.texts import long_text, short_text, subject
+from anomalake.records.groups import from_record, to_record
+from anomalake.storage.objects import memory_store
+from anomalake.storage.store import ObjectStore
 from tests.support.anomalies import ARN, START, Told, cut, detector, group_of, interval, judged, metric, rule, scored
 from tests.support.stores import FlakyStore, Killed, KillingStore
 
@@ -108,7 +108,7 @@ def test_every_alert_is_one_that_ingest_reads(affected: list, zone: str, minutes
     made = GroupInterval(at, made.score, made.affected, made.contributions, made.impact, 21, 2100.0)
     whole = group_of(made)
     body = alert_body(whole, made, rule(description=said), detector(zone))
-    alert = read_alert(Document(alert_text(body, 10**6), "made"))
+    alert = read_alert(AlertDocument(alert_text(body, 10**6), "made"))
     assert alert.timestamp.utc == at.replace(tzinfo=None)
     assert alert.timestamp.local == at.astimezone(ZoneInfo(zone)).replace(tzinfo=None)
     assert alert.anomaly_group_id == whole.group_id
@@ -171,10 +171,10 @@ def test_one_alert_for_each_growth_however_often_an_interval_is_run(
     again = data.draw(st.lists(st.integers(0, len(scores) - 1), max_size=6))
     store, channel = memory_store(), Told()
     runs(whole, [*range(len(scores)), *again], store, channel, SWIFT)
-    told: list[Sent] = []
+    told: list[SentAlert] = []
     for one in whole.intervals:
         if has_grown(one, told):
-            told.append(Sent.of(one))
+            told.append(SentAlert.of(one))
     assert len(channel.messages) == len(told)
     stamps = [zoned_text(one.timestamp, "UTC") for one in told]
     assert [stamp for stamp, one in zip(stamps, channel.messages, strict=True) if stamp not in one.text] == []

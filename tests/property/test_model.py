@@ -8,9 +8,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from anomalake.detection.model import fit, judge
-from tests.unit.detection.model.histories import by_steps, learn, metrics, noisy
-from tests.unit.detection.model.test_severity import is_sound
+from anomalake.model import fit, judge
+from tests.unit.model.histories import by_steps, learn, metrics, noisy
+from tests.unit.model.test_severity import is_sound
 
 Floats = npt.NDArray[np.float64]
 

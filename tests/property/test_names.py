@@ -8,7 +8,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from anomalake.catalog.names import column_names, detector_names, original_name, sql_name
+from anomalake.query.names import column_names, detector_names, original_name, sql_name
 
 SAFE = re.compile(r"[a-z0-9_]+")
 TRICKY = st.text(alphabet="aAbB_-019xuh@ é🙂", max_size=40)

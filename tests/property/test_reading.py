@@ -16,9 +16,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from anomalake.detection.definition.detector import Detector, DetectorFileError, parse_detector
-from anomalake.detection.metrics import Metrics
-from anomalake.detection.reading.reading import InsufficientData, NoDatapoint, read_history
+from anomalake.definitions.detector import Detector, DetectorFileError, parse_detector
+from anomalake.model.metrics import Metrics
+from anomalake.sources.reading import InsufficientDataError, NoDataError, read_history
 from tests.support.source_data import FilesInMemory, detector, request
 
 ZONES = ("UTC", "Europe/Paris", "America/Sao_Paulo", "Asia/Kolkata", "Australia/Lord_Howe")
@@ -103,7 +103,7 @@ def observed(metrics: Metrics) -> dict[tuple[Any, ...], float]:
 def check(found: Detector, body: bytes, want: dict[tuple[Any, ...], float], n_rows: int, n_good: int) -> None:
     try:
         metrics, report = read_history(found, FilesInMemory({"/h/a": body}))
-    except NoDatapoint as error:
+    except NoDataError as error:
         assert n_good == 0
         report = error.report
     else:
@@ -165,7 +165,7 @@ def test_json_lines(given: list[Any], zone: str, frequency: str, ascii_only: boo
 def test_any_bytes_are_read_or_refused_in_words(body: bytes, kind: str) -> None:
     found = detector(FileFormatDescriptor={kind: {}}, MinimumGoodShare=0)
     for text in (body, b"t,p,q,v,w\n" + body):
-        with pytest.raises((NoDatapoint, InsufficientData)) as caught:
+        with pytest.raises((NoDataError, InsufficientDataError)) as caught:
             read_history(found, FilesInMemory({"/h/a": text}))
         assert caught.value.report.used == 0
         assert all(line.isprintable() for line in caught.value.report.problems)

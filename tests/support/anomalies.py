@@ -9,12 +9,12 @@ from typing import Any
 
 import numpy as np
 
-from anomalake.detection.definition.detector import AlertRule, Detector
-from anomalake.detection.grouping.group_model import AffectedMetric, Group, GroupInterval, group_id, interval_of
-from anomalake.detection.judgement import ANOMALOUS, Judgement
-from anomalake.detection.metrics import Metrics, time_series_id
+from anomalake.definitions.detector import AlertRule, Detector
+from anomalake.definitions.metric_set import Measure, MetricSet
+from anomalake.groups.anomaly_group import AffectedMetric, Group, GroupInterval, group_id, interval_of
+from anomalake.model.judgement import ANOMALOUS, Judgement
+from anomalake.model.metrics import Metrics, time_series_id
 from anomalake.notify.channel import ChannelError, Message
-from anomalake.sources.metric_set import Measure, MetricSet
 
 ARN = "arn:aws:lookoutmetrics:us-east-1:000000000000:AnomalyDetector:shop"
 START = datetime(2022, 1, 15, 4, tzinfo=UTC)

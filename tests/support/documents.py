@@ -11,20 +11,20 @@ from zoneinfo import ZoneInfo
 import numpy as np
 import numpy.typing as npt
 
-from anomalake.dashboard.document import (
+from anomalake.page.document import (
     LACKS,
     OTHERS,
     Affected,
+    AnomalyCounts,
     Contributions,
-    Counts,
     Crawl,
-    Detector,
-    Document,
+    DetectorView,
     Groups,
     Integers,
     Live,
     Moments,
     Numbers,
+    PageDocument,
     Related,
     Runs,
     Span,
@@ -76,12 +76,12 @@ NASTY = (
 )
 
 
-def empty() -> Document:
+def empty() -> PageDocument:
     """A lake with nothing in it."""
     return _document((), [], _Seeds.none())
 
 
-def one() -> Document:
+def one() -> PageDocument:
     """A shop: hourly, 3 platforms × 7 marketplaces, 60 days, the last 20 judged, with 34 of its 40 groups."""
     r = np.random.default_rng(1)
     days, judged, groups = 60, 20, 40
@@ -117,11 +117,11 @@ def one() -> Document:
     )
 
 
-def fifty() -> Document:
+def fifty() -> PageDocument:
     """Fifty small detectors, four frequencies, five zones: a third with alerts only, a third with live values only."""
     r = np.random.default_rng(50)
     zones = ("UTC", "Europe/Paris", "America/Los_Angeles", "Asia/Kolkata", "Australia/Lord_Howe")
-    detectors: list[Detector] = []
+    detectors: list[DetectorView] = []
     calendars: list[Integers] = []
     seeds = _Seeds.none()
     for i in range(50):
@@ -149,7 +149,7 @@ def fifty() -> Document:
     return _document(tuple(detectors), calendars, seeds)
 
 
-def many(moments: int = 100_000) -> Document:
+def many(moments: int = 100_000) -> PageDocument:
     """A year of three detectors: so many moments, 3 affected metrics and 10 contributions each, and more counted."""
     r = np.random.default_rng(3)
     detectors, calendars = [], []
@@ -178,13 +178,13 @@ def many(moments: int = 100_000) -> Document:
         one.ravel() for one in np.meshgrid(range(3), range(2), range(0, 365, 7), range(0, 40, 10), indexing="ij")
     )
     counted = r.integers(1, 100, len(d))
-    counts = Counts(d, m, END - 365 * DAY + day * DAY, score, counted)
+    counts = AnomalyCounts(d, m, END - 365 * DAY + day * DAY, score, counted)
     return replace(
         document, counts=counts, notes=(f"{int(counted.sum())} less severe moments are counted, not listed.",)
     )
 
 
-def hostile() -> Document:
+def hostile() -> PageDocument:
     """Names, values and ids that would be code, markup or garbage elsewhere; two detectors with values and groups."""
     r = np.random.default_rng(666)
     detectors, calendars, seeds = [], [], _Seeds.none()
@@ -277,11 +277,11 @@ def _detector(
     measures: tuple[str, ...],
     aggregations: tuple[str | None, ...],
     dimensions: tuple[tuple[str, tuple[str, ...]], ...],
-) -> Detector:
+) -> DetectorView:
     combinations = np.array(list(product(*(range(len(values)) for _, values in dimensions))), np.int64)
     if r.integers(0, 4) == 0 and len(dimensions) > 1:
         combinations = np.vstack([combinations, [[0, *[LACKS] * (len(dimensions) - 1)]]])
-    return Detector(
+    return DetectorView(
         name=name,
         arn=f"arn:aws:lookoutmetrics:eu-west-1:123456789012:AnomalyDetector:{name}",
         frequency=frequency,
@@ -293,7 +293,7 @@ def _detector(
     )
 
 
-def _live(r: np.random.Generator, detector: Detector, times: Integers, judged: int) -> Live:
+def _live(r: np.random.Generator, detector: DetectorView, times: Integers, judged: int) -> Live:
     """Days and weeks with some noise, rare gaps, and an expectation for the last `judged` intervals."""
     shape = (len(detector.measures), len(detector.combinations), len(times))
     season = (
@@ -330,8 +330,8 @@ def _runs(last: int, learning: bool = False) -> Runs:
 
 
 def _document(
-    detectors: tuple[Detector, ...], calendars: list[Integers], seeds: _Seeds, per_dimension: int = 3
-) -> Document:
+    detectors: tuple[DetectorView, ...], calendars: list[Integers], seeds: _Seeds, per_dimension: int = 3
+) -> PageDocument:
     """Groups, and what follows from them; live values are pushed off what was expected where something happened."""
     r = np.random.default_rng(len(seeds.score))
     seeds = seeds.ordered(_at(calendars, seeds.detector, seeds.first))
@@ -356,7 +356,7 @@ def _document(
         else one
         for i, one in enumerate(detectors)
     )
-    return Document(
+    return PageDocument(
         made_at=END + 1234,
         lake="s3://example/lake",
         detectors=detectors,
@@ -373,12 +373,12 @@ def _document(
         moments=Moments(group, time, score, alerted, metrics),
         affected=affected,
         contributions=contributions,
-        counts=Counts(*(np.zeros(0, np.int64) for _ in range(5))),
+        counts=AnomalyCounts(*(np.zeros(0, np.int64) for _ in range(5))),
     )
 
 
 def _affected(
-    detectors: tuple[Detector, ...], seeds: _Seeds, group: Integers, at: Integers, score: Numbers, metrics: Integers
+    detectors: tuple[DetectorView, ...], seeds: _Seeds, group: Integers, at: Integers, score: Numbers, metrics: Integers
 ) -> Affected:
     moment = np.arange(len(group)).repeat(metrics)
     which = group[moment]
@@ -409,7 +409,7 @@ def _affected(
 
 def _contributions(
     r: np.random.Generator,
-    detectors: tuple[Detector, ...],
+    detectors: tuple[DetectorView, ...],
     seeds: _Seeds,
     group: Integers,
     affected: Affected,
@@ -435,7 +435,7 @@ def _contributions(
     return Contributions(*(one[order] for one in made))
 
 
-def _related(detectors: tuple[Detector, ...], seeds: _Seeds) -> tuple[tuple[Related, ...], ...]:
+def _related(detectors: tuple[DetectorView, ...], seeds: _Seeds) -> tuple[tuple[Related, ...], ...]:
     """Two groups of one detector that start together, of two measures, are each other's."""
     found: list[tuple[Related, ...]] = [()] * len(seeds.score)
     for i in np.flatnonzero(seeds.paired):

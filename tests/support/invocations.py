@@ -11,9 +11,9 @@ from collections.abc import Sequence
 from multiprocessing.connection import Connection
 from pathlib import Path
 
-from anomalake.adapters.objects import open_store
-from anomalake.alerts import Document
+from anomalake.alerts import AlertDocument
 from anomalake.lake.lake import Lake
+from anomalake.storage.objects import open_store
 from tests.support.stores import WrappedStore
 
 
@@ -50,7 +50,7 @@ class SuicidalStore(WrappedStore):
 def invoke(folder: Path, batch: Sequence[str], at: int, when: str, said: Connection) -> None:
     """One invocation: take a batch in, say which of it failed."""
     store = SuicidalStore(folder, at, when)
-    receipt = Lake(store).ingest(Document(text, f"message {i}", str(i)) for i, text in enumerate(batch))
+    receipt = Lake(store).ingest(AlertDocument(text, f"message {i}", str(i)) for i, text in enumerate(batch))
     said.send([int(one.delivery or -1) for one in receipt.failed])
 
 

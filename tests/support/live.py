@@ -11,20 +11,20 @@ from typing import Any
 
 import numpy as np
 
-from anomalake.adapters.objects import memory_store
-from anomalake.detecting import Alerts
-from anomalake.detection.definition.detector import AlertRule, Detector
-from anomalake.detection.intervals import interval_starts, next_start
-from anomalake.detection.judgement import ANOMALOUS, Judgement
-from anomalake.detection.live.arrays import Arrays
-from anomalake.detection.live.engine import Learned
-from anomalake.detection.live.live import LiveDetector
-from anomalake.detection.live.live_ports import Interval, IntervalError
-from anomalake.detection.metrics import Metrics
-from anomalake.lake.store import ObjectStore, StoreError
+from anomalake.definitions.detector import AlertRule, Detector
+from anomalake.definitions.intervals import interval_starts, next_start
+from anomalake.definitions.metric_set import Measure, MetricSet
+from anomalake.detection.engine import FittedModel
+from anomalake.detection.live import LiveDetector
+from anomalake.detection.ports import Interval, IntervalError
+from anomalake.model.judgement import ANOMALOUS, Judgement
+from anomalake.model.metrics import Metrics
 from anomalake.notify.channel import JSON, ChannelError, Message
 from anomalake.notify.delivery import Patience
-from anomalake.sources.metric_set import Measure, MetricSet
+from anomalake.records.arrays import Arrays
+from anomalake.services.detect import AlertNotifier
+from anomalake.storage.objects import memory_store
+from anomalake.storage.store import ObjectStore, StoreError
 
 ARN = "arn:aws:lookoutmetrics:us-east-1:000000000000:AnomalyDetector:shop"
 #: A Tuesday, so that a week's boundary is six days away.
@@ -144,11 +144,11 @@ class SmallEngine:
         self.fits = 0
         self.fault: Callable[[Metrics], Exception | None] = lambda metrics: None
 
-    def fit(self, history: Metrics, holidays: Sequence[date]) -> Learned:
+    def fit(self, history: Metrics, holidays: Sequence[date]) -> FittedModel:
         self.fits += 1
         names = _names(history)
         level = np.nanmedian(history.flat, axis=1)
-        return Learned(names, dict(zip(names, level.tolist(), strict=True)))
+        return FittedModel(names, dict(zip(names, level.tolist(), strict=True)))
 
     def judge(self, model: Any, state: Any, metrics: Metrics) -> tuple[Judgement, Any]:
         fault = self.fault(metrics)
@@ -170,11 +170,11 @@ class SmallEngine:
                         level[name] = 0.75 * level[name] + 0.25 * float(observed)
         return Judgement(0, expected, 0.8 * expected, 1.2 * expected, severity, severity >= ANOMALOUS), level
 
-    def keep_model(self, learned: Learned) -> Arrays:
+    def keep_model(self, learned: FittedModel) -> Arrays:
         return {"names": np.array(list(learned.model)), **self.keep_state(learned.state)}
 
-    def read_model(self, arrays: Arrays) -> Learned:
-        return Learned(arrays["names"].tolist(), self.read_state(arrays))
+    def read_model(self, arrays: Arrays) -> FittedModel:
+        return FittedModel(arrays["names"].tolist(), self.read_state(arrays))
 
     def keep_state(self, state: Mapping[str, float]) -> Arrays:
         return {"level_names": np.array(list(state)), "level": np.array(list(state.values()))}
@@ -206,7 +206,7 @@ class Bench:
         given = {"detector": self.detector, "store": self.store, "source": self.source, **changes}
         of, store = given["detector"], given["store"]
         patience = Patience(pauses=(0.0,), sleep=lambda seconds: None, now=lambda: self.now)
-        teller = Alerts(of, store, [(rule, self.channel) for rule in of.alerts], patience)
+        teller = AlertNotifier(of, store, [(rule, self.channel) for rule in of.alerts], patience)
         return LiveDetector(
             of, store, given["source"], teller, self.engine,
             clock=lambda: self.now, run_id=lambda: f"run{next(self._runs)}",

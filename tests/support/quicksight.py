@@ -10,8 +10,8 @@ from typing import Any
 import botocore.session
 from botocore.model import ListShape, MapShape, Shape, StructureShape
 
-from anomalake.detection.definition.detector import read_detector
-from anomalake.sources.metric_set import Measure, MetricSet
+from anomalake.definitions.detector import read_detector
+from anomalake.definitions.metric_set import Measure, MetricSet
 from tests.support.stack import ROOT
 
 Json = dict[str, Any]

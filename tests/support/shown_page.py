@@ -5,20 +5,20 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from anomalake.dashboard.document import LACKS, Detector, Document
+from anomalake.page.document import LACKS, DetectorView, PageDocument
 
 #: A moment's key: ARN, group id, measure, epoch seconds.
 Key = tuple[str, str, str, int]
 
 
-def dimensions_of(detector: Detector, combination: int) -> tuple[tuple[str, str], ...]:
+def dimensions_of(detector: DetectorView, combination: int) -> tuple[tuple[str, str], ...]:
     """Pairs of dimension and value, sorted."""
     codes = detector.combinations[combination].tolist()
     named = zip(detector.dimensions, codes, strict=True)
     return tuple(sorted((name, values[code]) for (name, values), code in named if code != LACKS))
 
 
-def moments_of(document: Document) -> dict[Key, dict[str, Any]]:
+def moments_of(document: PageDocument) -> dict[Key, dict[str, Any]]:
     """Each moment with all that is said of it."""
     made: dict[Key, dict[str, Any]] = {}
     keys: list[Key] = []
@@ -58,7 +58,7 @@ def moments_of(document: Document) -> dict[Key, dict[str, Any]]:
     return made
 
 
-def counts_of(document: Document) -> dict[tuple[str, str, int, int], int]:
+def counts_of(document: PageDocument) -> dict[tuple[str, str, int, int], int]:
     """Moments that are only counted, by ARN, measure, day and class of score."""
     counts = document.counts
     made = {}
@@ -70,13 +70,15 @@ def counts_of(document: Document) -> dict[tuple[str, str, int, int], int]:
     return made
 
 
-def detector_of(document: Document, name: str) -> Detector:
+def detector_of(document: PageDocument, name: str) -> DetectorView:
     """The detector of that name, of which there is one."""
     (found,) = (one for one in document.detectors if one.name == name)
     return found
 
 
-def values_of(detector: Detector, which: str = "values") -> dict[tuple[str, tuple[tuple[str, str], ...], int], float]:
+def values_of(
+    detector: DetectorView, which: str = "values"
+) -> dict[tuple[str, tuple[tuple[str, str], ...], int], float]:
     """Numbers over time, by measure, dimension values and time; those of others under `others`."""
     live = detector.live
     assert live is not None

@@ -7,9 +7,9 @@ import json
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from anomalake.detection.definition.detector import Detector, parse_detector
-from anomalake.detection.reading.source_files import SourceFile
-from anomalake.lake.store import StoreError
+from anomalake.definitions.detector import Detector, parse_detector
+from anomalake.sources.source_files import SourceFile
+from anomalake.storage.store import StoreError
 
 
 class FilesInMemory:

@@ -6,7 +6,7 @@ import random
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-from anomalake.lake.store import ObjectStore, StoredObject, StoreError
+from anomalake.storage.store import ObjectStore, StoredObject, StoreError
 
 
 class Killed(BaseException):

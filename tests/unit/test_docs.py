@@ -10,13 +10,13 @@ import pytest
 from typer.main import get_command
 from typer.testing import CliRunner
 
-from anomalake.adapters.objects import open_store
-from anomalake.alerts import Document, read_alert
+from anomalake.alerts import AlertDocument, read_alert
 from anomalake.api import open_lake
-from anomalake.catalog import templates
-from anomalake.cli import app
-from anomalake.detection.definition.detector import parse_detector
+from anomalake.cli.app import app
+from anomalake.definitions.detector import parse_detector
 from anomalake.lake.lake import Lake
+from anomalake.query import templates
+from anomalake.storage.objects import open_store
 from tests.support import made
 
 ROOT = Path(__file__).parents[2]
@@ -113,7 +113,7 @@ def block(name: str, language: str) -> str:
 @pytest.mark.parametrize("document", ["README.md", "docs/detector-file.md"])
 def test_the_documents_detectors_and_alert_are_good(document: str) -> None:
     detector = parse_detector(block(document, "yaml"), document)
-    alert = read_alert(Document(block("docs/alerts.md", "json"), "docs/alerts.md"))
+    alert = read_alert(AlertDocument(block("docs/alerts.md", "json"), "docs/alerts.md"))
     assert detector.arn == alert.detector_arn
     assert alert.metric_name in detector.metric_set.measures
     assert {one.dimension_name for one in alert.contributions} <= set(detector.metric_set.dimension_list)
@@ -134,6 +134,6 @@ def test_every_relation_is_described_with_its_columns() -> None:
 
 @pytest.mark.parametrize("sql", QUERIES)
 def test_the_queries_of_the_documents_run(sql: str, tmp_path: Path) -> None:
-    Lake(open_store(str(tmp_path))).ingest(Document(one, "made") for one in made.texts(20))
+    Lake(open_store(str(tmp_path))).ingest(AlertDocument(one, "made") for one in made.texts(20))
     columns, _ = open_lake(tmp_path).query_rows(sql)
     assert columns

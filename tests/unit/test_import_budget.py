@@ -79,7 +79,7 @@ def loaded() -> list[str]:
 
 
 def test_the_function_is_what_is_measured(loaded: list[str]) -> None:
-    assert {"app", "anomalake.lake.lake", "anomalake.adapters.objects", "pyarrow.lib", "obstore"} <= set(loaded)
+    assert {"app", "anomalake.lake.lake", "anomalake.storage.objects", "pyarrow.lib", "obstore"} <= set(loaded)
 
 
 @pytest.mark.parametrize("package", HEAVY)
@@ -96,7 +96,7 @@ def test_few_modules_are_imported(loaded: list[str]) -> None:
 
 
 def test_the_readers_of_stored_alerts_are_left_for_later(loaded: list[str]) -> None:
-    assert [module for module in loaded if module.startswith(("anomalake.catalog", "anomalake.lake.bulk"))] == []
+    assert [module for module in loaded if module.startswith(("anomalake.query", "anomalake.lake.bulk"))] == []
 
 
 def test_imports_take_less_time_than_those_of_pandas_and_boto3() -> None:

@@ -3,55 +3,28 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, ExitStack
-from dataclasses import replace
 from datetime import UTC, datetime, tzinfo
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol, TextIO
+from typing import TYPE_CHECKING, Any, TextIO
 from warnings import warn
 from zoneinfo import ZoneInfo
 
 import pyarrow as pa
 
-from anomalake.adapters.objects import open_store
-from anomalake.catalog import output
-from anomalake.catalog.errors import LakeChanged, QueryError, SourceError
-from anomalake.catalog.relations import Relations
-from anomalake.catalog.sources import Source, header_of, write_source
-from anomalake.lake.store import ObjectStore
-from anomalake.sources.metric_set import CsvFormat
+from anomalake.query import output
+from anomalake.query.errors import QueryError
+from anomalake.services.lakes import LakeConnection
 
 if TYPE_CHECKING:
     import pandas as pd
 
-    from anomalake.backtesting import Outcome
+    from anomalake.definitions.metric_set import MetricSet
     from anomalake.detection.backtest import Progress
     from anomalake.detection.feedback import Feedback
-    from anomalake.detection.live.records import Execution
     from anomalake.lake.bulk import Summary
     from anomalake.lake.compaction import Compaction
-
-#: How often a file is exported anew when compaction changed the lake meanwhile.
-TRIES = 10
-
-
-class Engine(Protocol):
-    """What answers queries."""
-
-    relations: Relations
-
-    def query(self, sql: str) -> pa.Table:
-        """Answer a query whole."""
-        ...
-
-    def stream(self, sql: str) -> AbstractContextManager[pa.RecordBatchReader]:
-        """Answer a query batch by batch."""
-        ...
-
-    def slices(self, name: str) -> list[str]:
-        """Queries that together give a whole relation, each small enough for the engine."""
-        ...
+    from anomalake.records.executions import Execution
+    from anomalake.services.backtest import BacktestOutcome
 
 
 def open_lake(uri: str | os.PathLike[str], *, database: str | None = None, workgroup: str | None = None) -> LakeHandle:
@@ -68,20 +41,7 @@ def open_lake(uri: str | os.PathLike[str], *, database: str | None = None, workg
     --------
     >>> open_lake("./lake").query("SELECT * FROM metric_values")  # doctest: +SKIP
     """
-    place = os.fspath(uri)
-
-    def connect() -> tuple[ObjectStore, Engine]:
-        store = open_store(place, create=False)
-        if place.startswith("s3://"):
-            from anomalake.adapters.athena_engine import AthenaEngine
-
-            return store, AthenaEngine(store, database, workgroup)
-        from anomalake.adapters.duckdb_engine import DuckDBEngine
-
-        return store, DuckDBEngine(store, store_folder(place))
-
-    connect()
-    return LakeHandle(place, connect)
+    return LakeHandle(LakeConnection(uri, database=database, workgroup=workgroup))
 
 
 def backtest(
@@ -93,7 +53,7 @@ def backtest(
     scores: str | os.PathLike[str] | None = None,
     page: str = "",
     progress: Progress | None = None,
-) -> Outcome:
+) -> BacktestOutcome:
     """Train a detector on the oldest 70 % of its history, and test it on the rest.
 
     Parameters
@@ -122,14 +82,14 @@ def backtest(
     Raises
     ------
     DetectorFileError, ReadingError, LabelsError, BacktestError, SettingsError, StoreError, OSError
-    EnvironmentFault
+    EnvironmentVariableError
         That is no address.
 
     Examples
     --------
     >>> backtest("shop/detector.yaml", lake="./lake").backtest.groups  # doctest: +SKIP
     """
-    from anomalake import backtesting
+    from anomalake.services import backtest as backtesting
 
     return backtesting.backtest(
         Path(detector),
@@ -179,22 +139,23 @@ def detect(
     Raises
     ------
     DetectorFileError, SettingsError, StoreError
-    CallError
+    UsageError
         Times that contradict each other, or a text that is none.
-    EnvironmentFault
+    EnvironmentVariableError
         That is no address of a page.
     """
-    from anomalake.adapters.source_files import open_source_files
-    from anomalake.commands.times import CallError
-    from anomalake.detecting import live_detector, local_rules, register
-    from anomalake.detection.definition.detector import read_detector
-    from anomalake.detection.live.records import SUCCEEDED
-    from anomalake.wiring import open_writer
+    from anomalake.definitions.detector import read_detector
+    from anomalake.definitions.errors import SourceError
+    from anomalake.records.executions import SUCCEEDED
+    from anomalake.services.detect import live_detector, local_rules
+    from anomalake.services.lakes import open_writer
+    from anomalake.services.source_registration import register_source
+    from anomalake.services.times import UsageError
 
     if at is not None and (first is not None or last is not None):
-        raise CallError("at is given beside first or last: expected one or the other")
+        raise UsageError("at is given beside first or last: expected one or the other")
     if last is not None and first is None:
-        raise CallError("last is given without first: expected both")
+        raise UsageError("last is given without first: expected both")
     page = _page(page)
     read = read_detector(Path(detector), data=os.fspath(data) if data is not None else None)
     zone = ZoneInfo(read.timezone)
@@ -205,10 +166,10 @@ def detect(
     executions = [execution for execution, _ in runs]
     judged = next((one for one in executions if one.status == SUCCEEDED), None)
     if judged is not None:
-        files = open_source_files(read.metric_set)
-        reason = register(writer.store, read.metric_set, files, judged.timestamp)
-        if reason is not None:
-            warn(f"live_{read.name} has no rows: {reason}", stacklevel=2)
+        try:
+            register_source(writer.store, read.metric_set, judged.timestamp)
+        except SourceError as error:
+            warn(f"live_{read.name} has no rows: {error}", stacklevel=2)
     return executions
 
 
@@ -221,23 +182,15 @@ def _uri(lake: str | os.PathLike[str] | LakeHandle) -> str:
 
 
 def _page(address: str) -> str:
-    from anomalake.adapters.environment import page_address
+    from anomalake.aws.environment import page_address
 
     return page_address("page", address)
 
 
 def _instant(time: datetime | str, zone: tzinfo) -> datetime:
-    from anomalake.commands.times import instant_of
+    from anomalake.services.times import instant_of
 
     return instant_of(time.isoformat() if isinstance(time, datetime) else time, zone)
-
-
-def store_folder(uri: str) -> Path:
-    """The folder that a local lake's URI names."""
-    from urllib.parse import unquote, urlsplit
-
-    parts = urlsplit(uri)
-    return Path(unquote(parts.path) if parts.scheme == "file" else uri).expanduser()
 
 
 class LakeHandle:
@@ -246,34 +199,31 @@ class LakeHandle:
     Every method that asks raises `QueryError` for a query that cannot be answered.
     """
 
-    def __init__(self, uri: str, connect: Callable[[], tuple[ObjectStore, Engine]]) -> None:
-        self.uri = uri
-        # Anew for each call: it is cheap, and a lake that was not there may be there now.
-        self._connect = connect
+    def __init__(self, connection: LakeConnection) -> None:
+        self._connection = connection
 
     @property
-    def _store(self) -> ObjectStore:
-        return self._connect()[0]
-
-    @property
-    def _engine(self) -> Engine:
-        return self._connect()[1]
+    def uri(self) -> str:
+        """The lake's URI."""
+        return self._connection.uri
 
     def query(self, sql: str) -> pd.DataFrame:
         """Answer a query in Athena's dialect as a DataFrame: exact decimals, maps as dicts, nullable whole numbers."""
         import pandas as pd
 
         types = {pa.int64(): pd.Int64Dtype(), pa.int32(): pd.Int32Dtype(), pa.bool_(): pd.BooleanDtype()}
-        frame: pd.DataFrame = self._engine.query(sql).to_pandas(types_mapper=types.get, maps_as_pydicts="strict")
+        frame: pd.DataFrame = self._connection.engine.query(sql).to_pandas(
+            types_mapper=types.get, maps_as_pydicts="strict"
+        )
         return frame
 
     def query_table(self, sql: str) -> pa.Table:
         """Answer a query as an Arrow table."""
-        return self._engine.query(sql)
+        return self._connection.engine.query(sql)
 
     def query_rows(self, sql: str) -> tuple[list[str], list[tuple[Any, ...]]]:
         """Answer a query as column names and rows, without pandas."""
-        table = self._engine.query(sql)
+        table = self._connection.engine.query(sql)
         return table.schema.names, list(output.rows_of(table.to_batches()))
 
     def write(self, sql: str, format_: str, out: TextIO) -> None:
@@ -285,12 +235,12 @@ class LakeHandle:
 
     def relations(self) -> list[str]:
         """Names of all relations that can be asked for."""
-        return self._engine.relations.names()
+        return self._connection.engine.relations.names()
 
     def export(self, out_dir: str | os.PathLike[str], format_: str = "csv") -> list[Path]:
         """Write every relation into a folder as ``<relation>.csv`` or ``<relation>.parquet``.
 
-        Rows are written as they come, so memory stays flat; a file appears when it is complete.
+        Rows are written batch by batch, so memory use does not grow with the lake. A file appears when it is complete.
 
         Returns
         -------
@@ -300,16 +250,12 @@ class LakeHandle:
         Raises
         ------
         QueryError
-            A file lies where the folder should, or the format is another one.
+            The folder is a file, or the format is unknown.
         OSError
         """
-        if format_ not in ("csv", "parquet"):
-            raise QueryError(f"format {format_!r}: expected csv or parquet")
-        folder = Path(out_dir)
-        if folder.exists() and not folder.is_dir():
-            raise QueryError(f"{str(folder)!r}: is a file; expected a folder to write to")
-        folder.mkdir(parents=True, exist_ok=True)
-        return [self._export(name, folder / f"{name}.{format_}", format_) for name in self.relations()]
+        from anomalake.services.export import export
+
+        return export(self._connection, Path(out_dir), format_)
 
     def dashboard(self, out: str | os.PathLike[str]) -> Path:
         """Write the page: live values, anomalies, what contributed, in one HTML file that needs no network.
@@ -327,9 +273,9 @@ class LakeHandle:
             The lake does not answer.
         OSError
         """
-        from anomalake.page_files import made, write_page
+        from anomalake.services.dashboard import made, write_page
 
-        document, _ = made(self)
+        document, _ = made(self._connection)
         return write_page(document, Path(out)).path
 
     def feedback(
@@ -341,7 +287,7 @@ class LakeHandle:
         at: datetime | str | None = None,
         detector: str | None = None,
     ) -> list[Feedback]:
-        """Say of an affected metric, or of all of a group, whether it truly was an anomaly; later scores heed it.
+        """Record whether an affected metric, or each of a group, was an anomaly; later scores take it into account.
 
         Parameters
         ----------
@@ -359,13 +305,13 @@ class LakeHandle:
 
         Raises
         ------
-        UnknownAnomaly
+        UnknownAnomalyError
             The lake knows no such group, or the metric was not judged in that interval.
         """
-        from anomalake.feedback_given import give_feedback
+        from anomalake.services.feedback import give_feedback
 
         return give_feedback(
-            self._store, detector=detector, group_id=group, series_id=series,
+            self._connection.store, detector=detector, group_id=group, series_id=series,
             at=_instant(at, UTC) if at is not None else None, is_anomaly=is_anomaly, now=datetime.now(UTC),
         )  # fmt: skip
 
@@ -384,95 +330,33 @@ class LakeHandle:
         SourceError
             A source is not there.
         """
-        from anomalake import maintenance
+        from anomalake.services import maintenance
 
         return maintenance.replay(self.uri, [os.fspath(one) for one in sources], formats=formats, workers=workers)
 
     def compact(self) -> Compaction:
         """Merge small files; in S3 the old ones stay for an hour, in a folder they go at once."""
-        from anomalake import maintenance
+        from anomalake.services import maintenance
 
         return maintenance.compact(self.uri)
 
     def rebuild(self, *, formats: str | None = None, workers: int = 1) -> Summary:
         """Write the tables anew from the originals, in the lake's formats or in others."""
-        from anomalake import maintenance
+        from anomalake.services import maintenance
 
         return maintenance.rebuild(self.uri, formats=formats, workers=workers)
 
-    def register_source(self, source: Source) -> Source:
-        """Note where a detector's source data lies, so that its ``live_`` relation has rows.
+    def register_source(self, metric_set: MetricSet) -> MetricSet:
+        """Register a detector's source data, so that its ``live_`` relation has rows.
 
-        Where CSV files have a header and the source lists no columns, they are read off the first file.
+        Where CSV files in S3 have a header and the metric set lists no columns, they are read from the first file.
 
         Raises
         ------
         SourceError
-            There is no file, or it lacks a column.
+            There is no file, it lacks a column, or queries cannot read the source.
         """
-        if isinstance(source.file_format, CsvFormat) and not source.file_format.header_list and source_is_in_s3(source):
-            header = _header_in_s3(source, source.file_format)
-            source = replace(source, file_format=replace(source.file_format, header_list=header))
-        if "://" not in self.uri or self.uri.startswith("file://"):
-            store_folder(self.uri).mkdir(parents=True, exist_ok=True)
-        write_source(self._store, source)
-        return source
+        from anomalake.services.source_registration import register_source
 
-    def _export(self, name: str, path: Path, format_: str) -> Path:
-        unfinished = path.with_name(f".{path.name}.{os.getpid()}")
-        try:
-            for _ in range(TRIES):
-                try:
-                    self._write_slices(name, unfinished, format_)
-                    unfinished.replace(path)
-                    return path
-                except LakeChanged:
-                    continue
-            raise QueryError(f"{self.uri}: its files keep changing; ask again")
-        finally:
-            unfinished.unlink(missing_ok=True)
-
-    def _write_slices(self, name: str, path: Path, format_: str) -> None:
-        # One engine for all: it may keep what each slice needs.
-        engine = self._engine
-        queries = engine.slices(name)
-        with ExitStack() as stack:
-            first = stack.enter_context(engine.stream(queries[0]))
-
-            def batches() -> Iterator[pa.RecordBatch]:
-                yield from first
-                for query in queries[1:]:
-                    with engine.stream(query) as more:
-                        yield from more
-
-            if format_ == "parquet":
-                output.write_parquet(pa.RecordBatchReader.from_batches(first.schema, batches()), str(path))
-            else:
-                with path.open("w", encoding="utf-8", newline="") as out:
-                    output.write_csv(first.schema.names, output.rows_of(batches()), out)
-
-
-def source_is_in_s3(source: Source) -> bool:
-    """Whether a source's files lie in S3."""
-    return any(path.startswith("s3://") for path in (*source.historical_data_path_list, *source.templated_path_list))
-
-
-def _header_in_s3(source: Source, csv: CsvFormat) -> tuple[str, ...]:
-    for path in (*source.historical_data_path_list, *source.templated_path_list):
-        for store, key in _files_in_s3(path):
-            header = header_of(store.get(key), csv)
-            missing = [name for name in source.columns if name not in header]
-            if missing:
-                raise SourceError(
-                    f"{store.uri}/{key}: line 1: no column {missing[0]!r}; it has {', '.join(header)[:200]}"
-                )
-            return header
-    raise SourceError(f"source of {source.detector_arn}: no file under its paths; expected one with a header")
-
-
-def _files_in_s3(path: str) -> Iterator[tuple[ObjectStore, str]]:
-    bucket, _, prefix = path.partition("{{")[0].removeprefix("s3://").partition("/")
-    folder = prefix if not prefix or prefix.endswith("/") or "{{" not in path else prefix[: prefix.rfind("/") + 1]
-    store = open_store(f"s3://{bucket}")
-    for found in store.list(folder.rstrip("/")):
-        yield store, found.key
+        self._connection.create()
+        return register_source(self._connection.store, metric_set)

@@ -10,10 +10,12 @@ import pyarrow as pa
 import pytest
 
 import anomalake
-from anomalake.adapters.environment import EnvironmentFault
-from anomalake.commands.times import CallError
-from anomalake.feedback_given import UnknownAnomaly
+from anomalake.aws.environment import EnvironmentVariableError
+from anomalake.services.feedback import UnknownAnomalyError
+from anomalake.services.lakes import LakeConnection
+from anomalake.services.times import UsageError
 from anomalake.synth import ShopSettings, shop, write_shop
+from tests.support.connection import opened
 
 
 @pytest.fixture(scope="module")
@@ -56,7 +58,7 @@ def test_intervals_are_judged_said_of_and_shown(folder: Path, tmp_path: Path) ->
         False,
     )
     assert lake.feedback(group=one.anomaly_group_id, is_anomaly=True)
-    with pytest.raises(UnknownAnomaly, match="no-such"):
+    with pytest.raises(UnknownAnomalyError, match="no-such"):
         lake.feedback(group="no-such", is_anomaly=True)
 
     page = lake.dashboard(tmp_path / "pages" / "page.html")
@@ -66,11 +68,11 @@ def test_intervals_are_judged_said_of_and_shown(folder: Path, tmp_path: Path) ->
 
 def test_times_that_contradict_each_other_are_refused(folder: Path, tmp_path: Path) -> None:
     detector = folder / "detector.yaml"
-    with pytest.raises(CallError, match="at is given beside first"):
+    with pytest.raises(UsageError, match="at is given beside first"):
         anomalake.detect(detector, lake=tmp_path, at="2024-03-10", first="2024-03-10")
-    with pytest.raises(CallError, match="last is given without first"):
+    with pytest.raises(UsageError, match="last is given without first"):
         anomalake.detect(detector, lake=tmp_path, last="2024-03-10")
-    with pytest.raises(CallError, match="'noon'"):
+    with pytest.raises(UsageError, match="'noon'"):
         anomalake.detect(detector, lake=tmp_path, at="noon")
     assert list(tmp_path.iterdir()) == []
 
@@ -90,7 +92,7 @@ def test_alerts_link_to_the_page_that_is_named(folder: Path, tmp_path: Path) -> 
 def test_a_page_that_is_no_address_is_refused_before_anything_is_done(folder: Path, tmp_path: Path) -> None:
     lake = tmp_path / "lake"
     for call in (anomalake.backtest, anomalake.detect):
-        with pytest.raises(EnvironmentFault, match=r"page: 'page\.html': expected an address"):
+        with pytest.raises(EnvironmentVariableError, match=r"page: 'page\.html': expected an address"):
             call(folder / "detector.yaml", lake=lake, page="page.html")
     assert not lake.exists()
 
@@ -104,12 +106,31 @@ def test_the_package_tells_what_it_has() -> None:
 
 def test_the_page_asks_the_lake_as_it_was_opened(tmp_path: Path) -> None:
     """With its database and workgroup, whatever the environment names."""
-    lake, asked = anomalake.open_lake(tmp_path), []
+    connection, asked = LakeConnection(tmp_path), []
 
-    class Asked(anomalake.LakeHandle):
-        def query_table(self, sql: str) -> pa.Table:
+    class AskedEngine:
+        def query(self, sql: str) -> pa.Table:
             asked.append(sql)
-            return lake.query_table(sql)
+            return connection.engine.query(sql)
 
-    assert Asked(lake.uri, lake._connect).dashboard(tmp_path / "page.html").exists()
+    assert opened(connection.store, AskedEngine()).dashboard(tmp_path / "page.html").exists()
     assert asked
+
+
+def test_a_handle_opens_its_store_and_its_engine_once(tmp_path: Path) -> None:
+    connection = LakeConnection(tmp_path)
+    assert connection.engine is connection.engine
+    assert connection.store is connection.store
+
+
+def test_a_handle_sees_a_lake_that_is_made_after_it(tmp_path: Path) -> None:
+    lake = anomalake.open_lake(tmp_path / "lake")
+    assert lake.query_rows("SELECT count(*) FROM alerts")[1] == [(0,)]
+    lake.replay(tmp_path_of_an_alert(tmp_path))
+    assert lake.query_rows("SELECT count(*) FROM alerts")[1] == [(1,)]
+
+
+def tmp_path_of_an_alert(folder: Path) -> Path:
+    file = folder / "alert.json"
+    file.write_bytes((Path(__file__).parents[3] / "events" / "valid" / "guide-2021.json").read_bytes())
+    return file

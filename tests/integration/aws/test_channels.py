@@ -13,15 +13,15 @@ import pytest
 from botocore.stub import Stubber
 from moto import mock_aws
 
-from anomalake.adapters.channels import LakeChannel, LambdaChannel, SnsChannel, channel_of, client
-from anomalake.adapters.objects import memory_store
 from anomalake.alerts import read_alert, read_event
-from anomalake.detection.definition.detector import LambdaAction, SnsAction
+from anomalake.aws.channels import LakeChannel, LambdaChannel, SnsChannel, channel_of, client
+from anomalake.definitions.detector import LambdaAction, SnsAction
 from anomalake.lake.lake import Lake
 from anomalake.notify.channel import JSON, LONG_TEXT, SHORT_TEXT, Channel, ChannelError, Message
 from anomalake.notify.delivery import Patience, deliver
 from anomalake.notify.ledger import Ledger
 from anomalake.notify.rules import Due
+from anomalake.storage.objects import memory_store
 from tests.support.anomalies import START, detector, group_of, interval, rule
 from tests.support.stores import FlakyStore
 
@@ -106,7 +106,7 @@ def test_a_function_is_invoked_with_the_alert_and_waited_for() -> None:
 @pytest.mark.parametrize(
     ("payload", "said"),
     [
-        (b'{"errorType":"NotTaken","errorMessage":"1 records refused"}', "NotTaken: 1 records refused"),
+        (b'{"errorType":"IngestError","errorMessage":"1 records refused"}', "IngestError: 1 records refused"),
         (b"not json", "not json"),
     ],
 )

@@ -10,12 +10,12 @@ import boto3
 import pytest
 from moto import mock_aws
 
-from anomalake.adapters.crawler import CrawlerBusy, GlueCrawlers
-from anomalake.adapters.glue import GlueCatalog
-from anomalake.adapters.objects import memory_store
-from anomalake.dashboard.document import Crawl
+from anomalake.aws.crawler import CrawlerRunningError, GlueCrawlers
+from anomalake.aws.glue import GlueCatalog
 from anomalake.lake.ports import CatalogError, Partition
-from anomalake.page_files import crawl_of
+from anomalake.page.document import Crawl
+from anomalake.services.dashboard import crawl_of
+from anomalake.storage.objects import memory_store
 from tests.support.stack import template
 
 DATABASE = "anomalake"
@@ -88,7 +88,7 @@ def test_a_crawl_is_started_once_and_a_running_one_is_told_of(glue: Any, crawler
     now = datetime.now(UTC)
     assert GlueCrawlers().crawl(crawler, [now])
     assert glue.get_crawler(Name=crawler)["Crawler"]["State"] == "RUNNING"
-    with pytest.raises(CrawlerBusy):
+    with pytest.raises(CrawlerRunningError):
         GlueCrawlers().crawl(crawler, [now])
 
 
@@ -103,7 +103,7 @@ def test_glues_own_refusal_of_a_second_start_is_told_of_too(glue: Any, crawler: 
             return glue.start_crawler(Name=Name)
 
     glue.start_crawler(Name=crawler)
-    with pytest.raises(CrawlerBusy, match="CrawlerRunningException"):
+    with pytest.raises(CrawlerRunningError, match="CrawlerRunningException"):
         GlueCrawlers(Late).crawl(crawler, [datetime.now(UTC)])
 
 

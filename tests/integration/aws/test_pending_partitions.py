@@ -12,10 +12,10 @@ import pytest
 from botocore.exceptions import ClientError
 from moto.server import ThreadedMotoServer
 
-from anomalake.adapters.crawler import GlueCrawlers
-from anomalake.adapters.glue import GlueCatalog
-from anomalake.adapters.objects import open_store
+from anomalake.aws.crawler import GlueCrawlers
+from anomalake.aws.glue import GlueCatalog
 from anomalake.lake.lake import Lake
+from anomalake.storage.objects import open_store
 from functions.crawl.app import follow
 from functions.ingest.app import take_in
 from tests.support.made import alert

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from anomalake import cli
+from anomalake.cli import app
 from tests.support.command import Run, Said
 
 
@@ -22,7 +22,7 @@ def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp
         monkeypatch.setattr(sys, "argv", ["anomalake", *arguments])
         monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(stdin)))
         with pytest.raises(SystemExit) as stopped:
-            cli.main()
+            app.main()
         said = capsys.readouterr()
         assert isinstance(stopped.value.code, int)
         return Said(stopped.value.code, said.out, said.err)

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from anomalake import cli
+from anomalake.cli import app
 from tests.support import made, oracle
 from tests.support.command import Run
 
@@ -61,8 +61,8 @@ def test_a_refused_record_makes_the_exit_code_one_and_is_told_with_its_line(run:
 def test_many_processes_load_what_one_does(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("anomalake.lake.bulk.CHUNK_BYTES", 20_000)
     monkeypatch.setattr("anomalake.lake.bulk.LEAST_CHUNK_BYTES", 20_000)
-    monkeypatch.setattr("anomalake.adapters.sources.SMALL", 1_000)
-    monkeypatch.setattr("anomalake.adapters.sources.PIECE", 10_000)
+    monkeypatch.setattr("anomalake.services.replay_sources.SMALL", 1_000)
+    monkeypatch.setattr("anomalake.services.replay_sources.PIECE", 10_000)
     (tmp_path / "a.jsonl").write_text("\n".join(json.dumps(text) for text in TEXTS * 2) + "\njunk", encoding="utf-8")
     (tmp_path / "b.jsonl.gz").write_bytes(gzip.compress((tmp_path / "a.jsonl").read_bytes(), 0))
     for name in ("a.jsonl", "b.jsonl.gz"):
@@ -74,8 +74,8 @@ def test_many_processes_load_what_one_does(run: Run, tmp_path: Path, monkeypatch
 def test_a_large_file_that_is_one_document_stays_whole(
     run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("anomalake.adapters.sources.SMALL", 1_000)
-    monkeypatch.setattr("anomalake.adapters.sources.PIECE", 10_000)
+    monkeypatch.setattr("anomalake.services.replay_sources.SMALL", 1_000)
+    monkeypatch.setattr("anomalake.services.replay_sources.PIECE", 10_000)
     (tmp_path / "list.json").write_text("[\n" + ",\n".join(TEXTS) + "\n]", encoding="utf-8")
     assert run("replay", "list.json", "--lake", "lake").out.startswith("60 loaded, 0 repeated, 0 refused")
 
@@ -184,7 +184,7 @@ def test_s3_without_credentials(run: Run, monkeypatch: pytest.MonkeyPatch) -> No
 def test_debug_shows_the_traceback(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "argv", ["anomalake", "replay", "missing", "--lake", "lake", "--debug"])
     with pytest.raises(ValueError, match="there is no such file"):
-        cli.main()
+        app.main()
 
 
 def test_help_names_every_command(run: Run) -> None:

@@ -20,12 +20,12 @@ import boto3
 import pytest
 from starlette.testclient import TestClient
 
-from anomalake.adapters.objects import open_store
-from anomalake.adapters.page_server import Site, application
-from anomalake.catalog.sources import write_source
 from anomalake.detection.feedback import read_feedback
-from anomalake.detection.live.group_store import GroupStore
-from anomalake.notify.snooze_records import read_snoozes
+from anomalake.records.group_store import GroupStore
+from anomalake.records.metric_sets import write_source
+from anomalake.records.snoozes import read_snoozes
+from anomalake.server.page_server import Site, application
+from anomalake.storage.objects import open_store
 from tests.support.command import Run
 from tests.support.documents import one
 from tests.support.faulty_s3 import s3_server
@@ -106,7 +106,7 @@ def server(lake: Path) -> Iterator[tuple[subprocess.Popen[str], str, int]]:
     """`anomalake serve` in a process of its own: it, what it said first, its port."""
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path), "COLUMNS": "200"}
     process = subprocess.Popen(
-        [sys.executable, "-m", "anomalake.cli", "serve", "--lake", str(lake), "--port", "0"],
+        [sys.executable, "-m", "anomalake.cli.app", "serve", "--lake", str(lake), "--port", "0"],
         env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
     )  # fmt: skip
     try:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from anomalake import cli
+from anomalake.cli import app
 
 Run = Callable[..., tuple[int, str, str]]
 
@@ -21,7 +21,7 @@ def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp
     def call(*arguments: str) -> tuple[int, str, str]:
         monkeypatch.setattr(sys, "argv", ["anomalake", *arguments])
         with pytest.raises(SystemExit) as stopped:
-            cli.main()
+            app.main()
         said = capsys.readouterr()
         assert isinstance(stopped.value.code, int)
         return stopped.value.code, said.out, said.err

@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner, Result
 
-from anomalake.adapters.objects import open_store
-from anomalake.cli import app
-from anomalake.detection.live.records import FAILED, SUCCEEDED, read_executions
+from anomalake.cli.app import app
+from anomalake.records.executions import FAILED, SUCCEEDED, read_executions
+from anomalake.storage.objects import open_store
 
 Run = Callable[..., Result]
 

@@ -11,10 +11,10 @@ from pathlib import Path
 import boto3
 import pytest
 
-from anomalake import maintenance
-from anomalake.adapters.objects import open_store
-from anomalake.alerts import Document
+from anomalake.alerts import AlertDocument
 from anomalake.lake.lake import Lake
+from anomalake.services import maintenance
+from anomalake.storage.objects import open_store
 from tests.support import made, oracle
 from tests.support.faulty_s3 import s3_server
 
@@ -39,7 +39,7 @@ def test_replay_compact_and_rebuild(uri: str, tmp_path: Path) -> None:
     store = open_store(uri)
     assert oracle.shown_in_tables(store) == WORLD
     assert maintenance.replay(uri, [str(tmp_path)]).repeated == 80
-    Lake(store).ingest(Document(text, "again") for text in TEXTS[:5])
+    Lake(store).ingest(AlertDocument(text, "again") for text in TEXTS[:5])
     kept = {one.key for one in store.list("tables")}
     done = maintenance.compact(uri)
     assert done.merged > 0

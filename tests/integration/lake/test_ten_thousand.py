@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 import anomalake
-from anomalake import maintenance
+from anomalake.services import maintenance
 from tests.support import made, oracle
 from tests.support.invocations import deliver, shuffled_deliveries
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from anomalake.alerts import Document, ObjectPointer, read_event, read_file, read_text
+from anomalake.alerts import AlertDocument, ObjectPointer, read_event, read_file, read_text
 from tests.support import made
 
 ALERT = json.dumps(made.alert(1), indent=1)
@@ -49,7 +49,7 @@ S3 = {
 )
 def test_a_text_comes_out_of_its_envelopes_unchanged(event: Any) -> None:
     (document,) = read_event(event)
-    assert isinstance(document, Document)
+    assert isinstance(document, AlertDocument)
     assert document.body == ALERT
 
 
@@ -64,7 +64,7 @@ def test_a_text_comes_out_of_its_envelopes_unchanged(event: Any) -> None:
 )
 def test_an_alert_that_came_parsed_is_written_out(event: Any) -> None:
     (document,) = read_event(event)
-    assert isinstance(document, Document)
+    assert isinstance(document, AlertDocument)
     assert isinstance(document.body, str)
     assert json.loads(document.body) == made.alert(1)
 
@@ -77,7 +77,7 @@ def test_a_failure_is_reported_to_the_outermost_delivery() -> None:
 def test_envelopes_mix_in_one_invocation() -> None:
     records = [*sqs(ALERT)["Records"], *SNS["Records"], *S3["Records"]]
     kinds = [type(one) for one in read_event({"Records": records})]
-    assert kinds == [Document, Document, ObjectPointer]
+    assert kinds == [AlertDocument, AlertDocument, ObjectPointer]
 
 
 def test_an_s3_event_names_the_object_with_its_key_decoded() -> None:
@@ -108,7 +108,7 @@ def test_s3_says_hello_and_deletes_without_alerts() -> None:
 def test_what_has_no_known_envelope_goes_on_to_be_refused(event: Any) -> None:
     found = list(read_event(event))
     assert found
-    assert all(isinstance(one, Document) for one in found)
+    assert all(isinstance(one, AlertDocument) for one in found)
 
 
 def test_envelopes_end_somewhere() -> None:
@@ -147,6 +147,6 @@ def test_a_line_is_named_by_its_number() -> None:
 
 def test_items_of_a_list_keep_their_own_text() -> None:
     first, second = read_file("a.json", f"[ {ALERT} , {LINE}]".encode())
-    assert isinstance(first, Document)
-    assert isinstance(second, Document)
+    assert isinstance(first, AlertDocument)
+    assert isinstance(second, AlertDocument)
     assert (first.body, second.body) == (ALERT, LINE)

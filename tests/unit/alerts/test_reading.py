@@ -8,12 +8,12 @@ from typing import Any
 
 import pytest
 
-from anomalake.alerts import Document, Refusal, read_alert
+from anomalake.alerts import AlertDocument, Refusal, read_alert
 from tests.support import made
 
 
 def read(value: Any) -> Any:
-    return read_alert(Document(value if isinstance(value, (str, bytes)) else json.dumps(value), "here:1"))
+    return read_alert(AlertDocument(value if isinstance(value, (str, bytes)) else json.dumps(value), "here:1"))
 
 
 def changed(path: str, value: Any) -> dict[str, Any]:

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from anomalake.detection.metrics import Metrics
+from anomalake.model.metrics import Metrics
 from anomalake.synth import ShopSettings, shop
 from benchmarks.detection import kpis, nab, quality, simple
 from benchmarks.detection.compare import Result

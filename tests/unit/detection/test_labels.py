@@ -13,9 +13,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from anomalake.detection.intervals import interval_starts
+from anomalake.definitions.intervals import interval_starts
 from anomalake.detection.labels import LabelsError, read_labels
-from anomalake.detection.metrics import Metrics
+from anomalake.model.metrics import Metrics
 from anomalake.synth import ShopSettings, shop, write_shop
 
 COMBINATIONS = (("a", None), ("a", "x"), ("b", "x"), ("b", "y,\n"))

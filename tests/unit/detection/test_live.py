@@ -7,10 +7,10 @@ from datetime import timedelta
 
 import pytest
 
-from anomalake.detection.live.learning import RHYTHMS
-from anomalake.detection.live.records import EARLY, LEARNING, SKIPPED, SUCCEEDED, read_executions
-from anomalake.detection.live.state_store import MODELS_KEPT, STATES_KEPT
-from anomalake.sources.metric_set import Measure
+from anomalake.definitions.metric_set import Measure
+from anomalake.detection.learning import SCHEDULES
+from anomalake.records.executions import EARLY, LEARNING, SKIPPED, SUCCEEDED, read_executions
+from anomalake.records.states import MODELS_KEPT, STATES_KEPT
 from tests.support.live import HOUR, START, Bench, detector, hour
 
 
@@ -63,10 +63,10 @@ def test_the_latest_interval_is_the_one_whose_end_and_offset_are_over() -> None:
     assert bench.live().latest() == hour(4)
 
 
-@pytest.mark.parametrize("frequency", list(RHYTHMS))
+@pytest.mark.parametrize("frequency", list(SCHEDULES))
 def test_it_learns_until_there_is_enough_as_in_lookout_for_metrics(frequency: str) -> None:
     bench = Bench(frequency=frequency, offset=0)
-    least = RHYTHMS[frequency].least
+    least = SCHEDULES[frequency].least
     step = {"PT5M": timedelta(minutes=5), "PT10M": timedelta(minutes=10), "PT1H": HOUR, "P1D": timedelta(days=1)}
     of_l4m = {"PT5M": 25 * HOUR, "PT10M": 50 * HOUR, "PT1H": 300 * HOUR, "P1D": timedelta(days=14)}
     assert least * step[frequency] == of_l4m[frequency]
@@ -124,7 +124,7 @@ def test_no_interval_is_begun_that_might_not_be_finished() -> None:
 def test_what_was_missed_too_long_ago_is_skipped_and_told() -> None:
     bench = Bench()
     bench.run(hour(0))
-    most = RHYTHMS["PT1H"].catch_up
+    most = SCHEDULES["PT1H"].catch_up
     skipped, *done = bench.run(hour(most + 10), at_once=1000)
     assert skipped.status == SKIPPED
     assert skipped.reason.startswith("10 missed intervals from 2026-03-03T01:00:00Z to 2026-03-03T10:00:00Z")
@@ -184,7 +184,7 @@ def test_old_states_models_and_intervals_go() -> None:
     assert len(states.interval_starts()) == 60
     hourly = Bench(offset=0)
     hourly.run(hour(0))
-    later = START + RHYTHMS["PT1H"].history + timedelta(days=8)
+    later = START + SCHEDULES["PT1H"].history + timedelta(days=8)
     hourly.run(later, at_once=1)
     hourly.run(later, at_once=1000)
     assert hour(0) not in hourly.live().states.interval_starts()

@@ -10,9 +10,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from anomalake.adapters.objects import memory_store
-from anomalake.detection.live.records import SUCCEEDED
-from anomalake.lake.store import StoreError
+from anomalake.records.executions import SUCCEEDED
+from anomalake.storage.objects import memory_store
+from anomalake.storage.store import StoreError
 from tests.support.live import START, Bench, IntervalError, hour
 from tests.support.stores import FlakyStore, Killed, KillingStore
 

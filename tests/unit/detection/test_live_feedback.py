@@ -10,15 +10,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from anomalake.adapters.objects import memory_store
-from anomalake.catalog.sources import write_source
-from anomalake.detection.feedback import LEAST, MARGIN, Feedback, heed, read_feedback, write_feedback
-from anomalake.detection.judgement import Judgement
-from anomalake.detection.live.records import RecordError
-from anomalake.detection.metrics import Metrics, time_series_id
-from anomalake.feedback_given import UnknownAnomaly, give_feedback, snooze
-from anomalake.notify.snooze_records import read_snoozes
-from anomalake.notify.snoozes import Snooze
+from anomalake.detection.feedback import LEAST, MARGIN, Feedback, apply_feedback, read_feedback, write_feedback
+from anomalake.model.judgement import Judgement
+from anomalake.model.metrics import Metrics, time_series_id
+from anomalake.records.executions import RecordError
+from anomalake.records.metric_sets import write_source
+from anomalake.records.snoozes import Snooze, read_snoozes
+from anomalake.services.feedback import UnknownAnomalyError, give_feedback, snooze
+from anomalake.storage.objects import memory_store
 from tests.support.live import ARN, START, Bench, hour
 
 DE = (("country", "de"),)
@@ -43,7 +42,7 @@ def heeded(
     metrics = Metrics("PT1H", "UTC", starts, ("views",), ("country",), ((country,),), np.array([[[value]]]))
     one = np.full((1, 1), 100.0)
     given = np.full((1, 1), severity)
-    return heed(metrics, Judgement(0, one, 0.9 * one, 1.1 * one, given, given >= 50), feedback)
+    return apply_feedback(metrics, Judgement(0, one, 0.9 * one, 1.1 * one, given, given >= 50), feedback)
 
 
 def test_a_deviation_that_was_called_no_anomaly_is_none_the_next_time() -> None:
@@ -194,7 +193,7 @@ def test_feedback_is_about_what_the_model_said_however_often_it_is_given() -> No
 )
 def test_what_nobody_knows_cannot_be_spoken_of(asked: dict[str, object], told: str) -> None:
     given = {"detector": None, "group_id": None, "series_id": None, "at": None, **asked}
-    with pytest.raises(UnknownAnomaly, match=told):
+    with pytest.raises(UnknownAnomalyError, match=told):
         give_feedback(live().store, is_anomaly=True, now=START, **given)  # type: ignore[arg-type]
 
 
@@ -208,7 +207,7 @@ def test_snoozed_metrics_are_found_and_kept_but_not_told_of() -> None:
     assert (done.groups, done.delivered) == (1, 0)
     done = bench.run(hour(30), at_once=100)[-1]
     assert (done.groups, done.delivered) == (1, 1)
-    with pytest.raises(UnknownAnomaly, match="expected one of shop"):
+    with pytest.raises(UnknownAnomalyError, match="expected one of shop"):
         snooze(bench.store, "shops", Snooze(hour(20), measure="views"))
     bench.store.put("detection/detector=shop/snoozes/x.json", b"{}")
     snoozes, unread = read_snoozes(bench.store, "shop")

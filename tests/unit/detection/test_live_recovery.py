@@ -6,7 +6,7 @@ from datetime import timedelta
 
 import pytest
 
-from anomalake.detection.live.records import FAILED, SUCCEEDED, read_executions
+from anomalake.records.executions import FAILED, SUCCEEDED, read_executions
 from tests.support.live import HOUR, START, Bench, IntervalError, StoreError, hour
 
 EMPTY = IntervalError(

@@ -8,11 +8,11 @@ from typing import Any
 
 import pytest
 
-from anomalake.adapters import custom_resource
-from anomalake.adapters.objects import memory_store
-from anomalake.alerts import Document
+from anomalake.alerts import AlertDocument
+from anomalake.aws import custom_resource
 from anomalake.lake.lake import Lake
 from anomalake.lake.ports import CatalogError, Partition
+from anomalake.storage.objects import memory_store
 from functions.catalog.app import detectors_in, make_views, register_all
 from tests.support.made import DETECTORS, alert
 
@@ -20,7 +20,7 @@ from tests.support.made import DETECTORS, alert
 @pytest.fixture
 def lake() -> Lake:
     made = Lake(memory_store())
-    receipt = made.ingest(Document(json.dumps(alert(seed)), f"alert {seed}") for seed in range(30))
+    receipt = made.ingest(AlertDocument(json.dumps(alert(seed)), f"alert {seed}") for seed in range(30))
     assert receipt.stored == 30
     return made
 

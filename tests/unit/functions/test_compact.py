@@ -7,10 +7,10 @@ from datetime import timedelta
 
 import pytest
 
-from anomalake.adapters.objects import memory_store
-from anomalake.alerts import Document
+from anomalake.alerts import AlertDocument
 from anomalake.lake import rows
 from anomalake.lake.lake import Lake
+from anomalake.storage.objects import memory_store
 from functions.compact.app import Unreadable, merge
 from tests.support.made import alert
 
@@ -18,7 +18,7 @@ from tests.support.made import alert
 def lake_of(number: int) -> Lake:
     lake = Lake(memory_store())
     for seed in range(number):
-        lake.ingest([Document(json.dumps(alert(3 * seed, timestamp="2021-05-01T10:00Z[UTC]")), str(seed))])
+        lake.ingest([AlertDocument(json.dumps(alert(3 * seed, timestamp="2021-05-01T10:00Z[UTC]")), str(seed))])
     return lake
 
 

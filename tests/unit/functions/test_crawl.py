@@ -10,10 +10,10 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError, EndpointConnectionError
 
-from anomalake.adapters.crawler import GlueCrawlers
-from anomalake.adapters.environment import CrawlerTarget
+from anomalake.aws.crawler import GlueCrawlers
+from anomalake.aws.environment import CrawlerTarget
 from anomalake.lake.ports import CatalogError, NoCatalog, Partition
-from functions.crawl.app import NotCrawled, follow
+from functions.crawl.app import CrawlError, follow
 
 LAKE = "s3://bkt/lake"
 TARGETS = (
@@ -263,7 +263,7 @@ def test_a_direct_invocation_fails_where_it_could_not_be_followed() -> None:
     glue.errors = [client_error("ThrottlingException")]
     detail = {"bucket": {"name": "src"}, "object": {"key": "live/a.csv"}}
     event = {"source": "aws.s3", "detail-type": "Object Created", "detail": detail}
-    with pytest.raises(NotCrawled, match="ThrottlingException"):
+    with pytest.raises(CrawlError, match="ThrottlingException"):
         follow(event, LAKE, TARGETS, NoCatalog(), GlueCrawlers(lambda: glue))
     assert follow(event, LAKE, TARGETS, NoCatalog(), GlueCrawlers(lambda: glue)) == {"batchItemFailures": []}
     assert glue.starts == ["source"]

@@ -9,17 +9,17 @@ from typing import Any
 
 import pytest
 
-from anomalake.adapters.detector_files import DetectorFiles, name_of
-from anomalake.adapters.environment import DetectEnvironment, EnvironmentFault, ScheduleEnvironment
-from anomalake.adapters.objects import memory_store
-from anomalake.adapters.schedules import Schedules, When, when
-from anomalake.detecting import Alerts, People, local_rules, rules_of, stack_rules
-from anomalake.detection.definition.detector import AlertRule, DetectorFileError, LambdaAction, SnsAction
-from anomalake.detection.live.live import LiveDetector
-from anomalake.detection.live.records import FAILED, SUCCEEDED
+from anomalake.aws.detector_files import DetectorFiles, name_of
+from anomalake.aws.environment import DetectEnvironment, EnvironmentVariableError, ScheduleEnvironment
+from anomalake.aws.schedules import CronSchedule, Schedules, cron_schedule
+from anomalake.definitions.detector import AlertRule, DetectorFileError, LambdaAction, SnsAction
+from anomalake.detection.live import LiveDetector
 from anomalake.lake.lake import Lake
-from functions.detect.app import NotDetected, asked, detect
-from functions.schedule.app import NotScheduled, bring_in_line, handler
+from anomalake.records.executions import FAILED, SUCCEEDED
+from anomalake.services.detect import AlertNotifier, NotificationTopics, local_rules, rules_of, stack_rules
+from anomalake.storage.objects import memory_store
+from functions.detect.app import DetectEventError, asked, detect
+from functions.schedule.app import ScheduleError, bring_in_line, handler
 from tests.support.live import Bench, IntervalError, detector, hour
 from tests.support.stack import ROOT
 
@@ -85,7 +85,9 @@ def test_alerts_link_to_the_page_and_a_delivered_one_is_not_sent_again_for_anoth
     bench.source.unusual = {(hour(0), "de"): 30.0}
     bench.now = bench.due(hour(0))
     for page in ("https://kpi.example.com/page.html", "https://elsewhere.example.com/"):
-        teller = Alerts(bench.detector, bench.store, [(one, bench.channel) for one in bench.detector.alerts], page=page)
+        teller = AlertNotifier(
+            bench.detector, bench.store, [(one, bench.channel) for one in bench.detector.alerts], page=page
+        )
         live = LiveDetector(bench.detector, bench.store, bench.source, teller, bench.engine, clock=lambda: bench.now)
         detect(live, hour(0), lambda: timedelta(minutes=5))
     (told,) = (json.loads(one.text) for one in bench.channel.sent)
@@ -105,7 +107,7 @@ def test_an_event_names_a_detector_and_may_name_a_time() -> None:
     ids=["empty", "list", "none", "number", "noon", "no-zone"],
 )
 def test_any_other_event_is_refused_with_what_was_expected(event: Any) -> None:
-    with pytest.raises(NotDetected, match=r"expected .*detector"):
+    with pytest.raises(DetectEventError, match=r"expected .*detector"):
         asked(event)
 
 
@@ -123,7 +125,7 @@ def channels(rules: list[Any]) -> list[tuple[str, str, str]]:
 def test_in_a_stack_alerts_go_to_ingest_and_to_people() -> None:
     lake = Lake(memory_store())
     one = detector(alerts=(rule("a"), rule("b", LambdaAction("arn:aws:lambda:eu-west-1:1:function:mine"))))
-    found = stack_rules(one, lake, INGEST, People(LONG, SHORT, 80))
+    found = stack_rules(one, lake, INGEST, NotificationTopics(LONG, SHORT, 80))
     assert channels(found) == [
         ("a", INGEST, "JSON"),
         ("b", "arn:aws:lambda:eu-west-1:1:function:mine", "JSON"),
@@ -137,8 +139,13 @@ def test_in_a_stack_alerts_go_to_ingest_and_to_people() -> None:
 def test_the_lake_gets_every_group_where_no_alert_of_the_file_goes_there() -> None:
     lake = Lake(memory_store())
     elsewhere = detector(alerts=(rule("b", SnsAction(LONG)),))
-    assert channels(stack_rules(elsewhere, lake, INGEST, People())) == [("b", LONG, "JSON"), ("shop", INGEST, "JSON")]
-    assert channels(stack_rules(detector(alerts=()), lake, None, People())) == [("shop", "memory://", "JSON")]
+    assert channels(stack_rules(elsewhere, lake, INGEST, NotificationTopics())) == [
+        ("b", LONG, "JSON"),
+        ("shop", INGEST, "JSON"),
+    ]
+    assert channels(stack_rules(detector(alerts=()), lake, None, NotificationTopics())) == [
+        ("shop", "memory://", "JSON")
+    ]
     assert [one.threshold for one in rules_of(detector(alerts=()))] == [50]
 
 
@@ -169,7 +176,8 @@ def test_a_laptop_calls_nobody_unless_asked_to() -> None:
 def test_a_schedule_fires_when_an_interval_and_its_offset_are_over(
     frequency: str, timezone: str, offset: int, expression: str, zone: str
 ) -> None:
-    assert when(detector(frequency=frequency, timezone=timezone, offset=offset)) == When(expression, zone)
+    given = detector(frequency=frequency, timezone=timezone, offset=offset)
+    assert cron_schedule(given) == CronSchedule(expression, zone)
 
 
 class MadeScheduler:
@@ -249,7 +257,7 @@ def test_an_event_that_cannot_be_followed_fails_so_that_people_hear_of_it(
     class Context:
         function_name = memory_limit_in_mb = invoked_function_arn = aws_request_id = "x"
 
-    with pytest.raises(NotScheduled, match=r"bad\.yaml"):
+    with pytest.raises(ScheduleError, match=r"bad\.yaml"):
         handler(event, Context())
     assert handler({"detail": {"object": {"key": "detectors/notes.txt"}}}, Context())["scheduled"] == 0
 
@@ -261,7 +269,7 @@ def test_a_file_must_be_called_as_its_detector_and_be_the_only_one(shop: Path) -
     assert read.arn == "arn:aws:lookoutmetrics:eu-west-1:123456789012:AnomalyDetector:shop"
     assert read.metric_set.historical_data_path_list[0].rstrip("/") == str(shop.parent / "backtest")
     (shop / "other.yaml").write_text((shop / "shop.yaml").read_text())
-    with pytest.raises(DetectorFileError, match="'shop': expected 'other', as the file is called"):
+    with pytest.raises(DetectorFileError, match="'shop': expected 'other', the name of the file"):
         files.read("other")
     (shop / "shop.json").write_text("{}")
     with pytest.raises(DetectorFileError, match=r"shop\.json too; expected one file a detector"):
@@ -323,5 +331,5 @@ def test_the_environment_is_read_and_checked() -> None:
     ],
 )
 def test_a_wrong_environment_says_which_variable_and_what_was_expected(name: str, value: str, expected: str) -> None:
-    with pytest.raises(EnvironmentFault, match=f"{name}: .*{expected}"):
+    with pytest.raises(EnvironmentVariableError, match=f"{name}: .*{expected}"):
         DetectEnvironment.read({**GOOD, name: value})

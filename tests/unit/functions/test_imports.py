@@ -19,8 +19,8 @@ import sys, json, time
 sys.modules["numpy"] = None  # the layer has none
 began = time.process_time()
 from functions.ingest.app import take_in
-from anomalake.adapters.glue import GlueCatalog
-from anomalake.adapters.objects import memory_store
+from anomalake.aws.glue import GlueCatalog
+from anomalake.storage.objects import memory_store
 from anomalake.lake.lake import Lake
 imported = time.process_time() - began
 store = memory_store()

@@ -9,13 +9,13 @@ from typing import Any
 
 import pytest
 
-from anomalake.adapters import observability
-from anomalake.adapters.objects import memory_store
-from anomalake.alerts import Found, ObjectPointer, read_file
+from anomalake.alerts import EventItem, ObjectPointer, read_file
+from anomalake.aws import observability
 from anomalake.lake.lake import Lake
 from anomalake.lake.ports import CatalogError, Partition
-from anomalake.lake.store import StoreError
-from functions.ingest.app import NotTaken, take_in
+from anomalake.storage.objects import memory_store
+from anomalake.storage.store import StoreError
+from functions.ingest.app import IngestError, take_in
 from tests.support.made import alert
 from tests.support.stores import Killed
 
@@ -30,7 +30,7 @@ def inbox(key: str) -> str:
     return json.dumps({"source": "aws.s3", "detail-type": "Object Created", "detail": detail})
 
 
-def no_object(pointer: ObjectPointer) -> Iterable[Found]:
+def no_object(pointer: ObjectPointer) -> Iterable[EventItem]:
     raise AssertionError(f"nobody was to read {pointer.place}")
 
 
@@ -119,7 +119,7 @@ def test_a_catalog_that_is_down_fails_no_alert(counted: dict[str, Any]) -> None:
 def test_an_object_is_read_for_its_alerts() -> None:
     body = "\n".join(json.dumps(alert(seed)) for seed in range(3)).encode()
 
-    def fetch(pointer: ObjectPointer) -> Iterator[Found]:
+    def fetch(pointer: ObjectPointer) -> Iterator[EventItem]:
         assert (pointer.bucket, pointer.key) == ("b", "inbox/a b.jsonl")
         return read_file(pointer.place, body, pointer.delivery)
 
@@ -127,7 +127,7 @@ def test_an_object_is_read_for_its_alerts() -> None:
 
 
 def test_an_object_that_cannot_be_read_fails_its_message_only() -> None:
-    def fetch(pointer: ObjectPointer) -> Iterator[Found]:
+    def fetch(pointer: ObjectPointer) -> Iterator[EventItem]:
         raise StoreError(f"{pointer.place}: 500")
 
     answer = take_in(sqs(inbox("a.json"), json.dumps(alert(1))), Lake(memory_store()), fetch)
@@ -135,7 +135,7 @@ def test_an_object_that_cannot_be_read_fails_its_message_only() -> None:
 
 
 def test_an_object_that_names_itself_is_refused_and_not_followed() -> None:
-    def fetch(pointer: ObjectPointer) -> Iterator[Found]:
+    def fetch(pointer: ObjectPointer) -> Iterator[EventItem]:
         return read_file(pointer.place, inbox("round.json").encode(), pointer.delivery)
 
     answer = take_in(sqs(inbox("round.json")), Lake(memory_store()), fetch)
@@ -152,7 +152,7 @@ def test_a_direct_invocation_is_told_what_became_of_it() -> None:
 
 def test_a_direct_invocation_with_a_bad_record_fails_after_the_good_are_stored(counted: dict[str, Any]) -> None:
     store = memory_store()
-    with pytest.raises(NotTaken) as error:
+    with pytest.raises(IngestError) as error:
         take_in([alert(1), alert(2, timestamp="yesterday"), alert(3)], Lake(store), no_object)
     message = str(error.value)
     assert message.startswith("1 records refused, 0 failed, 2 stored: ")
@@ -163,7 +163,7 @@ def test_a_direct_invocation_with_a_bad_record_fails_after_the_good_are_stored(c
 
 
 def test_a_direct_invocation_that_the_store_fails_fails() -> None:
-    with pytest.raises(NotTaken, match=r"0 records refused, 1 failed, 0 stored: .*503"):
+    with pytest.raises(IngestError, match=r"0 records refused, 1 failed, 0 stored: .*503"):
         take_in(alert(1), Lake(FailingStore()), no_object)
 
 

@@ -8,11 +8,11 @@ from collections import Counter
 
 import pytest
 
-from anomalake.adapters.objects import memory_store
 from anomalake.lake import bulk
 from anomalake.lake.compaction import compact
 from anomalake.lake.lake import Lake
-from anomalake.lake.store import ObjectStore, StoreError
+from anomalake.storage.objects import memory_store
+from anomalake.storage.store import ObjectStore, StoreError
 from tests.support import made, oracle
 from tests.support.stores import WrappedStore
 

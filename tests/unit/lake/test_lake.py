@@ -9,17 +9,17 @@ from datetime import UTC, datetime
 
 import pytest
 
-from anomalake.adapters.objects import memory_store
-from anomalake.alerts import Document, read_file
+from anomalake.alerts import AlertDocument, read_file
 from anomalake.lake.lake import Lake
 from anomalake.lake.ports import CatalogError, Partition
-from anomalake.lake.store import ObjectStore, StoreError
+from anomalake.storage.objects import memory_store
+from anomalake.storage.store import ObjectStore, StoreError
 from tests.support import made
 from tests.support.stores import WrappedStore
 
 
-def documents(*texts: str | bytes) -> list[Document]:
-    return [Document(text, f"file:{i}", f"m{i}") for i, text in enumerate(texts)]
+def documents(*texts: str | bytes) -> list[AlertDocument]:
+    return [AlertDocument(text, f"file:{i}", f"m{i}") for i, text in enumerate(texts)]
 
 
 def keys(store: ObjectStore, folder: str) -> list[str]:
@@ -86,7 +86,7 @@ def test_what_was_set_aside_can_be_replayed() -> None:
     lake = Lake(store)
     lake.ingest(documents("{not json", b"\xff"))
     kept = {key: store.get(key) for key in keys(store, "set-aside")}
-    again = [one for key, body in kept.items() for one in read_file(key, body) if isinstance(one, Document)]
+    again = [one for key, body in kept.items() for one in read_file(key, body) if isinstance(one, AlertDocument)]
     assert {one.body for one in again} == {"{not json", b"\xff"}
     lake.ingest(again)
     assert {key: store.get(key) for key in keys(store, "set-aside")} == kept

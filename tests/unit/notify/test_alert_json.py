@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from anomalake.alerts import Document, read_alert
-from anomalake.notify.alert_json import AlertTooLarge, alert_body, alert_text, number, zoned_text
+from anomalake.alerts import AlertDocument, read_alert
+from anomalake.notify.alert_json import AlertTooLargeError, alert_body, alert_text, number, zoned_text
 from tests.support.anomalies import ARN, detector, group_of, interval, metric, rule, scored
 
 GUIDE = Path(__file__).parents[3] / "events" / "valid" / "guide-2022.json"
@@ -100,13 +100,13 @@ def test_a_value_that_no_alert_may_hold_is_null_and_a_score_never_a_hundred() ->
     assert body["anomalyScore"] == 99.99
     body = alert_body(whole, whole.intervals[0], rule(), detector())
     assert [one["metricValue"] for one in body["impactedMetric"]["relevantTimeSeries"]] == [None, None]
-    read_alert(Document(alert_text(body, 10_000), "made"))
+    read_alert(AlertDocument(alert_text(body, 10_000), "made"))
 
 
 def test_half_a_surrogate_pair_in_a_value_does_not_lose_the_alert() -> None:
     whole = group_of(interval([metric(marketplace="a\ud800b")]))
     text = alert_text(alert_body(whole, whole.intervals[0], rule(), detector()), 10_000)
-    assert read_alert(Document(text, "made")).time_series[0].dimensions == (("marketplace", "a\ufffdb"),)
+    assert read_alert(AlertDocument(text, "made")).time_series[0].dimensions == (("marketplace", "a\ufffdb"),)
 
 
 def test_an_alert_that_is_too_large_keeps_the_metrics_that_deviate_most() -> None:
@@ -115,12 +115,12 @@ def test_an_alert_that_is_too_large_keeps_the_metrics_that_deviate_most() -> Non
     body = alert_body(whole, whole.intervals[0], rule(), detector())
     text = alert_text(body, 50_000)
     assert 49_000 < len(text) <= 50_000
-    alert = read_alert(Document(text, "made"))
+    alert = read_alert(AlertDocument(text, "made"))
     kept = [one.metric_value for one in alert.time_series]
     assert kept == [*range(len(kept))]
     assert sum(one.value_contribution for one in alert.contributions) == 100
     assert alert_text(body, 10**6) == json.dumps(body, separators=(",", ":"))
-    with pytest.raises(AlertTooLarge, match="expected at most 500"):
+    with pytest.raises(AlertTooLargeError, match="expected at most 500"):
         alert_text(body, 500)
 
 

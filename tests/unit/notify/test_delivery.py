@@ -8,15 +8,15 @@ from datetime import timedelta
 
 import pytest
 
-from anomalake.adapters.channels import LakeChannel
-from anomalake.adapters.objects import memory_store
-from anomalake.detection.definition.detector import AlertRule
+from anomalake.aws.channels import LakeChannel
+from anomalake.definitions.detector import AlertRule
 from anomalake.lake.lake import Lake
-from anomalake.lake.store import ObjectStore, StoredObject, StoreError
 from anomalake.notify.channel import ChannelError
 from anomalake.notify.delivery import Delivery, Patience, counts, deliver, deliver_groups
 from anomalake.notify.ledger import Ledger
-from anomalake.notify.rules import Due, Sent
+from anomalake.notify.rules import Due, SentAlert
+from anomalake.storage.objects import memory_store
+from anomalake.storage.store import ObjectStore, StoredObject, StoreError
 from tests.support.anomalies import START, Told, detector, group_of, interval, metric, rule, scored
 from tests.support.stores import Killed, KillingStore, WrappedStore
 
@@ -80,7 +80,7 @@ def test_a_delivered_alert_is_written_down_and_not_sent_again() -> None:
         "reason": "",
     }
     assert Ledger(store, "detection/detector=shop").sent("watch", [GROUP]) == {
-        GROUP.group_id: (Sent.of(GROUP.intervals[0]),)
+        GROUP.group_id: (SentAlert.of(GROUP.intervals[0]),)
     }
 
 
@@ -237,7 +237,7 @@ def test_a_damaged_ledger_stops_nothing(body: bytes) -> None:
     for one in list(store.list("")):
         store.put(one.key, body)
     assert Ledger(store, "detection/detector=shop").sent("watch", [GROUP]) == {
-        GROUP.group_id: (Sent(START, 0.0, 0.0, 0),)
+        GROUP.group_id: (SentAlert(START, 0.0, 0.0, 0),)
     }
     assert send(channel, store, "r2").status == "repeated"
     store.delete([one.key for one in store.list("") if one.key.endswith("delivered.json")])

@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
-from anomalake.detection.definition.detector import DimensionFilter
-from anomalake.notify.rules import Sent, alerts_due, has_grown
-from anomalake.notify.snoozes import Snooze
+from anomalake.definitions.detector import DimensionFilter
+from anomalake.notify.rules import SentAlert, alerts_due, has_grown
+from anomalake.records.snoozes import Snooze
 from tests.support.anomalies import HOUR, START, group_of, interval, metric, rule, scored
 
 US, DE = {"marketplace": "us", "platform": "web"}, {"marketplace": "de", "platform": "app"}
@@ -53,7 +53,9 @@ def test_values_of_a_dimension_are_alternatives_and_dimensions_are_all_wanted(
     assert sent(dimension_filters=tuple(DimensionFilter(*one) for one in filters.items())) == expected
 
 
-def due(*scores: tuple[float, float, int], told: tuple[Sent, ...] = (), snoozes: tuple[Snooze, ...] = ()) -> list[int]:
+def due(
+    *scores: tuple[float, float, int], told: tuple[SentAlert, ...] = (), snoozes: tuple[Snooze, ...] = ()
+) -> list[int]:
     """Which intervals of a group with these scores, impacts and numbers of metrics are sent."""
     made = group_of(*(scored(score, at, impact, n) for at, (score, impact, n) in enumerate(scores)))
     found = alerts_due([made], rule(), {made.group_id: told}, snoozes)
@@ -86,7 +88,7 @@ def test_the_first_interval_that_reaches_the_threshold_is_the_first_alert() -> N
 
 
 def test_what_was_delivered_is_due_again_and_what_has_not_grown_since_is_not() -> None:
-    told = (Sent(START + HOUR, 70.0, 100.0, 3),)
+    told = (SentAlert(START + HOUR, 70.0, 100.0, 3),)
     assert due((60, 100, 3), (60, 100, 3), (75, 100, 3), (80, 100, 3), told=told) == [1, 3]
 
 

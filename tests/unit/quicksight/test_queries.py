@@ -9,15 +9,15 @@ from pathlib import Path
 import pyarrow as pa
 import pytest
 
-from anomalake.adapters.duckdb_engine import DuckDBEngine
-from anomalake.adapters.objects import open_store
-from anomalake.alerts.documents import Document
+from anomalake.alerts.documents import AlertDocument
 from anomalake.api import LakeHandle, open_lake
-from anomalake.catalog.relations import Relations
+from anomalake.definitions.metric_set import CsvFormat, MetricSet
 from anomalake.lake.lake import Lake
+from anomalake.local.duckdb_engine import DuckDBEngine
+from anomalake.query.relations import Relations
 from anomalake.quicksight import quicksight_template
-from anomalake.sources.metric_set import CsvFormat, MetricSet
-from tests.integration.catalog.lakes import alert, arn, write
+from anomalake.storage.objects import open_store
+from tests.integration.query.lakes import alert, arn, write
 from tests.support import made as made_alerts
 from tests.support.quicksight import HOSTILE, Json, metric_set, resolved
 
@@ -133,7 +133,7 @@ def test_an_empty_lake_and_a_detector_without_dimensions(tmp_path: Path) -> None
 
 @pytest.mark.parametrize("name", made_alerts.DETECTORS)
 def test_made_alerts(tmp_path: Path, name: str) -> None:
-    documents = [Document(text, place=str(number)) for number, text in enumerate(made_alerts.texts(60))]
+    documents = [AlertDocument(text, place=str(number)) for number, text in enumerate(made_alerts.texts(60))]
     Lake(open_store(str(tmp_path))).ingest(documents)
     arns = {json.loads(text)["anomalyDetectorArn"] for text in made_alerts.texts(60)}
     own = metric_set(

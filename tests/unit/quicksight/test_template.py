@@ -13,9 +13,9 @@ import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from anomalake.definitions.metric_set import MetricSet
 from anomalake.quicksight import QuickSightError, quicksight_template, to_yaml
 from anomalake.quicksight.template import LONGEST_TEMPLATE
-from anomalake.sources.metric_set import MetricSet
 from tests.support.quicksight import GROUP, HOSTILE, USER, Json, metric_set, metric_sets, resolved
 
 METRIC_SETS = metric_sets()
@@ -272,7 +272,7 @@ def test_a_template_longer_than_cloudformation_takes_is_refused(monkeypatch: pyt
 def test_the_command_writes_it_to_a_file_or_to_standard_output(tmp_path: Path) -> None:
     from typer.testing import CliRunner
 
-    from anomalake.cli import app
+    from anomalake.cli.app import app
     from tests.support.stack import ROOT
 
     file = str(ROOT / "detectors" / "shop.yaml")
@@ -288,7 +288,7 @@ def test_the_command_writes_it_to_a_file_or_to_standard_output(tmp_path: Path) -
 def test_the_command_does_not_write_over_the_detector_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from typer.testing import CliRunner
 
-    from anomalake.cli import app
+    from anomalake.cli.app import app
     from tests.support.stack import ROOT
 
     monkeypatch.chdir(tmp_path)

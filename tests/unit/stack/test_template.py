@@ -12,8 +12,8 @@ from typing import Any
 import pyarrow as pa
 import pytest
 
-from anomalake.adapters import environment
-from anomalake.detection.definition.detector import read_detector
+from anomalake.aws import environment
+from anomalake.definitions.detector import read_detector
 from anomalake.lake.layout import TABLES
 from anomalake.lake.rows import SCHEMA
 from anomalake.quicksight import quicksight_template

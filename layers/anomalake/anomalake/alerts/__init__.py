@@ -1,7 +1,7 @@
-"""Alerts: the model, and the readers of every form and envelope they come in. Imports nobody."""
+"""Alerts: the model, and the readers of every form and envelope of an alert."""
 
-from anomalake.alerts.documents import Document, ObjectPointer, Refusal
-from anomalake.alerts.envelopes import SET_ASIDE_RECORD, Found, read_event, read_file, read_lines, read_text
+from anomalake.alerts.documents import AlertDocument, ObjectPointer, Refusal
+from anomalake.alerts.envelopes import SET_ASIDE_RECORD, EventItem, read_event, read_file, read_lines, read_text
 from anomalake.alerts.model import Alert, Contribution, TimeSeries
 from anomalake.alerts.reading import read_alert
 
@@ -9,8 +9,8 @@ __all__ = [
     "SET_ASIDE_RECORD",
     "Alert",
     "Contribution",
-    "Document",
-    "Found",
+    "AlertDocument",
+    "EventItem",
     "ObjectPointer",
     "Refusal",
     "TimeSeries",

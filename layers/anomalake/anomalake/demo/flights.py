@@ -15,6 +15,8 @@ from typing import Final
 
 import pandas as pd
 
+from anomalake.errors import AnomalakeError
+
 TIMEZONE: Final = "America/New_York"
 #: Where the history ends and the live folders begin, on the wall clock.
 LIVE_FROM: Final = datetime(2013, 2, 1)
@@ -24,7 +26,7 @@ _DETECTOR_FILE: Final = "flights.yaml"
 _HOUR: Final = len("2013-02-08 14")
 
 
-class DemoDataError(Exception):
+class DemoDataError(AnomalakeError):
     """The data that the demo works on are not installed."""
 
 

@@ -12,9 +12,9 @@ import pyarrow.compute as pc
 
 from anomalake.alerts import Contribution
 from anomalake.demo.flights import TIMEZONE
-from anomalake.detection.grouping.contributions import contributions
-from anomalake.detection.grouping.groups import Group
-from anomalake.detection.live.interval_records import IntervalRecord
+from anomalake.groups.contributions import contributions
+from anomalake.groups.grouping import Group
+from anomalake.records.intervals import IntervalRecord
 
 ZONE: Final = ZoneInfo(TIMEZONE)
 #: Hours to show, on the airports' wall clock: from before the airports closed until they were open again.

@@ -2,21 +2,20 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
 from datetime import date
 from itertools import pairwise
 from typing import Final
 
 import numpy as np
-import numpy.typing as npt
 
-from anomalake.detection.feedback import Feedback, heed
-from anomalake.detection.grouping.groups import Group, group
-from anomalake.detection.judgement import Judgement
-from anomalake.detection.metrics import Metrics
-from anomalake.detection.model import fit, judge
+from anomalake.detection.feedback import Feedback, apply_feedback
+from anomalake.errors import AnomalakeError
+from anomalake.groups.grouping import group
+from anomalake.model import fit, judge
+from anomalake.model.judgement import Judgement
+from anomalake.model.metrics import Metrics
+from anomalake.records.backtests import Backtest
 
 #: Intervals that a history must span.
 LEAST_INTERVALS: Final = 285
@@ -28,56 +27,8 @@ _STEPS: Final = 20
 Progress = Callable[[str, int, int], None]
 
 
-class BacktestError(ValueError):
+class BacktestError(AnomalakeError, ValueError):
     """A history that cannot be tested on."""
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Backtest:
-    """What a backtest found.
-
-    Attributes
-    ----------
-    metrics
-        The whole history.
-    judgement
-        Of its tested part, from `first` on.
-    groups
-        By start and measure.
-    """
-
-    metrics: Metrics
-    judgement: Judgement
-    groups: tuple[Group, ...]
-
-    @property
-    def first(self) -> int:
-        """Index into `Metrics.starts` of the first tested interval; those before are trained on."""
-        return self.judgement.first
-
-    @property
-    def tested(self) -> int:
-        """How many intervals are tested."""
-        return len(self.metrics.starts) - self.first
-
-    @property
-    def observed(self) -> npt.NDArray[np.bool_]:
-        """Tested points that have a value: (metrics, tested intervals)."""
-        return ~np.isnan(self.metrics.flat[:, self.first :])
-
-    def points_by_measure(self) -> dict[str, int]:
-        """Anomalous points of each measure."""
-        per_metric = self.judgement.is_anomaly.sum(axis=1).reshape(len(self.metrics.measures), -1)
-        return dict(zip(self.metrics.measures, per_metric.sum(axis=1).tolist(), strict=True))
-
-    def groups_by_measure(self) -> dict[str, int]:
-        """Groups of each measure."""
-        counted = Counter(one.measure for one in self.groups)
-        return {measure: counted[measure] for measure in self.metrics.measures}
-
-    def worst_groups(self, most: int) -> tuple[Group, ...]:
-        """The groups with the highest scores."""
-        return tuple(sorted(self.groups, key=lambda one: (-one.score, one.start, one.measure))[:most])
 
 
 def first_tested(n_intervals: int) -> int:
@@ -122,7 +73,7 @@ def run_backtest(
         part, state = judge(model, state, _until(metrics, end), start)
         parts.append(part)
         tell("test", end - first, n_intervals - first)
-    judgement = heed(metrics, _joined(parts), feedback)
+    judgement = apply_feedback(metrics, _joined(parts), feedback)
     return Backtest(metrics, judgement, group(metrics, judgement, detector_arn))
 
 

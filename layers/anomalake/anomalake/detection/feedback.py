@@ -1,4 +1,4 @@
-"""What people said of affected metrics, and how later scores heed it (AnomalyGroupTimeSeriesFeedback).
+"""Feedback on affected metrics (AnomalyGroupTimeSeriesFeedback), and its effect on later scores.
 
 A point's evidence is ``e = s / (100 - s)`` for its severity ``s``: how unlikely it is, in units of what makes an
 anomaly, so that 1 is where one begins. Who says that a point of evidence ``f`` is no anomaly raises what it takes, for
@@ -20,10 +20,10 @@ import numpy as np
 import numpy.typing as npt
 
 from anomalake.alerts.timestamps import zone_of
-from anomalake.detection.judgement import ANOMALOUS, Judgement
-from anomalake.detection.live.records import RecordError, detector_folder, stamp
-from anomalake.detection.metrics import Metrics
-from anomalake.lake.store import ObjectStore
+from anomalake.model.judgement import ANOMALOUS, Judgement
+from anomalake.model.metrics import Metrics
+from anomalake.records.executions import RecordError, detector_folder, stamp
+from anomalake.storage.store import ObjectStore
 
 #: How far beyond what was called no anomaly the next one begins.
 MARGIN = 1.25
@@ -114,7 +114,7 @@ def read_feedback(store: ObjectStore, detector: str) -> tuple[list[Feedback], li
     return list(last.values()), unread
 
 
-def heed(metrics: Metrics, judgement: Judgement, feedback: Iterable[Feedback]) -> Judgement:
+def apply_feedback(metrics: Metrics, judgement: Judgement, feedback: Iterable[Feedback]) -> Judgement:
     """A judgement that heeds what was said of earlier intervals.
 
     Parameters

@@ -11,10 +11,11 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 import numpy.typing as npt
 
-from anomalake.detection.intervals import NO_INSTANT, floor_to_starts, to_utc
-from anomalake.detection.metrics import Metrics
-from anomalake.sources.metric_set import DEFAULT_TIMESTAMP_FORMAT
-from anomalake.sources.time_formats import WallClockReader, parts_of
+from anomalake.definitions.intervals import NO_INSTANT, floor_to_starts, to_utc
+from anomalake.definitions.metric_set import DEFAULT_TIMESTAMP_FORMAT
+from anomalake.definitions.time_formats import WallClockReader, parts_of
+from anomalake.errors import AnomalakeError
+from anomalake.model.metrics import Metrics
 
 if TYPE_CHECKING:
     from _csv import Reader
@@ -29,7 +30,7 @@ _TRUE: Final = ("1", "1.0", "true", "t", "yes", "y")
 _FALSE: Final = ("0", "0.0", "false", "f", "no", "n", "")
 
 
-class LabelsError(ValueError):
+class LabelsError(AnomalakeError, ValueError):
     """A file of labels that cannot be read as such."""
 
 

@@ -12,7 +12,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 if TYPE_CHECKING:
-    from anomalake.detection.backtest import Backtest
+    from anomalake.records.backtests import Backtest
 
 SCHEMA: Final = pa.schema(
     [

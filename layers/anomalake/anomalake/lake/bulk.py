@@ -10,11 +10,11 @@ from dataclasses import dataclass, field
 
 import pyarrow as pa
 
-from anomalake.alerts import Alert, Document, Found, ObjectPointer, Refusal, read_alert, read_file, read_lines
+from anomalake.alerts import Alert, AlertDocument, EventItem, ObjectPointer, Refusal, read_alert, read_file, read_lines
 from anomalake.lake import csv_rows, layout, rows
 from anomalake.lake.lake import Lake
 from anomalake.lake.ports import CatalogError, Partition
-from anomalake.lake.store import ObjectNotFound, StoreError
+from anomalake.storage.store import ObjectNotFound, StoreError
 
 #: A chunk of a small source is what each worker's share comes to, so that all end together; of a large one, this.
 CHUNK_BYTES = 48 * 1024 * 1024
@@ -159,7 +159,7 @@ class Job:
 
     open_lake: Callable[[], Lake]
     read: Callable[[Piece], bytes] | None = None
-    fetch: Callable[[ObjectPointer], Iterable[Found]] | None = None
+    fetch: Callable[[ObjectPointer], Iterable[EventItem]] | None = None
     rebuild: bool = False
     look_up: bool = False
     writers: int = 1
@@ -278,7 +278,7 @@ class Worker:
         if batch:
             yield batch
 
-    def _documents(self, chunk: Sequence[Piece], tally: _Tally) -> Iterator[Document]:
+    def _documents(self, chunk: Sequence[Piece], tally: _Tally) -> Iterator[AlertDocument]:
         for piece in chunk:
             body = piece.body
             if body is None:
@@ -294,9 +294,9 @@ class Worker:
                 found = read_lines(io.BytesIO(body), piece.name, first=piece.first_line)
             yield from self._resolved(found, tally)
 
-    def _resolved(self, found: Iterable[Found], tally: _Tally) -> Iterator[Document]:
+    def _resolved(self, found: Iterable[EventItem], tally: _Tally) -> Iterator[AlertDocument]:
         for one in found:
-            if isinstance(one, Document):
+            if isinstance(one, AlertDocument):
                 yield one
             elif self._job.fetch is None:
                 tally.fail(f"{one.place}: an event names this object; expected alerts")
@@ -306,7 +306,7 @@ class Worker:
                 except StoreError as error:
                     tally.fail(f"{one.place}: {error}")
                 else:
-                    yield from (each for each in inner if isinstance(each, Document))
+                    yield from (each for each in inner if isinstance(each, AlertDocument))
 
     def _look_up(self, alert: Alert) -> int:
         if not self._job.look_up:

@@ -12,10 +12,10 @@ from datetime import UTC, datetime
 
 import pyarrow as pa
 
-from anomalake.alerts import SET_ASIDE_RECORD, Alert, Document, Refusal, read_alert
+from anomalake.alerts import SET_ASIDE_RECORD, Alert, AlertDocument, Refusal, read_alert
 from anomalake.lake import csv_rows, layout, rows
 from anomalake.lake.ports import Catalog, CatalogError, NoCatalog, Partition
-from anomalake.lake.store import ObjectStore, StoreError
+from anomalake.storage.store import ObjectStore, StoreError
 
 #: Up to so many alerts at once, each original is an object of its own; more go into one compressed batch.
 MAX_SINGLE_ORIGINALS = 10
@@ -119,14 +119,14 @@ class Lake:
         self._clock = clock
         self._known_shapes: set[str] = set()
 
-    def ingest(self, documents: Iterable[Document]) -> Receipt:
+    def ingest(self, documents: Iterable[AlertDocument]) -> Receipt:
         """Take documents in. Nothing is raised for a bad record or a failing store: the receipt tells of each.
 
         May be repeated with the same documents, all or some, any number of times.
         """
         failed: list[Failed] = []
         alerts, refused = self._read(documents, failed)
-        bearers: dict[tuple[str, str], list[Document]] = defaultdict(list)
+        bearers: dict[tuple[str, str], list[AlertDocument]] = defaultdict(list)
         distinct: dict[tuple[str, str], Alert] = {}
         for alert, document in alerts:
             bearers[alert.alert_id, alert.digest].append(document)
@@ -166,7 +166,7 @@ class Lake:
             pending_reason=pending_reason,
         )
 
-    def set_aside(self, document: Document, refusal: Refusal) -> Refused:
+    def set_aside(self, document: AlertDocument, refusal: Refusal) -> Refused:
         """Keep a refused record with its reason; raises `StoreError`."""
         body = document.body
         raw = body if isinstance(body, bytes) else body.encode("utf-8", "surrogatepass")
@@ -230,9 +230,9 @@ class Lake:
             self.store.put(key, body)
 
     def _read(
-        self, documents: Iterable[Document], failed: list[Failed]
-    ) -> tuple[list[tuple[Alert, Document]], list[Refused]]:
-        alerts: list[tuple[Alert, Document]] = []
+        self, documents: Iterable[AlertDocument], failed: list[Failed]
+    ) -> tuple[list[tuple[Alert, AlertDocument]], list[Refused]]:
+        alerts: list[tuple[Alert, AlertDocument]] = []
         refused: list[Refused] = []
         for document in documents:
             try:

@@ -9,15 +9,15 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TypeVar
 
-from anomalake.detection.definition.detector import AlertRule, Detector
-from anomalake.detection.grouping.group_model import Group
-from anomalake.lake.store import StoreError
-from anomalake.notify.alert_json import AlertTooLarge, alert_event_id
+from anomalake.definitions.detector import AlertRule, Detector
+from anomalake.groups.anomaly_group import Group
+from anomalake.notify.alert_json import AlertTooLargeError, alert_event_id
 from anomalake.notify.channel import Channel, ChannelError, Message
 from anomalake.notify.ledger import DELIVERED, IN_DOUBT, INTENT, UNDELIVERED, Entry, Ledger, outcome
 from anomalake.notify.messages import message_of
 from anomalake.notify.rules import Due, alerts_due
-from anomalake.notify.snoozes import Snooze
+from anomalake.records.snoozes import Snooze
+from anomalake.storage.store import StoreError
 
 #: The alert was dealt with before: nothing was sent now.
 REPEATED = "repeated"
@@ -154,7 +154,7 @@ class _Courier:
             message = self._message(entry)
             # A round under way is gone through again: who gets its message twice knows it.
             begun = entry if entry.status == INTENT else self._announce(entry, message)
-        except AlertTooLarge as error:
+        except AlertTooLargeError as error:
             return self._told(UNDELIVERED, str(error))
         except StoreError as error:
             return self._told(UNDELIVERED, f"nothing was sent, for the ledger does not answer: {error}")

@@ -10,11 +10,11 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from anomalake.detection.grouping.group_model import Group
-from anomalake.detection.live.records import parse_stamp, stamp
-from anomalake.lake.store import ObjectNotFound, ObjectStore
+from anomalake.groups.anomaly_group import Group
 from anomalake.notify.channel import Message
-from anomalake.notify.rules import Due, Sent
+from anomalake.notify.rules import Due, SentAlert
+from anomalake.records.executions import parse_stamp, stamp
+from anomalake.storage.store import ObjectNotFound, ObjectStore
 
 INTENT, DELIVERED, UNDELIVERED, IN_DOUBT = "intent", "delivered", "undelivered", "in-doubt"
 
@@ -60,7 +60,7 @@ class Ledger:
         self._store = store
         self._folder = f"{folder}/deliveries"
 
-    def sent(self, alert_name: str, groups: Iterable[Group]) -> dict[str, tuple[Sent, ...]]:
+    def sent(self, alert_name: str, groups: Iterable[Group]) -> dict[str, tuple[SentAlert, ...]]:
         """What was delivered about groups under an alert, by group id and time; raises `StoreError`.
 
         A record that cannot be read says that something was delivered, not how bad it was: anything has grown since.
@@ -128,7 +128,7 @@ class Ledger:
 
 def outcome(due: Due, channel: str, attempts: int, now: datetime, reason: str = "") -> dict[str, Any]:
     """The record of what became of a round."""
-    told = Sent.of(due.interval)
+    told = SentAlert.of(due.interval)
     return {
         "group_id": due.group.group_id,
         "timestamp": _text(told.timestamp),
@@ -142,12 +142,12 @@ def outcome(due: Due, channel: str, attempts: int, now: datetime, reason: str = 
     }
 
 
-def _sent(key: str, record: dict[str, Any]) -> Sent:
+def _sent(key: str, record: dict[str, Any]) -> SentAlert:
     timestamp = parse_stamp(key.split("/")[-2])
     try:
-        return Sent(timestamp, float(record["score"]), float(record["impact"]), int(record["affected"]))
+        return SentAlert(timestamp, float(record["score"]), float(record["impact"]), int(record["affected"]))
     except (KeyError, TypeError, ValueError):
-        return Sent(timestamp, 0.0, 0.0, 0)
+        return SentAlert(timestamp, 0.0, 0.0, 0)
 
 
 def _key(entry: Entry, status: str) -> str:

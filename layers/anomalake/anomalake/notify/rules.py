@@ -6,9 +6,10 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
-from anomalake.detection.definition.detector import AlertRule
-from anomalake.detection.grouping.group_model import AffectedMetric, Group, GroupInterval
-from anomalake.notify.snoozes import Snooze, heard
+from anomalake.definitions.detector import AlertRule
+from anomalake.groups.anomaly_group import AffectedMetric, Group, GroupInterval
+from anomalake.notify.snoozes import without_snoozed
+from anomalake.records.snoozes import Snooze
 
 #: A score that is so much higher has grown; above 80, one that is half of the way to 100.
 GROWN_BY = 10.0
@@ -17,7 +18,7 @@ GROWN_TIMES = 2
 
 
 @dataclass(frozen=True, slots=True)
-class Sent:
+class SentAlert:
     """What an alert told of a group: enough to see whether it has grown since."""
 
     timestamp: datetime
@@ -26,7 +27,7 @@ class Sent:
     affected: int
 
     @classmethod
-    def of(cls, interval: GroupInterval) -> Sent:
+    def of(cls, interval: GroupInterval) -> SentAlert:
         """What an alert about this interval tells."""
         return cls(interval.timestamp, interval.score, interval.impact, len(interval.affected))
 
@@ -42,7 +43,7 @@ class Due:
 def alerts_due(
     groups: Iterable[Group],
     rule: AlertRule,
-    sent: Mapping[str, Iterable[Sent]],
+    sent: Mapping[str, Iterable[SentAlert]],
     snoozes: Iterable[Snooze] = (),
     *,
     since: datetime | None = None,
@@ -69,7 +70,7 @@ def alerts_due(
 def _due(
     group: Group,
     rule: AlertRule,
-    sent: Mapping[str, Iterable[Sent]],
+    sent: Mapping[str, Iterable[SentAlert]],
     snoozes: tuple[Snooze, ...],
     since: datetime | None,
 ) -> list[Due]:
@@ -79,12 +80,12 @@ def _due(
     for whole in group.intervals:
         if since is not None and whole.timestamp < since:
             continue
-        interval = heard(group, whole, snoozes)
+        interval = without_snoozed(group, whole, snoozes)
         if interval is None or not passes(interval, rule):
             continue
         if interval.timestamp in delivered or has_grown(interval, told):
             due.append(Due(group, interval))
-            told.append(Sent.of(interval))
+            told.append(SentAlert.of(interval))
     return due
 
 
@@ -108,7 +109,7 @@ def _matches(metric: AffectedMetric, rule: AlertRule) -> bool:
     return all(values.get(one.name) in one.values for one in rule.dimension_filters)
 
 
-def has_grown(interval: GroupInterval, told: Iterable[Sent]) -> bool:
+def has_grown(interval: GroupInterval, told: Iterable[SentAlert]) -> bool:
     """Whether a group is worse than at any time it was told of: its score, its impact or the number of its metrics.
 
     True where nothing was told.

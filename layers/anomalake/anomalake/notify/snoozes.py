@@ -1,88 +1,21 @@
-"""What people do not want to hear of until a time."""
+"""Snoozes: metrics and groups without alerts until a time."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
-from datetime import datetime
-from typing import Any
+from collections.abc import Iterable
 
-from anomalake.detection.grouping.group_model import AffectedMetric, Group, GroupInterval, without
-
-_FIELDS = ("until", "group_id", "time_series_id", "measure", "dimensions")
+from anomalake.groups.anomaly_group import Group, GroupInterval, without
+from anomalake.records.snoozes import Snooze
 
 
-@dataclass(frozen=True, slots=True)
-class Snooze:
-    """Silence about a group, or about some metrics, in intervals that begin before a time.
-
-    Exactly one of the three ways to say about what: `group_id`; `time_series_id`; `measure`, `dimensions` or both.
-
-    Attributes
-    ----------
-    until
-        With a zone. Compared with the interval, not with the clock, so that a run again decides alike.
-    group_id
-        All of one group.
-    time_series_id
-        One metric.
-    measure, dimensions
-        The metrics of a measure (None: of any) that bear all these pairs of dimension name and value.
-    """
-
-    until: datetime
-    group_id: str | None = None
-    time_series_id: str | None = None
-    measure: str | None = None
-    dimensions: tuple[tuple[str, str], ...] = ()
-
-    def __post_init__(self) -> None:
-        if self.until.tzinfo is None:
-            raise ValueError(f"snooze: until {self.until.isoformat()!r}: expected a time with its zone")
-        ways = [self.group_id, self.time_series_id, self.measure if self.measure else self.dimensions]
-        if sum(bool(way) for way in ways) != 1:
-            raise ValueError(
-                "snooze: expected exactly one of a group, a time series, and a measure or dimension values"
-            )
-
-    def covers(self, measure: str, metric: AffectedMetric) -> bool:
-        """Whether it is about a metric of a measure."""
-        if self.group_id is not None:
-            return False
-        if self.time_series_id is not None:
-            return metric.time_series_id == self.time_series_id
-        return self.measure in (None, measure) and set(self.dimensions) <= set(metric.dimensions)
-
-    def to_fields(self) -> dict[str, Any]:
-        """As JSON's own types."""
-        return {
-            "until": self.until.isoformat(),
-            "group_id": self.group_id,
-            "time_series_id": self.time_series_id,
-            "measure": self.measure,
-            "dimensions": [list(pair) for pair in self.dimensions],
-        }
-
-    @classmethod
-    def from_fields(cls, given: Mapping[str, Any]) -> Snooze:
-        """Out of `to_fields`; raises ValueError."""
-        try:
-            known = {name: given[name] for name in _FIELDS if given.get(name) is not None}
-            known["until"] = datetime.fromisoformat(known["until"])
-            known["dimensions"] = tuple((str(name), str(value)) for name, value in known.get("dimensions", ()))
-            return cls(**known)
-        except (KeyError, TypeError) as error:
-            raise ValueError(f"snooze: {type(error).__name__} {error}; expected the fields of a snooze") from error
-
-
-def heard(group: Group, interval: GroupInterval, snoozes: Iterable[Snooze]) -> GroupInterval | None:
-    """The interval as though snoozed metrics were not affected; None where nothing is left to tell of."""
-    active = [one for one in snoozes if interval.timestamp < one.until]
-    if any(one.group_id == group.group_id for one in active if one.group_id is not None):
+def without_snoozed(group: Group, interval: GroupInterval, snoozes: Iterable[Snooze]) -> GroupInterval | None:
+    """The interval without its snoozed metrics; None if all are snoozed."""
+    active = [snooze for snooze in snoozes if interval.timestamp < snooze.until]
+    if any(snooze.group_id == group.group_id for snooze in active if snooze.group_id is not None):
         return None
-    silent = {
+    snoozed = {
         metric.time_series_id
         for metric in interval.affected
-        if any(one.covers(group.measure, metric) for one in active)
+        if any(snooze.covers(group.measure, metric) for snooze in active)
     }
-    return without(interval, silent)
+    return without(interval, snoozed)

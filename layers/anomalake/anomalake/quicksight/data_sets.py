@@ -7,12 +7,12 @@ from typing import Literal
 
 from sqlglot import exp
 
-from anomalake.catalog.detectors import Detector
-from anomalake.catalog.names import sql_name
-from anomalake.catalog.relations import BY_DAY, Relation, columns_of
-from anomalake.catalog.templates import DIALECT
+from anomalake.definitions.metric_set import MetricSet
+from anomalake.query.detectors import DetectorSchema
+from anomalake.query.names import sql_name
+from anomalake.query.relations import BY_DAY, Relation, columns_of
+from anomalake.query.templates import DIALECT
 from anomalake.quicksight.names import LONGEST_COLUMN, QuickSightError, check, shortened
-from anomalake.sources.metric_set import MetricSet
 
 Type = Literal["STRING", "DECIMAL", "DATETIME"]
 
@@ -123,7 +123,7 @@ def model_of(metric_set: MetricSet) -> Model:
     """
     name = metric_set.detector_arn.rpartition(":")[2]
     check((name, *metric_set.measures, *metric_set.dimension_list))
-    detector = Detector(
+    detector = DetectorSchema(
         metric_set.detector_arn,
         sql_name(name),
         tuple(sorted(metric_set.measures)),

@@ -7,6 +7,8 @@ import re
 from collections.abc import Iterable
 from typing import Any
 
+from anomalake.errors import AnomalakeError
+
 #: QuickSight's longest name of a column; CloudFormation allows one character less than the API.
 LONGEST_COLUMN = 127
 #: QuickSight's longest name of a data set or data source.
@@ -23,7 +25,7 @@ _PLAIN_TEXT = re.compile(r"[\w .,:;/()%+#@&*-]+")
 _RESOLVED = "{{resolve:"
 
 
-class QuickSightError(ValueError):
+class QuickSightError(AnomalakeError, ValueError):
     """No template can be made of a detector."""
 
 

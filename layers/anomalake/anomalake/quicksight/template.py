@@ -7,6 +7,7 @@ from typing import Any
 
 import yaml
 
+from anomalake.definitions.metric_set import MetricSet
 from anomalake.quicksight.controls import DAYS_SHOWN
 from anomalake.quicksight.data_sets import DATABASE, HISTORY_DAYS, DataSet, Model, model_of
 from anomalake.quicksight.definition import definition
@@ -14,7 +15,6 @@ from anomalake.quicksight.names import LONGEST_NAME, QuickSightError, shortened,
 from anomalake.quicksight.permissions import permissions
 from anomalake.quicksight.refresh import refresh
 from anomalake.quicksight.theme import theme
-from anomalake.sources.metric_set import MetricSet
 
 Json = dict[str, Any]
 

@@ -10,7 +10,8 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
-from anomalake.detection.metrics import Combination
+from anomalake.errors import AnomalakeError
+from anomalake.model.metrics import Combination
 
 PLATFORMS: Final = ("pc_web", "mobile_web", "mobile_app")
 MARKETPLACES: Final = ("us", "uk", "de", "fr", "es", "it", "jp")
@@ -32,7 +33,7 @@ MAX_SERIES: Final = 1_000_000
 _DAY: Final = 86_400
 
 
-class ShopSettingsError(ValueError):
+class ShopSettingsError(AnomalakeError, ValueError):
     """A shop that cannot be made."""
 
 

@@ -9,7 +9,7 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
-from anomalake.detection.metrics import Metrics
+from anomalake.model.metrics import Metrics
 from anomalake.synth.draws import either_sign, spread
 from anomalake.synth.events import HARD_SHARES, Events, Floats, Rng, draw_events, joined, no_events
 from anomalake.synth.hard import PRICE, SHIFT_SIZE, hard_views_and_revenue

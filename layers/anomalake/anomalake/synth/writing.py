@@ -11,7 +11,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.csv as pa_csv
 
-from anomalake.detection.metrics import Metrics
+from anomalake.model.metrics import Metrics
 from anomalake.synth.events import KINDS, Ints
 from anomalake.synth.shop import Shop
 

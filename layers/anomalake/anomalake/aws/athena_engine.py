@@ -1,0 +1,239 @@
+"""Queries on a lake in S3, answered by Athena through awswrangler."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pyarrow as pa
+from pyarrow import csv
+from sqlglot import exp
+
+from anomalake.lake.layout import SETTINGS
+from anomalake.query import rewrite, templates
+from anomalake.query.bounds import Bounds
+from anomalake.query.detectors import DetectorSchema
+from anomalake.query.errors import QueryError
+from anomalake.query.relations import Relations, put_in_place
+from anomalake.storage.store import ObjectNotFound, ObjectStore
+
+DEFAULT_DATABASE = "anomalake"
+BLOCK_BYTES = 8_000_000
+
+#: The one column of the relations that is a map. Athena's answers are text: a map comes through as JSON only.
+MAP_COLUMN = "dimensions"
+
+
+class AthenaEngine:
+    """Answers queries on a lake in S3.
+
+    Parameters
+    ----------
+    store
+        The lake's store, for settings, shapes and sources.
+    database
+        Glue database that has ``alert_rows``; default: ``ANOMALAKE_DATABASE``, else ``anomalake``.
+    workgroup
+        Athena workgroup; default: ``ANOMALAKE_WORKGROUP``, else Athena's own default.
+    """
+
+    def __init__(self, store: ObjectStore, database: str | None = None, workgroup: str | None = None) -> None:
+        self._store = store
+        self.database = database or os.environ.get("ANOMALAKE_DATABASE") or DEFAULT_DATABASE
+        self.workgroup = workgroup or os.environ.get("ANOMALAKE_WORKGROUP") or "primary"
+        self.relations = Relations(store)
+
+    def query(self, sql: str) -> pa.Table:
+        """Answer a query whole; raises `QueryError`."""
+        with self.stream(sql) as reader:
+            return pa.Table.from_batches(reader, reader.schema)
+
+    @contextmanager
+    def stream(self, sql: str) -> Iterator[pa.RecordBatchReader]:
+        """Answer a query batch by batch; raises `QueryError`."""
+        text = self.to_athena(sql)
+        if isinstance(text, pa.Table):
+            yield text.to_reader()
+            return
+        with tempfile.TemporaryDirectory() as folder:
+            file = Path(folder) / "answer"
+            types = self._ask(text, file)
+            yield _read_text(file) if types is None else _read_csv(file, types)
+
+    @contextmanager
+    def slices(self, name: str) -> Iterator[list[str]]:
+        """The query for a whole relation, which Athena answers in its own memory."""
+        yield [exp.select("*").from_(exp.Table(this=exp.to_identifier(name, quoted=True))).sql(templates.DIALECT)]
+
+    def to_athena(self, sql: str) -> str | pa.Table:
+        """The SQL that Athena is asked, or the answer where nobody needs to be asked."""
+        statement = rewrite.parse(sql)
+        if isinstance(statement, rewrite.ShowTables):
+            names = [name for name in self.relations.names() if statement.matches(name)]
+            return pa.table({"tab_name": pa.array(names, pa.string())})
+        if isinstance(statement, rewrite.Describe):
+            return exp.Describe(this=exp.Table(this=exp.to_identifier(statement.table.lower(), quoted=True))).sql(
+                "hive"
+            )
+        columns = _columns_asked(statement.query, self.relations)
+        query = rewrite.rewrite(
+            statement.query, self.relations, _AthenaTables(self._store), only_relations=False, database=self.database
+        )
+        if not statement.explain:
+            _maps_as_json(query, columns)
+        return f"{statement.explain} {query.sql(templates.DIALECT)}".strip()
+
+    def _ask(self, sql: str, file: Path) -> dict[str, str] | None:
+        """Run a query and fetch its answer; returns the columns' types, None for lines of text."""
+        import awswrangler as wr
+        from botocore.exceptions import BotoCoreError, ClientError
+
+        where = f"Athena, workgroup {self.workgroup}, database {self.database}"
+        try:
+            execution = wr.athena.start_query_execution(sql=sql, database=self.database, workgroup=self.workgroup)
+            answer = wr.athena.wait_query(query_execution_id=execution)
+            location = answer.get("ResultConfiguration", {}).get("OutputLocation")
+            if not location:
+                raise QueryError(f"{where}: no OutputLocation; expected a workgroup that writes its results to S3")
+            types = dict(wr.athena.get_query_columns_types(query_execution_id=execution))
+            # Not read_sql_query: it makes null of an empty text, and of the text NaN.
+            wr.s3.download(path=location, local_file=str(file))
+        except (wr.exceptions.QueryFailed, wr.exceptions.QueryCancelled) as error:
+            raise QueryError(f"{where}: {_one_line(error)}") from error
+        except (ClientError, BotoCoreError) as error:
+            hint = "ANOMALAKE_WORKGROUP and ANOMALAKE_DATABASE name others"
+            raise QueryError(f"{where}: {_one_line(error)}; {hint}") from error
+        return None if location.endswith(".txt") else types
+
+
+class _AthenaTables:
+    """The physical tables that the stack declares."""
+
+    def __init__(self, store: ObjectStore) -> None:
+        self._store = store
+        self._csv_only: bool | None = None
+
+    def alert_rows(self, bounds: Bounds) -> exp.Query:
+        if not self._is_csv_only():
+            return _within("alert_rows", bounds)
+        decoded = templates.template("alert_rows_from_csv")
+        for found in list(decoded.find_all(exp.Table)):
+            put_in_place(found, self.alert_rows_csv(bounds))
+        return decoded
+
+    def alert_rows_csv(self, bounds: Bounds) -> exp.Query:
+        return _within("alert_rows_csv", bounds)
+
+    def kept(self, name: str) -> None:
+        """Athena keeps nothing."""
+
+    def source_rows(self, detector: DetectorSchema, columns: dict[str, str]) -> exp.Query:
+        selected = [exp.column(name, quoted=True) for name in columns.values()]
+        table = exp.Table(this=exp.to_identifier(f"source_{detector.sql_name}", quoted=True))
+        return exp.select(*selected).from_(table)
+
+    def _is_csv_only(self) -> bool:
+        if self._csv_only is None:
+            try:
+                self._csv_only = json.loads(self._store.get(SETTINGS)).get("formats") == ["csv"]
+            except ObjectNotFound:
+                self._csv_only = False
+            except (ValueError, AttributeError) as error:
+                raise QueryError(f"{self._store.uri}/{SETTINGS}: is no JSON object") from error
+        return self._csv_only
+
+
+def _within(table: str, bounds: Bounds) -> exp.Query:
+    rows = exp.select("*").from_(table)
+    condition = bounds.condition()
+    return rows if condition is None else rows.where(condition)
+
+
+def _columns_asked(query: exp.Query, relations: Relations) -> list[str] | None:
+    """The columns behind a lone ``*``; None where it stands for anything else."""
+    if (
+        not isinstance(query, exp.Select)
+        or len(query.expressions) != 1
+        or not isinstance(query.expressions[0], exp.Star)
+    ):
+        return None
+    from_ = query.args.get("from_") or query.args.get("from")
+    if from_ is None or query.args.get("joins") or not isinstance(from_.this, exp.Table):
+        return None
+    if query.expressions[0].args.get("except_") or query.args.get("with_"):
+        return None
+    relation = relations.find(from_.this.name)
+    return relation.columns() if relation is not None else None
+
+
+def _maps_as_json(query: exp.Query, columns: list[str] | None) -> None:
+    """Let a map among the answer's columns come as JSON, from which it can be read."""
+    if not isinstance(query, exp.Select):
+        return
+    if columns is not None and MAP_COLUMN in columns:
+        query.set("expressions", [exp.column(name, quoted=True) for name in columns])
+    for column in list(query.expressions):
+        asked = column.this if isinstance(column, exp.Alias) else column
+        if isinstance(asked, exp.Column) and asked.name.lower() == MAP_COLUMN:
+            as_json = exp.Anonymous(this="json_format", expressions=[exp.cast(asked.copy(), "JSON")])
+            column.replace(exp.alias_(as_json, column.alias_or_name, quoted=True))
+
+
+def _read_text(file: Path) -> pa.RecordBatchReader:
+    return pa.table({"line": pa.array(file.read_text("utf-8").splitlines(), pa.string())}).to_reader()
+
+
+def _read_csv(file: Path, types: dict[str, str]) -> pa.RecordBatchReader:
+    """Athena's CSV, batch by batch: an empty text is in quotes there, null is not."""
+    schema = pa.schema([(name, _type_of(name, type_)) for name, type_ in types.items()])
+    asked = {field.name: pa.string() if pa.types.is_map(field.type) else field.type for field in schema}
+    reader = csv.open_csv(
+        file,
+        csv.ReadOptions(block_size=BLOCK_BYTES),
+        csv.ParseOptions(newlines_in_values=True),
+        csv.ConvertOptions(
+            column_types=asked, null_values=[""], strings_can_be_null=True, quoted_strings_can_be_null=False
+        ),
+    )
+    batches = (pa.RecordBatch.from_arrays([*map(_maps, batch.columns, schema)], schema=schema) for batch in reader)
+    return pa.RecordBatchReader.from_batches(schema, batches)
+
+
+def _maps(column: pa.Array, field: pa.Field) -> pa.Array:
+    if not pa.types.is_map(field.type):
+        return column
+    return pa.array(
+        [None if text is None else list(json.loads(text).items()) for text in column.to_pylist()], field.type
+    )
+
+
+def _type_of(name: str, athena: str) -> pa.DataType:
+    if name == MAP_COLUMN:
+        return pa.map_(pa.string(), pa.string())
+    decimal = re.fullmatch(r"decimal\((\d+),\s*(\d+)\)", athena)
+    if decimal:
+        return pa.decimal128(int(decimal[1]), int(decimal[2]))
+    return _TYPES.get(athena, pa.string())
+
+
+_TYPES = {
+    "boolean": pa.bool_(),
+    "tinyint": pa.int64(),
+    "smallint": pa.int64(),
+    "integer": pa.int64(),
+    "bigint": pa.int64(),
+    "float": pa.float64(),
+    "real": pa.float64(),
+    "double": pa.float64(),
+    "date": pa.date32(),
+    "timestamp": pa.timestamp("us"),
+}
+
+
+def _one_line(error: BaseException) -> str:
+    return " ".join(str(error).split())

@@ -1,0 +1,147 @@
+"""Source data in tables that Athena queries."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Iterator
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Protocol
+from zoneinfo import ZoneInfo
+
+import pyarrow as pa
+from pyarrow import csv
+from sqlglot import exp
+
+from anomalake.definitions.errors import SourceError
+from anomalake.definitions.metric_set import AthenaTable, MetricSet
+from anomalake.query.templates import DIALECT
+from anomalake.query.time_formats import to_strptime
+from anomalake.storage.store import StoreError
+
+BLOCK_BYTES = 8_000_000
+
+# Clocks go back by three hours at most, so that bounds on wall clocks leave out nothing.
+_CLOCKS = timedelta(hours=3)
+
+
+class AskAthena(Protocol):
+    """Runs a query and fetches its answer, the CSV that Athena writes, into a file."""
+
+    def __call__(self, sql: str, table: AthenaTable, file: Path) -> None:
+        """Raises `StoreError`."""
+        ...
+
+
+class AthenaTables:
+    """`SourceTables` by Athena.
+
+    Parameters
+    ----------
+    ask
+        Runs a query; default: awswrangler.
+    """
+
+    def __init__(self, ask: AskAthena | None = None) -> None:
+        self._ask = ask or ask_athena
+
+    def rows(self, metric_set: MetricSet, low: datetime | None, high: datetime | None) -> Iterator[pa.RecordBatch]:
+        assert metric_set.athena is not None
+        with tempfile.TemporaryDirectory() as folder:
+            file = Path(folder) / "answer.csv"
+            self._ask(statement(metric_set, low, high), metric_set.athena, file)
+            yield from _read_answer(file, metric_set)
+
+
+def statement(metric_set: MetricSet, low: datetime | None, high: datetime | None) -> str:
+    """The query for a table's rows, in Athena's dialect.
+
+    A row whose timestamp is no such text comes as well, to be counted as bad.
+    """
+    table = metric_set.athena
+    assert table is not None
+    timestamp = exp.column(metric_set.timestamp_column, quoted=True)
+    typed = not table.timestamp_is_text
+    asked: exp.Expr = timestamp.copy()
+    if typed:
+        # Of a date as well: midnight.
+        asked = exp.cast(exp.cast(timestamp.copy(), "TIMESTAMP(0)"), "VARCHAR")
+    columns = [exp.alias_(asked, metric_set.timestamp_column, quoted=True)]
+    columns += [_cast(name, "VARCHAR") for name in metric_set.dimension_list]
+    columns += [_cast(name, "DOUBLE") for name in metric_set.measures]
+    place = exp.table_(table.table_name, db=table.database_name, catalog=table.data_catalog, quoted=True)
+    query = exp.select(*columns).from_(place)
+    clock = timestamp if typed else _parsed(metric_set, timestamp)
+    bounds = _bounds(metric_set, clock, low, high) if clock is not None else []
+    if bounds and not typed and clock is not None:
+        query = query.where(exp.or_(exp.and_(*bounds), clock.copy().is_(exp.null())))
+    elif bounds:
+        query = query.where(*bounds)
+    return query.sql(DIALECT)
+
+
+def _cast(name: str, type_: str) -> exp.Expr:
+    return exp.alias_(exp.cast(exp.column(name, quoted=True), type_), name, quoted=True)
+
+
+def _parsed(metric_set: MetricSet, timestamp: exp.Expr) -> exp.Expr | None:
+    """Text as a wall clock, null where it is none; None where its pattern is beyond SQL."""
+    try:
+        format_ = to_strptime(metric_set.timestamp_format)
+    except SourceError:
+        return None
+    return exp.Try(this=exp.StrToTime(this=timestamp.copy(), format=exp.Literal.string(format_)))
+
+
+def _bounds(metric_set: MetricSet, clock: exp.Expr, low: datetime | None, high: datetime | None) -> list[exp.Expr]:
+    bounds: list[exp.Expr] = []
+    if low is not None:
+        bounds.append(exp.GTE(this=clock.copy(), expression=_wall_clock(low - _CLOCKS, metric_set)))
+    if high is not None:
+        bounds.append(exp.LT(this=clock.copy(), expression=_wall_clock(high + _CLOCKS, metric_set)))
+    return bounds
+
+
+def _wall_clock(instant: datetime, metric_set: MetricSet) -> exp.Expr:
+    local = instant.astimezone(ZoneInfo(metric_set.timezone)).replace(tzinfo=None, microsecond=0)
+    return exp.cast(exp.Literal.string(local.isoformat(" ")), "TIMESTAMP")
+
+
+def _read_answer(file: Path, metric_set: MetricSet) -> Iterator[pa.RecordBatch]:
+    """Athena's CSV: an empty text is in quotes there, null is not."""
+    names = list(metric_set.columns)
+    types = {name: pa.string() for name in names} | {name: pa.float64() for name in metric_set.measures}
+    try:
+        yield from csv.open_csv(
+            file,
+            csv.ReadOptions(block_size=BLOCK_BYTES, column_names=names, skip_rows_after_names=1, use_threads=False),
+            csv.ParseOptions(newlines_in_values=True),
+            csv.ConvertOptions(
+                column_types=types, null_values=[""], strings_can_be_null=True, quoted_strings_can_be_null=False
+            ),
+        )
+    except pa.ArrowInvalid as error:
+        raise StoreError(f"Athena's answer cannot be read: {str(error).splitlines()[0]}") from error
+
+
+def ask_athena(sql: str, table: AthenaTable, file: Path) -> None:
+    """Ask through awswrangler; raises `StoreError`."""
+    import awswrangler as wr
+    from botocore.exceptions import BotoCoreError, ClientError
+
+    where = f"Athena, workgroup {table.work_group_name}, database {table.database_name}"
+    try:
+        execution = wr.athena.start_query_execution(
+            sql=sql,
+            database=table.database_name,
+            workgroup=table.work_group_name,
+            data_source=table.data_catalog,
+            s3_output=table.s3_results_path or None,
+        )
+        answer = wr.athena.wait_query(query_execution_id=execution)
+        location = answer.get("ResultConfiguration", {}).get("OutputLocation")
+        if not location:
+            raise StoreError(f"{where}: no OutputLocation; expected S3ResultsPath, or a workgroup that has one")
+        wr.s3.download(path=location, local_file=str(file))
+    except (wr.exceptions.QueryFailed, wr.exceptions.QueryCancelled, ClientError, BotoCoreError) as error:
+        raise StoreError(f"{where}: {' '.join(str(error).split())}") from error

@@ -1,0 +1,63 @@
+"""Responses to CloudFormation's custom-resource requests. A request without a response would block a deployment."""
+
+from __future__ import annotations
+
+import http.client
+import json
+from collections.abc import Callable, Mapping
+from typing import Any
+from urllib.parse import urlsplit
+
+#: CloudFormation accepts responses of up to 4 KB.
+LONGEST_REASON = 1000
+
+Send = Callable[[str, bytes], None]
+
+
+def is_request(event: object) -> bool:
+    """Whether an event is CloudFormation's request to a custom resource."""
+    return isinstance(event, dict) and {"RequestType", "ResponseURL", "StackId", "LogicalResourceId"} <= event.keys()
+
+
+def answer(request: Mapping[str, Any], physical_id: str, make: Callable[[], object], send: Send | None = None) -> None:
+    """Create or update a resource as requested, and send the result to CloudFormation; a deletion does nothing.
+
+    Parameters
+    ----------
+    physical_id
+        Physical id of the resource; it never changes.
+    make
+        Creates or updates the resource. Its exception is sent as the reason, and raised after the response is sent.
+    send
+        Sends a body to a URL with PUT.
+    """
+    failure: Exception | None = None
+    if request["RequestType"] != "Delete":
+        try:
+            make()
+        except Exception as error:
+            failure = error
+    reason = f"{type(failure).__name__}: {failure}" if failure else "done"
+    body = {
+        "Status": "FAILED" if failure else "SUCCESS",
+        "Reason": " ".join(reason.split())[:LONGEST_REASON],
+        "PhysicalResourceId": request.get("PhysicalResourceId") or physical_id,
+        **{name: request[name] for name in ("StackId", "RequestId", "LogicalResourceId")},
+    }
+    (send or _put)(request["ResponseURL"], json.dumps(body).encode())
+    if failure:
+        raise failure
+
+
+def _put(url: str, body: bytes) -> None:
+    parts = urlsplit(url)
+    # CloudFormation uses https; an emulator uses http.
+    connect = http.client.HTTPConnection if parts.scheme == "http" else http.client.HTTPSConnection
+    connection = connect(parts.netloc, timeout=30)
+    try:
+        connection.request("PUT", f"{parts.path}?{parts.query}", body, {"Content-Type": ""})
+        status = connection.getresponse().status
+    finally:
+        connection.close()
+    if status >= 300:
+        raise OSError(f"CloudFormation's response URL: status {status}: expected 200")

@@ -1,0 +1,114 @@
+"""What a backtest found, in lines for people."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+from zoneinfo import ZoneInfo
+
+from anomalake.groups.grouping import Group
+from anomalake.notify.plain import figure, quoted, shown
+from anomalake.records.backtests import MOST_POINTS
+from anomalake.services.backtest import BacktestOutcome, Evaluation, LoadedAlerts
+
+WORST = 5
+MOST_REASONS = 10
+
+
+def summary_lines(outcome: BacktestOutcome, lake: str | None = None, scores: Path | None = None) -> Iterator[str]:
+    """What was tested and found."""
+    found, metrics = outcome.backtest, outcome.backtest.metrics
+    zone = ZoneInfo(metrics.timezone)
+    starts = [_instant(metrics.starts[at].item()).astimezone(zone) for at in (0, found.first, -1)]
+    first, tested, last = (f"{start:%Y-%m-%d %H:%M}" for start in starts)
+    yield f"{outcome.detector.name}: {metrics.n_metrics:,} metrics, {first} to {last} ({metrics.timezone})"
+    yield (
+        f"  trained on {found.first:,} intervals of {metrics.frequency}, "
+        f"tested on the {found.tested:,} from {tested} on"
+    )
+    yield f"  {outcome.read}"
+    n_points, n_anomalous = int(found.observed.sum()), int(found.judgement.is_anomaly.sum())
+    yield f"  {n_anomalous:,} of {n_points:,} tested points anomalous: {_by_name(found.points_by_measure())}"
+    yield f"  {_many(len(found.groups), 'group')}: {_by_name(found.groups_by_measure())}"
+    for group in found.worst_groups(WORST):
+        yield f"    {_group_line(group, zone)}"
+    if outcome.evaluated is not None:
+        yield from _evaluated_lines(outcome.evaluated)
+    if outcome.scored is not None:
+        yield f"  scores of {outcome.scored:,} points: {scores}"
+    if outcome.sent is not None:
+        yield f"  alerts in {lake}: {_sent(outcome.sent)}"
+
+
+def reason_lines(outcome: BacktestOutcome) -> Iterator[str]:
+    """Why rows and alerts were not used, the first of each."""
+    sent = outcome.sent
+    reasons = (*sent.summary.reasons, *sent.too_large) if sent is not None else ()
+    for some in (outcome.read.problems, reasons):
+        for reason in some[:MOST_REASONS]:
+            yield f"  {reason}"
+        if len(some) > MOST_REASONS:
+            yield f"  … and {len(some) - MOST_REASONS:,} more"
+    if sent is not None and not sent.judgement_kept:
+        yield f"  what was expected is not kept: more than {MOST_POINTS:,} tested points"
+    if sent is not None and sent.unregistered is not None:
+        yield f"  queries will not find the source data: {sent.unregistered}"
+
+
+def went_well(outcome: BacktestOutcome) -> bool:
+    """Whether every row could be read and every alert was stored."""
+    sent = outcome.sent
+    return not outcome.read.bad and (
+        sent is None or not (sent.summary.refused or sent.summary.failed or sent.too_large)
+    )
+
+
+def _evaluated_lines(evaluated: Evaluation) -> Iterator[str]:
+    figures = evaluated.figures
+    unknown = f"; {evaluated.unknown:,} labels outside the data" if evaluated.unknown else ""
+    yield f"  against {_many(evaluated.labelled, 'labelled point')}{unknown}"
+    yield (
+        f"    points: precision {figures.precision:.4f}, recall {figures.recall:.4f}, F1 {figures.f1:.4f}, "
+        f"average precision {figures.average_precision:.4f}"
+    )
+    yield (
+        f"    events: precision {figures.event_precision:.4f}, recall {figures.event_recall:.4f}, "
+        f"F1 {figures.event_f1:.4f}"
+    )
+
+
+def _sent(sent: LoadedAlerts) -> str:
+    summary = sent.summary
+    said = f"{summary.loaded:,} new, {summary.repeated:,} repeated"
+    if summary.clashes:
+        said += f", {summary.clashes:,} clashing with others of the same id (SELECT * FROM clashes)"
+    refused = summary.refused + len(sent.too_large)
+    if refused:
+        said += f", {refused:,} refused"
+    if summary.failed:
+        said += f", {summary.failed:,} failed (run it again)"
+    return said
+
+
+def _group_line(group: Group, zone: ZoneInfo) -> str:
+    worst = max(group.intervals, key=lambda one: (one.score, one.timestamp))
+    metric = worst.affected[0]
+    named = ", ".join(f"{quoted(name)}={quoted(value)}" for name, value in metric.dimensions)
+    return (
+        f"{group.score:6.2f}  {group.start.astimezone(zone):%Y-%m-%d %H:%M}  {shown(group.measure)}, "
+        f"{_many(len(group.intervals), 'interval')}, {_many(len(worst.affected), 'metric')}: "
+        f"{named + ': ' if named else ''}{figure(metric.value)}, expected {figure(metric.expected)}"
+    )
+
+
+def _by_name(counts: Mapping[str, int]) -> str:
+    return ", ".join(f"{shown(name)} {count:,}" for name, count in counts.items())
+
+
+def _many(count: int, what: str) -> str:
+    return f"{count:,} {what}" if count == 1 else f"{count:,} {what}s"
+
+
+def _instant(naive: datetime) -> datetime:
+    return naive.replace(tzinfo=UTC)

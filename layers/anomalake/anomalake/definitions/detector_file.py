@@ -1,0 +1,194 @@
+"""The detector file: L4M's request fields, checked, as a `Detector`."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from datetime import date
+from typing import cast, get_args
+
+from anomalake.definitions.detector import (
+    DEFAULT_THRESHOLD,
+    AlertRule,
+    Detector,
+    DetectorFileError,
+    LambdaAction,
+    SnsAction,
+    SnsFormat,
+)
+from anomalake.definitions.document import DocumentError, Node, read_document
+from anomalake.definitions.fields import Fields, Problems
+from anomalake.definitions.metric_set import FREQUENCIES, NAME, MetricSet
+from anomalake.definitions.metric_set_fields import read_filters, read_metric_set
+from anomalake.definitions.words import printable
+
+MOST_ALERTS = 100
+MOST_HOLIDAYS = 10_000
+
+ARN = re.compile(r"arn:[a-z0-9-]+:[^:\s]*:[^:\s]*:[^:\s]*:\S+")
+_OURS = r"arn:[a-z0-9-]+:lookoutmetrics:[^:\s]*:[^:\s]*:"
+DETECTOR_ARN = re.compile(rf"{_OURS}AnomalyDetector:{NAME.pattern}")
+ALERT_ARN = re.compile(rf"{_OURS}Alert:{NAME.pattern}")
+
+_A_NAME = "1 to 63 of a-z A-Z 0-9 - _"
+_A_DETECTOR_ARN = "arn:aws:lookoutmetrics:REGION:ACCOUNT:AnomalyDetector:NAME"
+#: What L4M's answers and requests say besides.
+_PASTED = ("Tags", "KmsKeyArn", "ClientToken", "ResponseMetadata", "CreationTime", "LastModificationTime", "Status",
+           "FailureReason", "FailureType")  # fmt: skip
+
+
+def detector_of(text: str, place: str, data: str, region: str, account: str) -> Detector:
+    """As `parse_detector`."""
+    problems = Problems(place)
+    try:
+        root = read_document(text)
+    except DocumentError as error:
+        line = f": line {error.line}" if error.line is not None else ""
+        told = printable(f"{place}{line}: {error}; expected L4M's fields in YAML or JSON")
+        raise DetectorFileError((told,)) from error
+    fields = Fields(root, "", problems)
+    detector = _detector(fields, data, region, account, problems) if isinstance(root.value, dict) else None
+    if problems.lines or detector is None:
+        raise DetectorFileError(tuple(problems.lines) or (f"{place}: expected L4M's fields",))
+    return detector
+
+
+def _detector(fields: Fields, data: str, region: str, account: str, problems: Problems) -> Detector | None:
+    fields.ignore(*_PASTED)
+    described = fields.text("AnomalyDetectorDescription", "1 to 256 characters", longest=256)
+    config = fields.fields("AnomalyDetectorConfig")
+    frequency = config.choice("AnomalyDetectorFrequency", tuple(FREQUENCIES))
+    config.unknown()
+    metric_set = _metric_set_fields(fields, problems)
+    alerts = [Fields(node, path, problems) for node, path in fields.items("Alerts", most=MOST_ALERTS)]
+    arn = _arn(fields, metric_set, alerts, region, account)
+    own = metric_set.choice("MetricSetFrequency", tuple(FREQUENCIES))
+    if frequency and own and own != frequency:
+        metric_set.problem(
+            "MetricSetFrequency",
+            f"{own!r}: expected AnomalyDetectorConfig.AnomalyDetectorFrequency, which is {frequency}",
+        )
+    if not frequency and not own:
+        fields.problem(
+            "AnomalyDetectorConfig", f"no AnomalyDetectorFrequency; expected one of {', '.join(FREQUENCIES)}"
+        )
+    holidays = _holidays(fields, problems)
+    found = read_metric_set(metric_set, arn or "arn:::::AnomalyDetector:x", frequency or own or "PT1H", data, problems)
+    read = (_alert(one, arn, found, problems) for one in alerts)
+    rules = [rule for rule in read if rule is not None]
+    names = [rule.name for rule in rules]
+    for name in sorted({name for name in names if names.count(name) > 1}):
+        fields.problem("Alerts", f"AlertName {name!r} is there twice")
+    fields.unknown()
+    if found is None or not arn:
+        return None
+    return Detector(
+        arn.rpartition(":")[2], described, arn, found.frequency, found.timezone, found, tuple(rules), holidays
+    )
+
+
+def _metric_set_fields(fields: Fields, problems: Problems) -> Fields:
+    lists = [name for name in ("MetricSetList", "MetricSets") if fields.has(name)]
+    if fields.has("MetricSet"):
+        if lists:
+            fields.problem(lists[0], "is there beside MetricSet; expected one of them")
+        return fields.fields("MetricSet")
+    if not lists:
+        return fields.fields("MetricSet", required=True)
+    members = list(fields.items(lists[0], most=1, least=1))
+    if not members:
+        return Fields(None, "MetricSet", problems)
+    return Fields(*members[0], problems)
+
+
+def _arn(fields: Fields, metric_set: Fields, alerts: list[Fields], region: str, account: str) -> str:
+    """AnomalyDetectorArn, wherever it is said, or made of AnomalyDetectorName; empty after a problem."""
+    name = fields.text("AnomalyDetectorName", _A_NAME, pattern=NAME, required=not fields.has("AnomalyDetectorArn"))
+    said = ""
+    for one in (fields, metric_set, *alerts):
+        arn = one.text("AnomalyDetectorArn", _A_DETECTOR_ARN, pattern=DETECTOR_ARN)
+        if arn and said and arn != said:
+            one.problem("AnomalyDetectorArn", f"{arn!r}: expected {said}, as before in this file")
+        said = said or arn
+    if said and name and said.rpartition(":")[2] != name:
+        fields.problem("AnomalyDetectorName", f"{name!r}: expected the name in AnomalyDetectorArn, {said}")
+    if said or not name:
+        return said
+    return f"arn:aws:lookoutmetrics:{region}:{account}:AnomalyDetector:{name}"
+
+
+def _alert(fields: Fields, detector_arn: str, metric_set: MetricSet | None, problems: Problems) -> AlertRule | None:
+    """One rule; None where it is switched off, or has no name. Filters are checked if the metric set is known."""
+    fields.ignore(*_PASTED, "AlertType")
+    name = fields.text("AlertName", _A_NAME, pattern=NAME, required=True)
+    own = f"{detector_arn.partition(':AnomalyDetector:')[0]}:Alert:{name}"
+    arn = fields.text("AlertArn", "arn:aws:lookoutmetrics:REGION:ACCOUNT:Alert:NAME", pattern=ALERT_ARN, default=own)
+    filters = fields.fields("AlertFilters")
+    wanted = filters.texts("MetricList", "a measure", most=1_000)
+    by_dimension = read_filters(filters, "DimensionFilterList", problems)
+    filters.unknown()
+    if metric_set is not None:
+        _check_names(filters, "MetricList", wanted, metric_set.measures)
+        _check_names(filters, "DimensionFilterList", [one.name for one in by_dimension], metric_set.dimension_list)
+    rule = AlertRule(
+        name=name,
+        arn=arn,
+        description=fields.text("AlertDescription", "up to 256 characters", longest=256, shortest=0),
+        threshold=fields.number("AlertSensitivityThreshold", 0, 100, default=DEFAULT_THRESHOLD),
+        measures=wanted,
+        dimension_filters=by_dimension,
+        minimum_impact=fields.number("MinimumImpact", 0, 1e30, default=0.0),
+        action=_action(fields.fields("Action")),
+    )
+    status = fields.choice("AlertStatus", ("ACTIVE", "INACTIVE"), default="ACTIVE")
+    fields.unknown()
+    return rule if name and status == "ACTIVE" else None
+
+
+def _check_names(filters: Fields, field: str, names: Iterable[str], known: tuple[str, ...]) -> None:
+    for name in names:
+        if name not in known:
+            filters.problem(field, f"{name!r}: expected one of MetricSet's: {', '.join(known) or 'it has none'}")
+
+
+def _action(action: Fields) -> LambdaAction | SnsAction | None:
+    to_lambda = action.has("LambdaConfiguration")
+    to_topic = action.has("SNSConfiguration")
+    if to_lambda and to_topic:
+        action.problem("SNSConfiguration", "is there beside LambdaConfiguration; expected one of them")
+    action.unknown()
+    if to_lambda:
+        config = action.fields("LambdaConfiguration")
+        config.ignore("RoleArn")
+        arn = config.text("LambdaArn", "a function's ARN", pattern=ARN, longest=256, required=True)
+        config.unknown()
+        return LambdaAction(arn)
+    if not to_topic:
+        return None
+    config = action.fields("SNSConfiguration")
+    config.ignore("RoleArn")
+    topic = config.text("SnsTopicArn", "a topic's ARN", pattern=ARN, longest=256, required=True)
+    format_ = config.choice("SnsFormat", get_args(SnsFormat), default="JSON")
+    config.unknown()
+    return SnsAction(topic, cast(SnsFormat, format_))
+
+
+def _holidays(fields: Fields, problems: Problems) -> tuple[date, ...]:
+    days = set()
+    for node, path in fields.items("Holidays", most=MOST_HOLIDAYS):
+        day = _day(node)
+        if day is None:
+            shown = repr(node.value) if isinstance(node.value, str) else "no text"
+            problems.add(path, node, f"{shown}: expected a day such as 2013-12-25")
+        else:
+            days.add(day)
+    return tuple(sorted(days))
+
+
+def _day(node: Node) -> date | None:
+    if not isinstance(node.value, str) or not re.fullmatch(r"[0-9]{4}-[0-9]{2}-[0-9]{2}", node.value):
+        return None
+    try:
+        return date.fromisoformat(node.value)
+    except ValueError:
+        return None

@@ -1,0 +1,148 @@
+"""YAML and JSON as trees of text that know their lines: nothing is guessed, ``NO`` and ``007`` stay what they are."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+import yaml
+
+from anomalake.errors import AnomalakeError
+
+#: More nodes than any definition has; aliases of YAML make millions of a few lines.
+MOST_NODES = 100_000
+DEEPEST = 40
+
+
+class DocumentError(AnomalakeError, ValueError):
+    """A text that is neither YAML nor JSON: why, and in which line (None where unknown)."""
+
+    def __init__(self, message: str, line: int | None) -> None:
+        super().__init__(message)
+        self.line = line
+
+
+@dataclass(frozen=True, slots=True)
+class Node:
+    """A value in a document.
+
+    Attributes
+    ----------
+    value
+        The text of a scalar as it was written, a list of nodes, a dict of nodes, or None for null.
+    line
+        Where it begins; None in JSON.
+    quoted
+        Whether a scalar was written as text.
+    repeated
+        Keys of a mapping that stand in it twice.
+    """
+
+    value: str | list[Node] | dict[str, Node] | None
+    line: int | None = None
+    quoted: bool = False
+    repeated: tuple[str, ...] = field(default=())
+
+
+def read_document(text: str) -> Node:
+    """Read YAML, or JSON where the text begins as an object does.
+
+    Raises
+    ------
+    DocumentError
+    """
+    if any("\ud800" <= character <= "\udfff" for character in text):
+        raise DocumentError("is no UTF-8", None)
+    if text.lstrip("\ufeff \t\r\n").startswith("{"):
+        return _read_json(text.lstrip("\ufeff"))
+    return _read_yaml(text)
+
+
+def _read_json(text: str) -> Node:
+    try:
+        # Numbers and constants keep their spelling; pairs keep what is there twice.
+        tree = json.loads(text, parse_int=_Plain, parse_float=_Plain, parse_constant=_Plain, object_pairs_hook=_Pairs)
+    except json.JSONDecodeError as error:
+        raise DocumentError(f"is no JSON: {error.msg}", error.lineno) from error
+    except RecursionError as error:
+        raise DocumentError("is nested too deeply", None) from error
+    return _Counter().count(_from_json)(tree, 0)
+
+
+class _Plain(str):
+    __slots__ = ()
+
+
+class _Pairs(list[Any]):
+    pass
+
+
+class _Counter:
+    def __init__(self) -> None:
+        self._nodes = 0
+
+    def count(self, build: Callable[..., Node]) -> Callable[[Any, int], Node]:
+        def step(one: Any, depth: int) -> Node:
+            self._nodes += 1
+            if self._nodes > MOST_NODES or depth > DEEPEST:
+                raise DocumentError("is larger or deeper than a definition can be", None)
+            return build(one, depth + 1, step)
+
+        return step
+
+
+def _from_json(tree: Any, depth: int, step: Callable[[Any, int], Node]) -> Node:
+    if isinstance(tree, _Pairs):
+        members, repeated = {}, []
+        for key, value in tree:
+            if key in members:
+                repeated.append(key)
+            members[key] = step(value, depth)
+        return Node(members, repeated=tuple(repeated))
+    if isinstance(tree, list):
+        return Node([step(one, depth) for one in tree])
+    if isinstance(tree, bool):
+        return Node("true" if tree else "false")
+    if tree is None:
+        return Node(None)
+    if any("\ud800" <= character <= "\udfff" for character in tree):
+        raise DocumentError(f"{tree!r} has half of a character", None)
+    return Node(str(tree), quoted=not isinstance(tree, _Plain))
+
+
+def _read_yaml(text: str) -> Node:
+    try:
+        tree = yaml.compose(text, Loader=yaml.SafeLoader)
+    except yaml.MarkedYAMLError as error:
+        mark = error.problem_mark or error.context_mark
+        what = " ".join(str(error.problem or error.context or "").split())
+        raise DocumentError(f"is no YAML: {what}", None if mark is None else mark.line + 1) from error
+    except yaml.YAMLError as error:
+        raise DocumentError(f"is no YAML: {' '.join(str(error).split())}", None) from error
+    except RecursionError as error:
+        raise DocumentError("is nested too deeply", None) from error
+    if tree is None:
+        raise DocumentError("is empty", None)
+    return _Counter().count(_from_yaml)(tree, 0)
+
+
+def _from_yaml(tree: yaml.Node, depth: int, step: Callable[[Any, int], Node]) -> Node:
+    line = tree.start_mark.line + 1
+    if isinstance(tree, yaml.MappingNode):
+        members: dict[str, Node] = {}
+        repeated = []
+        for key, value in tree.value:
+            if not isinstance(key, yaml.ScalarNode):
+                raise DocumentError("a field's name is no text", key.start_mark.line + 1)
+            if key.value in members:
+                repeated.append(key.value)
+            members[key.value] = step(value, depth)
+        return Node(members, line, repeated=tuple(repeated))
+    if isinstance(tree, yaml.SequenceNode):
+        return Node([step(one, depth) for one in tree.value], line)
+    quoted = bool(getattr(tree, "style", None))
+    if tree.tag == "tag:yaml.org,2002:null" and not quoted:
+        return Node(None, line)
+    return Node(str(tree.value), line, quoted=quoted)

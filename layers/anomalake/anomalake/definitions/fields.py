@@ -1,0 +1,186 @@
+"""Reads a document's fields, and notes every problem instead of stopping at the first."""
+
+from __future__ import annotations
+
+import difflib
+import math
+import re
+from collections.abc import Collection, Iterator
+from dataclasses import dataclass, field
+
+from anomalake.definitions.document import Node
+from anomalake.definitions.words import printable
+
+_SHOWN = 60
+_WHOLE = re.compile(r"[+-]?[0-9]{1,18}")
+_NUMBER = re.compile(r"[+-]?([0-9]+[.]?[0-9]*|[.][0-9]+)([eE][+-]?[0-9]+)?")
+
+
+@dataclass(slots=True)
+class Problems:
+    """Problems of one document, a line each."""
+
+    place: str
+    lines: list[str] = field(default_factory=list)
+
+    def add(self, path: str, node: Node | None, what: str) -> None:
+        """Note one: at which field, and what is wrong with it."""
+        line = f": line {node.line}" if node is not None and node.line is not None else ""
+        where = f"{path}: " if path else ""
+        text = printable(f"{self.place}{line}: {where}{what}")
+        if text not in self.lines:
+            self.lines.append(text)
+
+
+class Fields:
+    """The fields of one mapping.
+
+    Parameters
+    ----------
+    node
+        The mapping; anything else is a problem, and it has no fields then.
+    path
+        What messages call it.
+    """
+
+    def __init__(self, node: Node | None, path: str, problems: Problems) -> None:
+        self.path = path
+        self.node = node
+        self._problems = problems
+        self._known: list[str] = []
+        self._members: dict[str, Node] = {}
+        if node is not None and isinstance(node.value, dict):
+            self._members = node.value
+            for name in node.repeated:
+                self.problem(name, "is there twice; expected it once")
+        elif node is not None and node.value is not None:
+            problems.add(path, node, f"{_shown(node)}: expected fields and their values")
+
+    def problem(self, name: str, what: str) -> None:
+        """Note a problem of one field."""
+        self._problems.add(self.path_of(name), self._members.get(name) or self.node, what)
+
+    def path_of(self, name: str) -> str:
+        """A field's path."""
+        return f"{self.path}.{name}" if self.path else name
+
+    def has(self, name: str) -> bool:
+        """Whether the field is there and not null."""
+        self._known.append(name)
+        return name in self._members and self._members[name].value is not None
+
+    def get(self, name: str) -> Node | None:
+        """A field's node; None where it is not there, or null."""
+        return self._members[name] if self.has(name) else None
+
+    def fields(self, name: str, *, required: bool = False) -> Fields:
+        """A mapping; without fields where it is not there."""
+        node = self.get(name)
+        if node is None and required:
+            self.problem(name, "is missing")
+        return Fields(node, self.path_of(name), self._problems)
+
+    def items(self, name: str, *, most: int, least: int = 0) -> Iterator[tuple[Node, str]]:
+        """A list's members, each with its path."""
+        node = self.get(name)
+        if node is None:
+            if least:
+                self.problem(name, f"is missing; expected a list of {least} to {most}")
+            return
+        if not isinstance(node.value, list):
+            self.problem(name, f"{_shown(node)}: expected a list")
+            return
+        if not least <= len(node.value) <= most:
+            self.problem(name, f"has {len(node.value)} members; expected {least} to {most}")
+        for place, one in enumerate(node.value):
+            yield one, f"{self.path_of(name)}[{place}]"
+
+    def texts(self, name: str, expected: str, *, most: int, least: int = 0, longest: int = 255) -> tuple[str, ...]:
+        """A list of different texts."""
+        found: list[str] = []
+        for node, path in self.items(name, most=most, least=least):
+            if not isinstance(node.value, str) or not 1 <= len(node.value) <= longest:
+                self._problems.add(path, node, f"{_shown(node)}: expected {expected}")
+            elif node.value in found:
+                self._problems.add(path, node, f"{node.value!r} is there twice")
+            else:
+                found.append(node.value)
+        return tuple(found)
+
+    def text(
+        self,
+        name: str,
+        expected: str,
+        *,
+        pattern: re.Pattern[str] | None = None,
+        longest: int = 255,
+        shortest: int = 1,
+        required: bool = False,
+        default: str = "",
+    ) -> str:
+        """A text; a number or a date is the text that stands there."""
+        node = self.get(name)
+        if node is None:
+            if required:
+                self.problem(name, f"is missing; expected {expected}")
+            return default
+        value = node.value
+        if (
+            not isinstance(value, str)
+            or not shortest <= len(value) <= longest
+            or (pattern is not None and not pattern.fullmatch(value))
+        ):
+            self.problem(name, f"{_shown(node)}: expected {expected}")
+            return default
+        return value
+
+    def choice(self, name: str, allowed: Collection[str], *, required: bool = False, default: str = "") -> str:
+        """One of several texts."""
+        expected = f"one of {', '.join(allowed)}"
+        value = self.text(name, expected, required=required, default=default)
+        if value and value not in allowed:
+            near = difflib.get_close_matches(value.upper(), allowed, n=1)
+            hint = f"; did you mean {near[0]}?" if near else ""
+            self.problem(name, f"{value[:_SHOWN]!r}: expected {expected}{hint}")
+            return default
+        return value
+
+    def boolean(self, name: str, *, default: bool) -> bool:
+        """True or false."""
+        value = self.text(name, "true or false").lower()
+        if value and value not in ("true", "false", "yes", "no"):
+            self.problem(name, f"{value[:_SHOWN]!r}: expected true or false")
+            return default
+        return value in ("true", "yes") if value else default
+
+    def number(self, name: str, low: float, high: float, *, default: float, whole: bool = False) -> float:
+        """A number within bounds, both of them with it."""
+        expected = f"a {'whole number' if whole else 'number'} from {low:g} to {high:g}"
+        text = self.text(name, expected)
+        if not text:
+            return default
+        value = float(text) if (_WHOLE if whole else _NUMBER).fullmatch(text) else math.nan
+        if not low <= value <= high:
+            self.problem(name, f"{text[:_SHOWN]!r}: expected {expected}")
+            return default
+        return value
+
+    def ignore(self, *names: str) -> None:
+        """Fields that L4M's answers have and that mean nothing here."""
+        self._known.extend(names)
+
+    def unknown(self) -> None:
+        """Note each field that nobody asked for."""
+        for name in self._members:
+            if name not in self._known:
+                near = difflib.get_close_matches(name, self._known, n=1, cutoff=0.6)
+                hint = (
+                    f"did you mean {near[0]}?" if near else f"expected one of {', '.join(dict.fromkeys(self._known))}"
+                )
+                self.problem(name, f"no such field; {hint}")
+
+
+def _shown(node: Node) -> str:
+    if isinstance(node.value, str):
+        return repr(node.value[:_SHOWN])
+    return "null" if node.value is None else "a list" if isinstance(node.value, list) else "fields"

@@ -1,0 +1,213 @@
+"""Arithmetic of intervals: where they start, in a zone with its changes of clocks, and which folder holds one.
+
+A ``P1D`` interval begins at the zone's midnight (or, where the zone skips midnight, at the first moment of that day),
+so it has 23, 24 or 25 hours. The shorter ones are a regular grid in UTC, shifted so that they begin at full intervals
+of the zone's standard wall clock: an hour in India begins at half past in UTC.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, date, datetime, timedelta
+from functools import lru_cache
+from zoneinfo import ZoneInfo
+
+import numpy as np
+import numpy.typing as npt
+
+from anomalake.definitions.metric_set import FREQUENCIES
+from anomalake.definitions.time_formats import Part, WallClockReader, template_parts, write_wall_clock
+
+Instants = npt.NDArray[np.datetime64]
+Seconds = npt.NDArray[np.int64]
+
+DAILY = "P1D"
+#: What no instant is, among seconds.
+NO_INSTANT = np.iinfo(np.int64).min
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+# Clocks have changed at quarters of an hour only, ever since 1972.
+_QUARTER = 900
+_DAY = 86_400
+
+
+@lru_cache(maxsize=64)
+def grid_of(frequency: str, timezone: str) -> tuple[int, int]:
+    """Step and shift of the regular grid of a frequency below a day, in seconds of UTC."""
+    step = FREQUENCIES[frequency] * 60
+    offset = ZoneInfo(timezone).utcoffset(datetime(2024, 1, 1))
+    assert offset is not None
+    return step, -int(offset.total_seconds()) % step
+
+
+def interval_start(instant: datetime, frequency: str, timezone: str) -> datetime:
+    """Start of the interval that an instant lies in."""
+    return _as_datetime(int(floor_to_starts(np.array([_as_seconds(instant)]), frequency, timezone)[0]))
+
+
+def next_start(start: datetime, frequency: str, timezone: str) -> datetime:
+    """Start of the interval after the one that begins at `start`."""
+    if frequency != DAILY:
+        return start + timedelta(seconds=grid_of(frequency, timezone)[0])
+    return _as_datetime(day_start(start.astimezone(ZoneInfo(timezone)).date() + timedelta(days=1), timezone))
+
+
+def previous_start(start: datetime, frequency: str, timezone: str) -> datetime:
+    """Start of the interval before the one that begins at `start`."""
+    return interval_start(start - timedelta(seconds=1), frequency, timezone)
+
+
+def interval_starts(frequency: str, timezone: str, first: datetime, last: datetime) -> Instants:
+    """Starts of the intervals from the one that `first` lies in to the one that `last` lies in, both with it.
+
+    Returns
+    -------
+    numpy.ndarray
+        ``datetime64[s]`` in UTC, ascending; empty if `last` is before `first`.
+    """
+    ends = floor_to_starts(np.array([_as_seconds(first), _as_seconds(last)]), frequency, timezone)
+    return starts_between(frequency, timezone, int(ends[0]), int(ends[1])).astype("datetime64[s]")
+
+
+def starts_between(frequency: str, timezone: str, first: int, last: int) -> Seconds:
+    """As `interval_starts`, in seconds since 1970, from one start to another."""
+    if last < first:
+        return np.empty(0, np.int64)
+    if frequency != DAILY:
+        return np.arange(first, last + 1, grid_of(frequency, timezone)[0], dtype=np.int64)
+    days = _day_of(first, timezone), _day_of(last, timezone)
+    dates = (date.fromordinal(day) for day in range(days[0].toordinal(), days[1].toordinal() + 1))
+    # A day that a zone left out altogether (Samoa's 30 December 2011) begins where the next one does.
+    return np.unique(np.array([day_start(one, timezone) for one in dates], np.int64))
+
+
+def floor_to_starts(seconds: Seconds, frequency: str, timezone: str) -> Seconds:
+    """Starts of the intervals that instants lie in, all in seconds since 1970; `NO_INSTANT` stays.
+
+    Parameters
+    ----------
+    seconds
+        int64 of any length.
+    """
+    known = seconds != NO_INSTANT
+    result = np.full(len(seconds), NO_INSTANT, np.int64)
+    if not known.any():
+        return result
+    some = seconds[known]
+    if frequency != DAILY:
+        step, shift = grid_of(frequency, timezone)
+        result[known] = (some - shift) // step * step + shift
+        return result
+    low, high = int(some.min()), int(some.max())
+    starts = starts_between(frequency, timezone, low, high + _DAY)
+    result[known] = starts[np.searchsorted(starts, some, side="right") - 1]
+    return result
+
+
+@lru_cache(maxsize=65_536)
+def day_start(day: date, timezone: str) -> int:
+    """First moment of a day in a zone, in seconds since 1970."""
+    midnight = local_seconds(datetime(day.year, day.month, day.day))
+    utc = to_utc(np.array([midnight]), timezone, gaps_forward=True)
+    return int(utc[0])
+
+
+def to_utc(local: Seconds, timezone: str, *, gaps_forward: bool = False) -> Seconds:
+    """Wall clocks as instants.
+
+    Of a wall clock that the zone has twice, it is the first. One that it skips is `NO_INSTANT`.
+
+    Parameters
+    ----------
+    local
+        Seconds since 1970 on the wall clock.
+    gaps_forward
+        A wall clock that the zone skips is the moment at which the clocks change.
+    """
+    if timezone == "UTC":
+        return local.copy()
+    quarters, place = np.unique(local // _QUARTER, return_inverse=True)
+    found = [_quarter(int(one), timezone) for one in quarters]
+    shifts = np.array([shift for shift, _ in found], np.int64)
+    ends = np.array([end if end is not None else NO_INSTANT for _, end in found], np.int64)
+    utc = local - shifts[place]
+    skipped = (ends != NO_INSTANT)[place]
+    utc[skipped] = ends[place][skipped] if gaps_forward else NO_INSTANT
+    return utc
+
+
+@lru_cache(maxsize=262_144)
+def _quarter(quarter: int, timezone: str) -> tuple[int, int | None]:
+    """Offset of a quarter of an hour on the wall clock, and, if the zone skips it, when its clocks change."""
+    zone = ZoneInfo(timezone)
+    local = datetime(1970, 1, 1) + timedelta(seconds=quarter * _QUARTER)
+    shift = local.replace(tzinfo=zone).utcoffset()
+    assert shift is not None
+    offset = int(shift.total_seconds())
+    instant = quarter * _QUARTER - offset
+    back = _as_datetime(instant).astimezone(zone)
+    if back.replace(tzinfo=None) == local:
+        return offset, None
+    # Before the change the offset is that of fold 0, after it that of fold 1: the change lies at the gap's beginning.
+    low, high = instant - _DAY, instant
+    before = _offset_at(low, zone)
+    while high - low > 1:
+        middle = (low + high) // 2
+        if _offset_at(middle, zone) == before:
+            low = middle
+        else:
+            high = middle
+    return offset, high
+
+
+def _offset_at(instant: int, zone: ZoneInfo) -> timedelta | None:
+    return _as_datetime(instant).astimezone(zone).utcoffset()
+
+
+def folder_of(template: str, start: datetime, timezone: str) -> str:
+    """The folder of an interval: a template such as ``live/{{yyyyMMdd}}/{{HHmm}}`` with the zone's wall clock in it.
+
+    Raises
+    ------
+    SourceError
+        The template has keys that L4M does not know.
+    """
+    local = start.astimezone(ZoneInfo(timezone)).replace(tzinfo=None)
+    return write_wall_clock(_template(template), local)
+
+
+def start_of_folder(template: str, folder: str, frequency: str, timezone: str) -> datetime | None:
+    """The first interval that has that folder; None where the template never gives it."""
+    try:
+        local = _reader(template).read(folder).local
+    except ValueError:
+        return None
+    seconds = int(to_utc(np.array([local_seconds(local)]), timezone, gaps_forward=True)[0])
+    start = interval_start(_as_datetime(seconds), frequency, timezone)
+    return start if folder_of(template, start, timezone) == folder else None
+
+
+@lru_cache(maxsize=64)
+def _template(template: str) -> tuple[Part, ...]:
+    return template_parts(template)
+
+
+@lru_cache(maxsize=64)
+def _reader(template: str) -> WallClockReader:
+    return WallClockReader(_template(template))
+
+
+def _day_of(seconds: int, timezone: str) -> date:
+    return _as_datetime(seconds).astimezone(ZoneInfo(timezone)).date()
+
+
+def local_seconds(local: datetime) -> int:
+    """A wall clock, naive, as seconds since 1970 on it."""
+    return _as_seconds(local.replace(tzinfo=UTC))
+
+
+def _as_seconds(instant: datetime) -> int:
+    return (instant - _EPOCH) // timedelta(seconds=1)
+
+
+def _as_datetime(seconds: int) -> datetime:
+    return _EPOCH + timedelta(seconds=seconds)

@@ -1,0 +1,220 @@
+"""A metric set in the fields of L4M's CreateMetricSet."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+from anomalake.definitions.errors import SourceError
+from anomalake.definitions.time_formats import parts_of, template_parts
+
+#: Minutes of the intervals that L4M knows.
+FREQUENCIES = {"PT5M": 5, "PT10M": 10, "PT1H": 60, "P1D": 1440}
+
+#: What a detector's name may be.
+NAME = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9_-]{0,62}")
+
+DEFAULT_TIMESTAMP_FORMAT = "yyyy-MM-dd HH:mm:ss"
+#: Share of a source's rows that must be good, below which an interval fails.
+DEFAULT_MINIMUM_GOOD_SHARE = 0.9
+
+# Names in the tz database's folder that mean the machine's own zone, or no zone at all.
+_NOT_ZONES = ("localtime", "posixrules", "Factory")
+
+
+@dataclass(frozen=True, slots=True)
+class CsvFormat:
+    """CsvFormatDescriptor; an empty `quote_symbol` means that nothing is quoted."""
+
+    delimiter: str = ","
+    quote_symbol: str = '"'
+    contains_header: bool = True
+    header_list: tuple[str, ...] = ()
+    file_compression: str = "NONE"
+    charset: str = "UTF-8"
+
+
+@dataclass(frozen=True, slots=True)
+class JsonLinesFormat:
+    """JsonFormatDescriptor."""
+
+    file_compression: str = "NONE"
+    charset: str = "UTF-8"
+
+
+@dataclass(frozen=True, slots=True)
+class ParquetFormat:
+    """ParquetFormatDescriptor, which L4M had not: columns have types, and nothing needs to be described."""
+
+
+FileFormat = CsvFormat | JsonLinesFormat | ParquetFormat
+
+
+@dataclass(frozen=True, slots=True)
+class AthenaTable:
+    """AthenaSourceConfig: a table (or view) that Athena queries.
+
+    Attributes
+    ----------
+    database_name, table_name
+        DatabaseName, TableName.
+    data_catalog, work_group_name, s3_results_path
+        DataCatalog, WorkGroupName; S3ResultsPath is empty where the workgroup knows it.
+    timestamp_is_text
+        Whether the timestamp column is text in the ColumnFormat; else it is of the type timestamp or date.
+    """
+
+    database_name: str
+    table_name: str
+    data_catalog: str = "AwsDataCatalog"
+    work_group_name: str = "primary"
+    s3_results_path: str = ""
+    timestamp_is_text: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Measure:
+    """A member of MetricList."""
+
+    metric_name: str
+    aggregation_function: str = "SUM"
+
+
+@dataclass(frozen=True, slots=True)
+class DimensionFilter:
+    """Values of one dimension, any of which will do."""
+
+    name: str
+    values: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class MetricSet:
+    """What a detector watches.
+
+    Attributes
+    ----------
+    detector_arn
+        AnomalyDetectorArn.
+    templated_path_list, historical_data_path_list
+        Where files lie, as in S3SourceConfig: ``s3://…``, or folders. Templates such as
+        ``live/{{yyyyMMdd}}/{{HHmm}}`` name a folder an interval.
+    file_format
+        FileFormatDescriptor.
+    timestamp_column, timestamp_format
+        TimestampColumn: ColumnName, and ColumnFormat in Java's letters.
+    timezone
+        Zone of the rows' wall clocks.
+    metric_list, dimension_list, frequency
+        MetricList, DimensionList, MetricSetFrequency.
+    name, description
+        MetricSetName, MetricSetDescription.
+    offset
+        Seconds to wait after an interval's end before its data are read.
+    dimension_filter_list
+        Rows that do not pass every one of them are not watched.
+    athena
+        AthenaSourceConfig, in place of paths.
+    minimum_good_share
+        MinimumGoodShare, which L4M had not: below this share of good rows an interval fails.
+    """
+
+    detector_arn: str
+    timestamp_column: str
+    metric_list: tuple[Measure, ...]
+    dimension_list: tuple[str, ...] = ()
+    timestamp_format: str = DEFAULT_TIMESTAMP_FORMAT
+    timezone: str = "UTC"
+    frequency: str = "PT1H"
+    templated_path_list: tuple[str, ...] = ()
+    historical_data_path_list: tuple[str, ...] = ()
+    file_format: FileFormat = field(default_factory=CsvFormat)
+    name: str = ""
+    description: str = ""
+    offset: int = 0
+    dimension_filter_list: tuple[DimensionFilter, ...] = ()
+    athena: AthenaTable | None = None
+    minimum_good_share: float = DEFAULT_MINIMUM_GOOD_SHARE
+
+    def __post_init__(self) -> None:
+        name = self.detector_arn.rpartition(":")[2]
+        if not self.detector_arn.startswith("arn:") or not NAME.fullmatch(name):
+            raise SourceError(f"AnomalyDetectorArn {self.detector_arn!r}: expected arn:…:AnomalyDetector:NAME")
+        if not self.templated_path_list and not self.historical_data_path_list and self.athena is None:
+            raise SourceError("S3SourceConfig: no path; expected TemplatedPathList or HistoricalDataPathList")
+        if self.frequency not in FREQUENCIES:
+            raise SourceError(f"MetricSetFrequency {self.frequency!r}: expected one of {', '.join(FREQUENCIES)}")
+        if not self.metric_list:
+            raise SourceError("MetricList: empty; expected at least one measure")
+        for measure in self.metric_list:
+            if measure.aggregation_function not in ("SUM", "AVG"):
+                raise SourceError(
+                    f"MetricList {measure.metric_name!r}: AggregationFunction {measure.aggregation_function!r}; "
+                    "expected SUM or AVG"
+                )
+        self._check_columns()
+        check_timezone(self.timezone)
+        parts_of(self.timestamp_format)
+        for template in self.templated_path_list:
+            template_parts(template)
+
+    def _check_columns(self) -> None:
+        columns = [self.timestamp_column, *self.measures, *self.dimension_list]
+        twice = sorted({column for column in columns if columns.count(column) > 1})
+        if twice:
+            raise SourceError(f"column {twice[0]!r} is named twice among timestamp, measures and dimensions")
+        if not isinstance(self.file_format, CsvFormat):
+            return
+        if self.file_format.header_list:
+            missing = [column for column in columns if column not in self.file_format.header_list]
+            if missing:
+                raise SourceError(
+                    f"HeaderList: no column {missing[0]!r}; it has {', '.join(self.file_format.header_list)}"
+                )
+        elif not self.file_format.contains_header:
+            raise SourceError("CsvFormatDescriptor: no header in the files; expected HeaderList")
+
+    def to_fields(self) -> dict[str, Any]:
+        """As L4M's fields: a CreateMetricSet request."""
+        from anomalake.definitions.metric_set_json import to_fields
+
+        return to_fields(self)
+
+    @classmethod
+    def from_fields(cls, fields: Mapping[str, Any]) -> MetricSet:
+        """Out of L4M's fields: a CreateMetricSet request with its AnomalyDetectorArn; raises `SourceError`."""
+        from anomalake.definitions.metric_set_json import from_fields
+
+        return from_fields(fields)
+
+    @property
+    def measures(self) -> tuple[str, ...]:
+        """Names of the measures."""
+        return tuple(one.metric_name for one in self.metric_list)
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """The source's columns that are read."""
+        return (self.timestamp_column, *self.dimension_list, *self.measures)
+
+    @property
+    def kind(self) -> Literal["csv", "json", "parquet", "athena"]:
+        """What the source is."""
+        if self.athena is not None:
+            return "athena"
+        if isinstance(self.file_format, CsvFormat):
+            return "csv"
+        return "json" if isinstance(self.file_format, JsonLinesFormat) else "parquet"
+
+
+def check_timezone(name: str) -> None:
+    """Raises `SourceError` if that is no zone of the tz database."""
+    try:
+        if name in _NOT_ZONES or name.startswith(("right/", "posix/")):
+            raise ValueError(name)
+        ZoneInfo(name)
+    except (ZoneInfoNotFoundError, ValueError, OSError) as error:
+        raise SourceError(f"Timezone {name!r}: expected a zone such as Europe/Paris") from error

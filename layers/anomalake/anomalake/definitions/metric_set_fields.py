@@ -1,0 +1,314 @@
+"""The part of a detector file that describes source data, as a `MetricSet`."""
+
+from __future__ import annotations
+
+import codecs
+import re
+from pathlib import Path
+from urllib.parse import unquote, urlsplit
+
+from anomalake.definitions.errors import SourceError
+from anomalake.definitions.fields import Fields, Problems
+from anomalake.definitions.metric_set import (
+    DEFAULT_MINIMUM_GOOD_SHARE,
+    DEFAULT_TIMESTAMP_FORMAT,
+    NAME,
+    AthenaTable,
+    CsvFormat,
+    DimensionFilter,
+    FileFormat,
+    JsonLinesFormat,
+    Measure,
+    MetricSet,
+    ParquetFormat,
+    check_timezone,
+)
+from anomalake.definitions.time_formats import WallClockReader, parts_of, template_parts
+
+MOST_MEASURES = 20
+MOST_DIMENSIONS = 20
+MOST_PATHS = 10
+LONGEST_OFFSET = 432_000
+
+_COLUMN = re.compile(r"[^\x00-\x1f\x7f]+")
+_OTHER_SOURCES = ("AppFlowConfig", "CloudWatchConfig", "RDSSourceConfig", "RedshiftSourceConfig")
+_ATHENA_NAME = re.compile(r"[a-zA-Z0-9_]+")
+
+
+def read_metric_set(fields: Fields, arn: str, frequency: str, data: str, problems: Problems) -> MetricSet | None:
+    """The metric set; None where it has problems.
+
+    Parameters
+    ----------
+    arn, frequency
+        The detector's.
+    data
+        Folder or URI below which relative paths lie.
+    """
+    if fields.node is None:
+        return None
+    before = len(problems.lines)
+    fields.ignore("Tags", "ClientToken", "MetricSetArn", "CreationTime", "LastModificationTime", "ResponseMetadata")
+    name = fields.text("MetricSetName", "1 to 63 of a-z A-Z 0-9 - _", pattern=NAME)
+    described = fields.text("MetricSetDescription", "1 to 256 characters", longest=256)
+    measures = _measures(fields, problems)
+    dimensions = fields.texts("DimensionList", "a column's name", most=MOST_DIMENSIONS)
+    timezone = fields.text("Timezone", "a zone such as Europe/Paris", longest=64, default="UTC")
+    try:
+        check_timezone(timezone)
+    except SourceError:
+        fields.problem("Timezone", f"{timezone!r}: expected a zone of the tz database, such as Europe/Paris or UTC")
+    source = fields.fields("MetricSource", required=True)
+    column, pattern = _timestamp(fields, frequency, typed=source.has("AthenaSourceConfig"))
+    filters = _filters(fields, dimensions, problems)
+    offset = int(fields.number("Offset", 0, LONGEST_OFFSET, default=0, whole=True))
+    share = fields.number("MinimumGoodShare", 0, 1, default=DEFAULT_MINIMUM_GOOD_SHARE)
+    templates, histories, file_format, athena = _source(
+        source, data, is_text=fields.fields("TimestampColumn").has("ColumnFormat")
+    )
+    _check_columns(fields, column, measures, dimensions, file_format, source)
+    fields.unknown()
+    if len(problems.lines) > before:
+        return None
+    try:
+        return MetricSet(
+            detector_arn=arn,
+            timestamp_column=column,
+            metric_list=measures,
+            dimension_list=dimensions,
+            timestamp_format=pattern,
+            timezone=timezone,
+            frequency=frequency,
+            templated_path_list=templates,
+            historical_data_path_list=histories,
+            file_format=file_format,
+            name=name,
+            description=described,
+            offset=offset,
+            dimension_filter_list=filters,
+            athena=athena,
+            minimum_good_share=share,
+        )
+    except SourceError as error:
+        problems.add(fields.path, fields.node, str(error))
+        return None
+
+
+def read_filters(fields: Fields, name: str, problems: Problems) -> tuple[DimensionFilter, ...]:
+    """Dimension filters in the metric set's shape (Name, FilterList) or in the alert's (DimensionName, …ValueList)."""
+    found = []
+    for node, path in fields.items(name, most=100):
+        one = Fields(node, path, problems)
+        key = "DimensionName" if one.has("DimensionName") else "Name"
+        dimension = one.text(key, "a dimension's name", required=True)
+        values: tuple[str, ...]
+        if one.has("DimensionValueList"):
+            values = one.texts("DimensionValueList", "a value as text", most=1_000, least=1, longest=4_096)
+        else:
+            values = tuple(_filter_values(one, problems))
+        one.unknown()
+        found.append(DimensionFilter(dimension, values))
+    return tuple(found)
+
+
+def _filter_values(one: Fields, problems: Problems) -> list[str]:
+    values = []
+    for node, path in one.items("FilterList", most=1_000, least=1):
+        each = Fields(node, path, problems)
+        given = each.get("DimensionValue")
+        if given is None:
+            each.problem("DimensionValue", "is missing or null; expected a text, in quotes where it is null or ~")
+        values.append(each.text("DimensionValue", "a text", longest=4_096, shortest=0))
+        each.choice("FilterOperation", ("EQUALS",), default="EQUALS")
+        each.unknown()
+    return values
+
+
+def _filters(fields: Fields, dimensions: tuple[str, ...], problems: Problems) -> tuple[DimensionFilter, ...]:
+    names = [name for name in ("DimensionFilterList", "MetricSetDimensionFilterList") if fields.has(name)]
+    if len(names) > 1:
+        fields.problem(names[1], "is there beside DimensionFilterList; expected one of them")
+    found = read_filters(fields, names[0], problems) if names else ()
+    for one in found:
+        if one.name not in dimensions:
+            fields.problem(names[0], f"{one.name!r}: expected a dimension of DimensionList: {', '.join(dimensions)}")
+    return found
+
+
+def _measures(fields: Fields, problems: Problems) -> tuple[Measure, ...]:
+    measures = []
+    for node, path in fields.items("MetricList", most=MOST_MEASURES, least=1):
+        one = Fields(node, path, problems)
+        one.ignore("Namespace")
+        name = one.text("MetricName", "a column's name", pattern=_COLUMN, required=True)
+        measures.append(Measure(name, one.choice("AggregationFunction", ("SUM", "AVG"), required=True, default="SUM")))
+        one.unknown()
+    return tuple(measures)
+
+
+def _timestamp(fields: Fields, frequency: str, *, typed: bool) -> tuple[str, str]:
+    column = fields.fields("TimestampColumn", required=True)
+    if column.node is None:
+        return "", DEFAULT_TIMESTAMP_FORMAT
+    name = column.text("ColumnName", "a column's name", pattern=_COLUMN, required=True)
+    pattern = column.text(
+        "ColumnFormat", "a pattern such as yyyy-MM-dd HH:mm:ss", longest=63, default=DEFAULT_TIMESTAMP_FORMAT
+    )
+    try:
+        reader = WallClockReader(parts_of(pattern))
+        missing = reader.missing()
+        if not missing and not reader.has_time and frequency != "P1D" and not typed:
+            missing = f"the time of day (HH:mm), which {frequency} wants"
+        if missing:
+            column.problem("ColumnFormat", f"{pattern!r}: lacks {missing}")
+    except SourceError as error:
+        column.problem("ColumnFormat", str(error).removeprefix("TimestampColumn.ColumnFormat "))
+    column.unknown()
+    return name, pattern
+
+
+def _source(
+    source: Fields, data: str, *, is_text: bool
+) -> tuple[tuple[str, ...], tuple[str, ...], FileFormat, AthenaTable | None]:
+    files, athena = source.has("S3SourceConfig"), source.has("AthenaSourceConfig")
+    if source.node is not None and files == athena:
+        source.problem(
+            "S3SourceConfig", "expected S3SourceConfig or AthenaSourceConfig" + (", not both" if files else "")
+        )
+    for name in _OTHER_SOURCES:
+        if source.has(name):
+            source.problem(name, "is not supported; expected S3SourceConfig or AthenaSourceConfig")
+    source.unknown()
+    if athena:
+        return (), (), CsvFormat(), _athena(source.fields("AthenaSourceConfig"), is_text)
+    config = source.fields("S3SourceConfig")
+    if config.node is None:
+        return (), (), CsvFormat(), None
+    config.ignore("RoleArn")
+    templates, histories = (
+        tuple(_path(config, name, path, data) for path in config.texts(name, "a path", most=MOST_PATHS, longest=1024))
+        for name in ("TemplatedPathList", "HistoricalDataPathList")
+    )
+    if not templates and not histories:
+        config.problem("HistoricalDataPathList", "no path; expected TemplatedPathList or HistoricalDataPathList")
+    file_format = _file_format(config.fields("FileFormatDescriptor"))
+    config.unknown()
+    return templates, histories, file_format, None
+
+
+def _path(config: Fields, name: str, path: str, data: str) -> str:
+    """A path as an absolute folder or ``s3://`` URI."""
+    try:
+        if name == "TemplatedPathList":
+            template_parts(path)
+        elif "{{" in path:
+            raise SourceError(f"HistoricalDataPathList {path!r}: expected no key in braces")
+        return _resolved(path, data)
+    except SourceError as error:
+        config.problem(name, str(error).removeprefix(f"{name} "))
+        return path
+
+
+def _resolved(path: str, data: str) -> str:
+    scheme = re.match(r"[a-zA-Z][a-zA-Z0-9+.-]*(?=://)", path)
+    if "\x00" in path:
+        raise SourceError(f"{path!r}: expected no NUL in it")
+    if scheme is None and not path.startswith("/") and data:
+        path = f"{data.rstrip('/') or '/'}/{path}" if data != "/" else f"/{path}"
+        scheme = re.match(r"[a-zA-Z][a-zA-Z0-9+.-]*(?=://)", path)
+    if scheme is None:
+        return str(Path.cwd() / path) + ("/" if path.endswith("/") else "")
+    if scheme[0] == "file":
+        parts = urlsplit(path, allow_fragments=False)
+        if parts.netloc not in ("", "localhost"):
+            raise SourceError(f"{path!r}: expected file:///FOLDER")
+        return unquote(parts.path)
+    if scheme[0] != "s3" or not re.match(r"s3://[a-z0-9][a-z0-9.-]{1,61}[a-z0-9](/|$)", path):
+        raise SourceError(f"{path!r}: expected a folder, file:///FOLDER or s3://BUCKET/PREFIX")
+    return path
+
+
+def _file_format(fields: Fields) -> FileFormat:
+    kinds = [
+        kind for kind in ("CsvFormatDescriptor", "JsonFormatDescriptor", "ParquetFormatDescriptor") if fields.has(kind)
+    ]
+    if len(kinds) > 1:
+        fields.problem(kinds[1], f"is there beside {kinds[0]}; expected one of them")
+    fields.unknown()
+    if not kinds:
+        return CsvFormat()
+    one = fields.fields(kinds[0])
+    if kinds[0] == "ParquetFormatDescriptor":
+        one.ignore("FileCompression")
+        one.unknown()
+        return ParquetFormat()
+    compression = one.choice("FileCompression", ("NONE", "GZIP"), default="NONE")
+    charset = one.text("Charset", "a charset such as UTF-8", longest=63, default="UTF-8")
+    if not _is_charset(charset):
+        one.problem("Charset", f"{charset!r}: expected a charset such as UTF-8 or ISO-8859-1")
+    if kinds[0] == "JsonFormatDescriptor":
+        one.unknown()
+        return JsonLinesFormat(compression, charset)
+    return _csv_format(one, compression, charset)
+
+
+def _csv_format(one: Fields, compression: str, charset: str) -> CsvFormat:
+    delimiter = one.text("Delimiter", "one character", longest=1_000, default=",")
+    delimiter = {"\\t": "\t", "TAB": "\t", "SPACE": " "}.get(delimiter, delimiter)
+    if len(delimiter) != 1:
+        one.problem("Delimiter", f"{delimiter[:60]!r}: expected one character")
+    quote = '"'
+    if one.has("QuoteSymbol"):
+        quote = one.text("QuoteSymbol", "one character, or none", longest=1_000, shortest=0)
+    if len(quote) > 1:
+        one.problem("QuoteSymbol", f"{quote[:60]!r}: expected one character, or none")
+    for name, symbol in (("Delimiter", delimiter), ("QuoteSymbol", quote)):
+        if len(symbol) == 1 and (not symbol.isascii() or symbol in "\r\n\x00"):
+            one.problem(name, f"{symbol!r}: expected an ASCII character that ends no line")
+    if delimiter == quote:
+        one.problem("QuoteSymbol", f"{quote!r}: expected another character than Delimiter")
+    header = one.texts("HeaderList", "a column's name", most=10_000)
+    contains = one.boolean("ContainsHeader", default=not header)
+    if not contains and not header:
+        one.problem("HeaderList", "is missing; expected the columns' names, for ContainsHeader is false")
+    one.unknown()
+    return CsvFormat(delimiter, quote, contains, header, compression, charset)
+
+
+def _is_charset(name: str) -> bool:
+    try:
+        return codecs.lookup(name)._is_text_encoding
+    except (LookupError, ValueError):
+        return False
+
+
+def _athena(fields: Fields, is_text: bool) -> AthenaTable:
+    fields.ignore("RoleArn", "BackTestConfiguration")
+    table = AthenaTable(
+        fields.text("DatabaseName", "a database of a-z 0-9 _", pattern=_ATHENA_NAME, required=True, default="x"),
+        fields.text("TableName", "a table of a-z 0-9 _", pattern=_ATHENA_NAME, longest=128, required=True, default="x"),
+        fields.text("DataCatalog", "a catalog's name", pattern=_COLUMN, default="AwsDataCatalog"),
+        fields.text("WorkGroupName", "a workgroup", pattern=re.compile(r"[a-zA-Z0-9._-]{1,128}"), default="primary"),
+        fields.text("S3ResultsPath", "s3://BUCKET/PREFIX", pattern=re.compile(r"s3://[a-z0-9]\S+"), longest=1024),
+        is_text,
+    )
+    fields.unknown()
+    return table
+
+
+def _check_columns(
+    fields: Fields,
+    timestamp: str,
+    measures: tuple[Measure, ...],
+    dimensions: tuple[str, ...],
+    file_format: FileFormat,
+    source: Fields,
+) -> None:
+    columns = [one for one in (timestamp, *(one.metric_name for one in measures), *dimensions) if one]
+    for name in sorted({name for name in columns if columns.count(name) > 1}):
+        fields.problem("MetricList", f"column {name!r} is named twice among timestamp, measures and dimensions")
+    if isinstance(file_format, CsvFormat) and file_format.header_list:
+        for name in columns:
+            if name not in file_format.header_list:
+                config = source.fields("S3SourceConfig").fields("FileFormatDescriptor").fields("CsvFormatDescriptor")
+                config.problem("HeaderList", f"no column {name!r}; it has {', '.join(file_format.header_list)[:200]}")

@@ -1,0 +1,247 @@
+"""Java's date-time patterns, in which L4M's users describe their timestamps and their folders."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from datetime import datetime
+
+from anomalake.alerts.timestamps import EARLIEST_YEAR, LATEST_YEAR, zone_of
+from anomalake.definitions.errors import SourceError
+
+#: Letters of a pattern, and how often each may stand in a row.
+LETTERS = {
+    "y": (1, 2, 4), "Y": (1, 2, 4), "M": (1, 2, 3, 4), "d": (1, 2), "E": (1, 2, 3, 4), "a": (1,),
+    "H": (1, 2), "k": (1, 2), "h": (1, 2), "K": (1, 2), "m": (1, 2), "s": (1, 2),
+    "S": (1, 2, 3, 4, 5, 6, 7, 8, 9), "z": (1, 2, 3), "Z": (1, 2, 3), "X": (1, 2, 3), "x": (1, 2, 3), "V": (2,),
+}  # fmt: skip
+FOLDER_LETTERS = "yYMdaHkhKms"
+EXPECTED = "y, M, d, H, k, h or K with a, m, s, S, E, z, Z, X, x, VV as in yyyy-MM-dd HH:mm:ss"
+
+_PART = re.compile(r"'(?P<quoted>(?:[^']|'')*)'|(?P<letters>([A-Za-z])\3*)|(?P<other>[^A-Za-z']+)")
+_KEY = re.compile(r"[{][{](?P<key>[^{}]*)[}][}]")
+_MONTHS = (
+    "January", "February", "March", "April", "May", "June", "July", "August", "September", "October", "November",
+    "December",
+)  # fmt: skip
+_DAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
+_SHORT_MONTHS = {name[:3].lower(): number for number, name in enumerate(_MONTHS, 1)}
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """A piece of a pattern: letters (``yyyy``), or text that stands for itself."""
+
+    text: str
+    is_field: bool
+
+
+@dataclass(frozen=True, slots=True)
+class WallClock:
+    """A timestamp as it was written: the wall clock to the second, and the zone's offset in seconds, if it says one."""
+
+    local: datetime
+    offset: int | None
+
+
+def parts_of(pattern: str) -> tuple[Part, ...]:
+    """The pieces of a timestamp's pattern.
+
+    Raises
+    ------
+    SourceError
+        It is no pattern, or has letters that are not supported.
+    """
+    parts, at = [], 0
+    for found in _PART.finditer(pattern):
+        if found.start() != at:
+            break
+        at = found.end()
+        if found["letters"]:
+            letters = found["letters"]
+            if len(letters) not in LETTERS.get(letters[0], ()):
+                hint = "; text such as T stands in quotes: 'T'" if letters == "T" else ""
+                raise SourceError(
+                    f"TimestampColumn.ColumnFormat {pattern!r}: {letters!r} is not supported; expected {EXPECTED}{hint}"
+                )
+            parts.append(Part(letters, True))
+        elif found["other"] is not None:
+            parts.append(Part(found["other"], False))
+        else:
+            parts.append(Part(found["quoted"].replace("''", "'") or "'", False))
+    if at != len(pattern) or not parts:
+        raise SourceError(f"TimestampColumn.ColumnFormat {pattern!r}: expected a pattern such as yyyy-MM-dd HH:mm:ss")
+    return tuple(parts)
+
+
+def template_parts(template: str) -> tuple[Part, ...]:
+    """The pieces of a path with keys such as ``{{yyyyMMdd}}/{{HHmm}}``.
+
+    Raises
+    ------
+    SourceError
+        A key is not supported.
+    """
+    parts: list[Part] = []
+    at = 0
+    for found in _KEY.finditer(template):
+        if found.start() > at:
+            parts.append(Part(template[at : found.start()], False))
+        at = found.end()
+        try:
+            key = parts_of(found["key"])
+        except SourceError:
+            key = ()
+        if not key or any(part.is_field and part.text[0] not in FOLDER_LETTERS for part in key):
+            raise SourceError(
+                f"TemplatedPathList {template!r}: key {found[0]!r}; expected y, Y, M, d, a, H, k, h, K, m, s "
+                "as in {{yyyyMMdd}}/{{HHmm}}"
+            )
+        parts.extend(key)
+    if at < len(template):
+        parts.append(Part(template[at:], False))
+    rest = "".join(part.text for part in parts if not part.is_field)
+    if "{" in rest or "}" in rest:
+        raise SourceError(f"TemplatedPathList {template!r}: expected keys in double braces, as in {{{{yyyyMMdd}}}}")
+    return tuple(parts)
+
+
+def write_wall_clock(parts: tuple[Part, ...], local: datetime) -> str:
+    """A wall clock in the words of a pattern; ``Y`` is the year of ISO 8601's week."""
+    return "".join(_written(part.text, local) if part.is_field else part.text for part in parts)
+
+
+def _written(letters: str, local: datetime) -> str:
+    letter, width = letters[0], len(letters)
+    if letter in "yY":
+        year = local.year if letter == "y" else local.isocalendar().year
+        return f"{year % 100:02d}" if width == 2 else str(year).zfill(width)
+    if letter == "M" and width >= 3:
+        return _MONTHS[local.month - 1][: 3 if width == 3 else None]
+    if letter == "a":
+        return "AM" if local.hour < 12 else "PM"
+    number = {
+        "M": local.month, "d": local.day, "H": local.hour, "k": local.hour or 24, "K": local.hour % 12,
+        "h": local.hour % 12 or 12, "m": local.minute, "s": local.second,
+    }[letter]  # fmt: skip
+    return str(number).zfill(width)
+
+
+class WallClockReader:
+    """Reads texts of one pattern.
+
+    A number may have fewer digits than letters where something parts it from the next. ``Y`` is read as the calendar
+    year: who writes ``YYYY-MM-dd`` means that. Two digits of a year mean 1970 to 2069. Names are English, in any case.
+
+    Parameters
+    ----------
+    parts
+        As `parts_of` or `template_parts` give them.
+    """
+
+    def __init__(self, parts: tuple[Part, ...]) -> None:
+        self.parts = parts
+        self._letters = [part.text[0] for part in parts if part.is_field]
+        pieces = []
+        for place, part in enumerate(parts):
+            after = parts[place + 1] if place + 1 < len(parts) else None
+            pieces.append(_piece(part, after) if part.is_field else re.escape(part.text))
+        self._regex = re.compile("".join(pieces), re.ASCII | re.IGNORECASE)
+
+    @property
+    def has_time(self) -> bool:
+        """Whether a text tells more than the day."""
+        return any(letter in "HkhKmsS" for letter in self._letters)
+
+    def missing(self) -> str:
+        """What the pattern lacks to tell a day and an hour of it, empty if nothing."""
+        letters = set(self._letters)
+        for one, name in (("yY", "a year (yyyy)"), ("M", "a month (MM)"), ("d", "a day (dd)")):
+            if not letters & set(one):
+                return name
+        if letters & set("hK") and "a" not in letters:
+            return "AM/PM (a) beside the hour of 12 (h, K); the hour of 24 is HH"
+        return ""
+
+    def read(self, text: str) -> WallClock:
+        """Read one text.
+
+        Raises
+        ------
+        ValueError
+            It does not match the pattern, there is no such day or time, or its year is not plausible.
+        """
+        found = self._regex.fullmatch(text)
+        try:
+            if found is None:
+                raise ValueError(text)
+            return self._clock(found.groups())
+        except ValueError as error:
+            raise ValueError(f"{text!r} does not match {''.join(part.text for part in self.parts)!r}") from error
+
+    def _clock(self, values: tuple[str, ...]) -> WallClock:
+        fields: dict[str, str] = {}
+        for letter, value in zip(self._letters, values, strict=True):
+            if fields.setdefault(letter, value) != value and letter not in "Mya":
+                raise ValueError(value)
+        year = int(fields.get("y") or fields.get("Y") or 0)
+        if len(fields.get("y") or fields.get("Y") or "") == 2:
+            year += 1900 if year >= 70 else 2000
+        if not EARLIEST_YEAR <= year <= LATEST_YEAR:
+            raise ValueError(year)
+        month = fields.get("M", "1")
+        local = datetime(
+            year,
+            int(month) if month.isdigit() else _SHORT_MONTHS[month[:3].lower()],
+            int(fields.get("d", "1")),
+            _hour(fields),
+            int(fields.get("m", "0")),
+            int(fields.get("s", "0")),
+        )
+        return WallClock(local, _offset(fields, local))
+
+
+def _piece(part: Part, after: Part | None) -> str:
+    letter, width = part.text[0], len(part.text)
+    if letter == "M" and width >= 3:
+        return "(" + "|".join(name[: 3 if width == 3 else None] for name in _MONTHS) + ")"
+    if letter == "E":
+        return "(" + "|".join(name[: 3 if width <= 3 else None] for name in _DAYS) + ")"
+    if letter == "a":
+        return "(AM|PM)"
+    if letter in "zV":
+        return r"([A-Za-z][A-Za-z0-9_/+:-]*|[+-]\d\d:?\d\d)"
+    if letter in "ZXx":
+        return r"(Z|(?:GMT|UTC)?[+-]\d\d(?::?\d\d)?)"
+    if letter in "yY":
+        return f"([0-9]{{{2 if width == 2 else 4}}})"
+    tight = (
+        after is not None and after.is_field and after.text[0] not in "azZXxVE" and after.text not in ("MMM", "MMMM")
+    )
+    if letter == "S":
+        return f"([0-9]{{{width}}})" if tight else "([0-9]{1,9})"
+    return f"([0-9]{{{width}}})" if tight else "([0-9]{1,2})"
+
+
+def _hour(fields: dict[str, str]) -> int:
+    if "H" in fields:
+        return int(fields["H"])
+    if "k" in fields:
+        hour = int(fields["k"])
+        if not 1 <= hour <= 24:
+            raise ValueError(fields["k"])
+        return hour % 24
+    if "h" in fields or "K" in fields:
+        hour = int(fields.get("h") or fields["K"])
+        if not (1 <= hour <= 12 if "h" in fields else 0 <= hour <= 11):
+            raise ValueError(str(hour))
+        return hour % 12 + (12 if fields.get("a", "").upper() == "PM" else 0)
+    return 0
+
+
+def _offset(fields: dict[str, str], local: datetime) -> int | None:
+    for letter in "ZXxzV":
+        if letter in fields:
+            shift = zone_of("Z" if fields[letter] in "Zz" else fields[letter]).utcoffset(local)
+            return None if shift is None else int(shift.total_seconds())
+    return None

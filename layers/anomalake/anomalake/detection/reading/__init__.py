@@ -1,1 +1,0 @@
-"""Source data as metrics: files and tables, row by row, bad ones told."""

@@ -1,0 +1,138 @@
+"""Source data in folders and in S3."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from functools import lru_cache
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import obstore
+from obstore.exceptions import BaseError
+from obstore.store import S3Store
+
+from anomalake.sources.source_files import ByteStream, SourceFile
+from anomalake.storage.objects import s3_store
+from anomalake.storage.store import StoreError
+
+_HIDDEN = (".", "_")
+
+
+class FolderOrS3Files:
+    """`SourceFiles` for paths of folders, and for ``s3://`` URIs."""
+
+    def __init__(self) -> None:
+        self._store = lru_cache(maxsize=16)(s3_store)
+
+    def list(self, folder: str) -> Sequence[SourceFile]:
+        if folder.startswith("s3://"):
+            return self._list_s3(folder)
+        path = Path(folder)
+        try:
+            if path.is_file():
+                return [SourceFile(str(path), path.stat().st_size)]
+            members = sorted(path.iterdir()) if path.is_dir() else []
+            return [_file(one) for one in members if not one.name.startswith(_HIDDEN) and one.is_file()]
+        except OSError as error:
+            raise StoreError(f"{folder}: {error.strerror or error}") from error
+
+    def walk(self, folder: str) -> Iterator[SourceFile]:
+        if folder.startswith("s3://"):
+            yield from self._walk_s3(folder)
+            return
+        try:
+            for path in Path(folder).rglob("*"):
+                if not path.name.startswith(_HIDDEN) and path.is_file():
+                    yield _file(path)
+        except OSError as error:
+            raise StoreError(f"{folder}: {error.strerror or error}") from error
+
+    def open(self, name: str) -> ByteStream:
+        try:
+            if not name.startswith("s3://"):
+                return Path(name).open("rb")
+            bucket, key = _parts(name)
+            return _ObjectStream(self._store(bucket), key, name)
+        except OSError as error:
+            raise StoreError(f"{name}: {error.strerror or error}") from error
+
+    def _list_s3(self, uri: str) -> Sequence[SourceFile]:
+        bucket, prefix = _parts(uri)
+        store = self._store(bucket)
+        try:
+            found = obstore.list_with_delimiter(store, prefix or None)["objects"]
+            # Consoles mark a folder by an empty object of its name.
+            files = [_object(bucket, one["path"], one["size"]) for one in found if one["size"] or one["path"] != prefix]
+            if not files and prefix and not uri.endswith("/"):
+                head = obstore.head(store, prefix)
+                files = [_object(bucket, head["path"], head["size"])]
+        except FileNotFoundError:
+            return []
+        except (BaseError, OSError) as error:
+            raise StoreError(f"{uri}: {_first_line(error)}") from error
+        return sorted((file for file in files if _is_data(file.name)), key=lambda file: file.name)
+
+    def _walk_s3(self, uri: str) -> Iterator[SourceFile]:
+        bucket, prefix = _parts(uri)
+        try:
+            for page in obstore.list(self._store(bucket), prefix or None):
+                for one in page:
+                    file = _object(bucket, one["path"], one["size"])
+                    if _is_data(file.name):
+                        yield file
+        except FileNotFoundError:
+            return
+        except (BaseError, OSError) as error:
+            raise StoreError(f"{uri}: {_first_line(error)}") from error
+
+
+class _ObjectStream:
+    """An object as it comes; raises `StoreError`."""
+
+    def __init__(self, store: S3Store, key: str, name: str) -> None:
+        self._name = name
+        self._held = b""
+        try:
+            self._blocks = iter(obstore.get(store, key).stream())
+        except (BaseError, OSError) as error:
+            raise StoreError(f"{name}: {_first_line(error)}") from error
+
+    def read(self, size: int, /) -> bytes:
+        try:
+            while not self._held:
+                block = next(self._blocks, None)
+                if block is None:
+                    return b""
+                self._held = bytes(block)
+        except (BaseError, OSError) as error:
+            raise StoreError(f"{self._name}: {_first_line(error)}") from error
+        taken, self._held = self._held[:size], self._held[size:]
+        return taken
+
+    def close(self) -> None:
+        self._held = b""
+
+
+def _parts(uri: str) -> tuple[str, str]:
+    parts = urlsplit(uri, allow_fragments=False)
+    # A key may have a question mark in it.
+    path = f"{parts.path}?{parts.query}" if parts.query else parts.path
+    if not parts.netloc:
+        raise StoreError(f"{uri}: no bucket; expected s3://BUCKET/PREFIX")
+    return parts.netloc, path.strip("/")
+
+
+def _object(bucket: str, key: str, size: int) -> SourceFile:
+    return SourceFile(f"s3://{bucket}/{key}", size)
+
+
+def _file(path: Path) -> SourceFile:
+    return SourceFile(str(path), path.stat().st_size)
+
+
+def _is_data(name: str) -> bool:
+    return not name.rpartition("/")[2].startswith(_HIDDEN)
+
+
+def _first_line(error: BaseException) -> str:
+    return str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__

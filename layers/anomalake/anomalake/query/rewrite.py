@@ -1,0 +1,197 @@
+"""A user's query in Athena's dialect, checked, and made to read only the partitions that it can need."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import sqlglot
+from sqlglot import exp
+from sqlglot.errors import SqlglotError
+from sqlglot.optimizer.scope import Scope, traverse_scope
+
+from anomalake.query.bounds import ALL, Bounds, bounds_of
+from anomalake.query.errors import QueryError
+from anomalake.query.relations import PHYSICAL, Relations, Tables, expand, physical, put_in_place
+from anomalake.query.templates import DIALECT
+
+_EXPLAIN = re.compile(r"\s*EXPLAIN(?P<analyze>\s+ANALYZE)?\s+(?=\(*\s*(?:SELECT|WITH|VALUES|TABLE)\b)", re.IGNORECASE)
+_SHOW = re.compile(
+    r"\s*SHOW\s+(?:TABLES|VIEWS)(?:\s+IN\s+[\w`\"]+)?(?:\s+(?:LIKE\s+)?'(?P<pattern>[^']*)')?\s*;?\s*", re.IGNORECASE
+)
+_DESCRIBE = re.compile(
+    r"\s*(?:DESCRIBE|DESC|SHOW\s+COLUMNS\s+(?:IN|FROM))\s+(?:EXTENDED\s+|FORMATTED\s+)?(?P<table>[\w.\"`]+)\s*;?\s*",
+    re.IGNORECASE,
+)
+READ_ONLY = "expected one SELECT, WITH, SHOW TABLES, DESCRIBE or EXPLAIN"
+
+
+@dataclass(frozen=True, slots=True)
+class ShowTables:
+    """``SHOW TABLES``, with Hive's pattern (``*`` and ``|``) where there is one."""
+
+    pattern: str | None
+
+    def matches(self, name: str) -> bool:
+        """Whether a name is asked for."""
+        if self.pattern is None:
+            return True
+        choices = (re.escape(one).replace(r"\*", ".*") for one in self.pattern.lower().split("|"))
+        return any(re.fullmatch(choice, name) for choice in choices)
+
+
+@dataclass(frozen=True, slots=True)
+class Describe:
+    """``DESCRIBE`` of a relation."""
+
+    table: str
+
+
+@dataclass(frozen=True, slots=True)
+class Select:
+    """A query, or the explanation of one."""
+
+    query: exp.Query
+    explain: str = ""
+
+
+def parse(sql: str) -> Select | ShowTables | Describe:
+    """Read a statement in Athena's dialect.
+
+    Raises
+    ------
+    QueryError
+        It cannot be read, or does other than read.
+    """
+    show = _SHOW.fullmatch(sql)
+    if show:
+        return ShowTables(show["pattern"])
+    describe = _DESCRIBE.fullmatch(sql)
+    if describe:
+        return Describe(describe["table"].replace('"', "").replace("`", "").rpartition(".")[2])
+    explain = _EXPLAIN.match(sql)
+    try:
+        statements = [one for one in sqlglot.parse(sql[explain.end() :] if explain else sql, read=DIALECT) if one]
+    except SqlglotError as error:
+        raise QueryError(_syntax_error(error)) from error
+    except RecursionError as error:
+        raise QueryError("query: nested too deeply") from error
+    if len(statements) != 1:
+        raise QueryError(f"query: {len(statements)} statements; {READ_ONLY}")
+    query = statements[0]
+    if not isinstance(query, exp.Query) or isinstance(query, exp.Table):
+        raise QueryError(f"query: {_kind_of(sql)} is refused; {READ_ONLY}")
+    for node in query.walk():
+        if isinstance(node, (exp.Into, exp.Command, exp.DDL, exp.DML)) and not isinstance(node, exp.Query):
+            raise QueryError(f"query: {type(node).__name__.upper()} is refused; {READ_ONLY}")
+        if isinstance(node, (exp.Parameter, exp.Placeholder)):
+            raise QueryError(f"query: parameter {node.sql(DIALECT)!r}; expected a value")
+    _name_columns(query)
+    return Select(query, " ".join(explain[0].upper().split()) if explain else "")
+
+
+def rewrite(
+    query: exp.Query, relations: Relations, tables: Tables, *, only_relations: bool = True, database: str = "anomalake"
+) -> exp.Query:
+    """Put each relation's own SQL in the place of its name, narrowed to the partitions that the query can need.
+
+    Parameters
+    ----------
+    query
+        Changed in place.
+    relations
+        The lake's.
+    tables
+        The engine's physical tables.
+    only_relations
+        Refuse whatever else a FROM may name; otherwise it is left to the engine.
+    database
+        What a query may say in front of a relation.
+
+    Raises
+    ------
+    QueryError
+        It names a relation that the lake does not have.
+    """
+    found: dict[int, tuple[exp.Table, str, Bounds, list[str]]] = {}
+    try:
+        scopes = list(traverse_scope(query))
+    except SqlglotError as error:
+        raise QueryError(_syntax_error(error)) from error
+    for scope in scopes:
+        for alias, source in scope.sources.items():
+            if isinstance(source, exp.Table) and id(source) not in found:
+                bounds, columns = _narrowed(scope, alias, source)
+                found[id(source)] = (source, source.name, bounds, columns)
+    for table, name, bounds, columns in found.values():
+        if not isinstance(table.this, exp.Identifier):
+            if only_relations:
+                raise QueryError(f"query: {table.this.sql(DIALECT)[:60]} in FROM is refused; expected a relation")
+            continue
+        relation = None
+        if name.lower() in PHYSICAL and not table.db:
+            put_in_place(table, physical(name.lower(), tables, bounds))
+            continue
+        if table.catalog.lower() in ("", "awsdatacatalog") and (not table.db or table.db.lower() == database.lower()):
+            relation = relations.find(name, lambda columns=columns: columns)  # type: ignore[misc]
+        if relation is None:
+            if only_relations or _speaks_of_a_detector(name):
+                raise relations.unknown(table.sql(DIALECT) if table.db else name)
+            continue
+        put_in_place(table, expand(relation, relations, tables, bounds))
+    return query
+
+
+def _name_columns(query: exp.Query) -> None:
+    """Name what has no name as Athena does: ``_col`` and its place."""
+    select = query
+    while isinstance(select, exp.SetOperation):
+        select = select.this
+    if not isinstance(select, exp.Select):
+        return
+    for place, column in enumerate(select.expressions):
+        if column.is_star:
+            return
+        if not isinstance(column, (exp.Alias, exp.Column, exp.Dot)):
+            select.expressions[place].replace(exp.alias_(column.copy(), f"_col{place}"))
+
+
+def _speaks_of_a_detector(name: str) -> bool:
+    return name.lower().startswith(("metricvalue_anomalyscore_", "with_dimensioncontributions_", "with_livedata_"))
+
+
+def _narrowed(scope: Scope, alias: str, table: exp.Table) -> tuple[Bounds, list[str]]:
+    """The bounds that a SELECT sets on one of its tables, and the columns that it expects of it."""
+    select = scope.expression
+    if not isinstance(select, exp.Select):
+        return ALL, []
+    alone = len(scope.sources) == 1 and not select.args.get("laterals") and not select.args.get("joins")
+
+    def column_of(node: exp.Expr) -> str | None:
+        if not isinstance(node, exp.Column) or (node.table.lower() != alias.lower() if node.table else not alone):
+            return None
+        return node.name.lower()
+
+    where = select.args.get("where")
+    named = {one.alias.lower() for one in select.selects if isinstance(one, exp.Alias)}
+    mine = (column_of(column) for column in scope.columns)
+    columns = sorted({name for name in mine if name is not None and name not in named})
+    # A table that is sampled or named anew is read as it is.
+    if table.args.get("alias") and table.args["alias"].args.get("columns"):
+        return ALL, []
+    return bounds_of(where.this if where else None, column_of), columns
+
+
+def _syntax_error(error: SqlglotError) -> str:
+    details: Iterable[dict[str, object]] = getattr(error, "errors", ())
+    for detail in details:
+        what = str(detail.get("description", "")).strip().rstrip(".")
+        near = f"{detail.get('start_context', '')}{detail.get('highlight', '')}"[-40:].strip()
+        return f"query: line {detail.get('line')}, column {detail.get('col')}: {what}, near {near!r}"
+    return f"query: {' '.join(str(error).split())[:200]}"
+
+
+def _kind_of(sql: str) -> str:
+    words = re.findall(r"[A-Za-z]+", re.sub(r"(--[^\n]*|/\*.*?\*/)", " ", sql, flags=re.DOTALL))
+    return words[0].upper() if words else "an empty statement"

@@ -1,0 +1,34 @@
+"""Java's date-time patterns as those of strptime, which the engines' SQL knows."""
+
+from __future__ import annotations
+
+from anomalake.definitions.errors import SourceError
+from anomalake.definitions.time_formats import parts_of
+
+_LETTERS = {
+    "y": "%Y", "yyyy": "%Y", "yy": "%y",
+    "M": "%m", "MM": "%m", "MMM": "%b", "MMMM": "%B",
+    "d": "%d", "dd": "%d",
+    "H": "%H", "HH": "%H", "h": "%I", "hh": "%I", "a": "%p",
+    "m": "%M", "mm": "%M", "s": "%S", "ss": "%S",
+    "S": "%f", "SS": "%f", "SSS": "%f", "SSSSSS": "%f",
+}  # fmt: skip
+
+
+def to_strptime(pattern: str) -> str:
+    """A pattern such as ``yyyy-MM-dd HH:mm:ss`` as strptime's format, which syntax trees hold.
+
+    Raises
+    ------
+    SourceError
+        It has letters that no such format has.
+    """
+    parts = []
+    for part in parts_of(pattern):
+        if part.is_field and part.text not in _LETTERS:
+            raise SourceError(
+                f"TimestampColumn.ColumnFormat {pattern!r}: queries on live data do not know {part.text!r}; "
+                "expected y, M, d, H, h, a, m, s, S as in yyyy-MM-dd HH:mm:ss"
+            )
+        parts.append(_LETTERS[part.text] if part.is_field else part.text.replace("%", "%%"))
+    return "".join(parts)

@@ -1,0 +1,71 @@
+"""Relations as files."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import ExitStack
+from pathlib import Path
+
+import pyarrow as pa
+
+from anomalake.query import output
+from anomalake.query.errors import LakeChangedError, QueryError
+from anomalake.services.lakes import LakeConnection, QueryEngine
+
+#: How often a relation is written again when compaction changed the lake meanwhile.
+ATTEMPTS = 10
+
+FORMATS = ("csv", "parquet")
+
+
+def export(lake: LakeConnection, folder: Path, format_: str = "csv") -> list[Path]:
+    """Write every relation into a folder as ``<relation>.csv`` or ``<relation>.parquet``.
+
+    Rows are written batch by batch, so memory use does not grow with the lake. A file appears when it is complete.
+
+    Raises
+    ------
+    QueryError
+        The folder is a file, or the format is unknown.
+    OSError
+    """
+    if format_ not in FORMATS:
+        raise QueryError(f"format {format_!r}: expected {' or '.join(FORMATS)}")
+    if folder.exists() and not folder.is_dir():
+        raise QueryError(f"{str(folder)!r}: is a file; expected a folder to write to")
+    folder.mkdir(parents=True, exist_ok=True)
+    return [_export(lake, name, folder / f"{name}.{format_}", format_) for name in lake.engine.relations.names()]
+
+
+def _export(lake: LakeConnection, name: str, path: Path, format_: str) -> Path:
+    unfinished = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        for _ in range(ATTEMPTS):
+            try:
+                _write(lake.engine, name, unfinished, format_)
+                unfinished.replace(path)
+                return path
+            except LakeChangedError:
+                continue
+        raise QueryError(f"{lake.uri}: its files keep changing; run the export again")
+    finally:
+        unfinished.unlink(missing_ok=True)
+
+
+def _write(engine: QueryEngine, name: str, path: Path, format_: str) -> None:
+    with ExitStack() as stack:
+        queries = stack.enter_context(engine.slices(name))
+        first = stack.enter_context(engine.stream(queries[0]))
+
+        def batches() -> Iterator[pa.RecordBatch]:
+            yield from first
+            for query in queries[1:]:
+                with engine.stream(query) as more:
+                    yield from more
+
+        if format_ == "parquet":
+            output.write_parquet(pa.RecordBatchReader.from_batches(first.schema, batches()), str(path))
+        else:
+            with path.open("w", encoding="utf-8", newline="") as out:
+                output.write_csv(first.schema.names, output.rows_of(batches()), out)

@@ -1,0 +1,205 @@
+"""Where real parts are put together for the command line and the Python API; each function has its own such place."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Sequence
+from contextlib import AbstractContextManager
+from functools import partial
+from typing import TYPE_CHECKING, Protocol
+
+from anomalake.errors import AnomalakeError
+from anomalake.lake import layout
+from anomalake.lake.lake import Lake
+from anomalake.lake.ports import Catalog, NoCatalog
+from anomalake.storage.objects import open_store, store_folder
+from anomalake.storage.store import ObjectNotFound, ObjectStore
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+    from anomalake.query.relations import Relations
+
+DEFAULT_FORMATS = ("parquet",)
+
+
+class SettingsError(AnomalakeError, ValueError):
+    """A lake's settings that contradict what is asked, or that nobody wrote."""
+
+
+class QueryEngine(Protocol):
+    """Answers queries on a lake."""
+
+    relations: Relations
+
+    def query(self, sql: str) -> pa.Table:
+        """Answer a query whole."""
+        ...
+
+    def stream(self, sql: str) -> AbstractContextManager[pa.RecordBatchReader]:
+        """Answer a query batch by batch."""
+        ...
+
+    def slices(self, name: str) -> AbstractContextManager[list[str]]:
+        """Queries that together return a whole relation, each small enough for the engine."""
+        ...
+
+
+class LakeConnection:
+    """A lake's object store and query engine, each opened once.
+
+    Parameters
+    ----------
+    uri
+        A folder or ``s3://bucket/prefix``.
+    database, workgroup
+        Of a lake in S3: Glue database and Athena workgroup. Default: ``ANOMALAKE_DATABASE``, ``ANOMALAKE_WORKGROUP``.
+
+    Raises
+    ------
+    LakeUriError
+        The URI does not name a folder or bucket.
+    StoreError
+        There are no AWS credentials.
+    """
+
+    def __init__(
+        self,
+        uri: str | os.PathLike[str],
+        *,
+        database: str | None = None,
+        workgroup: str | None = None,
+    ) -> None:
+        self.uri = os.fspath(uri)
+        self._database = database
+        self._workgroup = workgroup
+        self._store = open_store(self.uri, create=False)
+        self._found = self._folder_exists()
+        self._engine: QueryEngine | None = None
+
+    @property
+    def is_in_s3(self) -> bool:
+        """Whether the lake is in S3."""
+        return self.uri.startswith("s3://")
+
+    @property
+    def store(self) -> ObjectStore:
+        """The lake's object store."""
+        if not self._found and self._folder_exists():
+            # The folder was made after the connection was opened.
+            self._store, self._engine, self._found = open_store(self.uri, create=False), None, True
+        return self._store
+
+    @property
+    def engine(self) -> QueryEngine:
+        """The lake's query engine: Athena for S3, DuckDB for a folder."""
+        store = self.store
+        if self._engine is None:
+            self._engine = self._open_engine(store)
+        return self._engine
+
+    def create(self) -> None:
+        """Make the folder of a lake that is not in S3."""
+        if not self.is_in_s3:
+            store_folder(self.uri).mkdir(parents=True, exist_ok=True)
+
+    def _folder_exists(self) -> bool:
+        return self.is_in_s3 or store_folder(self.uri).exists()
+
+    def _open_engine(self, store: ObjectStore) -> QueryEngine:
+        if self.is_in_s3:
+            from anomalake.aws.athena_engine import AthenaEngine
+
+            return AthenaEngine(store, self._database, self._workgroup)
+        from anomalake.local.duckdb_engine import DuckDBEngine
+
+        return DuckDBEngine(store, store_folder(self.uri))
+
+
+def parse_formats(text: str) -> tuple[str, ...]:
+    """Table formats from text; raises `SettingsError`."""
+    formats = tuple(dict.fromkeys(part.strip() for part in text.split(",")))
+    if not set(formats) <= set(layout.TABLES):
+        raise SettingsError(f"table formats {text!r}: expected parquet, csv or parquet,csv")
+    return formats
+
+
+def stored_formats(store: ObjectStore) -> tuple[str, ...] | None:
+    """The formats a lake was made with; None for a lake that nobody has written to."""
+    try:
+        body = store.get(layout.SETTINGS)
+    except ObjectNotFound:
+        return None
+    try:
+        return parse_formats(",".join(json.loads(body)["formats"]))
+    except (ValueError, TypeError, KeyError) as error:
+        raise SettingsError(
+            f'{store.uri}/{layout.SETTINGS}: {body[:80]!r}: expected {{"formats": ["parquet" or "csv", …]}}'
+        ) from error
+
+
+def keep_formats(store: ObjectStore, formats: Sequence[str]) -> None:
+    """Write the formats into the lake's settings."""
+    store.put(layout.SETTINGS, json.dumps({"formats": list(formats)}).encode("ascii"))
+
+
+def open_writer(uri: str, formats: str | None = None) -> Lake:
+    """Open a lake to write alerts to, with the formats it was made with.
+
+    Parameters
+    ----------
+    uri
+        A folder or ``s3://bucket/prefix``; a folder is made.
+    formats
+        For a lake that is new: ``parquet``, ``csv`` or ``parquet,csv``. Default: ``ANOMALAKE_FORMATS``, else parquet.
+
+    Raises
+    ------
+    SettingsError
+        The lake was made with other formats.
+    """
+    store = open_store(uri)
+    wanted = formats or os.environ.get("ANOMALAKE_FORMATS")
+    kept = stored_formats(store)
+    if kept is None:
+        kept = parse_formats(wanted) if wanted else DEFAULT_FORMATS
+        keep_formats(store, kept)
+    elif wanted and set(parse_formats(wanted)) != set(kept):
+        raise SettingsError(
+            f"{uri}: its tables are {','.join(kept)}, not {wanted}; `anomalake rebuild --formats {wanted}` changes them"
+        )
+    return Lake(store, _catalog(uri, store), kept)
+
+
+def open_existing(uri: str) -> Lake:
+    """Open a lake that alerts were written to.
+
+    Raises
+    ------
+    SettingsError
+        There is none.
+    """
+    store = open_store(uri, create=False)
+    formats = stored_formats(store)
+    if formats is None and next(iter(store.list(layout.ORIGINALS)), None) is None:
+        raise SettingsError(f"lake {uri!r}: nothing lies there; expected a lake that alerts were loaded into")
+    return Lake(store, _catalog(uri, store), formats or DEFAULT_FORMATS)
+
+
+def reopen(uri: str, formats: Sequence[str]) -> partial[Lake]:
+    """A way to open the same lake again that can be sent to another process."""
+    return partial(_plain_lake, uri, tuple(formats))
+
+
+def _plain_lake(uri: str, formats: tuple[str, ...]) -> Lake:
+    return Lake(open_store(uri), None, formats)
+
+
+def _catalog(uri: str, store: ObjectStore) -> Catalog:
+    database = os.environ.get("ANOMALAKE_DATABASE")
+    if not uri.startswith("s3://") or not database:
+        return NoCatalog()
+    from anomalake.aws.glue import GlueCatalog
+
+    return GlueCatalog(store, database)

@@ -1,0 +1,193 @@
+"""Rows added up by interval and combination of dimension values, in memory bounded by what comes out."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import UTC, datetime
+
+import numpy as np
+import numpy.typing as npt
+
+from anomalake.definitions.intervals import Seconds, starts_between
+from anomalake.definitions.metric_set import MetricSet
+from anomalake.errors import AnomalakeError
+from anomalake.model.metrics import Combination, Metrics
+from anomalake.sources.columns import Codes
+
+#: Limits of ours, far beyond L4M's: combinations of dimension values, and values in all.
+MOST_COMBINATIONS = 1_000_000
+MOST_VALUES = 1_000_000_000
+
+# An interval's start in seconds fits into 33 bits until 2242; combinations take what is left.
+_START_BITS = 33
+_PENDING_ROWS = 4_000_000
+_HASHED_ROWS = 20_000_000
+
+Floats = npt.NDArray[np.float64]
+
+
+class LimitExceededError(AnomalakeError, ValueError):
+    """A metric set beyond what one machine is to hold."""
+
+
+class Aggregation:
+    """Sums and counts of rows.
+
+    Parameters
+    ----------
+    metric_set
+        Its measures, dimensions and frequency.
+    """
+
+    def __init__(self, metric_set: MetricSet) -> None:
+        self._metric_set = metric_set
+        self.codes = tuple(Codes() for _ in metric_set.dimension_list)
+        self._combinations: dict[tuple[int, ...], int] = {}
+        self._parts: list[_Sums] = []
+        self._pending = 0
+        self._hashes: list[npt.NDArray[np.uint64]] = []
+        self._hashed = 0
+        self.last_start: int | None = None
+
+    def add(self, instants: Seconds, starts: Seconds, codes: Sequence[Seconds], values: Sequence[Floats]) -> None:
+        """Add good rows.
+
+        Parameters
+        ----------
+        instants, starts
+            Of each row, and of its interval, in seconds since 1970.
+        codes
+            A column a dimension, as `Codes` gave them.
+        values
+            A column a measure, NaN where a row lacks it.
+        """
+        if not len(instants):
+            return
+        combinations = self._combine(codes, len(instants))
+        self._remember(instants, combinations, values)
+        keys, place = np.unique((combinations << _START_BITS) | starts, return_inverse=True)
+        sums, counts = [], []
+        for column in values:
+            present = ~np.isnan(column)
+            sums.append(np.bincount(place, np.where(present, column, 0.0), len(keys)))
+            counts.append(np.bincount(place, present, len(keys)))
+        self._parts.append(_Sums(keys, np.array(sums), np.array(counts)))
+        self._pending += len(keys)
+        newest = int(np.max(starts))
+        self.last_start = newest if self.last_start is None else max(self.last_start, newest)
+        if self._pending > _PENDING_ROWS:
+            self._parts = [_merged(self._parts)]
+            self._pending = 0
+
+    @property
+    def empty(self) -> bool:
+        """Whether nothing was added."""
+        return not self._parts
+
+    def duplicates(self) -> int:
+        """Rows that repeat another one exactly, in all that is watched; of the first twenty million rows."""
+        if not self._hashes:
+            return 0
+        return self._hashed - len(np.unique(np.concatenate(self._hashes)))
+
+    def metrics(self) -> Metrics:
+        """What came out, from the first interval to the last.
+
+        Raises
+        ------
+        LimitExceededError
+            It would not fit into memory.
+        """
+        metric_set = self._metric_set
+        total = _merged(self._parts)
+        starts = total.keys & ((1 << _START_BITS) - 1)
+        grid = starts_between(metric_set.frequency, metric_set.timezone, int(np.min(starts)), int(np.max(starts)))
+        known = self._named()
+        order = sorted(
+            range(len(known)), key=lambda place: [(value is not None, value or "") for value in known[place]]
+        )
+        shape = (len(metric_set.metric_list), len(order), len(grid))
+        if shape[0] * shape[1] * shape[2] > MOST_VALUES:
+            first, last = (datetime.fromtimestamp(int(one), UTC).isoformat() for one in (grid[0], grid[-1]))
+            raise LimitExceededError(
+                f"{shape[0]} measures x {shape[1]} combinations x {shape[2]} intervals from {first} to {last}; "
+                f"expected up to {MOST_VALUES:,} values"
+            )
+        values = np.full(shape, np.nan)
+        rank = np.empty(len(order), np.int64)
+        rank[order] = np.arange(len(order))
+        row, column = rank[total.keys >> _START_BITS], np.searchsorted(grid, starts)
+        for place, measure in enumerate(metric_set.metric_list):
+            seen = total.counts[place] > 0
+            found = total.sums[place][seen]
+            if measure.aggregation_function == "AVG":
+                found = found / total.counts[place][seen]
+            values[place, row[seen], column[seen]] = found
+        return Metrics(
+            frequency=metric_set.frequency,
+            timezone=metric_set.timezone,
+            starts=grid.astype("datetime64[s]"),
+            measures=metric_set.measures,
+            dimension_names=metric_set.dimension_list,
+            combinations=tuple(known[place] for place in order),
+            values=values,
+        )
+
+    def _named(self) -> list[Combination]:
+        texts = [codes.values for codes in self.codes]
+        return [
+            tuple(values[code] for values, code in zip(texts, combination, strict=True))
+            for combination in self._combinations
+        ]
+
+    def _combine(self, codes: Sequence[Seconds], rows: int) -> Seconds:
+        """The number of each row's combination, from 0 in the order in which they come."""
+        place = np.zeros(rows, np.int64)
+        for column in codes:
+            mixed: Seconds = place * (int(np.max(column)) + 1) + column
+            place = np.unique(mixed, return_inverse=True)[1]
+        _, first, place = np.unique(place, return_index=True, return_inverse=True)
+        numbers = np.empty(len(first), np.int64)
+        for at, one in enumerate(zip(*(column[first].tolist() for column in codes), strict=True) if codes else [()]):
+            numbers[at] = self._combinations.setdefault(one, len(self._combinations))
+        if len(self._combinations) > MOST_COMBINATIONS:
+            raise LimitExceededError(
+                f"more than {MOST_COMBINATIONS:,} combinations of {', '.join(self._metric_set.dimension_list)}; "
+                "expected fewer values"
+            )
+        return numbers[place]
+
+    def _remember(self, instants: Seconds, combinations: Seconds, values: Sequence[Floats]) -> None:
+        if self._hashed >= _HASHED_ROWS:
+            return
+        row = _mixed(instants.astype(np.uint64) ^ _mixed(combinations.astype(np.uint64)))
+        for column in values:
+            row = _mixed(row ^ (column + 0.0).view(np.uint64))
+        self._hashes.append(row)
+        self._hashed += len(row)
+
+
+class _Sums:
+    """Sums and counts (measure x key) by key, which is a combination and a start."""
+
+    def __init__(self, keys: Seconds, sums: Floats, counts: Floats) -> None:
+        self.keys, self.sums, self.counts = keys, sums, counts
+
+
+def _merged(parts: list[_Sums]) -> _Sums:
+    if len(parts) == 1:
+        return parts[0]
+    keys, place = np.unique(np.concatenate([part.keys for part in parts]), return_inverse=True)
+    sums, counts = (
+        np.array([np.bincount(place, column, len(keys)) for column in np.concatenate(columns, axis=1)])
+        for columns in ([part.sums for part in parts], [part.counts for part in parts])
+    )
+    return _Sums(keys, sums, counts)
+
+
+def _mixed(words: npt.NDArray[np.uint64]) -> npt.NDArray[np.uint64]:
+    """Steele and others' finalizer of SplitMix64: every bit of a word weighs on every bit of the result."""
+    words = words + np.uint64(0x9E3779B97F4A7C15)
+    words = (words ^ (words >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+    words = (words ^ (words >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+    return words ^ (words >> np.uint64(31))

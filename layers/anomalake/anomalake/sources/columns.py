@@ -1,0 +1,283 @@
+"""Columns of text as instants, numbers and codes, all rows at once: each distinct text is parsed once."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from anomalake.alerts.timestamps import EARLIEST_YEAR, LATEST_YEAR
+from anomalake.definitions.intervals import NO_INSTANT, Seconds, local_seconds, to_utc
+from anomalake.definitions.metric_set import MetricSet
+from anomalake.definitions.time_formats import WallClockReader, parts_of
+from anomalake.definitions.words import is_marked, shown
+
+#: Beyond it, sums would lose what makes them numbers.
+LARGEST = 1e30
+LONGEST_VALUE = 4_096
+
+_NUMBER = re.compile(r"\s*[+-]?([0-9]+[.]?[0-9]*|[.][0-9]+)([eE][+-]?[0-9]+)?\s*", re.ASCII)
+_REMEMBERED = 1_000_000
+_EARLIEST = np.datetime64(f"{EARLIEST_YEAR}-01-01", "s").astype(np.int64)
+_LATEST = np.datetime64(f"{LATEST_YEAR + 1}-01-01", "s").astype(np.int64)
+
+Text = str | bytes | None
+
+
+class Instants:
+    """Reads the timestamp column.
+
+    Parameters
+    ----------
+    metric_set
+        Its format and zone.
+    """
+
+    def __init__(self, metric_set: MetricSet) -> None:
+        self._zone = metric_set.timezone
+        self._column = metric_set.timestamp_column
+        self._format = metric_set.timestamp_format
+        self._reader = WallClockReader(parts_of(self._format))
+        self._fixed = _FixedWidth(self._reader)
+        self._known: dict[Text, int] = {}
+
+    def read(self, column: pa.Array) -> Seconds:
+        """Instants in seconds since 1970, `NO_INSTANT` where a timestamp is bad."""
+        if pa.types.is_temporal(column.type):
+            return self._typed(column)
+        coded = column if pa.types.is_dictionary(column.type) else column.dictionary_encode()
+        distinct = coded.dictionary.to_pylist()
+        unknown = [text for text in distinct if text not in self._known]
+        if unknown:
+            if len(self._known) + len(unknown) > _REMEMBERED:
+                self._known.clear()
+                unknown = distinct
+            self._known.update(zip(unknown, self._parse(unknown).tolist(), strict=True))
+        seconds = np.array([*(self._known[text] for text in distinct), NO_INSTANT], np.int64)
+        return seconds[_codes(coded, len(distinct))]
+
+    def fault_at(self, column: pa.Array, row: int) -> str | None:
+        """What is wrong with a row's timestamp, if anything."""
+        if not pa.types.is_temporal(column.type):
+            return self.fault(column[row].as_py())
+        value = column.slice(row, 1)
+        if self._typed(value)[0] != NO_INSTANT:
+            return None
+        text = value.cast(pa.string())[0].as_py()
+        if text is None:
+            return f"Timestamp Column {self._column!r} is empty"
+        return (
+            f"Timestamp Column {self._column!r} {shown(text)} is no time in {self._zone}, or not between "
+            f"{EARLIEST_YEAR} and {LATEST_YEAR}"
+        )
+
+    def fault(self, text: Text) -> str | None:
+        """What is wrong with a timestamp, if anything."""
+        if self._parse([text])[0] != NO_INSTANT:
+            return None
+        try:
+            self._reader.read(_as_text(text))
+        except ValueError:
+            return (
+                f"Timestamp Column {self._column!r} {shown('' if text is None else text)} does not match provided "
+                f"timestamp format {self._format!r}"
+            )
+        return f"Timestamp Column {self._column!r} {shown(text)} is no time in {self._zone}: its clocks skip it"
+
+    def _parse(self, texts: Sequence[Text]) -> Seconds:
+        local, parsed = self._fixed.parse(texts)
+        offsets = np.full(len(texts), NO_INSTANT, np.int64)
+        for place in np.flatnonzero(~parsed).tolist():
+            try:
+                clock = self._reader.read(_as_text(texts[place]))
+            except ValueError:
+                continue
+            local[place] = local_seconds(clock.local)
+            if clock.offset is not None:
+                offsets[place] = clock.offset
+        good = local != NO_INSTANT
+        own_zone = good & (offsets == NO_INSTANT)
+        instants = np.full(len(texts), NO_INSTANT, np.int64)
+        instants[own_zone] = to_utc(local[own_zone], self._zone, gaps_forward=not self._reader.has_time)
+        told = good & ~own_zone
+        instants[told] = local[told] - offsets[told]
+        return instants
+
+    def _typed(self, column: pa.Array) -> Seconds:
+        is_date = pa.types.is_date(column.type)
+        zoned = not is_date and column.type.tz is not None
+        values = column.cast(pa.timestamp("s", column.type.tz if zoned else None), safe=False)
+        seconds = values.cast(pa.int64()).fill_null(NO_INSTANT).to_numpy(zero_copy_only=False).astype(np.int64)
+        bad = (seconds < _EARLIEST) | (seconds >= _LATEST)
+        if not zoned:
+            seconds = np.where(bad, 0, seconds)
+            seconds = to_utc(seconds, self._zone, gaps_forward=is_date)
+        return np.where(bad, NO_INSTANT, seconds)
+
+
+class _FixedWidth:
+    """Patterns of numbers of a fixed width, such as ``yyyy-MM-dd HH:mm:ss``, read as a matrix of characters."""
+
+    def __init__(self, reader: WallClockReader) -> None:
+        self._fields: dict[str, slice] = {}
+        self._literals: list[tuple[int, int]] = []
+        self.width = 0
+        usable = True
+        for part in reader.parts:
+            text = part.text
+            if not part.is_field:
+                encoded = text.encode()
+                self._literals += [(self.width + place, byte) for place, byte in enumerate(encoded)]
+                self.width += len(encoded)
+                continue
+            usable = usable and text in ("yyyy", "MM", "dd", "HH", "mm", "ss") and text[0] not in self._fields
+            self._fields[text[0]] = slice(self.width, self.width + len(text))
+            self.width += len(text)
+        self._usable = usable and {"y", "M", "d"} <= set(self._fields)
+
+    def parse(self, texts: Sequence[Text]) -> tuple[Seconds, npt.NDArray[np.bool_]]:
+        """Wall clocks in seconds, and which of the texts were read."""
+        local = np.full(len(texts), NO_INSTANT, np.int64)
+        parsed = np.zeros(len(texts), np.bool_)
+        if not self._usable:
+            return local, parsed
+        encoded = [text.encode("utf-8", "replace") if isinstance(text, str) else text or b"" for text in texts]
+        places = np.array([place for place, text in enumerate(encoded) if len(text) == self.width], np.int64)
+        if not len(places):
+            return local, parsed
+        matrix = np.frombuffer(b"".join(encoded[place] for place in places), np.uint8).reshape(-1, self.width)
+        good = np.ones(len(matrix), np.bool_)
+        for at, byte in self._literals:
+            good &= matrix[:, at] == byte
+        numbers: dict[str, Seconds] = {}
+        for letter, where in self._fields.items():
+            digits = matrix[:, where].astype(np.int64) - ord("0")
+            good &= ((digits >= 0) & (digits <= 9)).all(axis=1)
+            numbers[letter] = digits @ (10 ** np.arange(digits.shape[1])[::-1])
+        good &= (numbers["y"] >= EARLIEST_YEAR) & (numbers["y"] <= LATEST_YEAR)
+        good &= (numbers["M"] >= 1) & (numbers["M"] <= 12)
+        for letter, end in (("H", 24), ("m", 60), ("s", 60)):
+            good &= numbers.setdefault(letter, np.zeros(len(matrix), np.int64)) < end
+        months = np.where(good, (numbers["y"] - 1970) * 12 + numbers["M"] - 1, 0).astype("datetime64[M]")
+        days = months.astype("datetime64[D]") + (numbers["d"] - 1)
+        good &= (numbers["d"] >= 1) & (days.astype("datetime64[M]") == months)
+        seconds = days.astype("datetime64[s]").astype(np.int64)
+        seconds += numbers["H"] * 3600 + numbers["m"] * 60 + numbers["s"]
+        local[places[good]] = seconds[good]
+        parsed[places[good]] = True
+        return local, parsed
+
+
+def read_numbers(column: pa.Array) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.bool_]]:
+    """A measure's values, NaN where a cell is empty, and which cells are bad."""
+    if pa.types.is_floating(column.type):
+        present = column.is_valid().to_numpy(zero_copy_only=False)
+        values = column.to_numpy(zero_copy_only=False).astype(np.float64, copy=True)
+    else:
+        try:
+            texts = column.cast(pa.string())
+            empty = pc.equal(pc.binary_length(texts), 0)
+            if pc.any(empty).as_py():
+                texts = pc.if_else(empty, pa.scalar(None, pa.string()), texts)
+            present = texts.is_valid().to_numpy(zero_copy_only=False)
+            values = texts.cast(pa.float64()).to_numpy(zero_copy_only=False).astype(np.float64, copy=True)
+        except pa.ArrowInvalid:
+            return _read_numbers_one_by_one(column)
+    with np.errstate(invalid="ignore"):
+        bad = present & ~(np.abs(values) <= LARGEST)
+    values[~present | bad] = np.nan
+    return values, bad
+
+
+def _read_numbers_one_by_one(column: pa.Array) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.bool_]]:
+    coded = column.dictionary_encode()
+    distinct = coded.dictionary.to_pylist()
+    parsed = [_number(text) for text in distinct]
+    values = np.array([*(np.nan if one is None else one for one in parsed), np.nan], np.float64)
+    bad = np.array([*(one is None for one in parsed), False], np.bool_)
+    codes = _codes(coded, len(distinct))
+    return values[codes], bad[codes]
+
+
+def _number(text: Text) -> float | None:
+    """A number, NaN for an empty text, None for a bad one."""
+    try:
+        plain = _as_text(text)
+    except ValueError:
+        return None
+    if not plain.strip():
+        return float("nan")
+    value = float(plain) if _NUMBER.fullmatch(plain) else float("inf")
+    return value if abs(value) <= LARGEST else None
+
+
+def number_fault(name: str, value: Text | float) -> str | None:
+    """What is wrong with a measure's value, if anything."""
+    if isinstance(value, (int, float)):
+        return None if abs(value) <= LARGEST else f"column {name!r} {value!r}: expected a number, up to {LARGEST:g}"
+    if value is None or _number(value) is not None:
+        return None
+    return f"column {name!r} {shown(value)}: expected a number, up to {LARGEST:g}"
+
+
+def value_fault(name: str, value: Text) -> str | None:
+    """What is wrong with a dimension's value, if anything."""
+    if value is None or _value(value) is not None:
+        return None
+    return f"column {name!r} {shown(value)}: expected text in the charset, up to {LONGEST_VALUE} characters"
+
+
+def _value(value: str | bytes) -> str | None:
+    try:
+        text = _as_text(value)
+    except ValueError:
+        return None
+    return text if len(text) <= LONGEST_VALUE and not is_marked(text) else None
+
+
+class Codes:
+    """Numbers the values of one dimension as they come: from 0; None, where rows lack it, among them."""
+
+    def __init__(self) -> None:
+        self.values: list[str | None] = []
+        self._codes: dict[str | None, int] = {}
+
+    def read(self, column: pa.Array) -> npt.NDArray[np.int64]:
+        """The code of each row's value, -1 where it is bad."""
+        coded = column if pa.types.is_dictionary(column.type) else column.dictionary_encode()
+        distinct = coded.dictionary.to_pylist()
+        codes = np.empty(len(distinct) + 1, np.int64)
+        for place, given in enumerate(distinct):
+            value = None if given is None else _value(given)
+            codes[place] = -1 if value is None and given is not None else self._code(value)
+        places = _codes(coded, len(distinct))
+        codes[-1] = self._code(None) if coded.null_count else -1
+        return codes[places]
+
+    def _code(self, value: str | None) -> int:
+        code = self._codes.setdefault(value, len(self.values))
+        if code == len(self.values):
+            self.values.append(value)
+        return code
+
+
+def _codes(coded: pa.DictionaryArray, missing: int) -> npt.NDArray[np.int64]:
+    indices = coded.indices
+    if indices.null_count:
+        indices = indices.fill_null(missing)
+    codes: npt.NDArray[np.int64] = indices.to_numpy(zero_copy_only=False).astype(np.int64)
+    return codes
+
+
+def _as_text(value: Text) -> str:
+    """Text, where bytes are UTF-8; raises `ValueError`."""
+    if value is None:
+        raise ValueError("nothing")
+    if isinstance(value, bytes):
+        return value.decode("utf-8")
+    value.encode("utf-8")
+    return value

@@ -1,0 +1,150 @@
+"""CSV files as rows: fast, and once more slowly where a bad row's line is to be told."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+import pyarrow as pa
+from pyarrow import csv as arrow_csv
+
+from anomalake.definitions.metric_set import CsvFormat, MetricSet
+from anomalake.definitions.words import shown
+from anomalake.sources.file_bytes import FileText
+from anomalake.sources.rows import Notes, RowBlock, SourceFileError, column_places
+
+#: A row must fit into it; several are held at once.
+BLOCK_BYTES = 8 * 1024 * 1024
+_HEADER_BYTES = 1024 * 1024
+_CODED = pa.dictionary(pa.int32(), pa.binary())
+
+#: A row's texts: timestamp, dimensions, measures.
+RowTexts = tuple[str, tuple[str, ...], tuple[str, ...]]
+
+
+def csv_blocks(text: FileText, metric_set: MetricSet, place: str, notes: Notes) -> Iterator[RowBlock]:
+    """The rows of a CSV file that have as many columns as it should; others are noted as bad.
+
+    Parameters
+    ----------
+    place
+        The file's name, for messages.
+
+    Raises
+    ------
+    SourceFileError
+        It lacks a column.
+    """
+    source = io.BufferedReader(text, _HEADER_BYTES)
+    layout = _Layout(source, metric_set)
+    if not layout.width:
+        return
+    invalid = _InvalidRows(notes)
+    names = [f"c{number}" for number in range(layout.width)]
+    columns = [names[number] for number in layout.places]
+    types = dict.fromkeys(columns, _CODED)
+    types.update({column: pa.binary() for column in columns[1 + len(metric_set.dimension_list) :]})
+    split = 1 + len(metric_set.dimension_list)
+    rows = 0
+    try:
+        reader = arrow_csv.open_csv(
+            pa.PythonFile(source, mode="r"),
+            arrow_csv.ReadOptions(
+                use_threads=False, block_size=BLOCK_BYTES, column_names=names, skip_rows_after_names=layout.header_rows
+            ),
+            arrow_csv.ParseOptions(
+                delimiter=layout.csv.delimiter,
+                quote_char=layout.csv.quote_symbol or False,
+                newlines_in_values=bool(layout.csv.quote_symbol),
+                invalid_row_handler=invalid,
+            ),
+            arrow_csv.ConvertOptions(
+                check_utf8=False,
+                include_columns=columns,
+                column_types=types,
+                null_values=[],
+                strings_can_be_null=False,
+            ),
+        )
+        for batch in reader:
+            rows += len(batch)
+            yield RowBlock(batch.column(0), tuple(batch.columns[1:split]), tuple(batch.columns[split:]), None)
+    except pa.ArrowInvalid as error:
+        lost = max(1, text.drain() - layout.header_rows - rows - invalid.lines)
+        notes.add(f"{place}: after row {rows}: cannot be read as CSV: {_first_line(error)}; {lost} lines lost", lost)
+
+
+def csv_texts(text: FileText, metric_set: MetricSet) -> Iterator[tuple[int, RowTexts | str]]:
+    """Each row's line and texts, or what is wrong with its columns; one by one, so that lines are known."""
+    source = io.BufferedReader(text, _HEADER_BYTES)
+    layout = _Layout(source, metric_set)
+    split = 1 + len(metric_set.dimension_list)
+    lines = io.TextIOWrapper(source, "utf-8", newline="")
+    reader = _reader(lines, layout.csv)
+    line, to_skip = 1, layout.header_rows
+    try:
+        for row in reader:
+            if row and to_skip:
+                to_skip -= 1
+            elif row and len(row) != layout.width:
+                yield line, f"{len(row)} columns, {shown(layout.csv.delimiter.join(row))}: expected {layout.width}"
+            elif row:
+                texts = [row[place] for place in layout.places]
+                yield line, (texts[0], tuple(texts[1:split]), tuple(texts[split:]))
+            line = reader.line_num + 1
+    except csv.Error as error:
+        yield line, f"cannot be read as CSV: {error}"
+
+
+class _Layout:
+    """Where a file's columns stand."""
+
+    def __init__(self, source: io.BufferedReader[Any], metric_set: MetricSet) -> None:
+        assert isinstance(metric_set.file_format, CsvFormat)
+        self.csv = metric_set.file_format
+        self.header_rows = int(self.csv.contains_header)
+        beginning = source.peek(_HEADER_BYTES)[:_HEADER_BYTES]
+        first = _first_row(beginning, self.csv)
+        header = self.csv.header_list or first
+        if self.csv.contains_header and not first:
+            raise SourceFileError("is empty; expected a header")
+        if self.csv.header_list and self.csv.contains_header and len(first) != len(header):
+            raise SourceFileError(f"line 1: {len(first)} columns; expected the {len(header)} of HeaderList")
+        self.width = len(header) if first else 0
+        self.places = column_places(header, metric_set.columns, "line 1")
+
+
+class _InvalidRows:
+    """Told of each row that has other columns than the header."""
+
+    def __init__(self, notes: Notes) -> None:
+        self.lines = 0
+        self._notes = notes
+
+    def __call__(self, row: arrow_csv.InvalidRow) -> str:
+        # A quote that nobody closed swallows lines: each of them is lost.
+        lines = 1 + row.text.rstrip("\r\n").count("\n")
+        self.lines += lines
+        self._notes.bad += lines
+        return "skip"
+
+
+def _first_row(beginning: bytes, csv_format: CsvFormat) -> tuple[str, ...]:
+    lines = io.StringIO(beginning.decode("utf-8", "replace"), newline="")
+    try:
+        return next((tuple(row) for row in _reader(lines, csv_format) if row), ())
+    except csv.Error as error:
+        raise SourceFileError(f"line 1: cannot be read as CSV: {error}") from error
+
+
+def _reader(lines: Iterable[str], csv_format: CsvFormat) -> Any:
+    quote = csv_format.quote_symbol
+    if not quote:
+        return csv.reader(lines, delimiter=csv_format.delimiter, quoting=csv.QUOTE_NONE)
+    return csv.reader(lines, delimiter=csv_format.delimiter, quotechar=quote)
+
+
+def _first_line(error: BaseException) -> str:
+    return str(error).splitlines()[0][:200]

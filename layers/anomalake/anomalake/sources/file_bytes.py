@@ -1,0 +1,134 @@
+"""A file's bytes on their way to rows: inflated, in UTF-8, and in whole lines where the file is cut off."""
+
+from __future__ import annotations
+
+import codecs
+import io
+import zlib
+from collections.abc import Iterator
+
+from anomalake.definitions.words import mark
+from anomalake.sources.source_files import ByteStream
+
+READ = 1024 * 1024
+_GZIP = b"\x1f\x8b"
+_UTF8_BOM = b"\xef\xbb\xbf"
+
+
+class FileText(io.RawIOBase):
+    """A file's text in UTF-8, as a stream of bytes; bytes that are none in its charset are marked (`words.mark`).
+
+    Parameters
+    ----------
+    stream
+        The file. What is compressed is recognised.
+    charset
+        The file's, such as ``UTF-8``.
+
+    Attributes
+    ----------
+    broken
+        Why the file ends before its time; empty if it does not. Its last line is left out then.
+    newlines
+        Lines' ends that have gone by.
+    """
+
+    def __init__(self, stream: ByteStream, charset: str) -> None:
+        self.broken = ""
+        self.newlines = 0
+        whole_lines = self._whole_lines(_recoded(self._inflated(_blocks(stream)), charset))
+        self._blocks = map(_marked, whole_lines)
+        self._held = memoryview(b"")
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: memoryview, /) -> int:  # type: ignore[override]
+        while not self._held:
+            block = next(self._blocks, None)
+            if block is None:
+                return 0
+            self._held = memoryview(block)
+        size = min(len(buffer), len(self._held))
+        buffer[:size] = self._held[:size]
+        self._held = self._held[size:]
+        return size
+
+    def drain(self) -> int:
+        """Read to the end; returns how many lines' ends the whole file has."""
+        for _ in self._blocks:
+            pass
+        return self.newlines
+
+    def _inflated(self, blocks: Iterator[bytes]) -> Iterator[bytes]:
+        first = next(blocks, b"")
+        if not first.startswith(_GZIP):
+            yield first
+            yield from blocks
+            return
+        inflate = zlib.decompressobj(wbits=31)
+        try:
+            block: bytes | None = first
+            while block is not None:
+                while block:
+                    if inflate.eof:
+                        inflate = zlib.decompressobj(wbits=31)
+                    # A few bytes can become a thousand times as many: never more at once than is asked for.
+                    yield inflate.decompress(block, READ)
+                    block = inflate.unused_data if inflate.eof else inflate.unconsumed_tail
+                    if inflate.eof and not block.strip(b"\x00"):
+                        block = b""
+                block = next(blocks, None)
+        except zlib.error as error:
+            self.broken = f"its gzip data are damaged ({str(error).rpartition(': ')[2]})"
+            return
+        if not inflate.eof:
+            yield inflate.flush()
+        if not inflate.eof:
+            self.broken = "it ends within its gzip data"
+
+    def _whole_lines(self, blocks: Iterator[bytes]) -> Iterator[bytes]:
+        rest = b""
+        for block in blocks:
+            end = block.rfind(b"\n") + 1
+            if not end:
+                rest += block
+                if len(rest) > 64 * READ:
+                    yield rest
+                    rest = b""
+                continue
+            whole = rest + block[:end]
+            rest = block[end:]
+            self.newlines += whole.count(b"\n")
+            yield whole
+        if rest and not self.broken:
+            yield rest
+
+
+def _marked(block: bytes) -> bytes:
+    """Valid UTF-8, for Arrow's reader stumbles over anything else."""
+    try:
+        block.decode("utf-8")
+    except UnicodeDecodeError:
+        return mark(block.decode("utf-8", "surrogateescape")).encode("utf-8")
+    return block
+
+
+def _blocks(stream: ByteStream) -> Iterator[bytes]:
+    while block := stream.read(READ):
+        yield block
+
+
+def _recoded(blocks: Iterator[bytes], charset: str) -> Iterator[bytes]:
+    name = codecs.lookup(charset).name
+    if name in ("utf-8", "utf-8-sig", "ascii"):
+        first = next(blocks, b"")
+        while len(first) < len(_UTF8_BOM) and (more := next(blocks, b"")):
+            first += more
+        yield first.removeprefix(_UTF8_BOM)
+        yield from blocks
+        return
+    decoder = codecs.getincrementaldecoder(name)("surrogateescape")
+    for block in blocks:
+        yield decoder.decode(block).encode("utf-8", "surrogateescape")
+    yield decoder.decode(b"", True).encode("utf-8", "surrogateescape")

@@ -1,0 +1,89 @@
+"""Parquet files as rows."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from anomalake.definitions.metric_set import MetricSet
+from anomalake.sources.rows import RowBlock, SourceFileError, column_places
+from anomalake.sources.source_files import ByteStream
+
+BLOCK_ROWS = 131_072
+
+
+def parquet_blocks(stream: ByteStream, metric_set: MetricSet) -> Iterator[RowBlock]:
+    """The rows of a Parquet file; their lines are their numbers, from 1.
+
+    Raises
+    ------
+    SourceFileError
+        It is none, or lacks a column, or one has a type that cannot be read.
+    """
+    # Its end must be known first: read whole, as objects of a store are.
+    whole = b"".join(iter(lambda: stream.read(1 << 24), b""))
+    try:
+        file = pq.ParquetFile(pa.BufferReader(whole))
+        yield from typed_blocks(
+            file.schema_arrow, file.iter_batches(BLOCK_ROWS, columns=_needed(file.schema_arrow, metric_set)), metric_set
+        )
+    except (pa.ArrowException, OSError) as error:
+        raise SourceFileError(f"cannot be read as Parquet: {str(error).splitlines()[0][:200]}") from error
+
+
+def typed_blocks(
+    schema: pa.Schema, batches: Iterator[pa.RecordBatch], metric_set: MetricSet, first_row: int = 1
+) -> Iterator[RowBlock]:
+    """Batches with typed columns as rows; raises `SourceFileError` for types that no such column has."""
+    _check_types(schema, metric_set)
+    names = metric_set.columns
+    split = 1 + len(metric_set.dimension_list)
+    for batch in batches:
+        columns = [batch.column(batch.schema.get_field_index(name)) for name in names]
+        lines = np.arange(first_row, first_row + len(batch), dtype=np.int64)
+        first_row += len(batch)
+        timestamps = columns[0].dictionary_decode() if pa.types.is_dictionary(columns[0].type) else columns[0]
+        measures = [one.dictionary_decode() if pa.types.is_dictionary(one.type) else one for one in columns[split:]]
+        yield RowBlock(timestamps, tuple(map(_as_text, columns[1:split])), tuple(map(_as_numbers, measures)), lines)
+
+
+def _needed(schema: pa.Schema, metric_set: MetricSet) -> list[str]:
+    column_places(tuple(schema.names), metric_set.columns, "schema")
+    return list(metric_set.columns)
+
+
+def _check_types(schema: pa.Schema, metric_set: MetricSet) -> None:
+    for name in metric_set.columns:
+        type_ = schema.field(name).type
+        if pa.types.is_dictionary(type_):
+            type_ = type_.value_type
+        if name == metric_set.timestamp_column:
+            fits, expected = _is_text(type_) or pa.types.is_temporal(type_), "a timestamp, a date or text"
+            fits = fits and not (pa.types.is_time(type_) or pa.types.is_duration(type_))
+        elif name in metric_set.dimension_list:
+            fits, expected = not pa.types.is_nested(type_), "one value a row"
+        else:
+            fits, expected = _is_text(type_) or _is_number(type_), "a number"
+        if not fits:
+            raise SourceFileError(f"column {name!r} has the type {type_}; expected {expected}")
+
+
+def _is_text(type_: pa.DataType) -> bool:
+    return bool(pa.types.is_string(type_) or pa.types.is_large_string(type_) or pa.types.is_null(type_))
+
+
+def _is_number(type_: pa.DataType) -> bool:
+    return bool(pa.types.is_integer(type_) or pa.types.is_floating(type_) or pa.types.is_decimal(type_))
+
+
+def _as_text(column: pa.Array) -> pa.Array:
+    if pa.types.is_dictionary(column.type):
+        column = column.dictionary_decode()
+    return (column if pa.types.is_binary(column.type) else column.cast(pa.string())).dictionary_encode()
+
+
+def _as_numbers(column: pa.Array) -> pa.Array:
+    return column.cast(pa.string()) if _is_text(column.type) else column.cast(pa.float64(), safe=False)

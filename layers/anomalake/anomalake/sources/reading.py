@@ -1,0 +1,313 @@
+"""Source data as metrics: a history, or one interval."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from contextlib import closing
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import cast
+
+from anomalake.definitions.detector import Detector
+from anomalake.definitions.intervals import folder_of, next_start, start_of_folder
+from anomalake.definitions.metric_set import MetricSet
+from anomalake.errors import AnomalakeError
+from anomalake.model.metrics import Metrics
+from anomalake.sources.aggregation import LimitExceededError
+from anomalake.sources.file_reading import FileReader, RowCounts, Window
+from anomalake.sources.parquet_rows import typed_blocks
+from anomalake.sources.prefetching import opened
+from anomalake.sources.rows import Notes
+from anomalake.sources.source_files import SourceFile, SourceFiles
+from anomalake.sources.source_tables import SourceTables
+
+
+@dataclass(frozen=True, slots=True)
+class ReadReport:
+    """What reading found. `rows` is the sum of `used`, `bad`, `outside`, `future` and `filtered`.
+
+    Attributes
+    ----------
+    files
+        Files read.
+    rows
+        Rows, and lines that are none.
+    used
+        Good rows that count.
+    bad
+        Rows that could not be read.
+    outside
+        Rows of another interval than the wanted ones, before it.
+    future
+        Rows after the wanted ones.
+    filtered
+        Rows that the metric set's dimension filters leave out.
+    duplicates
+        Rows among the used that repeat another one exactly. They count, as they did in L4M.
+    missing
+        Empty cells of measures in used rows.
+    problems
+        The first bad rows in words: file, line, column, value, what was expected; and what else is to be told.
+    """
+
+    files: int = 0
+    rows: int = 0
+    used: int = 0
+    bad: int = 0
+    outside: int = 0
+    future: int = 0
+    filtered: int = 0
+    duplicates: int = 0
+    missing: int = 0
+    problems: tuple[str, ...] = ()
+
+    def __str__(self) -> str:
+        """One line, for people."""
+        named = ("bad", "outside", "future", "filtered", "duplicates", "missing")
+        others = [f"{getattr(self, name):,} {name}" for name in named if getattr(self, name)]
+        return ", ".join([f"{self.used:,} of {self.rows:,} rows of {self.files:,} files used", *others])
+
+
+#: Files, or, for a metric set with an Athena table, what reads tables.
+SourceData = SourceFiles | SourceTables
+
+
+class ReadingError(AnomalakeError, ValueError):
+    """Source data that no metrics can be made of.
+
+    Attributes
+    ----------
+    report
+        What was read until then.
+    """
+
+    def __init__(self, message: str, report: ReadReport) -> None:
+        super().__init__(message)
+        self.report = report
+
+
+class NoDataError(ReadingError):
+    """There is not one row for what was asked."""
+
+
+class InsufficientDataError(ReadingError):
+    """Too many of the rows are bad, or there is more of them than a machine can hold."""
+
+
+def read_history(detector: Detector, files: SourceData, *, until: datetime | None = None) -> tuple[Metrics, ReadReport]:
+    """Read all there is: the historical files, then the folders of the intervals after them.
+
+    Parameters
+    ----------
+    files
+        Where they lie.
+    until
+        Rows of this moment and later do not count.
+
+    Returns
+    -------
+    Metrics, ReadReport
+        Metrics from the first interval that has a row to the last.
+
+    Raises
+    ------
+    NoDataError, InsufficientDataError
+        See `ReadReport.problems` for why.
+    StoreError
+        A place cannot be reached.
+    """
+    metric_set = detector.metric_set
+    if metric_set.athena is not None:
+        return _read_table(metric_set, _tables(files), None, until)
+    files = _files(files)
+    reader = FileReader(metric_set)
+    high = None if until is None else _seconds(until)
+    listed = {file.name: file for path in metric_set.historical_data_path_list for file in files.list(path)}
+    _read_all(reader, files, [(file, Window(None, high)) for file in listed.values()])
+    after = _after(reader)
+    for template in metric_set.templated_path_list:
+        _read_all(reader, files, _live_files(metric_set, template, files, after, high))
+    places = (*metric_set.historical_data_path_list, *metric_set.templated_path_list)
+    nothing = f"No datapoint was found at the source location: {', '.join(places)}"
+    return _result(reader, nothing if until is None else f"{nothing}, until {_text(until)}", ", ".join(places))
+
+
+def read_interval(detector: Detector, files: SourceData, start: datetime) -> tuple[Metrics, ReadReport]:
+    """Read one interval's folder.
+
+    Parameters
+    ----------
+    start
+        Where the interval begins.
+
+    Returns
+    -------
+    Metrics, ReadReport
+        Metrics of that one interval.
+
+    Raises
+    ------
+    NoDataError
+        There is no file, or no row of that interval.
+    InsufficientDataError
+        Less than MinimumGoodShare of the rows are good.
+    StoreError
+        A place cannot be reached.
+    """
+    metric_set = detector.metric_set
+    end = next_start(start, metric_set.frequency, metric_set.timezone)
+    if metric_set.athena is not None:
+        return _read_table(metric_set, _tables(files), start, end)
+    files = _files(files)
+    folders = [folder_of(template, start, metric_set.timezone) for template in metric_set.templated_path_list]
+    # Without live folders, an interval's rows stand among the historical ones.
+    folders = folders or list(metric_set.historical_data_path_list)
+    reader = FileReader(metric_set)
+    listed = {file.name: file for folder in folders for file in files.list(folder)}
+    window = Window(_seconds(start), _seconds(end))
+    _read_all(reader, files, [(file, window) for file in listed.values()])
+    places = ", ".join(folders)
+    return _result(reader, _nothing_in(start, end, places), places)
+
+
+def _read_table(
+    metric_set: MetricSet, tables: SourceTables, low: datetime | None, high: datetime | None
+) -> tuple[Metrics, ReadReport]:
+    assert metric_set.athena is not None
+    place = f"{metric_set.athena.data_catalog}.{metric_set.athena.database_name}.{metric_set.athena.table_name}"
+    reader = FileReader(metric_set)
+    reader.counts.files = 1
+    window = Window(None if low is None else _seconds(low), None if high is None else _seconds(high))
+    first_row = 1
+    for batch in tables.rows(metric_set, low, high):
+        for block in typed_blocks(batch.schema, iter([batch]), metric_set, first_row):
+            reader.add(block, window, place)
+        first_row += len(batch)
+    if low is not None and high is not None:
+        return _result(reader, _nothing_in(low, high, place), place)
+    return _result(reader, f"No datapoint was found at the source location: {place}", place)
+
+
+def _nothing_in(start: datetime, end: datetime, places: str) -> str:
+    return (
+        f"No datapoint was found at the source location for time interval from {_text(start)} to {_text(end)}: {places}"
+    )
+
+
+def _files(source: SourceData) -> SourceFiles:
+    assert not hasattr(source, "rows"), "files are read from files"
+    return source
+
+
+def _tables(source: SourceData) -> SourceTables:
+    assert hasattr(source, "rows"), "a table is read from what reads tables"
+    return cast(SourceTables, source)
+
+
+def _read_all(reader: FileReader, files: SourceFiles, wanted: Sequence[tuple[SourceFile, Window]]) -> None:
+    windows = {file.name: window for file, window in wanted}
+    for file, stream in opened(files, [file for file, _ in wanted]):
+        with closing(stream):
+            reader.read(file.name, stream, windows[file.name], lambda name=file.name: files.open(name))  # type: ignore[misc]
+
+
+def _after(reader: FileReader) -> int | None:
+    """The end of the last interval that has a row."""
+    last, metric_set = reader.aggregation.last_start, reader.metric_set
+    if last is None:
+        return None
+    return _seconds(next_start(datetime.fromtimestamp(last, UTC), metric_set.frequency, metric_set.timezone))
+
+
+def _live_files(
+    metric_set: MetricSet, template: str, files: SourceFiles, after: int | None, high: int | None
+) -> list[tuple[SourceFile, Window]]:
+    """Files in intervals' folders, by interval: those after the last historical one, until a moment."""
+    frequency, timezone = metric_set.frequency, metric_set.timezone
+    root = template.partition("{{")[0]
+    root = root[: root.rfind("/") + 1]
+    windows: dict[str, Window | None] = {}
+    found = []
+    for file in files.walk(root):
+        folder = file.name.rpartition("/")[0]
+        if folder not in windows:
+            start = start_of_folder(template.rstrip("/"), folder, frequency, timezone)
+            windows[folder] = None if start is None else _window(template.rstrip("/"), start, frequency, timezone)
+        window = windows[folder]
+        if window is None or (high is not None and window.low is not None and window.low >= high):
+            continue
+        if after is not None and window.high is not None and window.high <= after:
+            continue
+        low = window.low if after is None or window.low is None else max(window.low, after)
+        ends = window.high if high is None or window.high is None else min(window.high, high)
+        found.append((file, Window(low, ends)))
+    return sorted(found, key=lambda one: (one[1].low or 0, one[0].name))
+
+
+def _window(template: str, start: datetime, frequency: str, timezone: str) -> Window:
+    """From an interval's start to the end of the last one that has the same folder."""
+    folder = folder_of(template, start, timezone)
+    end = next_start(start, frequency, timezone)
+    while folder_of(template, end, timezone) == folder:
+        end = next_start(end, frequency, timezone)
+    return Window(_seconds(start), _seconds(end))
+
+
+def _result(reader: FileReader, nothing: str, places: str) -> tuple[Metrics, ReadReport]:
+    report = _report(reader)
+    share = reader.metric_set.minimum_good_share
+    if report.rows and (report.rows - report.bad) / report.rows < share:
+        first = f"; first: {report.problems[0]}" if report.problems else ""
+        raise InsufficientDataError(
+            f"Insufficient amount of data was found at the source location: {places}: {report.bad:,} of "
+            f"{report.rows:,} rows are bad, and MinimumGoodShare is {share:g}{first}",
+            report,
+        )
+    if reader.aggregation.empty:
+        raise NoDataError(f"{nothing}{_why(report)}", report)
+    try:
+        return reader.aggregation.metrics(), report
+    except LimitExceededError as error:
+        raise InsufficientDataError(
+            f"Metric set beyond its limits at the source location: {places}: {error}", report
+        ) from error
+
+
+def _why(report: ReadReport) -> str:
+    if not report.files:
+        return ": no file is there"
+    named = {"bad": report.bad, "before that": report.outside, "after that": report.future}
+    named["left out by filters"] = report.filtered
+    told = [f"{number:,} {name}" for name, number in named.items() if number]
+    return f": {report.files:,} files have {report.rows:,} rows" + (f", {', '.join(told)}" if told else "")
+
+
+def _report(reader: FileReader) -> ReadReport:
+    counts: RowCounts = reader.counts
+    notes: Notes = reader.notes
+    duplicates = reader.aggregation.duplicates()
+    problems = list(notes.problems)
+    if duplicates:
+        problems.append(f"{duplicates:,} rows repeat another one exactly; they are added up all the same")
+    if counts.missing:
+        problems.append(f"{counts.missing:,} cells of measures are empty; those measures are left out of their rows")
+    return ReadReport(
+        files=counts.files,
+        rows=counts.used + notes.bad + counts.outside + counts.future + counts.filtered,
+        used=counts.used,
+        bad=notes.bad,
+        outside=counts.outside,
+        future=counts.future,
+        filtered=counts.filtered,
+        duplicates=duplicates,
+        missing=counts.missing,
+        problems=tuple(problems),
+    )
+
+
+def _seconds(instant: datetime) -> int:
+    return int(instant.timestamp())
+
+
+def _text(instant: datetime) -> str:
+    return instant.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")

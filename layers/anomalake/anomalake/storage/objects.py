@@ -1,0 +1,196 @@
+"""Object stores: a folder, S3, and memory for tests, all through obstore (one Rust client, no boto3 to import)."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterable, Iterator
+from datetime import timedelta
+from itertools import islice
+from pathlib import Path
+from typing import Any, TypeVar
+from urllib.parse import unquote, urlsplit
+
+import obstore
+from obstore.exceptions import AlreadyExistsError, BaseError
+from obstore.store import LocalStore, MemoryStore, S3Store
+
+from anomalake.errors import AnomalakeError
+from anomalake.storage.store import ObjectNotFound, ObjectStore, StoredObject, StoreError
+
+#: Limit of S3's DeleteObjects.
+DELETE_AT_ONCE = 1_000
+
+TRANSIENT = (BaseError, OSError)
+
+T = TypeVar("T")
+
+
+class LakeUriError(AnomalakeError, ValueError):
+    """A lake's URI that does not name a folder or a bucket."""
+
+
+class Objects:
+    """`ObjectStore` over an obstore store.
+
+    Parameters
+    ----------
+    store
+        LocalStore, S3Store or MemoryStore, rooted at the lake.
+    uri
+        URI of that root, as the user writes it.
+    """
+
+    def __init__(self, store: LocalStore | S3Store | MemoryStore, uri: str) -> None:
+        self._store = store
+        self._uri = uri
+
+    @property
+    def uri(self) -> str:
+        return self._uri
+
+    def put(self, key: str, body: bytes) -> None:
+        self._call(key, lambda: obstore.put(self._store, key, body, use_multipart=False))
+
+    def put_new(self, key: str, body: bytes) -> bool:
+        try:
+            self._call(key, lambda: obstore.put(self._store, key, body, mode="create", use_multipart=False))
+        except _KeyInUse:
+            return False
+        return True
+
+    def get(self, key: str) -> bytes:
+        return bytes(self._call(key, lambda: obstore.get(self._store, key).bytes()))
+
+    def exists(self, key: str) -> bool:
+        try:
+            self._call(key, lambda: obstore.head(self._store, key))
+        except ObjectNotFound:
+            return False
+        return True
+
+    def list(self, folder: str) -> Iterator[StoredObject]:
+        try:
+            for page in obstore.list(self._store, folder):
+                for found in page:
+                    yield StoredObject(found["path"], found["size"])
+        except FileNotFoundError:
+            return
+        except TRANSIENT as error:
+            raise StoreError(f"{self._uri}: cannot list {folder!r}: {first_line(error)}") from error
+
+    def delete(self, keys: Iterable[str]) -> None:
+        if isinstance(self._store, S3Store):
+            for batch in _batched(keys, DELETE_AT_ONCE):
+                self._call(batch[0], lambda batch=batch: obstore.delete(self._store, batch))  # type: ignore[misc]
+            return
+        for key in keys:
+            try:
+                self._call(key, lambda key=key: obstore.delete(self._store, key))  # type: ignore[misc]
+            except ObjectNotFound:
+                continue
+
+    def _call(self, key: str, call: Callable[[], T]) -> T:
+        try:
+            return call()
+        except AlreadyExistsError as error:
+            raise _KeyInUse(key) from error
+        except FileNotFoundError as error:
+            raise ObjectNotFound(f"{self._uri}: no object {key!r}") from error
+        except TRANSIENT as error:
+            raise StoreError(f"{self._uri}: {key!r}: {first_line(error)}") from error
+
+
+class _KeyInUse(StoreError):
+    pass
+
+
+def _batched(keys: Iterable[str], most: int) -> Iterator[list[str]]:
+    rest = iter(keys)
+    while batch := list(islice(rest, most)):
+        yield batch
+
+
+def first_line(error: BaseException) -> str:
+    return str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+
+
+def open_store(uri: str, *, create: bool = True) -> ObjectStore:
+    """Open the store at a lake's URI.
+
+    Parameters
+    ----------
+    uri
+        A folder (``./lake``, ``file:///srv/lake``) or ``s3://bucket/prefix``.
+    create
+        Make a missing folder. False: a missing folder is an empty lake.
+
+    Raises
+    ------
+    LakeUriError
+        The URI does not name a folder or a bucket.
+    """
+    parts = urlsplit(uri)
+    if parts.scheme == "s3":
+        if not parts.netloc:
+            raise LakeUriError(f"lake {uri!r}: no bucket; expected s3://BUCKET or s3://BUCKET/PREFIX")
+        return Objects(s3_store(parts.netloc, parts.path.strip("/")), uri.rstrip("/"))
+    if parts.scheme not in ("", "file") or (parts.scheme == "file" and parts.netloc not in ("", "localhost")):
+        raise LakeUriError(f"lake {uri!r}: expected a folder, file:///FOLDER or s3://BUCKET/PREFIX")
+    folder = store_folder(uri)
+    if folder.exists() and not folder.is_dir():
+        raise LakeUriError(f"lake {uri!r}: is a file; expected a folder")
+    if not folder.exists() and not create:
+        return Objects(MemoryStore(), uri)
+    folder.mkdir(parents=True, exist_ok=True)
+    return Objects(LocalStore(folder.resolve()), uri)
+
+
+def store_folder(uri: str) -> Path:
+    """The folder that the URI of a local lake names."""
+    parts = urlsplit(uri)
+    return Path(unquote(parts.path) if parts.scheme == "file" else uri).expanduser()
+
+
+def memory_store() -> ObjectStore:
+    """A store in memory, for tests and trials."""
+    return Objects(MemoryStore(), "memory://")
+
+
+def s3_store(bucket: str, prefix: str | None = None) -> S3Store:
+    """An S3 store configured by AWS's environment variables; it retries 500, 503 and time-outs.
+
+    Raises
+    ------
+    StoreError
+        There are no credentials.
+    """
+    endpoint = os.environ.get("AWS_ENDPOINT_URL_S3") or os.environ.get("AWS_ENDPOINT_URL")
+    options: dict[str, Any] = {}
+    if endpoint:
+        options["endpoint"] = endpoint
+    region = os.environ.get("AWS_REGION") or os.environ.get("AWS_DEFAULT_REGION")
+    if region:
+        options["region"] = region
+    if not os.environ.get("AWS_ACCESS_KEY_ID") and not os.environ.get("AWS_CONTAINER_CREDENTIALS_RELATIVE_URI"):
+        # boto3 knows profiles and single sign-on. A Lambda function has its credentials in the environment.
+        from obstore.auth.boto3 import Boto3CredentialProvider
+
+        try:
+            options["credential_provider"] = Boto3CredentialProvider()
+        except ValueError as error:
+            raise StoreError(f"s3://{bucket}: no AWS credentials; expected a profile or AWS_ACCESS_KEY_ID") from error
+    return S3Store(
+        bucket,
+        prefix=prefix or None,
+        client_options={
+            "allow_http": bool(endpoint and endpoint.startswith("http://")),
+            "connect_timeout": timedelta(seconds=5),
+            "timeout": timedelta(seconds=30),
+        },
+        retry_config={
+            "max_retries": 10,
+            "retry_timeout": timedelta(seconds=60),
+            "backoff": {"init_backoff": timedelta(milliseconds=50), "max_backoff": timedelta(seconds=5), "base": 2},
+        },
+        **options,
+    )

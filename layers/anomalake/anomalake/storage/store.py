@@ -1,0 +1,62 @@
+"""The port to an object store."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import Protocol
+
+from anomalake.errors import AnomalakeError
+
+
+class StoreError(AnomalakeError):
+    """The store failed; the call may be repeated."""
+
+
+class ObjectNotFound(StoreError):
+    """There is no object with that key."""
+
+
+@dataclass(frozen=True, slots=True)
+class StoredObject:
+    """An object in a listing: its key below the lake's root, and its size in bytes."""
+
+    key: str
+    size: int
+
+
+class ObjectStore(Protocol):
+    """Objects under keys such as ``tables/alert_rows/…``, relative to the lake's root.
+
+    A write is atomic (readers see the old object, the new one or none) and may be repeated. Listings show every
+    finished write. Every method raises `StoreError` when the store fails.
+    """
+
+    @property
+    def uri(self) -> str:
+        """URI of the lake's root, as the user writes it."""
+        ...
+
+    def put(self, key: str, body: bytes) -> None:
+        """Write an object; an object with the same key is replaced."""
+        ...
+
+    def put_new(self, key: str, body: bytes) -> bool:
+        """Write an object unless the key is in use; return whether it was written."""
+        ...
+
+    def get(self, key: str) -> bytes:
+        """Read an object; raises `ObjectNotFound`."""
+        ...
+
+    def exists(self, key: str) -> bool:
+        """Whether there is an object with that key."""
+        ...
+
+    def list(self, folder: str) -> Iterator[StoredObject]:
+        """List every object below a folder (complete path segments), in any order; a missing folder is empty."""
+        ...
+
+    def delete(self, keys: Iterable[str]) -> None:
+        """Delete objects; keys without an object are ignored."""
+        ...

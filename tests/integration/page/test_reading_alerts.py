@@ -1,0 +1,212 @@
+"""The page's document out of alerts: compared with what the alerts say, in plain Python."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from anomalake.alerts import Alert
+from anomalake.api import open_lake
+from anomalake.aws.athena_engine import AthenaEngine
+from anomalake.page.document import PageDocument, pack
+from anomalake.page.limits import Limits
+from anomalake.query import templates
+from anomalake.services.dashboard import document_of
+from anomalake.storage.objects import open_store
+from tests.integration.query.lakes import HOSTILE, alert, arn, shown, write
+from tests.support import made
+from tests.support.shown_page import Key, counts_of, detector_of, moments_of
+
+NOW = datetime(2026, 1, 1, tzinfo=UTC)
+
+
+def in_group(group: str | None, one: Alert) -> Alert:
+    return replace(one, anomaly_group_id=group)
+
+
+ALERTS: Sequence[Alert] = (
+    alert("e1"),
+    in_group("g1", alert("e2", "2021-02-14T05:00", score=60)),
+    in_group("g1", alert("e2", "2021-02-14T06:00", score=70.25, shares=())),
+    # Another measure of the same group, and the same group id in a detector of the same name.
+    in_group("g1", alert("e3", "2021-02-14T05:00", metric="views")),
+    in_group("g1", alert("e4", "2021-02-14T05:00", detector_arn=arn("orders", "eu-west-1"), score=99.99)),
+    # No dimensions, no value; a dimension that comes later; names from strangers.
+    alert("e5", detector_arn=arn("plain"), series=(({}, None),), shares=(), score=0),
+    alert("e6", "2021-02-15T00:00", series=(({"marketplace": "it", "channel": "w"}, "-1.5"), ({"channel": "x"}, "2"))),
+    alert("e7", "2021-02-16T23:00", zone="Europe/Paris", detector_arn=arn("paris")),
+    *(
+        alert(f"h{number}", "2021-02-17T00:00", detector_arn=arn("hostile"), metric=f"m{text}",
+              series=(({f"d{text}": text}, "1"),), shares=((f"d{text}", text, 100),))
+        for number, text in enumerate(HOSTILE)
+    ),
+    # One identity with two bodies.
+    alert("e8", "2021-02-18T00:00", score=51),
+    alert("e8", "2021-02-18T00:00", score=52),
+)  # fmt: skip
+
+
+#: A table is read whole, or only its most severe moments.
+WHOLE_OR_NOT = pytest.mark.parametrize("whole_bytes", [0, 1_000_000], ids=["asked", "whole"])
+
+
+def key_of(one: Alert) -> Key:
+    group = one.anomaly_group_id if one.anomaly_group_id is not None else one.alert_event_id
+    return one.detector_arn, group, one.metric_name, int(one.timestamp.utc.replace(tzinfo=UTC).timestamp())
+
+
+def said(alerts: Iterable[Alert]) -> dict[Key, dict[str, Any]]:
+    """What the document must say: of several alerts about one moment, what the one with most metrics says."""
+    best: dict[Key, Alert] = {}
+    for one in shown(alerts):
+        before = best.get(key_of(one))
+        rank = (-len(one.time_series), -one.anomaly_score, one.alert_id)
+        if before is None or rank < (-len(before.time_series), -before.anomaly_score, before.alert_id):
+            best[key_of(one)] = one
+    return {
+        key: {
+            "score": one.anomaly_score,
+            "alerted": True,
+            "metrics": len(one.time_series),
+            "known": False,
+            "affected": [
+                (
+                    tuple(sorted(series.dimensions)),
+                    None if series.metric_value is None else float(series.metric_value),
+                    *(None, None, None),
+                )
+                for series in one.time_series
+            ],
+            "shares": [(of.dimension_name, of.dimension_value, of.value_contribution) for of in one.contributions],
+        }
+        for key, one in best.items()
+    }  # fmt: skip
+
+
+def read(lake: Path, **limits: int) -> PageDocument:
+    return document_of(str(lake), now=NOW, limits=Limits(**limits))
+
+
+@WHOLE_OR_NOT
+@pytest.mark.parametrize("formats", [("parquet",), ("csv",)])
+def test_moments_are_what_the_alerts_say(tmp_path: Path, formats: tuple[str, ...], whole_bytes: int) -> None:
+    write(tmp_path, ALERTS, formats)
+    document = read(tmp_path, whole_bytes=whole_bytes)
+    assert moments_of(document) == said(ALERTS)
+    assert counts_of(document) == {}
+    assert document.notes == ()
+    assert Counter(one.name for one in document.detectors) == {"hostile": 1, "orders": 2, "paris": 1, "plain": 1}
+    assert detector_of(document, "paris").timezone == "Europe/Paris"
+    orders = next(one for one in document.detectors if one.arn == arn("orders"))
+    assert orders.clashes == 1
+    assert orders.alerts is not None
+    assert datetime.fromtimestamp(orders.alerts.first, UTC) == datetime(2021, 2, 14, 4, tzinfo=UTC)
+    assert datetime.fromtimestamp(orders.alerts.last, UTC) == datetime(2021, 2, 18, tzinfo=UTC)
+    assert sum(one.clashes for one in document.detectors) == 1
+    assert pack(document)
+
+
+@WHOLE_OR_NOT
+def test_several_alerts_about_one_moment_are_one(tmp_path: Path, whole_bytes: int) -> None:
+    two = (({"marketplace": "it"}, "1"), ({"marketplace": "us"}, "2"))
+    alerts = [
+        in_group("g", alert("rule-a", series=two[:1], score=70)),
+        in_group("g", alert("rule-b", series=two, score=70)),
+        in_group("g", alert("rule-c", series=two[:1], score=70)),
+    ]
+    write(tmp_path, alerts)
+    (moment,) = moments_of(read(tmp_path, whole_bytes=whole_bytes)).values()
+    assert [one[0] for one in moment["affected"]] == [(("marketplace", "it"),), (("marketplace", "us"),)]
+    assert len(moment["shares"]) == 2
+
+
+@WHOLE_OR_NOT
+@pytest.mark.parametrize("limit", [1, 3, 7, 20])
+def test_beyond_the_limit_moments_are_counted(tmp_path: Path, limit: int, whole_bytes: int) -> None:
+    write(tmp_path, ALERTS)
+    expected = said(ALERTS)
+    document = read(tmp_path, moments=limit, whole_bytes=whole_bytes)
+    listed, counted = moments_of(document), counts_of(document)
+    assert len(listed) == limit
+    assert {key: expected[key] for key in listed} == listed
+    left = [key for key in expected if key not in listed]
+    assert max(expected[key]["score"] for key in left) <= min(one["score"] for one in listed.values())
+    wanted: Counter[tuple[str, str, int, int]] = Counter()
+    for key in left:
+        wanted[key[0], key[2], key[3] // 86_400 * 86_400, min(90, int(expected[key]["score"] // 10 * 10))] += 1
+    assert counted == wanted
+    assert any("are listed" in note and f"{len(left):,} more" in note for note in document.notes)
+
+
+@WHOLE_OR_NOT
+def test_beyond_the_limits_of_metrics_the_severe_ones_are_kept(tmp_path: Path, whole_bytes: int) -> None:
+    series = tuple(({"marketplace": f"m{k}"}, str(k)) for k in range(5))
+    shares = tuple(("marketplace", f"m{k}", 20) for k in range(5))
+    alerts = [alert(f"e{k}", f"2021-02-14T0{k}:00", score=50 + k, series=series, shares=shares) for k in range(4)]
+    write(tmp_path, alerts)
+    document = read(tmp_path, affected=7, contributions=12, whole_bytes=whole_bytes)
+    by_score = sorted(moments_of(document).values(), key=lambda one: -one["score"])
+    assert [len(one["affected"]) for one in by_score] == [5, 2, 0, 0]
+    assert [len(one["shares"]) for one in by_score] == [5, 5, 2, 0]
+    assert [one["metrics"] for one in by_score] == [5, 5, 5, 5]
+    assert any("13 affected metrics" in note for note in document.notes)
+
+
+def test_an_absent_lake_and_an_empty_one_give_an_empty_document(tmp_path: Path) -> None:
+    for lake in (tmp_path, tmp_path / "absent"):
+        document = read(lake)
+        assert document.detectors == ()
+        assert len(document.moments.time) == len(document.groups.id) == 0
+        assert document.notes == ("The lake has no alert and no detector yet.",)
+        assert pack(document)
+    assert not (tmp_path / "absent").exists()
+
+
+def test_a_lake_replayed_again_compacted_or_rebuilt_gives_the_same_bytes(tmp_path: Path) -> None:
+    lines = tmp_path / "alerts.jsonl"
+    texts = [one.replace("\n", " ") for one in made.texts(60, clashes=3)]
+    lines.write_text("\n".join(texts) + "\n", encoding="utf-8")
+    lake = tmp_path / "lake"
+    handle = open_lake(str(lake))
+    handle.replay(lines)
+    first = pack(read(lake))
+    assert len(read(lake).moments.time) >= 50
+    handle.replay(lines)
+    assert pack(read(lake)) == first
+    handle.compact()
+    assert pack(read(lake)) == first
+    handle.rebuild()
+    assert pack(read(lake)) == first
+
+
+def test_records_that_were_set_aside_are_counted_with_their_reasons(tmp_path: Path) -> None:
+    lines = tmp_path / "alerts.jsonl"
+    lines.write_text("\n".join([made.texts(2)[1], '{"a": 1}', "[1]", '{"a": 2}']) + "\n", encoding="utf-8")
+    open_lake(str(tmp_path / "lake")).replay(lines)
+    document = read(tmp_path / "lake")
+    assert document.set_aside == 3
+    assert len(document.set_aside_reasons) == 3
+    assert all("expected" in one for one in document.set_aside_reasons)
+
+
+def test_a_shape_that_cannot_be_read_is_told_and_the_page_goes_on(tmp_path: Path) -> None:
+    write(tmp_path, ALERTS)
+    next(iter((tmp_path / "shapes").rglob("*.json"))).write_text("no JSON")
+    document = read(tmp_path)
+    assert moments_of(document) == said(ALERTS)
+    (note,) = document.notes
+    assert "detectors" in note
+
+
+@pytest.mark.parametrize("query", ["page_anomalies", "page_most_severe"])
+def test_athena_is_asked_for_maps_as_text_that_can_be_read(tmp_path: Path, query: str) -> None:
+    write(tmp_path, ALERTS)
+    text = AthenaEngine(open_store(str(tmp_path))).to_athena(templates.template(query).sql(templates.DIALECT))
+    assert isinstance(text, str)
+    assert "JSON_FORMAT(CAST(Q.DIMENSIONS AS JSON))" in text.upper()

@@ -1,0 +1,200 @@
+"""Source data next to what was anomalous in it."""
+
+from __future__ import annotations
+
+import gzip
+import json
+from datetime import datetime
+from decimal import Decimal
+from pathlib import Path
+
+import pytest
+
+from anomalake.api import LakeHandle
+from anomalake.definitions.metric_set import CsvFormat, JsonLinesFormat, Measure, MetricSet
+from anomalake.query.errors import QueryError, SourceError
+from tests.integration.query.lakes import ORDERS, alert, rows, write
+
+ROWS = """timestamp,platform,marketplace,views,revenue,note
+2021-02-14 05:00:00,pc_web,it,10,3.5,"a, b"
+2021-02-14 05:20:00,pc_web,it,20,6.5,
+2021-02-14 05:00:00,pc_web,NA,7,2.1,
+2021-02-14 06:00:00,mobile,007,x,1e2,
+soon,mobile,007,1,1,
+"""
+
+
+def source(**changes: object) -> MetricSet:
+    fields: dict[str, object] = {
+        "detector_arn": ORDERS,
+        "timestamp_column": "timestamp",
+        "metric_list": (Measure("revenue"), Measure("views", "AVG")),
+        "dimension_list": ("platform", "marketplace"),
+        "timezone": "Europe/Paris",
+        "historical_data_path_list": ("data",),
+    }
+    return MetricSet(**{**fields, **changes})  # type: ignore[arg-type]
+
+
+@pytest.fixture
+def lake(tmp_path: Path) -> LakeHandle:
+    """An alert at 04:00 UTC, which is 05:00 in Paris, on the series (it, pc_web) and on one that the source lacks."""
+    series = [({"marketplace": "it", "platform": "pc_web"}, "10"), ({"marketplace": "us", "platform": "pc_web"}, "1")]
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data" / "input.csv").write_text(ROWS)
+    (tmp_path / "data" / "sub").mkdir()
+    (tmp_path / "data" / "sub" / "ignored.csv").write_text(ROWS)
+    return write(tmp_path, [alert("e1", series=series, zone="Europe/Paris")])
+
+
+def test_live_rows(lake: LakeHandle) -> None:
+    lake.register_source(source())
+    assert "live_orders" in lake.relations()
+    columns, _ = lake.query_rows("SELECT * FROM live_orders")
+    assert columns == ["timestamp", "local_timestamp", "marketplace", "platform", "revenue", "views"]
+    found = rows(lake, "SELECT * FROM live_orders ORDER BY local_timestamp, marketplace")
+    assert [(row["marketplace"], row["revenue"], row["views"]) for row in found] == [
+        ("NA", Decimal("2.1"), 7),
+        ("it", Decimal("3.5"), 10),
+        ("it", Decimal("6.5"), 20),
+        ("007", 100, None),
+        ("007", 1, 1),
+    ]
+    assert found[0]["timestamp"] == datetime(2021, 2, 14, 4)
+    assert found[0]["local_timestamp"] == datetime(2021, 2, 14, 5)
+    assert found[-1]["timestamp"] is None
+
+
+def test_live_data_is_aggregated_and_joined(lake: LakeHandle) -> None:
+    lake.register_source(source())
+    columns, _ = lake.query_rows("SELECT * FROM with_livedata_orders")
+    assert columns == [
+        "timestamp", "marketplace", "platform", "revenue", "views", "revenueanomalymetricvalue", "revenuegroupscore",
+        "viewsanomalymetricvalue", "viewsgroupscore", "local_timestamp",
+    ]  # fmt: skip
+    found = rows(lake, "SELECT * FROM with_livedata_orders ORDER BY timestamp, marketplace")
+    assert [tuple(row.values()) for row in found] == [
+        (datetime(2021, 2, 14, 4), "NA", "pc_web", Decimal("2.1"), 7, None, None, None, None, datetime(2021, 2, 14, 5)),
+        (datetime(2021, 2, 14, 4), "it", "pc_web", 10, 15, 10, 80.5, None, None, datetime(2021, 2, 14, 5)),
+        (datetime(2021, 2, 14, 5), "007", "mobile", 100, None, None, None, None, None, datetime(2021, 2, 14, 6)),
+    ]
+    assert len(rows(lake, "SELECT * FROM with_livedata_orders WHERE timestamp = TIMESTAMP '2021-02-14 04:00:00'")) == 2
+
+
+@pytest.mark.parametrize(("frequency", "expected"), [("PT5M", 4), ("PT10M", 4), ("PT1H", 3), ("P1D", 3)])
+def test_intervals(lake: LakeHandle, frequency: str, expected: int) -> None:
+    lake.register_source(source(frequency=frequency))
+    assert len(rows(lake, "SELECT * FROM with_livedata_orders")) == expected
+
+
+def test_without_a_source_there_is_live_data_of_no_row(lake: LakeHandle) -> None:
+    columns, found = lake.query_rows("SELECT * FROM with_livedata_orders")
+    assert columns[:4] == ["timestamp", "marketplace", "platform", "revenue"]
+    assert found == []
+    assert "live_orders" not in lake.relations()
+
+
+def test_a_source_may_come_before_the_first_alert(tmp_path: Path) -> None:
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data" / "input.csv").write_text(ROWS)
+    lake = write(tmp_path, [])
+    lake.register_source(source())
+    assert len(rows(lake, "SELECT * FROM live_orders")) == 5
+    assert rows(lake, "SELECT revenuegroupscore FROM with_livedata_orders LIMIT 1") == [{"revenuegroupscore": None}]
+    assert rows(lake, "SELECT * FROM metricvalue_anomalyscore_orders") == []
+
+
+def test_a_folder_an_interval_in_gzip_with_columns_in_any_order(tmp_path: Path, lake: LakeHandle) -> None:
+    for name, text in (
+        (
+            "20210214/0500/20210214_050000.csv.gz",
+            "revenue,views,marketplace,platform,timestamp\n1,2,it,pc_web,2021-02-14 05:00:00\n",
+        ),
+        (
+            "20210214/0600/20210214_060000.csv.gz",
+            "timestamp,platform,marketplace,views,revenue\n2021-02-14 06:00:00,pc_web,it,4,3\n",
+        ),
+    ):
+        path = tmp_path / "live" / name
+        path.parent.mkdir(parents=True)
+        path.write_bytes(gzip.compress(text.encode()))
+    (tmp_path / "live" / "readme.csv").write_text("not,in,an,interval\n")
+    lake.register_source(
+        source(
+            historical_data_path_list=(),
+            templated_path_list=("live/{{yyyyMMdd}}/{{HHmm}}",),
+            file_format=CsvFormat(file_compression="GZIP"),
+        )
+    )
+    found = rows(lake, "SELECT revenue, views FROM live_orders ORDER BY 1")
+    assert found == [{"revenue": 1, "views": 2}, {"revenue": 3, "views": 4}]
+
+
+def test_json_lines_headerless_and_other_delimiters(tmp_path: Path, lake: LakeHandle) -> None:
+    (tmp_path / "jsonl").mkdir()
+    record = {"timestamp": "14.02.2021 05:00 AM", "platform": "pc\nweb", "marketplace": "it", "views": 2, "more": [1]}
+    text = json.dumps(record)[:-1] + ', "revenue": 1234567890.1234}\n'
+    (tmp_path / "jsonl" / "a.json").write_text(text)
+    lake.register_source(
+        source(
+            historical_data_path_list=("jsonl",), file_format=JsonLinesFormat(), timestamp_format="dd.MM.yyyy hh:mm a"
+        )
+    )
+    (row,) = rows(lake, "SELECT * FROM live_orders")
+    assert (row["platform"], row["local_timestamp"], row["revenue"]) == (
+        "pc\nweb",
+        datetime(2021, 2, 14, 5),
+        Decimal("1234567890.1234"),
+    )
+    (tmp_path / "plain").mkdir()
+    (tmp_path / "plain" / "a.txt").write_text("2021-02-14|pc|it|1|2\n2021-02-15|pc|it|3|4\n")
+    header = ("timestamp", "platform", "marketplace", "views", "revenue")
+    lake.register_source(
+        source(
+            historical_data_path_list=("plain",),
+            file_format=CsvFormat(delimiter="|", contains_header=False, header_list=header),
+            timestamp_format="yyyy-MM-dd",
+            frequency="P1D",
+        )
+    )
+    assert rows(lake, "SELECT sum(revenue) AS r, count(*) AS n FROM live_orders") == [{"r": 6, "n": 2}]
+
+
+def test_an_autumn_hour_that_comes_twice_multiplies_nothing(tmp_path: Path) -> None:
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data" / "input.csv").write_text(
+        "timestamp,platform,marketplace,views,revenue\n"
+        "2021-10-31 02:00:00,pc_web,it,1,5\n2021-10-31 02:00:00,pc_web,it,1,6\n"
+    )
+    twice = [
+        alert("e1", "2021-10-31T00:00", zone="Europe/Paris", score=1.0),
+        alert("e2", "2021-10-31T01:00", zone="Europe/Paris", score=2.0),
+    ]
+    lake = write(tmp_path, twice)
+    lake.register_source(source())
+    (row,) = rows(lake, "SELECT revenue, revenuegroupscore, local_timestamp FROM with_livedata_orders")
+    assert row == {"revenue": 11, "revenuegroupscore": 1.0, "local_timestamp": datetime(2021, 10, 31, 2)}
+
+
+def test_what_a_source_cannot_be(tmp_path: Path, lake: LakeHandle) -> None:
+    for changes, message in (
+        ({"timezone": "Mars/Base"}, "Timezone 'Mars/Base'"),
+        ({"frequency": "PT2H"}, "MetricSetFrequency 'PT2H'"),
+        ({"metric_list": ()}, "MetricList"),
+        ({"metric_list": (Measure("revenue", "MAX"),)}, "AggregationFunction 'MAX'"),
+        ({"timestamp_format": "QQQ"}, "ColumnFormat 'QQQ'"),
+        ({"historical_data_path_list": ()}, "no path"),
+        ({"dimension_list": ("revenue",)}, "named twice"),
+        ({"file_format": CsvFormat(header_list=("a",))}, "HeaderList: no column 'timestamp'"),
+        ({"file_format": CsvFormat(contains_header=False)}, "expected HeaderList"),
+        ({"detector_arn": "orders"}, "AnomalyDetectorArn 'orders'"),
+    ):
+        with pytest.raises(SourceError, match=message):
+            source(**changes)
+    (tmp_path / "data" / "other.csv").write_text("timestamp,platform\n")
+    lake.register_source(source())
+    with pytest.raises(QueryError, match=r"other.csv: line 1: no column 'marketplace'"):
+        lake.query_rows("SELECT * FROM live_orders")
+    lake.register_source(source(historical_data_path_list=("s3://bucket/data",), file_format=JsonLinesFormat()))
+    with pytest.raises(QueryError, match="is not in a folder"):
+        lake.query_rows("SELECT * FROM live_orders")

@@ -1,0 +1,102 @@
+"""Every file in queries/ runs on DuckDB and is Athena's SQL."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import sqlglot
+from sqlglot import exp
+
+from anomalake.api import LakeHandle, open_lake
+from anomalake.definitions.metric_set import Measure, MetricSet
+from anomalake.query import templates
+from anomalake.query.detectors import DetectorSchema
+from anomalake.query.relations import BY_DAY, Relation
+from tests.integration.query.lakes import alert, write
+
+QUERIES = Path(__file__).parents[3] / "queries"
+FILES = sorted(QUERIES.glob("*.sql"))
+WIDE = templates.PER_DETECTOR
+RELATIONS = {*templates.INTERNAL, *templates.GENERIC, "alert_rows_from_csv"} | {
+    f"{name}{BY_DAY}" for name in (*templates.GENERIC, *(f"{kind}_orders" for kind in WIDE))
+}
+ANALYSES = [file for file in FILES if file.stem not in RELATIONS]
+#: What the page asks.
+PAGE = "page_"
+
+EXAMPLE = MetricSet(
+    detector_arn=templates.EXAMPLE_ARN,
+    timestamp_column="timestamp",
+    metric_list=(Measure("revenue"), Measure("views")),
+    dimension_list=templates.EXAMPLE_DIMENSIONS,
+    timezone=templates.EXAMPLE_TIMEZONE,
+    historical_data_path_list=("data",),
+)
+
+
+@pytest.fixture(params=["parquet", "csv"])
+def lake(request: pytest.FixtureRequest, tmp_path: Path) -> LakeHandle:
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data" / "input.csv").write_text(
+        "timestamp,platform,marketplace,views,revenue\n2021-02-14 05:00:00,pc_web,it,1,2\n"
+    )
+    again = alert("e1", "2021-02-14T05:00")
+    made = write(
+        tmp_path,
+        [alert("e1"), again, alert("e2", metric="views"), alert("e2", metric="views", body="2")],
+        (request.param,),
+    )
+    made.register_source(EXAMPLE)
+    return made
+
+
+def test_the_files_are_there() -> None:
+    assert {file.stem for file in FILES} >= RELATIONS
+    assert 5 <= len([file for file in ANALYSES if not file.stem.startswith(PAGE)]) <= 10
+
+
+@pytest.mark.parametrize("file", FILES, ids=lambda file: file.stem)
+def test_a_file_runs_and_finds_rows(lake: LakeHandle, file: Path) -> None:
+    columns, found = lake.query_rows(file.read_text())
+    assert len(set(columns)) == len(columns)
+    if file.stem != "alert_rows_from_csv" or (Path(lake.uri) / "tables" / "alert_rows_csv").exists():
+        assert found
+
+
+@pytest.mark.parametrize(
+    "file", [*ANALYSES, *(QUERIES / f"{name}.sql" for name in templates.GENERIC)], ids=lambda file: file.stem
+)
+def test_a_file_runs_on_an_empty_lake(tmp_path: Path, file: Path) -> None:
+    columns, found = open_lake(str(tmp_path)).query_rows(file.read_text())
+    assert columns
+    assert found == []
+
+
+@pytest.mark.parametrize("file", FILES, ids=lambda file: file.stem)
+def test_a_file_is_athenas_sql_and_says_what_for(file: Path) -> None:
+    text = file.read_text()
+    assert text.startswith("-- ")
+    (query,) = sqlglot.parse(text, read="athena")
+    assert isinstance(query, exp.Query)
+    again = sqlglot.parse_one(query.sql("athena"), read="athena")
+    assert again.sql("athena", comments=False) == query.sql("athena", comments=False)
+    assert "WITH ORDINALITY" in text or "UNNEST" not in text
+    if file in ANALYSES:
+        assert text.partition("\n")[0].endswith("?")
+
+
+@pytest.mark.parametrize("kind", WIDE)
+def test_the_example_filled_with_itself_is_the_file(kind: str) -> None:
+    detector = DetectorSchema(
+        templates.EXAMPLE_ARN, "orders", templates.EXAMPLE_MEASURES, templates.EXAMPLE_DIMENSIONS, EXAMPLE
+    )
+    made = Relation(f"{kind}_orders{BY_DAY}", kind, True, detector).definition()
+    assert made.sql("athena", identify=True) == templates.example(kind).sql("athena", identify=True)
+
+
+@pytest.mark.parametrize("name", templates.GENERIC)
+def test_a_relation_is_its_by_day_form_without_the_day(name: str) -> None:
+    plain, by_day = templates.template(name), templates.template(f"{name}{BY_DAY}")
+    assert by_day.named_selects == [*plain.named_selects, "day"]
+    assert [table.name for table in plain.find_all(exp.Table)] == [f"{name}{BY_DAY}"]

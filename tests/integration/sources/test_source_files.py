@@ -1,0 +1,119 @@
+"""Source files in a folder and in S3: the same rows, the same errors."""
+
+from __future__ import annotations
+
+import gzip
+import uuid
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+
+import boto3
+import pytest
+
+from anomalake.api import open_lake
+from anomalake.definitions.detector import Detector, read_detector
+from anomalake.local.source_files import FolderOrS3Files
+from anomalake.services.sources import open_source_files
+from anomalake.sources.reading import NoDataError, read_history, read_interval
+from anomalake.storage.store import StoreError
+from tests.support.faulty_s3 import s3_server
+
+ROOT = Path(__file__).parents[3]
+HEADER = "timestamp,platform,marketplace,views,revenue\n"
+NOON = datetime(2021, 1, 1, 12, tzinfo=UTC)
+FILES = {
+    "backtest/input.csv": HEADER + "2021-01-01 10:00:00,web,NA,1,0.5\n2021-01-01 11:00:00,web,NA,2,0.5\n",
+    "backtest/more.csv": HEADER + "2021-01-01 11:00:00,web,007,3,0.5\n",
+    "backtest/.hidden": "x",
+    "backtest/_SUCCESS": "",
+    "backtest/sub/ignored.csv": HEADER + "2021-01-01 11:00:00,web,NA,1000,0.5\n",
+    "live/20210101/1200/20210101_120000.csv": HEADER + "2021-01-01 12:00:00,web,NA,4,0.5\n",
+    "live/20210101/1200/sub/ignored.csv": HEADER + "2021-01-01 12:00:00,web,NA,1000,0.5\n",
+    "live/20210101/12000/ignored.csv": HEADER + "2021-01-01 12:00:00,web,NA,1000,0.5\n",
+    "live/20210101/1300/20210101_130000.csv": HEADER + "2021-01-01 13:00:00,web,é,5,0.5\n",
+}
+
+
+def _in_folder(tmp_path: Path) -> str:
+    for name, text in FILES.items():
+        (tmp_path / "shop" / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / "shop" / name).write_text(text, encoding="utf-8")
+    return str(tmp_path / "shop")
+
+
+@pytest.fixture(params=["folder", "s3", "failing s3"])
+def shop(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Detector]:
+    if request.param == "folder":
+        yield read_detector(ROOT / "detectors" / "shop.yaml", data=_in_folder(tmp_path))
+        return
+    with s3_server(0.2 if request.param == "failing s3" else 0.0, seed=3) as endpoint:
+        monkeypatch.setenv("AWS_ENDPOINT_URL", endpoint)
+        bucket = f"data-{uuid.uuid4().hex}"
+        client = boto3.client("s3", region_name="us-east-1")
+        client.create_bucket(Bucket=bucket)
+        for name, text in {**FILES, "live/20210101/1200/": "", "live/20210101/1400/": ""}.items():
+            client.put_object(Bucket=bucket, Key=f"shop/{name}", Body=text.encode())
+        yield read_detector(ROOT / "detectors" / "shop.yaml", data=f"s3://{bucket}/shop/")
+
+
+def test_a_history_and_an_interval(shop: Detector) -> None:
+    files = open_source_files(shop.metric_set)
+    metrics, report = read_history(shop, files)
+    assert metrics.combinations == (("web", "007"), ("web", "NA"), ("web", "é"))
+    assert metrics.values[0, 1, :3].tolist() == [1.0, 2.0, 4.0]
+    assert metrics.values[0, 2, 3] == 5.0
+    assert (report.files, report.used, report.bad, report.problems) == (4, 5, 0, ())
+    one, report = read_interval(shop, files, NOON)
+    assert one.values.tolist() == [[[4.0]], [[0.5]]]
+    assert report.files == 1
+    with pytest.raises(NoDataError, match=r"shop/live/20210101/1400: no file is there"):
+        read_interval(shop, files, NOON.replace(hour=14))
+
+
+def test_a_file_in_place_of_a_folder(tmp_path: Path) -> None:
+    folder = _in_folder(tmp_path)
+    files = FolderOrS3Files()
+    assert [file.name for file in files.list(f"{folder}/backtest/input.csv")] == [f"{folder}/backtest/input.csv"]
+    assert files.list(f"{folder}/nothing") == []
+    assert list(files.walk(f"{folder}/nothing")) == []
+    with pytest.raises(StoreError, match="nothing: No such file"):
+        files.open(f"{folder}/nothing")
+
+
+def test_an_object_in_place_of_a_prefix(monkeypatch: pytest.MonkeyPatch) -> None:
+    with s3_server(0.0, seed=1) as endpoint:
+        monkeypatch.setenv("AWS_ENDPOINT_URL", endpoint)
+        boto3.client("s3", region_name="us-east-1").create_bucket(Bucket="data-1")
+        boto3.client("s3", region_name="us-east-1").put_object(Bucket="data-1", Key="a/b c?.csv", Body=b"x" * 3_000_000)
+        files = FolderOrS3Files()
+        (file,) = files.list("s3://data-1/a/b c?.csv")
+        assert (file.name, file.size) == ("s3://data-1/a/b c?.csv", 3_000_000)
+        stream = files.open(file.name)
+        assert sum(len(block) for block in iter(lambda: stream.read(1_000), b"")) == 3_000_000
+        stream.close()
+        assert files.list("s3://data-1/nothing") == []
+        assert list(files.walk("s3://data-1/nothing/")) == []
+        with pytest.raises(StoreError, match="s3://data-1/nothing"):
+            files.open("s3://data-1/nothing")
+        with pytest.raises(StoreError, match="s3://other-bucket"):
+            files.list("s3://other-bucket/x")
+
+
+def test_a_detectors_metric_set_is_a_lakes_source(tmp_path: Path) -> None:
+    shop = read_detector(ROOT / "detectors" / "shop.yaml", data=_in_folder(tmp_path))
+    # Queries take the folder of any key, whatever is in its place.
+    (tmp_path / "shop" / "live/20210101/12000/ignored.csv").unlink()
+    lake = open_lake(tmp_path / "lake")
+    lake.register_source(shop.metric_set)
+    _, rows = lake.query_rows("SELECT sum(views) FROM live_shop")
+    assert [[float(cell) for cell in row] for row in rows] == [[15.0]]
+
+
+def test_an_archive_in_a_folder(tmp_path: Path) -> None:
+    folder = Path(_in_folder(tmp_path)) / "backtest"
+    text = (folder / "input.csv").read_bytes()
+    (folder / "input.csv").unlink()
+    (folder / "input.csv.gz").write_bytes(gzip.compress(text))
+    shop = read_detector(ROOT / "detectors" / "shop.yaml", data=folder.parent)
+    assert read_history(shop, FolderOrS3Files(), until=NOON)[1].used == 3

@@ -1,0 +1,155 @@
+"""The packed document, unpacked by a reader of its own."""
+
+from __future__ import annotations
+
+import json
+import math
+from dataclasses import fields, is_dataclass, replace
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import array_shapes, arrays
+
+from anomalake.page.document import AnomalyCounts, Live, PageDocument, pack
+from tests.support import documents
+
+TYPES = {"i4": "<i4", "f4": "<f4", "f8": "<f8"}
+
+
+def unpack(packed: bytes) -> dict[str, Any]:
+    """By the format's description, from front to back."""
+    length = int.from_bytes(packed[:4], "little")
+    head, body = packed[4 : 4 + length], packed[4 + length :]
+
+    def resolved(value: Any) -> Any:
+        if isinstance(value, list):
+            return [resolved(one) for one in value]
+        if not isinstance(value, dict):
+            return value
+        if "$" in value:
+            kind, offset, shape = value["$"]
+            count = math.prod(shape)
+            return np.frombuffer(body, TYPES[kind], count, offset).reshape(shape)
+        return {key: resolved(one) for key, one in value.items()}
+
+    told = resolved(json.loads(head.decode("ascii")))
+    assert isinstance(told, dict)
+    return told
+
+
+def assert_same(told: Any, meant: Any, *, single: bool = False) -> None:
+    """A record, tuple or array against what was unpacked; `single`: floats in single precision."""
+    if is_dataclass(meant):
+        names = {one.name for one in fields(meant)} | ({"format"} if isinstance(meant, PageDocument) else set())
+        assert set(told) == names
+        for one in fields(meant):
+            assert_same(told[one.name], getattr(meant, one.name), single=isinstance(meant, Live))
+    elif isinstance(meant, np.ndarray):
+        assert told.shape == meant.shape
+        as_sent = meant.astype(np.float32) if single and meant.dtype.kind == "f" else meant
+        np.testing.assert_array_equal(told, as_sent)
+    elif isinstance(meant, tuple):
+        assert len(told) == len(meant)
+        for a, b in zip(told, meant, strict=True):
+            assert_same(a, b, single=single)
+    else:
+        assert told == meant
+        assert type(told) is type(meant)
+
+
+@pytest.mark.parametrize("kind", ["empty", "one", "fifty", "hostile"])
+def test_document_survives(kind: str) -> None:
+    document = documents.ALL[kind]()
+    told = unpack(pack(document))
+    assert told["format"] == 1
+    assert_same(told, document)
+
+
+def test_many_moments_survive() -> None:
+    document = documents.many(5_000)
+    assert_same(unpack(pack(document)), document)
+
+
+@pytest.mark.parametrize("kind", documents.ALL)
+def test_equal_documents_are_equal_bytes(kind: str) -> None:
+    made = documents.many if kind == "many" else documents.ALL[kind]
+    assert pack(made(2_000) if kind == "many" else made()) == pack(made(2_000) if kind == "many" else made())
+
+
+def test_arrays_lie_where_typed_arrays_can_begin() -> None:
+    packed = pack(documents.fifty())
+    length = int.from_bytes(packed[:4], "little")
+    assert (4 + length) % 8 == 0
+    assert len(packed) % 8 == 0
+    found: list[int] = []
+
+    def offsets(value: dict[str, Any]) -> dict[str, Any]:
+        if "$" in value:
+            found.append(value["$"][1])
+        return value
+
+    json.loads(packed[4 : 4 + length], object_hook=offsets)
+    assert len(found) > 100
+    assert all(one % 8 == 0 for one in found)
+
+
+def test_text_is_ascii_so_that_its_length_is_that_of_its_bytes() -> None:
+    packed = pack(documents.hostile())
+    length = int.from_bytes(packed[:4], "little")
+    assert packed[4 : 4 + length].isascii()
+
+
+def with_counts(moments: Any) -> PageDocument:
+    no = np.zeros(0, np.int64)
+    return replace(documents.empty(), counts=AnomalyCounts(no, no, no, no, np.asarray(moments)))
+
+
+@pytest.mark.parametrize(
+    ("whole", "kind"),
+    [([], "i4"), ([2**31 - 1], "i4"), ([-(2**31)], "i4"), ([2**31], "f8"), ([-(2**31) - 1, 0], "f8"), ([2**53], "f8")],
+)
+def test_whole_numbers_are_as_narrow_as_they_can_be(whole: list[int], kind: str) -> None:
+    packed = pack(with_counts(np.array(whole, np.int64)))
+    length = int.from_bytes(packed[:4], "little")
+    assert json.loads(packed[4 : 4 + length])["counts"]["moments"]["$"][0] == kind
+    np.testing.assert_array_equal(unpack(packed)["counts"]["moments"], whole)
+
+
+def test_unknown_and_infinite_numbers_of_arrays_survive() -> None:
+    numbers = np.array([np.nan, np.inf, -np.inf, -0.0, 5e-324, 1.7976931348623157e308])
+    told = unpack(pack(with_counts(numbers)))["counts"]["moments"]
+    assert told.tobytes() == numbers.tobytes()
+
+
+def test_number_that_json_lacks_is_refused_outside_of_arrays() -> None:
+    with pytest.raises(ValueError, match="JSON"):
+        pack(replace(documents.empty(), made_at=math.nan))  # type: ignore[arg-type]
+
+
+def test_array_that_is_a_view_is_packed_as_it_reads() -> None:
+    table = np.arange(24.0).reshape(4, 6)
+    for view in (table[::2, ::3], table.T, table[:, ::-1], np.asfortranarray(table)):
+        np.testing.assert_array_equal(unpack(pack(with_counts(view)))["counts"]["moments"], view)
+
+
+@given(
+    arrays(
+        np.int64, array_shapes(min_dims=1, max_dims=3, min_side=0, max_side=5), elements=st.integers(-(2**53), 2**53)
+    )
+)
+def test_any_whole_numbers_survive(values: Any) -> None:
+    np.testing.assert_array_equal(unpack(pack(with_counts(values)))["counts"]["moments"], values)
+
+
+@given(arrays(np.float64, array_shapes(min_dims=1, max_dims=3, min_side=0, max_side=5)))
+def test_any_numbers_survive(values: Any) -> None:
+    np.testing.assert_array_equal(unpack(pack(with_counts(values)))["counts"]["moments"], values)
+
+
+@given(st.lists(st.text()))
+def test_any_text_survives(texts: list[str]) -> None:
+    told = unpack(pack(replace(documents.empty(), notes=tuple(texts), lake="".join(texts))))
+    assert (told["notes"], told["lake"]) == (texts, "".join(texts))

@@ -1,0 +1,106 @@
+"""The page as a file: whole, the same each time, and shut."""
+
+from __future__ import annotations
+
+import base64
+import gzip
+import hashlib
+import html
+import re
+
+import pytest
+
+from anomalake.page import vega
+from anomalake.page.document import pack
+from anomalake.page.page import SCRIPTS, page
+from tests.support import documents
+
+SCRIPT = re.compile(rb"<script([^>]*)>(.*?)</script", re.DOTALL)
+
+
+@pytest.fixture(scope="module")
+def packed() -> bytes:
+    return pack(documents.hostile())
+
+
+def policy(made: bytes) -> dict[str, list[str]]:
+    found = re.search(rb'http-equiv="Content-Security-Policy" content="([^"]*)"', made)
+    assert found
+    rules = [one.split() for one in html.unescape(found[1].decode()).split(";")]
+    return {one[0]: one[1:] for one in rules}
+
+
+def test_the_same_input_makes_the_same_bytes(packed: bytes) -> None:
+    assert page(packed) == page(packed)
+
+
+def test_the_document_comes_out_as_it_went_in(packed: bytes) -> None:
+    body = dict(SCRIPT.findall(page(packed)))[b' type="application/octet-stream" id="document"']
+    assert gzip.decompress(base64.b64decode(body, validate=True)) == packed
+
+
+def test_only_the_pages_own_scripts_may_run(packed: bytes) -> None:
+    made = page(packed)
+    scripts = SCRIPT.findall(made)
+    assert [attributes for attributes, _ in scripts] == [
+        b' type="module"', b' type="module"', b' type="application/octet-stream" id="document"',
+    ]  # fmt: skip
+    allowed = policy(made)
+    hashes = {f"'sha256-{base64.b64encode(hashlib.sha256(code).digest()).decode()}'" for _, code in scripts[:2]}
+    assert set(allowed["script-src"]) == hashes
+    assert allowed["default-src"] == ["'none'"]
+    assert allowed["form-action"] == allowed["base-uri"] == ["'none'"]
+    assert "connect-src" not in allowed
+
+
+def test_a_served_page_may_ask_its_server_only(packed: bytes) -> None:
+    made = page(packed, token='a"<b>&')
+    assert policy(made)["connect-src"] == ["'self'"]
+    assert b'<body data-token="a&quot;&lt;b&gt;&amp;">' in made
+
+
+def test_nothing_of_the_document_stands_in_the_html(packed: bytes) -> None:
+    made = page(packed)
+    for name in documents.NASTY:
+        if len(name) > 8 and name not in ("constructor", "__proto__", "toString"):
+            assert name.encode() not in made, name
+
+
+def test_a_hostile_title_is_text(packed: bytes) -> None:
+    made = page(packed, title="</title><script>alert(1)</script>\n\u202e\ud800{{vega}}")
+    assert b"<title>&lt;/title&gt;&lt;script&gt;alert(1)&lt;/script&gt;{{vega}}</title>" in made
+    assert len(SCRIPT.findall(made)) == 3
+
+
+def test_vegas_licence_stands_beside_it(packed: bytes) -> None:
+    made = page(packed).decode()
+    comment = made[made.index("<!--") + 4 : made.index("-->")]
+    assert "University of Washington Interactive Data Lab" in comment
+    assert "BSD-3-Clause" in comment
+    assert re.search(r"Vega-Lite \d+\.\d+", comment)
+    assert "--" not in comment
+
+
+@pytest.mark.parametrize("code", ["'</script>'", "`</SCRIPT`", "'<!--'", "'<script>'"])
+def test_code_cannot_end_its_element(code: str) -> None:
+    made = vega.inline(code)
+    assert not re.search(r"</script|<!--|<script", made, re.IGNORECASE)
+    assert made.replace("\\x3c", "<") == code
+
+
+def test_no_asset_reaches_out_or_makes_markup_of_text() -> None:
+    made = page(pack(documents.empty())).decode()
+    own = SCRIPT.findall(made.encode())[1][1].decode()
+    for forbidden in (
+        "innerHTML",
+        "outerHTML",
+        "insertAdjacentHTML",
+        "document.write",
+        "eval(",
+        "new Function",
+        "import(",
+    ):
+        assert forbidden not in own, forbidden
+    outside = re.findall(r"https?://[^\s\"'`)]+", made.split("</style>")[0].split("-->")[1] + own)
+    assert {one for one in outside if "vega.github.io/schema" not in one} == set()
+    assert len(SCRIPTS) == len(set(SCRIPTS))

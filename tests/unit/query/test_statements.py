@@ -1,0 +1,162 @@
+"""What the stack tells Athena."""
+
+from __future__ import annotations
+
+import json
+import re
+
+import pytest
+import sqlglot
+from sqlglot import exp
+
+from anomalake.definitions.metric_set import CsvFormat, JsonLinesFormat, Measure, MetricSet
+from anomalake.query.errors import QueryError, SourceError
+from anomalake.query.relations import Relations
+from anomalake.query.statements import statements
+from anomalake.records.metric_sets import write_source
+from anomalake.storage.objects import memory_store
+from anomalake.storage.store import ObjectStore
+
+ARN = "arn:aws:lookoutmetrics:us-east-1:123456789012:AnomalyDetector:"
+
+
+def shape(
+    store: ObjectStore,
+    name: str,
+    *,
+    arn: str | None = None,
+    metric: str = "revenue",
+    dimensions: tuple[str, ...] = ("it's",),
+) -> None:
+    body = json.dumps({"detector_arn": arn or f"{ARN}{name}", "metric_name": metric, "dimensions": dimensions})
+    store.put(f"shapes/detector={name}/{abs(hash(body)):x}.json", body.encode())
+
+
+def source(**changes: object) -> MetricSet:
+    fields: dict[str, object] = {
+        "detector_arn": f"{ARN}orders",
+        "timestamp_column": "Time",
+        "metric_list": (Measure("revenue"),),
+        "dimension_list": ("it's",),
+        "historical_data_path_list": ("s3://bucket/back",),
+        "file_format": CsvFormat(header_list=("Time", "other", "it's", "revenue"), delimiter="\t", quote_symbol="'"),
+    }
+    return MetricSet(**{**fields, **changes})  # type: ignore[arg-type]
+
+
+def made_and_read(statement: str) -> tuple[str, set[str]]:
+    external = re.match(r"CREATE EXTERNAL TABLE IF NOT EXISTS `(\w+)`", statement)
+    if external:
+        return external[1], set()
+    create = sqlglot.parse_one(statement, read="athena")
+    assert isinstance(create, exp.Create)
+    assert create.kind == "VIEW"
+    assert create.args["replace"]
+    return create.this.name, {table.name for table in create.expression.find_all(exp.Table)}
+
+
+def in_order(made: list[str], known: set[str]) -> list[str]:
+    names = []
+    for statement in made:
+        if statement.startswith("DROP"):
+            continue
+        name, read = made_and_read(statement)
+        assert read <= known | set(names), f"{name} reads {read - known - set(names)} first"
+        names.append(name)
+    return names
+
+
+def test_a_first_deploy_has_the_relations_that_need_no_detector() -> None:
+    names = in_order(list(statements(Relations(memory_store()))), {"alert_rows"})
+    assert names[0] == "shown_rows"
+    relations = {"metric_values", "dimension_contributions", "alerts", "clashes", "anomalies"}
+    assert set(names) == {"shown_rows", "group_spans"} | relations | {f"{name}_by_day" for name in relations}
+
+
+def test_csv_only_tables_are_decoded_by_a_view() -> None:
+    assert in_order(list(statements(Relations(memory_store()), ["csv"])), {"alert_rows_csv"})[0] == "alert_rows"
+
+
+def test_each_view_comes_after_those_it_reads() -> None:
+    store = memory_store()
+    shape(store, "orders")
+    shape(store, "My-Detector", dimensions=())
+    write_source(store, source())
+    names = in_order(list(statements(Relations(store))), {"alert_rows"})
+    assert len(set(names)) == len(names)
+    for name in (
+        "live_orders",
+        "with_livedata_orders",
+        "with_livedata_my_detector__0_2x2d_3",
+        "source_orders",
+        "anomalies_orders_by_day",
+    ):
+        assert name in names
+    assert "live_my_detector__0_2x2d_3" not in names
+
+
+def test_names_cannot_leave_their_quotes() -> None:
+    store = memory_store()
+    shape(store, "orders", metric='x"; DROP TABLE y; --', dimensions=("' OR 1=1", "a`b"))
+    for statement in statements(Relations(store)):
+        (parsed,) = sqlglot.parse(statement, read="athena")
+        assert isinstance(parsed, exp.Create)
+
+
+def test_source_tables() -> None:
+    store = memory_store()
+    write_source(store, source(templated_path_list=("s3://bucket/live/x-{{yyyyMMdd}}/{{HHmm}}",)))
+    made = list(statements(Relations(store)))
+    tables = [one for one in made if one.startswith("CREATE EXTERNAL")]
+    assert [re.search(r"LOCATION '([^']*)'", table)[1] for table in tables] == [
+        "s3://bucket/back/",
+        "s3://bucket/live/",
+    ]  # type: ignore[index]
+    assert (
+        "`source_timestamp` string,\n  `unused_1` string,\n  `source_it_s__2x27` string,\n  `source_revenue` string"
+        in tables[0]
+    )
+    assert "'separatorChar' = '\\t', 'quoteChar' = '\\''" in tables[0]
+    assert "'skip.header.line.count' = '1'" in tables[0]
+    assert "source_orders" in in_order(made, {"alert_rows"})
+    write_source(store, source(file_format=JsonLinesFormat()))
+    (table,) = (one for one in statements(Relations(store)) if one.startswith("CREATE EXTERNAL"))
+    assert "'mapping.source_it_s__2x27' = 'it\\'s'" in table
+
+
+def test_sources_that_athena_cannot_read() -> None:
+    for wrong in (source(historical_data_path_list=("data",)), source(file_format=CsvFormat())):
+        store = memory_store()
+        write_source(store, wrong)
+        with pytest.raises(SourceError):
+            list(statements(Relations(store)))
+
+
+def test_the_plain_name_goes_when_two_detectors_bear_it() -> None:
+    store = memory_store()
+    shape(store, "orders")
+    shape(store, "orders", arn="arn:aws:lookoutmetrics:us-west-2:123456789012:AnomalyDetector:orders")
+    made = list(statements(Relations(store)))
+    assert "DROP VIEW IF EXISTS metricvalue_anomalyscore_orders" in made
+    assert "metricvalue_anomalyscore_orders" not in in_order(made, {"alert_rows"})
+
+
+def test_a_broken_shape_is_named() -> None:
+    store = memory_store()
+    store.put("shapes/detector=orders/x.json", b"[]")
+    with pytest.raises(QueryError, match=r"memory:///shapes/detector=orders/x\.json"):
+        Relations(store).names()
+
+
+def test_names_too_long_for_their_list_are_found() -> None:
+    name = "A-" * 31 + "B"
+    store = memory_store()
+    shape(store, name)
+    for region in ("a" * 32, "b" * 32):
+        shape(store, name, arn=f"arn:{'p' * 32}:l4m:{region}:123456789012:AnomalyDetector:{name}")
+    relations = Relations(store)
+    detectors = relations.detectors.all()
+    assert len(detectors) == 3
+    for detector in detectors:
+        assert relations.detectors.find(detector.sql_name) == detector
+        assert len(f"with_dimensioncontributions_{detector.sql_name}_by_day") <= 255

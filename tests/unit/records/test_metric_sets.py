@@ -1,0 +1,106 @@
+"""Descriptions of source data, in L4M's fields."""
+
+from __future__ import annotations
+
+import gzip
+from datetime import datetime
+
+import pytest
+
+from anomalake.definitions.metric_set import CsvFormat, JsonLinesFormat, Measure, MetricSet
+from anomalake.query.errors import SourceError
+from anomalake.query.time_formats import to_strptime
+from anomalake.records.metric_sets import key_of, read_sources, source_keys, write_source
+from anomalake.sources.csv_header import header_of
+from anomalake.storage.objects import memory_store
+
+FIELDS = {
+    "AnomalyDetectorArn": "arn:aws:lookoutmetrics:us-east-1:123456789012:AnomalyDetector:my-detector",
+    "MetricSetName": "ignored",
+    "MetricList": [
+        {"MetricName": "views", "AggregationFunction": "SUM", "Namespace": "x"},
+        {"MetricName": "revenue", "AggregationFunction": "AVG"},
+    ],
+    "DimensionList": ["platform", "marketplace"],
+    "TimestampColumn": {"ColumnName": "timestamp", "ColumnFormat": "yyyy-MM-dd HH:mm:ss"},
+    "Timezone": "Europe/Paris",
+    "MetricSetFrequency": "PT1H",
+    "MetricSource": {
+        "S3SourceConfig": {
+            "TemplatedPathList": ["s3://bucket/live/{{yyyyMMdd}}/{{HHmm}}"],
+            "HistoricalDataPathList": ["s3://bucket/backtest/"],
+            "FileFormatDescriptor": {"CsvFormatDescriptor": {"ContainsHeader": True, "Delimiter": ","}},
+        }
+    },
+}
+
+
+def test_a_metric_set_can_be_pasted_in() -> None:
+    source = MetricSet.from_fields(FIELDS)
+    assert source.metric_list == (Measure("views"), Measure("revenue", "AVG"))
+    assert source.columns == ("timestamp", "platform", "marketplace", "views", "revenue")
+    assert source.file_format == CsvFormat()
+    assert MetricSet.from_fields(source.to_fields()) == source
+
+
+def test_json_lines_come_back() -> None:
+    config = {
+        "HistoricalDataPathList": ["x"],
+        "FileFormatDescriptor": {"JsonFormatDescriptor": {"FileCompression": "GZIP"}},
+    }
+    source = MetricSet.from_fields({**FIELDS, "MetricSource": {"S3SourceConfig": config}})
+    assert source.file_format == JsonLinesFormat("GZIP")
+    assert MetricSet.from_fields(source.to_fields()) == source
+
+
+@pytest.mark.parametrize("field", ["AnomalyDetectorArn", "MetricList", "MetricSource", "TimestampColumn"])
+def test_a_missing_field_is_named(field: str) -> None:
+    with pytest.raises(SourceError, match=field):
+        MetricSet.from_fields({key: value for key, value in FIELDS.items() if key != field})
+
+
+@pytest.mark.parametrize("value", [None, 1, "x", ["x"]])
+def test_a_field_of_another_type_is_refused(value: object) -> None:
+    with pytest.raises(SourceError):
+        MetricSet.from_fields({**FIELDS, "MetricList": value if value != "x" else [value]})
+
+
+def test_sources_lie_in_the_lake() -> None:
+    store = memory_store()
+    source = MetricSet.from_fields(FIELDS)
+    write_source(store, source)
+    write_source(store, source)
+    store.put("sources/notes.txt", b"not a source")
+    assert source_keys(store) == {"my-detector": [key_of(source)]}
+    assert read_sources(store, [key_of(source)]) == [source]
+    store.put(key_of(source), b"{")
+    with pytest.raises(SourceError, match=r"memory:///sources/my-detector-.*is no JSON"):
+        read_sources(store, [key_of(source)])
+
+
+@pytest.mark.parametrize(
+    ("pattern", "format_", "text"),
+    [
+        ("yyyy-MM-dd HH:mm:ss", "%Y-%m-%d %H:%M:%S", "2021-02-14 16:05:09"),
+        ("yyyy-MM-dd", "%Y-%m-%d", "2021-02-14"),
+        ("yyyy-MM-dd'T'HH:mm", "%Y-%m-%dT%H:%M", "2021-02-14T16:05"),
+        ("dd MMM yyyy hh:mm:ss a", "%d %b %Y %I:%M:%S %p", "14 Feb 2021 04:05:09 PM"),
+        ("MM/dd/yy '100%' ''", "%m/%d/%y 100%% '", "02/14/21 100% '"),
+    ],
+)
+def test_java_patterns(pattern: str, format_: str, text: str) -> None:
+    assert to_strptime(pattern) == format_
+    assert datetime.strptime(text, format_).date() == datetime(2021, 2, 14).date()
+
+
+@pytest.mark.parametrize("pattern", ["", "QQQ", "yyyy-MM-dd 'open", "YYYY", "EEE", "yyyyy"])
+def test_other_patterns_are_refused(pattern: str) -> None:
+    with pytest.raises(SourceError, match="ColumnFormat"):
+        to_strptime(pattern)
+
+
+def test_headers() -> None:
+    text = '\ufefftimestamp;"a;b";c\r\n1;2;3\r\n'.encode()
+    assert header_of(text, CsvFormat(delimiter=";")) == ("timestamp", "a;b", "c")
+    assert header_of(gzip.compress(text)[:-9], CsvFormat(delimiter=";")) == ("timestamp", "a;b", "c")
+    assert header_of(b"", CsvFormat()) == ()
