@@ -278,7 +278,7 @@ def test_a_file_must_be_called_as_its_detector_and_be_the_only_one(shop: Path) -
     with pytest.raises(DetectorFileError, match="expected 1 to 63"):
         files.read("../shop")
     (shop / "latin.yaml").write_bytes(b"AnomalyDetectorName: \xe9")
-    with pytest.raises(DetectorFileError, match="is no UTF-8: byte 22"):
+    with pytest.raises(DetectorFileError, match="is not UTF-8: byte 22"):
         files.read("latin")
 
 
