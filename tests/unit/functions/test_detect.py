@@ -272,13 +272,13 @@ def test_a_file_must_be_called_as_its_detector_and_be_the_only_one(shop: Path) -
     with pytest.raises(DetectorFileError, match="'shop': expected 'other', the name of the file"):
         files.read("other")
     (shop / "shop.json").write_text("{}")
-    with pytest.raises(DetectorFileError, match=r"shop\.json too; expected one file a detector"):
+    with pytest.raises(DetectorFileError, match=r"shop\.json exists too; expected one file for each detector"):
         files.read("shop")
     assert files.read("nobody") is None
     with pytest.raises(DetectorFileError, match="expected 1 to 63"):
         files.read("../shop")
     (shop / "latin.yaml").write_bytes(b"AnomalyDetectorName: \xe9")
-    with pytest.raises(DetectorFileError, match="is no UTF-8: byte 22"):
+    with pytest.raises(DetectorFileError, match="is not UTF-8: byte 22"):
         files.read("latin")
 
 
