@@ -123,7 +123,7 @@ def as_table(given: list[Any], format_: str) -> list[dict[str, str]]:
     return table
 
 
-@settings(deadline=None, max_examples=150)
+@settings(max_examples=150)
 @given(
     rows, csv_options(), st.sampled_from(ZONES), st.sampled_from([*MINUTES, "P1D"]), st.sampled_from(sorted(PATTERNS))
 )
@@ -146,7 +146,7 @@ def test_csv(given: list[Any], options: dict[str, Any], zone: str, frequency: st
     check(found, body, expected(table, given, zone, frequency), len(table), good)
 
 
-@settings(deadline=None, max_examples=100)
+@settings(max_examples=100)
 @given(rows, st.sampled_from(ZONES), st.sampled_from([*MINUTES, "P1D"]), st.booleans())
 def test_json_lines(given: list[Any], zone: str, frequency: str, ascii_only: bool) -> None:
     table = as_table(given, "%Y-%m-%d %H:%M:%S")
@@ -158,7 +158,7 @@ def test_json_lines(given: list[Any], zone: str, frequency: str, ascii_only: boo
     check(found, body, expected(table, given, zone, frequency), len(table), good)
 
 
-@settings(deadline=None, max_examples=150)
+@settings(max_examples=150)
 @given(
     st.binary(max_size=200), st.sampled_from(["CsvFormatDescriptor", "JsonFormatDescriptor", "ParquetFormatDescriptor"])
 )
@@ -171,7 +171,7 @@ def test_any_bytes_are_read_or_refused_in_words(body: bytes, kind: str) -> None:
         assert all(line.isprintable() for line in caught.value.report.problems)
 
 
-@settings(deadline=None, max_examples=100)
+@settings(max_examples=100)
 @given(st.data())
 def test_a_definition_with_a_part_replaced_is_read_or_refused_in_words(data: st.DataObject) -> None:
     whole = request()
