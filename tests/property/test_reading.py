@@ -92,11 +92,8 @@ def _start(clock: datetime, zone: str, frequency: str) -> datetime | None:
 
 def observed(metrics: Metrics) -> dict[tuple[Any, ...], float]:
     return {
-        (measure, *combination, start): metrics.values[m, k, t]
-        for m, measure in enumerate(metrics.measures)
-        for k, combination in enumerate(metrics.combinations)
-        for t, start in enumerate(metrics.starts.tolist())
-        if not np.isnan(metrics.values[m, k, t])
+        (metrics.measures[m], *metrics.combinations[k], metrics.starts[t].item()): metrics.values[m, k, t]
+        for m, k, t in np.argwhere(~np.isnan(metrics.values)).tolist()
     }
 
 
