@@ -15,6 +15,8 @@ from jupyter_client.kernelspec import KernelSpecManager
 from jupyter_client.manager import AsyncKernelManager
 from nbclient import NotebookClient
 
+from tests.support.patience import PATIENCE
+
 ROOT = Path(__file__).parents[3]
 TOUR = ROOT / "docs" / "tour.ipynb"
 
@@ -83,7 +85,7 @@ def executed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Executed]:
         here = folder / "here"
         here.mkdir()
         client = NotebookClient(
-            notebook, kernel_manager_class=OwnKernel, timeout=300, resources={"metadata": {"path": str(here)}}
+            notebook, kernel_manager_class=OwnKernel, timeout=PATIENCE, resources={"metadata": {"path": str(here)}}
         )
         client.execute()
         yield Executed(notebook)
