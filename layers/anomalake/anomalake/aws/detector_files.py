@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import re
 
-from anomalake.definitions.detector import Detector, DetectorFileError, parse_detector
+from anomalake.definitions.detector import Detector, DetectorFileError
+from anomalake.definitions.detector_file import parse_detector
 from anomalake.storage.objects import open_store
 from anomalake.storage.store import ObjectNotFound
 

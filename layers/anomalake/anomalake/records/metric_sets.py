@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from anomalake.definitions.arns import detector_of
 from anomalake.definitions.errors import SourceError
 from anomalake.definitions.metric_set import MetricSet
+from anomalake.definitions.metric_set_fields import metric_set_from_fields, metric_set_to_fields
 from anomalake.storage.store import ObjectStore
 
 FOLDER = "sources"
@@ -25,7 +26,7 @@ def key_of(source: MetricSet) -> str:
 
 def write_source(store: ObjectStore, source: MetricSet) -> None:
     """Write a metric set's record, in place of the one before; raises `StoreError`."""
-    store.put(key_of(source), json.dumps(source.to_fields(), indent=1).encode("ascii"))
+    store.put(key_of(source), json.dumps(metric_set_to_fields(source), indent=1).encode("ascii"))
 
 
 def source_keys(store: ObjectStore) -> dict[str, list[str]]:
@@ -43,7 +44,7 @@ def read_sources(store: ObjectStore, keys: Sequence[str]) -> list[MetricSet]:
     sources = []
     for key in sorted(keys):
         try:
-            sources.append(MetricSet.from_fields(json.loads(store.get(key))))
+            sources.append(metric_set_from_fields(json.loads(store.get(key))))
         except SourceError as error:
             raise SourceError(f"{store.uri}/{key}: {error}") from error
         except ValueError as error:

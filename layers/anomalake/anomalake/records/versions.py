@@ -9,13 +9,14 @@ from datetime import datetime
 from typing import Any
 
 from anomalake.definitions.metric_set import MetricSet
+from anomalake.definitions.metric_set_fields import metric_set_to_fields
 from anomalake.records.executions import detector_folder
 from anomalake.storage.store import ObjectNotFound, ObjectStore
 
 
 def version_fields(metric_set: MetricSet) -> dict[str, Any]:
     """What a model depends on in a detector file: with another of these, it learns anew."""
-    fields = replace(metric_set, name="", description="", offset=0, minimum_good_share=0.9).to_fields()
+    fields = metric_set_to_fields(replace(metric_set, name="", description="", offset=0, minimum_good_share=0.9))
     return {name: fields[name] for name in sorted(fields)}
 
 
