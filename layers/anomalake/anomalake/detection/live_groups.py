@@ -1,96 +1,154 @@
-"""The groups of a live detector's intervals: kept in the lake, and told of."""
+"""Anomaly groups of a live detector: made interval by interval, stored, and sent as alerts."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from datetime import datetime
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Protocol
 
 from anomalake.definitions.detector import Detector
 from anomalake.definitions.intervals import next_start, previous_start
-from anomalake.detection.ports import DeliverySummary, Notifier
-from anomalake.groups.anomaly_group import ENDS_AFTER
-from anomalake.groups.grouping import Group, group
+from anomalake.groups.anomaly_group import ENDS_AFTER, Group
+from anomalake.groups.grouping import group
 from anomalake.model.judgement import Judgement
 from anomalake.model.metrics import Metrics
-from anomalake.records.arrays import CorruptError
-from anomalake.records.group_store import GroupStore
-from anomalake.records.intervals import IntervalRecord, to_parquet
-from anomalake.records.states import StateStore
-from anomalake.records.undelivered import AT_ONCE, FOR, UndeliveredIntervals
+from anomalake.records.deliveries import UndeliveredIntervals
+from anomalake.records.errors import CorruptError
+from anomalake.records.groups import delete_group, read_groups, write_group
+from anomalake.records.intervals import IntervalRecord, IntervalStore, to_parquet
 from anomalake.storage.store import ObjectStore
 
+#: Age of an interval up to which its alerts are delivered again.
+REDELIVERY_PERIOD = timedelta(days=1)
+#: Most earlier intervals whose alerts one run delivers again.
+REDELIVERIES_PER_RUN = 5
 
-class GroupKeeper:
-    """Groups of one detector.
+
+@dataclass(frozen=True, slots=True)
+class DeliverySummary:
+    """Delivery results of alerts.
+
+    Attributes
+    ----------
+    delivered, undelivered
+        Number of alerts by the name of the alert rule.
+    reasons
+        Why alerts were not delivered, a line each.
+    """
+
+    delivered: Mapping[str, int] = field(default_factory=dict)
+    undelivered: Mapping[str, int] = field(default_factory=dict)
+    reasons: tuple[str, ...] = ()
+
+    def __add__(self, other: DeliverySummary) -> DeliverySummary:
+        return DeliverySummary(
+            dict(Counter(self.delivered) + Counter(other.delivered)),
+            dict(Counter(self.undelivered) + Counter(other.undelivered)),
+            (*self.reasons, *other.reasons),
+        )
+
+    @property
+    def total_delivered(self) -> int:
+        """Number of delivered alerts of all rules."""
+        return sum(self.delivered.values())
+
+    @property
+    def total_undelivered(self) -> int:
+        """Number of undelivered alerts of all rules."""
+        return sum(self.undelivered.values())
+
+
+class Notifier(Protocol):
+    """Sender of alerts; a repeated call sends no alert a second time."""
+
+    def notify(self, groups: Sequence[Group], start: datetime) -> DeliverySummary:
+        """Send the alerts about groups in the interval that begins at `start`; raises `StoreError`."""
+        ...
+
+
+class LiveGroups:
+    """Groups of one live detector.
 
     Parameters
     ----------
-    detector, store, states, groups
-        Whose; the lake, and where in it intervals and groups are kept.
-    teller
-        Who is told.
+    detector, store
+        The detector and the lake.
+    intervals
+        Intervals of the detector's version.
+    notifier
+        Sender of alerts.
     """
 
-    def __init__(
-        self, detector: Detector, store: ObjectStore, states: StateStore, groups: GroupStore, teller: Notifier
-    ) -> None:
+    def __init__(self, detector: Detector, store: ObjectStore, intervals: IntervalStore, notifier: Notifier) -> None:
         self._detector = detector
-        self._set = detector.metric_set
-        self._states = states
-        self._groups = groups
-        self._teller = teller
-        self._untold = UndeliveredIntervals(store, detector.name)
+        self._metric_set = detector.metric_set
+        self._store = store
+        self._intervals = intervals
+        self._notifier = notifier
+        self._undelivered = UndeliveredIntervals(store, detector.name)
 
-    def keep(
+    def update(
         self, start: datetime, metrics: Metrics, judgement: Judgement, of_model: Judgement, warnings: list[str]
     ) -> tuple[Group, ...]:
-        """Group what is anomalous, and keep the groups and the interval's record."""
+        """Group the anomalies of an interval; store the groups and the interval; return the groups.
+
+        Parameters
+        ----------
+        judgement, of_model
+            Judgement with and without feedback.
+        """
         ids: dict[str, None] = {}
         before = start
         for _ in range(ENDS_AFTER):
-            before = self._before(before)
+            before = self._previous(before)
             record = self._interval(before, warnings)
             ids.update(dict.fromkeys(record.open_groups if record is not None else ()))
-        open_groups = self._groups.some(ids, start, warnings)
-        made = group(metrics, judgement, self._detector.arn, open_groups)
-        here = tuple(one for one in made if one.end == start)
-        of_earlier_run = self._interval(start, [])
-        now = {one.group_id for one in here}
-        # In this order, so that the record names every group that has a part in the interval, wherever a run dies.
-        for lost in set(of_earlier_run.open_groups if of_earlier_run is not None else ()) - now:
-            self._groups.drop(lost, start)
-        self._states.put_interval(start, to_parquet(start, metrics, judgement, sorted(now), of_model.severity))
-        for one in here:
-            self._groups.put(one, start)
-        return here
+        changed = group(metrics, judgement, self._detector.arn, self._read_groups(ids, start, warnings))
+        groups = tuple(changed_group for changed_group in changed if changed_group.end == start)
+        earlier_run = self._interval(start, [])
+        current = {changed_group.group_id for changed_group in groups}
+        # This order keeps, wherever a run dies, the ids of all groups with a part in the interval in its record.
+        for removed in set(earlier_run.open_groups if earlier_run is not None else ()) - current:
+            delete_group(self._store, self._detector.name, removed, start)
+        self._intervals.write(start, to_parquet(start, metrics, judgement, sorted(current), of_model.severity))
+        for changed_group in groups:
+            write_group(self._store, self._detector.name, changed_group, start)
+        return groups
 
-    def tell(self, groups: Sequence[Group], start: datetime, warnings: list[str]) -> DeliverySummary:
-        """Tell of an interval's groups, then of those of earlier ones that nobody could be told of."""
-        left = self._untold.starts()
-        told = self._teller.tell(groups, start)
-        if told.undelivered_in_all:
-            self._untold.note(start)
-        elif start in left:
-            self._untold.drop(start)
-        for before in [one for one in left if one < start][:AT_ONCE]:
-            record = self._interval(before, warnings)
+    def notify(self, groups: Sequence[Group], start: datetime, warnings: list[str]) -> DeliverySummary:
+        """Send the alerts about an interval's groups, then those of earlier intervals that were not delivered."""
+        waiting = self._undelivered.starts()
+        summary = self._notifier.notify(groups, start)
+        if summary.total_undelivered:
+            self._undelivered.add(start)
+        elif start in waiting:
+            self._undelivered.remove(start)
+        for earlier in [interval for interval in waiting if interval < start][:REDELIVERIES_PER_RUN]:
+            record = self._interval(earlier, warnings)
             ids = record.open_groups if record is not None else ()
-            again = self._teller.tell(self._groups.some(ids, self._after(before), warnings), before)
-            told = told + again
-            if not again.undelivered_in_all or start - before > FOR:
-                self._untold.drop(before)
-        warnings += told.reasons
-        return told
+            again = self._notifier.notify(self._read_groups(ids, self._next(earlier), warnings), earlier)
+            summary = summary + again
+            if not again.total_undelivered or start - earlier > REDELIVERY_PERIOD:
+                self._undelivered.remove(earlier)
+        warnings += summary.reasons
+        return summary
+
+    def _read_groups(self, ids: Iterable[str], before: datetime, warnings: list[str]) -> list[Group]:
+        groups, problems = read_groups(self._store, self._detector.name, ids, before)
+        warnings.extend(f"{problem}; the group is not continued" for problem in problems)
+        return groups
 
     def _interval(self, start: datetime, warnings: list[str]) -> IntervalRecord | None:
         try:
-            return self._states.interval(start)
+            return self._intervals.read(start)
         except CorruptError as error:
-            warnings.append(f"{error}; its groups do not go on")
+            warnings.append(f"{error}; its groups are not continued")
             return None
 
-    def _after(self, start: datetime) -> datetime:
-        return next_start(start, self._set.frequency, self._set.timezone)
+    def _next(self, start: datetime) -> datetime:
+        return next_start(start, self._metric_set.frequency, self._metric_set.timezone)
 
-    def _before(self, start: datetime) -> datetime:
-        return previous_start(start, self._set.frequency, self._set.timezone)
+    def _previous(self, start: datetime) -> datetime:
+        return previous_start(start, self._metric_set.frequency, self._metric_set.timezone)

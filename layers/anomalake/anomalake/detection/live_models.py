@@ -1,4 +1,4 @@
-"""Which model and which state judge an interval: those that are kept, or, where these are old or lost, new ones."""
+"""Models and filter states of a live detector: read from the lake, or computed where they are old, lost or corrupt."""
 
 from __future__ import annotations
 
@@ -11,168 +11,181 @@ import numpy as np
 from anomalake.definitions.detector import Detector
 from anomalake.definitions.intervals import next_start, previous_start
 from anomalake.detection.engine import FittedModel, ModelEngine
-from anomalake.detection.learning import (
-    SCHEDULES,
-    HistorySource,
-    grid,
-    history_before,
-    intervals_observed,
-    model_due,
-)
+from anomalake.detection.learning import SCHEDULES, grid, history_before, intervals_observed, model_due
+from anomalake.detection.source import HistorySource
 from anomalake.model.metrics import Metrics
-from anomalake.records.arrays import CorruptError
-from anomalake.records.intervals import metrics_of
-from anomalake.records.states import StateStore
+from anomalake.records.errors import CorruptError
+from anomalake.records.intervals import IntervalStore, metrics_of
+from anomalake.records.models import ModelStore
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class ActiveModel:
-    """A model, and the start of the first interval that it is for."""
+    """A model, and the start of the first interval that it judges."""
 
     start: datetime
-    learned: FittedModel
+    fitted: FittedModel
 
 
-class ModelKeeper:
-    """Models and states of one detector.
+class LiveModels:
+    """Models and states of one live detector.
 
     Parameters
     ----------
-    detector, states, source, engine
-        Whose; where they are kept; where it learns from when nothing is kept; how.
+    detector
+        The detector.
+    intervals, models
+        Records of the detector's version.
+    source
+        History for a first model.
+    engine
+        Kind of model.
     """
 
-    def __init__(self, detector: Detector, states: StateStore, source: HistorySource, engine: ModelEngine) -> None:
+    def __init__(
+        self,
+        detector: Detector,
+        intervals: IntervalStore,
+        models: ModelStore,
+        source: HistorySource,
+        engine: ModelEngine,
+    ) -> None:
         self._detector = detector
-        self._set = detector.metric_set
-        self._states = states
+        self._metric_set = detector.metric_set
+        self._intervals = intervals
+        self._models = models
         self._source = source
         self._engine = engine
 
     def model_for(self, start: datetime, warnings: list[str]) -> ActiveModel | str:
-        """The model in force, learnt now if it is due; or why there is none, in a line."""
-        kept, earlier = self._kept_model(start, warnings), None
-        if kept is not None:
-            if kept.start >= model_due(self._set.frequency, start):
-                return kept
-            earlier = kept
+        """Return the model of an interval, which is fitted now if one is due; or a line that says why there is none."""
+        stored, earlier = self._newest_model(start, warnings), None
+        if stored is not None:
+            if stored.start >= model_due(self._metric_set.frequency, start):
+                return stored
+            earlier = stored
         elif self._had_a_model(start):
             warnings.append(
-                f"no model for {start.isoformat()} is left: learns again from what the lake and the source have"
+                f"the model for {start.isoformat()} is lost: a new one is fitted to the lake and the source"
             )
-        history = history_before(start, self._set, self._states, self._source, warnings)
-        seen, least = intervals_observed(history), SCHEDULES[self._set.frequency].least
-        if history is None or seen < least:
+        history = history_before(start, self._metric_set, self._intervals, self._models, self._source, warnings)
+        observed, minimum = intervals_observed(history), SCHEDULES[self._metric_set.frequency].minimum
+        if history is None or observed < minimum:
             if earlier is not None:
-                warnings.append(f"the model of {earlier.start.isoformat()} goes on: {self._too_little(seen, least)}")
+                warnings.append(
+                    f"the model of {earlier.start.isoformat()} stays in use: {_insufficient(observed, minimum)}"
+                )
                 return earlier
-            return self._too_little(seen, least)
-        learned = self._engine.fit(history, self._detector.holidays)
-        self._states.put_history(start, history)
-        if not self._states.put_model(start, self._engine.keep_model(learned)):
-            # Another run was first: its model is the one that counts.
+            return _insufficient(observed, minimum)
+        fitted = self._engine.fit(history, self._detector.holidays)
+        self._models.write_history(start, history)
+        if not self._models.write_model(start, self._engine.model_to_arrays(fitted)):
+            # Another run has written its model first: all runs use that one.
             other = self._read_model(start, warnings)
-            return ActiveModel(start, other if other is not None else learned)
-        self._states.prune_models(start - SCHEDULES[self._set.frequency].history)
-        return ActiveModel(start, learned)
+            return ActiveModel(start, other if other is not None else fitted)
+        self._models.prune_models()
+        self._intervals.delete_before(start - SCHEDULES[self._metric_set.frequency].history)
+        return ActiveModel(start, fitted)
 
-    def state_before(self, start: datetime, found: ActiveModel, warnings: list[str]) -> Any:
-        """The filter's state as of the beginning of an interval; computed again where it is not kept."""
-        if start == found.start:
-            return found.learned.state
-        state, after = found.learned.state, self._before(found.start)
-        for kept in reversed([one for one in self._states.state_starts() if found.start <= one < start]):
+    def state_before(self, start: datetime, model: ActiveModel, warnings: list[str]) -> Any:
+        """Return the filter's state before an interval; compute it from an earlier one where it is not stored."""
+        if start == model.start:
+            return model.fitted.state
+        state, after = model.fitted.state, self._previous(model.start)
+        candidates = [candidate for candidate in self._models.state_starts() if model.start <= candidate < start]
+        for candidate in reversed(candidates):
             try:
-                read = self._states.state(kept)
-                if read is not None and read.model == found.start:
-                    state, after = self._engine.read_state(read.arrays), kept
+                stored = self._models.read_state(candidate)
+                if stored is not None and stored.model == model.start:
+                    state, after = self._engine.state_from_arrays(stored.arrays), candidate
                     break
             except (CorruptError, ValueError, KeyError) as error:
-                warnings.append(f"state after {kept.isoformat()}: {error}; computed again from an earlier one")
-        missing = grid(self._set, self._after(after), self._before(start))
+                warnings.append(f"state after {candidate.isoformat()}: {error}; computed from an earlier one")
+        missing = grid(self._metric_set, self._next(after), self._previous(start))
         if not len(missing):
             return state
-        wanted = [datetime.fromtimestamp(int(one), UTC) for one in missing.astype(np.int64)]
-        records, corrupt = self._states.intervals(wanted)
-        warnings.extend(f"{one}; taken as not observed" for one in corrupt)
-        warnings.append(f"no state before {start.isoformat()}: computed again over {len(wanted)} intervals")
+        starts = [datetime.fromtimestamp(int(seconds), UTC) for seconds in missing.astype(np.int64)]
+        records, problems = self._intervals.read_many(starts)
+        warnings.extend(f"{problem}; used as not observed" for problem in problems)
+        warnings.append(f"no state before {start.isoformat()}: computed over {len(starts)} intervals")
         metrics = metrics_of(records, missing)
-        return self._engine.judge(found.learned.model, state, metrics or self._empty(missing))[1]
+        return self._engine.judge(model.fitted.model, state, metrics or self._unobserved(missing))[1]
 
-    def keep_state(self, start: datetime, found: ActiveModel, state: Any, warnings: list[str]) -> None:
-        """Keep the state after an interval; where that changes what later ones were computed from, those too."""
-        later = [one for one in self._states.state_starts() if one > start]
-        newer = [one for one in self._states.model_starts() if one > start]
-        ours = [one for one in later if not newer or one < newer[0]]
-        before = self._state_body(start) if ours else None
-        if self._states.put_state(start, found.start, self._engine.keep_state(state)) != before and ours:
-            # Late data of this interval: the latest is computed again, those between when they are asked for.
-            self._states.drop_states(ours)
-            self._states.put_state(ours[-1], found.start, self._engine.keep_state(self._state_after(ours[-1], found)))
-            warnings.append(f"states up to {ours[-1].isoformat()} were computed again with this interval's late data")
-        self._states.prune_states()
+    def write_state(self, start: datetime, model: ActiveModel, state: Any, warnings: list[str]) -> None:
+        """Write the state after an interval. If it differs from the stored one, replace the later states too."""
+        later = [candidate for candidate in self._models.state_starts() if candidate > start]
+        newer_models = [candidate for candidate in self._models.model_starts() if candidate > start]
+        dependent = [candidate for candidate in later if not newer_models or candidate < newer_models[0]]
+        before = self._state_body(start) if dependent else None
+        if self._models.write_state(start, model.start, self._engine.state_to_arrays(state)) != before and dependent:
+            # The interval has late data. The latest state is computed now, those between when they are read.
+            self._models.delete_states(dependent)
+            latest = dependent[-1]
+            state = self.state_before(self._next(latest), model, [])
+            self._models.write_state(latest, model.start, self._engine.state_to_arrays(state))
+            warnings.append(f"states up to {latest.isoformat()} were computed again with this interval's late data")
+        self._models.prune_states()
 
-    def pass_over(self, start: datetime, nothing: Metrics, warnings: list[str]) -> None:
-        """Let the filter go on over an interval without data, where there is a model and no state after it yet."""
-        found = self._kept_model(start, [])
-        if found is None or self._state_body(start) is not None:
+    def advance_unobserved(self, start: datetime, metrics: Metrics, warnings: list[str]) -> None:
+        """Write the state after an interval without data, where there is a model, and no such state yet."""
+        model = self._newest_model(start, [])
+        if model is None or self._state_body(start) is not None:
             return
-        state = self.state_before(start, found, warnings)
-        after = self._engine.judge(found.learned.model, state, nothing)[1]
-        self.keep_state(start, found, after, warnings)
+        state = self.state_before(start, model, warnings)
+        after = self._engine.judge(model.fitted.model, state, metrics)[1]
+        self.write_state(start, model, after, warnings)
 
-    def nothing(self, start: datetime) -> Metrics:
-        """An interval in which nothing was observed."""
-        return self._empty(grid(self._set, start, start))
+    def unobserved_interval(self, start: datetime) -> Metrics:
+        """Return the metrics of an interval in which nothing was observed."""
+        return self._unobserved(grid(self._metric_set, start, start))
 
-    def _empty(self, starts: Any) -> Metrics:
-        measures = self._set.measures
-        values = np.empty((len(measures), 0, len(starts)))
-        return Metrics(self._set.frequency, self._set.timezone, starts, measures, self._set.dimension_list, (), values)
-
-    def _state_after(self, start: datetime, found: ActiveModel) -> Any:
-        return self.state_before(self._after(start), found, [])
+    def _unobserved(self, starts: Any) -> Metrics:
+        of = self._metric_set
+        values = np.empty((len(of.measures), 0, len(starts)))
+        return Metrics(of.frequency, of.timezone, starts, of.measures, of.dimension_list, (), values)
 
     def _state_body(self, start: datetime) -> bytes | None:
         try:
-            kept = self._states.state(start)
+            stored = self._models.read_state(start)
         except CorruptError:
             return None
-        return kept.body if kept is not None else None
+        return stored.body if stored is not None else None
 
-    def _kept_model(self, start: datetime, warnings: list[str]) -> ActiveModel | None:
-        """The newest model for an interval that can be read."""
-        for kept in reversed([one for one in self._states.model_starts() if one <= start]):
-            learned = self._read_model(kept, warnings)
-            if learned is not None:
-                return ActiveModel(kept, learned)
+    def _newest_model(self, start: datetime, warnings: list[str]) -> ActiveModel | None:
+        """Return the newest model for an interval that can be read."""
+        for model_start in reversed([candidate for candidate in self._models.model_starts() if candidate <= start]):
+            fitted = self._read_model(model_start, warnings)
+            if fitted is not None:
+                return ActiveModel(model_start, fitted)
         return None
 
     def _had_a_model(self, start: datetime) -> bool:
-        before = [one for one in self._states.interval_starts() if one < start]
+        before = [candidate for candidate in self._intervals.starts() if candidate < start]
         try:
-            record = self._states.interval(before[-1]) if before else None
+            record = self._intervals.read(before[-1]) if before else None
         except CorruptError:
             return True
         return record is not None and bool(record.about.get("judged"))
 
     def _read_model(self, start: datetime, warnings: list[str]) -> FittedModel | None:
+        """Read a model; delete one that is corrupt, so that it can be fitted again."""
         try:
-            arrays = self._states.model(start)
-            return self._engine.read_model(arrays) if arrays is not None else None
+            arrays = self._models.read_model(start)
+            return self._engine.model_from_arrays(arrays) if arrays is not None else None
         except (CorruptError, ValueError, KeyError) as error:
-            warnings.append(f"model of {start.isoformat()}: {error}; learns again")
-            self._states.drop_model(start)
+            warnings.append(f"model of {start.isoformat()}: {error}; a new one is fitted")
+            self._models.delete_model(start)
             return None
 
-    def _too_little(self, seen: int, least: int) -> str:
-        return (
-            f"Insufficient amount of data was found at the source location: {seen:,} of {least:,} intervals; "
-            f"{least - seen:,} more are wanted to learn from"
-        )
+    def _next(self, start: datetime) -> datetime:
+        return next_start(start, self._metric_set.frequency, self._metric_set.timezone)
 
-    def _after(self, start: datetime) -> datetime:
-        return next_start(start, self._set.frequency, self._set.timezone)
+    def _previous(self, start: datetime) -> datetime:
+        return previous_start(start, self._metric_set.frequency, self._metric_set.timezone)
 
-    def _before(self, start: datetime) -> datetime:
-        return previous_start(start, self._set.frequency, self._set.timezone)
+
+def _insufficient(observed: int, minimum: int) -> str:
+    return (
+        f"Insufficient amount of data was found at the source location: {observed:,} of {minimum:,} intervals; "
+        f"{minimum - observed:,} more are needed to fit a model"
+    )

@@ -1,35 +1,33 @@
-"""The ports of a live detector: what it reads, and who is told."""
+"""Source data of a live detector: an interval, or the history before one."""
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
 
-from anomalake.detection.learning import HistorySource
+from anomalake.definitions.detector import Detector
 from anomalake.errors import AnomalakeError
-from anomalake.groups.grouping import Group
 from anomalake.model.metrics import Metrics
+from anomalake.sources.reading import NoDataError, ReadingError, SourceData, read_history, read_interval
 
 
 class IntervalError(AnomalakeError, ValueError):
-    """An interval's data that cannot be used: what, where, and what was expected."""
+    """The data of an interval cannot be used: what, where, and what was expected."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Interval:
-    """What was read of one interval.
+    """Data of one interval.
 
     Attributes
     ----------
     metrics
-        With one time.
+        Metrics with this one interval.
     rows, bad_rows
-        How many rows were used, and how many could not be.
+        Number of rows that were used, and of rows that were not.
     reasons
-        What was wrong, a line each.
+        Why rows were not used, a line each.
     """
 
     metrics: Metrics
@@ -38,8 +36,16 @@ class Interval:
     reasons: tuple[str, ...] = ()
 
 
+class HistorySource(Protocol):
+    """Source of a history."""
+
+    def history(self, until: datetime) -> Metrics | None:
+        """Read the history of the intervals before `until`; None where there are none."""
+        ...
+
+
 class LiveSource(HistorySource, Protocol):
-    """Where a live detector reads."""
+    """Source of a live detector."""
 
     def interval(self, start: datetime) -> Interval:
         """Read one interval.
@@ -47,50 +53,42 @@ class LiveSource(HistorySource, Protocol):
         Raises
         ------
         IntervalError
-            There is nothing that can be used.
+            There are no usable data.
         StoreError
-            The place does not answer; it may next time.
+            The source does not answer; a later call may succeed.
         """
         ...
 
 
-@dataclass(frozen=True, slots=True)
-class DeliverySummary:
-    """What became of alerts.
+class SourceReader:
+    """`LiveSource` over files or tables.
 
-    Attributes
+    Parameters
     ----------
-    delivered, undelivered
-        Numbers by the alert's name.
-    reasons
-        Why some were not delivered, a line each.
+    detector
+        The detector.
+    data
+        Its files or tables.
     """
 
-    delivered: Mapping[str, int] = field(default_factory=dict)
-    undelivered: Mapping[str, int] = field(default_factory=dict)
-    reasons: tuple[str, ...] = ()
+    def __init__(self, detector: Detector, data: SourceData) -> None:
+        self._detector = detector
+        self._data = data
 
-    def __add__(self, other: DeliverySummary) -> DeliverySummary:
-        return DeliverySummary(
-            dict(Counter(self.delivered) + Counter(other.delivered)),
-            dict(Counter(self.undelivered) + Counter(other.undelivered)),
-            (*self.reasons, *other.reasons),
-        )
+    def interval(self, start: datetime) -> Interval:
+        """Read the data of one interval; raises `IntervalError`, `StoreError`."""
+        try:
+            metrics, report = read_interval(self._detector, self._data, start)
+        except ReadingError as error:
+            raise IntervalError(str(error)) from error
+        return Interval(metrics, report.used, report.bad, report.problems)
 
-    @property
-    def delivered_in_all(self) -> int:
-        """Of all alerts."""
-        return sum(self.delivered.values())
-
-    @property
-    def undelivered_in_all(self) -> int:
-        """Of all alerts."""
-        return sum(self.undelivered.values())
-
-
-class Notifier(Protocol):
-    """Tells people and functions of groups; nothing twice, however often it is asked."""
-
-    def tell(self, groups: Sequence[Group], start: datetime) -> DeliverySummary:
-        """Send what the groups call for in the interval that begins at `start`; raises `StoreError`."""
-        ...
+    def history(self, until: datetime) -> Metrics | None:
+        """Read the historical data and the live data before `until`; raises `IntervalError`, `StoreError`."""
+        try:
+            metrics, _ = read_history(self._detector, self._data, until=until)
+        except NoDataError:
+            return None
+        except ReadingError as error:
+            raise IntervalError(f"history: {error}") from error
+        return metrics

@@ -1,4 +1,4 @@
-"""Named arrays as bytes and back: what models, states and histories are kept as."""
+"""Binary formats of records: named arrays as ``.npz`` and tables as Parquet, both with checksums."""
 
 from __future__ import annotations
 
@@ -6,29 +6,28 @@ import io
 import json
 import zipfile
 import zlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.parquet as pq
 
-from anomalake.errors import AnomalakeError
+from anomalake.records.errors import CorruptError
 
 Arrays = Mapping[str, npt.NDArray[Any]]
 
-_ABOUT = "about.json"
-#: Bytes of the checksum, and of the field at an archive's end that tells the length of its comment.
+# Name of the JSON values in an archive and in a table's metadata.
+_ABOUT, _TABLE_ABOUT = "about.json", b"anomalake"
+# Bytes of the checksum, and of the field at an archive's end that has the length of its comment.
 _CHECKSUM, _COMMENT_LENGTH = 4, 2
 
 
-class CorruptError(AnomalakeError, ValueError):
-    """Bytes in the lake that are not what was written there: where, and what was found."""
+def arrays_to_bytes(arrays: Arrays, about: Mapping[str, Any]) -> bytes:
+    """Write arrays (no objects) and JSON values as an uncompressed ``.npz``; equal bytes for equal input.
 
-
-def to_bytes(arrays: Arrays, about: Mapping[str, Any]) -> bytes:
-    """Arrays (no objects) and a few JSON values as an uncompressed ``.npz``: equal bytes for equal arrays.
-
-    The archive's comment is a checksum of all before it, since those inside leave its directory out.
+    The archive's comment is a checksum of all bytes before it: the checksums of the format leave out its directory.
     """
     buffer = io.BytesIO()
     text = np.frombuffer(json.dumps(about, sort_keys=True).encode("ascii"), np.uint8)
@@ -39,21 +38,54 @@ def to_bytes(arrays: Arrays, about: Mapping[str, Any]) -> bytes:
     return buffer.getvalue()
 
 
-def from_bytes(body: bytes) -> tuple[dict[str, npt.NDArray[Any]], dict[str, Any]]:
-    """Arrays and JSON values out of `to_bytes`.
-
-    Raises
-    ------
-    CorruptError
-        A byte is not as it was written.
-    """
+def arrays_from_bytes(body: bytes, place: str = "arrays") -> tuple[dict[str, npt.NDArray[Any]], dict[str, Any]]:
+    """Inverse of `arrays_to_bytes`; raises `CorruptError`, which names `place`."""
     try:
         if zlib.crc32(memoryview(body)[:-_CHECKSUM]) != int.from_bytes(body[-_CHECKSUM:], "little"):
-            raise ValueError("the checksum is another")
+            raise ValueError("the checksum differs")
         with np.load(io.BytesIO(body), allow_pickle=False) as file:
             arrays = {name: file[name] for name in file.files}
         about: dict[str, Any] = json.loads(arrays.pop(_ABOUT).tobytes())
-    # RuntimeError: what zipfile raises for an encryption or a compression that it does not know.
+    # RuntimeError: zipfile raises it for an unknown encryption or compression.
     except (ValueError, KeyError, EOFError, OSError, RuntimeError, zipfile.BadZipFile, zlib.error) as error:
-        raise CorruptError(f"{len(body):,} bytes: {error}; expected arrays as anomalake writes them") from error
+        raise CorruptError(
+            f"{place}: {len(body):,} bytes: {error}; expected arrays as anomalake writes them"
+        ) from error
     return arrays, about
+
+
+def table_to_bytes(
+    columns: Mapping[str, pa.Array], about: Mapping[str, Any], dictionary: Sequence[str] | bool = True
+) -> bytes:
+    """Write columns and JSON values as Parquet with page checksums.
+
+    Parameters
+    ----------
+    dictionary
+        Columns that are written with a dictionary; True for all.
+    """
+    table = pa.table(dict(columns)).replace_schema_metadata({_TABLE_ABOUT: json.dumps(about, sort_keys=True)})
+    sink = pa.BufferOutputStream()
+    pq.write_table(
+        table, sink, compression="zstd", compression_level=1, use_dictionary=dictionary, write_page_checksum=True
+    )
+    return bytes(sink.getvalue())
+
+
+def table_from_bytes(body: bytes) -> tuple[pa.Table, dict[str, Any]]:
+    """Inverse of `table_to_bytes`; raises the errors of `TABLE_ERRORS`."""
+    table = pq.ParquetFile(pa.BufferReader(body), page_checksum_verification=True).read()
+    about = json.loads(table.schema.metadata[_TABLE_ABOUT])
+    if not isinstance(about, dict):
+        raise TypeError(f"metadata {type(about).__name__}")
+    return table, about
+
+
+#: Errors that `table_from_bytes` and the checks of a table's metadata raise.
+TABLE_ERRORS = (pa.ArrowException, OSError, ValueError, KeyError, TypeError)
+
+
+def corrupt_table(body: bytes, place: str, error: Exception, expected: str) -> CorruptError:
+    """Return the error of a table that cannot be read."""
+    reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+    return CorruptError(f"{place}: {len(body):,} bytes: {reason}; expected {expected}")

@@ -1,211 +1,215 @@
-"""Where a detector's arrays lie in the lake (docs/adr/0005, 0006): intervals, models, states, histories."""
+"""Models of a live detector, the histories that they were fitted on, and the states of their filters."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
-from typing import TypeVar
 
 import numpy as np
 import numpy.typing as npt
 
 from anomalake.model.metrics import Metrics
-from anomalake.records import intervals as interval_records
-from anomalake.records.arrays import Arrays, CorruptError, from_bytes, to_bytes
-from anomalake.records.executions import detector_folder, parse_stamp, stamp
-from anomalake.records.intervals import IntervalRecord
+from anomalake.records.codecs import Arrays, arrays_from_bytes, arrays_to_bytes
+from anomalake.records.errors import CorruptError
+from anomalake.records.keys import stamp, starts_in, version_folder
 from anomalake.storage.store import ObjectNotFound, ObjectStore
 
-#: States kept: what a late file is judged again with at once; older ones are computed again from a model. One of 50,000
-#: hourly metrics has 80 MB.
+#: Number of states that are kept: late data of so many intervals are judged without computing a state again from a
+#: model. A state of 50,000 hourly metrics has 80 MB.
 STATES_KEPT = 24
-#: Models kept, each with its history.
+#: Number of models that are kept, each with its history.
 MODELS_KEPT = 3
-#: A fit may read some thousand small objects.
-READERS = 16
 
-T = TypeVar("T")
+_ENDING = ".npz"
 
 
 @dataclass(frozen=True, slots=True)
-class KeptState:
-    """A filter's state after an interval, and the model (its start) that it belongs to."""
+class StoredState:
+    """State of the filter after an interval.
+
+    Attributes
+    ----------
+    model
+        Start of the model that it belongs to.
+    arrays
+        The state.
+    body
+        The bytes that are stored.
+    """
 
     model: datetime
     arrays: dict[str, npt.NDArray[np.generic]]
     body: bytes
 
 
-class StateStore:
-    """The arrays of one version of one detector.
+def model_key(detector: str, version: str, start: datetime) -> str:
+    """Return the key of the model for the intervals from `start` on."""
+    return f"{version_folder(detector, version)}/models/{stamp(start)}{_ENDING}"
+
+
+def history_key(detector: str, version: str, start: datetime) -> str:
+    """Return the key of the history that ends before `start`, which a model was fitted on."""
+    return f"{version_folder(detector, version)}/histories/{stamp(start)}{_ENDING}"
+
+
+def state_key(detector: str, version: str, start: datetime) -> str:
+    """Return the key of the state after the interval that begins at `start`."""
+    return f"{version_folder(detector, version)}/states/{stamp(start)}{_ENDING}"
+
+
+def history_to_bytes(metrics: Metrics) -> bytes:
+    """Write a history, with values as float32."""
+    arrays = {
+        "starts": metrics.starts.astype("datetime64[s]").astype(np.int64),
+        "combinations": np.array([json.dumps(combination) for combination in metrics.combinations], dtype=np.str_),
+        "values": metrics.values.astype(np.float32),
+    }
+    about = {
+        "frequency": metrics.frequency,
+        "timezone": metrics.timezone,
+        "measures": metrics.measures,
+        "dimension_names": metrics.dimension_names,
+    }
+    return arrays_to_bytes(arrays, about)
+
+
+def history_from_bytes(body: bytes, place: str = "history") -> Metrics:
+    """Inverse of `history_to_bytes`; raises `CorruptError`, which names `place`."""
+    arrays, about = arrays_from_bytes(body, place)
+    try:
+        return Metrics(
+            about["frequency"],
+            about["timezone"],
+            arrays["starts"].astype("datetime64[s]"),
+            tuple(about["measures"]),
+            tuple(about["dimension_names"]),
+            tuple(tuple(json.loads(text)) for text in arrays["combinations"].tolist()),
+            arrays["values"].astype(np.float64),
+        )
+    except (KeyError, ValueError) as error:
+        raise CorruptError(f"{place}: {error!r}; expected the history of a model") from error
+
+
+def state_to_bytes(model: datetime, arrays: Arrays) -> bytes:
+    """Write a state of the model that starts at `model`."""
+    return arrays_to_bytes(arrays, {"model": model.isoformat()})
+
+
+def state_from_bytes(body: bytes, place: str = "state") -> StoredState:
+    """Inverse of `state_to_bytes`; raises `CorruptError`, which names `place`."""
+    arrays, about = arrays_from_bytes(body, place)
+    try:
+        return StoredState(datetime.fromisoformat(about["model"]), arrays, body)
+    except (KeyError, ValueError) as error:
+        raise CorruptError(f"{place}: {error!r}; expected the state of a model") from error
+
+
+class ModelStore:
+    """Models, histories and states of one version of one detector.
 
     Parameters
     ----------
     store
         The lake.
     detector
-        Its name.
+        Name of the detector.
     version
-        Of what the model depends on in the detector file: another version finds nothing of this one's.
+        Version of the detector file (`versions.version_of`): no other version reads these objects.
     """
 
     def __init__(self, store: ObjectStore, detector: str, version: str) -> None:
-        self.store = store
-        self.version = version
-        self._folder = f"{detector_folder(detector)}/version={version}"
+        self._store = store
+        self._detector = detector
+        self._version = version
 
-    # ---- intervals ----
+    # ---- models, and the histories that they were fitted on ----
 
-    def put_interval(self, start: datetime, body: bytes, *, only_new: bool = False) -> None:
-        """Keep an interval's record, unless it is to be only where there is none."""
-        key = self._key("intervals", start, ".parquet")
-        if only_new:
-            self.store.put_new(key, body)
-        else:
-            self.store.put(key, body)
+    def write_model(self, start: datetime, arrays: Arrays) -> bool:
+        """Write the model for the intervals from `start` on; False where there is one, which is not replaced."""
+        return self._store.put_new(self._model_key(start), arrays_to_bytes(arrays, {"start": start.isoformat()}))
 
-    def interval(self, start: datetime) -> IntervalRecord | None:
-        """An interval's record; None where there is none; raises `CorruptError`."""
-        return self._read(self._key("intervals", start, ".parquet"), interval_records.from_parquet)
+    def delete_model(self, start: datetime) -> None:
+        """Delete a model."""
+        self._store.delete([self._model_key(start)])
 
-    def interval_starts(self) -> list[datetime]:
-        """Intervals with a record, ascending."""
-        return self._starts("intervals", ".parquet")
-
-    def intervals(self, starts: Iterable[datetime]) -> tuple[list[IntervalRecord], list[str]]:
-        """Records of intervals, and what is corrupt among them, a line each."""
-        records: list[IntervalRecord] = []
-        corrupt: list[str] = []
-
-        def read(start: datetime) -> IntervalRecord | CorruptError | None:
-            try:
-                return self.interval(start)
-            except CorruptError as error:
-                return error
-
-        with ThreadPoolExecutor(READERS) as pool:
-            for found in pool.map(read, starts):
-                if isinstance(found, CorruptError):
-                    corrupt.append(str(found))
-                elif found is not None:
-                    records.append(found)
-        return records, corrupt
-
-    # ---- models and the histories they were fitted on ----
-
-    def put_model(self, start: datetime, arrays: Arrays) -> bool:
-        """Keep a model for the intervals from `start` on; False where there is one already, which stays."""
-        return self.store.put_new(self._key("models", start, ".npz"), to_bytes(arrays, {"start": start.isoformat()}))
-
-    def drop_model(self, start: datetime) -> None:
-        """Delete a model that cannot be read, so that it can be fitted again."""
-        self.store.delete([self._key("models", start, ".npz")])
-
-    def model(self, start: datetime) -> dict[str, npt.NDArray[np.generic]] | None:
-        """A model's arrays; None where there is none; raises `CorruptError`."""
-        found = self._read(self._key("models", start, ".npz"), from_bytes)
-        return found[0] if found is not None else None
+    def read_model(self, start: datetime) -> dict[str, npt.NDArray[np.generic]] | None:
+        """Read the arrays of a model; None where there is none; raises `CorruptError`."""
+        key = self._model_key(start)
+        body = self._get(key)
+        return arrays_from_bytes(body, self._place(key))[0] if body is not None else None
 
     def model_starts(self) -> list[datetime]:
-        """Intervals that models were fitted for, ascending."""
-        return self._starts("models", ".npz")
+        """List the starts of stored models, in ascending order."""
+        return self._starts("models")
 
-    def put_history(self, start: datetime, metrics: Metrics) -> None:
-        """Keep what a model was fitted on, as float32."""
-        texts = np.array([json.dumps(one) for one in metrics.combinations], dtype=np.str_)
-        arrays = {
-            "starts": metrics.starts.astype("datetime64[s]").astype(np.int64),
-            "combinations": texts,
-            "values": metrics.values.astype(np.float32),
-        }
-        about = {
-            "frequency": metrics.frequency,
-            "timezone": metrics.timezone,
-            "measures": metrics.measures,
-            "dimension_names": metrics.dimension_names,
-        }
-        self.store.put(self._key("histories", start, ".npz"), to_bytes(arrays, about))
+    def write_history(self, start: datetime, metrics: Metrics) -> None:
+        """Write the history that the model of `start` was fitted on."""
+        self._store.put(self._history_key(start), history_to_bytes(metrics))
 
-    def history(self, start: datetime) -> Metrics | None:
-        """What a model was fitted on; None where there is none; raises `CorruptError`."""
-        return self._read(self._key("histories", start, ".npz"), _history_of)
+    def read_history(self, start: datetime) -> Metrics | None:
+        """Read the history of a model; None where there is none; raises `CorruptError`."""
+        key = self._history_key(start)
+        body = self._get(key)
+        return history_from_bytes(body, self._place(key)) if body is not None else None
 
     def history_starts(self) -> list[datetime]:
-        """Intervals that histories end before, ascending."""
-        return self._starts("histories", ".npz")
+        """List the starts of models with a stored history, in ascending order."""
+        return self._starts("histories")
+
+    def prune_models(self, keep: int = MODELS_KEPT) -> None:
+        """Delete all models and histories but the newest."""
+        old = [self._model_key(start) for start in self.model_starts()[:-keep]]
+        old += [self._history_key(start) for start in self.history_starts()[:-keep]]
+        if old:
+            self._store.delete(old)
 
     # ---- states ----
 
-    def put_state(self, start: datetime, model: datetime, arrays: Arrays) -> bytes:
-        """Keep the state after an interval; returns its bytes."""
-        body = to_bytes(arrays, {"model": model.isoformat()})
-        self.store.put(self._key("states", start, ".npz"), body)
+    def write_state(self, start: datetime, model: datetime, arrays: Arrays) -> bytes:
+        """Write the state after an interval; return its bytes."""
+        body = state_to_bytes(model, arrays)
+        self._store.put(self._state_key(start), body)
         return body
 
-    def state(self, start: datetime) -> KeptState | None:
-        """The state after an interval; None where there is none; raises `CorruptError`."""
-
-        def read(body: bytes) -> KeptState:
-            arrays, about = from_bytes(body)
-            return KeptState(datetime.fromisoformat(about["model"]), arrays, body)
-
-        return self._read(self._key("states", start, ".npz"), read)
+    def read_state(self, start: datetime) -> StoredState | None:
+        """Read the state after an interval; None where there is none; raises `CorruptError`."""
+        key = self._state_key(start)
+        body = self._get(key)
+        return state_from_bytes(body, self._place(key)) if body is not None else None
 
     def state_starts(self) -> list[datetime]:
-        """Intervals with a state after them, ascending."""
-        return self._starts("states", ".npz")
+        """List the intervals with a stored state after them, in ascending order."""
+        return self._starts("states")
 
-    def drop_states(self, starts: Iterable[datetime]) -> None:
+    def delete_states(self, starts: Iterable[datetime]) -> None:
         """Delete states."""
-        self.store.delete([self._key("states", start, ".npz") for start in starts])
-
-    # ---- what is kept, and for how long ----
+        self._store.delete([self._state_key(start) for start in starts])
 
     def prune_states(self, keep: int = STATES_KEPT) -> None:
-        """Delete all states but the last ones."""
+        """Delete all states but the newest."""
         old = self.state_starts()[:-keep]
         if old:
-            self.drop_states(old)
+            self.delete_states(old)
 
-    def prune_models(self, oldest_interval: datetime, keep: int = MODELS_KEPT) -> None:
-        """Delete all models and histories but the last ones, and intervals before the given one."""
-        old = [self._key("models", start, ".npz") for start in self.model_starts()[:-keep]]
-        old += [self._key("histories", start, ".npz") for start in self.history_starts()[:-keep]]
-        old += [
-            self._key("intervals", start, ".parquet") for start in self.interval_starts() if start < oldest_interval
-        ]
-        if old:
-            self.store.delete(old)
+    def _model_key(self, start: datetime) -> str:
+        return model_key(self._detector, self._version, start)
 
-    def _key(self, kind: str, start: datetime, ending: str) -> str:
-        return f"{self._folder}/{kind}/{stamp(start)}{ending}"
+    def _history_key(self, start: datetime) -> str:
+        return history_key(self._detector, self._version, start)
 
-    def _starts(self, kind: str, ending: str) -> list[datetime]:
-        names = (one.key.rsplit("/", 1)[1] for one in self.store.list(f"{self._folder}/{kind}"))
-        return sorted(parse_stamp(name.removesuffix(ending)) for name in names if name.endswith(ending))
+    def _state_key(self, start: datetime) -> str:
+        return state_key(self._detector, self._version, start)
 
-    def _read(self, key: str, read: Callable[[bytes], T]) -> T | None:
+    def _starts(self, kind: str) -> list[datetime]:
+        return starts_in(self._store, f"{version_folder(self._detector, self._version)}/{kind}", _ENDING)
+
+    def _get(self, key: str) -> bytes | None:
         try:
-            body = self.store.get(key)
+            return self._store.get(key)
         except ObjectNotFound:
             return None
-        try:
-            return read(body)
-        except (CorruptError, KeyError, ValueError) as error:
-            raise CorruptError(f"{self.store.uri}/{key}: {error}") from error
 
-
-def _history_of(body: bytes) -> Metrics:
-    arrays, about = from_bytes(body)
-    return Metrics(
-        about["frequency"],
-        about["timezone"],
-        arrays["starts"].astype("datetime64[s]"),
-        tuple(about["measures"]),
-        tuple(about["dimension_names"]),
-        tuple(tuple(json.loads(text)) for text in arrays["combinations"].tolist()),
-        arrays["values"].astype(np.float64),
-    )
+    def _place(self, key: str) -> str:
+        return f"{self._store.uri}/{key}"
