@@ -9,6 +9,7 @@ PYTHON ?=
 BIN := $(VENV)/bin
 SCAN_BIN := $(VENV)-scan/bin
 PEERS_BIN := $(VENV)-peers/bin
+DOCS_BIN := $(VENV)-docs/bin
 # Tools that look for python3.13 on the PATH (sam build) find the environment's own.
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 export PYTHON
@@ -17,6 +18,8 @@ export SAM_CLI_TELEMETRY := 0
 export AWS_DEFAULT_REGION ?= us-east-1
 
 SOURCES := layers/anomalake/anomalake functions tests benchmarks
+# The scripts of the page.
+PAGE_ASSETS := layers/anomalake/anomalake/page/assets
 PIP_INSTALL := $(BIN)/python -m pip install -qq --require-hashes
 
 # An environment is stamped with the hash of what went into it, so it is made again exactly when that changes.
@@ -26,9 +29,10 @@ DEMO := $(call stamp,demo)
 DEV := $(call stamp,dev)
 SCAN := $(VENV)-scan/stamp-$(shell git hash-object requirements/scan.txt)
 PEERS := $(VENV)-peers/stamp-$(shell git hash-object requirements/peers.txt)
+DOCS := $(VENV)-docs/stamp-$(shell git hash-object requirements/docs.txt)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check picture bench build deploy lock clean notes lint format types imports template security
+.PHONY: help demo test check docs picture bench build deploy lock clean notes lint format types imports template javascript security
 
 help:  ## this list
 	@echo "anomalake: anomaly alerts into tables that Athena and QuickSight query"
@@ -42,8 +46,14 @@ demo: $(DEMO)  ## from nothing to answers: real flight data, alerts, lake, queri
 test: $(DEV) notes  ## every test that needs no cloud
 	@$(BIN)/python -m pytest $(PYTEST_ARGS)
 
-check: lint format types imports template security  ## lint, format, types, import rules, template, security
+check: lint format types imports template javascript security docs  ## lint, format, types, import rules, template, JavaScript, security, docs
 	@echo "check: all passed"
+
+# Material for MkDocs says at each build that it is supported until May 2027; Zensical, its successor, reads mkdocs.yml.
+docs: $(DOCS)  ## the documentation site, built strictly and offline into site/
+	@echo "check: documentation"
+	@NO_MKDOCS_2_WARNING=1 $(DOCS_BIN)/mkdocs build --strict
+	@echo "(open site/index.html)"
 
 picture: $(DEV)  ## the README's picture of the page, anew
 	@ANOMALAKE_BROWSER=required $(BIN)/python -m pytest -q tests/browser/test_demo_page.py
@@ -66,7 +76,7 @@ lock:  ## bring the locked versions up to date
 	@.ci/lock .venv-lock/bin/uv
 
 clean:  ## remove what the other targets made
-	rm -rf .venv .venv-scan .venv-peers .venv-lock .aws-sam build dist demo-lake artifacts .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
+	rm -rf .venv .venv-scan .venv-peers .venv-docs .venv-lock .aws-sam build dist site demo-lake artifacts .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
 
 # ---- the parts of `make check`, each usable alone ----
 
@@ -90,6 +100,10 @@ template: $(DEV)
 	@echo "check: template"
 	@$(BIN)/cfn-lint template.yaml
 	@$(BIN)/sam validate --lint
+
+javascript: $(DEV)
+	@echo "check: JavaScript (oxlint)"
+	@$(BIN)/python .ci/lint-page $(PAGE_ASSETS)
 
 security: $(DEV) $(SCAN)
 	@echo "check: code (bandit)"
@@ -124,6 +138,13 @@ $(PEERS):
 	@test -x $(PEERS_BIN)/python || { python=$${PYTHON:-$$(.ci/python)} && "$$python" -m venv $(VENV)-peers; }
 	@$(PEERS_BIN)/python -m pip install -qq --require-hashes -r requirements/build.txt
 	@$(PEERS_BIN)/python -m pip install -qq --require-hashes --no-build-isolation -r requirements/peers.txt
+	@touch $@
+
+$(DOCS):
+	@echo "making $(VENV)-docs; this takes a minute the first time"
+	@test -x $(DOCS_BIN)/python || { python=$${PYTHON:-$$(.ci/python)} && "$$python" -m venv $(VENV)-docs; }
+	@$(DOCS_BIN)/python -m pip install -qq --require-hashes -r requirements/build.txt
+	@$(DOCS_BIN)/python -m pip install -qq --require-hashes --no-build-isolation -r requirements/docs.txt
 	@touch $@
 
 notes: $(DEV)

@@ -49,7 +49,7 @@ RUNTIME = (
 )  # fmt: skip
 PANDAS = ("pandas", "numpy", "tzdata")
 
-OURS, FIRST_OF_DAY, OLD, EMPTY = "ours", "ours, a new partition", "the old way", "an empty handler"
+OURS, FIRST_OF_DAY, OLD, EMPTY = "anomalake", "anomalake, a new partition", "the old pipeline", "an empty handler"
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +73,7 @@ class Function:
 
 
 def measure(work: Workplace) -> list[Figure]:
-    """Start of the runtime to the answer for the first alert; ours and the old way by turns."""
+    """Start of the runtime to the answer for the first alert; anomalake and the old pipeline, alternating."""
     runs = work.size(11, 2)
     emulator = _emulator(work.new_folder())
     with moto_server(BUCKET) as endpoint:
@@ -91,24 +91,24 @@ def measure(work: Workplace) -> list[Figure]:
         work.say(line)
     took = {name: median(some[1:]) for name, some in seconds.items()}
     how = (
-        "from the start of the runtime client (awslambdaric under aws-lambda-rie) to the answer; "
-        f"S3 and Glue are a moto server; median of {runs}, by turns"
+        "from the start of the runtime client (awslambdaric under aws-lambda-rie) to the response; "
+        f"moto server for S3 and Glue; median of {runs}, alternating"
     )
     against = f"against a handler that imports pandas and boto3 and stores the alert in two CSV files; {how}"
     milliseconds = {
-        OURS: "package and trimmed layer as they are deployed",
-        FIRST_OF_DAY: "boto3 is imported, which Lambda's image brings",
-        OLD: "pandas without pyarrow, all compiled before",
-        EMPTY: "what the runtime client alone takes",
+        OURS: "package and trimmed layer as deployed",
+        FIRST_OF_DAY: "imports boto3, which is in Lambda's image",
+        OLD: "pandas without pyarrow, precompiled",
+        EMPTY: "runtime client only",
     }
     return [
         Figure("cold start of ingest: import, first alert", took[OURS] / took[OLD], "times", Bound("<=", 0.5), against),
         Figure(
-            "the same, the alert being the first of its detector and day",
+            "the same for the first alert of a detector and day",
             took[FIRST_OF_DAY] / took[OLD],
             "times",
             None,
-            f"ingest also tells Glue of a new partition, which the old way leaves to a crawl; {against}",
+            f"ingest also registers a new partition in Glue, which the old pipeline leaves to a crawl; {against}",
         ),
         *(Figure(f"cold start: {name}", took[name] * 1_000, "ms", None, note) for name, note in milliseconds.items()),
     ]

@@ -138,7 +138,7 @@ def keep(
 
 
 def _report(kept: Mapping[str, Any]) -> str:
-    lines = ["# Benchmarks", "", "Written by `python -m benchmarks` (`make bench`); not to be edited by hand.", ""]
+    lines = ["# Benchmarks", "", "Written by `python -m benchmarks` (`make bench`); do not edit it by hand.", ""]
     machines: list[dict[str, str]] = []
     for run in kept.values():
         if run["machine"] not in machines:
@@ -148,7 +148,7 @@ def _report(kept: Mapping[str, Any]) -> str:
         lines += [
             f"## Measured {' and '.join(sorted({run['date'] for run in runs.values()}))}",
             "",
-            "| benchmark | figure | measured | wanted | met | how, and against what |",
+            "| benchmark | figure | measured | target | met | method and comparison |",
             "| --- | --- | ---: | ---: | --- | --- |",
         ]
         for name, run in runs.items():

@@ -14,7 +14,7 @@ def measure(work: Workplace) -> list[Figure]:
     peak_of_many = work.replay(many).peak_bytes
     if not peak_of_few:
         raise BenchmarkError("memory: this system has no /proc; expected Linux")
-    how = "resident memory of parent and 2 workers added up, shared pages counted for each, looked at every 20 ms"
+    how = "resident memory of parent and 2 workers added up, shared pages counted for each, sampled every 20 ms"
     return [
         Figure(f"peak memory, {many:,} alerts", peak_of_many / 1e6, "MB", Bound("<", 1_000), how),
         Figure(f"peak memory, {few:,} alerts", peak_of_few / 1e6, "MB", None, how),

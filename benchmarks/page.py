@@ -34,12 +34,12 @@ def measure(work: Workplace) -> list[Figure]:
         work.say(f"{name}: {run.output.strip()}")
         figures += [
             Figure(f"page of {name}", run.seconds, "s", Bound("<", 10), f"{how}; `anomalake dashboard`"),
-            Figure(f"page of {name}, memory", run.peak_bytes / 1e6, "MB", None, "at its highest"),
+            Figure(f"page of {name}, memory", run.peak_bytes / 1e6, "MB", None, "peak"),
             Figure(f"page of {name}, file", size / 1e6, "MB", Bound("<", 10), how),
         ]  # fmt: skip
         opened = opening_times(out, OPENED)
         if opened:
-            against = f"Chromium, from going there until it answers; median of {len(opened)}"
+            against = f"Chromium, from navigation until the page responds; median of {len(opened)}"
             figures.append(Figure(f"page of {name}, opened", median(opened), "s", Bound("<", 2), against))
         else:
             work.say("no browser: expected playwright and chromium")

@@ -35,7 +35,7 @@ class Run:
     seconds
         From start to end.
     peak_bytes
-        Resident memory of the process and all that it started, added up, at its highest; pages that they share count
+        Resident memory of the process and all that it started, added up, peak; pages that they share count
         once for each. 0 where the system does not tell.
     output
         What it printed.

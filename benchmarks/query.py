@@ -44,13 +44,13 @@ def measure(work: Workplace) -> list[Figure]:
             Bound("<", 0.5),
             f"DuckDB, after compact, lake opened anew each time; in one process, warm; median of {repeats}",
         ),
-        Figure(f"{what}, first in a process", asked[0], "s", None, "the same call with nothing loaded before; once"),
+        Figure(f"{what}, first in a process", asked[0], "s", None, "the same call in a new process; one run"),
         Figure(
             f"{what}, by `anomalake query`",
             median(fresh),
             "s",
             None,
-            f"a fresh process, from its start to its end; median of {repeats}",
+            f"a new process, from start to end; median of {repeats}",
         ),
-        Figure(f"compact of {count:,} alert rows", compaction.seconds, "s", None, "once, after the replay"),
+        Figure(f"compact of {count:,} alert rows", compaction.seconds, "s", None, "one run, after the replay"),
     ]

@@ -1,4 +1,4 @@
-"""How much faster alerts go into S3 than the old way, on one moto server."""
+"""How much faster alerts go into S3 than with the old pipeline, on one moto server."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ print((len(alerts) - 1) / (time.perf_counter() - start))
 
 
 def measure(work: Workplace) -> list[Figure]:
-    """`anomalake replay` into S3 against a CSV file an hour, by turns."""
+    """`anomalake replay` into S3 against a CSV file an hour, alternating."""
     count, few = work.size(50_000, 2_000), work.size(400, 30)
     repeats = work.size(3, 1)
     source = work.alerts(count)
@@ -38,22 +38,22 @@ def measure(work: Workplace) -> list[Figure]:
             work.say(f"replay into S3: {ours[-1]:,.0f} alerts/s")
             command = [sys.executable, "-c", OLD_WAY, str(source), str(few + 1), BUCKET]
             old.append(float(run(command, environment(**aws(endpoint))).output))
-            work.say(f"the old way: {old[-1]:,.1f} alerts/s")
-    on = f"moto server in a process of its own on the same 2 cores; median of {repeats}, by turns"
+            work.say(f"the old pipeline: {old[-1]:,.1f} alerts/s")
+    on = f"moto server in its own process on the same 2 cores; median of {repeats}, alternating"
     return [
         Figure(
-            f"replay of {count:,} alerts into S3 against the old way",
+            f"replay of {count:,} alerts into S3 against the old pipeline",
             median(ours) / median(old),
             "times as fast",
             Bound(">=", 20),
-            f"rates compared; the old way reads, changes and rewrites two CSV files an hour, on {few} alerts; {on}",
+            f"ratio of rates; the old pipeline reads, changes and rewrites two CSV files an hour, {few} alerts; {on}",
         ),
         Figure(f"replay of {count:,} alerts into S3", median(ours), "alerts/s", None, "start of Python included"),
         Figure(
-            f"the old way, {few} alerts",
+            f"the old pipeline, {few} alerts",
             median(old),
             "alerts/s",
             None,
-            "imports, reading of alerts and the first one not counted",
+            "without imports, reading of alerts and the first alert",
         ),
     ]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -10,8 +11,8 @@ from hypothesis import settings
 TESTS = Path(__file__).parent
 WITHOUT_NETWORK = tuple(TESTS / room for room in ("unit", "property", "contract"))
 
-# A shared machine is slow at times; that is no fault of the code under test.
-settings.register_profile("anomalake", deadline=None, print_blob=True)
+# Every property test has a deadline: long enough for a busy machine, short enough to notice code that hardly ends.
+settings.register_profile("anomalake", deadline=timedelta(seconds=30), print_blob=True)
 settings.load_profile("anomalake")
 
 

@@ -113,7 +113,7 @@ def _with(kpi: Kpi, rng: np.random.Generator, kinds: Iterable[Mishap], each: flo
 
 
 def _web(rng: np.random.Generator, points: int, per_day: int) -> Kpi:
-    """Traffic: multiplied rhythm, growth, noise with memory and heavy tails, a level that wanders a little."""
+    """Traffic: multiplied rhythm, growth, autocorrelated noise and heavy tails, a level that wanders a little."""
     level = _log_uniform(rng, 40, 50_000)
     rhythm = _rhythm(rng, points, per_day, rng.uniform(0.2, 1.3))
     growth = rng.uniform(-0.15, 0.35) * np.arange(points) / points

@@ -48,7 +48,7 @@ METHODS: dict[str, Method] = {
     OURS: Method("anomalake", ours.score, ANOMALOUS),
     "huber": Method("Huber autoregression, lags 1-6, a day, a week", simple.huber_autoregression, 3),
     "hour_of_week": Method("hour-of-week median / MAD", simple.hour_of_week, 3),
-    "recent_median": Method("the same less its recent median", simple.recent_median, 3),
+    "recent_median": Method("the same minus its recent median", simple.recent_median, 3),
     "differences": Method("plain differences", simple.differences, 3),
     "spectral_residual": Method("spectral residual", simple.spectral_residual, 3),
     "rcf": Method("random cut forest (krcf)", peers.random_cut_forest, 3, installed=True),

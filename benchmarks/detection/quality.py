@@ -20,8 +20,8 @@ NAMES = {
     "shop_five_minute": "shop, 5 minutes",
     "shop_daily": "shop, daily",
     "hard": "hard shop, hourly",
-    "hourly": "made KPIs, hourly",
-    "five_minute": "made KPIs, 5 minutes",
+    "hourly": "synthetic KPIs, hourly",
+    "five_minute": "synthetic KPIs, 5 minutes",
     "nab": "labelled KPIs of one's own",
 }
 
@@ -60,11 +60,11 @@ def measure(work_place: Workplace) -> list[Figure | Table]:
                 figures.append(_floor(name, parts, done))
         if name not in FLOORS:
             figures += compared(_named(name, parts), results, Bound(">=", 1) if name in CONTESTS else None)
-    return [*figures, Table("every method, at its own default where not said otherwise", HEADER, tuple(rows))]
+    return [*figures, Table("every method, at its own default unless stated otherwise", HEADER, tuple(rows))]
 
 
 def _named(name: str, parts: Sequence[LabelledSet]) -> str:
-    return NAMES[name] if len(parts) == 1 else f"{NAMES[name]}, {len(parts)} together"
+    return NAMES[name] if len(parts) == 1 else f"{NAMES[name]}, {len(parts)} seeds"
 
 
 def _floor(name: str, parts: Sequence[LabelledSet], done: Worked) -> Figure:

@@ -88,7 +88,7 @@ QUIET: dict[str, Callable[[int], Quiet]] = {
     "quiet shop": _shop,
     "quiet hard shop": lambda seed: _shop(seed, hard=True),
     "normal noise": _noisy(lambda rng, usual: 300 * usual + 20 * rng.normal(size=usual.shape)),
-    "noise with memory": _noisy(_remembering),
+    "autocorrelated noise": _noisy(_remembering),
     "log-normal noise": _noisy(lambda rng, usual: 200 * usual * np.exp(0.25 * rng.normal(size=usual.shape))),
     "heavy tails (Student's t of 4)": _noisy(lambda rng, usual: 300 * usual + 10 * rng.standard_t(4, usual.shape)),
     "counts (Poisson of 3)": _noisy(lambda rng, usual: rng.poisson(3 * usual).astype(np.float64)),

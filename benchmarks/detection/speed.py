@@ -51,10 +51,12 @@ def _arrays(work: Workplace) -> list[Figure]:
         seconds[count] = median(float(one[0]) for one in told)
         peaks[count] = max(int(one[1]) for one in told)
         groups = told[0][2]
-    how = f"the first 70 % learned from, the rest judged and grouped ({groups} groups); median of {repeats}"
+    how = f"trained on the first 70 %, the rest evaluated and grouped ({groups} groups); median of {repeats}"
     return [
         Figure(f"{many:,} hourly series of {HOURS} points, arrays to groups", seconds[many], "s", Bound("<=", 15), how),
-        Figure("peak memory of that", peaks[many] / 1e6, "MB", Bound("<", 4_000), "the process with the arrays"),
+        Figure(
+            "peak memory of the same run", peaks[many] / 1e6, "MB", Bound("<", 4_000), "the process with the arrays"
+        ),
         Figure(
             f"time for {many:,} against {few:,} series",
             seconds[many] / seconds[few],
@@ -83,9 +85,11 @@ def _live(work: Workplace) -> list[Figure]:
             f"`anomalake detect`, start to end; median of {len(live)} intervals; "
             f"the last: {live[-1].output.strip().partition('succeeded: ')[2]}",
         ),
-        Figure("peak memory of that", max(one.peak_bytes for one in live) / 1e6, "MB", None, "looked at every 20 ms"),
         Figure(
-            "the first one of a detector, which learns",
+            "peak memory of the same run", max(one.peak_bytes for one in live) / 1e6, "MB", None, "sampled every 20 ms"
+        ),
+        Figure(
+            "first interval of a detector, with training",
             ran[0].seconds,
             "s",
             None,
@@ -115,10 +119,11 @@ def _backtest(work: Workplace) -> list[Figure]:
             median(one.seconds for one in done),
             "s",
             Bound("<=", 10),
-            f"`anomalake backtest`, start to end, {told[1]} alerts; the old service took 20 to 25 minutes; "
-            f"median of {repeats}",
+            f"`anomalake backtest`, start to end, {told[1]} alerts; L4M took 20 to 25 minutes; median of {repeats}",
         ),
-        Figure("peak memory of that", max(one.peak_bytes for one in done) / 1e6, "MB", None, "looked at every 20 ms"),
+        Figure(
+            "peak memory of the same run", max(one.peak_bytes for one in done) / 1e6, "MB", None, "sampled every 20 ms"
+        ),
     ]
 
 

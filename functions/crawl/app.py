@@ -10,7 +10,7 @@ from functools import cache
 from typing import Any
 
 from anomalake.alerts import ObjectPointer, read_event
-from anomalake.aws.crawler import CrawlerBusy, GlueCrawlers
+from anomalake.aws.crawler import CrawlerRunningError, GlueCrawlers
 from anomalake.aws.environment import CrawlEnvironment, CrawlerTarget
 from anomalake.aws.glue import GlueCatalog
 from anomalake.aws.observability import count, logger, observed
@@ -73,7 +73,7 @@ def follow(
             logger.info("crawl started" if started else "crawled since", crawler=crawler, changes=len(deliveries))
         except CatalogError as error:
             count("CrawlsPending", 1)
-            log = logger.info if isinstance(error, CrawlerBusy) else logger.warning
+            log = logger.info if isinstance(error, CrawlerRunningError) else logger.warning
             log("crawl pending", crawler=crawler, changes=len(deliveries), reason=str(error))
             again.update((delivery, str(error)) for delivery in deliveries)
 

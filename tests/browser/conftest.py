@@ -13,6 +13,7 @@ import pytest
 from anomalake.page.document import PageDocument, pack
 from anomalake.page.page import page
 from tests.support import documents
+from tests.support.patience import PATIENCE
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page
@@ -31,14 +32,15 @@ def _left_out(reason: str) -> NoReturn:
 def browser() -> Iterator[Browser]:
     """Chromium; its event loop ends with the module, so that other tests may have theirs."""
     try:
-        from playwright.sync_api import sync_playwright
+        from playwright.sync_api import expect, sync_playwright
     except ImportError:
         _left_out("playwright is not installed")
     found = next((path for name in BROWSERS if (path := shutil.which(name))), None)
     if found is None:
         _left_out(f"there is no browser here: expected one of {', '.join(BROWSERS)}")
+    expect.set_options(timeout=PATIENCE * 1_000)
     with sync_playwright() as playwright:
-        started = playwright.chromium.launch(executable_path=found, args=["--no-sandbox"])
+        started = playwright.chromium.launch(executable_path=found, args=["--no-sandbox"], timeout=PATIENCE * 1_000)
         yield started
         started.close()
 
@@ -80,7 +82,7 @@ def open_page(browser: Browser, page_files: Callable[[str | PageDocument], Path]
             viewport={"width": width, "height": height}, color_scheme=theme, **({"timezone_id": "Asia/Tokyo"} | more)
         )
         contexts.append(context)
-        context.set_default_timeout(15_000)
+        context.set_default_timeout(PATIENCE * 1_000)
         shown = context.new_page()
         watch(shown, wrong, path.as_uri())
         shown.goto(path.as_uri() + fragment)

@@ -5,6 +5,8 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING, Any
 
+from tests.support.patience import PATIENCE
+
 if TYPE_CHECKING:
     from playwright.sync_api import Page
 
@@ -14,9 +16,9 @@ _ISOLATES = "[\\u2068\\u2069]"
 TEXT = f"(of) => (document.querySelector(of)?.textContent ?? '').replace(/{_ISOLATES}/g, '')"
 
 
-def until(page: Page, condition: str, arg: object = None, *, seconds: float = 10) -> None:
+def until(page: Page, condition: str, arg: object = None) -> None:
     """Wait until a condition holds (JavaScript, asked from here: the page's policy lets nobody evaluate within it)."""
-    end = time.monotonic() + seconds
+    end = time.monotonic() + PATIENCE
     while not page.evaluate(condition, arg):
         assert time.monotonic() < end, f"never came to be: {condition} ({arg!r})"
         page.wait_for_timeout(20)
@@ -24,7 +26,7 @@ def until(page: Page, condition: str, arg: object = None, *, seconds: float = 10
 
 def says(page: Page, of: str, text: str) -> None:
     """Wait until an element has this text; where it never has, tell what it has."""
-    end = time.monotonic() + 10
+    end = time.monotonic() + PATIENCE
     while (now := page.evaluate(TEXT, of)) != text and time.monotonic() < end:
         page.wait_for_timeout(20)
     assert now == text

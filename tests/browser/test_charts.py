@@ -21,6 +21,7 @@ from anomalake.page import vega
 from anomalake.page.document import OTHERS, PageDocument, pack
 from anomalake.page.page import SCRIPTS
 from tests.support import documents
+from tests.support.patience import PATIENCE
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page
@@ -98,7 +99,7 @@ class Charts:
         # Not the zone of any detector: a chart must not use the browser's own.
         context = browser.new_context(viewport={"width": 1216, "height": 1400}, timezone_id="Pacific/Auckland")
         self.page: Page = context.new_page()
-        self.page.set_default_timeout(10_000)
+        self.page.set_default_timeout(PATIENCE * 1_000)
         self.page.on("console", lambda message: self.said.append(message.text))
         self.page.on("pageerror", lambda problem: self.said.append(str(problem)))
         self.page.on("dialog", lambda dialog: (self.said.append(f"dialog {dialog.message}"), dialog.dismiss()))

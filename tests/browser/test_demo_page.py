@@ -16,6 +16,7 @@ from rich.console import Console
 from anomalake.api import open_lake
 from anomalake.cli.demo import run_demo
 from tests.browser.conftest import ROOT, watch
+from tests.support.patience import PATIENCE
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page
@@ -42,6 +43,7 @@ def shown(browser: Browser, folder: Path) -> Iterator[Page]:
     wrong: list[str] = []
     place = (folder / "page.html").as_uri()
     context = browser.new_context(viewport={"width": WIDTH, "height": HEIGHT}, color_scheme="light")
+    context.set_default_timeout(PATIENCE * 1_000)
     one = context.new_page()
     watch(one, wrong, place)
     one.goto(place)

@@ -22,6 +22,7 @@ from anomalake.services.dashboard import document_of
 from anomalake.storage.objects import open_store
 from anomalake.storage.store import ObjectStore
 from tests.support.live import Bench, hour
+from tests.support.patience import PATIENCE
 
 
 @dataclass
@@ -75,6 +76,7 @@ def served(tmp_path: Path) -> Iterator[Served]:
 def tab(browser: Browser, served: Served) -> Iterator[Page]:
     """A tab in which nothing goes wrong, and from which nobody else is asked for anything."""
     context = browser.new_context()
+    context.set_default_timeout(PATIENCE * 1_000)
     page = context.new_page()
     wrong: list[str] = []
     page.on("pageerror", lambda error: wrong.append(str(error)))

@@ -17,6 +17,7 @@ from anomalake.page.page import page
 from tests.browser.conftest import watch
 from tests.browser.looking import drop, says, until
 from tests.support import documents
+from tests.support.patience import PATIENCE
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page, Route
@@ -66,7 +67,7 @@ class Server:
 def served(browser: Browser) -> Iterator[tuple[Page, Server]]:
     server, wrong = Server(documents.one()), []
     context = browser.new_context(viewport={"width": 1280, "height": 900})
-    context.set_default_timeout(15_000)
+    context.set_default_timeout(PATIENCE * 1_000)
     context.route("**/*", server.answer)
     shown = context.new_page()
     shown.clock.install()
@@ -167,7 +168,7 @@ def test_what_is_new_is_shown_within_a_minute(served: tuple[Page, Server]) -> No
     # Filters stay.
     assert shown.get_by_label("Least severity as a number").input_value() == "90"
     shown.clock.run_for(61_000)
-    end = time.monotonic() + 10
+    end = time.monotonic() + PATIENCE
     while len(tags := server.tags()) < 2 and time.monotonic() < end:
         shown.wait_for_timeout(20)
     assert tags == [None, f'"{server.document.made_at}"']

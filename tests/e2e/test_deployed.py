@@ -21,11 +21,13 @@ from anomalake.lake import layout
 from anomalake.lake.rows import from_parquet
 from anomalake.storage.objects import open_store
 from tests.support.made import alert
+from tests.support.patience import PATIENCE
 from tests.support.stack import ROOT, Deployed, build, deploy, docker_has, emulator, set_redrive, template, tool, until
 
 pytestmark = [
     pytest.mark.e2e,
     pytest.mark.slow,
+    pytest.mark.timeout(3_600),
     pytest.mark.skipif(
         sys.version_info[:2] != (3, 13),
         reason="the layers are built for python3.13, and the emulator runs functions itself",
@@ -96,7 +98,7 @@ class Lake:
     def await_events(self, *alerts: dict[str, Any]) -> None:
         """Wait until every alert shows."""
         wanted = {one["alertEventId"] for one in alerts}
-        until(lambda: wanted <= self.events(), 60, f"not all in the lake: {wanted}")
+        until(lambda: wanted <= self.events(), f"not all in the lake: {wanted}")
 
 
 def new_alert(seed: int = 1) -> dict[str, Any]:
@@ -111,7 +113,7 @@ def receive(stack: Deployed, queue: str, fits: str) -> dict[str, Any]:
         answer = sqs.receive_message(QueueUrl=stack.outputs[queue], MaxNumberOfMessages=10, VisibilityTimeout=1)
         return next((one for one in answer.get("Messages", []) if fits in one["Body"]), None)
 
-    message: dict[str, Any] = until(found, 60, f"{queue} does not get {fits!r}")
+    message: dict[str, Any] = until(found, f"{queue} does not get {fits!r}")
     return message
 
 
@@ -157,7 +159,7 @@ def test_every_function_starts_with_what_its_layers_carry(built: Path, name: str
         capture_output=True,
         text=True,
         check=False,
-        timeout=120,
+        timeout=PATIENCE,
     )
     assert done.returncode == 0, done.stderr
     assert all(Path(file).is_relative_to(built) for file in done.stdout.split())
@@ -176,7 +178,7 @@ def test_sam_local_invoke_takes_an_event_file(built: Path, event: str) -> None:
         capture_output=True,
         text=True,
         check=False,
-        timeout=300,
+        timeout=PATIENCE,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     answer = json.loads(done.stdout.splitlines()[-1])
@@ -342,7 +344,7 @@ def test_a_detector_file_gets_its_schedule_and_its_intervals_are_judged_and_told
     def schedules() -> list[str]:
         return [one["Name"] for one in scheduler.list_schedules(GroupName=group)["Schedules"]]
 
-    until(lambda: schedules() == ["shop"], 60, "the detector gets no schedule")
+    until(lambda: schedules() == ["shop"], "the detector gets no schedule")
     schedule = scheduler.get_schedule(Name="shop", GroupName=group)
     assert schedule["ScheduleExpression"] == "cron(10 * * * ? *)"
     assert schedule["Target"]["Arn"] == stack.outputs["DetectFunctionArn"]
@@ -373,8 +375,10 @@ def test_a_detector_file_gets_its_schedule_and_its_intervals_are_judged_and_told
     assert detect(first)["executions"] == {"2026-03-23T00:00:00+00:00": "SUCCEEDED"}
     assert [detect(first + timedelta(hours=1))["executions"] for _ in range(2)] == [{key: "SUCCEEDED"}] * 2
     (event,) = {one for one in lake.events() if ":Alert:shop:event/" in one}
-    messages = sqs.receive_message(QueueUrl=queue, MaxNumberOfMessages=10, WaitTimeSeconds=2).get("Messages", [])
-    (message,) = messages
+    (message,) = until(
+        lambda: sqs.receive_message(QueueUrl=queue, MaxNumberOfMessages=10).get("Messages"),
+        "the topic delivers no message",
+    )
     assert "views" in message["Body"]
     assert "de" in message["Body"]
     assert event.rsplit("/", 1)[1] in message["Body"]
@@ -383,7 +387,7 @@ def test_a_detector_file_gets_its_schedule_and_its_intervals_are_judged_and_told
     assert detect(first + timedelta(hours=2))["executions"] == {"2026-03-23T02:00:00+00:00": "FAILED"}
 
     s3.delete_object(Bucket=bucket, Key="detectors/shop.json")
-    until(lambda: schedules() == [], 60, "the detector keeps its schedule")
+    until(lambda: schedules() == [], "the detector keeps its schedule")
 
 
 def redrive(stack: Deployed, source: str, destination: str, fits: str) -> None:

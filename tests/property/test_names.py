@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from random import Random
 
 import pytest
 from hypothesis import example, given
@@ -12,6 +13,13 @@ from anomalake.query.names import column_names, detector_names, original_name, s
 
 SAFE = re.compile(r"[a-z0-9_]+")
 TRICKY = st.text(alphabet="aAbB_-019xuh@ é🙂", max_size=40)
+# Names like those that naming itself makes, so that they clash with marked ones.
+MARKED = st.builds(
+    lambda stem, marks, ending: stem + marks + ending,
+    st.sampled_from(["", "a", "A", "aB", "AB", "a b", "timestamp", "views"]),
+    st.sampled_from(["", "_", "__", "____", "__0", "__1", "__0_1", "__1x20"]),
+    st.sampled_from(["", "__", "____", "groupscore"]),
+)
 DETECTORS = st.from_regex(r"[a-zA-Z0-9][a-zA-Z0-9_-]{0,62}", fullmatch=True)
 TEMPLATES = ("{}", "{}anomalymetricvalue", "{}groupscore")
 
@@ -65,6 +73,8 @@ def test_no_two_detectors_share_a_name(parts: list[tuple[str, str, str, str]]) -
     st.sampled_from([(), ("timestamp", "key", "views")]),
     st.sampled_from([("{}",), TEMPLATES]),
 )
+@example({"", "__"}, (), ("{}",))
+@example({"", "__", "____"}, ("__",), TEMPLATES)
 def test_no_two_columns_are_one(names: set[str], reserved: tuple[str, ...], templates: tuple[str, ...]) -> None:
     columns = column_names(names, reserved, templates)
     made = [column for own in columns.values() for column in own]
@@ -73,6 +83,35 @@ def test_no_two_columns_are_one(names: set[str], reserved: tuple[str, ...], temp
     assert not set(made) & set(reserved)
     assert all(SAFE.fullmatch(column) for column in made)
     assert columns == column_names(sorted(names, reverse=True), reserved, templates)
+
+
+@given(st.sets(MARKED, max_size=12), st.sets(MARKED.map(str.lower), max_size=6), st.sampled_from([("{}",), TEMPLATES]))
+@example({"timestamp", "timestamp__"}, {"timestamp"}, ("{}",))
+@example({"a b", "a_b__1x20"}, set(), ("{}",))
+def test_names_that_look_like_marked_names_get_columns_of_their_own(
+    names: set[str], reserved: set[str], templates: tuple[str, ...]
+) -> None:
+    columns = column_names(names, reserved, templates)
+    made = [column for own in columns.values() for column in own]
+    assert list(columns) == sorted(names)
+    assert len(set(made)) == len(made) == len(names) * len(templates)
+    assert reserved.isdisjoint(made)
+
+
+@given(st.sets(MARKED | TRICKY, max_size=8), st.randoms(use_true_random=False), st.sampled_from([("{}",), TEMPLATES]))
+@example({"", "__"}, Random(0), ("{}",))
+def test_columns_depend_only_on_the_set_of_names(names: set[str], random: Random, templates: tuple[str, ...]) -> None:
+    columns = column_names(names, {"a", "a__"}, templates)
+    for _ in range(3):
+        shuffled = random.sample(sorted(names), len(names))
+        assert column_names([*shuffled, *shuffled], ("a__", "a"), templates) == columns
+
+
+@given(st.sets(MARKED | TRICKY, max_size=8), st.sampled_from([("{}",), TEMPLATES]))
+@example({"", "__"}, ("{}",))
+def test_a_name_unlike_the_others_leaves_their_columns_as_they_are(names: set[str], templates: tuple[str, ...]) -> None:
+    unlike = {"zebra": tuple(template.format("zebra") for template in templates)}
+    assert column_names(names | {"zebra"}, (), templates) == column_names(names, (), templates) | unlike
 
 
 @pytest.mark.parametrize(

@@ -92,11 +92,8 @@ def _start(clock: datetime, zone: str, frequency: str) -> datetime | None:
 
 def observed(metrics: Metrics) -> dict[tuple[Any, ...], float]:
     return {
-        (measure, *combination, start): metrics.values[m, k, t]
-        for m, measure in enumerate(metrics.measures)
-        for k, combination in enumerate(metrics.combinations)
-        for t, start in enumerate(metrics.starts.tolist())
-        if not np.isnan(metrics.values[m, k, t])
+        (metrics.measures[m], *metrics.combinations[k], metrics.starts[t].item()): metrics.values[m, k, t]
+        for m, k, t in np.argwhere(~np.isnan(metrics.values)).tolist()
     }
 
 
@@ -123,7 +120,7 @@ def as_table(given: list[Any], format_: str) -> list[dict[str, str]]:
     return table
 
 
-@settings(deadline=None, max_examples=150)
+@settings(max_examples=150)
 @given(
     rows, csv_options(), st.sampled_from(ZONES), st.sampled_from([*MINUTES, "P1D"]), st.sampled_from(sorted(PATTERNS))
 )
@@ -146,7 +143,7 @@ def test_csv(given: list[Any], options: dict[str, Any], zone: str, frequency: st
     check(found, body, expected(table, given, zone, frequency), len(table), good)
 
 
-@settings(deadline=None, max_examples=100)
+@settings(max_examples=100)
 @given(rows, st.sampled_from(ZONES), st.sampled_from([*MINUTES, "P1D"]), st.booleans())
 def test_json_lines(given: list[Any], zone: str, frequency: str, ascii_only: bool) -> None:
     table = as_table(given, "%Y-%m-%d %H:%M:%S")
@@ -158,7 +155,7 @@ def test_json_lines(given: list[Any], zone: str, frequency: str, ascii_only: boo
     check(found, body, expected(table, given, zone, frequency), len(table), good)
 
 
-@settings(deadline=None, max_examples=150)
+@settings(max_examples=150)
 @given(
     st.binary(max_size=200), st.sampled_from(["CsvFormatDescriptor", "JsonFormatDescriptor", "ParquetFormatDescriptor"])
 )
@@ -171,7 +168,7 @@ def test_any_bytes_are_read_or_refused_in_words(body: bytes, kind: str) -> None:
         assert all(line.isprintable() for line in caught.value.report.problems)
 
 
-@settings(deadline=None, max_examples=100)
+@settings(max_examples=100)
 @given(st.data())
 def test_a_definition_with_a_part_replaced_is_read_or_refused_in_words(data: st.DataObject) -> None:
     whole = request()

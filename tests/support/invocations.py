@@ -58,7 +58,8 @@ def deliver(folder: Path, texts: Sequence[str], *, concurrent: int, batch: int, 
     """Deliver every text until an invocation that lived has taken it; returns how many invocations were killed."""
     r = random.Random(seed)
     context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["tests.support.invocations"])
+    # PyArrow imports pandas, where that is installed, at its first conversion: once here, not in each process.
+    context.set_forkserver_preload(["tests.support.invocations", "pandas"])
     queue = [list(texts[i : i + batch]) for i in range(0, len(texts), batch)]
     running: list[tuple[multiprocessing.process.BaseProcess, Connection, list[str]]] = []
     killed = 0

@@ -117,7 +117,7 @@ def shown_in_tables(store: Any) -> dict[str, list[Row]]:
     shown: dict[str, tuple[str, str, dict[str, Any]]] = {}
     for found in store.list("tables/alert_rows"):
         partition = dict(part.split("=", 1) for part in found.key.split("/")[2:4])
-        for row in pq.read_table(pa.BufferReader(store.get(found.key))).to_pylist():
+        for row in pq.read_table(pa.BufferReader(store.get(found.key)), use_threads=False).to_pylist():
             assert row["timestamp"].strftime("%Y-%m-%d") == partition["day"]
             if row["alert_id"] not in shown or row["digest"] < shown[row["alert_id"]][0]:
                 shown[row["alert_id"]] = (row["digest"], partition["detector"], row)

@@ -17,7 +17,10 @@ from pathlib import Path
 from typing import Any
 
 import boto3
+from botocore.config import Config
 from cfnlint.decode import cfn_yaml
+
+from tests.support.patience import BUILD_PATIENCE, PATIENCE
 
 ROOT = Path(__file__).parents[2]
 REGION = "us-east-1"
@@ -41,7 +44,7 @@ def docker_has(image: str) -> bool:
     return (
         docker is not None
         and not subprocess.run(
-            [docker, "image", "inspect", image], capture_output=True, check=False, timeout=30
+            [docker, "image", "inspect", image], capture_output=True, check=False, timeout=PATIENCE
         ).returncode
     )
 
@@ -63,7 +66,7 @@ def build(folder: Path) -> Path:
         env={**os.environ, "PATH": path, "SAM_CLI_TELEMETRY": "0"},
         capture_output=True,
         text=True,
-        timeout=600,
+        timeout=BUILD_PATIENCE,
         check=False,
     )
     assert done.returncode == 0, done.stderr
@@ -91,7 +94,7 @@ def emulator(log: Path) -> Iterator[str]:
     with log.open("wb") as out:
         process = subprocess.Popen([sys.executable, "-m", "ministack"], env=environment, stdout=out, stderr=out)
         try:
-            until(lambda: _answers(endpoint), 60, f"the emulator does not answer: {log}")
+            until(lambda: _answers(endpoint), f"the emulator does not answer: {log}")
             yield endpoint
         finally:
             process.terminate()
@@ -103,15 +106,15 @@ def emulator(log: Path) -> Iterator[str]:
 
 def _answers(endpoint: str) -> bool:
     try:
-        with urllib.request.urlopen(f"{endpoint}/_ministack/health", timeout=2) as answer:
+        with urllib.request.urlopen(f"{endpoint}/_ministack/health", timeout=10) as answer:
             return bool(answer.status == 200)
     except OSError:
         return False
 
 
-def until(done: Callable[[], Any], seconds: float, otherwise: str) -> Any:
-    """Ask until it is so; fails after some seconds."""
-    end = time.monotonic() + seconds
+def until(done: Callable[[], Any], otherwise: str) -> Any:
+    """Ask until it is so; fails where it never is."""
+    end = time.monotonic() + PATIENCE
     while time.monotonic() < end:
         result = done()
         if result:
@@ -129,7 +132,9 @@ class Deployed:
 
     def client(self, service: str) -> Any:
         """A boto3 client of the emulator."""
-        return boto3.client(service, endpoint_url=self.endpoint, region_name=REGION)
+        # A function that is slow to answer is not to be called a second time.
+        patient = Config(connect_timeout=PATIENCE, read_timeout=PATIENCE)
+        return boto3.client(service, endpoint_url=self.endpoint, region_name=REGION, config=patient)
 
 
 def deploy(built: Path, endpoint: str, stack: str, **parameters: str) -> Deployed:
@@ -144,7 +149,7 @@ def deploy(built: Path, endpoint: str, stack: str, **parameters: str) -> Deploye
         env={**os.environ, "AWS_ENDPOINT_URL": endpoint, "AWS_DEFAULT_REGION": REGION, "SAM_CLI_TELEMETRY": "0"},
         capture_output=True,
         text=True,
-        timeout=300,
+        timeout=BUILD_PATIENCE,
         check=False,
     )  # fmt: skip
     assert done.returncode == 0, done.stdout + done.stderr

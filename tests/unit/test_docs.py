@@ -32,23 +32,44 @@ def text(name: str) -> str:
 def commands() -> dict[str, list[str]]:
     group = get_command(app)
     return {
-        name: [flag for parameter in command.params for flag in parameter.opts]
+        name: [flag for parameter in command.params for flag in (*parameter.opts, *parameter.secondary_opts)]
         for name, command in group.commands.items()  # type: ignore[attr-defined]
     }
 
 
 @pytest.mark.parametrize("command", commands())
-def test_the_readme_names_every_command(command: str) -> None:
-    assert f"anomalake {command}" in text("README.md")
+def test_the_reference_describes_every_command_with_its_options(command: str) -> None:
+    pattern = rf"^### anomalake {command}\n(.+?)(?=^##|\Z)"
+    [section] = re.findall(pattern, text("docs/commands.md"), re.DOTALL | re.MULTILINE)
+    described = {*re.findall(r"--[a-z-]+", section), "--help", "--lake"}
+    assert {flag for flag in commands()[command] if flag.startswith("--")} <= described
+
+
+def test_the_readme_is_short_and_links_to_every_guide() -> None:
+    readme = text("README.md")
+    guides = {path.name for path in (ROOT / "docs").glob("*.md")} - {"synth.md"}
+    assert len(readme.splitlines()) <= 150
+    assert guides <= set(re.findall(r"\]\(docs/([a-z-]+\.md)", readme))
+
+
+def calls(document: str) -> list[str]:
+    """Return what follows ``anomalake`` in code blocks, at the start of a line, and in inline code."""
+    prose = re.sub(r"^```.*?^```", "", document, flags=re.DOTALL | re.MULTILINE)
+    blocks = re.findall(r"^```\w*\n(.*?)^```", document, re.DOTALL | re.MULTILINE)
+    in_blocks = re.findall(r"^\s*(?:\$ )?anomalake ([^\n#]+)", "\n".join(blocks), re.MULTILINE)
+    return [*in_blocks, *re.findall(r"`anomalake ([^`]+)`", prose)]
 
 
 @pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
 def test_a_document_names_no_command_or_option_that_is_not_there(document: Path) -> None:
     known = commands()
-    for line in re.findall(r"^\s*(?:\$ )?anomalake ([^\n#]+)", document.read_text(encoding="utf-8"), re.MULTILINE):
+    for line in calls(document.read_text(encoding="utf-8")):
         command, *words = line.split()
+        if command in ("COMMAND", "--version"):
+            continue
         assert command in known, line
-        assert {word for word in words if re.fullmatch(r"--[a-z]+", word)} <= {*known[command], "--help", "--debug"}
+        options = {word for word in words if re.fullmatch(r"--[a-z-]+", word)}
+        assert options <= {*known[command], "--help", "--debug"}, line
 
 
 @pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
@@ -84,14 +105,15 @@ def test_the_readmes_way_to_find_anomalies_works(tmp_path: Path, monkeypatch: py
     assert done == ["synth", "backtest", "query", "detect", "feedback", "snooze"]
 
 
-def block(language: str) -> str:
-    [found] = re.findall(rf"^```{language}\n(.+?)```", text("README.md"), re.DOTALL | re.MULTILINE)
+def block(name: str, language: str) -> str:
+    [found] = re.findall(rf"^```{language}\n(.+?)```", text(name), re.DOTALL | re.MULTILINE)
     return str(found)
 
 
-def test_the_readmes_detector_and_alert_are_good() -> None:
-    detector = parse_detector(block("yaml"), "README.md")
-    alert = read_alert(AlertDocument(block("json"), "README.md"))
+@pytest.mark.parametrize("document", ["README.md", "docs/detector-file.md"])
+def test_the_documents_detectors_and_alert_are_good(document: str) -> None:
+    detector = parse_detector(block(document, "yaml"), document)
+    alert = read_alert(AlertDocument(block("docs/alerts.md", "json"), "docs/alerts.md"))
     assert detector.arn == alert.detector_arn
     assert alert.metric_name in detector.metric_set.measures
     assert {one.dimension_name for one in alert.contributions} <= set(detector.metric_set.dimension_list)

@@ -10,7 +10,7 @@ import boto3
 import pytest
 from moto import mock_aws
 
-from anomalake.aws.crawler import CrawlerBusy, GlueCrawlers
+from anomalake.aws.crawler import CrawlerRunningError, GlueCrawlers
 from anomalake.aws.glue import GlueCatalog
 from anomalake.lake.ports import CatalogError, Partition
 from anomalake.page.document import Crawl
@@ -88,7 +88,7 @@ def test_a_crawl_is_started_once_and_a_running_one_is_told_of(glue: Any, crawler
     now = datetime.now(UTC)
     assert GlueCrawlers().crawl(crawler, [now])
     assert glue.get_crawler(Name=crawler)["Crawler"]["State"] == "RUNNING"
-    with pytest.raises(CrawlerBusy):
+    with pytest.raises(CrawlerRunningError):
         GlueCrawlers().crawl(crawler, [now])
 
 
@@ -103,7 +103,7 @@ def test_glues_own_refusal_of_a_second_start_is_told_of_too(glue: Any, crawler: 
             return glue.start_crawler(Name=Name)
 
     glue.start_crawler(Name=crawler)
-    with pytest.raises(CrawlerBusy, match="CrawlerRunningException"):
+    with pytest.raises(CrawlerRunningError, match="CrawlerRunningException"):
         GlueCrawlers(Late).crawl(crawler, [datetime.now(UTC)])
 
 

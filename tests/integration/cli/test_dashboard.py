@@ -30,6 +30,7 @@ from tests.support.command import Run
 from tests.support.documents import one
 from tests.support.faulty_s3 import s3_server
 from tests.support.live import Bench, hour
+from tests.support.patience import PATIENCE
 
 
 @pytest.fixture
@@ -121,7 +122,7 @@ def server(lake: Path) -> Iterator[tuple[subprocess.Popen[str], str, int]]:
 
 
 def asked(port: int, method: str, path: str, body: Any = None, **headers: str) -> tuple[int, dict[str, str], bytes]:
-    connection = HTTPConnection("127.0.0.1", port, timeout=60)
+    connection = HTTPConnection("127.0.0.1", port, timeout=PATIENCE)
     try:
         connection.request(method, path, json.dumps(body) if body is not None else None, headers)
         answer = connection.getresponse()
@@ -155,7 +156,7 @@ def test_it_is_served_takes_feedback_and_ends_quietly(
     [kept] = read_feedback(open_store(str(lake)), "shop")[0]
     assert (kept.is_anomaly, kept.anomaly_group_id, kept.timestamp) == (False, group, hour(0))
     process.send_signal(signal.SIGINT)
-    assert process.communicate(timeout=60) == ("", "")
+    assert process.communicate(timeout=PATIENCE) == ("", "")
     assert process.returncode == 0
 
 

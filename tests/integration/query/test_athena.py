@@ -24,6 +24,7 @@ from anomalake.query.errors import QueryError
 from anomalake.storage.objects import memory_store
 from anomalake.storage.store import ObjectStore
 from tests.support.connection import opened
+from tests.support.patience import PATIENCE
 
 ARN = "arn:aws:lookoutmetrics:us-east-1:123456789012:AnomalyDetector:orders"
 WEEK = "timestamp >= TIMESTAMP '2021-02-01 00:00:00' AND timestamp < TIMESTAMP '2021-02-08 00:00:00'"
@@ -63,7 +64,7 @@ def answer(columns: dict[str, str], rows: list[list[str | None]]) -> None:
     ]  # fmt: skip
     cells = [[{"VarCharValue": one} if one is not None else {} for one in row] for row in [list(columns), *rows]]
     results = {"results": [{"rows": [{"Data": row} for row in cells], "column_info": info}]}
-    requests.post("http://motoapi.amazonaws.com/moto-api/static/athena/query-results", json=results, timeout=5)
+    requests.post("http://motoapi.amazonaws.com/moto-api/static/athena/query-results", json=results, timeout=PATIENCE)
 
 
 def partitions_read(sql: str) -> list[str]:

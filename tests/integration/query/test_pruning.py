@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-import time
 from datetime import datetime, timedelta
 from itertools import cycle, product
 from pathlib import Path
@@ -250,7 +249,7 @@ def test_the_engine_itself_is_locked(tmp_path: Path, monkeypatch: pytest.MonkeyP
     assert not (tmp_path / "out.csv").exists()
 
 
-def test_fifty_detectors_do_not_slow_a_query_on_one(tmp_path: Path) -> None:
+def test_a_query_on_one_of_fifty_detectors_reads_nothing_of_the_others(tmp_path: Path) -> None:
     lake = write(tmp_path, [alert(f"e{n}", detector_arn=arn(f"d{n}")) for n in range(50)])
     store_reads: list[str] = []
     store = lake._connection.store
@@ -265,9 +264,7 @@ def test_fifty_detectors_do_not_slow_a_query_on_one(tmp_path: Path) -> None:
             return get(store, key)
 
     engine = DuckDBEngine(Counting(), tmp_path)  # type: ignore[arg-type]
-    began = time.perf_counter()
     assert engine.query("SELECT * FROM metricvalue_anomalyscore_d7").num_rows == 1
-    assert time.perf_counter() - began < 5
     assert [key for key in store_reads if key.startswith("shapes/")] == [
         key for key in store_reads if "detector=d7/" in key
     ]

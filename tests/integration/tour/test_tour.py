@@ -15,6 +15,8 @@ from jupyter_client.kernelspec import KernelSpecManager
 from jupyter_client.manager import AsyncKernelManager
 from nbclient import NotebookClient
 
+from tests.support.patience import PATIENCE
+
 ROOT = Path(__file__).parents[3]
 TOUR = ROOT / "docs" / "tour.ipynb"
 
@@ -34,8 +36,8 @@ print(json.dumps({
     "values": int(lake.query("SELECT count(*) AS n FROM metric_values")["n"].iloc[0]),
     "listed": len(anomalies),
     "live": [[str(one.timestamp), one.status, one.delivered] for one in runs],
-    "told": len(told),
-    "said": len(said),
+    "told": len(alerted),
+    "said": len(feedback),
     "page": page.read_text(encoding="utf-8")[:15],
     "files": sorted(file.name for file in files if file.is_file()),
 }))
@@ -83,7 +85,7 @@ def executed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Executed]:
         here = folder / "here"
         here.mkdir()
         client = NotebookClient(
-            notebook, kernel_manager_class=OwnKernel, timeout=300, resources={"metadata": {"path": str(here)}}
+            notebook, kernel_manager_class=OwnKernel, timeout=PATIENCE, resources={"metadata": {"path": str(here)}}
         )
         client.execute()
         yield Executed(notebook)

@@ -130,7 +130,7 @@ def nested(depth: int) -> dict[str, Any]:
 
 def test_nesting_has_a_limit_of_its_own_the_same_in_every_python() -> None:
     assert read(nested(100)).metric_name
-    with pytest.raises(Refusal, match="at most 100 deep"):
+    with pytest.raises(Refusal, match="at most 100 levels"):
         read(nested(101))
 
 

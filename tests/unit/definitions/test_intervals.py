@@ -7,7 +7,7 @@ from zoneinfo import ZoneInfo
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from anomalake.definitions.errors import SourceError
@@ -73,7 +73,6 @@ def _instants(starts: np.ndarray) -> list[datetime]:
     return [one.replace(tzinfo=UTC) for one in starts.tolist()]
 
 
-@settings(deadline=None)
 @given(
     st.datetimes(datetime(1972, 1, 1), datetime(2090, 1, 1)),
     st.sampled_from(ZONES),
@@ -92,7 +91,6 @@ def test_intervals_follow_each_other(instant: datetime, zone: str, frequency: st
     assert floored[0] == start.timestamp()
 
 
-@settings(deadline=None)
 @given(
     st.lists(st.datetimes(datetime(1972, 1, 8), datetime(2090, 1, 1)), min_size=1, max_size=5),
     st.sampled_from(ZONES),
@@ -142,7 +140,6 @@ def test_folders_of_other_keys_are_refused(template: str) -> None:
         folder_of(template, utc("2021-07-04T12:00"), "UTC")
 
 
-@settings(deadline=None)
 @given(
     st.datetimes(datetime(1990, 1, 1), datetime(2060, 1, 1)),
     st.sampled_from(ZONES),

@@ -11,7 +11,7 @@ import pytest
 
 from anomalake.aws.detector_files import DetectorFiles
 from anomalake.aws.environment import DetectEnvironment, EnvironmentVariableError, ScheduleEnvironment
-from anomalake.aws.schedules import Schedules, When, when
+from anomalake.aws.schedules import CronSchedule, Schedules, cron_schedule
 from anomalake.definitions.detector import AlertRule, DetectorFileError, LambdaAction, SnsAction
 from anomalake.detection.live import LiveDetector
 from anomalake.lake.lake import Lake
@@ -177,7 +177,8 @@ def test_a_laptop_calls_nobody_unless_asked_to() -> None:
 def test_a_schedule_fires_when_an_interval_and_its_offset_are_over(
     frequency: str, timezone: str, offset: int, expression: str, zone: str
 ) -> None:
-    assert when(detector(frequency=frequency, timezone=timezone, offset=offset)) == When(expression, zone)
+    given = detector(frequency=frequency, timezone=timezone, offset=offset)
+    assert cron_schedule(given) == CronSchedule(expression, zone)
 
 
 class MadeScheduler:
@@ -269,16 +270,16 @@ def test_a_file_must_be_called_as_its_detector_and_be_the_only_one(shop: Path) -
     assert read.arn == "arn:aws:lookoutmetrics:eu-west-1:123456789012:AnomalyDetector:shop"
     assert read.metric_set.historical_data_path_list[0].rstrip("/") == str(shop.parent / "backtest")
     (shop / "other.yaml").write_text((shop / "shop.yaml").read_text())
-    with pytest.raises(DetectorFileError, match="'shop': expected 'other', as the file is called"):
+    with pytest.raises(DetectorFileError, match="'shop': expected 'other', the name of the file"):
         files.read("other")
     (shop / "shop.json").write_text("{}")
-    with pytest.raises(DetectorFileError, match=r"shop\.json too; expected one file a detector"):
+    with pytest.raises(DetectorFileError, match=r"shop\.json exists too; expected one file for each detector"):
         files.read("shop")
     assert files.read("nobody") is None
     with pytest.raises(DetectorFileError, match="expected 1 to 63"):
         files.read("../shop")
     (shop / "latin.yaml").write_bytes(b"AnomalyDetectorName: \xe9")
-    with pytest.raises(DetectorFileError, match="is no UTF-8: byte 22"):
+    with pytest.raises(DetectorFileError, match="is not UTF-8: byte 22"):
         files.read("latin")
 
 

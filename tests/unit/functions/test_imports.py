@@ -1,4 +1,4 @@
-"""What a cold start of the function ingest imports, and how long that may take."""
+"""What a cold start of the function ingest imports."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import subprocess
 import sys
 from typing import Any
 
+from tests.support.patience import PATIENCE
 from tests.support.stack import ROOT
 
 HEAVY = (
@@ -15,14 +16,12 @@ HEAVY = (
 )  # fmt: skip
 
 FIRST_ALERT = """
-import sys, json, time
+import sys, json
 sys.modules["numpy"] = None  # the layer has none
-began = time.process_time()
 from functions.ingest.app import take_in
 from anomalake.aws.glue import GlueCatalog
 from anomalake.storage.objects import memory_store
 from anomalake.lake.lake import Lake
-imported = time.process_time() - began
 store = memory_store()
 alert = json.loads(sys.stdin.read())
 first = Lake(store)
@@ -34,14 +33,13 @@ def no_client():
 known = Lake(store, GlueCatalog(store, "db", client=no_client))
 print(take_in(alert, known, None), file=sys.stderr)
 del sys.modules["numpy"]
-print(json.dumps({"imported": imported, "modules": sorted(sys.modules)}))
+print(json.dumps({"modules": sorted(sys.modules)}))
 """
 
 PANDAS_AND_BOTO3 = """
-import json, time
-began = time.process_time()
+import json, sys
 import pandas, boto3
-print(json.dumps({"imported": time.process_time() - began}))
+print(json.dumps({"modules": sorted(sys.modules)}))
 """
 
 
@@ -54,7 +52,7 @@ def run(program: str, text: str = "") -> dict[str, Any]:
         capture_output=True,
         text=True,
         check=False,
-        timeout=120,
+        timeout=PATIENCE,
     )
     assert done.returncode == 0, done.stderr
     result: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
@@ -68,8 +66,8 @@ def test_the_first_alert_of_a_known_partition_imports_nothing_heavy() -> None:
     assert not modules & set(HEAVY)
 
 
-def test_ingest_imports_in_half_the_time_of_pandas_and_boto3() -> None:
+def test_ingest_imports_half_as_many_modules_as_pandas_and_boto3() -> None:
+    """How long that takes depends on the machine: `python -m benchmarks cold_start` measures it."""
     alert = (ROOT / "events" / "valid" / "guide-2021.json").read_text()
-    ours = min(run(FIRST_ALERT, alert)["imported"] for _ in range(3))
-    theirs = min(run(PANDAS_AND_BOTO3)["imported"] for _ in range(3))
-    assert ours <= theirs / 2, f"{ours:.3f} s: expected at most half of {theirs:.3f} s"
+    ours, theirs = len(run(FIRST_ALERT, alert)["modules"]), len(run(PANDAS_AND_BOTO3)["modules"])
+    assert ours <= theirs / 2, f"{ours} modules: expected at most half of {theirs}"

@@ -12,9 +12,10 @@ from itertools import pairwise
 import numpy as np
 import numpy.typing as npt
 import pytest
+from threadpoolctl import threadpool_limits
 
 from anomalake.model import Model, ModelError, State, chunks, fit, judge
-from anomalake.model.chunks import in_chunks
+from anomalake.model.chunks import bounds_of, in_chunks
 from anomalake.model.judgement import Judgement
 from anomalake.model.metrics import Metrics
 from tests.unit.model.histories import ALL, LEARNED, by_steps, judged, learn, metrics, noisy, usual_model
@@ -63,8 +64,41 @@ def test_a_metric_is_judged_for_itself() -> None:
 def test_many_metrics_in_parts_give_what_they_give_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     values = eventful(20)
     whole = judged(values)
-    monkeypatch.setattr(chunks, "_MOST", 16)
+    monkeypatch.setattr(chunks, "BLOCK", 16)
     are_same(whole, judged(values))
+
+
+def test_the_number_of_processes_changes_no_bit(monkeypatch: pytest.MonkeyPatch) -> None:
+    values = eventful(70)
+    monkeypatch.setattr(chunks, "BLOCK", 16)
+    alone, alone_said = learn(values), judged(values)
+    monkeypatch.setattr(chunks, "_MANY", 1)
+    for cores in (2, 3, 5):
+        monkeypatch.setattr(chunks, "_cores", lambda cores=cores: cores)
+        shared, shared_said = learn(values), judged(values)
+        for name, array in alone.to_arrays().items():
+            np.testing.assert_array_equal(shared.to_arrays()[name], array, name)
+        for name in SAID:
+            np.testing.assert_array_equal(getattr(shared_said, name), getattr(alone_said, name), name)
+
+
+def test_the_number_of_threads_of_blas_changes_no_bit() -> None:
+    values = eventful(70)
+    with threadpool_limits(1, "blas"):
+        alone, alone_said = learn(values), judged(values)
+    with threadpool_limits(4, "blas"):
+        threaded, threaded_said = learn(values), judged(values)
+    for name, array in alone.to_arrays().items():
+        np.testing.assert_array_equal(threaded.to_arrays()[name], array, name)
+    for name in SAID:
+        np.testing.assert_array_equal(getattr(threaded_said, name), getattr(alone_said, name), name)
+
+
+def test_blocks_depend_on_the_series_index_and_the_intervals_only() -> None:
+    for n_times, size in ((1, 1024), (2_496, 1024), (8_064, 256), (105_120, 16), (10**9, 16)):
+        few, many = bounds_of(2_000, n_times), bounds_of(5_000, n_times)
+        assert few[:-1] == many[: len(few) - 1]
+        assert {end - first for first, end in many[:-1]} == {size}
 
 
 def test_parts_follow_each_other_and_leave_nothing_out() -> None:
@@ -201,7 +235,7 @@ def test_metrics_that_the_model_cannot_judge_are_refused() -> None:
 
 def test_many_series_are_shared_out_among_processes(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(chunks, "_MANY", 1)
-    monkeypatch.setattr(chunks, "_MOST", 16)
+    monkeypatch.setattr(chunks, "BLOCK", 16)
     monkeypatch.setattr(chunks, "_cores", lambda: 3)
     parent = os.getpid()
     found = chunks.in_chunks(lambda first, end: (first, end, os.getpid()), 100, 10)
@@ -212,7 +246,7 @@ def test_many_series_are_shared_out_among_processes(monkeypatch: pytest.MonkeyPa
 
 def test_the_work_of_a_process_that_dies_is_made_up_for(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(chunks, "_MANY", 1)
-    monkeypatch.setattr(chunks, "_MOST", 16)
+    monkeypatch.setattr(chunks, "BLOCK", 16)
     monkeypatch.setattr(chunks, "_cores", lambda: 2)
     parent = os.getpid()
 
@@ -226,7 +260,7 @@ def test_the_work_of_a_process_that_dies_is_made_up_for(monkeypatch: pytest.Monk
 
 def test_what_the_work_raises_is_raised(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(chunks, "_MANY", 1)
-    monkeypatch.setattr(chunks, "_MOST", 16)
+    monkeypatch.setattr(chunks, "BLOCK", 16)
     monkeypatch.setattr(chunks, "_cores", lambda: 2)
 
     def work(first: int, end: int) -> int:

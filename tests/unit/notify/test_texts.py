@@ -53,7 +53,7 @@ def test_a_long_text_ends_where_the_channel_does_and_says_what_it_left_out() -> 
     text = long_text(whole, whole.intervals[0], rule(), detector(), most_bytes=20_000)
     listed = text.count("marketplace=")
     assert 19_000 < len(text.encode()) <= 20_000
-    assert f"  and {3_000 - listed:,} more, that deviate less\n" in text
+    assert f"  and {3_000 - listed:,} more with smaller deviations\n" in text
     assert "90 others" in text
 
 

@@ -1,4 +1,4 @@
-"""Alerts: the model, and the readers of every form and envelope they come in. Imports nobody."""
+"""Alerts: the model, and the readers of every form and envelope of an alert."""
 
 from anomalake.alerts.documents import AlertDocument, ObjectPointer, Refusal
 from anomalake.alerts.envelopes import SET_ASIDE_RECORD, EventItem, read_event, read_file, read_lines, read_text

@@ -1,4 +1,4 @@
-"""Text that should be an alert, where it came from, and why it was refused."""
+"""The text of one alert, its place, and the reason why it was refused."""
 
 from __future__ import annotations
 
@@ -12,18 +12,18 @@ UNPARSED: Final = object()
 
 @dataclass(frozen=True, slots=True)
 class AlertDocument:
-    """One text that should be one alert.
+    """The text of one alert, not read yet.
 
     Attributes
     ----------
     body
-        The text, or the bytes that would not decode.
+        The text, or bytes that are not UTF-8.
     place
-        Where it came from, for people: ``alerts.jsonl:17``, ``SQS message 1f0c…``.
+        Origin, for messages: ``alerts.jsonl:17``, ``SQS message 1f0c…``.
     delivery
-        Id of the outermost delivery (SQS message id) that a failure is reported to.
+        Id of the outermost delivery (SQS message id), for reporting a failure.
     value
-        The parsed body, where reading the envelope has parsed it already.
+        The parsed body, where the envelope's reader has parsed it.
     """
 
     body: str | bytes
@@ -34,7 +34,7 @@ class AlertDocument:
 
 @dataclass(frozen=True, slots=True)
 class ObjectPointer:
-    """An S3 object that holds alerts, as an object-created event names it."""
+    """An S3 object with alerts, named by an object-created event."""
 
     bucket: str
     key: str
@@ -44,18 +44,18 @@ class ObjectPointer:
 
 
 class Refusal(AnomalakeError, ValueError):
-    """An input that is no alert, and why.
+    """A refused record: the reason why it is not an alert.
 
     Parameters
     ----------
     place
         File and line, or message.
     field
-        Path of the field, ``impactedMetric.relevantTimeSeries[0].metricValue``; ``$`` for the whole.
+        Path of the field, ``impactedMetric.relevantTimeSeries[0].metricValue``; ``$`` for the record itself.
     value
-        What stood there, shortened.
+        Value found there, shortened.
     expected
-        What should have stood there.
+        Value that was expected.
     """
 
     def __init__(self, place: str, field: str, value: str, expected: str) -> None:

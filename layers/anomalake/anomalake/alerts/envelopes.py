@@ -1,4 +1,4 @@
-"""The one place that knows what alerts are wrapped in: SQS, SNS, EventBridge, S3 events, lists, files."""
+"""Envelopes of alerts: SQS, SNS, EventBridge, S3 events, lists, files. No other module reads envelopes."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from anomalake.alerts.documents import AlertDocument, ObjectPointer
 from anomalake.alerts.strict_json import StrictJsonError, array_items, exact_text, parse
 
 MAX_ENVELOPES = 8
-#: What a record that a lake set aside calls itself: replayed, its body is read again.
+#: Value of the field ``record`` of a set-aside record. A replay reads its body again.
 SET_ASIDE_RECORD = "anomalake/set-aside"
 _GZIP = b"\x1f\x8b"
 _LINES = (".jsonl", ".ndjson", ".jsonlines")
@@ -22,20 +22,20 @@ EventItem = AlertDocument | ObjectPointer
 
 
 def read_event(event: Any, place: str = "event") -> Iterator[EventItem]:
-    """The documents in an invocation's event, whatever it is wrapped in; the bare alert is its own envelope.
+    """Read the alert documents in the event of an invocation, in any envelope or in none.
 
-    What bears no known envelope is passed on as a document, for `read_alert` to accept or refuse.
+    A value without a known envelope is returned as a document, which `read_alert` accepts or refuses.
     """
     return _unwrap(event, None, place, None, 0)
 
 
 def read_text(text: str | bytes, place: str, delivery: str | None = None) -> Iterator[EventItem]:
-    """The documents in one text: an alert, a list of alerts, or either in envelopes."""
+    """Read the alert documents in one text: an alert, a list of alerts, or either in envelopes."""
     return _open(text, place, delivery, 0)
 
 
 def read_lines(lines: Iterable[bytes], name: str, delivery: str | None = None, first: int = 1) -> Iterator[EventItem]:
-    """The documents in JSON lines, numbered from `first`; blank lines are passed over."""
+    """Read the alert documents in JSON lines, numbered from `first`; blank lines are ignored."""
     for number, line in enumerate(lines, first):
         bare = line.strip()
         if bare:
@@ -43,7 +43,7 @@ def read_lines(lines: Iterable[bytes], name: str, delivery: str | None = None, f
 
 
 def read_file(name: str, body: bytes, delivery: str | None = None) -> Iterator[EventItem]:
-    """The documents in a whole file: JSON or JSON lines, either gzipped; lines are also found in a ``.json``."""
+    """Read the alert documents in a file: JSON or JSON lines, either gzipped; a ``.json`` file may hold lines."""
     if body.startswith(_GZIP):
         try:
             body = gzip.decompress(body)
@@ -86,14 +86,14 @@ def _open(text: str | bytes, place: str, delivery: str | None, depth: int) -> It
         for i, (item, parsed) in enumerate(items):
             yield from _unwrap(parsed, item, f"{place}[{i}]", delivery, depth + 1)
     elif isinstance(value, str) and depth < MAX_ENVELOPES:
-        # A text within a text: how a batch keeps an original that spans lines.
+        # A JSON string: a batch stores an original with line breaks in this form.
         yield from _open(value, place, delivery, depth + 1)
     else:
         yield from _unwrap(value, text, place, delivery, depth)
 
 
 def _unwrap(value: Any, text: str | None, place: str, delivery: str | None, depth: int) -> Iterator[EventItem]:
-    """`text` is the value's own text where there is one; a value that came parsed is written out again."""
+    """Unwrap a parsed value. `text` is its JSON text; None where only the parsed value is known."""
     if depth < MAX_ENVELOPES:
         if isinstance(value, dict):
             inner = _envelope(value, place, delivery, depth + 1)
@@ -121,13 +121,13 @@ def _envelope(value: dict[str, Any], place: str, delivery: str | None, depth: in
     if isinstance(records, list):
         return _records(records, place, delivery, depth)
     if value.get("Type") == "Notification" and isinstance(value.get("Message"), str):
-        return _open(value["Message"], _said(place, "SNS message", value.get("MessageId")), delivery, depth)
+        return _open(value["Message"], _place_of(place, "SNS message", value.get("MessageId")), delivery, depth)
     if "detail-type" in value and isinstance(value.get("detail"), (dict, list)):
-        return _event_bridge(value, _said(place, "EventBridge event", value.get("id")), delivery, depth)
+        return _event_bridge(value, _place_of(place, "EventBridge event", value.get("id")), delivery, depth)
     if "requestPayload" in value and "requestContext" in value:
         context = value["requestContext"]
         request = context.get("requestId") if isinstance(context, dict) else None
-        return _unwrap(value["requestPayload"], None, _said(place, "failed invocation", request), delivery, depth)
+        return _unwrap(value["requestPayload"], None, _place_of(place, "failed invocation", request), delivery, depth)
     if value.get("record") == SET_ASIDE_RECORD:
         return _set_aside(value, place, delivery, depth)
     if value.get("Event") == "s3:TestEvent":
@@ -142,14 +142,14 @@ def _records(records: list[Any], place: str, delivery: str | None, depth: int) -
         if source == "aws:sqs" and isinstance(record.get("body"), str):
             message = record.get("messageId")
             whose = delivery if delivery is not None else message if isinstance(message, str) else None
-            yield from _open(record["body"], _said(place, "SQS message", message, at), whose, depth)
+            yield from _open(record["body"], _place_of(place, "SQS message", message, at), whose, depth)
         elif (
             source == "aws:sns"
             and isinstance(record.get("Sns"), dict)
             and isinstance(record["Sns"].get("Message"), str)
         ):
             message = record["Sns"].get("MessageId")
-            yield from _open(record["Sns"]["Message"], _said(place, "SNS message", message, at), delivery, depth)
+            yield from _open(record["Sns"]["Message"], _place_of(place, "SNS message", message, at), delivery, depth)
         elif source == "aws:s3" and isinstance(record.get("s3"), dict):
             if str(record.get("eventName", "")).removeprefix("s3:").startswith("ObjectCreated"):
                 yield from _object(record["s3"], True, record, at, delivery)
@@ -189,7 +189,7 @@ def _object(s3: Any, encoded: bool, event: dict[str, Any], place: str, delivery:
     yield ObjectPointer(name, key, version if isinstance(version, str) else None, f"s3://{name}/{key}", delivery)
 
 
-def _said(place: str, what: str, identity: object, otherwise: str | None = None) -> str:
+def _place_of(place: str, what: str, identity: object, otherwise: str | None = None) -> str:
     if isinstance(identity, str) and identity:
         return f"{what} {identity[:128]}" if place == "event" else f"{place}: {what} {identity[:128]}"
     return otherwise if otherwise is not None else f"{place}: {what}"

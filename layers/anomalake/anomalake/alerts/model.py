@@ -12,7 +12,7 @@ from anomalake.alerts.timestamps import ZonedTimestamp
 class TimeSeries:
     """An affected metric: one measure for one combination of dimension values, and what was observed.
 
-    `dimensions` are pairs of name and value, at most one a name; `metric_value` has at most 20 decimals.
+    `dimensions` are pairs of name and value, at most one for each name; `metric_value` has at most 20 decimals.
     """
 
     time_series_id: str | None
@@ -36,14 +36,14 @@ class Alert:
     Attributes
     ----------
     alert_id
-        Its identity: SHA-256, 32 hex digits, of `alert_event_id`, `metric_name` and the instant.
+        Identity: the first 32 hex digits of the SHA-256 of `alert_event_id`, `metric_name` and the instant.
     digest
-        Its body: SHA-256, 64 hex digits, of its canonical JSON. Same identity, same digest: a repeat.
-        Same identity, another digest: a clash.
+        SHA-256 of the body's canonical JSON, 64 hex digits. Same identity and same digest: a repeat.
+        Same identity and another digest: a clash.
     detector
         The detector's name in its ARN: 1 to 63 letters, digits, ``-`` and ``_``.
     original
-        The text it was read from, unchanged.
+        The text that the alert was read from, unchanged.
     """
 
     alert_id: str
@@ -70,5 +70,5 @@ class Alert:
 
     @property
     def dimension_names(self) -> tuple[str, ...]:
-        """Names of the dimensions of its affected metrics, sorted."""
+        """Names of the dimensions of the affected metrics, sorted."""
         return tuple(sorted({name for series in self.time_series for name, _ in series.dimensions}))

@@ -1,4 +1,4 @@
-"""From a document to an alert, or to the reason why it is none."""
+"""Read an alert document into an `Alert`, or refuse it with the reason."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def read_alert(document: AlertDocument) -> Alert:
     Raises
     ------
     Refusal
-        The document is no alert: which field, what stood there, what was expected.
+        The document is not an alert: field, value, and what was expected.
     """
     text = _decoded(document)
     try:
@@ -49,18 +49,18 @@ def read_alert(document: AlertDocument) -> Alert:
         raise Refusal(document.place, "$", error.value, error.expected) from error
     try:
         return _alert(value, digest, text)
-    except _Misfit as misfit:
-        raise Refusal(document.place, misfit.field, misfit.value, misfit.expected) from misfit
+    except _InvalidField as invalid:
+        raise Refusal(document.place, invalid.field, invalid.value, invalid.expected) from invalid
 
 
 def alert_id(alert_event_id: str, metric_name: str, timestamp: ZonedTimestamp) -> str:
-    """An alert's identity as 32 hex digits."""
+    """Identity of an alert, 32 hex digits."""
     parts = "\x00".join((str(len(alert_event_id)), alert_event_id, metric_name, timestamp.instant))
     return hashlib.sha256(parts.encode("utf-8")).hexdigest()[:32]
 
 
-class _Misfit(AnomalakeError):
-    """A field that does not fit; its path is completed on the way out, so that it costs nothing while all fits."""
+class _InvalidField(AnomalakeError):
+    """An invalid field. Each caller adds its part of the path, so valid alerts cost nothing."""
 
     def __init__(self, field: str, value: object, expected: str) -> None:
         self.field = field
@@ -68,7 +68,7 @@ class _Misfit(AnomalakeError):
         self.expected = expected
         super().__init__(field)
 
-    def within(self, outer: str) -> _Misfit:
+    def within(self, outer: str) -> _InvalidField:
         self.field = f"{outer}.{self.field}" if self.field else outer
         return self
 
@@ -107,27 +107,27 @@ def _decoded(document: AlertDocument) -> str:
 
 def _alert(value: Any, digest: str, text: str) -> Alert:
     if not isinstance(value, dict):
-        raise _Misfit("$", value, "an object: an alert")
+        raise _InvalidField("$", value, "an object: an alert")
     event_id = _text(value, "alertEventId", MAX_ID)
     arn = _text(value, "anomalyDetectorArn", MAX_ID)
     found = _DETECTOR_ARN.fullmatch(arn)
     if found is None:
         expected = "arn:PARTITION:SERVICE:REGION:ACCOUNT:AnomalyDetector:NAME, NAME of 1 to 63 letters, digits, - or _"
-        raise _Misfit("anomalyDetectorArn", arn, expected)
+        raise _InvalidField("anomalyDetectorArn", arn, expected)
     impacted = _object(value.get("impactedMetric", _MISSING), "impactedMetric")
     try:
         metric_name = _text(impacted, "metricName", MAX_NAME)
         if "relevantTimeSeries" not in impacted:
-            raise _Misfit("relevantTimeSeries", _MISSING, "a list of the affected metrics")
+            raise _InvalidField("relevantTimeSeries", _MISSING, "a list of the affected metrics")
         time_series = _each(impacted, "relevantTimeSeries", _time_series)
         contributions = _each(impacted, "dimensionContribution", _contributions)
-    except _Misfit as misfit:
-        raise misfit.within("impactedMetric") from None
+    except _InvalidField as invalid:
+        raise invalid.within("impactedMetric") from None
     stamp = _text(value, "timestamp", 128)
     try:
         timestamp = parse_zoned(stamp)
     except (ValueError, OverflowError):
-        raise _Misfit("timestamp", stamp, A_TIMESTAMP) from None
+        raise _InvalidField("timestamp", stamp, A_TIMESTAMP) from None
     return Alert(
         alert_id=alert_id(event_id, metric_name, timestamp),
         digest=digest,
@@ -143,7 +143,7 @@ def _alert(value: Any, digest: str, text: str) -> Alert:
         alert_description=_optional_text(value, "alertDescription"),
         console_url=_optional_text(value, "consoleUrl"),
         time_series=tuple(time_series),
-        contributions=tuple(one for some in contributions for one in some),
+        contributions=tuple(share for shares in contributions for share in shares),
         original=text,
     )
 
@@ -151,9 +151,9 @@ def _alert(value: Any, digest: str, text: str) -> Alert:
 def _text(within: dict[str, Any], key: str, most: int) -> str:
     value = within.get(key, _MISSING)
     if not isinstance(value, str):
-        raise _Misfit(key, value, "text")
+        raise _InvalidField(key, value, "text")
     if not value or len(value) > most:
-        raise _Misfit(key, value, f"text of 1 to {most:,} characters")
+        raise _InvalidField(key, value, f"text of 1 to {most:,} characters")
     return value
 
 
@@ -162,36 +162,36 @@ def _optional_text(within: dict[str, Any], key: str) -> str | None:
     if value is None:
         return None
     if not isinstance(value, str) or len(value) > MAX_TEXT:
-        raise _Misfit(key, value, f"text of at most {MAX_TEXT:,} characters, or null")
+        raise _InvalidField(key, value, f"text of at most {MAX_TEXT:,} characters, or null")
     return value
 
 
 def _score(value: object) -> float:
     if isinstance(value, (int, Decimal)) and not isinstance(value, bool) and 0 <= value <= 100:
         return float(value)
-    raise _Misfit("anomalyScore", value, "a number from 0 to 100")
+    raise _InvalidField("anomalyScore", value, "a number from 0 to 100")
 
 
 def _object(value: object, field: str = "") -> dict[str, Any]:
     if not isinstance(value, dict):
-        raise _Misfit(field, value, "an object")
+        raise _InvalidField(field, value, "an object")
     return value
 
 
 def _each(within: dict[str, Any], key: str, read: Callable[[dict[str, Any]], T]) -> list[T]:
-    """What every item of a list reads as; null and nothing are an empty list."""
+    """Read every item of a list; null or a missing field is an empty list."""
     items = within.get(key)
     if items is None:
         return []
     if not isinstance(items, list):
-        raise _Misfit(key, items, "a list")
-    made: list[T] = []
+        raise _InvalidField(key, items, "a list")
+    values: list[T] = []
     try:
         for item in items:
-            made.append(read(_object(item)))
-    except _Misfit as misfit:
-        raise misfit.within(f"{key}[{len(made)}]") from None
-    return made
+            values.append(read(_object(item)))
+    except _InvalidField as invalid:
+        raise invalid.within(f"{key}[{len(values)}]") from None
+    return values
 
 
 def _time_series(series: dict[str, Any]) -> TimeSeries:
@@ -200,7 +200,7 @@ def _time_series(series: dict[str, Any]) -> TimeSeries:
     def add(pair: dict[str, Any]) -> None:
         name = _text(pair, "dimensionName", MAX_NAME)
         if name in dimensions:
-            raise _Misfit("dimensionName", name, "each dimension once in a time series")
+            raise _InvalidField("dimensionName", name, "each dimension once in a time series")
         dimensions[name] = _dimension_value(pair)
 
     _each(series, "dimensions", add)
@@ -210,7 +210,7 @@ def _time_series(series: dict[str, Any]) -> TimeSeries:
 def _dimension_value(within: dict[str, Any]) -> str:
     value = within.get("dimensionValue", _MISSING)
     if not isinstance(value, str) or len(value) > MAX_VALUE:
-        raise _Misfit("dimensionValue", value, f"text of at most {MAX_VALUE:,} characters")
+        raise _InvalidField("dimensionValue", value, f"text of at most {MAX_VALUE:,} characters")
     return value
 
 
@@ -219,7 +219,7 @@ def _metric_value(series: dict[str, Any]) -> Decimal | None:
     if value is None:
         return None
     if isinstance(value, bool) or not isinstance(value, (int, Decimal)) or not -MAX_MAGNITUDE < value < MAX_MAGNITUDE:
-        raise _Misfit("metricValue", value, "a number below 10^18 in size, or null")
+        raise _InvalidField("metricValue", value, "a number below 10^18 in size, or null")
     if isinstance(value, int):
         return Decimal(value)
     exponent = value.as_tuple().exponent
@@ -240,4 +240,4 @@ def _per_cent(within: dict[str, Any]) -> int:
     value = within.get("valueContribution", _MISSING)
     if isinstance(value, int) and not isinstance(value, bool) and -(2**63) <= value < 2**63:
         return value
-    raise _Misfit("valueContribution", value, "a whole number")
+    raise _InvalidField("valueContribution", value, "a whole number")

@@ -15,14 +15,14 @@ _EXACT = Context(prec=MAX_NUMBER_LENGTH + 10, Emax=999_999_999, Emin=-999_999_99
 
 
 class StrictJsonError(AnomalakeError, ValueError):
-    """Text that is not JSON, or JSON that means nothing certain.
+    """Text that is not JSON, or JSON that is ambiguous.
 
     Attributes
     ----------
     value
-        The piece at fault, shortened.
+        The invalid part, shortened.
     expected
-        What should have stood there.
+        Value that was expected.
     """
 
     def __init__(self, value: str, expected: str) -> None:
@@ -32,14 +32,14 @@ class StrictJsonError(AnomalakeError, ValueError):
 
 
 def _pairs(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    made = dict(pairs)
-    if len(made) != len(pairs):
+    members = dict(pairs)
+    if len(members) != len(pairs):
         seen: set[str] = set()
         for key, _ in pairs:
             if key in seen:
                 raise StrictJsonError(shorten(key), "each key once in an object")
             seen.add(key)
-    return made
+    return members
 
 
 def _constant(text: str) -> NoReturn:
@@ -48,7 +48,7 @@ def _constant(text: str) -> NoReturn:
 
 def _decimal(text: str) -> int | Decimal:
     if len(text) <= 40 and "e" not in text and "E" not in text:
-        # The usual case, without arithmetic: 650.50 is 650.5, and 650.00 is 650.
+        # The common case, without arithmetic: 650.50 is 650.5, and 650.00 is 650.
         bare = text.rstrip("0") if "." in text else text
         return int(bare.rstrip(".")) if bare.endswith(".") or "." not in bare else Decimal(bare)
     if len(text) > MAX_NUMBER_LENGTH:
@@ -59,7 +59,7 @@ def _decimal(text: str) -> int | Decimal:
             raise ArithmeticError
     except ArithmeticError as error:
         raise StrictJsonError(shorten(text), "a number that can be represented") from error
-    # 650 and 650.0 are one number, and so is 6.5e2.
+    # 650, 650.0 and 6.5e2 are the same number.
     exponent = exact.as_tuple().exponent
     assert isinstance(exponent, int)
     return int(exact) if exponent >= 0 and exact.adjusted() < 40 else exact
@@ -75,12 +75,12 @@ _DECODER = json.JSONDecoder(
 
 
 def parse(text: str) -> Any:
-    """Read JSON; integers as int, other numbers as the Decimal that was written.
+    """Read JSON; integers as int, other numbers as the exact Decimal.
 
     Raises
     ------
     StrictJsonError
-        It is not JSON, nests too deep, repeats a key, or holds NaN or an infinity.
+        The text is not JSON, is nested too deeply, repeats a key, or contains NaN or an infinity.
     """
     try:
         value = _DECODER.decode(text)
@@ -89,13 +89,13 @@ def parse(text: str) -> Any:
         raise StrictJsonError(at, f"JSON ({error.msg} at line {error.lineno} column {error.colno})") from error
     except RecursionError as error:
         raise StrictJsonError(shorten(text), _SHALLOW) from error
-    # The decoder's own limit differs from one Python to the next. Most texts have too few brackets to be looked into.
+    # The decoder's own limit depends on Python's version. Most texts have too few brackets to need the check.
     if text.count("{") + text.count("[") > MAX_DEPTH and _deeper_than(value, MAX_DEPTH):
         raise StrictJsonError(shorten(text), _SHALLOW)
     return value
 
 
-_SHALLOW = f"JSON that nests at most {MAX_DEPTH} deep"
+_SHALLOW = f"JSON of at most {MAX_DEPTH} levels"
 
 
 def _deeper_than(value: Any, depth: int) -> bool:
@@ -103,9 +103,9 @@ def _deeper_than(value: Any, depth: int) -> bool:
     for _ in range(depth + 1):
         level = [
             inner
-            for one in level
-            if isinstance(one, (dict, list))
-            for inner in (one.values() if isinstance(one, dict) else one)
+            for outer in level
+            if isinstance(outer, (dict, list))
+            for inner in (outer.values() if isinstance(outer, dict) else outer)
         ]
         if not level:
             return False
@@ -113,7 +113,7 @@ def _deeper_than(value: Any, depth: int) -> bool:
 
 
 def array_items(text: str) -> list[tuple[str, Any]] | None:
-    """The items of a JSON array, each with its own text unchanged; None when the text is no array."""
+    """Items of a JSON array, each with its unchanged text; None if the text is not an array."""
     at = _after_space(text, 0)
     if at >= len(text) or text[at] != "[":
         return None
@@ -147,12 +147,12 @@ _CANONICAL = json.JSONEncoder(
 
 
 def canonical(value: Any) -> bytes:
-    """One text for equal JSON values, whatever their key order and white space.
+    """Canonical text of a JSON value: equal for equal values, independent of key order and white space.
 
     Raises
     ------
     StrictJsonError
-        A string holds half of a surrogate pair, which no UTF-8 text can.
+        A string contains a lone surrogate, which UTF-8 cannot encode.
     """
     try:
         return _CANONICAL.encode(value).encode("utf-8")
@@ -163,7 +163,7 @@ def canonical(value: Any) -> bytes:
 
 
 def exact_text(value: Any) -> str:
-    """JSON text of a parsed value with its numbers written out exactly."""
+    """JSON text of a parsed value, with exact numbers."""
     if isinstance(value, Decimal):
         return str(value)
     if isinstance(value, dict):
@@ -174,5 +174,5 @@ def exact_text(value: Any) -> str:
 
 
 def shorten(text: str, most: int = 120) -> str:
-    """A value as a person wants to see it in a message: quoted, on one line, not long."""
+    """A value for a message: quoted, on one line, of bounded length."""
     return repr(text) if len(text) <= most else repr(text[:most]) + f"… ({len(text):,} characters)"

@@ -1,4 +1,4 @@
-"""Zoned date-times as Java prints them, which is how L4M stamps its alerts."""
+"""Zoned date-times in Java's form, as in L4M's alerts."""
 
 from __future__ import annotations
 
@@ -21,24 +21,24 @@ _ZONED = re.compile(
 )
 _FIXED = re.compile(r"(?:UTC|GMT|UT)?(?P<sign>[+-])(?P<h>\d{1,2})(?::?(?P<m>\d\d)(?::?(?P<s>\d\d))?)?", re.ASCII)
 _REGION = re.compile(r"[A-Za-z][A-Za-z0-9_+-]*(?:/[A-Za-z0-9_+-]+)*", re.ASCII)
-# Names that the tz database's folder holds but that mean the machine's own zone, or count leap seconds.
+# Names in the tz database that mean the machine's own zone, or count leap seconds.
 _NOT_ZONES = ("localtime", "posixrules", "Factory")
 
 
 @dataclass(frozen=True, slots=True)
 class ZonedTimestamp:
-    """An instant, and the wall clock that showed it.
+    """An instant, and its wall-clock time in a zone.
 
     Attributes
     ----------
     utc
-        The instant, naive, in UTC, to the microsecond.
+        The instant in UTC, naive, with microseconds.
     local
-        The wall clock in `timezone`, naive.
+        The wall-clock time in `timezone`, naive.
     timezone
-        The zone's id as written (``Europe/Paris``, ``GMT+02:00``), else the offset; ``UTC`` for a bare ``Z``.
+        Id of the zone as written (``Europe/Paris``, ``GMT+02:00``), or else the offset; ``UTC`` for ``Z`` alone.
     instant
-        Seconds since 1970 with nine decimals: equal for equal instants only.
+        Seconds since 1970 with nine decimals: equal only for equal instants.
     """
 
     utc: datetime
@@ -51,14 +51,14 @@ class ZonedTimestamp:
 def parse_zoned(text: str) -> ZonedTimestamp:
     """Read a zoned date-time.
 
-    The offset, where there is one, decides the instant, also when the zone knows another offset then; the zone
-    decides the wall clock. With a zone and no offset, a wall clock in a gap moves forward by the gap and one in an
-    overlap takes the earlier instant, as Java does.
+    The offset, if present, determines the instant, even if the zone has another offset at that time. The zone
+    determines the wall-clock time. With a zone and no offset, a wall-clock time in a gap is moved forward by the gap,
+    and one in an overlap is the earlier instant, as in Java.
 
     Raises
     ------
     ValueError
-        It is none, or its year is not plausible.
+        The text is not a zoned date-time, or its year is out of range.
     """
     found = _ZONED.fullmatch(text)
     if found is None:

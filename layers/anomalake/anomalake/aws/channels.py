@@ -1,4 +1,4 @@
-"""Channels: a Lambda function, an SNS topic, a lake."""
+"""Delivery channels: a Lambda function, an SNS topic, a lake."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from anomalake.definitions.detector import AlertRule, LambdaAction, SnsAction
 from anomalake.lake.lake import Lake
 from anomalake.notify.channel import JSON, LONG_TEXT, Channel, ChannelError, Message
 
-#: What SNS takes, less some for the subject.
+#: Limit of SNS, less room for the subject.
 SNS_BYTES = 256 * 1024 - 1024
-#: What Lambda takes in a synchronous invocation, and `read_alert` in all.
+#: Limit of a synchronous Lambda invocation, and of `read_alert`.
 LAMBDA_BYTES = 6 * 1024 * 1024 - 1024
 
-# Codes of errors that pass; so do all of 5xx and 429.
-_PASSING = (
+# Codes of transient errors; the statuses 5xx and 429 are transient too.
+_TRANSIENT = (
     "InternalError",
     "InternalErrorException",
     "InternalFailure",
@@ -41,7 +41,7 @@ T = TypeVar("T")
 
 
 def channel_of(rule: AlertRule, lake: Lake) -> Channel:
-    """The channel of a rule's action; the lake itself where it has none."""
+    """Channel of a rule's action; the lake itself if the rule has no action."""
     if isinstance(rule.action, LambdaAction):
         return LambdaChannel(rule.action.lambda_arn)
     if isinstance(rule.action, SnsAction):
@@ -50,7 +50,7 @@ def channel_of(rule: AlertRule, lake: Lake) -> Channel:
 
 
 def client(service: str, region: str | None, read_timeout: float) -> Any:
-    """A boto3 client that sends each request once: the ledger decides what is sent again."""
+    """A boto3 client without retries: the ledger decides what is sent again."""
     import boto3
     from botocore.config import Config
 
@@ -59,14 +59,14 @@ def client(service: str, region: str | None, read_timeout: float) -> Any:
 
 
 class LambdaChannel:
-    """A function that is invoked with the alert, and waited for: delivered is what it returned from without an error.
+    """A Lambda function, invoked synchronously. An alert is delivered when the function returns without an error.
 
     Parameters
     ----------
     function_arn
-        The function, of any region, with or without an alias.
+        ARN of the function, in any region, with or without an alias.
     make_client
-        Makes the Lambda client when it is first needed.
+        Creates the Lambda client on first use.
     """
 
     format = JSON
@@ -79,7 +79,7 @@ class LambdaChannel:
         self._made: Any = None
 
     def send(self, message: Message) -> None:
-        """Invoke the function; raises `ChannelError`, also where the function fails."""
+        """Invoke the function; raises `ChannelError`, also if the function fails."""
 
         def invoke() -> tuple[Any, bytes]:
             if self._made is None:
@@ -89,7 +89,7 @@ class LambdaChannel:
             )
             return answer, answer["Payload"].read()
 
-        answer, payload = _answered(self.name, invoke)
+        answer, payload = _call(self.name, invoke)
         if answer.get("FunctionError"):
             raise ChannelError(
                 f"{self.name}: the function failed: {_error_in(payload)}", retryable=True, uncertain=True
@@ -97,16 +97,16 @@ class LambdaChannel:
 
 
 class SnsChannel:
-    """A topic that the alert is published to.
+    """An SNS topic.
 
     Parameters
     ----------
     topic_arn
-        The topic, of any region.
+        ARN of the topic, in any region.
     format_
         ``JSON``, ``LONG_TEXT`` or ``SHORT_TEXT``.
     make_client
-        Makes the SNS client when it is first needed.
+        Creates the SNS client on first use.
     """
 
     most_bytes = SNS_BYTES
@@ -116,7 +116,7 @@ class SnsChannel:
     ) -> None:
         self.name = topic_arn
         self.format = format_
-        # A queue behind the topic may hand alerts to ingest, which knows repeats. People do not.
+        # Ingest, which may be subscribed to the topic, recognises repeated JSON alerts. People do not.
         self.repeatable = format_ == JSON
         self._make_client = make_client
         self._made: Any = None
@@ -132,11 +132,11 @@ class SnsChannel:
                 self._made = self._make_client("sns", _region(self.name), 20)
             return self._made.publish(**request)
 
-        _answered(self.name, publish)
+        _call(self.name, publish)
 
 
 class LakeChannel:
-    """A lake that takes the alert in itself, where there is no ingest function: on a laptop."""
+    """A lake that ingests alerts itself, for use without the function ingest, such as on a laptop."""
 
     format = JSON
     most_bytes = LAMBDA_BYTES
@@ -147,7 +147,7 @@ class LakeChannel:
         self._lake = lake
 
     def send(self, message: Message) -> None:
-        """Take the alert in; raises `ChannelError`."""
+        """Ingest the alert; raises `ChannelError`."""
         receipt = self._lake.ingest([AlertDocument(message.text, "alert")])
         if receipt.failed:
             raise ChannelError(f"{self.name}: {receipt.failed[0].error}", retryable=True, uncertain=True)
@@ -155,24 +155,24 @@ class LakeChannel:
             raise ChannelError(f"{self.name}: refused: {receipt.refused[0].refusal}", retryable=False)
 
 
-def _answered(name: str, call: Callable[[], T]) -> T:
-    """What AWS answers; raises `ChannelError` that tells apart what was refused, what may pass, and what is unknown."""
+def _call(name: str, call: Callable[[], T]) -> T:
+    """Call AWS; raises `ChannelError`, which says whether a retry may help and whether the result is uncertain."""
     from botocore.exceptions import BotoCoreError, ClientError, ConnectionError, HTTPClientError, IncompleteReadError
 
     try:
         return call()
     except ClientError as error:
-        told = error.response.get("Error", {})
+        details = error.response.get("Error", {})
         status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
-        passing = told.get("Code") in _PASSING or status == 429 or status >= 500
-        raise ChannelError(f"{name}: {_one_line(error)}", retryable=passing) from error
+        transient = details.get("Code") in _TRANSIENT or status == 429 or status >= 500
+        raise ChannelError(f"{name}: {_one_line(error)}", retryable=transient) from error
     except ConnectionError as error:
         raise ChannelError(f"{name}: {_one_line(error)}", retryable=True) from error
     except (HTTPClientError, IncompleteReadError) as error:
-        # No answer came, or half of one: nobody knows whether the request arrived.
+        # There was no complete response, so the request may have arrived.
         raise ChannelError(f"{name}: {_one_line(error)}", retryable=True, uncertain=True) from error
     except BotoCoreError as error:
-        # Credentials, regions, parameters: nothing was sent.
+        # Invalid credentials, region or parameters: no request was sent.
         raise ChannelError(f"{name}: {_one_line(error)}", retryable=False) from error
 
 
@@ -183,8 +183,8 @@ def _region(arn: str) -> str | None:
 
 def _error_in(payload: bytes) -> str:
     try:
-        told = json.loads(payload)
-        return f"{told['errorType']}: {told['errorMessage']}"[:500]
+        details = json.loads(payload)
+        return f"{details['errorType']}: {details['errorMessage']}"[:500]
     except (ValueError, KeyError, TypeError):
         return payload[:200].decode("utf-8", "replace")
 

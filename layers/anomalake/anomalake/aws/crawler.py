@@ -1,4 +1,4 @@
-"""Glue crawlers, started so that any number of changes share a crawl and none is missed."""
+"""Glue crawlers: several changes share one crawl, and every change is crawled."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ if TYPE_CHECKING:
     from anomalake.page.document import Crawl
 
 
-class CrawlerBusy(CatalogError):
-    """The crawler is running, and may have passed by the change already: ask again when it is done."""
+class CrawlerRunningError(CatalogError):
+    """The crawler is running and may have missed the change; the call must be repeated after it has ended."""
 
 
 class GlueCrawlers:
@@ -23,21 +23,21 @@ class GlueCrawlers:
     Parameters
     ----------
     client
-        Makes the Glue client when it is first needed.
+        Creates the Glue client on first use.
     """
 
     def __init__(self, client: Callable[[], Any] = glue_client) -> None:
         self._make_client = client
-        self._made: Any = None
+        self._client: Any = None
 
     def crawl(self, name: str, changed: Iterable[datetime]) -> bool:
-        """See to it that a crawl starts after each of these changes.
+        """Start a crawl, unless the last one succeeded and began after all the changes.
 
-        Returns whether one was started; none is needed where the last one succeeded and began later than all changes.
+        Returns whether a crawl was started.
 
         Raises
         ------
-        CrawlerBusy
+        CrawlerRunningError
             A crawl is running.
         CatalogError
             Glue throttled, failed or could not be reached.
@@ -49,19 +49,19 @@ class GlueCrawlers:
         if last.get("Status") == "SUCCEEDED" and began is not None and began > newest:
             return False
         if crawler.get("State", "READY") != "READY":
-            raise CrawlerBusy(f"Glue crawler {name!r}: is {crawler['State']}")
+            raise CrawlerRunningError(f"Glue crawler {name!r}: is {crawler['State']}")
         self._call("start_crawler", name)
         return True
 
     def state(self, name: str) -> Crawl:
-        """What a crawler does, and how its last crawl ended.
+        """State of a crawler, and status of its last crawl.
 
         Raises
         ------
         CatalogError
             There is no such crawler; or Glue throttled, failed or could not be reached.
         """
-        # Only here: it imports numpy, which the function that starts crawls does not have.
+        # Imported here because it imports numpy, which the layer of the function crawl does not contain.
         from anomalake.page.document import Crawl
 
         crawler = self._call("get_crawler", name)["Crawler"]
@@ -76,12 +76,12 @@ class GlueCrawlers:
         from botocore.exceptions import BotoCoreError, ClientError
 
         try:
-            if self._made is None:
-                self._made = self._make_client()
-            return getattr(self._made, operation)(Name=name)
+            if self._client is None:
+                self._client = self._make_client()
+            return getattr(self._client, operation)(Name=name)
         except ClientError as error:
             if error.response.get("Error", {}).get("Code") == "CrawlerRunningException":
-                raise CrawlerBusy(f"Glue crawler {name!r}: {error}") from error
+                raise CrawlerRunningError(f"Glue crawler {name!r}: {error}") from error
             raise CatalogError(f"Glue crawler {name!r}: {operation}: {error}") from error
         except BotoCoreError as error:
             raise CatalogError(f"Glue crawler {name!r}: {operation}: {error}") from error

@@ -1,4 +1,4 @@
-"""A function's part in CloudFormation's custom resources: every request gets an answer, or a deployment would wait."""
+"""Responses to CloudFormation's custom-resource requests. A request without a response would block a deployment."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 from urllib.parse import urlsplit
 
-#: CloudFormation takes answers of up to 4 KB.
+#: CloudFormation accepts responses of up to 4 KB.
 LONGEST_REASON = 1000
 
 Send = Callable[[str, bytes], None]
@@ -20,16 +20,16 @@ def is_request(event: object) -> bool:
 
 
 def answer(request: Mapping[str, Any], physical_id: str, make: Callable[[], object], send: Send | None = None) -> None:
-    """Do what a request to create or update asks, and tell CloudFormation how it went; to delete asks nothing.
+    """Create or update a resource as requested, and send the result to CloudFormation; a deletion does nothing.
 
     Parameters
     ----------
     physical_id
-        Id of the resource, the same ever after.
+        Physical id of the resource; it never changes.
     make
-        Creates or updates it; what it raises is told as the reason, and raised again when CloudFormation knows.
+        Creates or updates the resource. Its exception is sent as the reason, and raised after the response is sent.
     send
-        Puts a body to a URL.
+        Sends a body to a URL with PUT.
     """
     failure: Exception | None = None
     if request["RequestType"] != "Delete":
@@ -51,7 +51,7 @@ def answer(request: Mapping[str, Any], physical_id: str, make: Callable[[], obje
 
 def _put(url: str, body: bytes) -> None:
     parts = urlsplit(url)
-    # CloudFormation's are https; an emulator's are not.
+    # CloudFormation uses https; an emulator uses http.
     connect = http.client.HTTPConnection if parts.scheme == "http" else http.client.HTTPSConnection
     connection = connect(parts.netloc, timeout=30)
     try:
@@ -60,4 +60,4 @@ def _put(url: str, body: bytes) -> None:
     finally:
         connection.close()
     if status >= 300:
-        raise OSError(f"CloudFormation's answer URL: status {status}: expected 200")
+        raise OSError(f"CloudFormation's response URL: status {status}: expected 200")

@@ -10,14 +10,14 @@ from anomalake.storage.store import ObjectNotFound
 
 
 class DetectorFiles:
-    """Where the detector files of a stack lie.
+    """The detector files of a stack.
 
     Parameters
     ----------
     uri
-        ``s3://BUCKET/PREFIX`` or a folder; relative paths of source data begin beside it.
+        ``s3://BUCKET/PREFIX`` or a folder. Relative paths of source data start at its parent.
     region, account
-        Of the ARNs of detectors whose files name none.
+        Used in the ARNs of detectors whose files have no ARN.
     """
 
     def __init__(self, uri: str, region: str, account: str) -> None:
@@ -27,18 +27,17 @@ class DetectorFiles:
 
     def names(self) -> list[str]:
         """Names of all detectors, sorted; raises `StoreError`."""
-        keys = (one.key for one in self._store.list(""))
+        keys = (entry.key for entry in self._store.list(""))
         return sorted({name for key in keys if "/" not in key and (name := parse_detector_file_key(key)) is not None})
 
     def read(self, name: str) -> Detector | None:
-        """Read a detector's file; None where there is none.
+        """Read a detector's file; None if there is no file.
 
         Raises
         ------
         DetectorFileError
-            It has problems, its detector has another name, or there are two such files.
+            The file is invalid, its detector has another name, or there are two files.
         StoreError
-            The store does not answer.
         """
         try:
             keys = detector_file_keys(name)
@@ -53,18 +52,18 @@ class DetectorFiles:
         if not found:
             return None
         if len(found) > 1:
-            raise DetectorFileError((f"{found[0][0]}: there is {found[1][0]} too; expected one file a detector",))
+            raise DetectorFileError((f"{found[0][0]}: {found[1][0]} exists too; expected one file for each detector",))
         ((place, body),) = found
         try:
             text = body.decode("utf-8-sig")
         except UnicodeDecodeError as error:
             raise DetectorFileError(
-                (f"{place}: is no UTF-8: byte {error.start + 1}; expected YAML or JSON",)
+                (f"{place}: is not UTF-8: byte {error.start + 1}; expected YAML or JSON",)
             ) from error
         data = self._store.uri.rstrip("/").rpartition("/")[0]
         detector = parse_detector(text, place, data=data, region=self._region, account=self._account)
         if detector.name != name:
             raise DetectorFileError(
-                (f"{place}: AnomalyDetectorName: {detector.name!r}: expected {name!r}, as the file is called",)
+                (f"{place}: AnomalyDetectorName: {detector.name!r}: expected {name!r}, the name of the file",)
             )
         return detector

@@ -1,4 +1,4 @@
-"""What the functions are told by their environment, checked first; standard library only, for the cold start."""
+"""Environment variables of the functions, read and validated. Only the standard library, for fast cold starts."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from anomalake.errors import AnomalakeError
 
 FORMATS = ("parquet", "csv")
 
-#: The lake under `sam local invoke`, which knows no bucket: it lasts as long as the container.
+#: The lake under `sam local invoke`, where there is no bucket. It is deleted with the container.
 LOCAL_LAKE = "/tmp/lake"  # nosec B108
 
 _S3_URI = re.compile(r"s3://[a-z0-9][a-z0-9.-]{1,61}[a-z0-9](/[^\s,]*)?")
@@ -31,12 +31,12 @@ _LONGEST_ADDRESS = 1_000
 
 
 class EnvironmentVariableError(AnomalakeError, ValueError):
-    """A variable that is missing or wrong: which, what it holds, what was expected."""
+    """A missing or invalid environment variable: its name, its value, and what was expected."""
 
 
 @dataclass(frozen=True, slots=True)
 class CrawlerTarget:
-    """A Glue crawler and where the changes lie that it is started for, ``s3://BUCKET/PREFIX``."""
+    """A Glue crawler, and the ``s3://BUCKET/PREFIX`` whose changes start it."""
 
     crawler: str
     prefix: str
@@ -44,7 +44,7 @@ class CrawlerTarget:
 
 @dataclass(frozen=True, slots=True)
 class IngestEnvironment:
-    """Of the function ingest.
+    """Environment of the function ingest.
 
     Attributes
     ----------
@@ -53,7 +53,7 @@ class IngestEnvironment:
     formats
         Formats of the table.
     database
-        Glue database that partitions are registered in; None where there is no analytics part.
+        Glue database for partitions; None if the stack has no analytics part.
     """
 
     lake: str
@@ -69,7 +69,7 @@ class IngestEnvironment:
 
 @dataclass(frozen=True, slots=True)
 class CompactEnvironment:
-    """Of the function compact: the lake, its formats, and hours that merged files stay for queries under way."""
+    """Environment of the function compact: lake, formats, and hours that merged files are kept for running queries."""
 
     lake: str
     formats: tuple[str, ...]
@@ -79,13 +79,13 @@ class CompactEnvironment:
     def read(cls, variables: Mapping[str, str]) -> CompactEnvironment:
         """Read and check; raises `EnvironmentVariableError`."""
         return cls(
-            _lake_or_folder(variables), _formats(variables), _whole(variables, "ANOMALAKE_GRACE_HOURS", 24, 0, 720)
+            _lake_or_folder(variables), _formats(variables), _integer(variables, "ANOMALAKE_GRACE_HOURS", 24, 0, 720)
         )
 
 
 @dataclass(frozen=True, slots=True)
 class CrawlEnvironment:
-    """Of the function crawl: the lake, the Glue database, and which crawler is started for what."""
+    """Environment of the function crawl: the lake, the Glue database, and the crawlers with their prefixes."""
 
     lake: str
     database: str
@@ -94,12 +94,12 @@ class CrawlEnvironment:
     @classmethod
     def read(cls, variables: Mapping[str, str]) -> CrawlEnvironment:
         """Read and check; raises `EnvironmentVariableError`."""
-        return cls(_lake(variables), _needed_database(variables), _crawlers(variables))
+        return cls(_lake(variables), _required_database(variables), _crawlers(variables))
 
 
 @dataclass(frozen=True, slots=True)
 class CatalogEnvironment:
-    """Of the function catalog: the lake, its formats, the Glue database and the Athena workgroup."""
+    """Environment of the function catalog: the lake, its formats, the Glue database and the Athena workgroup."""
 
     lake: str
     formats: tuple[str, ...]
@@ -109,29 +109,29 @@ class CatalogEnvironment:
     @classmethod
     def read(cls, variables: Mapping[str, str]) -> CatalogEnvironment:
         """Read and check; raises `EnvironmentVariableError`."""
-        return cls(_lake(variables), _formats(variables), _needed_database(variables), _workgroup(variables))
+        return cls(_lake(variables), _formats(variables), _required_database(variables), _workgroup(variables))
 
 
 @dataclass(frozen=True, slots=True)
 class DetectEnvironment:
-    """Of the function detect.
+    """Environment of the function detect.
 
     Attributes
     ----------
     lake, formats
         As of the function ingest.
     detectors
-        Where detector files lie, ``s3://BUCKET/PREFIX`` or a folder.
+        Location of the detector files, ``s3://BUCKET/PREFIX`` or a folder.
     ingest
-        ARN of the function that alerts without an action go to; None: into the lake directly.
+        ARN of the function that receives alerts without an action; None: they are written to the lake directly.
     long_text_topic, short_text_topic
-        Topics for people; None where there is none.
+        SNS topics for e-mail and SMS; None if there is none.
     threshold
-        Least score of a group that people hear of.
+        Lowest score of a group that is sent to these topics.
     region, account
-        Of the ARNs of detectors whose files name none.
+        Used in the ARNs of detectors whose files have no ARN.
     page
-        Address of the page that alerts link to; empty where there is none.
+        URL of the page that alerts link to; empty if there is none.
     """
 
     lake: str
@@ -155,28 +155,28 @@ class DetectEnvironment:
             _arn(variables, "ANOMALAKE_INGEST", "lambda"),
             _arn(variables, "ANOMALAKE_LONG_TEXT_TOPIC", "sns"),
             _arn(variables, "ANOMALAKE_SHORT_TEXT_TOPIC", "sns"),
-            _whole(variables, "ANOMALAKE_ALERT_THRESHOLD", 70, 0, 100),
-            *_place(variables),
+            _integer(variables, "ANOMALAKE_ALERT_THRESHOLD", 70, 0, 100),
+            *_region_and_account(variables),
             page_address("ANOMALAKE_PAGE", variables.get("ANOMALAKE_PAGE", "")),
         )
 
 
 @dataclass(frozen=True, slots=True)
 class ScheduleEnvironment:
-    """Of the function schedule.
+    """Environment of the function schedule.
 
     Attributes
     ----------
     detectors
-        Where detector files lie, ``s3://BUCKET/PREFIX`` or a folder.
+        Location of the detector files, ``s3://BUCKET/PREFIX`` or a folder.
     group
-        EventBridge Scheduler's group that the schedules belong to.
+        Schedule group in EventBridge Scheduler.
     detect
-        ARN of the function that they invoke.
+        ARN of the function that the schedules invoke.
     role
-        ARN of the role that they invoke it with.
+        ARN of the role that the schedules use.
     region, account
-        Of the ARNs of detectors whose files name none.
+        Used in the ARNs of detectors whose files have no ARN.
     """
 
     detectors: str
@@ -194,7 +194,7 @@ class ScheduleEnvironment:
             _matching(variables, "ANOMALAKE_SCHEDULE_GROUP", _SCHEDULE_GROUP, "a group of EventBridge Scheduler"),
             _matching(variables, "ANOMALAKE_DETECT", _ARN, "the ARN of a function"),
             _matching(variables, "ANOMALAKE_SCHEDULE_ROLE", _ARN, "the ARN of a role"),
-            *_place(variables),
+            *_region_and_account(variables),
         )
 
 
@@ -228,7 +228,7 @@ def _detectors(variables: Mapping[str, str]) -> str:
     return _matching(variables, name, _FOLDER, expected)
 
 
-def _place(variables: Mapping[str, str]) -> tuple[str, str]:
+def _region_and_account(variables: Mapping[str, str]) -> tuple[str, str]:
     """Region and account."""
     region = _matching({"AWS_REGION": "us-east-1", **variables}, "AWS_REGION", _REGION, "a region such as eu-west-1")
     account = {"ANOMALAKE_ACCOUNT": "000000000000", **variables}
@@ -249,16 +249,16 @@ def _arn(variables: Mapping[str, str], name: str, service: str) -> str | None:
 def _formats(variables: Mapping[str, str]) -> tuple[str, ...]:
     value = variables.get("ANOMALAKE_FORMATS", "parquet")
     formats = tuple(value.split(","))
-    if any(one not in FORMATS for one in formats) or len(set(formats)) != len(formats):
+    if any(format_ not in FORMATS for format_ in formats) or len(set(formats)) != len(formats):
         _fault("ANOMALAKE_FORMATS", value, "parquet, csv or parquet,csv")
     return formats
 
 
 def _database(variables: Mapping[str, str]) -> str | None:
-    return _needed_database(variables) if variables.get("ANOMALAKE_DATABASE") else None
+    return _required_database(variables) if variables.get("ANOMALAKE_DATABASE") else None
 
 
-def _needed_database(variables: Mapping[str, str]) -> str:
+def _required_database(variables: Mapping[str, str]) -> str:
     return _matching(variables, "ANOMALAKE_DATABASE", _DATABASE, "a Glue database, a-z 0-9 _")
 
 
@@ -273,12 +273,12 @@ def _crawlers(variables: Mapping[str, str]) -> tuple[CrawlerTarget, ...]:
     for part in value.split(","):
         crawler, equals, prefix = part.partition("=")
         if not equals or not _CRAWLER.fullmatch(crawler) or not _S3_URI.fullmatch(prefix):
-            _fault(name, value, "CRAWLER=s3://BUCKET/PREFIX, several parted by commas")
+            _fault(name, value, "CRAWLER=s3://BUCKET/PREFIX, several separated by commas")
         targets.append(CrawlerTarget(crawler, prefix))
     return tuple(targets)
 
 
-def _whole(variables: Mapping[str, str], name: str, default: int, least: int, most: int) -> int:
+def _integer(variables: Mapping[str, str], name: str, default: int, least: int, most: int) -> int:
     value = variables.get(name, str(default))
     if not re.fullmatch(r"[0-9]{1,9}", value) or not least <= int(value) <= most:
         _fault(name, value, f"a whole number from {least} to {most}")

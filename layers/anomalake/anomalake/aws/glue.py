@@ -1,4 +1,4 @@
-"""The Glue catalog: each partition of the tables is registered once, and that is remembered in the lake."""
+"""The Glue catalog. A marker in the lake records each registered partition."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from anomalake.storage.store import ObjectStore, StoreError
 
 TABLES = ("alert_rows", "alert_rows_csv")
 
-#: Most partitions that one BatchCreatePartition takes.
+#: Limit of partitions for BatchCreatePartition.
 BATCH = 100
 
 
 def glue_client() -> Any:
-    """A Glue client that gives up soon: what it could not do is done again by others."""
-    # Here, because most invocations need no Glue and boto3 takes long to import.
+    """A Glue client with short time-outs: a failed registration is repeated later by another function."""
+    # Imported here because most invocations do not need Glue, and boto3 is slow to import.
     import boto3
     from botocore.config import Config
 
@@ -28,17 +28,17 @@ def glue_client() -> Any:
 class GlueCatalog:
     """`Catalog` over a Glue database whose tables are declared.
 
-    A marker in the lake, ``partitions/detector=…/day=…``, says that Glue knows a partition; it is written after Glue
-    has agreed.
+    A marker in the lake, ``partitions/detector=…/day=…``, records a registered partition. It is written after Glue has
+    confirmed the registration.
 
     Parameters
     ----------
     store
         The lake.
     database, tables
-        Each partition is registered in those of the tables that the database declares: one for each format written.
+        Each partition is registered in those tables that the database declares, one for each format.
     client
-        Makes the Glue client when it is first needed.
+        Creates the Glue client on first use.
     """
 
     def __init__(
@@ -52,16 +52,16 @@ class GlueCatalog:
         self._database = database
         self._tables = tuple(tables)
         self._make_client = client
-        self._made: Any = None
+        self._client: Any = None
         self._declared: dict[str, dict[str, Any]] = {}
         self._known: set[Partition] = set()
 
     def add_partitions(self, partitions: Iterable[Partition]) -> None:
-        """Register those that are not known to be registered; raises `CatalogError`."""
+        """Register the partitions that have no marker; raises `CatalogError`."""
         self.register(partition for partition in set(partitions) if not self._is_known(partition))
 
     def register(self, partitions: Iterable[Partition]) -> None:
-        """Register whatever the markers say; raises `CatalogError` when Glue does not know all of them afterwards."""
+        """Register partitions regardless of their markers; raises `CatalogError` if some were not registered."""
         wanted = iter(sorted(set(partitions)))
         refused: dict[Partition, str] = {}
         while batch := list(islice(wanted, BATCH)):
@@ -82,7 +82,7 @@ class GlueCatalog:
     def _create(
         self, table: str, descriptor: dict[str, Any], batch: list[Partition]
     ) -> Iterator[tuple[Partition, str]]:
-        """The partitions that one table did not get, each with the reason."""
+        """Create partitions in one table; yield those that failed, each with the reason."""
         inputs = [
             {
                 "Values": [partition.detector, partition.day],
@@ -113,7 +113,7 @@ class GlueCatalog:
         if not self._declared:
             for name in self._tables:
                 found = self._call("get_table", DatabaseName=self._database, Name=name)
-                # What bears the name of a table that is not declared may be a view.
+                # An object without partition keys is a view, not a declared table.
                 if found is not None and found["Table"].get("PartitionKeys"):
                     self._declared[name] = found["Table"]["StorageDescriptor"]
             if not self._declared:
@@ -123,13 +123,13 @@ class GlueCatalog:
         return self._declared
 
     def _call(self, operation: str, **arguments: Any) -> Any:
-        """What Glue answers; None where it knows no such thing."""
+        """Call Glue; None if the table does not exist."""
         from botocore.exceptions import BotoCoreError, ClientError
 
         try:
-            if self._made is None:
-                self._made = self._make_client()
-            return getattr(self._made, operation)(**arguments)
+            if self._client is None:
+                self._client = self._make_client()
+            return getattr(self._client, operation)(**arguments)
         except ClientError as error:
             if operation == "get_table" and error.response.get("Error", {}).get("Code") == "EntityNotFoundException":
                 return None
@@ -143,7 +143,7 @@ class GlueCatalog:
         try:
             known = self._store.exists(_marker(partition))
         except StoreError:
-            # Glue can tell as well.
+            # Glue is called instead.
             return False
         if known:
             self._known.add(partition)
@@ -154,7 +154,7 @@ class GlueCatalog:
         try:
             self._store.put(_marker(partition), b"")
         except StoreError:
-            # The next process will ask Glue again.
+            # The next process calls Glue again.
             return
 
 

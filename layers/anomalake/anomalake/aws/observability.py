@@ -1,4 +1,4 @@
-"""Logs, metrics and traces of the functions, through Powertools; one place, so that all say things alike."""
+"""Logs, metrics and traces of the functions, through Powertools."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def count(name: str, number: int) -> None:
 
 
 def count_for(dimensions: Mapping[str, str], numbers: Mapping[str, int]) -> None:
-    """Count for one detector, or one alert: metrics with dimensions of their own, written at once."""
+    """Write metrics with their own dimensions, such as of one detector or alert."""
     from aws_lambda_powertools.metrics import EphemeralMetrics
 
     own = EphemeralMetrics(namespace=metrics.namespace, service=metrics.service)
@@ -33,11 +33,11 @@ def count_for(dimensions: Mapping[str, str], numbers: Mapping[str, int]) -> None
 
 
 def observed(handler: Handler) -> Handler:
-    """A handler with its request in each log line, its metrics written, and, where tracing is on, a trace."""
+    """Wrap a handler: its request id in each log line, its metrics and, if tracing is on, its trace are written."""
     watched: Handler = logger.inject_lambda_context(metrics.log_metrics(handler), clear_state=True)
     if os.environ.get("ANOMALAKE_TRACING") != "on":
         return watched
-    # Only then: the X-Ray SDK imports botocore, which takes longer than all else that ingest imports.
+    # Imported here because the X-Ray SDK imports botocore, which is slower than all other imports of ingest.
     from aws_lambda_powertools import Tracer
 
     traced: Handler = Tracer().capture_lambda_handler(watched, capture_response=False)

@@ -1,4 +1,4 @@
-"""Schedules of detectors: one each in EventBridge Scheduler, made from the detector's own file."""
+"""Schedules of detectors in EventBridge Scheduler, one for each detector file."""
 
 from __future__ import annotations
 
@@ -15,40 +15,40 @@ _HOUR, _MINUTE = 3600, 60
 
 
 @dataclass(frozen=True, slots=True)
-class When:
-    """A cron expression and its zone, as EventBridge Scheduler takes them."""
+class CronSchedule:
+    """A cron expression and its time zone, in EventBridge Scheduler's form."""
 
     expression: str
     timezone: str
 
 
-def when(detector: Detector) -> When:
-    """When an interval's data are complete: each time it ends and the offset is over, to the next full minute.
+def cron_schedule(detector: Detector) -> CronSchedule:
+    """Schedule of a detector: the end of each interval plus the offset, rounded up to a minute.
 
-    Days end at midnight of the zone. Shorter intervals are a grid in UTC, and so is their schedule, because a schedule
-    in a zone skips or merges the hours in which its clocks change.
+    Days end at midnight in the zone. Shorter intervals are a grid in UTC, and so is their schedule, because a schedule
+    in a zone skips or merges hours when its clocks change.
     """
     offset = detector.metric_set.offset
     if detector.frequency == DAILY:
         minutes = -(-offset // _MINUTE)
-        return When(f"cron({minutes % 60} {minutes // 60 % 24} * * ? *)", detector.timezone)
+        return CronSchedule(f"cron({minutes % 60} {minutes // 60 % 24} * * ? *)", detector.timezone)
     step, shift = grid_of(detector.frequency, detector.timezone)
     minutes = -(-(offset + shift) % step // _MINUTE) if (offset + shift) % step else 0
     minutes %= step // _MINUTE
     if step == _HOUR:
-        return When(f"cron({minutes} * * * ? *)", "UTC")
-    return When(f"cron({minutes}/{step // _MINUTE} * * * ? *)", "UTC")
+        return CronSchedule(f"cron({minutes} * * * ? *)", "UTC")
+    return CronSchedule(f"cron({minutes}/{step // _MINUTE} * * * ? *)", "UTC")
 
 
 class Schedules:
-    """The schedules of a group.
+    """The schedules of a schedule group.
 
     Parameters
     ----------
     group, target, role
-        The group; ARNs of the function that they invoke, and of the role that they do it with.
+        Name of the group; ARNs of the function that the schedules invoke, and of the role that they use.
     make_client
-        Makes the Scheduler client when it is first needed.
+        Creates the Scheduler client on first use.
     """
 
     def __init__(self, group: str, target: str, role: str, make_client: Callable[[], Any] | None = None) -> None:
@@ -58,21 +58,21 @@ class Schedules:
         self._make_client = make_client
 
     def put(self, detector: Detector) -> None:
-        """Make a detector's schedule, or bring it in line."""
-        at = when(detector)
+        """Create or update a detector's schedule."""
+        cron = cron_schedule(detector)
         request = {
             "Name": detector.name,
             "GroupName": self._group,
             "Description": f"Intervals of {detector.arn}"[:512],
-            "ScheduleExpression": at.expression,
-            "ScheduleExpressionTimezone": at.timezone,
+            "ScheduleExpression": cron.expression,
+            "ScheduleExpressionTimezone": cron.timezone,
             "FlexibleTimeWindow": {"Mode": "OFF"},
             "State": "ENABLED",
             "Target": {
                 "Arn": self._target,
                 "RoleArn": self._role,
                 "Input": json.dumps({"detector": detector.name}),
-                # A run that cannot be started is made up for by the next one.
+                # The next run catches up on a run that could not be started.
                 "RetryPolicy": {"MaximumRetryAttempts": 3, "MaximumEventAgeInSeconds": 3600},
             },
         }
@@ -82,7 +82,7 @@ class Schedules:
             self._client.update_schedule(**request)
 
     def delete(self, detector_name: str) -> bool:
-        """Delete a detector's schedule; whether there was one."""
+        """Delete a detector's schedule; return whether it existed."""
         try:
             self._client.delete_schedule(Name=detector_name, GroupName=self._group)
         except self._client.exceptions.ResourceNotFoundException:
@@ -96,5 +96,5 @@ class Schedules:
         import boto3
         from botocore.config import Config
 
-        # An account's Scheduler takes some fifty calls a second; a deployment may have hundreds of detectors.
+        # Scheduler accepts about 50 calls a second for an account, and a stack may have hundreds of detectors.
         return boto3.client("scheduler", config=Config(retries={"mode": "adaptive", "max_attempts": 10}))

@@ -1,4 +1,4 @@
-"""Small files into large ones, with the same answers before, during and after."""
+"""Compaction: merge small files into large ones; queries return the same before, during and after."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ from anomalake.lake.lake import Clock, Lake, utc_now
 from anomalake.lake.ports import Partition
 from anomalake.storage.store import ObjectNotFound, ObjectStore
 
-TRIES = 5
+ATTEMPTS = 5
 
 
 @dataclass(slots=True)
 class Compaction:
-    """What a compaction did: partitions merged, files before and after, files deleted, partitions it could not read."""
+    """Result of a compaction: numbers of merged partitions, merged files and deleted files; unreadable files."""
 
     partitions: int = 0
     merged: int = 0
@@ -38,16 +38,16 @@ def compact(
 ) -> Compaction:
     """Merge the files of every partition that has several.
 
-    The merged file bears a name never used before, so that runs may overlap each other, ingestion and rebuild. Until
-    the old ones are deleted their rows show once all the same.
+    The merged file has a new name, so that runs may overlap with each other, with ingestion and with a rebuild. Until
+    the merged files are deleted, queries still return each row once.
 
     Parameters
     ----------
     grace
-        How long merged files stay for queries that have listed them already; a later run deletes them. At zero they
-        go at the end of this one.
+        How long merged files are kept for queries that have listed them; a later run deletes them. Zero: they are
+        deleted at the end of this run.
     progress
-        Called with partitions done and to do.
+        Called with the number of partitions done, and of all partitions.
     """
     done = Compaction()
     waiting = _sweep(lake.store, clock(), grace, done)
@@ -61,7 +61,7 @@ def compact(
     for number, (format_, partition) in enumerate(todo, 1):
         try:
             replaced = _merge(lake.store, format_, partition, waiting)
-        except _Unreadable as error:
+        except _UnreadableFileError as error:
             done.unreadable.append(str(error))
             continue
         finally:
@@ -76,13 +76,13 @@ def compact(
             lake.store.put(f"{layout.SUPERSEDED}/{uuid.uuid4().hex}.json", json.dumps(note).encode())
         else:
             superseded += sorted(replaced)
-    # All at once and last, so that a query which meets it need only be asked again.
+    # All at once and last, so that a query that is affected needs to be run again only once.
     lake.store.delete(superseded)
     done.deleted += len(superseded)
     return done
 
 
-class _Unreadable(AnomalakeError):
+class _UnreadableFileError(AnomalakeError):
     pass
 
 
@@ -97,16 +97,16 @@ def _files(store: ObjectStore, format_: str, folder: str) -> dict[Partition, set
 
 
 def _merge(store: ObjectStore, format_: str, partition: Partition, waiting: set[str]) -> set[str]:
-    """Merge one partition; returns what the new file replaces."""
+    """Merge one partition; return the keys that the new file replaces."""
     folder = layout.partition_folder(layout.TABLES[format_][0], partition)
-    for _ in range(TRIES):
+    for _ in range(ATTEMPTS):
         keys = _files(store, format_, folder).get(partition, set()) - waiting
         if len(keys) < 2:
             return set()
         try:
             bodies = [(key, store.get(key)) for key in sorted(keys)]
         except ObjectNotFound:
-            # Another compaction or a rebuild was faster: look again.
+            # Another compaction or a rebuild deleted a file: list again.
             continue
         store.put(layout.fresh_table_key(format_, partition), _merged(format_, bodies))
         return keys
@@ -123,8 +123,8 @@ def _merged(format_: str, bodies: list[tuple[str, bytes]]) -> bytes:
                 tables.append(rows.from_parquet(body))
         except (pa.ArrowException, ValueError) as error:
             first = str(error).splitlines()[0]
-            raise _Unreadable(
-                f"{key}: {first}: expected a {format_} file; `anomalake rebuild` writes it anew"
+            raise _UnreadableFileError(
+                f"{key}: {first}: expected a {format_} file; a rebuild writes it again"
             ) from error
     if format_ == "csv":
         return csv_rows.merge(body for _, body in bodies)
@@ -132,7 +132,7 @@ def _merged(format_: str, bodies: list[tuple[str, bytes]]) -> bytes:
 
 
 def _distinct(table: pa.Table) -> pa.Table:
-    """One row an identity and body, by time."""
+    """One row for each identity and digest, sorted by time."""
     seen: dict[tuple[str, str], int] = {}
     stamps = table["timestamp"].to_pylist()
     for i, body in enumerate(zip(table["alert_id"].to_pylist(), table["digest"].to_pylist(), strict=True)):
@@ -142,7 +142,7 @@ def _distinct(table: pa.Table) -> pa.Table:
 
 
 def _sweep(store: ObjectStore, now: datetime, grace: timedelta, done: Compaction) -> set[str]:
-    """Delete what earlier runs replaced and whose grace is over; returns what must wait."""
+    """Delete files that earlier runs replaced and whose grace is over; return the keys that are kept for now."""
     waiting: set[str] = set()
     for note in list(store.list(layout.SUPERSEDED)):
         try:

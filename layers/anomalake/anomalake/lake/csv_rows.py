@@ -1,4 +1,4 @@
-"""The physical table as CSV whose cells need no quotes and come back exactly (docs/adr/0001)."""
+"""The physical table as CSV with exact values and cells without quotes (docs/adr/0001)."""
 
 from __future__ import annotations
 
@@ -14,29 +14,29 @@ from anomalake.lake.rows import SCHEMA
 
 HEADER = ",".join(SCHEMA.names)
 
-#: What could end a cell or a line, escape something, or be decoded to something else.
+#: Characters that could end a cell or a line, act as an escape or a formula, or be decoded to something else.
 _UNSAFE = re.compile(r'[\x00-\x1f\x7f"\\%,+]|^[=\-@]')
 
 
 def encode(text: str | None) -> str:
-    """A text as a cell: nothing for null, ``%`` for the empty text, percent-encoded where it must be."""
+    """Encode a text as a cell: empty for null, ``%`` for the empty text, unsafe characters percent-encoded."""
     if text is None:
         return ""
     return _UNSAFE.sub(lambda found: f"%{ord(found[0]):02X}", text) if text else "%"
 
 
 def to_csv(table: pa.Table) -> bytes:
-    """Rows of the physical table as one CSV file with a header."""
+    """Write rows of the physical table as one CSV file with a header."""
     return _file(map(_line, table.to_pylist()))
 
 
 def merge(bodies: Iterable[bytes]) -> bytes:
-    """The distinct rows of several files as one file, sorted.
+    """Merge the distinct rows of several files into one sorted file.
 
     Raises
     ------
     ValueError
-        A file bears another header.
+        A file has another header.
     """
     lines: set[str] = set()
     for body in bodies:
@@ -48,9 +48,9 @@ def merge(bodies: Iterable[bytes]) -> bytes:
 
 
 def identities(body: bytes) -> pa.Table:
-    """The columns alert_id and digest of one file."""
+    """Read the columns alert_id and digest of one file."""
     cells = [row.split(",", 2)[:2] for row in body.decode("utf-8").split("\n")[1:] if row]
-    return pa.table({"alert_id": [one for one, _ in cells], "digest": [two for _, two in cells]})
+    return pa.table({"alert_id": [alert_id for alert_id, _ in cells], "digest": [digest for _, digest in cells]})
 
 
 def _file(lines: Iterable[str]) -> bytes:
@@ -72,7 +72,7 @@ def _cell(value: Any) -> str:
 
 
 def _plain(item: dict[str, Any]) -> dict[str, Any]:
-    """An item of a list as JSON takes it; a decimal as text, for as a number it would pass through a double."""
+    """An item of a list for JSON; a decimal is text, because a JSON number would be read as a double."""
     plain = dict(item)
     if "dimensions" in plain:
         plain["dimensions"] = dict(plain["dimensions"])

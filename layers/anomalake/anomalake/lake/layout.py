@@ -1,4 +1,4 @@
-"""Where things lie in a lake (docs/adr/0001). Every key on an alert's path is computed from the alerts."""
+"""Layout of a lake: keys and folders (docs/adr/0001). Every key on an alert's path is computed from the alerts."""
 
 from __future__ import annotations
 
@@ -26,12 +26,12 @@ def partition_of(alert: Alert) -> Partition:
 
 
 def partition_folder(table: str, partition: Partition) -> str:
-    """Folder of one partition; detectors' names and dates are safe in paths by what `read_alert` accepts."""
+    """Folder of one partition. `read_alert` accepts only detector names and dates that are safe in paths."""
     return f"{table}/detector={partition.detector}/day={partition.day}"
 
 
 def partition_in(key: str) -> Partition | None:
-    """The partition that a table file's key lies in."""
+    """The partition of a table file; None if the key is not one of a partition."""
     parts = key.split("/")
     if len(parts) < 3 or not parts[-3].startswith("detector=") or not parts[-2].startswith("day="):
         return None
@@ -39,7 +39,7 @@ def partition_in(key: str) -> Partition | None:
 
 
 def originals_folder(alert: Alert) -> str:
-    """Folder of all bodies that one identity came with."""
+    """Folder of all originals with the identity of an alert."""
     return f"{partition_folder(ORIGINALS, partition_of(alert))}/{alert.alert_id}"
 
 
@@ -54,24 +54,24 @@ def bulk_key(alerts: Iterable[Alert]) -> str:
 
 
 def table_key(format_: str, partition: Partition, names: Iterable[str]) -> str:
-    """Key of the file that holds the rows with these names (identity and digest): the same for the same rows."""
+    """Key of the file with the rows of these names (identity and digest): equal for equal rows."""
     table, ending = TABLES[format_]
     return f"{partition_folder(table, partition)}/{_hash_of(names)}{ending}"
 
 
 def fresh_table_key(format_: str, partition: Partition) -> str:
-    """A key that no file has ever had, for compaction and rebuild."""
+    """A new key that no file had before, for compaction and rebuild."""
     table, ending = TABLES[format_]
     return f"{partition_folder(table, partition)}/merged-{uuid.uuid4().hex}{ending}"
 
 
 def shape_key(detector: str, body: bytes) -> str:
-    """Key of a shape."""
+    """Key of a shape: a measure of a detector, with its dimensions."""
     return f"{SHAPES}/detector={detector}/{hashlib.sha256(body).hexdigest()[:32]}.json"
 
 
 def set_aside_key(body: bytes) -> str:
-    """Key of a refused record: the same for the same text."""
+    """Key of a set-aside record: equal for equal bodies."""
     name = hashlib.sha256(body).hexdigest()[:32]
     return f"{SET_ASIDE}/{name[:2]}/{name}.json"
 

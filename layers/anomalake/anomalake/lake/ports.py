@@ -1,4 +1,4 @@
-"""The port to the catalog that tells a query engine which partitions a lake has."""
+"""The port to the catalog of partitions that a query engine reads."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from anomalake.errors import AnomalakeError
 
 
 class CatalogError(AnomalakeError):
-    """The catalog did not do what was asked: it may next time, and no alert is lost by it."""
+    """The catalog failed; the call may be repeated, and no alert is lost."""
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -30,21 +30,21 @@ class Partition:
 
 
 class Catalog(Protocol):
-    """Where a query engine looks up what a lake holds."""
+    """The catalog of a lake's partitions."""
 
     def add_partitions(self, partitions: Iterable[Partition]) -> None:
-        """Make partitions known; those that are known already are passed over.
+        """Register partitions; those that are registered already are ignored.
 
         Raises
         ------
         CatalogError
-            Some or all are not known yet. The call may be repeated.
+            Some or all are not registered. The call may be repeated.
         """
         ...
 
 
 class NoCatalog:
-    """For a lake whose folders are its catalog, such as one that DuckDB reads."""
+    """The catalog of a lake that is read by listing its folders, such as with DuckDB."""
 
     def add_partitions(self, partitions: Iterable[Partition]) -> None:
-        """Do nothing: a listing tells."""
+        """Do nothing: queries list the folders."""

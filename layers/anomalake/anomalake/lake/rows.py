@@ -1,4 +1,4 @@
-"""The one physical table: an alert as a row, as Parquet and as CSV (docs/adr/0001)."""
+"""The physical table: one row for each alert (docs/adr/0001)."""
 
 from __future__ import annotations
 
@@ -62,20 +62,20 @@ _DIMENSIONS = _SERIES.value_type.field("dimensions").type
 
 def table_of(alerts: Sequence[Alert]) -> pa.Table:
     """The alerts as rows of the physical table, in their order."""
-    series = [one for alert in alerts for one in alert.time_series]
-    pairs = [pair for one in series for pair in one.dimensions]
+    all_series = [series for alert in alerts for series in alert.time_series]
+    pairs = [pair for series in all_series for pair in series.dimensions]
     shares = [share for alert in alerts for share in alert.contributions]
     dimensions = pa.MapArray.from_arrays(
-        _offsets(len(one.dimensions) for one in series),
+        _offsets(len(series.dimensions) for series in all_series),
         pa.array([name for name, _ in pairs], pa.string()),
         pa.array([value for _, value in pairs], pa.string()),
         type=_DIMENSIONS,
     )
     time_series = pa.StructArray.from_arrays(
         [
-            pa.array([one.time_series_id for one in series], pa.string()),
+            pa.array([series.time_series_id for series in all_series], pa.string()),
             dimensions,
-            pa.array([one.metric_value for one in series], METRIC_VALUE),
+            pa.array([series.metric_value for series in all_series], METRIC_VALUE),
         ],
         fields=list(_SERIES.value_type),
     )
@@ -121,13 +121,14 @@ def _offsets(lengths: Iterable[int]) -> pa.Array:
 
 def names_of(table: pa.Table) -> list[str]:
     """Identity and digest of each row."""
-    return [one + two for one, two in zip(table["alert_id"].to_pylist(), table["digest"].to_pylist(), strict=True)]
+    ids, digests = table["alert_id"].to_pylist(), table["digest"].to_pylist()
+    return [alert_id + digest for alert_id, digest in zip(ids, digests, strict=True)]
 
 
-#: Below so many rows a file is one of many that wait for compaction: quick to write matters, size does not.
+#: A file with fewer rows will be compacted: it is written fast, not small.
 SMALL = 1_000
 
-# Columns that repeat within a file; ids and digests do not, and a dictionary of them is only overhead.
+# Columns whose values repeat within a file. Ids and digests do not repeat, so a dictionary would only add overhead.
 _DICTIONARY = [
     "detector_arn",
     "timezone",
@@ -140,18 +141,18 @@ _DICTIONARY = [
     "contributions.list.element.dimension_name",
     "contributions.list.element.dimension_value",
 ]
-_QUICK = {"compression": "snappy", "use_dictionary": False, "write_statistics": ["timestamp"]}
-_DENSE = {"compression": "zstd", "use_dictionary": _DICTIONARY, "write_statistics": True}
+_FAST = {"compression": "snappy", "use_dictionary": False, "write_statistics": ["timestamp"]}
+_COMPACT = {"compression": "zstd", "use_dictionary": _DICTIONARY, "write_statistics": True}
 
 
 def to_parquet(table: pa.Table) -> bytes:
-    """The rows as one Parquet file."""
+    """Write rows as one Parquet file."""
     sink = pa.BufferOutputStream()
-    pq.write_table(table, sink, store_schema=False, **(_QUICK if table.num_rows < SMALL else _DENSE))
+    pq.write_table(table, sink, store_schema=False, **(_FAST if table.num_rows < SMALL else _COMPACT))
     return bytes(sink.getvalue())
 
 
 def from_parquet(body: bytes, columns: Sequence[str] | None = None) -> pa.Table:
-    """The rows of one Parquet file; raises pyarrow.ArrowInvalid when it is none."""
+    """Read the rows of one Parquet file; raises pyarrow.ArrowInvalid for an invalid file."""
     read = pq.ParquetFile(pa.BufferReader(body)).read(columns=list(columns) if columns else None)
     return read if columns else read.cast(SCHEMA)

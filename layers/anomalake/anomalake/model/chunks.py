@@ -1,4 +1,9 @@
-"""Work on many series in parts that fit into a processor's cache, on all cores."""
+"""Work on many series in blocks of one fixed size, on all cores.
+
+How the work is shared out changes no bit of a result. Which series are worked on together depends on their index and
+on the number of intervals only, and BLAS has one thread in every process: it rounds otherwise for other shapes of its
+arrays and for other numbers of threads.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +13,7 @@ import warnings
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from multiprocessing.connection import Connection
-from typing import TypeVar
+from typing import Final, TypeVar
 
 from threadpoolctl import threadpool_limits
 
@@ -17,9 +22,11 @@ T = TypeVar("T")
 Work = Callable[[int, int], T]
 Bounds = Sequence[tuple[int, int]]
 
-# Values of a part, so that what is kept of it for the regression takes some 100 MB.
+#: Series that are worked on together, in this process, in a forked one, and on any other machine.
+BLOCK: Final = 1_024
+# A block is halved until it has so many values, so that what is kept of it for the regression takes some 100 MB.
 _VALUES = 3_000_000
-_LEAST, _MOST = 16, 4_096
+_LEAST = 16
 # Values from which a second process is worth its start.
 _MANY = 4_000_000
 
@@ -30,19 +37,23 @@ def in_chunks(work: Work[T], n_series: int, n_times: int) -> list[T]:
     Many values are shared out among processes, a forked one for each other core: threads would wait for the
     interpreter's lock between two operations, which are short. What cannot be forked, or dies, is made up for here.
     """
-    size = max(_LEAST, min(_MOST, _VALUES // max(n_times, 1)))
-    bounds = [(first, min(first + size, n_series)) for first in range(0, n_series, size)] or [(0, 0)]
+    bounds = bounds_of(n_series, n_times)
     cores = min(_cores(), len(bounds)) if n_series * n_times >= _MANY else 1
     shares = [bounds[len(bounds) * core // cores : len(bounds) * (core + 1) // cores] for core in range(cores)]
-    if cores == 1:
-        return [work(*one) for one in bounds]
-    # BLAS starts threads of its own, which would stand in each other's way.
     with threadpool_limits(1, "blas"):
         others = [(share, _forked(work, share)) for share in shares[1:]]
         found = [work(*one) for one in shares[0]]
         for share, connection in others:
             found += _received(connection, work, share)
     return found
+
+
+def bounds_of(n_series: int, n_times: int) -> Bounds:
+    """First and end of each part of the series: blocks, or equal parts of them where the intervals are many."""
+    size = BLOCK
+    while size > _LEAST and size * n_times > _VALUES:
+        size //= 2
+    return [(first, min(first + size, n_series)) for first in range(0, n_series, size)] or [(0, 0)]
 
 
 def _cores() -> int:

@@ -21,6 +21,7 @@ from anomalake.model.filter import (
 from anomalake.model.judgement import ANOMALOUS, Judgement
 from anomalake.model.metrics import Metrics
 from anomalake.model.model import Model, ModelError, State
+from anomalake.model.season import sum_of_harmonics
 from anomalake.model.standard import in_units, standardised
 from anomalake.model.tails import reach, surprise
 
@@ -120,7 +121,7 @@ def _look(
     """Judge some metrics; `raw` has shape (S, missed and judged intervals)."""
     center, scale = model.center[begin:end], model.scale[begin:end]
     values = standardised(raw, center, scale)
-    harmonic = (basis @ model.harmonics[:, begin:end]).astype(np.float32)
+    harmonic = sum_of_harmonics(basis, model.harmonics[:, begin:end])
     passed, after = run(model.coefficients.part(begin, end), filtered, values - harmonic, harmonic, calendar)
     surprises, far_up, far_down = _surprises(model, passed, begin, end)
     expected = passed.expected + harmonic

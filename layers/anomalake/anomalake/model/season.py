@@ -16,6 +16,8 @@ _WIDE, _HUBER = 3.0, 1.5
 # A pair of coefficients is shrunk by so many times the variance that noise alone would give it.
 _SHRINKAGE = 2.0
 _MOST_SLOW = 40
+# Rows whose values stay in a core's cache while the harmonics are added up.
+_ROWS_AT_ONCE = 64
 
 
 def fit_harmonics(values: Singles, basis: Floats, longest: int) -> Singles:
@@ -70,3 +72,20 @@ def fit_harmonics(values: Singles, basis: Floats, longest: int) -> Singles:
     coefficients[n_nuisance:] = (pairs * kept[:, None]).reshape(basis.shape[1], n_series)
     solved: Floats = np.linalg.solve(r, coefficients.astype(np.float64))
     return solved[n_nuisance:].astype(np.float32)
+
+
+def sum_of_harmonics(basis: Singles, coefficients: Singles) -> Singles:
+    """Values of the harmonics: basis of shape (T, 2 × harmonics), coefficients (2 × harmonics, S), values (T, S).
+
+    Each value is added up in the order of the harmonics, so it depends on its interval and its series only. A product
+    of matrices by BLAS depends on their shapes too: judging in steps would differ in the last bits from judging at
+    once.
+    """
+    made = np.zeros((len(basis), coefficients.shape[1]), np.float32)
+    for first in range(0, len(basis), _ROWS_AT_ONCE):
+        rows = made[first : first + _ROWS_AT_ONCE]
+        term = np.empty_like(rows)
+        for column, row in zip(basis[first : first + _ROWS_AT_ONCE].T, coefficients, strict=True):
+            np.multiply(column[:, None], row, out=term)
+            rows += term
+    return made

@@ -1,1 +1,1 @@
-"""Tells of anomaly groups: which to tell of, in what words, and that each is told once. Knows no AWS."""
+"""Notification of anomaly groups: which alerts are due, their texts, and their delivery exactly once."""

@@ -1,4 +1,4 @@
-"""The alert's JSON, as L4M sent it last."""
+"""The JSON of an alert, in the last form that L4M sent."""
 
 from __future__ import annotations
 
@@ -13,28 +13,28 @@ from anomalake.definitions.detector import AlertRule, Detector
 from anomalake.errors import AnomalakeError
 from anomalake.groups.anomaly_group import AffectedMetric, Group, GroupInterval
 
-#: Highest score that two decimals can tell from 100.
+#: Highest score with two decimals below 100.
 MOST_SCORE = 99.99
-#: Values are below this in size, as `read_alert` wants them.
+#: `read_alert` accepts values below this magnitude.
 MOST_VALUE = 10.0**18
 
 
 class AlertTooLargeError(AnomalakeError, ValueError):
-    """An alert that no leaving out of metrics makes small enough."""
+    """An alert that is too large even with a single affected metric."""
 
 
 def alert_body(
     group: Group, interval: GroupInterval, rule: AlertRule, detector: Detector, *, page: str = ""
 ) -> dict[str, Any]:
-    """The alert about one interval of a group.
+    """Build the alert for one interval of a group.
 
-    The same group, interval and rule give the same body. What is affected is listed by falling deviation.
+    The body depends only on the group, the interval and the rule. Affected metrics are sorted by falling deviation.
 
     Parameters
     ----------
     page
-        Address of the page that shows the group; `consoleUrl` is that address with L4M's fragment,
-        ``#<detector ARN>/anomalies/anomaly/<group id>``, so alone it is a link within a page that lies anywhere.
+        URL of the page. `consoleUrl` is this URL with L4M's fragment,
+        ``#<detector ARN>/anomalies/anomaly/<group id>``; without a URL it is a link within the page.
     """
     return {
         "anomalyDetectorArn": detector.arn,
@@ -44,35 +44,38 @@ def alert_body(
         "alertName": rule.name,
         "alertArn": rule.arn,
         "alertEventId": alert_event_id(group, rule),
-        "alertDescription": _whole(rule.description) if rule.description else None,
+        "alertDescription": _valid_text(rule.description) if rule.description else None,
         "impactedMetric": {
-            "metricName": _whole(group.measure),
+            "metricName": _valid_text(group.measure),
             "dimensionContribution": [
                 {
-                    "dimensionName": _whole(name),
+                    "dimensionName": _valid_text(name),
                     "dimensionValueContributions": [
-                        {"dimensionValue": _whole(one.dimension_value), "valueContribution": one.value_contribution}
-                        for one in shares
+                        {
+                            "dimensionValue": _valid_text(share.dimension_value),
+                            "valueContribution": share.value_contribution,
+                        }
+                        for share in shares
                     ],
                 }
                 for name, shares in groupby(interval.contributions, key=attrgetter("dimension_name"))
             ],
-            "relevantTimeSeries": [_time_series(one) for one in interval.affected],
+            "relevantTimeSeries": [_time_series(metric) for metric in interval.affected],
         },
         "timestamp": zoned_text(interval.timestamp, detector.timezone),
     }
 
 
 def alert_text(body: dict[str, Any], most_bytes: int) -> str:
-    """An alert as JSON in ASCII, on one line, of at most so many bytes.
+    """Write an alert as ASCII JSON on one line, in at most `most_bytes`.
 
-    Where it is too large, values that contribute nothing are left out first, then the affected metrics that deviate
-    least; the group's record in the lake has them all.
+    If it is too large, dimension values without a contribution are omitted first, then the affected metrics with the
+    smallest deviations. The group's record in the lake has all of them.
 
     Raises
     ------
     AlertTooLargeError
-        Not even one affected metric would fit.
+        The alert is too large even with one affected metric.
     """
     text = _dump(body)
     if len(text) <= most_bytes:
@@ -80,40 +83,40 @@ def alert_text(body: dict[str, Any], most_bytes: int) -> str:
     impacted = body["impactedMetric"]
     dimensions = [
         {
-            **one,
+            **dimension,
             "dimensionValueContributions": [
-                share for share in one["dimensionValueContributions"] if share["valueContribution"]
+                share for share in dimension["dimensionValueContributions"] if share["valueContribution"]
             ],
         }
-        for one in impacted["dimensionContribution"]
+        for dimension in impacted["dimensionContribution"]
     ]
     series = impacted["relevantTimeSeries"]
     slim = {**body, "impactedMetric": {**impacted, "dimensionContribution": dimensions, "relevantTimeSeries": []}}
-    room = most_bytes - len(_dump(slim))
-    kept = 0
-    for one in series:
-        room -= len(_dump(one)) + 1
-        if room < 0:
+    remaining = most_bytes - len(_dump(slim))
+    n_series = 0
+    for entry in series:
+        remaining -= len(_dump(entry)) + 1
+        if remaining < 0:
             break
-        kept += 1
-    if not kept:
+        n_series += 1
+    if not n_series:
         raise AlertTooLargeError(f"alert {body['alertEventId']}: {len(text):,} bytes: expected at most {most_bytes:,}")
-    slim["impactedMetric"]["relevantTimeSeries"] = series[:kept]
+    slim["impactedMetric"]["relevantTimeSeries"] = series[:n_series]
     return _dump(slim)
 
 
 def alert_event_id(group: Group, rule: AlertRule) -> str:
-    """Names the event that all alerts of one rule about one group belong to."""
+    """Id of the event that all alerts of one rule for one group have in common."""
     return f"{rule.arn}:event/{group.group_id}"
 
 
 def console_url(group: Group, page: str) -> str:
-    """Link to a group on a page."""
+    """Link to a group on the page."""
     return f"{page}#{group.detector_arn}/anomalies/anomaly/{group.group_id}"
 
 
 def zoned_text(instant: datetime, timezone: str) -> str:
-    """A zoned date-time as Java prints it: ``2021-07-16T13:00+02:00[Europe/Paris]``; seconds left out when zero."""
+    """A zoned date-time in Java's form: ``2021-07-16T13:00+02:00[Europe/Paris]``; seconds are omitted if zero."""
     local = instant.astimezone(zone_of(timezone))
     clock = local.strftime("%H:%M:%S" if local.second else "%H:%M")
     offset = local.utcoffset() or timedelta()
@@ -121,7 +124,7 @@ def zoned_text(instant: datetime, timezone: str) -> str:
 
 
 def number(value: float) -> int | float:
-    """A number to print: whole where it is whole, without the noise of binary sums."""
+    """A number for JSON: 15 significant digits, an integer if it is whole."""
     short = float(f"{value:.15g}")
     return int(short) if short.is_integer() else short
 
@@ -134,19 +137,20 @@ def _offset_text(offset: timedelta) -> str:
     return f"{text}:{seconds:02}" if seconds else text
 
 
-def _time_series(one: AffectedMetric) -> dict[str, Any]:
-    value = number(one.value)
+def _time_series(metric: AffectedMetric) -> dict[str, Any]:
+    value = number(metric.value)
     return {
-        "timeSeriesId": one.time_series_id,
+        "timeSeriesId": metric.time_series_id,
         "dimensions": [
-            {"dimensionName": _whole(name), "dimensionValue": _whole(value)} for name, value in one.dimensions
+            {"dimensionName": _valid_text(name), "dimensionValue": _valid_text(value)}
+            for name, value in metric.dimensions
         ],
         "metricValue": value if abs(value) < MOST_VALUE else None,
     }
 
 
-def _whole(text: str) -> str:
-    """Text without half surrogate pairs, which JSON can write and no UTF-8 text can hold."""
+def _valid_text(text: str) -> str:
+    """Text without lone surrogates, which JSON can represent and UTF-8 cannot."""
     return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
 
 

@@ -1,4 +1,4 @@
-"""The port to whoever is told."""
+"""The port to a delivery channel."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ JSON, LONG_TEXT, SHORT_TEXT = "JSON", "LONG_TEXT", "SHORT_TEXT"
 
 
 class ChannelError(AnomalakeError):
-    """A message was not delivered, or may not have been.
+    """A message was not delivered, or its delivery is uncertain.
 
     Attributes
     ----------
     retryable
-        Whether it may go through a little later.
+        Whether a later attempt may succeed.
     uncertain
-        Whether it may have arrived all the same, as when no answer came.
+        Whether the message may have arrived, as when there was no response.
     """
 
     def __init__(self, reason: str, *, retryable: bool, uncertain: bool = False) -> None:
@@ -29,18 +29,18 @@ class ChannelError(AnomalakeError):
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """What is sent: a text, and a subject where the format has one."""
+    """A text, and a subject if the format has one."""
 
     text: str
     subject: str | None = None
 
 
 class Channel(Protocol):
-    """One way to tell, with its address."""
+    """A destination of alerts, such as a Lambda function or an SNS topic."""
 
     @property
     def name(self) -> str:
-        """Kind and address, for people and for the ledger."""
+        """Address of the channel, for messages and for the ledger."""
         ...
 
     @property
@@ -50,14 +50,14 @@ class Channel(Protocol):
 
     @property
     def most_bytes(self) -> int:
-        """Largest text it takes, in bytes of UTF-8."""
+        """Maximum size of a text, in bytes of UTF-8."""
         ...
 
     @property
     def repeatable(self) -> bool:
-        """Whether who receives the same message twice knows it for a repeat, as anomalake's ingest does."""
+        """Whether the recipient recognises a repeated message, as anomalake's ingest does."""
         ...
 
     def send(self, message: Message) -> None:
-        """Hand a message over, once; return when it was taken; raises `ChannelError`."""
+        """Send a message once; return when it was accepted; raises `ChannelError`."""
         ...

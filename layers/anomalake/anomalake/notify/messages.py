@@ -1,4 +1,4 @@
-"""From an alert that is due to the message that a channel takes."""
+"""The message of a due alert, in the format of a channel."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from anomalake.notify.texts import long_text, short_text, subject
 
 
 def message_of(due: Due, rule: AlertRule, detector: Detector, format_: str, most_bytes: int, page: str = "") -> Message:
-    """An alert in one of L4M's formats, in at most `most_bytes` of UTF-8.
+    """Write a due alert in one of L4M's formats, in at most `most_bytes` of UTF-8.
 
     Raises
     ------
     AlertTooLargeError
-        It cannot be made so small.
+        It cannot be made small enough.
     """
     group, interval = due.group, due.interval
     if format_ == LONG_TEXT:

@@ -1,11 +1,11 @@
-"""Names, values and numbers in texts for people: on one line, in ASCII or in the letters of an SMS where need be."""
+"""Names, values and numbers in texts for people: on one line, in ASCII or in the SMS alphabet (GSM 03.38)."""
 
 from __future__ import annotations
 
 import re
 import unicodedata
 
-#: Longest name or value that a text quotes whole.
+#: Maximum length of a name or value in a text.
 MOST_SHOWN = 60
 
 # Control, format (right-to-left marks among them), surrogates, private, unassigned, line and paragraph separators.
@@ -17,20 +17,20 @@ _GSM = frozenset(
     "@£$¥èéùìòÇ\nØø\rÅåΔ_ΦΓΛΩΠΨΣΘΞÆæßÉ !\"#¤%&'()*+,-./0123456789:;<=>?"
     "¡ABCDEFGHIJKLMNOPQRSTUVWXYZÄÖÑÜ§¿abcdefghijklmnopqrstuvwxyzäöñüà"
 )
-_GSM_TWO = frozenset("^{}\\[~]|€")
-_ALIKE = str.maketrans(
+_GSM_EXTENDED = frozenset("^{}\\[~]|€")
+_SIMILAR = str.maketrans(
     {"–": "-", "—": "-", "−": "-", "‘": "'", "’": "'", "“": '"', "”": '"', "…": "...", "·": ",", "×": "x"}
 )
 
 
 def shown(text: str, most: int = MOST_SHOWN) -> str:
-    """A name as people can read it: one line, nothing that is invisible or turns the text around, not too long."""
+    """A name for display: one line, bounded length, invisible and direction-changing characters escaped."""
     clean = "".join(_visible(character) for character in text)
     return clean if len(clean) <= most else clean[: most - 1] + "…"
 
 
 def quoted(text: str) -> str:
-    """The same, in quotes where it could be taken for more than one value."""
+    """A name for display, in quotes if it could be read as several values."""
     clean = shown(text)
     return clean if _BARE.fullmatch(clean) else '"' + clean.replace('"', "'") + '"'
 
@@ -43,7 +43,7 @@ def _visible(character: str) -> str:
 
 
 def figure(value: float) -> str:
-    """A number of at most six digits, with thousands parted: ``1,234.5``."""
+    """A number with at most six significant digits and thousands separators: ``1,234.5``."""
     if value and not 1e-4 <= abs(value) < 1e15:
         return f"{value:.6g}"
     if abs(value) < 1:
@@ -55,25 +55,26 @@ def figure(value: float) -> str:
 
 
 def gsm(text: str) -> str:
-    """Text in the alphabet of an SMS of 160 letters: accents that it lacks dropped, `?` for what it cannot say."""
-    made = []
-    for character in text.translate(_ALIKE):
-        if character in _GSM or character in _GSM_TWO:
-            made.append(character)
+    """Text in the SMS alphabet: unknown accents are dropped, other unknown characters become ``?``."""
+    letters = []
+    for character in text.translate(_SIMILAR):
+        if character in _GSM or character in _GSM_EXTENDED:
+            letters.append(character)
             continue
-        bare = "".join(one for one in unicodedata.normalize("NFKD", character) if not unicodedata.combining(one))
-        made.append(bare if bare and all(one in _GSM for one in bare) else "?")
-    return "".join(made)
+        parts = unicodedata.normalize("NFKD", character)
+        bare = "".join(part for part in parts if not unicodedata.combining(part))
+        letters.append(bare if bare and all(letter in _GSM for letter in bare) else "?")
+    return "".join(letters)
 
 
 def gsm_length(text: str) -> int:
-    """How many of an SMS's 160 places a text in its alphabet takes."""
-    return sum(2 if character in _GSM_TWO else 1 for character in text)
+    """Length of a text in the SMS alphabet; an SMS has 160 characters."""
+    return sum(2 if character in _GSM_EXTENDED else 1 for character in text)
 
 
 def ascii_line(text: str, most: int) -> str:
-    """Text as the subject of an e-mail: printable ASCII, at most so long, beginning with a letter or digit."""
-    parts = unicodedata.normalize("NFKD", text.translate(_ALIKE))
-    bare = "".join(one if " " <= one <= "~" else "?" for one in parts if not unicodedata.combining(one))
+    """Text as the subject of an e-mail: printable ASCII on one line, of bounded length."""
+    parts = unicodedata.normalize("NFKD", text.translate(_SIMILAR))
+    bare = "".join(part if " " <= part <= "~" else "?" for part in parts if not unicodedata.combining(part))
     line = " ".join(bare.split())
     return line if len(line) <= most else line[: most - 3].rstrip() + "..."

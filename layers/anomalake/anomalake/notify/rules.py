@@ -8,7 +8,7 @@ from datetime import datetime
 
 from anomalake.definitions.detector import AlertRule
 from anomalake.groups.anomaly_group import AffectedMetric, Group, GroupInterval
-from anomalake.notify.snoozes import heard
+from anomalake.notify.snoozes import without_snoozed
 from anomalake.records.deliveries import SentAlert
 from anomalake.records.snoozes import Snooze
 
@@ -66,7 +66,7 @@ def _due(
     for whole in group.intervals:
         if since is not None and whole.timestamp < since:
             continue
-        interval = heard(group, whole, snoozes)
+        interval = without_snoozed(group, whole, snoozes)
         if interval is None or not passes(interval, rule):
             continue
         if interval.timestamp in delivered or has_grown(interval, told):

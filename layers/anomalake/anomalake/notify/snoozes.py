@@ -1,4 +1,4 @@
-"""What people do not want to hear of until a time."""
+"""Snoozes: metrics and groups without alerts until a time."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ from anomalake.groups.anomaly_group import Group, GroupInterval, without
 from anomalake.records.snoozes import Snooze
 
 
-def heard(group: Group, interval: GroupInterval, snoozes: Iterable[Snooze]) -> GroupInterval | None:
-    """The interval as though snoozed metrics were not affected; None where nothing is left to tell of."""
-    active = [one for one in snoozes if interval.timestamp < one.until]
-    if any(one.group_id == group.group_id for one in active if one.group_id is not None):
+def without_snoozed(group: Group, interval: GroupInterval, snoozes: Iterable[Snooze]) -> GroupInterval | None:
+    """The interval without its snoozed metrics; None if all are snoozed."""
+    active = [snooze for snooze in snoozes if interval.timestamp < snooze.until]
+    if any(snooze.group_id == group.group_id for snooze in active if snooze.group_id is not None):
         return None
-    silent = {
+    snoozed = {
         metric.time_series_id
         for metric in interval.affected
-        if any(one.covers(group.measure, metric) for one in active)
+        if any(snooze.covers(group.measure, metric) for snooze in active)
     }
-    return without(interval, silent)
+    return without(interval, snoozed)

@@ -1,4 +1,4 @@
-"""What people are told: LONG_TEXT for e-mail, SHORT_TEXT for SMS, and the subject of an e-mail."""
+"""Texts of alerts: LONG_TEXT for e-mail, SHORT_TEXT for SMS, and the subject of an e-mail."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from anomalake.groups.anomaly_group import AffectedMetric, Group, GroupInterval
 from anomalake.notify.alert_json import MOST_SCORE, console_url
 from anomalake.notify.plain import ascii_line, figure, gsm, gsm_length, quoted, shown
 
-#: Places of one SMS in its own alphabet.
+#: Characters of one SMS in its own alphabet.
 SMS_LENGTH = 160
-#: SNS wants a subject shorter than 100.
+#: SNS accepts a subject of fewer than 100 characters.
 SUBJECT_LENGTH = 99
-#: Values of a dimension that a text names.
+#: Maximum number of values that a text lists for a dimension.
 _VALUES = 10
 
 
@@ -28,7 +28,7 @@ def long_text(
     page: str = "",
     most_bytes: int = 256 * 1024,
 ) -> str:
-    """The alert for an e-mail: every affected metric, a line each, as far as they go into `most_bytes` of UTF-8."""
+    """Text of an alert for e-mail: one line for each affected metric, as many as fit into `most_bytes` of UTF-8."""
     affected = len(interval.affected)
     head = [
         f"{shown(group.measure)}: anomaly of severity {score_text(interval)}",
@@ -43,26 +43,25 @@ def long_text(
     head.append(f"In all: {_total(interval)}")
     head += ["", f"Affected metrics ({affected:,} of {max(interval.observed, affected):,}):"]
     tail = _contribution_lines(interval)
-    tail += [
-        f"Related: {shown(one.measure)}, {_RELATIONSHIPS[one.relationship]} ({one.contribution_percentage:.0f} %)"
-        for one in group.related
-    ]
+    for related in group.related:
+        relationship = _RELATIONSHIPS[related.relationship]
+        tail.append(f"Related: {shown(related.measure)}, {relationship} ({related.contribution_percentage:.0f} %)")
     tail += ["", f"Group: {group.group_id}"] + ([console_url(group, page)] if page else [])
-    lines = [f"  {_metric(one)}" for one in interval.affected]
-    # Room for the line that says how many were left out.
-    room = most_bytes - len("\n".join(head + tail).encode("utf-8")) - 100
-    kept = 0
+    lines = [f"  {_metric(metric)}" for metric in interval.affected]
+    # 100 bytes for the line with the number of omitted metrics.
+    remaining = most_bytes - len("\n".join(head + tail).encode("utf-8")) - 100
+    n_lines = 0
     for line in lines:
-        room -= len(line.encode("utf-8")) + 1
-        if room < 0:
+        remaining -= len(line.encode("utf-8")) + 1
+        if remaining < 0:
             break
-        kept += 1
-    rest = [f"  and {affected - kept:,} more, that deviate less"] if kept < affected else []
-    return "\n".join([*head, *lines[:kept], *rest, *tail]) + "\n"
+        n_lines += 1
+    rest = [f"  and {affected - n_lines:,} more with smaller deviations"] if n_lines < affected else []
+    return "\n".join([*head, *lines[:n_lines], *rest, *tail]) + "\n"
 
 
 def short_text(group: Group, interval: GroupInterval, detector: Detector) -> str:
-    """The alert for an SMS: at most 160 letters of its alphabet; the less important is cut first."""
+    """Text of an alert for SMS: at most 160 characters of its alphabet; the least important parts are cut."""
     first = interval.affected[0]
     parts = [
         f"{gsm(shown(detector.name, 30))}: {gsm(shown(group.measure, 40))} anomaly {score_text(interval)}",
@@ -80,13 +79,13 @@ def short_text(group: Group, interval: GroupInterval, detector: Detector) -> str
 
 
 def subject(group: Group, interval: GroupInterval, detector: Detector) -> str:
-    """Subject of an e-mail, as SNS allows it: fewer than 100 printable ASCII characters on one line."""
+    """Subject of an e-mail, within SNS's limits: fewer than 100 printable ASCII characters on one line."""
     line = f"Anomaly {score_text(interval)}: {shown(group.measure)} in {detector.name}, {_time(interval, detector)}"
     return ascii_line(line, SUBJECT_LENGTH)
 
 
 def score_text(interval: GroupInterval) -> str:
-    """A score as people are told it."""
+    """A score as text, below 100."""
     return f"{min(round(interval.score, 2), MOST_SCORE):g}"
 
 
@@ -103,46 +102,47 @@ def _time(interval: GroupInterval, detector: Detector) -> str:
 
 
 def _total(interval: GroupInterval) -> str:
-    value = sum(one.value for one in interval.affected)
-    return _against(value, sum(one.expected for one in interval.affected))
+    value = sum(metric.value for metric in interval.affected)
+    return _against(value, sum(metric.expected for metric in interval.affected))
 
 
 def _against(value: float, expected: float) -> str:
-    said = f"{figure(value)}, expected {figure(expected)}"
+    text = f"{figure(value)}, expected {figure(expected)}"
     if expected > 0 and value != expected:
         change = 100 * (value - expected) / expected
-        said += f" ({change:+,.0f} %)" if abs(change) < 1e6 else ""
-    return said
+        text += f" ({change:+,.0f} %)" if abs(change) < 1e6 else ""
+    return text
 
 
-def _observed(one: AffectedMetric) -> str:
-    return _against(one.value, one.expected)
+def _observed(metric: AffectedMetric) -> str:
+    return _against(metric.value, metric.expected)
 
 
-def _metric(one: AffectedMetric) -> str:
-    lower = "" if one.lower is None else figure(one.lower)
-    upper = "" if one.upper is None else figure(one.upper)
+def _metric(metric: AffectedMetric) -> str:
+    lower = "" if metric.lower is None else figure(metric.lower)
+    upper = "" if metric.upper is None else figure(metric.upper)
     within = f"; range {lower or '-'} to {upper or '-'}" if lower or upper else ""
-    return f"{_named(one)}: {_observed(one)}{within}"
+    return f"{_named(metric)}: {_observed(metric)}{within}"
 
 
-def _named(one: AffectedMetric) -> str:
-    return ", ".join(f"{quoted(name)}={quoted(value)}" for name, value in one.dimensions) or "the measure as a whole"
+def _named(metric: AffectedMetric) -> str:
+    return ", ".join(f"{quoted(name)}={quoted(value)}" for name, value in metric.dimensions) or "the measure as a whole"
 
 
 def _contribution_lines(interval: GroupInterval) -> list[str]:
     lines = []
     for name, shares in groupby(interval.contributions, key=attrgetter("dimension_name")):
-        some = [one for one in shares if one.value_contribution]
-        said = [f"{quoted(one.dimension_value)} {one.value_contribution} %" for one in some[:_VALUES]]
-        if len(some) > _VALUES:
-            said.append(f"{len(some) - _VALUES} others {sum(one.value_contribution for one in some[_VALUES:])} %")
-        lines.append(f"  {quoted(name)}: {', '.join(said)}")
+        contributing = [share for share in shares if share.value_contribution]
+        first, others = contributing[:_VALUES], contributing[_VALUES:]
+        parts = [f"{quoted(share.dimension_value)} {share.value_contribution} %" for share in first]
+        if others:
+            parts.append(f"{len(others)} others {sum(share.value_contribution for share in others)} %")
+        lines.append(f"  {quoted(name)}: {', '.join(parts)}")
     return ["", "Contributions:", *lines] if lines else []
 
 
 def _cut(text: str) -> str:
-    """As much of a text as goes into one SMS, with dots where it ends."""
+    """Cut a text to one SMS, with dots at the end."""
     while gsm_length(text) > SMS_LENGTH - 3:
         text = text[:-1]
     return text.rstrip(" ,.=") + "..."

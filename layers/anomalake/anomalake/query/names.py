@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 
 from anomalake.definitions.arns import detector_of
 
@@ -128,10 +128,21 @@ def column_names(
         Each name's columns, one a template; names in sorted order.
     """
     wanted = sorted(set(names))
+    reserved = set(reserved)
     # How far each name is told apart: not at all, by `sql_name`, or, where that is not enough, by marks.
     levels = {name: 0 if re.fullmatch(r"[a-zA-Z0-9_]{1,180}", name) else 1 for name in wanted}
+    # Terminates: each round but the last raises the level of at least one name, and no level exceeds the limit, so
+    # there are at most limit * len(wanted) rounds.
+    #
+    # Stored lakes keep their names: wherever raising the clashing names until none clashes comes to an end, this is
+    # that result. Two names that clash in one template at level 1 or above clash forever, because each round appends
+    # the same marks to both; only then, or at the limit, does the search stop early. The limit is never reached
+    # otherwise: a name at level 2 or above rises only for a column that is reserved, which its growing columns meet
+    # once a template at most, or for another name that leaves level 0 or 1, which happens twice a name at most.
+    # (Columns of different templates differ from level 2 on: no template of the relations ends with an underscore.)
+    limit = 3 + 2 * len(wanted) + len(templates) * len(reserved)
     while True:
-        columns = {name: tuple(one.format(_column(name, level)) for one in templates) for name, level in levels.items()}
+        columns = {name: _columns(name, level, templates) for name, level in levels.items()}
         owners: dict[str, set[str | None]] = {column: {None} for column in reserved}
         for name, own in columns.items():
             for column in own:
@@ -139,7 +150,40 @@ def column_names(
         clashing = {name for own in owners.values() if len(own) > 1 for name in own if name is not None}
         if not clashing:
             return columns
+        if _clash_forever(columns, levels) or max(levels[name] for name in clashing) >= limit:
+            return columns | _first_free(clashing, columns, reserved, templates)
         levels.update({name: levels[name] + 1 for name in clashing})
+
+
+def _clash_forever(columns: Mapping[str, tuple[str, ...]], levels: Mapping[str, int]) -> bool:
+    """Whether two names have the same column for the same template, both at level 1 or above."""
+    marked = [own for name, own in columns.items() if levels[name] > 0]
+    return any(len(set(of_template)) < len(of_template) for of_template in zip(*marked, strict=True))
+
+
+def _first_free(
+    clashing: Collection[str],
+    columns: Mapping[str, tuple[str, ...]],
+    reserved: Collection[str],
+    templates: Sequence[str],
+) -> dict[str, tuple[str, ...]]:
+    """Columns for the clashing names, each name at the lowest level whose columns are free; other names keep theirs.
+
+    Terminates: the columns of one template differ from level to level, so each taken column rules out at most one level
+    a template. Of ``len(templates) * len(taken) + 1`` levels at least one is therefore free.
+    """
+    taken = set(reserved).union(*(own for name, own in columns.items() if name not in clashing))
+    made: dict[str, tuple[str, ...]] = {}
+    for name in sorted(clashing):
+        candidates = (_columns(name, level, templates) for level in range(1, len(templates) * len(taken) + 2))
+        made[name] = next(own for own in candidates if taken.isdisjoint(own))
+        taken.update(made[name])
+    return made
+
+
+def _columns(name: str, level: int, templates: Sequence[str]) -> tuple[str, ...]:
+    column = _column(name, level)
+    return tuple(template.format(column) for template in templates)
 
 
 def _column(name: str, level: int) -> str:

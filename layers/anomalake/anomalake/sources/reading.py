@@ -248,6 +248,7 @@ def _window(template: str, start: datetime, frequency: str, timezone: str) -> Wi
     """From an interval's start to the end of the last one that has the same folder."""
     folder = folder_of(template, start, timezone)
     end = next_start(start, frequency, timezone)
+    # Terminates: `start_of_folder` finds a start only where the template names the year, so the folder changes in time.
     while folder_of(template, end, timezone) == folder:
         end = next_start(end, frequency, timezone)
     return Window(_seconds(start), _seconds(end))

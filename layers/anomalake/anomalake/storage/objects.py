@@ -17,7 +17,7 @@ from obstore.store import LocalStore, MemoryStore, S3Store
 from anomalake.errors import AnomalakeError
 from anomalake.storage.store import ObjectNotFound, ObjectStore, StoredObject, StoreError
 
-#: As many as S3's DeleteObjects takes.
+#: Limit of S3's DeleteObjects.
 DELETE_AT_ONCE = 1_000
 
 TRANSIENT = (BaseError, OSError)
@@ -26,7 +26,7 @@ T = TypeVar("T")
 
 
 class LakeUriError(AnomalakeError, ValueError):
-    """A lake's URI that names no place this program can open."""
+    """A lake's URI that does not name a folder or a bucket."""
 
 
 class Objects:
@@ -37,7 +37,7 @@ class Objects:
     store
         LocalStore, S3Store or MemoryStore, rooted at the lake.
     uri
-        What the user calls that place.
+        URI of that root, as the user writes it.
     """
 
     def __init__(self, store: LocalStore | S3Store | MemoryStore, uri: str) -> None:
@@ -54,7 +54,7 @@ class Objects:
     def put_new(self, key: str, body: bytes) -> bool:
         try:
             self._call(key, lambda: obstore.put(self._store, key, body, mode="create", use_multipart=False))
-        except _Taken:
+        except _KeyInUse:
             return False
         return True
 
@@ -80,8 +80,8 @@ class Objects:
 
     def delete(self, keys: Iterable[str]) -> None:
         if isinstance(self._store, S3Store):
-            for some in _batched(keys, DELETE_AT_ONCE):
-                self._call(some[0], lambda some=some: obstore.delete(self._store, some))  # type: ignore[misc]
+            for batch in _batched(keys, DELETE_AT_ONCE):
+                self._call(batch[0], lambda batch=batch: obstore.delete(self._store, batch))  # type: ignore[misc]
             return
         for key in keys:
             try:
@@ -93,21 +93,21 @@ class Objects:
         try:
             return call()
         except AlreadyExistsError as error:
-            raise _Taken(key) from error
+            raise _KeyInUse(key) from error
         except FileNotFoundError as error:
             raise ObjectNotFound(f"{self._uri}: no object {key!r}") from error
         except TRANSIENT as error:
             raise StoreError(f"{self._uri}: {key!r}: {first_line(error)}") from error
 
 
-class _Taken(StoreError):
+class _KeyInUse(StoreError):
     pass
 
 
 def _batched(keys: Iterable[str], most: int) -> Iterator[list[str]]:
     rest = iter(keys)
-    while some := list(islice(rest, most)):
-        yield some
+    while batch := list(islice(rest, most)):
+        yield batch
 
 
 def first_line(error: BaseException) -> str:
@@ -122,12 +122,12 @@ def open_store(uri: str, *, create: bool = True) -> ObjectStore:
     uri
         A folder (``./lake``, ``file:///srv/lake``) or ``s3://bucket/prefix``.
     create
-        Make the folder when it is not there; else a lake that is not there is an empty one.
+        Make a missing folder. False: a missing folder is an empty lake.
 
     Raises
     ------
     LakeUriError
-        The URI names no such place.
+        The URI does not name a folder or a bucket.
     """
     parts = urlsplit(uri)
     if parts.scheme == "s3":
@@ -152,12 +152,12 @@ def store_folder(uri: str) -> Path:
 
 
 def memory_store() -> ObjectStore:
-    """A store that lasts as long as the process, for tests and trials."""
+    """A store in memory, for tests and trials."""
     return Objects(MemoryStore(), "memory://")
 
 
 def s3_store(bucket: str, prefix: str | None = None) -> S3Store:
-    """An S3 store with AWS's own environment variables, patient with 500, 503 and time-outs.
+    """An S3 store configured by AWS's environment variables; it retries 500, 503 and time-outs.
 
     Raises
     ------
@@ -172,7 +172,7 @@ def s3_store(bucket: str, prefix: str | None = None) -> S3Store:
     if region:
         options["region"] = region
     if not os.environ.get("AWS_ACCESS_KEY_ID") and not os.environ.get("AWS_CONTAINER_CREDENTIALS_RELATIVE_URI"):
-        # Profiles and single sign-on are boto3's to know; a function never comes here.
+        # boto3 knows profiles and single sign-on. A Lambda function has its credentials in the environment.
         from obstore.auth.boto3 import Boto3CredentialProvider
 
         try:

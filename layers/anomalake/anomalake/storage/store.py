@@ -1,4 +1,4 @@
-"""The port to the place where a lake's objects lie."""
+"""The port to an object store."""
 
 from __future__ import annotations
 
@@ -10,53 +10,53 @@ from anomalake.errors import AnomalakeError
 
 
 class StoreError(AnomalakeError):
-    """The store did not do what was asked: it may next time."""
+    """The store failed; the call may be repeated."""
 
 
 class ObjectNotFound(StoreError):
-    """No object bears that key."""
+    """There is no object with that key."""
 
 
 @dataclass(frozen=True, slots=True)
 class StoredObject:
-    """What a listing tells about an object: key below the lake's root, and size in bytes."""
+    """An object in a listing: its key below the lake's root, and its size in bytes."""
 
     key: str
     size: int
 
 
 class ObjectStore(Protocol):
-    """Whole objects under keys such as ``tables/alert_rows/…``, relative to the lake's root.
+    """Objects under keys such as ``tables/alert_rows/…``, relative to the lake's root.
 
-    A write is atomic (readers see the old object, the new one or none) and may be repeated. Listings see every
+    A write is atomic (readers see the old object, the new one or none) and may be repeated. Listings show every
     finished write. Every method raises `StoreError` when the store fails.
     """
 
     @property
     def uri(self) -> str:
-        """Root of the lake, as the user would write it."""
+        """URI of the lake's root, as the user writes it."""
         ...
 
     def put(self, key: str, body: bytes) -> None:
-        """Write, replacing what was there."""
+        """Write an object; an object with the same key is replaced."""
         ...
 
     def put_new(self, key: str, body: bytes) -> bool:
-        """Write unless the key is taken; False when it was."""
+        """Write an object unless the key is in use; return whether it was written."""
         ...
 
     def get(self, key: str) -> bytes:
-        """Read whole; raises `ObjectNotFound`."""
+        """Read an object; raises `ObjectNotFound`."""
         ...
 
     def exists(self, key: str) -> bool:
-        """Whether an object bears that key."""
+        """Whether there is an object with that key."""
         ...
 
     def list(self, folder: str) -> Iterator[StoredObject]:
-        """Every object below a folder (whole path segments), in no stated order; an absent folder is empty."""
+        """List every object below a folder (complete path segments), in any order; a missing folder is empty."""
         ...
 
     def delete(self, keys: Iterable[str]) -> None:
-        """Delete; keys that are not there are passed over."""
+        """Delete objects; keys without an object are ignored."""
         ...

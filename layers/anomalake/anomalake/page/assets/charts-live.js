@@ -195,7 +195,6 @@ function lineMarks(doc, live, points, times, sums, hits) {
 
 /** Live values of a measure: one line with what was expected, or a line a value of a dimension. */
 async function drawLive(place, doc, selection, options) {
-  const { zone } = options;
   const detector = doc.detectors[options.detector];
   const live = detector?.live;
   const { measure } = options;
