@@ -16,12 +16,12 @@ from anomalake.definitions.intervals import interval_starts, next_start
 from anomalake.definitions.metric_set import Measure, MetricSet
 from anomalake.detection.engine import FittedModel
 from anomalake.detection.live import LiveDetector
-from anomalake.detection.ports import Interval, IntervalError
+from anomalake.detection.source import Interval, IntervalError
 from anomalake.model.judgement import ANOMALOUS, Judgement
 from anomalake.model.metrics import Metrics
 from anomalake.notify.channel import JSON, ChannelError, Message
 from anomalake.notify.delivery import Patience
-from anomalake.records.arrays import Arrays
+from anomalake.records.codecs import Arrays
 from anomalake.services.detect import AlertNotifier
 from anomalake.storage.objects import memory_store
 from anomalake.storage.store import ObjectStore, StoreError
@@ -170,16 +170,16 @@ class SmallEngine:
                         level[name] = 0.75 * level[name] + 0.25 * float(observed)
         return Judgement(0, expected, 0.8 * expected, 1.2 * expected, severity, severity >= ANOMALOUS), level
 
-    def keep_model(self, learned: FittedModel) -> Arrays:
-        return {"names": np.array(list(learned.model)), **self.keep_state(learned.state)}
+    def model_to_arrays(self, learned: FittedModel) -> Arrays:
+        return {"names": np.array(list(learned.model)), **self.state_to_arrays(learned.state)}
 
-    def read_model(self, arrays: Arrays) -> FittedModel:
-        return FittedModel(arrays["names"].tolist(), self.read_state(arrays))
+    def model_from_arrays(self, arrays: Arrays) -> FittedModel:
+        return FittedModel(arrays["names"].tolist(), self.state_from_arrays(arrays))
 
-    def keep_state(self, state: Mapping[str, float]) -> Arrays:
+    def state_to_arrays(self, state: Mapping[str, float]) -> Arrays:
         return {"level_names": np.array(list(state)), "level": np.array(list(state.values()))}
 
-    def read_state(self, arrays: Arrays) -> dict[str, float]:
+    def state_from_arrays(self, arrays: Arrays) -> dict[str, float]:
         return dict(zip(arrays["level_names"].tolist(), arrays["level"].tolist(), strict=True))
 
 

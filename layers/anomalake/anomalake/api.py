@@ -20,10 +20,10 @@ if TYPE_CHECKING:
 
     from anomalake.definitions.metric_set import MetricSet
     from anomalake.detection.backtest import Progress
-    from anomalake.detection.feedback import Feedback
     from anomalake.lake.bulk import Summary
     from anomalake.lake.compaction import Compaction
     from anomalake.records.executions import Execution
+    from anomalake.records.feedback import Feedback
     from anomalake.services.backtest import BacktestOutcome
 
 

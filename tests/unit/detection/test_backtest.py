@@ -12,12 +12,13 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import pytest
 
-from anomalake.detection.backtest import Backtest, BacktestError, run_backtest
+from anomalake.detection.backtest import BacktestError, run_backtest
 from anomalake.detection.evaluation import evaluate
-from anomalake.detection.feedback import Feedback
 from anomalake.detection.score_files import SCHEMA, write_scores
 from anomalake.model import fit, judge
 from anomalake.model.metrics import Metrics, time_series_id
+from anomalake.records.backtests import Backtest
+from anomalake.records.feedback import Feedback
 from anomalake.synth import Shop, ShopSettings, shop
 
 ARN = "arn:aws:lookoutmetrics:us-east-1:000000000000:AnomalyDetector:shop"

@@ -10,7 +10,8 @@ import pytest
 from anomalake.definitions.metric_set import Measure
 from anomalake.detection.learning import SCHEDULES
 from anomalake.records.executions import EARLY, LEARNING, SKIPPED, SUCCEEDED, read_executions
-from anomalake.records.states import MODELS_KEPT, STATES_KEPT
+from anomalake.records.groups import group_ids, read_group
+from anomalake.records.models import MODELS_KEPT, STATES_KEPT
 from tests.support.live import HOUR, START, Bench, detector, hour
 
 
@@ -24,7 +25,7 @@ def test_an_interval_is_judged_recorded_grouped_and_alerted() -> None:
     assert list(read_executions(bench.store, "shop", hour(0))) == [done]
     (alert,) = bench.channel.sent
     assert '"metricValue":30}' in alert.text
-    record = bench.live().states.interval(hour(0))
+    record = bench.live().intervals.read(hour(0))
     assert record is not None
     rows = {row["combination"]: row for row in record.table.to_pylist()}
     assert rows['["de"]']["value"] == 30
@@ -66,7 +67,7 @@ def test_the_latest_interval_is_the_one_whose_end_and_offset_are_over() -> None:
 @pytest.mark.parametrize("frequency", list(SCHEDULES))
 def test_it_learns_until_there_is_enough_as_in_lookout_for_metrics(frequency: str) -> None:
     bench = Bench(frequency=frequency, offset=0)
-    least = SCHEDULES[frequency].least
+    least = SCHEDULES[frequency].minimum
     step = {"PT5M": timedelta(minutes=5), "PT10M": timedelta(minutes=10), "PT1H": HOUR, "P1D": timedelta(days=1)}
     of_l4m = {"PT5M": 25 * HOUR, "PT10M": 50 * HOUR, "PT1H": 300 * HOUR, "P1D": timedelta(days=14)}
     assert least * step[frequency] == of_l4m[frequency]
@@ -74,9 +75,9 @@ def test_it_learns_until_there_is_enough_as_in_lookout_for_metrics(frequency: st
     done = [bench.run(START + number * step[frequency])[-1] for number in range(3)]
     assert [one.status for one in done] == [LEARNING, LEARNING, SUCCEEDED]
     told = "Insufficient amount of data was found at the source location"
-    assert done[0].reason == f"{told}: {least - 2} of {least} intervals; 2 more are wanted to learn from"
-    assert done[1].reason == f"{told}: {least - 1} of {least} intervals; 1 more are wanted to learn from"
-    assert bench.live().states.interval_starts() == [START + number * step[frequency] for number in range(3)]
+    assert done[0].reason == f"{told}: {least - 2} of {least} intervals; 2 more are needed to fit a model"
+    assert done[1].reason == f"{told}: {least - 1} of {least} intervals; 1 more are needed to fit a model"
+    assert bench.live().intervals.starts() == [START + number * step[frequency] for number in range(3)]
 
 
 def test_intervals_that_were_seen_while_learning_are_learnt_from_without_any_history() -> None:
@@ -128,12 +129,12 @@ def test_what_was_missed_too_long_ago_is_skipped_and_told() -> None:
     skipped, *done = bench.run(hour(most + 10), at_once=1000)
     assert skipped.status == SKIPPED
     assert skipped.reason.startswith("10 missed intervals from 2026-03-03T01:00:00Z to 2026-03-03T10:00:00Z")
-    assert "anomalake detect --from 2026-03-03T01:00:00Z --to 2026-03-03T10:00:00Z" in skipped.reason
+    assert "too old to be caught up automatically" in skipped.reason
     assert [one.timestamp for one in done] == [hour(number) for number in range(11, most + 11)]
     assert list(read_executions(bench.store, "shop", hour(10))) == [skipped]
     # What was skipped can be judged afterwards; then all is as though it had never been.
     bench.run(hour(5))
-    assert bench.live().states.interval(hour(5)) is not None
+    assert bench.live().intervals.read(hour(5)) is not None
 
 
 def test_a_group_goes_on_under_its_id_and_alerts_again_only_when_it_grows() -> None:
@@ -143,8 +144,8 @@ def test_a_group_goes_on_under_its_id_and_alerts_again_only_when_it_grows() -> N
     }
     for number in range(6):
         bench.run(hour(number))
-    (group_id,) = bench.live().groups.ids()
-    group = bench.live().groups.get(group_id)
+    (group_id,) = group_ids(bench.store, "shop")
+    group = read_group(bench.store, "shop", group_id)
     assert group is not None
     assert [one.timestamp for one in group.intervals] == [hour(n) for n in range(1, 5)]
     assert bench.channel.identities() == [
@@ -160,13 +161,13 @@ def test_a_new_model_is_learnt_each_week_and_knows_metrics_that_came_since() -> 
         bench.run(hour(number), at_once=100)
     # The Monday after that Tuesday.
     monday = START + timedelta(days=6)
-    models = bench.live().states.model_starts()
+    models = bench.live().models.model_starts()
     assert models == [START, monday]
-    record = bench.live().states.interval(monday)
+    record = bench.live().intervals.read(monday)
     assert record is not None
     expected = {row["combination"]: row["expected"] for row in record.table.to_pylist()}
     assert expected['["it"]'] == pytest.approx(500, rel=0.1)
-    before = bench.live().states.interval(monday - HOUR)
+    before = bench.live().intervals.read(monday - HOUR)
     assert before is not None
     assert {row["combination"]: row["expected"] for row in before.table.to_pylist()}['["it"]'] is None
     # The second model learnt from what the lake has; the source's history was read once.
@@ -178,16 +179,16 @@ def test_old_states_models_and_intervals_go() -> None:
     day = timedelta(days=1)
     for number in range(60):
         bench.run(START + number * day)
-    states = bench.live().states
+    states = bench.live().models
     assert len(states.state_starts()) == STATES_KEPT
     assert len(states.model_starts()) == MODELS_KEPT == len(states.history_starts())
-    assert len(states.interval_starts()) == 60
+    assert len(bench.live().intervals.starts()) == 60
     hourly = Bench(offset=0)
     hourly.run(hour(0))
     later = START + SCHEDULES["PT1H"].history + timedelta(days=8)
     hourly.run(later, at_once=1)
     hourly.run(later, at_once=1000)
-    assert hour(0) not in hourly.live().states.interval_starts()
+    assert hour(0) not in hourly.live().intervals.starts()
 
 
 def test_a_change_of_alerts_changes_nothing_else() -> None:
@@ -208,9 +209,7 @@ def test_a_changed_metric_set_is_learnt_anew_and_told_once() -> None:
     (done,) = changed.run(hour(3))
     assert done.status == SUCCEEDED
     assert done.model == hour(3)
-    assert done.warnings == (
-        "the detector file changed in MetricList: a new model is learnt, from the source's history",
-    )
+    assert done.warnings == ("the detector file changed in MetricList: a new model is fitted to the source's history",)
     (done,) = changed.run(hour(4))
     assert done.warnings == ()
     # The old file again: its model is still there, and makes up for what it missed.
@@ -230,5 +229,5 @@ def test_two_detectors_of_one_name_never_mix() -> None:
     (done,) = bench.run(hour(1))
     assert done.model == hour(1)
     assert done.warnings == (
-        "the detector file changed in AnomalyDetectorArn: a new model is learnt, from the source's history",
+        "the detector file changed in AnomalyDetectorArn: a new model is fitted to the source's history",
     )

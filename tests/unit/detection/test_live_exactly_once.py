@@ -52,7 +52,7 @@ def test_any_order_and_repetition_of_runs_gives_the_same_lake(runs: list[tuple[i
     bench = made(Bench())
     bench.run(hour(0))
     for number, alone in runs:
-        if alone and bench.live().states.interval(hour(number)) is not None:
+        if alone and bench.live().intervals.read(hour(number)) is not None:
             bench.live().run_interval(hour(number))
         else:
             bench.run(hour(number))
@@ -141,5 +141,5 @@ def test_two_first_runs_at_once_agree_on_one_model() -> None:
     with ThreadPoolExecutor(4) as pool:
         done = list(pool.map(lambda _: bench.live().run_interval(START)[0], range(4)))
     assert {one.model for one in done} == {START}
-    assert bench.live().states.model_starts() == [START]
+    assert bench.live().models.model_starts() == [START]
     bench.now += timedelta(hours=1)

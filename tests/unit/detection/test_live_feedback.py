@@ -10,11 +10,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from anomalake.detection.feedback import LEAST, MARGIN, Feedback, apply_feedback, read_feedback, write_feedback
+from anomalake.detection.feedback import MARGIN, MIN_THRESHOLD, apply_feedback, evidence_threshold
 from anomalake.model.judgement import Judgement
 from anomalake.model.metrics import Metrics, time_series_id
-from anomalake.records.executions import RecordError
-from anomalake.records.metric_sets import write_source
+from anomalake.records.errors import RecordError
+from anomalake.records.feedback import Feedback, read_feedback, write_feedback
+from anomalake.records.groups import group_ids
+from anomalake.records.metric_sets import write_metric_set
 from anomalake.records.snoozes import Snooze, read_snoozes
 from anomalake.services.feedback import UnknownAnomalyError, give_feedback, snooze
 from anomalake.storage.objects import memory_store
@@ -111,7 +113,7 @@ def test_a_record_that_cannot_be_read_is_told_and_the_others_count() -> None:
 def test_feedback_survives_its_record(severity: float, yes: bool, direction: int, value: str, at: datetime) -> None:
     one = replace(said(yes, severity=severity, direction=direction, timestamp=at), dimensions=(("country", value),))
     assert Feedback.from_fields(one.to_fields()) == one
-    assert LEAST <= one.threshold <= MARGIN * 9_999
+    assert MIN_THRESHOLD <= evidence_threshold(one) <= MARGIN * 9_999
     for fields in ({}, {**one.to_fields(), "direction": 0}, {**one.to_fields(), "timestamp": "noon"}):
         with pytest.raises(RecordError):
             Feedback.from_fields(fields)
@@ -133,7 +135,7 @@ def test_heeding_keeps_severities_within_bounds_and_their_order(
 
 def live(frozen: tuple[int, ...] = (1, 25)) -> Bench:
     bench = Bench(offset=0)
-    write_source(bench.store, bench.detector.metric_set)
+    write_metric_set(bench.store, bench.detector.metric_set)
     bench.source.unusual = {(hour(number), "de"): 70.0 for number in frozen} | {(hour(1), "fr"): 100.0}
     bench.run(hour(0))
     bench.run(hour(1))
@@ -144,7 +146,7 @@ def test_a_live_detector_heeds_what_was_said_of_a_group() -> None:
     without = live()
     assert without.run(hour(25), at_once=100)[-1].anomalies == 1
     bench = live()
-    (group_id,) = bench.live().groups.ids()
+    (group_id,) = group_ids(bench.store, "shop")
     given = give_feedback(
         bench.store, detector=None, group_id=group_id, series_id=None, at=None, is_anomaly=False, now=bench.now
     )
@@ -152,7 +154,7 @@ def test_a_live_detector_heeds_what_was_said_of_a_group() -> None:
     assert {one.direction for one in given} == {-1}
     done = bench.run(hour(25), at_once=100)[-1]
     assert (done.timestamp, done.anomalies, done.groups) == (hour(25), 0, 0)
-    record = bench.live().states.interval(hour(25))
+    record = bench.live().intervals.read(hour(25))
     assert record is not None
     row = next(one for one in record.table.to_pylist() if one["combination"] == '["de"]')
     assert row["severity"] < 50 <= row["model_severity"]
@@ -199,7 +201,7 @@ def test_what_nobody_knows_cannot_be_spoken_of(asked: dict[str, object], told: s
 
 def test_snoozed_metrics_are_found_and_kept_but_not_told_of() -> None:
     bench = Bench(offset=0)
-    write_source(bench.store, bench.detector.metric_set)
+    write_metric_set(bench.store, bench.detector.metric_set)
     bench.source.unusual = {(hour(1), "de"): 30.0, (hour(30), "de"): 30.0}
     snooze(bench.store, "shop", Snooze(hour(20), measure="views", dimensions=DE))
     bench.run(hour(0))

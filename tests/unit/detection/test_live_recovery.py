@@ -7,6 +7,7 @@ from datetime import timedelta
 import pytest
 
 from anomalake.records.executions import FAILED, SUCCEEDED, read_executions
+from anomalake.records.groups import group_ids, read_group
 from tests.support.live import HOUR, START, Bench, IntervalError, StoreError, hour
 
 EMPTY = IntervalError(
@@ -48,9 +49,9 @@ def test_late_files_are_taken_in_as_though_they_had_been_in_time() -> None:
     )
     (again,) = bench.run(hour(6))
     in_time = untroubled(7)
-    kept, wanted = bench.live().states, in_time.live().states
+    kept, wanted = bench.live().models, in_time.live().models
     for start in (hour(5), hour(6)):
-        one, other = kept.state(start), wanted.state(start)
+        one, other = kept.read_state(start), wanted.read_state(start)
         assert one is not None
         assert other is not None
         assert one.body == other.body
@@ -71,10 +72,10 @@ def test_late_data_that_undo_an_anomaly_undo_its_part_of_the_group() -> None:
     bench.source.unusual = {(hour(n), "de"): 30.0 for n in (1, 2, 3)}
     for number in range(5):
         bench.run(hour(number))
-    (group_id,) = bench.live().groups.ids()
+    (group_id,) = group_ids(bench.store, "shop")
     del bench.source.unusual[hour(3), "de"]
     bench.run(hour(3))
-    group = bench.live().groups.get(group_id)
+    group = read_group(bench.store, "shop", group_id)
     assert group is not None
     assert [one.timestamp for one in group.intervals] == [hour(1), hour(2)]
 
@@ -141,7 +142,7 @@ def test_lost_or_corrupt_states_and_models_are_computed_again(kinds: tuple[str, 
     (done,) = bench.run(hour(4))
     assert (done.status, done.timestamp, done.anomalies) == (SUCCEEDED, hour(4), 1)
     assert done.warnings
-    ours, theirs = bench.live().states.interval(hour(4)), whole.live().states.interval(hour(4))
+    ours, theirs = bench.live().intervals.read(hour(4)), whole.live().intervals.read(hour(4))
     assert ours is not None
     assert theirs is not None
     for one, other in zip(ours.table.to_pylist(), theirs.table.to_pylist(), strict=True):
@@ -177,24 +178,24 @@ def test_a_corrupt_interval_is_told_and_taken_as_not_observed(how: str) -> None:
 
 def test_a_group_whose_record_is_corrupt_does_not_go_on_and_that_is_told() -> None:
     bench = untroubled(5)
-    (group_id,) = bench.live().groups.ids()
+    (group_id,) = group_ids(bench.store, "shop")
     damage(bench, "groups", "half")
     bench.source.unusual[hour(5), "de"] = 20.0
     (done,) = bench.run(hour(5))
     assert (done.status, done.groups) == (SUCCEEDED, 1)
-    assert any("the group does not go on" in one for one in done.warnings)
-    assert len(bench.live().groups.ids()) == 2
-    assert group_id in bench.live().groups.ids()
+    assert any("the group is not continued" in one for one in done.warnings)
+    assert len(group_ids(bench.store, "shop")) == 2
+    assert group_id in group_ids(bench.store, "shop")
 
 
 def test_a_model_that_another_version_wrote_is_learnt_again() -> None:
     bench = untroubled(2)
-    states = bench.live().states
-    states.drop_model(hour(0))
-    states.put_model(hour(0), {"other": states.state(hour(0)).arrays["level"]})  # type: ignore[union-attr]
+    states = bench.live().models
+    states.delete_model(hour(0))
+    states.write_model(hour(0), {"other": states.read_state(hour(0)).arrays["level"]})  # type: ignore[union-attr]
     (done,) = bench.run(hour(2))
     assert (done.status, done.model) == (SUCCEEDED, hour(2))
-    assert "learns again" in done.warnings[0]
+    assert "a new one is fitted" in done.warnings[0]
 
 
 def test_alerts_that_nobody_took_are_sent_by_a_later_run_and_once() -> None:
@@ -231,7 +232,7 @@ def test_after_a_long_pause_it_learns_from_what_it_never_judged() -> None:
     bench.source.unusual = {}
     done = bench.run(later, at_once=1)[-1]
     assert done.status == SUCCEEDED
-    states = bench.live().states
-    learnt = states.history(states.history_starts()[-1])
+    states = bench.live().models
+    learnt = states.read_history(states.history_starts()[-1])
     assert learnt is not None
     assert len(learnt.starts) == (states.history_starts()[-1] - bench.source.since) // HOUR

@@ -14,12 +14,12 @@ from typing import Any
 import pytest
 from starlette.testclient import TestClient
 
-from anomalake.detection.feedback import read_feedback
 from anomalake.page.document import PageDocument, pack
 from anomalake.query.errors import QueryError
-from anomalake.records.executions import detector_folder
-from anomalake.records.group_store import GroupStore
-from anomalake.records.metric_sets import write_source
+from anomalake.records.feedback import read_feedback
+from anomalake.records.groups import group_ids, read_group
+from anomalake.records.keys import detector_folder
+from anomalake.records.metric_sets import write_metric_set
 from anomalake.records.snoozes import Snooze, read_snoozes
 from anomalake.server.page_server import MAX_AGE, PROBLEM, Site, application
 from anomalake.storage.store import ObjectStore, StoreError
@@ -67,7 +67,7 @@ def bench() -> Bench:
     bench.source.unusual = {(hour(0), "de"): 30.0, (hour(0), "fr"): 30.0, (hour(1), "fr"): 20.0}
     bench.run(hour(0))
     bench.run(hour(1))
-    write_source(bench.store, bench.detector.metric_set)
+    write_metric_set(bench.store, bench.detector.metric_set)
     return bench
 
 
@@ -83,7 +83,7 @@ def client(served: Served) -> TestClient:
 
 @pytest.fixture
 def group(bench: Bench) -> str:
-    [one] = GroupStore(bench.store, "shop").ids()
+    [one] = group_ids(bench.store, "shop")
     return one
 
 
@@ -232,7 +232,7 @@ def test_feedback_about_a_group_is_in_the_lake(served: Served, client: TestClien
 
 
 def test_feedback_may_be_about_one_metric_and_one_interval(served: Served, client: TestClient, group: str) -> None:
-    found = GroupStore(served.store, "shop").get(group)
+    found = read_group(served.store, "shop", group)
     assert found is not None
     [french] = found.intervals[1].affected
     given = {"detector": "shop", "group": group, "is_anomaly": True, "series": french.time_series_id}

@@ -24,6 +24,7 @@ from anomalake.notify.alert_json import console_url
 from anomalake.notify.plain import figure
 from anomalake.query import output
 from anomalake.records.executions import FAILED, SUCCEEDED
+from anomalake.records.groups import group_ids, read_groups
 from anomalake.services.backtest import backtest
 from anomalake.services.dashboard import made, summary_of, write_page
 from anomalake.services.detect import live_detector, local_rules
@@ -131,7 +132,7 @@ def _run_live(data: FlightsData, lake: Path, span: tuple[datetime, datetime], ou
 
 def _groups(live: LiveDetector) -> list[Group]:
     """All groups, the worst first."""
-    groups = [one for id_ in live.groups.ids() if (one := live.groups.get(id_)) is not None]
+    groups = read_groups(live.store, live.detector.name, group_ids(live.store, live.detector.name))[0]
     return sorted(groups, key=lambda one: (-one.score, one.start, one.measure))
 
 
@@ -141,7 +142,7 @@ def _tell_of_storm(groups: Sequence[Group], live: LiveDetector, handle: LakeHand
         _say(out, f"     {_group_line(group)}")
     _say(out, "\n4. The blizzard of 8 and 9 February 2013: flights cancelled and flown, and what was expected of them;")
     _say(out, "   carriers and airports with anomalies, the worst group's score, alerts (again only when it grows).\n")
-    records, _ = live.states.intervals(live.states.interval_starts())
+    records, _ = live.intervals.read_many(live.intervals.starts())
     _table(out, storm.COLUMNS, storm.hours(records, groups, _alerts(handle)))
     for name, found in groupby(storm.shares(groups, "cancelled"), key=lambda one: one.dimension_name):
         told = [f"{one.dimension_value} {one.value_contribution} %" for one in found]

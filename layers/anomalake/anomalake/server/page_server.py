@@ -29,9 +29,7 @@ from anomalake.errors import AnomalakeError
 from anomalake.lake.lake import Clock, utc_now
 from anomalake.page.document import PageDocument, pack
 from anomalake.page.page import compressed
-from anomalake.records.arrays import CorruptError
-from anomalake.records.executions import RecordError
-from anomalake.records.groups import GroupRecordError
+from anomalake.records.errors import RecordError
 from anomalake.records.snoozes import Snooze
 from anomalake.services.feedback import UnknownAnomalyError, give_feedback, line_of, snooze
 from anomalake.storage.store import ObjectStore, StoreError
@@ -337,7 +335,7 @@ def _taken(take: Callable[[Mapping[str, Any]], Sequence[str]], given: Mapping[st
         return take(given)
     except UnknownAnomalyError as error:
         raise Refused(404, _line(error)) from error
-    except (RecordError, CorruptError, GroupRecordError) as error:
+    except RecordError as error:
         raise Refused(409, _line(error)) from error
     except StoreError as error:
         raise Refused(503, _line(error)) from error

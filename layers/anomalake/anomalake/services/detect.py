@@ -9,17 +9,16 @@ from datetime import datetime
 
 from anomalake.aws.channels import LakeChannel, channel_of
 from anomalake.definitions.detector import AlertRule, Detector, LambdaAction, SnsAction
-from anomalake.detection.files_source import FilesSource
+from anomalake.detection.engine import NumpyModelEngine
 from anomalake.detection.live import LiveDetector
-from anomalake.detection.model_engine import NumpyModelEngine
-from anomalake.detection.ports import DeliverySummary, LiveSource
+from anomalake.detection.live_groups import DeliverySummary
+from anomalake.detection.source import LiveSource, SourceReader
 from anomalake.groups.grouping import Group
 from anomalake.lake.lake import Clock, Lake, utc_now
 from anomalake.model.judgement import ANOMALOUS
 from anomalake.notify.channel import Channel
 from anomalake.notify.delivery import Patience, counts, deliver_groups
-from anomalake.notify.ledger import DELIVERED, UNDELIVERED, Ledger
-from anomalake.records.executions import detector_folder
+from anomalake.records.deliveries import DELIVERED, UNDELIVERED, Ledger
 from anomalake.records.snoozes import read_snoozes
 from anomalake.services.sources import open_source_files
 from anomalake.storage.store import ObjectStore
@@ -62,9 +61,9 @@ class AlertNotifier:
         self._rules = rules
         self._patience = patience
         self._page = page
-        self._ledger = Ledger(store, detector_folder(detector.name))
+        self._ledger = Ledger(store, detector.name)
 
-    def tell(self, groups: Sequence[Group], start: datetime) -> DeliverySummary:
+    def notify(self, groups: Sequence[Group], start: datetime) -> DeliverySummary:
         """Deliver what the rules have to send about the interval; raises `StoreError`."""
         told = DeliverySummary()
         if not groups:
@@ -94,7 +93,7 @@ def live_detector(
     page: str = "",
 ) -> LiveDetector:
     """A detector at work on a lake; its alerts link to a page."""
-    source = source or FilesSource(detector, open_source_files(detector.metric_set))
+    source = source or SourceReader(detector, open_source_files(detector.metric_set))
     alerts = AlertNotifier(detector, lake.store, rules, page=page)
     return LiveDetector(detector, lake.store, source, alerts, NumpyModelEngine(), clock=clock)
 
