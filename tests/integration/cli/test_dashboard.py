@@ -100,7 +100,7 @@ def test_a_port_that_is_taken_is_told_in_one_line(run: Run, lake: Path) -> None:
         port = taken.getsockname()[1]
         said = run("serve", "--lake", "lake", "--port", str(port))
     assert (said.code, said.out) == (1, "")
-    assert said.err == f"anomalake: port {port}: Address already in use; expected a free one, or --port 0 for any\n"
+    assert said.err == f"anomalake: port {port}: Address already in use; expected a free port, or 0 for any free port\n"
 
 
 @pytest.fixture

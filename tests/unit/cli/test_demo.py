@@ -12,7 +12,7 @@ import pytest
 from rich.console import Console
 
 from anomalake.api import open_lake
-from anomalake.cli.demo import QUESTIONS, run_demo
+from anomalake.cli.demo_run import QUESTIONS, run_demo
 from anomalake.demo import storm
 from anomalake.groups.grouping import Group
 from anomalake.records.groups import group_ids, read_groups

@@ -324,7 +324,7 @@ def test_the_environment_is_read_and_checked() -> None:
         ("ANOMALAKE_DETECTORS", "detectors", "s3://BUCKET/PREFIX, or a folder"),
         ("ANOMALAKE_DETECTORS", "", "is not set"),
         ("ANOMALAKE_INGEST", LONG, "an ARN of lambda"),
-        ("ANOMALAKE_PAGE", "page.html", "an address such as https://HOST/page"),
+        ("ANOMALAKE_PAGE", "page.html", "a URL such as https://HOST/page"),
         ("ANOMALAKE_LONG_TEXT_TOPIC", "topic", "an ARN of sns"),
         ("ANOMALAKE_ALERT_THRESHOLD", "101", "a whole number from 0 to 100"),
         ("ANOMALAKE_ACCOUNT", "1", "12 digits"),
