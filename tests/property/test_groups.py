@@ -1,4 +1,4 @@
-"""What holds of groups and alerts whatever the points are."""
+"""Properties of groups and alerts for any points."""
 
 from __future__ import annotations
 
@@ -41,49 +41,49 @@ AMOUNTS = st.floats(0, 1e12) | st.sampled_from([0.0, 1.0, 1e-300])
 
 
 @given(POINTS, st.sets(st.integers(1, INTERVALS - 1)), st.booleans())
-def test_a_span_gives_the_same_groups_however_it_is_cut(points: dict, cuts: set[int], by_record: bool) -> None:  # type: ignore[type-arg]
+def test_a_span_has_the_same_groups_in_any_parts(points: dict, cuts: set[int], by_record: bool) -> None:  # type: ignore[type-arg]
     metrics, judgement = judged(points, INTERVALS)
     bounds = [0, *sorted(cuts), INTERVALS]
     known: dict[str, Group] = {}
     for first, stop in pairwise(bounds):
         start = START + first * timedelta(hours=1)
-        may_go_on = open_groups(known.values(), "PT1H", start)
+        open_before = open_groups(known.values(), "PT1H", start)
         if by_record:
-            may_go_on = tuple(from_json(to_json(one)) for one in may_go_on)
-        for one in group(*cut(metrics, judgement, first, stop), ARN, may_go_on):
-            known[one.group_id] = one
+            open_before = tuple(from_json(to_json(item)) for item in open_before)
+        for item in group(*cut(metrics, judgement, first, stop), ARN, open_before):
+            known[item.group_id] = item
     whole = group(metrics, judgement, ARN)
-    assert sorted(known.values(), key=lambda one: (one.start, one.measure)) == list(whole)
-    assert [one.related for one in whole] == [known[one.group_id].related for one in whole]
+    assert sorted(known.values(), key=lambda item: (item.start, item.measure)) == list(whole)
+    assert [item.related for item in whole] == [known[item.group_id].related for item in whole]
 
 
 @given(POINTS)
-def test_every_anomalous_point_is_in_one_group_and_no_other_is(points: dict) -> None:  # type: ignore[type-arg]
+def test_every_anomalous_point_and_no_other_is_in_exactly_one_group(points: dict) -> None:  # type: ignore[type-arg]
     metrics, judgement = judged(points, INTERVALS)
     made = group(metrics, judgement, ARN)
     found = [
-        (one.measure, metric.dimensions, i.timestamp) for one in made for i in one.intervals for metric in i.affected
+        (item.measure, metric.dimensions, i.timestamp) for item in made for i in item.intervals for metric in i.affected
     ]
     expected = {(m, metrics.dimensions(k), START + t * timedelta(hours=1)) for m, k, t in points}
     assert len(found) == len(set(found))
     assert set(found) == expected
-    assert len({one.group_id for one in made}) == len(made)
+    assert len({item.group_id for item in made}) == len(made)
 
 
 @given(st.lists(st.tuples(st.dictionaries(st.sampled_from("abc"), VALUES), AMOUNTS), min_size=1, max_size=150))
 def test_contributions_add_up_to_a_hundred_for_each_dimension(affected: list[tuple[dict[str, str], float]]) -> None:
     made = contributions([(tuple(dimensions.items()), amount) for dimensions, amount in affected])
     sums: dict[str, int] = defaultdict(int)
-    for one in made:
-        assert 0 <= one.value_contribution <= 100
-        sums[one.dimension_name] += one.value_contribution
+    for share in made:
+        assert 0 <= share.value_contribution <= 100
+        sums[share.dimension_name] += share.value_contribution
     assert set(sums) == {name for dimensions, _ in affected for name in dimensions}
     assert set(sums.values()) <= {100}
     assert made == contributions([(tuple(dimensions.items()), amount) for dimensions, amount in reversed(affected)])
 
 
 @given(st.floats(50, 99.9999), st.integers(1, 10**6), st.integers(0, 10**6), AMOUNTS, AMOUNTS)
-def test_a_score_lies_between_its_worst_metrics_and_a_hundred_and_rises_with_each_part(
+def test_a_score_is_between_its_worst_severity_and_a_hundred_and_rises_with_each_part(
     worst: float, affected: int, others: int, impact: float, expected: float
 ) -> None:
     made = group_score(worst, affected, affected + others, impact, expected)
@@ -104,7 +104,7 @@ ZONES = st.sampled_from(["UTC", "Europe/Paris", "America/Los_Angeles", "Atlantic
 
 
 @given(st.lists(ANYTHING, min_size=1, max_size=8), ZONES, st.integers(0, 10**6), st.text(max_size=50))
-def test_every_alert_is_one_that_ingest_reads(affected: list, zone: str, minutes: int, said: str) -> None:  # type: ignore[type-arg]
+def test_ingest_reads_every_alert(affected: list, zone: str, minutes: int, said: str) -> None:  # type: ignore[type-arg]
     at = START + timedelta(minutes=5 * minutes)
     made = interval(affected)
     made = GroupInterval(at, made.score, made.affected, made.contributions, made.impact, 21, 2100.0)
@@ -118,19 +118,19 @@ def test_every_alert_is_one_that_ingest_reads(affected: list, zone: str, minutes
     assert 50 <= alert.anomaly_score < 100
     assert list(alert.time_series[0].dimensions) == list(made.affected[0].dimensions)
     assert alert.contributions == made.contributions
-    for one, series in zip(made.affected, alert.time_series, strict=True):
+    for affected_metric, series in zip(made.affected, alert.time_series, strict=True):
         assert series.metric_value is not None
-        assert float(series.metric_value) == pytest.approx(float(f"{one.value:.15g}"), rel=0, abs=1e-20)
+        assert float(series.metric_value) == pytest.approx(float(f"{affected_metric.value:.15g}"), rel=0, abs=1e-20)
 
 
 @given(st.lists(ANYTHING, min_size=1, max_size=8), ZONES, st.text(min_size=1, max_size=80))
-def test_no_value_breaks_a_text(affected: list, zone: str, measure: str) -> None:  # type: ignore[type-arg]
+def test_texts_are_well_formed_for_any_value(affected: list, zone: str, measure: str) -> None:  # type: ignore[type-arg]
     whole = group_of(interval(affected), measure=measure)
     made = whole.intervals[0]
     lines = long_text(whole, made, rule(), detector(zone)).splitlines()
     plain = group_of(interval([metric(100.5)] * len(affected)), measure="revenue")
     fixed = len(long_text(plain, plain.intervals[0], rule(), detector(zone)).splitlines())
-    names = {one.dimension_name for one in made.contributions}
+    names = {share.dimension_name for share in made.contributions}
     assert len(lines) == fixed + (len(names) + 2 if names else 0)
     short = short_text(whole, made, detector(zone))
     assert gsm_length(short) <= 160
@@ -149,7 +149,7 @@ def lasting(scores: list[tuple[float, int, float]]) -> Group:
 
 
 def runs(whole: Group, times: list[int], store: ObjectStore, channel: Told, patience: Patience) -> list[str]:
-    """A run for each of these intervals, with the group as it is by then."""
+    """Deliver each of these intervals, with the group as it is at that time."""
     statuses = []
     for number, at in enumerate(times):
         start = whole.intervals[at].timestamp
@@ -158,7 +158,7 @@ def runs(whole: Group, times: list[int], store: ObjectStore, channel: Told, pati
         made = deliver_groups(
             [known], rule(), detector(), channel, Ledger(store, "d"), run=str(number), since=start, patience=patience
         )
-        statuses += [one.status for one in made]
+        statuses += [delivery.status for delivery in made]
     return statuses
 
 
@@ -166,25 +166,25 @@ SWIFT = Patience(pauses=(1.0,) * 30, sleep=lambda _: None, now=lambda: START)
 
 
 @given(SCORES, st.data())
-def test_one_alert_for_each_growth_however_often_an_interval_is_run(
+def test_each_growth_is_alerted_once_for_any_number_of_runs(
     scores: list[tuple[float, int, float]], data: st.DataObject
 ) -> None:
     whole = lasting(scores)
     again = data.draw(st.lists(st.integers(0, len(scores) - 1), max_size=6))
     store, channel = memory_store(), Told()
     runs(whole, [*range(len(scores)), *again], store, channel, SWIFT)
-    told: list[SentAlert] = []
-    for one in whole.intervals:
-        if has_grown(one, told):
-            told.append(SentAlert.of(one))
-    assert len(channel.messages) == len(told)
-    stamps = [zoned_text(one.timestamp, "UTC") for one in told]
-    assert [stamp for stamp, one in zip(stamps, channel.messages, strict=True) if stamp not in one.text] == []
+    expected: list[SentAlert] = []
+    for group_interval in whole.intervals:
+        if has_grown(group_interval, expected):
+            expected.append(SentAlert.of(group_interval))
+    assert len(channel.messages) == len(expected)
+    stamps = [zoned_text(alert.timestamp, "UTC") for alert in expected]
+    assert [stamp for stamp, message in zip(stamps, channel.messages, strict=True) if stamp not in message.text] == []
 
 
 @settings(max_examples=60)
 @given(st.integers(0, 10**6), st.booleans(), st.integers(0, 4))
-def test_a_store_that_fails_makes_no_second_send_and_none_is_lost(seed: int, repeatable: bool, failures: int) -> None:
+def test_a_failing_store_makes_no_alert_lost_or_sent_twice(seed: int, repeatable: bool, failures: int) -> None:
     whole = lasting([(60.0, 1, 10.0), (75.0, 1, 10.0), (76.0, 1, 10.0)])
     failing: list[ChannelError | None] = [ChannelError("busy", retryable=True)] * failures
     channel = Told(*failing, repeatable=repeatable)
@@ -195,7 +195,7 @@ def test_a_store_that_fails_makes_no_second_send_and_none_is_lost(seed: int, rep
 
 
 @given(st.integers(0, 8), st.booleans(), st.booleans())
-def test_a_run_that_dies_sends_the_same_bytes_or_nothing_again(at: int, after: bool, repeatable: bool) -> None:
+def test_after_a_killed_run_the_same_bytes_or_nothing_is_sent(at: int, after: bool, repeatable: bool) -> None:
     whole = lasting([(60.0, 1, 10.0)])
     store, channel = memory_store(), Told(repeatable=repeatable)
     try:
@@ -203,7 +203,7 @@ def test_a_run_that_dies_sends_the_same_bytes_or_nothing_again(at: int, after: b
     except Killed:
         first = []
     sent_first = len(channel.messages)
-    # Late data have come in between: what was announced is what is sent.
+    # Late data have arrived in between: the announced message is sent.
     late = lasting([(66.0, 3, 20.0)])
     second = runs(late, [0, 0], store, channel, SWIFT)
     assert len(set(channel.messages)) <= 1
@@ -212,7 +212,7 @@ def test_a_run_that_dies_sends_the_same_bytes_or_nothing_again(at: int, after: b
     else:
         assert len(channel.messages) <= 1
         assert len(channel.messages) == 1 or UNDELIVERED in second
-    # Counted once as one or the other, or the process died before it could tell and after it had written it down.
-    settled = [one for one in (*first, *second) if one in (DELIVERED, UNDELIVERED)]
+    # Counted once, unless the process died after it had recorded the result.
+    settled = [status for status in (*first, *second) if status in (DELIVERED, UNDELIVERED)]
     assert len(settled) <= 1
     assert settled or sent_first == 1
