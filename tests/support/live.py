@@ -228,7 +228,7 @@ class Bench:
 
     def content(self, *but: str) -> dict[str, bytes]:
         """Return the objects of the lake without the records that differ between runs, and without other folders."""
-        objects = {found.key: self.store.get(found.key) for found in self.store.list("")}
+        objects = {entry.key: self.store.get(entry.key) for entry in self.store.list("")}
         left_out = ("/executions/", "/deliveries/", "/versions/", *but)
         return {key: body for key, body in objects.items() if not any(folder in key for folder in left_out)}
 

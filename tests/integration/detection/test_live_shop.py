@@ -47,8 +47,8 @@ def detect(run: Run, shop: Path, *options: str, **more: str) -> list[str]:
 def rows(run: Run, sql: str) -> list[dict[str, object]]:
     done = run("query", sql, "--format", "json")
     assert done.exit_code == 0, done.output
-    found: list[dict[str, object]] = json.loads(done.stdout)
-    return found
+    result: list[dict[str, object]] = json.loads(done.stdout)
+    return result
 
 
 def test_a_repeated_span_changes_nothing_and_single_intervals_give_the_same_groups(
@@ -70,9 +70,9 @@ def test_a_repeated_span_changes_nothing_and_single_intervals_give_the_same_grou
     kinds = ("/groups/", "/intervals/", "/states/", "/models/")
     ours, theirs = (
         {
-            found.key: store.get(found.key)
-            for found in store.list("detection")
-            if any(kind in found.key for kind in kinds)
+            entry.key: store.get(entry.key)
+            for entry in store.list("detection")
+            if any(kind in entry.key for kind in kinds)
         }
         for store in stores
     )
@@ -109,17 +109,17 @@ def test_contradictory_options_are_refused(run: Run, shop: Path, options: tuple[
 
 def test_feedback_and_snoozes_are_recorded(run: Run, shop: Path, tmp_path: Path) -> None:
     detect(run, shop, "--from", FIRST, "--to", LAST)
-    (found, *_) = rows(
+    (first, *_) = rows(
         run, 'SELECT anomaly_group_id, time_series_id, "timestamp" FROM metric_values ORDER BY 3 LIMIT 1'
     )
-    done = run("feedback", "--group", str(found["anomaly_group_id"]), "--no-anomaly")
+    done = run("feedback", "--group", str(first["anomaly_group_id"]), "--no-anomaly")
     assert done.exit_code == 0
     assert "no anomaly" in done.output
-    at = str(found["timestamp"])
-    done = run("feedback", "--series", str(found["time_series_id"]), "--at", at, "--anomaly", "--detector", "shop")
+    at = str(first["timestamp"])
+    done = run("feedback", "--series", str(first["time_series_id"]), "--at", at, "--anomaly", "--detector", "shop")
     assert done.output.strip().endswith(": an anomaly")
     done = run("snooze", "--detector", "shop", "--dimension", "platform=pc_web", "--until", "2023-03-02T00:00Z")
     assert done.output.strip() == "silent until 2023-03-02T00:00:00+00:00"
-    kept = [found.key for found in open_store(str(tmp_path / "lake")).list("detection/detector=shop")]
-    assert sum("/feedback/" in key for key in kept) >= 2
-    assert sum("/snoozes/" in key for key in kept) == 1
+    keys = [entry.key for entry in open_store(str(tmp_path / "lake")).list("detection/detector=shop")]
+    assert sum("/feedback/" in key for key in keys) >= 2
+    assert sum("/snoozes/" in key for key in keys) == 1

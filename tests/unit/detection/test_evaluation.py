@@ -22,30 +22,30 @@ def row(marks: str) -> npt.NDArray[np.bool_]:
 def events(labels: str, flags: str, within: int | None = None) -> tuple[float, float]:
     """Return the event-wise precision and recall of one series."""
     flagged = row(flags)
-    found = evaluate(row(labels), flagged, flagged.astype(float), within=within)
-    return found.event_precision, found.event_recall
+    figures = evaluate(row(labels), flagged, flagged.astype(float), within=within)
+    return figures.event_precision, figures.event_recall
 
 
 class TestPoints:
     def test_precision_recall_and_f1(self) -> None:
-        found = evaluate(row("xx.x...."), row("x..xxx.."), np.zeros((1, 8)))
-        assert (found.precision, found.recall) == (2 / 4, 2 / 3)
-        assert found.f1 == pytest.approx(2 * 0.5 * (2 / 3) / (0.5 + 2 / 3))
+        figures = evaluate(row("xx.x...."), row("x..xxx.."), np.zeros((1, 8)))
+        assert (figures.precision, figures.recall) == (2 / 4, 2 / 3)
+        assert figures.f1 == pytest.approx(2 * 0.5 * (2 / 3) / (0.5 + 2 / 3))
 
     def test_points_without_a_value_do_not_count(self) -> None:
         observed = ~row("..x..x..")
-        found = evaluate(row("x.x....."), row("x....x.."), np.zeros((1, 8)), observed)
-        assert (found.precision, found.recall, found.event_precision, found.event_recall) == (1, 1, 1, 1)
+        figures = evaluate(row("x.x....."), row("x....x.."), np.zeros((1, 8)), observed)
+        assert (figures.precision, figures.recall, figures.event_precision, figures.event_recall) == (1, 1, 1, 1)
 
     def test_without_labels_and_flags_there_are_no_figures(self) -> None:
-        found = evaluate(row("...."), row("...."), np.zeros((1, 4)))
-        assert all(math.isnan(x) for x in (found.precision, found.recall, found.f1, found.event_f1))
-        assert math.isnan(found.average_precision)
+        figures = evaluate(row("...."), row("...."), np.zeros((1, 4)))
+        assert all(math.isnan(x) for x in (figures.precision, figures.recall, figures.f1, figures.event_f1))
+        assert math.isnan(figures.average_precision)
 
     def test_f1_is_zero_where_every_event_is_missed(self) -> None:
-        found = evaluate(row(".x.."), row("...."), np.zeros((1, 4)))
-        assert (found.recall, found.f1, found.event_f1) == (0, 0, 0)
-        assert math.isnan(found.precision)
+        figures = evaluate(row(".x.."), row("...."), np.zeros((1, 4)))
+        assert (figures.recall, figures.f1, figures.event_f1) == (0, 0, 0)
+        assert math.isnan(figures.precision)
 
 
 class TestEvents:
@@ -82,18 +82,20 @@ class TestEvents:
     def test_runs_do_not_cross_series(self) -> None:
         labels = np.vstack((row("...x"), row("x...")))
         flagged = np.vstack((row("...."), row("x...")))
-        found = evaluate(labels, flagged, flagged.astype(float))
-        assert (found.event_precision, found.event_recall) == (1, 1 / 2)
+        figures = evaluate(labels, flagged, flagged.astype(float))
+        assert (figures.event_precision, figures.event_recall) == (1, 1 / 2)
         falsely = np.vstack((row("..xx"), row("xx..")))
-        found = evaluate(np.vstack((row("x....."), row("x....."))), np.pad(falsely, ((0, 0), (1, 1))), np.zeros((2, 6)))
-        assert found.event_precision == 1 / 2  # a run in the first series, the tail of the event in the second
+        figures = evaluate(
+            np.vstack((row("x....."), row("x....."))), np.pad(falsely, ((0, 0), (1, 1))), np.zeros((2, 6))
+        )
+        assert figures.event_precision == 1 / 2  # a run in the first series, the tail of the event in the second
 
     def test_a_gap_does_not_end_a_run(self) -> None:
         observed = ~row(".....x....")
         flagged = row("....x.x...")
-        found = evaluate(row("x........."), flagged, flagged.astype(float), observed)
-        assert (found.event_precision, found.event_recall) == (0, 0)
-        assert found.event_f1 == 0
+        figures = evaluate(row("x........."), flagged, flagged.astype(float), observed)
+        assert (figures.event_precision, figures.event_recall) == (0, 0)
+        assert figures.event_f1 == 0
         alone = evaluate(row("x........."), row("x...x.x..."), flagged.astype(float), observed)
         assert alone.event_precision == 1 / 2
 
@@ -157,11 +159,11 @@ def counted(labels: list[bool], flagged: list[bool], within: int | None) -> tupl
         if label:
             spans.append((points[0], points[-1]))
     near = {i for first, last in spans for i in range(first, last + 3)}
-    found = sum(
+    n_found = sum(
         any(flagged[i] for i in range(a, min(b + 3, len(labels), a + within if within else 999))) for a, b in spans
     )
     false_runs = sum(key for key, _ in groupby(flagged[i] and i not in near for i in range(len(labels))))
-    return found, len(spans), false_runs
+    return n_found, len(spans), false_runs
 
 
 @given(
@@ -175,10 +177,10 @@ def test_figures_agree_with_a_simple_count(series: list[list[tuple[bool, int]]],
     best = 0.0
     for threshold in range(6):
         flagged = scores >= threshold
-        found, total, runs = np.sum(
+        n_found, total, runs = np.sum(
             [counted(list(a), list(b), within) for a, b in zip(labels, flagged, strict=True)], axis=0
         )
-        expected = 2 * found / (found + runs + total) if found + runs + total else math.nan
+        expected = 2 * n_found / (n_found + runs + total) if n_found + runs + total else math.nan
         assert evaluate(labels, flagged, scores, within=within).event_f1 == pytest.approx(expected, nan_ok=True)
         best = max(best, 0.0 if math.isnan(expected) else expected)
     if labels.any():

@@ -62,20 +62,22 @@ def test_a_row_labels_all_metrics_that_have_its_values(
 
 def test_the_metric_sets_timestamp_column_and_format_are_used(tmp_path: Path) -> None:
     options = {"timestamp_column": "day", "timestamp_format": "dd.MM.yyyy HH'h'"}
-    found, _ = labelled(tmp_path, "day,measure,label\n25.03.2023 05h,views,1\n", metrics_of(), **options)
-    assert found == {(0, k, 5) for k in range(4)}
+    points_read, _ = labelled(tmp_path, "day,measure,label\n25.03.2023 05h,views,1\n", metrics_of(), **options)
+    assert points_read == {(0, k, 5) for k in range(4)}
 
 
 def test_wall_clocks_are_in_the_zone_of_the_data(tmp_path: Path) -> None:
     metrics = metrics_of("Europe/Paris")
-    found, _ = labelled(tmp_path, "timestamp,label\n2023-03-26 04:00:00,1\n", metrics)
-    assert {t for _, _, t in found} == {27}
+    points_read, _ = labelled(tmp_path, "timestamp,label\n2023-03-26 04:00:00,1\n", metrics)
+    assert {t for _, _, t in points_read} == {27}
     assert str(metrics.starts[27]) == "2023-03-26T02:00:00"
 
 
 def test_a_time_of_day_belongs_to_its_day(tmp_path: Path) -> None:
-    found, _ = labelled(tmp_path, "timestamp,label\n2023-03-26 23:30:00,1\n", metrics_of("Europe/Paris", "P1D", 5))
-    assert {t for _, _, t in found} == {1}
+    points_read, _ = labelled(
+        tmp_path, "timestamp,label\n2023-03-26 23:30:00,1\n", metrics_of("Europe/Paris", "P1D", 5)
+    )
+    assert {t for _, _, t in points_read} == {1}
 
 
 def test_rows_of_unknown_intervals_and_metrics_are_counted(tmp_path: Path) -> None:
@@ -120,13 +122,13 @@ def test_written_labels_are_read_unchanged(tmp_path_factory: pytest.TempPathFact
     for m, k, t in points:
         local = metrics.starts[t].item().replace(tzinfo=UTC).astimezone(ZoneInfo("America/New_York"))
         out.writerow([f"{local:%Y-%m-%d %H:%M:%S}", metrics.measures[m], *COMBINATIONS[k], 1])
-    found = labelled(tmp_path_factory.mktemp("labels"), text.getvalue(), metrics)
-    assert found == (points, 0)
+    points_read = labelled(tmp_path_factory.mktemp("labels"), text.getvalue(), metrics)
+    assert points_read == (points, 0)
 
 
 def test_the_labels_file_of_a_shop_equals_its_arrays(tmp_path: Path) -> None:
-    made = shop(ShopSettings(hard=True, intervals=600))
-    write_shop(made, tmp_path)
-    labels = read_labels(tmp_path / "labels.csv", made.metrics)
-    assert np.array_equal(labels.is_anomaly, made.labels)
+    synthetic = shop(ShopSettings(hard=True, intervals=600))
+    write_shop(synthetic, tmp_path)
+    labels = read_labels(tmp_path / "labels.csv", synthetic.metrics)
+    assert np.array_equal(labels.is_anomaly, synthetic.labels)
     assert labels.unknown == 0

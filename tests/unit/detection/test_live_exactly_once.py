@@ -84,14 +84,14 @@ def test_late_files_in_any_order_give_the_same_groups_as_files_in_time(late: set
 @pytest.mark.parametrize("after", [False, True], ids=["before", "after"])
 @pytest.mark.parametrize("at", range(0, 60, 4))
 def test_later_runs_complete_a_run_that_died_at_any_write(at: int, after: bool) -> None:
-    kept = memory_store()
-    dying = with_anomalies(Bench(KillingStore(kept, at, after)))
+    memory = memory_store()
+    dying = with_anomalies(Bench(KillingStore(memory, at, after)))
     try:
         for number in range(LAST + 1):
             dying.run(hour(number))
     except Killed:
         pass
-    bench = with_anomalies(Bench(kept))
+    bench = with_anomalies(Bench(memory))
     bench.channel.sent = dying.channel.sent
     bench.run(hour(0))
     bench.run(hour(LAST))
@@ -105,8 +105,8 @@ def test_later_runs_complete_a_run_that_died_at_any_write(at: int, after: bool) 
 
 @pytest.mark.parametrize("seed", range(12))
 def test_a_store_that_fails_sometimes_gives_the_same_lake(seed: int) -> None:
-    kept = memory_store()
-    bench = with_anomalies(Bench(FlakyStore(kept, seed, share=0.05)))
+    memory = memory_store()
+    bench = with_anomalies(Bench(FlakyStore(memory, seed, share=0.05)))
     done = 0
     while done <= LAST:
         try:
@@ -114,7 +114,7 @@ def test_a_store_that_fails_sometimes_gives_the_same_lake(seed: int) -> None:
                 done += 1
         except StoreError:
             continue
-    steady = with_anomalies(Bench(kept))
+    steady = with_anomalies(Bench(memory))
     steady.channel = bench.channel
     for number in range(LAST + 1):
         steady.run(hour(number))

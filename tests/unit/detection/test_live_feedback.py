@@ -50,9 +50,9 @@ def judged_with(
 def test_after_feedback_the_same_deviation_is_no_anomaly() -> None:
     assert judged(80.0) < 50
     assert judged(60.0) < 50
-    found = judged_with([feedback_on_views()], 80.0)
-    assert not found.is_anomaly[0, 0]
-    assert found.upper[0, 0] == 200
+    judgement = judged_with([feedback_on_views()], 80.0)
+    assert not judgement.is_anomaly[0, 0]
+    assert judgement.upper[0, 0] == 200
 
 
 def test_a_much_larger_deviation_is_still_an_anomaly() -> None:
@@ -75,9 +75,9 @@ def test_the_effect_decreases_with_the_distance_from_the_time_of_day() -> None:
 
 def test_after_feedback_a_missed_anomaly_is_detected() -> None:
     yes = feedback_on_views(True, severity=40.0)
-    found = judged_with([yes], 40.0)
-    assert found.is_anomaly[0, 0]
-    assert found.upper[0, 0] == pytest.approx(110)
+    judgement = judged_with([yes], 40.0)
+    assert judgement.is_anomaly[0, 0]
+    assert judgement.upper[0, 0] == pytest.approx(110)
     assert judged_with([feedback_on_views(True)], 49.0).is_anomaly[0, 0]
     barely = judged_with([yes], 40.0, value=105.0)
     assert barely.is_anomaly[0, 0]
@@ -88,18 +88,18 @@ def test_the_latest_feedback_on_a_point_counts() -> None:
     store = memory_store()
     write_feedback(store, "shop", feedback_on_views())
     write_feedback(store, "shop", replace(feedback_on_views(True), given_at=START + 2 * DAY))
-    found, problems = read_feedback(store, "shop")
-    assert [item.is_anomaly for item in found] == [True]
+    feedback, problems = read_feedback(store, "shop")
+    assert [item.is_anomaly for item in feedback] == [True]
     assert problems == []
-    assert judged_with(found, 45.0).is_anomaly[0, 0]
+    assert judged_with(feedback, 45.0).is_anomaly[0, 0]
 
 
 def test_an_invalid_record_is_a_line_and_the_others_count() -> None:
     store = memory_store()
     write_feedback(store, "shop", feedback_on_views())
     store.put("detection/detector=shop/feedback/x/1.json", b'{"severity": 100}')
-    found, problems = read_feedback(store, "shop")
-    assert found == [feedback_on_views()]
+    feedback, problems = read_feedback(store, "shop")
+    assert feedback == [feedback_on_views()]
     assert "expected the fields of a feedback" in problems[0]
 
 

@@ -49,9 +49,9 @@ def test_late_files_give_the_same_state_as_files_in_time() -> None:
     )
     (again,) = bench.run(hour(6))
     in_time = without_failures(7)
-    kept, wanted = bench.live().models, in_time.live().models
+    late_models, expected_models = bench.live().models, in_time.live().models
     for start in (hour(5), hour(6)):
-        state, other = kept.read_state(start), wanted.read_state(start)
+        state, other = late_models.read_state(start), expected_models.read_state(start)
         assert state is not None
         assert other is not None
         assert state.body == other.body
@@ -125,7 +125,7 @@ def test_an_interval_that_can_never_be_read_does_not_stop_the_detector() -> None
 
 def damage(bench: Bench, kind: str, how: str, only: str = "") -> None:
     """Delete or damage the objects of one kind."""
-    keys = [found.key for found in bench.store.list("detection") if f"/{kind}/{only}" in found.key]
+    keys = [entry.key for entry in bench.store.list("detection") if f"/{kind}/{only}" in entry.key]
     assert keys
     if how == "lost":
         bench.store.delete(keys)
@@ -139,13 +139,13 @@ def damage(bench: Bench, kind: str, how: str, only: str = "") -> None:
 @pytest.mark.parametrize("how", ["lost", "damaged", "half"])
 @pytest.mark.parametrize("kinds", [("states",), ("models", "states"), ("models",), ("models", "states", "histories")])
 def test_lost_or_corrupt_states_and_models_are_computed_again(kinds: tuple[str, ...], how: str) -> None:
-    bench, whole = without_failures(4), without_failures(5)
+    bench, undamaged = without_failures(4), without_failures(5)
     for kind in kinds:
         damage(bench, kind, how)
     (done,) = bench.run(hour(4))
     assert (done.status, done.timestamp, done.anomalies) == (SUCCEEDED, hour(4), 1)
     assert done.warnings
-    ours, theirs = bench.live().intervals.read(hour(4)), whole.live().intervals.read(hour(4))
+    ours, theirs = bench.live().intervals.read(hour(4)), undamaged.live().intervals.read(hour(4))
     assert ours is not None
     assert theirs is not None
     for row, other in zip(ours.table.to_pylist(), theirs.table.to_pylist(), strict=True):

@@ -28,9 +28,9 @@ def spans(points: Points) -> list[tuple[str, list[int]]]:
 
 
 def test_metrics_of_a_measure_in_one_interval_are_one_group() -> None:
-    [made] = groups({("revenue", 0, 2): (40.0, 60.0), ("revenue", 3, 2): (170.0, 80.0)})
-    [only] = made.intervals
-    assert made.start == made.end == only.timestamp == START + 2 * HOUR
+    [anomaly_group] = groups({("revenue", 0, 2): (40.0, 60.0), ("revenue", 3, 2): (170.0, 80.0)})
+    [only] = anomaly_group.intervals
+    assert anomaly_group.start == anomaly_group.end == only.timestamp == START + 2 * HOUR
     assert [affected.dimensions for affected in only.affected] == [
         (("marketplace", "us"), ("platform", "web")),
         (("marketplace", "de"), ("platform", "app")),
@@ -78,8 +78,8 @@ def test_a_day_of_23_hours_is_a_single_interval() -> None:
     ]
     metrics, judgement = judged({("revenue", 0, t): LOW for t in range(4)}, 4, frequency="P1D")
     metrics = replace(metrics, starts=np.array([day.replace(tzinfo=None) for day in days], "datetime64[s]"))
-    [made] = group(metrics, judgement, ARN)
-    assert [interval.timestamp for interval in made.intervals] == days
+    [anomaly_group] = group(metrics, judgement, ARN)
+    assert [interval.timestamp for interval in anomaly_group.intervals] == days
 
 
 def test_ids_depend_on_detector_measure_and_first_interval() -> None:
@@ -101,8 +101,10 @@ def test_a_repeated_interval_replaces_its_part_of_the_groups() -> None:
 
 
 def test_only_groups_that_may_continue_are_open() -> None:
-    made = groups({("revenue", 0, 1): LOW, ("views", 0, 3): LOW})
-    at = {hour: [item.measure for item in open_groups(made, "PT1H", START + hour * HOUR)] for hour in range(7)}
+    anomaly_groups = groups({("revenue", 0, 1): LOW, ("views", 0, 3): LOW})
+    at = {
+        hour: [item.measure for item in open_groups(anomaly_groups, "PT1H", START + hour * HOUR)] for hour in range(7)
+    }
     expected = [[], [], ["revenue"], ["revenue"], ["views"], ["views"], []]
     assert list(at.values()) == expected
     assert ENDS_AFTER == 2
@@ -111,24 +113,24 @@ def test_only_groups_that_may_continue_are_open() -> None:
 def test_a_metric_without_a_dimension_and_a_range_without_an_end() -> None:
     metrics, judgement = judged({("revenue", 0, 0): LOW}, 1, combinations=(("de", None), ("us", None)))
     judgement = replace(judgement, upper=np.full_like(judgement.upper, np.inf))
-    [made] = group(metrics, judgement, ARN)
-    [only] = made.intervals[0].affected
+    [anomaly_group] = group(metrics, judgement, ARN)
+    [only] = anomaly_group.intervals[0].affected
     assert only.dimensions == (("marketplace", "de"),)
     assert only.upper is None
 
 
 def test_without_dimensions_there_are_no_contributions() -> None:
-    [made] = group(*judged({("revenue", 0, 0): LOW}, 1, names=(), combinations=((),)), ARN)
-    assert made.intervals[0].affected[0].dimensions == ()
-    assert made.intervals[0].contributions == ()
+    [anomaly_group] = group(*judged({("revenue", 0, 0): LOW}, 1, names=(), combinations=((),)), ARN)
+    assert anomaly_group.intervals[0].affected[0].dimensions == ()
+    assert anomaly_group.intervals[0].contributions == ()
 
 
 def test_metrics_that_were_not_observed_are_not_counted() -> None:
     metrics, judgement = judged({("revenue", 0, 0): LOW}, 1)
     metrics.values[0, 1, 0] = np.nan
     judgement.expected[2, 0] = np.nan
-    [made] = group(metrics, judgement, ARN)
-    assert (made.intervals[0].observed, made.intervals[0].expected_total) == (2, 200.0)
+    [anomaly_group] = group(metrics, judgement, ARN)
+    assert (anomaly_group.intervals[0].observed, anomaly_group.intervals[0].expected_total) == (2, 200.0)
 
 
 def test_a_judgement_of_other_metrics_is_refused() -> None:
@@ -161,16 +163,16 @@ def test_other_dimension_values_or_another_time_are_not_related() -> None:
 
 
 def test_groups_that_begin_in_the_same_interval_have_the_same_time() -> None:
-    made = groups({("views", 0, 1): LOW, ("revenue", 0, 1): LOW})
-    assert {item.related[0].relationship for item in made} == {"SAME_TIME"}
+    anomaly_groups = groups({("views", 0, 1): LOW, ("revenue", 0, 1): LOW})
+    assert {item.related[0].relationship for item in anomaly_groups} == {"SAME_TIME"}
 
 
 def test_an_interval_without_metrics_is_computed_again() -> None:
     loud, small = metric(0.0, severity=99.0, marketplace="de"), metric(80.0, severity=51.0, marketplace="us")
-    whole = interval([loud, small])
-    assert without(whole, {small.time_series_id}) == interval([loud])
-    assert without(whole, ()) is whole
-    assert without(whole, {loud.time_series_id, small.time_series_id}) is None
+    both = interval([loud, small])
+    assert without(both, {small.time_series_id}) == interval([loud])
+    assert without(both, ()) is both
+    assert without(both, {loud.time_series_id, small.time_series_id}) is None
 
 
 def test_fifty_thousand_metrics_are_grouped_in_less_than_a_second() -> None:
@@ -184,6 +186,6 @@ def test_fifty_thousand_metrics_are_grouped_in_less_than_a_second() -> None:
     metrics = Metrics("PT1H", "UTC", starts, ("r", "v"), ("a", "b"), combinations, np.ones(shape))
     judgement = Judgement(0, expected, expected, expected, is_anomaly * 60.0, is_anomaly)
     began = time.process_time()
-    made = group(metrics, judgement, ARN)
+    anomaly_groups = group(metrics, judgement, ARN)
     assert time.process_time() - began < 1.5
-    assert sum(len(i.affected) for item in made for i in item.intervals) == 10_000
+    assert sum(len(i.affected) for item in anomaly_groups for i in item.intervals) == 10_000
