@@ -17,7 +17,9 @@ from anomalake.records.feedback import read_feedback
 from anomalake.records.groups import group_ids, read_groups
 from anomalake.records.metric_sets import write_metric_set
 from anomalake.records.snoozes import read_snoozes
-from anomalake.server.page_server import MAX_AGE, Site, application, listen, server
+from anomalake.server.application import application
+from anomalake.server.documents import MAX_AGE, Site
+from anomalake.server.listening import listen, server
 from anomalake.services.dashboard import document_of
 from anomalake.storage.objects import open_store
 from anomalake.storage.store import ObjectStore
@@ -61,7 +63,7 @@ def served(tmp_path: Path) -> Iterator[Served]:
         make=lambda: document_of(str(lake), now=bench.now),
         show=lambda packed, token: page(packed, token=token),
         store=bench.store,
-        tell=one.said.append,
+        report=one.said.append,
         clock=lambda: one.time,
     )
     running = server(application(site, port))

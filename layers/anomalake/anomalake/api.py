@@ -144,7 +144,7 @@ def detect(
     EnvironmentVariableError
         That is no address of a page.
     """
-    from anomalake.definitions.detector import read_detector
+    from anomalake.definitions.detector_file import read_detector
     from anomalake.definitions.errors import SourceError
     from anomalake.records.executions import SUCCEEDED
     from anomalake.services.detect import live_detector, local_rules

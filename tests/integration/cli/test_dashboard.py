@@ -24,7 +24,8 @@ from anomalake.records.feedback import read_feedback
 from anomalake.records.groups import group_ids
 from anomalake.records.metric_sets import write_metric_set
 from anomalake.records.snoozes import read_snoozes
-from anomalake.server.page_server import Site, application
+from anomalake.server.application import application
+from anomalake.server.documents import Site
 from anomalake.storage.objects import open_store
 from tests.support.command import Run
 from tests.support.documents import one

@@ -7,7 +7,8 @@ from datetime import datetime
 
 import pytest
 
-from anomalake.definitions.metric_set import CsvFormat, JsonLinesFormat, Measure, MetricSet
+from anomalake.definitions.metric_set import CsvFormat, JsonLinesFormat, Measure
+from anomalake.definitions.metric_set_fields import metric_set_from_fields, metric_set_to_fields
 from anomalake.query.errors import SourceError
 from anomalake.query.time_formats import to_strptime
 from anomalake.records.metric_sets import (
@@ -42,11 +43,11 @@ FIELDS = {
 
 
 def test_a_request_of_create_metric_set_is_read() -> None:
-    source = MetricSet.from_fields(FIELDS)
+    source = metric_set_from_fields(FIELDS)
     assert source.metric_list == (Measure("views"), Measure("revenue", "AVG"))
     assert source.columns == ("timestamp", "platform", "marketplace", "views", "revenue")
     assert source.file_format == CsvFormat()
-    assert MetricSet.from_fields(source.to_fields()) == source
+    assert metric_set_from_fields(metric_set_to_fields(source)) == source
 
 
 def test_json_lines_survive() -> None:
@@ -54,26 +55,26 @@ def test_json_lines_survive() -> None:
         "HistoricalDataPathList": ["x"],
         "FileFormatDescriptor": {"JsonFormatDescriptor": {"FileCompression": "GZIP"}},
     }
-    source = MetricSet.from_fields({**FIELDS, "MetricSource": {"S3SourceConfig": config}})
+    source = metric_set_from_fields({**FIELDS, "MetricSource": {"S3SourceConfig": config}})
     assert source.file_format == JsonLinesFormat("GZIP")
-    assert MetricSet.from_fields(source.to_fields()) == source
+    assert metric_set_from_fields(metric_set_to_fields(source)) == source
 
 
 @pytest.mark.parametrize("field", ["AnomalyDetectorArn", "MetricList", "MetricSource", "TimestampColumn"])
 def test_a_missing_field_is_named(field: str) -> None:
     with pytest.raises(SourceError, match=field):
-        MetricSet.from_fields({key: value for key, value in FIELDS.items() if key != field})
+        metric_set_from_fields({key: value for key, value in FIELDS.items() if key != field})
 
 
 @pytest.mark.parametrize("value", [None, 1, "x", ["x"]])
 def test_a_field_of_another_type_is_refused(value: object) -> None:
     with pytest.raises(SourceError):
-        MetricSet.from_fields({**FIELDS, "MetricList": value if value != "x" else [value]})
+        metric_set_from_fields({**FIELDS, "MetricList": value if value != "x" else [value]})
 
 
 def test_metric_sets_are_stored_by_their_detector() -> None:
     store = memory_store()
-    source = MetricSet.from_fields(FIELDS)
+    source = metric_set_from_fields(FIELDS)
     key = metric_set_key(source.detector_arn)
     assert read_metric_set(store, source.detector_arn) is None
     write_metric_set(store, source)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from anomalake.definitions.detector import Detector, DetectorFileError, parse_detector
+from anomalake.definitions.detector import Detector, DetectorFileError
+from anomalake.definitions.detector_file import parse_detector
 from anomalake.records.errors import RecordInputError
 from anomalake.records.keys import detector_file_keys, parse_detector_file_key
 from anomalake.storage.objects import open_store

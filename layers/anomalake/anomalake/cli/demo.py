@@ -15,7 +15,7 @@ from rich.console import Console
 
 from anomalake.api import LakeHandle, open_lake
 from anomalake.cli.backtest_summary import summary_lines
-from anomalake.definitions.detector import read_detector
+from anomalake.definitions.detector_file import read_detector
 from anomalake.demo import storm
 from anomalake.demo.flights import YEAR_END, FlightsData, make_flights
 from anomalake.detection.live import LiveDetector

@@ -48,7 +48,7 @@ def detect(
     in late files. T is a time such as 2021-02-17T11:00, in the metric set's zone unless it has one of its own. An
     interval that fails makes the exit code 1.
     """
-    from anomalake.definitions.detector import read_detector
+    from anomalake.definitions.detector_file import read_detector
     from anomalake.definitions.errors import SourceError
     from anomalake.records.executions import EARLY, FAILED, SUCCEEDED
     from anomalake.services.detect import live_detector, local_rules

@@ -18,7 +18,7 @@ def quicksight(
 
     Data source, data sets, analysis, dashboard, theme, permissions, refresh. The template says how to deploy it.
     """
-    from anomalake.definitions.detector import read_detector
+    from anomalake.definitions.detector_file import read_detector
     from anomalake.quicksight import QuickSightError, quicksight_template, to_yaml
     from anomalake.services.files import FileWriteError, write_whole
 

@@ -33,7 +33,9 @@ def serve(
 
     from anomalake.page.limits import DEFAULT
     from anomalake.page.page import page
-    from anomalake.server.page_server import ADDRESS, Site, application, listen, server
+    from anomalake.server.application import application
+    from anomalake.server.documents import Site
+    from anomalake.server.listening import ADDRESS, listen, server
     from anomalake.services.dashboard import made
     from anomalake.storage.objects import open_store
 

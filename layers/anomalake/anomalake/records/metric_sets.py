@@ -10,6 +10,7 @@ from collections.abc import Iterable
 from anomalake.definitions.arns import detector_of
 from anomalake.definitions.errors import SourceError
 from anomalake.definitions.metric_set import NAME, MetricSet
+from anomalake.definitions.metric_set_fields import metric_set_from_fields, metric_set_to_fields
 from anomalake.storage.store import ObjectNotFound, ObjectStore
 
 FOLDER = "sources"
@@ -31,13 +32,13 @@ def parse_metric_set_key(key: str) -> str | None:
 
 def to_json(metric_set: MetricSet) -> bytes:
     """Write a metric set as JSON, in CreateMetricSet's fields."""
-    return json.dumps(metric_set.to_fields(), indent=1).encode("ascii")
+    return json.dumps(metric_set_to_fields(metric_set), indent=1).encode("ascii")
 
 
 def from_json(body: bytes, place: str = "metric set") -> MetricSet:
     """Inverse of `to_json`; raises `SourceError`, which names `place`."""
     try:
-        return MetricSet.from_fields(json.loads(body))
+        return metric_set_from_fields(json.loads(body))
     except SourceError as error:
         raise SourceError(f"{place}: {error}") from error
     except ValueError as error:

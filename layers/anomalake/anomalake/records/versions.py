@@ -10,6 +10,7 @@ from datetime import datetime
 from typing import Any
 
 from anomalake.definitions.metric_set import MetricSet
+from anomalake.definitions.metric_set_fields import metric_set_to_fields
 from anomalake.records.errors import RecordError
 from anomalake.records.keys import detector_folder, key_pattern
 from anomalake.storage.store import ObjectNotFound, ObjectStore
@@ -62,7 +63,7 @@ def parse_version_key(key: str) -> VersionKey | None:
 
 def version_fields(metric_set: MetricSet) -> dict[str, Any]:
     """Return the fields that a model depends on; a change of any of them starts a new model."""
-    fields = replace(metric_set, name="", description="", offset=0, minimum_good_share=0.9).to_fields()
+    fields = metric_set_to_fields(replace(metric_set, name="", description="", offset=0, minimum_good_share=0.9))
     return {name: fields[name] for name in sorted(fields)}
 
 

@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import Final
 
 from anomalake.aws.channels import LAMBDA_BYTES
-from anomalake.definitions.detector import Detector, read_detector
+from anomalake.definitions.detector import Detector
+from anomalake.definitions.detector_file import read_detector
 from anomalake.definitions.errors import SourceError
 from anomalake.detection.backtest import Progress, run_backtest
 from anomalake.detection.evaluation import Figures, evaluate

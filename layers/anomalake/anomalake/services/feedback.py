@@ -6,7 +6,7 @@ import json
 from collections.abc import Sequence
 from datetime import datetime
 
-from anomalake.definitions.metric_set import MetricSet
+from anomalake.definitions.metric_set_fields import metric_set_from_fields
 from anomalake.errors import AnomalakeError
 from anomalake.groups.grouping import Group
 from anomalake.records.backtests import read_backtest_group
@@ -103,7 +103,7 @@ def _arn(store: ObjectStore, detector: str) -> str:
     keys = metric_set_keys(store).get(detector, [])
     if not keys:
         raise UnknownAnomalyError(_unknown(detector, sorted(metric_set_keys(store))))
-    return MetricSet.from_fields(json.loads(store.get(keys[0]))).detector_arn
+    return metric_set_from_fields(json.loads(store.get(keys[0]))).detector_arn
 
 
 def _intervals(group: Group | None, series_id: str | None, at: datetime | None) -> list[tuple[datetime, set[str]]]:

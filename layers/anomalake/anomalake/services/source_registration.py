@@ -11,6 +11,7 @@ from datetime import datetime
 from anomalake.definitions.errors import SourceError
 from anomalake.definitions.intervals import folder_of
 from anomalake.definitions.metric_set import CsvFormat, MetricSet
+from anomalake.definitions.metric_set_fields import metric_set_from_fields
 from anomalake.local.source_files import FolderOrS3Files
 from anomalake.query.time_formats import to_strptime
 from anomalake.records.metric_sets import metric_set_key, write_metric_set
@@ -83,7 +84,7 @@ def _is_in_s3(metric_set: MetricSet) -> bool:
 
 def _registered(store: ObjectStore, metric_set: MetricSet) -> MetricSet | None:
     try:
-        return MetricSet.from_fields(json.loads(store.get(metric_set_key(metric_set.detector_arn))))
+        return metric_set_from_fields(json.loads(store.get(metric_set_key(metric_set.detector_arn))))
     except (ObjectNotFound, ValueError):
         return None
 

@@ -21,7 +21,8 @@ from anomalake.records.groups import group_ids, read_group
 from anomalake.records.keys import detector_folder
 from anomalake.records.metric_sets import write_metric_set
 from anomalake.records.snoozes import Snooze, read_snoozes
-from anomalake.server.page_server import MAX_AGE, PROBLEM, Site, application
+from anomalake.server.application import PROBLEM, application
+from anomalake.server.documents import MAX_AGE, Site
 from anomalake.storage.store import ObjectStore, StoreError
 from tests.support.documents import empty
 from tests.support.live import Bench, hour
@@ -398,7 +399,7 @@ def test_who_does_not_bear_the_token_is_refused(served: Served, token: str | Non
     for path, given in (("/snooze", SNOOZE), ("/feedback", FEEDBACK)):
         answer = served.client(Origin=OWN).post(path, json=given, headers=headers)
         assert answer.status_code == 403
-        assert "load it anew" in answer.json()["error"]
+        assert "reload it" in answer.json()["error"]
     assert read_snoozes(served.store, "shop") == ([], [])
 
 
