@@ -25,13 +25,13 @@ from anomalake.storage.objects import memory_store
 from tests.support.anomalies import ARN, judged
 
 
-def made() -> Backtest:
+def example() -> Backtest:
     metrics, judgement = judged({("views", 0, 1): (0.0, 60.0), ("revenue", 1, 2): (0.0, 90.0)}, 4)
     return Backtest(metrics, judgement, group(metrics, judgement, ARN))
 
 
 def test_a_backtest_survives_and_replaces_the_one_before() -> None:
-    store, backtest = memory_store(), made()
+    store, backtest = memory_store(), example()
     assert read_backtest_points(store, "shop") is None
     assert list(read_backtest_groups(store, "shop")) == []
     assert write_backtest(store, "shop", ARN, backtest)
@@ -52,7 +52,7 @@ def test_a_backtest_survives_and_replaces_the_one_before() -> None:
 
 
 def test_more_points_than_the_limit_are_not_stored(monkeypatch: pytest.MonkeyPatch) -> None:
-    store, backtest = memory_store(), made()
+    store, backtest = memory_store(), example()
     write_backtest(store, "shop", ARN, backtest)
     monkeypatch.setattr(backtests, "MOST_POINTS", 3)
     assert not write_backtest(store, "shop", ARN, backtest)

@@ -14,24 +14,24 @@ from tests.support.anomalies import ARN, judged
 
 def test_a_group_survives() -> None:
     points = {("views", 0, 1): (1 / 3, 60.0), ("views", 0, 2): (50.0, 60.1), ("revenue", 0, 2): (70.0, 99.99)}
-    for made in group(*judged(points, 4, combinations=(("ü\n🙂", "NA"), ("007", None))), ARN):
-        read = from_json(to_json(made))
-        assert read == made
-        assert read.related == made.related
-        assert to_json(read) == to_json(made)
+    for anomaly_group in group(*judged(points, 4, combinations=(("ü\n🙂", "NA"), ("007", None))), ARN):
+        read = from_json(to_json(anomaly_group))
+        assert read == anomaly_group
+        assert read.related == anomaly_group.related
+        assert to_json(read) == to_json(anomaly_group)
 
 
 def test_a_record_has_the_field_names_of_lookout_for_metrics() -> None:
-    _, made = group(
+    _, anomaly_group = group(
         *judged({("views", 0, 1): (0.0, 60.0), ("views", 0, 2): (50.0, 60.0), ("revenue", 0, 2): (0.0, 90.0)}, 4), ARN
     )
-    record = json.loads(to_json(made))
+    record = json.loads(to_json(anomaly_group))
     assert record["PrimaryMetricName"] == "revenue"
     assert record["StartTime"] == record["EndTime"] == "2022-01-15T06:00:00Z"
     assert record["InterMetricImpactList"] == [
         {
             "MetricName": "views",
-            "AnomalyGroupId": made.related[0].group_id,
+            "AnomalyGroupId": anomaly_group.related[0].group_id,
             "RelationshipType": "CAUSE_OF_INPUT_ANOMALY_GROUP",
             "ContributionPercentage": 100.0,
         }
@@ -39,8 +39,8 @@ def test_a_record_has_the_field_names_of_lookout_for_metrics() -> None:
 
 
 def broken() -> dict[str, bytes]:
-    [made] = group(*judged({("views", 0, 1): (0.0, 60.0)}, 2), ARN)
-    good = json.loads(to_json(made))
+    [anomaly_group] = group(*judged({("views", 0, 1): (0.0, 60.0)}, 2), ARN)
+    good = json.loads(to_json(anomaly_group))
     [interval] = good["Intervals"]
     changed = {
         "no intervals": {**good, "Intervals": []},
@@ -51,7 +51,7 @@ def broken() -> dict[str, bytes]:
         "nothing affected": {**good, "Intervals": [{**interval, "Affected": []}]},
     }
     texts = {name: json.dumps(record).encode() for name, record in changed.items()}
-    return {**texts, "half a file": to_json(made)[:100], "no object": b"[]", "no text": b"\xff\xfe"}
+    return {**texts, "half a file": to_json(anomaly_group)[:100], "no object": b"[]", "no text": b"\xff\xfe"}
 
 
 @pytest.mark.parametrize("name", broken())

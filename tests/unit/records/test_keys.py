@@ -141,13 +141,13 @@ def test_one_listing_has_the_records_of_all_detectors() -> None:
     store = memory_store()
     points = {("views", 0, 1): (0.0, 60.0)}
     metrics, judgement = judged(points, 2)
-    [made] = group(metrics, judgement, ARN)
+    [anomaly_group] = group(metrics, judgement, ARN)
     version = version_of(detector().metric_set)
     write_version(store, "shop", detector().metric_set, START)
     for start in (hour(1), START):
         write_execution(store, "shop", Execution(ARN, start, "SUCCEEDED", run_id="r"))
         IntervalStore(store, "shop", version).write(start, b"")
-    write_group(store, "shop", made, made.start)
+    write_group(store, "shop", anomaly_group, anomaly_group.start)
     UndeliveredIntervals(store, "shop").add(START)
     store.put(backtest_key("other", GROUPS), b"")
     write_snooze(store, "third", Snooze(START, group_id="g"))
@@ -158,7 +158,7 @@ def test_one_listing_has_the_records_of_all_detectors() -> None:
         "shop": DetectorRecords(
             "shop",
             intervals={version: [START, hour(1)]},
-            groups=[(made.start, group_key("shop", made.group_id, made.start))],
+            groups=[(anomaly_group.start, group_key("shop", anomaly_group.group_id, anomaly_group.start))],
             executions=[(start, execution_key("shop", start, "r")) for start in (START, hour(1))],
             versions={version: version_key("shop", version)},
             undelivered=1,
@@ -170,20 +170,24 @@ def test_one_listing_has_the_records_of_all_detectors() -> None:
 
 def test_a_group_is_read_by_its_id() -> None:
     store = memory_store()
-    [made] = group(*judged({("views", 0, 1): (0.0, 60.0), ("views", 0, 2): (0.0, 70.0)}, 4), ARN)
-    for interval in made.intervals:
-        write_group(store, "shop", made, interval.timestamp)
-    assert group_ids(store, "shop") == [made.group_id]
-    assert read_group(store, "shop", made.group_id) == made
-    assert read_group(store, "shop", made.group_id, made.end) == replace(made, intervals=made.intervals[:1])
-    assert read_group(store, "shop", made.group_id, made.start) is None
-    assert read_groups(store, "shop", [made.group_id, "other"]) == ([made], [])
-    store.put(group_key("shop", made.group_id, made.end), b"[]")
-    groups, [problem] = read_groups(store, "shop", [made.group_id])
+    [anomaly_group] = group(*judged({("views", 0, 1): (0.0, 60.0), ("views", 0, 2): (0.0, 70.0)}, 4), ARN)
+    for interval in anomaly_group.intervals:
+        write_group(store, "shop", anomaly_group, interval.timestamp)
+    assert group_ids(store, "shop") == [anomaly_group.group_id]
+    assert read_group(store, "shop", anomaly_group.group_id) == anomaly_group
+    assert read_group(store, "shop", anomaly_group.group_id, anomaly_group.end) == replace(
+        anomaly_group, intervals=anomaly_group.intervals[:1]
+    )
+    assert read_group(store, "shop", anomaly_group.group_id, anomaly_group.start) is None
+    assert read_groups(store, "shop", [anomaly_group.group_id, "other"]) == ([anomaly_group], [])
+    store.put(group_key("shop", anomaly_group.group_id, anomaly_group.end), b"[]")
+    groups, [problem] = read_groups(store, "shop", [anomaly_group.group_id])
     assert groups == []
-    assert problem.startswith(f"memory:///{group_key('shop', made.group_id, made.end)}: ")
-    write_group(store, "shop", replace(made, intervals=made.intervals[:1]), made.end)
-    assert read_group(store, "shop", made.group_id) == replace(made, intervals=made.intervals[:1])
+    assert problem.startswith(f"memory:///{group_key('shop', anomaly_group.group_id, anomaly_group.end)}: ")
+    write_group(store, "shop", replace(anomaly_group, intervals=anomaly_group.intervals[:1]), anomaly_group.end)
+    assert read_group(store, "shop", anomaly_group.group_id) == replace(
+        anomaly_group, intervals=anomaly_group.intervals[:1]
+    )
 
 
 def test_versions_are_read_newest_first_and_an_interval_by_the_newest_that_has_it() -> None:
@@ -201,8 +205,8 @@ def test_versions_are_read_newest_first_and_an_interval_by_the_newest_that_has_i
     IntervalStore(store, "shop", version_of(first)).write(start, to_parquet(start, metrics, judgement))
     record = find_interval(store, "shop", start)
     assert record is not None
-    [made] = group(metrics, judgement, ARN)
-    [affected] = made.intervals[0].affected
+    [anomaly_group] = group(metrics, judgement, ARN)
+    [affected] = anomaly_group.intervals[0].affected
     [point] = points_of(record, ARN, {affected.time_series_id})
     assert (point.measure, point.dimensions) == ("views", affected.dimensions)
     assert (point.value, point.severity) == (0.0, pytest.approx(60.0))
@@ -230,7 +234,7 @@ def test_a_snooze_of_nothing_or_without_a_zone_is_refused() -> None:
 
 # ---- deliveries ----
 
-OUTCOME = Outcome("g", START, 60.5, 12.0, 3, "made", 2, hour(1), "503: busy")
+OUTCOME = Outcome("g", START, 60.5, 12.0, 3, "channel", 2, hour(1), "503: busy")
 
 
 def test_announcements_and_outcomes_survive() -> None:
@@ -249,22 +253,26 @@ def test_an_invalid_delivery_record_is_refused(body: bytes) -> None:
 def test_a_ledger_has_rounds_that_begin_once_and_end() -> None:
     store = memory_store()
     ledger = Ledger(store, "shop")
-    [made] = group(*judged({("views", 0, 1): (0.0, 60.0)}, 2), ARN)
-    before = ledger.latest_round("all", made.group_id, made.start)
+    [anomaly_group] = group(*judged({("views", 0, 1): (0.0, 60.0)}, 2), ARN)
+    before = ledger.latest_round("all", anomaly_group.group_id, anomaly_group.start)
     assert (before.number, before.status) == (0, "")
     begun = ledger.write_announcement(before, Announcement("r1", "now", "s", "text"))
-    assert begun == ledger.latest_round("all", made.group_id, made.start)
+    assert begun == ledger.latest_round("all", anomaly_group.group_id, anomaly_group.start)
     assert begun is not None
     assert (begun.number, begun.status) == (1, INTENT)
     assert ledger.write_announcement(before, Announcement("r1", "now", "s", "text")) == begun
     assert ledger.write_announcement(before, Announcement("r2", "now", "s", "text")) is None
     assert ledger.read_announcement(begun) == Announcement("r1", "now", "s", "text")
-    assert ledger.sent("all", [made]) == {}
-    ledger.write_outcome(begun, DELIVERED, replace(OUTCOME, group_id=made.group_id))
-    assert ledger.latest_round("all", made.group_id, made.start).status == DELIVERED
-    assert ledger.sent("all", [made]) == {made.group_id: (SentAlert(made.start, 60.5, 12.0, 3),)}
+    assert ledger.sent("all", [anomaly_group]) == {}
+    ledger.write_outcome(begun, DELIVERED, replace(OUTCOME, group_id=anomaly_group.group_id))
+    assert ledger.latest_round("all", anomaly_group.group_id, anomaly_group.start).status == DELIVERED
+    assert ledger.sent("all", [anomaly_group]) == {
+        anomaly_group.group_id: (SentAlert(anomaly_group.start, 60.5, 12.0, 3),)
+    }
     store.put(delivery_key(begun, DELIVERED), b"{")
-    assert ledger.sent("all", [made]) == {made.group_id: (SentAlert(made.start, 0.0, 0.0, 0),)}
+    assert ledger.sent("all", [anomaly_group]) == {
+        anomaly_group.group_id: (SentAlert(anomaly_group.start, 0.0, 0.0, 0),)
+    }
 
 
 def test_undelivered_intervals_are_listed_oldest_first() -> None:

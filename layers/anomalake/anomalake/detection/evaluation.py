@@ -83,10 +83,10 @@ def evaluate(
     hits, truth = flagged[mask], labels[mask]
     right, wrong, missed = (int(np.sum(part)) for part in (hits & truth, hits & ~truth, truth & ~hits))
     events = _Events.of(labels, mask, within)
-    found, runs = events.count(hits)
+    n_found, runs = events.count(hits)
     return Figures(
         *_ratios(right, wrong, missed),
-        *_ratios(found, runs, len(events.first) - found),
+        *_ratios(n_found, runs, len(events.first) - n_found),
         average_precision(labels, scores, mask),
     )
 
@@ -121,13 +121,13 @@ def best_threshold(
     thresholds = np.unique(np.concatenate((heights, lone)))[::-1]
     useful = _at_least(lone, thresholds) <= MOST_FALSE * len(lone)
     thresholds = thresholds[useful & (thresholds > -np.inf)]
-    found = _at_least(heights, thresholds)
+    n_found = _at_least(heights, thresholds)
     false_runs = _at_least(lone, thresholds) - _at_least(both, thresholds)
-    f1 = 2 * found / (found + false_runs + len(heights))
+    f1 = 2 * n_found / (n_found + false_runs + len(heights))
     if not len(f1):
         return BestThreshold(np.inf, np.nan, 0.0, 0.0)
     k = int(np.argmax(f1))
-    ratios = _ratios(int(found[k]), int(false_runs[k]), len(heights) - int(found[k]))
+    ratios = _ratios(int(n_found[k]), int(false_runs[k]), len(heights) - int(n_found[k]))
     return BestThreshold(float(thresholds[k]), *ratios)
 
 
@@ -200,9 +200,9 @@ class _Events:
     def count(self, flagged: Bools) -> tuple[int, int]:
         """Count the events that are found, and the runs of false points."""
         so_far = np.concatenate(([0], np.cumsum(flagged)))
-        found = int(np.sum(so_far[self.until] > so_far[self.first]))
+        n_found = int(np.sum(so_far[self.until] > so_far[self.first]))
         runs = int(np.sum(flagged & self.free)) - int(np.sum(flagged[1:] & flagged[:-1] & self.free_pairs))
-        return found, runs
+        return n_found, runs
 
     def highest(self, scores: Floats) -> Floats:
         """Return the highest threshold at which each event is found."""

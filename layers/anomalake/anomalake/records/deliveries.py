@@ -183,7 +183,7 @@ class Ledger:
         sent = {}
         for group in groups:
             folder = delivery_folder(self._detector, alert_name, group.group_id)
-            keys = [found.key for found in self._store.list(folder)]
+            keys = [entry.key for entry in self._store.list(folder)]
             delivered = sorted(key for key in keys if key.endswith(f"-{DELIVERED}.json"))
             if delivered:
                 sent[group.group_id] = tuple(self._sent_alert(key) for key in delivered)
@@ -193,8 +193,8 @@ class Ledger:
         """Read the latest round of an alert's delivery; raises `StoreError`."""
         folder = delivery_folder(self._detector, alert_name, group_id, start)
         rounds: dict[int, set[str]] = {}
-        for found in self._store.list(folder):
-            match = _ROUND.fullmatch(found.key.rsplit("/", 1)[-1])
+        for entry in self._store.list(folder):
+            match = _ROUND.fullmatch(entry.key.rsplit("/", 1)[-1])
             if match is not None:
                 rounds.setdefault(int(match["number"]), set()).add(match["status"])
         if not rounds:
@@ -277,8 +277,8 @@ def undelivered_key(detector: str, start: datetime) -> str:
 
 def parse_undelivered_key(key: str) -> tuple[str, datetime] | None:
     """Return the detector and the start of an undelivered interval; None for any other key."""
-    found = match_key(_UNDELIVERED_KEY, key)
-    return (found[0]["detector"], found[1]) if found is not None else None
+    stamped = match_key(_UNDELIVERED_KEY, key)
+    return (stamped.match["detector"], stamped.start) if stamped is not None else None
 
 
 def _segment(name: str) -> str:

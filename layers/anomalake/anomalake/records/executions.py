@@ -135,8 +135,8 @@ def execution_key(detector: str, start: datetime, run_id: str) -> str:
 
 def parse_execution_key(key: str) -> ExecutionKey | None:
     """Inverse of `execution_key`; None for any other key."""
-    found = match_key(_KEY, key)
-    return ExecutionKey(found[0]["detector"], found[1], found[0]["run"]) if found is not None else None
+    stamped = match_key(_KEY, key)
+    return ExecutionKey(stamped.match["detector"], stamped.start, stamped.match["run"]) if stamped is not None else None
 
 
 def to_json(execution: Execution) -> bytes:
@@ -169,7 +169,7 @@ def read_executions(store: ObjectStore, detector: str, start: datetime | None = 
         A record is invalid.
     StoreError
     """
-    for key in sorted(found.key for found in store.list(executions_folder(detector, start))):
+    for key in sorted(entry.key for entry in store.list(executions_folder(detector, start))):
         yield from_json(store.get(key), f"{store.uri}/{key}")
 
 

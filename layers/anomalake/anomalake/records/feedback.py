@@ -96,7 +96,7 @@ def read_feedback(store: ObjectStore, detector: str) -> tuple[list[Feedback], li
     """Read the latest feedback on each point, and a line for each record that cannot be read; raises `StoreError`."""
     latest: dict[tuple[str, datetime], Feedback] = {}
     problems: list[str] = []
-    for key in sorted(found.key for found in store.list(feedback_folder(detector))):
+    for key in sorted(entry.key for entry in store.list(feedback_folder(detector))):
         try:
             feedback = from_json(store.get(key), f"{store.uri}/{key}")
         except RecordError as error:

@@ -46,8 +46,8 @@ def group_key(detector: str, group_id: str, start: datetime) -> str:
 
 def parse_group_key(key: str) -> GroupKey | None:
     """Inverse of `group_key`; None for any other key."""
-    found = match_key(_KEY, key)
-    return GroupKey(found[0]["detector"], found[0]["group"], found[1]) if found is not None else None
+    stamped = match_key(_KEY, key)
+    return GroupKey(stamped.match["detector"], stamped.match["group"], stamped.start) if stamped is not None else None
 
 
 def to_json(group: Group) -> bytes:
@@ -115,7 +115,7 @@ def delete_group(store: ObjectStore, detector: str, group_id: str, start: dateti
 def group_ids(store: ObjectStore, detector: str) -> list[str]:
     """List the ids of a detector's groups; raises `StoreError`."""
     prefix = len(groups_folder(detector)) + 1
-    return sorted({found.key[prefix:].split("/", 1)[0] for found in store.list(groups_folder(detector))})
+    return sorted({entry.key[prefix:].split("/", 1)[0] for entry in store.list(groups_folder(detector))})
 
 
 def read_group(store: ObjectStore, detector: str, group_id: str, before: datetime | None = None) -> Group | None:
@@ -137,7 +137,7 @@ def read_group(store: ObjectStore, detector: str, group_id: str, before: datetim
     StoreError
     """
     parts = []
-    for key in sorted(found.key for found in store.list(f"{groups_folder(detector)}/{group_id}")):
+    for key in sorted(entry.key for entry in store.list(f"{groups_folder(detector)}/{group_id}")):
         if before is None or parse_stamp(key.rsplit("/", 1)[1].removesuffix(".json")) < before:
             try:
                 parts.append(from_json(store.get(key), f"{store.uri}/{key}"))

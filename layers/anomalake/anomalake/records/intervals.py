@@ -98,8 +98,10 @@ def interval_key(detector: str, version: str, start: datetime) -> str:
 
 def parse_interval_key(key: str) -> IntervalKey | None:
     """Inverse of `interval_key`; None for any other key."""
-    found = match_key(_KEY, key)
-    return IntervalKey(found[0]["detector"], found[0]["version"], found[1]) if found is not None else None
+    stamped = match_key(_KEY, key)
+    return (
+        IntervalKey(stamped.match["detector"], stamped.match["version"], stamped.start) if stamped is not None else None
+    )
 
 
 def to_parquet(

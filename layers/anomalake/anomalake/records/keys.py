@@ -34,6 +34,7 @@ from __future__ import annotations
 
 import re
 from datetime import UTC, datetime
+from typing import NamedTuple
 
 from anomalake.definitions.metric_set import NAME
 from anomalake.records.errors import RecordInputError
@@ -89,20 +90,27 @@ def key_pattern(path: str) -> re.Pattern[str]:
 _BELOW_DETECTOR = key_pattern(".+")
 
 
-def match_key(pattern: re.Pattern[str], key: str) -> tuple[re.Match[str], datetime] | None:
+class StampedKey(NamedTuple):
+    """Match of a key that has a stamp, and the instant of the stamp."""
+
+    match: re.Match[str]
+    start: datetime
+
+
+def match_key(pattern: re.Pattern[str], key: str) -> StampedKey | None:
     """Match a key with a pattern that has a stamp; None where it does not match or the stamp is no time."""
     match = pattern.fullmatch(key)
     if match is None:
         return None
     try:
-        return match, parse_stamp(match["start"])
+        return StampedKey(match, parse_stamp(match["start"]))
     except ValueError:
         return None
 
 
 def starts_in(store: ObjectStore, folder: str, ending: str = "") -> list[datetime]:
     """List the stamps of the objects in a folder, in ascending order; raises `StoreError`."""
-    names = (found.key.rsplit("/", 1)[1] for found in store.list(folder))
+    names = (entry.key.rsplit("/", 1)[1] for entry in store.list(folder))
     return sorted(parse_stamp(name.removesuffix(ending)) for name in names if name.endswith(ending))
 
 

@@ -50,10 +50,10 @@ def list_records(store: ObjectStore) -> dict[str, DetectorRecords]:
     Other records of a detector, and keys that anomalake does not write, are left out.
     """
     detectors: dict[str, DetectorRecords] = {}
-    for found in store.list(DETECTION):
-        detector = parse_detector(found.key)
+    for entry in store.list(DETECTION):
+        detector = parse_detector(entry.key)
         if detector is not None:
-            _add(detectors.setdefault(detector, DetectorRecords(detector)), found.key)
+            _add(detectors.setdefault(detector, DetectorRecords(detector)), entry.key)
     for records in detectors.values():
         records.groups.sort()
         records.executions.sort()

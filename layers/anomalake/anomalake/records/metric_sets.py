@@ -53,10 +53,10 @@ def write_metric_set(store: ObjectStore, metric_set: MetricSet) -> None:
 def metric_set_keys(store: ObjectStore) -> dict[str, list[str]]:
     """List the keys of metric sets by detector name; raises `StoreError`."""
     keys: dict[str, list[str]] = {}
-    for found in store.list(FOLDER):
-        detector = parse_metric_set_key(found.key)
+    for entry in store.list(FOLDER):
+        detector = parse_metric_set_key(entry.key)
         if detector is not None:
-            keys.setdefault(detector, []).append(found.key)
+            keys.setdefault(detector, []).append(entry.key)
     return keys
 
 

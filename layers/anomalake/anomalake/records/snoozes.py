@@ -115,7 +115,7 @@ def write_snooze(store: ObjectStore, detector: str, snooze: Snooze) -> str:
 def read_snoozes(store: ObjectStore, detector: str) -> tuple[list[Snooze], list[str]]:
     """Read a detector's snoozes, and a line for each that cannot be read; raises `StoreError`."""
     snoozes, problems = [], []
-    for key in sorted(found.key for found in store.list(snoozes_folder(detector))):
+    for key in sorted(entry.key for entry in store.list(snoozes_folder(detector))):
         try:
             snoozes.append(from_json(store.get(key), f"{store.uri}/{key}"))
         except ObjectNotFound:

@@ -114,9 +114,9 @@ def read_versions(store: ObjectStore, detector: str) -> list[DetectorVersion]:
     Invalid records are left out: no result depends on them.
     """
     versions = []
-    for found in store.list(versions_folder(detector)):
+    for entry in store.list(versions_folder(detector)):
         try:
-            versions.append(from_json(store.get(found.key), found.key))
+            versions.append(from_json(store.get(entry.key), entry.key))
         except (ObjectNotFound, RecordError):
             continue
     return sorted(versions, key=lambda version: (version.since, version.version), reverse=True)
