@@ -30,12 +30,21 @@ def contributions(affected: Sequence[tuple[Dimensions, float]]) -> tuple[Contrib
             deviations[name][value].append(abs(deviation))
     made = []
     for name, values in sorted(deviations.items()):
-        sums = {value: math.fsum(some) for value, some in values.items()}
+        sums = {value: coarse(math.fsum(some)) for value, some in values.items()}
         if not any(sums.values()):
             sums = {value: float(len(some)) for value, some in values.items()}
         shares = whole_per_cent(sums)
         made += [Contribution(name, value, shares[value]) for value in sorted(shares, key=lambda v: (-shares[v], v))]
     return tuple(made)
+
+
+def coarse(amount: float) -> float:
+    """An amount to six significant digits, for what compares or shares out amounts.
+
+    Processors differ in the last bits of what a model expects. Amounts that are equal but for these must be equal on
+    all of them, so that an order or a rounding never depends on the processor.
+    """
+    return float(f"{amount:.5e}")
 
 
 def whole_per_cent(amounts: Mapping[str, float]) -> dict[str, int]:

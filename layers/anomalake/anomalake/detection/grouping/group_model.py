@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from functools import cached_property
 
 from anomalake.alerts import Contribution
-from anomalake.detection.grouping.contributions import Dimensions, contributions
+from anomalake.detection.grouping.contributions import Dimensions, coarse, contributions
 from anomalake.detection.grouping.group_score import group_score
 
 #: So many intervals without an affected metric of its own end a group: it may pause for one.
@@ -80,7 +80,7 @@ class GroupInterval:
     score
         Severity of the group in this interval (`group_score`).
     affected
-        The affected metrics, those that deviate most first.
+        The affected metrics, those that deviate most (to six digits) first; of equal ones, by dimensions.
     contributions
         Shares of dimension values in the deviation, in whole per cent adding up to 100 a dimension.
     impact
@@ -182,7 +182,7 @@ def interval_of(
     overlaps: tuple[Overlap, ...] = (),
 ) -> GroupInterval:
     """A group's interval with all that follows from its affected metrics, of which there is at least one."""
-    ordered = tuple(sorted(affected, key=lambda one: (-one.deviation, one.dimensions)))
+    ordered = tuple(sorted(affected, key=lambda one: (-coarse(one.deviation), one.dimensions)))
     # Correctly rounded, so that the order of the metrics means nothing.
     impact = math.fsum(one.deviation for one in ordered)
     worst = max(one.severity for one in ordered)
