@@ -2,7 +2,7 @@
 VENV ?= .venv
 ENV ?= dev
 DIR ?= demo-lake
-PYTEST_ARGS ?= -n 2 --dist loadfile
+PYTEST_ARGS ?= -n 2 --dist loadfile --no-loadscope-reorder
 # The Python to make the environment with; unless said, the best one that .ci/python finds.
 PYTHON ?=
 

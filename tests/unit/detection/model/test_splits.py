@@ -69,11 +69,11 @@ def test_many_metrics_in_parts_give_what_they_give_at_once(monkeypatch: pytest.M
 
 
 def test_the_number_of_processes_changes_no_bit(monkeypatch: pytest.MonkeyPatch) -> None:
-    values = eventful(70)
+    values = eventful(40)
     monkeypatch.setattr(chunks, "BLOCK", 16)
     alone, alone_said = learn(values), judged(values)
     monkeypatch.setattr(chunks, "_MANY", 1)
-    for cores in (2, 3, 5):
+    for cores in (2, 3):
         monkeypatch.setattr(chunks, "_cores", lambda cores=cores: cores)
         shared, shared_said = learn(values), judged(values)
         for name, array in alone.to_arrays().items():
@@ -83,7 +83,7 @@ def test_the_number_of_processes_changes_no_bit(monkeypatch: pytest.MonkeyPatch)
 
 
 def test_the_number_of_threads_of_blas_changes_no_bit() -> None:
-    values = eventful(70)
+    values = eventful(20)
     with threadpool_limits(1, "blas"):
         alone, alone_said = learn(values), judged(values)
     with threadpool_limits(4, "blas"):
