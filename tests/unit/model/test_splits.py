@@ -48,10 +48,10 @@ def test_blocks_give_what_the_whole_gives(cuts: list[int]) -> None:
     parts, last = by_steps(model, values, LEARNED, cuts)
     for name in SAID:
         joined = np.hstack([getattr(one, name) for one in parts])
-        np.testing.assert_allclose(joined, getattr(whole, name), rtol=1e-5, atol=1e-3)
+        np.testing.assert_array_equal(joined, getattr(whole, name))
     assert last.next_start == end.next_start
     for name, array in end.filtered.to_arrays().items():
-        np.testing.assert_allclose(last.to_arrays()[name], array, rtol=1e-3, atol=1e-3)
+        np.testing.assert_array_equal(last.to_arrays()[name], array)
 
 
 def test_a_metric_is_judged_for_itself() -> None:
@@ -69,11 +69,11 @@ def test_many_metrics_in_parts_give_what_they_give_at_once(monkeypatch: pytest.M
 
 
 def test_the_number_of_processes_changes_no_bit(monkeypatch: pytest.MonkeyPatch) -> None:
-    values = eventful(70)
+    values = eventful(40)
     monkeypatch.setattr(chunks, "BLOCK", 16)
     alone, alone_said = learn(values), judged(values)
     monkeypatch.setattr(chunks, "_MANY", 1)
-    for cores in (2, 3, 5):
+    for cores in (2, 3):
         monkeypatch.setattr(chunks, "_cores", lambda cores=cores: cores)
         shared, shared_said = learn(values), judged(values)
         for name, array in alone.to_arrays().items():
@@ -83,7 +83,7 @@ def test_the_number_of_processes_changes_no_bit(monkeypatch: pytest.MonkeyPatch)
 
 
 def test_the_number_of_threads_of_blas_changes_no_bit() -> None:
-    values = eventful(70)
+    values = eventful(20)
     with threadpool_limits(1, "blas"):
         alone, alone_said = learn(values), judged(values)
     with threadpool_limits(4, "blas"):
