@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from anomalake.definitions.detector import Detector
     from anomalake.definitions.detector_file import read_detector
     from anomalake.definitions.metric_set import CsvFormat, JsonLinesFormat, Measure, MetricSet, ParquetFormat
-    from anomalake.errors import AnomalakeError
+    from anomalake.errors import AnomalakeError, MissingExtraError
     from anomalake.query.errors import QueryError
     from anomalake.records.executions import Execution
     from anomalake.records.feedback import Feedback
@@ -43,6 +43,7 @@ __all__ = [
     "ParquetFormat",
     # Errors
     "AnomalakeError",
+    "MissingExtraError",
     "QueryError",
     "StoreError",
     "__version__",
@@ -64,6 +65,7 @@ _MODULES = {
     "JsonLinesFormat": "definitions.metric_set",
     "ParquetFormat": "definitions.metric_set",
     "AnomalakeError": "errors",
+    "MissingExtraError": "errors",
     "QueryError": "query.errors",
     "StoreError": "storage.store",
 }

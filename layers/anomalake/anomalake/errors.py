@@ -1,4 +1,6 @@
-"""The base class of every error that a user of anomalake can meet."""
+"""The base class of every error that a user of anomalake can meet, and the error for a missing extra."""
+
+from importlib import import_module
 
 
 class AnomalakeError(Exception):
@@ -7,3 +9,18 @@ class AnomalakeError(Exception):
     Errors that come from the call itself (an invalid value, file or option) are also `ValueError`; the command exits
     with 2 for those and with 1 for all others.
     """
+
+
+class MissingExtraError(AnomalakeError, ImportError):
+    """A package of an extra is not installed; the message has the command that installs it."""
+
+
+def require(*packages: str, extra: str) -> None:
+    """Check that the packages of an extra can be imported; raises `MissingExtraError`."""
+    for package in packages:
+        try:
+            import_module(package)
+        except ImportError as error:
+            raise MissingExtraError(
+                f"{package} is not installed; `pip install 'anomalake[{extra}]'` installs it"
+            ) from error

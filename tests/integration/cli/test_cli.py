@@ -6,15 +6,19 @@ import csv
 import gzip
 import io
 import json
+import os
+import subprocess
 import sys
 from decimal import Decimal
 from pathlib import Path
 
 import pytest
 
+import anomalake
 from anomalake.cli import app
 from tests.support import made, oracle
 from tests.support.command import Run
+from tests.support.patience import PATIENCE
 
 TEXTS = made.texts(60, clashes=2)
 
@@ -192,3 +196,29 @@ def test_help_names_every_command(run: Run) -> None:
     assert said.code == 0
     for command in ("demo", "replay", "query", "export", "rebuild", "compact"):
         assert command in said.out
+
+
+def test_the_version_is_shown(run: Run) -> None:
+    code, out, _ = run("--version")
+    assert code == 0
+    assert out == f"anomalake {anomalake.__version__}\n"
+
+
+def test_the_module_is_the_command() -> None:
+    command = [sys.executable, "-m", "anomalake", "--version"]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE, check=True)
+    assert done.stdout.startswith("anomalake ")
+
+
+def test_the_shell_can_complete_commands() -> None:
+    environment = {
+        **os.environ,
+        "_ANOMALAKE_COMPLETE": "complete_bash",
+        "COMP_WORDS": "anomalake da",
+        "COMP_CWORD": "1",
+    }
+    script = "import sys; sys.argv = ['anomalake']; from anomalake.cli.app import app; app(prog_name='anomalake')"
+    done = subprocess.run(
+        [sys.executable, "-c", script], env=environment, capture_output=True, text=True, timeout=PATIENCE, check=False
+    )
+    assert done.stdout.split() == ["dashboard"]

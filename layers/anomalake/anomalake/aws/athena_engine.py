@@ -14,6 +14,7 @@ import pyarrow as pa
 from pyarrow import csv
 from sqlglot import exp
 
+from anomalake.errors import require
 from anomalake.lake.layout import SETTINGS
 from anomalake.query import rewrite, templates
 from anomalake.query.bounds import Bounds
@@ -90,6 +91,7 @@ class AthenaEngine:
 
     def _ask(self, sql: str, file: Path) -> dict[str, str] | None:
         """Run a query and fetch its answer; returns the columns' types, None for lines of text."""
+        require("awswrangler", extra="aws")
         import awswrangler as wr
         from botocore.exceptions import BotoCoreError, ClientError
 

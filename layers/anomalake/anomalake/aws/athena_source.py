@@ -15,6 +15,7 @@ from sqlglot import exp
 
 from anomalake.definitions.errors import SourceError
 from anomalake.definitions.metric_set import AthenaTable, MetricSet
+from anomalake.errors import require
 from anomalake.query.templates import DIALECT
 from anomalake.query.time_formats import to_strptime
 from anomalake.storage.store import StoreError
@@ -126,6 +127,7 @@ def _read_answer(file: Path, metric_set: MetricSet) -> Iterator[pa.RecordBatch]:
 
 def ask_athena(sql: str, table: AthenaTable, file: Path) -> None:
     """Ask through awswrangler; raises `StoreError`."""
+    require("awswrangler", extra="aws")
     import awswrangler as wr
     from botocore.exceptions import BotoCoreError, ClientError
 

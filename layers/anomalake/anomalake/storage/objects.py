@@ -14,7 +14,7 @@ import obstore
 from obstore.exceptions import AlreadyExistsError, BaseError
 from obstore.store import LocalStore, MemoryStore, S3Store
 
-from anomalake.errors import AnomalakeError
+from anomalake.errors import AnomalakeError, require
 from anomalake.storage.store import ObjectNotFound, ObjectStore, StoredObject, StoreError
 
 #: Limit of S3's DeleteObjects.
@@ -173,6 +173,7 @@ def s3_store(bucket: str, prefix: str | None = None) -> S3Store:
         options["region"] = region
     if not os.environ.get("AWS_ACCESS_KEY_ID") and not os.environ.get("AWS_CONTAINER_CREDENTIALS_RELATIVE_URI"):
         # boto3 knows profiles and single sign-on. A Lambda function has its credentials in the environment.
+        require("boto3", extra="aws")
         from obstore.auth.boto3 import Boto3CredentialProvider
 
         try:

