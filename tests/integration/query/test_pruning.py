@@ -12,7 +12,7 @@ import pytest
 from anomalake.api import LakeHandle
 from anomalake.lake.compaction import compact
 from anomalake.lake.lake import Lake
-from anomalake.local import duckdb_engine
+from anomalake.local import duckdb_engine, lake_files
 from anomalake.local.duckdb_engine import DuckDBEngine
 from anomalake.query.errors import QueryError
 from anomalake.storage.objects import open_store
@@ -144,7 +144,7 @@ def test_unfinished_and_hidden_files_are_not_read(tmp_path: Path) -> None:
 
 def test_a_file_that_vanishes_is_looked_for_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     lake = write(tmp_path, [alert("e1")])
-    listing = duckdb_engine._stable_listing
+    listing = lake_files.stable_listing
     calls = []
 
     def with_a_ghost(*arguments: object) -> list[str]:
@@ -154,7 +154,7 @@ def test_a_file_that_vanishes_is_looked_for_again(tmp_path: Path, monkeypatch: p
         )
         return [*ghosts, *listing(*arguments)]  # type: ignore[arg-type]
 
-    monkeypatch.setattr(duckdb_engine, "_stable_listing", with_a_ghost)
+    monkeypatch.setattr(lake_files, "stable_listing", with_a_ghost)
     assert events(lake, "SELECT * FROM alerts") == ["e1"]
     assert len(calls) == 3
     calls.clear()
@@ -163,7 +163,7 @@ def test_a_file_that_vanishes_is_looked_for_again(tmp_path: Path, monkeypatch: p
 
 def test_files_that_always_vanish_end_in_an_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     lake = write(tmp_path, [alert("e1")])
-    monkeypatch.setattr(duckdb_engine, "_stable_listing", lambda *_: [str(tmp_path / "gone.parquet")])
+    monkeypatch.setattr(lake_files, "stable_listing", lambda *_: [str(tmp_path / "gone.parquet")])
     with pytest.raises(QueryError, match="keep changing"):
         lake.query_rows("SELECT * FROM alerts")
 
@@ -173,7 +173,7 @@ def test_a_listing_that_misses_a_merged_file_is_made_again(tmp_path: Path, monke
     write(tmp_path, [alert("e1")])
     lake = write(tmp_path, [alert("e2")])
     store = open_store(str(tmp_path))
-    listing = duckdb_engine._listing
+    listing = lake_files.list_files
     listings = []
 
     def racing(*arguments: object) -> set[str]:
@@ -184,7 +184,7 @@ def test_a_listing_that_misses_a_merged_file_is_made_again(tmp_path: Path, monke
             return {sorted(found)[0]}
         return found
 
-    monkeypatch.setattr(duckdb_engine, "_listing", racing)
+    monkeypatch.setattr(lake_files, "list_files", racing)
     assert events(lake, "SELECT * FROM alerts") == ["e1", "e2"]
     assert len(listings) == 3
 
@@ -243,7 +243,7 @@ def test_the_engine_itself_is_locked(tmp_path: Path, monkeypatch: pytest.MonkeyP
         "SET enable_external_access = true",
         "INSTALL httpfs",
     ):
-        monkeypatch.setattr(duckdb_engine, "_to_duckdb", lambda _, sql=sql: sql)
+        monkeypatch.setattr(duckdb_engine, "to_duckdb", lambda _, sql=sql: sql)
         with pytest.raises(QueryError, match=r"disabled|locked|configuration"):
             engine.query("SELECT 1")
     assert not (tmp_path / "out.csv").exists()

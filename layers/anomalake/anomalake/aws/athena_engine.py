@@ -15,13 +15,13 @@ from pyarrow import csv
 from sqlglot import exp
 
 from anomalake.errors import require
-from anomalake.lake.layout import SETTINGS
+from anomalake.lake.settings import read_table_format
 from anomalake.query import rewrite, templates
 from anomalake.query.bounds import Bounds
 from anomalake.query.detectors import DetectorSchema
 from anomalake.query.errors import QueryError
 from anomalake.query.relations import Relations, put_in_place
-from anomalake.storage.store import ObjectNotFound, ObjectStore
+from anomalake.storage.store import ObjectStore
 
 DEFAULT_DATABASE = "anomalake"
 BLOCK_BYTES = 8_000_000
@@ -141,12 +141,7 @@ class _AthenaTables:
 
     def _is_csv_only(self) -> bool:
         if self._csv_only is None:
-            try:
-                self._csv_only = json.loads(self._store.get(SETTINGS)).get("formats") == ["csv"]
-            except ObjectNotFound:
-                self._csv_only = False
-            except (ValueError, AttributeError) as error:
-                raise QueryError(f"{self._store.uri}/{SETTINGS}: is no JSON object") from error
+            self._csv_only = read_table_format(self._store) == "csv"
         return self._csv_only
 
 

@@ -70,13 +70,19 @@ class Relation:
         if self.kind == "source" and self.detector is not None:
             columns_ = [exp.column(name, quoted=True) for name in source_columns(self.detector).values()]
             return exp.select(*columns_).from_(exp.to_table(self.name))
-        if self.detector is None:
-            return templates.template(f"{self.kind}{BY_DAY}" if self.by_day else self.kind)
-        wide = templates.fill(templates.example(self.kind), filling_of(self.detector))
+        if self.kind in templates.INTERNAL:
+            return templates.template(self.kind)
+        with_day = self._with_day()
         if self.by_day:
-            return wide
-        columns = [exp.column(name, quoted=True) for name in wide.named_selects if name != "day"]
+            return with_day
+        columns = [exp.column(name, quoted=True) for name in with_day.named_selects if name != "day"]
         return exp.select(*columns).from_(exp.to_table(f"{self.name}{BY_DAY}"))
+
+    def _with_day(self) -> exp.Query:
+        """SQL of the relation's ``_by_day`` form, from its file."""
+        if self.detector is None:
+            return templates.template(f"{self.kind}{BY_DAY}")
+        return templates.fill(templates.example(self.kind), filling_of(self.detector))
 
     def columns(self) -> list[str]:
         """Its columns, in order."""

@@ -1,31 +1,24 @@
-"""Where real parts are put together for the command line and the Python API; each function has its own such place."""
+"""Lakes by URI: opened for queries, or to write alerts to."""
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Sequence
 from contextlib import AbstractContextManager
 from functools import partial
 from typing import TYPE_CHECKING, Protocol
 
-from anomalake.errors import AnomalakeError
 from anomalake.lake import layout
 from anomalake.lake.lake import Lake
 from anomalake.lake.ports import Catalog, NoCatalog
+from anomalake.lake.settings import DEFAULT_FORMATS, SettingsError, parse_formats, read_formats, write_formats
 from anomalake.storage.objects import open_store, store_folder
-from anomalake.storage.store import ObjectNotFound, ObjectStore
+from anomalake.storage.store import ObjectStore
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
     from anomalake.query.relations import Relations
-
-DEFAULT_FORMATS = ("parquet",)
-
-
-class SettingsError(AnomalakeError, ValueError):
-    """A lake's settings that contradict what is asked, or that nobody wrote."""
 
 
 class QueryEngine(Protocol):
@@ -117,33 +110,6 @@ class LakeConnection:
         return DuckDBEngine(store, store_folder(self.uri))
 
 
-def parse_formats(text: str) -> tuple[str, ...]:
-    """Table formats from text; raises `SettingsError`."""
-    formats = tuple(dict.fromkeys(part.strip() for part in text.split(",")))
-    if not set(formats) <= set(layout.TABLES):
-        raise SettingsError(f"table formats {text!r}: expected parquet, csv or parquet,csv")
-    return formats
-
-
-def stored_formats(store: ObjectStore) -> tuple[str, ...] | None:
-    """The formats a lake was made with; None for a lake that nobody has written to."""
-    try:
-        body = store.get(layout.SETTINGS)
-    except ObjectNotFound:
-        return None
-    try:
-        return parse_formats(",".join(json.loads(body)["formats"]))
-    except (ValueError, TypeError, KeyError) as error:
-        raise SettingsError(
-            f'{store.uri}/{layout.SETTINGS}: {body[:80]!r}: expected {{"formats": ["parquet" or "csv", …]}}'
-        ) from error
-
-
-def keep_formats(store: ObjectStore, formats: Sequence[str]) -> None:
-    """Write the formats into the lake's settings."""
-    store.put(layout.SETTINGS, json.dumps({"formats": list(formats)}).encode("ascii"))
-
-
 def open_writer(uri: str, formats: str | None = None) -> Lake:
     """Open a lake to write alerts to, with the formats it was made with.
 
@@ -161,13 +127,13 @@ def open_writer(uri: str, formats: str | None = None) -> Lake:
     """
     store = open_store(uri)
     wanted = formats or os.environ.get("ANOMALAKE_FORMATS")
-    kept = stored_formats(store)
+    kept = read_formats(store)
     if kept is None:
         kept = parse_formats(wanted) if wanted else DEFAULT_FORMATS
-        keep_formats(store, kept)
+        write_formats(store, kept)
     elif wanted and set(parse_formats(wanted)) != set(kept):
         raise SettingsError(
-            f"{uri}: its tables are {','.join(kept)}, not {wanted}; `anomalake rebuild --formats {wanted}` changes them"
+            f"{uri}: its tables are {','.join(kept)}, not {wanted}; a rebuild with formats {wanted} changes them"
         )
     return Lake(store, _catalog(uri, store), kept)
 
@@ -181,7 +147,7 @@ def open_existing(uri: str) -> Lake:
         There is none.
     """
     store = open_store(uri, create=False)
-    formats = stored_formats(store)
+    formats = read_formats(store)
     if formats is None and next(iter(store.list(layout.ORIGINALS)), None) is None:
         raise SettingsError(f"lake {uri!r}: nothing lies there; expected a lake that alerts were loaded into")
     return Lake(store, _catalog(uri, store), formats or DEFAULT_FORMATS)

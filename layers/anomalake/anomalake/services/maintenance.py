@@ -9,9 +9,10 @@ from anomalake.lake import bulk, layout
 from anomalake.lake.compaction import Compaction
 from anomalake.lake.compaction import compact as compact_lake
 from anomalake.lake.lake import Lake
+from anomalake.lake.settings import parse_formats, write_formats
 from anomalake.services import replay_sources as sources
 from anomalake.services.ingest import fetch
-from anomalake.services.lakes import keep_formats, open_existing, open_writer, parse_formats, reopen
+from anomalake.services.lakes import open_existing, open_writer, reopen
 
 #: Queries in Athena may have listed a file up to half an hour before they read it.
 S3_GRACE = timedelta(hours=1)
@@ -76,7 +77,7 @@ def rebuild(
         lake = Lake(lake.store, lake.catalog, parse_formats(formats))
     summary = bulk.rebuild(lake, reopen(uri, lake.formats), workers, _writers(uri), progress)
     if formats is not None:
-        keep_formats(lake.store, lake.formats)
+        write_formats(lake.store, lake.formats)
     _register(lake, summary)
     return summary
 

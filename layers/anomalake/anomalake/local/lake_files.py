@@ -1,0 +1,194 @@
+"""The files of a lake in a folder, as DuckDB's table functions."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import duckdb
+import pyarrow as pa
+import sqlglot
+from sqlglot import exp
+
+from anomalake.definitions.metric_set import CsvFormat, JsonLinesFormat
+from anomalake.lake.layout import TABLES
+from anomalake.lake.rows import SCHEMA
+from anomalake.lake.settings import read_table_format
+from anomalake.local.source_tables import csv_options, files_by_header, json_options, source_files
+from anomalake.query import templates
+from anomalake.query.bounds import Bounds
+from anomalake.query.detectors import DetectorSchema
+from anomalake.query.errors import LakeChangedError, QueryError
+from anomalake.query.relations import no_source_rows, put_in_place
+from anomalake.storage.store import ObjectStore
+
+#: How often a folder is listed until the listing is stable.
+ATTEMPTS = 10
+
+
+class LakeFiles:
+    """`Tables` of one query: the files that it reads, and relations that were computed before."""
+
+    def __init__(self, store: ObjectStore, folder: Path, kept: Mapping[str, pa.Table]) -> None:
+        self._store = store
+        self._folder = folder
+        self._format = read_table_format(store)
+        self._kept = kept
+        self._files: list[str] = []
+        self.parameters: dict[str, list[str]] = {}
+
+    def prepare(self, connection: duckdb.DuckDBPyConnection) -> None:
+        """Allow a connection to read this query's files, and nothing else."""
+        for format_, rows in _NO_ROWS.items():
+            connection.register(f"no_{format_}_rows", rows)
+        for name, rows in self._kept.items():
+            connection.register(f"kept_{name}", rows)
+        connection.execute("SET TimeZone = 'UTC'")
+        connection.execute("SET preserve_insertion_order = false")
+        connection.execute("SET allowed_paths = $paths", {"paths": self._files})
+        connection.execute("SET enable_external_access = false")
+        connection.execute("SET lock_configuration = true")
+
+    def changed(self) -> bool:
+        """Whether a file of the query was deleted."""
+        return any(not Path(file).exists() for file in self._files)
+
+    def kept(self, name: str) -> exp.Query | None:
+        return exp.select("*").from_(f"kept_{name}") if name in self._kept else None
+
+    def alert_rows(self, bounds: Bounds) -> exp.Query:
+        if self._format == "parquet":
+            return self._rows("parquet", bounds)
+        decoded = templates.template("alert_rows_from_csv")
+        for found in list(decoded.find_all(exp.Table)):
+            put_in_place(found, self.alert_rows_csv(bounds))
+        return decoded
+
+    def alert_rows_csv(self, bounds: Bounds) -> exp.Query:
+        return self._rows("csv", bounds)
+
+    def _rows(self, format_: str, bounds: Bounds) -> exp.Query:
+        table, ending = TABLES[format_]
+        files = stable_listing(self._folder / table, ending, bounds)
+        if not files:
+            return exp.select("*").from_(f"no_{format_}_rows")
+        rows = f"{_FUNCTIONS[format_]}({self._parameter(files)}, {_OPTIONS[format_]}"
+        if _PARTITION_LIKE.search(str(self._folder)):
+            # A folder above the lake has the form of a partition, and DuckDB uses the first one in a path.
+            columns = ", ".join(f'"{name}"' for name in SCHEMA.names)
+            query = (
+                f"SELECT {columns}, regexp_extract(filename, 'detector=([^/]+)/day=[^/]+/[^/]+$', 1) AS detector, "
+                "regexp_extract(filename, 'day=([^/]+)/[^/]+$', 1) AS day "
+                f"FROM {rows}, hive_partitioning = false, filename = true)"
+            )
+        else:
+            query = (
+                f"SELECT * FROM {rows}, hive_partitioning = true, "
+                "hive_types = {'detector': VARCHAR, 'day': VARCHAR}, hive_types_autocast = false)"
+            )
+        read = sqlglot.parse_one(query, read="duckdb")
+        assert isinstance(read, exp.Query)
+        return read
+
+    def source_rows(self, detector: DetectorSchema, columns: dict[str, str]) -> exp.Query:
+        source = detector.source
+        assert source is not None
+        files = source_files(source, self._folder)
+        if not files:
+            return no_source_rows(detector)
+        if isinstance(source.file_format, CsvFormat):
+            reads = [
+                self._read_csv(group, header, source.file_format, columns)
+                for header, group in files_by_header(files, source.file_format).items()
+            ]
+        elif isinstance(source.file_format, JsonLinesFormat):
+            reads = [self._read_json(files, source.file_format, columns)]
+        else:
+            raise QueryError(f"source of {source.detector_arn}: expected CSV or JSON lines")
+        query: exp.Query = reads[0]
+        for read in reads[1:]:
+            query = exp.union(query, read, distinct=False, copy=False)
+        return query
+
+    def _read_csv(
+        self, files: list[str], header: Sequence[str], csv: CsvFormat, columns: Mapping[str, str]
+    ) -> exp.Select:
+        missing = [name for name in columns if name not in header]
+        if missing:
+            raise QueryError(f"{files[0]}: line 1: no column {missing[0]!r}; it has {', '.join(header)[:200]}")
+        return self._read("read_csv", files, csv_options(csv, header), columns)
+
+    def _read_json(self, files: list[str], json_lines: JsonLinesFormat, columns: Mapping[str, str]) -> exp.Select:
+        return self._read("read_json", files, json_options(json_lines, columns), columns)
+
+    def _read(self, function: str, files: list[str], options: list[exp.Expr], columns: Mapping[str, str]) -> exp.Select:
+        names = exp.Parameter(this=exp.Var(this=self._name(files)))
+        selected = [
+            exp.alias_(exp.column(exp.to_identifier(name, quoted=True)), column, quoted=True)
+            for name, column in columns.items()
+        ]
+        return exp.select(*selected).from_(exp.Table(this=exp.Anonymous(this=function, expressions=[names, *options])))
+
+    def _parameter(self, files: Sequence[str]) -> str:
+        return f"${self._name(files)}"
+
+    def _name(self, files: Sequence[str]) -> str:
+        name = f"files_{len(self.parameters)}"
+        self.parameters[name] = list(files)
+        self._files.extend(files)
+        return name
+
+
+_PARTITIONS = {"detector": pa.array([], pa.string()), "day": pa.array([], pa.string())}
+_NO_ROWS = {
+    "parquet": pa.table({field.name: pa.array([], field.type) for field in SCHEMA} | _PARTITIONS),
+    "csv": pa.table({name: pa.array([], pa.string()) for name in SCHEMA.names} | _PARTITIONS),
+}
+_FUNCTIONS = {"parquet": "read_parquet", "csv": "read_csv"}
+_OPTIONS = {
+    "parquet": "union_by_name = false",
+    "csv": "header = true, delim = ',', quote = '', escape = '', all_varchar = true, auto_detect = false, "
+    "max_line_size = 33554432, columns = {" + ", ".join(f"'{name}': 'VARCHAR'" for name in SCHEMA.names) + "}",
+}
+_PARTITION_LIKE = re.compile(r"(^|[/\\])(detector|day)=")
+
+
+def stable_listing(folder: Path, ending: str, bounds: Bounds) -> list[str]:
+    """List the table files of the partitions within bounds, again until no file of one listing is missing in the next.
+
+    A listing during a compaction may miss the new file, which was written after the listing began, and the old ones,
+    which were deleted before it came to them. The next listing begins after the new file was written.
+    """
+    before = list_files(folder, ending, bounds)
+    for _ in range(ATTEMPTS):
+        now = list_files(folder, ending, bounds)
+        if before <= now:
+            return sorted(now)
+        before = now
+    raise LakeChangedError(str(folder))
+
+
+def list_files(folder: Path, ending: str, bounds: Bounds) -> set[str]:
+    """List the table files of the partitions within bounds."""
+    return {
+        f"{day_path}{os.sep}{name}"
+        for detector, detector_path in _partitions(str(folder), "detector=")
+        if bounds.holds_detector(detector)
+        for day, day_path in _partitions(detector_path, "day=")
+        if bounds.holds_day(day)
+        for name in _names(day_path)
+        if name.endswith(ending) and not name.startswith((".", "_")) and "#" not in name
+    }
+
+
+def _partitions(folder: str, prefix: str) -> list[tuple[str, str]]:
+    return [(name[len(prefix) :], f"{folder}{os.sep}{name}") for name in _names(folder) if name.startswith(prefix)]
+
+
+def _names(folder: str) -> list[str]:
+    try:
+        return os.listdir(folder)  # noqa: PTH208 - thousands of folders: a Path for each name costs more than the names
+    except (FileNotFoundError, NotADirectoryError):
+        return []
