@@ -1,20 +1,25 @@
-"""Models and states in lakes stay readable: files that an earlier version wrote give the judgements of that version.
+"""The stored form of models and states: files of an earlier version give the judgements of that version.
 
-`stored/` holds a daily model of two measures, one of them a low count, with a holiday (`model.npz`), the state after 14
-more days (`state.npz`), and the values of those days and 16 more, with their judgements (`judgement.npz`).
+The files in `stored/` were written before the fields of models and states were renamed: a daily model of two measures,
+one of them a low count, with a holiday (`model.npz`), the state after 14 more days (`state.npz`), and the values of
+those days and 16 more, with their judgements (`judgement.npz`).
 """
 
 from __future__ import annotations
 
+import io
+import json
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 import pytest
 
-from anomalake.model import Model, State, judge
+from anomalake.model import Model, ModelError, State, fit, judge
 from anomalake.model.metrics import Metrics
 from anomalake.records.arrays import from_bytes
+from tests.unit.model.histories import LEARNED, eventful, metrics, usual_model
 
 STORED = Path(__file__).parent / "stored"
 #: Days that the stored state has seen after the history.
@@ -80,3 +85,78 @@ def test_judging_with_a_stored_model_leads_to_the_stored_state(model: Model, exp
     _, state = judge(model, model.state, metrics_of(model, expected, BEFORE_STATE), 0)
     for name, array in arrays_of("state.npz").items():
         assert_close(state.to_arrays()[name], array, name)
+
+
+def write_and_read(arrays: Arrays) -> Arrays:
+    """Write arrays as NumPy's file format and read them, without pickles."""
+    file = io.BytesIO()
+    np.savez(file, **arrays)  # type: ignore[arg-type]
+    file.seek(0)
+    with np.load(file, allow_pickle=False) as stored:
+        return {name: stored[name] for name in stored.files}
+
+
+def test_a_model_is_equal_after_writing_and_reading() -> None:
+    values = eventful()
+    holiday = metrics(values).starts[960].item().date()
+    names = ['qu"ote', "ünï🙂", "new\nline"]
+    history = metrics(values[:, :LEARNED], names=names)
+    model = fit(history, holidays=[holiday])
+    read = Model.from_arrays(write_and_read(model.to_arrays()))
+    for name in (
+        "frequency", "timezone", "holidays", "measures", "dimension_names", "combinations", "seasonal_periods"
+    ):  # fmt: skip
+        assert getattr(read, name) == getattr(model, name)
+    assert read.combinations == history.combinations
+    judgement, state = judge(model, model.state, metrics(values, names=names), LEARNED)
+    read_judgement, read_state = judge(read, read.state, metrics(values, names=names), LEARNED)
+    for name in ARRAYS:
+        np.testing.assert_array_equal(getattr(judgement, name), getattr(read_judgement, name))
+    read_again = State.from_arrays(write_and_read(read_state.to_arrays()))
+    for name, array in state.to_arrays().items():
+        np.testing.assert_array_equal(read_again.to_arrays()[name], array)
+
+
+def test_a_model_or_a_state_with_a_missing_array_is_refused() -> None:
+    model = usual_model()
+    for arrays, read in (
+        (model.to_arrays(), Model.from_arrays),
+        (model.state.to_arrays(), State.from_arrays),
+    ):
+        for missing in arrays:
+            rest = {name: array for name, array in arrays.items() if name != missing}
+            with pytest.raises(ModelError, match=r"expected the arrays of a model") as error:
+                read(rest)
+            assert missing.removeprefix("state_").split("_")[-1] in str(error.value)
+            assert "\n" not in str(error.value)
+
+
+def with_fields(**changes: object) -> Callable[[Arrays], None]:
+    """Return a function that changes fields of a model's JSON text."""
+
+    def change(arrays: Arrays) -> None:
+        description = json.loads(arrays["named"].tobytes()) | changes
+        arrays["named"] = np.frombuffer(json.dumps(description).encode(), np.uint8)
+
+    return change
+
+
+def with_invalid_text(arrays: Arrays) -> None:
+    arrays["named"] = np.frombuffer(b"\xff{", np.uint8)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (with_fields(version=0), r"^model of version 0: expected \d+$"),
+        (with_fields(holidays=["yesterday"]), r"^model: .*yesterday"),
+        (with_fields(measures=None), r"^model: "),
+        (with_invalid_text, r"^model: "),
+    ],
+    ids=["version", "date", "type", "invalid text"],
+)
+def test_invalid_arrays_are_refused(change: Callable[[Arrays], None], message: str) -> None:
+    arrays = usual_model().to_arrays()
+    change(arrays)
+    with pytest.raises(ModelError, match=message):
+        Model.from_arrays(arrays)

@@ -12,9 +12,8 @@ from hypothesis.extra import numpy as npst
 
 from anomalake.definitions.errors import SourceError
 from anomalake.definitions.metric_set import CsvFormat
-from anomalake.model.joining import between, join
 from anomalake.model.judgement import Judgement
-from anomalake.model.metrics import Metrics
+from anomalake.model.metrics import Metrics, between, join
 from anomalake.records.arrays import CorruptError, from_bytes, to_bytes
 from anomalake.records.executions import (
     Execution,

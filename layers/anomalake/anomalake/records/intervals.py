@@ -14,9 +14,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from anomalake.model.joining import sort_key
 from anomalake.model.judgement import Judgement
-from anomalake.model.metrics import Combination, Metrics
+from anomalake.model.metrics import Combination, Metrics, sort_key
 from anomalake.records.arrays import CorruptError
 
 _ABOUT = b"anomalake"
