@@ -13,7 +13,7 @@ from anomalake.aws.observability import count, count_for, logger, observed
 from anomalake.definitions.detector import Detector
 from anomalake.definitions.errors import SourceError
 from anomalake.detection.live import LiveDetector
-from anomalake.detection.ports import DeliverySummary
+from anomalake.detection.live_groups import DeliverySummary
 from anomalake.errors import AnomalakeError
 from anomalake.lake.lake import Lake
 from anomalake.records.executions import EARLY, FAILED, SKIPPED, SUCCEEDED, Execution

@@ -6,12 +6,13 @@ import os
 from typing import Any
 
 from anomalake.aws import custom_resource
-from anomalake.aws.detector_files import DetectorFiles, name_of
+from anomalake.aws.detector_files import DetectorFiles
 from anomalake.aws.environment import ScheduleEnvironment
 from anomalake.aws.observability import count, logger, observed
 from anomalake.aws.schedules import Schedules
 from anomalake.definitions.detector import DetectorFileError
 from anomalake.errors import AnomalakeError
+from anomalake.records.keys import parse_detector_file_key
 
 
 class ScheduleError(AnomalakeError):
@@ -39,7 +40,7 @@ def _all_in_line() -> dict[str, Any]:
 def _one_in_line(key: str) -> dict[str, Any]:
     """Whatever has become of a file, what counts is what is there now."""
     files, schedules = _wired()
-    name = name_of(key)
+    name = parse_detector_file_key(key)
     return bring_in_line([name] if name is not None else [], files, schedules)
 
 

@@ -14,7 +14,7 @@ from PIL import Image
 from rich.console import Console
 
 from anomalake.api import open_lake
-from anomalake.cli.demo import run_demo
+from anomalake.cli.demo_run import run_demo
 from tests.browser.conftest import ROOT, watch
 from tests.support.patience import PATIENCE
 

@@ -11,13 +11,15 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, Page, Request, expect
 
-from anomalake.detection.feedback import read_feedback
 from anomalake.groups.grouping import Group
 from anomalake.page.page import page
-from anomalake.records.group_store import GroupStore
-from anomalake.records.metric_sets import write_source
+from anomalake.records.feedback import read_feedback
+from anomalake.records.groups import group_ids, read_groups
+from anomalake.records.metric_sets import write_metric_set
 from anomalake.records.snoozes import read_snoozes
-from anomalake.server.page_server import MAX_AGE, Site, application, listen, server
+from anomalake.server.application import application
+from anomalake.server.documents import MAX_AGE, Site
+from anomalake.server.listening import listen, server
 from anomalake.services.dashboard import document_of
 from anomalake.storage.objects import open_store
 from anomalake.storage.store import ObjectStore
@@ -38,8 +40,7 @@ class Served:
     @property
     def group(self) -> Group:
         """The oldest group."""
-        groups = GroupStore(self.store, "shop")
-        found = [one for id_ in groups.ids() if (one := groups.get(id_)) is not None]
+        found, _ = read_groups(self.store, "shop", group_ids(self.store, "shop"))
         return min(found, key=lambda one: one.start)
 
     @property
@@ -54,7 +55,7 @@ def served(tmp_path: Path) -> Iterator[Served]:
     bench = Bench(open_store(str(lake)))
     bench.source.unusual = {(hour(0), "de"): 30.0, (hour(0), "fr"): 30.0}
     bench.run(hour(0))
-    write_source(bench.store, bench.detector.metric_set)
+    write_metric_set(bench.store, bench.detector.metric_set)
     listening = listen(0)
     port = listening.getsockname()[1]
     one = Served(bench, bench.store, f"http://127.0.0.1:{port}/", [])
@@ -62,7 +63,7 @@ def served(tmp_path: Path) -> Iterator[Served]:
         make=lambda: document_of(str(lake), now=bench.now),
         show=lambda packed, token: page(packed, token=token),
         store=bench.store,
-        tell=one.said.append,
+        report=one.said.append,
         clock=lambda: one.time,
     )
     running = server(application(site, port))

@@ -140,7 +140,7 @@ import app, obstore, pyarrow, aws_lambda_powertools
 found = [app, obstore, pyarrow, aws_lambda_powertools]
 if "DetectionDependencies" in "".join(sys.argv):
     import numpy, yaml, pyarrow.compute, pyarrow.csv, pyarrow.parquet
-    from anomalake.detection.model_engine import NumpyModelEngine
+    from anomalake.detection.engine import NumpyModelEngine
     found += [numpy, yaml, pyarrow.compute, pyarrow.csv, pyarrow.parquet]
 if "AnalyticsDependencies" in "".join(sys.argv):
     import awswrangler, pandas, sqlglot

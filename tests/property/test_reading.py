@@ -16,7 +16,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from anomalake.definitions.detector import Detector, DetectorFileError, parse_detector
+from anomalake.definitions.detector import Detector, DetectorFileError
+from anomalake.definitions.detector_file import parse_detector
 from anomalake.model.metrics import Metrics
 from anomalake.sources.reading import InsufficientDataError, NoDataError, read_history
 from tests.support.source_data import FilesInMemory, detector, request

@@ -1,4 +1,4 @@
-"""A live detector on made data: a source, a channel and a small model that are kept in memory."""
+"""A live detector with a source, a channel and a small model in memory."""
 
 from __future__ import annotations
 
@@ -16,25 +16,25 @@ from anomalake.definitions.intervals import interval_starts, next_start
 from anomalake.definitions.metric_set import Measure, MetricSet
 from anomalake.detection.engine import FittedModel
 from anomalake.detection.live import LiveDetector
-from anomalake.detection.ports import Interval, IntervalError
+from anomalake.detection.source import Interval, IntervalError
 from anomalake.model.judgement import ANOMALOUS, Judgement
 from anomalake.model.metrics import Metrics
 from anomalake.notify.channel import JSON, ChannelError, Message
 from anomalake.notify.delivery import Patience
-from anomalake.records.arrays import Arrays
+from anomalake.records.codecs import Arrays
 from anomalake.services.detect import AlertNotifier
 from anomalake.storage.objects import memory_store
 from anomalake.storage.store import ObjectStore, StoreError
 
 ARN = "arn:aws:lookoutmetrics:us-east-1:000000000000:AnomalyDetector:shop"
-#: A Tuesday, so that a week's boundary is six days away.
+#: A Tuesday, six days before a new week.
 START = datetime(2026, 3, 3, tzinfo=UTC)
 HOUR = timedelta(hours=1)
 COUNTRIES = ("de", "fr", "uk")
 
 
 def hour(number: int) -> datetime:
-    """The interval so many hours after `START`."""
+    """Return the interval that begins `number` hours after `START`."""
     return START + number * HOUR
 
 
@@ -45,30 +45,32 @@ def detector(**changes: Any) -> Detector:
     fields.setdefault("templated_path_list", ("live/{{yyyyMMdd}}/{{HHmm}}",))
     metric_set = MetricSet(ARN, "timestamp", dimension_list=("country",), **fields)
     rule = AlertRule("all", ARN.replace("AnomalyDetector:shop", "Alert:all"), threshold=50)
-    made = {"alerts": (rule,), **changes}
-    return Detector("shop", "", ARN, metric_set.frequency, metric_set.timezone, metric_set, **made)
+    settings = {"alerts": (rule,), **changes}
+    return Detector("shop", "", ARN, metric_set.frequency, metric_set.timezone, metric_set, **settings)
 
 
 def usual(start: datetime, country: str) -> float:
-    """What is observed on any day: a daily rhythm, another level for each country."""
+    """Return the value on any day: a daily seasonality, with another level for each country."""
     phase = 2 * np.pi * (start.hour * 60 + start.minute) / 1440
     return round(100.0 * (1 + COUNTRIES.index(country) if country in COUNTRIES else 5) + 10 * float(np.cos(phase)), 3)
 
 
 @dataclass
-class MadeSource:
-    """Source data: the usual but for what is said here.
+class MemorySource:
+    """Source data: the usual values, with exceptions.
 
     Attributes
     ----------
     since
-        From when on there is data.
+        Begin of the data.
     unusual
-        Values by interval and country; None where there is no row.
+        Other values, by interval and country; None where there is no row.
     faults
-        What reading an interval raises.
+        Errors that reading an interval raises.
     countries
-        Those that there are, each from an instant on.
+        The countries, each with the begin of its data.
+    histories
+        Number of times that a history was read.
     """
 
     of: Detector
@@ -95,7 +97,7 @@ class MadeSource:
             return None
         last = until - timedelta(seconds=1)
         starts = interval_starts(self.of.frequency, self.of.timezone, self.since, last).astype(np.int64)
-        return self._metrics([datetime.fromtimestamp(int(one), UTC) for one in starts])
+        return self._metrics([datetime.fromtimestamp(int(start), UTC) for start in starts])
 
     def _metrics(self, starts: Sequence[datetime]) -> Metrics:
         measures = self.of.metric_set.measures
@@ -106,21 +108,21 @@ class MadeSource:
                 value = self.unusual.get((start, country), usual(start, country))
                 if value is not None and start >= max(self.since, self.countries[country]):
                     values[:, k, t] = value
-        seen = ~np.isnan(values).all(axis=(0, 2))
-        grid = np.array([one.replace(tzinfo=None) for one in starts], "datetime64[s]")
+        observed = ~np.isnan(values).all(axis=(0, 2))
+        grid = np.array([start.replace(tzinfo=None) for start in starts], "datetime64[s]")
         return Metrics(
             self.of.frequency, self.of.timezone, grid, measures, ("country",),
-            tuple((name,) for name, there in zip(names, seen, strict=True) if there), values[:, seen],
+            tuple((name,) for name, present in zip(names, observed, strict=True) if present), values[:, observed],
         )  # fmt: skip
 
 
 @dataclass
-class MadeChannel:
-    """Keeps what it is sent; fails as often as it is told to."""
+class MemoryChannel:
+    """A channel that keeps its messages, and fails `failures` times first."""
 
     failures: int = 0
     sent: list[Message] = field(default_factory=list)
-    name: str = "made"
+    name: str = "memory"
     format: str = JSON
     most_bytes: int = 1_000_000
     repeatable: bool = True
@@ -132,13 +134,13 @@ class MadeChannel:
         self.sent.append(message)
 
     def identities(self) -> list[tuple[str, str]]:
-        """Event and timestamp of each alert."""
-        bodies = [json.loads(one.text) for one in self.sent]
-        return [(one["alertEventId"], one["timestamp"]) for one in bodies]
+        """Return the event and the timestamp of each alert."""
+        bodies = [json.loads(message.text) for message in self.sent]
+        return [(body["alertEventId"], body["timestamp"]) for body in bodies]
 
 
 class SmallEngine:
-    """Expects the level of late, which it smooths; ten per cent off is an anomaly."""
+    """Expects a smoothed level; a value 20 per cent off it is an anomaly."""
 
     def __init__(self) -> None:
         self.fits = 0
@@ -170,65 +172,65 @@ class SmallEngine:
                         level[name] = 0.75 * level[name] + 0.25 * float(observed)
         return Judgement(0, expected, 0.8 * expected, 1.2 * expected, severity, severity >= ANOMALOUS), level
 
-    def keep_model(self, learned: FittedModel) -> Arrays:
-        return {"names": np.array(list(learned.model)), **self.keep_state(learned.state)}
+    def model_to_arrays(self, learned: FittedModel) -> Arrays:
+        return {"names": np.array(list(learned.model)), **self.state_to_arrays(learned.state)}
 
-    def read_model(self, arrays: Arrays) -> FittedModel:
-        return FittedModel(arrays["names"].tolist(), self.read_state(arrays))
+    def model_from_arrays(self, arrays: Arrays) -> FittedModel:
+        return FittedModel(arrays["names"].tolist(), self.state_from_arrays(arrays))
 
-    def keep_state(self, state: Mapping[str, float]) -> Arrays:
+    def state_to_arrays(self, state: Mapping[str, float]) -> Arrays:
         return {"level_names": np.array(list(state)), "level": np.array(list(state.values()))}
 
-    def read_state(self, arrays: Arrays) -> dict[str, float]:
+    def state_from_arrays(self, arrays: Arrays) -> dict[str, float]:
         return dict(zip(arrays["level_names"].tolist(), arrays["level"].tolist(), strict=True))
 
 
 def _names(metrics: Metrics) -> list[str]:
-    return [json.dumps([measure, one]) for measure in metrics.measures for one in metrics.combinations]
+    return [json.dumps([measure, combination]) for measure in metrics.measures for combination in metrics.combinations]
 
 
 class Bench:
-    """A live detector with all that it works on."""
+    """A live detector with its lake, source, channel, engine and clock."""
 
     def __init__(
         self, store: ObjectStore | None = None, *, history: timedelta = timedelta(days=14), **changes: Any
     ) -> None:
         self.detector = detector(**changes)
         self.store = store if store is not None else memory_store()
-        self.source = MadeSource(self.detector, START - history)
-        self.channel = MadeChannel()
+        self.source = MemorySource(self.detector, START - history)
+        self.channel = MemoryChannel()
         self.engine = SmallEngine()
         self.now = START
         self._runs = count(1)
 
     def live(self, **changes: Any) -> LiveDetector:
-        """The detector, as a new process would have it."""
+        """Return the detector as a new process builds it."""
         given = {"detector": self.detector, "store": self.store, "source": self.source, **changes}
         of, store = given["detector"], given["store"]
         patience = Patience(pauses=(0.0,), sleep=lambda seconds: None, now=lambda: self.now)
-        teller = AlertNotifier(of, store, [(rule, self.channel) for rule in of.alerts], patience)
+        notifier = AlertNotifier(of, store, [(rule, self.channel) for rule in of.alerts], patience)
         return LiveDetector(
-            of, store, given["source"], teller, self.engine,
+            of, store, given["source"], notifier, self.engine,
             clock=lambda: self.now, run_id=lambda: f"run{next(self._runs)}",
         )  # fmt: skip
 
     def run(self, start: datetime | None = None, **options: Any) -> list[Any]:
-        """Run at the time when an interval is due; the executions."""
+        """Run when an interval is due; return the executions."""
         if start is not None:
             self.now = max(self.now, self.due(start))
         return [execution for execution, _ in self.live().run(start, **options)]
 
     def due(self, start: datetime) -> datetime:
-        """When an interval's data are complete."""
+        """Return the time from which the data of an interval are complete."""
         return next_start(start, self.detector.frequency, self.detector.timezone) + timedelta(
             seconds=self.detector.metric_set.offset
         )
 
     def content(self, *but: str) -> dict[str, bytes]:
-        """All objects of the lake but records of runs, which differ by nature, and folders of one's own choice."""
-        kept = {one.key: self.store.get(one.key) for one in self.store.list("")}
-        passed = ("/executions/", "/deliveries/", "/versions/", *but)
-        return {key: body for key, body in kept.items() if not any(one in key for one in passed)}
+        """Return the objects of the lake without the records that differ between runs, and without other folders."""
+        objects = {entry.key: self.store.get(entry.key) for entry in self.store.list("")}
+        left_out = ("/executions/", "/deliveries/", "/versions/", *but)
+        return {key: body for key, body in objects.items() if not any(folder in key for folder in left_out)}
 
 
 __all__ = ["ARN", "COUNTRIES", "HOUR", "START", "Bench", "IntervalError", "StoreError", "detector", "hour", "usual"]

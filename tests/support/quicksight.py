@@ -10,7 +10,7 @@ from typing import Any
 import botocore.session
 from botocore.model import ListShape, MapShape, Shape, StructureShape
 
-from anomalake.definitions.detector import read_detector
+from anomalake.definitions.detector_file import read_detector
 from anomalake.definitions.metric_set import Measure, MetricSet
 from tests.support.stack import ROOT
 

@@ -7,7 +7,8 @@ import json
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from anomalake.definitions.detector import Detector, parse_detector
+from anomalake.definitions.detector import Detector
+from anomalake.definitions.detector_file import parse_detector
 from anomalake.sources.source_files import SourceFile
 from anomalake.storage.store import StoreError
 

@@ -13,7 +13,7 @@ from typer.testing import CliRunner
 from anomalake.alerts import AlertDocument, read_alert
 from anomalake.api import open_lake
 from anomalake.cli.app import app
-from anomalake.definitions.detector import parse_detector
+from anomalake.definitions.detector_file import parse_detector
 from anomalake.lake.lake import Lake
 from anomalake.query import templates
 from anomalake.storage.objects import open_store

@@ -1,7 +1,8 @@
-"""anomalake turns anomaly alerts into tables that Athena and QuickSight query.
+"""anomalake finds anomalies in KPIs, and turns anomaly alerts into tables that Athena and QuickSight query.
 
-`open_lake` is the way in from Python: ``anomalake.open_lake("./lake").query("SELECT * FROM metric_values")``.
-`backtest` and `detect` find anomalies and send their alerts there. docs/tour.ipynb shows them at work.
+`open_lake` opens a lake for queries: ``anomalake.open_lake("./lake").query("SELECT * FROM metric_values")``.
+`backtest` and `detect` find anomalies and write their alerts to a lake. Every error derives from `AnomalakeError`.
+docs/tour.ipynb shows them in use.
 """
 
 from __future__ import annotations
@@ -10,18 +11,84 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from anomalake.api import LakeHandle, backtest, detect, open_lake
+    from anomalake.definitions.detector import Detector
+    from anomalake.definitions.detector_file import read_detector
+    from anomalake.definitions.metric_set import CsvFormat, JsonLinesFormat, Measure, MetricSet, ParquetFormat
+    from anomalake.errors import AnomalakeError
+    from anomalake.query.errors import QueryError
+    from anomalake.records.executions import Execution
+    from anomalake.records.feedback import Feedback
+    from anomalake.services.backtest import BacktestOutcome
+    from anomalake.storage.store import StoreError
 
-__all__ = ["LakeHandle", "backtest", "detect", "open_lake"]
+    __version__: str
+
+__all__ = [
+    # Lakes
+    "open_lake",
+    "LakeHandle",
+    # Detection
+    "backtest",
+    "BacktestOutcome",
+    "detect",
+    "Execution",
+    "Feedback",
+    # Definitions
+    "read_detector",
+    "Detector",
+    "MetricSet",
+    "Measure",
+    "CsvFormat",
+    "JsonLinesFormat",
+    "ParquetFormat",
+    # Errors
+    "AnomalakeError",
+    "QueryError",
+    "StoreError",
+    "__version__",
+]
+
+_MODULES = {
+    "open_lake": "api",
+    "LakeHandle": "api",
+    "backtest": "api",
+    "BacktestOutcome": "services.backtest",
+    "detect": "api",
+    "Execution": "records.executions",
+    "Feedback": "records.feedback",
+    "read_detector": "definitions.detector_file",
+    "Detector": "definitions.detector",
+    "MetricSet": "definitions.metric_set",
+    "Measure": "definitions.metric_set",
+    "CsvFormat": "definitions.metric_set",
+    "JsonLinesFormat": "definitions.metric_set",
+    "ParquetFormat": "definitions.metric_set",
+    "AnomalakeError": "errors",
+    "QueryError": "query.errors",
+    "StoreError": "storage.store",
+}
 
 
 def __getattr__(name: str) -> Any:
-    # Lazily: the alert's path imports this package too, and must not import query engines.
-    if name in __all__:
-        from anomalake import api
+    # Imported on first use: the alert's path imports this package, and must not import query engines.
+    if name == "__version__":
+        return _version()
+    if name in _MODULES:
+        from importlib import import_module
 
-        return getattr(api, name)
+        return getattr(import_module(f"anomalake.{_MODULES[name]}"), name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 
 def __dir__() -> list[str]:
     return sorted({*globals(), *__all__})
+
+
+def _version() -> str:
+    from importlib.metadata import PackageNotFoundError, version
+
+    try:
+        return version("anomalake")
+    except PackageNotFoundError:
+        # A Lambda layer holds the package without its metadata.
+        return "unknown"

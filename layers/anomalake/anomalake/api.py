@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from datetime import UTC, datetime, tzinfo
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
 from warnings import warn
@@ -20,10 +20,10 @@ if TYPE_CHECKING:
 
     from anomalake.definitions.metric_set import MetricSet
     from anomalake.detection.backtest import Progress
-    from anomalake.detection.feedback import Feedback
     from anomalake.lake.bulk import Summary
     from anomalake.lake.compaction import Compaction
     from anomalake.records.executions import Execution
+    from anomalake.records.feedback import Feedback
     from anomalake.services.backtest import BacktestOutcome
 
 
@@ -82,8 +82,8 @@ def backtest(
     Raises
     ------
     DetectorFileError, ReadingError, LabelsError, BacktestError, SettingsError, StoreError, OSError
-    EnvironmentVariableError
-        That is no address.
+    PageUrlError
+        The page's URL is invalid.
 
     Examples
     --------
@@ -141,56 +141,31 @@ def detect(
     DetectorFileError, SettingsError, StoreError
     UsageError
         Times that contradict each other, or a text that is none.
-    EnvironmentVariableError
-        That is no address of a page.
+    PageUrlError
+        The page's URL is invalid.
     """
-    from anomalake.definitions.detector import read_detector
-    from anomalake.definitions.errors import SourceError
-    from anomalake.records.executions import SUCCEEDED
-    from anomalake.services.detect import live_detector, local_rules
-    from anomalake.services.lakes import open_writer
-    from anomalake.services.source_registration import register_source
-    from anomalake.services.times import UsageError
+    from anomalake.definitions.detector_file import read_detector
+    from anomalake.services import detect as detection
+    from anomalake.services.times import span_of
 
-    if at is not None and (first is not None or last is not None):
-        raise UsageError("at is given beside first or last: expected one or the other")
-    if last is not None and first is None:
-        raise UsageError("last is given without first: expected both")
     page = _page(page)
     read = read_detector(Path(detector), data=os.fspath(data) if data is not None else None)
-    zone = ZoneInfo(read.timezone)
-    wanted, begin, end = (_instant(one, zone) if one is not None else None for one in (at, first, last))
-    writer = open_writer(_uri(lake))
-    live = live_detector(read, writer, local_rules(read, writer, send=False), page=page)
-    runs = live.run(wanted, at_once=_ALL) if begin is None else live.run_span(begin, end)
-    executions = [execution for execution, _ in runs]
-    judged = next((one for one in executions if one.status == SUCCEEDED), None)
-    if judged is not None:
-        try:
-            register_source(writer.store, read.metric_set, judged.timestamp)
-        except SourceError as error:
-            warn(f"live_{read.name} has no rows: {error}", stacklevel=2)
-    return executions
-
-
-#: Nobody limits the time of a call.
-_ALL = 1_000_000
+    span = span_of(at, first, last, ZoneInfo(read.timezone))
+    intervals = list(detection.detect(read, _uri(lake), span, page=page))
+    for interval in intervals:
+        if interval.unregistered is not None:
+            warn(f"live_{read.name} has no rows: {interval.unregistered}", stacklevel=2)
+    return [interval.execution for interval in intervals]
 
 
 def _uri(lake: str | os.PathLike[str] | LakeHandle) -> str:
     return lake.uri if isinstance(lake, LakeHandle) else os.fspath(lake)
 
 
-def _page(address: str) -> str:
-    from anomalake.aws.environment import page_address
+def _page(url: str) -> str:
+    from anomalake.notify.page_url import page_url
 
-    return page_address("page", address)
-
-
-def _instant(time: datetime | str, zone: tzinfo) -> datetime:
-    from anomalake.services.times import instant_of
-
-    return instant_of(time.isoformat() if isinstance(time, datetime) else time, zone)
+    return page_url("page", url)
 
 
 class LakeHandle:
@@ -309,10 +284,11 @@ class LakeHandle:
             The lake knows no such group, or the metric was not judged in that interval.
         """
         from anomalake.services.feedback import give_feedback
+        from anomalake.services.times import instant_of
 
         return give_feedback(
             self._connection.store, detector=detector, group_id=group, series_id=series,
-            at=_instant(at, UTC) if at is not None else None, is_anomaly=is_anomaly, now=datetime.now(UTC),
+            at=instant_of(at) if at is not None else None, is_anomaly=is_anomaly, now=datetime.now(UTC),
         )  # fmt: skip
 
     def replay(self, *sources: str | os.PathLike[str], formats: str | None = None, workers: int = 1) -> Summary:

@@ -10,7 +10,7 @@ import pyarrow as pa
 import pytest
 
 import anomalake
-from anomalake.aws.environment import EnvironmentVariableError
+from anomalake.notify.page_url import PageUrlError
 from anomalake.services.feedback import UnknownAnomalyError
 from anomalake.services.lakes import LakeConnection
 from anomalake.services.times import UsageError
@@ -92,7 +92,7 @@ def test_alerts_link_to_the_page_that_is_named(folder: Path, tmp_path: Path) -> 
 def test_a_page_that_is_no_address_is_refused_before_anything_is_done(folder: Path, tmp_path: Path) -> None:
     lake = tmp_path / "lake"
     for call in (anomalake.backtest, anomalake.detect):
-        with pytest.raises(EnvironmentVariableError, match=r"page: 'page\.html': expected an address"):
+        with pytest.raises(PageUrlError, match=r"page: 'page\.html': expected an address"):
             call(folder / "detector.yaml", lake=lake, page="page.html")
     assert not lake.exists()
 

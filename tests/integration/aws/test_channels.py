@@ -19,8 +19,8 @@ from anomalake.definitions.detector import LambdaAction, SnsAction
 from anomalake.lake.lake import Lake
 from anomalake.notify.channel import JSON, LONG_TEXT, SHORT_TEXT, Channel, ChannelError, Message
 from anomalake.notify.delivery import Patience, deliver
-from anomalake.notify.ledger import Ledger
 from anomalake.notify.rules import Due
+from anomalake.records.deliveries import Ledger
 from anomalake.storage.objects import memory_store
 from tests.support.anomalies import START, detector, group_of, interval, rule
 from tests.support.stores import FlakyStore

@@ -17,7 +17,7 @@ from anomalake.aws.glue import GlueCatalog
 from anomalake.lake.lake import Lake
 from anomalake.storage.objects import open_store
 from functions.crawl.app import follow
-from functions.ingest.app import take_in
+from functions.ingest.app import respond
 from tests.support.made import alert
 from tests.support.stack import template
 
@@ -74,7 +74,7 @@ def registered() -> set[str]:
 def test_what_ingest_could_not_register_the_crawl_function_does(aws: str) -> None:
     store = open_store(URI)
     bodies = [json.dumps(alert(seed)) for seed in range(20)]
-    answer = take_in(batch(*bodies), Lake(store, GlueCatalog(store, DATABASE, client=Throttled)), None)  # type: ignore[arg-type]
+    answer = respond(batch(*bodies), Lake(store, GlueCatalog(store, DATABASE, client=Throttled)), None)  # type: ignore[arg-type]
     assert answer == {"batchItemFailures": []}
     assert registered() == set()
     files = [one.key for one in store.list("tables")]
@@ -92,8 +92,8 @@ def test_what_ingest_could_not_register_the_crawl_function_does(aws: str) -> Non
 def test_ingest_registers_partitions_by_itself_where_glue_answers(aws: str) -> None:
     store = open_store(URI)
     bodies = [json.dumps(alert(seed)) for seed in range(20)]
-    take_in(batch(*bodies), Lake(store, GlueCatalog(store, DATABASE)), None)  # type: ignore[arg-type]
+    respond(batch(*bodies), Lake(store, GlueCatalog(store, DATABASE)), None)  # type: ignore[arg-type]
     assert registered() == {f"{URI}/{one.key.rpartition('/')[0]}/" for one in store.list("tables")}
     # A cold container learns it from the lake.
-    take_in(batch(*bodies), Lake(store, GlueCatalog(store, DATABASE, client=Throttled)), None)  # type: ignore[arg-type]
+    respond(batch(*bodies), Lake(store, GlueCatalog(store, DATABASE, client=Throttled)), None)  # type: ignore[arg-type]
     assert len(list(store.list("partitions"))) == len(registered())

@@ -193,6 +193,6 @@ def test_its_alerts_link_to_the_page(run: Run, folder: Path, tmp_path: Path, mon
 def test_a_page_that_is_no_address_is_told_before_anything_is_done(run: Run, folder: Path, tmp_path: Path) -> None:
     said = run("backtest", str(folder / "detector.yaml"), "--lake", "lake", "--page", "page.html")
     assert (said.code, said.out) == (2, "")
-    assert said.err.startswith("anomalake: --page: 'page.html': expected an address such as ")
+    assert said.err.startswith("anomalake: --page: 'page.html': expected a URL such as ")
     assert said.err.count("\n") == 1
     assert not (tmp_path / "lake").exists()

@@ -20,11 +20,12 @@ import boto3
 import pytest
 from starlette.testclient import TestClient
 
-from anomalake.detection.feedback import read_feedback
-from anomalake.records.group_store import GroupStore
-from anomalake.records.metric_sets import write_source
+from anomalake.records.feedback import read_feedback
+from anomalake.records.groups import group_ids
+from anomalake.records.metric_sets import write_metric_set
 from anomalake.records.snoozes import read_snoozes
-from anomalake.server.page_server import Site, application
+from anomalake.server.application import application
+from anomalake.server.documents import Site
 from anomalake.storage.objects import open_store
 from tests.support.command import Run
 from tests.support.documents import one
@@ -40,7 +41,7 @@ def lake(tmp_path: Path) -> Path:
     bench.source.unusual = {(hour(0), "de"): 30.0}
     bench.run(hour(0))
     bench.run(hour(1))
-    write_source(bench.store, bench.detector.metric_set)
+    write_metric_set(bench.store, bench.detector.metric_set)
     return tmp_path / "lake"
 
 
@@ -61,7 +62,7 @@ def test_the_page_is_one_file(run: Run, lake: Path, tmp_path: Path) -> None:
     )
     document = shown((tmp_path / "pages" / "page.html").read_text(encoding="utf-8"))
     assert [one["name"] for one in document["detectors"]] == ["shop"]
-    assert document["groups"]["id"] == GroupStore(open_store("lake"), "shop").ids()
+    assert document["groups"]["id"] == group_ids(open_store("lake"), "shop")
     assert document["lake"] == "lake"
 
 
@@ -99,7 +100,7 @@ def test_a_port_that_is_taken_is_told_in_one_line(run: Run, lake: Path) -> None:
         port = taken.getsockname()[1]
         said = run("serve", "--lake", "lake", "--port", str(port))
     assert (said.code, said.out) == (1, "")
-    assert said.err == f"anomalake: port {port}: Address already in use; expected a free one, or --port 0 for any\n"
+    assert said.err == f"anomalake: port {port}: Address already in use; expected a free port, or 0 for any free port\n"
 
 
 @pytest.fixture
@@ -167,11 +168,11 @@ def test_what_is_said_on_the_page_of_a_lake_in_s3_is_in_s3(monkeypatch: pytest.M
         bench = Bench(open_store("s3://kpis/lake"))
         bench.source.unusual = {(hour(0), "de"): 30.0}
         bench.run(hour(0))
-        write_source(bench.store, bench.detector.metric_set)
+        write_metric_set(bench.store, bench.detector.metric_set)
         store = open_store("s3://kpis/lake", create=False)
         site = Site(one, lambda packed, token: packed, store, print)
         client = TestClient(application(site, 80, token="own"), base_url="http://127.0.0.1")
-        [group] = GroupStore(store, "shop").ids()
+        [group] = group_ids(store, "shop")
         given = {"detector": "shop", "group": group, "is_anomaly": True}
         assert client.post("/feedback", json=given, headers={"X-Anomalake-Token": "own"}).status_code == 200
         silence = {"detector": "shop", "group": group, "until": "2026-03-10T00:00Z"}

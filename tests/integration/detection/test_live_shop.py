@@ -21,7 +21,7 @@ FIRST, LAST = "2023-03-01T00:00", "2023-03-01T23:00"
 
 @pytest.fixture(scope="module")
 def shop(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """59 days of history, then three days of folders."""
+    """Return a shop with 59 days of history and three days of live folders."""
     folder = tmp_path_factory.mktemp("shop")
     done = CliRunner().invoke(
         app, ["synth", str(folder), "--intervals", str(59 * 24), "--live", "72", "--series", "21", "--seed", "4"]
@@ -47,11 +47,13 @@ def detect(run: Run, shop: Path, *options: str, **more: str) -> list[str]:
 def rows(run: Run, sql: str) -> list[dict[str, object]]:
     done = run("query", sql, "--format", "json")
     assert done.exit_code == 0, done.output
-    found: list[dict[str, object]] = json.loads(done.stdout)
-    return found
+    result: list[dict[str, object]] = json.loads(done.stdout)
+    return result
 
 
-def test_a_span_is_judged_interval_by_interval_and_again_without_a_change(run: Run, shop: Path, tmp_path: Path) -> None:
+def test_a_repeated_span_changes_nothing_and_single_intervals_give_the_same_groups(
+    run: Run, shop: Path, tmp_path: Path
+) -> None:
     lines = detect(run, shop, "--from", FIRST, "--to", LAST)
     assert len(lines) == 24
     assert lines[0].startswith("2023-03-01 00:00 succeeded: 21 rows, 42 metrics, ")
@@ -60,23 +62,25 @@ def test_a_span_is_judged_interval_by_interval_and_again_without_a_change(run: R
     assert rows(run, "SELECT count(*) AS n FROM live_shop") == [{"n": (59 * 24 + 72) * 21}]
     assert all(line.endswith(" 0 alerts") for line in detect(run, shop, "--from", FIRST, "--to", LAST))
     assert rows(run, 'SELECT alert_event_id, metric_name, "timestamp" FROM alerts ORDER BY 1, 3') == alerts
-    # The same span one interval at a time finds the same groups under the same ids.
+    # Single runs give the same groups with the same ids.
     detect(run, shop, "--at", FIRST, lake="other")
     detect(run, shop, "--at", "2023-03-01T12:30", lake="other")
     detect(run, shop, "--at", LAST, lake="other")
     stores = [open_store(str(tmp_path / name)) for name in ("lake", "other")]
     kinds = ("/groups/", "/intervals/", "/states/", "/models/")
     ours, theirs = (
-        {one.key: store.get(one.key) for one in store.list("detection") if any(kind in one.key for kind in kinds)}
+        {
+            entry.key: store.get(entry.key)
+            for entry in store.list("detection")
+            if any(kind in entry.key for kind in kinds)
+        }
         for store in stores
     )
     assert ours == theirs
-    assert {one.status for one in read_executions(stores[0], "shop")} == {SUCCEEDED}
+    assert {execution.status for execution in read_executions(stores[0], "shop")} == {SUCCEEDED}
 
 
-def test_an_interval_without_a_folder_fails_in_words_and_makes_the_exit_code_1(
-    run: Run, shop: Path, tmp_path: Path
-) -> None:
+def test_an_interval_without_a_folder_fails_with_a_reason_and_exit_code_1(run: Run, shop: Path, tmp_path: Path) -> None:
     copy = tmp_path / "data"
     shutil.copytree(shop, copy)
     shutil.rmtree(copy / "live" / "20230301" / "0100")
@@ -85,35 +89,37 @@ def test_an_interval_without_a_folder_fails_in_words_and_makes_the_exit_code_1(
     statuses = [line.split()[2] for line in done.output.splitlines() if line.startswith("2023")]
     assert statuses == ["succeeded:", "failed:", "succeeded:"]
     assert "No datapoint was found at the source location for time interval from 2023-03-01T01:00:00Z" in done.output
-    assert [one.status for one in read_executions(open_store(str(tmp_path / "lake")), "shop")].count(FAILED) == 1
+    assert [execution.status for execution in read_executions(open_store(str(tmp_path / "lake")), "shop")].count(
+        FAILED
+    ) == 1
 
 
 @pytest.mark.parametrize(
-    ("options", "told"),
+    ("options", "message"),
     [
         (("--at", "noon"), "time 'noon': expected one such as"),
         (("--at", FIRST, "--from", FIRST), "--at is given beside --from"),
         (("--to", FIRST), "--to is given without --from"),
     ],
 )
-def test_a_wrong_call_says_what_was_expected(run: Run, shop: Path, options: tuple[str, ...], told: str) -> None:
-    with pytest.raises(ValueError, match=told):
+def test_contradictory_options_are_refused(run: Run, shop: Path, options: tuple[str, ...], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
         run("detect", str(shop / "detector.yaml"), *options)
 
 
-def test_what_is_said_of_a_group_is_kept_and_a_group_can_be_snoozed(run: Run, shop: Path, tmp_path: Path) -> None:
+def test_feedback_and_snoozes_are_recorded(run: Run, shop: Path, tmp_path: Path) -> None:
     detect(run, shop, "--from", FIRST, "--to", LAST)
-    (found, *_) = rows(
+    (first, *_) = rows(
         run, 'SELECT anomaly_group_id, time_series_id, "timestamp" FROM metric_values ORDER BY 3 LIMIT 1'
     )
-    done = run("feedback", "--group", str(found["anomaly_group_id"]), "--no-anomaly")
+    done = run("feedback", "--group", str(first["anomaly_group_id"]), "--no-anomaly")
     assert done.exit_code == 0
     assert "no anomaly" in done.output
-    at = str(found["timestamp"])
-    done = run("feedback", "--series", str(found["time_series_id"]), "--at", at, "--anomaly", "--detector", "shop")
+    at = str(first["timestamp"])
+    done = run("feedback", "--series", str(first["time_series_id"]), "--at", at, "--anomaly", "--detector", "shop")
     assert done.output.strip().endswith(": an anomaly")
     done = run("snooze", "--detector", "shop", "--dimension", "platform=pc_web", "--until", "2023-03-02T00:00Z")
     assert done.output.strip() == "silent until 2023-03-02T00:00:00+00:00"
-    kept = [one.key for one in open_store(str(tmp_path / "lake")).list("detection/detector=shop")]
-    assert sum("/feedback/" in key for key in kept) >= 2
-    assert sum("/snoozes/" in key for key in kept) == 1
+    keys = [entry.key for entry in open_store(str(tmp_path / "lake")).list("detection/detector=shop")]
+    assert sum("/feedback/" in key for key in keys) >= 2
+    assert sum("/snoozes/" in key for key in keys) == 1

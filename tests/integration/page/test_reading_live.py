@@ -24,12 +24,11 @@ from anomalake.lake.lake import Lake
 from anomalake.page.document import PageDocument, pack
 from anomalake.page.limits import Limits
 from anomalake.records import backtests as backtest_records
-from anomalake.records.arrays import CorruptError
-from anomalake.records.backtests import backtest_key, keep_backtest
-from anomalake.records.executions import detector_folder
-from anomalake.records.group_store import GroupStore
-from anomalake.records.groups import to_record
-from anomalake.records.metric_sets import write_source
+from anomalake.records.backtests import backtest_key, write_backtest
+from anomalake.records.errors import CorruptError
+from anomalake.records.groups import group_ids, read_groups, to_json
+from anomalake.records.keys import detector_folder
+from anomalake.records.metric_sets import write_metric_set
 from anomalake.services.dashboard import document_of
 from anomalake.services.feedback import UnknownAnomalyError, give_feedback
 from anomalake.storage.objects import open_store
@@ -69,11 +68,9 @@ def own(tmp_path: Path) -> Ran:
 
 def test_moments_are_those_of_the_groups_records(ran: Ran) -> None:
     document = ran.document()
-    store = GroupStore(ran.store, "shop")
-    groups = [store.get(one) for one in store.ids()]
+    groups, _ = read_groups(ran.store, "shop", group_ids(ran.store, "shop"))
     expected = {}
     for one in groups:
-        assert one is not None
         for interval in one.intervals:
             expected[one.detector_arn, one.group_id, one.measure, int(interval.timestamp.timestamp())] = {
                 "score": interval.score,
@@ -141,7 +138,7 @@ def test_runs_are_told(own: Ran) -> None:
     assert runs.missing == 0
     # Hours 8 to 12 are over; of the last one's offset of five minutes the source's record tells.
     assert runs.late == 5
-    write_source(own.store, own.detector.metric_set)
+    write_metric_set(own.store, own.detector.metric_set)
     later = detector_of(own.document(), "shop").runs
     assert later is not None
     assert later.late == 4
@@ -216,7 +213,7 @@ def backtest_of_shop(hours: int = 6) -> Backtest:
 def test_a_backtests_groups_and_judgement_are_shown_and_live_ones_go_before(own: Ran) -> None:
     live = own.document()
     found = backtest_of_shop()
-    keep_backtest(own.store, "shop", ARN, found)
+    write_backtest(own.store, "shop", ARN, found)
     document = own.document()
     shop = detector_of(document, "shop")
     assert shop.backtest is not None
@@ -239,13 +236,11 @@ def test_a_backtests_groups_and_judgement_are_shown_and_live_ones_go_before(own:
 
 
 def test_a_live_group_goes_before_its_namesake_of_the_backtest(own: Ran) -> None:
-    store = GroupStore(own.store, "shop")
-    one = store.get(store.ids()[0])
-    assert one is not None
+    (one, *_), _ = read_groups(own.store, "shop", group_ids(own.store, "shop"))
     other = replace(one, intervals=tuple(replace(each, score=1.0) for each in one.intervals))
     found = backtest_of_shop()
-    keep_backtest(own.store, "shop", ARN, Backtest(found.metrics, found.judgement, (other,)))
-    assert b'"AnomalyGroupScore":1.0' in to_record(other)
+    write_backtest(own.store, "shop", ARN, Backtest(found.metrics, found.judgement, (other,)))
+    assert b'"AnomalyGroupScore":1.0' in to_json(other)
     scores = {key: moment["score"] for key, moment in moments_of(own.document()).items() if key[1] == one.group_id}
     assert scores == {
         (ARN, one.group_id, one.measure, int(each.timestamp.timestamp())): each.score for each in one.intervals
@@ -253,11 +248,11 @@ def test_a_live_group_goes_before_its_namesake_of_the_backtest(own: Ran) -> None
 
 
 def test_a_backtest_again_replaces_the_one_before(own: Ran) -> None:
-    keep_backtest(own.store, "shop", ARN, backtest_of_shop())
+    write_backtest(own.store, "shop", ARN, backtest_of_shop())
     first = {name: own.store.get(backtest_key("shop", name)) for name in ("judgement.parquet", "groups.jsonl.gz")}
-    keep_backtest(own.store, "shop", ARN, backtest_of_shop(5))
+    write_backtest(own.store, "shop", ARN, backtest_of_shop(5))
     assert own.store.get(backtest_key("shop", "judgement.parquet")) != first["judgement.parquet"]
-    keep_backtest(own.store, "shop", ARN, backtest_of_shop())
+    write_backtest(own.store, "shop", ARN, backtest_of_shop())
     assert {name: own.store.get(backtest_key("shop", name)) for name in first} == first
 
 
@@ -279,7 +274,7 @@ def source_lake(folder: Path, rows: list[tuple[str, str, float, float]], **chang
         ARN_OF_SOURCE, "timestamp", (Measure("units"), Measure("price", "AVG")), ("country",),
         historical_data_path_list=(str(folder / "data"),), **given,
     )  # fmt: skip
-    write_source(open_store(str(folder / "lake")), source)
+    write_metric_set(open_store(str(folder / "lake")), source)
     return str(folder / "lake")
 
 
@@ -366,7 +361,7 @@ def test_metrics_beyond_the_first_are_others(tmp_path: Path) -> None:
 
 def test_a_source_that_is_gone_is_told_and_what_was_judged_is_shown(own: Ran, tmp_path: Path) -> None:
     before = values_of(detector_of(own.document(), "shop"))
-    write_source(
+    write_metric_set(
         own.store,
         replace(own.detector.metric_set, templated_path_list=(), historical_data_path_list=(str(tmp_path / "gone"),)),
     )
@@ -383,7 +378,7 @@ def test_no_judgement_is_shown_where_more_than_half_was_not_judged(tmp_path: Pat
     metrics, judgement = judged(
         {}, 4, measures=("units",), names=("country",), combinations=(("c0",), ("c1",)), start=start
     )
-    keep_backtest(open_store(lake), "sold", ARN_OF_SOURCE, Backtest(metrics, judgement, ()))
+    write_backtest(open_store(lake), "sold", ARN_OF_SOURCE, Backtest(metrics, judgement, ()))
     hours = [int((datetime(2026, 5, 1, tzinfo=UTC) + number * HOUR).timestamp()) for number in range(8)]
     expected = values_of(detector_of(document_of(lake), "sold"), "expected")
     assert expected == {("units", (("country", f"c{k}"),), time): 100.0 for k in range(2) for time in hours[4:]}
@@ -422,18 +417,18 @@ def test_a_backtests_judgement_is_read_as_it_was_written() -> None:
 
 
 def test_too_many_points_are_not_kept(own: Ran, monkeypatch: pytest.MonkeyPatch) -> None:
-    assert keep_backtest(own.store, "shop", ARN, backtest_of_shop())
+    assert write_backtest(own.store, "shop", ARN, backtest_of_shop())
     monkeypatch.setattr(backtest_records, "MOST_POINTS", 17)
-    assert not keep_backtest(own.store, "shop", ARN, backtest_of_shop())
+    assert not write_backtest(own.store, "shop", ARN, backtest_of_shop())
     assert not own.store.exists(backtest_key("shop", "judgement.parquet"))
     assert own.store.exists(backtest_key("shop", "groups.jsonl.gz"))
 
 
 def test_feedback_about_a_group_that_only_a_backtest_knows(own: Ran) -> None:
-    live = set(GroupStore(own.store, "shop").ids())
+    live = set(group_ids(own.store, "shop"))
     found = backtest_of_shop()
-    keep_backtest(own.store, "shop", ARN, found)
-    write_source(own.store, own.detector.metric_set)
+    write_backtest(own.store, "shop", ARN, found)
+    write_metric_set(own.store, own.detector.metric_set)
     only = next(one for one in found.groups if one.group_id not in live)
     said = give_feedback(
         own.store, detector=None, group_id=only.group_id, series_id=None, at=None, is_anomaly=False, now=own.now

@@ -12,7 +12,8 @@ import boto3
 import pytest
 
 from anomalake.api import open_lake
-from anomalake.definitions.detector import Detector, read_detector
+from anomalake.definitions.detector import Detector
+from anomalake.definitions.detector_file import read_detector
 from anomalake.local.source_files import FolderOrS3Files
 from anomalake.services.sources import open_source_files
 from anomalake.sources.reading import NoDataError, read_history, read_interval

@@ -13,8 +13,8 @@ from anomalake.aws.environment import (
     CrawlerTarget,
     EnvironmentVariableError,
     IngestEnvironment,
-    page_address,
 )
+from anomalake.notify.page_url import PageUrlError, page_url
 from tests.support.stack import template
 
 GOOD = {
@@ -113,7 +113,7 @@ def test_a_fault_is_one_line_with_variable_value_and_what_was_expected(
     ],
 )
 def test_a_page_has_an_address_of_the_web_or_of_a_file(address: str) -> None:
-    assert page_address("--page", address) == address
+    assert page_url("--page", address) == address
     # A stack has no use for an address of IPv6's own form.
     assert in_a_stack(address) or "[" in address
 
@@ -146,9 +146,7 @@ def in_a_stack(address: str) -> bool:
     ],
 )
 def test_any_other_address_is_refused_in_one_line(address: str) -> None:
-    with pytest.raises(
-        EnvironmentVariableError, match=r"\A--page: .*: expected an address such as https://HOST/page\.html"
-    ) as error:
-        page_address("--page", address)
+    with pytest.raises(PageUrlError, match=r"\A--page: .*: expected a URL such as https://HOST/page\.html") as error:
+        page_url("--page", address)
     assert "\n" not in str(error.value)
     assert not in_a_stack(address)

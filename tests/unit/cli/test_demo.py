@@ -12,10 +12,10 @@ import pytest
 from rich.console import Console
 
 from anomalake.api import open_lake
-from anomalake.cli.demo import QUESTIONS, run_demo
+from anomalake.cli.demo_run import QUESTIONS, run_demo
 from anomalake.demo import storm
 from anomalake.groups.grouping import Group
-from anomalake.records.group_store import GroupStore
+from anomalake.records.groups import group_ids, read_groups
 from anomalake.storage.objects import open_store
 
 #: A backtest of ten weeks tests the last three, so its alerts are not about the blizzard.
@@ -43,10 +43,10 @@ def first(folder: Path) -> str:
 
 @pytest.fixture(scope="module")
 def groups(first: str, folder: Path) -> list[Group]:
-    store = GroupStore(open_store(str(folder / "lake"), create=False), "flights")
-    found = [store.get(one) for one in store.ids()]
+    store = open_store(str(folder / "lake"), create=False)
+    found, _ = read_groups(store, "flights", group_ids(store, "flights"))
     assert first
-    return sorted((one for one in found if one is not None), key=lambda one: -one.score)
+    return sorted(found, key=lambda one: -one.score)
 
 
 def hours_told(text: str) -> dict[str, list[str]]:

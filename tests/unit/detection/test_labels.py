@@ -1,4 +1,4 @@
-"""Labels land on the points that their rows mean, in any of the forms a file may have."""
+"""Labels are read from any form of file, and belong to the points that their rows name."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def labelled(tmp_path: Path, text: str, metrics: Metrics, **options: str) -> tup
     path = tmp_path / "labels.csv"
     path.write_bytes(text.encode("utf-8"))
     labels = read_labels(path, metrics, **options)
-    return {tuple(one) for one in np.argwhere(labels.is_anomaly).tolist()}, labels.unknown
+    return {tuple(index) for index in np.argwhere(labels.is_anomaly).tolist()}, labels.unknown
 
 
 def test_a_row_labels_the_metric_it_names(tmp_path: Path) -> None:
@@ -54,31 +54,33 @@ def test_a_row_labels_the_metric_it_names(tmp_path: Path) -> None:
         ("timestamp,label", "2023-03-25 02:00:00,", set()),
     ],
 )
-def test_what_a_row_leaves_out_it_does_not_choose_by(
+def test_a_row_labels_all_metrics_that_have_its_values(
     tmp_path: Path, header: str, row: str, expected: set[tuple[int, int, int]]
 ) -> None:
     assert labelled(tmp_path, f"{header}\n{row}\n", metrics_of()) == (expected, 0)
 
 
-def test_the_metric_sets_own_column_and_format_are_understood(tmp_path: Path) -> None:
+def test_the_metric_sets_timestamp_column_and_format_are_used(tmp_path: Path) -> None:
     options = {"timestamp_column": "day", "timestamp_format": "dd.MM.yyyy HH'h'"}
-    found, _ = labelled(tmp_path, "day,measure,label\n25.03.2023 05h,views,1\n", metrics_of(), **options)
-    assert found == {(0, k, 5) for k in range(4)}
+    points_read, _ = labelled(tmp_path, "day,measure,label\n25.03.2023 05h,views,1\n", metrics_of(), **options)
+    assert points_read == {(0, k, 5) for k in range(4)}
 
 
-def test_wall_clocks_are_those_of_the_zone(tmp_path: Path) -> None:
+def test_wall_clocks_are_in_the_zone_of_the_data(tmp_path: Path) -> None:
     metrics = metrics_of("Europe/Paris")
-    found, _ = labelled(tmp_path, "timestamp,label\n2023-03-26 04:00:00,1\n", metrics)
-    assert {t for _, _, t in found} == {27}
+    points_read, _ = labelled(tmp_path, "timestamp,label\n2023-03-26 04:00:00,1\n", metrics)
+    assert {t for _, _, t in points_read} == {27}
     assert str(metrics.starts[27]) == "2023-03-26T02:00:00"
 
 
 def test_a_time_of_day_belongs_to_its_day(tmp_path: Path) -> None:
-    found, _ = labelled(tmp_path, "timestamp,label\n2023-03-26 23:30:00,1\n", metrics_of("Europe/Paris", "P1D", 5))
-    assert {t for _, _, t in found} == {1}
+    points_read, _ = labelled(
+        tmp_path, "timestamp,label\n2023-03-26 23:30:00,1\n", metrics_of("Europe/Paris", "P1D", 5)
+    )
+    assert {t for _, _, t in points_read} == {1}
 
 
-def test_rows_about_nothing_in_the_data_are_counted(tmp_path: Path) -> None:
+def test_rows_of_unknown_intervals_and_metrics_are_counted(tmp_path: Path) -> None:
     text = (
         "timestamp,platform,measure,label\n2022-01-01,a,views,1\n2023-03-25 01:00,c,views,1\n"
         "2023-03-25 01:00,a,clicks,1\n2023-03-25 01:00,c,views,0\n\n"
@@ -98,13 +100,13 @@ def test_rows_about_nothing_in_the_data_are_counted(tmp_path: Path) -> None:
         ("timestamp,label\n2023-03-25 01:00\n", "line 2: 1 values; expected 2, as in its header"),
     ],
 )
-def test_what_is_no_labels_file_is_told(tmp_path: Path, text: str, expected: str) -> None:
+def test_the_error_of_an_invalid_file_names_its_line(tmp_path: Path, text: str, expected: str) -> None:
     with pytest.raises(LabelsError) as refused:
         labelled(tmp_path, text, metrics_of())
     assert f"{tmp_path / 'labels.csv'}: {expected}" in str(refused.value)
 
 
-def test_bytes_that_are_no_utf8_are_told(tmp_path: Path) -> None:
+def test_other_bytes_than_utf8_are_refused(tmp_path: Path) -> None:
     path = tmp_path / "labels.csv"
     path.write_bytes(b"timestamp,label\n\xff\xfe,1\n")
     with pytest.raises(LabelsError, match="is no UTF-8"):
@@ -112,7 +114,7 @@ def test_bytes_that_are_no_utf8_are_told(tmp_path: Path) -> None:
 
 
 @given(st.sets(st.tuples(st.integers(0, 1), st.integers(0, 3), st.integers(0, 23))))
-def test_labels_come_back_as_they_were_written(tmp_path_factory: pytest.TempPathFactory, points: set[tuple]) -> None:
+def test_written_labels_are_read_unchanged(tmp_path_factory: pytest.TempPathFactory, points: set[tuple]) -> None:
     metrics = metrics_of("America/New_York", n=24)
     text = io.StringIO()
     out = csv.writer(text)
@@ -120,13 +122,13 @@ def test_labels_come_back_as_they_were_written(tmp_path_factory: pytest.TempPath
     for m, k, t in points:
         local = metrics.starts[t].item().replace(tzinfo=UTC).astimezone(ZoneInfo("America/New_York"))
         out.writerow([f"{local:%Y-%m-%d %H:%M:%S}", metrics.measures[m], *COMBINATIONS[k], 1])
-    found = labelled(tmp_path_factory.mktemp("labels"), text.getvalue(), metrics)
-    assert found == (points, 0)
+    points_read = labelled(tmp_path_factory.mktemp("labels"), text.getvalue(), metrics)
+    assert points_read == (points, 0)
 
 
-def test_the_labels_of_a_shop_are_those_of_its_arrays(tmp_path: Path) -> None:
-    made = shop(ShopSettings(hard=True, intervals=600))
-    write_shop(made, tmp_path)
-    labels = read_labels(tmp_path / "labels.csv", made.metrics)
-    assert np.array_equal(labels.is_anomaly, made.labels)
+def test_the_labels_file_of_a_shop_equals_its_arrays(tmp_path: Path) -> None:
+    synthetic = shop(ShopSettings(hard=True, intervals=600))
+    write_shop(synthetic, tmp_path)
+    labels = read_labels(tmp_path / "labels.csv", synthetic.metrics)
+    assert np.array_equal(labels.is_anomaly, synthetic.labels)
     assert labels.unknown == 0

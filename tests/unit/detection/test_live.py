@@ -1,4 +1,4 @@
-"""A live detector's runs: learning, judging, catching up, and what they leave in the lake."""
+"""Runs of a live detector: learning, judging, catching up, and the records in the lake."""
 
 from __future__ import annotations
 
@@ -10,7 +10,8 @@ import pytest
 from anomalake.definitions.metric_set import Measure
 from anomalake.detection.learning import SCHEDULES
 from anomalake.records.executions import EARLY, LEARNING, SKIPPED, SUCCEEDED, read_executions
-from anomalake.records.states import MODELS_KEPT, STATES_KEPT
+from anomalake.records.groups import group_ids, read_group
+from anomalake.records.models import MODELS_KEPT, STATES_KEPT
 from tests.support.live import HOUR, START, Bench, detector, hour
 
 
@@ -24,7 +25,7 @@ def test_an_interval_is_judged_recorded_grouped_and_alerted() -> None:
     assert list(read_executions(bench.store, "shop", hour(0))) == [done]
     (alert,) = bench.channel.sent
     assert '"metricValue":30}' in alert.text
-    record = bench.live().states.interval(hour(0))
+    record = bench.live().intervals.read(hour(0))
     assert record is not None
     rows = {row["combination"]: row for row in record.table.to_pylist()}
     assert rows['["de"]']["value"] == 30
@@ -32,7 +33,7 @@ def test_an_interval_is_judged_recorded_grouped_and_alerted() -> None:
     assert not rows['["uk"]']["is_anomaly"]
 
 
-def test_a_run_again_leaves_the_lake_as_it_is_and_sends_nothing() -> None:
+def test_a_repeated_run_changes_no_record_and_sends_nothing() -> None:
     bench = Bench()
     bench.source.unusual = {(hour(1), "de"): 30.0, (hour(2), "de"): 20.0}
     for number in range(4):
@@ -55,7 +56,7 @@ def test_an_interval_that_is_not_complete_is_not_read() -> None:
     assert list(bench.store.list("")) == []
 
 
-def test_the_latest_interval_is_the_one_whose_end_and_offset_are_over() -> None:
+def test_the_end_and_the_offset_of_the_latest_interval_are_in_the_past() -> None:
     bench = Bench()
     bench.now = bench.due(hour(5))
     assert bench.live().latest() == hour(5)
@@ -64,22 +65,22 @@ def test_the_latest_interval_is_the_one_whose_end_and_offset_are_over() -> None:
 
 
 @pytest.mark.parametrize("frequency", list(SCHEDULES))
-def test_it_learns_until_there_is_enough_as_in_lookout_for_metrics(frequency: str) -> None:
+def test_learning_takes_as_many_intervals_as_in_lookout_for_metrics(frequency: str) -> None:
     bench = Bench(frequency=frequency, offset=0)
-    least = SCHEDULES[frequency].least
+    least = SCHEDULES[frequency].minimum
     step = {"PT5M": timedelta(minutes=5), "PT10M": timedelta(minutes=10), "PT1H": HOUR, "P1D": timedelta(days=1)}
     of_l4m = {"PT5M": 25 * HOUR, "PT10M": 50 * HOUR, "PT1H": 300 * HOUR, "P1D": timedelta(days=14)}
     assert least * step[frequency] == of_l4m[frequency]
     bench.source.since = START - (least - 2) * step[frequency]
     done = [bench.run(START + number * step[frequency])[-1] for number in range(3)]
-    assert [one.status for one in done] == [LEARNING, LEARNING, SUCCEEDED]
-    told = "Insufficient amount of data was found at the source location"
-    assert done[0].reason == f"{told}: {least - 2} of {least} intervals; 2 more are wanted to learn from"
-    assert done[1].reason == f"{told}: {least - 1} of {least} intervals; 1 more are wanted to learn from"
-    assert bench.live().states.interval_starts() == [START + number * step[frequency] for number in range(3)]
+    assert [execution.status for execution in done] == [LEARNING, LEARNING, SUCCEEDED]
+    reason = "Insufficient amount of data was found at the source location"
+    assert done[0].reason == f"{reason}: {least - 2} of {least} intervals; 2 more are needed to fit a model"
+    assert done[1].reason == f"{reason}: {least - 1} of {least} intervals; 1 more are needed to fit a model"
+    assert bench.live().intervals.starts() == [START + number * step[frequency] for number in range(3)]
 
 
-def test_intervals_that_were_seen_while_learning_are_learnt_from_without_any_history() -> None:
+def test_a_model_is_fitted_to_the_intervals_of_the_learning_phase_where_there_is_no_history() -> None:
     bench = Bench(history=timedelta(0), frequency="P1D", offset=0)
     bench.source.history = lambda until: None  # type: ignore[method-assign]
     day = timedelta(days=1)
@@ -87,18 +88,18 @@ def test_intervals_that_were_seen_while_learning_are_learnt_from_without_any_his
     assert statuses == [LEARNING] * 14 + [SUCCEEDED]
 
 
-def test_missed_intervals_are_caught_up_in_order_a_bounded_number_at_once() -> None:
+def test_missed_intervals_are_caught_up_in_order_and_a_limited_number_per_run() -> None:
     bench = Bench()
     bench.run(hour(0))
     done = bench.run(hour(40))
-    assert [one.timestamp for one in done] == [hour(number) for number in range(1, 25)]
+    assert [execution.timestamp for execution in done] == [hour(number) for number in range(1, 25)]
     done = bench.run(hour(40))
-    assert [one.timestamp for one in done] == [hour(number) for number in range(25, 41)]
-    assert {one.status for one in done} == {SUCCEEDED}
-    assert not any(one.warnings for one in done)
+    assert [execution.timestamp for execution in done] == [hour(number) for number in range(25, 41)]
+    assert {execution.status for execution in done} == {SUCCEEDED}
+    assert not any(execution.warnings for execution in done)
 
 
-def test_no_interval_is_begun_that_might_not_be_finished() -> None:
+def test_no_interval_is_begun_that_may_take_longer_than_the_time_left() -> None:
     bench = Bench()
     bench.run(hour(0))
     bench.now = bench.due(hour(9))
@@ -117,80 +118,80 @@ def test_no_interval_is_begun_that_might_not_be_finished() -> None:
         return interval(start)  # type: ignore[arg-type]
 
     bench.source.interval = slow  # type: ignore[method-assign, assignment]
-    done = [one.timestamp for one, _ in live.run(time_left=passes)]
+    done = [execution.timestamp for execution, _ in live.run(time_left=passes)]
     assert done == [hour(1), hour(2), hour(3)]
 
 
-def test_what_was_missed_too_long_ago_is_skipped_and_told() -> None:
+def test_missed_intervals_that_are_too_old_are_skipped_with_a_reason() -> None:
     bench = Bench()
     bench.run(hour(0))
     most = SCHEDULES["PT1H"].catch_up
     skipped, *done = bench.run(hour(most + 10), at_once=1000)
     assert skipped.status == SKIPPED
     assert skipped.reason.startswith("10 missed intervals from 2026-03-03T01:00:00Z to 2026-03-03T10:00:00Z")
-    assert "anomalake detect --from 2026-03-03T01:00:00Z --to 2026-03-03T10:00:00Z" in skipped.reason
-    assert [one.timestamp for one in done] == [hour(number) for number in range(11, most + 11)]
+    assert "too old to be caught up automatically" in skipped.reason
+    assert [execution.timestamp for execution in done] == [hour(number) for number in range(11, most + 11)]
     assert list(read_executions(bench.store, "shop", hour(10))) == [skipped]
-    # What was skipped can be judged afterwards; then all is as though it had never been.
+    # A skipped interval can be judged later.
     bench.run(hour(5))
-    assert bench.live().states.interval(hour(5)) is not None
+    assert bench.live().intervals.read(hour(5)) is not None
 
 
-def test_a_group_goes_on_under_its_id_and_alerts_again_only_when_it_grows() -> None:
+def test_a_group_keeps_its_id_and_is_alerted_again_only_when_it_grows() -> None:
     bench = Bench()
     bench.source.unusual = {(hour(n), "de"): 60.0 for n in range(1, 5)} | {
         (hour(4), c): 5.0 for c in ("de", "fr", "uk")
     }
     for number in range(6):
         bench.run(hour(number))
-    (group_id,) = bench.live().groups.ids()
-    group = bench.live().groups.get(group_id)
+    (group_id,) = group_ids(bench.store, "shop")
+    group = read_group(bench.store, "shop", group_id)
     assert group is not None
-    assert [one.timestamp for one in group.intervals] == [hour(n) for n in range(1, 5)]
+    assert [interval.timestamp for interval in group.intervals] == [hour(n) for n in range(1, 5)]
     assert bench.channel.identities() == [
         (f"{bench.detector.alerts[0].arn}:event/{group_id}", "2026-03-03T01:00Z[UTC]"),
         (f"{bench.detector.alerts[0].arn}:event/{group_id}", "2026-03-03T04:00Z[UTC]"),
     ]
 
 
-def test_a_new_model_is_learnt_each_week_and_knows_metrics_that_came_since() -> None:
+def test_a_new_model_is_fitted_each_week_and_knows_new_metrics() -> None:
     bench = Bench(offset=0)
     bench.source.countries["it"] = hour(3)
     for number in range(0, 24 * 7, 23):
         bench.run(hour(number), at_once=100)
     # The Monday after that Tuesday.
     monday = START + timedelta(days=6)
-    models = bench.live().states.model_starts()
+    models = bench.live().models.model_starts()
     assert models == [START, monday]
-    record = bench.live().states.interval(monday)
+    record = bench.live().intervals.read(monday)
     assert record is not None
     expected = {row["combination"]: row["expected"] for row in record.table.to_pylist()}
     assert expected['["it"]'] == pytest.approx(500, rel=0.1)
-    before = bench.live().states.interval(monday - HOUR)
+    before = bench.live().intervals.read(monday - HOUR)
     assert before is not None
     assert {row["combination"]: row["expected"] for row in before.table.to_pylist()}['["it"]'] is None
-    # The second model learnt from what the lake has; the source's history was read once.
+    # The second model is fitted to the records of the lake; the source's history was read once.
     assert bench.source.histories == 1
 
 
-def test_old_states_models_and_intervals_go() -> None:
+def test_old_states_models_and_intervals_are_deleted() -> None:
     bench = Bench(offset=0, frequency="P1D", history=timedelta(days=20))
     day = timedelta(days=1)
     for number in range(60):
         bench.run(START + number * day)
-    states = bench.live().states
+    states = bench.live().models
     assert len(states.state_starts()) == STATES_KEPT
     assert len(states.model_starts()) == MODELS_KEPT == len(states.history_starts())
-    assert len(states.interval_starts()) == 60
+    assert len(bench.live().intervals.starts()) == 60
     hourly = Bench(offset=0)
     hourly.run(hour(0))
     later = START + SCHEDULES["PT1H"].history + timedelta(days=8)
     hourly.run(later, at_once=1)
     hourly.run(later, at_once=1000)
-    assert hour(0) not in hourly.live().states.interval_starts()
+    assert hour(0) not in hourly.live().intervals.starts()
 
 
-def test_a_change_of_alerts_changes_nothing_else() -> None:
+def test_a_change_of_alerts_keeps_the_model() -> None:
     bench = Bench()
     bench.run(hour(0))
     folders = {key.split("/")[2] for key in bench.content()}
@@ -200,7 +201,7 @@ def test_a_change_of_alerts_changes_nothing_else() -> None:
     assert {key.split("/")[2] for key in bench.content()} == folders
 
 
-def test_a_changed_metric_set_is_learnt_anew_and_told_once() -> None:
+def test_a_changed_metric_set_gets_a_new_model_and_one_warning() -> None:
     bench = Bench()
     for number in range(3):
         bench.run(hour(number))
@@ -208,14 +209,12 @@ def test_a_changed_metric_set_is_learnt_anew_and_told_once() -> None:
     (done,) = changed.run(hour(3))
     assert done.status == SUCCEEDED
     assert done.model == hour(3)
-    assert done.warnings == (
-        "the detector file changed in MetricList: a new model is learnt, from the source's history",
-    )
+    assert done.warnings == ("the detector file changed in MetricList: a new model is fitted to the source's history",)
     (done,) = changed.run(hour(4))
     assert done.warnings == ()
-    # The old file again: its model is still there, and makes up for what it missed.
+    # With the old file, its model is still there, and missed intervals are caught up.
     again = bench.run(hour(4))
-    assert [(one.timestamp, one.model, one.warnings) for one in again] == [
+    assert [(execution.timestamp, execution.model, execution.warnings) for execution in again] == [
         (hour(3), hour(0), ()),
         (hour(4), hour(0), ()),
     ]
@@ -230,5 +229,5 @@ def test_two_detectors_of_one_name_never_mix() -> None:
     (done,) = bench.run(hour(1))
     assert done.model == hour(1)
     assert done.warnings == (
-        "the detector file changed in AnomalyDetectorArn: a new model is learnt, from the source's history",
+        "the detector file changed in AnomalyDetectorArn: a new model is fitted to the source's history",
     )

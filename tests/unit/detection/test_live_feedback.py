@@ -1,4 +1,4 @@
-"""What people say of anomalies, and what becomes of it."""
+"""Feedback and snoozes: their records, and their effect on later intervals."""
 
 from __future__ import annotations
 
@@ -10,11 +10,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from anomalake.detection.feedback import LEAST, MARGIN, Feedback, apply_feedback, read_feedback, write_feedback
+from anomalake.detection.feedback import MARGIN, MIN_THRESHOLD, apply_feedback, evidence_threshold
 from anomalake.model.judgement import Judgement
 from anomalake.model.metrics import Metrics, time_series_id
-from anomalake.records.executions import RecordError
-from anomalake.records.metric_sets import write_source
+from anomalake.records.errors import RecordError
+from anomalake.records.feedback import Feedback, read_feedback, write_feedback
+from anomalake.records.groups import group_ids
+from anomalake.records.metric_sets import write_metric_set
 from anomalake.records.snoozes import Snooze, read_snoozes
 from anomalake.services.feedback import UnknownAnomalyError, give_feedback, snooze
 from anomalake.storage.objects import memory_store
@@ -24,81 +26,81 @@ DE = (("country", "de"),)
 DAY = timedelta(days=1)
 
 
-def said(is_anomaly: bool = False, **changes: object) -> Feedback:
+def feedback_on_views(is_anomaly: bool = False, **changes: object) -> Feedback:
     fields: dict[str, object] = {"timestamp": START, "direction": 1, "severity": 80.0, **changes}
     series = time_series_id(ARN, "views", DE)
     return Feedback(ARN, series, "views", DE, is_anomaly=is_anomaly, given_at=START + DAY, **fields)  # type: ignore[arg-type]
 
 
 def judged(severity: float, at: datetime = START + DAY, *, value: float = 200.0, country: str = "de") -> float:
-    """Severity of one point, of German views unless said otherwise, after feedback."""
-    return float(heeded([said()], severity, at, value=value, country=country).severity[0, 0])
+    """Return the severity of a point after feedback on German views."""
+    return float(judged_with([feedback_on_views()], severity, at, value=value, country=country).severity[0, 0])
 
 
-def heeded(
+def judged_with(
     feedback: list[Feedback], severity: float, at: datetime = START + DAY, *, value: float = 200.0, country: str = "de"
 ) -> Judgement:
     starts = np.array([at.replace(tzinfo=None)], "datetime64[s]")
     metrics = Metrics("PT1H", "UTC", starts, ("views",), ("country",), ((country,),), np.array([[[value]]]))
-    one = np.full((1, 1), 100.0)
+    expected = np.full((1, 1), 100.0)
     given = np.full((1, 1), severity)
-    return apply_feedback(metrics, Judgement(0, one, 0.9 * one, 1.1 * one, given, given >= 50), feedback)
+    return apply_feedback(metrics, Judgement(0, expected, 0.9 * expected, 1.1 * expected, given, given >= 50), feedback)
 
 
-def test_a_deviation_that_was_called_no_anomaly_is_none_the_next_time() -> None:
+def test_after_feedback_the_same_deviation_is_no_anomaly() -> None:
     assert judged(80.0) < 50
     assert judged(60.0) < 50
-    found = heeded([said()], 80.0)
-    assert not found.is_anomaly[0, 0]
-    assert found.upper[0, 0] == 200
+    judgement = judged_with([feedback_on_views()], 80.0)
+    assert not judgement.is_anomaly[0, 0]
+    assert judgement.upper[0, 0] == 200
 
 
-def test_a_far_larger_one_still_is() -> None:
+def test_a_much_larger_deviation_is_still_an_anomaly() -> None:
     assert 50 <= judged(98.0) < 98
 
 
-def test_nothing_else_is_touched() -> None:
+def test_other_metrics_directions_and_earlier_intervals_do_not_change() -> None:
     assert judged(80.0, country="fr") == 80
     assert judged(80.0, value=20.0) == 80
     assert judged(80.0, START) == 80
     assert judged(80.0, START - DAY) == 80
 
 
-def test_the_farther_from_that_time_of_day_the_less_it_counts() -> None:
+def test_the_effect_decreases_with_the_distance_from_the_time_of_day() -> None:
     severities = [judged(80.0, START + DAY + timedelta(hours=hours)) for hours in (0, 3, 6, 12)]
     assert severities == sorted(severities)
     assert severities[0] < severities[1] < severities[3] < 80
     assert judged(80.0, START + DAY + timedelta(hours=21)) == pytest.approx(severities[1])
 
 
-def test_one_that_was_missed_is_found_the_next_time() -> None:
-    yes = said(True, severity=40.0)
-    found = heeded([yes], 40.0)
-    assert found.is_anomaly[0, 0]
-    assert found.upper[0, 0] == pytest.approx(110)
-    assert heeded([said(True)], 49.0).is_anomaly[0, 0]
-    barely = heeded([yes], 40.0, value=105.0)
+def test_after_feedback_a_missed_anomaly_is_detected() -> None:
+    yes = feedback_on_views(True, severity=40.0)
+    judgement = judged_with([yes], 40.0)
+    assert judgement.is_anomaly[0, 0]
+    assert judgement.upper[0, 0] == pytest.approx(110)
+    assert judged_with([feedback_on_views(True)], 49.0).is_anomaly[0, 0]
+    barely = judged_with([yes], 40.0, value=105.0)
     assert barely.is_anomaly[0, 0]
     assert 100 < barely.upper[0, 0] < 105
 
 
-def test_what_was_said_last_of_a_point_counts() -> None:
+def test_the_latest_feedback_on_a_point_counts() -> None:
     store = memory_store()
-    write_feedback(store, "shop", said())
-    write_feedback(store, "shop", replace(said(True), given_at=START + 2 * DAY))
-    found, unread = read_feedback(store, "shop")
-    assert [one.is_anomaly for one in found] == [True]
-    assert unread == []
-    assert heeded(found, 45.0).is_anomaly[0, 0]
+    write_feedback(store, "shop", feedback_on_views())
+    write_feedback(store, "shop", replace(feedback_on_views(True), given_at=START + 2 * DAY))
+    feedback, problems = read_feedback(store, "shop")
+    assert [item.is_anomaly for item in feedback] == [True]
+    assert problems == []
+    assert judged_with(feedback, 45.0).is_anomaly[0, 0]
 
 
-def test_a_record_that_cannot_be_read_is_told_and_the_others_count() -> None:
+def test_an_invalid_record_is_a_line_and_the_others_count() -> None:
     store = memory_store()
-    write_feedback(store, "shop", said())
+    write_feedback(store, "shop", feedback_on_views())
     store.put("detection/detector=shop/feedback/x/1.json", b'{"severity": 100}')
-    found, unread = read_feedback(store, "shop")
-    assert found == [said()]
-    assert "expected the fields of a feedback" in unread[0]
+    feedback, problems = read_feedback(store, "shop")
+    assert feedback == [feedback_on_views()]
+    assert "expected the fields of a feedback" in problems[0]
 
 
 @given(
@@ -108,22 +110,24 @@ def test_a_record_that_cannot_be_read_is_told_and_the_others_count() -> None:
     st.text(max_size=10),
     st.datetimes(datetime(2000, 1, 1), datetime(2100, 1, 1), timezones=st.just(UTC)),
 )
-def test_feedback_survives_its_record(severity: float, yes: bool, direction: int, value: str, at: datetime) -> None:
-    one = replace(said(yes, severity=severity, direction=direction, timestamp=at), dimensions=(("country", value),))
-    assert Feedback.from_fields(one.to_fields()) == one
-    assert LEAST <= one.threshold <= MARGIN * 9_999
-    for fields in ({}, {**one.to_fields(), "direction": 0}, {**one.to_fields(), "timestamp": "noon"}):
+def test_a_feedback_survives(severity: float, yes: bool, direction: int, value: str, at: datetime) -> None:
+    feedback = replace(
+        feedback_on_views(yes, severity=severity, direction=direction, timestamp=at), dimensions=(("country", value),)
+    )
+    assert Feedback.from_fields(feedback.to_fields()) == feedback
+    assert MIN_THRESHOLD <= evidence_threshold(feedback) <= MARGIN * 9_999
+    for fields in ({}, {**feedback.to_fields(), "direction": 0}, {**feedback.to_fields(), "timestamp": "noon"}):
         with pytest.raises(RecordError):
             Feedback.from_fields(fields)
 
 
 @given(st.floats(0, 99.99), st.floats(0, 99.99), st.booleans(), st.integers(1, 400))
-def test_heeding_keeps_severities_within_bounds_and_their_order(
-    one: float, other: float, yes: bool, hours: int
+def test_feedback_keeps_severities_within_bounds_and_in_order(
+    first_severity: float, other: float, yes: bool, hours: int
 ) -> None:
     at = START + timedelta(hours=hours)
-    low, high = sorted((one, other))
-    first, second = (float(heeded([said(yes)], given, at).severity[0, 0]) for given in (low, high))
+    low, high = sorted((first_severity, other))
+    first, second = (float(judged_with([feedback_on_views(yes)], given, at).severity[0, 0]) for given in (low, high))
     assert 0 <= first <= second + 1e-9 < 100
     assert second <= high + 1e-9 if not yes else second >= high - 1e-9
 
@@ -133,37 +137,37 @@ def test_heeding_keeps_severities_within_bounds_and_their_order(
 
 def live(frozen: tuple[int, ...] = (1, 25)) -> Bench:
     bench = Bench(offset=0)
-    write_source(bench.store, bench.detector.metric_set)
+    write_metric_set(bench.store, bench.detector.metric_set)
     bench.source.unusual = {(hour(number), "de"): 70.0 for number in frozen} | {(hour(1), "fr"): 100.0}
     bench.run(hour(0))
     bench.run(hour(1))
     return bench
 
 
-def test_a_live_detector_heeds_what_was_said_of_a_group() -> None:
+def test_a_live_detector_applies_feedback_on_a_group() -> None:
     without = live()
     assert without.run(hour(25), at_once=100)[-1].anomalies == 1
     bench = live()
-    (group_id,) = bench.live().groups.ids()
+    (group_id,) = group_ids(bench.store, "shop")
     given = give_feedback(
         bench.store, detector=None, group_id=group_id, series_id=None, at=None, is_anomaly=False, now=bench.now
     )
-    assert sorted(one.dimensions for one in given) == [DE, (("country", "fr"),)]
-    assert {one.direction for one in given} == {-1}
+    assert sorted(item.dimensions for item in given) == [DE, (("country", "fr"),)]
+    assert {item.direction for item in given} == {-1}
     done = bench.run(hour(25), at_once=100)[-1]
     assert (done.timestamp, done.anomalies, done.groups) == (hour(25), 0, 0)
-    record = bench.live().states.interval(hour(25))
+    record = bench.live().intervals.read(hour(25))
     assert record is not None
-    row = next(one for one in record.table.to_pylist() if one["combination"] == '["de"]')
+    row = next(candidate for candidate in record.table.to_pylist() if candidate["combination"] == '["de"]')
     assert row["severity"] < 50 <= row["model_severity"]
 
 
-def test_feedback_is_about_what_the_model_said_however_often_it_is_given() -> None:
+def test_repeated_feedback_has_the_severity_without_feedback() -> None:
     bench = live((1, 25, 49))
     series = time_series_id(ARN, "views", DE)
 
-    def say(number: int) -> Feedback:
-        (one,) = give_feedback(
+    def give(number: int) -> Feedback:
+        (feedback,) = give_feedback(
             bench.store,
             detector="shop",
             group_id=None,
@@ -172,16 +176,16 @@ def test_feedback_is_about_what_the_model_said_however_often_it_is_given() -> No
             is_anomaly=False,
             now=bench.now,
         )
-        return one
+        return feedback
 
-    first = say(1)
+    first = give(1)
     bench.run(hour(25), at_once=100)
-    again = say(25)
+    again = give(25)
     assert again.severity == pytest.approx(first.severity, abs=5)
 
 
 @pytest.mark.parametrize(
-    ("asked", "told"),
+    ("arguments", "message"),
     [
         ({"detector": "shop"}, "expected --group ID, or --series ID and --at T"),
         ({"detector": "shop", "series_id": "x"}, "expected --group ID, or --series ID and --at T"),
@@ -191,15 +195,15 @@ def test_feedback_is_about_what_the_model_said_however_often_it_is_given() -> No
         ({"detector": "shop", "series_id": "x", "at": hour(9)}, "nothing was judged of x"),
     ],
 )
-def test_what_nobody_knows_cannot_be_spoken_of(asked: dict[str, object], told: str) -> None:
-    given = {"detector": None, "group_id": None, "series_id": None, "at": None, **asked}
-    with pytest.raises(UnknownAnomalyError, match=told):
+def test_feedback_on_unknown_anomalies_is_refused(arguments: dict[str, object], message: str) -> None:
+    given = {"detector": None, "group_id": None, "series_id": None, "at": None, **arguments}
+    with pytest.raises(UnknownAnomalyError, match=message):
         give_feedback(live().store, is_anomaly=True, now=START, **given)  # type: ignore[arg-type]
 
 
-def test_snoozed_metrics_are_found_and_kept_but_not_told_of() -> None:
+def test_snoozed_metrics_are_grouped_but_not_alerted() -> None:
     bench = Bench(offset=0)
-    write_source(bench.store, bench.detector.metric_set)
+    write_metric_set(bench.store, bench.detector.metric_set)
     bench.source.unusual = {(hour(1), "de"): 30.0, (hour(30), "de"): 30.0}
     snooze(bench.store, "shop", Snooze(hour(20), measure="views", dimensions=DE))
     bench.run(hour(0))
@@ -210,6 +214,6 @@ def test_snoozed_metrics_are_found_and_kept_but_not_told_of() -> None:
     with pytest.raises(UnknownAnomalyError, match="expected one of shop"):
         snooze(bench.store, "shops", Snooze(hour(20), measure="views"))
     bench.store.put("detection/detector=shop/snoozes/x.json", b"{}")
-    snoozes, unread = read_snoozes(bench.store, "shop")
+    snoozes, problems = read_snoozes(bench.store, "shop")
     assert len(snoozes) == 1
-    assert "x.json" in unread[0]
+    assert "x.json" in problems[0]

@@ -1,4 +1,4 @@
-"""What a live detector does when its data, its lake or its model fail it: each has one outcome, and says so."""
+"""Failures of the data, the lake or the model of a live detector: each has a defined result and a message."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from datetime import timedelta
 import pytest
 
 from anomalake.records.executions import FAILED, SUCCEEDED, read_executions
+from anomalake.records.groups import group_ids, read_group
 from tests.support.live import HOUR, START, Bench, IntervalError, StoreError, hour
 
 EMPTY = IntervalError(
@@ -14,8 +15,8 @@ EMPTY = IntervalError(
 )
 
 
-def untroubled(hours: int) -> Bench:
-    """A bench whose intervals all went well."""
+def without_failures(hours: int) -> Bench:
+    """Return a bench after runs without failures."""
     bench = Bench()
     bench.source.unusual = {(hour(4), "de"): 20.0}
     for number in range(hours):
@@ -23,7 +24,7 @@ def untroubled(hours: int) -> Bench:
     return bench
 
 
-def test_a_failed_interval_is_recorded_with_its_reason_and_the_next_one_runs() -> None:
+def test_a_failed_interval_is_recorded_with_its_reason_and_the_next_interval_runs() -> None:
     bench = Bench()
     bench.source.faults = {hour(1): EMPTY}
     bench.run(hour(0))
@@ -34,7 +35,7 @@ def test_a_failed_interval_is_recorded_with_its_reason_and_the_next_one_runs() -
     assert (after.status, after.timestamp, after.warnings) == (SUCCEEDED, hour(2), ())
 
 
-def test_late_files_are_taken_in_as_though_they_had_been_in_time() -> None:
+def test_late_files_give_the_same_state_as_files_in_time() -> None:
     bench = Bench()
     bench.source.unusual = {(hour(4), "de"): 20.0}
     bench.source.faults = {hour(1): EMPTY}
@@ -47,18 +48,18 @@ def test_late_files_are_taken_in_as_though_they_had_been_in_time() -> None:
         "states up to 2026-03-03T05:00:00+00:00 were computed again with this interval's late data",
     )
     (again,) = bench.run(hour(6))
-    in_time = untroubled(7)
-    kept, wanted = bench.live().states, in_time.live().states
+    in_time = without_failures(7)
+    late_models, expected_models = bench.live().models, in_time.live().models
     for start in (hour(5), hour(6)):
-        one, other = kept.state(start), wanted.state(start)
-        assert one is not None
+        state, other = late_models.read_state(start), expected_models.read_state(start)
+        assert state is not None
         assert other is not None
-        assert one.body == other.body
+        assert state.body == other.body
     assert again.warnings == ()
 
 
-def test_a_failed_run_again_takes_nothing_away() -> None:
-    bench = untroubled(3)
+def test_a_failed_repetition_removes_no_record() -> None:
+    bench = without_failures(3)
     before = bench.content()
     bench.source.faults = {hour(1): EMPTY}
     (done,) = bench.run(hour(1))
@@ -66,20 +67,20 @@ def test_a_failed_run_again_takes_nothing_away() -> None:
     assert bench.content() == before
 
 
-def test_late_data_that_undo_an_anomaly_undo_its_part_of_the_group() -> None:
+def test_late_data_without_an_anomaly_remove_its_part_of_the_group() -> None:
     bench = Bench()
     bench.source.unusual = {(hour(n), "de"): 30.0 for n in (1, 2, 3)}
     for number in range(5):
         bench.run(hour(number))
-    (group_id,) = bench.live().groups.ids()
+    (group_id,) = group_ids(bench.store, "shop")
     del bench.source.unusual[hour(3), "de"]
     bench.run(hour(3))
-    group = bench.live().groups.get(group_id)
+    group = read_group(bench.store, "shop", group_id)
     assert group is not None
-    assert [one.timestamp for one in group.intervals] == [hour(1), hour(2)]
+    assert [interval.timestamp for interval in group.intervals] == [hour(1), hour(2)]
 
 
-def test_a_fault_of_our_own_fails_its_interval_only() -> None:
+def test_an_internal_error_fails_its_interval_only() -> None:
     bench = Bench()
     bench.run(hour(0))
     bench.engine.fault = lambda metrics: (
@@ -93,7 +94,7 @@ def test_a_fault_of_our_own_fails_its_interval_only() -> None:
     assert (after.status, after.timestamp) == (SUCCEEDED, hour(2))
 
 
-def test_a_source_that_does_not_answer_is_asked_again_by_whoever_runs_next() -> None:
+def test_the_next_run_reads_a_source_again_that_did_not_answer() -> None:
     bench = Bench()
     bench.run(hour(0))
     bench.source.faults = {hour(1): StoreError("s3://data: 503 SlowDown")}
@@ -103,10 +104,13 @@ def test_a_source_that_does_not_answer_is_asked_again_by_whoever_runs_next() -> 
     assert (recorded.status, recorded.reason) == (FAILED, "s3://data: 503 SlowDown")
     bench.source.faults = {}
     done = bench.run(hour(2))
-    assert [(one.timestamp, one.status) for one in done] == [(hour(1), SUCCEEDED), (hour(2), SUCCEEDED)]
+    assert [(execution.timestamp, execution.status) for execution in done] == [
+        (hour(1), SUCCEEDED),
+        (hour(2), SUCCEEDED),
+    ]
 
 
-def test_one_interval_that_can_never_be_read_does_not_stop_the_detector() -> None:
+def test_an_interval_that_can_never_be_read_does_not_stop_the_detector() -> None:
     bench = Bench()
     bench.run(hour(0))
     bench.source.faults = {hour(1): StoreError("s3://data/a.csv: 403 AccessDenied")}
@@ -121,7 +125,7 @@ def test_one_interval_that_can_never_be_read_does_not_stop_the_detector() -> Non
 
 def damage(bench: Bench, kind: str, how: str, only: str = "") -> None:
     """Delete or damage the objects of one kind."""
-    keys = [one.key for one in bench.store.list("detection") if f"/{kind}/{only}" in one.key]
+    keys = [entry.key for entry in bench.store.list("detection") if f"/{kind}/{only}" in entry.key]
     assert keys
     if how == "lost":
         bench.store.delete(keys)
@@ -135,19 +139,19 @@ def damage(bench: Bench, kind: str, how: str, only: str = "") -> None:
 @pytest.mark.parametrize("how", ["lost", "damaged", "half"])
 @pytest.mark.parametrize("kinds", [("states",), ("models", "states"), ("models",), ("models", "states", "histories")])
 def test_lost_or_corrupt_states_and_models_are_computed_again(kinds: tuple[str, ...], how: str) -> None:
-    bench, whole = untroubled(4), untroubled(5)
+    bench, undamaged = without_failures(4), without_failures(5)
     for kind in kinds:
         damage(bench, kind, how)
     (done,) = bench.run(hour(4))
     assert (done.status, done.timestamp, done.anomalies) == (SUCCEEDED, hour(4), 1)
     assert done.warnings
-    ours, theirs = bench.live().states.interval(hour(4)), whole.live().states.interval(hour(4))
+    ours, theirs = bench.live().intervals.read(hour(4)), undamaged.live().intervals.read(hour(4))
     assert ours is not None
     assert theirs is not None
-    for one, other in zip(ours.table.to_pylist(), theirs.table.to_pylist(), strict=True):
-        assert one["value"] == other["value"]
-        # Another model, learnt from four intervals more or again from the source, is no other in kind.
-        assert one["expected"] == pytest.approx(other["expected"], rel=0.1)
+    for row, other in zip(ours.table.to_pylist(), theirs.table.to_pylist(), strict=True):
+        assert row["value"] == other["value"]
+        # The new model is fitted to four more intervals or to the source, and is similar.
+        assert row["expected"] == pytest.approx(other["expected"], rel=0.1)
     if "models" not in kinds:
         assert ours.table.equals(theirs.table)
     (after,) = bench.run(hour(5))
@@ -155,8 +159,8 @@ def test_lost_or_corrupt_states_and_models_are_computed_again(kinds: tuple[str, 
 
 
 @pytest.mark.parametrize("how", ["lost", "damaged"])
-def test_with_nothing_left_it_learns_from_the_source_again(how: str) -> None:
-    bench = untroubled(4)
+def test_without_records_a_model_is_fitted_to_the_source_again(how: str) -> None:
+    bench = without_failures(4)
     for kind in ("models", "states", "histories", "intervals"):
         damage(bench, kind, how)
     done = bench.run(hour(4))[-1]
@@ -166,38 +170,38 @@ def test_with_nothing_left_it_learns_from_the_source_again(how: str) -> None:
 
 
 @pytest.mark.parametrize("how", ["damaged", "half"])
-def test_a_corrupt_interval_is_told_and_taken_as_not_observed(how: str) -> None:
-    bench = untroubled(3)
+def test_a_corrupt_interval_is_a_warning_and_used_as_not_observed(how: str) -> None:
+    bench = without_failures(3)
     damage(bench, "states", "lost")
     damage(bench, "intervals", how, "20260303T0100")
     done = bench.run(hour(3))[-1]
     assert done.status == SUCCEEDED
-    assert any("20260303T010000Z.parquet" in one and "expected an interval" in one for one in done.warnings)
+    assert any("20260303T010000Z.parquet" in line and "expected an interval" in line for line in done.warnings)
 
 
-def test_a_group_whose_record_is_corrupt_does_not_go_on_and_that_is_told() -> None:
-    bench = untroubled(5)
-    (group_id,) = bench.live().groups.ids()
+def test_a_group_with_a_corrupt_record_is_not_continued_with_a_warning() -> None:
+    bench = without_failures(5)
+    (group_id,) = group_ids(bench.store, "shop")
     damage(bench, "groups", "half")
     bench.source.unusual[hour(5), "de"] = 20.0
     (done,) = bench.run(hour(5))
     assert (done.status, done.groups) == (SUCCEEDED, 1)
-    assert any("the group does not go on" in one for one in done.warnings)
-    assert len(bench.live().groups.ids()) == 2
-    assert group_id in bench.live().groups.ids()
+    assert any("the group is not continued" in line for line in done.warnings)
+    assert len(group_ids(bench.store, "shop")) == 2
+    assert group_id in group_ids(bench.store, "shop")
 
 
-def test_a_model_that_another_version_wrote_is_learnt_again() -> None:
-    bench = untroubled(2)
-    states = bench.live().states
-    states.drop_model(hour(0))
-    states.put_model(hour(0), {"other": states.state(hour(0)).arrays["level"]})  # type: ignore[union-attr]
+def test_a_model_with_other_arrays_is_fitted_again() -> None:
+    bench = without_failures(2)
+    models = bench.live().models
+    models.delete_model(hour(0))
+    models.write_model(hour(0), {"other": models.read_state(hour(0)).arrays["level"]})  # type: ignore[union-attr]
     (done,) = bench.run(hour(2))
     assert (done.status, done.model) == (SUCCEEDED, hour(2))
-    assert "learns again" in done.warnings[0]
+    assert "a new one is fitted" in done.warnings[0]
 
 
-def test_alerts_that_nobody_took_are_sent_by_a_later_run_and_once() -> None:
+def test_undelivered_alerts_are_sent_once_by_a_later_run() -> None:
     bench = Bench()
     bench.source.unusual = {(hour(1), "de"): 30.0}
     bench.run(hour(0))
@@ -215,7 +219,7 @@ def test_alerts_that_nobody_took_are_sent_by_a_later_run_and_once() -> None:
     assert [timestamp for _, timestamp in bench.channel.identities()] == ["2026-03-03T01:00Z[UTC]"]
 
 
-def test_an_alert_that_nobody_takes_for_a_day_is_given_up() -> None:
+def test_delivery_of_an_alert_is_stopped_after_a_day() -> None:
     bench = Bench()
     bench.source.unusual = {(hour(0), "de"): 30.0}
     bench.channel.failures = 10_000
@@ -223,7 +227,7 @@ def test_an_alert_that_nobody_takes_for_a_day_is_given_up() -> None:
     assert undelivered == [1] * 26 + [0] * 2
 
 
-def test_after_a_long_pause_it_learns_from_what_it_never_judged() -> None:
+def test_after_a_long_pause_the_history_has_the_missed_intervals_of_the_source() -> None:
     bench = Bench(offset=0)
     bench.run(hour(0))
     later = START + timedelta(days=60)
@@ -231,7 +235,7 @@ def test_after_a_long_pause_it_learns_from_what_it_never_judged() -> None:
     bench.source.unusual = {}
     done = bench.run(later, at_once=1)[-1]
     assert done.status == SUCCEEDED
-    states = bench.live().states
-    learnt = states.history(states.history_starts()[-1])
+    models = bench.live().models
+    learnt = models.read_history(models.history_starts()[-1])
     assert learnt is not None
-    assert len(learnt.starts) == (states.history_starts()[-1] - bench.source.since) // HOUR
+    assert len(learnt.starts) == (models.history_starts()[-1] - bench.source.since) // HOUR

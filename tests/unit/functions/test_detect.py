@@ -9,13 +9,14 @@ from typing import Any
 
 import pytest
 
-from anomalake.aws.detector_files import DetectorFiles, name_of
+from anomalake.aws.detector_files import DetectorFiles
 from anomalake.aws.environment import DetectEnvironment, EnvironmentVariableError, ScheduleEnvironment
 from anomalake.aws.schedules import CronSchedule, Schedules, cron_schedule
 from anomalake.definitions.detector import AlertRule, DetectorFileError, LambdaAction, SnsAction
 from anomalake.detection.live import LiveDetector
 from anomalake.lake.lake import Lake
 from anomalake.records.executions import FAILED, SUCCEEDED
+from anomalake.records.keys import parse_detector_file_key
 from anomalake.services.detect import AlertNotifier, NotificationTopics, local_rules, rules_of, stack_rules
 from anomalake.storage.objects import memory_store
 from functions.detect.app import DetectEventError, asked, detect
@@ -287,7 +288,7 @@ def test_a_file_must_be_called_as_its_detector_and_be_the_only_one(shop: Path) -
     [("detectors/shop.yaml", "shop"), ("a.json", "a"), ("a.yml", "a"), ("a.txt", None), ("a b.yaml", None), ("", None)],
 )
 def test_a_key_names_a_detector_or_none(key: str, name: str | None) -> None:
-    assert name_of(key) == name
+    assert parse_detector_file_key(key) == name
 
 
 # ---- environment ----
@@ -323,7 +324,7 @@ def test_the_environment_is_read_and_checked() -> None:
         ("ANOMALAKE_DETECTORS", "detectors", "s3://BUCKET/PREFIX, or a folder"),
         ("ANOMALAKE_DETECTORS", "", "is not set"),
         ("ANOMALAKE_INGEST", LONG, "an ARN of lambda"),
-        ("ANOMALAKE_PAGE", "page.html", "an address such as https://HOST/page"),
+        ("ANOMALAKE_PAGE", "page.html", "a URL such as https://HOST/page"),
         ("ANOMALAKE_LONG_TEXT_TOPIC", "topic", "an ARN of sns"),
         ("ANOMALAKE_ALERT_THRESHOLD", "101", "a whole number from 0 to 100"),
         ("ANOMALAKE_ACCOUNT", "1", "12 digits"),

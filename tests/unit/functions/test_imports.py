@@ -18,20 +18,20 @@ HEAVY = (
 FIRST_ALERT = """
 import sys, json
 sys.modules["numpy"] = None  # the layer has none
-from functions.ingest.app import take_in
+from functions.ingest.app import respond
 from anomalake.aws.glue import GlueCatalog
 from anomalake.storage.objects import memory_store
 from anomalake.lake.lake import Lake
 store = memory_store()
 alert = json.loads(sys.stdin.read())
 first = Lake(store)
-take_in(alert, first, None)
+respond(alert, first, None)
 for partition in {key.key.rsplit("/", 1)[0].split("/", 2)[2] for key in store.list("tables")}:
     store.put(f"partitions/{partition}", b"")
 def no_client():
     raise AssertionError("Glue was asked about a known partition")
 known = Lake(store, GlueCatalog(store, "db", client=no_client))
-print(take_in(alert, known, None), file=sys.stderr)
+print(respond(alert, known, None), file=sys.stderr)
 del sys.modules["numpy"]
 print(json.dumps({"modules": sorted(sys.modules)}))
 """

@@ -15,7 +15,7 @@ from anomalake.lake.lake import Lake
 from anomalake.lake.ports import CatalogError, Partition
 from anomalake.storage.objects import memory_store
 from anomalake.storage.store import StoreError
-from functions.ingest.app import IngestError, take_in
+from functions.ingest.app import IngestError, respond
 from tests.support.made import alert
 from tests.support.stores import Killed
 
@@ -71,7 +71,7 @@ def totals(counted: dict[str, Any]) -> dict[str, float]:
 def test_a_batch_of_good_alerts_leaves_nothing_to_deliver_again(counted: dict[str, Any]) -> None:
     lake = Lake(memory_store())
     bodies = [json.dumps(alert(seed)) for seed in (1, 2, 2)]
-    assert take_in(sqs(*bodies), lake, no_object) == {"batchItemFailures": []}
+    assert respond(sqs(*bodies), lake, no_object) == {"batchItemFailures": []}
     assert totals(counted) == {
         "AlertsStored": 2,
         "AlertsRepeated": 1,
@@ -86,7 +86,7 @@ def test_only_the_messages_that_were_refused_are_delivered_again(counted: dict[s
     lake = Lake(memory_store())
     two_bad = json.dumps([alert(2), {"not": "an alert"}, {"nor": "this"}])
     event = sqs(json.dumps(alert(1)), "{", two_bad)
-    assert take_in(event, lake, no_object) == {
+    assert respond(event, lake, no_object) == {
         "batchItemFailures": [{"itemIdentifier": "m1"}, {"itemIdentifier": "m2"}]
     }
     assert totals(counted)["AlertsStored"] == 2
@@ -96,14 +96,14 @@ def test_only_the_messages_that_were_refused_are_delivered_again(counted: dict[s
 def test_a_refused_record_that_comes_again_is_counted_once(counted: dict[str, Any]) -> None:
     lake = Lake(memory_store())
     for _ in range(3):
-        take_in(sqs("{"), lake, no_object)
+        respond(sqs("{"), lake, no_object)
     assert totals(counted)["RecordsSetAside"] == 1
 
 
 def test_messages_that_the_store_does_not_take_are_delivered_again(counted: dict[str, Any]) -> None:
     lake = Lake(FailingStore())
     event = sqs(json.dumps(alert(1)), json.dumps(alert(2)))
-    answer = take_in(event, lake, no_object)
+    answer = respond(event, lake, no_object)
     assert {one["itemIdentifier"] for one in answer["batchItemFailures"]} == {"m0", "m1"}
     assert totals(counted)["RecordsFailed"] == 2
     assert totals(counted)["AlertsStored"] == 0
@@ -111,7 +111,7 @@ def test_messages_that_the_store_does_not_take_are_delivered_again(counted: dict
 
 def test_a_catalog_that_is_down_fails_no_alert(counted: dict[str, Any]) -> None:
     lake = Lake(memory_store(), DeafCatalog())
-    assert take_in(sqs(json.dumps(alert(1))), lake, no_object) == {"batchItemFailures": []}
+    assert respond(sqs(json.dumps(alert(1))), lake, no_object) == {"batchItemFailures": []}
     assert totals(counted)["PartitionsPending"] == 1
     assert totals(counted)["AlertsStored"] == 1
 
@@ -123,14 +123,14 @@ def test_an_object_is_read_for_its_alerts() -> None:
         assert (pointer.bucket, pointer.key) == ("b", "inbox/a b.jsonl")
         return read_file(pointer.place, body, pointer.delivery)
 
-    assert take_in(json.loads(inbox("inbox/a b.jsonl")), Lake(memory_store()), fetch)["stored"] == 3
+    assert respond(json.loads(inbox("inbox/a b.jsonl")), Lake(memory_store()), fetch)["stored"] == 3
 
 
 def test_an_object_that_cannot_be_read_fails_its_message_only() -> None:
     def fetch(pointer: ObjectPointer) -> Iterator[EventItem]:
         raise StoreError(f"{pointer.place}: 500")
 
-    answer = take_in(sqs(inbox("a.json"), json.dumps(alert(1))), Lake(memory_store()), fetch)
+    answer = respond(sqs(inbox("a.json"), json.dumps(alert(1))), Lake(memory_store()), fetch)
     assert answer == {"batchItemFailures": [{"itemIdentifier": "m0"}]}
 
 
@@ -138,22 +138,22 @@ def test_an_object_that_names_itself_is_refused_and_not_followed() -> None:
     def fetch(pointer: ObjectPointer) -> Iterator[EventItem]:
         return read_file(pointer.place, inbox("round.json").encode(), pointer.delivery)
 
-    answer = take_in(sqs(inbox("round.json")), Lake(memory_store()), fetch)
+    answer = respond(sqs(inbox("round.json")), Lake(memory_store()), fetch)
     assert answer == {"batchItemFailures": [{"itemIdentifier": "m0"}]}
 
 
 def test_a_direct_invocation_is_told_what_became_of_it() -> None:
     lake = Lake(memory_store())
-    assert take_in(alert(1), lake, no_object) == {"stored": 1, "repeated": 0, "clashes": 0}
-    assert take_in(alert(1), lake, no_object) == {"stored": 0, "repeated": 1, "clashes": 0}
+    assert respond(alert(1), lake, no_object) == {"stored": 1, "repeated": 0, "clashes": 0}
+    assert respond(alert(1), lake, no_object) == {"stored": 0, "repeated": 1, "clashes": 0}
     clash = alert(1, anomalyScore=1.5)
-    assert take_in(clash, lake, no_object) == {"stored": 1, "repeated": 0, "clashes": 1}
+    assert respond(clash, lake, no_object) == {"stored": 1, "repeated": 0, "clashes": 1}
 
 
 def test_a_direct_invocation_with_a_bad_record_fails_after_the_good_are_stored(counted: dict[str, Any]) -> None:
     store = memory_store()
     with pytest.raises(IngestError) as error:
-        take_in([alert(1), alert(2, timestamp="yesterday"), alert(3)], Lake(store), no_object)
+        respond([alert(1), alert(2, timestamp="yesterday"), alert(3)], Lake(store), no_object)
     message = str(error.value)
     assert message.startswith("1 records refused, 0 failed, 2 stored: ")
     assert "timestamp" in message
@@ -164,7 +164,7 @@ def test_a_direct_invocation_with_a_bad_record_fails_after_the_good_are_stored(c
 
 def test_a_direct_invocation_that_the_store_fails_fails() -> None:
     with pytest.raises(IngestError, match=r"0 records refused, 1 failed, 0 stored: .*503"):
-        take_in(alert(1), Lake(FailingStore()), no_object)
+        respond(alert(1), Lake(FailingStore()), no_object)
 
 
 def test_what_is_set_aside_is_logged_with_its_reason() -> None:
@@ -176,7 +176,7 @@ def test_what_is_set_aside_is_logged_with_its_reason() -> None:
     kept = Kept()
     observability.logger.addHandler(kept)
     try:
-        take_in(sqs("{"), Lake(memory_store()), no_object)
+        respond(sqs("{"), Lake(memory_store()), no_object)
     finally:
         observability.logger.removeHandler(kept)
     line = next(one for one in lines if one["msg"] == "record set aside")
@@ -190,4 +190,4 @@ def test_a_killed_write_is_not_taken_for_a_failure_of_a_record() -> None:
             raise Killed
 
     with pytest.raises(Killed):
-        take_in(sqs(json.dumps(alert(1))), Lake(Dying()), no_object)
+        respond(sqs(json.dumps(alert(1))), Lake(Dying()), no_object)

@@ -1,4 +1,4 @@
-"""Whole per cent that add up to a hundred."""
+"""Contributions in whole per cent add up to 100."""
 
 from __future__ import annotations
 
@@ -6,10 +6,12 @@ from anomalake.groups.contributions import contributions, whole_per_cent
 
 
 def shares(affected: list[tuple[tuple[tuple[str, str], ...], float]]) -> list[tuple[str, str, int]]:
-    return [(one.dimension_name, one.dimension_value, one.value_contribution) for one in contributions(affected)]
+    return [
+        (share.dimension_name, share.dimension_value, share.value_contribution) for share in contributions(affected)
+    ]
 
 
-def test_shares_are_those_of_the_deviation_either_way() -> None:
+def test_shares_are_of_the_absolute_deviation() -> None:
     affected = [
         ((("m", "uk"), ("p", "app")), -68.0),
         ((("m", "fr"), ("p", "web")), 22.0),
@@ -25,19 +27,19 @@ def test_the_largest_remainder_is_rounded_up() -> None:
 
 
 def test_two_hundred_equal_values_share_a_hundred() -> None:
-    made = whole_per_cent({f"{i:03}": 0.1 for i in range(200)})
-    assert sum(made.values()) == 100
-    assert [made["099"], made["100"]] == [1, 0]
+    shared = whole_per_cent({f"{i:03}": 0.1 for i in range(200)})
+    assert sum(shared.values()) == 100
+    assert [shared["099"], shared["100"]] == [1, 0]
 
 
-def test_a_dimension_is_shared_out_among_the_metrics_that_have_it() -> None:
+def test_a_dimension_is_shared_among_the_metrics_that_have_it() -> None:
     assert shares([((("m", "uk"),), 90.0), ((("m", "uk"), ("p", "app")), 10.0)]) == [
         ("m", "uk", 100),
         ("p", "app", 100),
     ]
 
 
-def test_where_nothing_deviates_all_count_alike() -> None:
+def test_without_deviations_all_metrics_have_the_same_weight() -> None:
     affected = [((("m", "uk"),), 0.0), ((("m", "uk"),), 0.0), ((("m", "fr"),), 0.0)]
     assert shares(affected) == [("m", "uk", 67), ("m", "fr", 33)]
 

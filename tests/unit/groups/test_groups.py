@@ -1,4 +1,4 @@
-"""Anomalous metrics of one measure make a group, which goes on while its metrics do."""
+"""Anomalous metrics of a measure are a group, which continues while its metrics are anomalous."""
 
 from __future__ import annotations
 
@@ -23,15 +23,15 @@ def groups(points: Points, n_intervals: int = 8) -> tuple[Group, ...]:
 
 
 def spans(points: Points) -> list[tuple[str, list[int]]]:
-    """Measure and hours of each group."""
-    return [(one.measure, [(i.timestamp - START) // HOUR for i in one.intervals]) for one in groups(points)]
+    """Return the measure and the hours of each group."""
+    return [(item.measure, [(i.timestamp - START) // HOUR for i in item.intervals]) for item in groups(points)]
 
 
 def test_metrics_of_a_measure_in_one_interval_are_one_group() -> None:
-    [made] = groups({("revenue", 0, 2): (40.0, 60.0), ("revenue", 3, 2): (170.0, 80.0)})
-    [only] = made.intervals
-    assert made.start == made.end == only.timestamp == START + 2 * HOUR
-    assert [one.dimensions for one in only.affected] == [
+    [anomaly_group] = groups({("revenue", 0, 2): (40.0, 60.0), ("revenue", 3, 2): (170.0, 80.0)})
+    [only] = anomaly_group.intervals
+    assert anomaly_group.start == anomaly_group.end == only.timestamp == START + 2 * HOUR
+    assert [affected.dimensions for affected in only.affected] == [
         (("marketplace", "us"), ("platform", "web")),
         (("marketplace", "de"), ("platform", "app")),
     ]
@@ -47,28 +47,28 @@ def test_measures_do_not_share_a_group() -> None:
     assert spans({("revenue", 0, 2): LOW, ("views", 0, 2): LOW}) == [("revenue", [2]), ("views", [2])]
 
 
-def test_a_group_goes_on_while_one_of_its_metrics_does_and_others_join_it() -> None:
+def test_a_group_continues_while_a_metric_of_it_is_anomalous_and_others_join() -> None:
     points = {("revenue", 0, 1): LOW, ("revenue", 0, 2): LOW, ("revenue", 1, 2): LOW, ("revenue", 1, 3): LOW}
     assert spans(points) == [("revenue", [1, 2, 3])]
 
 
-def test_another_metric_in_the_next_interval_is_another_group() -> None:
+def test_a_different_metric_in_the_next_interval_begins_a_new_group() -> None:
     assert spans({("revenue", 0, 1): LOW, ("revenue", 1, 2): LOW}) == [("revenue", [1]), ("revenue", [2])]
 
 
-def test_a_group_may_pause_for_one_interval_not_for_two() -> None:
+def test_a_group_may_pause_for_a_single_interval() -> None:
     assert spans({("revenue", 0, 1): LOW, ("revenue", 0, 3): LOW}) == [("revenue", [1, 3])]
     assert spans({("revenue", 0, 1): LOW, ("revenue", 0, 4): LOW}) == [("revenue", [1]), ("revenue", [4])]
 
 
-def test_an_interval_of_two_groups_goes_to_the_one_it_shares_more_with_then_to_the_older() -> None:
+def test_an_interval_continues_the_group_with_most_common_metrics_then_the_oldest() -> None:
     older, newer = {("revenue", 0, 1): LOW}, {("revenue", 1, 2): LOW, ("revenue", 2, 2): LOW}
     both = {("revenue", 0, 3): LOW, ("revenue", 1, 3): LOW}
     assert spans({**older, **newer, **both}) == [("revenue", [1, 3]), ("revenue", [2])]
     assert spans({**older, **newer, **both, ("revenue", 2, 3): LOW}) == [("revenue", [1]), ("revenue", [2, 3])]
 
 
-def test_a_day_of_23_hours_is_one_interval() -> None:
+def test_a_day_of_23_hours_is_a_single_interval() -> None:
     before = datetime(2022, 3, 25, 23, tzinfo=UTC)
     days = [
         before,
@@ -78,11 +78,11 @@ def test_a_day_of_23_hours_is_one_interval() -> None:
     ]
     metrics, judgement = judged({("revenue", 0, t): LOW for t in range(4)}, 4, frequency="P1D")
     metrics = replace(metrics, starts=np.array([day.replace(tzinfo=None) for day in days], "datetime64[s]"))
-    [made] = group(metrics, judgement, ARN)
-    assert [one.timestamp for one in made.intervals] == days
+    [anomaly_group] = group(metrics, judgement, ARN)
+    assert [interval.timestamp for interval in anomaly_group.intervals] == days
 
 
-def test_ids_are_those_of_detector_measure_and_first_interval() -> None:
+def test_ids_depend_on_detector_measure_and_first_interval() -> None:
     first, second = groups({("revenue", 0, 1): LOW, ("views", 0, 1): LOW})
     [again] = groups({("revenue", 3, 1): LOW, ("revenue", 3, 2): LOW})
     [other] = group(*judged({("revenue", 0, 1): LOW}, 8), ARN + "2")
@@ -90,19 +90,21 @@ def test_ids_are_those_of_detector_measure_and_first_interval() -> None:
     assert len({first.group_id, second.group_id, other.group_id}) == 3
 
 
-def test_one_interval_again_gives_the_same_groups_and_forgets_what_it_gave_before() -> None:
+def test_a_repeated_interval_replaces_its_part_of_the_groups() -> None:
     metrics, judgement = judged({("revenue", 0, 1): LOW, ("revenue", 0, 2): LOW, ("views", 1, 2): LOW}, 4)
     first = group(*cut(metrics, judgement, 0, 2), ARN)
     second = group(*cut(metrics, judgement, 2, 3), ARN, first)
-    merged = {one.group_id: one for one in (*first, *second)}
+    merged = {item.group_id: item for item in (*first, *second)}
     assert group(*cut(metrics, judgement, 2, 3), ARN, merged.values()) == ()
     quiet = replace(judgement, is_anomaly=np.zeros_like(judgement.is_anomaly))
     assert group(*cut(metrics, quiet, 2, 3), ARN, merged.values()) == first
 
 
-def test_only_groups_that_may_go_on_are_open() -> None:
-    made = groups({("revenue", 0, 1): LOW, ("views", 0, 3): LOW})
-    at = {hour: [one.measure for one in open_groups(made, "PT1H", START + hour * HOUR)] for hour in range(7)}
+def test_only_groups_that_may_continue_are_open() -> None:
+    anomaly_groups = groups({("revenue", 0, 1): LOW, ("views", 0, 3): LOW})
+    at = {
+        hour: [item.measure for item in open_groups(anomaly_groups, "PT1H", START + hour * HOUR)] for hour in range(7)
+    }
     expected = [[], [], ["revenue"], ["revenue"], ["views"], ["views"], []]
     assert list(at.values()) == expected
     assert ENDS_AFTER == 2
@@ -111,24 +113,24 @@ def test_only_groups_that_may_go_on_are_open() -> None:
 def test_a_metric_without_a_dimension_and_a_range_without_an_end() -> None:
     metrics, judgement = judged({("revenue", 0, 0): LOW}, 1, combinations=(("de", None), ("us", None)))
     judgement = replace(judgement, upper=np.full_like(judgement.upper, np.inf))
-    [made] = group(metrics, judgement, ARN)
-    [only] = made.intervals[0].affected
+    [anomaly_group] = group(metrics, judgement, ARN)
+    [only] = anomaly_group.intervals[0].affected
     assert only.dimensions == (("marketplace", "de"),)
     assert only.upper is None
 
 
-def test_without_dimensions_there_is_one_metric_and_nothing_contributes() -> None:
-    [made] = group(*judged({("revenue", 0, 0): LOW}, 1, names=(), combinations=((),)), ARN)
-    assert made.intervals[0].affected[0].dimensions == ()
-    assert made.intervals[0].contributions == ()
+def test_without_dimensions_there_are_no_contributions() -> None:
+    [anomaly_group] = group(*judged({("revenue", 0, 0): LOW}, 1, names=(), combinations=((),)), ARN)
+    assert anomaly_group.intervals[0].affected[0].dimensions == ()
+    assert anomaly_group.intervals[0].contributions == ()
 
 
 def test_metrics_that_were_not_observed_are_not_counted() -> None:
     metrics, judgement = judged({("revenue", 0, 0): LOW}, 1)
     metrics.values[0, 1, 0] = np.nan
     judgement.expected[2, 0] = np.nan
-    [made] = group(metrics, judgement, ARN)
-    assert (made.intervals[0].observed, made.intervals[0].expected_total) == (2, 200.0)
+    [anomaly_group] = group(metrics, judgement, ARN)
+    assert (anomaly_group.intervals[0].observed, anomaly_group.intervals[0].expected_total) == (2, 200.0)
 
 
 def test_a_judgement_of_other_metrics_is_refused() -> None:
@@ -138,7 +140,7 @@ def test_a_judgement_of_other_metrics_is_refused() -> None:
     assert group(*cut(metrics, judgement, 0, 0), ARN) == ()
 
 
-def test_measures_that_move_together_are_related() -> None:
+def test_measures_with_common_dimension_values_are_related() -> None:
     points = {
         ("views", 0, 1): (50.0, 60.0),
         ("views", 0, 2): (50.0, 60.0),
@@ -156,21 +158,21 @@ def test_measures_that_move_together_are_related() -> None:
 
 
 def test_other_dimension_values_or_another_time_are_not_related() -> None:
-    assert [one.related for one in groups({("views", 0, 1): LOW, ("revenue", 1, 1): LOW})] == [(), ()]
-    assert [one.related for one in groups({("views", 0, 1): LOW, ("revenue", 0, 2): LOW})] == [(), ()]
+    assert [item.related for item in groups({("views", 0, 1): LOW, ("revenue", 1, 1): LOW})] == [(), ()]
+    assert [item.related for item in groups({("views", 0, 1): LOW, ("revenue", 0, 2): LOW})] == [(), ()]
 
 
-def test_groups_that_begin_together_are_of_the_same_time() -> None:
-    made = groups({("views", 0, 1): LOW, ("revenue", 0, 1): LOW})
-    assert {one.related[0].relationship for one in made} == {"SAME_TIME"}
+def test_groups_that_begin_in_the_same_interval_have_the_same_time() -> None:
+    anomaly_groups = groups({("views", 0, 1): LOW, ("revenue", 0, 1): LOW})
+    assert {item.related[0].relationship for item in anomaly_groups} == {"SAME_TIME"}
 
 
-def test_an_interval_without_some_metrics_is_as_if_they_were_not_affected() -> None:
+def test_an_interval_without_metrics_is_computed_again() -> None:
     loud, small = metric(0.0, severity=99.0, marketplace="de"), metric(80.0, severity=51.0, marketplace="us")
-    whole = interval([loud, small])
-    assert without(whole, {small.time_series_id}) == interval([loud])
-    assert without(whole, ()) is whole
-    assert without(whole, {loud.time_series_id, small.time_series_id}) is None
+    both = interval([loud, small])
+    assert without(both, {small.time_series_id}) == interval([loud])
+    assert without(both, ()) is both
+    assert without(both, {loud.time_series_id, small.time_series_id}) is None
 
 
 def test_fifty_thousand_metrics_are_grouped_in_less_than_a_second() -> None:
@@ -184,6 +186,6 @@ def test_fifty_thousand_metrics_are_grouped_in_less_than_a_second() -> None:
     metrics = Metrics("PT1H", "UTC", starts, ("r", "v"), ("a", "b"), combinations, np.ones(shape))
     judgement = Judgement(0, expected, expected, expected, is_anomaly * 60.0, is_anomaly)
     began = time.process_time()
-    made = group(metrics, judgement, ARN)
+    anomaly_groups = group(metrics, judgement, ARN)
     assert time.process_time() - began < 1.5
-    assert sum(len(i.affected) for one in made for i in one.intervals) == 10_000
+    assert sum(len(i.affected) for item in anomaly_groups for i in item.intervals) == 10_000

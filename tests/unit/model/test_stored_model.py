@@ -18,7 +18,7 @@ import pytest
 
 from anomalake.model import Model, ModelError, State, fit, judge
 from anomalake.model.metrics import Metrics
-from anomalake.records.arrays import from_bytes
+from anomalake.records.codecs import arrays_from_bytes
 from tests.unit.model.histories import LEARNED, eventful, metrics, usual_model
 
 STORED = Path(__file__).parent / "stored"
@@ -30,7 +30,7 @@ Arrays = dict[str, npt.NDArray[np.generic]]
 
 
 def arrays_of(name: str) -> Arrays:
-    return from_bytes((STORED / name).read_bytes())[0]
+    return arrays_from_bytes((STORED / name).read_bytes())[0]
 
 
 @pytest.fixture(scope="module")

@@ -13,8 +13,8 @@ from anomalake.definitions.detector import AlertRule
 from anomalake.lake.lake import Lake
 from anomalake.notify.channel import ChannelError
 from anomalake.notify.delivery import Delivery, Patience, counts, deliver, deliver_groups
-from anomalake.notify.ledger import Ledger
-from anomalake.notify.rules import Due, SentAlert
+from anomalake.notify.rules import Due
+from anomalake.records.deliveries import Ledger, SentAlert
 from anomalake.storage.objects import memory_store
 from anomalake.storage.store import ObjectStore, StoredObject, StoreError
 from tests.support.anomalies import START, Told, detector, group_of, interval, metric, rule, scored
@@ -47,7 +47,7 @@ def send(
         watch or rule(),
         detector(),
         channel,
-        Ledger(store, "detection/detector=shop"),
+        Ledger(store, "shop"),
         run=run,
         patience=Clock().patience,
     )
@@ -79,9 +79,7 @@ def test_a_delivered_alert_is_written_down_and_not_sent_again() -> None:
         "at": "2022-01-15T04:00:00+00:00",
         "reason": "",
     }
-    assert Ledger(store, "detection/detector=shop").sent("watch", [GROUP]) == {
-        GROUP.group_id: (SentAlert.of(GROUP.intervals[0]),)
-    }
+    assert Ledger(store, "shop").sent("watch", [GROUP]) == {GROUP.group_id: (SentAlert.of(GROUP.intervals[0]),)}
 
 
 def test_a_failing_channel_is_tried_again_after_longer_and_longer_pauses() -> None:
@@ -96,7 +94,7 @@ def test_an_alert_that_does_not_go_through_is_undelivered_with_its_reason_and_tr
     made = send(channel, store)
     assert (made.status, made.reason, made.attempts) == ("undelivered", "503: busy", 3)
     assert ledger(store)["0001-undelivered.json"]["reason"] == "503: busy"
-    assert Ledger(store, "detection/detector=shop").sent("watch", [GROUP]) == {}
+    assert Ledger(store, "shop").sent("watch", [GROUP]) == {}
     late = Due(GROUP, interval([metric(1.0), metric(2.0, marketplace="de")]))
     assert send(channel, store, "r2", late).status == "delivered"
     assert [json.dumps(channel.messages[0].text)] == [json.dumps(ledger(store)["0001-intent.json"]["text"])]
@@ -236,9 +234,7 @@ def test_a_damaged_ledger_stops_nothing(body: bytes) -> None:
     send(channel, store)
     for one in list(store.list("")):
         store.put(one.key, body)
-    assert Ledger(store, "detection/detector=shop").sent("watch", [GROUP]) == {
-        GROUP.group_id: (SentAlert(START, 0.0, 0.0, 0),)
-    }
+    assert Ledger(store, "shop").sent("watch", [GROUP]) == {GROUP.group_id: (SentAlert(START, 0.0, 0.0, 0),)}
     assert send(channel, store, "r2").status == "repeated"
     store.delete([one.key for one in store.list("") if one.key.endswith("delivered.json")])
     assert send(channel, store, "r3").status == "delivered"

@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 
 from anomalake.definitions.detector import DimensionFilter
-from anomalake.notify.rules import SentAlert, alerts_due, has_grown
+from anomalake.notify.rules import alerts_due, has_grown
+from anomalake.records.deliveries import SentAlert
 from anomalake.records.snoozes import Snooze
 from tests.support.anomalies import HOUR, START, group_of, interval, metric, rule, scored
 

@@ -13,7 +13,7 @@ from anomalake.definitions.metric_set import CsvFormat, JsonLinesFormat, Measure
 from anomalake.query.errors import QueryError, SourceError
 from anomalake.query.relations import Relations
 from anomalake.query.statements import statements
-from anomalake.records.metric_sets import write_source
+from anomalake.records.metric_sets import write_metric_set
 from anomalake.storage.objects import memory_store
 from anomalake.storage.store import ObjectStore
 
@@ -81,7 +81,7 @@ def test_each_view_comes_after_those_it_reads() -> None:
     store = memory_store()
     shape(store, "orders")
     shape(store, "My-Detector", dimensions=())
-    write_source(store, source())
+    write_metric_set(store, source())
     names = in_order(list(statements(Relations(store))), {"alert_rows"})
     assert len(set(names)) == len(names)
     for name in (
@@ -105,7 +105,7 @@ def test_names_cannot_leave_their_quotes() -> None:
 
 def test_source_tables() -> None:
     store = memory_store()
-    write_source(store, source(templated_path_list=("s3://bucket/live/x-{{yyyyMMdd}}/{{HHmm}}",)))
+    write_metric_set(store, source(templated_path_list=("s3://bucket/live/x-{{yyyyMMdd}}/{{HHmm}}",)))
     made = list(statements(Relations(store)))
     tables = [one for one in made if one.startswith("CREATE EXTERNAL")]
     assert [re.search(r"LOCATION '([^']*)'", table)[1] for table in tables] == [
@@ -119,7 +119,7 @@ def test_source_tables() -> None:
     assert "'separatorChar' = '\\t', 'quoteChar' = '\\''" in tables[0]
     assert "'skip.header.line.count' = '1'" in tables[0]
     assert "source_orders" in in_order(made, {"alert_rows"})
-    write_source(store, source(file_format=JsonLinesFormat()))
+    write_metric_set(store, source(file_format=JsonLinesFormat()))
     (table,) = (one for one in statements(Relations(store)) if one.startswith("CREATE EXTERNAL"))
     assert "'mapping.source_it_s__2x27' = 'it\\'s'" in table
 
@@ -127,7 +127,7 @@ def test_source_tables() -> None:
 def test_sources_that_athena_cannot_read() -> None:
     for wrong in (source(historical_data_path_list=("data",)), source(file_format=CsvFormat())):
         store = memory_store()
-        write_source(store, wrong)
+        write_metric_set(store, wrong)
         with pytest.raises(SourceError):
             list(statements(Relations(store)))
 

@@ -7,10 +7,17 @@ from datetime import datetime
 
 import pytest
 
-from anomalake.definitions.metric_set import CsvFormat, JsonLinesFormat, Measure, MetricSet
+from anomalake.definitions.metric_set import CsvFormat, JsonLinesFormat, Measure
+from anomalake.definitions.metric_set_fields import metric_set_from_fields, metric_set_to_fields
 from anomalake.query.errors import SourceError
 from anomalake.query.time_formats import to_strptime
-from anomalake.records.metric_sets import key_of, read_sources, source_keys, write_source
+from anomalake.records.metric_sets import (
+    metric_set_key,
+    metric_set_keys,
+    read_metric_set,
+    read_metric_sets,
+    write_metric_set,
+)
 from anomalake.sources.csv_header import header_of
 from anomalake.storage.objects import memory_store
 
@@ -35,47 +42,50 @@ FIELDS = {
 }
 
 
-def test_a_metric_set_can_be_pasted_in() -> None:
-    source = MetricSet.from_fields(FIELDS)
+def test_a_request_of_create_metric_set_is_read() -> None:
+    source = metric_set_from_fields(FIELDS)
     assert source.metric_list == (Measure("views"), Measure("revenue", "AVG"))
     assert source.columns == ("timestamp", "platform", "marketplace", "views", "revenue")
     assert source.file_format == CsvFormat()
-    assert MetricSet.from_fields(source.to_fields()) == source
+    assert metric_set_from_fields(metric_set_to_fields(source)) == source
 
 
-def test_json_lines_come_back() -> None:
+def test_json_lines_survive() -> None:
     config = {
         "HistoricalDataPathList": ["x"],
         "FileFormatDescriptor": {"JsonFormatDescriptor": {"FileCompression": "GZIP"}},
     }
-    source = MetricSet.from_fields({**FIELDS, "MetricSource": {"S3SourceConfig": config}})
+    source = metric_set_from_fields({**FIELDS, "MetricSource": {"S3SourceConfig": config}})
     assert source.file_format == JsonLinesFormat("GZIP")
-    assert MetricSet.from_fields(source.to_fields()) == source
+    assert metric_set_from_fields(metric_set_to_fields(source)) == source
 
 
 @pytest.mark.parametrize("field", ["AnomalyDetectorArn", "MetricList", "MetricSource", "TimestampColumn"])
 def test_a_missing_field_is_named(field: str) -> None:
     with pytest.raises(SourceError, match=field):
-        MetricSet.from_fields({key: value for key, value in FIELDS.items() if key != field})
+        metric_set_from_fields({key: value for key, value in FIELDS.items() if key != field})
 
 
 @pytest.mark.parametrize("value", [None, 1, "x", ["x"]])
 def test_a_field_of_another_type_is_refused(value: object) -> None:
     with pytest.raises(SourceError):
-        MetricSet.from_fields({**FIELDS, "MetricList": value if value != "x" else [value]})
+        metric_set_from_fields({**FIELDS, "MetricList": value if value != "x" else [value]})
 
 
-def test_sources_lie_in_the_lake() -> None:
+def test_metric_sets_are_stored_by_their_detector() -> None:
     store = memory_store()
-    source = MetricSet.from_fields(FIELDS)
-    write_source(store, source)
-    write_source(store, source)
+    source = metric_set_from_fields(FIELDS)
+    key = metric_set_key(source.detector_arn)
+    assert read_metric_set(store, source.detector_arn) is None
+    write_metric_set(store, source)
+    write_metric_set(store, source)
     store.put("sources/notes.txt", b"not a source")
-    assert source_keys(store) == {"my-detector": [key_of(source)]}
-    assert read_sources(store, [key_of(source)]) == [source]
-    store.put(key_of(source), b"{")
+    assert metric_set_keys(store) == {"my-detector": [key]}
+    assert read_metric_sets(store, [key]) == [source]
+    assert read_metric_set(store, source.detector_arn) == source
+    store.put(key, b"{")
     with pytest.raises(SourceError, match=r"memory:///sources/my-detector-.*is no JSON"):
-        read_sources(store, [key_of(source)])
+        read_metric_sets(store, [key])
 
 
 @pytest.mark.parametrize(

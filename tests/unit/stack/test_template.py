@@ -13,7 +13,7 @@ import pyarrow as pa
 import pytest
 
 from anomalake.aws import environment
-from anomalake.definitions.detector import read_detector
+from anomalake.definitions.detector_file import read_detector
 from anomalake.lake.layout import TABLES
 from anomalake.lake.rows import SCHEMA
 from anomalake.quicksight import quicksight_template

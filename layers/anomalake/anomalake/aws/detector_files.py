@@ -2,21 +2,12 @@
 
 from __future__ import annotations
 
-import re
-
-from anomalake.definitions.detector import Detector, DetectorFileError, parse_detector
+from anomalake.definitions.detector import Detector, DetectorFileError
+from anomalake.definitions.detector_file import parse_detector
+from anomalake.records.errors import RecordInputError
+from anomalake.records.keys import detector_file_keys, parse_detector_file_key
 from anomalake.storage.objects import open_store
 from anomalake.storage.store import ObjectNotFound
-
-ENDINGS = (".yaml", ".yml", ".json")
-
-_FILE = re.compile(r"(?P<name>[a-zA-Z0-9][a-zA-Z0-9_-]{0,62})(\.yaml|\.yml|\.json)")
-
-
-def name_of(key: str) -> str | None:
-    """Name of the detector whose file has this key; None for other keys."""
-    found = _FILE.fullmatch(key.rsplit("/", 1)[-1])
-    return found["name"] if found is not None else None
 
 
 class DetectorFiles:
@@ -38,7 +29,7 @@ class DetectorFiles:
     def names(self) -> list[str]:
         """Names of all detectors, sorted; raises `StoreError`."""
         keys = (entry.key for entry in self._store.list(""))
-        return sorted({name for key in keys if "/" not in key and (name := name_of(key)) is not None})
+        return sorted({name for key in keys if "/" not in key and (name := parse_detector_file_key(key)) is not None})
 
     def read(self, name: str) -> Detector | None:
         """Read a detector's file; None if there is no file.
@@ -49,12 +40,14 @@ class DetectorFiles:
             The file is invalid, its detector has another name, or there are two files.
         StoreError
         """
-        if not _FILE.fullmatch(f"{name}.yaml"):
-            raise DetectorFileError((f"detector {name!r}: expected 1 to 63 of A-Z a-z 0-9 _ -",))
+        try:
+            keys = detector_file_keys(name)
+        except RecordInputError as error:
+            raise DetectorFileError((str(error),)) from error
         found = []
-        for ending in ENDINGS:
+        for key in keys:
             try:
-                found.append((f"{self._store.uri}/{name}{ending}", self._store.get(name + ending)))
+                found.append((f"{self._store.uri}/{key}", self._store.get(key)))
             except ObjectNotFound:
                 continue
         if not found:

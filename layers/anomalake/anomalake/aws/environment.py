@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import NoReturn
 
 from anomalake.errors import AnomalakeError
+from anomalake.notify.page_url import PageUrlError, page_url
 
 FORMATS = ("parquet", "csv")
 
@@ -21,13 +22,8 @@ _WORKGROUP = re.compile(r"[A-Za-z0-9._-]{1,128}")
 _CRAWLER = re.compile(r"[A-Za-z0-9._-]{1,255}")
 _ARN = re.compile(r"arn:[a-z-]+:[a-z0-9-]+:[a-z0-9-]*:[0-9]{12}:\S{1,256}")
 _SCHEDULE_GROUP = re.compile(r"[A-Za-z0-9._-]{1,64}")
-_PAGE = re.compile(
-    r"https?://([A-Za-z0-9.-]+|\[[0-9A-Fa-f:.]+\])(:[0-9]{1,5})?([/?][A-Za-z0-9._~:/?@!$&'()*+,;=%-]*)?"
-    r"|file://[A-Za-z0-9.-]*/[A-Za-z0-9._~:/?@!$&'()*+,;=%-]*"
-)
 _REGION = re.compile(r"[a-z]{2}(-[a-z]+)+-[0-9]")
 _ACCOUNT = re.compile(r"[0-9]{12}")
-_LONGEST_ADDRESS = 1_000
 
 
 class EnvironmentVariableError(AnomalakeError, ValueError):
@@ -157,7 +153,7 @@ class DetectEnvironment:
             _arn(variables, "ANOMALAKE_SHORT_TEXT_TOPIC", "sns"),
             _integer(variables, "ANOMALAKE_ALERT_THRESHOLD", 70, 0, 100),
             *_region_and_account(variables),
-            page_address("ANOMALAKE_PAGE", variables.get("ANOMALAKE_PAGE", "")),
+            _page(variables),
         )
 
 
@@ -198,17 +194,16 @@ class ScheduleEnvironment:
         )
 
 
-def page_address(name: str, value: str) -> str:
-    """The address of a page, or nothing; raises `EnvironmentVariableError`, which calls it by `name`."""
-    expected = "an address such as https://HOST/page.html or file:///FOLDER/page.html, percent-encoded, without a #"
-    if len(value) > _LONGEST_ADDRESS:
-        _fault(name, value, f"{expected}, of at most {_LONGEST_ADDRESS:,} characters")
-    return _matching({name: value}, name, _PAGE, expected) if value else ""
+def _page(variables: Mapping[str, str]) -> str:
+    try:
+        return page_url("ANOMALAKE_PAGE", variables.get("ANOMALAKE_PAGE", ""))
+    except PageUrlError as error:
+        raise EnvironmentVariableError(str(error)) from error
 
 
 def _lake_or_folder(variables: Mapping[str, str]) -> str:
-    """A lake in S3, or in a folder: on a mounted file system, or a developer's own."""
-    # SAM CLI puts the bucket's logical id in the place of its name, which no bucket could bear.
+    """A lake in S3 or in a folder, such as on a mounted file system."""
+    # SAM CLI replaces the bucket's name by its logical id, which is not a valid bucket name.
     if variables.get("AWS_SAM_LOCAL") == "true" and variables.get("ANOMALAKE_LAKE") == "s3://Bucket/lake":
         return LOCAL_LAKE
     value = variables.get("ANOMALAKE_LAKE", "")

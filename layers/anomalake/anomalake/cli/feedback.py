@@ -6,31 +6,27 @@ from datetime import UTC, datetime
 from typing import Annotated
 
 import typer
-from rich.console import Console
 
+from anomalake.cli.console import line, stdout
+from anomalake.cli.options import LakeUri
 from anomalake.services.times import UsageError, instant_of
-
-LakeUri = Annotated[
-    str,
-    typer.Option("--lake", envvar="ANOMALAKE_LAKE", metavar="URI", help="The lake: a folder or s3://BUCKET/PREFIX."),
-]
 
 
 def feedback(
     lake: LakeUri,
-    is_anomaly: Annotated[bool, typer.Option("--anomaly/--no-anomaly", help="Whether it truly was an anomaly.")],
+    is_anomaly: Annotated[bool, typer.Option("--anomaly/--no-anomaly", help="Whether it was an anomaly.")],
     group: Annotated[
         str | None, typer.Option("--group", metavar="ID", help="An anomaly group (anomaly_group_id).")
     ] = None,
     series: Annotated[str | None, typer.Option("--series", metavar="ID", help="A metric (time_series_id).")] = None,
     at: Annotated[
-        str | None, typer.Option("--at", metavar="T", help="Start of the interval, UTC unless it names a zone.")
+        str | None, typer.Option("--at", metavar="T", help="Start of the interval, UTC unless it has a zone.")
     ] = None,
     detector: Annotated[
-        str | None, typer.Option("--detector", metavar="NAME", help="Needed where a lake has several.")
+        str | None, typer.Option("--detector", metavar="NAME", help="Required if the lake has several.")
     ] = None,
 ) -> None:
-    """Say of an affected metric, or of all of a group, whether it truly was an anomaly.
+    """Record whether an affected metric, or each of a group, was an anomaly.
 
     Later scores of similar points take it into account: the same metric, with a deviation in the same direction at a
     similar time of day, then needs more (or less) to be an anomaly. The latest feedback counts.
@@ -38,30 +34,30 @@ def feedback(
     from anomalake.services.feedback import give_feedback, line_of
     from anomalake.storage.objects import open_store
 
-    said = give_feedback(
+    recorded = give_feedback(
         open_store(lake, create=False), detector=detector, group_id=group, series_id=series,
         at=instant_of(at) if at is not None else None, is_anomaly=is_anomaly, now=datetime.now(UTC),
     )  # fmt: skip
-    out = Console(highlight=False)
-    for one in said:
-        out.print(line_of(one), soft_wrap=True, markup=False)
+    console = stdout()
+    for feedback in recorded:
+        line(console, line_of(feedback))
 
 
 def snooze(
     lake: LakeUri,
     detector: Annotated[str, typer.Option("--detector", metavar="NAME", help="The detector.")],
     until: Annotated[
-        str, typer.Option("--until", metavar="T", help="Silent about intervals before it; UTC unless it names a zone.")
+        str, typer.Option("--until", metavar="T", help="No alerts about intervals before T; UTC unless it has a zone.")
     ],
     group: Annotated[str | None, typer.Option("--group", metavar="ID", help="An anomaly group.")] = None,
     series: Annotated[str | None, typer.Option("--series", metavar="ID", help="A metric (time_series_id).")] = None,
     measure: Annotated[str | None, typer.Option("--measure", metavar="NAME", help="All metrics of a measure.")] = None,
     dimension: Annotated[
         list[str] | None,
-        typer.Option("--dimension", metavar="NAME=VALUE", help="Those that have this value; may be repeated."),
+        typer.Option("--dimension", metavar="NAME=VALUE", help="Metrics with this value; may be repeated."),
     ] = None,
 ) -> None:
-    """Send no alerts about a group, a metric, or some metrics, until a time; anomalies are still found and kept."""
+    """Send no alerts about a group or about some metrics until a time. Anomalies are still found and recorded."""
     from anomalake.records.snoozes import Snooze
     from anomalake.services.feedback import snooze as keep
     from anomalake.storage.objects import open_store
@@ -69,7 +65,7 @@ def snooze(
     pairs = tuple(_pair(text) for text in dimension or ())
     wanted = Snooze(instant_of(until), group, series, measure, pairs)
     keep(open_store(lake, create=False), detector, wanted)
-    Console(highlight=False).print(f"silent until {wanted.until.isoformat()}", soft_wrap=True, markup=False)
+    line(stdout(), f"no alerts until {wanted.until.isoformat()}")
 
 
 def _pair(text: str) -> tuple[str, str]:

@@ -7,23 +7,26 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
+
+from anomalake.cli.console import line, stdout
+from anomalake.cli.options import DetectorFile
 
 
 def quicksight(
-    detector: Annotated[Path, typer.Argument(metavar="DETECTOR", help="The detector file, YAML or JSON.")],
+    detector: DetectorFile,
     out: Annotated[Path, typer.Option("--out", metavar="FILE", help="Template to write, YAML; - for standard output.")],
 ) -> None:
-    """Write a CloudFormation template of what QuickSight shows of a detector.
+    """Write a CloudFormation template with the QuickSight resources of a detector.
 
-    Data source, data sets, analysis, dashboard, theme, permissions, refresh. The template says how to deploy it.
+    These are a data source, data sets, an analysis, a dashboard, a theme, permissions and a refresh schedule. The
+    template's description says how to deploy it.
     """
-    from anomalake.definitions.detector import read_detector
+    from anomalake.definitions.detector_file import read_detector
     from anomalake.quicksight import QuickSightError, quicksight_template, to_yaml
     from anomalake.services.files import FileWriteError, write_whole
 
     if out.exists() and detector.exists() and out.samefile(detector):
-        raise QuickSightError(f"--out {out}: is the detector file; expected another one, which it may write over")
+        raise QuickSightError(f"--out {out}: is the detector file; expected another file")
     text = to_yaml(quicksight_template(read_detector(detector).metric_set))
     if str(out) == "-":
         sys.stdout.write(text)
@@ -32,4 +35,4 @@ def quicksight(
         write_whole(out, text.encode("utf-8"))
     except FileWriteError as error:
         raise QuickSightError(str(error)) from error
-    Console(highlight=False).print(str(out), soft_wrap=True, markup=False)
+    line(stdout(), str(out))

@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
+
+from anomalake.cli.console import line, stdout
 
 
 class Frequency(str, Enum):
@@ -21,7 +22,7 @@ class Frequency(str, Enum):
 
 
 def synth(
-    folder: Annotated[Path, typer.Argument(metavar="DIR", help="Folder to write to; it is made.")],
+    folder: Annotated[Path, typer.Argument(metavar="DIR", help="Folder to write to; it is generated.")],
     seed: Annotated[int, typer.Option("--seed", help="The same seed gives the same data.")] = 1,
     hard: Annotated[
         bool,
@@ -66,12 +67,13 @@ def synth(
         start=start.date(),
         anomalies=anomalies,
     )
-    made = shop(settings)
-    out = Console(highlight=False)
-    out.print(
+    generated = shop(settings)
+    n_anomalous = int(generated.labels.sum())
+    console = stdout()
+    line(
+        console,
         f"{settings.n_intervals:,} intervals of {frequency.value} from {settings.start}, "
-        f"{made.metrics.n_metrics:,} metrics, {len(made.events):,} events, {int(made.labels.sum()):,} anomalous points",
-        soft_wrap=True,
+        f"{generated.metrics.n_metrics:,} metrics, {len(generated.events):,} events, {n_anomalous:,} anomalous points",
     )
-    for path in write_shop(made, folder, live):
-        out.print(str(path), soft_wrap=True, markup=False)
+    for path in write_shop(generated, folder, live):
+        line(console, str(path))

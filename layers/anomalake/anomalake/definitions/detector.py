@@ -2,18 +2,13 @@
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass
 from datetime import date
-from pathlib import Path
 from typing import Literal
 
 from anomalake.definitions.metric_set import DimensionFilter as DimensionFilter
 from anomalake.definitions.metric_set import MetricSet
 from anomalake.errors import AnomalakeError
-
-DEFAULT_REGION = "us-east-1"
-DEFAULT_ACCOUNT = "000000000000"
 
 SnsFormat = Literal["JSON", "LONG_TEXT", "SHORT_TEXT"]
 
@@ -108,62 +103,3 @@ class Detector:
     metric_set: MetricSet
     alerts: tuple[AlertRule, ...] = ()
     holidays: tuple[date, ...] = ()
-
-
-def read_detector(
-    path: str | os.PathLike[str],
-    *,
-    data: str | os.PathLike[str] | None = None,
-    region: str = DEFAULT_REGION,
-    account: str = DEFAULT_ACCOUNT,
-) -> Detector:
-    """Read a detector file, YAML or JSON.
-
-    Parameters
-    ----------
-    data
-        A folder or URI below which relative paths lie; default: the file's own folder.
-    region, account
-        For its ARNs, where the file says no AnomalyDetectorArn.
-
-    Raises
-    ------
-    DetectorFileError
-        The file is not there, or has problems: all of them are told.
-    """
-    file = Path(path)
-    try:
-        text = file.read_text("utf-8-sig")
-    except OSError as error:
-        raise DetectorFileError((f"{path}: cannot be read: {error.strerror or error}",)) from error
-    except UnicodeDecodeError as error:
-        raise DetectorFileError((f"{path}: is no UTF-8: byte {error.start + 1}; expected YAML or JSON",)) from error
-    base = os.fspath(data) if data is not None else str(file.resolve().parent)
-    return parse_detector(text, os.fspath(path), data=base, region=region, account=account)
-
-
-def parse_detector(
-    text: str,
-    place: str,
-    *,
-    data: str | None = None,
-    region: str = DEFAULT_REGION,
-    account: str = DEFAULT_ACCOUNT,
-) -> Detector:
-    """Read a detector's YAML or JSON.
-
-    Parameters
-    ----------
-    place
-        What messages call it, such as the file's path.
-    data
-        A folder or URI below which relative paths lie; default: the current folder.
-
-    Raises
-    ------
-    DetectorFileError
-        It has problems: all of them are told.
-    """
-    from anomalake.definitions.detector_file import detector_of
-
-    return detector_of(text, place, data or "", region, account)

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Iterable
 from datetime import date
+from pathlib import Path
 from typing import cast, get_args
 
 from anomalake.definitions.detector import (
@@ -22,6 +24,9 @@ from anomalake.definitions.metric_set import FREQUENCIES, NAME, MetricSet
 from anomalake.definitions.metric_set_fields import read_filters, read_metric_set
 from anomalake.definitions.words import printable
 
+DEFAULT_REGION = "us-east-1"
+DEFAULT_ACCOUNT = "000000000000"
+
 MOST_ALERTS = 100
 MOST_HOLIDAYS = 10_000
 
@@ -37,17 +42,69 @@ _PASTED = ("Tags", "KmsKeyArn", "ClientToken", "ResponseMetadata", "CreationTime
            "FailureReason", "FailureType")  # fmt: skip
 
 
-def detector_of(text: str, place: str, data: str, region: str, account: str) -> Detector:
-    """As `parse_detector`."""
+def read_detector(
+    path: str | os.PathLike[str],
+    *,
+    data: str | os.PathLike[str] | None = None,
+    region: str = DEFAULT_REGION,
+    account: str = DEFAULT_ACCOUNT,
+) -> Detector:
+    """Read a detector file, YAML or JSON.
+
+    Parameters
+    ----------
+    data
+        A folder or URI below which relative paths lie; default: the file's own folder.
+    region, account
+        For its ARNs, where the file says no AnomalyDetectorArn.
+
+    Raises
+    ------
+    DetectorFileError
+        The file is not there, or has problems: all of them are told.
+    """
+    file = Path(path)
+    try:
+        text = file.read_text("utf-8-sig")
+    except OSError as error:
+        raise DetectorFileError((f"{path}: cannot be read: {error.strerror or error}",)) from error
+    except UnicodeDecodeError as error:
+        raise DetectorFileError((f"{path}: is no UTF-8: byte {error.start + 1}; expected YAML or JSON",)) from error
+    base = os.fspath(data) if data is not None else str(file.resolve().parent)
+    return parse_detector(text, os.fspath(path), data=base, region=region, account=account)
+
+
+def parse_detector(
+    text: str,
+    place: str,
+    *,
+    data: str | None = None,
+    region: str = DEFAULT_REGION,
+    account: str = DEFAULT_ACCOUNT,
+) -> Detector:
+    """Read a detector's YAML or JSON.
+
+    Parameters
+    ----------
+    place
+        What messages call it, such as the file's path.
+    data
+        A folder or URI below which relative paths lie; default: the current folder.
+
+    Raises
+    ------
+    DetectorFileError
+        It has problems: all of them are told.
+    """
     problems = Problems(place)
     try:
         root = read_document(text)
     except DocumentError as error:
         line = f": line {error.line}" if error.line is not None else ""
-        told = printable(f"{place}{line}: {error}; expected L4M's fields in YAML or JSON")
-        raise DetectorFileError((told,)) from error
+        message = printable(f"{place}{line}: {error}; expected L4M's fields in YAML or JSON")
+        raise DetectorFileError((message,)) from error
     fields = Fields(root, "", problems)
-    detector = _detector(fields, data, region, account, problems) if isinstance(root.value, dict) else None
+    detector = _detector(fields, data or "", region, account, problems) if isinstance(root.value, dict) else None
     if problems.lines or detector is None:
         raise DetectorFileError(tuple(problems.lines) or (f"{place}: expected L4M's fields",))
     return detector

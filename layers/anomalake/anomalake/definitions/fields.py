@@ -18,9 +18,18 @@ _NUMBER = re.compile(r"[+-]?([0-9]+[.]?[0-9]*|[.][0-9]+)([eE][+-]?[0-9]+)?")
 
 @dataclass(slots=True)
 class Problems:
-    """Problems of one document, a line each."""
+    """Problems of one document, one line for each.
+
+    Attributes
+    ----------
+    place
+        Name of the document in messages, such as its path.
+    unknown_allowed
+        Whether fields that nothing reads are ignored, instead of being problems.
+    """
 
     place: str
+    unknown_allowed: bool = False
     lines: list[str] = field(default_factory=list)
 
     def add(self, path: str, node: Node | None, what: str) -> None:
@@ -171,6 +180,8 @@ class Fields:
 
     def unknown(self) -> None:
         """Note each field that nobody asked for."""
+        if self._problems.unknown_allowed:
+            return
         for name in self._members:
             if name not in self._known:
                 near = difflib.get_close_matches(name, self._known, n=1, cutoff=0.6)

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Literal
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from anomalake.definitions.errors import SourceError
@@ -176,19 +175,6 @@ class MetricSet:
                 )
         elif not self.file_format.contains_header:
             raise SourceError("CsvFormatDescriptor: no header in the files; expected HeaderList")
-
-    def to_fields(self) -> dict[str, Any]:
-        """As L4M's fields: a CreateMetricSet request."""
-        from anomalake.definitions.metric_set_json import to_fields
-
-        return to_fields(self)
-
-    @classmethod
-    def from_fields(cls, fields: Mapping[str, Any]) -> MetricSet:
-        """Out of L4M's fields: a CreateMetricSet request with its AnomalyDetectorArn; raises `SourceError`."""
-        from anomalake.definitions.metric_set_json import from_fields
-
-        return from_fields(fields)
 
     @property
     def measures(self) -> tuple[str, ...]:

@@ -1,12 +1,19 @@
-"""The part of a detector file that describes source data, as a `MetricSet`."""
+"""The fields of CreateMetricSet: the one reader and the one writer of a `MetricSet`.
+
+A detector file and the stored record of a metric set are read by the same function.
+"""
 
 from __future__ import annotations
 
 import codecs
+import json
 import re
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 from urllib.parse import unquote, urlsplit
 
+from anomalake.definitions.document import DocumentError, read_document
 from anomalake.definitions.errors import SourceError
 from anomalake.definitions.fields import Fields, Problems
 from anomalake.definitions.metric_set import (
@@ -30,36 +37,40 @@ MOST_DIMENSIONS = 20
 MOST_PATHS = 10
 LONGEST_OFFSET = 432_000
 
+#: Bound of the lists of a stored metric set.
+MOST_STORED = 10_000
+
 _COLUMN = re.compile(r"[^\x00-\x1f\x7f]+")
 _OTHER_SOURCES = ("AppFlowConfig", "CloudWatchConfig", "RDSSourceConfig", "RedshiftSourceConfig")
 _ATHENA_NAME = re.compile(r"[a-zA-Z0-9_]+")
 
 
-def read_metric_set(fields: Fields, arn: str, frequency: str, data: str, problems: Problems) -> MetricSet | None:
-    """The metric set; None where it has problems.
+def read_metric_set(fields: Fields, arn: str, frequency: str, data: str | None, problems: Problems) -> MetricSet | None:
+    """Read a metric set; None if it has problems.
 
     Parameters
     ----------
     arn, frequency
-        The detector's.
+        Of the detector.
     data
-        Folder or URI below which relative paths lie.
+        Folder or URI to which paths are relative. None: the fields are a stored record (`metric_set_from_fields`).
     """
+    stored = data is None
     if fields.node is None:
         return None
     before = len(problems.lines)
     fields.ignore("Tags", "ClientToken", "MetricSetArn", "CreationTime", "LastModificationTime", "ResponseMetadata")
     name = fields.text("MetricSetName", "1 to 63 of a-z A-Z 0-9 - _", pattern=NAME)
     described = fields.text("MetricSetDescription", "1 to 256 characters", longest=256)
-    measures = _measures(fields, problems)
-    dimensions = fields.texts("DimensionList", "a column's name", most=MOST_DIMENSIONS)
+    measures = _measures(fields, problems, stored)
+    dimensions = fields.texts("DimensionList", "a column's name", most=MOST_STORED if stored else MOST_DIMENSIONS)
     timezone = fields.text("Timezone", "a zone such as Europe/Paris", longest=64, default="UTC")
     try:
         check_timezone(timezone)
     except SourceError:
         fields.problem("Timezone", f"{timezone!r}: expected a zone of the tz database, such as Europe/Paris or UTC")
     source = fields.fields("MetricSource", required=True)
-    column, pattern = _timestamp(fields, frequency, typed=source.has("AthenaSourceConfig"))
+    column, pattern = _timestamp(fields, frequency, check=not stored, typed=source.has("AthenaSourceConfig"))
     filters = _filters(fields, dimensions, problems)
     offset = int(fields.number("Offset", 0, LONGEST_OFFSET, default=0, whole=True))
     share = fields.number("MinimumGoodShare", 0, 1, default=DEFAULT_MINIMUM_GOOD_SHARE)
@@ -92,6 +103,109 @@ def read_metric_set(fields: Fields, arn: str, frequency: str, data: str, problem
     except SourceError as error:
         problems.add(fields.path, fields.node, str(error))
         return None
+
+
+def metric_set_from_fields(given: Mapping[str, Any]) -> MetricSet:
+    """Read a metric set from a CreateMetricSet request with its AnomalyDetectorArn.
+
+    This is the stored form. The limits of a detector file (numbers of measures, dimensions and paths) do not apply,
+    unknown fields are ignored, and paths stay as they are.
+
+    Raises
+    ------
+    SourceError
+        A field is missing or invalid: all of them are named, on one line.
+    """
+    problems = Problems("metric set", unknown_allowed=True)
+    try:
+        fields = Fields(read_document(json.dumps(given)), "", problems)
+    except (DocumentError, TypeError, ValueError) as error:
+        raise SourceError(f"metric set: {error}; expected CreateMetricSet's fields") from error
+    arn = fields.text("AnomalyDetectorArn", "an ARN", longest=2_048, required=True)
+    frequency = fields.text("MetricSetFrequency", "a frequency", default="PT1H")
+    metric_set = read_metric_set(fields, arn, frequency, None, problems)
+    if metric_set is None or problems.lines:
+        raise SourceError("; ".join(problems.lines) or "metric set: expected CreateMetricSet's fields")
+    return metric_set
+
+
+def metric_set_to_fields(metric_set: MetricSet) -> dict[str, Any]:
+    """Write a metric set as a CreateMetricSet request, with its AnomalyDetectorArn."""
+    fields: dict[str, Any] = {
+        "AnomalyDetectorArn": metric_set.detector_arn,
+        "MetricSource": _source_fields(metric_set),
+        "TimestampColumn": _timestamp_fields(metric_set),
+        "Timezone": metric_set.timezone,
+        "MetricList": [
+            {"MetricName": measure.metric_name, "AggregationFunction": measure.aggregation_function}
+            for measure in metric_set.metric_list
+        ],
+        "DimensionList": list(metric_set.dimension_list),
+        "MetricSetFrequency": metric_set.frequency,
+    }
+    if metric_set.name:
+        fields["MetricSetName"] = metric_set.name
+    if metric_set.description:
+        fields["MetricSetDescription"] = metric_set.description
+    if metric_set.offset:
+        fields["Offset"] = metric_set.offset
+    if metric_set.dimension_filter_list:
+        fields["DimensionFilterList"] = [
+            {
+                "Name": dimension_filter.name,
+                "FilterList": [
+                    {"DimensionValue": value, "FilterOperation": "EQUALS"} for value in dimension_filter.values
+                ],
+            }
+            for dimension_filter in metric_set.dimension_filter_list
+        ]
+    if metric_set.minimum_good_share != DEFAULT_MINIMUM_GOOD_SHARE:
+        fields["MinimumGoodShare"] = metric_set.minimum_good_share
+    return fields
+
+
+def _timestamp_fields(metric_set: MetricSet) -> dict[str, str]:
+    if metric_set.athena is not None and not metric_set.athena.timestamp_is_text:
+        return {"ColumnName": metric_set.timestamp_column}
+    return {"ColumnName": metric_set.timestamp_column, "ColumnFormat": metric_set.timestamp_format}
+
+
+def _source_fields(metric_set: MetricSet) -> dict[str, Any]:
+    table = metric_set.athena
+    if table is not None:
+        athena = {
+            "DatabaseName": table.database_name,
+            "TableName": table.table_name,
+            "DataCatalog": table.data_catalog,
+            "WorkGroupName": table.work_group_name,
+        }
+        return {
+            "AthenaSourceConfig": athena | ({"S3ResultsPath": table.s3_results_path} if table.s3_results_path else {})
+        }
+    return {
+        "S3SourceConfig": {
+            "TemplatedPathList": list(metric_set.templated_path_list),
+            "HistoricalDataPathList": list(metric_set.historical_data_path_list),
+            "FileFormatDescriptor": _descriptor(metric_set.file_format),
+        }
+    }
+
+
+def _descriptor(file_format: FileFormat) -> dict[str, Any]:
+    if isinstance(file_format, ParquetFormat):
+        return {"ParquetFormatDescriptor": {}}
+    common = {"FileCompression": file_format.file_compression, "Charset": file_format.charset}
+    if isinstance(file_format, JsonLinesFormat):
+        return {"JsonFormatDescriptor": common}
+    return {
+        "CsvFormatDescriptor": {
+            **common,
+            "ContainsHeader": file_format.contains_header,
+            "Delimiter": file_format.delimiter,
+            "HeaderList": list(file_format.header_list),
+            "QuoteSymbol": file_format.quote_symbol,
+        }
+    }
 
 
 def read_filters(fields: Fields, name: str, problems: Problems) -> tuple[DimensionFilter, ...]:
@@ -135,18 +249,19 @@ def _filters(fields: Fields, dimensions: tuple[str, ...], problems: Problems) ->
     return found
 
 
-def _measures(fields: Fields, problems: Problems) -> tuple[Measure, ...]:
+def _measures(fields: Fields, problems: Problems, stored: bool) -> tuple[Measure, ...]:
     measures = []
-    for node, path in fields.items("MetricList", most=MOST_MEASURES, least=1):
-        one = Fields(node, path, problems)
-        one.ignore("Namespace")
-        name = one.text("MetricName", "a column's name", pattern=_COLUMN, required=True)
-        measures.append(Measure(name, one.choice("AggregationFunction", ("SUM", "AVG"), required=True, default="SUM")))
-        one.unknown()
+    for node, path in fields.items("MetricList", most=MOST_STORED if stored else MOST_MEASURES, least=1):
+        member = Fields(node, path, problems)
+        member.ignore("Namespace")
+        name = member.text("MetricName", "a column's name", pattern=_COLUMN, required=True)
+        function = member.choice("AggregationFunction", ("SUM", "AVG"), required=not stored, default="SUM")
+        measures.append(Measure(name, function))
+        member.unknown()
     return tuple(measures)
 
 
-def _timestamp(fields: Fields, frequency: str, *, typed: bool) -> tuple[str, str]:
+def _timestamp(fields: Fields, frequency: str, *, check: bool, typed: bool) -> tuple[str, str]:
     column = fields.fields("TimestampColumn", required=True)
     if column.node is None:
         return "", DEFAULT_TIMESTAMP_FORMAT
@@ -156,8 +271,8 @@ def _timestamp(fields: Fields, frequency: str, *, typed: bool) -> tuple[str, str
     )
     try:
         reader = WallClockReader(parts_of(pattern))
-        missing = reader.missing()
-        if not missing and not reader.has_time and frequency != "P1D" and not typed:
+        missing = reader.missing() if check else ""
+        if check and not missing and not reader.has_time and frequency != "P1D" and not typed:
             missing = f"the time of day (HH:mm), which {frequency} wants"
         if missing:
             column.problem("ColumnFormat", f"{pattern!r}: lacks {missing}")
@@ -168,7 +283,7 @@ def _timestamp(fields: Fields, frequency: str, *, typed: bool) -> tuple[str, str
 
 
 def _source(
-    source: Fields, data: str, *, is_text: bool
+    source: Fields, data: str | None, *, is_text: bool
 ) -> tuple[tuple[str, ...], tuple[str, ...], FileFormat, AthenaTable | None]:
     files, athena = source.has("S3SourceConfig"), source.has("AthenaSourceConfig")
     if source.node is not None and files == athena:
@@ -185,8 +300,12 @@ def _source(
     if config.node is None:
         return (), (), CsvFormat(), None
     config.ignore("RoleArn")
+    most, longest = (MOST_STORED, 4_096) if data is None else (MOST_PATHS, 1_024)
     templates, histories = (
-        tuple(_path(config, name, path, data) for path in config.texts(name, "a path", most=MOST_PATHS, longest=1024))
+        tuple(
+            path if data is None else _path(config, name, path, data)
+            for path in config.texts(name, "a path", most=most, longest=longest)
+        )
         for name in ("TemplatedPathList", "HistoricalDataPathList")
     )
     if not templates and not histories:

@@ -1,1 +1,1 @@
-"""Finds anomalies in metrics: detector files, source data, the model, groups. Knows no AWS."""
+"""Detection: backtests, live detectors, feedback, and the evaluation of results with labels."""

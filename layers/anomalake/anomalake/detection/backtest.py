@@ -1,4 +1,4 @@
-"""A backtest: the oldest 70 % of a history trains the model, the newest 30 % is tested."""
+"""Backtest: fits a model to the oldest 70 % of a history and judges the newest 30 %."""
 
 from __future__ import annotations
 
@@ -9,30 +9,31 @@ from typing import Final
 
 import numpy as np
 
-from anomalake.detection.feedback import Feedback, apply_feedback
+from anomalake.detection.feedback import apply_feedback
 from anomalake.errors import AnomalakeError
 from anomalake.groups.grouping import group
 from anomalake.model import fit, judge
 from anomalake.model.judgement import Judgement
-from anomalake.model.metrics import Metrics
+from anomalake.model.metrics import Metrics, between
 from anomalake.records.backtests import Backtest
+from anomalake.records.feedback import Feedback
 
-#: Intervals that a history must span.
-LEAST_INTERVALS: Final = 285
+#: Fewest intervals of a history.
+MIN_INTERVALS: Final = 285
 
-# Steps that the tested intervals are judged in, so that progress shows.
+# Number of steps in which the tested intervals are judged, so that progress is reported.
 _STEPS: Final = 20
 
-#: What is done so far, of what, and how much there is of it.
+#: Called with the name of a phase, and the done and total number of its intervals.
 Progress = Callable[[str, int, int], None]
 
 
 class BacktestError(AnomalakeError, ValueError):
-    """A history that cannot be tested on."""
+    """A history is too short, or has no metric."""
 
 
 def first_tested(n_intervals: int) -> int:
-    """How many intervals train: the oldest 70 %, rounded down."""
+    """Return the index of the first tested interval: 70 % of the intervals, rounded down."""
     return n_intervals * 7 // 10
 
 
@@ -44,49 +45,37 @@ def run_backtest(
     feedback: Iterable[Feedback] = (),
     progress: Progress | None = None,
 ) -> Backtest:
-    """Fit on the oldest 70 % of a history, judge the rest, and group what is anomalous.
+    """Fit a model to the oldest 70 % of a history, judge the rest, and group the anomalies.
 
     Parameters
     ----------
     feedback
-        What people said of earlier anomalies.
+        Feedback on earlier intervals.
     progress
-        Called as ``progress(what, done, total)`` with ``train`` or ``test`` and numbers of intervals.
+        Called with the phase, ``train`` or ``test``, and the done and total number of its intervals.
 
     Raises
     ------
     BacktestError
-        The history spans fewer than `LEAST_INTERVALS` intervals, or has no metric.
+        The history has fewer than `MIN_INTERVALS` intervals, or has no metric.
     """
     n_intervals = len(metrics.starts)
-    if n_intervals < LEAST_INTERVALS or not metrics.n_metrics:
-        raise BacktestError(_too_little(metrics))
+    if n_intervals < MIN_INTERVALS or not metrics.n_metrics:
+        raise BacktestError(_insufficient(metrics))
     first = first_tested(n_intervals)
-    tell = progress if progress is not None else _silent
-    tell("train", 0, first)
-    model = fit(_until(metrics, first), holidays=tuple(holidays))
-    tell("train", first, first)
+    report = progress if progress is not None else _no_progress
+    report("train", 0, first)
+    model = fit(between(metrics, 0, first), holidays=tuple(holidays))
+    report("train", first, first)
     parts: list[Judgement] = []
     state = model.state
     bounds = sorted({first + (n_intervals - first) * step // _STEPS for step in range(_STEPS + 1)})
     for start, end in pairwise(bounds):
-        part, state = judge(model, state, _until(metrics, end), start)
+        part, state = judge(model, state, between(metrics, 0, end), start)
         parts.append(part)
-        tell("test", end - first, n_intervals - first)
+        report("test", end - first, n_intervals - first)
     judgement = apply_feedback(metrics, _joined(parts), feedback)
     return Backtest(metrics, judgement, group(metrics, judgement, detector_arn))
-
-
-def _until(metrics: Metrics, end: int) -> Metrics:
-    return Metrics(
-        metrics.frequency,
-        metrics.timezone,
-        metrics.starts[:end],
-        metrics.measures,
-        metrics.dimension_names,
-        metrics.combinations,
-        metrics.values[:, :, :end],
-    )
 
 
 def _joined(parts: list[Judgement]) -> Judgement:
@@ -99,14 +88,14 @@ def _joined(parts: list[Judgement]) -> Judgement:
     )
 
 
-def _too_little(metrics: Metrics) -> str:
+def _insufficient(metrics: Metrics) -> str:
     n_intervals = len(metrics.starts)
     span = f", from {metrics.starts[0]}Z to {metrics.starts[-1]}Z" if n_intervals else ""
     return (
         f"Insufficient amount of data was found at the source location: {n_intervals:,} intervals of "
-        f"{metrics.frequency}{span}, {metrics.n_metrics:,} metrics; expected at least {LEAST_INTERVALS} intervals"
+        f"{metrics.frequency}{span}, {metrics.n_metrics:,} metrics; expected at least {MIN_INTERVALS} intervals"
     )
 
 
-def _silent(what: str, done: int, total: int) -> None:
-    """Tell nobody."""
+def _no_progress(phase: str, done: int, total: int) -> None:
+    """Report nothing."""

@@ -1,4 +1,4 @@
-"""The model as the live detector uses it: learnt, judging, kept as arrays."""
+"""Engine of a live detector: fits models, judges intervals, and turns models and states into arrays."""
 
 from __future__ import annotations
 
@@ -7,42 +7,75 @@ from dataclasses import dataclass
 from datetime import date
 from typing import Any, Protocol
 
+from anomalake.model import Model, State, fit, judge
 from anomalake.model.judgement import Judgement
 from anomalake.model.metrics import Metrics
-from anomalake.records.arrays import Arrays
+from anomalake.records.codecs import Arrays
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class FittedModel:
-    """A model, and the filter's state at the end of what it was fitted on."""
+    """A model, and the state of its filter at the end of the history that it was fitted on."""
 
     model: Any
     state: Any
 
 
 class ModelEngine(Protocol):
-    """Learns a model, judges with it, keeps both as arrays."""
+    """A kind of model."""
 
     def fit(self, history: Metrics, holidays: Sequence[date]) -> FittedModel:
-        """Learn from a history that ends with the interval before the one to be judged."""
+        """Fit a model to a history that ends before the first interval to judge."""
         ...
 
     def judge(self, model: Any, state: Any, metrics: Metrics) -> tuple[Judgement, Any]:
-        """Judge intervals, one after another; returns the state after them."""
+        """Judge intervals in turn; return the judgement, and the state after them."""
         ...
 
-    def keep_model(self, learned: FittedModel) -> Arrays:
-        """A model with its state as arrays."""
+    def model_to_arrays(self, fitted: FittedModel) -> Arrays:
+        """Return a model and its state as arrays."""
         ...
 
-    def read_model(self, arrays: Arrays) -> FittedModel:
-        """Out of `keep_model`; raises ValueError or KeyError where they are none."""
+    def model_from_arrays(self, arrays: Arrays) -> FittedModel:
+        """Inverse of `model_to_arrays`; raises ValueError or KeyError for other arrays."""
         ...
 
-    def keep_state(self, state: Any) -> Arrays:
-        """A state as arrays."""
+    def state_to_arrays(self, state: Any) -> Arrays:
+        """Return a state as arrays."""
         ...
 
-    def read_state(self, arrays: Arrays) -> Any:
-        """Out of `keep_state`; raises ValueError or KeyError where they are none."""
+    def state_from_arrays(self, arrays: Arrays) -> Any:
+        """Inverse of `state_to_arrays`; raises ValueError or KeyError for other arrays."""
         ...
+
+
+class NumpyModelEngine:
+    """`ModelEngine` with the model of `anomalake.model` (docs/detection.md)."""
+
+    def fit(self, history: Metrics, holidays: Sequence[date]) -> FittedModel:
+        """Fit a model."""
+        model = fit(history, holidays=tuple(holidays))
+        return FittedModel(model, model.state)
+
+    def judge(self, model: Model, state: State, metrics: Metrics) -> tuple[Judgement, State]:
+        """Judge all intervals of `metrics`."""
+        return judge(model, state, metrics, 0)
+
+    def model_to_arrays(self, fitted: FittedModel) -> Arrays:
+        """Return a model as arrays; a `Model` has its own state."""
+        arrays: Arrays = fitted.model.to_arrays()
+        return arrays
+
+    def model_from_arrays(self, arrays: Arrays) -> FittedModel:
+        """Inverse of `model_to_arrays`."""
+        model = Model.from_arrays(dict(arrays))
+        return FittedModel(model, model.state)
+
+    def state_to_arrays(self, state: State) -> Arrays:
+        """Return a state as arrays."""
+        arrays: Arrays = state.to_arrays()
+        return arrays
+
+    def state_from_arrays(self, arrays: Arrays) -> State:
+        """Inverse of `state_to_arrays`."""
+        return State.from_arrays(dict(arrays))

@@ -1,10 +1,10 @@
-"""How well judged points agree with labels: point by point, and event by event.
+"""Agreement of judged points with labels: point by point, and event by event.
 
-An event is a run of labelled points. It counts once, however long it is, and is found when a point of it is flagged or
-one of the two points after it, for what an anomaly leaves behind belongs to it. All other flagged points are false, and
-a run of them counts once. So a level shift that is cried about for a day costs as much as one wrong point.
+An event is a run of labelled points, and counts once. It is found when one of its points is flagged, or one of the two
+points after it, since those may still be affected by the anomaly. All other flagged points are false; a run of them
+counts once. So a level shift that is flagged for a day counts as much as one false point.
 
-Points without a value are left out first: they are neither right nor wrong, and break no run.
+Points without a value are left out first: they are neither right nor wrong, and do not end a run.
 """
 
 from __future__ import annotations
@@ -14,11 +14,11 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-#: Points after the end of an event within which finding it still counts, and flags are not false.
+#: Number of points after the end of an event whose flags find it, and are not false.
 LATE = 2
 
-#: A threshold that flags more of the points that are no anomalies is of no use to anybody, though it may have a fine
-#: event-wise F1: with all points flagged every event is found, and there is one false run between each two.
+#: Largest share of the points without an anomaly that a useful threshold flags. Without this limit, a threshold that
+#: flags all points may have a high event-wise F1: every event is found, with one false run between each two events.
 MOST_FALSE = 0.1
 
 Bools = npt.NDArray[np.bool_]
@@ -28,16 +28,16 @@ Ints = npt.NDArray[np.intp]
 
 @dataclass(frozen=True, slots=True)
 class Figures:
-    """What judged points are worth; each figure 0 to 1, NaN where nothing is there to divide by.
+    """Figures of a set of series, each 0 to 1; NaN where the denominator is zero.
 
     Attributes
     ----------
     precision, recall, f1
-        Of points, all series together.
+        Figures of the points of all series.
     event_precision, event_recall, event_f1
-        Of events and runs of false points, all series together.
+        Figures of the events and the runs of false points of all series.
     average_precision
-        Of the scores of points: the mean over the series that have labels, a series' ties taken together.
+        Mean over the series with labels of the average precision of their scores; equal scores are one step.
     """
 
     precision: float
@@ -51,7 +51,7 @@ class Figures:
 
 @dataclass(frozen=True, slots=True)
 class BestThreshold:
-    """The one threshold at which a set of series has its best event-wise F1; a score at or above it is flagged."""
+    """Threshold with the best event-wise F1 of a set of series; a score at or above it is flagged."""
 
     threshold: float
     event_precision: float
@@ -62,42 +62,43 @@ class BestThreshold:
 def evaluate(
     labels: Bools, flagged: Bools, scores: Floats, observed: Bools | None = None, *, within: int | None = None
 ) -> Figures:
-    """All figures of a set of series.
+    """Return all figures of a set of series.
 
     Parameters
     ----------
     labels, flagged, scores
-        Shape (series, points): what is an anomaly, what was called one, and how much of one each point is, in any
-        unit. A score of NaN is below all others.
+        Shape (series, points): true anomalies, flagged points, and anomaly scores in any unit. A score of NaN is below
+        all others.
     observed
-        Shape (series, points): where a value is; everywhere unless given.
+        Shape (series, points): points with a value. Default: all.
     within
-        An event must be found within so many points from its beginning; unless given, until two points after its end.
+        Number of points from its begin within which an event must be found. Default: until two points after its end.
 
     Raises
     ------
     ValueError
-        The arrays have different shapes, or are not of two dimensions.
+        The arrays differ in shape, or do not have two dimensions.
     """
-    seen = _observed(labels, flagged, scores, observed=observed)
-    hits, truth = flagged[seen], labels[seen]
+    mask = _observed(labels, flagged, scores, observed=observed)
+    hits, truth = flagged[mask], labels[mask]
     right, wrong, missed = (int(np.sum(part)) for part in (hits & truth, hits & ~truth, truth & ~hits))
-    events = _Events.of(labels, seen, within)
-    found, runs = events.count(hits)
+    events = _Events.of(labels, mask, within)
+    n_found, runs = events.count(hits)
     return Figures(
         *_ratios(right, wrong, missed),
-        *_ratios(found, runs, len(events.first) - found),
-        average_precision(labels, scores, seen),
+        *_ratios(n_found, runs, len(events.first) - n_found),
+        average_precision(labels, scores, mask),
     )
 
 
 def best_threshold(
     labels: Bools, scores: Floats, observed: Bools | None = None, *, within: int | None = None
 ) -> BestThreshold:
-    """The threshold with the best event-wise F1, of all that flag `MOST_FALSE` of the other points at most.
+    """Return the threshold with the best event-wise F1 of those that flag at most `MOST_FALSE` of the false points.
 
-    The highest one of equals. Exact, and takes one sort: an event is found from its highest score down, and a run of
-    false points begins where a score reaches the threshold and its predecessor's does not.
+    Of equally good thresholds it is the highest. The result is exact and takes one sort: an event is found at all
+    thresholds up to its highest score, and a run of false points begins where a score reaches the threshold and the
+    score before it does not.
 
     Parameters
     ----------
@@ -107,31 +108,33 @@ def best_threshold(
     Raises
     ------
     ValueError
-        The arrays have different shapes or are not of two dimensions, or no event is in them.
+        The arrays differ in shape, do not have two dimensions, or have no event.
     """
-    seen = _observed(labels, scores, observed=observed)
-    events = _Events.of(labels, seen, within)
+    mask = _observed(labels, scores, observed=observed)
+    events = _Events.of(labels, mask, within)
     if not len(events.first):
         raise ValueError("no observed point is labelled; expected at least one")
-    flat = np.where(np.isnan(scores), -np.inf, scores)[seen]
+    flat = np.where(np.isnan(scores), -np.inf, scores)[mask]
     heights = np.sort(events.highest(flat))
     lone = np.sort(flat[events.free])
     both = np.sort(np.minimum(flat[1:], flat[:-1])[events.free_pairs])
     thresholds = np.unique(np.concatenate((heights, lone)))[::-1]
     useful = _at_least(lone, thresholds) <= MOST_FALSE * len(lone)
     thresholds = thresholds[useful & (thresholds > -np.inf)]
-    found = _at_least(heights, thresholds)
+    n_found = _at_least(heights, thresholds)
     false_runs = _at_least(lone, thresholds) - _at_least(both, thresholds)
-    f1 = 2 * found / (found + false_runs + len(heights))
+    f1 = 2 * n_found / (n_found + false_runs + len(heights))
     if not len(f1):
         return BestThreshold(np.inf, np.nan, 0.0, 0.0)
     k = int(np.argmax(f1))
-    ratios = _ratios(int(found[k]), int(false_runs[k]), len(heights) - int(found[k]))
+    ratios = _ratios(int(n_found[k]), int(false_runs[k]), len(heights) - int(n_found[k]))
     return BestThreshold(float(thresholds[k]), *ratios)
 
 
 def average_precision(labels: Bools, scores: Floats, observed: Bools | None = None) -> float:
-    """Mean over the series with labels of sum((recall - recall before) x precision), one step for each distinct score.
+    """Return the mean average precision of the series with labels.
+
+    The average precision is sum((recall - previous recall) x precision), with a step for each distinct score.
 
     Parameters
     ----------
@@ -141,16 +144,16 @@ def average_precision(labels: Bools, scores: Floats, observed: Bools | None = No
     Returns
     -------
     float
-        NaN where no observed point is labelled.
+        NaN where no observed point has a label.
     """
-    seen = _observed(labels, scores, observed=observed)
+    mask = _observed(labels, scores, observed=observed)
     per_series = []
-    for truth, score, there in zip(labels, scores, seen, strict=True):
-        if not np.any(truth & there):
+    for truth, score, valid in zip(labels, scores, mask, strict=True):
+        if not np.any(truth & valid):
             continue
-        height = np.where(np.isnan(score), -np.inf, score)[there]
+        height = np.where(np.isnan(score), -np.inf, score)[valid]
         order = np.argsort(-height, kind="stable")
-        height, right = height[order], np.cumsum(truth[there][order])
+        height, right = height[order], np.cumsum(truth[valid][order])
         last_of_equals = np.flatnonzero(np.append(height[1:] != height[:-1], True))
         right_at = right[last_of_equals]
         gained = np.diff(right_at, prepend=0) / right[-1]
@@ -160,16 +163,16 @@ def average_precision(labels: Bools, scores: Floats, observed: Bools | None = No
 
 @dataclass(frozen=True, slots=True)
 class _Events:
-    """Events and false points among the observed points of all series, one series after the other.
+    """Events and false points of the observed points of all series, series by series.
 
     Attributes
     ----------
     first, until
-        Indices of each event's first point, and of the first one that is too late to find it.
+        Indices of each event's first point, and of the first point that is too late to find it.
     free
-        Points that are false when flagged.
+        Points whose flag is false.
     free_pairs
-        Between each point and the next: both are free, and of one series.
+        For each point and the next: both are free, and of the same series.
     """
 
     first: Ints
@@ -178,9 +181,9 @@ class _Events:
     free_pairs: Bools
 
     @classmethod
-    def of(cls, labels: Bools, seen: Bools, within: int | None) -> _Events:
-        truth = labels[seen]
-        series = np.nonzero(seen)[0]
+    def of(cls, labels: Bools, mask: Bools, within: int | None) -> _Events:
+        truth = labels[mask]
+        series = np.nonzero(mask)[0]
         joined = np.append(series[1:] == series[:-1], False)
         begins = truth & ~np.append(False, (truth & joined)[:-1])
         ends = truth & ~np.append(truth[1:] & joined[:-1], False)
@@ -195,14 +198,14 @@ class _Events:
         return cls(first, until, free, (free[1:] & free[:-1] & joined[:-1]))
 
     def count(self, flagged: Bools) -> tuple[int, int]:
-        """Events found, and runs of false points."""
+        """Count the events that are found, and the runs of false points."""
         so_far = np.concatenate(([0], np.cumsum(flagged)))
-        found = int(np.sum(so_far[self.until] > so_far[self.first]))
+        n_found = int(np.sum(so_far[self.until] > so_far[self.first]))
         runs = int(np.sum(flagged & self.free)) - int(np.sum(flagged[1:] & flagged[:-1] & self.free_pairs))
-        return found, runs
+        return n_found, runs
 
     def highest(self, scores: Floats) -> Floats:
-        """The highest score at which each event is found."""
+        """Return the highest threshold at which each event is found."""
         bounds = np.stack((self.first, self.until), axis=1).ravel()
         padded = np.append(scores, -np.inf)
         highest: Floats = np.maximum.reduceat(padded, bounds)[::2]
@@ -222,7 +225,7 @@ def _at_least(ascending: Floats, thresholds: Floats) -> Ints:
 
 
 def _ratios(right: int, wrong: int, missed: int) -> tuple[float, float, float]:
-    """Precision, recall and F1."""
+    """Return precision, recall and F1."""
     nan = float("nan")
     return (
         right / (right + wrong) if right + wrong else nan,

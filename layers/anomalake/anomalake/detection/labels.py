@@ -1,4 +1,4 @@
-"""Labels of points, from a CSV file: which of them a person, or a generator, calls anomalies."""
+"""Labels of points, read from a CSV file: which points are anomalies."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ _FALSE: Final = ("0", "0.0", "false", "f", "no", "n", "")
 
 
 class LabelsError(AnomalakeError, ValueError):
-    """A file of labels that cannot be read as such."""
+    """A file of labels is invalid."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -43,7 +43,7 @@ class Labels:
     is_anomaly
         bool, shape (M, K, T): those of `Metrics.values`.
     unknown
-        Rows with a label that no interval or metric of the data is meant by.
+        Number of labelled rows whose interval or metric is not in the data.
     """
 
     is_anomaly: npt.NDArray[np.bool_]
@@ -52,7 +52,7 @@ class Labels:
 
 @dataclass(frozen=True, slots=True)
 class _Columns:
-    """Where in a row things stand."""
+    """Indices of the columns; `dimensions` are pairs of a column and a dimension."""
 
     timestamp: int
     flag: int
@@ -68,21 +68,21 @@ def read_labels(
 ) -> Labels:
     """Read labels.
 
-    The file has a header with the timestamp's column, ``is_anomaly`` or ``label``, and, where a label is not for all,
-    ``measure`` (or ``metric_name``) and dimensions; other columns are passed over. A row labels every metric that has
-    its values. Points that no row is about are no anomalies.
+    The file has a header with the timestamp's column and ``is_anomaly`` or ``label``. Where a label is not for all
+    metrics, it has ``measure`` (or ``metric_name``) and dimensions; other columns are ignored. A row labels every
+    metric that has its values. Points without a row are no anomalies.
 
     Parameters
     ----------
     metrics
-        What the labels are for.
+        The labelled metrics.
     timestamp_column, timestamp_format
-        The metric set's; the column may also be ``timestamp``, and the timestamps ISO 8601's.
+        Those of the metric set; the column may also be ``timestamp``, and the timestamps may be in ISO 8601.
 
     Raises
     ------
     LabelsError
-        A column is missing, or a value is not what it should be.
+        A column is missing, or a value is invalid.
     OSError
         The file cannot be read.
     """
@@ -100,11 +100,11 @@ def _read(rows: Reader, path: Path, metrics: Metrics, timestamp_column: str, int
     header = next(rows, [])
     columns = _columns(header, path, metrics, timestamp_column)
     is_anomaly = np.zeros(metrics.values.shape, np.bool_)
-    meant = _Meant(metrics, columns)
+    matcher = _MetricMatcher(metrics, columns)
     unknown = 0
     next_line = rows.line_num + 1
     for row in rows:
-        # A quoted value may hold line breaks: a row is told by its first line.
+        # A quoted value may have line breaks: errors name the first line of a row.
         line, next_line = next_line, rows.line_num + 1
         if not row:
             continue
@@ -118,13 +118,13 @@ def _read(rows: Reader, path: Path, metrics: Metrics, timestamp_column: str, int
                 f"{path}: line {line}: {header[columns.flag]} {row[columns.flag][:40]!r}: expected 1, 0, true or false"
             )
         try:
-            at = intervals.at(row[columns.timestamp])
+            at = intervals.index(row[columns.timestamp])
         except ValueError:
             raise LabelsError(
                 f"{path}: line {line}: {header[columns.timestamp]} {row[columns.timestamp][:40]!r}: "
                 "expected a timestamp such as 2023-01-31 14:00:00"
             ) from None
-        measures, combinations = meant.by(row)
+        measures, combinations = matcher.match(row)
         if at is None or not len(measures) or not len(combinations):
             unknown += 1
         else:
@@ -133,33 +133,33 @@ def _read(rows: Reader, path: Path, metrics: Metrics, timestamp_column: str, int
 
 
 def _columns(header: list[str], path: Path, metrics: Metrics, timestamp_column: str) -> _Columns:
-    def find(*names: str) -> int | None:
+    def index_of(*names: str) -> int | None:
         return next((header.index(name) for name in names if name in header and name not in dimensions), None)
 
     dimensions = metrics.dimension_names
     named = tuple((header.index(name), d) for d, name in enumerate(dimensions) if name in header)
-    timestamp, flag = find(timestamp_column, TIMESTAMP), find(*FLAGS)
-    for wanted, found in ((timestamp_column, timestamp), (" or ".join(FLAGS), flag)):
-        if found is None:
+    timestamp, flag = index_of(timestamp_column, TIMESTAMP), index_of(*FLAGS)
+    for wanted, index in ((timestamp_column, timestamp), (" or ".join(FLAGS), flag)):
+        if index is None:
             raise LabelsError(f"{path}: line 1: no column {wanted}; it has {', '.join(header)[:200] or 'none'}")
     assert timestamp is not None
     assert flag is not None
-    return _Columns(timestamp, flag, find(*MEASURES), named)
+    return _Columns(timestamp, flag, index_of(*MEASURES), named)
 
 
 class _Intervals:
-    """Finds the interval that a timestamp lies in."""
+    """Finds the interval of a timestamp."""
 
     def __init__(self, metrics: Metrics, timestamp_format: str) -> None:
         self._metrics = metrics
-        # Typed timestamps, as in Parquet, have no format of text.
+        # Sources with typed timestamps, such as Parquet, have no timestamp format.
         self._reader = WallClockReader(parts_of(timestamp_format or DEFAULT_TIMESTAMP_FORMAT))
         starts = metrics.starts.astype("datetime64[s]").astype(np.int64).tolist()
         self._at = {start: at for at, start in enumerate(starts)}
         self._known: dict[str, int | None] = {}
 
-    def at(self, text: str) -> int | None:
-        """Index of the interval; None for one that the data do not span. Raises ValueError for no timestamp."""
+    def index(self, text: str) -> int | None:
+        """Return the index of the interval; None for one outside the data; raises ValueError for an invalid text."""
         if text not in self._known:
             local, offset = self._wall_clock(text.strip())
             seconds = np.array([(local - datetime(1970, 1, 1)) // timedelta(seconds=1) - (offset or 0)], np.int64)
@@ -170,7 +170,7 @@ class _Intervals:
         return self._known[text]
 
     def _wall_clock(self, text: str) -> tuple[datetime, int | None]:
-        """A wall clock, and its offset in seconds where it tells one."""
+        """Return a wall clock, and its UTC offset in seconds where the text has one."""
         try:
             read = self._reader.read(text)
             return read.local, read.offset
@@ -180,22 +180,22 @@ class _Intervals:
             return stamp.replace(tzinfo=None), None if offset is None else int(offset.total_seconds())
 
 
-class _Meant:
-    """Finds the metrics that a row is about."""
+class _MetricMatcher:
+    """Finds the metrics that a row labels."""
 
     def __init__(self, metrics: Metrics, columns: _Columns) -> None:
         self._columns = columns
         self._measures = {name: np.array([m]) for m, name in enumerate(metrics.measures)}
         self._all_measures = np.arange(len(metrics.measures))
-        found: dict[tuple[str, ...], list[int]] = {}
+        matches: dict[tuple[str, ...], list[int]] = {}
         for k, combination in enumerate(metrics.combinations):
-            # A row of CSV cannot tell a value that is lacking from an empty one.
-            found.setdefault(tuple(combination[d] or "" for _, d in columns.dimensions), []).append(k)
-        self._combinations = {values: np.array(some) for values, some in found.items()}
+            # In CSV a missing value and an empty one are the same.
+            matches.setdefault(tuple(combination[d] or "" for _, d in columns.dimensions), []).append(k)
+        self._combinations = {values: np.array(indices) for values, indices in matches.items()}
         self._none = np.zeros(0, np.int64)
 
-    def by(self, row: list[str]) -> tuple[Indices, Indices]:
-        """Indices of measures and of combinations."""
+    def match(self, row: list[str]) -> tuple[Indices, Indices]:
+        """Return the indices of the measures and of the combinations that a row labels."""
         measures = self._all_measures
         if self._columns.measure is not None:
             measures = self._measures.get(row[self._columns.measure], self._none)

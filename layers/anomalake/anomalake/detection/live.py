@@ -1,4 +1,4 @@
-"""A live detector: one interval after another, each from its files to its alerts (docs/adr/0006)."""
+"""Live detector: runs one interval after another, from its data to its alerts (docs/adr/0006)."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ import numpy as np
 from anomalake.definitions.detector import Detector
 from anomalake.definitions.intervals import interval_start, next_start, previous_start
 from anomalake.detection.engine import ModelEngine
-from anomalake.detection.feedback import apply_feedback, read_feedback
-from anomalake.detection.group_keeper import GroupKeeper
+from anomalake.detection.feedback import apply_feedback
 from anomalake.detection.learning import SCHEDULES, grid
-from anomalake.detection.model_keeper import ActiveModel, ModelKeeper
-from anomalake.detection.ports import DeliverySummary, IntervalError, LiveSource, Notifier
+from anomalake.detection.live_groups import DeliverySummary, LiveGroups, Notifier
+from anomalake.detection.live_models import ActiveModel, LiveModels
+from anomalake.detection.source import IntervalError, LiveSource
 from anomalake.lake.lake import Clock, utc_now
 from anomalake.records.executions import (
     EARLY,
@@ -26,40 +26,41 @@ from anomalake.records.executions import (
     SKIPPED,
     SUCCEEDED,
     Execution,
-    stamp,
-    tried,
+    count_executions,
     write_execution,
 )
-from anomalake.records.group_store import GroupStore
-from anomalake.records.intervals import to_parquet
-from anomalake.records.states import StateStore
-from anomalake.records.versions import note_version, version_of
+from anomalake.records.feedback import read_feedback
+from anomalake.records.intervals import IntervalStore, to_parquet
+from anomalake.records.keys import stamp
+from anomalake.records.models import ModelStore
+from anomalake.records.versions import version_of, write_version
 from anomalake.storage.store import ObjectStore, StoreError
 
-#: Missed intervals that one run makes up for; the next run goes on.
-AT_ONCE = 24
-#: Runs of an interval that find source or lake out of reach before it counts as failed: one, and Lambda's two retries.
-TRIES = 3
+#: Most missed intervals that one run catches up; the next run goes on.
+CATCH_UP_PER_RUN = 24
+#: Runs of an interval in which source or lake did not answer, after which the interval counts as failed: the first,
+#: and Lambda's two retries.
+MAX_TRIES = 3
 
 
 class LiveDetector:
     """Runs a detector's intervals.
 
-    A run may be repeated, at once or years later, and two may work at once: the same data give the same records under
-    the same keys, and no alert is sent twice.
+    Runs may be repeated at any time, and may overlap: the same data give the same records under the same keys, and no
+    alert is sent twice.
 
     Parameters
     ----------
     detector
-        From its file.
+        The detector.
     store
         The lake.
-    source, teller, engine
-        Where it reads, who is told, the model.
+    source, notifier, engine
+        Source of the data, sender of alerts, kind of model.
     clock
         The time.
     run_id
-        Makes the names of runs.
+        Makes ids of runs.
     """
 
     def __init__(
@@ -67,21 +68,22 @@ class LiveDetector:
         detector: Detector,
         store: ObjectStore,
         source: LiveSource,
-        teller: Notifier,
+        notifier: Notifier,
         engine: ModelEngine,
         *,
         clock: Clock = utc_now,
         run_id: Callable[[], str] = lambda: uuid.uuid4().hex[:12],
     ) -> None:
         self.detector = detector
-        self.states = StateStore(store, detector.name, version_of(detector.metric_set))
-        self.groups = GroupStore(store, detector.name)
-        self._set = detector.metric_set
         self.store = store
+        self.version = version_of(detector.metric_set)
+        self.intervals = IntervalStore(store, detector.name, self.version)
+        self.models = ModelStore(store, detector.name, self.version)
+        self._metric_set = detector.metric_set
         self._source = source
         self._engine = engine
-        self._group_keeper = GroupKeeper(detector, store, self.states, self.groups, teller)
-        self._keeper = ModelKeeper(detector, self.states, source, engine)
+        self._live_groups = LiveGroups(detector, store, self.intervals, notifier)
+        self._live_models = LiveModels(detector, self.intervals, self.models, source, engine)
         self._clock = clock
         self._run_id = run_id
 
@@ -89,34 +91,33 @@ class LiveDetector:
         self,
         at: datetime | None = None,
         *,
-        at_once: int = AT_ONCE,
+        at_once: int = CATCH_UP_PER_RUN,
         time_left: Callable[[], timedelta] = lambda: timedelta.max,
     ) -> Iterator[tuple[Execution, DeliverySummary]]:
-        """Run the interval that an instant lies in, after those that were missed before it.
+        """Run the missed intervals before an instant, then its own.
 
         Parameters
         ----------
         at
             Default: the latest interval whose data are complete.
         at_once
-            At most so many intervals; the next run goes on.
+            Most intervals to run; the next run goes on.
         time_left
-            How long the process may still work; no interval is begun that might not be finished.
+            Returns the time that the process may still take; no interval is begun that may take longer.
 
         Yields
         ------
-        Each run, and what became of its alerts. Raises `StoreError`: the same call may do better later.
+        Each execution with its delivery results. Raises `StoreError`; the same call may succeed later.
         """
-        wanted = self.latest() if at is None else interval_start(at, self._set.frequency, self._set.timezone)
+        wanted = self.latest() if at is None else self._start_of(at)
         last = self._last_done()
         if last is None or wanted <= last or wanted > self.latest():
             yield self.run_interval(wanted)
             return
-        first = self._after(last)
-        starts = [_instant(one) for one in grid(self._set, first, wanted)]
+        starts = [_instant(start) for start in grid(self._metric_set, self._next(last), wanted)]
         most = SCHEDULES[self.detector.frequency].catch_up
         if len(starts) > most:
-            yield self._skipped(starts[:-most]), DeliverySummary()
+            yield self._skip(starts[:-most]), DeliverySummary()
         longest = timedelta()
         for start in starts[-most:][: max(1, at_once)]:
             if longest and time_left() < 2 * longest:
@@ -126,7 +127,7 @@ class LiveDetector:
             longest = max(longest, self._clock() - began)
 
     def run_span(self, first: datetime, last: datetime | None = None) -> Iterator[tuple[Execution, DeliverySummary]]:
-        """Run each interval from one instant to another, in turn; those that are not complete yet are left out.
+        """Run each interval from one instant to another, in turn, but those whose data are not complete.
 
         Parameters
         ----------
@@ -134,114 +135,119 @@ class LiveDetector:
             Default: the latest interval whose data are complete.
         """
         until = self.latest() if last is None else min(last, self.latest())
-        starts = [_instant(one) for one in grid(self._set, first, until)]
+        starts = [_instant(start) for start in grid(self._metric_set, first, until)]
         for start in starts:
             yield self.run_interval(start)
         if not starts:
-            yield self.run_interval(interval_start(first, self._set.frequency, self._set.timezone))
+            yield self.run_interval(self._start_of(first))
 
     def latest(self) -> datetime:
-        """Start of the latest interval whose data are complete: its end and the offset are over."""
-        now = self._clock() - timedelta(seconds=self._set.offset)
-        return self._before(interval_start(now, self._set.frequency, self._set.timezone))
+        """Return the start of the latest interval whose data are complete: its end and the offset are in the past."""
+        now = self._clock() - timedelta(seconds=self._metric_set.offset)
+        return self._previous(self._start_of(now))
 
     def run_interval(self, start: datetime) -> tuple[Execution, DeliverySummary]:
-        """Run one interval and record what became of it; raises `StoreError`."""
+        """Run one interval and record the execution; raises `StoreError`."""
         began = self._clock()
         execution = Execution(
             self.detector.arn, start, FAILED, run_id=f"{stamp(began)}-{self._run_id()}", started_at=began,
-            version=self.states.version,
+            version=self.version,
         )  # fmt: skip
-        complete = self._after(start) + timedelta(seconds=self._set.offset)
+        complete = self._next(start) + timedelta(seconds=self._metric_set.offset)
         if began < complete:
             reason = (
-                f"the interval from {_text(start)} is complete at {_text(complete)}, {self._set.offset} seconds after "
-                f"its end (Offset), and it is {_text(began)}: nothing was read"
+                f"the interval from {_text(start)} is complete at {_text(complete)}, {self._metric_set.offset} seconds "
+                f"after its end (Offset), and it is {_text(began)}: nothing was read"
             )
             return replace(execution, status=EARLY, reason=reason), DeliverySummary()
         warnings: list[str] = []
-        told = DeliverySummary()
+        summary = DeliverySummary()
         try:
-            changed = note_version(self.store, self.detector.name, self._set, began)
-            warnings += [changed] if changed else []
-            execution, told = self._judge(start, execution, warnings)
+            change = write_version(self.store, self.detector.name, self._metric_set, began)
+            warnings += [change] if change else []
+            execution, summary = self._judge(start, execution, warnings)
         except StoreError as error:
             execution = replace(execution, reason=str(error))
-            if tried(self.store, self.detector.name, start) + 1 < TRIES:
-                # Whoever asked will ask again; what is written so far is written again then.
+            if count_executions(self.store, self.detector.name, start) + 1 < MAX_TRIES:
+                # The caller tries again, and then writes all records again.
                 with suppress(StoreError):
                     self._record(execution, warnings)
                 raise
-            # One object that nobody may read must not stop the detector.
-            self._pass_over(start, warnings)
+            # An object that can never be read must not stop the detector.
+            self._advance_unobserved(start, warnings)
         except IntervalError as error:
             execution = replace(execution, reason=str(error))
-            self._pass_over(start, warnings)
+            self._advance_unobserved(start, warnings)
         except Exception as error:  # a failed interval is recorded, and the next one runs
             execution = replace(execution, reason=f"{type(error).__name__}: {error}")
-            self._pass_over(start, warnings)
-        return self._record(execution, warnings), told
+            self._advance_unobserved(start, warnings)
+        return self._record(execution, warnings), summary
 
     def _judge(self, start: datetime, execution: Execution, warnings: list[str]) -> tuple[Execution, DeliverySummary]:
-        read = self._source.interval(start)
-        metrics = read.metrics
-        warnings += read.reasons
+        data = self._source.interval(start)
+        metrics = data.metrics
+        warnings += data.reasons
         observed = int(np.count_nonzero(~np.isnan(metrics.values)))
-        execution = replace(execution, rows=read.rows, bad_rows=read.bad_rows, metrics=observed)
-        found = self._keeper.model_for(start, warnings)
-        if not isinstance(found, ActiveModel):
-            self.states.put_interval(start, to_parquet(start, metrics, None))
-            return replace(execution, status=LEARNING, reason=found), DeliverySummary()
-        state = self._keeper.state_before(start, found, warnings)
-        judgement, after = self._engine.judge(found.learned.model, state, metrics)
-        said, unread = read_feedback(self.store, self.detector.name)
-        warnings += unread
-        heeded = apply_feedback(metrics, judgement, said)
-        groups = self._group_keeper.keep(start, metrics, heeded, judgement, warnings)
-        told = self._group_keeper.tell(groups, start, warnings)
-        # Last, because it says that the interval is done.
-        self._keeper.keep_state(start, found, after, warnings)
+        execution = replace(execution, rows=data.rows, bad_rows=data.bad_rows, metrics=observed)
+        model = self._live_models.model_for(start, warnings)
+        if not isinstance(model, ActiveModel):
+            self.intervals.write(start, to_parquet(start, metrics, None))
+            return replace(execution, status=LEARNING, reason=model), DeliverySummary()
+        state = self._live_models.state_before(start, model, warnings)
+        of_model, state = self._engine.judge(model.fitted.model, state, metrics)
+        feedback, problems = read_feedback(self.store, self.detector.name)
+        warnings += problems
+        judgement = apply_feedback(metrics, of_model, feedback)
+        groups = self._live_groups.update(start, metrics, judgement, of_model, warnings)
+        summary = self._live_groups.notify(groups, start, warnings)
+        # The state is written last: it marks the interval as done.
+        self._live_models.write_state(start, model, state, warnings)
         execution = replace(
             execution,
             status=SUCCEEDED,
-            model=found.start,
-            anomalies=int(np.count_nonzero(heeded.is_anomaly)),
+            model=model.start,
+            anomalies=int(np.count_nonzero(judgement.is_anomaly)),
             groups=len(groups),
-            delivered=told.delivered_in_all,
-            undelivered=told.undelivered_in_all,
+            delivered=summary.total_delivered,
+            undelivered=summary.total_undelivered,
         )
-        return execution, told
+        return execution, summary
 
-    def _pass_over(self, start: datetime, warnings: list[str]) -> None:
-        """Let the filter go on as though nothing had been observed, unless an earlier run has done better."""
+    def _advance_unobserved(self, start: datetime, warnings: list[str]) -> None:
+        """Write the interval and its state as not observed, unless an earlier run has written them."""
         with suppress(Exception):
-            nothing = self._keeper.nothing(start)
-            self.states.put_interval(start, to_parquet(start, nothing, None), only_new=True)
-            self._keeper.pass_over(start, nothing, warnings)
+            metrics = self._live_models.unobserved_interval(start)
+            self.intervals.write(start, to_parquet(start, metrics, None), only_new=True)
+            self._live_models.advance_unobserved(start, metrics, warnings)
 
-    def _skipped(self, starts: Sequence[datetime]) -> Execution:
+    def _skip(self, starts: Sequence[datetime]) -> Execution:
+        """Record that missed intervals are too old to be caught up."""
         now = self._clock()
         reason = (
-            f"{len(starts):,} missed intervals from {_text(starts[0])} to {_text(starts[-1])} are too long ago to be "
-            f"caught up by itself; `anomalake detect --from {_text(starts[0])} --to {_text(starts[-1])}` judges them"
+            f"{len(starts):,} missed intervals from {_text(starts[0])} to {_text(starts[-1])} are too old to be caught "
+            f"up automatically (at most {SCHEDULES[self.detector.frequency].catch_up} intervals are); a run of this "
+            "span judges them"
         )
         execution = Execution(self.detector.arn, starts[-1], SKIPPED, reason, run_id=f"{stamp(now)}-{self._run_id()}")
-        return self._record(replace(execution, started_at=now, version=self.states.version), [])
+        return self._record(replace(execution, started_at=now, version=self.version), [])
 
     def _record(self, execution: Execution, warnings: Sequence[str]) -> Execution:
-        done = replace(execution, ended_at=self._clock(), warnings=tuple(dict.fromkeys(warnings)))
-        write_execution(self.store, self.detector.name, done)
-        return done
+        recorded = replace(execution, ended_at=self._clock(), warnings=tuple(dict.fromkeys(warnings)))
+        write_execution(self.store, self.detector.name, recorded)
+        return recorded
 
     def _last_done(self) -> datetime | None:
-        done = self.states.state_starts() or self.states.interval_starts()
-        return done[-1] if done else None
+        starts = self.models.state_starts() or self.intervals.starts()
+        return starts[-1] if starts else None
 
-    def _after(self, start: datetime) -> datetime:
-        return next_start(start, self._set.frequency, self._set.timezone)
+    def _start_of(self, at: datetime) -> datetime:
+        return interval_start(at, self._metric_set.frequency, self._metric_set.timezone)
 
-    def _before(self, start: datetime) -> datetime:
-        return previous_start(start, self._set.frequency, self._set.timezone)
+    def _next(self, start: datetime) -> datetime:
+        return next_start(start, self._metric_set.frequency, self._metric_set.timezone)
+
+    def _previous(self, start: datetime) -> datetime:
+        return previous_start(start, self._metric_set.frequency, self._metric_set.timezone)
 
 
 def _instant(start: np.datetime64) -> datetime:

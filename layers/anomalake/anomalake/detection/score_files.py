@@ -1,4 +1,4 @@
-"""Every tested point of a backtest as a Parquet file."""
+"""Tested points of a backtest as a Parquet file."""
 
 from __future__ import annotations
 
@@ -28,22 +28,22 @@ SCHEMA: Final = pa.schema(
     ]
 )
 
-# Points that are held as rows at a time.
+# Number of points in memory as rows at a time.
 _POINTS: Final = 250_000
-# Numbers hardly repeat: a dictionary of them is only overhead.
+# Columns with a dictionary; the others have numbers, which hardly repeat.
 _DICTIONARY: Final = ["measure", "dimensions.key_value.key", "dimensions.key_value.value", "timestamp"]
 
 
 def write_scores(path: Path, backtest: Backtest) -> int:
-    """Write the tested points that were observed, metric by metric, each by time; replaces the file when complete.
+    """Write the observed tested points, metric by metric, each by time; the file is replaced when it is complete.
 
-    Columns are those of `SCHEMA`. `expected` is null where the metric was not known well enough; `lower` and `upper`
-    are null there, and where that side is open.
+    The columns are those of `SCHEMA`. `expected` is null where the model did not know the metric well enough; `lower`
+    and `upper` are null there, and where that side is open.
 
     Returns
     -------
     int
-        How many points.
+        Number of points.
 
     Raises
     ------

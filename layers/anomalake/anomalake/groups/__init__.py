@@ -1,1 +1,1 @@
-"""From judged points to anomaly groups."""
+"""Anomaly groups: the anomalous metrics of one measure in successive intervals, with scores and contributions."""

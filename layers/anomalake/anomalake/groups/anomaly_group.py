@@ -1,4 +1,4 @@
-"""Anomaly groups: the metrics of one measure that were unexpected in the same intervals (docs/alerts.md)."""
+"""Anomaly groups: the anomalous metrics of one measure in successive intervals (docs/alerts.md)."""
 
 from __future__ import annotations
 
@@ -11,28 +11,27 @@ from datetime import UTC, datetime
 from functools import cached_property
 
 from anomalake.alerts import Contribution
+from anomalake.definitions.metric_set import FREQUENCIES
 from anomalake.groups.contributions import Dimensions, contributions
 from anomalake.groups.score import group_score
 
-#: So many intervals without an affected metric of its own end a group: it may pause for one.
+#: Number of intervals without an affected metric of the group that end it: it may pause for one.
 ENDS_AFTER = 2
-
-_SECONDS = {"PT5M": 300, "PT10M": 600, "PT1H": 3600, "P1D": 86_400}
 
 
 @dataclass(frozen=True, slots=True)
 class AffectedMetric:
-    """A metric that was unexpected in one interval.
+    """An anomalous metric in one interval.
 
     Attributes
     ----------
     time_series_id
-        As `detection.metrics.time_series_id` makes it.
+        Id of the metric (`model.metrics.time_series_id`).
     dimensions
-        Pairs of name and value; those that it lacks are left out.
+        Pairs of name and value; missing values are left out.
     value, expected, lower, upper
-        What was observed, what was expected, and the range within which it would not have been an anomaly (None where
-        that side is open), in the measure's unit.
+        Observed value, expected value, and bounds of the range without an anomaly (None where a side is open), in the
+        measure's unit.
     severity
         0 to 100.
     """
@@ -47,20 +46,20 @@ class AffectedMetric:
 
     @property
     def deviation(self) -> float:
-        """How far the value is from what was expected, either way."""
+        """Absolute difference of value and expected value."""
         return abs(self.value - self.expected)
 
 
 @dataclass(frozen=True, slots=True)
 class Overlap:
-    """What a group shares with another measure's group in one interval.
+    """Overlap of a group with a group of another measure in one interval.
 
     Attributes
     ----------
     group_id, measure, start
         The other group.
     deviation
-        Deviation of those of this group's metrics whose dimension values are affected in the other measure too.
+        Sum of the deviations of this group's metrics whose dimension values are affected in the other measure too.
     """
 
     group_id: str
@@ -80,17 +79,17 @@ class GroupInterval:
     score
         Severity of the group in this interval (`group_score`).
     affected
-        The affected metrics, those that deviate most first.
+        The affected metrics, by descending deviation.
     contributions
-        Shares of dimension values in the deviation, in whole per cent adding up to 100 a dimension.
+        Shares of dimension values in the deviation, in whole per cent with a sum of 100 for each dimension.
     impact
-        Deviation of all affected metrics together, each taken as positive, in the measure's unit.
+        Sum of the deviations of all affected metrics, in the measure's unit.
     observed
-        How many metrics of the measure were observed in the interval, affected or not.
+        Number of metrics of the measure that were observed in the interval, affected or not.
     expected_total
-        What was expected of them together, each taken as positive.
+        Sum of the absolute expected values of the observed metrics.
     overlaps
-        What it shares with the groups of other measures.
+        Overlaps with the groups of other measures.
     """
 
     timestamp: datetime
@@ -105,16 +104,16 @@ class GroupInterval:
 
 @dataclass(frozen=True, slots=True)
 class RelatedMeasure:
-    """A group of another measure that moved together with this one.
+    """A group of another measure that overlaps with this one.
 
     Attributes
     ----------
     relationship
         L4M's ``CAUSE_OF_INPUT_ANOMALY_GROUP`` where the other group began earlier, ``EFFECT_OF_INPUT_ANOMALY_GROUP``
-        where it began later; ``SAME_TIME`` where both began in one interval.
+        where it began later; ``SAME_TIME`` where both began in the same interval.
     contribution_percentage
-        Share of this group's deviation, over all its intervals, that lies in metrics whose dimension values were
-        affected in the other measure in the same interval; 0 to 100.
+        Share, 0 to 100, of this group's deviation over all its intervals that belongs to metrics whose dimension values
+        were affected in the other measure in the same interval.
     """
 
     measure: str
@@ -132,7 +131,7 @@ class Group:
     group_id
         The same for the same detector, measure and first interval.
     intervals
-        In order of time; an interval in which it paused is left out.
+        Its intervals by time; an interval in which it paused is left out.
     """
 
     group_id: str
@@ -142,36 +141,36 @@ class Group:
 
     @property
     def start(self) -> datetime:
-        """Start of its first interval, UTC."""
+        """Start of the first interval, UTC."""
         return self.intervals[0].timestamp
 
     @property
     def end(self) -> datetime:
-        """Start of its last interval, UTC."""
+        """Start of the last interval, UTC."""
         return self.intervals[-1].timestamp
 
     @cached_property
     def score(self) -> float:
-        """Its highest score in any interval."""
+        """Highest score of all intervals."""
         return max(interval.score for interval in self.intervals)
 
     @cached_property
     def related(self) -> tuple[RelatedMeasure, ...]:
-        """Groups of other measures, those that share most first."""
+        """Groups of other measures that overlap with it, by descending share."""
         return related_measures(self)
 
     def until(self, end: datetime) -> Group | None:
-        """The group as it was before `end`; None where it had not begun."""
+        """Return the group with its intervals before `end`; None where there are none."""
         if self.end < end:
             return self
-        kept = tuple(interval for interval in self.intervals if interval.timestamp < end)
-        return replace(self, intervals=kept) if kept else None
+        intervals = tuple(interval for interval in self.intervals if interval.timestamp < end)
+        return replace(self, intervals=intervals) if intervals else None
 
 
 def group_id(detector_arn: str, measure: str, start: datetime) -> str:
-    """Id of the group of a measure that begins in one interval: a UUID."""
-    named = json.dumps([detector_arn, measure, start.astimezone(UTC).isoformat()], ensure_ascii=True)
-    return str(uuid.uuid5(uuid.NAMESPACE_URL, named))
+    """Return the id of a measure's group that begins at `start`: a UUID."""
+    name = json.dumps([detector_arn, measure, start.astimezone(UTC).isoformat()], ensure_ascii=True)
+    return str(uuid.uuid5(uuid.NAMESPACE_URL, name))
 
 
 def interval_of(
@@ -181,16 +180,16 @@ def interval_of(
     expected_total: float,
     overlaps: tuple[Overlap, ...] = (),
 ) -> GroupInterval:
-    """A group's interval with all that follows from its affected metrics, of which there is at least one."""
-    ordered = tuple(sorted(affected, key=lambda one: (-one.deviation, one.dimensions)))
-    # Correctly rounded, so that the order of the metrics means nothing.
-    impact = math.fsum(one.deviation for one in ordered)
-    worst = max(one.severity for one in ordered)
+    """Return a group interval, computed from its affected metrics, of which there is at least one."""
+    ordered = tuple(sorted(affected, key=lambda metric: (-metric.deviation, metric.dimensions)))
+    # The sum is correctly rounded, so that it does not depend on the order of the metrics.
+    impact = math.fsum(metric.deviation for metric in ordered)
+    worst = max(metric.severity for metric in ordered)
     return GroupInterval(
         timestamp=timestamp,
         score=group_score(worst, len(ordered), observed, impact, expected_total),
         affected=ordered,
-        contributions=contributions([(one.dimensions, one.deviation) for one in ordered]),
+        contributions=contributions([(metric.dimensions, metric.deviation) for metric in ordered]),
         impact=impact,
         observed=observed,
         expected_total=expected_total,
@@ -199,40 +198,42 @@ def interval_of(
 
 
 def without(interval: GroupInterval, time_series_ids: Collection[str]) -> GroupInterval | None:
-    """The interval as though these metrics were not affected; None where no other is."""
-    kept = [one for one in interval.affected if one.time_series_id not in time_series_ids]
-    if len(kept) == len(interval.affected):
+    """Return the interval without some affected metrics; None where no other is affected."""
+    others = [metric for metric in interval.affected if metric.time_series_id not in time_series_ids]
+    if len(others) == len(interval.affected):
         return interval
-    if not kept:
+    if not others:
         return None
-    return interval_of(interval.timestamp, kept, interval.observed, interval.expected_total, interval.overlaps)
+    return interval_of(interval.timestamp, others, interval.observed, interval.expected_total, interval.overlaps)
 
 
 def related_measures(group: Group) -> tuple[RelatedMeasure, ...]:
-    """The groups of other measures that a group shares metrics and intervals with."""
+    """Return the groups of other measures that overlap with a group, by descending share."""
     shared: dict[tuple[str, str, datetime], float] = {}
     for interval in group.intervals:
-        for one in interval.overlaps:
-            key = (one.measure, one.group_id, one.start)
-            shared[key] = shared.get(key, 0.0) + one.deviation
+        for overlap in interval.overlaps:
+            key = (overlap.measure, overlap.group_id, overlap.start)
+            shared[key] = shared.get(key, 0.0) + overlap.deviation
     total = math.fsum(interval.impact for interval in group.intervals)
-    made = []
+    related = []
     for (measure, other, start), deviation in shared.items():
         if start == group.start:
             relationship = "SAME_TIME"
         else:
             relationship = f"{'CAUSE' if start < group.start else 'EFFECT'}_OF_INPUT_ANOMALY_GROUP"
         share = min(100.0 * deviation / total, 100.0) if total > 0 else 100.0
-        made.append(RelatedMeasure(measure, other, relationship, round(share, 2)))
-    return tuple(sorted(made, key=lambda one: (-one.contribution_percentage, one.measure, one.group_id)))
+        related.append(RelatedMeasure(measure, other, relationship, round(share, 2)))
+    return tuple(sorted(related, key=lambda item: (-item.contribution_percentage, item.measure, item.group_id)))
 
 
 def open_groups(groups: Iterable[Group], frequency: str, timestamp: datetime) -> tuple[Group, ...]:
-    """Those of the groups, as of before `timestamp`, that may go on in the interval that begins then."""
+    """Return the groups, cut to before `timestamp`, that may continue in the interval that begins then."""
     before = (group.until(timestamp) for group in groups)
-    return tuple(one for one in before if one is not None and steps(frequency, one.end, timestamp) <= ENDS_AFTER)
+    return tuple(
+        group for group in before if group is not None and steps(frequency, group.end, timestamp) <= ENDS_AFTER
+    )
 
 
 def steps(frequency: str, earlier: datetime, later: datetime) -> int:
-    """Number of intervals from one start to another; a day of 23 or 25 hours is one."""
-    return round((later - earlier).total_seconds() / _SECONDS[frequency])
+    """Return the number of intervals from one start to another; a day of 23 or 25 hours counts as 1."""
+    return round((later - earlier).total_seconds() / (60 * FREQUENCIES[frequency]))

@@ -1,4 +1,4 @@
-"""Which values of which dimension an anomaly comes from, in whole per cent."""
+"""Contributions of dimension values to an anomaly, in whole per cent."""
 
 from __future__ import annotations
 
@@ -12,46 +12,46 @@ Dimensions = tuple[tuple[str, str], ...]
 
 
 def contributions(affected: Sequence[tuple[Dimensions, float]]) -> tuple[Contribution, ...]:
-    """Each dimension's values with their share of the deviation, adding up to 100 for each dimension.
+    """Return the share of each dimension value in the deviation; the shares of a dimension add up to 100.
 
     Parameters
     ----------
     affected
-        The dimensions of each affected metric, and how far it deviates from what was expected, either way. A dimension
-        is shared out among the metrics that have it. Where nothing deviates, all metrics count alike.
+        Dimensions and deviation of each affected metric. A dimension is shared among the metrics that have it. Where no
+        metric deviates, all have the same weight.
 
     Returns
     -------
-    Dimensions by name, the values of each by falling share, then by value.
+    By dimension name, then by descending share, then by value.
     """
     deviations: dict[str, dict[str, list[float]]] = defaultdict(lambda: defaultdict(list))
     for dimensions, deviation in affected:
         for name, value in dimensions:
             deviations[name][value].append(abs(deviation))
-    made = []
+    shared = []
     for name, values in sorted(deviations.items()):
-        sums = {value: math.fsum(some) for value, some in values.items()}
+        sums = {value: math.fsum(amounts) for value, amounts in values.items()}
         if not any(sums.values()):
-            sums = {value: float(len(some)) for value, some in values.items()}
+            sums = {value: float(len(amounts)) for value, amounts in values.items()}
         shares = whole_per_cent(sums)
-        made += [Contribution(name, value, shares[value]) for value in sorted(shares, key=lambda v: (-shares[v], v))]
-    return tuple(made)
+        shared += [Contribution(name, value, shares[value]) for value in sorted(shares, key=lambda v: (-shares[v], v))]
+    return tuple(shared)
 
 
 def whole_per_cent(amounts: Mapping[str, float]) -> dict[str, int]:
-    """Amounts, none negative and not all zero, as whole per cent that add up to 100.
+    """Return amounts, none negative and not all zero, as whole per cent that add up to 100.
 
-    By largest remainder; of equal remainders the larger amount is rounded up, then the key that sorts first.
+    The largest remainders are rounded up; of equal remainders, that of the larger amount, then of the first key.
     """
-    # In integers, for exact remainders: a float is one over a power of two.
+    # Integers make the remainders exact: a float is an integer over a power of two.
     ratios = {key: float(amount).as_integer_ratio() for key, amount in amounts.items()}
     unit = max(denominator for _, denominator in ratios.values())
     exact = {key: numerator * (unit // denominator) for key, (numerator, denominator) in ratios.items()}
     total = sum(exact.values())
-    whole = {key: 100 * amount // total for key, amount in exact.items()}
-    missing = 100 - sum(whole.values())
+    per_cent = {key: 100 * amount // total for key, amount in exact.items()}
+    missing = 100 - sum(per_cent.values())
     if missing:
         by_remainder = sorted(exact, key=lambda key: (-(100 * exact[key] % total), -exact[key], key))
         for key in by_remainder[:missing]:
-            whole[key] += 1
-    return whole
+            per_cent[key] += 1
+    return per_cent

@@ -1,4 +1,4 @@
-"""From judged points to anomaly groups: a whole span at once, or one interval after another."""
+"""Grouping of judged points into anomaly groups, for any number of intervals at a time."""
 
 from __future__ import annotations
 
@@ -41,32 +41,32 @@ __all__ = [
 
 # A sum of up to 2^19 numbers of 34 bits is exact in float64.
 _BITS = 34
-#: Numbers looked at in one go.
+# Number of points that are summed in one block.
 _BLOCK = 2**21
 
 
 def group(
     metrics: Metrics, judgement: Judgement, detector_arn: str, open_groups: Iterable[Group] = ()
 ) -> tuple[Group, ...]:
-    """The groups that judged points make.
+    """Group the anomalies of judged intervals.
 
-    All anomalous metrics of one measure in one interval are one group. It goes on in a later interval when one of the
-    metrics that it had in either of the two intervals before is anomalous again; else another group begins. Where an
-    interval goes on with two groups, it belongs to the one it shares more metrics with, then to the older.
+    All anomalous metrics of one measure in one interval belong to one group. A group continues in an interval where a
+    metric is anomalous that was so in one of the two intervals before; else a new group begins. Where an interval could
+    continue several groups, it belongs to the one with which it shares most metrics, then to the oldest.
 
-    A span gives the same groups, to the last digit, however it is cut into calls.
+    The result is the same to the last digit, however a span is split into calls.
 
     Parameters
     ----------
     metrics, judgement
         Any number of judged intervals; the judgement's rows are those of `Metrics.flat`.
     open_groups
-        Groups found before that may go on; others do no harm. What they hold of the judged intervals, from an earlier
-        run, is forgotten first.
+        Earlier groups that may continue; others have no effect. Their intervals from the first judged one on, which an
+        earlier run has left, are removed first.
 
     Returns
     -------
-    The groups that begin, go on, or lose intervals of an earlier run in the judged intervals, by start and measure.
+    The groups that begin, continue, or lose intervals of an earlier run in the judged intervals, by start and measure.
     """
     n_judged = judgement.is_anomaly.shape[1]
     if judgement.is_anomaly.shape[0] != metrics.n_metrics or judgement.first + n_judged > len(metrics.starts):
@@ -77,47 +77,49 @@ def group(
     if n_judged == 0:
         return ()
     first = _instant(metrics.starts[judgement.first])
-    given = {one.group_id: one for one in open_groups}
-    books = _GroupTracker(detector_arn, metrics.frequency, first, given.values())
+    given = {group.group_id: group for group in open_groups}
+    tracker = _GroupTracker(detector_arn, metrics.frequency, first, given.values())
     for timestamp, intervals in _intervals(metrics, judgement, detector_arn):
-        books.add(timestamp, intervals)
-    return books.changed(given)
+        tracker.add(timestamp, intervals)
+    return tracker.changed(given)
 
 
 class _GroupTracker:
-    """The groups so far, by id, and which of each measure's may go on."""
+    """The groups so far, by id, and those of each measure that may continue."""
 
     def __init__(self, detector_arn: str, frequency: str, first: datetime, given: Iterable[Group]) -> None:
         self._detector_arn = detector_arn
         self._frequency = frequency
-        before = [one for one in (some.until(first) for some in given) if one is not None]
-        self._bases = {one.group_id: one for one in before}
-        self._intervals = {one.group_id: list(one.intervals) for one in before}
+        before = [group for group in (earlier.until(first) for earlier in given) if group is not None]
+        self._bases = {group.group_id: group for group in before}
+        self._intervals = {group.group_id: list(group.intervals) for group in before}
         self._open: dict[str, list[str]] = {}
-        for one in open_groups(before, frequency, first):
-            self._open.setdefault(one.measure, []).append(one.group_id)
+        for group in open_groups(before, frequency, first):
+            self._open.setdefault(group.measure, []).append(group.group_id)
 
     def add(self, timestamp: datetime, intervals: Mapping[str, GroupInterval]) -> None:
-        """Take in one interval: for each measure with anomalies, what is affected."""
-        chosen = {measure: self._group_of(measure, timestamp, one) for measure, one in intervals.items()}
-        moved = {measure: {one.dimensions for one in interval.affected} for measure, interval in intervals.items()}
+        """Add one interval: the group interval of each measure with anomalies."""
+        chosen = {measure: self._group_of(measure, timestamp, interval) for measure, interval in intervals.items()}
+        affected = {
+            measure: {metric.dimensions for metric in interval.affected} for measure, interval in intervals.items()
+        }
         for measure, interval in intervals.items():
             overlaps = []
-            for other, dimensions in moved.items():
-                common = [one.deviation for one in interval.affected if one.dimensions in dimensions]
+            for other, dimensions in affected.items():
+                common = [metric.deviation for metric in interval.affected if metric.dimensions in dimensions]
                 if other != measure and common:
                     start = self._intervals[chosen[other]][0].timestamp if self._intervals[chosen[other]] else timestamp
                     overlaps.append(Overlap(chosen[other], other, start, math.fsum(common)))
             self._intervals[chosen[measure]].append(replace(interval, overlaps=tuple(overlaps)))
 
     def _group_of(self, measure: str, timestamp: datetime, interval: GroupInterval) -> str:
-        """The group that an interval's anomalies go on with, or a new one."""
-        ids = {one.time_series_id for one in interval.affected}
+        """Return the id of the group that an interval continues, or of a new one."""
+        ids = {metric.time_series_id for metric in interval.affected}
         still_open, shared = [], []
         for candidate in self._open.get(measure, ()):
             intervals = self._intervals[candidate]
-            recent = [one for one in intervals[-ENDS_AFTER:] if self._steps(one, timestamp) <= ENDS_AFTER]
-            common = ids.intersection(one.time_series_id for some in recent for one in some.affected)
+            recent = [earlier for earlier in intervals[-ENDS_AFTER:] if self._steps(earlier, timestamp) <= ENDS_AFTER]
+            common = ids.intersection(metric.time_series_id for earlier in recent for metric in earlier.affected)
             if recent:
                 still_open.append(candidate)
             if common:
@@ -136,16 +138,20 @@ class _GroupTracker:
         return steps(self._frequency, interval.timestamp, timestamp)
 
     def changed(self, given: Mapping[str, Group]) -> tuple[Group, ...]:
-        """The groups that are new or no longer what was given."""
-        made = (replace(self._bases[one], intervals=tuple(intervals)) for one, intervals in self._intervals.items())
-        changed = [one for one in made if one.group_id not in given or one.intervals != given[one.group_id].intervals]
-        return tuple(sorted(changed, key=lambda one: (one.start, one.measure)))
+        """Return the groups that are new or differ from the given ones."""
+        groups = (replace(self._bases[id_], intervals=tuple(intervals)) for id_, intervals in self._intervals.items())
+        changed = [
+            group
+            for group in groups
+            if group.group_id not in given or group.intervals != given[group.group_id].intervals
+        ]
+        return tuple(sorted(changed, key=lambda group: (group.start, group.measure)))
 
 
 def _intervals(
     metrics: Metrics, judgement: Judgement, detector_arn: str
 ) -> Iterator[tuple[datetime, dict[str, GroupInterval]]]:
-    """The intervals with anomalies, and in each the measures that have some."""
+    """Yield the intervals with anomalies, each with the group intervals by measure."""
     rows, columns = np.nonzero(judgement.is_anomaly)
     values = metrics.flat[rows, judgement.first + columns]
     expected = judgement.expected[rows, columns]
@@ -168,46 +174,48 @@ def _intervals(
     known_metrics: dict[int, tuple[str, tuple[tuple[str, str], ...]]] = {}
 
     def affected(point: tuple[int, int, int, float, float, float, float, float]) -> AffectedMetric:
-        _, m, row, value, wanted, lower, upper, severity = point
-        named = known_metrics.get(row)
-        if named is None:
+        _, m, row, value, expected_value, lower, upper, severity = point
+        metric = known_metrics.get(row)
+        if metric is None:
             dimensions = metrics.dimensions(row % len(metrics.combinations))
-            named = (time_series_id(detector_arn, metrics.measures[m], dimensions), dimensions)
-            known_metrics[row] = named
-        return AffectedMetric(*named, value, wanted, _finite(lower), _finite(upper), severity)
+            metric = (time_series_id(detector_arn, metrics.measures[m], dimensions), dimensions)
+            known_metrics[row] = metric
+        return AffectedMetric(*metric, value, expected_value, _finite(lower), _finite(upper), severity)
 
     for column, of_interval in groupby(points, key=itemgetter(0)):
         timestamp = _instant(metrics.starts[judgement.first + column])
-        made = {}
+        by_measure = {}
         for m, of_measure in groupby(of_interval, key=itemgetter(1)):
             observed, total = totals[m, column]
-            made[metrics.measures[m]] = interval_of(timestamp, map(affected, of_measure), observed, total)
-        yield timestamp, made
+            by_measure[metrics.measures[m]] = interval_of(timestamp, map(affected, of_measure), observed, total)
+        yield timestamp, by_measure
 
 
 def _totals(
     metrics: Metrics, judgement: Judgement, columns: npt.NDArray[np.intp]
 ) -> dict[tuple[int, int], tuple[int, float]]:
-    """How many metrics of a measure were observed in an interval, and the sum of what was expected of them.
+    """Return the number of observed metrics and the sum of their expected values, by measure and interval.
 
-    The sum is that of rounded numbers and exact, so that it depends neither on their order nor on the shape of the
+    The sum is an exact one of rounded numbers, so that it depends neither on their order, nor on the shape of the
     arrays, nor on metrics that were not observed.
     """
-    wanted = np.unique(columns)
+    intervals = np.unique(columns)
     n_combinations = len(metrics.combinations)
-    at_once = max(_BLOCK // max(n_combinations, 1), 1)
-    made: dict[tuple[int, int], tuple[int, float]] = {}
+    per_block = max(_BLOCK // max(n_combinations, 1), 1)
+    totals_by_place: dict[tuple[int, int], tuple[int, float]] = {}
     for m in range(len(metrics.measures)):
         rows = slice(m * n_combinations, (m + 1) * n_combinations)
-        for block in (wanted[start : start + at_once] for start in range(0, len(wanted), at_once)):
+        for block in (intervals[start : start + per_block] for start in range(0, len(intervals), per_block)):
             amounts = np.abs(judgement.expected[rows, block])
-            seen = np.isfinite(metrics.flat[rows, judgement.first + block]) & np.isfinite(amounts)
-            amounts[~seen] = 0.0
+            observed = np.isfinite(metrics.flat[rows, judgement.first + block]) & np.isfinite(amounts)
+            amounts[~observed] = 0.0
             exponents = np.frexp(amounts.max(axis=0, initial=0.0))[1] - _BITS
             totals = np.ldexp(np.rint(np.ldexp(amounts, -exponents)).sum(axis=0), exponents)
-            for column, count, total in zip(block.tolist(), seen.sum(axis=0).tolist(), totals.tolist(), strict=True):
-                made[m, column] = (count, total)
-    return made
+            for column, count, total in zip(
+                block.tolist(), observed.sum(axis=0).tolist(), totals.tolist(), strict=True
+            ):
+                totals_by_place[m, column] = (count, total)
+    return totals_by_place
 
 
 def _finite(number: float) -> float | None:

@@ -1,18 +1,19 @@
-"""How severe a group is in one interval: how unlikely, how many metrics, how much of the measure.
+"""Score of a group in one interval.
 
-A metric's severity is ``100 u / (u + u*)``: ``u`` is how unlikely its value is (minus the logarithm of its
-probability), ``u*`` how unlikely a value must be to be an anomaly. So ``r = s / (100 - s) = u / u*`` is the weight of
-its evidence, in units of what makes one anomaly. Evidence adds up where probabilities multiply, so a group's is
+A metric's severity is ``s = 100 u / (u + u*)``. ``u`` is minus the logarithm of the probability of its value, and
+``u*`` is the ``u`` from which a value is an anomaly. So ``r = s / (100 - s) = u / u*`` is the evidence of the metric,
+in units of the smallest anomaly. Evidence adds up where probabilities multiply. A group has the evidence and the score
 
     r = r_worst + breadth + weight        score = 100 r / (1 + r)
 
-``breadth = ln n / (1 + ln (N / n))`` for n affected metrics of N that the measure has: 0 for one alone; for the same
-    n the more, the larger a part of the measure it is, since among many metrics a few are unusual by chance. By the
-    logarithm, because metrics of one measure move together: the tenth that falls tells less than the second.
-``weight = 2 d / (d + e)`` for the deviation d of all affected metrics, either way, and the measure's expected total e:
-    0 for what hardly shows in the total, 1 where the whole measure is gone, below 2 however large a spike.
+``breadth = ln n / (1 + ln (N / n))`` for n affected metrics of N observed ones. It is 0 for a single metric. For equal
+    n it grows with the share n / N, since of many metrics a few are unusual by chance. It is logarithmic because the
+    metrics of a measure are correlated: the tenth affected metric is less evidence than the second.
+``weight = 2 d / (d + e)`` for the sum d of the affected metrics' deviations and the measure's expected total e. It is
+    near 0 for a deviation that is small against the total, 1 where the whole measure is missing, and below 2 for any
+    spike.
 
-One small metric that is barely an anomaly stays at 50; nothing reaches 100, so ranks are kept.
+A single small metric that is just an anomaly has a score of 50. No score reaches 100, so that scores keep their order.
 """
 
 from __future__ import annotations
@@ -24,22 +25,22 @@ MOST = math.nextafter(100.0, 0.0)
 
 
 def group_score(worst: float, affected: int, observed: int, impact: float, expected_total: float) -> float:
-    """Severity of a group in one interval, 0 to 100, never 100 itself.
+    """Return the score of a group in one interval, from 0 to below 100.
 
     Parameters
     ----------
     worst
         Severity of the worst affected metric, 0 to 100.
     affected, observed
-        How many metrics are affected, of how many of the measure that were observed in the interval.
+        Number of affected metrics, and of the measure's metrics that were observed in the interval.
     impact
-        Sum of the affected metrics' deviations, each taken as positive.
+        Sum of the affected metrics' deviations.
     expected_total
-        Sum of what was expected of the measure's observed metrics, each taken as positive.
+        Sum of the absolute expected values of the measure's observed metrics.
     """
     evidence = math.inf if worst >= 100 else worst / (100 - worst)
     breadth = math.log(affected) / (1 + math.log(max(observed / affected, 1.0)))
-    # Halved, lest two huge amounts add up to infinity.
+    # Both are halved, so that the sum of two very large amounts is finite.
     total = impact / 2 + expected_total / 2
     weight = impact / total if total > 0 else 0.0
     r = evidence + breadth + weight

@@ -12,6 +12,7 @@ import pyarrow as pa
 
 from anomalake.alerts import Alert, AlertDocument, EventItem, ObjectPointer, Refusal, read_alert, read_file, read_lines
 from anomalake.lake import csv_rows, layout, rows
+from anomalake.lake.documents import Fetch, documents_of
 from anomalake.lake.lake import Lake
 from anomalake.lake.ports import CatalogError, Partition
 from anomalake.storage.store import ObjectNotFound, StoreError
@@ -159,7 +160,7 @@ class Job:
 
     open_lake: Callable[[], Lake]
     read: Callable[[Piece], bytes] | None = None
-    fetch: Callable[[ObjectPointer], Iterable[EventItem]] | None = None
+    fetch: Fetch | None = None
     rebuild: bool = False
     look_up: bool = False
     writers: int = 1
@@ -292,21 +293,11 @@ class Worker:
                 found = read_file(piece.name, body)
             else:
                 found = read_lines(io.BytesIO(body), piece.name, first=piece.first_line)
-            yield from self._resolved(found, tally)
-
-    def _resolved(self, found: Iterable[EventItem], tally: _Tally) -> Iterator[AlertDocument]:
-        for one in found:
-            if isinstance(one, AlertDocument):
-                yield one
-            elif self._job.fetch is None:
-                tally.fail(f"{one.place}: an event names this object; expected alerts")
-            else:
-                try:
-                    inner = list(self._job.fetch(one))
-                except StoreError as error:
-                    tally.fail(f"{one.place}: {error}")
-                else:
-                    yield from (each for each in inner if isinstance(each, AlertDocument))
+            yield from documents_of(
+                found,
+                self._job.fetch or _no_objects,
+                lambda pointer, error: tally.fail(f"{pointer.place}: {error}"),
+            )
 
     def _look_up(self, alert: Alert) -> int:
         if not self._job.look_up:
@@ -449,6 +440,10 @@ class _StoreReader:
         if self._lake is None:
             self._lake = self._open_lake()
         return self._lake.store.get(piece.name)
+
+
+def _no_objects(pointer: ObjectPointer) -> Iterable[EventItem]:
+    raise StoreError("an event names this object; expected alerts")
 
 
 def _identity(alert: Alert) -> bytes:

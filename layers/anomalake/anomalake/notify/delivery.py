@@ -13,9 +13,19 @@ from anomalake.definitions.detector import AlertRule, Detector
 from anomalake.groups.anomaly_group import Group
 from anomalake.notify.alert_json import AlertTooLargeError, alert_event_id
 from anomalake.notify.channel import Channel, ChannelError, Message
-from anomalake.notify.ledger import DELIVERED, IN_DOUBT, INTENT, UNDELIVERED, Entry, Ledger, outcome
 from anomalake.notify.messages import message_of
 from anomalake.notify.rules import Due, alerts_due
+from anomalake.records.deliveries import (
+    DELIVERED,
+    IN_DOUBT,
+    INTENT,
+    UNDELIVERED,
+    Announcement,
+    DeliveryRound,
+    Ledger,
+    Outcome,
+    SentAlert,
+)
 from anomalake.records.snoozes import Snooze
 from anomalake.storage.store import StoreError
 
@@ -143,7 +153,7 @@ class _Courier:
 
     def deliver(self) -> Delivery:
         try:
-            entry = _patiently(lambda: self.ledger.entry(self.rule.name, self.due), self.patience)
+            entry = _patiently(self._latest_round, self.patience)
             if entry.status == DELIVERED:
                 return self._told(REPEATED)
             if not self.channel.repeatable:
@@ -162,18 +172,22 @@ class _Courier:
             return self._told(REPEATED, "another run sends it")
         return self._send(begun, message)
 
-    def _message(self, entry: Entry) -> Message:
-        announced = _patiently(lambda: self.ledger.message(entry), self.patience) if entry.round else None
+    def _latest_round(self) -> DeliveryRound:
+        return self.ledger.latest_round(self.rule.name, self.due.group.group_id, self.due.interval.timestamp)
+
+    def _message(self, entry: DeliveryRound) -> Message:
+        announced = _patiently(lambda: self.ledger.read_announcement(entry), self.patience) if entry.number else None
         if announced is not None:
-            return announced
+            return Message(announced.text, announced.subject)
         channel = self.channel
         return message_of(self.due, self.rule, self.detector, channel.format, channel.most_bytes, self.page)
 
-    def _announce(self, entry: Entry, message: Message) -> Entry | None:
-        now = self.patience.now()
-        return _patiently(lambda: self.ledger.announce(entry, message, self.run, now), self.patience)
+    def _announce(self, entry: DeliveryRound, message: Message) -> DeliveryRound | None:
+        at = self.patience.now().astimezone(UTC).isoformat()
+        announcement = Announcement(self.run, at, message.subject, message.text)
+        return _patiently(lambda: self.ledger.write_announcement(entry, announcement), self.patience)
 
-    def _send(self, entry: Entry, message: Message) -> Delivery:
+    def _send(self, entry: DeliveryRound, message: Message) -> Delivery:
         attempts, reason = 0, ""
         for pause in (0.0, *self.patience.pauses):
             if pause:
@@ -193,10 +207,14 @@ class _Courier:
                 return self._close(entry, DELIVERED, attempts)
         return self._close(entry, UNDELIVERED, attempts, reason)
 
-    def _close(self, entry: Entry, status: str, attempts: int, reason: str = "") -> Delivery:
-        record = outcome(self.due, self.channel.name, attempts, self.patience.now(), reason)
+    def _close(self, entry: DeliveryRound, status: str, attempts: int, reason: str = "") -> Delivery:
+        severity = SentAlert.of(self.due.interval)
+        outcome = Outcome(
+            self.due.group.group_id, severity.timestamp, severity.score, severity.impact, severity.affected,
+            self.channel.name, attempts, self.patience.now(), reason,
+        )  # fmt: skip
         try:
-            _patiently(lambda: self.ledger.close(entry, status, record), self.patience)
+            _patiently(lambda: self.ledger.write_outcome(entry, status, outcome), self.patience)
         except StoreError as error:
             reason = f"{reason}; " if reason else ""
             reason += f"this could not be written down: {error}"

@@ -9,27 +9,13 @@ from datetime import datetime
 from anomalake.definitions.detector import AlertRule
 from anomalake.groups.anomaly_group import AffectedMetric, Group, GroupInterval
 from anomalake.notify.snoozes import without_snoozed
+from anomalake.records.deliveries import SentAlert
 from anomalake.records.snoozes import Snooze
 
 #: A score that is so much higher has grown; above 80, one that is half of the way to 100.
 GROWN_BY = 10.0
 #: An impact, or a number of affected metrics, that is so many times as large has grown.
 GROWN_TIMES = 2
-
-
-@dataclass(frozen=True, slots=True)
-class SentAlert:
-    """What an alert told of a group: enough to see whether it has grown since."""
-
-    timestamp: datetime
-    score: float
-    impact: float
-    affected: int
-
-    @classmethod
-    def of(cls, interval: GroupInterval) -> SentAlert:
-        """What an alert about this interval tells."""
-        return cls(interval.timestamp, interval.score, interval.impact, len(interval.affected))
 
 
 @dataclass(frozen=True, slots=True)

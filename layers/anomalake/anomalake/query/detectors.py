@@ -11,7 +11,7 @@ from anomalake.definitions.metric_set import MetricSet
 from anomalake.lake.layout import SHAPES
 from anomalake.query.errors import QueryError
 from anomalake.query.names import detector_names, original_name, sql_name
-from anomalake.records.metric_sets import read_sources, source_keys
+from anomalake.records.metric_sets import metric_set_keys, read_metric_sets
 from anomalake.storage.store import ObjectStore
 
 _FOLDER = f"{SHAPES}/detector="
@@ -53,7 +53,7 @@ class DetectorSchemas:
 
     def any(self) -> bool:
         """Whether the lake knows a detector."""
-        return next(iter(self._store.list(SHAPES)), None) is not None or bool(source_keys(self._store))
+        return next(iter(self._store.list(SHAPES)), None) is not None or bool(metric_set_keys(self._store))
 
     def all(self) -> list[DetectorSchema]:
         """All of them, by name; raises `StoreError`."""
@@ -62,7 +62,7 @@ class DetectorSchemas:
             name = found.key.removeprefix(_FOLDER).partition("/")[0]
             if found.key.startswith(_FOLDER) and found.key.endswith(".json"):
                 shapes.setdefault(name, []).append(found.key)
-        sources = source_keys(self._store)
+        sources = metric_set_keys(self._store)
         return [
             detector
             for name in sorted(shapes.keys() | sources.keys())
@@ -84,7 +84,7 @@ class DetectorSchemas:
         else:
             name = detector_of(called)
             keys = [found.key for found in self._store.list(f"{_FOLDER}{name}") if found.key.endswith(".json")]
-            candidates = self._named(keys, source_keys(self._store).get(name, ()))
+            candidates = self._named(keys, metric_set_keys(self._store).get(name, ()))
         found = next((detector for detector in candidates if detector.sql_name == safe), None)
         if found is None and len(candidates) > 1 and called is not None and sql_name(candidates[0].name) == safe:
             choices = " and ".join(f"{one.sql_name} ({one.arn})" for one in candidates)
@@ -105,7 +105,7 @@ class DetectorSchemas:
                     f"{self._store.uri}/{key}: expected detector_arn, metric_name and dimensions; "
                     "`anomalake rebuild` mends it"
                 ) from error
-        sources = {source.detector_arn: source for source in read_sources(self._store, list(keys_of_sources))}
+        sources = {source.detector_arn: source for source in read_metric_sets(self._store, list(keys_of_sources))}
         for arn, source in sources.items():
             measures.setdefault(arn, set()).update(one.metric_name for one in source.metric_list)
             dimensions.setdefault(arn, set()).update(source.dimension_list)

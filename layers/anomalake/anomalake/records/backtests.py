@@ -1,4 +1,4 @@
-"""What a backtest leaves in a lake beside its alerts: the tested points, what was expected of them, and its groups."""
+"""Backtests: the tested points with their judgement, and the groups."""
 
 from __future__ import annotations
 
@@ -12,37 +12,38 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from anomalake.groups.anomaly_group import Group
 from anomalake.model.judgement import Judgement
 from anomalake.model.metrics import Metrics
-from anomalake.records.arrays import CorruptError
-from anomalake.records.executions import detector_folder
-from anomalake.records.groups import GroupRecordError, from_record, to_record
+from anomalake.records import groups as group_records
+from anomalake.records.codecs import TABLE_ERRORS, corrupt_table, table_from_bytes, table_to_bytes
+from anomalake.records.errors import RecordError
+from anomalake.records.keys import detector_folder, key_pattern
 from anomalake.storage.store import ObjectNotFound, ObjectStore
 
-#: More tested points than this are not kept; they would take a page long to read.
+#: Most tested points that are stored; a page could not read more in a useful time.
 MOST_POINTS: Final = 5_000_000
 
+#: Names of a backtest's objects.
 JUDGEMENT, GROUPS = "judgement.parquet", "groups.jsonl.gz"
 
-_ABOUT = b"anomalake"
+_KEY = key_pattern(r"backtest/(?P<name>.+)")
 _JUDGED = ("expected", "lower", "upper", "severity")
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Backtest:
-    """What a backtest found.
+    """Result of a backtest.
 
     Attributes
     ----------
     metrics
         The whole history.
     judgement
-        Of its tested part, from `first` on.
+        Judgement of the tested intervals, from `first` on.
     groups
-        By start and measure.
+        Anomaly groups, by start and measure.
     """
 
     metrics: Metrics
@@ -51,12 +52,12 @@ class Backtest:
 
     @property
     def first(self) -> int:
-        """Index into `Metrics.starts` of the first tested interval; those before are trained on."""
+        """Index into `Metrics.starts` of the first tested interval; the model is fitted on those before it."""
         return self.judgement.first
 
     @property
     def tested(self) -> int:
-        """How many intervals are tested."""
+        """Number of tested intervals."""
         return len(self.metrics.starts) - self.first
 
     @property
@@ -65,18 +66,18 @@ class Backtest:
         return ~np.isnan(self.metrics.flat[:, self.first :])
 
     def points_by_measure(self) -> dict[str, int]:
-        """Anomalous points of each measure."""
+        """Count the anomalous points of each measure."""
         per_metric = self.judgement.is_anomaly.sum(axis=1).reshape(len(self.metrics.measures), -1)
         return dict(zip(self.metrics.measures, per_metric.sum(axis=1).tolist(), strict=True))
 
     def groups_by_measure(self) -> dict[str, int]:
-        """Groups of each measure."""
-        counted = Counter(one.measure for one in self.groups)
-        return {measure: counted[measure] for measure in self.metrics.measures}
+        """Count the groups of each measure."""
+        counts = Counter(group.measure for group in self.groups)
+        return {measure: counts[measure] for measure in self.metrics.measures}
 
     def worst_groups(self, most: int) -> tuple[Group, ...]:
-        """The groups with the highest scores."""
-        return tuple(sorted(self.groups, key=lambda one: (-one.score, one.start, one.measure))[:most])
+        """Return the groups with the highest scores, highest first."""
+        return tuple(sorted(self.groups, key=lambda group: (-group.score, group.start, group.measure))[:most])
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -86,9 +87,9 @@ class TestedPoints:
     Attributes
     ----------
     table
-        A row a point that was observed: measure, combination (JSON list of dimension values), time (seconds since
-        1970, UTC), value, expected, lower, upper, severity; null where a metric was not known well enough, or a side is
-        open.
+        A row for each observed point: measure, combination (JSON list of dimension values), time (seconds since 1970,
+        UTC), value, expected, lower, upper, severity; null where the model did not know the metric well enough, or a
+        side is open.
     about
         detector_arn, frequency, timezone, measures, dimension_names, first, last (starts of the tested intervals).
     """
@@ -97,42 +98,56 @@ class TestedPoints:
     about: dict[str, Any]
 
 
+@dataclass(frozen=True, slots=True)
+class BacktestKey:
+    """Parts of a backtest's key; `name` is `JUDGEMENT` or `GROUPS`."""
+
+    detector: str
+    name: str
+
+
 def backtest_key(detector: str, name: str) -> str:
-    """Key of what a detector's last backtest left."""
+    """Return the key of an object of a detector's last backtest."""
     return f"{detector_folder(detector)}/backtest/{name}"
 
 
-def keep_backtest(store: ObjectStore, detector: str, detector_arn: str, found: Backtest) -> bool:
-    """Keep a backtest's judgement and groups, in place of the one before; the same bytes for the same result.
+def parse_backtest_key(key: str) -> BacktestKey | None:
+    """Inverse of `backtest_key`; None for any other key."""
+    match = _KEY.fullmatch(key)
+    return BacktestKey(match["detector"], match["name"]) if match is not None else None
+
+
+def write_backtest(store: ObjectStore, detector: str, detector_arn: str, backtest: Backtest) -> bool:
+    """Write a backtest in place of the detector's earlier one; equal bytes for equal results.
 
     Returns
     -------
-    Whether the points are kept: False where they are more than `MOST_POINTS`. Raises `StoreError`.
+    Whether the points are stored: False where there are more than `MOST_POINTS`. Raises `StoreError`.
     """
-    body = judgement_to_parquet(found, detector_arn)
+    body = judgement_to_parquet(backtest, detector_arn)
     if body is None:
         store.delete([backtest_key(detector, JUDGEMENT)])
     else:
         store.put(backtest_key(detector, JUDGEMENT), body)
-    store.put(backtest_key(detector, GROUPS), groups_to_lines(found.groups))
+    store.put(backtest_key(detector, GROUPS), groups_to_lines(backtest.groups))
     return body is not None
 
 
-def judgement_to_parquet(found: Backtest, detector_arn: str) -> bytes | None:
-    """The tested points as Parquet; None where they are too many."""
-    metrics, judgement = found.metrics, found.judgement
-    observed = found.observed
+def judgement_to_parquet(backtest: Backtest, detector_arn: str) -> bytes | None:
+    """Write the tested points as Parquet; None where there are more than `MOST_POINTS`."""
+    metrics, judgement = backtest.metrics, backtest.judgement
+    observed = backtest.observed
     if int(observed.sum()) > MOST_POINTS:
         return None
     rows, columns = np.nonzero(observed)
     n_combinations = max(1, len(metrics.combinations))
-    texts = pa.array([json.dumps(one) for one in metrics.combinations], pa.string())
-    seconds = metrics.starts[found.first :].astype("datetime64[s]").astype(np.int64)
+    texts = pa.array([json.dumps(combination) for combination in metrics.combinations], pa.string())
+    seconds = metrics.starts[backtest.first :].astype("datetime64[s]").astype(np.int64)
     arrays = {
         "measure": _coded(rows // n_combinations, pa.array(metrics.measures, pa.string())),
         "combination": _coded(rows % n_combinations, texts),
         "time": pa.array(seconds[columns]),
-        "value": pa.array(metrics.flat[:, found.first :][rows, columns]),
+        "value": pa.array(metrics.flat[:, backtest.first :][rows, columns]),
     }
     for name in _JUDGED:
         numbers = getattr(judgement, name)[rows, columns].astype(np.float32)
@@ -146,57 +161,73 @@ def judgement_to_parquet(found: Backtest, detector_arn: str) -> bytes | None:
         "first": int(seconds[0]) if len(seconds) else None,
         "last": int(seconds[-1]) if len(seconds) else None,
     }
-    table = pa.table(arrays).replace_schema_metadata({_ABOUT: json.dumps(about, sort_keys=True)})
-    sink = pa.BufferOutputStream()
-    pq.write_table(
-        table, sink, compression="zstd", compression_level=1, use_dictionary=["measure", "combination", "time"],
-        write_page_checksum=True,
-    )  # fmt: skip
-    return bytes(sink.getvalue())
+    return table_to_bytes(arrays, about, ["measure", "combination", "time"])
 
 
-def judgement_from_parquet(body: bytes) -> TestedPoints:
-    """Out of `judgement_to_parquet`; raises `CorruptError`."""
+def judgement_from_parquet(body: bytes, place: str = "backtest") -> TestedPoints:
+    """Inverse of `judgement_to_parquet`; raises `CorruptError`, which names `place`."""
     try:
-        table = pq.ParquetFile(pa.BufferReader(body), page_checksum_verification=True).read()
-        about = json.loads(table.schema.metadata[_ABOUT])
-        wanted = ["measure", "combination", "time", "value", *_JUDGED]
-        if not isinstance(about, dict) or table.schema.names != wanted:
+        table, about = table_from_bytes(body)
+        if table.schema.names != ["measure", "combination", "time", "value", *_JUDGED]:
             raise ValueError(f"columns {', '.join(table.schema.names)[:100]}")
         return TestedPoints(table, about)
-    except (pa.ArrowException, OSError, ValueError, KeyError, TypeError) as error:
-        text = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise CorruptError(f"{len(body):,} bytes: {text}; expected a backtest's judgement") from error
+    except TABLE_ERRORS as error:
+        raise corrupt_table(body, place, error, "a backtest's judgement") from error
 
 
 def groups_to_lines(groups: Iterable[Group]) -> bytes:
-    """Groups as gzipped lines, each the record of a group."""
-    return gzip.compress(b"".join(to_record(one) + b"\n" for one in groups), compresslevel=6, mtime=0)
+    """Write groups as gzipped lines of JSON, a group each."""
+    return gzip.compress(b"".join(group_records.to_json(group) + b"\n" for group in groups), compresslevel=6, mtime=0)
 
 
 def groups_from_lines(body: bytes, place: str) -> Iterator[Group]:
-    """Out of `groups_to_lines`; raises `GroupRecordError`."""
+    """Inverse of `groups_to_lines`; raises `RecordError`, which names `place`."""
     try:
         lines = gzip.decompress(body).splitlines()
     except (OSError, EOFError, ValueError) as error:
-        raise GroupRecordError(f"{place}: {error}: expected gzipped lines") from error
+        raise RecordError(f"{place}: {error}: expected gzipped lines") from error
     for number, line in enumerate(lines, 1):
-        yield from_record(line, f"{place}: line {number}")
+        yield group_records.from_json(line, f"{place}: line {number}")
 
 
-def group_of_backtest(store: ObjectStore, detector: str, group_id: str) -> Group | None:
-    """A group that the detector's last backtest found; None where it has none of that id.
+def read_backtest_points(store: ObjectStore, detector: str) -> TestedPoints | None:
+    """Read the tested points of a detector's last backtest; None where none are stored.
 
     Raises
     ------
-    GroupRecordError, StoreError
+    CorruptError, StoreError
+    """
+    key = backtest_key(detector, JUDGEMENT)
+    try:
+        return judgement_from_parquet(store.get(key), f"{store.uri}/{key}")
+    except ObjectNotFound:
+        return None
+
+
+def read_backtest_groups(store: ObjectStore, detector: str) -> Iterator[Group]:
+    """Read the groups of a detector's last backtest; none where there was no backtest.
+
+    Raises
+    ------
+    RecordError, StoreError
     """
     key = backtest_key(detector, GROUPS)
     try:
         body = store.get(key)
     except ObjectNotFound:
-        return None
-    return next((one for one in groups_from_lines(body, f"{store.uri}/{key}") if one.group_id == group_id), None)
+        return
+    yield from groups_from_lines(body, f"{store.uri}/{key}")
+
+
+def read_backtest_group(store: ObjectStore, detector: str, group_id: str) -> Group | None:
+    """Read a group of a detector's last backtest; None where it has none with that id.
+
+    Raises
+    ------
+    RecordError, StoreError
+    """
+    groups = read_backtest_groups(store, detector)
+    return next((group for group in groups if group.group_id == group_id), None)
 
 
 def _coded(codes: npt.NDArray[Any], names: pa.Array) -> pa.Array:

@@ -1,50 +1,51 @@
-"""What detection leaves in the lake beside its arrays: executions, under keys computed from detector and interval."""
+"""Executions: records of a live detector's runs."""
 
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, fields
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 
-from anomalake.errors import AnomalakeError
+from anomalake.records.errors import RecordError
+from anomalake.records.keys import DETECTION as FOLDER
+from anomalake.records.keys import detector_folder, key_pattern, match_key, parse_stamp, stamp
 from anomalake.storage.store import ObjectStore
 
-FOLDER = "detection"
+# `FOLDER`, `detector_folder`, `parse_stamp` and `stamp` are in `keys`; `page` still imports them from here.
+__all__ = [
+    "EARLY",
+    "FAILED",
+    "FOLDER",
+    "LEARNING",
+    "SKIPPED",
+    "SUCCEEDED",
+    "Execution",
+    "ExecutionKey",
+    "count_executions",
+    "detector_folder",
+    "execution_key",
+    "executions_folder",
+    "from_json",
+    "parse_execution_key",
+    "parse_stamp",
+    "read_executions",
+    "stamp",
+    "to_json",
+    "write_execution",
+]
 
-#: What became of a run, in the words of its record.
+#: Status of an execution.
 SUCCEEDED, FAILED, LEARNING, SKIPPED, EARLY = "SUCCEEDED", "FAILED", "LEARNING", "SKIPPED", "EARLY"
 
-_STAMP = "%Y%m%dT%H%M%SZ"
-_DETECTOR = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9_-]{0,62}")
-
-
-class RecordError(AnomalakeError, ValueError):
-    """A record in the lake that is not what it should be: where, and what was expected."""
-
-
-def stamp(start: datetime) -> str:
-    """An interval's start in a key: ``YYYYMMDDTHHMMSSZ``, UTC, so that keys sort by time."""
-    return start.astimezone(UTC).strftime(_STAMP)
-
-
-def parse_stamp(text: str) -> datetime:
-    """The instant that a key names; raises ValueError."""
-    return datetime.strptime(text, _STAMP).replace(tzinfo=UTC)
-
-
-def detector_folder(name: str) -> str:
-    """Folder of a detector's records; raises ValueError for what is no detector's name."""
-    if not _DETECTOR.fullmatch(name):
-        raise ValueError(f"detector {name!r}: expected 1 to 63 of A-Z a-z 0-9 _ -")
-    return f"{FOLDER}/detector={name}"
+_KEY = key_pattern(r"executions/{stamp}/(?P<run>[^/]+)\.json")
+_INSTANTS = ("timestamp", "started_at", "ended_at", "model")
 
 
 @dataclass(frozen=True, slots=True)
 class Execution:
-    """One run for one interval.
+    """A run of one interval.
 
     Attributes
     ----------
@@ -53,26 +54,26 @@ class Execution:
     timestamp
         Start of the interval.
     status
-        ``SUCCEEDED``, ``FAILED``, ``LEARNING`` (no model yet), ``SKIPPED`` (too long ago to be caught up) or ``EARLY``
-        (its data is not complete yet; leaves no record).
+        ``SUCCEEDED``, ``FAILED``, ``LEARNING`` (no model yet), ``SKIPPED`` (too old to be caught up automatically) or
+        ``EARLY`` (the data of the interval are not complete yet; no record is stored).
     reason
-        Why it is not ``SUCCEEDED``; empty where it is.
+        Why the status is not ``SUCCEEDED``; else empty.
     run_id
-        Names the run: one interval may have several.
+        Id of the run: an interval may have several.
     started_at, ended_at
-        When the run worked.
+        Start and end of the run.
     model
-        Start of the interval that the model was fitted for; None while there is none.
+        First interval that the model judges; None while there is no model.
     version
-        Of what the model depends on in the detector file.
+        Version of the detector file.
     rows, bad_rows
-        Rows that were used, and those that were not and why is told in `warnings`.
+        Rows that were used, and rows that were not; `warnings` has the reasons.
     metrics, anomalies, groups
-        Metrics that were observed, anomalous ones, and anomaly groups.
+        Number of observed metrics, of anomalous metrics and of anomaly groups.
     delivered, undelivered
-        Alerts.
+        Number of alerts.
     warnings
-        What went differently from the plan and harmed nothing for good, a line each.
+        Problems that did not stop the run, a line each.
     """
 
     detector_arn: str
@@ -94,7 +95,7 @@ class Execution:
     warnings: tuple[str, ...] = ()
 
     def to_fields(self) -> dict[str, Any]:
-        """As JSON's own types."""
+        """Return the fields in JSON's types."""
         plain = asdict(self)
         for name in _INSTANTS:
             plain[name] = plain[name].isoformat() if plain[name] is not None else None
@@ -102,9 +103,9 @@ class Execution:
 
     @classmethod
     def from_fields(cls, given: Mapping[str, Any]) -> Execution:
-        """Out of `to_fields`; raises `RecordError`."""
+        """Inverse of `to_fields`; raises `RecordError`."""
         try:
-            known = {one.name: given[one.name] for one in fields(cls) if one.name in given}
+            known = {field.name: given[field.name] for field in fields(cls) if field.name in given}
             for name in _INSTANTS:
                 known[name] = datetime.fromisoformat(known[name]) if known.get(name) else None
             return cls(**{**known, "warnings": tuple(known.get("warnings") or ())})
@@ -112,30 +113,66 @@ class Execution:
             raise RecordError(f"execution: {error}; expected the fields of an execution") from error
 
 
-_INSTANTS = ("timestamp", "started_at", "ended_at", "model")
+@dataclass(frozen=True, slots=True)
+class ExecutionKey:
+    """Parts of an execution's key."""
+
+    detector: str
+    start: datetime
+    run_id: str
 
 
-def execution_key(name: str, start: datetime, run_id: str) -> str:
-    """Key of a run's record."""
-    return f"{detector_folder(name)}/executions/{stamp(start)}/{run_id}.json"
+def executions_folder(detector: str, start: datetime | None = None) -> str:
+    """Return the folder of a detector's executions, or of those of one interval."""
+    folder = f"{detector_folder(detector)}/executions"
+    return f"{folder}/{stamp(start)}" if start is not None else folder
 
 
-def write_execution(store: ObjectStore, name: str, execution: Execution) -> None:
-    """Keep a run's record; raises `StoreError`."""
-    body = json.dumps(execution.to_fields(), indent=1).encode("ascii")
-    store.put(execution_key(name, execution.timestamp, execution.run_id), body)
+def execution_key(detector: str, start: datetime, run_id: str) -> str:
+    """Return the key of an execution."""
+    return f"{executions_folder(detector, start)}/{run_id}.json"
 
 
-def read_executions(store: ObjectStore, name: str, start: datetime | None = None) -> Iterator[Execution]:
-    """A detector's runs, of one interval or all, in the order of their keys; raises `StoreError`, `RecordError`."""
-    folder = f"{detector_folder(name)}/executions"
-    for key in sorted(one.key for one in store.list(f"{folder}/{stamp(start)}" if start is not None else folder)):
-        try:
-            yield Execution.from_fields(json.loads(store.get(key)))
-        except ValueError as error:
-            raise RecordError(f"{store.uri}/{key}: {error}") from error
+def parse_execution_key(key: str) -> ExecutionKey | None:
+    """Inverse of `execution_key`; None for any other key."""
+    stamped = match_key(_KEY, key)
+    return ExecutionKey(stamped.match["detector"], stamped.start, stamped.match["run"]) if stamped is not None else None
 
 
-def tried(store: ObjectStore, name: str, start: datetime) -> int:
-    """How many runs of an interval are recorded; raises `StoreError`."""
-    return sum(1 for _ in store.list(f"{detector_folder(name)}/executions/{stamp(start)}"))
+def to_json(execution: Execution) -> bytes:
+    """Write an execution as JSON."""
+    return json.dumps(execution.to_fields(), indent=1).encode("ascii")
+
+
+def from_json(body: bytes, place: str = "execution") -> Execution:
+    """Inverse of `to_json`; raises `RecordError`, which names `place`."""
+    try:
+        execution = Execution.from_fields(json.loads(body))
+        if execution.timestamp.tzinfo is None:
+            raise ValueError(f"timestamp {execution.timestamp.isoformat()}: expected a time with its zone")
+        return execution
+    except (ValueError, AttributeError, TypeError) as error:
+        raise RecordError(f"{place}: {error}") from error
+
+
+def write_execution(store: ObjectStore, detector: str, execution: Execution) -> None:
+    """Write an execution; raises `StoreError`."""
+    store.put(execution_key(detector, execution.timestamp, execution.run_id), to_json(execution))
+
+
+def read_executions(store: ObjectStore, detector: str, start: datetime | None = None) -> Iterator[Execution]:
+    """Read a detector's executions, or those of one interval, in the order of their keys.
+
+    Raises
+    ------
+    RecordError
+        A record is invalid.
+    StoreError
+    """
+    for key in sorted(entry.key for entry in store.list(executions_folder(detector, start))):
+        yield from_json(store.get(key), f"{store.uri}/{key}")
+
+
+def count_executions(store: ObjectStore, detector: str, start: datetime) -> int:
+    """Count the executions of an interval; raises `StoreError`."""
+    return sum(1 for _ in store.list(executions_folder(detector, start)))

@@ -1,134 +1,247 @@
-"""Anomaly groups as records of a lake, in the names of L4M's API where it has them."""
+"""Anomaly groups, in the field names of L4M's API where it has them.
+
+An object holds a group's part in one interval, so that no run rewrites another's.
+"""
 
 from __future__ import annotations
 
 import json
 import math
+from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
 
 from anomalake.alerts import Contribution
-from anomalake.errors import AnomalakeError
 from anomalake.groups.anomaly_group import AffectedMetric, Group, GroupInterval, Overlap
+from anomalake.records.errors import RecordError
+from anomalake.records.keys import detector_folder, key_pattern, match_key, parse_stamp, stamp
+from anomalake.storage.store import ObjectNotFound, ObjectStore
+
+#: Groups that are read at a time.
+READERS = 8
+
+_KEY = key_pattern(r"groups/(?P<group>[^/]+)/{stamp}\.json")
 
 
-class GroupRecordError(AnomalakeError, ValueError):
-    """A text that is no record of a group."""
+@dataclass(frozen=True, slots=True)
+class GroupKey:
+    """Parts of the key of a group's part."""
+
+    detector: str
+    group_id: str
+    start: datetime
 
 
-def to_record(group: Group) -> bytes:
-    """A group as JSON; the same bytes for the same group."""
+def groups_folder(detector: str) -> str:
+    """Return the folder of a detector's groups."""
+    return f"{detector_folder(detector)}/groups"
+
+
+def group_key(detector: str, group_id: str, start: datetime) -> str:
+    """Return the key of a group's part in the interval that begins at `start`."""
+    return f"{groups_folder(detector)}/{group_id}/{stamp(start)}.json"
+
+
+def parse_group_key(key: str) -> GroupKey | None:
+    """Inverse of `group_key`; None for any other key."""
+    stamped = match_key(_KEY, key)
+    return GroupKey(stamped.match["detector"], stamped.match["group"], stamped.start) if stamped is not None else None
+
+
+def to_json(group: Group) -> bytes:
+    """Write a group as JSON; equal bytes for equal groups."""
     record = {
         "AnomalyGroupId": group.group_id,
         "AnomalyDetectorArn": group.detector_arn,
         "PrimaryMetricName": group.measure,
-        "StartTime": _text(group.start),
-        "EndTime": _text(group.end),
+        "StartTime": _format_instant(group.start),
+        "EndTime": _format_instant(group.end),
         "AnomalyGroupScore": group.score,
         "InterMetricImpactList": [
             {
-                "MetricName": one.measure,
-                "AnomalyGroupId": one.group_id,
-                "RelationshipType": one.relationship,
-                "ContributionPercentage": one.contribution_percentage,
+                "MetricName": related.measure,
+                "AnomalyGroupId": related.group_id,
+                "RelationshipType": related.relationship,
+                "ContributionPercentage": related.contribution_percentage,
             }
-            for one in group.related
+            for related in group.related
         ],
-        "Intervals": [_interval(interval) for interval in group.intervals],
+        "Intervals": [_interval_fields(interval) for interval in group.intervals],
     }
     return json.dumps(record, ensure_ascii=True, allow_nan=False, separators=(",", ":")).encode("ascii")
 
 
-def from_record(text: str | bytes, place: str = "group record") -> Group:
-    """Read a group back, equal to what was written.
-
-    Raises
-    ------
-    GroupRecordError
-        The text is no such record; `place` says which.
-    """
+def from_json(body: str | bytes, place: str = "group") -> Group:
+    """Inverse of `to_json`; raises `RecordError`, which names `place`."""
     try:
-        record = json.loads(text)
-        intervals = tuple(_read_interval(one) for one in record["Intervals"])
-        made = Group(
-            _is(record["AnomalyGroupId"]),
-            _is(record["AnomalyDetectorArn"]),
-            _is(record["PrimaryMetricName"]),
+        record = json.loads(body)
+        intervals = tuple(_interval(fields) for fields in record["Intervals"])
+        group = Group(
+            _text(record["AnomalyGroupId"]),
+            _text(record["AnomalyDetectorArn"]),
+            _text(record["PrimaryMetricName"]),
             intervals,
         )
     except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
-        raise GroupRecordError(
+        raise RecordError(
             f"{place}: {type(error).__name__}: {str(error)[:120]!r}: expected the record of an anomaly group"
         ) from error
-    stamps = [interval.timestamp for interval in intervals]
-    if not stamps or stamps != sorted(set(stamps)):
-        raise GroupRecordError(f"{place}: Intervals: {len(stamps)} intervals: expected one or more, in order of time")
-    return made
+    starts = [interval.timestamp for interval in intervals]
+    if not starts or starts != sorted(set(starts)):
+        raise RecordError(f"{place}: Intervals: {len(starts)} intervals: expected one or more, in order of time")
+    return group
 
 
-def _text(instant: datetime) -> str:
-    return instant.astimezone(UTC).isoformat().replace("+00:00", "Z")
+# `page` still imports this name.
+from_record = from_json
 
 
-def _interval(interval: GroupInterval) -> dict[str, Any]:
+def write_group(store: ObjectStore, detector: str, group: Group, start: datetime) -> None:
+    """Write a group's part in one interval, or delete it where the group has none; raises `StoreError`."""
+    part = tuple(interval for interval in group.intervals if interval.timestamp == start)
+    if part:
+        store.put(group_key(detector, group.group_id, start), to_json(replace(group, intervals=part)))
+    else:
+        delete_group(store, detector, group.group_id, start)
+
+
+def delete_group(store: ObjectStore, detector: str, group_id: str, start: datetime) -> None:
+    """Delete a group's part in one interval, if there is one; raises `StoreError`."""
+    store.delete([group_key(detector, group_id, start)])
+
+
+def group_ids(store: ObjectStore, detector: str) -> list[str]:
+    """List the ids of a detector's groups; raises `StoreError`."""
+    prefix = len(groups_folder(detector)) + 1
+    return sorted({entry.key[prefix:].split("/", 1)[0] for entry in store.list(groups_folder(detector))})
+
+
+def read_group(store: ObjectStore, detector: str, group_id: str, before: datetime | None = None) -> Group | None:
+    """Read a group.
+
+    Parameters
+    ----------
+    before
+        Leave out intervals from this time on.
+
+    Returns
+    -------
+    None where the group has no such interval.
+
+    Raises
+    ------
+    RecordError
+        A part is invalid.
+    StoreError
+    """
+    parts = []
+    for key in sorted(entry.key for entry in store.list(f"{groups_folder(detector)}/{group_id}")):
+        if before is None or parse_stamp(key.rsplit("/", 1)[1].removesuffix(".json")) < before:
+            try:
+                parts.append(from_json(store.get(key), f"{store.uri}/{key}"))
+            except ObjectNotFound:
+                continue
+    if not parts:
+        return None
+    return replace(parts[0], intervals=tuple(interval for part in parts for interval in part.intervals))
+
+
+def read_groups(
+    store: ObjectStore, detector: str, ids: Iterable[str], before: datetime | None = None
+) -> tuple[list[Group], list[str]]:
+    """Read groups by their ids, in parallel.
+
+    Parameters
+    ----------
+    before
+        Leave out intervals from this time on.
+
+    Returns
+    -------
+    The groups that have such an interval, and a line for each that cannot be read. Raises `StoreError`.
+    """
+
+    def read(group_id: str) -> Group | RecordError | None:
+        try:
+            return read_group(store, detector, group_id, before)
+        except RecordError as error:
+            return error
+
+    with ThreadPoolExecutor(READERS) as pool:
+        results = list(pool.map(read, ids))
+    groups = [result for result in results if isinstance(result, Group)]
+    return groups, [str(result) for result in results if isinstance(result, RecordError)]
+
+
+def _interval_fields(interval: GroupInterval) -> dict[str, Any]:
     return {
-        "Timestamp": _text(interval.timestamp),
+        "Timestamp": _format_instant(interval.timestamp),
         "Score": interval.score,
         "Impact": interval.impact,
         "Observed": interval.observed,
         "ExpectedTotal": interval.expected_total,
         "Affected": [
             {
-                "TimeSeriesId": one.time_series_id,
-                "Dimensions": [list(pair) for pair in one.dimensions],
-                "Value": one.value,
-                "Expected": one.expected,
-                "Lower": one.lower,
-                "Upper": one.upper,
-                "Severity": one.severity,
+                "TimeSeriesId": metric.time_series_id,
+                "Dimensions": [list(pair) for pair in metric.dimensions],
+                "Value": metric.value,
+                "Expected": metric.expected,
+                "Lower": metric.lower,
+                "Upper": metric.upper,
+                "Severity": metric.severity,
             }
-            for one in interval.affected
+            for metric in interval.affected
         ],
         "Contributions": [
-            [one.dimension_name, one.dimension_value, one.value_contribution] for one in interval.contributions
+            [share.dimension_name, share.dimension_value, share.value_contribution] for share in interval.contributions
         ],
-        "Overlaps": [[one.group_id, one.measure, _text(one.start), one.deviation] for one in interval.overlaps],
+        "Overlaps": [
+            [overlap.group_id, overlap.measure, _format_instant(overlap.start), overlap.deviation]
+            for overlap in interval.overlaps
+        ],
     }
 
 
-def _read_interval(record: dict[str, Any]) -> GroupInterval:
+def _interval(fields: dict[str, Any]) -> GroupInterval:
     affected = tuple(
         AffectedMetric(
-            _is(one["TimeSeriesId"]),
-            tuple((_is(name), _is(value)) for name, value in one["Dimensions"]),
-            _number(one["Value"]),
-            _number(one["Expected"]),
-            None if one["Lower"] is None else _number(one["Lower"]),
-            None if one["Upper"] is None else _number(one["Upper"]),
-            _number(one["Severity"]),
+            _text(metric["TimeSeriesId"]),
+            tuple((_text(name), _text(value)) for name, value in metric["Dimensions"]),
+            _number(metric["Value"]),
+            _number(metric["Expected"]),
+            None if metric["Lower"] is None else _number(metric["Lower"]),
+            None if metric["Upper"] is None else _number(metric["Upper"]),
+            _number(metric["Severity"]),
         )
-        for one in record["Affected"]
+        for metric in fields["Affected"]
     )
     if not affected:
         raise ValueError("no affected metric")
     return GroupInterval(
-        timestamp=_instant(record["Timestamp"]),
-        score=_number(record["Score"]),
+        timestamp=_instant(fields["Timestamp"]),
+        score=_number(fields["Score"]),
         affected=affected,
         contributions=tuple(
-            Contribution(_is(n), _is(v), int(_number(share))) for n, v, share in record["Contributions"]
+            Contribution(_text(name), _text(value), int(_number(share)))
+            for name, value, share in fields["Contributions"]
         ),
-        impact=_number(record["Impact"]),
-        observed=int(_number(record["Observed"])),
-        expected_total=_number(record["ExpectedTotal"]),
+        impact=_number(fields["Impact"]),
+        observed=int(_number(fields["Observed"])),
+        expected_total=_number(fields["ExpectedTotal"]),
         overlaps=tuple(
-            Overlap(_is(other), _is(measure), _instant(start), _number(deviation))
-            for other, measure, start, deviation in record["Overlaps"]
+            Overlap(_text(group_id), _text(measure), _instant(start), _number(deviation))
+            for group_id, measure, start, deviation in fields["Overlaps"]
         ),
     )
 
 
-def _is(value: object) -> str:
+def _format_instant(instant: datetime) -> str:
+    return instant.astimezone(UTC).isoformat().replace("+00:00", "Z")
+
+
+def _text(value: object) -> str:
     if not isinstance(value, str):
         raise TypeError(f"{value!r} is no text")
     return value

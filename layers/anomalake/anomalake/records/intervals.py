@@ -1,9 +1,11 @@
-"""One interval as a Parquet file: what was observed of each metric, what was expected, and how severe it is."""
+"""Intervals that a live detector ran: the observed values of all metrics, and their judgement."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+import math
+from collections.abc import Collection, Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -12,37 +14,93 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
 
 from anomalake.model.judgement import Judgement
-from anomalake.model.metrics import Combination, Metrics, sort_key
-from anomalake.records.arrays import CorruptError
+from anomalake.model.metrics import Combination, Metrics, sort_key, time_series_id
+from anomalake.records.codecs import TABLE_ERRORS, corrupt_table, table_from_bytes, table_to_bytes
+from anomalake.records.errors import CorruptError
+from anomalake.records.keys import key_pattern, match_key, stamp, starts_in, version_folder
+from anomalake.records.versions import read_versions
+from anomalake.storage.store import ObjectNotFound, ObjectStore
 
-_ABOUT = b"anomalake"
+#: Intervals that are read at a time; a fit may read some thousand.
+READERS = 16
+
+_ENDING = ".parquet"
+_KEY = key_pattern(r"version=(?P<version>[0-9a-f]+)/intervals/{stamp}\.parquet")
 _JUDGED = ("expected", "lower", "upper", "severity")
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class IntervalRecord:
-    """What is kept of an interval.
+    """An interval.
 
     Attributes
     ----------
     start
-        Its start.
+        Start of the interval.
     table
-        A row a metric: measure, combination (JSON), value, expected, lower, upper, severity, is_anomaly, and
-        model_severity, which is the severity before feedback was heeded.
+        A row for each metric: measure, combination (JSON), value, expected, lower, upper, severity, is_anomaly, and
+        model_severity, the severity without feedback.
     about
         frequency, timezone, measures, dimension_names; judged: whether there was a model.
     open_groups
-        Ids of the groups that it belongs to or that may go on after it.
+        Ids of the groups that have a part in the interval.
     """
 
     start: datetime
     table: pa.Table
     about: dict[str, Any]
     open_groups: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class IntervalKey:
+    """Parts of an interval's key."""
+
+    detector: str
+    version: str
+    start: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Point:
+    """A metric in one interval.
+
+    Attributes
+    ----------
+    time_series_id, measure, dimensions
+        The metric; `dimensions` are pairs of name and value.
+    value, expected
+        Observed and expected value, in the measure's unit.
+    severity
+        0 to 100, without feedback.
+    """
+
+    time_series_id: str
+    measure: str
+    dimensions: tuple[tuple[str, str], ...]
+    value: float
+    expected: float
+    severity: float
+
+
+def intervals_folder(detector: str, version: str) -> str:
+    """Return the folder of the intervals of one version of a detector."""
+    return f"{version_folder(detector, version)}/intervals"
+
+
+def interval_key(detector: str, version: str, start: datetime) -> str:
+    """Return the key of an interval."""
+    return f"{intervals_folder(detector, version)}/{stamp(start)}{_ENDING}"
+
+
+def parse_interval_key(key: str) -> IntervalKey | None:
+    """Inverse of `interval_key`; None for any other key."""
+    stamped = match_key(_KEY, key)
+    return (
+        IntervalKey(stamped.match["detector"], stamped.match["version"], stamped.start) if stamped is not None else None
+    )
 
 
 def to_parquet(
@@ -52,21 +110,21 @@ def to_parquet(
     open_groups: Sequence[str] = (),
     model_severity: npt.NDArray[np.float64] | None = None,
 ) -> bytes:
-    """An interval as Parquet.
+    """Write an interval as Parquet.
 
     Parameters
     ----------
     metrics
-        One interval of them.
+        Metrics with this one interval.
     judgement
-        Of the same; None where there was no model.
+        Judgement of the interval; None where there was no model.
     open_groups
         Ids of groups that the next interval may continue.
     model_severity
-        Severity before feedback was heeded, where it was; shape as in the judgement.
+        Severity without feedback, shaped as in the judgement. Default: the judgement's.
     """
     size = metrics.n_metrics
-    texts = pa.array([json.dumps(one) for one in metrics.combinations], pa.string())
+    texts = pa.array([json.dumps(combination) for combination in metrics.combinations], pa.string())
     k = np.arange(size, dtype=np.int32) % max(1, len(metrics.combinations))
     m = np.arange(size, dtype=np.int32) // max(1, len(metrics.combinations))
     columns: dict[str, pa.Array] = {
@@ -75,8 +133,8 @@ def to_parquet(
         "value": _numbers(metrics.flat[:, 0]),
     }
     for name in _JUDGED:
-        given = getattr(judgement, name)[:, 0] if judgement is not None else np.full(size, np.nan)
-        columns[name] = _numbers(given.astype(np.float32))
+        numbers = getattr(judgement, name)[:, 0] if judgement is not None else np.full(size, np.nan)
+        columns[name] = _numbers(numbers.astype(np.float32))
     if judgement is not None and model_severity is not None:
         columns["model_severity"] = _numbers(model_severity[:, 0].astype(np.float32))
     else:
@@ -91,45 +149,128 @@ def to_parquet(
         "judged": judgement is not None,
         "open_groups": list(open_groups),
     }
-    table = pa.table(columns).replace_schema_metadata({_ABOUT: json.dumps(about, sort_keys=True)})
-    sink = pa.BufferOutputStream()
-    pq.write_table(table, sink, compression="zstd", compression_level=1, write_page_checksum=True)
-    return bytes(sink.getvalue())
+    return table_to_bytes(columns, about)
 
 
-def from_parquet(body: bytes) -> IntervalRecord:
-    """Out of `to_parquet`; raises `CorruptError`."""
+def from_parquet(body: bytes, place: str = "interval") -> IntervalRecord:
+    """Inverse of `to_parquet`; raises `CorruptError`, which names `place`."""
     try:
-        table = pq.ParquetFile(pa.BufferReader(body), page_checksum_verification=True).read()
-        about = json.loads(table.schema.metadata[_ABOUT])
-        start = datetime.fromisoformat(about["start"])
-        return IntervalRecord(start, table, about, tuple(about["open_groups"]))
-    except (pa.ArrowException, OSError, ValueError, KeyError, TypeError) as error:
-        text = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise CorruptError(f"{len(body):,} bytes: {text}; expected an interval as anomalake writes it") from error
+        table, about = table_from_bytes(body)
+        return IntervalRecord(datetime.fromisoformat(about["start"]), table, about, tuple(about["open_groups"]))
+    except TABLE_ERRORS as error:
+        raise corrupt_table(body, place, error, "an interval as anomalake writes it") from error
+
+
+class IntervalStore:
+    """Intervals of one version of one detector.
+
+    Parameters
+    ----------
+    store
+        The lake.
+    detector
+        Name of the detector.
+    version
+        Version of the detector file (`versions.version_of`).
+    """
+
+    def __init__(self, store: ObjectStore, detector: str, version: str) -> None:
+        self._store = store
+        self._detector = detector
+        self._version = version
+
+    def write(self, start: datetime, body: bytes, *, only_new: bool = False) -> None:
+        """Write an interval, made by `to_parquet`; with `only_new`, unless it is there."""
+        key = interval_key(self._detector, self._version, start)
+        if only_new:
+            self._store.put_new(key, body)
+        else:
+            self._store.put(key, body)
+
+    def read(self, start: datetime) -> IntervalRecord | None:
+        """Read an interval; None where there is none; raises `CorruptError`."""
+        key = interval_key(self._detector, self._version, start)
+        try:
+            body = self._store.get(key)
+        except ObjectNotFound:
+            return None
+        return from_parquet(body, f"{self._store.uri}/{key}")
+
+    def read_many(self, starts: Iterable[datetime]) -> tuple[list[IntervalRecord], list[str]]:
+        """Read intervals in parallel; return them, and a line for each that is corrupt."""
+        records: list[IntervalRecord] = []
+        problems: list[str] = []
+
+        def read(start: datetime) -> IntervalRecord | CorruptError | None:
+            try:
+                return self.read(start)
+            except CorruptError as error:
+                return error
+
+        with ThreadPoolExecutor(READERS) as pool:
+            for result in pool.map(read, starts):
+                if isinstance(result, CorruptError):
+                    problems.append(str(result))
+                elif result is not None:
+                    records.append(result)
+        return records, problems
+
+    def starts(self) -> list[datetime]:
+        """List the starts of stored intervals, in ascending order."""
+        return starts_in(self._store, intervals_folder(self._detector, self._version), _ENDING)
+
+    def delete_before(self, oldest: datetime) -> None:
+        """Delete the intervals that begin before a time."""
+        old = [interval_key(self._detector, self._version, start) for start in self.starts() if start < oldest]
+        if old:
+            self._store.delete(old)
+
+
+def find_interval(store: ObjectStore, detector: str, start: datetime) -> IntervalRecord | None:
+    """Read an interval of the newest version that has it; raises `StoreError`, `CorruptError`."""
+    for version in read_versions(store, detector):
+        record = IntervalStore(store, detector, version.version).read(start)
+        if record is not None:
+            return record
+    return None
+
+
+def points_of(record: IntervalRecord, detector_arn: str, ids: Collection[str]) -> list[Point]:
+    """Return the points of time series, by their ids, that were observed and judged in an interval."""
+    names = record.about["dimension_names"]
+    points = []
+    columns = ("measure", "combination", "value", "expected", "model_severity")
+    rows = zip(*(record.table[name].to_pylist() for name in columns), strict=True)
+    for measure, text, value, expected, severity in rows:
+        values: list[Any] = json.loads(text)
+        dimensions = tuple((name, item) for name, item in zip(names, values, strict=True) if item is not None)
+        series = time_series_id(detector_arn, measure, dimensions)
+        if series in ids and value is not None and expected is not None and math.isfinite(severity or 0.0):
+            points.append(Point(series, measure, dimensions, value, expected, severity or 0.0))
+    return points
 
 
 def metrics_of(records: Sequence[IntervalRecord], starts: npt.NDArray[np.datetime64]) -> Metrics | None:
-    """What was observed in some intervals, on a grid that holds them all; None where there are no records."""
+    """Return the observed values of intervals, on a grid that has all of them; None where there are no records."""
     if not records:
         return None
     about = records[-1].about
     measures = pa.array(about["measures"], pa.string())
     known = pa.array([], pa.string())
-    found: list[tuple[int, npt.NDArray[Any], npt.NDArray[Any]]] = []
+    columns: list[tuple[int, npt.NDArray[Any], npt.NDArray[Any]]] = []
     for record in records:
         texts = record.table["combination"].combine_chunks().cast(pa.string())
         known = pa.concat_arrays([known, pc.unique(texts.filter(pc.invert(pc.is_in(texts, known))))])
         m = pc.index_in(record.table["measure"].cast(pa.string()), measures)
         t = int(np.searchsorted(starts, np.datetime64(record.start.replace(tzinfo=None), "s")))
         place = np.asarray(m.to_numpy(), np.int64) * (1 << 32) + pc.index_in(texts, known).to_numpy()
-        found.append((t, place, record.table["value"].to_numpy()))
+        columns.append((t, place, record.table["value"].to_numpy()))
     combinations: list[Combination] = [tuple(json.loads(text)) for text in known.to_pylist()]
     order = sorted(range(len(combinations)), key=lambda k: sort_key(combinations[k]))
     rank = np.empty(len(order), np.int64)
     rank[order] = np.arange(len(order))
     values = np.full((len(starts), len(measures), len(order)), np.nan)
-    for t, place, value in found:
+    for t, place, value in columns:
         values[t, place >> 32, rank[place & 0xFFFFFFFF]] = value
     return Metrics(
         about["frequency"],

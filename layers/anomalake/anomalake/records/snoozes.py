@@ -1,4 +1,4 @@
-"""Snoozes in a lake: ``snoozes/<hash>.json`` below the detector's folder, one object each."""
+"""Snoozes: no alerts about a group or some metrics until a time."""
 
 from __future__ import annotations
 
@@ -10,7 +10,8 @@ from datetime import datetime
 from typing import Any
 
 from anomalake.groups.anomaly_group import AffectedMetric
-from anomalake.records.executions import detector_folder
+from anomalake.records.errors import RecordError, RecordInputError
+from anomalake.records.keys import detector_folder
 from anomalake.storage.store import ObjectNotFound, ObjectStore
 
 _FIELDS = ("until", "group_id", "time_series_id", "measure", "dimensions")
@@ -18,20 +19,20 @@ _FIELDS = ("until", "group_id", "time_series_id", "measure", "dimensions")
 
 @dataclass(frozen=True, slots=True)
 class Snooze:
-    """Silence about a group, or about some metrics, in intervals that begin before a time.
+    """A stop of alerts about a group, or about some metrics, in intervals that begin before a time.
 
-    Exactly one of the three ways to say about what: `group_id`; `time_series_id`; `measure`, `dimensions` or both.
+    It names exactly one of: `group_id`; `time_series_id`; `measure`, `dimensions` or both.
 
     Attributes
     ----------
     until
-        With a zone. Compared with the interval, not with the clock, so that a run again decides alike.
+        Time with a zone. It is compared with the interval, not with the clock, so that a repeated run decides alike.
     group_id
-        All of one group.
+        A group, with all of its metrics.
     time_series_id
-        One metric.
+        A metric.
     measure, dimensions
-        The metrics of a measure (None: of any) that bear all these pairs of dimension name and value.
+        The metrics of a measure (None: of any) that have all these pairs of dimension name and value.
     """
 
     until: datetime
@@ -42,15 +43,15 @@ class Snooze:
 
     def __post_init__(self) -> None:
         if self.until.tzinfo is None:
-            raise ValueError(f"snooze: until {self.until.isoformat()!r}: expected a time with its zone")
-        ways = [self.group_id, self.time_series_id, self.measure if self.measure else self.dimensions]
-        if sum(bool(way) for way in ways) != 1:
-            raise ValueError(
+            raise RecordInputError(f"snooze: until {self.until.isoformat()!r}: expected a time with its zone")
+        targets = [self.group_id, self.time_series_id, self.measure if self.measure else self.dimensions]
+        if sum(bool(target) for target in targets) != 1:
+            raise RecordInputError(
                 "snooze: expected exactly one of a group, a time series, and a measure or dimension values"
             )
 
     def covers(self, measure: str, metric: AffectedMetric) -> bool:
-        """Whether it is about a metric of a measure."""
+        """Return whether the snooze names a metric of a measure, by its time series or its dimension values."""
         if self.group_id is not None:
             return False
         if self.time_series_id is not None:
@@ -58,7 +59,7 @@ class Snooze:
         return self.measure in (None, measure) and set(self.dimensions) <= set(metric.dimensions)
 
     def to_fields(self) -> dict[str, Any]:
-        """As JSON's own types."""
+        """Return the fields in JSON's types."""
         return {
             "until": self.until.isoformat(),
             "group_id": self.group_id,
@@ -69,32 +70,56 @@ class Snooze:
 
     @classmethod
     def from_fields(cls, given: Mapping[str, Any]) -> Snooze:
-        """Out of `to_fields`; raises ValueError."""
+        """Inverse of `to_fields`; raises `RecordError`."""
         try:
             known = {name: given[name] for name in _FIELDS if given.get(name) is not None}
             known["until"] = datetime.fromisoformat(known["until"])
             known["dimensions"] = tuple((str(name), str(value)) for name, value in known.get("dimensions", ()))
             return cls(**known)
-        except (KeyError, TypeError) as error:
-            raise ValueError(f"snooze: {type(error).__name__} {error}; expected the fields of a snooze") from error
+        except RecordInputError as error:
+            raise RecordError(str(error)) from error
+        except (AttributeError, KeyError, TypeError, ValueError) as error:
+            raise RecordError(f"snooze: {type(error).__name__} {error}; expected the fields of a snooze") from error
+
+
+def snoozes_folder(detector: str) -> str:
+    """Return the folder of a detector's snoozes."""
+    return f"{detector_folder(detector)}/snoozes"
+
+
+def snooze_key(detector: str, snooze: Snooze) -> str:
+    """Return the key of a snooze: the same for the same snooze."""
+    return f"{snoozes_folder(detector)}/{hashlib.sha256(to_json(snooze)).hexdigest()[:32]}.json"
+
+
+def to_json(snooze: Snooze) -> bytes:
+    """Write a snooze as JSON; equal bytes for equal snoozes."""
+    return json.dumps(snooze.to_fields(), indent=1, sort_keys=True).encode("ascii")
+
+
+def from_json(body: bytes, place: str = "snooze") -> Snooze:
+    """Inverse of `to_json`; raises `RecordError`, which names `place`."""
+    try:
+        return Snooze.from_fields(json.loads(body))
+    except ValueError as error:
+        raise RecordError(f"{place}: {error}") from error
 
 
 def write_snooze(store: ObjectStore, detector: str, snooze: Snooze) -> str:
-    """Keep a snooze; returns its key, the same for the same snooze; raises `StoreError`."""
-    body = json.dumps(snooze.to_fields(), indent=1, sort_keys=True).encode("ascii")
-    key = f"{detector_folder(detector)}/snoozes/{hashlib.sha256(body).hexdigest()[:32]}.json"
-    store.put(key, body)
+    """Write a snooze and return its key; raises `StoreError`."""
+    key = snooze_key(detector, snooze)
+    store.put(key, to_json(snooze))
     return key
 
 
 def read_snoozes(store: ObjectStore, detector: str) -> tuple[list[Snooze], list[str]]:
-    """All snoozes of a detector, and what cannot be read of them, a line each; raises `StoreError`."""
-    snoozes, unread = [], []
-    for key in sorted(one.key for one in store.list(f"{detector_folder(detector)}/snoozes")):
+    """Read a detector's snoozes, and a line for each that cannot be read; raises `StoreError`."""
+    snoozes, problems = [], []
+    for key in sorted(entry.key for entry in store.list(snoozes_folder(detector))):
         try:
-            snoozes.append(Snooze.from_fields(json.loads(store.get(key))))
+            snoozes.append(from_json(store.get(key), f"{store.uri}/{key}"))
         except ObjectNotFound:
             continue
-        except ValueError as error:
-            unread.append(f"{store.uri}/{key}: {error}")
-    return snoozes, unread
+        except RecordError as error:
+            problems.append(str(error))
+    return snoozes, problems

@@ -1,65 +1,122 @@
-"""Which versions of a detector file a lake has seen: what a model depends on, and since when."""
+"""Versions of a detector file that a lake has been used with: the fields that a model depends on."""
 
 from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import replace
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
 from anomalake.definitions.metric_set import MetricSet
-from anomalake.records.executions import detector_folder
+from anomalake.definitions.metric_set_fields import metric_set_to_fields
+from anomalake.records.errors import RecordError
+from anomalake.records.keys import detector_folder, key_pattern
 from anomalake.storage.store import ObjectNotFound, ObjectStore
+
+_KEY = key_pattern(r"versions/(?P<version>[0-9a-f]+)\.json")
+
+
+@dataclass(frozen=True, slots=True)
+class DetectorVersion:
+    """A version of a detector file.
+
+    Attributes
+    ----------
+    version
+        16 hex digits (`version_of`).
+    since
+        Time of the first run with it, ISO 8601.
+    fields
+        The fields that a model depends on, as in CreateMetricSet.
+    """
+
+    version: str
+    since: str
+    fields: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class VersionKey:
+    """Parts of a version's key."""
+
+    detector: str
+    version: str
+
+
+def versions_folder(detector: str) -> str:
+    """Return the folder of a detector's versions."""
+    return f"{detector_folder(detector)}/versions"
+
+
+def version_key(detector: str, version: str) -> str:
+    """Return the key of a version."""
+    return f"{versions_folder(detector)}/{version}.json"
+
+
+def parse_version_key(key: str) -> VersionKey | None:
+    """Inverse of `version_key`; None for any other key."""
+    match = _KEY.fullmatch(key)
+    return VersionKey(match["detector"], match["version"]) if match is not None else None
 
 
 def version_fields(metric_set: MetricSet) -> dict[str, Any]:
-    """What a model depends on in a detector file: with another of these, it learns anew."""
-    fields = replace(metric_set, name="", description="", offset=0, minimum_good_share=0.9).to_fields()
+    """Return the fields that a model depends on; a change of any of them starts a new model."""
+    fields = metric_set_to_fields(replace(metric_set, name="", description="", offset=0, minimum_good_share=0.9))
     return {name: fields[name] for name in sorted(fields)}
 
 
 def version_of(metric_set: MetricSet) -> str:
-    """Names that: 16 hex digits."""
+    """Return the version of a metric set: 16 hex digits of a hash of `version_fields`."""
     return hashlib.sha256(json.dumps(version_fields(metric_set), sort_keys=True).encode()).hexdigest()[:16]
 
 
-def note_version(store: ObjectStore, detector: str, metric_set: MetricSet, now: datetime) -> str | None:
-    """Note a version when it is new.
+def to_json(version: DetectorVersion) -> bytes:
+    """Write a version as JSON, without its name, which is in the key."""
+    record = {"since": version.since, "fields": dict(version.fields)}
+    return json.dumps(record, indent=1, sort_keys=True).encode("ascii")
+
+
+def from_json(body: bytes, place: str) -> DetectorVersion:
+    """Inverse of `to_json`; `place` ends with the key. Raises `RecordError`."""
+    try:
+        record = json.loads(body)
+        version = place.rsplit("/", 1)[-1].removesuffix(".json")
+        return DetectorVersion(version, str(record["since"]), dict(record["fields"]))
+    except (ValueError, TypeError, KeyError) as error:
+        raise RecordError(f"{place}: {error!r}; expected since and fields") from error
+
+
+def write_version(store: ObjectStore, detector: str, metric_set: MetricSet, now: datetime) -> str | None:
+    """Write the version of a metric set, unless it is there.
 
     Returns
     -------
-    What changed against the latest other version, to be told once; None where this one was known, or is the first.
+    A warning that names the fields that changed against the latest other version; None where there was this version, or
+    no other one. Raises `StoreError`.
     """
-    key = f"{_folder(detector)}/{version_of(metric_set)}.json"
+    key = version_key(detector, version_of(metric_set))
     if store.exists(key):
         return None
-    before = _noted(store, detector)
+    earlier = read_versions(store, detector)
     fields = version_fields(metric_set)
-    body = json.dumps({"since": now.isoformat(), "fields": fields}, indent=1, sort_keys=True).encode("ascii")
-    if not store.put_new(key, body) or not before:
+    if not store.put_new(key, to_json(DetectorVersion(version_of(metric_set), now.isoformat(), fields))) or not earlier:
         return None
-    latest = next(iter(before.values()))
+    latest = earlier[0].fields
     changed = sorted(name for name in fields.keys() | latest.keys() if fields.get(name) != latest.get(name))
-    return f"the detector file changed in {', '.join(changed)}: a new model is learnt, from the source's history"
+    return f"the detector file changed in {', '.join(changed)}: a new model is fitted to the source's history"
 
 
-def versions(store: ObjectStore, detector: str) -> list[str]:
-    """The versions that were seen, the newest first; raises `StoreError`."""
-    return list(_noted(store, detector))
+def read_versions(store: ObjectStore, detector: str) -> list[DetectorVersion]:
+    """Read the versions of a detector, newest first; raises `StoreError`.
 
-
-def _noted(store: ObjectStore, detector: str) -> dict[str, dict[str, Any]]:
-    """The fields of each version, the newest first; what cannot be read is passed over, for nothing depends on it."""
-    noted = []
-    for one in store.list(_folder(detector)):
+    Invalid records are left out: no result depends on them.
+    """
+    versions = []
+    for entry in store.list(versions_folder(detector)):
         try:
-            told = json.loads(store.get(one.key))
-            noted.append((str(told["since"]), one.key.rsplit("/", 1)[1].removesuffix(".json"), dict(told["fields"])))
-        except (ObjectNotFound, ValueError, TypeError, KeyError):
+            versions.append(from_json(store.get(entry.key), entry.key))
+        except (ObjectNotFound, RecordError):
             continue
-    return {version: fields for _, version, fields in sorted(noted, key=lambda one: one[:2], reverse=True)}
-
-
-def _folder(detector: str) -> str:
-    return f"{detector_folder(detector)}/versions"
+    return sorted(versions, key=lambda version: (version.since, version.version), reverse=True)

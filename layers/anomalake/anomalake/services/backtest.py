@@ -8,11 +8,11 @@ from pathlib import Path
 from typing import Final
 
 from anomalake.aws.channels import LAMBDA_BYTES
-from anomalake.definitions.detector import Detector, read_detector
+from anomalake.definitions.detector import Detector
+from anomalake.definitions.detector_file import read_detector
 from anomalake.definitions.errors import SourceError
 from anomalake.detection.backtest import Progress, run_backtest
 from anomalake.detection.evaluation import Figures, evaluate
-from anomalake.detection.feedback import read_feedback
 from anomalake.detection.labels import read_labels
 from anomalake.detection.score_files import write_scores
 from anomalake.lake import bulk, layout
@@ -21,7 +21,8 @@ from anomalake.notify.alert_json import AlertTooLargeError
 from anomalake.notify.channel import JSON
 from anomalake.notify.messages import message_of
 from anomalake.notify.rules import Due, passes, passes_measure
-from anomalake.records.backtests import Backtest, keep_backtest
+from anomalake.records.backtests import Backtest, write_backtest
+from anomalake.records.feedback import read_feedback
 from anomalake.services.detect import rules_of
 from anomalake.services.lakes import open_writer, reopen
 from anomalake.services.source_registration import register_source
@@ -166,7 +167,7 @@ def send(
     pending = bulk.register(writer, summary)
     if pending is not None:
         summary.reasons.append(f"catalog: {pending}; the rows are stored, the next crawl registers their partitions")
-    kept = keep_backtest(writer.store, detector.name, detector.arn, found)
+    kept = write_backtest(writer.store, detector.name, detector.arn, found)
     return LoadedAlerts(summary, tuple(too_large), unregistered, kept)
 
 

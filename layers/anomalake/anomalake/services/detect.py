@@ -1,33 +1,40 @@
-"""Where a live detector's real parts are put together, for the command line and the function."""
+"""Live detection: a detector with its source, its lake and the channels of its alerts."""
 
 from __future__ import annotations
 
 import uuid
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 
 from anomalake.aws.channels import LakeChannel, channel_of
 from anomalake.definitions.detector import AlertRule, Detector, LambdaAction, SnsAction
-from anomalake.detection.files_source import FilesSource
+from anomalake.definitions.errors import SourceError
+from anomalake.detection.engine import NumpyModelEngine
 from anomalake.detection.live import LiveDetector
-from anomalake.detection.model_engine import NumpyModelEngine
-from anomalake.detection.ports import DeliverySummary, LiveSource
+from anomalake.detection.live_groups import DeliverySummary
+from anomalake.detection.source import LiveSource, SourceReader
 from anomalake.groups.grouping import Group
 from anomalake.lake.lake import Clock, Lake, utc_now
 from anomalake.model.judgement import ANOMALOUS
 from anomalake.notify.channel import Channel
 from anomalake.notify.delivery import Patience, counts, deliver_groups
-from anomalake.notify.ledger import DELIVERED, UNDELIVERED, Ledger
-from anomalake.records.executions import detector_folder
+from anomalake.records.deliveries import DELIVERED, UNDELIVERED, Ledger
+from anomalake.records.executions import SUCCEEDED, Execution
 from anomalake.records.snoozes import read_snoozes
+from anomalake.services.lakes import open_writer
+from anomalake.services.source_registration import register_source
 from anomalake.services.sources import open_source_files
+from anomalake.services.times import Span
 from anomalake.storage.store import ObjectStore
+
+#: The latest complete interval, and those missed before it.
+LATEST = Span()
 
 
 @dataclass(frozen=True, slots=True)
 class NotificationTopics:
-    """Topics that people hear of groups by, and the least score they hear of; a topic may be left out."""
+    """SNS topics for e-mail and SMS, and the lowest score of a group that is sent to them; None: no such topic."""
 
     long_text_topic: str | None = None
     short_text_topic: str | None = None
@@ -35,18 +42,18 @@ class NotificationTopics:
 
 
 class AlertNotifier:
-    """`Notifier` by alert rules, each with its channel.
+    """`Notifier` that applies alert rules, each with its channel.
 
     Parameters
     ----------
     detector, store
-        Whose alerts; the lake with the ledger and the snoozes.
+        The detector; the store of its lake, with the ledger and the snoozes.
     rules
-        What is sent, and where to.
+        Alert rules with their channels.
     patience
-        How often a delivery is tried.
+        Number and pauses of the attempts to deliver.
     page
-        Address of the page that alerts link to.
+        URL of the page that alerts link to.
     """
 
     def __init__(
@@ -62,26 +69,25 @@ class AlertNotifier:
         self._rules = rules
         self._patience = patience
         self._page = page
-        self._ledger = Ledger(store, detector_folder(detector.name))
+        self._ledger = Ledger(store, detector.name)
 
-    def tell(self, groups: Sequence[Group], start: datetime) -> DeliverySummary:
-        """Deliver what the rules have to send about the interval; raises `StoreError`."""
-        told = DeliverySummary()
+    def notify(self, groups: Sequence[Group], start: datetime) -> DeliverySummary:
+        """Deliver the alerts that are due for the interval; raises `StoreError`."""
+        summary = DeliverySummary()
         if not groups:
-            return told
+            return summary
         snoozes, unread = read_snoozes(self._store, self._detector.name)
-        told += DeliverySummary(reasons=tuple(unread))
+        summary += DeliverySummary(reasons=tuple(unread))
         for rule, channel in self._rules:
-            done = deliver_groups(
+            deliveries = deliver_groups(
                 groups, rule, self._detector, channel, self._ledger,
                 run=uuid.uuid4().hex, snoozes=snoozes, since=start, page=self._page, patience=self._patience,
             )  # fmt: skip
-            for name, number in counts(done).items():
-                told += DeliverySummary({name: number[DELIVERED]}, {name: number[UNDELIVERED]})
-            told += DeliverySummary(
-                reasons=tuple(f"alert {one.alert_name}: {one.reason}" for one in done if one.reason)
-            )
-        return told
+            for name, number in counts(deliveries).items():
+                summary += DeliverySummary({name: number[DELIVERED]}, {name: number[UNDELIVERED]})
+            reasons = (f"alert {delivery.alert_name}: {delivery.reason}" for delivery in deliveries if delivery.reason)
+            summary += DeliverySummary(reasons=tuple(reasons))
+        return summary
 
 
 def live_detector(
@@ -93,39 +99,94 @@ def live_detector(
     source: LiveSource | None = None,
     page: str = "",
 ) -> LiveDetector:
-    """A detector at work on a lake; its alerts link to a page."""
-    source = source or FilesSource(detector, open_source_files(detector.metric_set))
+    """Connect a detector with its lake, its source and its alert rules."""
+    source = source or SourceReader(detector, open_source_files(detector.metric_set))
     alerts = AlertNotifier(detector, lake.store, rules, page=page)
     return LiveDetector(detector, lake.store, source, alerts, NumpyModelEngine(), clock=clock)
 
 
+@dataclass(frozen=True, slots=True)
+class DetectedInterval:
+    """One interval that was run.
+
+    Attributes
+    ----------
+    execution
+        The execution, as it is recorded in the lake.
+    unregistered
+        Why the source data cannot be queried, after the first successful interval; None where they can.
+    """
+
+    execution: Execution
+    unregistered: str | None = None
+
+
+def detect(
+    detector: Detector, lake: str, span: Span = LATEST, *, page: str = "", send: bool = False
+) -> Iterator[DetectedInterval]:
+    """Detect anomalies in the intervals of a span, and deliver the alerts. Repeating it changes nothing.
+
+    After the first successful interval the source data are registered for queries.
+
+    Parameters
+    ----------
+    lake
+        URI of the lake, which is created if it does not exist.
+    page
+        URL of the page that alerts link to.
+    send
+        Send alerts to the functions and topics of the rules, instead of to the lake only.
+
+    Raises
+    ------
+    SettingsError, LakeUriError, StoreError
+    """
+    writer = open_writer(lake)
+    live = live_detector(detector, writer, local_rules(detector, writer, send=send), page=page)
+    runs = live.run(span.at, at_once=_NO_LIMIT) if span.first is None else live.run_span(span.first, span.last)
+    registered = False
+    for execution, _ in runs:
+        unregistered = None
+        if execution.status == SUCCEEDED and not registered:
+            registered = True
+            try:
+                register_source(writer.store, detector.metric_set, execution.timestamp)
+            except SourceError as error:
+                unregistered = str(error)
+        yield DetectedInterval(execution, unregistered)
+
+
+#: A call outside of a stack has no time limit.
+_NO_LIMIT = 1_000_000
+
+
 def rules_of(detector: Detector) -> tuple[AlertRule, ...]:
-    """The detector's alerts; where it has none, one that takes every group into the lake."""
+    """Alert rules of a detector; if it has none, one rule that writes every group to the lake."""
     return detector.alerts or (_own_rule(detector, detector.name, ANOMALOUS),)
 
 
 def local_rules(detector: Detector, lake: Lake, *, send: bool) -> list[tuple[AlertRule, Channel]]:
-    """The rules on a laptop: into the lake, and only if asked for to the functions and topics that they name."""
+    """Rules outside of a stack: alerts go to the lake or, with `send`, to the rules' functions and topics."""
     return [(rule, channel_of(rule, lake) if send else LakeChannel(lake)) for rule in rules_of(detector)]
 
 
 def stack_rules(
-    detector: Detector, lake: Lake, ingest: str | None, people: NotificationTopics
+    detector: Detector, lake: Lake, ingest: str | None, topics: NotificationTopics
 ) -> list[tuple[AlertRule, Channel]]:
-    """The rules in a stack: those of the file, the lake by the function ingest, and people by the stack's topics.
+    """Rules in a stack: those of the file, the function ingest for the lake, and the topics for e-mail and SMS.
 
-    Where no rule of the file sends into the lake, one is added that takes every group there.
+    If no rule of the file sends to the lake, one is added that sends every group there.
     """
     rules = list(rules_of(detector))
-    if not any(rule.action is None or _is(rule, ingest) for rule in rules):
+    if not any(rule.action is None or _invokes(rule, ingest) for rule in rules):
         rules.append(_own_rule(detector, detector.name, ANOMALOUS))
     if ingest is not None:
         rules = [rule if rule.action is not None else replace(rule, action=LambdaAction(ingest)) for rule in rules]
-    if people.long_text_topic is not None:
-        rules.append(_people_rule(detector, "people-long-text", people, SnsAction(people.long_text_topic, "LONG_TEXT")))
-    if people.short_text_topic is not None:
-        topic = SnsAction(people.short_text_topic, "SHORT_TEXT")
-        rules.append(_people_rule(detector, "people-short-text", people, topic))
+    if topics.long_text_topic is not None:
+        rules.append(_topic_rule(detector, "people-long-text", topics, SnsAction(topics.long_text_topic, "LONG_TEXT")))
+    if topics.short_text_topic is not None:
+        topic = SnsAction(topics.short_text_topic, "SHORT_TEXT")
+        rules.append(_topic_rule(detector, "people-short-text", topics, topic))
     return [(rule, channel_of(rule, lake)) for rule in rules]
 
 
@@ -134,9 +195,9 @@ def _own_rule(detector: Detector, name: str, threshold: float) -> AlertRule:
     return AlertRule(name=name, arn=f"{prefix}:Alert:{name}", threshold=threshold)
 
 
-def _people_rule(detector: Detector, name: str, people: NotificationTopics, action: SnsAction) -> AlertRule:
-    return replace(_own_rule(detector, name, people.threshold), action=action)
+def _topic_rule(detector: Detector, name: str, topics: NotificationTopics, action: SnsAction) -> AlertRule:
+    return replace(_own_rule(detector, name, topics.threshold), action=action)
 
 
-def _is(rule: AlertRule, function_arn: str | None) -> bool:
+def _invokes(rule: AlertRule, function_arn: str | None) -> bool:
     return isinstance(rule.action, LambdaAction) and rule.action.lambda_arn == function_arn

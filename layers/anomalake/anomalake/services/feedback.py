@@ -6,14 +6,14 @@ import json
 from collections.abc import Sequence
 from datetime import datetime
 
-from anomalake.definitions.metric_set import MetricSet
-from anomalake.detection.feedback import Feedback, write_feedback
+from anomalake.definitions.metric_set_fields import metric_set_from_fields
 from anomalake.errors import AnomalakeError
 from anomalake.groups.grouping import Group
-from anomalake.records.backtests import group_of_backtest
-from anomalake.records.group_store import GroupStore
-from anomalake.records.metric_sets import source_keys
-from anomalake.records.points import Point, interval_record, points_of
+from anomalake.records.backtests import read_backtest_group
+from anomalake.records.feedback import Feedback, write_feedback
+from anomalake.records.groups import group_ids, read_group
+from anomalake.records.intervals import Point, find_interval, points_of
+from anomalake.records.metric_sets import metric_set_keys
 from anomalake.records.snoozes import Snooze, write_snooze
 from anomalake.storage.store import ObjectStore
 
@@ -78,20 +78,20 @@ def line_of(said: Feedback) -> str:
 
 def snooze(store: ObjectStore, detector: str, wanted: Snooze) -> str:
     """Keep a snooze; returns its key; raises `UnknownAnomalyError` for a detector that the lake does not know."""
-    if detector not in source_keys(store) and not GroupStore(store, detector).ids():
-        raise UnknownAnomalyError(_unknown(detector, sorted(source_keys(store))))
+    if detector not in metric_set_keys(store) and not group_ids(store, detector):
+        raise UnknownAnomalyError(_unknown(detector, sorted(metric_set_keys(store))))
     return write_snooze(store, detector, wanted)
 
 
 def _find(store: ObjectStore, detector: str | None, group_id: str | None) -> tuple[str, Group | None]:
     """The detector, and the group where one is asked for."""
-    known = [detector] if detector is not None else sorted(source_keys(store))
+    known = [detector] if detector is not None else sorted(metric_set_keys(store))
     if group_id is None:
         if len(known) != 1:
             raise UnknownAnomalyError(f"feedback: the lake has {len(known)} detectors: expected --detector NAME")
         return known[0], None
     for name in known:
-        group = GroupStore(store, name).get(group_id) or group_of_backtest(store, name, group_id)
+        group = read_group(store, name, group_id) or read_backtest_group(store, name, group_id)
         if group is not None:
             return name, group
     raise UnknownAnomalyError(
@@ -100,10 +100,10 @@ def _find(store: ObjectStore, detector: str | None, group_id: str | None) -> tup
 
 
 def _arn(store: ObjectStore, detector: str) -> str:
-    keys = source_keys(store).get(detector, [])
+    keys = metric_set_keys(store).get(detector, [])
     if not keys:
-        raise UnknownAnomalyError(_unknown(detector, sorted(source_keys(store))))
-    return MetricSet.from_fields(json.loads(store.get(keys[0]))).detector_arn
+        raise UnknownAnomalyError(_unknown(detector, sorted(metric_set_keys(store))))
+    return metric_set_from_fields(json.loads(store.get(keys[0]))).detector_arn
 
 
 def _intervals(group: Group | None, series_id: str | None, at: datetime | None) -> list[tuple[datetime, set[str]]]:
@@ -120,7 +120,7 @@ def _points(
     store: ObjectStore, detector: str, arn: str, group: Group | None, start: datetime, ids: set[str]
 ) -> Sequence[Point]:
     """The points as the interval's record has them; where that is gone, as the group has them."""
-    record = interval_record(store, detector, start)
+    record = find_interval(store, detector, start)
     found = points_of(record, arn, ids) if record is not None else []
     if found or group is None:
         return found

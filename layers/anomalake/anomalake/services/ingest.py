@@ -1,18 +1,54 @@
-"""The objects that S3 events name."""
+"""Ingest of an event: the alerts in it, and in the S3 objects that it names, go into a lake."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
 
 import obstore
 
-from anomalake.alerts import EventItem, ObjectPointer, read_file
+from anomalake.alerts import EventItem, ObjectPointer, read_event, read_file
+from anomalake.lake.documents import Fetch, documents_of
+from anomalake.lake.lake import Failed, Lake, Receipt, Refused
 from anomalake.storage.objects import TRANSIENT, first_line, s3_store
 from anomalake.storage.store import ObjectNotFound, StoreError
 
 
+@dataclass(frozen=True, slots=True)
+class Ingested:
+    """Result of the ingest of one event.
+
+    Attributes
+    ----------
+    receipt
+        Of the lake.
+    failed
+        Records that could not be read or stored; they must be delivered again.
+    """
+
+    receipt: Receipt
+    failed: tuple[Failed, ...]
+
+    @property
+    def problems(self) -> tuple[Refused | Failed, ...]:
+        """Records that were set aside or failed."""
+        return (*self.receipt.refused, *self.failed)
+
+
+def ingest_event(event: Any, lake: Lake, fetch: Fetch) -> Ingested:
+    """Take the alerts of an event into a lake, whatever envelopes they are in; nothing is raised for a bad record."""
+    unread: list[Failed] = []
+
+    def failed(pointer: ObjectPointer, error: StoreError) -> None:
+        unread.append(Failed(pointer.place, pointer.delivery, str(error)))
+
+    receipt = lake.ingest(documents_of(read_event(event), fetch, failed))
+    return Ingested(receipt, (*receipt.failed, *unread))
+
+
 def fetch(pointer: ObjectPointer) -> Iterator[EventItem]:
-    """The documents in an S3 object that an event names; raises `StoreError`."""
+    """Read the items of an S3 object that an event names; raises `StoreError`."""
     store = s3_store(pointer.bucket)
     options = {"version": pointer.version_id} if pointer.version_id else None
     try:

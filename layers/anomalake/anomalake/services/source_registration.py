@@ -11,9 +11,10 @@ from datetime import datetime
 from anomalake.definitions.errors import SourceError
 from anomalake.definitions.intervals import folder_of
 from anomalake.definitions.metric_set import CsvFormat, MetricSet
+from anomalake.definitions.metric_set_fields import metric_set_from_fields
 from anomalake.local.source_files import FolderOrS3Files
 from anomalake.query.time_formats import to_strptime
-from anomalake.records.metric_sets import key_of, write_source
+from anomalake.records.metric_sets import metric_set_key, write_metric_set
 from anomalake.sources.csv_header import header_of
 from anomalake.sources.source_files import SourceFile, SourceFiles
 from anomalake.storage.store import ObjectNotFound, ObjectStore
@@ -55,7 +56,7 @@ def register_source(
     csv_format = metric_set.file_format
     if not (isinstance(csv_format, CsvFormat) and not csv_format.header_list and _is_in_s3(metric_set)):
         if _registered(store, metric_set) != metric_set:
-            write_source(store, metric_set)
+            write_metric_set(store, metric_set)
         return metric_set
     registered = _registered(store, metric_set)
     if registered is not None and _without_header(registered) == metric_set:
@@ -63,7 +64,7 @@ def register_source(
     with_header = replace(
         metric_set, file_format=replace(csv_format, header_list=_header(metric_set, start, files or FolderOrS3Files()))
     )
-    write_source(store, with_header)
+    write_metric_set(store, with_header)
     return with_header
 
 
@@ -83,7 +84,7 @@ def _is_in_s3(metric_set: MetricSet) -> bool:
 
 def _registered(store: ObjectStore, metric_set: MetricSet) -> MetricSet | None:
     try:
-        return MetricSet.from_fields(json.loads(store.get(key_of(metric_set))))
+        return metric_set_from_fields(json.loads(store.get(metric_set_key(metric_set.detector_arn))))
     except (ObjectNotFound, ValueError):
         return None
 

@@ -14,14 +14,15 @@ from typing import Any
 import pytest
 from starlette.testclient import TestClient
 
-from anomalake.detection.feedback import read_feedback
 from anomalake.page.document import PageDocument, pack
 from anomalake.query.errors import QueryError
-from anomalake.records.executions import detector_folder
-from anomalake.records.group_store import GroupStore
-from anomalake.records.metric_sets import write_source
+from anomalake.records.feedback import read_feedback
+from anomalake.records.groups import group_ids, read_group
+from anomalake.records.keys import detector_folder
+from anomalake.records.metric_sets import write_metric_set
 from anomalake.records.snoozes import Snooze, read_snoozes
-from anomalake.server.page_server import MAX_AGE, PROBLEM, Site, application
+from anomalake.server.application import PROBLEM, application
+from anomalake.server.documents import MAX_AGE, Site
 from anomalake.storage.store import ObjectStore, StoreError
 from tests.support.documents import empty
 from tests.support.live import Bench, hour
@@ -67,7 +68,7 @@ def bench() -> Bench:
     bench.source.unusual = {(hour(0), "de"): 30.0, (hour(0), "fr"): 30.0, (hour(1), "fr"): 20.0}
     bench.run(hour(0))
     bench.run(hour(1))
-    write_source(bench.store, bench.detector.metric_set)
+    write_metric_set(bench.store, bench.detector.metric_set)
     return bench
 
 
@@ -83,7 +84,7 @@ def client(served: Served) -> TestClient:
 
 @pytest.fixture
 def group(bench: Bench) -> str:
-    [one] = GroupStore(bench.store, "shop").ids()
+    [one] = group_ids(bench.store, "shop")
     return one
 
 
@@ -232,7 +233,7 @@ def test_feedback_about_a_group_is_in_the_lake(served: Served, client: TestClien
 
 
 def test_feedback_may_be_about_one_metric_and_one_interval(served: Served, client: TestClient, group: str) -> None:
-    found = GroupStore(served.store, "shop").get(group)
+    found = read_group(served.store, "shop", group)
     assert found is not None
     [french] = found.intervals[1].affected
     given = {"detector": "shop", "group": group, "is_anomaly": True, "series": french.time_series_id}
@@ -398,7 +399,7 @@ def test_who_does_not_bear_the_token_is_refused(served: Served, token: str | Non
     for path, given in (("/snooze", SNOOZE), ("/feedback", FEEDBACK)):
         answer = served.client(Origin=OWN).post(path, json=given, headers=headers)
         assert answer.status_code == 403
-        assert "load it anew" in answer.json()["error"]
+        assert "reload it" in answer.json()["error"]
     assert read_snoozes(served.store, "shop") == ([], [])
 
 

@@ -1,0 +1,86 @@
+"""``anomalake dashboard`` and ``anomalake serve``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from anomalake.cli.console import line, note_missing_lake, stderr, stdout
+from anomalake.cli.options import LakeUri
+
+if TYPE_CHECKING:
+    from anomalake.page.document import PageDocument
+
+
+def dashboard(
+    lake: LakeUri,
+    out: Annotated[Path, typer.Option("--out", metavar="FILE.html", help="File to write; its folder is created.")],
+) -> None:
+    """Write the page: live values, anomalies and contributions in one HTML file that needs no network.
+
+    Open it in a browser, send it to a colleague, or publish it at the URL that `--page` of `detect` gives.
+    """
+    from anomalake.services.dashboard import made, summary_of, write_page
+
+    note_missing_lake(lake)
+    document, _ = made(lake)
+    written = write_page(document, out)
+    line(stdout(), f"{out}: {written.size / 1e6:.1f} MB, {summary_of(document)}")
+    for text in document.notes:
+        line(stderr(), f"  {text}")
+
+
+def serve(
+    lake: LakeUri,
+    port: Annotated[
+        int, typer.Option("--port", min=0, max=65_535, help="Port on this machine; 0: any free port.")
+    ] = 8765,
+    open_: Annotated[bool, typer.Option("--open/--no-open", help="Open the page in the browser.")] = False,
+) -> None:
+    """Serve the page at http://127.0.0.1, always current, with buttons for feedback and snoozes; Ctrl-C ends it.
+
+    Only this machine can reach it. The lake is read again when the page is looked at, at most every ten seconds.
+    """
+    import webbrowser
+    from contextlib import closing
+
+    from anomalake.page.limits import DEFAULT
+    from anomalake.page.page import page
+    from anomalake.services.dashboard import made
+    from anomalake.services.extras import require
+    from anomalake.storage.objects import open_store
+
+    require("starlette", "uvicorn", extra="serve")
+    from anomalake.server.application import application
+    from anomalake.server.documents import Site
+    from anomalake.server.listening import ADDRESS, listen, server
+
+    console, limits = stdout(), DEFAULT
+
+    def make() -> PageDocument:
+        nonlocal limits
+        document, limits = made(lake, limits)
+        return document
+
+    def show(packed: bytes, token: str) -> bytes:
+        return page(packed, token=token)
+
+    def report(text: str) -> None:
+        line(stderr(), f"anomalake: {text}")
+
+    note_missing_lake(lake)
+    # The port is opened first, so that a port in use is reported at once.
+    with closing(listen(port)) as listening:
+        opened = listening.getsockname()[1]
+        address = f"http://{ADDRESS}:{opened}/"
+        app = application(Site(make, show, open_store(lake, create=False), report), opened)
+        line(console, f"{address} shows {lake}; Ctrl-C ends it")
+        if open_:
+            webbrowser.open(address)
+        try:
+            server(app).run(sockets=[listening])
+        except KeyboardInterrupt:
+            if console.is_terminal:
+                console.print()

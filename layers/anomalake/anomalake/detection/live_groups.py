@@ -1,0 +1,154 @@
+"""Anomaly groups of a live detector: made interval by interval, stored, and sent as alerts."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Protocol
+
+from anomalake.definitions.detector import Detector
+from anomalake.definitions.intervals import next_start, previous_start
+from anomalake.groups.anomaly_group import ENDS_AFTER, Group
+from anomalake.groups.grouping import group
+from anomalake.model.judgement import Judgement
+from anomalake.model.metrics import Metrics
+from anomalake.records.deliveries import UndeliveredIntervals
+from anomalake.records.errors import CorruptError
+from anomalake.records.groups import delete_group, read_groups, write_group
+from anomalake.records.intervals import IntervalRecord, IntervalStore, to_parquet
+from anomalake.storage.store import ObjectStore
+
+#: Age of an interval up to which its alerts are delivered again.
+REDELIVERY_PERIOD = timedelta(days=1)
+#: Most earlier intervals whose alerts one run delivers again.
+REDELIVERIES_PER_RUN = 5
+
+
+@dataclass(frozen=True, slots=True)
+class DeliverySummary:
+    """Delivery results of alerts.
+
+    Attributes
+    ----------
+    delivered, undelivered
+        Number of alerts by the name of the alert rule.
+    reasons
+        Why alerts were not delivered, a line each.
+    """
+
+    delivered: Mapping[str, int] = field(default_factory=dict)
+    undelivered: Mapping[str, int] = field(default_factory=dict)
+    reasons: tuple[str, ...] = ()
+
+    def __add__(self, other: DeliverySummary) -> DeliverySummary:
+        return DeliverySummary(
+            dict(Counter(self.delivered) + Counter(other.delivered)),
+            dict(Counter(self.undelivered) + Counter(other.undelivered)),
+            (*self.reasons, *other.reasons),
+        )
+
+    @property
+    def total_delivered(self) -> int:
+        """Number of delivered alerts of all rules."""
+        return sum(self.delivered.values())
+
+    @property
+    def total_undelivered(self) -> int:
+        """Number of undelivered alerts of all rules."""
+        return sum(self.undelivered.values())
+
+
+class Notifier(Protocol):
+    """Sender of alerts; a repeated call sends no alert a second time."""
+
+    def notify(self, groups: Sequence[Group], start: datetime) -> DeliverySummary:
+        """Send the alerts about groups in the interval that begins at `start`; raises `StoreError`."""
+        ...
+
+
+class LiveGroups:
+    """Groups of one live detector.
+
+    Parameters
+    ----------
+    detector, store
+        The detector and the lake.
+    intervals
+        Intervals of the detector's version.
+    notifier
+        Sender of alerts.
+    """
+
+    def __init__(self, detector: Detector, store: ObjectStore, intervals: IntervalStore, notifier: Notifier) -> None:
+        self._detector = detector
+        self._metric_set = detector.metric_set
+        self._store = store
+        self._intervals = intervals
+        self._notifier = notifier
+        self._undelivered = UndeliveredIntervals(store, detector.name)
+
+    def update(
+        self, start: datetime, metrics: Metrics, judgement: Judgement, of_model: Judgement, warnings: list[str]
+    ) -> tuple[Group, ...]:
+        """Group the anomalies of an interval; store the groups and the interval; return the groups.
+
+        Parameters
+        ----------
+        judgement, of_model
+            Judgement with and without feedback.
+        """
+        ids: dict[str, None] = {}
+        before = start
+        for _ in range(ENDS_AFTER):
+            before = self._previous(before)
+            record = self._interval(before, warnings)
+            ids.update(dict.fromkeys(record.open_groups if record is not None else ()))
+        changed = group(metrics, judgement, self._detector.arn, self._read_groups(ids, start, warnings))
+        groups = tuple(changed_group for changed_group in changed if changed_group.end == start)
+        earlier_run = self._interval(start, [])
+        current = {changed_group.group_id for changed_group in groups}
+        # This order keeps, wherever a run dies, the ids of all groups with a part in the interval in its record.
+        for removed in set(earlier_run.open_groups if earlier_run is not None else ()) - current:
+            delete_group(self._store, self._detector.name, removed, start)
+        self._intervals.write(start, to_parquet(start, metrics, judgement, sorted(current), of_model.severity))
+        for changed_group in groups:
+            write_group(self._store, self._detector.name, changed_group, start)
+        return groups
+
+    def notify(self, groups: Sequence[Group], start: datetime, warnings: list[str]) -> DeliverySummary:
+        """Send the alerts about an interval's groups, then those of earlier intervals that were not delivered."""
+        waiting = self._undelivered.starts()
+        summary = self._notifier.notify(groups, start)
+        if summary.total_undelivered:
+            self._undelivered.add(start)
+        elif start in waiting:
+            self._undelivered.remove(start)
+        for earlier in [interval for interval in waiting if interval < start][:REDELIVERIES_PER_RUN]:
+            record = self._interval(earlier, warnings)
+            ids = record.open_groups if record is not None else ()
+            again = self._notifier.notify(self._read_groups(ids, self._next(earlier), warnings), earlier)
+            summary = summary + again
+            if not again.total_undelivered or start - earlier > REDELIVERY_PERIOD:
+                self._undelivered.remove(earlier)
+        warnings += summary.reasons
+        return summary
+
+    def _read_groups(self, ids: Iterable[str], before: datetime, warnings: list[str]) -> list[Group]:
+        groups, problems = read_groups(self._store, self._detector.name, ids, before)
+        warnings.extend(f"{problem}; the group is not continued" for problem in problems)
+        return groups
+
+    def _interval(self, start: datetime, warnings: list[str]) -> IntervalRecord | None:
+        try:
+            return self._intervals.read(start)
+        except CorruptError as error:
+            warnings.append(f"{error}; its groups are not continued")
+            return None
+
+    def _next(self, start: datetime) -> datetime:
+        return next_start(start, self._metric_set.frequency, self._metric_set.timezone)
+
+    def _previous(self, start: datetime) -> datetime:
+        return previous_start(start, self._metric_set.frequency, self._metric_set.timezone)

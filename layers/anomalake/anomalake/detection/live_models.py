@@ -1,0 +1,191 @@
+"""Models and filter states of a live detector: read from the lake, or computed where they are old, lost or corrupt."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+import numpy as np
+
+from anomalake.definitions.detector import Detector
+from anomalake.definitions.intervals import next_start, previous_start
+from anomalake.detection.engine import FittedModel, ModelEngine
+from anomalake.detection.learning import SCHEDULES, grid, history_before, intervals_observed, model_due
+from anomalake.detection.source import HistorySource
+from anomalake.model.metrics import Metrics
+from anomalake.records.errors import CorruptError
+from anomalake.records.intervals import IntervalStore, metrics_of
+from anomalake.records.models import ModelStore
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class ActiveModel:
+    """A model, and the start of the first interval that it judges."""
+
+    start: datetime
+    fitted: FittedModel
+
+
+class LiveModels:
+    """Models and states of one live detector.
+
+    Parameters
+    ----------
+    detector
+        The detector.
+    intervals, models
+        Records of the detector's version.
+    source
+        History for a first model.
+    engine
+        Kind of model.
+    """
+
+    def __init__(
+        self,
+        detector: Detector,
+        intervals: IntervalStore,
+        models: ModelStore,
+        source: HistorySource,
+        engine: ModelEngine,
+    ) -> None:
+        self._detector = detector
+        self._metric_set = detector.metric_set
+        self._intervals = intervals
+        self._models = models
+        self._source = source
+        self._engine = engine
+
+    def model_for(self, start: datetime, warnings: list[str]) -> ActiveModel | str:
+        """Return the model of an interval, which is fitted now if one is due; or a line that says why there is none."""
+        stored, earlier = self._newest_model(start, warnings), None
+        if stored is not None:
+            if stored.start >= model_due(self._metric_set.frequency, start):
+                return stored
+            earlier = stored
+        elif self._had_a_model(start):
+            warnings.append(
+                f"the model for {start.isoformat()} is lost: a new one is fitted to the lake and the source"
+            )
+        history = history_before(start, self._metric_set, self._intervals, self._models, self._source, warnings)
+        observed, minimum = intervals_observed(history), SCHEDULES[self._metric_set.frequency].minimum
+        if history is None or observed < minimum:
+            if earlier is not None:
+                warnings.append(
+                    f"the model of {earlier.start.isoformat()} stays in use: {_insufficient(observed, minimum)}"
+                )
+                return earlier
+            return _insufficient(observed, minimum)
+        fitted = self._engine.fit(history, self._detector.holidays)
+        self._models.write_history(start, history)
+        if not self._models.write_model(start, self._engine.model_to_arrays(fitted)):
+            # Another run has written its model first: all runs use that one.
+            other = self._read_model(start, warnings)
+            return ActiveModel(start, other if other is not None else fitted)
+        self._models.prune_models()
+        self._intervals.delete_before(start - SCHEDULES[self._metric_set.frequency].history)
+        return ActiveModel(start, fitted)
+
+    def state_before(self, start: datetime, model: ActiveModel, warnings: list[str]) -> Any:
+        """Return the filter's state before an interval; compute it from an earlier one where it is not stored."""
+        if start == model.start:
+            return model.fitted.state
+        state, after = model.fitted.state, self._previous(model.start)
+        candidates = [candidate for candidate in self._models.state_starts() if model.start <= candidate < start]
+        for candidate in reversed(candidates):
+            try:
+                stored = self._models.read_state(candidate)
+                if stored is not None and stored.model == model.start:
+                    state, after = self._engine.state_from_arrays(stored.arrays), candidate
+                    break
+            except (CorruptError, ValueError, KeyError) as error:
+                warnings.append(f"state after {candidate.isoformat()}: {error}; computed from an earlier one")
+        missing = grid(self._metric_set, self._next(after), self._previous(start))
+        if not len(missing):
+            return state
+        starts = [datetime.fromtimestamp(int(seconds), UTC) for seconds in missing.astype(np.int64)]
+        records, problems = self._intervals.read_many(starts)
+        warnings.extend(f"{problem}; used as not observed" for problem in problems)
+        warnings.append(f"no state before {start.isoformat()}: computed over {len(starts)} intervals")
+        metrics = metrics_of(records, missing)
+        return self._engine.judge(model.fitted.model, state, metrics or self._unobserved(missing))[1]
+
+    def write_state(self, start: datetime, model: ActiveModel, state: Any, warnings: list[str]) -> None:
+        """Write the state after an interval. If it differs from the stored one, replace the later states too."""
+        later = [candidate for candidate in self._models.state_starts() if candidate > start]
+        newer_models = [candidate for candidate in self._models.model_starts() if candidate > start]
+        dependent = [candidate for candidate in later if not newer_models or candidate < newer_models[0]]
+        before = self._state_body(start) if dependent else None
+        if self._models.write_state(start, model.start, self._engine.state_to_arrays(state)) != before and dependent:
+            # The interval has late data. The latest state is computed now, those between when they are read.
+            self._models.delete_states(dependent)
+            latest = dependent[-1]
+            state = self.state_before(self._next(latest), model, [])
+            self._models.write_state(latest, model.start, self._engine.state_to_arrays(state))
+            warnings.append(f"states up to {latest.isoformat()} were computed again with this interval's late data")
+        self._models.prune_states()
+
+    def advance_unobserved(self, start: datetime, metrics: Metrics, warnings: list[str]) -> None:
+        """Write the state after an interval without data, where there is a model, and no such state yet."""
+        model = self._newest_model(start, [])
+        if model is None or self._state_body(start) is not None:
+            return
+        state = self.state_before(start, model, warnings)
+        after = self._engine.judge(model.fitted.model, state, metrics)[1]
+        self.write_state(start, model, after, warnings)
+
+    def unobserved_interval(self, start: datetime) -> Metrics:
+        """Return the metrics of an interval in which nothing was observed."""
+        return self._unobserved(grid(self._metric_set, start, start))
+
+    def _unobserved(self, starts: Any) -> Metrics:
+        of = self._metric_set
+        values = np.empty((len(of.measures), 0, len(starts)))
+        return Metrics(of.frequency, of.timezone, starts, of.measures, of.dimension_list, (), values)
+
+    def _state_body(self, start: datetime) -> bytes | None:
+        try:
+            stored = self._models.read_state(start)
+        except CorruptError:
+            return None
+        return stored.body if stored is not None else None
+
+    def _newest_model(self, start: datetime, warnings: list[str]) -> ActiveModel | None:
+        """Return the newest model for an interval that can be read."""
+        for model_start in reversed([candidate for candidate in self._models.model_starts() if candidate <= start]):
+            fitted = self._read_model(model_start, warnings)
+            if fitted is not None:
+                return ActiveModel(model_start, fitted)
+        return None
+
+    def _had_a_model(self, start: datetime) -> bool:
+        before = [candidate for candidate in self._intervals.starts() if candidate < start]
+        try:
+            record = self._intervals.read(before[-1]) if before else None
+        except CorruptError:
+            return True
+        return record is not None and bool(record.about.get("judged"))
+
+    def _read_model(self, start: datetime, warnings: list[str]) -> FittedModel | None:
+        """Read a model; delete one that is corrupt, so that it can be fitted again."""
+        try:
+            arrays = self._models.read_model(start)
+            return self._engine.model_from_arrays(arrays) if arrays is not None else None
+        except (CorruptError, ValueError, KeyError) as error:
+            warnings.append(f"model of {start.isoformat()}: {error}; a new one is fitted")
+            self._models.delete_model(start)
+            return None
+
+    def _next(self, start: datetime) -> datetime:
+        return next_start(start, self._metric_set.frequency, self._metric_set.timezone)
+
+    def _previous(self, start: datetime) -> datetime:
+        return previous_start(start, self._metric_set.frequency, self._metric_set.timezone)
+
+
+def _insufficient(observed: int, minimum: int) -> str:
+    return (
+        f"Insufficient amount of data was found at the source location: {observed:,} of {minimum:,} intervals; "
+        f"{minimum - observed:,} more are needed to fit a model"
+    )

@@ -1,0 +1,108 @@
+"""Feedback on affected metrics (L4M's AnomalyGroupTimeSeriesFeedback)."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from datetime import datetime
+from typing import Any
+
+from anomalake.records.errors import RecordError
+from anomalake.records.keys import detector_folder, stamp
+from anomalake.storage.store import ObjectStore
+
+
+@dataclass(frozen=True, slots=True)
+class Feedback:
+    """Feedback of a person on one metric in one interval.
+
+    Attributes
+    ----------
+    detector_arn, anomaly_group_id, time_series_id, is_anomaly
+        As in L4M's PutFeedback; the group may be unknown.
+    measure, dimensions
+        The metric; `dimensions` are pairs of name and value.
+    timestamp
+        Start of the interval.
+    direction
+        1 where the value was above the expected one, -1 where it was below.
+    severity
+        Severity of the point, 0 to 100, without any feedback.
+    given_at
+        Time of the feedback. The latest feedback on a point counts.
+    """
+
+    detector_arn: str
+    time_series_id: str
+    measure: str
+    dimensions: tuple[tuple[str, str], ...]
+    timestamp: datetime
+    is_anomaly: bool
+    direction: int
+    severity: float
+    given_at: datetime
+    anomaly_group_id: str | None = None
+
+    def to_fields(self) -> dict[str, Any]:
+        """Return the fields in JSON's types."""
+        instants = {"timestamp": self.timestamp.isoformat(), "given_at": self.given_at.isoformat()}
+        return {**asdict(self), **instants, "dimensions": [list(pair) for pair in self.dimensions]}
+
+    @classmethod
+    def from_fields(cls, given: Mapping[str, Any]) -> Feedback:
+        """Inverse of `to_fields`; raises `RecordError`."""
+        try:
+            instants = {name: datetime.fromisoformat(given[name]) for name in ("timestamp", "given_at")}
+            dimensions = tuple((str(name), str(value)) for name, value in given["dimensions"])
+            feedback = cls(**{**given, **instants, "dimensions": dimensions})
+            if feedback.direction not in (-1, 1) or not 0 <= feedback.severity < 100:
+                raise ValueError(f"direction {feedback.direction!r}, severity {feedback.severity!r}")
+            return feedback
+        except (TypeError, ValueError, KeyError) as error:
+            raise RecordError(f"feedback: {error}; expected the fields of a feedback") from error
+
+
+def feedback_folder(detector: str) -> str:
+    """Return the folder of a detector's feedback."""
+    return f"{detector_folder(detector)}/feedback"
+
+
+def feedback_key(detector: str, feedback: Feedback) -> str:
+    """Return the key of a feedback."""
+    stamps = f"{stamp(feedback.timestamp)}-{stamp(feedback.given_at)}"
+    return f"{feedback_folder(detector)}/{feedback.time_series_id}/{stamps}.json"
+
+
+def to_json(feedback: Feedback) -> bytes:
+    """Write a feedback as JSON."""
+    return json.dumps(feedback.to_fields(), indent=1).encode("ascii")
+
+
+def from_json(body: bytes, place: str = "feedback") -> Feedback:
+    """Inverse of `to_json`; raises `RecordError`, which names `place`."""
+    try:
+        return Feedback.from_fields(json.loads(body))
+    except ValueError as error:
+        raise RecordError(f"{place}: {error}") from error
+
+
+def write_feedback(store: ObjectStore, detector: str, feedback: Feedback) -> None:
+    """Write a feedback; raises `StoreError`."""
+    store.put(feedback_key(detector, feedback), to_json(feedback))
+
+
+def read_feedback(store: ObjectStore, detector: str) -> tuple[list[Feedback], list[str]]:
+    """Read the latest feedback on each point, and a line for each record that cannot be read; raises `StoreError`."""
+    latest: dict[tuple[str, datetime], Feedback] = {}
+    problems: list[str] = []
+    for key in sorted(entry.key for entry in store.list(feedback_folder(detector))):
+        try:
+            feedback = from_json(store.get(key), f"{store.uri}/{key}")
+        except RecordError as error:
+            problems.append(str(error))
+            continue
+        point = (feedback.time_series_id, feedback.timestamp)
+        if point not in latest or latest[point].given_at <= feedback.given_at:
+            latest[point] = feedback
+    return list(latest.values()), problems

@@ -1,0 +1,79 @@
+"""One listing of the records of all detectors."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from anomalake.records.backtests import parse_backtest_key
+from anomalake.records.deliveries import parse_undelivered_key
+from anomalake.records.executions import parse_execution_key
+from anomalake.records.groups import parse_group_key
+from anomalake.records.intervals import parse_interval_key
+from anomalake.records.keys import DETECTION, parse_detector
+from anomalake.records.versions import parse_version_key
+from anomalake.storage.store import ObjectStore
+
+
+@dataclass(slots=True)
+class DetectorRecords:
+    """Keys of one detector's records.
+
+    Attributes
+    ----------
+    name
+        Name of the detector.
+    intervals
+        Starts of intervals, by version, in ascending order.
+    groups, executions
+        Pairs of an interval's start and a key, in ascending order.
+    versions
+        Keys by version.
+    undelivered
+        Number of intervals with alerts that were not delivered.
+    backtest
+        Names of the objects of the last backtest (`backtests.JUDGEMENT`, `backtests.GROUPS`).
+    """
+
+    name: str
+    intervals: dict[str, list[datetime]] = field(default_factory=dict)
+    groups: list[tuple[datetime, str]] = field(default_factory=list)
+    executions: list[tuple[datetime, str]] = field(default_factory=list)
+    versions: dict[str, str] = field(default_factory=dict)
+    undelivered: int = 0
+    backtest: set[str] = field(default_factory=set)
+
+
+def list_records(store: ObjectStore) -> dict[str, DetectorRecords]:
+    """List the records of all detectors, by detector name; raises `StoreError`.
+
+    Other records of a detector, and keys that anomalake does not write, are left out.
+    """
+    detectors: dict[str, DetectorRecords] = {}
+    for entry in store.list(DETECTION):
+        detector = parse_detector(entry.key)
+        if detector is not None:
+            _add(detectors.setdefault(detector, DetectorRecords(detector)), entry.key)
+    for records in detectors.values():
+        records.groups.sort()
+        records.executions.sort()
+        for starts in records.intervals.values():
+            starts.sort()
+    return detectors
+
+
+def _add(records: DetectorRecords, key: str) -> None:
+    # The third segment is the kind of record, so that each key is matched with one pattern.
+    kind = key.split("/", 3)[2]
+    if kind.startswith("version=") and (interval := parse_interval_key(key)):
+        records.intervals.setdefault(interval.version, []).append(interval.start)
+    elif kind == "groups" and (group := parse_group_key(key)):
+        records.groups.append((group.start, key))
+    elif kind == "executions" and (execution := parse_execution_key(key)):
+        records.executions.append((execution.start, key))
+    elif kind == "versions" and (version := parse_version_key(key)):
+        records.versions[version.version] = key
+    elif kind == "undelivered" and parse_undelivered_key(key):
+        records.undelivered += 1
+    elif kind == "backtest" and (backtest := parse_backtest_key(key)):
+        records.backtest.add(backtest.name)

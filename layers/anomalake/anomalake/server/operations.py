@@ -1,0 +1,79 @@
+"""The operations that the page calls: feedback and snoozes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from anomalake.records.errors import RecordError
+from anomalake.records.snoozes import Snooze
+from anomalake.server.documents import Site
+from anomalake.server.requests import (
+    GROUP_ID,
+    SERIES_ID,
+    RequestError,
+    check_names,
+    dimensions_of,
+    id_of,
+    instant_of,
+    shown,
+    text_of,
+)
+from anomalake.server.responses import line_of_error
+from anomalake.services.feedback import UnknownAnomalyError, give_feedback, line_of, snooze
+from anomalake.storage.store import StoreError
+
+#: Takes the fields of a request; returns lines for the user.
+Operation = Callable[[Site, Mapping[str, Any]], Sequence[str]]
+
+
+def perform(operation: Operation, site: Site, fields: Mapping[str, Any]) -> Sequence[str]:
+    """Run an operation; raises `RequestError` with the status of its failure."""
+    try:
+        return operation(site, fields)
+    except RequestError:
+        raise
+    except UnknownAnomalyError as error:
+        raise RequestError(404, line_of_error(error)) from error
+    except RecordError as error:
+        raise RequestError(409, line_of_error(error)) from error
+    except StoreError as error:
+        raise RequestError(503, line_of_error(error)) from error
+    except ValueError as error:
+        raise RequestError(400, line_of_error(error)) from error
+    except Exception as error:  # an error of the server itself is one line too
+        raise RequestError(500, line_of_error(error)) from error
+
+
+def feedback_operation(site: Site, fields: Mapping[str, Any]) -> list[str]:
+    """Record feedback on a group, or on one metric of it."""
+    check_names(fields, "detector", "group", "is_anomaly", "series", "at")
+    is_anomaly = fields.get("is_anomaly")
+    if not isinstance(is_anomaly, bool):
+        raise RequestError(400, f"is_anomaly: {shown(is_anomaly)}: expected true or false")
+    recorded = give_feedback(
+        site.store,
+        detector=text_of(fields, "detector"),
+        group_id=id_of(fields, "group", GROUP_ID),
+        series_id=id_of(fields, "series", SERIES_ID, required=False),
+        at=instant_of(fields, "at", required=False),
+        is_anomaly=is_anomaly,
+        now=site.now(),
+    )
+    return [line_of(feedback) for feedback in recorded]
+
+
+def snooze_operation(site: Site, fields: Mapping[str, Any]) -> list[str]:
+    """Send no alerts about a group or about metrics until a time."""
+    check_names(fields, "detector", "until", "group", "series", "measure", "dimensions")
+    until = instant_of(fields, "until")
+    assert until is not None
+    wanted = Snooze(
+        until,
+        group_id=id_of(fields, "group", GROUP_ID, required=False),
+        time_series_id=id_of(fields, "series", SERIES_ID, required=False),
+        measure=text_of(fields, "measure") if fields.get("measure") is not None else None,
+        dimensions=dimensions_of(fields),
+    )
+    snooze(site.store, text_of(fields, "detector"), wanted)
+    return [f"silent until {until.isoformat()}"]
