@@ -20,6 +20,9 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if any(item.path.is_relative_to(room) for room in WITHOUT_NETWORK):
             item.add_marker(pytest.mark.disable_socket)
+    # Files that take long come first, so that no process still works on one when the others have nothing left.
+    long = {name: {item.path for item in items if item.get_closest_marker(name)} for name in ("e2e", "slow")}
+    items.sort(key=lambda item: (item.path not in long["e2e"], item.path not in long["slow"]))
 
 
 @pytest.fixture(autouse=True)

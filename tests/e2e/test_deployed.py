@@ -55,7 +55,14 @@ def stack(built: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Dep
             patch.setenv(name, value)
         with emulator(tmp_path_factory.mktemp("emulator") / "log") as endpoint:
             # Its CloudFormation knows no Glue and no Athena: that part is left out, as a user can.
-            deployed = deploy(built, endpoint, "alerts", AnalyticsEnabled="false", TableFormats="parquet,csv")
+            deployed = deploy(
+                built,
+                endpoint,
+                "alerts",
+                unused_layer="AnalyticsDependencies",
+                AnalyticsEnabled="false",
+                TableFormats="parquet,csv",
+            )
             set_redrive(
                 deployed,
                 deployed.outputs["IngestQueueUrl"],

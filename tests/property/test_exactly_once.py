@@ -8,6 +8,7 @@ import threading
 from dataclasses import dataclass
 from datetime import timedelta
 
+import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -68,6 +69,7 @@ def act(step: Step, store: ObjectStore) -> None:
         bulk.rebuild(Lake(store), lambda: Lake(store))
 
 
+@pytest.mark.slow
 @settings(max_examples=60, suppress_health_check=[HealthCheck.too_slow])
 @given(st.lists(steps, max_size=12), st.permutations(range(len(TEXTS))))
 def test_tables_depend_only_on_the_set_of_alerts(history: list[Step], order: list[int]) -> None:

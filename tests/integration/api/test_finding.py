@@ -92,7 +92,7 @@ def test_alerts_link_to_the_page_that_is_named(folder: Path, tmp_path: Path) -> 
 def test_a_page_that_is_no_address_is_refused_before_anything_is_done(folder: Path, tmp_path: Path) -> None:
     lake = tmp_path / "lake"
     for call in (anomalake.backtest, anomalake.detect):
-        with pytest.raises(PageUrlError, match=r"page: 'page\.html': expected an address"):
+        with pytest.raises(PageUrlError, match=r"page: 'page\.html': expected a URL"):
             call(folder / "detector.yaml", lake=lake, page="page.html")
     assert not lake.exists()
 

@@ -128,6 +128,7 @@ def answers(folder: Path) -> list[tuple[list[str], list[tuple[Any, ...]]]]:
     return [lake.query_rows(sql) for _, sql in QUESTIONS]
 
 
+@pytest.mark.slow
 def test_a_second_run_changes_nothing(first: str, folder: Path) -> None:
     before, answered = contents(folder / "lake"), answers(folder)
     assert all(rows for _, rows in answered)

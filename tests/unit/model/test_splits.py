@@ -31,11 +31,9 @@ def test_judging_in_steps_is_judging_at_once(cuts: list[int]) -> None:
     parts, last = by_steps(model, values, LEARNED, cuts)
     for name in ARRAYS:
         in_steps = np.hstack([getattr(part, name) for part in parts])
-        np.testing.assert_allclose(in_steps, getattr(at_once, name), rtol=1e-5, atol=1e-3)
-    assert last.next_start == end.next_start
-    end_arrays, last_arrays = end.to_arrays(), last.to_arrays()
-    for name in set(end_arrays) - {"next_start"}:
-        np.testing.assert_allclose(last_arrays[name], end_arrays[name], rtol=1e-3, atol=1e-3)
+        np.testing.assert_array_equal(in_steps, getattr(at_once, name))
+    for name, array in end.to_arrays().items():
+        np.testing.assert_array_equal(last.to_arrays()[name], array)
 
 
 def test_each_metric_is_judged_independently() -> None:
@@ -58,11 +56,11 @@ def arrays_of(values: npt.NDArray[np.float64]) -> dict[str, npt.NDArray[np.gener
 
 
 def test_the_number_of_processes_changes_no_bit(monkeypatch: pytest.MonkeyPatch) -> None:
-    values = eventful(70)
+    values = eventful(40)
     monkeypatch.setattr(blocks, "BLOCK", 16)
     in_one_process = arrays_of(values)
     monkeypatch.setattr(blocks, "_PARALLEL_FROM", 1)
-    for cores in (2, 3, 5):
+    for cores in (2, 3):
         monkeypatch.setattr(blocks, "_available_cores", lambda cores=cores: cores)
         in_processes = arrays_of(values)
         for name, array in in_one_process.items():
@@ -70,7 +68,7 @@ def test_the_number_of_processes_changes_no_bit(monkeypatch: pytest.MonkeyPatch)
 
 
 def test_the_number_of_threads_of_blas_changes_no_bit() -> None:
-    values = eventful(70)
+    values = eventful(20)
     with threadpool_limits(1, "blas"):
         in_one_thread = arrays_of(values)
     with threadpool_limits(4, "blas"):

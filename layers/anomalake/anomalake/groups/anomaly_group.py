@@ -12,7 +12,7 @@ from functools import cached_property
 
 from anomalake.alerts import Contribution
 from anomalake.definitions.metric_set import FREQUENCIES
-from anomalake.groups.contributions import Dimensions, contributions
+from anomalake.groups.contributions import Dimensions, coarse, contributions
 from anomalake.groups.score import group_score
 
 #: Number of intervals without an affected metric of the group that end it: it may pause for one.
@@ -79,7 +79,7 @@ class GroupInterval:
     score
         Severity of the group in this interval (`group_score`).
     affected
-        The affected metrics, by descending deviation.
+        The affected metrics, by descending deviation (six digits), then by dimensions.
     contributions
         Shares of dimension values in the deviation, in whole per cent with a sum of 100 for each dimension.
     impact
@@ -181,7 +181,7 @@ def interval_of(
     overlaps: tuple[Overlap, ...] = (),
 ) -> GroupInterval:
     """Return a group interval, computed from its affected metrics, of which there is at least one."""
-    ordered = tuple(sorted(affected, key=lambda metric: (-metric.deviation, metric.dimensions)))
+    ordered = tuple(sorted(affected, key=lambda metric: (-coarse(metric.deviation), metric.dimensions)))
     # The sum is correctly rounded, so that it does not depend on the order of the metrics.
     impact = math.fsum(metric.deviation for metric in ordered)
     worst = max(metric.severity for metric in ordered)

@@ -30,12 +30,21 @@ def contributions(affected: Sequence[tuple[Dimensions, float]]) -> tuple[Contrib
             deviations[name][value].append(abs(deviation))
     shared = []
     for name, values in sorted(deviations.items()):
-        sums = {value: math.fsum(amounts) for value, amounts in values.items()}
+        sums = {value: coarse(math.fsum(amounts)) for value, amounts in values.items()}
         if not any(sums.values()):
             sums = {value: float(len(amounts)) for value, amounts in values.items()}
         shares = whole_per_cent(sums)
         shared += [Contribution(name, value, shares[value]) for value in sorted(shares, key=lambda v: (-shares[v], v))]
     return tuple(shared)
+
+
+def coarse(amount: float) -> float:
+    """Round an amount to six significant digits, for comparisons and shares.
+
+    Expected values differ in their last bits between processors. Rounded amounts are equal on all of them, so an order
+    or a share does not depend on the processor.
+    """
+    return float(f"{amount:.5e}")
 
 
 def whole_per_cent(amounts: Mapping[str, float]) -> dict[str, int]:
