@@ -1,1 +1,1 @@
-"""Measures what anomalake promises: ``python -m benchmarks [NAME...] [--quick]``."""
+"""Benchmarks of anomalake: ``python -m benchmarks [NAME...] [--quick]``."""

@@ -1,4 +1,4 @@
-"""How soon a function that has just been started answers, under Lambda's own runtime client and runtime emulator."""
+"""Cold start: time until a new function process answers, with Lambda's runtime client and runtime emulator."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from statistics import median
 
 import boto3
 
-from benchmarks import made
+from benchmarks import synthetic_alerts
 from benchmarks.figures import Bound, Figure
 from benchmarks.processes import (
     PACKAGE,
@@ -37,12 +37,12 @@ from benchmarks.processes import (
     stop,
     wait_for_port,
 )
-from benchmarks.workplace import Workplace
+from benchmarks.workspace import Workspace
 
 BUCKET = "benchmark"
 DATABASE = "benchmark"
 
-#: What Lambda's image brings along for every function, and what a layer with pandas holds.
+#: Distributions in Lambda's image, and those of a layer with pandas.
 RUNTIME = (
     "awslambdaric", "snapshot-restore-py", "simplejson",
     "boto3", "botocore", "jmespath", "s3transfer", "urllib3", "python-dateutil", "six",
@@ -54,14 +54,14 @@ OURS, FIRST_OF_DAY, OLD, EMPTY = "anomalake", "anomalake, a new partition", "the
 
 @dataclass(frozen=True, slots=True)
 class Function:
-    """A function as Lambda lays it out: folders of its code, layers and the image's, and its variables."""
+    """A function as in Lambda: the folders of its code, of its layers and of the image, and its variables."""
 
     handler: str
     folders: tuple[Path, ...]
     variables: Mapping[str, str]
 
     def environment(self) -> dict[str, str]:
-        """Variables of its process."""
+        """Return the environment variables of the process."""
         return environment(
             **self.variables,
             PYTHONPATH=os.pathsep.join(map(str, self.folders)),
@@ -72,24 +72,24 @@ class Function:
         )
 
 
-def measure(work: Workplace) -> list[Figure]:
-    """Start of the runtime to the answer for the first alert; anomalake and the old pipeline, alternating."""
-    runs = work.size(11, 2)
-    emulator = _emulator(work.new_folder())
+def measure(workspace: Workspace) -> list[Figure]:
+    """Measure the time from the start of the runtime to the first answer, of each function in turn."""
+    runs = workspace.size(11, 2)
+    emulator = _emulator(workspace.new_folder())
     with moto_server(BUCKET) as endpoint:
         _declare_tables(endpoint)
-        functions = _lay_out(work.new_folder(), endpoint)
+        functions = _lay_out(workspace.new_folder(), endpoint)
         seconds: dict[str, list[float]] = {name: [] for name in functions}
-        # One more than counts, for files that no one has read yet and for the first day's partition.
+        # The first run is not counted: it reads files from the disk and creates the partition of the first day.
         for number in range(runs + 1):
-            day, hour = 24 * len(made.DETECTORS), len(made.DETECTORS)
+            day, hour = 24 * len(synthetic_alerts.DETECTORS), len(synthetic_alerts.DETECTORS)
             for name, function in functions.items():
-                alert = made.line((number + 1) * day if name == FIRST_OF_DAY else number * hour)
+                alert = synthetic_alerts.line((number + 1) * day if name == FIRST_OF_DAY else number * hour)
                 seconds[name].append(_first_answer(emulator, function, alert))
-            work.say(", ".join(f"{name} {took[-1] * 1_000:.0f} ms" for name, took in seconds.items()))
+            workspace.log(", ".join(f"{name} {took[-1] * 1_000:.0f} ms" for name, took in seconds.items()))
     for line in _imports(functions[OURS]):
-        work.say(line)
-    took = {name: median(some[1:]) for name, some in seconds.items()}
+        workspace.log(line)
+    took = {name: median(times[1:]) for name, times in seconds.items()}
     how = (
         "from the start of the runtime client (awslambdaric under aws-lambda-rie) to the response; "
         f"moto server for S3 and Glue; median of {runs}, alternating"
@@ -119,23 +119,23 @@ def _emulator(folder: Path) -> Path:
     spec = importlib.util.find_spec("samcli")
     if spec is None or spec.origin is None or platform.system() != "Linux":
         raise BenchmarkError("no aws-lambda-rie: expected Linux, and aws-sam-cli installed beside this Python")
-    found = Path(spec.origin).parent / "local" / "rapid" / f"aws-lambda-rie-{machine}"
-    if not found.is_file():
-        raise BenchmarkError(f"aws-sam-cli has no {found.name}")
+    source = Path(spec.origin).parent / "local" / "rapid" / f"aws-lambda-rie-{machine}"
+    if not source.is_file():
+        raise BenchmarkError(f"aws-sam-cli has no {source.name}")
     folder.mkdir()
-    emulator = Path(shutil.copy(found, folder / "aws-lambda-rie"))
+    emulator = Path(shutil.copy(source, folder / "aws-lambda-rie"))
     emulator.chmod(0o755)
     return emulator
 
 
 def _declare_tables(endpoint: str) -> None:
-    told = aws(endpoint)
+    variables = aws(endpoint)
     glue = boto3.client(
         "glue",
         endpoint_url=endpoint,
         region_name=REGION,
-        aws_access_key_id=told["AWS_ACCESS_KEY_ID"],
-        aws_secret_access_key=told["AWS_SECRET_ACCESS_KEY"],
+        aws_access_key_id=variables["AWS_ACCESS_KEY_ID"],
+        aws_secret_access_key=variables["AWS_SECRET_ACCESS_KEY"],
     )
     glue.create_database(DatabaseInput={"Name": DATABASE})
     keys = [{"Name": name, "Type": "string"} for name in ("detector", "day")]
@@ -148,7 +148,7 @@ def _declare_tables(endpoint: str) -> None:
 
 
 def _lay_out(folder: Path, endpoint: str) -> dict[str, Function]:
-    """The functions from this environment's own, locked distributions, in the way that the layers' builds do it."""
+    """Build the functions from the distributions of this environment, as the builds of the layers do."""
     runtime, layer, pandas_layer = folder / "runtime", folder / "layer", folder / "pandas"
     _copy_distributions(RUNTIME, runtime)
     _compile(runtime)
@@ -160,10 +160,10 @@ def _lay_out(folder: Path, endpoint: str) -> dict[str, Function]:
     _copy_distributions(PANDAS, pandas_layer)
     _compile(pandas_layer)
     code = {name: folder / name for name in ("ours", "old", "empty")}
-    for one in code.values():
-        one.mkdir()
+    for code_folder in code.values():
+        code_folder.mkdir()
     shutil.copy(ROOT / "functions" / "ingest" / "app.py", code["ours"] / "app.py")
-    shutil.copy(ROOT / "benchmarks" / "old_way.py", code["old"] / "app.py")
+    shutil.copy(ROOT / "benchmarks" / "old_pipeline.py", code["old"] / "app.py")
     (code["empty"] / "app.py").write_text("def handler(event, context):\n    return 'stored'\n", encoding="utf-8")
     ours = {
         "ANOMALAKE_LAKE": f"s3://{BUCKET}/lake",
@@ -174,7 +174,7 @@ def _lay_out(folder: Path, endpoint: str) -> dict[str, Function]:
         **aws(endpoint),
     }
     ingest = Function("app.handler", (code["ours"], layer, runtime), ours)
-    old = {"OLD_WAY_BUCKET": BUCKET, **aws(endpoint)}
+    old = {"OLD_PIPELINE_BUCKET": BUCKET, **aws(endpoint)}
     return {
         OURS: ingest,
         FIRST_OF_DAY: ingest,
@@ -184,16 +184,16 @@ def _lay_out(folder: Path, endpoint: str) -> dict[str, Function]:
 
 
 def _copy_distributions(names: Iterable[str], target: Path) -> None:
-    """Put distributions into a folder, as ``pip install --no-deps --target`` does."""
+    """Copy distributions into a folder, as ``pip install --no-deps --target`` does."""
     for name in names:
         try:
-            found = distribution(name)
+            installed = distribution(name)
         except PackageNotFoundError as error:
             raise BenchmarkError(f"{name} is not installed beside this Python") from error
-        for file in found.files or ():
+        for file in installed.files or ():
             if "__pycache__" in file.parts:
                 continue
-            # Scripts lie outside, at ../../../bin.
+            # Paths of scripts begin with ../../../bin.
             to = target.joinpath(*[part for part in file.parts if part != ".."])
             to.parent.mkdir(parents=True, exist_ok=True)
             shutil.copy(str(file.locate()), to)
@@ -204,12 +204,12 @@ def _compile(folder: Path) -> None:
 
 
 def _command(*arguments: str) -> list[str]:
-    """This Python without its own installed packages, as in Lambda there are none but those laid out."""
+    """Return a command of this Python without its installed packages (``-S``)."""
     return [sys.executable, "-S", *arguments]
 
 
 def _first_answer(emulator: Path, function: Function, alert: str) -> float:
-    """Seconds from the start of the runtime to its answer; the emulator starts it when the first event comes."""
+    """Return the seconds from the start of the runtime to its answer; the first event makes the emulator start it."""
     port = free_port()
     command = [
         str(emulator), "--log-level", "error",
@@ -240,8 +240,8 @@ def _first_answer(emulator: Path, function: Function, alert: str) -> float:
 
 
 def _imports(function: Function) -> list[str]:
-    """Where the time of the function's imports goes, by package, longest first."""
-    done = subprocess.run(
+    """Return lines with the import time of each package of the function, longest first."""
+    process = subprocess.run(
         _command("-X", "importtime", "-c", "import app"),
         env=function.environment(),
         capture_output=True,
@@ -249,7 +249,7 @@ def _imports(function: Function) -> list[str]:
         check=True,
     )
     own: dict[str, int] = defaultdict(int)
-    for microseconds, name in re.findall(r"^import time:\s+(\d+) \|\s+\d+ \|\s+(\S+)$", done.stderr, re.MULTILINE):
+    for microseconds, name in re.findall(r"^import time:\s+(\d+) \|\s+\d+ \|\s+(\S+)$", process.stderr, re.MULTILINE):
         own[name.partition(".")[0]] += int(microseconds)
     top = sorted(own.items(), key=lambda item: -item[1])
     lines = [f"imports of ingest: {sum(own.values()) / 1_000:.0f} ms in one go, of which"]

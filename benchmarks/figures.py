@@ -1,4 +1,4 @@
-"""Figures: what was measured, what is wanted, and against what; kept in a file for programs and in one for people."""
+"""Figures with their targets, and the files of results: `results.json` for programs, `RESULTS.md` for people."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ REPORT = FOLDER / "RESULTS.md"
 
 @dataclass(frozen=True, slots=True)
 class Bound:
-    """What is wanted of a figure: at least (``>=``), at most (``<=``) or below (``<``) a limit."""
+    """Target of a figure: at least (``>=``), at most (``<=``) or below (``<``) a limit."""
 
     relation: str
     limit: float
 
     def holds(self, measured: float) -> bool:
-        """Whether a figure is as wanted."""
+        """Return whether a figure meets the target."""
         return {
             ">=": measured >= self.limit,
             "<=": measured <= self.limit,
@@ -30,7 +30,7 @@ class Bound:
         }[self.relation]
 
     def __str__(self) -> str:
-        return f"{self.relation} {shown(self.limit)}"
+        return f"{self.relation} {format_number(self.limit)}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,9 +44,9 @@ class Figure:
     measured, unit
         The figure.
     wanted
-        None for a figure that only explains another.
+        The target; None for a figure that only explains another.
     against
-        What it is compared with, and how it was measured.
+        Method of measurement, and what the figure is compared with.
     """
 
     name: str
@@ -57,24 +57,24 @@ class Figure:
 
     @property
     def met(self) -> bool | None:
-        """Whether it is as wanted; None where nothing is."""
+        """Whether the figure meets its target; None without a target."""
         return None if self.wanted is None else self.wanted.holds(self.measured)
 
     def __str__(self) -> str:
         wanted = "" if self.wanted is None else f" (wanted {self.wanted}: {'met' if self.met else 'NOT MET'})"
-        return f"{self.name}: {shown(self.measured)} {self.unit}{wanted}"
+        return f"{self.name}: {format_number(self.measured)} {self.unit}{wanted}"
 
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """Figures of the same kind side by side, where none by itself is wanted.
+    """Table of figures without targets.
 
     Attributes
     ----------
     name
-        What the table shows.
+        Title.
     header, rows
-        Cells, ready to be read.
+        Cells as text.
     """
 
     name: str
@@ -83,7 +83,7 @@ class Table:
 
     @property
     def met(self) -> bool | None:
-        """None: nothing is wanted of it."""
+        """None: a table has no target."""
         return None
 
     def __str__(self) -> str:
@@ -93,8 +93,8 @@ class Table:
         return "\n  ".join((self.name, head, *lines))
 
 
-def shown(number: float) -> str:
-    """A number to three or four digits that count."""
+def format_number(number: float) -> str:
+    """Return a number as text with three or four significant digits."""
     if abs(number) >= 1_000:
         return f"{number:,.0f}"
     if float(number).is_integer():
@@ -102,7 +102,7 @@ def shown(number: float) -> str:
     return f"{number:.3g}"
 
 
-def keep(
+def save_figures(
     name: str,
     figures: Sequence[Figure | Table],
     machine: Mapping[str, str],
@@ -110,17 +110,17 @@ def keep(
     results: Path = RESULTS,
     report: Path = REPORT,
 ) -> None:
-    """Write a benchmark's figures beside those of the others, which stay as they are.
+    """Write the figures of a benchmark to the results, and keep those of the others.
 
     Parameters
     ----------
     name
-        The benchmark.
+        Name of the benchmark.
     order
-        All benchmarks, in the order of the report; what is not among them is dropped.
+        All benchmarks in the order of the report; results of others are deleted.
     """
-    kept: dict[str, Any] = json.loads(results.read_text(encoding="utf-8")) if results.exists() else {}
-    kept[name] = {
+    saved: dict[str, Any] = json.loads(results.read_text(encoding="utf-8")) if results.exists() else {}
+    saved[name] = {
         "date": date.today().isoformat(),
         "machine": dict(machine),
         "figures": [
@@ -131,20 +131,20 @@ def keep(
     }
     tables = [asdict(figure) for figure in figures if isinstance(figure, Table)]
     if tables:
-        kept[name]["tables"] = tables
-    kept = {one: kept[one] for one in order if one in kept}
-    results.write_text(json.dumps(kept, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
-    report.write_text(_report(kept), encoding="utf-8")
+        saved[name]["tables"] = tables
+    saved = {benchmark: saved[benchmark] for benchmark in order if benchmark in saved}
+    results.write_text(json.dumps(saved, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+    report.write_text(_report(saved), encoding="utf-8")
 
 
-def _report(kept: Mapping[str, Any]) -> str:
+def _report(saved: Mapping[str, Any]) -> str:
     lines = ["# Benchmarks", "", "Written by `python -m benchmarks` (`make bench`); do not edit it by hand.", ""]
     machines: list[dict[str, str]] = []
-    for run in kept.values():
+    for run in saved.values():
         if run["machine"] not in machines:
             machines.append(run["machine"])
     for machine in machines:
-        runs = {name: run for name, run in kept.items() if run["machine"] == machine}
+        runs = {name: run for name, run in saved.items() if run["machine"] == machine}
         lines += [
             f"## Measured {' and '.join(sorted({run['date'] for run in runs.values()}))}",
             "",
@@ -156,7 +156,7 @@ def _report(kept: Mapping[str, Any]) -> str:
                 cells = (
                     name,
                     figure["name"],
-                    f"{shown(figure['measured'])} {figure['unit']}",
+                    f"{format_number(figure['measured'])} {figure['unit']}",
                     figure["wanted"] or "",
                     {True: "yes", False: "**no**", None: ""}[figure["met"]],
                     figure["against"],

@@ -1,4 +1,4 @@
-"""What a benchmark ran on: processor, memory, system, libraries; no names and no paths."""
+"""Description of the machine: processor, memory, system, libraries; no host name and no path."""
 
 from __future__ import annotations
 
@@ -23,24 +23,24 @@ LIBRARIES = (
 
 
 def cores() -> int:
-    """Cores that this process may use."""
+    """Return the number of cores that this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-def stay_on(count: int) -> None:
-    """Keep this process and all it starts to so many cores, where the system can."""
+def limit_cores(count: int) -> None:
+    """Limit this process and its children to `count` cores, where the system supports that."""
     if hasattr(os, "sched_setaffinity"):
         os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[:count])
 
 
 def describe() -> dict[str, str]:
-    """The machine, for a person to compare."""
+    """Return the description as labels and texts."""
     return {
         "processor": f"{_processor()}, {cores()} of {os.cpu_count()} cores used",
         "memory": f"{_memory() / 2**30:.1f} GiB",
         "system": f"{_system()}, kernel {platform.release().split('-')[0]}, {platform.machine()}",
         "Python": f"{platform.python_version()} ({platform.python_implementation()})",
-        "libraries": ", ".join(f"{name} {found}" for name in LIBRARIES if (found := _version(name))),
+        "libraries": ", ".join(f"{name} {installed}" for name in LIBRARIES if (installed := _version(name))),
     }
 
 

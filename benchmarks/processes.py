@@ -1,4 +1,4 @@
-"""Other processes: commands with their time and memory, and a moto server."""
+"""Commands in processes, with their time and memory, and a moto server."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ ROOT = Path(__file__).parents[1]
 PACKAGE = ROOT / "layers" / "anomalake"
 REGION = "us-east-1"
 
-#: Seconds between two looks at the memory of a process tree.
+#: Seconds between two samples of the memory of a process tree.
 SAMPLE = 0.02
 
 
 class BenchmarkError(Exception):
-    """What was to be measured did not do its work."""
+    """The measured command failed or gave a wrong result."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,10 +35,10 @@ class Run:
     seconds
         From start to end.
     peak_bytes
-        Resident memory of the process and all that it started, added up, peak; pages that they share count
-        once for each. 0 where the system does not tell.
+        Peak of the resident memory of the process and its descendants; shared pages count once per process. 0 on a
+        system without /proc.
     output
-        What it printed.
+        Its standard output.
     """
 
     seconds: float
@@ -47,14 +47,14 @@ class Run:
 
 
 def environment(**more: str) -> dict[str, str]:
-    """This process's environment without settings of lakes and AWS, with this checkout's package."""
-    ours = ("AWS_", "ANOMALAKE_", "POWERTOOLS_")
-    kept = {name: value for name, value in os.environ.items() if not name.startswith(ours)}
-    return {**kept, "PYTHONPATH": f"{PACKAGE}{os.pathsep}{ROOT}", **more}
+    """Return the environment of this process without settings of lakes and AWS, with the package of this checkout."""
+    removed = ("AWS_", "ANOMALAKE_", "POWERTOOLS_")
+    inherited = {name: value for name, value in os.environ.items() if not name.startswith(removed)}
+    return {**inherited, "PYTHONPATH": f"{PACKAGE}{os.pathsep}{ROOT}", **more}
 
 
 def aws(endpoint: str) -> dict[str, str]:
-    """Variables for a client of an emulator."""
+    """Return the environment variables for a client of an emulator."""
     return {
         "AWS_ENDPOINT_URL": endpoint,
         "AWS_ACCESS_KEY_ID": "benchmark",
@@ -66,20 +66,20 @@ def aws(endpoint: str) -> dict[str, str]:
 
 
 def run(command: Sequence[str], env: Mapping[str, str]) -> Run:
-    """Run a command to its end.
+    """Run a command to its end and measure it.
 
     Raises
     ------
     BenchmarkError
-        It failed.
+        The exit code is not 0.
     """
     start = time.perf_counter()
     process = subprocess.Popen(command, env=env, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     peak = [0]
-    over = threading.Event()
+    ended = threading.Event()
 
     def watch() -> None:
-        while not over.wait(SAMPLE):
+        while not ended.wait(SAMPLE):
             peak[0] = max(peak[0], _memory_of_tree(process.pid))
 
     watcher = threading.Thread(target=watch)
@@ -88,7 +88,7 @@ def run(command: Sequence[str], env: Mapping[str, str]) -> Run:
         output, errors = process.communicate()
         seconds = time.perf_counter() - start
     finally:
-        over.set()
+        ended.set()
         watcher.join()
     if process.returncode:
         raise BenchmarkError(f"{' '.join(command[1:4])}: exit code {process.returncode}: {(errors or output)[-500:]}")
@@ -101,27 +101,27 @@ def anomalake(*arguments: str, **variables: str) -> Run:
 
 
 def replay(source: Path, lake: str, count: int, **variables: str) -> Run:
-    """Replay a file of so many distinct alerts into a new lake in two processes, and see that all were loaded."""
-    done = anomalake("replay", str(source), "--lake", lake, "--workers", "2", **variables)
-    if not done.output.startswith(f"{count:,} loaded, 0 repeated, 0 refused\n"):
-        raise BenchmarkError(f"replay of {count:,} alerts: it says {done.output.strip()!r}")
-    return done
+    """Replay a file of `count` distinct alerts into a new lake with two workers, and check that all were loaded."""
+    replayed = anomalake("replay", str(source), "--lake", lake, "--workers", "2", **variables)
+    if not replayed.output.startswith(f"{count:,} loaded, 0 repeated, 0 refused\n"):
+        raise BenchmarkError(f"replay of {count:,} alerts: the output is {replayed.output.strip()!r}")
+    return replayed
 
 
 def free_port() -> int:
-    """A port of 127.0.0.1 that nobody listens on."""
-    with socket.socket() as taken:
-        taken.bind(("127.0.0.1", 0))
-        return int(taken.getsockname()[1])
+    """Return a free port of 127.0.0.1."""
+    with socket.socket() as bound:
+        bound.bind(("127.0.0.1", 0))
+        return int(bound.getsockname()[1])
 
 
 def wait_for_port(port: int, process: subprocess.Popen[bytes], seconds: float = 60) -> None:
-    """Wait until somebody listens on a port of 127.0.0.1.
+    """Wait until a process listens on a port of 127.0.0.1.
 
     Raises
     ------
     BenchmarkError
-        Nobody does, or the process that was to has ended.
+        No process listens in time, or `process` has ended.
     """
     end = time.monotonic() + seconds
     while time.monotonic() < end and process.poll() is None:
@@ -144,7 +144,7 @@ def stop(process: subprocess.Popen[bytes]) -> None:
 
 @contextmanager
 def moto_server(bucket: str) -> Iterator[str]:
-    """moto in a process of its own, with a bucket in it; yields its endpoint."""
+    """Run moto with a bucket in another process; yields its endpoint."""
     port = free_port()
     endpoint = f"http://127.0.0.1:{port}"
     process = subprocess.Popen(
@@ -155,8 +155,8 @@ def moto_server(bucket: str) -> Iterator[str]:
     )
     try:
         wait_for_port(port, process)
-        made = urllib.request.Request(f"{endpoint}/{bucket}", method="PUT")
-        urllib.request.urlopen(made, timeout=60).close()
+        create_bucket = urllib.request.Request(f"{endpoint}/{bucket}", method="PUT")
+        urllib.request.urlopen(create_bucket, timeout=60).close()
         yield endpoint
     finally:
         stop(process)
@@ -172,6 +172,6 @@ def _memory_of_tree(root: int) -> int:
             for task in Path(f"/proc/{pid}/task").iterdir():
                 waiting += map(int, (task / "children").read_text().split())
         except OSError:
-            # It has ended meanwhile, or the system has no such files.
+            # The process has ended meanwhile, or the system has no /proc.
             continue
     return total * os.sysconf("SC_PAGE_SIZE")

@@ -1,4 +1,4 @@
-"""How soon a question about one detector and one week of a large lake is answered."""
+"""Time of a query for one detector and one week in a large lake."""
 
 from __future__ import annotations
 
@@ -7,47 +7,47 @@ from datetime import timedelta
 from statistics import median
 
 from anomalake.api import open_lake
-from benchmarks import made
+from benchmarks import synthetic_alerts
 from benchmarks.figures import Bound, Figure
 from benchmarks.processes import BenchmarkError, anomalake
-from benchmarks.workplace import Workplace
+from benchmarks.workspace import Workspace
 
 DETECTOR = "shop-us"
 
 
-def measure(work: Workplace) -> list[Figure]:
-    """A week of one detector out of all rows, on DuckDB, after `anomalake compact`."""
-    count = work.size(1_000_000, 30_000)
-    repeats = work.size(7, 3)
-    lake = str(work.lake_of(count))
+def measure(workspace: Workspace) -> list[Figure]:
+    """Measure the query on DuckDB after `anomalake compact`, warm, first in a process, and in new processes."""
+    count = workspace.size(1_000_000, 30_000)
+    repeats = workspace.size(7, 3)
+    lake = str(workspace.lake_of(count))
     compaction = anomalake("compact", "--lake", lake)
-    middle = made.FIRST_HOUR + timedelta(days=count // len(made.DETECTORS) // 24 // 2)
+    middle = synthetic_alerts.FIRST_HOUR + timedelta(days=count // len(synthetic_alerts.DETECTORS) // 24 // 2)
     sql = (
         "SELECT timestamp, metric_name, metric_value, anomaly_score, dimensions FROM metric_values "
         f"WHERE detector = '{DETECTOR}' AND timestamp >= TIMESTAMP '{middle:%Y-%m-%d}' "
         f"AND timestamp < TIMESTAMP '{middle + timedelta(days=7):%Y-%m-%d}' ORDER BY timestamp"
     )
-    asked = []
+    seconds = []
     for _ in range(repeats + 1):
         start = time.perf_counter()
         rows = len(open_lake(lake).query(sql))
-        asked.append(time.perf_counter() - start)
-        if rows != 7 * 24 * made.AFFECTED:
-            raise BenchmarkError(f"a week of {DETECTOR} has {rows} rows, expected {7 * 24 * made.AFFECTED}")
-    fresh = [anomalake("query", sql, "--lake", lake, "--format", "csv").seconds for _ in range(repeats)]
-    what = "metric_values of one detector and one week"
+        seconds.append(time.perf_counter() - start)
+        if rows != 7 * 24 * synthetic_alerts.AFFECTED:
+            raise BenchmarkError(f"a week of {DETECTOR} has {rows} rows, expected {7 * 24 * synthetic_alerts.AFFECTED}")
+    new_process_seconds = [anomalake("query", sql, "--lake", lake, "--format", "csv").seconds for _ in range(repeats)]
+    subject = "metric_values of one detector and one week"
     return [
         Figure(
-            f"{what}, {count:,} alert rows in the lake",
-            median(asked[1:]),
+            f"{subject}, {count:,} alert rows in the lake",
+            median(seconds[1:]),
             "s",
             Bound("<", 0.5),
             f"DuckDB, after compact, lake opened anew each time; in one process, warm; median of {repeats}",
         ),
-        Figure(f"{what}, first in a process", asked[0], "s", None, "the same call in a new process; one run"),
+        Figure(f"{subject}, first in a process", seconds[0], "s", None, "the same call in a new process; one run"),
         Figure(
-            f"{what}, by `anomalake query`",
-            median(fresh),
+            f"{subject}, by `anomalake query`",
+            median(new_process_seconds),
             "s",
             None,
             f"a new process, from start to end; median of {repeats}",

@@ -1,20 +1,20 @@
-"""How fast stored alerts are loaded into a lake in a folder."""
+"""Rate of loading stored alerts into a lake in a folder."""
 
 from __future__ import annotations
 
 from statistics import median
 
 from benchmarks.figures import Bound, Figure
-from benchmarks.workplace import Workplace
+from benchmarks.workspace import Workspace
 
 
-def measure(work: Workplace) -> list[Figure]:
-    """`anomalake replay` of one file, from start to end of the process, into a new lake each time."""
-    count = work.size(50_000, 2_000)
-    repeats = work.size(5, 1)
+def measure(workspace: Workspace) -> list[Figure]:
+    """Measure `anomalake replay` of one file from start to end of the process, into a new lake each time."""
+    count = workspace.size(50_000, 2_000)
+    repeats = workspace.size(5, 1)
     figures = []
     for order, shuffled in (("in time order", False), ("shuffled", True)):
-        seconds = median(work.replay(count, shuffled=shuffled).seconds for _ in range(repeats))
+        seconds = median(workspace.replay(count, shuffled=shuffled).seconds for _ in range(repeats))
         figures.append(
             Figure(
                 f"replay of {count:,} stored alerts, 3 affected metrics each, {order}",

@@ -1,4 +1,4 @@
-"""What one alert costs in processor time once the function is warm."""
+"""Processor time of one alert in a warm function."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ from unittest import mock
 
 from anomalake.lake.lake import Lake
 from anomalake.storage.objects import memory_store
-from benchmarks import made
+from benchmarks import synthetic_alerts
 from benchmarks.figures import Bound, Figure
 from benchmarks.processes import ROOT, BenchmarkError
-from benchmarks.workplace import Workplace
+from benchmarks.workspace import Workspace
 
 ENVIRONMENT = {
     "ANOMALAKE_LAKE": "s3://benchmark/lake",
@@ -32,7 +32,7 @@ ENVIRONMENT = {
 
 @dataclass(frozen=True)
 class Context:
-    """What the runtime tells a handler."""
+    """Context object of a Lambda invocation."""
 
     function_name: str = "ingest"
     memory_limit_in_mb: int = 1024
@@ -40,10 +40,10 @@ class Context:
     aws_request_id: str = "52fdfc07-2182-154f-163f-5f0f9a621d72"
 
 
-def measure(work: Workplace) -> list[Figure]:
-    """The handler, one new alert an invocation, on a store in memory."""
-    count = work.size(1_000, 50)
-    texts = list(made.lines(2 * count))
+def measure(workspace: Workspace) -> list[Figure]:
+    """Measure the handler with one new alert per invocation, on a store in memory."""
+    count = workspace.size(1_000, 50)
+    texts = list(synthetic_alerts.lines(2 * count))
     figures = []
     with _handler() as app:
         times_by_name = {
@@ -82,7 +82,7 @@ def _handler() -> Iterator[ModuleType]:
     spec = importlib.util.spec_from_file_location("ingest_app", ROOT / "functions" / "ingest" / "app.py")
     assert spec is not None
     assert spec.loader is not None
-    # The log goes to what was standard output when the module of its own was imported.
+    # The logger writes to the standard output at the time of its import.
     with mock.patch.dict(os.environ, ENVIRONMENT), contextlib.redirect_stdout(io.StringIO()):
         app = importlib.util.module_from_spec(spec)
         spec.loader.exec_module(app)

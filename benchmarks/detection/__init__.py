@@ -1,1 +1,1 @@
-"""How well and how fast anomalies are found, beside the methods that people use otherwise."""
+"""Quality and speed of anomaly detection, compared with common methods."""

@@ -1,6 +1,7 @@
-"""A shop of many series from arrays to groups, in a process of its own.
+"""Detection in a shop of many series, from arrays to groups, in a separate process.
 
-``python -m benchmarks.detection.arrays SERIES INTERVALS`` prints seconds, the process's highest memory, and groups.
+``python -m benchmarks.detection.arrays SERIES INTERVALS`` prints the seconds, the peak memory of the process, and the
+number of groups.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ ARN = "arn:aws:lookoutmetrics:us-east-1:123456789012:AnomalyDetector:many"
 
 
 def main(arguments: Sequence[str]) -> None:
-    """Fit on the first 70 %, judge the rest, group it."""
+    """Fit on the first 70 %, judge the rest, and group the anomalies."""
     series, intervals = map(int, arguments)
     metrics = shop(ShopSettings(series=series // 2, intervals=intervals)).metrics
     first = int(LEARNED * intervals)

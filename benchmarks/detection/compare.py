@@ -1,4 +1,4 @@
-"""Prints how methods do on labelled sets, quickly: ``python -m benchmarks.detection.compare --methods ours,huber``."""
+"""Compare methods on labelled sets: ``python -m benchmarks.detection.compare --methods ours,huber``."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ HEADER = (
     f"{'best':>6} {'(p':>6} {'r)':>6} {'at':>8} {'strict':>6} {'AP':>6} {'s':>6}"
 )
 
-#: Points within which the strict variant wants an event to be found.
+#: Number of points within which an event must be found in the strict variant.
 STRICT = 3
 
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """Figures at the default threshold and at the best one; the latter also where events must be found at once."""
+    """Figures at the default threshold, at the best one, and at the best one of the strict variant."""
 
     default: Figures
     best: BestThreshold
@@ -34,7 +34,7 @@ class Result:
 
     @classmethod
     def of(cls, scored: Scored, threshold: float) -> Result:
-        """Of a method's scores."""
+        """Return the result of a method with the given default threshold."""
         labels, scores, observed = scored.labels, scored.scores, scored.observed
         return cls(
             evaluate(labels, scores >= threshold, scores, observed),
@@ -52,10 +52,7 @@ class Result:
 
 
 def show(set_name: str, name: str, method: Method, parts: Parts, *, by_kind: bool = False) -> Scored:
-    """Run a method on the parts of a set and print its line; for scripts that try out a method.
-
-    `by_kind` prints a line for each kind of series too.
-    """
+    """Run a method on the parts of a set and print its results; `by_kind` adds a line for each kind of series."""
     start = time.perf_counter()
     scored = pooled(parts, [method.run(part) for part in parts])
     seconds = time.perf_counter() - start
@@ -68,23 +65,23 @@ def show(set_name: str, name: str, method: Method, parts: Parts, *, by_kind: boo
 
 
 def main() -> None:
-    """Print a table."""
+    """Print a table of methods and sets."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.detection.compare", description=__doc__)
     parser.add_argument("--sets", default="hourly,five_minute", help=f"of {', '.join(SETS)}")
     parser.add_argument("--methods", default="ours,huber,hour_of_week,differences", help=f"of {', '.join(METHODS)}")
     parser.add_argument("--family", default="develop", choices=get_args(Family))
     parser.add_argument("--quick", action="store_true", help="small sets, to see that all works")
     parser.add_argument("--by-kind", action="store_true", help="a line for each kind of series too")
-    told = parser.parse_args()
-    for what, names, known in (("set", told.sets, SETS), ("method", told.methods, METHODS)):
+    options = parser.parse_args()
+    for label, names, known in (("set", options.sets, SETS), ("method", options.methods, METHODS)):
         for name in names.split(","):
             if name not in known:
-                parser.error(f"{name!r} is no {what}; expected {', '.join(known)}")
+                parser.error(f"{name!r} is no {label}; expected {', '.join(known)}")
     print(HEADER)
-    for name in told.sets.split(","):
-        parts = SETS[name](told.family, told.quick)
-        for method in told.methods.split(","):
-            show(name, method, METHODS[method], parts, by_kind=told.by_kind)
+    for name in options.sets.split(","):
+        parts = SETS[name](options.family, options.quick)
+        for method in options.methods.split(","):
+            show(name, method, METHODS[method], parts, by_kind=options.by_kind)
 
 
 if __name__ == "__main__":

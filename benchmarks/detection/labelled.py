@@ -1,4 +1,4 @@
-"""Series with labels, and the scores of several such sets put together."""
+"""Labelled series, and the pooled scores of several sets of them."""
 
 from __future__ import annotations
 
@@ -21,20 +21,20 @@ MONDAY = np.datetime64("2024-01-01T00:00:00", "s")
 
 @dataclass(frozen=True, slots=True, eq=False)
 class LabelledSet:
-    """Series of one frequency with labels.
+    """Labelled series of one frequency.
 
     Attributes
     ----------
     metrics
-        Their values.
+        The values.
     labels
         Shape (metrics, points), in the order of `Metrics.flat`.
     first_tested
-        Index of the first point that is judged; those before are to learn from.
+        Index of the first judged point; the points before are the history.
     kinds
-        What each series is like.
+        Kind of each series.
     holidays
-        Days that are known to be unlike others.
+        Known holidays.
     """
 
     metrics: Metrics
@@ -45,22 +45,22 @@ class LabelledSet:
 
     @property
     def values(self) -> Floats:
-        """Shape (series, points); NaN where nothing was observed."""
+        """Values of shape (series, points); NaN where nothing was observed."""
         return self.metrics.flat
 
-    def each(self, step: int) -> LabelledSet:
-        """One of so many measures, where each is a series by itself."""
+    def every(self, step: int) -> LabelledSet:
+        """Return every `step`-th measure of a set in which each measure is one series."""
         metrics = replace(self.metrics, measures=self.metrics.measures[::step], values=self.metrics.values[::step])
         return replace(self, metrics=metrics, labels=self.labels[::step], kinds=self.kinds[::step])
 
     @property
     def frequency_minutes(self) -> int:
-        """Length of an interval."""
+        """Length of an interval in minutes."""
         return MINUTES[self.metrics.frequency]
 
 
 def unrelated(values: Floats, frequency: str) -> Metrics:
-    """Series that have nothing to do with each other as metrics: each a measure, from a Monday at midnight on."""
+    """Return unrelated series as metrics: each is a measure; the first interval is a Monday at midnight."""
     starts = MONDAY + np.arange(values.shape[1]) * np.timedelta64(MINUTES[frequency] * 60, "s")
     names = tuple(f"kpi-{number}" for number in range(len(values)))
     return Metrics(frequency, "UTC", starts, names, (), ((),), values[:, None, :])
@@ -68,7 +68,7 @@ def unrelated(values: Floats, frequency: str) -> Metrics:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Scored:
-    """Tested points of all parts of a set as arrays of one shape: labels, scores, where a value is, kinds of series."""
+    """Judged points of all parts of a set: labels, scores, which points have a value, and kinds of series."""
 
     labels: Bools
     scores: Floats
@@ -76,21 +76,21 @@ class Scored:
     kinds: npt.NDArray[np.str_]
 
     def only(self, kind: str) -> Scored:
-        """The series of one kind."""
-        chosen = self.kinds == kind
-        return Scored(self.labels[chosen], self.scores[chosen], self.observed[chosen], self.kinds[chosen])
+        """Return the series of one kind."""
+        is_kind = self.kinds == kind
+        return Scored(self.labels[is_kind], self.scores[is_kind], self.observed[is_kind], self.kinds[is_kind])
 
 
 def pooled(parts: Sequence[LabelledSet], scores: Sequence[Floats]) -> Scored:
-    """All parts together; shorter ones are filled up with points without a value."""
-    longest = max(one.shape[1] for one in scores)
+    """Pool all parts; shorter ones are padded with points without a value."""
+    longest = max(part_scores.shape[1] for part_scores in scores)
 
-    def filled(arrays: list[npt.NDArray[Any]]) -> npt.NDArray[Any]:
-        return np.concatenate([np.pad(one, ((0, 0), (0, longest - one.shape[1]))) for one in arrays])
+    def padded(arrays: list[npt.NDArray[Any]]) -> npt.NDArray[Any]:
+        return np.concatenate([np.pad(array, ((0, 0), (0, longest - array.shape[1]))) for array in arrays])
 
     return Scored(
-        filled([part.labels[:, part.first_tested :] for part in parts]),
-        filled(list(scores)),
-        filled([~np.isnan(part.values[:, part.first_tested :]) for part in parts]),
+        padded([part.labels[:, part.first_tested :] for part in parts]),
+        padded(list(scores)),
+        padded([~np.isnan(part.values[:, part.first_tested :]) for part in parts]),
         np.array([kind for part in parts for kind in part.kinds]),
     )

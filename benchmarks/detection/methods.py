@@ -1,4 +1,4 @@
-"""All methods by name: how they score, and from which score on they speak of an anomaly."""
+"""All methods by name, with their scores and default thresholds."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from anomalake.model.judgement import ANOMALOUS
 from benchmarks.detection import ours, peers, simple
 from benchmarks.detection.labelled import Floats, LabelledSet
 
-#: Values (series, points) with NaN, minutes of an interval, first point to judge; scores (series, points from there).
+#: From values (series, points) with NaN, the minutes of an interval and the first judged point to scores from there.
 Score = Callable[[Floats, int, int], Floats]
 
 OURS = "ours"
@@ -17,29 +17,29 @@ OURS = "ours"
 
 @dataclass(frozen=True, slots=True)
 class Method:
-    """A way to find anomalies.
+    """A method of anomaly detection.
 
     Attributes
     ----------
-    what
-        For people.
+    title
+        Name in the results.
     score
-        The higher, the more of an anomaly.
+        Computes scores; a higher score is more anomalous.
     threshold
-        A score at or above it is one, by the method's or the field's default.
-    installed
-        It wants the packages of requirements/peers.txt.
+        Least score of an anomaly, by the default of the method or of the field.
+    needs_peers
+        Whether it needs the packages of requirements/peers.txt.
     """
 
-    what: str
+    title: str
     score: Score
     threshold: float
-    installed: bool = False
+    needs_peers: bool = False
 
     def run(self, part: LabelledSet) -> Floats:
-        """Scores of the tested points of a labelled set."""
+        """Return the scores of the judged points of a labelled set."""
         if self.score is ours.score:
-            # It alone can make use of which series are of one measure, and of holidays.
+            # Only anomalake uses measures and holidays.
             return ours.severity(part.metrics, part.first_tested, part.holidays)
         return self.score(part.values, part.frequency_minutes, part.first_tested)
 
@@ -51,7 +51,7 @@ METHODS: dict[str, Method] = {
     "recent_median": Method("the same minus its recent median", simple.recent_median, 3),
     "differences": Method("plain differences", simple.differences, 3),
     "spectral_residual": Method("spectral residual", simple.spectral_residual, 3),
-    "rcf": Method("random cut forest (krcf)", peers.random_cut_forest, 3, installed=True),
-    "mstl": Method("MSTL residuals (statsmodels), not causal", peers.mstl, 3, installed=True),
-    "adtk": Method("ADTK SeasonalAD", peers.adtk_seasonal, 3, installed=True),
+    "rcf": Method("random cut forest (krcf)", peers.random_cut_forest, 3, needs_peers=True),
+    "mstl": Method("MSTL residuals (statsmodels), not causal", peers.mstl, 3, needs_peers=True),
+    "adtk": Method("ADTK SeasonalAD", peers.adtk_seasonal, 3, needs_peers=True),
 }

@@ -1,4 +1,4 @@
-"""Labelled KPIs in a folder of one's own, in the way of the Numenta Anomaly Benchmark.
+"""Labelled KPIs in a folder of the user, in the layout of the Numenta Anomaly Benchmark.
 
 `windows.json` maps each file's name to a list of [start, end]; a file is CSV with the columns timestamp and value.
 """
@@ -15,15 +15,15 @@ import numpy as np
 from anomalake.model.metrics import Metrics
 from benchmarks.detection.labelled import MINUTES, LabelledSet
 
-#: Names the folder.
+#: Environment variable with the path of the folder.
 VARIABLE = "ANOMALAKE_LABELLED_KPIS"
 
-#: Share of each series to learn from.
+#: Share of each series that is history.
 LEARNED = 0.4
 
 
 def labelled_kpis(folder: Path) -> tuple[LabelledSet, ...]:
-    """One set for each file, in means on the grid of the next longer frequency that a detector can have."""
+    """Return one set per file, as means per interval of the next longer frequency that detectors support."""
     windows = json.loads((folder / "windows.json").read_text(encoding="utf-8"))
     return tuple(_read(folder / name, windows[name]) for name in sorted(windows))
 
@@ -32,8 +32,8 @@ def _read(path: Path, windows: list[list[str]]) -> LabelledSet:
     with path.open(encoding="utf-8", newline="") as lines:
         rows = [(_seconds(row["timestamp"]), float(row["value"])) for row in csv.DictReader(lines)]
     stamps, values = np.array([row[0] for row in rows]), np.array([row[1] for row in rows])
-    usual = float(np.median(np.diff(np.sort(stamps)))) / 60
-    frequency = next((name for name, minutes in MINUTES.items() if minutes >= usual), "P1D")
+    interval_minutes = float(np.median(np.diff(np.sort(stamps)))) / 60
+    frequency = next((name for name, minutes in MINUTES.items() if minutes >= interval_minutes), "P1D")
     step = MINUTES[frequency] * 60
     first = int(stamps.min()) // step
     slots = stamps.astype(np.int64) // step - first

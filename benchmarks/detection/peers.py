@@ -1,7 +1,7 @@
-"""Peers that are packages of their own, at the versions of requirements/peers.txt, imported where they are used.
+"""Methods of other packages, at the versions of requirements/peers.txt, imported where they are used.
 
-As in `simple`: values (series, points) with NaN, the minutes of an interval, the first point to judge; scores of the
-points from there on.
+The signature is that of `simple`: from values (series, points) with NaN, the minutes of an interval and the first
+judged point to the scores from that point on.
 """
 
 from __future__ import annotations
@@ -14,10 +14,10 @@ from benchmarks.detection.simple import Floats, deviation, last_known, over
 
 
 def random_cut_forest(values: Floats, frequency_minutes: int, first_tested: int) -> Floats:
-    """krcf: AWS's random cut forest, shingles of 8, 50 trees of 256 points; learns each point after scoring it.
+    """AWS's random cut forest (krcf): shingles of 8, 50 trees of 256 points; each point is learned after it is scored.
 
-    The score is in standard deviations of the scores of the second half of the points before, from their mean, which
-    is how its makers cut it off (at 3).
+    Scores are standardised by mean and standard deviation of the scores of the second half of the history; the authors
+    use a threshold of 3.
     """
     from krcf import RandomCutForest
 
@@ -44,28 +44,28 @@ def random_cut_forest(values: Floats, frequency_minutes: int, first_tested: int)
 
 
 def mstl(values: Floats, frequency_minutes: int, first_tested: int) -> Floats:
-    """statsmodels' MSTL of a day and a week: what is left of it, in its deviations.
+    """Residuals of statsmodels' MSTL with the periods of a day and a week, in standard deviations.
 
-    Not causal: it takes the whole series apart, tested points and those after them included, as people use it.
+    It is not causal: as in common use, the decomposition includes the judged points and those after them.
     """
     from statsmodels.tsa.seasonal import MSTL
 
     per_day = 24 * 60 // frequency_minutes
     periods = [period for period in (per_day, 7 * per_day) if 1 < period <= values.shape[1] // 2]
-    # The documentation's advice for long series: LOESS at some points, lines between them.
+    # For long series, the documentation advises LOESS at a part of the points and interpolation between them.
     jumps = {"seasonal_jump": 4, "trend_jump": max(1, periods[0] // 7), "low_pass_jump": max(1, periods[0] // 7)}
-    left = np.empty_like(values)
-    for series, out in zip(_filled(values), left, strict=True):
+    residuals = np.empty_like(values)
+    for series, out in zip(_filled(values), residuals, strict=True):
         out[:] = MSTL(series, periods=periods, stl_kwargs=jumps).fit().resid
-    left[np.isnan(values)] = np.nan
-    return over(np.abs(left[:, first_tested:]), deviation(left[:, :first_tested]))
+    residuals[np.isnan(values)] = np.nan
+    return over(np.abs(residuals[:, first_tested:]), deviation(residuals[:, :first_tested]))
 
 
 def adtk_seasonal(values: Floats, frequency_minutes: int, first_tested: int) -> Floats:
-    """ADTK's SeasonalAD of a week, of a day where less than two weeks are there to learn from.
+    """ADTK's SeasonalAD with the period of a week, or of a day if the history is shorter than two weeks.
 
-    How many interquartile ranges a residual is above the upper quartile; the default is 3. Its detector gives no
-    scores, so its two parts are used, decomposition and interquartile range.
+    The score is the distance of a residual from the upper quartile in interquartile ranges; the default is 3. ADTK's
+    detector returns no scores, so its two parts are used here: the decomposition and the interquartile range.
     """
     import pandas as pd
     from adtk.transformer import ClassicSeasonalDecomposition
@@ -75,19 +75,19 @@ def adtk_seasonal(values: Floats, frequency_minutes: int, first_tested: int) -> 
     times = pd.date_range("2024-01-01", periods=values.shape[1], freq=f"{frequency_minutes}min")
     scores = np.empty_like(values[:, first_tested:])
     for series, out in zip(_filled(values), scores, strict=True):
-        whole = pd.Series(series, index=times)
-        taken_apart = ClassicSeasonalDecomposition(freq=season, trend=False)
+        indexed = pd.Series(series, index=times)
+        decomposition = ClassicSeasonalDecomposition(freq=season, trend=False)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            learned = np.abs(taken_apart.fit_transform(whole[:first_tested]).to_numpy())
-            left = np.abs(taken_apart.transform(whole).to_numpy()[first_tested:])
+            learned = np.abs(decomposition.fit_transform(indexed[:first_tested]).to_numpy())
+            residuals = np.abs(decomposition.transform(indexed).to_numpy()[first_tested:])
         low, high = np.nanquantile(learned, (0.25, 0.75))
-        out[:] = (left - high) / max(high - low, 1e-9)
+        out[:] = (residuals - high) / max(high - low, 1e-9)
     scores[np.isnan(values[:, first_tested:])] = np.nan
     return scores
 
 
 def _filled(values: Floats) -> Floats:
-    """Without gaps, which none of them can do with: the last value before each, or zero."""
+    """Return values without gaps, which these methods do not support: the previous value, or 0."""
     known = last_known(values)
     return np.where(np.isnan(known), 0.0, known)

@@ -1,4 +1,4 @@
-"""How well anomalies are found in labelled sets, beside the peers; each at its default and at its best threshold."""
+"""Quality of detection in labelled sets, compared with other methods, at default and at best thresholds."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from benchmarks.detection.compare import Result
 from benchmarks.detection.labelled import LabelledSet, pooled
 from benchmarks.detection.methods import METHODS, OURS, Method
 from benchmarks.detection.sets import SETS
-from benchmarks.detection.worker import Worked, save, work
-from benchmarks.figures import Bound, Figure, Table, shown
-from benchmarks.workplace import Workplace
+from benchmarks.detection.worker import WorkerResult, run_worker, save
+from benchmarks.figures import Bound, Figure, Table, format_number
+from benchmarks.workspace import Workspace
 
-#: What people call the sets.
+#: Names of the sets in the results.
 NAMES = {
     "shop": "shop, hourly",
     "shop_five_minute": "shop, 5 minutes",
@@ -25,10 +25,10 @@ NAMES = {
     "nab": "labelled KPIs of one's own",
 }
 
-#: Point-wise F1 that the easy shops are to reach at the default setting.
+#: Targets of the point-wise F1 of the easy shops at the default setting.
 FLOORS = {"shop": 0.999, "shop_five_minute": 0.99, "shop_daily": 0.99}
 
-#: Where every peer is to be left behind.
+#: Sets in which anomalake is to be better than every other method.
 CONTESTS = ("hard", "hourly", "five_minute")
 
 HEADER = (
@@ -37,27 +37,27 @@ HEADER = (
 )  # fmt: skip
 
 
-def measure(work_place: Workplace) -> list[Figure | Table]:
-    """All methods on all sets."""
+def measure(workspace: Workspace) -> list[Figure | Table]:
+    """Measure all methods on all sets."""
     figures: list[Figure | Table] = []
     rows: list[tuple[str, ...]] = []
     for name in SETS:
         if name == "nab" and nab.VARIABLE not in os.environ:
             continue
         results = {}
-        parts = SETS[name]("check", work_place.quick)
+        parts = SETS[name]("check", workspace.quick)
         for key, method in METHODS.items():
-            work_place.say(f"{name}: {key}")
-            # Where nothing hangs on it, the slow ones are left out.
-            if method.installed and name in FLOORS:
+            workspace.log(f"{name}: {key}")
+            # Slow methods are left out of sets without a comparison.
+            if method.needs_peers and name in FLOORS:
                 continue
-            saved, scores = (work_place.new_folder().with_suffix(".npz") for _ in range(2))
+            saved, scores = (workspace.new_folder().with_suffix(".npz") for _ in range(2))
             save(parts, saved)
-            done = work(key, saved, scores)
-            results[key] = Result.of(pooled(parts, done.scores), method.threshold)
-            rows.append(_row(_named(name, parts), method, results[key], done))
+            result = run_worker(key, saved, scores)
+            results[key] = Result.of(pooled(parts, result.scores), method.threshold)
+            rows.append(_row(_named(name, parts), method, results[key], result))
             if key == OURS and name in FLOORS:
-                figures.append(_floor(name, parts, done))
+                figures.append(_floor(name, parts, result))
         if name not in FLOORS:
             figures += compared(_named(name, parts), results, Bound(">=", 1) if name in CONTESTS else None)
     return [*figures, Table("every method, at its own default unless stated otherwise", HEADER, tuple(rows))]
@@ -67,55 +67,60 @@ def _named(name: str, parts: Sequence[LabelledSet]) -> str:
     return NAMES[name] if len(parts) == 1 else f"{NAMES[name]}, {len(parts)} seeds"
 
 
-def _floor(name: str, parts: Sequence[LabelledSet], done: Worked) -> Figure:
-    """Ours on a set that is easy, each part by itself."""
-    scored = [pooled([part], [scores]) for part, scores in zip(parts, done.scores, strict=True)]
-    reached = [Result.of(one, METHODS[OURS].threshold).default.f1 for one in scored]
+def _floor(name: str, parts: Sequence[LabelledSet], result: WorkerResult) -> Figure:
+    """Return the figure of anomalake on an easy set: the lowest F1 of its parts."""
+    scored = [pooled([part], [scores]) for part, scores in zip(parts, result.scores, strict=True)]
+    f1 = [Result.of(part, METHODS[OURS].threshold).default.f1 for part in scored]
     how = f"at the default setting; the lowest of {len(parts)} seeds"
-    return Figure(f"F1 of points, {NAMES[name]}", min(reached), "", Bound(">=", FLOORS[name]), how)
+    return Figure(f"F1 of points, {NAMES[name]}", min(f1), "", Bound(">=", FLOORS[name]), how)
 
 
-def compared(what: str, results: Mapping[str, Result], wanted: Bound | None) -> list[Figure]:
-    """Ours against the best peer."""
+def compared(set_name: str, results: Mapping[str, Result], wanted: Bound | None) -> list[Figure]:
+    """Return the figures of anomalake compared with the best other method."""
     ours = results[OURS].default
     peers = {key: result for key, result in results.items() if key != OURS}
     at_default, at_best, precise = (
         max(peers, key=key)
         for key in (
-            lambda one: peers[one].default.event_f1,
-            lambda one: peers[one].best.event_f1,
-            lambda one: peers[one].default.average_precision,
+            lambda name: peers[name].default.event_f1,
+            lambda name: peers[name].best.event_f1,
+            lambda name: peers[name].default.average_precision,
         )
     )
     return [
         _against(
-            "event-wise F1", what, ours.event_f1, peers[at_default].default.event_f1, METHODS[at_default].what, wanted
+            "event-wise F1",
+            set_name,
+            ours.event_f1,
+            peers[at_default].default.event_f1,
+            METHODS[at_default].title,
+            wanted,
         ),
         _against(
             "event-wise F1 against a peer's best",
-            what,
+            set_name,
             ours.event_f1,
             peers[at_best].best.event_f1,
-            f"{METHODS[at_best].what} at the threshold that is best for this set, chosen with its labels",
+            f"{METHODS[at_best].title} at the threshold that is best for this set, chosen with its labels",
             wanted,
         ),
         _against(
             "average precision",
-            what,
+            set_name,
             ours.average_precision,
             peers[precise].default.average_precision,
-            METHODS[precise].what,
+            METHODS[precise].title,
             wanted,
         ),
     ]
 
 
-def _against(figure: str, what: str, ours: float, best: float, peer: str, wanted: Bound | None) -> Figure:
+def _against(figure: str, set_name: str, ours: float, best: float, peer: str, wanted: Bound | None) -> Figure:
     how = f"{ours:.3f} at the default against {best:.3f}: {peer}"
-    return Figure(f"{figure}, {what}", ours / best if best else float("nan"), "times the best peer's", wanted, how)
+    return Figure(f"{figure}, {set_name}", ours / best if best else float("nan"), "times the best peer's", wanted, how)
 
 
-def _row(what: str, method: Method, result: Result, done: Worked) -> tuple[str, ...]:
+def _row(set_name: str, method: Method, result: Result, run: WorkerResult) -> tuple[str, ...]:
     default = result.default
     figures = (
         default.f1,
@@ -125,9 +130,9 @@ def _row(what: str, method: Method, result: Result, done: Worked) -> tuple[str, 
         default.average_precision,
     )
     return (
-        what,
-        method.what,
-        *(f"{one:.3f}" for one in figures),
-        shown(done.seconds),
-        f"{done.peak_bytes / 1e6:,.0f}",
+        set_name,
+        method.title,
+        *(f"{figure:.3f}" for figure in figures),
+        format_number(run.seconds),
+        f"{run.peak_bytes / 1e6:,.0f}",
     )

@@ -1,4 +1,4 @@
-"""A year of series in which nothing happens: how often anomalake cries all the same."""
+"""False alarms in a year of series without anomalies."""
 
 from __future__ import annotations
 
@@ -18,28 +18,28 @@ from benchmarks.detection.labelled import MONDAY, Floats
 from benchmarks.detection.ours import judged
 from benchmarks.detection.sets import LEARNED
 from benchmarks.figures import Bound, Figure
-from benchmarks.workplace import Workplace
+from benchmarks.workspace import Workspace
 
-#: Metrics, and the holidays that are known of them.
+#: Metrics and their known holidays.
 Quiet = tuple[Metrics, tuple[date, ...]]
 
 HOURS = 365 * 24
 MEASURES, REGIONS, PLATFORMS = 2, 7, 3
 
 
-def measure(work: Workplace) -> list[Figure]:
-    """Groups a week that alert at the default threshold, and all of them, of each kind of quiet series."""
-    seeds = range(1, work.size(5, 1) + 1)
+def measure(workspace: Workspace) -> list[Figure]:
+    """Measure groups per week in each kind of quiet series: those above the default threshold, and all."""
+    seeds = range(1, workspace.size(5, 1) + 1)
     weeks = (HOURS - int(LEARNED * HOURS)) / 168
     figures = []
     for name, make in QUIET.items():
-        work.say(f"quiet: {name}")
+        workspace.log(f"quiet: {name}")
         scores = [_scores(*make(seed)) for seed in seeds]
         how = (
             f"{MEASURES * REGIONS * PLATFORMS} series, a year of hours of which the last {weeks:.1f} weeks are tested; "
             f"mean of {len(scores)} seeds"
         )
-        alerting = mean(sum(score >= DEFAULT_THRESHOLD for score in one) for one in scores) / weeks
+        alerting = mean(sum(score >= DEFAULT_THRESHOLD for score in seed_scores) for seed_scores in scores) / weeks
         every = mean(map(len, scores)) / weeks
         figures += [
             Figure(f"false alarms, {name}", alerting, "groups a week", Bound("<=", 1), how),
@@ -50,7 +50,7 @@ def measure(work: Workplace) -> list[Figure]:
 
 def _scores(metrics: Metrics, holidays: tuple[date, ...]) -> list[float]:
     first = int(LEARNED * HOURS)
-    return [one.score for one in group(metrics, judged(metrics, first, holidays), ARN)]
+    return [anomaly_group.score for anomaly_group in group(metrics, judged(metrics, first, holidays), ARN)]
 
 
 def _shop(seed: int, *, hard: bool = False) -> Quiet:
@@ -59,7 +59,7 @@ def _shop(seed: int, *, hard: bool = False) -> Quiet:
 
 
 def _noisy(noise: Callable[[np.random.Generator, Floats], Floats]) -> Callable[[int], Quiet]:
-    """A daily and weekly rhythm of another shape and size for each series, with noise put on by a function."""
+    """Return a function that makes series, each with its own daily and weekly pattern, and adds noise."""
 
     def make(seed: int) -> Quiet:
         rng = np.random.default_rng([seed, 42])
@@ -76,19 +76,19 @@ def _noisy(noise: Callable[[np.random.Generator, Floats], Floats]) -> Callable[[
     return make
 
 
-def _remembering(rng: np.random.Generator, usual: Floats) -> Floats:
+def _with_autocorrelated_noise(rng: np.random.Generator, usual: Floats) -> Floats:
     noise = rng.normal(size=usual.shape)
     for t in range(1, usual.shape[-1]):
         noise[..., t] += 0.8 * noise[..., t - 1]
     return 500 * usual * (1 + 0.04 * noise)
 
 
-#: Each makes quiet metrics from a seed.
+#: Functions that make quiet metrics from a seed, by name.
 QUIET: dict[str, Callable[[int], Quiet]] = {
     "quiet shop": _shop,
     "quiet hard shop": lambda seed: _shop(seed, hard=True),
     "normal noise": _noisy(lambda rng, usual: 300 * usual + 20 * rng.normal(size=usual.shape)),
-    "autocorrelated noise": _noisy(_remembering),
+    "autocorrelated noise": _noisy(_with_autocorrelated_noise),
     "log-normal noise": _noisy(lambda rng, usual: 200 * usual * np.exp(0.25 * rng.normal(size=usual.shape))),
     "heavy tails (Student's t of 4)": _noisy(lambda rng, usual: 300 * usual + 10 * rng.standard_t(4, usual.shape)),
     "counts (Poisson of 3)": _noisy(lambda rng, usual: rng.poisson(3 * usual).astype(np.float64)),

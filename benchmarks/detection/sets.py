@@ -1,4 +1,4 @@
-"""The labelled sets by name; each is one or more parts that share a threshold."""
+"""The labelled sets by name; a set has one or more parts with a common threshold."""
 
 from __future__ import annotations
 
@@ -15,17 +15,16 @@ from benchmarks.detection.labelled import LabelledSet
 
 Parts = tuple[LabelledSet, ...]
 
-#: Seeds of the shops.
+#: Seeds of the shops, by family.
 SEEDS: dict[Family, tuple[int, ...]] = {"develop": (101, 102, 103), "check": (1, 2, 3, 4, 5)}
 
-#: Share of a shop to learn from, as in a backtest.
+#: Share of a shop that is history, as in a backtest.
 LEARNED = 0.7
 
-
-#: Seeds of the hard shop, which the slow peers take minutes for: the first two.
+#: Number of seeds of the hard shop: slow methods take minutes for each.
 HARD_SEEDS = 2
 
-#: Intervals of a shop where little will do.
+#: Intervals of a shop in a quick run.
 QUICK = 1_200
 
 
@@ -37,23 +36,23 @@ def _shops(family: Family, quick: bool, *, hard: bool = False, frequency: str = 
 
 
 def _shop(settings: ShopSettings) -> LabelledSet:
-    made = shop(settings)
-    flat = made.labels.reshape(made.metrics.n_metrics, -1)
-    kinds = tuple(np.repeat(made.metrics.measures, len(made.metrics.combinations)).tolist())
-    return LabelledSet(made.metrics, flat, int(LEARNED * flat.shape[1]), kinds, made.holidays)
+    data = shop(settings)
+    flat = data.labels.reshape(data.metrics.n_metrics, -1)
+    kinds = tuple(np.repeat(data.metrics.measures, len(data.metrics.combinations)).tolist())
+    return LabelledSet(data.metrics, flat, int(LEARNED * flat.shape[1]), kinds, data.holidays)
 
 
 def _kpis(make: Callable[..., LabelledSet], family: Family, quick: bool) -> LabelledSet:
-    made = make(family)
-    return made.each(6) if quick else made
+    data = make(family)
+    return data.every(6) if quick else data
 
 
 def _nab(family: Family, quick: bool) -> Parts:
-    found = nab.labelled_kpis(Path(os.environ[nab.VARIABLE]))
-    return found[:1] if quick else found
+    parts = nab.labelled_kpis(Path(os.environ[nab.VARIABLE]))
+    return parts[:1] if quick else parts
 
 
-#: Each takes the family, and whether little will do.
+#: Functions that make a set from the family, and whether the run is quick.
 SETS: dict[str, Callable[[Family, bool], Parts]] = {
     "shop": _shops,
     "shop_five_minute": lambda family, quick: _shops(family, quick, frequency="PT5M"),

@@ -1,7 +1,7 @@
-"""One method on one set in a process of its own, so that its time and memory are its own.
+"""Run one method on one set in a separate process, to measure its time and memory.
 
 ``python -m benchmarks.detection.worker METHOD PARTS.npz SCORES.npz`` writes the scores of each part, and prints the
-seconds that scoring took and the process's highest memory.
+seconds of scoring and the peak memory of the process.
 """
 
 from __future__ import annotations
@@ -23,65 +23,65 @@ from benchmarks.detection.labelled import Floats, LabelledSet
 from benchmarks.detection.methods import METHODS
 from benchmarks.processes import BenchmarkError, environment, run
 
-#: The interpreter that has the packages of requirements/peers.txt, as `make bench` installs them: `.venv-peers`.
+#: Interpreter with the packages of requirements/peers.txt, which `make bench` installs into `.venv-peers`.
 PEERS = Path(sys.prefix).with_name(f"{Path(sys.prefix).name}-peers") / "bin" / "python"
 
-#: Libraries that would use more cores than they were given are told how many there are.
+#: Environment variables that limit the threads of numerical libraries to the cores of the benchmark.
 THREADS = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "2")
 
 
 @dataclass(frozen=True, slots=True)
-class Worked:
-    """Scores of each part of a set, the seconds they took, and the highest memory of the whole process."""
+class WorkerResult:
+    """Scores of each part of a set, the seconds of scoring, and the peak memory of the process."""
 
     scores: tuple[Floats, ...]
     seconds: float
     peak_bytes: int
 
 
-def work(method: str, parts: Path, scores: Path) -> Worked:
-    """Run a method in a new process on a set that `save` wrote.
+def run_worker(method: str, parts: Path, scores: Path) -> WorkerResult:
+    """Run a method in a new process on a set written by `save`.
 
     Raises
     ------
     BenchmarkError
-        It failed, or its packages are not installed.
+        The process failed, or the packages of the method are not installed.
     """
-    python = PEERS if METHODS[method].installed else Path(sys.executable)
+    python = PEERS if METHODS[method].needs_peers else Path(sys.executable)
     if not python.exists():
         raise BenchmarkError(f"{method}: requirements/peers.txt is not installed; `make bench` installs it")
     command = [str(python), "-m", "benchmarks.detection.worker", method, str(parts), str(scores)]
-    done = run(command, environment(**THREADS))
+    process = run(command, environment(**THREADS))
     with np.load(scores) as arrays:
-        found = tuple(arrays[f"arr_{number}"] for number in range(len(arrays)))
-    seconds, peak = done.output.split()
-    return Worked(found, float(seconds), int(peak))
+        part_scores = tuple(arrays[f"arr_{number}"] for number in range(len(arrays)))
+    seconds, peak = process.output.split()
+    return WorkerResult(part_scores, float(seconds), int(peak))
 
 
 def save(parts: Sequence[LabelledSet], path: Path) -> None:
-    """Write all that a method may know of a set, which the labels are not."""
+    """Write a set without its labels, which methods must not use."""
     arrays: dict[str, npt.NDArray[Any]] = {}
     for number, part in enumerate(parts):
         metrics = part.metrics
-        named = [
+        description = [
             metrics.frequency, metrics.timezone, metrics.measures, metrics.dimension_names, metrics.combinations,
             part.first_tested, [day.isoformat() for day in part.holidays],
         ]  # fmt: skip
         arrays |= {
             f"values-{number}": metrics.values,
             f"starts-{number}": metrics.starts.astype(np.int64),
-            f"named-{number}": np.array(json.dumps(named)),
+            f"description-{number}": np.array(json.dumps(description)),
         }
     np.savez(path, allow_pickle=False, **arrays)
 
 
 def load(path: Path) -> tuple[LabelledSet, ...]:
-    """The same again, no point of it labelled."""
+    """Read a set written by `save`; no point is labelled."""
     parts = []
     with np.load(path) as arrays:
         for number in range(len(arrays) // 3):
             frequency, timezone, measures, names, combinations, first, holidays = json.loads(
-                str(arrays[f"named-{number}"])
+                str(arrays[f"description-{number}"])
             )
             metrics = Metrics(
                 frequency,
@@ -99,7 +99,7 @@ def load(path: Path) -> tuple[LabelledSet, ...]:
 
 
 def peak_bytes() -> int:
-    """The highest resident memory that this process had; 0 where the system does not tell."""
+    """Return the peak resident memory of this process; 0 on a system without /proc."""
     try:
         lines = Path("/proc/self/status").read_text(encoding="ascii").splitlines()
     except OSError:
@@ -108,7 +108,7 @@ def peak_bytes() -> int:
 
 
 def main(arguments: Sequence[str]) -> None:
-    """Do the work."""
+    """Score the parts, print seconds and peak memory, and write the scores."""
     method, source, target = arguments
     parts = load(Path(source))
     start = time.perf_counter()

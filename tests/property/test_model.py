@@ -1,4 +1,4 @@
-"""What holds of judgements whatever the values are."""
+"""Invariants of judgements for any values."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from hypothesis.extra.numpy import arrays
 
 from anomalake.model import fit, judge
 from tests.unit.model.histories import by_steps, learn, metrics, noisy
-from tests.unit.model.test_severity import is_sound
+from tests.unit.model.test_severity import check_judgement
 
 Floats = npt.NDArray[np.float64]
 
@@ -24,44 +24,44 @@ CHANGES = st.dictionaries(
 
 @settings(max_examples=25)
 @given(ANY)
-def test_any_numbers_with_gaps_are_judged_soundly(values: Floats) -> None:
+def test_judgements_of_any_numbers_with_gaps_are_valid(values: Floats) -> None:
     model = learn(values, LEARNED)
-    is_sound(judge(model, model.state, metrics(values), LEARNED)[0], values)
+    check_judgement(judge(model, model.state, metrics(values), LEARNED)[0], values)
 
 
 @settings(max_examples=25)
 @given(st.sampled_from([1e-9, 1.0, 1e9]), CHANGES)
-def test_any_changes_of_usual_series_are_judged_soundly(scale: float, changes: dict[tuple[int, int], float]) -> None:
+def test_judgements_of_changed_series_are_valid(scale: float, changes: dict[tuple[int, int], float]) -> None:
     values = noisy(3, ALL) * scale
     for (row, column), value in changes.items():
         values[row, column] = value
     model = learn(values, LEARNED)
-    is_sound(judge(model, model.state, metrics(values), LEARNED)[0], values)
+    check_judgement(judge(model, model.state, metrics(values), LEARNED)[0], values)
 
 
 @settings(max_examples=20)
 @given(CHANGES, st.sets(st.integers(LEARNED + 1, ALL - 1)))
-def test_a_span_is_judged_the_same_however_it_is_cut(changes: dict[tuple[int, int], float], cuts: set[int]) -> None:
+def test_judging_in_steps_is_judging_at_once(changes: dict[tuple[int, int], float], cuts: set[int]) -> None:
     values = noisy(3, ALL)
     for (row, column), value in changes.items():
         values[row, column] = np.clip(value, -1e5, 1e5)
     model = learn(values, LEARNED)
-    whole, _ = judge(model, model.state, metrics(values), LEARNED)
+    at_once, _ = judge(model, model.state, metrics(values), LEARNED)
     parts, _ = by_steps(model, values, LEARNED, sorted(cuts))
     for name in ("expected", "lower", "upper", "severity"):
-        joined = np.hstack([getattr(one, name) for one in parts])
-        np.testing.assert_allclose(joined, getattr(whole, name), rtol=1e-5, atol=1e-2)
+        in_steps = np.hstack([getattr(part, name) for part in parts])
+        np.testing.assert_allclose(in_steps, getattr(at_once, name), rtol=1e-5, atol=1e-2)
 
 
 @settings(max_examples=20)
 @given(CHANGES, st.permutations(range(3)))
-def test_the_order_of_metrics_makes_no_difference(changes: dict[tuple[int, int], float], order: list[int]) -> None:
+def test_the_order_of_metrics_has_no_effect(changes: dict[tuple[int, int], float], order: list[int]) -> None:
     values = noisy(3, ALL)
     for (row, column), value in changes.items():
         values[row, column] = value
     names = np.array(["a", "b", "c"])
     model = fit(metrics(values[:, :LEARNED], names=list(names)))
-    known, other = metrics(values, names=list(names)), metrics(values[order], names=list(names[order]))
-    one, two = (judge(model, model.state, of, LEARNED)[0] for of in (known, other))
-    np.testing.assert_array_equal(one.severity[order], two.severity)
-    np.testing.assert_array_equal(one.expected[order], two.expected)
+    in_order, reordered = metrics(values, names=list(names)), metrics(values[order], names=list(names[order]))
+    expected, actual = (judge(model, model.state, given, LEARNED)[0] for given in (in_order, reordered))
+    np.testing.assert_array_equal(actual.severity, expected.severity[order])
+    np.testing.assert_array_equal(actual.expected, expected.expected[order])

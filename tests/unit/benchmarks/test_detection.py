@@ -1,4 +1,4 @@
-"""The yardstick of detection: made KPIs, simple peers, what goes to a worker, tables in the report."""
+"""The benchmarks of detection: synthetic KPIs, simple methods, sets sent to workers, tables in the report."""
 
 from __future__ import annotations
 
@@ -11,18 +11,18 @@ import pytest
 from anomalake.model.metrics import Metrics
 from anomalake.synth import ShopSettings, shop
 from benchmarks.detection import kpis, nab, quality, simple
+from benchmarks.detection.anomaly_types import Kpi, add_anomaly
 from benchmarks.detection.compare import Result
 from benchmarks.detection.labelled import LabelledSet, pooled, unrelated
 from benchmarks.detection.methods import METHODS
-from benchmarks.detection.mishaps import Kpi, mishap
 from benchmarks.detection.quiet import QUIET
 from benchmarks.detection.worker import load, save
-from benchmarks.figures import Bound, Figure, Table, keep
+from benchmarks.figures import Bound, Figure, Table, save_figures
 
 SIMPLE = ("huber", "hour_of_week", "recent_median", "differences", "spectral_residual")
 
 
-def made(points: int = 900, minutes: int = 60) -> np.ndarray:
+def synthetic(points: int = 900, minutes: int = 60) -> np.ndarray:
     rng = np.random.default_rng(7)
     t = np.arange(points) * minutes / 60
     values = 100 + 30 * np.sin(2 * np.pi * t / 24)[None, :] + rng.normal(size=(3, points))
@@ -31,77 +31,77 @@ def made(points: int = 900, minutes: int = 60) -> np.ndarray:
     return values
 
 
-class TestMadeKpis:
-    def test_the_same_each_time(self) -> None:
-        one, again = kpis.hourly("develop"), kpis.hourly("develop")
-        np.testing.assert_array_equal(one.values, again.values)
-        np.testing.assert_array_equal(one.labels, again.labels)
+class TestSyntheticKpis:
+    def test_they_are_reproducible(self) -> None:
+        first, second = kpis.hourly("develop"), kpis.hourly("develop")
+        np.testing.assert_array_equal(first.values, second.values)
+        np.testing.assert_array_equal(first.labels, second.labels)
 
     def test_families_share_no_series(self) -> None:
         develop, check = kpis.hourly("develop").values, kpis.hourly("check", copies=2).values
-        constant = np.nanstd(develop, axis=1) == 0  # zero everywhere is the same in any family
+        constant = np.nanstd(develop, axis=1) == 0  # constant 0 is equal in both families
         for series in develop[~constant]:
             assert not any(np.array_equal(series, other, equal_nan=True) for other in check)
 
     @pytest.mark.parametrize("name", sorted(kpis.KINDS))
-    def test_each_kind_has_anomalies_and_is_mostly_usual(self, name: str) -> None:
-        made = [kpis.KINDS[name](np.random.default_rng([3, seed]), 1_680, 24) for seed in range(8)]
-        share = np.mean([kpi.labels for kpi in made])
+    def test_each_kind_has_few_anomalies(self, name: str) -> None:
+        series = [kpis.KINDS[name](np.random.default_rng([3, seed]), 1_680, 24) for seed in range(8)]
+        share = np.mean([kpi.labels for kpi in series])
         assert 0 < share < 0.1
-        assert all(np.isnan(kpi.values).mean() < 0.3 for kpi in made)
-        assert not any((kpi.labels & np.isnan(kpi.values)).any() for kpi in made)
+        assert all(np.isnan(kpi.values).mean() < 0.3 for kpi in series)
+        assert not any((kpi.labels & np.isnan(kpi.values)).any() for kpi in series)
 
-    def test_a_shift_stays_and_is_labelled_where_it_begins(self) -> None:
+    def test_a_shift_is_permanent_and_labelled_at_its_first_point(self) -> None:
         flat = np.full(400, 50.0)
-        kpi = mishap("shift", Kpi(flat, flat, np.ones(400), 24), np.random.default_rng(1), 200)
+        kpi = add_anomaly("shift", Kpi(flat, flat, np.ones(400), 24), np.random.default_rng(1), 200)
         assert np.flatnonzero(kpi.labels).tolist() == [200]
         assert (np.abs(kpi.values[200:] - 50) >= 5).all()
         assert (kpi.values[:200] == 50).all()
 
-    def test_what_makes_no_difference_is_not_labelled(self) -> None:
+    def test_an_anomaly_without_effect_is_not_labelled(self) -> None:
         flat = np.zeros(400)
-        kpi = mishap("outage", Kpi(flat, flat, np.ones(400), 24, low=0.0), np.random.default_rng(1), 200)
+        kpi = add_anomaly("outage", Kpi(flat, flat, np.ones(400), 24, low=0.0), np.random.default_rng(1), 200)
         assert not kpi.labels.any()
 
 
-class TestPeers:
+class TestSimpleMethods:
     @pytest.mark.parametrize("name", SIMPLE)
-    def test_no_score_looks_ahead(self, name: str) -> None:
-        values = made()
-        whole = METHODS[name].score(values, 60, 600)
+    def test_scores_do_not_depend_on_later_points(self, name: str) -> None:
+        values = synthetic()
+        scores = METHODS[name].score(values, 60, 600)
         changed = values.copy()
         changed[:, 800:] *= 9
-        np.testing.assert_array_equal(METHODS[name].score(changed, 60, 600)[:, :200], whole[:, :200])
+        np.testing.assert_array_equal(METHODS[name].score(changed, 60, 600)[:, :200], scores[:, :200])
 
     @pytest.mark.parametrize("name", SIMPLE)
     @pytest.mark.parametrize("minutes", [5, 60, 1440])
-    def test_a_spike_stands_out_and_a_missing_value_has_no_score(self, name: str, minutes: int) -> None:
-        values = made(900, minutes)
+    def test_a_spike_has_the_highest_score_and_a_missing_value_none(self, name: str, minutes: int) -> None:
+        values = synthetic(900, minutes)
         values[0, 700] += 100
         scores = METHODS[name].score(values, minutes, 600)
         assert scores.shape == (3, 300)
         assert np.nanargmax(scores[0]) in (100, 101)
         np.testing.assert_array_equal(np.isnan(scores), np.isnan(values[:, 600:]))
 
-    def test_autoregression_has_learned_the_rhythm(self) -> None:
-        scores = simple.huber_autoregression(made(), 60, 600)
+    def test_autoregression_learns_the_daily_pattern(self) -> None:
+        scores = simple.huber_autoregression(synthetic(), 60, 600)
         assert np.mean(scores[0] < 3) > 0.97
 
 
-def test_a_set_comes_back_from_a_worker_without_its_labels(tmp_path: Path) -> None:
+def test_a_set_is_sent_to_a_worker_without_its_labels(tmp_path: Path) -> None:
     hard = shop(ShopSettings(hard=True, intervals=400))
     flat = hard.labels.reshape(hard.metrics.n_metrics, -1)
     part = LabelledSet(hard.metrics, flat, 280, ("",) * len(flat), hard.holidays)
     save([part], tmp_path / "parts.npz")
-    (back,) = load(tmp_path / "parts.npz")
-    np.testing.assert_array_equal(back.values, part.values)
-    np.testing.assert_array_equal(back.metrics.starts, part.metrics.starts)
-    assert back.metrics.combinations == part.metrics.combinations
-    assert (back.holidays, back.first_tested, back.frequency_minutes) == (part.holidays, 280, 60)
-    assert not back.labels.any()
+    (loaded,) = load(tmp_path / "parts.npz")
+    np.testing.assert_array_equal(loaded.values, part.values)
+    np.testing.assert_array_equal(loaded.metrics.starts, part.metrics.starts)
+    assert loaded.metrics.combinations == part.metrics.combinations
+    assert (loaded.holidays, loaded.first_tested, loaded.frequency_minutes) == (part.holidays, 280, 60)
+    assert not loaded.labels.any()
 
 
-def test_parts_of_different_lengths_are_put_together() -> None:
+def test_parts_of_different_lengths_are_pooled() -> None:
     parts = [LabelledSet(unrelated(np.ones((2, n)), "PT1H"), np.ones((2, n), bool), 4, ("a", "b")) for n in (6, 9)]
     scored = pooled(parts, [np.full((2, n - 4), float(n)) for n in (6, 9)])
     assert scored.scores.shape == (4, 5)
@@ -109,7 +109,7 @@ def test_parts_of_different_lengths_are_put_together() -> None:
     assert scored.only("b").scores.max(axis=1).tolist() == [6, 9]
 
 
-def test_windows_of_labelled_files_lie_on_a_detectors_grid(tmp_path: Path) -> None:
+def test_windows_of_labelled_files_are_on_the_grid_of_a_detector(tmp_path: Path) -> None:
     rows = [f"2024-01-01 {n // 2:02}:{n % 2 * 30:02}:00,{n}" for n in range(20) if n not in (6, 7)]
     (tmp_path / "rides.csv").write_text("\n".join(["timestamp,value", *rows]), encoding="utf-8")
     windows = {"rides.csv": [["2024-01-01 04:30:00.000000", "2024-01-01 05:10:00.000000"]]}
@@ -128,7 +128,7 @@ def test_quiet_series_are_42_for_a_year(name: str) -> None:
     assert np.isnan(metrics.values).mean() < 0.05
 
 
-def test_figures_of_a_contest_are_against_the_best_peer() -> None:
+def test_comparisons_are_with_the_best_other_method() -> None:
     labels = np.zeros((1, 200), dtype=bool)
     labels[0, [20, 90, 150]] = True
     part = LabelledSet(unrelated(np.ones((1, 300)), "PT1H"), np.pad(labels, ((0, 0), (100, 0))), 100, ("",))
@@ -148,14 +148,14 @@ def test_figures_of_a_contest_are_against_the_best_peer() -> None:
     assert all(figure.met for figure in (at_default, at_best, precise))
 
 
-def test_a_table_is_kept_beside_the_figures(tmp_path: Path) -> None:
+def test_a_table_is_saved_with_the_figures(tmp_path: Path) -> None:
     results, report = tmp_path / "results.json", tmp_path / "RESULTS.md"
     table = Table("by method", ("set", "method", "F1"), (("shop", "a | b", "0.5"),))
     figures = [Figure("speed", 2.0, "s", Bound("<=", 3)), table]
-    keep("one", figures, {"processor": "none"}, ["one", "two"], results, report)
-    keep("two", figures[:1], {"processor": "none"}, ["one", "two"], results, report)
+    save_figures("first", figures, {"processor": "none"}, ["first", "second"], results, report)
+    save_figures("second", figures[:1], {"processor": "none"}, ["first", "second"], results, report)
     text = report.read_text(encoding="utf-8")
-    assert "| one | speed | 2 s | <= 3 | yes |  |" in text
-    assert "one: by method\n\n| set | method | F1 |\n| --- | --- | ---: |\n| shop | a \\| b | 0.5 |\n" in text
-    assert "tables" not in json.loads(results.read_text(encoding="utf-8"))["two"]
+    assert "| first | speed | 2 s | <= 3 | yes |  |" in text
+    assert "first: by method\n\n| set | method | F1 |\n| --- | --- | ---: |\n| shop | a \\| b | 0.5 |\n" in text
+    assert "tables" not in json.loads(results.read_text(encoding="utf-8"))["second"]
     assert str(table) == "by method\n  set   method  F1 \n  shop  a | b   0.5"

@@ -1,4 +1,4 @@
-"""What the model expects, and that neither anomalies nor the point judged teach it anything."""
+"""Expected values, and that neither anomalies nor the judged point itself have an effect on them."""
 
 from __future__ import annotations
 
@@ -13,25 +13,25 @@ from tests.unit.model.histories import (
     learn,
     metrics,
     noisy,
-    rhythm,
     runs,
+    seasonal,
     usual_model,
 )
 
 
 @pytest.mark.parametrize(("frequency", "n"), [("PT5M", 4700), ("PT10M", 2400), ("PT1H", 1200), ("P1D", 120)])
-def test_rhythms_of_day_and_week_are_expected(frequency: str, n: int) -> None:
+def test_daily_and_weekly_patterns_are_expected(frequency: str, n: int) -> None:
     values, learned = noisy(3, n, frequency), int(n * 0.7)
-    found = judged(values, learned, frequency=frequency)
-    error = found.expected - rhythm(n, frequency)[learned:]
-    assert np.abs(error).mean() < 2.0  # the noise is 3, the rhythm 20 to 30
-    assert np.median(found.upper - found.lower) < 14 * 3
-    assert found.is_anomaly.mean() < 1e-3
+    judgement = judged(values, learned, frequency=frequency)
+    error = judgement.expected - seasonal(n, frequency)[learned:]
+    assert np.abs(error).mean() < 2.0  # the noise is 3, the seasonal pattern 20 to 30
+    assert np.median(judgement.upper - judgement.lower) < 14 * 3
+    assert judgement.is_anomaly.mean() < 1e-3
 
 
-def test_a_value_that_is_usual_at_another_time_of_day_is_an_anomaly() -> None:
+def test_a_value_of_another_time_of_day_is_an_anomaly() -> None:
     values = noisy(3)
-    values[:, 1000] = 2 * 100 - rhythm()[1000]  # t = 1000 is 16 o'clock: low
+    values[:, 1000] = 2 * 100 - seasonal()[1000]  # t = 1000 is 16 o'clock: low
     assert judged(values, model=usual_model()).is_anomaly[:, 1000 - LEARNED].all()
 
 
@@ -46,39 +46,39 @@ def test_a_weekend_is_no_anomaly_and_a_weekday_like_it_is() -> None:
     assert anomalous[:, np.flatnonzero(wednesday)[0] - LEARNED].all()
 
 
-def test_a_yearly_and_a_monthly_rhythm_of_days_are_expected() -> None:
+def test_yearly_and_monthly_patterns_of_daily_data_are_expected() -> None:
     n, learned = 1400, 1100
     t = np.arange(n)
     regular = 200 + 60 * np.sin(2 * np.pi * t / 365.25) + 15 * np.sin(2 * np.pi * t / 7)
-    month = np.array([int(str(one)[8:10]) for one in np.datetime64("2021-01-01") + t])
+    month = np.array([int(str(day)[8:10]) for day in np.datetime64("2021-01-01") + t])
     regular = regular + 25 * np.cos(2 * np.pi * (month - 1) / 30.4)
     values = regular + np.random.default_rng(1).normal(0, 4, (3, n))
-    found = judged(values, learned, frequency="P1D", first="2021-01-01")
-    assert np.abs(found.expected - regular[learned:]).mean() < 6
-    assert found.is_anomaly.mean() < 0.005
+    judgement = judged(values, learned, frequency="P1D", first="2021-01-01")
+    assert np.abs(judgement.expected - regular[learned:]).mean() < 6
+    assert judgement.is_anomaly.mean() < 0.005
 
 
-def test_a_trend_goes_on() -> None:
+def test_a_trend_is_continued() -> None:
     trend = 0.1 * np.arange(ALL)
-    found = judged(noisy(3) + trend)
-    assert np.abs(found.expected - rhythm()[LEARNED:] - trend[LEARNED:]).mean() < 3
-    assert not found.is_anomaly.any()
+    judgement = judged(noisy(3) + trend)
+    assert np.abs(judgement.expected - seasonal()[LEARNED:] - trend[LEARNED:]).mean() < 3
+    assert not judgement.is_anomaly.any()
 
 
-def test_gross_anomalies_of_the_history_change_expectations_and_ranges_little() -> None:
+def test_anomalies_of_the_history_have_little_effect() -> None:
     clean = noisy(6)
     rng = np.random.default_rng(2)
     dirty = clean.copy()
     gross = rng.random(dirty[:, :LEARNED].shape) < 0.02
     dirty[:, :LEARNED][gross] *= rng.choice([0.0, 3.0, 10.0], gross.sum())
-    one, other = judged(clean), judged(dirty)
-    width = one.upper - one.lower
-    assert np.abs(one.expected - other.expected).mean() < 0.05 * width.mean()
+    usual, other = judged(clean), judged(dirty)
+    width = usual.upper - usual.lower
+    assert np.abs(usual.expected - other.expected).mean() < 0.05 * width.mean()
     assert 0.8 < np.median((other.upper - other.lower) / width) < 1.3
 
 
 @pytest.mark.parametrize("at", [LEARNED, 1005, 1010, 1012])
-def test_the_point_judged_has_no_part_in_its_own_expectation(at: int) -> None:
+def test_a_point_has_no_effect_on_its_own_expected_value(at: int) -> None:
     values = noisy(3)
     values[:, 1000:1010] += 200  # an event, and the intervals after it
     model = usual_model()
@@ -93,20 +93,20 @@ def test_the_point_judged_has_no_part_in_its_own_expectation(at: int) -> None:
         np.testing.assert_array_equal(after.severity[:, :k], before.severity[:, :k])
 
 
-def test_after_a_spike_the_expectation_is_what_usually_would_have_been() -> None:
+def test_a_spike_has_no_effect_on_later_expected_values() -> None:
     values = noisy(3)
     model = usual_model()
     quiet = judged(values, model=model)
     values[:, 1000] += 300
-    found = judged(values, model=model)
+    judgement = judged(values, model=model)
     k = 1000 - LEARNED
-    assert found.is_anomaly[:, k].all()
-    np.testing.assert_allclose(found.expected[:, k + 1 :], quiet.expected[:, k + 1 :], atol=6)
-    assert not found.is_anomaly[:, k + 1 :].any()
+    assert judgement.is_anomaly[:, k].all()
+    np.testing.assert_allclose(judgement.expected[:, k + 1 :], quiet.expected[:, k + 1 :], atol=6)
+    assert not judgement.is_anomaly[:, k + 1 :].any()
 
 
 @pytest.mark.parametrize("size", [-0.5, -0.3, 0.5, 3.0, 1e6])
-def test_a_long_anomaly_is_found_to_its_end_and_its_end_is_none(size: float) -> None:
+def test_a_long_anomaly_is_found_until_its_end_and_the_return_is_no_anomaly(size: float) -> None:
     values = noisy(3)
     values[:, 1000:1008] *= 1 + size
     anomalous = judged(values, model=usual_model()).is_anomaly
@@ -121,12 +121,12 @@ def test_a_level_shift_is_one_event_that_ends(change: float) -> None:
     anomalous = judged(values, model=usual_model()).is_anomaly
     after = anomalous[:, 900 - LEARNED :]
     assert after[:, 0].all()
-    assert not after[:, 36:].any()  # a day, and some hours to be sure of it
+    assert not after[:, 36:].any()  # an event lasts a day; 12 hours more are tolerance
     assert max(runs(anomalous)) == 1
 
 
-def test_growth_with_rhythm_and_noise_is_no_alarm_for_ever() -> None:
-    values = rhythm(1500) * (1 + np.random.default_rng(1).normal(0, 0.03, (12, 1500)))
+def test_a_change_of_scale_does_not_cause_alarms_for_ever() -> None:
+    values = seasonal(1500) * (1 + np.random.default_rng(1).normal(0, 0.03, (12, 1500)))
     values[:, 900:] *= np.repeat([0.1, 3.0, 10.0], 4)[:, None]
     anomalous = judged(values).is_anomaly
     assert anomalous[:, 900 - LEARNED].all()
@@ -141,41 +141,43 @@ def test_a_level_shift_of_the_history_is_no_anomaly_later() -> None:
     assert not judged(values).is_anomaly[:, 24:].any()
 
 
-def test_unit_offset_and_sign_make_no_difference() -> None:
+def test_unit_offset_and_sign_have_no_effect() -> None:
     values = noisy(1)
     values[:, 1000] += 100
-    one, scales = judged(values), np.array([[1e-12], [1e-3], [1e3], [1e15], [-1.0]])
+    judgement, scales = judged(values), np.array([[1e-12], [1e-3], [1e3], [1e15], [-1.0]])
     other = judged(values * scales)
     for name in ("expected", "severity"):
         scale = scales if name == "expected" else np.ones_like(scales)
-        np.testing.assert_allclose(getattr(other, name) / scale, np.repeat(getattr(one, name), 5, axis=0), atol=0.02)
-    np.testing.assert_allclose(other.upper[:4] / scales[:4], np.repeat(one.upper, 4, axis=0), rtol=1e-4)
-    np.testing.assert_allclose(other.lower[4:], -one.upper, rtol=1e-4)
+        np.testing.assert_allclose(
+            getattr(other, name) / scale, np.repeat(getattr(judgement, name), 5, axis=0), atol=0.02
+        )
+    np.testing.assert_allclose(other.upper[:4] / scales[:4], np.repeat(judgement.upper, 4, axis=0), rtol=1e-4)
+    np.testing.assert_allclose(other.lower[4:], -judgement.upper, rtol=1e-4)
     moved = judged(values + 1e5)
-    np.testing.assert_allclose(moved.expected - 1e5, one.expected, atol=0.01)
-    np.testing.assert_allclose(moved.severity, one.severity, atol=0.05)
+    np.testing.assert_allclose(moved.expected - 1e5, judgement.expected, atol=0.01)
+    np.testing.assert_allclose(moved.severity, judgement.severity, atol=0.05)
 
 
-def test_noise_raises_few_alarms() -> None:
+def test_noise_causes_few_false_alarms() -> None:
     assert judged(noisy(60, seed=5)).is_anomaly.mean() < 1e-3
 
 
 @pytest.mark.parametrize("frequency", ["PT5M", "P1D"])
-def test_noise_raises_few_alarms_at_other_frequencies(frequency: str) -> None:
+def test_noise_causes_few_false_alarms_at_other_frequencies(frequency: str) -> None:
     n = 2000 if frequency == "PT5M" else 400
     assert judged(noisy(20, n, frequency), int(n * 0.7), frequency=frequency).is_anomaly.mean() < 1e-3
 
 
-def test_counts_raise_few_alarms_and_many_more_are_one() -> None:
+def test_counts_cause_few_false_alarms_and_a_large_one_is_found() -> None:
     rates = np.repeat([0.3, 1.0, 3.0, 20.0], 15)[:, None]
     values = np.random.default_rng(1).poisson(rates, (60, ALL)).astype(float)
     values[:, 1000] = np.ceil(20 + 10 * rates[:, 0])
-    found = judged(values).is_anomaly
-    assert found[:, 1000 - LEARNED].all()
-    assert found[:, : 1000 - LEARNED].mean() < 2e-3
+    anomalous = judged(values).is_anomaly
+    assert anomalous[:, 1000 - LEARNED].all()
+    assert anomalous[:, : 1000 - LEARNED].mean() < 2e-3
 
 
-def test_what_judge_is_given_before_the_first_does_not_matter() -> None:
+def test_values_before_the_first_judged_interval_have_no_effect() -> None:
     values = noisy(3)
     model = usual_model()
     other = values.copy()
@@ -183,18 +185,18 @@ def test_what_judge_is_given_before_the_first_does_not_matter() -> None:
     np.testing.assert_array_equal(judged(values, model=model).severity, judged(other, model=model).severity)
 
 
-def test_nothing_given_is_changed_and_the_same_gives_the_same() -> None:
+def test_arguments_are_not_changed_and_results_are_reproducible() -> None:
     values = noisy(3)
     values[0, 900:950] = np.nan
     history, rest = metrics(values[:, :LEARNED]), metrics(values)
-    kept = values.copy()
+    original = values.copy()
     for array in (history.values, rest.values, history.starts, rest.starts):
         array.setflags(write=False)
     model = learn(values)
     before = {name: array.copy() for name, array in model.to_arrays().items()}
     first, first_state = judge(model, model.state, rest, LEARNED)
     again, again_state = judge(model, model.state, rest, LEARNED)
-    np.testing.assert_array_equal(values, kept)
+    np.testing.assert_array_equal(values, original)
     for name, array in model.to_arrays().items():
         np.testing.assert_array_equal(array, before[name])
     np.testing.assert_array_equal(first.severity, again.severity)

@@ -12,9 +12,8 @@ from hypothesis.extra import numpy as npst
 
 from anomalake.definitions.errors import SourceError
 from anomalake.definitions.metric_set import CsvFormat
-from anomalake.model.joining import between, join
 from anomalake.model.judgement import Judgement
-from anomalake.model.metrics import Metrics
+from anomalake.model.metrics import Metrics, between, join
 from anomalake.records.codecs import arrays_from_bytes, arrays_to_bytes
 from anomalake.records.errors import CorruptError, RecordError
 from anomalake.records.executions import Execution, read_executions, write_execution

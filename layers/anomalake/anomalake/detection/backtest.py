@@ -13,9 +13,8 @@ from anomalake.detection.feedback import apply_feedback
 from anomalake.errors import AnomalakeError
 from anomalake.groups.grouping import group
 from anomalake.model import fit, judge
-from anomalake.model.joining import between
 from anomalake.model.judgement import Judgement
-from anomalake.model.metrics import Metrics
+from anomalake.model.metrics import Metrics, between
 from anomalake.records.backtests import Backtest
 from anomalake.records.feedback import Feedback
 

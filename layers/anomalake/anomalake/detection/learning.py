@@ -10,8 +10,7 @@ import numpy as np
 from anomalake.definitions.intervals import Instants, interval_starts, previous_start
 from anomalake.definitions.metric_set import MetricSet
 from anomalake.detection.source import HistorySource
-from anomalake.model.joining import between, join
-from anomalake.model.metrics import Metrics
+from anomalake.model.metrics import Metrics, between, join
 from anomalake.records.errors import CorruptError
 from anomalake.records.intervals import IntervalStore, metrics_of
 from anomalake.records.models import ModelStore

@@ -1,4 +1,7 @@
-"""The model: what is expected of each metric, and how unlikely what came is. The method is in docs/detection.md."""
+"""The model: the expected value and range of each metric, and the severity of each observed value.
+
+docs/detection.md describes the method.
+"""
 
 from anomalake.model.fit import fit
 from anomalake.model.judge import judge

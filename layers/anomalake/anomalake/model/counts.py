@@ -1,8 +1,8 @@
-"""Few things an interval: how unlikely a count is, where a spread says little.
+"""Low counts: how unlikely a count is, for metrics whose residuals have no tail to fit.
 
-Of a metric that counts and is mostly 0, residuals have no density whose tail could be followed: one more is no anomaly
-if it comes a few times a month. A count is therefore as surprising as a Poisson distribution finds it, with counts in
-units of their dispersion where they come in bursts (quasi-Poisson; McCullagh and Nelder 1989, ch. 6).
+Residuals of a count that is mostly 0 have no density, and one more is no anomaly if it happens a few times a month.
+So the surprise of a count (-log10 of its probability, see `tails`) is that of a Poisson distribution. If counts come in
+bursts, they are measured in units of their dispersion (quasi-Poisson; McCullagh and Nelder 1989, ch. 6).
 """
 
 from __future__ import annotations
@@ -13,150 +13,156 @@ from math import factorial
 
 import numpy as np
 
-from anomalake.model.calendar import Bools, Floats
-from anomalake.model.filter import TOGETHER
+from anomalake.model.array_types import BoolArray, FloatArray
+from anomalake.model.filter_state import JOINT
 from anomalake.model.spread import quantiles
 
-#: Mean of a history up to which whole numbers are taken for counts of few things.
-FEW = 5.0
-# Squared deviations of a history are cut off at this quantile of sizes: beyond are its anomalies.
-_ORDINARY = 0.98
-# What is expected is at least this share of the mean: the regression follows medians, which are mostly 0.
-_OF_MEAN = 0.5
-_MOST = 1_000.0
+#: Largest mean of a history for which integers are judged as low counts.
+MOST_MEAN = 5.0
+# Larger values of a history are clipped to this quantile: they are its anomalies.
+_CLIPPED_FROM = 0.98
+# The expected count is at least this share of the mean: the regression follows medians, which are mostly 0.
+_LEAST_OF_MEAN = 0.5
+# A history with more than 2 % of its values above this is not a low count.
+_MOST_COUNT = 1_000.0
+# A history with a smaller dispersion varies too little for a count of independent events.
 _LEAST_DISPERSION = 0.3
-# CountModel beyond are all the same.
-_FARTHEST = 1e9
-# A count that is looked at together with others must itself be so surprising, and above what was expected.
+# Larger counts are clipped.
+_CLIPPED_COUNT = 1e9
+# Least surprise of a count, above the expected one, that is judged together with the counts before it.
 _LEAST_ALONE = 1.0
+# Bisection steps: enough for double precision.
 _STEPS = 60
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class CountModel:
-    """Mean and dispersion (variance by mean, at least 1) of metrics that count few, shape (S,); mean 0 of others."""
+    """Mean and dispersion (variance by mean, at least 1) of low counts, shape (S,); mean 0 for other metrics."""
 
-    mean: Floats
-    dispersion: Floats
+    mean: FloatArray
+    dispersion: FloatArray
 
     @property
-    def few(self) -> Bools:
-        """Which metrics count few things."""
+    def is_low(self) -> BoolArray:
+        """Which metrics are low counts."""
         return self.mean > 0
 
-    def chosen(self, metrics: Bools | slice) -> CountModel:
-        """Those of some of the metrics."""
+    def select(self, metrics: BoolArray | slice) -> CountModel:
+        """Return the model of the selected metrics."""
         return CountModel(self.mean[metrics], self.dispersion[metrics])
 
 
-def are_whole(raw: Floats) -> Bools:
-    """Metrics of whole numbers, (S, T) to (S,); one value in a thousand may be none."""
-    broken = (~np.isnan(raw) & (raw != np.rint(raw))).sum(axis=1)
-    whole: Bools = broken <= 0.001 * raw.shape[1]
-    return whole
+def are_integers(raw: FloatArray) -> BoolArray:
+    """Return which metrics have integers only, up to one value in a thousand; (S, T) to (S,)."""
+    n_fractions = (~np.isnan(raw) & (raw != np.rint(raw))).sum(axis=1)
+    result: BoolArray = n_fractions <= 0.001 * raw.shape[1]
+    return result
 
 
-def fit_counts(raw: Floats, whole: Bools) -> CountModel:
-    """What a history tells, shape (S, T), NaN where nothing was observed; `whole` are the metrics of whole numbers."""
+def fit_counts(raw: FloatArray, integers: BoolArray) -> CountModel:
+    """Find low counts and estimate their mean and dispersion.
+
+    `raw` is the history, shape (S, T), NaN where nothing was observed; `integers` are the metrics of integers.
+    """
     mean, dispersion = np.zeros(len(raw)), np.ones(len(raw))
-    some = np.flatnonzero(whole)
-    low, high = quantiles(np.clip(raw[some], -1.0, 2 * _MOST).T.astype(np.float32), (0.0, _ORDINARY))
-    few = (low >= 0) & (high <= _MOST)
-    maybe, most = some[few], np.maximum(high[few], 1.0)
-    observed = ~np.isnan(raw[maybe])
-    number = np.maximum(observed.sum(axis=1), 1)
-    kept = np.where(observed, np.minimum(raw[maybe], most[:, None]), 0.0)
-    means = kept.sum(axis=1) / number
-    variance = np.where(observed, (kept - means[:, None]) ** 2, 0.0).sum(axis=1) / number
-    # What hardly varies is no count of things that come as they like.
-    counts = (means > 0) & (means <= FEW) & (variance >= _LEAST_DISPERSION * means)
-    mean[maybe[counts]] = means[counts]
-    dispersion[maybe[counts]] = np.maximum(variance[counts] / means[counts], 1.0)
+    rows = np.flatnonzero(integers)
+    low, high = quantiles(np.clip(raw[rows], -1.0, 2 * _MOST_COUNT).T.astype(np.float32), (0.0, _CLIPPED_FROM))
+    in_range = (low >= 0) & (high <= _MOST_COUNT)
+    rows, bound = rows[in_range], np.maximum(high[in_range], 1.0)
+    observed = ~np.isnan(raw[rows])
+    n_observed = np.maximum(observed.sum(axis=1), 1)
+    clipped = np.where(observed, np.minimum(raw[rows], bound[:, None]), 0.0)
+    means = clipped.sum(axis=1) / n_observed
+    variance = np.where(observed, (clipped - means[:, None]) ** 2, 0.0).sum(axis=1) / n_observed
+    is_low = (means > 0) & (means <= MOST_MEAN) & (variance >= _LEAST_DISPERSION * means)
+    mean[rows[is_low]] = means[is_low]
+    dispersion[rows[is_low]] = np.maximum(variance[is_low] / means[is_low], 1.0)
     return CountModel(mean, dispersion)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class JudgedCounts:
-    """Judged counts, shape (S, T): surprises, and the counts below and above which they reach the decision.
+    """Surprises of counts, and the counts below and above which they reach the decision: arrays of shape (S, T).
 
-    `recent` are the surprises of the last intervals, newest first, shape (TOGETHER - 1, S).
+    `recent` are the surprises of the last intervals, newest first, shape (JOINT - 1, S).
     """
 
-    surprises: Floats
-    lower: Floats
-    upper: Floats
-    recent: Floats
+    surprises: FloatArray
+    lower: FloatArray
+    upper: FloatArray
+    recent: FloatArray
 
 
 def judge_counts(
-    counts: CountModel, values: Floats, expected: Floats, recent: Floats, decision: float, margin: float
+    counts: CountModel, values: FloatArray, expected: FloatArray, recent: FloatArray, decision: float, margin: float
 ) -> JudgedCounts:
     """Judge counts, each alone and together with those before it.
 
-    Few things more than expected, hour after hour, are as unlikely together as Fisher's sum of the logarithms of their
-    probabilities (1932) says; that is a second look, which has to be more surprising by the `margin`.
+    Small excesses in consecutive intervals are tested together by Fisher's sum of the logarithms of their probabilities
+    (1932). As this is a second test, its surprise is reduced by the `margin`.
 
     Parameters
     ----------
     values, expected
         Shape (S, T), NaN where nothing was observed.
     recent
-        Surprises of the intervals before, newest first, shape (TOGETHER - 1, S).
+        Surprises of the previous intervals, newest first, shape (JOINT - 1, S).
     decision
-        Surprise at which a count is an anomaly.
+        Surprise from which a count is an anomaly.
     """
-    rate = np.clip(expected, _OF_MEAN * counts.mean[:, None], _FARTHEST) / counts.dispersion[:, None]
-    size = np.clip(values, 0, _FARTHEST) / counts.dispersion[:, None]
-    alone = np.where(np.isnan(values), 0.0, _surprise(size, rate))
+    rate = np.clip(expected, _LEAST_OF_MEAN * counts.mean[:, None], _CLIPPED_COUNT) / counts.dispersion[:, None]
+    size = np.clip(values, 0, _CLIPPED_COUNT) / counts.dispersion[:, None]
+    alone = np.where(np.isnan(values), 0.0, _poisson_surprise(size, rate))
     above = np.where(size > rate, alone, 0.0)
-    line = np.concatenate([recent[::-1].T, above], axis=1)
-    before = sum(line[:, step : step + above.shape[1]] for step in range(len(recent)))
-    joint = _together(above + before) - margin
+    sequence = np.concatenate([recent[::-1].T, above], axis=1)
+    before = sum(sequence[:, step : step + above.shape[1]] for step in range(len(recent)))
+    joint = _joint_surprise(above + before) - margin
     surprises = np.maximum(alone, np.where(above >= _LEAST_ALONE, joint, 0.0))
-    needed = np.clip(_sum_needed(decision + margin) - before, _LEAST_ALONE, decision)
-    most = rate + 10 * decision * (1 + np.sqrt(rate)) + 10
-    upper = _limit(rate, most, needed) * counts.dispersion[:, None]
+    needed = np.clip(_sum_with_surprise(decision + margin) - before, _LEAST_ALONE, decision)
+    # A count this far above the rate exceeds any decision.
+    far_above = rate + 10 * decision * (1 + np.sqrt(rate)) + 10
+    upper = _limit(rate, far_above, needed) * counts.dispersion[:, None]
     lower = _limit(rate, np.zeros(rate.shape), np.full(rate.shape, decision)) * counts.dispersion[:, None]
     return JudgedCounts(
         surprises,
         np.minimum(lower, expected),
         np.maximum(upper, expected),
-        line[:, line.shape[1] - len(recent) :].T[::-1],
+        sequence[:, sequence.shape[1] - len(recent) :].T[::-1],
     )
 
 
-def _together(total: Floats) -> Floats:
-    """-log10 of the probability of a sum of `TOGETHER` surprises."""
+def _joint_surprise(total: FloatArray) -> FloatArray:
+    """Return the surprise of a sum of `JOINT` surprises, which has a gamma distribution."""
     nats = total * np.log(10)
-    terms = sum(nats**k / factorial(k) for k in range(TOGETHER))
-    found: Floats = np.maximum(nats - np.log(terms), 0) / np.log(10)
-    return found
+    terms = sum(nats**k / factorial(k) for k in range(JOINT))
+    result: FloatArray = np.maximum(nats - np.log(terms), 0) / np.log(10)
+    return result
 
 
 @cache
-def _sum_needed(surprise: float) -> float:
-    """The sum whose probability is as small as that."""
+def _sum_with_surprise(surprise: float) -> float:
+    """Return the sum of `JOINT` surprises that has the given joint surprise, by bisection."""
     low, high = 0.0, 10 * surprise + 10
     for _ in range(_STEPS):
         middle = (low + high) / 2
-        low, high = (low, middle) if _together(np.array(middle)) >= surprise else (middle, high)
+        low, high = (low, middle) if _joint_surprise(np.array(middle)) >= surprise else (middle, high)
     return high
 
 
-def _limit(rate: Floats, far: Floats, surprises: Floats) -> Floats:
-    """The last count from the rate towards `far` that is not so surprising yet, by bisection."""
+def _limit(rate: FloatArray, far: FloatArray, surprises: FloatArray) -> FloatArray:
+    """Return the last count from the rate towards `far` with less than the given surprise, by bisection."""
     inside, outside = rate.copy(), far
     for _ in range(_STEPS):
         middle = (inside + outside) / 2
-        surprising = _surprise(middle, rate) >= surprises
-        inside, outside = np.where(surprising, inside, middle), np.where(surprising, middle, outside)
-    limit: Floats = np.where(_surprise(far, rate) < surprises, far, inside)
+        reached = _poisson_surprise(middle, rate) >= surprises
+        inside, outside = np.where(reached, inside, middle), np.where(reached, middle, outside)
+    limit: FloatArray = np.where(_poisson_surprise(far, rate) < surprises, far, inside)
     return limit
 
 
-def _surprise(count: Floats, rate: Floats) -> Floats:
-    """-log10 of the Poisson probability of a count, by Gosper's approximation of the factorial."""
+def _poisson_surprise(count: FloatArray, rate: FloatArray) -> FloatArray:
+    """Return -log10 of the Poisson probability of a count, by Gosper's approximation of the factorial."""
     log_count = np.log(np.maximum(count, 1e-300))
     log_factorial = count * log_count - count + 0.5 * np.log((2 * count + 1 / 3) * np.pi)
-    found: Floats = np.maximum(rate - count * np.log(rate) + log_factorial, 0) / np.log(10)
-    return found
+    result: FloatArray = np.maximum(rate - count * np.log(rate) + log_factorial, 0) / np.log(10)
+    return result

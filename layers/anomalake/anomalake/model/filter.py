@@ -1,473 +1,299 @@
-"""The filter: takes one interval after another, all series at once, and says what it expects before it looks.
+"""The filter: processes interval after interval, all series at once, and predicts each value before it uses it.
 
-Series are standardised and rid of their harmonics (see `season`), so that what is left wanders about a level. The
-filter keeps, for each series, that level, what remains of the rhythms of day and week, the last values, how much values
-scatter at this time of day and lately, and whether something unusual is going on. Arrays have the series on the last
-axis, so one interval touches whole rows.
+For each series, the filter keeps a level, the daily and weekly pattern that the harmonics leave over, the last values,
+the spread at this time of day and recently, and whether an event is in progress. An event is a sequence of intervals
+with unusual values; nothing is learned from them until they have settled on a new level.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, fields
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
 
-from anomalake.model.calendar import STEPS, Bools, Calendar, Ints
-from anomalake.model.season import Singles
+from anomalake.model.array_types import BoolArray, Float32Array
+from anomalake.model.calendar import Calendar
+from anomalake.model.filter_state import (
+    FEATURES,
+    FIRST_LAG,
+    JOINT,
+    LAGS,
+    REFERENCES,
+    Coefficients,
+    FilterOutput,
+    FilterState,
+    History,
+)
 
-LAGS: Final = 6
-#: Features before the lags: 1, rest of the day's rhythm, rest of the week's now and before, the values a day and a
-#: week ago, the harmonics.
-BASE: Final = 7
-FEATURES: Final = BASE + LAGS
+#: Number of sigmas from which a value is unusual: it starts or continues an event.
+UNUSUAL: Final = 6.0
+#: Intervals after which an event that has settled becomes the new level. After three times as many, any event does.
+EVENT_LENGTHS: Final = {"PT5M": 48, "PT10M": 36, "PT1H": 24, "P1D": 7}
+#: Bound of a residual, in sigmas, in the sum of `JOINT` residuals.
+JOINT_CLIP: Final = 3.5
 
-# How fast references follow: a share of each visit's deviation, and of a day's deviations for the level.
+# Smoothing rates per visit of a phase: of the daily pattern, the weekly pattern, and the spread.
 _DAY_RATE, _WEEK_RATE, _SPREAD_RATE = 0.15, 0.3, 0.1
+# Smoothing rate per interval of the recent spread.
 _VOLATILITY_RATE = 0.03
-# The spread is that of the series x the time of day's (to this power) x the recent one (to that).
-_BY_TIME, _BY_RECENT = 0.6, 0.3
+# The spread is the series' sigma times the relative spread of the time of day and the relative recent spread, each to
+# one of these powers: both are noisy estimates.
+_TIME_OF_DAY_POWER, _RECENT_POWER = 0.6, 0.3
+# Standard deviation of a normal distribution in units of its mean absolute deviation.
 _MEAN_TO_SIGMA = 1.2533
-# Absolute residuals beyond so many sigmas say no more about the spread.
+# Larger absolute residuals, in sigmas, are clipped where the spread is learned.
 _SPREAD_CLIP = 4.0
-#: From so many sigmas on, a value is unusual: it is kept out of all that is learned, and an event begins.
-EVENT: Final = 6.0
-_CALM, _CALM_STEPS = 3.0, 3
-#: Intervals after which an event that has settled becomes the new level; three times as many, and it does in any case.
-SETTLED: Final = {"PT5M": 48, "PT10M": 36, "PT1H": 24, "P1D": 7}
-#: Points that are judged together with the present one, to see small deviations that last.
-TOGETHER: Final = 4
-#: In their sum, nothing counts for more spreads than these.
-TOGETHER_CLIP: Final = 3.5
-# Residuals beyond so many sigmas are all the same; keeps single precision in its range.
-_FARTHEST = np.float32(1e6)
-
+# An event has settled when its last values changed by less than so many sigmas, for so many intervals.
+_SETTLED_CHANGE, _SETTLED_INTERVALS = 3.0, 3
+# Smoothing of the shift during an event: weights of the previous estimate and of the newest deviation.
+_SHIFT_KEPT, _SHIFT_NEW = np.float32(0.7), np.float32(0.3)
+# Larger residuals, in sigmas, are clipped, to stay in the range of single precision.
+_MOST_SIGMAS = np.float32(1e6)
 _ONE = np.float32(1)
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Coefficients:
-    """What the filter does not change; arrays of float32 with S series last.
-
-    Attributes
-    ----------
-    beta
-        Regression of the next value on the features, shape (FEATURES, S).
-    sigma
-        Spread of its residuals, shape (S,); `floor` is the least spread that is believed.
-    holiday
-        Spread on holidays, shape (S,).
-    low, high
-        Range of values above the level, shape (S,), that nothing expected leaves.
-    """
-
-    beta: Singles
-    sigma: Singles
-    floor: Singles
-    holiday: Singles
-    low: Singles
-    high: Singles
-
-    def part(self, first: int, end: int) -> Coefficients:
-        """Those of some of the series; a view."""
-        return Coefficients(**{one.name: getattr(self, one.name)[..., first:end] for one in fields(self)})
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class FilterState:
-    """What the filter knows of S series after an interval; all but `age` and `calm` are float32.
-
-    Attributes
-    ----------
-    level
-        Shape (S,).
-    by_day, by_week
-        Rest of the rhythm by day and week phase: shape (day, S), (week, S).
-    week_mean
-        Mean of `by_week`, which belongs to the level, shape (S,).
-    last_week
-        The last value above the level at each week phase, shape (week, S).
-    lags, raw_lags
-        The last values, newest first, shape (LAGS, S): with unusual ones replaced by what was expected, and as they
-        were.
-    spread
-        Spread by day phase, shape (day, S); 0 where not known yet.
-    volatility
-        Recent spread, shape (S,).
-    age, calm
-        Intervals that an event has lasted, and has been settled, shape (S,).
-    growth
-        By how much the variance of an expectation over so many unusual intervals exceeds that of the next, shape (S,).
-    shift
-        How far values were off during the event, shape (S,).
-    recent
-        The last standardised residuals, clipped, newest first, shape (TOGETHER - 1, S); of metrics that count few
-        things, their last surprises (`counts`).
-    """
-
-    level: Singles
-    by_day: Singles
-    by_week: Singles
-    week_mean: Singles
-    last_week: Singles
-    lags: Singles
-    raw_lags: Singles
-    spread: Singles
-    volatility: Singles
-    age: Ints
-    calm: Ints
-    growth: Singles
-    shift: Singles
-    recent: Singles
-
-    def part(self, first: int, end: int) -> FilterState:
-        """The state of some of the series; a view."""
-        return FilterState(**{one.name: getattr(self, one.name)[..., first:end] for one in fields(self)})
-
-    def copy(self) -> FilterState:
-        """A state whose arrays are its own."""
-        return FilterState(**{one.name: getattr(self, one.name).copy() for one in fields(self)})
-
-    def to_arrays(self) -> dict[str, Any]:
-        """The arrays by name."""
-        return {one.name: getattr(self, one.name) for one in fields(self)}
-
-    @classmethod
-    def from_arrays(cls, arrays: Mapping[str, Any]) -> FilterState:
-        """Out of `to_arrays`; raises KeyError."""
-        return cls(**{one.name: arrays[one.name] for one in fields(cls)})
-
-
-def joined(parts: list[FilterState]) -> FilterState:
-    """The states of all series out of those of some."""
-    if len(parts) == 1:
-        return parts[0]
-    return FilterState(
-        **{
-            one.name: np.concatenate([getattr(part, one.name) for part in parts], axis=-1)
-            for one in fields(FilterState)
-        }
-    )
-
-
-def blank(level: Singles, frequency: str) -> FilterState:
-    """The state of series of which only a level is known, shape (S,)."""
-    day, week = STEPS[frequency]
-    n = len(level)
-
-    def zeros(*shape: int) -> Singles:
-        return np.zeros((*shape, n), np.float32)
-
-    return FilterState(
-        level=level.astype(np.float32),
-        by_day=zeros(day),
-        by_week=zeros(week),
-        week_mean=zeros(),
-        last_week=zeros(week),
-        lags=np.repeat(level[None].astype(np.float32), LAGS, axis=0),
-        raw_lags=np.repeat(level[None].astype(np.float32), LAGS, axis=0),
-        spread=zeros(day),
-        volatility=zeros(),
-        age=np.zeros(n, np.int64),
-        calm=np.zeros(n, np.int64),
-        growth=np.ones(n, np.float32),
-        shift=zeros(),
-        recent=zeros(TOGETHER - 1),
-    )
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Passed:
-    """What the filter said of intervals, float32 of shape (T, S), in standardised units without the harmonics.
-
-    Attributes
-    ----------
-    expected, other, sigma
-        Expected value, what may be expected as well (else the same), and the spread of both.
-    z
-        How many spreads the value was off the nearer of both; 0 between them, and where nothing was observed.
-    before
-        Sum of the clipped `z` of the `TOGETHER` - 1 intervals before.
-    off_rhythm
-        How many spreads the value was off level and rhythm alone, whatever the last values were.
-    """
-
-    expected: Singles
-    other: Singles
-    sigma: Singles
-    z: Singles
-    before: Singles
-    off_rhythm: Singles
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class History:
-    """What the regression is to learn from, float32; the lagged values are kept once, not for each lag.
-
-    Attributes
-    ----------
-    references
-        The features but for 1, harmonics and lags, shape (T, BASE - 2, S).
-    harmonic
-        The harmonics, shape (T, S).
-    clean
-        Values that are learned from, after the `LAGS` before them, shape (LAGS + T, S).
-    level
-        The level before each interval, shape (T, S).
-    """
-
-    references: Singles
-    harmonic: Singles
-    clean: Singles
-    level: Singles
-
-    def features(self, first: int, end: int, series: slice = slice(None)) -> Singles:
-        """Features of some intervals and series, shape (end - first, FEATURES, series)."""
-        level = self.level[first:end, series]
-        out = np.empty((len(level), FEATURES, level.shape[1]), np.float32)
-        out[:, 0] = 1
-        out[:, 1 : BASE - 1] = self.references[first:end, :, series]
-        out[:, BASE - 1] = self.harmonic[first:end, series]
-        for lag in range(LAGS):
-            newest = LAGS - 1 - lag
-            np.subtract(self.clean[first + newest : end + newest, series], level, out=out[:, BASE + lag])
-        return out
-
-
-def learn_history(
-    values: Singles, harmonic: Singles, calendar: Calendar, start: FilterState, jump: Singles
-) -> tuple[History, Singles, FilterState]:
-    """Run through a history for the first time, to see what the regression is to learn from.
+def first_pass(
+    values: Float32Array, harmonic: Float32Array, calendar: Calendar, start: FilterState, jump: Float32Array
+) -> tuple[History, Float32Array, FilterState]:
+    """Process a history for the first time, to prepare the regression.
 
     Parameters
     ----------
     values, harmonic
-        Without the harmonics, and the harmonics; shape (T, S).
+        Values without the harmonics, and the harmonics; shape (T, S).
     jump
-        How far a value may be from the one before or from the reference and still be learned from, shape (S,).
+        Largest distance of a learned value from the previous one or from the reference, shape (S,).
 
     Returns
     -------
-    What to learn from, targets (T, S) with NaN where nothing is to be learned, and the state at the end.
+    Features, targets of shape (T, S) with NaN where nothing was observed, and the state at the end.
     """
     n_times, n_series = values.shape
     state = start.copy()
-    references = np.empty((n_times, BASE - 2, n_series), np.float32)
+    references = np.empty((n_times, REFERENCES, n_series), np.float32)
     cleaned = np.empty((LAGS + n_times, n_series), np.float32)
     levels = np.empty((n_times, n_series), np.float32)
     cleaned[:LAGS] = state.lags[::-1]
     observed = ~np.isnan(values)
     weights = observed.astype(np.float32)
-    visits_day = np.zeros(calendar.day, np.int64)
-    visits_week = np.zeros(calendar.week, np.int64)
+    visits_of_day_phase = np.zeros(calendar.day_length, np.int64)
+    visits_of_week_phase = np.zeros(calendar.week_length, np.int64)
     level = state.level
     for t in range(n_times):
         day_phase, week_phase = int(calendar.day_phase[t]), int(calendar.week_phase[t])
-        _references(state, day_phase, week_phase, calendar, references[t])
+        _put_references(state, day_phase, week_phase, calendar, references[t])
         levels[t] = level
-        before = cleaned[LAGS - 1 + t]
+        previous = cleaned[LAGS - 1 + t]
         clean = cleaned[LAGS + t]
         reference = references[t, 1] + level
         np.copyto(clean, reference)
         np.copyto(clean, values[t], where=observed[t])
-        np.minimum(clean, np.maximum(reference, before) + jump, out=clean)
-        np.maximum(clean, np.minimum(reference, before) - jump, out=clean)
-        above = clean - level
+        np.minimum(clean, np.maximum(reference, previous) + jump, out=clean)
+        np.maximum(clean, np.minimum(reference, previous) - jump, out=clean)
+        above_level = clean - level
         if calendar.is_holiday[t]:
             state.last_week[week_phase] = references[t, 1]
             weights[t] = 0
         else:
-            state.last_week[week_phase] = above
-        level = _follow(
+            state.last_week[week_phase] = above_level
+        # Rates are higher at first, as of a running mean.
+        level = _update_pattern(
             state,
             level,
-            above,
+            above_level,
             weights[t],
             (day_phase, week_phase),
-            max(_DAY_RATE, 1 / (visits_day[day_phase] + 2)),
-            max(_WEEK_RATE, 1 / (visits_week[week_phase] + 2)),
-            max(1 / calendar.day, 1 / (t + 1)),
+            max(_DAY_RATE, 1 / (visits_of_day_phase[day_phase] + 2)),
+            max(_WEEK_RATE, 1 / (visits_of_week_phase[week_phase] + 2)),
+            max(1 / calendar.day_length, 1 / (t + 1)),
         )
-        visits_day[day_phase] += 1
-        visits_week[week_phase] += 1
+        visits_of_day_phase[day_phase] += 1
+        visits_of_week_phase[week_phase] += 1
     state.lags[:] = cleaned[n_times:][::-1]
     state.raw_lags[:] = state.lags
-    return History(references, harmonic, cleaned, levels), values - levels, _with_level(state, level)
+    np.copyto(state.level, level)
+    return History(references, harmonic, cleaned, levels), values - levels, state
 
 
-def run(
-    known: Coefficients, start: FilterState, values: Singles, harmonic: Singles, calendar: Calendar
-) -> tuple[Passed, FilterState]:
-    """Judge intervals one after another.
+def run_filter(
+    coefficients: Coefficients, start: FilterState, values: Float32Array, harmonic: Float32Array, calendar: Calendar
+) -> tuple[FilterOutput, FilterState]:
+    """Process intervals one after another.
 
     Parameters
     ----------
     start
-        The state before the first of them; it stays as it is.
+        The state before the first interval; it is not changed.
     values, harmonic
-        Without the harmonics, and the harmonics; shape (T, S), NaN where nothing was observed.
+        Values without the harmonics, and the harmonics; shape (T, S), NaN where nothing was observed.
 
     Returns
     -------
-    What was said of them, and the state after the last.
+    The output for all intervals, and the state after the last.
     """
     n_times, n_series = values.shape
     state = start.copy()
-    expected, other, sigma, scores, before, off_rhythm = (np.empty((n_times, n_series), np.float32) for _ in range(6))
+    expected, alternative, sigma, residuals, before, z_seasonal = (
+        np.empty((n_times, n_series), np.float32) for _ in range(6)
+    )
     features = np.ones((FEATURES, n_series), np.float32)
-    beta, lag_beta, base = known.beta, known.beta[BASE:], known.sigma
+    beta, lag_beta, base = coefficients.beta, coefficients.beta[FIRST_LAG:], coefficients.sigma
     memory = np.clip(lag_beta.sum(axis=0), 0, 1)
-    settled = SETTLED[calendar.frequency]
+    event_length = EVENT_LENGTHS[calendar.frequency]
     level = state.level
     for t in range(n_times):
         day_phase, week_phase = int(calendar.day_phase[t]), int(calendar.week_phase[t])
+        is_holiday = bool(calendar.is_holiday[t])
         observed = ~np.isnan(values[t])
         in_event = state.age > 0
 
-        # What is expected after what usually would have been, and after what was.
-        _references(state, day_phase, week_phase, calendar, features[1:])
-        features[BASE - 1] = harmonic[t]
-        np.subtract(state.lags, level, out=features[BASE:])
+        # Two expectations relative to the level: from the clean lags, and from the raw ones.
+        _put_references(state, day_phase, week_phase, calendar, features[1:])
+        features[FIRST_LAG - 1] = harmonic[t]
+        np.subtract(state.lags, level, out=features[FIRST_LAG:])
         usual = np.einsum("fs,fs->s", features, beta)
         reference = state.by_week[week_phase]
-        # A feedback that explodes must not carry expectations away, nor an unstable one through a gap.
-        np.minimum(np.maximum(usual, known.low, out=usual), known.high, out=usual)
+        # Lag coefficients that add up to more than 1 would make expectations diverge, also through a gap.
+        np.minimum(np.maximum(usual, coefficients.low, out=usual), coefficients.high, out=usual)
         after_raw = usual + np.einsum("fs,fs->s", state.raw_lags - state.lags, lag_beta)
 
-        spread = np.where(state.spread[day_phase] > 0, state.spread[day_phase], base)
-        now = base * (spread / base) ** np.float32(_BY_TIME) * (state.volatility / base) ** np.float32(_BY_RECENT)
-        now = np.maximum(now, known.floor)
-        if calendar.is_holiday[t]:
-            now = np.maximum(now, known.holiday)
-        wide = now * np.sqrt(state.growth)
+        # The spread of the next value, and of a value after so many intervals of an event.
+        spread = _spread(state, coefficients, day_phase, is_holiday)
+        wide = spread * np.sqrt(state.growth)
 
         value = np.where(observed, values[t], usual + level)
-        off_usual = np.where(observed, value - level - usual, 0)
-        off_raw = np.where(observed, value - level - after_raw, 0)
-        # During an event the usual counts; else, and on holidays, the kinder of both, and what lies between is right.
-        either = np.full(n_series, True) if calendar.is_holiday[t] else ~in_event
-        z_usual = np.clip(off_usual / wide, -_FARTHEST, _FARTHEST)
-        z_raw = np.clip(off_raw / np.where(either, wide, now), -_FARTHEST, _FARTHEST)
-        kinder_raw = either & (np.abs(z_raw) < np.abs(z_usual))
-        z = np.where(kinder_raw, z_raw, z_usual)
-        z = np.where(either & (z_raw * z_usual < 0), 0, z)
-        hot = np.abs(z) > EVENT
+        deviation = np.where(observed, value - level - usual, 0)
+        raw_deviation = np.where(observed, value - level - after_raw, 0)
+        # During an event, the residual is that from the clean lags. Otherwise, and on holidays, it is the smaller one,
+        # and 0 between the two expectations.
+        use_both = np.full(n_series, True) if is_holiday else ~in_event
+        z_usual = np.clip(deviation / wide, -_MOST_SIGMAS, _MOST_SIGMAS)
+        z_raw = np.clip(raw_deviation / np.where(use_both, wide, spread), -_MOST_SIGMAS, _MOST_SIGMAS)
+        raw_is_nearer = use_both & (np.abs(z_raw) < np.abs(z_usual))
+        z = np.where(raw_is_nearer, z_raw, z_usual)
+        z = np.where(use_both & (z_raw * z_usual < 0), 0, z)
+        unusual = np.abs(z) > UNUSUAL
 
         expected[t] = usual + level
-        other[t] = np.where(either, after_raw, usual) + level
+        alternative[t] = np.where(use_both, after_raw, usual) + level
         sigma[t] = wide
-        scores[t] = z
+        residuals[t] = z
         before[t] = state.recent.sum(axis=0)
-        off_rhythm[t] = np.clip((value - level - reference) / now, -_FARTHEST, _FARTHEST)
+        z_seasonal[t] = np.clip((value - level - reference) / spread, -_MOST_SIGMAS, _MOST_SIGMAS)
 
-        steady = (np.abs(z_raw) < _CALM) | (np.abs(off_usual - state.shift) < _CALM * now)
-        np.copyto(state.calm, np.where(in_event & steady, state.calm + 1, 0))
-        age = np.where(hot, state.age + 1, np.where(observed, 0, state.age))
-        accepted = in_event & hot & (((age > settled) & (state.calm >= _CALM_STEPS)) | (age > 3 * settled))
-        np.copyto(
-            state.shift,
-            np.where(
-                hot, np.where(in_event, np.float32(0.7) * state.shift + np.float32(0.3) * off_usual, off_usual), 0
-            ),
+        # Follow the event; accept it as the new level when it has settled, or has lasted too long.
+        changed_little = (np.abs(z_raw) < _SETTLED_CHANGE) | (
+            np.abs(deviation - state.shift) < _SETTLED_CHANGE * spread
         )
-        clean = np.where(observed & ~hot, value, usual + level)
+        np.copyto(state.settled, np.where(in_event & changed_little, state.settled + 1, 0))
+        age = np.where(unusual, state.age + 1, np.where(observed, 0, state.age))
+        has_settled = (age > event_length) & (state.settled >= _SETTLED_INTERVALS)
+        accepted = in_event & unusual & (has_settled | (age > 3 * event_length))
+        shift = np.where(in_event, _SHIFT_KEPT * state.shift + _SHIFT_NEW * deviation, deviation)
+        np.copyto(state.shift, np.where(unusual, shift, 0))
+        clean = np.where(observed & ~unusual, value, usual + level)
         if accepted.any():
             level = level + np.where(accepted, state.shift, 0)
             state.lags[:, accepted] = state.raw_lags[:, accepted]
-            _widen(state, accepted & (state.calm < _CALM_STEPS), base)
+            _widen_spread(state, accepted & (state.settled < _SETTLED_INTERVALS), base)
             clean = np.where(accepted, value, clean)
             age = np.where(accepted, 0, age)
         np.copyto(state.age, age)
         np.copyto(state.growth, np.where(age > 0, _ONE + memory * memory * state.growth, _ONE))
 
-        learned = (observed & (~hot | accepted)).astype(np.float32)
-        if calendar.is_holiday[t]:
-            learned[:] = 0
+        # Learn from what is observed and usual, on usual days.
+        weight = (observed & (~unusual | accepted)).astype(np.float32)
+        if is_holiday:
+            weight[:] = 0
             state.last_week[week_phase] = reference
         else:
-            _learn_spread(
-                state,
-                np.minimum(
-                    np.abs(np.where(kinder_raw, off_raw, off_usual)) * np.float32(_MEAN_TO_SIGMA), _SPREAD_CLIP * now
-                ),
-                observed & ~hot,
-                day_phase,
-                base,
-            )
+            size = np.abs(np.where(raw_is_nearer, raw_deviation, deviation)) * np.float32(_MEAN_TO_SIGMA)
+            _update_spread(state, np.minimum(size, _SPREAD_CLIP * spread), observed & ~unusual, day_phase, base)
             state.last_week[week_phase] = clean - level
-        level = _follow(
-            state, level, clean - level, learned, (day_phase, week_phase), _DAY_RATE, _WEEK_RATE, 1 / calendar.day
+        level = _update_pattern(
+            state, level, clean - level, weight, (day_phase, week_phase), _DAY_RATE, _WEEK_RATE, 1 / calendar.day_length
         )
         _push(state.lags, clean)
         _push(state.raw_lags, np.where(observed, value, clean))
-        _push(state.recent, np.clip(np.where(hot, 0, z), -TOGETHER_CLIP, TOGETHER_CLIP))
-    return Passed(expected, other, sigma, scores, before, off_rhythm), _with_level(state, level)
+        _push(state.recent, np.clip(np.where(unusual, 0, z), -JOINT_CLIP, JOINT_CLIP))
+    np.copyto(state.level, level)
+    return FilterOutput(expected, alternative, sigma, residuals, before, z_seasonal), state
 
 
-def together(z: Singles, before: Singles) -> Singles:
-    """Standardised sum of a point and those before it, of the same shape."""
-    total: Singles = (before + np.clip(z, -TOGETHER_CLIP, TOGETHER_CLIP)) / np.float32(np.sqrt(TOGETHER))
+def joint_residuals(output: FilterOutput) -> Float32Array:
+    """Return the standardised sum of each residual and the `JOINT` - 1 before it."""
+    total: Float32Array = (output.before + np.clip(output.z, -JOINT_CLIP, JOINT_CLIP)) / np.float32(np.sqrt(JOINT))
     return total
 
 
-def _references(state: FilterState, day_phase: int, week_phase: int, calendar: Calendar, out: Singles) -> None:
-    """The rest of the day's and the week's rhythm, of the week's before, and the values of a day and a week ago."""
-    day, week = calendar.day, calendar.week
+def _put_references(state: FilterState, day_phase: int, week_phase: int, calendar: Calendar, out: Float32Array) -> None:
+    """Write the features between 1 and the harmonics to `out` (see `FIRST_LAG`)."""
+    day_length, week_length = calendar.day_length, calendar.week_length
     out[0] = state.by_day[day_phase]
     out[1] = state.by_week[week_phase]
-    out[2] = state.by_week[(week_phase - 1) % week]
-    out[3] = state.last_week[(week_phase - (day if day < week else 1)) % week]
+    out[2] = state.by_week[(week_phase - 1) % week_length]
+    out[3] = state.last_week[(week_phase - (day_length if day_length < week_length else 1)) % week_length]
     out[4] = state.last_week[week_phase]
 
 
-def _follow(
+def _spread(state: FilterState, coefficients: Coefficients, day_phase: int, is_holiday: bool) -> Float32Array:
+    """Return the spread of the next value."""
+    base = coefficients.sigma
+    by_time = np.where(state.spread[day_phase] > 0, state.spread[day_phase], base)
+    time_of_day_factor = (by_time / base) ** np.float32(_TIME_OF_DAY_POWER)
+    spread: Float32Array = base * time_of_day_factor * (state.volatility / base) ** np.float32(_RECENT_POWER)
+    spread = np.maximum(spread, coefficients.floor)
+    return np.maximum(spread, coefficients.holiday) if is_holiday else spread
+
+
+def _update_pattern(
     state: FilterState,
-    level: Singles,
-    above: Singles,
-    learned: Singles,
+    level: Float32Array,
+    above_level: Float32Array,
+    weight: Float32Array,
     phases: tuple[int, int],
     day_rate: float,
     week_rate: float,
     level_rate: float,
-) -> Singles:
-    """Let the references follow a value above the level, where something is `learned` (1, else 0); the new level."""
+) -> Float32Array:
+    """Update the daily and weekly pattern with a value relative to the level, and return the new level.
+
+    `weight` is 1 for series to learn from, otherwise 0.
+    """
     day_phase, week_phase = phases
-    from_week = above - state.by_week[week_phase]
-    state.by_day[day_phase] += np.float32(day_rate) * learned * (above - state.by_day[day_phase])
-    change = np.float32(week_rate) * learned * from_week
+    from_week = above_level - state.by_week[week_phase]
+    state.by_day[day_phase] += np.float32(day_rate) * weight * (above_level - state.by_day[day_phase])
+    change = np.float32(week_rate) * weight * from_week
     state.by_week[week_phase] += change
-    # What all phases have in common is the level's: else both would follow the same thing, and run away from it.
+    # The level takes up the mean of all phases. If the pattern took it up as well, both would drift apart.
     state.week_mean[:] += change / np.float32(len(state.by_week))
-    new_level: Singles = level + np.float32(level_rate) * learned * (from_week + state.week_mean)
+    new_level: Float32Array = level + np.float32(level_rate) * weight * (from_week + state.week_mean)
     return new_level
 
 
-def _learn_spread(state: FilterState, size: Singles, learned: Bools, day_phase: int, base: Singles) -> None:
+def _update_spread(
+    state: FilterState, size: Float32Array, learned: BoolArray, day_phase: int, base: Float32Array
+) -> None:
+    """Update the spread of this time of day, half as fast those of its neighbours, and the recent spread."""
     for step, rate in ((0, _SPREAD_RATE), (1, _SPREAD_RATE / 2), (-1, _SPREAD_RATE / 2)):
         row = state.spread[(day_phase + step) % len(state.spread)]
-        known = np.where(row > 0, row, base)
-        np.copyto(row, known + np.float32(rate) * (size - known), where=learned)
+        previous = np.where(row > 0, row, base)
+        np.copyto(row, previous + np.float32(rate) * (size - previous), where=learned)
     np.copyto(
         state.volatility, state.volatility + np.float32(_VOLATILITY_RATE) * (size - state.volatility), where=learned
     )
 
 
-def _widen(state: FilterState, noisy: Bools, base: Singles) -> None:
-    """Let spreads be no less than the last values scatter, where an event never settled: it is a new noise as well."""
+def _widen_spread(state: FilterState, noisy: BoolArray, base: Float32Array) -> None:
+    """Raise the spreads to the scatter of the last values, after an event that did not settle: the noise is new too."""
     last = state.raw_lags[:, noisy]
     scatter = np.abs(last - last.mean(axis=0)).mean(axis=0) * np.float32(_MEAN_TO_SIGMA)
-    known = base[noisy]
-    least = known * (scatter / known) ** np.float32(1 / (_BY_TIME + _BY_RECENT))
+    sigma = base[noisy]
+    least = sigma * (scatter / sigma) ** np.float32(1 / (_TIME_OF_DAY_POWER + _RECENT_POWER))
     state.volatility[noisy] = np.maximum(state.volatility[noisy], least)
     state.spread[:, noisy] = np.maximum(state.spread[:, noisy], least)
 
 
-def _push(lags: Singles, newest: Singles) -> None:
+def _push(lags: Float32Array, newest: Float32Array) -> None:
     lags[1:] = lags[:-1]
     lags[0] = newest
-
-
-def _with_level(state: FilterState, level: Singles) -> FilterState:
-    np.copyto(state.level, level)
-    return state

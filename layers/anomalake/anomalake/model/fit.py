@@ -1,4 +1,4 @@
-"""Learning from a history."""
+"""Fitting a model to a history."""
 
 from __future__ import annotations
 
@@ -8,99 +8,99 @@ from datetime import date
 
 import numpy as np
 
+from anomalake.model.array_types import BoolArray, Float32Array, FloatArray
+from anomalake.model.blocks import in_blocks
 from anomalake.model.calendar import (
+    PERIOD_LENGTHS,
     SECONDS,
-    STEPS,
-    Bools,
     Calendar,
-    Floats,
     calendar_of,
     harmonics,
-    longest_rhythm,
-    rhythms,
+    longest_period,
+    seasonal_periods,
 )
-from anomalake.model.chunks import in_chunks
-from anomalake.model.counts import CountModel, are_whole, fit_counts
-from anomalake.model.filter import (
+from anomalake.model.counts import CountModel, are_integers, fit_counts
+from anomalake.model.filter import first_pass, joint_residuals, run_filter
+from anomalake.model.filter_state import (
     Coefficients,
     FilterState,
     History,
-    blank,
-    joined,
-    learn_history,
-    run,
-    together,
+    concatenate_coefficients,
+    concatenate_states,
+    initial_state,
 )
 from anomalake.model.metrics import Metrics
 from anomalake.model.model import Model, ModelError, State
 from anomalake.model.regression import regress
-from anomalake.model.season import Singles, fit_harmonics
+from anomalake.model.season import fit_harmonics
 from anomalake.model.spread import MAD, median, quantiles
 from anomalake.model.standard import standard, standardised
-from anomalake.model.tails import Tails, fit_tails
+from anomalake.model.tails import Tails, concatenate_tails, fit_tails
 
-#: Observed points of a metric below which nothing is said of it.
+#: Least number of observed points of a metric that is judged.
 LEAST_POINTS = {"PT5M": 72, "PT10M": 72, "PT1H": 48, "P1D": 10}
 
-# The least spread that is believed: a share of the range that holds nearly all values, or of a constant.
+# Least spread: a share of the range that holds 98 % of the values, or, for a constant, of its scale.
 _LEAST_SPREAD, _LEAST_OF_CONSTANT = 0.005, 0.1
-# Spread of what is rounded to whole numbers.
+# Standard deviation of the error of rounding to integers.
 _ROUNDING = 12**-0.5
+# Largest jump of a value that the first pass learns from, in sigmas of differences.
 _JUMP = 5.0
-# Rows beyond which every fifth is enough for what need not be exact.
-_ENOUGH = 400
-# How far beyond the range of the history expectations may go, in widths of it.
+# Number of intervals above which every fifth is enough for quantiles of a history.
+_ALL_ROWS_UP_TO = 400
+# How far expected values may leave the range of the history, in widths of that range.
 _ROOM = 1.0
-# Residuals of the history are smaller than those to come, by the degrees of freedom that the fit has used up.
-_SPENT = 15
+# Degrees of freedom that the fit uses: residuals of the history are smaller than those of new values by their share.
+_DEGREES_OF_FREEDOM = 15
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class _Learned:
-    """What was learned of some metrics."""
+class _BlockFit:
+    """Fit of a block of metrics; the attributes are those of `Model`."""
 
-    center: Floats
-    scale: Floats
-    nonnegative: Bools
-    is_ready: Bools
-    harmonics: Singles
+    center: FloatArray
+    scale: FloatArray
+    nonnegative: BoolArray
+    is_ready: BoolArray
+    harmonics: Float32Array
     coefficients: Coefficients
     tails: Tails
-    tails_together: Tails
-    tails_rhythm: Tails
+    joint_tails: Tails
+    seasonal_tails: Tails
     counts: CountModel
-    filtered: FilterState
+    state: FilterState
 
 
 def fit(metrics: Metrics, *, holidays: Collection[date] = ()) -> Model:
-    """Learn what is usual, without learning from what is not.
+    """Fit a model that is not influenced by the anomalies of the history.
 
     Parameters
     ----------
     metrics
         The history, up to the last interval before those to judge.
     holidays
-        Days that are not as others, past and future.
+        Past and future days with other values than usual.
 
     Raises
     ------
     ModelError
-        There is no interval.
+        The history has no interval.
     """
     n_times = len(metrics.starts)
     if not n_times:
-        raise ModelError("history: no interval; expected some")
+        raise ModelError("history: 0 intervals; expected at least 1")
     calendar = calendar_of(metrics.starts, metrics.frequency, metrics.timezone, holidays)
-    named = rhythms(n_times, metrics.frequency)
-    basis = harmonics(calendar, named)
-    longest = longest_rhythm(named, metrics.frequency)
+    periods = seasonal_periods(n_times, metrics.frequency)
+    basis = harmonics(calendar, periods)
+    longest = longest_period(periods, metrics.frequency)
     values = metrics.flat
 
-    def learn(first: int, end: int) -> _Learned:
-        return _learn(values[first:end], calendar, basis, longest)
+    def fit_block(first: int, end: int) -> _BlockFit:
+        return _fit_block(values[first:end], calendar, basis, longest)
 
-    parts = in_chunks(learn, metrics.n_metrics, n_times)
+    parts = in_blocks(fit_block, metrics.n_metrics, n_times)
     step = np.timedelta64(SECONDS[metrics.frequency], "s")
+    state = concatenate_states([part.state for part in parts])
     return Model(
         frequency=metrics.frequency,
         timezone=metrics.timezone,
@@ -112,114 +112,117 @@ def fit(metrics: Metrics, *, holidays: Collection[date] = ()) -> Model:
         scale=np.concatenate([part.scale for part in parts]),
         nonnegative=np.concatenate([part.nonnegative for part in parts]),
         is_ready=np.concatenate([part.is_ready for part in parts]),
-        rhythms=named,
+        seasonal_periods=periods,
         harmonics=np.concatenate([part.harmonics for part in parts], axis=-1),
-        coefficients=Coefficients(
-            *(
-                np.concatenate([getattr(part.coefficients, name) for part in parts], axis=-1)
-                for name in Coefficients.__slots__
-            )
-        ),
-        tails=_joined_tails([part.tails for part in parts]),
-        tails_together=_joined_tails([part.tails_together for part in parts]),
-        tails_rhythm=_joined_tails([part.tails_rhythm for part in parts]),
+        coefficients=concatenate_coefficients([part.coefficients for part in parts]),
+        tails=concatenate_tails([part.tails for part in parts]),
+        joint_tails=concatenate_tails([part.joint_tails for part in parts]),
+        seasonal_tails=concatenate_tails([part.seasonal_tails for part in parts]),
         counts=CountModel(
-            *(np.concatenate([getattr(part.counts, name) for part in parts]) for name in CountModel.__slots__)
+            np.concatenate([part.counts.mean for part in parts]),
+            np.concatenate([part.counts.dispersion for part in parts]),
         ),
-        state=State(metrics.starts[-1].astype("datetime64[s]") + step, joined([part.filtered for part in parts])),
+        state=State(metrics.starts[-1].astype("datetime64[s]") + step, state),
     )
 
 
-def _learn(raw: Floats, calendar: Calendar, basis: Floats, longest: int) -> _Learned:
-    """Learn of some metrics; `raw` has shape (S, T)."""
+def _fit_block(raw: FloatArray, calendar: Calendar, basis: FloatArray, longest: int) -> _BlockFit:
+    """Fit a block of metrics; `raw` has shape (S, T)."""
     n_times = raw.shape[1]
-    day, week = STEPS[calendar.frequency]
+    day_length, week_length = PERIOD_LENGTHS[calendar.frequency]
     center, scale, constant = standard(raw)
     values = standardised(raw, center, scale)
     observed = ~np.isnan(values)
 
-    coefficients = fit_harmonics(_without(values, calendar.is_holiday), basis, longest)
+    coefficients = fit_harmonics(_without_holidays(values, calendar.is_holiday), basis, longest)
     harmonic = (basis.astype(np.float32) @ coefficients).astype(np.float32)
     rest = values - harmonic
-    start = blank(_first_level(rest, day), calendar.frequency)
+    start = initial_state(_first_level(rest, day_length), calendar.frequency)
 
-    low, high = quantiles(values[_some(n_times)], (0.01, 0.99))
+    low, high = quantiles(values[_every_fifth(n_times)], (0.01, 0.99))
     floor = np.where(constant, _LEAST_OF_CONSTANT, np.maximum(_LEAST_SPREAD * (high - low), 1e-6))
-    whole = are_whole(raw)
-    counts = fit_counts(raw, whole)
-    grain = np.maximum(np.sqrt(counts.mean * counts.dispersion), np.where(whole, _ROUNDING, 0.0)) / scale
+    integers = are_integers(raw)
+    counts = fit_counts(raw, integers)
+    # The spread that counting and rounding cause, in standardised units.
+    grain = np.maximum(np.sqrt(counts.mean * counts.dispersion), np.where(integers, _ROUNDING, 0.0)) / scale
     floor = np.maximum(floor, grain).astype(np.float32)
-    history, targets, first_end = learn_history(rest, harmonic, calendar, start, _jump(rest, day))
-    warm = week if n_times > 2.5 * week else min(day, n_times // 3)
-    off_holidays = _without(targets, calendar.is_holiday)
-    beta, sigma = regress(history, off_holidays, warm, grain.astype(np.float32))
+    history, targets, first_end = first_pass(rest, harmonic, calendar, start, _largest_jump(rest, day_length))
+    # Intervals at the start that are left out: the references have no estimate yet.
+    n_warmup = week_length if n_times > 2.5 * week_length else min(day_length, n_times // 3)
+    usual_targets = _without_holidays(targets, calendar.is_holiday)
+    beta, sigma = regress(history, usual_targets, n_warmup, grain.astype(np.float32))
     holiday = _holiday_spread(history, targets, beta, sigma, calendar.is_holiday)
-    low_rest, high_rest = quantiles(off_holidays[_some(n_times)], (0.002, 0.998))
+    low_rest, high_rest = quantiles(usual_targets[_every_fifth(n_times)], (0.002, 0.998))
+    # Free the features, the largest arrays, before the second pass.
     del history, targets
 
     room = _ROOM * np.maximum(sigma, high_rest - low_rest)
-    known = Coefficients(beta, sigma, floor, holiday, low_rest - room, high_rest + room)
-    passed, end = run(known, _second_start(start, first_end, sigma), rest, harmonic, calendar)
+    filter_coefficients = Coefficients(beta, sigma, floor, holiday, low_rest - room, high_rest + room)
+    output, end = run_filter(filter_coefficients, _second_start(start, first_end, sigma), rest, harmonic, calendar)
     usable = observed & ~calendar.is_holiday[:, None]
-    usable[:warm] = False
-    end.recent[:, counts.few] = 0
+    usable[:n_warmup] = False
+    end.recent[:, counts.is_low] = 0
     n_usable = usable.sum(axis=0)
-    optimism = np.sqrt((n_usable + _SPENT) / np.maximum(n_usable - _SPENT, _SPENT / 2))
+    widening = np.sqrt(
+        (n_usable + _DEGREES_OF_FREEDOM) / np.maximum(n_usable - _DEGREES_OF_FREEDOM, _DEGREES_OF_FREEDOM / 2)
+    )
 
-    def tails_of(residuals: Singles) -> Tails:
-        return fit_tails(residuals[warm:], usable[warm:]).wider(optimism)
+    def tails_of(residuals: Float32Array) -> Tails:
+        return fit_tails(residuals[n_warmup:], usable[n_warmup:]).widened(widening)
 
-    return _Learned(
+    return _BlockFit(
         center=center,
         scale=scale,
         nonnegative=~(raw < 0).any(axis=1),
         is_ready=observed.sum(axis=0) >= LEAST_POINTS[calendar.frequency],
         harmonics=coefficients,
-        coefficients=known,
-        tails=tails_of(passed.z),
-        tails_together=tails_of(together(passed.z, passed.before)),
-        tails_rhythm=tails_of(passed.off_rhythm),
+        coefficients=filter_coefficients,
+        tails=tails_of(output.z),
+        joint_tails=tails_of(joint_residuals(output)),
+        seasonal_tails=tails_of(output.z_seasonal),
         counts=counts,
-        filtered=end,
+        state=end,
     )
 
 
-def _first_level(rest: Singles, day: int) -> Singles:
-    """Level to begin with: the median of the first day, or of all where that has nothing."""
-    first = rest[:day]
-    level: Singles = np.where(np.isnan(first).all(axis=0), median(rest), median(first)).astype(np.float32)
+def _first_level(rest: Float32Array, day_length: int) -> Float32Array:
+    """Return the median of the first day, or of the whole history where the first day has no value."""
+    first = rest[:day_length]
+    level: Float32Array = np.where(np.isnan(first).all(axis=0), median(rest), median(first)).astype(np.float32)
     return level
 
 
-def _jump(rest: Singles, day: int) -> Singles:
-    """How far a value may be off and still be learned from in the first run."""
-    few = _some(len(rest))
+def _largest_jump(rest: Float32Array, day_length: int) -> Float32Array:
+    """Return the largest deviation of a value that the first pass learns from."""
+    rows = _every_fifth(len(rest))
 
-    def scatter(differences: Singles) -> Singles:
-        some = differences[few]
-        return np.float32(MAD) * median(np.abs(some - median(some))).astype(np.float32)
+    def sigma_of(differences: Float32Array) -> Float32Array:
+        sample = differences[rows]
+        return np.float32(MAD) * median(np.abs(sample - median(sample))).astype(np.float32)
 
-    by_day = scatter(rest[day:] - rest[:-day]) if len(rest) > 2 * day else scatter(rest)
-    by_step = scatter(rest[1:] - rest[:-1]) if len(rest) > 1 else by_day
-    scale = np.maximum(by_day, by_step)
-    jump: Singles = np.float32(_JUMP) * np.where(scale > 0, scale, np.float32(0.1))
+    by_day = sigma_of(rest[day_length:] - rest[:-day_length]) if len(rest) > 2 * day_length else sigma_of(rest)
+    by_step = sigma_of(rest[1:] - rest[:-1]) if len(rest) > 1 else by_day
+    sigma = np.maximum(by_day, by_step)
+    jump: Float32Array = np.float32(_JUMP) * np.where(sigma > 0, sigma, np.float32(0.1))
     return jump
 
 
-def _holiday_spread(history: History, targets: Singles, beta: Singles, sigma: Singles, is_holiday: Bools) -> Singles:
-    """Spread on holidays: that of the history's, at least thrice the usual one."""
-    least: Singles = 3 * sigma
+def _holiday_spread(
+    history: History, targets: Float32Array, beta: Float32Array, sigma: Float32Array, is_holiday: BoolArray
+) -> Float32Array:
+    """Return the least spread on holidays: that of past holidays, and at least three times the usual one."""
+    least: Float32Array = 3 * sigma
     if not is_holiday.any():
         return least
     rows: list[int] = np.flatnonzero(is_holiday).tolist()
-    expected: list[Singles] = [(history.features(row, row + 1)[0] * beta).sum(axis=0) for row in rows]
-    off = np.abs(targets[rows] - np.array(expected))
-    spread: Singles = np.maximum(least, quantiles(off, (0.8,))[0]).astype(np.float32)
+    expected: list[Float32Array] = [(history.features(row, row + 1)[0] * beta).sum(axis=0) for row in rows]
+    residuals = np.abs(targets[rows] - np.array(expected))
+    spread: Float32Array = np.maximum(least, quantiles(residuals, (0.8,))[0]).astype(np.float32)
     return spread
 
 
-def _second_start(start: FilterState, first_end: FilterState, sigma: Singles) -> FilterState:
-    """The state to run through the history again: with the rhythms that the first run learned."""
+def _second_start(start: FilterState, first_end: FilterState, sigma: Float32Array) -> FilterState:
+    """Return the initial state of the second pass, with the daily and weekly pattern from the first pass."""
     state = start.copy()
     for name in ("by_day", "by_week", "last_week"):
         np.copyto(getattr(state, name), getattr(first_end, name))
@@ -228,18 +231,13 @@ def _second_start(start: FilterState, first_end: FilterState, sigma: Singles) ->
     return state
 
 
-def _without(values: Singles, is_holiday: Bools) -> Singles:
+def _without_holidays(values: Float32Array, is_holiday: BoolArray) -> Float32Array:
     if not is_holiday.any():
         return values
-    kept = values.copy()
-    kept[is_holiday] = np.nan
-    return kept
+    usual = values.copy()
+    usual[is_holiday] = np.nan
+    return usual
 
 
-def _some(n_times: int) -> slice:
-    return slice(None, None, 5 if n_times > _ENOUGH else 1)
-
-
-def _joined_tails(parts: list[Tails]) -> Tails:
-    arrays = (np.concatenate([getattr(part, name) for part in parts], axis=-1) for name in ("knee", "scale", "shape"))
-    return Tails(parts[0].share, *arrays)
+def _every_fifth(n_times: int) -> slice:
+    return slice(None, None, 5 if n_times > _ALL_ROWS_UP_TO else 1)

@@ -1,54 +1,49 @@
-"""Judging intervals, one after another."""
+"""Judging intervals with a fitted model."""
 
 from __future__ import annotations
 
-import numpy as np
-import numpy.typing as npt
+from dataclasses import dataclass
 
-from anomalake.model.calendar import SECONDS, Calendar, Floats, calendar_of, harmonics
-from anomalake.model.chunks import in_chunks
+import numpy as np
+
+from anomalake.model.array_types import Float32Array, FloatArray, IntArray, TimeArray
+from anomalake.model.blocks import in_blocks
+from anomalake.model.calendar import SECONDS, Calendar, calendar_of, harmonics
 from anomalake.model.counts import judge_counts
-from anomalake.model.filter import (
-    LAGS,
-    TOGETHER,
-    TOGETHER_CLIP,
-    FilterState,
-    Passed,
-    joined,
-    run,
-    together,
-)
+from anomalake.model.filter import JOINT_CLIP, joint_residuals, run_filter
+from anomalake.model.filter_state import JOINT, LAGS, FilterOutput, FilterState, concatenate_states
 from anomalake.model.judgement import ANOMALOUS, Judgement
-from anomalake.model.metrics import Metrics
+from anomalake.model.metrics import Combination, Metrics
 from anomalake.model.model import Model, ModelError, State
 from anomalake.model.season import sum_of_harmonics
 from anomalake.model.standard import in_units, standardised
-from anomalake.model.tails import reach, surprise
+from anomalake.model.tails import limits_of, surprise
 
-#: -log10 of the probability at which a point becomes an anomaly.
+#: Surprise (-log10 of the tail probability) from which a point is an anomaly.
 DECISION = 3.5
-# Being one of several small deviations together must be so much less likely, since it is looked for as well.
-_TOGETHER_MARGIN = 0.75
-# And the point itself must be off in the same direction, by so many spreads.
-_TOGETHER_LEAST = 1.0
-# What is off the rhythm of day and week, though the last values led there, ranks higher but never decides: a long event
-# keeps its rank until its end, while a new level raises no alarm for ever. Where half the decision is reached.
-_RHYTHM = 0.25
-# Beyond so many intervals without a run, nothing of the last values matters any more.
+# Reduction of the joint surprise of consecutive points, because it is a second test.
+_JOINT_MARGIN = 0.75
+# The joint test counts only if the last point deviates in the same direction, by so many sigmas.
+_JOINT_LEAST = 1.0
+# Share of the decision at which the surprise of a deviation from the seasonal pattern contributes half of it. A point
+# that the last values predicted, but the seasonal pattern did not, ranks higher but is no anomaly: a long event keeps
+# its rank to its end, and a new level does not cause alarms for ever.
+_SEASONAL_HALF = 0.25
+# After this many missed intervals, the last values have no more effect.
 _MOST_MISSED = 3 * LAGS
 
 
 def judge(model: Model, state: State, metrics: Metrics, first: int) -> tuple[Judgement, State]:
-    """Judge the intervals from the `first` on.
+    """Judge the intervals from index `first` on.
 
     Parameters
     ----------
     model, state
-        What was learned, and the filter's state before the first of them; an interval in between counts as missing.
+        The model, and the state before the first judged interval. Intervals in between count as missing.
     metrics
-        May have other metrics than the model: new ones are not judged, those that are missing are taken for unobserved.
+        May have other metrics than the model: new ones are not judged, missing ones count as not observed.
     first
-        Index into `metrics.starts`; what is before it is not looked at.
+        Index into `metrics.starts`. Values before it are not used.
 
     Returns
     -------
@@ -57,7 +52,8 @@ def judge(model: Model, state: State, metrics: Metrics, first: int) -> tuple[Jud
     Raises
     ------
     ModelError
-        The intervals are of another frequency or zone, or begin before the state; or the state is another model's.
+        The frequency or zone is not the model's, the intervals begin before the state, or the state is of another
+        model.
     """
     if (metrics.frequency, metrics.timezone) != (model.frequency, model.timezone):
         raise ModelError(
@@ -72,127 +68,132 @@ def judge(model: Model, state: State, metrics: Metrics, first: int) -> tuple[Jud
     if not len(starts):
         empty = np.zeros((metrics.n_metrics, 0))
         return Judgement(first, empty, empty, empty, empty, empty.astype(np.bool_)), state
-    missed = _missed(state.next_start, starts[0], model.frequency)
+    missed = _missed_starts(state.next_start, starts[0], model.frequency)
     calendar = calendar_of(np.concatenate([missed, starts]), model.frequency, model.timezone, model.holidays)
-    basis = harmonics(calendar, model.rhythms).astype(np.float32)
-    of_model, of_metrics = _alignment(model, metrics)
+    basis = harmonics(calendar, model.seasonal_periods).astype(np.float32)
+    model_rows, metric_rows = _align(model, metrics)
     raw = metrics.flat[:, first:]
-    n_known, n_missed = len(model.center), len(missed)
+    n_missed = len(missed)
 
-    def look(begin: int, end: int) -> tuple[_Judged, FilterState]:
-        rows = of_metrics[begin:end]
-        if of_metrics is of_model and not n_missed:
+    def judge_block(begin: int, end: int) -> tuple[_Judged, FilterState]:
+        rows = metric_rows[begin:end]
+        if metric_rows is model_rows and not n_missed:
             values = raw[begin:end]
         else:
             values = np.full((end - begin, n_missed + len(starts)), np.nan)
             values[rows >= 0, n_missed:] = raw[rows[rows >= 0]]
-        return _look(model, state.filtered.part(begin, end), values, n_missed, basis, calendar, begin, end)
+        return _judge_block(model, state.filtered.part(begin, end), values, n_missed, basis, calendar, begin, end)
 
-    parts = in_chunks(look, n_known, n_missed + len(starts))
-    judged = _Judged(*(np.concatenate([getattr(part, name) for part, _ in parts]) for name in _Judged.__slots__))
+    parts = in_blocks(judge_block, len(model.center), n_missed + len(starts))
+
+    def all_metrics(name: str, fill: float) -> FloatArray:
+        return _in_order(np.concatenate([getattr(judged, name) for judged, _ in parts]), model_rows, fill)
+
     step = np.timedelta64(SECONDS[model.frequency], "s")
-    after = State(starts[-1] + step, joined([filtered for _, filtered in parts]))
-    expected, lower, upper, severity = (
-        _aligned(getattr(judged, name), of_model, fill)
-        for name, fill in (("expected", np.nan), ("lower", np.nan), ("upper", np.nan), ("severity", 0.0))
-    )
+    after = State(starts[-1] + step, concatenate_states([filtered for _, filtered in parts]))
+    expected, lower, upper = (all_metrics(name, np.nan) for name in ("expected", "lower", "upper"))
+    severity = all_metrics("severity", 0.0)
     return Judgement(first, expected, lower, upper, severity, severity >= ANOMALOUS), after
 
 
+@dataclass(frozen=True, slots=True, eq=False)
 class _Judged:
-    """Arrays of shape (S, T)."""
+    """Judgement of a block of metrics: arrays of shape (S, T)."""
 
-    __slots__ = ("expected", "lower", "severity", "upper")
+    expected: FloatArray
+    lower: FloatArray
+    upper: FloatArray
+    severity: FloatArray
 
-    def __init__(self, expected: Floats, lower: Floats, severity: Floats, upper: Floats) -> None:
-        self.expected, self.lower, self.severity, self.upper = expected, lower, severity, upper
 
-
-def _look(
+def _judge_block(
     model: Model,
     filtered: FilterState,
-    raw: Floats,
+    raw: FloatArray,
     n_missed: int,
-    basis: npt.NDArray[np.float32],
+    basis: Float32Array,
     calendar: Calendar,
     begin: int,
     end: int,
 ) -> tuple[_Judged, FilterState]:
-    """Judge some metrics; `raw` has shape (S, missed and judged intervals)."""
+    """Judge a block of metrics; `raw` has shape (S, missed and judged intervals)."""
     center, scale = model.center[begin:end], model.scale[begin:end]
     values = standardised(raw, center, scale)
     harmonic = sum_of_harmonics(basis, model.harmonics[:, begin:end])
-    passed, after = run(model.coefficients.part(begin, end), filtered, values - harmonic, harmonic, calendar)
-    surprises, far_up, far_down = _surprises(model, passed, begin, end)
-    expected = passed.expected + harmonic
-    other = passed.other + harmonic
-    lower = np.minimum(expected, other) - far_down * passed.sigma
-    upper = np.maximum(expected, other) + far_up * passed.sigma
+    output, after = run_filter(model.coefficients.part(begin, end), filtered, values - harmonic, harmonic, calendar)
+    surprises, limit_up, limit_down = _surprises(model, output, begin, end)
+    expected = output.expected + harmonic
+    alternative = output.alternative + harmonic
+    lower = np.minimum(expected, alternative) - limit_down * output.sigma
+    upper = np.maximum(expected, alternative) + limit_up * output.sigma
     least = np.where(model.nonnegative[begin:end], 0.0, -np.inf)
-    expected, lower, upper = (in_units(of[n_missed:], center, scale, least) for of in (expected, lower, upper))
+    expected, lower, upper = (in_units(array[n_missed:], center, scale, least) for array in (expected, lower, upper))
     judged, surprises = raw[:, n_missed:], surprises.T[:, n_missed:].astype(np.float64)
-    few = model.counts.few[begin:end]
-    if few.any():
-        counts = model.counts.chosen(slice(begin, end)).chosen(few)
-        recent = np.zeros((TOGETHER - 1, int(few.sum())))
-        recent[n_missed:] = filtered.recent[: max(0, TOGETHER - 1 - n_missed), few]
-        found = judge_counts(counts, judged[few], expected[few], recent, DECISION, _TOGETHER_MARGIN)
-        surprises[few], lower[few], upper[few] = found.surprises, found.lower, found.upper
-        after.recent[:, few] = found.recent
+    is_low = model.counts.is_low[begin:end]
+    if is_low.any():
+        counts = model.counts.select(slice(begin, end)).select(is_low)
+        recent = np.zeros((JOINT - 1, int(is_low.sum())))
+        recent[n_missed:] = filtered.recent[: max(0, JOINT - 1 - n_missed), is_low]
+        judged_counts = judge_counts(counts, judged[is_low], expected[is_low], recent, DECISION, _JOINT_MARGIN)
+        surprises[is_low] = judged_counts.surprises
+        lower[is_low], upper[is_low] = judged_counts.lower, judged_counts.upper
+        after.recent[:, is_low] = judged_counts.recent
     severity = np.where(np.isnan(judged), 0, 100 * surprises / (surprises + DECISION))
-    severity = _agreeing(severity, judged, lower, upper)
-    ready = model.is_ready[begin:end, None]
-    nothing = np.where(ready, 0.0, np.nan)
-    return _Judged(expected + nothing, lower + nothing, np.where(ready, severity, 0), upper + nothing), after
+    severity = _consistent(severity, judged, lower, upper)
+    is_ready = model.is_ready[begin:end, None]
+    # Adding NaN removes the values of metrics with too little history.
+    mask = np.where(is_ready, 0.0, np.nan)
+    return _Judged(expected + mask, lower + mask, upper + mask, np.where(is_ready, severity, 0)), after
 
 
-def _agreeing(severity: Floats, raw: Floats, lower: Floats, upper: Floats) -> Floats:
-    """Severities that reach the decision exactly where values lie outside the range, which rounding and 0 may cut."""
+def _consistent(severity: FloatArray, raw: FloatArray, lower: FloatArray, upper: FloatArray) -> FloatArray:
+    """Make severities reach `ANOMALOUS` exactly for values outside the range, which rounding and the bound 0 change."""
     outside = (raw < lower) | (raw > upper)
-    agreeing = np.minimum(severity, np.nextafter(ANOMALOUS, 0))
-    agreeing[outside] = np.maximum(severity[outside], ANOMALOUS)
-    return agreeing
+    consistent = np.minimum(severity, np.nextafter(ANOMALOUS, 0))
+    consistent[outside] = np.maximum(severity[outside], ANOMALOUS)
+    return consistent
 
 
-def _surprises(model: Model, passed: Passed, begin: int, end: int) -> tuple[Floats, Floats, Floats]:
-    """Surprise of each point, shape (T, S), and how far up and down it is no anomaly yet, in spreads."""
-    single, summed = model.tails.part(begin, end), model.tails_together.part(begin, end)
-    z = passed.z
-    alone = surprise(single, z)
-    total = together(z, passed.before)
-    joint = surprise(summed, total) - _TOGETHER_MARGIN
-    counts = (np.abs(z) >= _TOGETHER_LEAST) & (np.sign(total) == np.sign(z))
-    found = np.maximum(alone, joint * counts)
-    lasting = surprise(model.tails_rhythm.part(begin, end), passed.off_rhythm)
-    found = np.maximum(found, DECISION * lasting / (lasting + DECISION * _RHYTHM))
-    up, down = reach(single, DECISION)
-    joint_up, joint_down = reach(summed, DECISION + _TOGETHER_MARGIN) * np.sqrt(TOGETHER)
+def _surprises(model: Model, output: FilterOutput, begin: int, end: int) -> tuple[FloatArray, FloatArray, FloatArray]:
+    """Return the surprise of each point, shape (T, S), and the residuals, up and down, of the decision, in sigmas."""
+    tails, joint_tails = model.tails.part(begin, end), model.joint_tails.part(begin, end)
+    seasonal_tails = model.seasonal_tails.part(begin, end)
+    z = output.z
+    alone = surprise(tails, z)
+    total = joint_residuals(output)
+    joint = surprise(joint_tails, total) - _JOINT_MARGIN
+    joint_counts = (np.abs(z) >= _JOINT_LEAST) & (np.sign(total) == np.sign(z))
+    surprises = np.maximum(alone, joint * joint_counts)
+    seasonal = surprise(seasonal_tails, output.z_seasonal)
+    surprises = np.maximum(surprises, DECISION * seasonal / (seasonal + DECISION * _SEASONAL_HALF))
+    up, down = limits_of(tails, DECISION)
+    joint_up, joint_down = limits_of(joint_tails, DECISION + _JOINT_MARGIN) * np.sqrt(JOINT)
     return (
-        found,
-        np.minimum(up, _joint_reach(joint_up - passed.before)),
-        np.minimum(down, _joint_reach(joint_down + passed.before)),
+        surprises,
+        np.minimum(up, _joint_limit(joint_up - output.before)),
+        np.minimum(down, _joint_limit(joint_down + output.before)),
     )
 
 
-def _joint_reach(needed: Floats) -> Floats:
-    """How far a point must be off to be one of several; never, where more than the clip would be needed."""
-    return np.where(needed > TOGETHER_CLIP, np.inf, np.maximum(needed, _TOGETHER_LEAST))
+def _joint_limit(needed: FloatArray) -> FloatArray:
+    """Return the residual from which the joint test decides; infinite where the clipping keeps it from deciding."""
+    return np.where(needed > JOINT_CLIP, np.inf, np.maximum(needed, _JOINT_LEAST))
 
 
-def _missed(next_start: np.datetime64, first: np.datetime64, frequency: str) -> npt.NDArray[np.datetime64]:
-    """Starts of the intervals between the state and the first to judge, as far back as they matter."""
+def _missed_starts(next_start: np.datetime64, first: np.datetime64, frequency: str) -> TimeArray:
+    """Return the starts of the intervals between the state and the first to judge, at most `_MOST_MISSED`."""
     gap = int((first - next_start) / np.timedelta64(1, "s"))
     if gap < -SECONDS[frequency] // 2:
-        raise ModelError(f"interval {first}Z is before {next_start}Z, the next that the state knows; expected that one")
+        raise ModelError(f"interval {first}Z is before {next_start}Z, the next of the state; expected that interval")
     count = min(round(gap / SECONDS[frequency]), _MOST_MISSED)
     steps = np.arange(-count, 0) * np.timedelta64(SECONDS[frequency], "s")
-    missed: npt.NDArray[np.datetime64] = first + steps
-    # After a change of clocks, 24 hours before a day's start may be on the day before; noon tells days apart.
+    missed: TimeArray = first + steps
+    # After a clock change, 24 hours before the start of a day may be on the day before that. Noon never is.
     return missed + np.timedelta64(12, "h") if frequency == "P1D" else missed
 
 
-def _alignment(model: Model, metrics: Metrics) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
-    """Row of the model for each metric, and row of the metrics for each of the model's; -1 where there is none."""
+def _align(model: Model, metrics: Metrics) -> tuple[IntArray, IntArray]:
+    """Return the model's row of each metric, and the row in `metrics` of each of the model's; -1 for none."""
     if (model.measures, model.dimension_names, model.combinations) == (
         metrics.measures,
         metrics.dimension_names,
@@ -200,28 +201,30 @@ def _alignment(model: Model, metrics: Metrics) -> tuple[npt.NDArray[np.int64], n
     ):
         same = np.arange(metrics.n_metrics)
         return same, same
-    names = _names(model.measures, model.dimension_names, model.combinations)
-    rows = {name: row for row, name in enumerate(names)}
-    of_model = np.array(
-        [rows.get(name, -1) for name in _names(metrics.measures, metrics.dimension_names, metrics.combinations)],
+    keys = _metric_keys(model.measures, model.dimension_names, model.combinations)
+    row_of = {key: row for row, key in enumerate(keys)}
+    model_rows = np.array(
+        [row_of.get(key, -1) for key in _metric_keys(metrics.measures, metrics.dimension_names, metrics.combinations)],
         dtype=np.int64,
     )
-    of_metrics = np.full(len(names), -1, dtype=np.int64)
-    found = of_model >= 0
-    of_metrics[of_model[found]] = np.flatnonzero(found)
-    return of_model, of_metrics
+    metric_rows = np.full(len(keys), -1, dtype=np.int64)
+    is_known = model_rows >= 0
+    metric_rows[model_rows[is_known]] = np.flatnonzero(is_known)
+    return model_rows, metric_rows
 
 
-def _names(
-    measures: tuple[str, ...], dimension_names: tuple[str, ...], combinations: tuple[tuple[str | None, ...], ...]
+def _metric_keys(
+    measures: tuple[str, ...], dimension_names: tuple[str, ...], combinations: tuple[Combination, ...]
 ) -> list[tuple[str, frozenset[tuple[str, str | None]]]]:
-    keys = [frozenset(zip(dimension_names, one, strict=True)) for one in combinations]
-    return [(measure, key) for measure in measures for key in keys]
+    """Return a key of each metric that does not depend on the order of dimensions."""
+    dimensions = [frozenset(zip(dimension_names, combination, strict=True)) for combination in combinations]
+    return [(measure, key) for measure in measures for key in dimensions]
 
 
-def _aligned(found: Floats, of_model: npt.NDArray[np.int64], fill: float) -> Floats:
-    if not len(found):
-        return np.full((len(of_model), found.shape[1]), fill)
-    if len(of_model) == len(found) and (of_model == np.arange(len(found))).all():
-        return found
-    return np.where((of_model >= 0)[:, None], found[np.maximum(of_model, 0)], fill)
+def _in_order(values: FloatArray, model_rows: IntArray, fill: float) -> FloatArray:
+    """Return rows of the model in the order of the metrics; `fill` for new metrics."""
+    if not len(values):
+        return np.full((len(model_rows), values.shape[1]), fill)
+    if len(model_rows) == len(values) and (model_rows == np.arange(len(values))).all():
+        return values
+    return np.where((model_rows >= 0)[:, None], values[np.maximum(model_rows, 0)], fill)

@@ -1,16 +1,17 @@
-"""All metrics of a metric set on one grid of intervals: what the model works on."""
+"""The values of all metrics of a metric set on one grid of intervals."""
 
 from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
-import numpy.typing as npt
 
-#: Values of the dimensions of one metric, in the order of `Metrics.dimension_names`; None where a row lacked it.
+from anomalake.model.array_types import FloatArray, TimeArray
+
+#: Values of the dimensions of one metric, in the order of `Metrics.dimension_names`; None for a missing value.
 Combination = tuple[str | None, ...]
 
 
@@ -25,11 +26,11 @@ class Metrics:
     timezone
         Zone of the metric set, an IANA name.
     starts
-        Starts of the intervals in UTC, ``datetime64[s]``, shape (T,), ascending, none left out.
+        Starts of the intervals in UTC, ``datetime64[s]``, shape (T,), ascending, without gaps.
     measures
-        Names, M of them.
+        M names.
     dimension_names
-        Names, in the metric set's order.
+        Names in the metric set's order.
     combinations
         K combinations of dimension values, sorted; one empty tuple where there are no dimensions.
     values
@@ -38,11 +39,11 @@ class Metrics:
 
     frequency: str
     timezone: str
-    starts: npt.NDArray[np.datetime64]
+    starts: TimeArray
     measures: tuple[str, ...]
     dimension_names: tuple[str, ...]
     combinations: tuple[Combination, ...]
-    values: npt.NDArray[np.float64]
+    values: FloatArray
 
     def __post_init__(self) -> None:
         shape = (len(self.measures), len(self.combinations), len(self.starts))
@@ -51,21 +52,59 @@ class Metrics:
 
     @property
     def n_metrics(self) -> int:
-        """M × K."""
+        """Number of metrics, M × K."""
         return len(self.measures) * len(self.combinations)
 
     @property
-    def flat(self) -> npt.NDArray[np.float64]:
-        """The values as (M × K, T), measure by measure; a view."""
+    def flat(self) -> FloatArray:
+        """View of the values as (M × K, T), measure by measure."""
         return self.values.reshape(self.n_metrics, len(self.starts))
 
     def dimensions(self, k: int) -> tuple[tuple[str, str], ...]:
-        """Names and values of one combination; a dimension that its rows lack is left out."""
-        named = zip(self.dimension_names, self.combinations[k], strict=True)
-        return tuple((name, value) for name, value in named if value is not None)
+        """Return names and values of combination `k`, without missing values."""
+        pairs = zip(self.dimension_names, self.combinations[k], strict=True)
+        return tuple((name, value) for name, value in pairs if value is not None)
 
 
 def time_series_id(detector_arn: str, measure: str, dimensions: tuple[tuple[str, str], ...]) -> str:
-    """L4M's TimeSeriesId of one metric: 64 hex digits, the same for the same detector, measure and dimensions."""
-    named: list[Any] = [detector_arn, measure, sorted(dimensions)]
-    return hashlib.sha256(json.dumps(named, ensure_ascii=True).encode("ascii")).hexdigest()
+    """Return L4M's TimeSeriesId: 64 hex digits, equal for equal detector, measure and dimensions."""
+    identity = [detector_arn, measure, sorted(dimensions)]
+    return hashlib.sha256(json.dumps(identity, ensure_ascii=True).encode("ascii")).hexdigest()
+
+
+def sort_key(combination: Combination) -> tuple[tuple[bool, str], ...]:
+    """Return the sort key of a combination: by value, a missing value first."""
+    return tuple((value is not None, value or "") for value in combination)
+
+
+def between(metrics: Metrics, first: int, last: int) -> Metrics:
+    """Return a view of the intervals from index `first` up to `last`, the latter excluded."""
+    return replace(metrics, starts=metrics.starts[first:last], values=metrics.values[:, :, first:last])
+
+
+def join(parts: Sequence[Metrics], starts: TimeArray) -> Metrics:
+    """Join metrics of several intervals or sources on one grid.
+
+    Parameters
+    ----------
+    parts
+        At least one, all of the same frequency, zone, measures and dimensions. If several parts observed the same
+        metric and interval, the value of the last of them is used.
+    starts
+        The grid, ascending. Intervals without a part are NaN; intervals of a part that are not on the grid are left
+        out.
+    """
+    first = parts[0]
+    combinations = tuple(sorted({combination for part in parts for combination in part.combinations}, key=sort_key))
+    values = np.full((len(first.measures), len(combinations), len(starts)), np.nan)
+    row_of = {combination: row for row, combination in enumerate(combinations)}
+    for part in parts:
+        columns = np.searchsorted(starts, part.starts)
+        on_grid = (columns < len(starts)) & (starts[np.minimum(columns, len(starts) - 1)] == part.starts)
+        if not on_grid.any():
+            continue
+        rows = np.array([row_of[combination] for combination in part.combinations], dtype=np.intp)
+        observed = part.values[:, :, on_grid]
+        target = np.ix_(range(len(first.measures)), rows, columns[on_grid])
+        values[target] = np.where(np.isnan(observed), values[target], observed)
+    return Metrics(first.frequency, first.timezone, starts, first.measures, first.dimension_names, combinations, values)

@@ -1,10 +1,10 @@
-"""What a fit learned, and what the filter knows after an interval; both can be kept as arrays."""
+"""The fitted model and the state of the filter, and their stored form as named arrays."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from datetime import date
 from typing import Any
 
@@ -12,61 +12,74 @@ import numpy as np
 import numpy.typing as npt
 
 from anomalake.errors import AnomalakeError
-from anomalake.model.calendar import Bools, Floats
+from anomalake.model.array_types import BoolArray, Float32Array, FloatArray
 from anomalake.model.counts import CountModel
-from anomalake.model.filter import Coefficients, FilterState
+from anomalake.model.filter_state import Coefficients, FilterState
 from anomalake.model.metrics import Combination
-from anomalake.model.season import Singles
 from anomalake.model.tails import Tails
 
+#: Version of the stored form of a model.
 VERSION = 1
+
+# Names in the stored form, where they differ from the fields' names. They must not change: lakes hold such arrays.
+_STORED_NAMES = {"seasonal_periods": "rhythms", "threshold": "knee", "settled": "calm"}
+# Prefixes of the arrays of a model's parts; those of `coefficients` have none.
+_STORED_TAILS = {"tails": "tails_", "joint_tails": "together_", "seasonal_tails": "rhythm_"}
+_STORED_COUNTS, _STORED_STATE = "count_", "state_"
+
+Arrays = Mapping[str, npt.NDArray[Any]]
 
 
 class ModelError(AnomalakeError, ValueError):
-    """Metrics that a model cannot judge, or arrays that are none of a model's."""
+    """Metrics that a model cannot judge, or arrays that are not those of a model or a state."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class State:
-    """The filter's state before the interval that starts at `next_start` (UTC).
-
-    It can be kept as arrays; `from_arrays` raises `ModelError`.
-    """
+    """State of the filter before the interval that starts at `next_start` (UTC)."""
 
     next_start: np.datetime64
     filtered: FilterState
 
     def to_arrays(self) -> dict[str, npt.NDArray[Any]]:
-        """All of it as arrays by name."""
-        return {"next_start": np.array(self.next_start, "datetime64[s]"), **self.filtered.to_arrays()}
+        """Return the state as named arrays."""
+        return {"next_start": np.array(self.next_start, "datetime64[s]"), **_to_arrays(self.filtered)}
 
     @classmethod
-    def from_arrays(cls, arrays: Mapping[str, npt.NDArray[Any]]) -> State:
-        """Out of `to_arrays`."""
+    def from_arrays(cls, arrays: Arrays) -> State:
+        """Inverse of `to_arrays`.
+
+        Raises
+        ------
+        ModelError
+            An array is missing or of another type.
+        """
         try:
-            return cls(np.datetime64(arrays["next_start"].item(), "s"), FilterState.from_arrays(arrays))
+            return cls(
+                np.datetime64(arrays["next_start"].item(), "s"), FilterState(**_field_arrays(FilterState, arrays))
+            )
         except (KeyError, IndexError, ValueError) as error:
             raise ModelError(f"state: {error}; expected the arrays of a model's state") from error
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Model:
-    """What a fit learned of S = measures × combinations metrics, measure by measure.
+    """A model of S = measures × combinations metrics, measure by measure.
 
     Attributes
     ----------
     center, scale
-        Values less `center`, in `scale`, are what the filter works on; float64, shape (S,).
+        The filter works on ``(value - center) / scale``; float64, shape (S,).
     nonnegative
-        Whether the history has no value below 0.
+        True for metrics without a negative value in the history.
     is_ready
-        Whether the history has enough of a metric to judge it.
-    rhythms, harmonics
-        Names of the rhythms that were learned and the coefficients of their harmonics, shape (2 × harmonics, S).
-    tails, tails_together, tails_rhythm
-        Tails of standardised residuals, of their sums over some intervals, and of deviations from the rhythm alone.
+        True for metrics with enough history to be judged.
+    seasonal_periods, harmonics
+        Names of the seasonal periods, and the coefficients of their harmonics, shape (2 × harmonics, S).
+    tails, joint_tails, seasonal_tails
+        Tails of standardised residuals, of sums of consecutive ones, and of deviations from the seasonal pattern alone.
     counts
-        Of metrics that count few things.
+        Model of the metrics that are low counts.
     state
         State after the history.
     """
@@ -77,79 +90,82 @@ class Model:
     measures: tuple[str, ...]
     dimension_names: tuple[str, ...]
     combinations: tuple[Combination, ...]
-    center: Floats
-    scale: Floats
-    nonnegative: Bools
-    is_ready: Bools
-    rhythms: tuple[str, ...]
-    harmonics: Singles
+    center: FloatArray
+    scale: FloatArray
+    nonnegative: BoolArray
+    is_ready: BoolArray
+    seasonal_periods: tuple[str, ...]
+    harmonics: Float32Array
     coefficients: Coefficients
     tails: Tails
-    tails_together: Tails
-    tails_rhythm: Tails
+    joint_tails: Tails
+    seasonal_tails: Tails
     counts: CountModel
     state: State
 
     def to_arrays(self) -> dict[str, npt.NDArray[Any]]:
-        """All of it, with its state, as arrays by name."""
-        named = {
+        """Return the model and its state as named arrays."""
+        description = {
             "version": VERSION,
             "frequency": self.frequency,
             "timezone": self.timezone,
-            "holidays": [one.isoformat() for one in self.holidays],
+            "holidays": [day.isoformat() for day in self.holidays],
             "measures": self.measures,
             "dimension_names": self.dimension_names,
             "combinations": self.combinations,
-            "rhythms": self.rhythms,
+            _stored_name("seasonal_periods"): self.seasonal_periods,
         }
-        known = self.coefficients
-        return {
-            "named": np.frombuffer(json.dumps(named).encode("ascii"), np.uint8),
+        arrays: dict[str, npt.NDArray[Any]] = {
+            "named": np.frombuffer(json.dumps(description).encode("ascii"), np.uint8),
             "center": self.center,
             "scale": self.scale,
             "nonnegative": self.nonnegative,
             "is_ready": self.is_ready,
             "harmonics": self.harmonics,
-            **{name: getattr(known, name) for name in Coefficients.__slots__},
-            **{f"tails_{name}": array for name, array in self.tails.to_arrays().items()},
-            **{f"together_{name}": array for name, array in self.tails_together.to_arrays().items()},
-            **{f"rhythm_{name}": array for name, array in self.tails_rhythm.to_arrays().items()},
-            **{f"count_{name}": getattr(self.counts, name) for name in CountModel.__slots__},
-            **{f"state_{name}": array for name, array in self.state.to_arrays().items()},
+            **_to_arrays(self.coefficients),
         }
+        for name, prefix in _STORED_TAILS.items():
+            arrays |= _to_arrays(getattr(self, name), prefix)
+        arrays |= _to_arrays(self.counts, _STORED_COUNTS)
+        return arrays | {_STORED_STATE + name: array for name, array in self.state.to_arrays().items()}
 
     @classmethod
-    def from_arrays(cls, arrays: Mapping[str, npt.NDArray[Any]]) -> Model:
-        """Out of `to_arrays`.
+    def from_arrays(cls, arrays: Arrays) -> Model:
+        """Inverse of `to_arrays`.
 
         Raises
         ------
         ModelError
-            An array is missing, or another version wrote them.
+            An array is missing or of another type, or another version wrote them.
         """
         try:
-            named = json.loads(arrays["named"].tobytes())
-            if named["version"] != VERSION:
-                raise ModelError(f"model of version {named['version']}: expected {VERSION}")
+            description = json.loads(arrays["named"].tobytes())
+            if description["version"] != VERSION:
+                raise ModelError(f"model of version {description['version']}: expected {VERSION}")
+            state = {
+                name.removeprefix(_STORED_STATE): array
+                for name, array in arrays.items()
+                if name.startswith(_STORED_STATE)
+            }
             return cls(
-                frequency=named["frequency"],
-                timezone=named["timezone"],
-                holidays=tuple(date.fromisoformat(one) for one in named["holidays"]),
-                measures=tuple(named["measures"]),
-                dimension_names=tuple(named["dimension_names"]),
-                combinations=tuple(tuple(one) for one in named["combinations"]),
+                frequency=description["frequency"],
+                timezone=description["timezone"],
+                holidays=tuple(date.fromisoformat(day) for day in description["holidays"]),
+                measures=tuple(description["measures"]),
+                dimension_names=tuple(description["dimension_names"]),
+                combinations=tuple(tuple(combination) for combination in description["combinations"]),
                 center=arrays["center"],
                 scale=arrays["scale"],
                 nonnegative=arrays["nonnegative"],
                 is_ready=arrays["is_ready"],
-                rhythms=tuple(named["rhythms"]),
+                seasonal_periods=tuple(description[_stored_name("seasonal_periods")]),
                 harmonics=arrays["harmonics"],
-                coefficients=Coefficients(*(arrays[name] for name in Coefficients.__slots__)),
-                tails=Tails.from_arrays(_below("tails_", arrays)),
-                tails_together=Tails.from_arrays(_below("together_", arrays)),
-                tails_rhythm=Tails.from_arrays(_below("rhythm_", arrays)),
-                counts=CountModel(*(arrays[f"count_{name}"] for name in CountModel.__slots__)),
-                state=State.from_arrays(_below("state_", arrays)),
+                coefficients=Coefficients(**_field_arrays(Coefficients, arrays)),
+                tails=_tails_from_arrays(arrays, _STORED_TAILS["tails"]),
+                joint_tails=_tails_from_arrays(arrays, _STORED_TAILS["joint_tails"]),
+                seasonal_tails=_tails_from_arrays(arrays, _STORED_TAILS["seasonal_tails"]),
+                counts=CountModel(**_field_arrays(CountModel, arrays, _STORED_COUNTS)),
+                state=State.from_arrays(state),
             )
         except ModelError:
             raise
@@ -157,5 +173,20 @@ class Model:
             raise ModelError(f"model: {error}; expected the arrays of a model") from error
 
 
-def _below(prefix: str, arrays: Mapping[str, npt.NDArray[Any]]) -> dict[str, npt.NDArray[Any]]:
-    return {name.removeprefix(prefix): arrays[name] for name in arrays if name.startswith(prefix)}
+def _stored_name(name: str) -> str:
+    return _STORED_NAMES.get(name, name)
+
+
+def _to_arrays(part: Any, prefix: str = "") -> dict[str, npt.NDArray[Any]]:
+    """Return the fields of a dataclass as arrays by their stored names."""
+    return {prefix + _stored_name(field.name): np.asarray(getattr(part, field.name)) for field in fields(part)}
+
+
+def _field_arrays(kind: Any, arrays: Arrays, prefix: str = "") -> dict[str, Any]:
+    """Return the arrays of a dataclass by the names of its fields."""
+    return {field.name: arrays[prefix + _stored_name(field.name)] for field in fields(kind)}
+
+
+def _tails_from_arrays(arrays: Arrays, prefix: str) -> Tails:
+    stored = _field_arrays(Tails, arrays, prefix)
+    return Tails(float(stored.pop("share")), **stored)

@@ -1,59 +1,62 @@
-"""Metrics of any unit and size brought onto one scale."""
+"""Standardisation: metrics of any unit and size on one scale."""
 
 from __future__ import annotations
 
 import numpy as np
 
-from anomalake.model.calendar import Bools, Floats
-from anomalake.model.season import Singles
-from anomalake.model.spread import quantiles, sparse
+from anomalake.model.array_types import BoolArray, Float32Array, FloatArray
+from anomalake.model.spread import quantiles, row_sample
 
-# A share of a constant that stands in for its width, and the width of a constant 0.
-_OF_CONSTANT, _OF_ZERO = 0.01, 1e-9
-# Differences of so small a share are what sums in another order bring about.
-_ROUNDING = 2e-15
-# Values farther from the middle than so many widths are all the same; keeps their squares in single precision.
-_FARTHEST = 1e15
-# Numbers beyond this, whose differences double precision cannot hold, are all the same.
-_LARGEST = 8e307
+# Scale of a constant metric as a share of its value, and the scale of a constant 0.
+_SCALE_OF_CONSTANT, _SCALE_OF_ZERO = 0.01, 1e-9
+# Relative differences up to this size are rounding errors of sums in another order.
+_ROUNDING_ERROR = 2e-15
+# Standardised values are clipped to this size, so that their squares are finite in single precision.
+_MOST_STANDARDISED = 1e15
+# Values are clipped to this size, so that their differences are finite in double precision.
+_MOST_VALUE = 8e307
 
 
-def standard(raw: Floats) -> tuple[Floats, Floats, Bools]:
-    """Middle and width of each metric, and whether it is constant; (S, T) to (S,)."""
-    few = np.clip(raw[:, sparse(raw.shape[1])], -_LARGEST, _LARGEST)
-    low, center, high = quantiles(few.T, (0.25, 0.5, 0.75)).astype(np.float64)
+def standard(raw: FloatArray) -> tuple[FloatArray, FloatArray, BoolArray]:
+    """Return center and scale of each metric, and whether it is constant; (S, T) to (S,).
+
+    The center is the median. The scale is the interquartile range, or the standard deviation where that range is 0.
+    """
+    sample = np.clip(raw[:, row_sample(raw.shape[1])], -_MOST_VALUE, _MOST_VALUE)
+    low, center, high = quantiles(sample.T, (0.25, 0.5, 0.75)).astype(np.float64)
     width = high - low
-    least = _ROUNDING * np.abs(center)
+    least = _ROUNDING_ERROR * np.abs(center)
     narrow = ~(width > least)
-    width[narrow] = _deviation(np.clip(raw[narrow], -_LARGEST, _LARGEST), center[narrow])
+    width[narrow] = _standard_deviation(np.clip(raw[narrow], -_MOST_VALUE, _MOST_VALUE), center[narrow])
     constant = ~(width > least)
-    return center, np.where(constant, np.maximum(np.abs(center) * _OF_CONSTANT, _OF_ZERO), width), constant
+    scale_of_constant = np.maximum(np.abs(center) * _SCALE_OF_CONSTANT, _SCALE_OF_ZERO)
+    return center, np.where(constant, scale_of_constant, width), constant
 
 
-def _deviation(known: Floats, center: Floats) -> Floats:
-    off = np.where(np.isnan(known), 0.0, (known.T - center).T)
-    # Squares of the largest numbers, and of the smallest, are beyond double precision.
-    most = np.abs(off).max(axis=1, initial=0.0)
-    unit = np.where(most > 0, most, 1.0)[:, None]
-    observed = np.maximum((~np.isnan(known)).sum(axis=1), 1)
-    found: Floats = most * np.sqrt(((off / unit) ** 2).sum(axis=1) / observed)
-    return found
+def _standard_deviation(values: FloatArray, center: FloatArray) -> FloatArray:
+    deviation = np.where(np.isnan(values), 0.0, (values.T - center).T)
+    # Divide by the largest deviation first: squares of very large and very small numbers leave double precision.
+    largest = np.abs(deviation).max(axis=1, initial=0.0)
+    unit = np.where(largest > 0, largest, 1.0)[:, None]
+    n_observed = np.maximum((~np.isnan(values)).sum(axis=1), 1)
+    result: FloatArray = largest * np.sqrt(((deviation / unit) ** 2).sum(axis=1) / n_observed)
+    return result
 
 
-def standardised(raw: Floats, center: Floats, scale: Floats) -> Singles:
-    """Values as widths from the middle, (S, T) to (T, S); NaN where nothing was observed."""
-    off = np.clip(raw, -_LARGEST, _LARGEST)
-    off -= center[:, None]
+def standardised(raw: FloatArray, center: FloatArray, scale: FloatArray) -> Float32Array:
+    """Return ``(raw - center) / scale``, (S, T) to (T, S); NaN where nothing was observed."""
+    values = np.clip(raw, -_MOST_VALUE, _MOST_VALUE)
+    values -= center[:, None]
     with np.errstate(over="ignore"):
-        off /= scale[:, None]
-    return np.ascontiguousarray(np.clip(off, -_FARTHEST, _FARTHEST).astype(np.float32).T)
+        values /= scale[:, None]
+    return np.ascontiguousarray(np.clip(values, -_MOST_STANDARDISED, _MOST_STANDARDISED).astype(np.float32).T)
 
 
-def in_units(found: Singles, center: Floats, scale: Floats, least: Floats) -> Floats:
-    """Back from widths to values, none below the `least`; (T, S) to (S, T)."""
-    values = np.ascontiguousarray(found.T).astype(np.float64)
+def in_units(values: Float32Array, center: FloatArray, scale: FloatArray, least: FloatArray) -> FloatArray:
+    """Return standardised values in the unit of the measure, at least `least`; (T, S) to (S, T)."""
+    units = np.ascontiguousarray(values.T).astype(np.float64)
     with np.errstate(over="ignore"):
-        values *= scale[:, None]
-        values += center[:, None]
-    units: Floats = np.clip(values, np.maximum(least, -_LARGEST)[:, None], _LARGEST, out=values)
-    return units
+        units *= scale[:, None]
+        units += center[:, None]
+    clipped: FloatArray = np.clip(units, np.maximum(least, -_MOST_VALUE)[:, None], _MOST_VALUE, out=units)
+    return clipped

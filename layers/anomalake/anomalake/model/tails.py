@@ -1,120 +1,137 @@
-"""How unlikely a standardised residual is, by each series' own tails.
+"""Tail probabilities of standardised residuals, by the tails of each series.
 
-Beyond a high quantile, excesses follow a generalised Pareto distribution (peaks over threshold; Pickands 1975, and for
-anomaly detection Siffer et al. 2017). Its scale is that of the series and side, its shape mostly a common one: a few
-excesses tell little about a shape, and among them are the anomalies of the history.
+Exceedances over a high quantile follow a generalised Pareto distribution (peaks over threshold; Pickands 1975, and for
+anomaly detection Siffer et al. 2017). Its scale is estimated for each series and side. Its shape is mostly a common
+one: a few exceedances say little about a shape, and the anomalies of the history are among them.
+
+The *surprise* of a value is -log10 of the probability of a value at least as far out on the same side.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, fields
-from typing import Any
+from dataclasses import dataclass
 
 import numpy as np
 
-from anomalake.model.calendar import Bools, Floats
-from anomalake.model.season import Singles
+from anomalake.model.array_types import BoolArray, Float32Array, FloatArray
 from anomalake.model.spread import quantiles
 
-# So many excesses, of both sides together, but neither less than a hundredth of the points nor more than a fifth.
-_EXCESSES, _LEAST_SHARE, _MOST_SHARE = 240, 0.01, 0.2
-_SHAPE, _OWN_SHAPE = 0.15, 0.2
+# Number of exceedances to aim at, both sides together, and the bounds of their share of the points.
+_EXCEEDANCES, _LEAST_SHARE, _MOST_SHARE = 240, 0.01, 0.2
+# The common shape, and the weight of the series' own shape beside it.
+_COMMON_SHAPE, _OWN_WEIGHT = 0.15, 0.2
 _LEAST_SHAPE, _MOST_SHAPE = 0.02, 0.7
-# A side that is shorter than this share of the other borrows from it.
-_BORROWED = 0.7
-_LEAST_SCALE, _LEAST_KNEE = 0.15, 1.0
-# What a history holds beyond this is taken for anomalies, unless there is more of it than this share.
-_ODD, _ODD_SHARE = 8.0, 0.03
+# Threshold and median exceedance of a side are at least this share of those of the other side.
+_SHARE_OF_OTHER_SIDE = 0.7
+# Least threshold, in sigmas, and least exceedance as a share of the threshold.
+_LEAST_THRESHOLD, _LEAST_EXCEEDANCE = 1.0, 0.15
+# Residuals beyond this many sigmas are anomalies of the history and are left out, unless their share is larger.
+_FAR, _MOST_FAR = 8.0, 0.03
 
+# Shape of a generalised Pareto distribution by the ratio of two of its quantiles: the exceedance that a fifth of the
+# exceedances reach to the one that half of them reach.
 _SHAPES = np.linspace(-0.5, 1.5, 200)
 _RATIOS = (5.0**_SHAPES - 1) / (2.0**_SHAPES - 1)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Tails:
-    """Upper and lower tails of S series: arrays of shape (2, S), of excesses above `knee` in units of spreads.
+    """Upper and lower tails of S series: generalised Pareto distributions, arrays of shape (2, S).
 
-    `share` is the probability, one-sided, of exceeding the knee.
+    Attributes
+    ----------
+    share
+        Probability that a value exceeds the threshold, on one side.
+    threshold, scale
+        In sigmas.
+    shape
+        Positive: the tail is heavier than an exponential one.
     """
 
     share: float
-    knee: Floats
-    scale: Floats
-    shape: Floats
+    threshold: FloatArray
+    scale: FloatArray
+    shape: FloatArray
 
     def part(self, first: int, end: int) -> Tails:
-        """The tails of some of the series."""
-        return Tails(self.share, self.knee[:, first:end], self.scale[:, first:end], self.shape[:, first:end])
+        """Return the tails of consecutive series."""
+        return Tails(self.share, self.threshold[:, first:end], self.scale[:, first:end], self.shape[:, first:end])
 
-    def wider(self, by: Floats) -> Tails:
-        """The tails of residuals that are larger by factors of shape (S,)."""
-        return Tails(self.share, self.knee * by, self.scale * by, self.shape)
-
-    def to_arrays(self) -> dict[str, Any]:
-        """The arrays by name."""
-        return {one.name: np.asarray(getattr(self, one.name)) for one in fields(self)}
-
-    @classmethod
-    def from_arrays(cls, arrays: Mapping[str, Any]) -> Tails:
-        """Out of `to_arrays`; raises KeyError."""
-        return cls(float(arrays["share"]), arrays["knee"], arrays["scale"], arrays["shape"])
+    def widened(self, factor: FloatArray) -> Tails:
+        """Return the tails of residuals multiplied by factors of shape (S,)."""
+        return Tails(self.share, self.threshold * factor, self.scale * factor, self.shape)
 
 
-def fit_tails(z: Singles, usable: Bools) -> Tails:
-    """Tails of standardised residuals of a history, shape (T, S), as far as they are `usable`."""
+def concatenate_tails(parts: list[Tails]) -> Tails:
+    """Return the tails of all series from those of consecutive blocks."""
+    names = ("threshold", "scale", "shape")
+    arrays = (np.concatenate([getattr(part, name) for part in parts], axis=-1) for name in names)
+    return Tails(parts[0].share, *arrays)
+
+
+def fit_tails(z: Float32Array, usable: BoolArray) -> Tails:
+    """Estimate the tails of the standardised residuals of a history, shape (T, S); only `usable` ones count."""
     n_times = z.shape[0]
-    odd = np.abs(z) > _ODD
-    rare = odd.sum(axis=0) <= _ODD_SHARE * np.maximum(usable.sum(axis=0), 1)
-    kept = z.copy()
-    kept[~usable | (odd & rare)] = np.nan
-    share = float(np.clip(_EXCESSES / max(n_times, 1), _LEAST_SHARE, _MOST_SHARE)) / 2
-    low10, low4, low2, high2, high4, high10 = quantiles(
-        kept, (share / 5, share / 2, share, 1 - share, 1 - share / 2, 1 - share / 5)
+    far = np.abs(z) > _FAR
+    is_rare = far.sum(axis=0) <= _MOST_FAR * np.maximum(usable.sum(axis=0), 1)
+    residuals = z.copy()
+    residuals[~usable | (far & is_rare)] = np.nan
+    share = float(np.clip(_EXCEEDANCES / max(n_times, 1), _LEAST_SHARE, _MOST_SHARE)) / 2
+    # Quantiles that the given share of the points exceeds, half of that share, and a fifth of it.
+    low_fifth, low_half, low, high, high_half, high_fifth = quantiles(
+        residuals, (share / 5, share / 2, share, 1 - share, 1 - share / 2, 1 - share / 5)
     ).astype(np.float64)
-    upper, lower = (high2, high4, high10), (-low2, -low4, -low10)
-    sides = [_side(*upper, *lower), _side(*lower, *upper)]
+    upper, lower = (high, high_half, high_fifth), (-low, -low_half, -low_fifth)
+    sides = [_fit_side(*upper, *lower[:2]), _fit_side(*lower, *upper[:2])]
     return Tails(share, *(np.array([side[i] for side in sides]) for i in range(3)))
 
 
-def _side(
-    knee: Floats, half: Floats, fifth: Floats, other_knee: Floats, other_half: Floats, other_fifth: Floats
-) -> tuple[Floats, Floats, Floats]:
-    """Knee, scale and shape, by the excesses that half and a fifth of those over the knee have."""
-    excess, far = half - knee, fifth - knee
-    knee = np.maximum(np.maximum(knee, _BORROWED * other_knee), _LEAST_KNEE)
-    scale = np.maximum(np.maximum(excess, _BORROWED * (other_half - other_knee)), _LEAST_SCALE * knee)
-    ratio = np.where(excess > 1e-6, far / np.maximum(excess, 1e-6), np.log(5) / np.log(2))
-    own = np.interp(ratio, _RATIOS, _SHAPES)
-    shape = np.clip((1 - _OWN_SHAPE) * _SHAPE + _OWN_SHAPE * own, _LEAST_SHAPE, _MOST_SHAPE)
-    return knee, scale * shape / (2**shape - 1), shape
+def _fit_side(
+    threshold: FloatArray, half: FloatArray, fifth: FloatArray, other_threshold: FloatArray, other_half: FloatArray
+) -> tuple[FloatArray, FloatArray, FloatArray]:
+    """Return threshold, scale and shape of one side.
+
+    `half` and `fifth` are the values that half and a fifth of the exceedances reach; the others are of the other side.
+    """
+    half_exceedance, fifth_exceedance = half - threshold, fifth - threshold
+    threshold = np.maximum(np.maximum(threshold, _SHARE_OF_OTHER_SIDE * other_threshold), _LEAST_THRESHOLD)
+    median_exceedance = np.maximum(
+        np.maximum(half_exceedance, _SHARE_OF_OTHER_SIDE * (other_half - other_threshold)),
+        _LEAST_EXCEEDANCE * threshold,
+    )
+    ratio = np.where(
+        half_exceedance > 1e-6, fifth_exceedance / np.maximum(half_exceedance, 1e-6), np.log(5) / np.log(2)
+    )
+    own_shape = np.interp(ratio, _RATIOS, _SHAPES)
+    shape = np.clip((1 - _OWN_WEIGHT) * _COMMON_SHAPE + _OWN_WEIGHT * own_shape, _LEAST_SHAPE, _MOST_SHAPE)
+    return threshold, median_exceedance * shape / (2**shape - 1), shape
 
 
-def surprise(tails: Tails, z: Singles) -> Singles:
-    """-log10 of the one-sided probability of `z`, shape (T, S); below the knee it falls off to 0 at 0."""
-    at_knee = np.float32(-np.log10(tails.share))
+def surprise(tails: Tails, z: Float32Array) -> Float32Array:
+    """Return the surprise of `z`, shape (T, S); below the threshold it decreases linearly, to 0 at 0."""
+    at_threshold = np.float32(-np.log10(tails.share))
     size = np.abs(z)
-    # One array of knees by arithmetic: choosing element by element takes several times as long.
-    upper, lower = tails.knee.astype(np.float32)
-    knee: Singles = np.copysign(np.float32(1), z)
-    knee *= (upper - lower) / 2
-    knee += (upper + lower) / 2
-    found: Singles = np.divide(size, knee).astype(np.float32, copy=False)
-    np.minimum(found, 1, out=found)
-    found *= at_knee
-    rows, columns = np.nonzero(size > knee)
+    # The threshold of each value's side. Arithmetic is several times as fast here as a choice for each element.
+    upper, lower = tails.threshold.astype(np.float32)
+    threshold: Float32Array = np.copysign(np.float32(1), z)
+    threshold *= (upper - lower) / 2
+    threshold += (upper + lower) / 2
+    result: Float32Array = np.divide(size, threshold).astype(np.float32, copy=False)
+    np.minimum(result, 1, out=result)
+    result *= at_threshold
+    rows, columns = np.nonzero(size > threshold)
     side = (z[rows, columns] < 0).astype(np.int64)
     shape, scale = tails.shape[side, columns], tails.scale[side, columns]
-    beyond = (size[rows, columns] - knee[rows, columns]).astype(np.float64)
-    found[rows, columns] += np.log1p(shape * beyond / scale) / shape / np.log(10)
-    return found
+    exceedance = (size[rows, columns] - threshold[rows, columns]).astype(np.float64)
+    result[rows, columns] += np.log1p(shape * exceedance / scale) / shape / np.log(10)
+    return result
 
 
-def reach(tails: Tails, surprises: float) -> Floats:
-    """How far a point may be off, up and down, in spreads, until it is so surprising: shape (2, S)."""
-    more = 10 ** (surprises + np.log10(tails.share))
-    if more <= 1:
-        below: Floats = tails.knee * surprises / -np.log10(tails.share)
-        return below
-    found: Floats = tails.knee + tails.scale / tails.shape * (more**tails.shape - 1)
-    return found
+def limits_of(tails: Tails, surprises: float) -> FloatArray:
+    """Return the size of a residual, up and down, that has the given surprise, in sigmas: shape (2, S)."""
+    ratio = 10 ** (surprises + np.log10(tails.share))
+    if ratio <= 1:
+        below_threshold: FloatArray = tails.threshold * surprises / -np.log10(tails.share)
+        return below_threshold
+    beyond_threshold: FloatArray = tails.threshold + tails.scale / tails.shape * (ratio**tails.shape - 1)
+    return beyond_threshold

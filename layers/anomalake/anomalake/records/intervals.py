@@ -15,9 +15,8 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from anomalake.model.joining import sort_key
 from anomalake.model.judgement import Judgement
-from anomalake.model.metrics import Combination, Metrics, time_series_id
+from anomalake.model.metrics import Combination, Metrics, sort_key, time_series_id
 from anomalake.records.codecs import TABLE_ERRORS, corrupt_table, table_from_bytes, table_to_bytes
 from anomalake.records.errors import CorruptError
 from anomalake.records.keys import key_pattern, match_key, stamp, starts_in, version_folder

@@ -1,4 +1,4 @@
-"""What goes wrong with a KPI: each kind of anomaly, put into a series and labelled."""
+"""Types of anomalies, added to a series and labelled."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Literal
 import numpy as np
 import numpy.typing as npt
 
-Mishap = Literal[
+AnomalyType = Literal[
     "spike",
     "dip",
     "outlier",
@@ -28,20 +28,20 @@ Floats = npt.NDArray[np.float64]
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Kpi:
-    """One series and what is known of it.
+    """A synthetic series.
 
     Attributes
     ----------
     values, usual, scale
-        Shape (points,): as observed; without noise; the deviation of the noise at that point.
+        Shape (points,): observed values, values without noise, and the standard deviation of the noise.
     per_day
-        Points a day.
+        Points per day.
     low, high
         Bounds of the values.
-    whole
-        Values are counts.
+    is_count
+        Whether the values are counts.
     labels
-        Shape (points,), bool; none unless given.
+        Shape (points,), bool; by default, no point is labelled.
     """
 
     values: Floats
@@ -50,7 +50,7 @@ class Kpi:
     per_day: int
     low: float = -np.inf
     high: float = np.inf
-    whole: bool = False
+    is_count: bool = False
     labels: npt.NDArray[np.bool_] = field(default_factory=lambda: np.zeros(0, dtype=np.bool_))
 
     def __post_init__(self) -> None:
@@ -59,10 +59,10 @@ class Kpi:
             object.__setattr__(self, "labels", np.zeros(len(self.values), dtype=np.bool_))
 
 
-def mishap(kind: Mishap, kpi: Kpi, rng: np.random.Generator, first: int) -> Kpi:
-    """The series with one more anomaly, from a point on; as it was where this one would make no difference there."""
+def add_anomaly(kind: AnomalyType, kpi: Kpi, rng: np.random.Generator, first: int) -> Kpi:
+    """Return the series with one more anomaly from point `first` on; unchanged if the anomaly has no effect there."""
     points = len(kpi.values)
-    finer = max(1, kpi.per_day // 96)
+    resolution = max(1, kpi.per_day // 96)
 
     def span(least: int, most: int) -> slice:
         return slice(first, min(points, first + int(rng.integers(least, most + 1))))
@@ -72,22 +72,22 @@ def mishap(kind: Mishap, kpi: Kpi, rng: np.random.Generator, first: int) -> Kpi:
     sign = float(rng.choice([-1, 1]))
     marked: slice
     if kind == "spike":
-        marked = span(1, 2 * finer)
+        marked = span(1, 2 * resolution)
         values[marked] += size
     elif kind == "dip":
-        marked = span(1, 3 * finer)
+        marked = span(1, 3 * resolution)
         values[marked] -= size
     elif kind == "outlier":
         marked = span(1, 1)
         values[first] = usual[first] + sign * rng.uniform(3, 8) * scale[first]
     elif kind == "burst":
-        marked = span(2, 6 * finer)
+        marked = span(2, 6 * resolution)
         values[marked] += rng.poisson(rng.uniform(1.5, 6) * scale[marked] + 1)
     elif kind == "outage":
         marked = span(3, 30)
         values[marked] = max(kpi.low, 0.0) if np.isfinite(kpi.low) else 0.0
     elif kind == "fall":
-        marked = span(2, 10 * finer)
+        marked = span(2, 10 * resolution)
         values[marked] -= rng.uniform(3, 40) * scale[marked]
     elif kind == "ramp":
         marked = span(10, 40)
@@ -101,7 +101,7 @@ def mishap(kind: Mishap, kpi: Kpi, rng: np.random.Generator, first: int) -> Kpi:
         values[first:] += jump
         usual[first:] += jump
     elif kind == "episode":
-        marked = span(6, 40 * finer)
+        marked = span(6, 40 * resolution)
         values[marked] += sign * 0.6 * size
     elif kind == "noise":
         marked = span(8, 30)
@@ -113,10 +113,10 @@ def mishap(kind: Mishap, kpi: Kpi, rng: np.random.Generator, first: int) -> Kpi:
         marked = span(6, 24)
         values[marked] = values[first]
     else:
-        marked = span(3 * finer, 8 * finer)
+        marked = span(3 * resolution, 8 * resolution)
         values[marked] += np.roll(usual, kpi.per_day // 2)[marked] - usual[marked]
     values = np.clip(values, kpi.low, kpi.high)
-    if kpi.whole:
+    if kpi.is_count:
         values = np.rint(values)
     moved = np.abs(values - kpi.values)[marked] > 2 * scale[marked]
     if kind != "stuck" and not moved.any():

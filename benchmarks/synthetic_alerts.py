@@ -1,7 +1,7 @@
-"""Alerts to measure with: the n-th is always the same, and made quickly.
+"""Synthetic alerts: the n-th is always the same, and generated fast.
 
-Hourly, one of each of three detectors an hour, in time order; three affected metrics and two dimensions each, about
-1.6 KB a line.
+Each of three detectors sends one alert per hour. An alert has three affected metrics and two dimensions, and about
+1.6 KB.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ _LINE = (
 
 
 def line(number: int) -> str:
-    """The alert of that number, as a line of JSON."""
+    """Return an alert as a line of JSON."""
     hour, detector = divmod(number, len(DETECTORS))
     noise = number * 2654435761 & 0xFFFFFFFF
     first = noise % 19
@@ -62,17 +62,17 @@ def line(number: int) -> str:
 
 
 def lines(count: int, *, shuffled: bool = False) -> Iterator[str]:
-    """The first alerts, in time order or in none."""
+    """Return the first `count` alerts, in time order or shuffled."""
     numbers: Iterable[int] = range(count)
     if shuffled:
-        mixed = list(numbers)
-        random.Random(1).shuffle(mixed)
-        numbers = mixed
+        shuffled_numbers = list(numbers)
+        random.Random(1).shuffle(shuffled_numbers)
+        numbers = shuffled_numbers
     return map(line, numbers)
 
 
 def write(path: Path, count: int, *, shuffled: bool = False) -> Path:
-    """Write them to a file, a line each; returns the file."""
+    """Write the first `count` alerts to a file, one per line, and return its path."""
     with path.open("w", encoding="ascii", newline="\n", buffering=1 << 20) as out:
         out.writelines(lines(count, shuffled=shuffled))
     return path

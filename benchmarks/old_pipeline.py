@@ -1,8 +1,7 @@
-"""What anomalake replaces, to compare with: each alert reads, changes and rewrites shared CSV files with pandas.
+"""The pipeline that anomalake replaces, for comparison: each alert reads, changes and rewrites CSV files with pandas.
 
-As the old pipeline did, but for its call of a service that has ended. There is one file an hour and kind, shared by all
-detectors, so two alerts of one hour that overlap lose rows, and one that comes twice counts twice; none of that is
-mended here.
+It does what the old pipeline did, without the call of the ended service. All detectors share one file per hour and
+kind. So two concurrent alerts of one hour lose rows, and a repeated alert is counted twice; these faults are kept.
 """
 
 from __future__ import annotations
@@ -21,13 +20,13 @@ s3 = boto3.client("s3")
 
 
 def handler(event: dict[str, Any], context: object) -> str:
-    """Entry point as a function; the bucket is named in the environment."""
-    store(event, os.environ["OLD_WAY_BUCKET"])
+    """Handle an event of the Lambda function; the bucket is in OLD_PIPELINE_BUCKET."""
+    store(event, os.environ["OLD_PIPELINE_BUCKET"])
     return "stored"
 
 
 def store(alert: dict[str, Any], bucket: str) -> None:
-    """Take in one alert."""
+    """Store one alert."""
     hour = datetime.strptime(alert["timestamp"].partition("Z")[0], "%Y-%m-%dT%H:%M")
     stamp = hour.strftime("%Y-%m-%d %H:%M:%S")
     path = hour.strftime("%Y%m%d/%H%M/%Y%m%d_%H%M%S.csv")
@@ -47,7 +46,7 @@ def _new_scores(alert: dict[str, Any], stamp: str) -> pd.DataFrame:
     measure = alert["impactedMetric"]["metricName"]
     rows = []
     for series in alert["impactedMetric"]["relevantTimeSeries"]:
-        dimensions = {one["dimensionName"]: one["dimensionValue"] for one in series["dimensions"]}
+        dimensions = {item["dimensionName"]: item["dimensionValue"] for item in series["dimensions"]}
         rows.append(
             {
                 "key": stamp + "".join(dimensions.values()),
@@ -61,7 +60,7 @@ def _new_scores(alert: dict[str, Any], stamp: str) -> pd.DataFrame:
 
 
 def _scores(old: pd.DataFrame, new: pd.DataFrame) -> pd.DataFrame:
-    """One row for each combination of dimension values; the new alert's values go over the old ones."""
+    """Merge rows by combination of dimension values; values of the new alert replace old ones."""
     if old.empty:
         return new
     return new.set_index("key").combine_first(old.set_index("key")).reset_index()

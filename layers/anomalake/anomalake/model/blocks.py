@@ -1,0 +1,101 @@
+"""Process many series in blocks of a fixed size, on all cores.
+
+The split of the work does not change any bit of a result. The series of a block depend only on their index and on the
+number of intervals, and BLAS uses one thread in every process: its rounding depends on the shape of its arrays and on
+the number of threads.
+"""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import warnings
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from multiprocessing.connection import Connection
+from typing import Final, TypeVar
+
+from threadpoolctl import threadpool_limits
+
+T = TypeVar("T")
+
+#: Computes the result of the series from a first index up to an end index, the latter excluded.
+Work = Callable[[int, int], T]
+Bounds = Sequence[tuple[int, int]]
+
+#: Series per block, the same in this process, in a forked one, and on any other machine.
+BLOCK: Final = 1_024
+# A block is halved until it has at most this many values, so that the regression needs about 100 MB for it.
+_MOST_VALUES = 3_000_000
+_LEAST_SERIES = 16
+# Number of values from which a second process is worth its start.
+_PARALLEL_FROM = 4_000_000
+
+
+def in_blocks(work: Work[T], n_series: int, n_times: int) -> list[T]:
+    """Return the results of ``work(first, end)`` for consecutive blocks of the series, in order.
+
+    Large inputs are split among processes, one forked process for each further core. Threads would wait for the
+    interpreter lock between NumPy's short operations. If a process cannot be forked or dies, this process does its
+    work, and so raises the error again that `work` raised there.
+    """
+    bounds = block_bounds(n_series, n_times)
+    n_processes = min(_available_cores(), len(bounds)) if n_series * n_times >= _PARALLEL_FROM else 1
+    shares = [bounds[len(bounds) * k // n_processes : len(bounds) * (k + 1) // n_processes] for k in range(n_processes)]
+    with threadpool_limits(1, "blas"):
+        forked = [(share, _fork(work, share)) for share in shares[1:]]
+        results = [work(first, end) for first, end in shares[0]]
+        for share, connection in forked:
+            results += _receive(connection, work, share)
+    return results
+
+
+def block_bounds(n_series: int, n_times: int) -> Bounds:
+    """Return the first and the end index of each block; blocks are smaller for many intervals."""
+    size = BLOCK
+    while size > _LEAST_SERIES and size * n_times > _MOST_VALUES:
+        size //= 2
+    return [(first, min(first + size, n_series)) for first in range(0, n_series, size)] or [(0, 0)]
+
+
+def _available_cores() -> int:
+    if "fork" not in multiprocessing.get_all_start_methods():
+        return 1
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def _fork(work: Work[T], share: Bounds) -> Connection | None:
+    """Start a process for a share of the blocks and return the connection that delivers its results."""
+    context = multiprocessing.get_context("fork")
+    receiver, sender = context.Pipe(duplex=False)
+    try:
+        with warnings.catch_warnings():
+            # Python warns that locks of other threads stay locked in a fork; the work uses none, only NumPy.
+            warnings.simplefilter("ignore", DeprecationWarning)
+            context.Process(target=_send, args=(sender, work, share), daemon=True).start()
+    except OSError:
+        return None
+    finally:
+        sender.close()
+    return receiver
+
+
+def _send(sender: Connection, work: Work[T], share: Bounds) -> None:
+    # Compute all results before the first is sent: a pipe's buffer is small, and the receiver is still working.
+    with suppress(Exception):
+        for result in [work(first, end) for first, end in share]:
+            sender.send(result)
+
+
+def _receive(connection: Connection | None, work: Work[T], share: Bounds) -> list[T]:
+    """Receive the results of a share; compute here those that do not arrive."""
+    results: list[T] = []
+    if connection is not None:
+        try:
+            results += [connection.recv() for _ in share]
+        except (EOFError, OSError):
+            # The process was killed, for example for lack of memory, or `work` raised an error.
+            pass
+        finally:
+            connection.close()
+    return [*results, *(work(first, end) for first, end in share[len(results) :])]

@@ -1,0 +1,221 @@
+"""Data of the filter: its features, coefficients, state, and output.
+
+The filter works on series that are standardised and have their harmonics subtracted (see `season`). In all arrays the
+series are on the last axis, so one interval is one contiguous row.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+from typing import Final
+
+import numpy as np
+
+from anomalake.model.array_types import Float32Array, IntArray
+from anomalake.model.calendar import PERIOD_LENGTHS
+
+#: Number of lagged values among the features.
+LAGS: Final = 6
+#: Index of the first lagged value. The features before it are 1, the remaining daily pattern, the remaining weekly
+#: pattern now and one interval earlier, the values one day and one week ago, and the sum of the harmonics.
+FIRST_LAG: Final = 7
+FEATURES: Final = FIRST_LAG + LAGS
+#: Number of features that are references: all but 1, the harmonics, and the lags.
+REFERENCES: Final = FIRST_LAG - 2
+#: Consecutive points that are judged together, to detect small deviations that last.
+JOINT: Final = 4
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Coefficients:
+    """What a fit estimates for the filter; arrays of float32, S series on the last axis.
+
+    Attributes
+    ----------
+    beta
+        Regression coefficients of the next value on the features, shape (FEATURES, S).
+    sigma
+        Spread of the residuals, shape (S,).
+    floor
+        Least spread, shape (S,).
+    holiday
+        Least spread on holidays, shape (S,).
+    low, high
+        Bounds of expected values relative to the level, shape (S,).
+    """
+
+    beta: Float32Array
+    sigma: Float32Array
+    floor: Float32Array
+    holiday: Float32Array
+    low: Float32Array
+    high: Float32Array
+
+    def part(self, first: int, end: int) -> Coefficients:
+        """Return views of the coefficients of consecutive series."""
+        return Coefficients(**{field.name: getattr(self, field.name)[..., first:end] for field in fields(self)})
+
+
+def concatenate_coefficients(parts: list[Coefficients]) -> Coefficients:
+    """Return the coefficients of all series from those of consecutive blocks."""
+    return Coefficients(
+        **{
+            field.name: np.concatenate([getattr(part, field.name) for part in parts], axis=-1)
+            for field in fields(Coefficients)
+        }
+    )
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class FilterState:
+    """State of the filter after an interval, for S series; float32 but for `age` and `settled`.
+
+    An *event* is a sequence of intervals with unusual values.
+
+    Attributes
+    ----------
+    level
+        Shape (S,).
+    by_day, by_week
+        Daily and weekly pattern that the harmonics leave over, by phase: shapes (day length, S), (week length, S).
+    week_mean
+        Mean of `by_week`, which the level takes up, shape (S,).
+    last_week
+        The last value relative to the level at each phase of the week, shape (week length, S).
+    lags, raw_lags
+        The last values, newest first, shape (LAGS, S). In `lags`, unusual values are replaced by the expected ones.
+    spread
+        Spread by phase of the day, shape (day length, S); 0 for a phase without an estimate.
+    volatility
+        Recent spread, shape (S,).
+    age, settled
+        Number of intervals since the start of the event, and number of the last of them in which values changed
+        little, shape (S,); 0 outside events.
+    growth
+        Variance of the expectation after so many unusual intervals, divided by that of the next interval, shape (S,).
+    shift
+        Smoothed deviation during the event, shape (S,).
+    recent
+        The last standardised residuals, clipped, newest first, shape (JOINT - 1, S); for low counts, their last
+        surprises (see `counts`).
+    """
+
+    level: Float32Array
+    by_day: Float32Array
+    by_week: Float32Array
+    week_mean: Float32Array
+    last_week: Float32Array
+    lags: Float32Array
+    raw_lags: Float32Array
+    spread: Float32Array
+    volatility: Float32Array
+    age: IntArray
+    settled: IntArray
+    growth: Float32Array
+    shift: Float32Array
+    recent: Float32Array
+
+    def part(self, first: int, end: int) -> FilterState:
+        """Return views of the state of consecutive series."""
+        return FilterState(**{field.name: getattr(self, field.name)[..., first:end] for field in fields(self)})
+
+    def copy(self) -> FilterState:
+        """Return a state with its own arrays."""
+        return FilterState(**{field.name: getattr(self, field.name).copy() for field in fields(self)})
+
+
+def concatenate_states(parts: list[FilterState]) -> FilterState:
+    """Return the state of all series from those of consecutive blocks."""
+    if len(parts) == 1:
+        return parts[0]
+    return FilterState(
+        **{
+            field.name: np.concatenate([getattr(part, field.name) for part in parts], axis=-1)
+            for field in fields(FilterState)
+        }
+    )
+
+
+def initial_state(level: Float32Array, frequency: str) -> FilterState:
+    """Return the state of series before their first interval; `level` has shape (S,)."""
+    day_length, week_length = PERIOD_LENGTHS[frequency]
+    n_series = len(level)
+
+    def zeros(*shape: int) -> Float32Array:
+        return np.zeros((*shape, n_series), np.float32)
+
+    return FilterState(
+        level=level.astype(np.float32),
+        by_day=zeros(day_length),
+        by_week=zeros(week_length),
+        week_mean=zeros(),
+        last_week=zeros(week_length),
+        lags=np.repeat(level[None].astype(np.float32), LAGS, axis=0),
+        raw_lags=np.repeat(level[None].astype(np.float32), LAGS, axis=0),
+        spread=zeros(day_length),
+        volatility=zeros(),
+        age=np.zeros(n_series, np.int64),
+        settled=np.zeros(n_series, np.int64),
+        growth=np.ones(n_series, np.float32),
+        shift=zeros(),
+        recent=zeros(JOINT - 1),
+    )
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class FilterOutput:
+    """Result of the filter for T intervals: float32, shape (T, S), standardised units without the harmonics.
+
+    Attributes
+    ----------
+    expected, alternative, sigma
+        The expected value, a second expected value (equal to the first during an event), and the spread of both.
+    z
+        Residual in sigmas, from the nearer expected value; 0 between the two, and where nothing was observed.
+    before
+        Sum of the clipped `z` of the previous `JOINT` - 1 intervals.
+    z_seasonal
+        Deviation from level and weekly pattern alone, in sigmas, whatever the last values were.
+    """
+
+    expected: Float32Array
+    alternative: Float32Array
+    sigma: Float32Array
+    z: Float32Array
+    before: Float32Array
+    z_seasonal: Float32Array
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class History:
+    """Input of the regression, float32. Lagged values are stored once, not for each lag.
+
+    Attributes
+    ----------
+    references
+        The features without 1, harmonics and lags, shape (T, REFERENCES, S).
+    harmonic
+        Sum of the harmonics, shape (T, S).
+    clean
+        Values without outliers, preceded by `LAGS` earlier ones, shape (LAGS + T, S).
+    level
+        The level before each interval, shape (T, S).
+    """
+
+    references: Float32Array
+    harmonic: Float32Array
+    clean: Float32Array
+    level: Float32Array
+
+    def features(self, first: int, end: int, series: slice = slice(None)) -> Float32Array:
+        """Return the features of intervals and series, shape (end - first, FEATURES, series)."""
+        level = self.level[first:end, series]
+        features = np.empty((len(level), FEATURES, level.shape[1]), np.float32)
+        features[:, 0] = 1
+        features[:, 1 : FIRST_LAG - 1] = self.references[first:end, :, series]
+        features[:, FIRST_LAG - 1] = self.harmonic[first:end, series]
+        for lag in range(LAGS):
+            offset = LAGS - 1 - lag
+            lagged = self.clean[first + offset : end + offset, series]
+            np.subtract(lagged, level, out=features[:, FIRST_LAG + lag])
+        return features
