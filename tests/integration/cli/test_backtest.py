@@ -137,7 +137,7 @@ def test_a_source_that_queries_cannot_read_is_tested_all_the_same(run: Run, fold
     file.write_text(head + "        ParquetFormatDescriptor: {}\n", encoding="utf-8")
     said = run("backtest", str(file), "--lake", "lake")
     assert said.code == 0
-    assert "queries will not find the source data: source of arn:aws:lookoutmetrics" in said.err
+    assert "queries cannot read the source data: source of arn:aws:lookoutmetrics" in said.err
     assert rows(tmp_path / "lake", "SELECT count(*) > 0 FROM alerts") == [(True,)]
 
 

@@ -100,7 +100,7 @@ def test_rebuild_changes_formats(run: Run, stored: Path, tmp_path: Path) -> None
     run("replay", str(stored), "--lake", "lake")
     said = run("replay", str(stored), "--lake", "lake", "--formats", "csv")
     assert (said.code, said.err.count("\n")) == (2, 1)
-    assert "rebuild --formats csv" in said.err
+    assert "a rebuild with formats csv" in said.err
     said = run("rebuild", "--lake", "lake", "--formats", "csv")
     assert said.code == 0
     assert said.out.startswith("60 alerts in ")
@@ -157,9 +157,9 @@ def test_export_writes_every_relation(run: Run, stored: Path, tmp_path: Path) ->
         (
             ["rebuild", "--lake", "typo"],
             2,
-            "lake 'typo': nothing lies there; expected a lake that alerts were loaded into",
+            "lake 'typo': there is no lake; expected one that alerts were loaded into",
         ),
-        (["compact", "--lake", "lake"], 2, "nothing lies there"),
+        (["compact", "--lake", "lake"], 2, "there is no lake"),
         (["rebuild", "--lake", "lake", "--formats", "orc"], 2, "expected parquet, csv or parquet,csv"),
     ],
 )

@@ -187,12 +187,12 @@ def test_repeated_feedback_has_the_severity_without_feedback() -> None:
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({"detector": "shop"}, "expected --group ID, or --series ID and --at T"),
-        ({"detector": "shop", "series_id": "x"}, "expected --group ID, or --series ID and --at T"),
+        ({"detector": "shop"}, "expected a group, or a metric and the start of its interval"),
+        ({"detector": "shop", "series_id": "x"}, "expected a group, or a metric and the start of its interval"),
         ({"group_id": "nobody"}, "no detector of the lake has it"),
         ({"detector": "other", "series_id": "x", "at": hour(1)}, "expected one of shop"),
-        ({"detector": "shop", "series_id": "x", "at": hour(1)}, "nothing was judged of x in the interval from"),
-        ({"detector": "shop", "series_id": "x", "at": hour(9)}, "nothing was judged of x"),
+        ({"detector": "shop", "series_id": "x", "at": hour(1)}, "no judgement of x in the interval from"),
+        ({"detector": "shop", "series_id": "x", "at": hour(9)}, "no judgement of x"),
     ],
 )
 def test_feedback_on_unknown_anomalies_is_refused(arguments: dict[str, object], message: str) -> None:

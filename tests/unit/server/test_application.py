@@ -287,7 +287,7 @@ SNOOZE = {"detector": "shop", "until": UNTIL, "measure": "views"}
         ("feedback", {**FEEDBACK, "at": 7}, 400, "at: 7: expected a time with its zone"),
         ("feedback", {**FEEDBACK, "at": "0001-01-01T00:00+10:00"}, 400, "expected a time with its zone"),
         ("feedback", {**FEEDBACK, "lake": "s3://x"}, 400, '"lake": expected only detector, group'),
-        ("snooze", {**SNOOZE, "detector": "other"}, 404, "detector 'other': the lake knows no such one"),
+        ("snooze", {**SNOOZE, "detector": "other"}, 404, "detector 'other': is not in the lake"),
         ("snooze", {**SNOOZE, "group": "3f0e"}, 400, "expected exactly one of a group"),
         ("snooze", {"detector": "shop", "until": UNTIL}, 400, "expected exactly one of a group"),
         ("snooze", {**SNOOZE, "until": None}, 400, "until: null: expected a time with its zone"),

@@ -19,7 +19,7 @@ def test_a_disk_that_fills_up_leaves_what_was_there(tmp_path: Path, monkeypatch:
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(Path, "write_bytes", full)
-    with pytest.raises(FileWriteError, match=r"^--out .*template\.yaml: cannot be written: No space left on device$"):
+    with pytest.raises(FileWriteError, match=r"^.*template\.yaml: cannot be written: No space left on device$"):
         write_whole(out, b"after")
     with pytest.raises(FileWriteError):
         write_whole(tmp_path / "new.yaml", b"after")

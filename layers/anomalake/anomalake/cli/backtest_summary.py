@@ -1,4 +1,4 @@
-"""What a backtest found, in lines for people."""
+"""Lines that summarise a backtest."""
 
 from __future__ import annotations
 
@@ -17,21 +17,21 @@ MOST_REASONS = 10
 
 
 def summary_lines(outcome: BacktestOutcome, lake: str | None = None, scores: Path | None = None) -> Iterator[str]:
-    """What was tested and found."""
-    found, metrics = outcome.backtest, outcome.backtest.metrics
+    """Summarise a backtest: the tested data, the anomalies, the figures and the alerts."""
+    tested, metrics = outcome.backtest, outcome.backtest.metrics
     zone = ZoneInfo(metrics.timezone)
-    starts = [_instant(metrics.starts[at].item()).astimezone(zone) for at in (0, found.first, -1)]
-    first, tested, last = (f"{start:%Y-%m-%d %H:%M}" for start in starts)
+    starts = [_instant(metrics.starts[at].item()).astimezone(zone) for at in (0, tested.first, -1)]
+    first, first_tested, last = (f"{start:%Y-%m-%d %H:%M}" for start in starts)
     yield f"{outcome.detector.name}: {metrics.n_metrics:,} metrics, {first} to {last} ({metrics.timezone})"
     yield (
-        f"  trained on {found.first:,} intervals of {metrics.frequency}, "
-        f"tested on the {found.tested:,} from {tested} on"
+        f"  trained on {tested.first:,} intervals of {metrics.frequency}, "
+        f"tested on the {tested.tested:,} from {first_tested} on"
     )
     yield f"  {outcome.read}"
-    n_points, n_anomalous = int(found.observed.sum()), int(found.judgement.is_anomaly.sum())
-    yield f"  {n_anomalous:,} of {n_points:,} tested points anomalous: {_by_name(found.points_by_measure())}"
-    yield f"  {_many(len(found.groups), 'group')}: {_by_name(found.groups_by_measure())}"
-    for group in found.worst_groups(WORST):
+    n_points, n_anomalous = int(tested.observed.sum()), int(tested.judgement.is_anomaly.sum())
+    yield f"  {n_anomalous:,} of {n_points:,} tested points anomalous: {_by_name(tested.points_by_measure())}"
+    yield f"  {_many(len(tested.groups), 'group')}: {_by_name(tested.groups_by_measure())}"
+    for group in tested.worst_groups(WORST):
         yield f"    {_group_line(group, zone)}"
     if outcome.evaluated is not None:
         yield from _evaluated_lines(outcome.evaluated)
@@ -42,18 +42,18 @@ def summary_lines(outcome: BacktestOutcome, lake: str | None = None, scores: Pat
 
 
 def reason_lines(outcome: BacktestOutcome) -> Iterator[str]:
-    """Why rows and alerts were not used, the first of each."""
+    """Reasons why rows and alerts were not used, the first of each."""
     sent = outcome.sent
     reasons = (*sent.summary.reasons, *sent.too_large) if sent is not None else ()
-    for some in (outcome.read.problems, reasons):
-        for reason in some[:MOST_REASONS]:
+    for lines in (outcome.read.problems, reasons):
+        for reason in lines[:MOST_REASONS]:
             yield f"  {reason}"
-        if len(some) > MOST_REASONS:
-            yield f"  … and {len(some) - MOST_REASONS:,} more"
-    if sent is not None and not sent.judgement_kept:
-        yield f"  what was expected is not kept: more than {MOST_POINTS:,} tested points"
+        if len(lines) > MOST_REASONS:
+            yield f"  … and {len(lines) - MOST_REASONS:,} more"
+    if sent is not None and not sent.points_written:
+        yield f"  expected values are not written to the lake: more than {MOST_POINTS:,} tested points"
     if sent is not None and sent.unregistered is not None:
-        yield f"  queries will not find the source data: {sent.unregistered}"
+        yield f"  queries cannot read the source data: {sent.unregistered}"
 
 
 def went_well(outcome: BacktestOutcome) -> bool:
@@ -80,19 +80,19 @@ def _evaluated_lines(evaluated: Evaluation) -> Iterator[str]:
 
 def _sent(sent: LoadedAlerts) -> str:
     summary = sent.summary
-    said = f"{summary.loaded:,} new, {summary.repeated:,} repeated"
+    text = f"{summary.loaded:,} new, {summary.repeated:,} repeated"
     if summary.clashes:
-        said += f", {summary.clashes:,} clashing with others of the same id (SELECT * FROM clashes)"
+        text += f", {summary.clashes:,} clashing with others of the same id (SELECT * FROM clashes)"
     refused = summary.refused + len(sent.too_large)
     if refused:
-        said += f", {refused:,} refused"
+        text += f", {refused:,} refused"
     if summary.failed:
-        said += f", {summary.failed:,} failed (run it again)"
-    return said
+        text += f", {summary.failed:,} failed (run it again)"
+    return text
 
 
 def _group_line(group: Group, zone: ZoneInfo) -> str:
-    worst = max(group.intervals, key=lambda one: (one.score, one.timestamp))
+    worst = max(group.intervals, key=lambda interval: (interval.score, interval.timestamp))
     metric = worst.affected[0]
     named = ", ".join(f"{quoted(name)}={quoted(value)}" for name, value in metric.dimensions)
     return (

@@ -1,4 +1,4 @@
-"""A whole backtest: from a detector file over its history to alerts in a lake, figures and scores."""
+"""Backtest: a detector file, its history, the test, and the alerts, figures and scores that follow."""
 
 from __future__ import annotations
 
@@ -15,8 +15,7 @@ from anomalake.detection.backtest import Progress, run_backtest
 from anomalake.detection.evaluation import Figures, evaluate
 from anomalake.detection.labels import read_labels
 from anomalake.detection.score_files import write_scores
-from anomalake.lake import bulk, layout
-from anomalake.lake.lake import Lake
+from anomalake.lake import bulk
 from anomalake.notify.alert_json import AlertTooLargeError
 from anomalake.notify.channel import JSON
 from anomalake.notify.messages import message_of
@@ -25,27 +24,28 @@ from anomalake.records.backtests import Backtest, write_backtest
 from anomalake.records.feedback import read_feedback
 from anomalake.services.detect import rules_of
 from anomalake.services.lakes import open_writer, reopen
+from anomalake.services.maintenance import has_rows, register_partitions
 from anomalake.services.source_registration import register_source
 from anomalake.services.sources import open_source_files
 from anomalake.sources.reading import ReadReport, read_history
 from anomalake.storage.objects import open_store
 
-# Bytes of alerts that are handed to the lake at a time.
-_PIECE: Final = 4 * 1024 * 1024
+# Bytes of alerts that are written to the lake at once.
+_PIECE_BYTES: Final = 4 * 1024 * 1024
 
 
 @dataclass(frozen=True, slots=True)
 class Evaluation:
-    """A backtest against labels.
+    """Comparison of a backtest with labels.
 
     Attributes
     ----------
     figures
-        Of the tested points.
+        Precision, recall and others, of the tested points.
     labelled
-        Tested and observed points with a label.
+        Number of tested and observed points with a label.
     unknown
-        Labels that no interval or metric of the data is meant by.
+        Number of labels for an interval or metric that the data do not have.
     """
 
     figures: Figures
@@ -55,34 +55,44 @@ class Evaluation:
 
 @dataclass(frozen=True, slots=True)
 class LoadedAlerts:
-    """What became of the alerts.
+    """Alerts of a backtest that were written to a lake.
 
     Attributes
     ----------
     summary
-        Of the lake.
+        Numbers of loaded, repeated and refused alerts.
     too_large
-        Alerts that no leaving out of metrics made small enough, a line each.
+        Alerts that are too large even with one metric, one line for each.
     unregistered
-        Why queries cannot read the source data, so that there is no ``live_`` relation; None where they can.
-    judgement_kept
-        Whether the lake keeps the tested points, for the page: too many are left out.
+        Why queries cannot read the source data, so that there is no ``live_`` relation; None if they can.
+    points_written
+        Whether the tested points are in the lake, for the page; False if there are too many.
     """
 
     summary: bulk.Summary
     too_large: tuple[str, ...]
     unregistered: str | None
-    judgement_kept: bool = True
+    points_written: bool = True
 
 
 @dataclass(frozen=True, slots=True)
 class BacktestOutcome:
-    """What a backtest came to.
+    """Result of a backtest.
 
     Attributes
     ----------
-    evaluated, scored, sent
-        None where no labels, no file for the scores, no lake was given.
+    detector
+        The detector.
+    read
+        Report on the rows that were read.
+    backtest
+        Tested points and anomaly groups.
+    evaluated
+        Comparison with labels; None without labels.
+    scored
+        Number of points in the file of scores; None without such a file.
+    sent
+        Alerts in the lake; None without a lake.
     """
 
     detector: Detector
@@ -108,15 +118,16 @@ def backtest(
     Parameters
     ----------
     data
-        Folder or URI below which the detector file's relative paths lie; its own folder unless given.
+        Base of the detector file's relative paths, a folder or URI. Default: the folder of the file.
     lake
-        Where alerts go, the source data is registered, and feedback is heeded; a second time nothing changes.
+        URI of the lake for the alerts; source data are registered and feedback is applied there. Repeating a backtest
+        changes nothing.
     labels
-        CSV file to compare with (`detection.labels.read_labels`).
+        CSV file with labels (`detection.labels.read_labels`).
     scores
-        Parquet file to write every tested point to (`detection.score_files.write_scores`).
+        Parquet file for every tested point (`detection.score_files.write_scores`).
     page
-        Address of the page that alerts link to.
+        URL of the page that alerts link to.
 
     Raises
     ------
@@ -125,29 +136,31 @@ def backtest(
     detector = read_detector(detector_file, data=data)
     metrics, read = read_history(detector, open_source_files(detector.metric_set))
     metric_set = detector.metric_set
-    # Before the model, so that a file that cannot be read costs no wait.
-    told = read_labels(labels, metrics, metric_set.timestamp_column, metric_set.timestamp_format) if labels else None
-    said = read_feedback(open_store(lake, create=False), detector.name)[0] if lake else []
-    found = run_backtest(metrics, detector.arn, holidays=detector.holidays, feedback=said, progress=progress)
+    # Labels are read before the model is fitted, so that an invalid file is reported at once.
+    labelled = (
+        read_labels(labels, metrics, metric_set.timestamp_column, metric_set.timestamp_format) if labels else None
+    )
+    feedback = read_feedback(open_store(lake, create=False), detector.name)[0] if lake else []
+    tested = run_backtest(metrics, detector.arn, holidays=detector.holidays, feedback=feedback, progress=progress)
     evaluated = None
-    if told is not None:
-        tested = told.is_anomaly.reshape(metrics.n_metrics, -1)[:, found.first :]
-        figures = evaluate(tested, found.judgement.is_anomaly, found.judgement.severity, found.observed)
-        evaluated = Evaluation(figures, int((tested & found.observed).sum()), told.unknown)
+    if labelled is not None:
+        is_anomaly = labelled.is_anomaly.reshape(metrics.n_metrics, -1)[:, tested.first :]
+        figures = evaluate(is_anomaly, tested.judgement.is_anomaly, tested.judgement.severity, tested.observed)
+        evaluated = Evaluation(figures, int((is_anomaly & tested.observed).sum()), labelled.unknown)
     return BacktestOutcome(
         detector=detector,
         read=read,
-        backtest=found,
+        backtest=tested,
         evaluated=evaluated,
-        scored=write_scores(scores, found) if scores else None,
-        sent=send(lake, detector, found, progress, page) if lake else None,
+        scored=write_scores(scores, tested) if scores else None,
+        sent=write_alerts(lake, detector, tested, progress, page) if lake else None,
     )
 
 
-def send(
-    lake: str, detector: Detector, found: Backtest, progress: Progress | None = None, page: str = ""
+def write_alerts(
+    lake: str, detector: Detector, tested: Backtest, progress: Progress | None = None, page: str = ""
 ) -> LoadedAlerts:
-    """Take the alerts of a backtest into a lake, in few writes, register the source data, and keep what it judged."""
+    """Write the alerts, groups and points of a backtest to a lake, and register the source; raises `StoreError`."""
     writer = open_writer(lake)
     unregistered = None
     try:
@@ -155,32 +168,30 @@ def send(
     except SourceError as error:
         unregistered = str(error)
     too_large: list[str] = []
-    n_groups = len(found.groups)
+    n_groups = len(tested.groups)
 
-    def tell(done: int) -> None:
+    def report(done: int) -> None:
         if progress is not None:
             progress("alerts", done, n_groups)
 
-    texts = alert_texts(detector, found, too_large.append, tell, page)
-    job = bulk.Job(open_lake=reopen(lake, writer.formats), look_up=_has_rows(writer))
+    texts = alert_texts(detector, tested, too_large.append, report, page)
+    job = bulk.Job(open_lake=reopen(lake, writer.formats), look_up=has_rows(writer))
     summary = bulk.load(_pieces(texts), job)
-    pending = bulk.register(writer, summary)
-    if pending is not None:
-        summary.reasons.append(f"catalog: {pending}; the rows are stored, the next crawl registers their partitions")
-    kept = write_backtest(writer.store, detector.name, detector.arn, found)
-    return LoadedAlerts(summary, tuple(too_large), unregistered, kept)
+    register_partitions(writer, summary)
+    written = write_backtest(writer.store, detector.name, detector.arn, tested)
+    return LoadedAlerts(summary, tuple(too_large), unregistered, written)
 
 
 def alert_texts(
     detector: Detector,
-    found: Backtest,
+    tested: Backtest,
     too_large: Callable[[str], None],
     progress: Callable[[int], None],
     page: str = "",
 ) -> Iterator[str]:
-    """An alert for every interval of every group that passes a rule, as L4M's JSON, a line each."""
+    """Write the alert of every group interval that passes a rule as one line of L4M's JSON."""
     rules = rules_of(detector)
-    for number, group in enumerate(found.groups, 1):
+    for number, group in enumerate(tested.groups, 1):
         for rule in rules:
             if not passes_measure(group, rule):
                 continue
@@ -200,7 +211,7 @@ def _pieces(texts: Iterator[str]) -> Iterator[bulk.Piece]:
     for text in texts:
         lines.append(text)
         size += len(text) + 1
-        if size >= _PIECE:
+        if size >= _PIECE_BYTES:
             yield _piece(lines, first, size)
             first += len(lines)
             lines, size = [], 0
@@ -210,7 +221,3 @@ def _pieces(texts: Iterator[str]) -> Iterator[bulk.Piece]:
 
 def _piece(lines: list[str], first: int, size: int) -> bulk.Piece:
     return bulk.Piece("alerts of the backtest", "\n".join([*lines, ""]).encode("ascii"), first_line=first, size=size)
-
-
-def _has_rows(lake: Lake) -> bool:
-    return next(iter(lake.store.list(layout.TABLES[lake.formats[0]][0])), None) is not None

@@ -1,4 +1,4 @@
-"""Takes in what people say of anomalies, and what they do not want to hear of for a while."""
+"""Feedback on anomalies, and snoozes."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from anomalake.storage.store import ObjectStore
 
 
 class UnknownAnomalyError(AnomalakeError, ValueError):
-    """A detector, group or series that the lake knows nothing of: which, and what was expected."""
+    """A detector, group or metric that is not in the lake."""
 
 
 def give_feedback(
@@ -32,63 +32,63 @@ def give_feedback(
     is_anomaly: bool,
     now: datetime,
 ) -> list[Feedback]:
-    """Keep what was said of a metric, or of all affected metrics of a group.
+    """Record whether a metric, or each affected metric of a group, was an anomaly.
 
     Parameters
     ----------
     detector
-        Its name; None: the one that the lake has, or that has the group.
+        Name of the detector. None: the only one of the lake, or the one with the group.
     group_id, series_id
-        One of them, or both: that metric of that group.
+        The group, the metric, or both: that metric of that group.
     at
-        Start of the interval; for a group None means all of its intervals.
+        Start of the interval. None: all intervals of the group.
 
     Raises
     ------
     UnknownAnomalyError
-        There is no such group, or the metric was not judged in that interval.
+        There is no such group, or the interval has no judgement of the metric.
     StoreError
     """
     if group_id is None and (series_id is None or at is None):
-        raise UnknownAnomalyError("feedback: expected --group ID, or --series ID and --at T")
+        raise UnknownAnomalyError("feedback: expected a group, or a metric and the start of its interval")
     name, group = _find(store, detector, group_id)
     arn = group.detector_arn if group is not None else _arn(store, name)
-    said = []
+    recorded = []
     for start, ids in _intervals(group, series_id, at):
         for point in _points(store, name, arn, group, start, ids):
             direction = 1 if point.value >= point.expected else -1
-            one = Feedback(
+            feedback = Feedback(
                 arn, point.time_series_id, point.measure, point.dimensions, start, is_anomaly, direction,
                 min(point.severity, 99.99), now, group_id,
             )  # fmt: skip
-            write_feedback(store, name, one)
-            said.append(one)
-    if not said:
+            write_feedback(store, name, feedback)
+            recorded.append(feedback)
+    if not recorded:
         where = f" in the interval from {at.isoformat()}" if at is not None else ""
-        raise UnknownAnomalyError(f"detector {name}: nothing was judged of {series_id or group_id}{where}")
-    return said
+        raise UnknownAnomalyError(f"detector {name}: no judgement of {series_id or group_id}{where}")
+    return recorded
 
 
-def line_of(said: Feedback) -> str:
-    """What was said of a metric, for people."""
-    dimensions = ", ".join(f"{name} {value}" for name, value in said.dimensions)
-    verdict = "an anomaly" if said.is_anomaly else "no anomaly"
-    return f"{said.timestamp.isoformat()} {said.measure} {dimensions}: {verdict}"
+def line_of(feedback: Feedback) -> str:
+    """Feedback as one line of text."""
+    dimensions = ", ".join(f"{name} {value}" for name, value in feedback.dimensions)
+    verdict = "an anomaly" if feedback.is_anomaly else "no anomaly"
+    return f"{feedback.timestamp.isoformat()} {feedback.measure} {dimensions}: {verdict}"
 
 
 def snooze(store: ObjectStore, detector: str, wanted: Snooze) -> str:
-    """Keep a snooze; returns its key; raises `UnknownAnomalyError` for a detector that the lake does not know."""
+    """Write a snooze and return its key; raises `UnknownAnomalyError` for an unknown detector."""
     if detector not in metric_set_keys(store) and not group_ids(store, detector):
         raise UnknownAnomalyError(_unknown(detector, sorted(metric_set_keys(store))))
     return write_snooze(store, detector, wanted)
 
 
 def _find(store: ObjectStore, detector: str | None, group_id: str | None) -> tuple[str, Group | None]:
-    """The detector, and the group where one is asked for."""
+    """Find the detector, and the group if its id is given."""
     known = [detector] if detector is not None else sorted(metric_set_keys(store))
     if group_id is None:
         if len(known) != 1:
-            raise UnknownAnomalyError(f"feedback: the lake has {len(known)} detectors: expected --detector NAME")
+            raise UnknownAnomalyError(f"feedback: the lake has {len(known)} detectors; expected the name of one")
         return known[0], None
     for name in known:
         group = read_group(store, name, group_id) or read_backtest_group(store, name, group_id)
@@ -111,26 +111,27 @@ def _intervals(group: Group | None, series_id: str | None, at: datetime | None) 
         assert at is not None
         assert series_id is not None
         return [(at, {series_id})]
-    intervals = [one for one in group.intervals if at is None or one.timestamp == at]
-    affected = [(one.timestamp, {some.time_series_id for some in one.affected}) for one in intervals]
+    intervals = [interval for interval in group.intervals if at is None or interval.timestamp == at]
+    affected = [(interval.timestamp, {metric.time_series_id for metric in interval.affected}) for interval in intervals]
     return [(start, ids if series_id is None else ids & {series_id}) for start, ids in affected]
 
 
 def _points(
     store: ObjectStore, detector: str, arn: str, group: Group | None, start: datetime, ids: set[str]
 ) -> Sequence[Point]:
-    """The points as the interval's record has them; where that is gone, as the group has them."""
+    """Points from the record of the interval; if it was deleted, from the group."""
     record = find_interval(store, detector, start)
-    found = points_of(record, arn, ids) if record is not None else []
-    if found or group is None:
-        return found
-    affected = [some for one in group.intervals if one.timestamp == start for some in one.affected]
+    points = points_of(record, arn, ids) if record is not None else []
+    if points or group is None:
+        return points
     return [
-        Point(one.time_series_id, group.measure, one.dimensions, one.value, one.expected, one.severity)
-        for one in affected
-        if one.time_series_id in ids
+        Point(metric.time_series_id, group.measure, metric.dimensions, metric.value, metric.expected, metric.severity)
+        for interval in group.intervals
+        if interval.timestamp == start
+        for metric in interval.affected
+        if metric.time_series_id in ids
     ]
 
 
 def _unknown(detector: str, known: list[str]) -> str:
-    return f"detector {detector!r}: the lake knows no such one; expected one of {', '.join(known) or '(it has none)'}"
+    return f"detector {detector!r}: is not in the lake; expected one of {', '.join(known) or '(it has none)'}"

@@ -1,4 +1,4 @@
-"""Files that a command writes for its user: whole, or not at all."""
+"""Output files that are written atomically."""
 
 from __future__ import annotations
 
@@ -10,16 +10,16 @@ from anomalake.errors import AnomalakeError
 
 
 class FileWriteError(AnomalakeError, OSError):
-    """A file that could not be written: which, and why."""
+    """A file that could not be written."""
 
 
 def write_whole(out: Path, body: bytes) -> None:
-    """Write a file such that a reader sees the old one or the new one; a link stays one, a device is written to.
+    """Write a file so that a reader sees the old one or the new one; a link is followed, a device is written to.
 
     Raises
     ------
     FileWriteError
-        What was there before is as it was.
+        The earlier file is unchanged.
     """
     place = Path(os.path.realpath(out))
     unfinished = place.with_name(f".{place.name}.{os.getpid()}")
@@ -30,7 +30,7 @@ def write_whole(out: Path, body: bytes) -> None:
         unfinished.write_bytes(body)
         unfinished.replace(place)
     except OSError as error:
-        raise FileWriteError(f"--out {out}: cannot be written: {error.strerror or error}") from error
+        raise FileWriteError(f"{out}: cannot be written: {error.strerror or error}") from error
     finally:
         with suppress(OSError):
             unfinished.unlink()

@@ -27,7 +27,7 @@ class QueryEngine(Protocol):
     relations: Relations
 
     def query(self, sql: str) -> pa.Table:
-        """Answer a query whole."""
+        """Answer a query as one table."""
         ...
 
     def stream(self, sql: str) -> AbstractContextManager[pa.RecordBatchReader]:
@@ -111,50 +111,50 @@ class LakeConnection:
 
 
 def open_writer(uri: str, formats: str | None = None) -> Lake:
-    """Open a lake to write alerts to, with the formats it was made with.
+    """Open a lake for writing, in the formats that it was created with.
 
     Parameters
     ----------
     uri
-        A folder or ``s3://bucket/prefix``; a folder is made.
+        A folder or ``s3://bucket/prefix``; a folder is created.
     formats
-        For a lake that is new: ``parquet``, ``csv`` or ``parquet,csv``. Default: ``ANOMALAKE_FORMATS``, else parquet.
+        Of a new lake: ``parquet``, ``csv`` or ``parquet,csv``. Default: ``ANOMALAKE_FORMATS``, else parquet.
 
     Raises
     ------
     SettingsError
-        The lake was made with other formats.
+        The lake has other formats.
     """
     store = open_store(uri)
     wanted = formats or os.environ.get("ANOMALAKE_FORMATS")
-    kept = read_formats(store)
-    if kept is None:
-        kept = parse_formats(wanted) if wanted else DEFAULT_FORMATS
-        write_formats(store, kept)
-    elif wanted and set(parse_formats(wanted)) != set(kept):
+    stored = read_formats(store)
+    if stored is None:
+        stored = parse_formats(wanted) if wanted else DEFAULT_FORMATS
+        write_formats(store, stored)
+    elif wanted and set(parse_formats(wanted)) != set(stored):
         raise SettingsError(
-            f"{uri}: its tables are {','.join(kept)}, not {wanted}; a rebuild with formats {wanted} changes them"
+            f"{uri}: its tables are {','.join(stored)}, not {wanted}; a rebuild with formats {wanted} changes them"
         )
-    return Lake(store, _catalog(uri, store), kept)
+    return Lake(store, _catalog(uri, store), stored)
 
 
 def open_existing(uri: str) -> Lake:
-    """Open a lake that alerts were written to.
+    """Open an existing lake for writing.
 
     Raises
     ------
     SettingsError
-        There is none.
+        There is no lake at the URI.
     """
     store = open_store(uri, create=False)
     formats = read_formats(store)
     if formats is None and next(iter(store.list(layout.ORIGINALS)), None) is None:
-        raise SettingsError(f"lake {uri!r}: nothing lies there; expected a lake that alerts were loaded into")
+        raise SettingsError(f"lake {uri!r}: there is no lake; expected one that alerts were loaded into")
     return Lake(store, _catalog(uri, store), formats or DEFAULT_FORMATS)
 
 
 def reopen(uri: str, formats: Sequence[str]) -> partial[Lake]:
-    """A way to open the same lake again that can be sent to another process."""
+    """A picklable function that opens the lake again, in another process."""
     return partial(_plain_lake, uri, tuple(formats))
 
 

@@ -1,4 +1,4 @@
-"""Replay, rebuild and compaction of a lake that a URI names."""
+"""Replay, rebuild and compaction of a lake."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ from anomalake.services import replay_sources as sources
 from anomalake.services.ingest import fetch
 from anomalake.services.lakes import open_existing, open_writer, reopen
 
-#: Queries in Athena may have listed a file up to half an hour before they read it.
+#: How long merged files are kept in S3: an Athena query may list a file half an hour before it reads it.
 S3_GRACE = timedelta(hours=1)
 
-#: Writes to S3 under way at once in each process: each waits some 20 ms for its answer.
+#: Number of concurrent writes to S3 in each process: one takes about 20 ms.
 S3_WRITERS = 8
 
 Progress = Callable[[bulk.ChunkReport, bulk.Summary], None]
@@ -37,22 +37,24 @@ def replay(
     Parameters
     ----------
     uri
-        The lake.
+        URI of the lake, which is created if it does not exist.
     names
         Files, folders, ``s3://`` prefixes, ``-`` for standard input.
     formats
         Table formats of a new lake.
     workers
-        Processes. More than one needs a ``__main__`` that can be imported, as Python's multiprocessing does.
+        Number of processes. Several need a ``__main__`` that can be imported, as in Python's multiprocessing.
+    progress
+        Called after each chunk with its report and the summary so far.
     started
-        Called with the bytes to read, 0 when unknown, before the first is read.
+        Called once with the number of bytes to read; 0 if it is unknown.
 
     Raises
     ------
-    SourceError, LakeUriError, SettingsError, StoreError
+    ReplaySourceError, LakeUriError, SettingsError, StoreError
     """
     found = list(sources.find_sources(names))
-    size = sum(one.size for one in found)
+    size = sum(source.size for source in found)
     if started is not None:
         started(size)
     lake = open_writer(uri, formats)
@@ -60,32 +62,32 @@ def replay(
         open_lake=reopen(uri, lake.formats),
         read=sources.read_piece,
         fetch=fetch,
-        look_up=_has_rows(lake),
+        look_up=has_rows(lake),
         writers=_writers(uri),
     )
     summary = bulk.load(sources.pieces_of(found), job, workers, progress, size)
-    _register(lake, summary)
+    register_partitions(lake, summary)
     return summary
 
 
 def rebuild(
     uri: str, *, formats: str | None = None, workers: int = 1, progress: Progress | None = None
 ) -> bulk.Summary:
-    """Write a lake's tables anew from its originals, in its formats or in others."""
+    """Write the tables of a lake again from its originals, in its formats or in others; raises `SettingsError`."""
     lake = open_existing(uri)
     if formats is not None:
         lake = Lake(lake.store, lake.catalog, parse_formats(formats))
     summary = bulk.rebuild(lake, reopen(uri, lake.formats), workers, _writers(uri), progress)
     if formats is not None:
         write_formats(lake.store, lake.formats)
-    _register(lake, summary)
+    register_partitions(lake, summary)
     return summary
 
 
 def compact(
     uri: str, *, grace: timedelta | None = None, progress: Callable[[int, int], None] | None = None
 ) -> Compaction:
-    """Merge small files; in S3 the old ones stay for an hour, in a folder they go at once."""
+    """Merge small files. In S3 the merged files are kept for an hour, in a folder they are deleted at once."""
     lake = open_existing(uri)
     if grace is None:
         grace = S3_GRACE if uri.startswith("s3://") else timedelta(0)
@@ -96,11 +98,13 @@ def _writers(uri: str) -> int:
     return S3_WRITERS if uri.startswith("s3://") else 1
 
 
-def _has_rows(lake: Lake) -> bool:
+def has_rows(lake: Lake) -> bool:
+    """Whether the table of a lake's first format has a file."""
     return next(iter(lake.store.list(layout.TABLES[lake.formats[0]][0])), None) is not None
 
 
-def _register(lake: Lake, summary: bulk.Summary) -> None:
+def register_partitions(lake: Lake, summary: bulk.Summary) -> None:
+    """Register the partitions of loaded alerts; a failure is added to the summary's reasons."""
     pending = bulk.register(lake, summary)
     if pending is not None:
         summary.reasons.append(f"catalog: {pending}; the rows are stored, the next crawl registers their partitions")

@@ -31,8 +31,8 @@ def register_source(
 ) -> MetricSet:
     """Write the record of a metric set, so that its detector's ``live_`` relation has rows.
 
-    Nothing is written where the record is there already. Queries on CSV files in S3 need the names of the columns;
-    where the metric set lists none, they are read from the header of a file.
+    Nothing is written if the record exists already. Queries on CSV files in S3 need the names of the columns; if the
+    metric set lists none, they are read from the header of a file.
 
     Parameters
     ----------
