@@ -310,7 +310,7 @@ class LakeHandle:
         """
         from anomalake.services import maintenance
 
-        return maintenance.replay(self.uri, [os.fspath(one) for one in sources], formats=formats, workers=workers)
+        return maintenance.replay(self.uri, [os.fspath(source) for source in sources], formats=formats, workers=workers)
 
     def compact(self) -> Compaction:
         """Merge small files; in S3 the old ones stay for an hour, in a folder they go at once."""

@@ -329,7 +329,7 @@ MISTAKES = [
         "MetricSet.MetricList[0].AggregationFunction",
         "is missing; expected one of SUM, AVG",
     ),
-    ("MetricSet.DimensionList", ["p", "p"], "MetricSet.DimensionList[1]", "'p' is there twice"),
+    ("MetricSet.DimensionList", ["p", "p"], "MetricSet.DimensionList[1]", "'p' is repeated"),
     (
         "MetricSet.DimensionList",
         ["p", "v"],
@@ -385,7 +385,7 @@ MISTAKES = [
         "Alerts[0].AlertSensitivityThreshold",
         "'101': expected a number from 0 to 100",
     ),
-    ("Alerts", [{"AlertName": "a"}, {"AlertName": "a"}], "", "AlertName 'a' is there twice"),
+    ("Alerts", [{"AlertName": "a"}, {"AlertName": "a"}], "", "AlertName 'a' is repeated"),
     (
         "Alerts",
         [{"AlertName": "a", "AlertFilters": {"MetricList": ["x"]}}],
@@ -456,7 +456,7 @@ def test_all_problems_come_at_once_with_their_lines() -> None:
     assert found == [
         "d.yaml: line 2: AnomalyDetectorConfig.AnomalyDetectorFrequency: 'PT2H': expected one of PT5M, PT10M, PT1H, P1D"
         "; did you mean PT1H?",
-        "d.yaml: line 7: MetricSet.Timezone: is there twice; expected it once",
+        "d.yaml: line 7: MetricSet.Timezone: is repeated; expected it once",
         "d.yaml: line 2: AnomalyDetectorConfig: no AnomalyDetectorFrequency; expected one of PT5M, PT10M, PT1H, P1D",
         "d.yaml: line 5: MetricSet.MetricList[0].AggregationFunction: 'SUMM': expected one of SUM, AVG"
         "; did you mean SUM?",
@@ -470,14 +470,14 @@ def test_all_problems_come_at_once_with_their_lines() -> None:
     ("text", "expected"),
     [
         ("", "d.yaml: is empty; expected L4M's fields in YAML or JSON"),
-        ("a: [", "d.yaml: line 1: is no YAML: "),
-        ('{"a": 1,}', "d.yaml: line 1: is no JSON: "),
+        ("a: [", "d.yaml: line 1: is not YAML: "),
+        ('{"a": 1,}', "d.yaml: line 1: is not JSON: "),
         ("- a", "d.yaml: line 1: a list: expected fields and their values"),
         ("!!python/object/apply:os.system [echo]", "d.yaml: line 1: a list: expected fields and their values"),
         ("a: &a [*a]", "d.yaml: is larger or deeper than a definition can be"),
         ("[" * 5_000, "d.yaml: is nested too deeply"),
         ('{"a":' + "[" * 100_000, "d.yaml: is"),
-        ("? [a]\n: b", "d.yaml: line 1: a field's name is no text"),
+        ("? [a]\n: b", "d.yaml: line 1: the name of a field is not a text"),
     ],
     ids=["empty", "yaml", "json", "list", "code", "cycle", "deep", "deep json", "key"],
 )

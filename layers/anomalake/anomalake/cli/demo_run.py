@@ -95,7 +95,7 @@ def run_demo(
     _say(out, "\n2. Backtest: learn from the oldest 70 % of all this, test on the rest; the alerts go into the lake.")
     for line in summary_lines(backtest(data.detector, lake=str(lake)), str(lake)):
         _say(out, f"   {line}")
-    first, until = (f"{one:%d %b %H:%M}" for one in span)
+    first, until = (f"{item:%d %b %H:%M}" for item in span)
     _say(out, f"\n3. Live: hour by hour from {first} to {until}, as if it were 2013: each knows only what lay before.")
     live = _run_live(data, lake, span, out)
     handle = open_lake(lake)
@@ -118,22 +118,22 @@ def _run_live(data: FlightsData, lake: Path, span: tuple[datetime, datetime], ou
     detector, writer = read_detector(data.detector), open_writer(str(lake))
     live = live_detector(detector, writer, local_rules(detector, writer, send=False))
     runs = [execution for execution, _ in live.run_span(*span)]
-    judged = [one for one in runs if one.status == SUCCEEDED]
-    without = sum(one.status == FAILED and not one.rows for one in runs)
+    judged = [run for run in runs if run.status == SUCCEEDED]
+    without = sum(element.status == FAILED and not element.rows for element in runs)
     _say(
         out,
         f"     {len(judged):,} hours judged, {without:,} had no data (no flight leaves at night): "
-        f"{sum(one.anomalies for one in judged):,} anomalous points of {sum(one.metrics for one in judged):,}",
+        f"{sum(member.anomalies for member in judged):,} anomalous points of {sum(one.metrics for one in judged):,}",
     )
-    for one in (one for one in runs if one.status != SUCCEEDED and one.rows):
-        _say(out, f"     {one.timestamp.isoformat()} {one.status.lower()}: {one.reason}")
+    for item in (entry for entry in runs if entry.status != SUCCEEDED and entry.rows):
+        _say(out, f"     {item.timestamp.isoformat()} {item.status.lower()}: {item.reason}")
     return live
 
 
 def _groups(live: LiveDetector) -> list[Group]:
     """All groups, the worst first."""
     groups = read_groups(live.store, live.detector.name, group_ids(live.store, live.detector.name))[0]
-    return sorted(groups, key=lambda one: (-one.score, one.start, one.measure))
+    return sorted(groups, key=lambda item: (-item.score, item.start, item.measure))
 
 
 def _tell_of_storm(groups: Sequence[Group], live: LiveDetector, handle: LakeHandle, out: Console) -> None:
@@ -144,8 +144,8 @@ def _tell_of_storm(groups: Sequence[Group], live: LiveDetector, handle: LakeHand
     _say(out, "   carriers and airports with anomalies, the worst group's score, alerts (again only when it grows).\n")
     records, _ = live.intervals.read_many(live.intervals.starts())
     _table(out, storm.COLUMNS, storm.hours(records, groups, _alerts(handle)))
-    for name, found in groupby(storm.shares(groups, "cancelled"), key=lambda one: one.dimension_name):
-        told = [f"{one.dimension_value} {one.value_contribution} %" for one in found]
+    for name, found in groupby(storm.shares(groups, "cancelled"), key=lambda entry: entry.dimension_name):
+        told = [f"{item.dimension_value} {item.value_contribution} %" for item in found]
         _say(out, f"   cancelled by {name}: {', '.join(told)}")
 
 
@@ -161,9 +161,9 @@ def _write_page(lake: Path, path: Path, groups: Sequence[Group], out: Console) -
 
 
 def _group_line(group: Group) -> str:
-    worst = max(group.intervals, key=lambda one: one.score)
-    metric, most = worst.affected[0], max(len(one.affected) for one in group.intervals)
-    first, last = (f"{one.astimezone(storm.ZONE):%d %b %H:%M}" for one in (group.start, group.end))
+    worst = max(group.intervals, key=lambda entry: entry.score)
+    metric, most = worst.affected[0], max(len(interval.affected) for interval in group.intervals)
+    first, last = (f"{item.astimezone(storm.ZONE):%d %b %H:%M}" for item in (group.start, group.end))
     return (
         f"{group.score:6.2f}  {first}{'' if last == first else f' to {last}'}  {group.measure}, "
         f"{'1 metric' if most == 1 else f'up to {most} metrics'}: {' '.join(value for _, value in metric.dimensions)}: "

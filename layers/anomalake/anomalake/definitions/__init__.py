@@ -1,1 +1,1 @@
-"""What a detector is: its file, checked, as records."""
+"""Definitions: detectors, metric sets, intervals and time formats."""

@@ -1,10 +1,10 @@
-"""Names out of Amazon Resource Names."""
+"""Names in Amazon Resource Names."""
 
 from __future__ import annotations
 
 
 def detector_of(arn_or_call: str) -> str:
-    """The detector's own name, out of its ARN or out of what `detector_names` calls it before it is made safe."""
+    """Name of a detector, from its ARN or from a name that `detector_names` derived from the ARN."""
     if arn_or_call.startswith("arn:"):
         return arn_or_call.rpartition(":")[2]
     return arn_or_call.partition("@")[0]

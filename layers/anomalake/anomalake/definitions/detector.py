@@ -1,4 +1,4 @@
-"""A detector: what it watches, how it is called, and whom it alerts."""
+"""A detector: its name, its metric set and its alert rules."""
 
 from __future__ import annotations
 
@@ -12,17 +12,17 @@ from anomalake.errors import AnomalakeError
 
 SnsFormat = Literal["JSON", "LONG_TEXT", "SHORT_TEXT"]
 
-#: AlertSensitivityThreshold where an alert names none, as L4M's console suggested.
+#: Default of AlertSensitivityThreshold, as in L4M's console.
 DEFAULT_THRESHOLD = 70.0
 
 
 class DetectorFileError(AnomalakeError, ValueError):
-    """A detector file that nobody can work by.
+    """An invalid detector file.
 
     Attributes
     ----------
     problems
-        One line each: file, line, field, value, and what is allowed. The message is all of them.
+        One line for each problem: file, line, field, value, and what is allowed. The message has all of them.
     """
 
     def __init__(self, problems: tuple[str, ...]) -> None:
@@ -32,7 +32,7 @@ class DetectorFileError(AnomalakeError, ValueError):
 
 @dataclass(frozen=True, slots=True)
 class LambdaAction:
-    """LambdaConfiguration: an alert is what the function is invoked with."""
+    """LambdaConfiguration: the function is invoked with the alert."""
 
     lambda_arn: str
 
@@ -52,17 +52,18 @@ class AlertRule:
     Attributes
     ----------
     name, arn, description
-        AlertName, AlertArn, AlertDescription (empty where there is none).
+        AlertName, AlertArn, AlertDescription (empty if there is none).
     threshold
-        AlertSensitivityThreshold, 0 to 100: the least score of a group that is sent.
+        AlertSensitivityThreshold, 0 to 100: the lowest score of a group that is sent.
     measures
         AlertFilters.MetricList; empty: all.
     dimension_filters
-        AlertFilters.DimensionFilterList: a group passes when for each of them it has one of the values.
+        AlertFilters.DimensionFilterList: a group passes if it has one of the values of each filter.
     minimum_impact
-        MinimumImpact, which L4M had not: in the measure's unit, the least total deviation of a group that is sent.
+        MinimumImpact, a setting of anomalake: the smallest total deviation of a group that is sent, in the unit of
+        the measure.
     action
-        Where it goes; None: into the lake alone.
+        Destination of the alert; None: the lake only.
     """
 
     name: str
@@ -82,15 +83,15 @@ class Detector:
     Attributes
     ----------
     name, description, arn
-        AnomalyDetectorName, AnomalyDetectorDescription (empty where there is none), AnomalyDetectorArn.
+        AnomalyDetectorName, AnomalyDetectorDescription (empty if there is none), AnomalyDetectorArn.
     frequency
         ``PT5M``, ``PT10M``, ``PT1H`` or ``P1D``.
     timezone
         Zone of the metric set, an IANA name.
     metric_set
-        What it watches; its paths are absolute or URIs. It can be registered as a lake's source data.
+        Source data of the detector; paths are absolute or URIs.
     alerts
-        Rules by which groups are sent.
+        Alert rules.
     holidays
         Days in the metric set's zone, ascending.
     """

@@ -1,4 +1,4 @@
-"""The detector file: L4M's request fields, checked, as a `Detector`."""
+"""Read and check a detector file, which has L4M's request fields."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ from anomalake.definitions.detector import (
 )
 from anomalake.definitions.document import DocumentError, Node, read_document
 from anomalake.definitions.fields import Fields, Problems
+from anomalake.definitions.messages import printable
 from anomalake.definitions.metric_set import FREQUENCIES, NAME, MetricSet
 from anomalake.definitions.metric_set_fields import read_filters, read_metric_set
-from anomalake.definitions.words import printable
 
 DEFAULT_REGION = "us-east-1"
 DEFAULT_ACCOUNT = "000000000000"
@@ -37,8 +37,8 @@ ALERT_ARN = re.compile(rf"{_OURS}Alert:{NAME.pattern}")
 
 _A_NAME = "1 to 63 of a-z A-Z 0-9 - _"
 _A_DETECTOR_ARN = "arn:aws:lookoutmetrics:REGION:ACCOUNT:AnomalyDetector:NAME"
-#: What L4M's answers and requests say besides.
-_PASTED = ("Tags", "KmsKeyArn", "ClientToken", "ResponseMetadata", "CreationTime", "LastModificationTime", "Status",
+#: Fields of L4M's requests and responses that are ignored.
+_IGNORED = ("Tags", "KmsKeyArn", "ClientToken", "ResponseMetadata", "CreationTime", "LastModificationTime", "Status",
            "FailureReason", "FailureType")  # fmt: skip
 
 
@@ -54,14 +54,14 @@ def read_detector(
     Parameters
     ----------
     data
-        A folder or URI below which relative paths lie; default: the file's own folder.
+        Base of relative paths, a folder or URI. Default: the folder of the file.
     region, account
-        For its ARNs, where the file says no AnomalyDetectorArn.
+        Used in ARNs if the file has no AnomalyDetectorArn.
 
     Raises
     ------
     DetectorFileError
-        The file is not there, or has problems: all of them are told.
+        The file does not exist or is invalid; the error has all problems.
     """
     file = Path(path)
     try:
@@ -87,14 +87,14 @@ def parse_detector(
     Parameters
     ----------
     place
-        What messages call it, such as the file's path.
+        Name of the document in messages, such as the file's path.
     data
-        A folder or URI below which relative paths lie; default: the current folder.
+        Base of relative paths, a folder or URI. Default: the current folder.
 
     Raises
     ------
     DetectorFileError
-        It has problems: all of them are told.
+        The document is invalid; the error has all problems.
     """
     problems = Problems(place)
     try:
@@ -111,7 +111,7 @@ def parse_detector(
 
 
 def _detector(fields: Fields, data: str, region: str, account: str, problems: Problems) -> Detector | None:
-    fields.ignore(*_PASTED)
+    fields.ignore(*_IGNORED)
     described = fields.text("AnomalyDetectorDescription", "1 to 256 characters", longest=256)
     config = fields.fields("AnomalyDetectorConfig")
     frequency = config.choice("AnomalyDetectorFrequency", tuple(FREQUENCIES))
@@ -131,11 +131,10 @@ def _detector(fields: Fields, data: str, region: str, account: str, problems: Pr
         )
     holidays = _holidays(fields, problems)
     found = read_metric_set(metric_set, arn or "arn:::::AnomalyDetector:x", frequency or own or "PT1H", data, problems)
-    read = (_alert(one, arn, found, problems) for one in alerts)
-    rules = [rule for rule in read if rule is not None]
+    rules = [rule for alert in alerts if (rule := _alert(alert, arn, found, problems)) is not None]
     names = [rule.name for rule in rules]
     for name in sorted({name for name in names if names.count(name) > 1}):
-        fields.problem("Alerts", f"AlertName {name!r} is there twice")
+        fields.problem("Alerts", f"AlertName {name!r} is repeated")
     fields.unknown()
     if found is None or not arn:
         return None
@@ -148,7 +147,7 @@ def _metric_set_fields(fields: Fields, problems: Problems) -> Fields:
     lists = [name for name in ("MetricSetList", "MetricSets") if fields.has(name)]
     if fields.has("MetricSet"):
         if lists:
-            fields.problem(lists[0], "is there beside MetricSet; expected one of them")
+            fields.problem(lists[0], "is given beside MetricSet; expected one of them")
         return fields.fields("MetricSet")
     if not lists:
         return fields.fields("MetricSet", required=True)
@@ -159,24 +158,24 @@ def _metric_set_fields(fields: Fields, problems: Problems) -> Fields:
 
 
 def _arn(fields: Fields, metric_set: Fields, alerts: list[Fields], region: str, account: str) -> str:
-    """AnomalyDetectorArn, wherever it is said, or made of AnomalyDetectorName; empty after a problem."""
+    """Return AnomalyDetectorArn, from any of its places or from AnomalyDetectorName; empty after a problem."""
     name = fields.text("AnomalyDetectorName", _A_NAME, pattern=NAME, required=not fields.has("AnomalyDetectorArn"))
-    said = ""
-    for one in (fields, metric_set, *alerts):
-        arn = one.text("AnomalyDetectorArn", _A_DETECTOR_ARN, pattern=DETECTOR_ARN)
-        if arn and said and arn != said:
-            one.problem("AnomalyDetectorArn", f"{arn!r}: expected {said}, as before in this file")
-        said = said or arn
-    if said and name and said.rpartition(":")[2] != name:
-        fields.problem("AnomalyDetectorName", f"{name!r}: expected the name in AnomalyDetectorArn, {said}")
-    if said or not name:
-        return said
+    given = ""
+    for part in (fields, metric_set, *alerts):
+        arn = part.text("AnomalyDetectorArn", _A_DETECTOR_ARN, pattern=DETECTOR_ARN)
+        if arn and given and arn != given:
+            part.problem("AnomalyDetectorArn", f"{arn!r}: expected {given}, as before in this file")
+        given = given or arn
+    if given and name and given.rpartition(":")[2] != name:
+        fields.problem("AnomalyDetectorName", f"{name!r}: expected the name in AnomalyDetectorArn, {given}")
+    if given or not name:
+        return given
     return f"arn:aws:lookoutmetrics:{region}:{account}:AnomalyDetector:{name}"
 
 
 def _alert(fields: Fields, detector_arn: str, metric_set: MetricSet | None, problems: Problems) -> AlertRule | None:
-    """One rule; None where it is switched off, or has no name. Filters are checked if the metric set is known."""
-    fields.ignore(*_PASTED, "AlertType")
+    """Read an alert rule; None if it is inactive or has no name. Filters are checked if the metric set is valid."""
+    fields.ignore(*_IGNORED, "AlertType")
     name = fields.text("AlertName", _A_NAME, pattern=NAME, required=True)
     own = f"{detector_arn.partition(':AnomalyDetector:')[0]}:Alert:{name}"
     arn = fields.text("AlertArn", "arn:aws:lookoutmetrics:REGION:ACCOUNT:Alert:NAME", pattern=ALERT_ARN, default=own)
@@ -186,7 +185,12 @@ def _alert(fields: Fields, detector_arn: str, metric_set: MetricSet | None, prob
     filters.unknown()
     if metric_set is not None:
         _check_names(filters, "MetricList", wanted, metric_set.measures)
-        _check_names(filters, "DimensionFilterList", [one.name for one in by_dimension], metric_set.dimension_list)
+        _check_names(
+            filters,
+            "DimensionFilterList",
+            [dimension_filter.name for dimension_filter in by_dimension],
+            metric_set.dimension_list,
+        )
     rule = AlertRule(
         name=name,
         arn=arn,
@@ -212,7 +216,7 @@ def _action(action: Fields) -> LambdaAction | SnsAction | None:
     to_lambda = action.has("LambdaConfiguration")
     to_topic = action.has("SNSConfiguration")
     if to_lambda and to_topic:
-        action.problem("SNSConfiguration", "is there beside LambdaConfiguration; expected one of them")
+        action.problem("SNSConfiguration", "is given beside LambdaConfiguration; expected one of them")
     action.unknown()
     if to_lambda:
         config = action.fields("LambdaConfiguration")

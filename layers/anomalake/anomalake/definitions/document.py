@@ -1,4 +1,4 @@
-"""YAML and JSON as trees of text that know their lines: nothing is guessed, ``NO`` and ``007`` stay what they are."""
+"""YAML and JSON as trees of texts with line numbers. No type is guessed: ``NO`` and ``007`` stay texts."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ import yaml
 
 from anomalake.errors import AnomalakeError
 
-#: More nodes than any definition has; aliases of YAML make millions of a few lines.
+#: More nodes than any definition has. Aliases in YAML can produce millions from a few lines.
 MOST_NODES = 100_000
 DEEPEST = 40
 
 
 class DocumentError(AnomalakeError, ValueError):
-    """A text that is neither YAML nor JSON: why, and in which line (None where unknown)."""
+    """A text that is neither YAML nor JSON; `line` is None if it is unknown."""
 
     def __init__(self, message: str, line: int | None) -> None:
         super().__init__(message)
@@ -31,13 +31,13 @@ class Node:
     Attributes
     ----------
     value
-        The text of a scalar as it was written, a list of nodes, a dict of nodes, or None for null.
+        The text of a scalar as written, a list of nodes, a dict of nodes, or None for null.
     line
-        Where it begins; None in JSON.
+        Line of its beginning; None in JSON.
     quoted
-        Whether a scalar was written as text.
+        Whether a scalar was written in quotes.
     repeated
-        Keys of a mapping that stand in it twice.
+        Keys that a mapping has twice.
     """
 
     value: str | list[Node] | dict[str, Node] | None
@@ -47,14 +47,14 @@ class Node:
 
 
 def read_document(text: str) -> Node:
-    """Read YAML, or JSON where the text begins as an object does.
+    """Read JSON if the text begins like an object, else YAML.
 
     Raises
     ------
     DocumentError
     """
     if any("\ud800" <= character <= "\udfff" for character in text):
-        raise DocumentError("is no UTF-8", None)
+        raise DocumentError("is not UTF-8", None)
     if text.lstrip("\ufeff \t\r\n").startswith("{"):
         return _read_json(text.lstrip("\ufeff"))
     return _read_yaml(text)
@@ -62,10 +62,10 @@ def read_document(text: str) -> Node:
 
 def _read_json(text: str) -> Node:
     try:
-        # Numbers and constants keep their spelling; pairs keep what is there twice.
+        # Numbers and constants stay texts; pairs keep repeated keys.
         tree = json.loads(text, parse_int=_Plain, parse_float=_Plain, parse_constant=_Plain, object_pairs_hook=_Pairs)
     except json.JSONDecodeError as error:
-        raise DocumentError(f"is no JSON: {error.msg}", error.lineno) from error
+        raise DocumentError(f"is not JSON: {error.msg}", error.lineno) from error
     except RecursionError as error:
         raise DocumentError("is nested too deeply", None) from error
     return _Counter().count(_from_json)(tree, 0)
@@ -84,11 +84,11 @@ class _Counter:
         self._nodes = 0
 
     def count(self, build: Callable[..., Node]) -> Callable[[Any, int], Node]:
-        def step(one: Any, depth: int) -> Node:
+        def step(tree: Any, depth: int) -> Node:
             self._nodes += 1
             if self._nodes > MOST_NODES or depth > DEEPEST:
                 raise DocumentError("is larger or deeper than a definition can be", None)
-            return build(one, depth + 1, step)
+            return build(tree, depth + 1, step)
 
         return step
 
@@ -102,13 +102,13 @@ def _from_json(tree: Any, depth: int, step: Callable[[Any, int], Node]) -> Node:
             members[key] = step(value, depth)
         return Node(members, repeated=tuple(repeated))
     if isinstance(tree, list):
-        return Node([step(one, depth) for one in tree])
+        return Node([step(item, depth) for item in tree])
     if isinstance(tree, bool):
         return Node("true" if tree else "false")
     if tree is None:
         return Node(None)
     if any("\ud800" <= character <= "\udfff" for character in tree):
-        raise DocumentError(f"{tree!r} has half of a character", None)
+        raise DocumentError(f"{tree!r} has a lone surrogate", None)
     return Node(str(tree), quoted=not isinstance(tree, _Plain))
 
 
@@ -118,9 +118,9 @@ def _read_yaml(text: str) -> Node:
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         what = " ".join(str(error.problem or error.context or "").split())
-        raise DocumentError(f"is no YAML: {what}", None if mark is None else mark.line + 1) from error
+        raise DocumentError(f"is not YAML: {what}", None if mark is None else mark.line + 1) from error
     except yaml.YAMLError as error:
-        raise DocumentError(f"is no YAML: {' '.join(str(error).split())}", None) from error
+        raise DocumentError(f"is not YAML: {' '.join(str(error).split())}", None) from error
     except RecursionError as error:
         raise DocumentError("is nested too deeply", None) from error
     if tree is None:
@@ -135,13 +135,13 @@ def _from_yaml(tree: yaml.Node, depth: int, step: Callable[[Any, int], Node]) ->
         repeated = []
         for key, value in tree.value:
             if not isinstance(key, yaml.ScalarNode):
-                raise DocumentError("a field's name is no text", key.start_mark.line + 1)
+                raise DocumentError("the name of a field is not a text", key.start_mark.line + 1)
             if key.value in members:
                 repeated.append(key.value)
             members[key.value] = step(value, depth)
         return Node(members, line, repeated=tuple(repeated))
     if isinstance(tree, yaml.SequenceNode):
-        return Node([step(one, depth) for one in tree.value], line)
+        return Node([step(item, depth) for item in tree.value], line)
     quoted = bool(getattr(tree, "style", None))
     if tree.tag == "tag:yaml.org,2002:null" and not quoted:
         return Node(None, line)

@@ -1,4 +1,4 @@
-"""What a definition of source data raises."""
+"""The error of a definition of source data."""
 
 from __future__ import annotations
 
@@ -6,4 +6,4 @@ from anomalake.errors import AnomalakeError
 
 
 class SourceError(AnomalakeError, ValueError):
-    """A description of source data that nobody can read by."""
+    """An invalid definition of source data."""

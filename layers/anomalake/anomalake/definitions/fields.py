@@ -1,4 +1,4 @@
-"""Reads a document's fields, and notes every problem instead of stopping at the first."""
+"""A reader of fields that collects all problems instead of stopping at the first."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from collections.abc import Collection, Iterator
 from dataclasses import dataclass, field
 
 from anomalake.definitions.document import Node
-from anomalake.definitions.words import printable
+from anomalake.definitions.messages import printable
 
 _SHOWN = 60
 _WHOLE = re.compile(r"[+-]?[0-9]{1,18}")
@@ -33,7 +33,7 @@ class Problems:
     lines: list[str] = field(default_factory=list)
 
     def add(self, path: str, node: Node | None, what: str) -> None:
-        """Note one: at which field, and what is wrong with it."""
+        """Add a problem: the path of the field, and what is wrong."""
         line = f": line {node.line}" if node is not None and node.line is not None else ""
         where = f"{path}: " if path else ""
         text = printable(f"{self.place}{line}: {where}{what}")
@@ -47,9 +47,9 @@ class Fields:
     Parameters
     ----------
     node
-        The mapping; anything else is a problem, and it has no fields then.
+        The mapping. Any other node is a problem, and has no fields.
     path
-        What messages call it.
+        Path of the mapping in messages.
     """
 
     def __init__(self, node: Node | None, path: str, problems: Problems) -> None:
@@ -61,36 +61,36 @@ class Fields:
         if node is not None and isinstance(node.value, dict):
             self._members = node.value
             for name in node.repeated:
-                self.problem(name, "is there twice; expected it once")
+                self.problem(name, "is repeated; expected it once")
         elif node is not None and node.value is not None:
             problems.add(path, node, f"{_shown(node)}: expected fields and their values")
 
     def problem(self, name: str, what: str) -> None:
-        """Note a problem of one field."""
+        """Add a problem of a field."""
         self._problems.add(self.path_of(name), self._members.get(name) or self.node, what)
 
     def path_of(self, name: str) -> str:
-        """A field's path."""
+        """Path of a field."""
         return f"{self.path}.{name}" if self.path else name
 
     def has(self, name: str) -> bool:
-        """Whether the field is there and not null."""
+        """Whether the field exists and is not null."""
         self._known.append(name)
         return name in self._members and self._members[name].value is not None
 
     def get(self, name: str) -> Node | None:
-        """A field's node; None where it is not there, or null."""
+        """Node of a field; None if it is missing or null."""
         return self._members[name] if self.has(name) else None
 
     def fields(self, name: str, *, required: bool = False) -> Fields:
-        """A mapping; without fields where it is not there."""
+        """Read a mapping; it has no fields if it is missing."""
         node = self.get(name)
         if node is None and required:
             self.problem(name, "is missing")
         return Fields(node, self.path_of(name), self._problems)
 
     def items(self, name: str, *, most: int, least: int = 0) -> Iterator[tuple[Node, str]]:
-        """A list's members, each with its path."""
+        """Read the members of a list, each with its path."""
         node = self.get(name)
         if node is None:
             if least:
@@ -101,20 +101,20 @@ class Fields:
             return
         if not least <= len(node.value) <= most:
             self.problem(name, f"has {len(node.value)} members; expected {least} to {most}")
-        for place, one in enumerate(node.value):
-            yield one, f"{self.path_of(name)}[{place}]"
+        for place, member in enumerate(node.value):
+            yield member, f"{self.path_of(name)}[{place}]"
 
     def texts(self, name: str, expected: str, *, most: int, least: int = 0, longest: int = 255) -> tuple[str, ...]:
-        """A list of different texts."""
-        found: list[str] = []
+        """Read a list of distinct texts."""
+        texts: list[str] = []
         for node, path in self.items(name, most=most, least=least):
             if not isinstance(node.value, str) or not 1 <= len(node.value) <= longest:
                 self._problems.add(path, node, f"{_shown(node)}: expected {expected}")
-            elif node.value in found:
-                self._problems.add(path, node, f"{node.value!r} is there twice")
+            elif node.value in texts:
+                self._problems.add(path, node, f"{node.value!r} is repeated")
             else:
-                found.append(node.value)
-        return tuple(found)
+                texts.append(node.value)
+        return tuple(texts)
 
     def text(
         self,
@@ -127,7 +127,7 @@ class Fields:
         required: bool = False,
         default: str = "",
     ) -> str:
-        """A text; a number or a date is the text that stands there."""
+        """Read a text; a number or a date is read as its text."""
         node = self.get(name)
         if node is None:
             if required:
@@ -144,7 +144,7 @@ class Fields:
         return value
 
     def choice(self, name: str, allowed: Collection[str], *, required: bool = False, default: str = "") -> str:
-        """One of several texts."""
+        """Read one of several texts."""
         expected = f"one of {', '.join(allowed)}"
         value = self.text(name, expected, required=required, default=default)
         if value and value not in allowed:
@@ -155,7 +155,7 @@ class Fields:
         return value
 
     def boolean(self, name: str, *, default: bool) -> bool:
-        """True or false."""
+        """Read true or false."""
         value = self.text(name, "true or false").lower()
         if value and value not in ("true", "false", "yes", "no"):
             self.problem(name, f"{value[:_SHOWN]!r}: expected true or false")
@@ -163,7 +163,7 @@ class Fields:
         return value in ("true", "yes") if value else default
 
     def number(self, name: str, low: float, high: float, *, default: float, whole: bool = False) -> float:
-        """A number within bounds, both of them with it."""
+        """Read a number within inclusive bounds."""
         expected = f"a {'whole number' if whole else 'number'} from {low:g} to {high:g}"
         text = self.text(name, expected)
         if not text:
@@ -175,11 +175,11 @@ class Fields:
         return value
 
     def ignore(self, *names: str) -> None:
-        """Fields that L4M's answers have and that mean nothing here."""
+        """Ignore fields of L4M's responses that have no meaning here."""
         self._known.extend(names)
 
     def unknown(self) -> None:
-        """Note each field that nobody asked for."""
+        """Add a problem for each field that was not read."""
         if self._problems.unknown_allowed:
             return
         for name in self._members:

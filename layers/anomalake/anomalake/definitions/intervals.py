@@ -1,8 +1,8 @@
-"""Arithmetic of intervals: where they start, in a zone with its changes of clocks, and which folder holds one.
+"""Arithmetic of intervals: their starts, with the clock changes of a zone, and their folders.
 
-A ``P1D`` interval begins at the zone's midnight (or, where the zone skips midnight, at the first moment of that day),
-so it has 23, 24 or 25 hours. The shorter ones are a regular grid in UTC, shifted so that they begin at full intervals
-of the zone's standard wall clock: an hour in India begins at half past in UTC.
+A ``P1D`` interval begins at midnight in the zone (if the zone skips midnight, at the first instant of the day), so it
+has 23, 24 or 25 hours. Shorter intervals are a regular grid in UTC, aligned with the zone's standard time: an hour in
+India begins at half past in UTC.
 """
 
 from __future__ import annotations
@@ -21,18 +21,18 @@ Instants = npt.NDArray[np.datetime64]
 Seconds = npt.NDArray[np.int64]
 
 DAILY = "P1D"
-#: What no instant is, among seconds.
+#: Marks a missing instant in arrays of seconds.
 NO_INSTANT = np.iinfo(np.int64).min
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-# Clocks have changed at quarters of an hour only, ever since 1972.
+# Since 1972 clocks have changed at full quarters of an hour only.
 _QUARTER = 900
 _DAY = 86_400
 
 
 @lru_cache(maxsize=64)
 def grid_of(frequency: str, timezone: str) -> tuple[int, int]:
-    """Step and shift of the regular grid of a frequency below a day, in seconds of UTC."""
+    """Step and offset of the regular grid of a frequency below a day, in seconds of UTC."""
     step = FREQUENCIES[frequency] * 60
     offset = ZoneInfo(timezone).utcoffset(datetime(2024, 1, 1))
     assert offset is not None
@@ -40,7 +40,7 @@ def grid_of(frequency: str, timezone: str) -> tuple[int, int]:
 
 
 def interval_start(instant: datetime, frequency: str, timezone: str) -> datetime:
-    """Start of the interval that an instant lies in."""
+    """Start of the interval that contains an instant."""
     return _as_datetime(int(floor_to_starts(np.array([_as_seconds(instant)]), frequency, timezone)[0]))
 
 
@@ -57,7 +57,7 @@ def previous_start(start: datetime, frequency: str, timezone: str) -> datetime:
 
 
 def interval_starts(frequency: str, timezone: str, first: datetime, last: datetime) -> Instants:
-    """Starts of the intervals from the one that `first` lies in to the one that `last` lies in, both with it.
+    """Starts of the intervals from the one that contains `first` to the one that contains `last`, inclusive.
 
     Returns
     -------
@@ -69,19 +69,19 @@ def interval_starts(frequency: str, timezone: str, first: datetime, last: dateti
 
 
 def starts_between(frequency: str, timezone: str, first: int, last: int) -> Seconds:
-    """As `interval_starts`, in seconds since 1970, from one start to another."""
+    """As `interval_starts`, from one start to another, in seconds since 1970."""
     if last < first:
         return np.empty(0, np.int64)
     if frequency != DAILY:
         return np.arange(first, last + 1, grid_of(frequency, timezone)[0], dtype=np.int64)
     days = _day_of(first, timezone), _day_of(last, timezone)
     dates = (date.fromordinal(day) for day in range(days[0].toordinal(), days[1].toordinal() + 1))
-    # A day that a zone left out altogether (Samoa's 30 December 2011) begins where the next one does.
-    return np.unique(np.array([day_start(one, timezone) for one in dates], np.int64))
+    # A day that a zone skipped (30 December 2011 in Samoa) begins at the start of the next day.
+    return np.unique(np.array([day_start(day, timezone) for day in dates], np.int64))
 
 
 def floor_to_starts(seconds: Seconds, frequency: str, timezone: str) -> Seconds:
-    """Starts of the intervals that instants lie in, all in seconds since 1970; `NO_INSTANT` stays.
+    """Starts of the intervals that contain instants, in seconds since 1970; `NO_INSTANT` stays.
 
     Parameters
     ----------
@@ -92,43 +92,43 @@ def floor_to_starts(seconds: Seconds, frequency: str, timezone: str) -> Seconds:
     result = np.full(len(seconds), NO_INSTANT, np.int64)
     if not known.any():
         return result
-    some = seconds[known]
+    instants = seconds[known]
     if frequency != DAILY:
         step, shift = grid_of(frequency, timezone)
-        result[known] = (some - shift) // step * step + shift
+        result[known] = (instants - shift) // step * step + shift
         return result
-    low, high = int(some.min()), int(some.max())
+    low, high = int(instants.min()), int(instants.max())
     starts = starts_between(frequency, timezone, low, high + _DAY)
-    result[known] = starts[np.searchsorted(starts, some, side="right") - 1]
+    result[known] = starts[np.searchsorted(starts, instants, side="right") - 1]
     return result
 
 
 @lru_cache(maxsize=65_536)
 def day_start(day: date, timezone: str) -> int:
-    """First moment of a day in a zone, in seconds since 1970."""
+    """First instant of a day in a zone, in seconds since 1970."""
     midnight = local_seconds(datetime(day.year, day.month, day.day))
     utc = to_utc(np.array([midnight]), timezone, gaps_forward=True)
     return int(utc[0])
 
 
 def to_utc(local: Seconds, timezone: str, *, gaps_forward: bool = False) -> Seconds:
-    """Wall clocks as instants.
+    """Convert wall-clock times to instants.
 
-    Of a wall clock that the zone has twice, it is the first. One that it skips is `NO_INSTANT`.
+    A time that the zone has twice is the first instant. A time that it skips is `NO_INSTANT`.
 
     Parameters
     ----------
     local
-        Seconds since 1970 on the wall clock.
+        Wall-clock times, in seconds since 1970.
     gaps_forward
-        A wall clock that the zone skips is the moment at which the clocks change.
+        A time that the zone skips is the instant at which the clocks change.
     """
     if timezone == "UTC":
         return local.copy()
     quarters, place = np.unique(local // _QUARTER, return_inverse=True)
-    found = [_quarter(int(one), timezone) for one in quarters]
-    shifts = np.array([shift for shift, _ in found], np.int64)
-    ends = np.array([end if end is not None else NO_INSTANT for _, end in found], np.int64)
+    offsets = [_quarter(int(quarter), timezone) for quarter in quarters]
+    shifts = np.array([shift for shift, _ in offsets], np.int64)
+    ends = np.array([end if end is not None else NO_INSTANT for _, end in offsets], np.int64)
     utc = local - shifts[place]
     skipped = (ends != NO_INSTANT)[place]
     utc[skipped] = ends[place][skipped] if gaps_forward else NO_INSTANT
@@ -137,7 +137,7 @@ def to_utc(local: Seconds, timezone: str, *, gaps_forward: bool = False) -> Seco
 
 @lru_cache(maxsize=262_144)
 def _quarter(quarter: int, timezone: str) -> tuple[int, int | None]:
-    """Offset of a quarter of an hour on the wall clock, and, if the zone skips it, when its clocks change."""
+    """Offset of a quarter of an hour in wall-clock time and, if the zone skips it, the instant of the clock change."""
     zone = ZoneInfo(timezone)
     local = datetime(1970, 1, 1) + timedelta(seconds=quarter * _QUARTER)
     shift = local.replace(tzinfo=zone).utcoffset()
@@ -147,7 +147,7 @@ def _quarter(quarter: int, timezone: str) -> tuple[int, int | None]:
     back = _as_datetime(instant).astimezone(zone)
     if back.replace(tzinfo=None) == local:
         return offset, None
-    # Before the change the offset is that of fold 0, after it that of fold 1: the change lies at the gap's beginning.
+    # The offset is that of fold 0 before the change and of fold 1 after it; the change is at the start of the gap.
     low, high = instant - _DAY, instant
     before = _offset_at(low, zone)
     while high - low > 1:
@@ -164,19 +164,19 @@ def _offset_at(instant: int, zone: ZoneInfo) -> timedelta | None:
 
 
 def folder_of(template: str, start: datetime, timezone: str) -> str:
-    """The folder of an interval: a template such as ``live/{{yyyyMMdd}}/{{HHmm}}`` with the zone's wall clock in it.
+    """Folder of an interval: a template such as ``live/{{yyyyMMdd}}/{{HHmm}}`` with the wall-clock time of its start.
 
     Raises
     ------
     SourceError
-        The template has keys that L4M does not know.
+        The template has an unsupported key.
     """
     local = start.astimezone(ZoneInfo(timezone)).replace(tzinfo=None)
     return write_wall_clock(_template(template), local)
 
 
 def start_of_folder(template: str, folder: str, frequency: str, timezone: str) -> datetime | None:
-    """The first interval that has that folder; None where the template never gives it."""
+    """Start of the first interval with a folder; None if the folder does not match the template."""
     try:
         local = _reader(template).read(folder).local
     except ValueError:
@@ -201,7 +201,7 @@ def _day_of(seconds: int, timezone: str) -> date:
 
 
 def local_seconds(local: datetime) -> int:
-    """A wall clock, naive, as seconds since 1970 on it."""
+    """A naive wall-clock time as seconds since 1970."""
     return _as_seconds(local.replace(tzinfo=UTC))
 
 

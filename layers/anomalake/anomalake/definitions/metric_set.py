@@ -10,23 +10,23 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 from anomalake.definitions.errors import SourceError
 from anomalake.definitions.time_formats import parts_of, template_parts
 
-#: Minutes of the intervals that L4M knows.
+#: Minutes of each frequency that L4M supports.
 FREQUENCIES = {"PT5M": 5, "PT10M": 10, "PT1H": 60, "P1D": 1440}
 
-#: What a detector's name may be.
+#: Pattern of a detector's name.
 NAME = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9_-]{0,62}")
 
 DEFAULT_TIMESTAMP_FORMAT = "yyyy-MM-dd HH:mm:ss"
-#: Share of a source's rows that must be good, below which an interval fails.
+#: Default of `MetricSet.minimum_good_share`.
 DEFAULT_MINIMUM_GOOD_SHARE = 0.9
 
-# Names in the tz database's folder that mean the machine's own zone, or no zone at all.
+# Names in the tz database that mean the machine's own zone, or no zone.
 _NOT_ZONES = ("localtime", "posixrules", "Factory")
 
 
 @dataclass(frozen=True, slots=True)
 class CsvFormat:
-    """CsvFormatDescriptor; an empty `quote_symbol` means that nothing is quoted."""
+    """CsvFormatDescriptor; an empty `quote_symbol` means no quoting."""
 
     delimiter: str = ","
     quote_symbol: str = '"'
@@ -46,7 +46,7 @@ class JsonLinesFormat:
 
 @dataclass(frozen=True, slots=True)
 class ParquetFormat:
-    """ParquetFormatDescriptor, which L4M had not: columns have types, and nothing needs to be described."""
+    """ParquetFormatDescriptor, a setting of anomalake; Parquet files have typed columns."""
 
 
 FileFormat = CsvFormat | JsonLinesFormat | ParquetFormat
@@ -61,9 +61,9 @@ class AthenaTable:
     database_name, table_name
         DatabaseName, TableName.
     data_catalog, work_group_name, s3_results_path
-        DataCatalog, WorkGroupName; S3ResultsPath is empty where the workgroup knows it.
+        DataCatalog, WorkGroupName; S3ResultsPath is empty if the workgroup has it.
     timestamp_is_text
-        Whether the timestamp column is text in the ColumnFormat; else it is of the type timestamp or date.
+        Whether the timestamp column is text in the ColumnFormat; else its type is timestamp or date.
     """
 
     database_name: str
@@ -84,7 +84,7 @@ class Measure:
 
 @dataclass(frozen=True, slots=True)
 class DimensionFilter:
-    """Values of one dimension, any of which will do."""
+    """Accepted values of one dimension."""
 
     name: str
     values: tuple[str, ...]
@@ -92,33 +92,33 @@ class DimensionFilter:
 
 @dataclass(frozen=True, slots=True)
 class MetricSet:
-    """What a detector watches.
+    """The source data of a detector, and their measures and dimensions.
 
     Attributes
     ----------
     detector_arn
         AnomalyDetectorArn.
     templated_path_list, historical_data_path_list
-        Where files lie, as in S3SourceConfig: ``s3://…``, or folders. Templates such as
-        ``live/{{yyyyMMdd}}/{{HHmm}}`` name a folder an interval.
+        Locations of the files, as in S3SourceConfig: ``s3://…`` or folders. Templates such as
+        ``live/{{yyyyMMdd}}/{{HHmm}}`` have one folder for each interval.
     file_format
         FileFormatDescriptor.
     timestamp_column, timestamp_format
         TimestampColumn: ColumnName, and ColumnFormat in Java's letters.
     timezone
-        Zone of the rows' wall clocks.
+        Zone of the rows' timestamps.
     metric_list, dimension_list, frequency
         MetricList, DimensionList, MetricSetFrequency.
     name, description
         MetricSetName, MetricSetDescription.
     offset
-        Seconds to wait after an interval's end before its data are read.
+        Seconds between the end of an interval and the reading of its data.
     dimension_filter_list
-        Rows that do not pass every one of them are not watched.
+        Rows must pass all of these filters.
     athena
-        AthenaSourceConfig, in place of paths.
+        AthenaSourceConfig, instead of paths.
     minimum_good_share
-        MinimumGoodShare, which L4M had not: below this share of good rows an interval fails.
+        MinimumGoodShare, a setting of anomalake: an interval with a smaller share of valid rows fails.
     """
 
     detector_arn: str
@@ -179,7 +179,7 @@ class MetricSet:
     @property
     def measures(self) -> tuple[str, ...]:
         """Names of the measures."""
-        return tuple(one.metric_name for one in self.metric_list)
+        return tuple(measure.metric_name for measure in self.metric_list)
 
     @property
     def columns(self) -> tuple[str, ...]:
@@ -188,7 +188,7 @@ class MetricSet:
 
     @property
     def kind(self) -> Literal["csv", "json", "parquet", "athena"]:
-        """What the source is."""
+        """Kind of the source."""
         if self.athena is not None:
             return "athena"
         if isinstance(self.file_format, CsvFormat):
@@ -197,7 +197,7 @@ class MetricSet:
 
 
 def check_timezone(name: str) -> None:
-    """Raises `SourceError` if that is no zone of the tz database."""
+    """Check that a zone is in the tz database; raises `SourceError`."""
     try:
         if name in _NOT_ZONES or name.startswith(("right/", "posix/")):
             raise ValueError(name)

@@ -209,7 +209,7 @@ def _descriptor(file_format: FileFormat) -> dict[str, Any]:
 
 
 def read_filters(fields: Fields, name: str, problems: Problems) -> tuple[DimensionFilter, ...]:
-    """Dimension filters in the metric set's shape (Name, FilterList) or in the alert's (DimensionName, …ValueList)."""
+    """Read dimension filters, in the form of a metric set (Name, …) or of an alert (DimensionName, …)."""
     found = []
     for node, path in fields.items(name, most=100):
         one = Fields(node, path, problems)
@@ -241,11 +241,11 @@ def _filter_values(one: Fields, problems: Problems) -> list[str]:
 def _filters(fields: Fields, dimensions: tuple[str, ...], problems: Problems) -> tuple[DimensionFilter, ...]:
     names = [name for name in ("DimensionFilterList", "MetricSetDimensionFilterList") if fields.has(name)]
     if len(names) > 1:
-        fields.problem(names[1], "is there beside DimensionFilterList; expected one of them")
+        fields.problem(names[1], "is given beside DimensionFilterList; expected one of them")
     found = read_filters(fields, names[0], problems) if names else ()
-    for one in found:
-        if one.name not in dimensions:
-            fields.problem(names[0], f"{one.name!r}: expected a dimension of DimensionList: {', '.join(dimensions)}")
+    for item in found:
+        if item.name not in dimensions:
+            fields.problem(names[0], f"{item.name!r}: expected a dimension of DimensionList: {', '.join(dimensions)}")
     return found
 
 
@@ -316,7 +316,7 @@ def _source(
 
 
 def _path(config: Fields, name: str, path: str, data: str) -> str:
-    """A path as an absolute folder or ``s3://`` URI."""
+    """Resolve a path to an absolute folder or an ``s3://`` URI."""
     try:
         if name == "TemplatedPathList":
             template_parts(path)
@@ -352,7 +352,7 @@ def _file_format(fields: Fields) -> FileFormat:
         kind for kind in ("CsvFormatDescriptor", "JsonFormatDescriptor", "ParquetFormatDescriptor") if fields.has(kind)
     ]
     if len(kinds) > 1:
-        fields.problem(kinds[1], f"is there beside {kinds[0]}; expected one of them")
+        fields.problem(kinds[1], f"is given beside {kinds[0]}; expected one of them")
     fields.unknown()
     if not kinds:
         return CsvFormat()
@@ -423,7 +423,7 @@ def _check_columns(
     file_format: FileFormat,
     source: Fields,
 ) -> None:
-    columns = [one for one in (timestamp, *(one.metric_name for one in measures), *dimensions) if one]
+    columns = [item for item in (timestamp, *(measure.metric_name for measure in measures), *dimensions) if item]
     for name in sorted({name for name in columns if columns.count(name) > 1}):
         fields.problem("MetricList", f"column {name!r} is named twice among timestamp, measures and dimensions")
     if isinstance(file_format, CsvFormat) and file_format.header_list:

@@ -1,4 +1,4 @@
-"""Java's date-time patterns, in which L4M's users describe their timestamps and their folders."""
+"""Java's date-time patterns, which L4M uses for timestamps and folders."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from datetime import datetime
 from anomalake.alerts.timestamps import EARLIEST_YEAR, LATEST_YEAR, zone_of
 from anomalake.definitions.errors import SourceError
 
-#: Letters of a pattern, and how often each may stand in a row.
+#: Letters of a pattern, and the lengths that each may have.
 LETTERS = {
     "y": (1, 2, 4), "Y": (1, 2, 4), "M": (1, 2, 3, 4), "d": (1, 2), "E": (1, 2, 3, 4), "a": (1,),
     "H": (1, 2), "k": (1, 2), "h": (1, 2), "K": (1, 2), "m": (1, 2), "s": (1, 2),
@@ -30,7 +30,7 @@ _SHORT_MONTHS = {name[:3].lower(): number for number, name in enumerate(_MONTHS,
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """A piece of a pattern: letters (``yyyy``), or text that stands for itself."""
+    """A part of a pattern: letters (``yyyy``) or literal text."""
 
     text: str
     is_field: bool
@@ -38,19 +38,19 @@ class Part:
 
 @dataclass(frozen=True, slots=True)
 class WallClock:
-    """A timestamp as it was written: the wall clock to the second, and the zone's offset in seconds, if it says one."""
+    """A timestamp as written: the wall-clock time in seconds, and the offset in seconds if it has one."""
 
     local: datetime
     offset: int | None
 
 
 def parts_of(pattern: str) -> tuple[Part, ...]:
-    """The pieces of a timestamp's pattern.
+    """Parse the pattern of a timestamp.
 
     Raises
     ------
     SourceError
-        It is no pattern, or has letters that are not supported.
+        The pattern is invalid, or has unsupported letters.
     """
     parts, at = [], 0
     for found in _PART.finditer(pattern):
@@ -75,7 +75,7 @@ def parts_of(pattern: str) -> tuple[Part, ...]:
 
 
 def template_parts(template: str) -> tuple[Part, ...]:
-    """The pieces of a path with keys such as ``{{yyyyMMdd}}/{{HHmm}}``.
+    """Parse a path with keys such as ``{{yyyyMMdd}}/{{HHmm}}``.
 
     Raises
     ------
@@ -107,7 +107,7 @@ def template_parts(template: str) -> tuple[Part, ...]:
 
 
 def write_wall_clock(parts: tuple[Part, ...], local: datetime) -> str:
-    """A wall clock in the words of a pattern; ``Y`` is the year of ISO 8601's week."""
+    """Format a wall-clock time by a pattern; ``Y`` is the year of ISO 8601's week."""
     return "".join(_written(part.text, local) if part.is_field else part.text for part in parts)
 
 
@@ -128,15 +128,15 @@ def _written(letters: str, local: datetime) -> str:
 
 
 class WallClockReader:
-    """Reads texts of one pattern.
+    """Reads timestamps of one pattern.
 
-    A number may have fewer digits than letters where something parts it from the next. ``Y`` is read as the calendar
-    year: who writes ``YYYY-MM-dd`` means that. Two digits of a year mean 1970 to 2069. Names are English, in any case.
+    A number may have fewer digits than letters if a literal separates it from the next. ``Y`` is read as the calendar
+    year, which users of ``YYYY-MM-dd`` mean. Two-digit years are 1970 to 2069. Names are English, in any case.
 
     Parameters
     ----------
     parts
-        As `parts_of` or `template_parts` give them.
+        Result of `parts_of` or `template_parts`.
     """
 
     def __init__(self, parts: tuple[Part, ...]) -> None:
@@ -150,14 +150,14 @@ class WallClockReader:
 
     @property
     def has_time(self) -> bool:
-        """Whether a text tells more than the day."""
+        """Whether the pattern has a time of day."""
         return any(letter in "HkhKmsS" for letter in self._letters)
 
     def missing(self) -> str:
-        """What the pattern lacks to tell a day and an hour of it, empty if nothing."""
+        """Parts that the pattern lacks for a date and an hour; empty if none."""
         letters = set(self._letters)
-        for one, name in (("yY", "a year (yyyy)"), ("M", "a month (MM)"), ("d", "a day (dd)")):
-            if not letters & set(one):
+        for item, name in (("yY", "a year (yyyy)"), ("M", "a month (MM)"), ("d", "a day (dd)")):
+            if not letters & set(item):
                 return name
         if letters & set("hK") and "a" not in letters:
             return "AM/PM (a) beside the hour of 12 (h, K); the hour of 24 is HH"
@@ -169,7 +169,7 @@ class WallClockReader:
         Raises
         ------
         ValueError
-            It does not match the pattern, there is no such day or time, or its year is not plausible.
+            The text does not match the pattern, has an invalid date or time, or a year out of range.
         """
         found = self._regex.fullmatch(text)
         try:

@@ -44,15 +44,15 @@ def hours(records: Iterable[IntervalRecord], groups: Sequence[Group], alerts: Co
     for record in records:
         if not BEGAN <= record.start <= ENDED or not record.table.num_rows:
             continue
-        now = [one for group in groups for one in group.intervals if one.timestamp == record.start]
-        hit = [dict(metric.dimensions) for one in now for metric in one.affected]
+        now = [interval for group in groups for interval in group.intervals if interval.timestamp == record.start]
+        hit = [dict(metric.dimensions) for item in now for metric in item.affected]
         yield (
             f"{record.start.astimezone(ZONE):%d %b %H:%M}",
             *_totals(record, "cancelled"),
             *_totals(record, "flights"),
-            len({one["carrier"] for one in hit}),
-            len({one["origin"] for one in hit}),
-            round(max(one.score for one in now), 1) if now else None,
+            len({entry["carrier"] for entry in hit}),
+            len({element["origin"] for element in hit}),
+            round(max(member.score for member in now), 1) if now else None,
             alerts[record.start],
         )
 
@@ -63,11 +63,13 @@ def shares(groups: Iterable[Group], measure: str) -> tuple[Contribution, ...]:
         (metric.dimensions, metric.deviation)
         for group in groups
         if group.measure == measure
-        for one in group.intervals
-        if BEGAN <= one.timestamp <= ENDED
-        for metric in one.affected
+        for interval in group.intervals
+        if BEGAN <= interval.timestamp <= ENDED
+        for metric in interval.affected
     ]
-    return tuple(one for one in contributions(affected) if one.value_contribution >= LEAST_SHARE)
+    return tuple(
+        contribution for contribution in contributions(affected) if contribution.value_contribution >= LEAST_SHARE
+    )
 
 
 def _totals(record: IntervalRecord, measure: str) -> tuple[int, float | None]:

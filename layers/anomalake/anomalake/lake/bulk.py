@@ -393,8 +393,8 @@ def known_identities(lake: Lake, partition: Partition) -> set[bytes]:
             columns = (
                 rows.from_parquet(body, ["alert_id", "digest"]) if format_ == "parquet" else csv_rows.identities(body)
             )
-            for one, two in zip(columns["alert_id"].to_pylist(), columns["digest"].to_pylist(), strict=True):
-                known.add(bytes.fromhex(one + two[:32]))
+            for item, entry in zip(columns["alert_id"].to_pylist(), columns["digest"].to_pylist(), strict=True):
+                known.add(bytes.fromhex(item + entry[:32]))
     return known
 
 

@@ -135,13 +135,13 @@ class Lake:
         def lose(lost: Iterable[Alert], error: StoreError) -> None:
             # Whoever brought it, for none of them is it stored.
             for alert in lost:
-                for one in bearers.pop((alert.alert_id, alert.digest)):
-                    failed.append(Failed(one.place, one.delivery, str(error)))
+                for item in bearers.pop((alert.alert_id, alert.digest)):
+                    failed.append(Failed(item.place, item.delivery, str(error)))
 
         kept = self._keep_originals(list(distinct.values()), lose)
         partitions: dict[Partition, list[Alert]] = defaultdict(list)
-        for one in kept:
-            partitions[layout.partition_of(one.alert)].append(one.alert)
+        for item in kept:
+            partitions[layout.partition_of(item.alert)].append(item.alert)
         written = []
         for partition, members in partitions.items():
             try:
@@ -155,11 +155,11 @@ class Lake:
             self.catalog.add_partitions(written)
         except CatalogError as error:
             pending_reason = str(error)
-        new = [one for one in kept if one.new and (one.alert.alert_id, one.alert.digest) in bearers]
+        new = [entry for entry in kept if entry.new and (entry.alert.alert_id, entry.alert.digest) in bearers]
         return Receipt(
             stored=len(new),
             repeated=sum(map(len, bearers.values())) - len(new),
-            clashes=sum(one.clashes for one in new),
+            clashes=sum(element.clashes for element in new),
             refused=tuple(refused),
             failed=tuple(failed),
             pending=tuple(written) if pending_reason is not None else (),
@@ -189,7 +189,7 @@ class Lake:
 
     def write_bulk_originals(self, alerts: Sequence[Alert]) -> None:
         """Keep originals as one compressed object; raises `StoreError`."""
-        lines = (_line_of(alert.original) for alert in sorted(alerts, key=lambda one: (one.alert_id, one.digest)))
+        lines = (_line_of(alert.original) for alert in sorted(alerts, key=lambda item: (item.alert_id, item.digest)))
         body = gzip.compress("".join(lines).encode("utf-8"), compresslevel=1, mtime=0)
         self.store.put(layout.bulk_key(alerts), body)
 
@@ -210,7 +210,7 @@ class Lake:
 
     def write_rows(self, partition: Partition, alerts: Iterable[Alert]) -> None:
         """Write the rows of one partition's alerts, one file a format; raises `StoreError`."""
-        ordered = sorted(alerts, key=lambda one: (one.timestamp.utc, one.alert_id, one.digest))
+        ordered = sorted(alerts, key=lambda item: (item.timestamp.utc, item.alert_id, item.digest))
         self.put_rows(partition, rows.table_of(ordered))
 
     def put_rows(self, partition: Partition, table: pa.Table, *, fresh: bool = False) -> None:

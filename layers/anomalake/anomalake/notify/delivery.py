@@ -106,16 +106,16 @@ def deliver_groups(
     groups = tuple(groups)
     sent = _patiently(lambda: ledger.sent(rule.name, groups), patience)
     due = alerts_due(groups, rule, sent, snoozes, since=since)
-    return tuple(deliver(one, rule, detector, channel, ledger, run=run, page=page, patience=patience) for one in due)
+    return tuple(deliver(item, rule, detector, channel, ledger, run=run, page=page, patience=patience) for item in due)
 
 
 def counts(deliveries: Iterable[Delivery]) -> dict[str, Counter[str]]:
     """How many alerts were ``delivered`` and ``undelivered``, by alert name; repeats count as neither."""
     made: dict[str, Counter[str]] = {}
-    for one in deliveries:
-        of_alert = made.setdefault(one.alert_name, Counter({DELIVERED: 0, UNDELIVERED: 0}))
-        if one.status != REPEATED:
-            of_alert[one.status] += 1
+    for delivery in deliveries:
+        of_alert = made.setdefault(delivery.alert_name, Counter({DELIVERED: 0, UNDELIVERED: 0}))
+        if delivery.status != REPEATED:
+            of_alert[delivery.status] += 1
     return made
 
 

@@ -49,8 +49,8 @@ def alerts_due(
         Intervals before it are passed over: they are other runs' business.
     """
     snoozed = tuple(snoozes)
-    due = [one for group in groups if passes_measure(group, rule) for one in _due(group, rule, sent, snoozed, since)]
-    return tuple(sorted(due, key=lambda one: (one.interval.timestamp, one.group.measure, one.group.group_id)))
+    due = [item for group in groups if passes_measure(group, rule) for item in _due(group, rule, sent, snoozed, since)]
+    return tuple(sorted(due, key=lambda entry: (entry.interval.timestamp, entry.group.measure, entry.group.group_id)))
 
 
 def _due(
@@ -61,7 +61,7 @@ def _due(
     since: datetime | None,
 ) -> list[Due]:
     told = list(sent.get(group.group_id, ()))
-    delivered = {one.timestamp for one in told}
+    delivered = {item.timestamp for item in told}
     due = []
     for whole in group.intervals:
         if since is not None and whole.timestamp < since:
@@ -92,7 +92,9 @@ def passes(interval: GroupInterval, rule: AlertRule) -> bool:
 def _matches(metric: AffectedMetric, rule: AlertRule) -> bool:
     """One of the values for each dimension that the rule filters by."""
     values = dict(metric.dimensions)
-    return all(values.get(one.name) in one.values for one in rule.dimension_filters)
+    return all(
+        values.get(dimension_filter.name) in dimension_filter.values for dimension_filter in rule.dimension_filters
+    )
 
 
 def has_grown(interval: GroupInterval, told: Iterable[SentAlert]) -> bool:
@@ -103,9 +105,9 @@ def has_grown(interval: GroupInterval, told: Iterable[SentAlert]) -> bool:
     before = list(told)
     if not before:
         return True
-    score = max(one.score for one in before)
+    score = max(item.score for item in before)
     return (
         interval.score >= score + min(GROWN_BY, (100 - score) / 2)
-        or 0 < GROWN_TIMES * max(one.impact for one in before) <= interval.impact
-        or GROWN_TIMES * max(one.affected for one in before) <= len(interval.affected)
+        or 0 < GROWN_TIMES * max(entry.impact for entry in before) <= interval.impact
+        or GROWN_TIMES * max(element.affected for element in before) <= len(interval.affected)
     )

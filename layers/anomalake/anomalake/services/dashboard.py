@@ -161,5 +161,5 @@ def summary_of(document: PageDocument) -> str:
         return "no detector yet"
     words = [(n, "detector"), (len(document.groups.id), "group"), (moments, "moment")]
     told = ", ".join(f"{number:,} {word}{'' if number == 1 else 's'}" for number, word in words)
-    live = sum(one.live is not None for one in document.detectors)
+    live = sum(detector.live is not None for detector in document.detectors)
     return f"{told}, live values of {live:,}"

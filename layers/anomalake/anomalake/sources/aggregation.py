@@ -108,7 +108,7 @@ class Aggregation:
         )
         shape = (len(metric_set.metric_list), len(order), len(grid))
         if shape[0] * shape[1] * shape[2] > MOST_VALUES:
-            first, last = (datetime.fromtimestamp(int(one), UTC).isoformat() for one in (grid[0], grid[-1]))
+            first, last = (datetime.fromtimestamp(int(item), UTC).isoformat() for item in (grid[0], grid[-1]))
             raise LimitExceededError(
                 f"{shape[0]} measures x {shape[1]} combinations x {shape[2]} intervals from {first} to {last}; "
                 f"expected up to {MOST_VALUES:,} values"
@@ -148,8 +148,8 @@ class Aggregation:
             place = np.unique(mixed, return_inverse=True)[1]
         _, first, place = np.unique(place, return_index=True, return_inverse=True)
         numbers = np.empty(len(first), np.int64)
-        for at, one in enumerate(zip(*(column[first].tolist() for column in codes), strict=True) if codes else [()]):
-            numbers[at] = self._combinations.setdefault(one, len(self._combinations))
+        for at, item in enumerate(zip(*(column[first].tolist() for column in codes), strict=True) if codes else [()]):
+            numbers[at] = self._combinations.setdefault(item, len(self._combinations))
         if len(self._combinations) > MOST_COMBINATIONS:
             raise LimitExceededError(
                 f"more than {MOST_COMBINATIONS:,} combinations of {', '.join(self._metric_set.dimension_list)}; "

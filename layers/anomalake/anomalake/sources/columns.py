@@ -12,9 +12,9 @@ import pyarrow.compute as pc
 
 from anomalake.alerts.timestamps import EARLIEST_YEAR, LATEST_YEAR
 from anomalake.definitions.intervals import NO_INSTANT, Seconds, local_seconds, to_utc
+from anomalake.definitions.messages import is_marked, shown
 from anomalake.definitions.metric_set import MetricSet
 from anomalake.definitions.time_formats import WallClockReader, parts_of
-from anomalake.definitions.words import is_marked, shown
 
 #: Beyond it, sums would lose what makes them numbers.
 LARGEST = 1e30
@@ -197,8 +197,8 @@ def _read_numbers_one_by_one(column: pa.Array) -> tuple[npt.NDArray[np.float64],
     coded = column.dictionary_encode()
     distinct = coded.dictionary.to_pylist()
     parsed = [_number(text) for text in distinct]
-    values = np.array([*(np.nan if one is None else one for one in parsed), np.nan], np.float64)
-    bad = np.array([*(one is None for one in parsed), False], np.bool_)
+    values = np.array([*(np.nan if item is None else item for item in parsed), np.nan], np.float64)
+    bad = np.array([*(entry is None for entry in parsed), False], np.bool_)
     codes = _codes(coded, len(distinct))
     return values[codes], bad[codes]
 

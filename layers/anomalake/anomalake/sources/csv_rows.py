@@ -10,8 +10,8 @@ from typing import Any
 import pyarrow as pa
 from pyarrow import csv as arrow_csv
 
+from anomalake.definitions.messages import shown
 from anomalake.definitions.metric_set import CsvFormat, MetricSet
-from anomalake.definitions.words import shown
 from anomalake.sources.file_bytes import FileText
 from anomalake.sources.rows import Notes, RowBlock, SourceFileError, column_places
 

@@ -7,7 +7,7 @@ import io
 import zlib
 from collections.abc import Iterator
 
-from anomalake.definitions.words import mark
+from anomalake.definitions.messages import mark
 from anomalake.sources.source_files import ByteStream
 
 READ = 1024 * 1024

@@ -63,7 +63,7 @@ class FileReader:
         self.notes = Notes()
         self._instants = Instants(metric_set)
         places = {name: place for place, name in enumerate(metric_set.dimension_list)}
-        self._filters = [(places[one.name], frozenset(one.values)) for one in metric_set.dimension_filter_list]
+        self._filters = [(places[item.name], frozenset(item.values)) for item in metric_set.dimension_filter_list]
 
     def read(self, place: str, stream: ByteStream, window: Window, again: Callable[[], ByteStream]) -> None:
         """Read a file.

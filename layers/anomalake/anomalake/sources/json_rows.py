@@ -10,8 +10,8 @@ from typing import Any, NoReturn
 import numpy as np
 import pyarrow as pa
 
+from anomalake.definitions.messages import shown
 from anomalake.definitions.metric_set import MetricSet
-from anomalake.definitions.words import shown
 from anomalake.sources.file_bytes import FileText
 from anomalake.sources.rows import Notes, RowBlock
 

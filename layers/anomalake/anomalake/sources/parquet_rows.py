@@ -46,7 +46,9 @@ def typed_blocks(
         lines = np.arange(first_row, first_row + len(batch), dtype=np.int64)
         first_row += len(batch)
         timestamps = columns[0].dictionary_decode() if pa.types.is_dictionary(columns[0].type) else columns[0]
-        measures = [one.dictionary_decode() if pa.types.is_dictionary(one.type) else one for one in columns[split:]]
+        measures = [
+            column.dictionary_decode() if pa.types.is_dictionary(column.type) else column for column in columns[split:]
+        ]
         yield RowBlock(timestamps, tuple(map(_as_text, columns[1:split])), tuple(map(_as_numbers, measures)), lines)
 
 
@@ -87,3 +89,7 @@ def _as_text(column: pa.Array) -> pa.Array:
 
 def _as_numbers(column: pa.Array) -> pa.Array:
     return column.cast(pa.string()) if _is_text(column.type) else column.cast(pa.float64(), safe=False)
+
+
+def _decoded(column: pa.Array) -> pa.Array:
+    return column.dictionary_decode() if pa.types.is_dictionary(column.type) else column

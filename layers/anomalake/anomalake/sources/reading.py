@@ -241,7 +241,7 @@ def _live_files(
         low = window.low if after is None or window.low is None else max(window.low, after)
         ends = window.high if high is None or window.high is None else min(window.high, high)
         found.append((file, Window(low, ends)))
-    return sorted(found, key=lambda one: (one[1].low or 0, one[0].name))
+    return sorted(found, key=lambda item: (item[1].low or 0, item[0].name))
 
 
 def _window(template: str, start: datetime, frequency: str, timezone: str) -> Window:

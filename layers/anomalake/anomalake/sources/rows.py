@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from anomalake.definitions.words import printable
+from anomalake.definitions.messages import printable
 from anomalake.errors import AnomalakeError
 
 #: How many problems are kept in words; all are counted.

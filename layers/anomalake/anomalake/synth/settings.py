@@ -123,7 +123,7 @@ class ShopSettings:
             for number in range(1, self._products + 1)
             for platform, marketplace in pairs
         )
-        return tuple(sorted(one for _, one in zip(range(self.series), many, strict=False)))
+        return tuple(sorted(item for _, item in zip(range(self.series), many, strict=False)))
 
     @property
     def holidays(self) -> tuple[date, ...]:

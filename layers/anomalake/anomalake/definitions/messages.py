@@ -1,4 +1,4 @@
-"""Values of others in messages: on one line, of a bounded length, nothing that a terminal would obey."""
+"""Foreign values in messages: on one line, of bounded length, without control characters."""
 
 from __future__ import annotations
 
@@ -6,31 +6,31 @@ import re
 
 LONGEST = 80
 
-# Private characters that stand for the bytes 80 to FF where those are no text; nobody writes them.
+# Private characters for the bytes 80 to FF that are not valid text; data do not contain them.
 _FIRST_MARK = 0x10FE00
 _MARKS = {0xDC00 + byte: _FIRST_MARK + byte for byte in range(0x80, 0x100)}
 _MARKED = re.compile(f"[{chr(_FIRST_MARK + 0x80)}-{chr(_FIRST_MARK + 0xFF)}]")
 
 
 def mark(text: str) -> str:
-    """Text decoded with ``surrogateescape``, such that UTF-8 can hold it."""
+    """Replace the surrogates of ``surrogateescape`` by private characters, which UTF-8 can encode."""
     return text.translate(_MARKS)
 
 
 def is_marked(text: str) -> bool:
-    """Whether there were bytes in it that are no text."""
+    """Whether a marked text contains bytes that were not valid text."""
     return _MARKED.search(text) is not None
 
 
 def shown(value: object) -> str:
-    """A value in quotes."""
+    """A value for a message, in quotes."""
     text = value.decode("utf-8", "backslashreplace") if isinstance(value, bytes) else str(value)
     text = _MARKED.sub(lambda found: f"\\x{ord(found[0]) - _FIRST_MARK:02x}", text)
     return repr(text if len(text) <= LONGEST else f"{text[:LONGEST]}…")
 
 
 def printable(text: str) -> str:
-    """A message in which names of others stand, such as columns and files."""
+    """A message with foreign names, such as columns and files: control characters are escaped."""
     if text.isprintable():
         return text
-    return "".join(one if one.isprintable() else one.encode("unicode_escape").decode() for one in text)
+    return "".join(letter if letter.isprintable() else letter.encode("unicode_escape").decode() for letter in text)
