@@ -9,7 +9,7 @@ from typing import Any
 
 from anomalake.definitions.detector import Detector
 from anomalake.definitions.detector_file import parse_detector
-from anomalake.sources.source_files import SourceFile
+from anomalake.sources.ports import SourceFile
 from anomalake.storage.store import StoreError
 
 

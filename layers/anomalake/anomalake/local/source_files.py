@@ -11,7 +11,7 @@ import obstore
 from obstore.exceptions import BaseError
 from obstore.store import S3Store
 
-from anomalake.sources.source_files import ByteStream, SourceFile
+from anomalake.sources.ports import ByteStream, SourceFile
 from anomalake.storage.objects import s3_store
 from anomalake.storage.store import StoreError
 

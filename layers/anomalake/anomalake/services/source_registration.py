@@ -16,7 +16,7 @@ from anomalake.local.source_files import FolderOrS3Files
 from anomalake.query.time_formats import to_strptime
 from anomalake.records.metric_sets import metric_set_key, write_metric_set
 from anomalake.sources.csv_header import header_of
-from anomalake.sources.source_files import SourceFile, SourceFiles
+from anomalake.sources.ports import SourceFile, SourceFiles
 from anomalake.storage.store import ObjectNotFound, ObjectStore
 
 #: Bytes of a file that are read to find its header.

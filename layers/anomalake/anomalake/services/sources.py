@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from anomalake.definitions.metric_set import MetricSet
 from anomalake.local.source_files import FolderOrS3Files
-from anomalake.sources.source_files import SourceFiles
-from anomalake.sources.source_tables import SourceTables
+from anomalake.sources.ports import SourceFiles, SourceTables
 
 
 def open_source_files(metric_set: MetricSet) -> SourceFiles | SourceTables:

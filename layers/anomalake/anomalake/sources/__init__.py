@@ -1,1 +1,3 @@
-"""A metric set's definition: where source data lies and how to read it, in the fields of L4M's CreateMetricSet."""
+"""Reading of source data: files and tables as `Metrics`.
+
+`reading` is the entry point. A new file format gets a module that yields `RowBlock`s, and a case in `file_reading`."""

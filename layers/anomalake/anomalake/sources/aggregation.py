@@ -1,4 +1,4 @@
-"""Rows added up by interval and combination of dimension values, in memory bounded by what comes out."""
+"""Aggregation of rows by interval and combination of dimension values, in memory bounded by the result."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from anomalake.errors import AnomalakeError
 from anomalake.model.metrics import Combination, Metrics
 from anomalake.sources.columns import Codes
 
-#: Limits of ours, far beyond L4M's: combinations of dimension values, and values in all.
+#: Limits, far beyond L4M's: combinations of dimension values, and values in total.
 MOST_COMBINATIONS = 1_000_000
 MOST_VALUES = 1_000_000_000
 
-# An interval's start in seconds fits into 33 bits until 2242; combinations take what is left.
+# An interval's start in seconds fits into 33 bits until 2242; combinations use the other bits.
 _START_BITS = 33
 _PENDING_ROWS = 4_000_000
 _HASHED_ROWS = 20_000_000
@@ -27,7 +27,7 @@ Floats = npt.NDArray[np.float64]
 
 
 class LimitExceededError(AnomalakeError, ValueError):
-    """A metric set beyond what one machine is to hold."""
+    """Source data that are too large for one machine."""
 
 
 class Aggregation:
@@ -36,7 +36,7 @@ class Aggregation:
     Parameters
     ----------
     metric_set
-        Its measures, dimensions and frequency.
+        The metric set.
     """
 
     def __init__(self, metric_set: MetricSet) -> None:
@@ -50,16 +50,16 @@ class Aggregation:
         self.last_start: int | None = None
 
     def add(self, instants: Seconds, starts: Seconds, codes: Sequence[Seconds], values: Sequence[Floats]) -> None:
-        """Add good rows.
+        """Add valid rows.
 
         Parameters
         ----------
         instants, starts
-            Of each row, and of its interval, in seconds since 1970.
+            Timestamp of each row and start of its interval, in seconds since 1970.
         codes
-            A column a dimension, as `Codes` gave them.
+            One column for each dimension, from `Codes`.
         values
-            A column a measure, NaN where a row lacks it.
+            One column for each measure, NaN if missing.
         """
         if not len(instants):
             return
@@ -81,22 +81,22 @@ class Aggregation:
 
     @property
     def empty(self) -> bool:
-        """Whether nothing was added."""
+        """Whether no row was added."""
         return not self._parts
 
     def duplicates(self) -> int:
-        """Rows that repeat another one exactly, in all that is watched; of the first twenty million rows."""
+        """Number of rows that repeat another row in all columns of the metric set, among the first twenty million."""
         if not self._hashes:
             return 0
         return self._hashed - len(np.unique(np.concatenate(self._hashes)))
 
     def metrics(self) -> Metrics:
-        """What came out, from the first interval to the last.
+        """Return the metrics from the first interval to the last.
 
         Raises
         ------
         LimitExceededError
-            It would not fit into memory.
+            The metrics would not fit into memory.
         """
         metric_set = self._metric_set
         total = _merged(self._parts)
@@ -141,7 +141,7 @@ class Aggregation:
         ]
 
     def _combine(self, codes: Sequence[Seconds], rows: int) -> Seconds:
-        """The number of each row's combination, from 0 in the order in which they come."""
+        """Return the number of each row's combination, in order of first appearance."""
         place = np.zeros(rows, np.int64)
         for column in codes:
             mixed: Seconds = place * (int(np.max(column)) + 1) + column
@@ -168,7 +168,7 @@ class Aggregation:
 
 
 class _Sums:
-    """Sums and counts (measure x key) by key, which is a combination and a start."""
+    """Sums and counts (measure x key); a key is a combination and a start."""
 
     def __init__(self, keys: Seconds, sums: Floats, counts: Floats) -> None:
         self.keys, self.sums, self.counts = keys, sums, counts
@@ -186,7 +186,7 @@ def _merged(parts: list[_Sums]) -> _Sums:
 
 
 def _mixed(words: npt.NDArray[np.uint64]) -> npt.NDArray[np.uint64]:
-    """Steele and others' finalizer of SplitMix64: every bit of a word weighs on every bit of the result."""
+    """Steele and others' finalizer of SplitMix64: every bit of a word affects every bit of the result."""
     words = words + np.uint64(0x9E3779B97F4A7C15)
     words = (words ^ (words >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
     words = (words ^ (words >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)

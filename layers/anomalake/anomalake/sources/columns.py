@@ -1,4 +1,4 @@
-"""Columns of text as instants, numbers and codes, all rows at once: each distinct text is parsed once."""
+"""Conversion of text columns to instants, numbers and codes. Each distinct text is parsed once."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from anomalake.definitions.messages import is_marked, shown
 from anomalake.definitions.metric_set import MetricSet
 from anomalake.definitions.time_formats import WallClockReader, parts_of
 
-#: Beyond it, sums would lose what makes them numbers.
+#: Values of a larger magnitude would make sums inexact.
 LARGEST = 1e30
 LONGEST_VALUE = 4_096
 
@@ -34,7 +34,7 @@ class Instants:
     Parameters
     ----------
     metric_set
-        Its format and zone.
+        Has the timestamp's format and zone.
     """
 
     def __init__(self, metric_set: MetricSet) -> None:
@@ -46,7 +46,7 @@ class Instants:
         self._known: dict[Text, int] = {}
 
     def read(self, column: pa.Array) -> Seconds:
-        """Instants in seconds since 1970, `NO_INSTANT` where a timestamp is bad."""
+        """Return instants in seconds since 1970, `NO_INSTANT` for invalid timestamps."""
         if pa.types.is_temporal(column.type):
             return self._typed(column)
         coded = column if pa.types.is_dictionary(column.type) else column.dictionary_encode()
@@ -61,7 +61,7 @@ class Instants:
         return seconds[_codes(coded, len(distinct))]
 
     def fault_at(self, column: pa.Array, row: int) -> str | None:
-        """What is wrong with a row's timestamp, if anything."""
+        """Problem of a row's timestamp; empty if none."""
         if not pa.types.is_temporal(column.type):
             return self.fault(column[row].as_py())
         value = column.slice(row, 1)
@@ -76,7 +76,7 @@ class Instants:
         )
 
     def fault(self, text: Text) -> str | None:
-        """What is wrong with a timestamp, if anything."""
+        """Problem of a timestamp; empty if none."""
         if self._parse([text])[0] != NO_INSTANT:
             return None
         try:
@@ -140,7 +140,7 @@ class _FixedWidth:
         self._usable = usable and {"y", "M", "d"} <= set(self._fields)
 
     def parse(self, texts: Sequence[Text]) -> tuple[Seconds, npt.NDArray[np.bool_]]:
-        """Wall clocks in seconds, and which of the texts were read."""
+        """Parse wall-clock times, in seconds; also return which texts are valid."""
         local = np.full(len(texts), NO_INSTANT, np.int64)
         parsed = np.zeros(len(texts), np.bool_)
         if not self._usable:
@@ -173,7 +173,7 @@ class _FixedWidth:
 
 
 def read_numbers(column: pa.Array) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.bool_]]:
-    """A measure's values, NaN where a cell is empty, and which cells are bad."""
+    """Values of a measure, NaN for empty cells, and a mask of invalid cells."""
     if pa.types.is_floating(column.type):
         present = column.is_valid().to_numpy(zero_copy_only=False)
         values = column.to_numpy(zero_copy_only=False).astype(np.float64, copy=True)
@@ -204,7 +204,7 @@ def _read_numbers_one_by_one(column: pa.Array) -> tuple[npt.NDArray[np.float64],
 
 
 def _number(text: Text) -> float | None:
-    """A number, NaN for an empty text, None for a bad one."""
+    """Parse a number: NaN for an empty text, None for an invalid one."""
     try:
         plain = _as_text(text)
     except ValueError:
@@ -216,7 +216,7 @@ def _number(text: Text) -> float | None:
 
 
 def number_fault(name: str, value: Text | float) -> str | None:
-    """What is wrong with a measure's value, if anything."""
+    """Problem of a measure's value; empty if none."""
     if isinstance(value, (int, float)):
         return None if abs(value) <= LARGEST else f"column {name!r} {value!r}: expected a number, up to {LARGEST:g}"
     if value is None or _number(value) is not None:
@@ -225,7 +225,7 @@ def number_fault(name: str, value: Text | float) -> str | None:
 
 
 def value_fault(name: str, value: Text) -> str | None:
-    """What is wrong with a dimension's value, if anything."""
+    """Problem of a dimension's value; empty if none."""
     if value is None or _value(value) is not None:
         return None
     return f"column {name!r} {shown(value)}: expected text in the charset, up to {LONGEST_VALUE} characters"
@@ -240,14 +240,14 @@ def _value(value: str | bytes) -> str | None:
 
 
 class Codes:
-    """Numbers the values of one dimension as they come: from 0; None, where rows lack it, among them."""
+    """Codes for the values of one dimension, in order of appearance from 0; None for missing values has a code too."""
 
     def __init__(self) -> None:
         self.values: list[str | None] = []
         self._codes: dict[str | None, int] = {}
 
     def read(self, column: pa.Array) -> npt.NDArray[np.int64]:
-        """The code of each row's value, -1 where it is bad."""
+        """Return the code of each row's value, -1 if it is invalid."""
         coded = column if pa.types.is_dictionary(column.type) else column.dictionary_encode()
         distinct = coded.dictionary.to_pylist()
         codes = np.empty(len(distinct) + 1, np.int64)
@@ -274,7 +274,7 @@ def _codes(coded: pa.DictionaryArray, missing: int) -> npt.NDArray[np.int64]:
 
 
 def _as_text(value: Text) -> str:
-    """Text, where bytes are UTF-8; raises `ValueError`."""
+    """Decode UTF-8; raises `ValueError`."""
     if value is None:
         raise ValueError("nothing")
     if isinstance(value, bytes):

@@ -10,12 +10,12 @@ from anomalake.definitions.metric_set import CsvFormat
 
 
 def header_of(beginning: bytes, csv_format: CsvFormat) -> tuple[str, ...]:
-    """The columns that a CSV file's first line names.
+    """Column names in the first line of a CSV file.
 
     Parameters
     ----------
     beginning
-        The file, or as much of it as holds the first line; gzip is recognised.
+        The file, or its beginning with the first line; gzip is recognised.
     """
     if beginning[:2] == b"\x1f\x8b":
         beginning = zlib.decompressobj(wbits=31).decompress(beginning)

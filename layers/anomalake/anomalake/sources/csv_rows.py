@@ -1,4 +1,4 @@
-"""CSV files as rows: fast, and once more slowly where a bad row's line is to be told."""
+"""Rows of CSV files: read fast, and again row by row to find the line of an invalid row."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from anomalake.definitions.metric_set import CsvFormat, MetricSet
 from anomalake.sources.file_bytes import FileText
 from anomalake.sources.rows import Notes, RowBlock, SourceFileError, column_places
 
-#: A row must fit into it; several are held at once.
+#: Maximum size of a row; several blocks are in memory at once.
 BLOCK_BYTES = 8 * 1024 * 1024
 _HEADER_BYTES = 1024 * 1024
 _CODED = pa.dictionary(pa.int32(), pa.binary())
@@ -25,17 +25,17 @@ RowTexts = tuple[str, tuple[str, ...], tuple[str, ...]]
 
 
 def csv_blocks(text: FileText, metric_set: MetricSet, place: str, notes: Notes) -> Iterator[RowBlock]:
-    """The rows of a CSV file that have as many columns as it should; others are noted as bad.
+    """Read the rows of a CSV file; rows with another number of columns are noted as invalid.
 
     Parameters
     ----------
     place
-        The file's name, for messages.
+        Name of the file in messages.
 
     Raises
     ------
     SourceFileError
-        It lacks a column.
+        The file lacks a column.
     """
     source = io.BufferedReader(text, _HEADER_BYTES)
     layout = _Layout(source, metric_set)
@@ -77,7 +77,7 @@ def csv_blocks(text: FileText, metric_set: MetricSet, place: str, notes: Notes) 
 
 
 def csv_texts(text: FileText, metric_set: MetricSet) -> Iterator[tuple[int, RowTexts | str]]:
-    """Each row's line and texts, or what is wrong with its columns; one by one, so that lines are known."""
+    """Read row by row: the line of each row, and its texts or the problem of its columns."""
     source = io.BufferedReader(text, _HEADER_BYTES)
     layout = _Layout(source, metric_set)
     split = 1 + len(metric_set.dimension_list)
@@ -99,7 +99,7 @@ def csv_texts(text: FileText, metric_set: MetricSet) -> Iterator[tuple[int, RowT
 
 
 class _Layout:
-    """Where a file's columns stand."""
+    """Positions of the columns in a file."""
 
     def __init__(self, source: io.BufferedReader[Any], metric_set: MetricSet) -> None:
         assert isinstance(metric_set.file_format, CsvFormat)
@@ -117,14 +117,14 @@ class _Layout:
 
 
 class _InvalidRows:
-    """Told of each row that has other columns than the header."""
+    """Collects rows with another number of columns than the header."""
 
     def __init__(self, notes: Notes) -> None:
         self.lines = 0
         self._notes = notes
 
     def __call__(self, row: arrow_csv.InvalidRow) -> str:
-        # A quote that nobody closed swallows lines: each of them is lost.
+        # An unclosed quote contains several lines: all of them are lost.
         lines = 1 + row.text.rstrip("\r\n").count("\n")
         self.lines += lines
         self._notes.bad += lines

@@ -1,4 +1,4 @@
-"""A file's bytes on their way to rows: inflated, in UTF-8, and in whole lines where the file is cut off."""
+"""Bytes of a file: decompressed, converted to UTF-8, and complete lines if the file is truncated."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import zlib
 from collections.abc import Iterator
 
 from anomalake.definitions.messages import mark
-from anomalake.sources.source_files import ByteStream
+from anomalake.sources.ports import ByteStream
 
 READ = 1024 * 1024
 _GZIP = b"\x1f\x8b"
@@ -16,21 +16,21 @@ _UTF8_BOM = b"\xef\xbb\xbf"
 
 
 class FileText(io.RawIOBase):
-    """A file's text in UTF-8, as a stream of bytes; bytes that are none in its charset are marked (`words.mark`).
+    """Text of a file in UTF-8, as a stream of bytes. Bytes that are invalid in its charset are marked (`messages.mark`).
 
     Parameters
     ----------
     stream
-        The file. What is compressed is recognised.
+        The file; compression is recognised.
     charset
-        The file's, such as ``UTF-8``.
+        Charset of the file, such as ``UTF-8``.
 
     Attributes
     ----------
     broken
-        Why the file ends before its time; empty if it does not. Its last line is left out then.
+        Why the file is truncated; empty if it is complete. Its last line is omitted then.
     newlines
-        Lines' ends that have gone by.
+        Number of line ends that were read.
     """
 
     def __init__(self, stream: ByteStream, charset: str) -> None:
@@ -55,7 +55,7 @@ class FileText(io.RawIOBase):
         return size
 
     def drain(self) -> int:
-        """Read to the end; returns how many lines' ends the whole file has."""
+        """Read to the end; return the number of line ends in the file."""
         for _ in self._blocks:
             pass
         return self.newlines
@@ -73,7 +73,7 @@ class FileText(io.RawIOBase):
                 while block:
                     if inflate.eof:
                         inflate = zlib.decompressobj(wbits=31)
-                    # A few bytes can become a thousand times as many: never more at once than is asked for.
+                    # A few bytes can expand a thousandfold: never decompress more than requested.
                     yield inflate.decompress(block, READ)
                     block = inflate.unused_data if inflate.eof else inflate.unconsumed_tail
                     if inflate.eof and not block.strip(b"\x00"):
@@ -106,7 +106,7 @@ class FileText(io.RawIOBase):
 
 
 def _marked(block: bytes) -> bytes:
-    """Valid UTF-8, for Arrow's reader stumbles over anything else."""
+    """Return valid UTF-8, because Arrow's reader fails on anything else."""
     try:
         block.decode("utf-8")
     except UnicodeDecodeError:

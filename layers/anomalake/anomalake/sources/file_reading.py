@@ -1,4 +1,4 @@
-"""One file after another into an aggregation: which rows count, and what is wrong with the others."""
+"""Reading of files into an aggregation: rows within a window, and the problems of invalid rows."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ from anomalake.sources.csv_rows import csv_blocks, csv_texts
 from anomalake.sources.file_bytes import FileText
 from anomalake.sources.json_rows import json_blocks
 from anomalake.sources.parquet_rows import parquet_blocks
+from anomalake.sources.ports import ByteStream
 from anomalake.sources.rows import Notes, RowBlock, SourceFileError
-from anomalake.sources.source_files import ByteStream
 
 
 @dataclass(frozen=True, slots=True)
 class Window:
-    """Moments that count, in seconds since 1970: from `low` on, before `high`; None: without end."""
+    """A span of time in seconds since 1970: from `low` on, before `high`; None: no limit."""
 
     low: int | None
     high: int | None
@@ -32,7 +32,7 @@ class Window:
 
 @dataclass(slots=True)
 class RowCounts:
-    """Rows that are not bad."""
+    """Numbers of valid rows."""
 
     files: int = 0
     used: int = 0
@@ -48,12 +48,12 @@ class FileReader:
     Parameters
     ----------
     metric_set
-        How to read them.
+        The metric set.
 
     Attributes
     ----------
     aggregation, counts, notes
-        What came of it.
+        Results of reading.
     """
 
     def __init__(self, metric_set: MetricSet) -> None:
@@ -71,11 +71,11 @@ class FileReader:
         Parameters
         ----------
         place
-            Its name.
+            Name of the file.
         window
-            Which of its rows count.
+            Rows outside are only counted.
         again
-            Opens it once more, to find the lines of bad rows.
+            Opens the file again, to find the lines of invalid rows.
         """
         self.counts.files += 1
         before = self.notes.bad
@@ -97,7 +97,7 @@ class FileReader:
             self._explain(place, again)
 
     def add(self, block: RowBlock, window: Window, place: str) -> None:
-        """Add a block's good rows, and note the bad ones."""
+        """Add the valid rows of a block, and note the invalid ones."""
         instants = self._instants.read(block.timestamps)
         bad = instants == NO_INSTANT
         codes = [codes.read(column) for codes, column in zip(self.aggregation.codes, block.dimensions, strict=True)]
@@ -111,7 +111,7 @@ class FileReader:
         if bad.any():
             self.notes.bad += int(bad.sum())
             if block.lines is not None:
-                self._tell(block, bad, place)
+                self._describe(block, bad, place)
         wanted = ~bad
         if window.low is not None:
             outside = wanted & (instants < window.low)
@@ -153,8 +153,8 @@ class FileReader:
             return json_blocks(text, self.metric_set, place, self.notes)
         return csv_blocks(text, self.metric_set, place, self.notes)
 
-    def _tell(self, block: RowBlock, bad: npt.NDArray[np.bool_], place: str) -> None:
-        """Put a block's bad rows, whose lines are known, in words."""
+    def _describe(self, block: RowBlock, bad: npt.NDArray[np.bool_], place: str) -> None:
+        """Describe the invalid rows of a block with known lines."""
         assert block.lines is not None
         for row in np.flatnonzero(bad).tolist():
             if self.notes.full:
@@ -167,7 +167,7 @@ class FileReader:
             self.notes.add(f"{place}: line {block.lines[row]}: {fault}")
 
     def _explain(self, place: str, again: Callable[[], ByteStream]) -> None:
-        """Put a CSV file's bad rows in words, reading it once more, row by row."""
+        """Describe the invalid rows of a CSV file by reading it again, row by row."""
         stream = again()
         try:
             charset = getattr(self.metric_set.file_format, "charset", "UTF-8")
@@ -181,7 +181,7 @@ class FileReader:
             stream.close()
 
     def _fault(self, timestamp: str | None, dimensions: Sequence[Any], measures: Sequence[Any]) -> str | None:
-        """What is wrong with a row: first with its timestamp, as was found, then with its values."""
+        """Problem of a row: of its timestamp first, then of its values."""
         faults = [
             timestamp,
             *map(value_fault, self.metric_set.dimension_list, dimensions),

@@ -1,4 +1,4 @@
-"""JSON lines as rows."""
+"""Rows of JSON lines."""
 
 from __future__ import annotations
 
@@ -23,17 +23,17 @@ def _refuse(constant: str) -> NoReturn:
     raise ValueError(f"{constant} is no number of JSON")
 
 
-# Numbers stay as they are spelt: a dimension 1.10 is not 1.1.
+# Numbers keep their text: a dimension value 1.10 is not 1.1.
 _DECODER = json.JSONDecoder(parse_int=str, parse_float=str, parse_constant=_refuse)
 
 
 def json_blocks(text: FileText, metric_set: MetricSet, place: str, notes: Notes) -> Iterator[RowBlock]:
-    """The rows of a file with a JSON object a line; lines that are none are noted as bad.
+    """Read the rows of a file with one JSON object in each line; other lines are noted as invalid.
 
     Parameters
     ----------
     place
-        The file's name, for messages.
+        Name of the file in messages.
     """
     names = metric_set.columns
     n_dimensions = len(metric_set.dimension_list)

@@ -1,4 +1,4 @@
-"""Parquet files as rows."""
+"""Rows of Parquet files."""
 
 from __future__ import annotations
 
@@ -9,21 +9,21 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from anomalake.definitions.metric_set import MetricSet
+from anomalake.sources.ports import ByteStream
 from anomalake.sources.rows import RowBlock, SourceFileError, column_places
-from anomalake.sources.source_files import ByteStream
 
 BLOCK_ROWS = 131_072
 
 
 def parquet_blocks(stream: ByteStream, metric_set: MetricSet) -> Iterator[RowBlock]:
-    """The rows of a Parquet file; their lines are their numbers, from 1.
+    """Read the rows of a Parquet file; the line of a row is its number, from 1.
 
     Raises
     ------
     SourceFileError
-        It is none, or lacks a column, or one has a type that cannot be read.
+        The file is invalid, lacks a column, or has a column of an unsupported type.
     """
-    # Its end must be known first: read whole, as objects of a store are.
+    # Parquet's metadata are at the end of the file, so all of it is read.
     whole = b"".join(iter(lambda: stream.read(1 << 24), b""))
     try:
         file = pq.ParquetFile(pa.BufferReader(whole))
@@ -37,7 +37,7 @@ def parquet_blocks(stream: ByteStream, metric_set: MetricSet) -> Iterator[RowBlo
 def typed_blocks(
     schema: pa.Schema, batches: Iterator[pa.RecordBatch], metric_set: MetricSet, first_row: int = 1
 ) -> Iterator[RowBlock]:
-    """Batches with typed columns as rows; raises `SourceFileError` for types that no such column has."""
+    """Convert batches with typed columns; raises `SourceFileError` for unsupported types."""
     _check_types(schema, metric_set)
     names = metric_set.columns
     split = 1 + len(metric_set.dimension_list)

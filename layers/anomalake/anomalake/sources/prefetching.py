@@ -1,4 +1,4 @@
-"""Many small files, several fetched at once."""
+"""Prefetching of small files, several at once."""
 
 from __future__ import annotations
 
@@ -7,14 +7,14 @@ from collections import deque
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 
-from anomalake.sources.source_files import ByteStream, SourceFile, SourceFiles
+from anomalake.sources.ports import ByteStream, SourceFile, SourceFiles
 
 AT_ONCE = 16
 SMALL = 1024 * 1024
 
 
 def opened(files: SourceFiles, wanted: Sequence[SourceFile]) -> Iterator[tuple[SourceFile, ByteStream]]:
-    """Each file, in order, open; raises `StoreError`."""
+    """Open files in order; raises `StoreError`."""
     if len(wanted) <= 2 or sum(file.size <= SMALL for file in wanted) <= len(wanted) // 2:
         for file in wanted:
             yield file, files.open(file.name)

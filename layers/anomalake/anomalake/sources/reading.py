@@ -1,4 +1,4 @@
-"""Source data as metrics: a history, or one interval."""
+"""Read source data into metrics: the history, or one interval."""
 
 from __future__ import annotations
 
@@ -16,38 +16,37 @@ from anomalake.model.metrics import Metrics
 from anomalake.sources.aggregation import LimitExceededError
 from anomalake.sources.file_reading import FileReader, RowCounts, Window
 from anomalake.sources.parquet_rows import typed_blocks
+from anomalake.sources.ports import SourceFile, SourceFiles, SourceTables
 from anomalake.sources.prefetching import opened
 from anomalake.sources.rows import Notes
-from anomalake.sources.source_files import SourceFile, SourceFiles
-from anomalake.sources.source_tables import SourceTables
 
 
 @dataclass(frozen=True, slots=True)
 class ReadReport:
-    """What reading found. `rows` is the sum of `used`, `bad`, `outside`, `future` and `filtered`.
+    """Report on the rows that were read. `rows` is the sum of `used`, `bad`, `outside`, `future` and `filtered`.
 
     Attributes
     ----------
     files
         Files read.
     rows
-        Rows, and lines that are none.
+        Rows, and lines that are not rows.
     used
-        Good rows that count.
+        Valid rows that were used.
     bad
         Rows that could not be read.
     outside
-        Rows of another interval than the wanted ones, before it.
+        Rows before the wanted intervals.
     future
-        Rows after the wanted ones.
+        Rows after the wanted intervals.
     filtered
-        Rows that the metric set's dimension filters leave out.
+        Rows that the dimension filters exclude.
     duplicates
-        Rows among the used that repeat another one exactly. They count, as they did in L4M.
+        Used rows that repeat another row exactly. They count, as in L4M.
     missing
         Empty cells of measures in used rows.
     problems
-        The first bad rows in words: file, line, column, value, what was expected; and what else is to be told.
+        The first invalid rows (file, line, column, value, what was expected), and other problems.
     """
 
     files: int = 0
@@ -62,23 +61,23 @@ class ReadReport:
     problems: tuple[str, ...] = ()
 
     def __str__(self) -> str:
-        """One line, for people."""
+        """The report as one line."""
         named = ("bad", "outside", "future", "filtered", "duplicates", "missing")
         others = [f"{getattr(self, name):,} {name}" for name in named if getattr(self, name)]
         return ", ".join([f"{self.used:,} of {self.rows:,} rows of {self.files:,} files used", *others])
 
 
-#: Files, or, for a metric set with an Athena table, what reads tables.
+#: Reader of files, or of tables for a metric set with an Athena table.
 SourceData = SourceFiles | SourceTables
 
 
 class ReadingError(AnomalakeError, ValueError):
-    """Source data that no metrics can be made of.
+    """Source data that cannot be read into metrics.
 
     Attributes
     ----------
     report
-        What was read until then.
+        Report on the rows read so far.
     """
 
     def __init__(self, message: str, report: ReadReport) -> None:
@@ -87,22 +86,22 @@ class ReadingError(AnomalakeError, ValueError):
 
 
 class NoDataError(ReadingError):
-    """There is not one row for what was asked."""
+    """There is no row for the request."""
 
 
 class InsufficientDataError(ReadingError):
-    """Too many of the rows are bad, or there is more of them than a machine can hold."""
+    """Too many rows are invalid, or the data do not fit into memory."""
 
 
 def read_history(detector: Detector, files: SourceData, *, until: datetime | None = None) -> tuple[Metrics, ReadReport]:
-    """Read all there is: the historical files, then the folders of the intervals after them.
+    """Read the history: the historical files, then the folders of later intervals.
 
     Parameters
     ----------
     files
-        Where they lie.
+        Reader of the files or tables.
     until
-        Rows of this moment and later do not count.
+        Rows at or after this instant are not used.
 
     Returns
     -------
@@ -114,7 +113,7 @@ def read_history(detector: Detector, files: SourceData, *, until: datetime | Non
     NoDataError, InsufficientDataError
         See `ReadReport.problems` for why.
     StoreError
-        A place cannot be reached.
+        The files cannot be read.
     """
     metric_set = detector.metric_set
     if metric_set.athena is not None:
@@ -138,21 +137,21 @@ def read_interval(detector: Detector, files: SourceData, start: datetime) -> tup
     Parameters
     ----------
     start
-        Where the interval begins.
+        Start of the interval.
 
     Returns
     -------
     Metrics, ReadReport
-        Metrics of that one interval.
+        Metrics of the interval.
 
     Raises
     ------
     NoDataError
         There is no file, or no row of that interval.
     InsufficientDataError
-        Less than MinimumGoodShare of the rows are good.
+        Fewer than MinimumGoodShare of the rows are valid.
     StoreError
-        A place cannot be reached.
+        The files cannot be read.
     """
     metric_set = detector.metric_set
     end = next_start(start, metric_set.frequency, metric_set.timezone)
@@ -160,7 +159,7 @@ def read_interval(detector: Detector, files: SourceData, start: datetime) -> tup
         return _read_table(metric_set, _tables(files), start, end)
     files = _files(files)
     folders = [folder_of(template, start, metric_set.timezone) for template in metric_set.templated_path_list]
-    # Without live folders, an interval's rows stand among the historical ones.
+    # Without live folders, the rows of an interval are in the historical files.
     folders = folders or list(metric_set.historical_data_path_list)
     reader = FileReader(metric_set)
     listed = {file.name: file for folder in folders for file in files.list(folder)}
@@ -212,7 +211,7 @@ def _read_all(reader: FileReader, files: SourceFiles, wanted: Sequence[tuple[Sou
 
 
 def _after(reader: FileReader) -> int | None:
-    """The end of the last interval that has a row."""
+    """End of the last interval with a row."""
     last, metric_set = reader.aggregation.last_start, reader.metric_set
     if last is None:
         return None
@@ -222,7 +221,7 @@ def _after(reader: FileReader) -> int | None:
 def _live_files(
     metric_set: MetricSet, template: str, files: SourceFiles, after: int | None, high: int | None
 ) -> list[tuple[SourceFile, Window]]:
-    """Files in intervals' folders, by interval: those after the last historical one, until a moment."""
+    """List the files in the folders of intervals, after the last historical interval and until an instant."""
     frequency, timezone = metric_set.frequency, metric_set.timezone
     root = template.partition("{{")[0]
     root = root[: root.rfind("/") + 1]
@@ -245,7 +244,7 @@ def _live_files(
 
 
 def _window(template: str, start: datetime, frequency: str, timezone: str) -> Window:
-    """From an interval's start to the end of the last one that has the same folder."""
+    """Window from the start of an interval to the end of the last interval with the same folder."""
     folder = folder_of(template, start, timezone)
     end = next_start(start, frequency, timezone)
     # Terminates: `start_of_folder` finds a start only where the template names the year, so the folder changes in time.

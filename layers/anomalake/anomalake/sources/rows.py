@@ -1,4 +1,4 @@
-"""Rows of source data on their way from a file's format to metrics."""
+"""Rows of source data, independent of the file format."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ import pyarrow as pa
 from anomalake.definitions.messages import printable
 from anomalake.errors import AnomalakeError
 
-#: How many problems are kept in words; all are counted.
+#: Number of problems that are kept; all are counted.
 KEPT_PROBLEMS = 20
 
 
 class SourceFileError(AnomalakeError):
-    """A file of which no row can be read: why, and in which line."""
+    """A file of which no row can be read: the reason, and the line."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -26,13 +26,13 @@ class RowBlock:
     Attributes
     ----------
     timestamps
-        Text or bytes, plain or as a dictionary, or values of a type of timestamps or dates.
+        Text or bytes, plain or dictionary-encoded, or timestamps or dates.
     dimensions
-        Text or bytes, plain or as a dictionary; null where a row lacks the dimension.
+        Text or bytes, plain or dictionary-encoded; null if the row lacks the dimension.
     measures
-        Text, bytes or numbers; null or empty where a row lacks the measure.
+        Text, bytes or numbers; null or empty if the row lacks the measure.
     lines
-        The line of each row; None where it is not known without reading again.
+        Line of each row; None if it is unknown without reading again.
     """
 
     timestamps: pa.Array
@@ -46,38 +46,38 @@ class RowBlock:
 
 @dataclass(slots=True)
 class Notes:
-    """What was found in files besides good rows.
+    """Invalid rows and other problems of files.
 
     Attributes
     ----------
     bad
-        Bad rows.
+        Number of invalid rows.
     problems
-        The first of them, and what else is to be told: file, line, column, value, what was expected.
+        The first problems: file, line, column, value, what was expected.
     """
 
     bad: int = 0
     problems: list[str] = field(default_factory=list)
 
     def add(self, problem: str, bad: int = 0) -> None:
-        """Count bad rows, and keep the problem if it is among the first."""
+        """Count invalid rows, and keep the problem if it is among the first."""
         self.bad += bad
         if len(self.problems) < KEPT_PROBLEMS:
             self.problems.append(printable(problem))
 
     @property
     def full(self) -> bool:
-        """Whether no further problem would be kept."""
+        """Whether no further problem will be kept."""
         return len(self.problems) >= KEPT_PROBLEMS
 
 
 def column_places(header: tuple[str, ...], wanted: tuple[str, ...], expected: str) -> list[int]:
-    """Where the wanted columns stand.
+    """Positions of columns in a header.
 
     Raises
     ------
     SourceFileError
-        One of them is not there, or is there twice.
+        A column is missing or repeated.
     """
     for name in wanted:
         if header.count(name) != 1:
