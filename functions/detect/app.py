@@ -1,4 +1,4 @@
-"""An interval of a detector has ended, and its offset: judges it, and what was missed before it."""
+"""Handler of the function detect: an interval of a detector has ended."""
 
 from __future__ import annotations
 
@@ -23,34 +23,36 @@ from anomalake.storage.objects import open_store
 
 
 class DetectEventError(AnomalakeError):
-    """An event that no interval can be judged by: what it holds, and what was expected."""
+    """An invalid event: its content, and what was expected."""
 
 
 @cache
 def _wired() -> tuple[DetectEnvironment, Lake, DetectorFiles]:
-    told = DetectEnvironment.read(os.environ)
-    lake = Lake(open_store(told.lake), formats=told.formats)
-    return told, lake, DetectorFiles(told.detectors, told.region, told.account)
+    environment = DetectEnvironment.read(os.environ)
+    lake = Lake(open_store(environment.lake), formats=environment.formats)
+    files = DetectorFiles(environment.detectors, environment.region, environment.account)
+    return environment, lake, files
 
 
 @observed
 def handler(event: Any, context: Any) -> dict[str, Any]:
     """Entry point of the function."""
-    told, lake, files = _wired()
+    environment, lake, files = _wired()
     name, at = asked(event)
     detector = files.read(name)
     if detector is None:
-        raise DetectEventError(f"detector {name!r}: there is no file {told.detectors}/{name}.yaml or .json")
-    people = NotificationTopics(told.long_text_topic, told.short_text_topic, told.threshold)
-    live = live_detector(detector, lake, stack_rules(detector, lake, told.ingest, people), page=told.page)
+        raise DetectEventError(f"detector {name!r}: there is no file {environment.detectors}/{name}.yaml or .json")
+    topics = NotificationTopics(environment.long_text_topic, environment.short_text_topic, environment.threshold)
+    rules = stack_rules(detector, lake, environment.ingest, topics)
+    live = live_detector(detector, lake, rules, page=environment.page)
     return detect(live, at, lambda: timedelta(milliseconds=context.get_remaining_time_in_millis()))
 
 
 def detect(live: LiveDetector, at: datetime | None, time_left: Any) -> dict[str, Any]:
-    """Run what is due; what went wrong with an interval is counted and told, and fails nothing."""
+    """Run the due intervals. A failed interval is counted and logged; it does not fail the invocation."""
     statuses = {}
-    for execution, told in live.run(at, time_left=time_left):
-        _tell(live.detector.name, execution, told)
+    for execution, deliveries in live.run(at, time_left=time_left):
+        _report(live.detector.name, execution, deliveries)
         statuses[execution.timestamp.isoformat()] = execution.status
         if execution.status == SUCCEEDED:
             _register(live.detector, live, execution.timestamp)
@@ -58,7 +60,7 @@ def detect(live: LiveDetector, at: datetime | None, time_left: Any) -> dict[str,
 
 
 def asked(event: Any) -> tuple[str, datetime | None]:
-    """The detector's name, and the instant whose interval is to be run; raises `DetectEventError`."""
+    """Read the detector's name and the instant of the interval from an event; raises `DetectEventError`."""
     expected = 'expected {"detector": NAME} or {"detector": NAME, "at": "2021-02-17T11:00Z"}'
     if not isinstance(event, dict) or not isinstance(event.get("detector"), str):
         raise DetectEventError(f"event {str(event)[:200]}: {expected}")
@@ -78,18 +80,18 @@ def _register(detector: Detector, live: LiveDetector, start: datetime) -> None:
         logger.warning("source not registered", detector=detector.name, reason=str(error))
 
 
-def _tell(detector: str, execution: Execution, told: DeliverySummary) -> None:
+def _report(detector: str, execution: Execution, deliveries: DeliverySummary) -> None:
     ran = int(execution.status not in (EARLY, SKIPPED))
-    done = {"ExecutionsStarted": ran, "ExecutionsFailed": int(execution.status == FAILED)}
-    done["ExecutionsSucceeded"] = ran - done["ExecutionsFailed"]
-    count("ExecutionsStarted", done["ExecutionsStarted"])
-    count("ExecutionsSucceeded", done["ExecutionsSucceeded"])
-    count("ExecutionsFailed", done["ExecutionsFailed"])
+    counts = {"ExecutionsStarted": ran, "ExecutionsFailed": int(execution.status == FAILED)}
+    counts["ExecutionsSucceeded"] = ran - counts["ExecutionsFailed"]
+    count("ExecutionsStarted", counts["ExecutionsStarted"])
+    count("ExecutionsSucceeded", counts["ExecutionsSucceeded"])
+    count("ExecutionsFailed", counts["ExecutionsFailed"])
     count("Delivered", execution.delivered)
     count("Undelivered", execution.undelivered)
-    count_for({"detector": detector}, done)
-    for alert in told.delivered.keys() | told.undelivered.keys():
-        numbers = {"Delivered": told.delivered.get(alert, 0), "Undelivered": told.undelivered.get(alert, 0)}
+    count_for({"detector": detector}, counts)
+    for alert in deliveries.delivered.keys() | deliveries.undelivered.keys():
+        numbers = {"Delivered": deliveries.delivered.get(alert, 0), "Undelivered": deliveries.undelivered.get(alert, 0)}
         count_for({"detector": detector, "alert": alert}, numbers)
     log = logger.error if execution.status == FAILED else logger.info
     log("interval", detector=detector, execution=execution.to_fields())

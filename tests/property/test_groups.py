@@ -19,7 +19,7 @@ from anomalake.groups.grouping import group
 from anomalake.groups.score import group_score
 from anomalake.notify.alert_json import alert_body, alert_text, zoned_text
 from anomalake.notify.channel import ChannelError
-from anomalake.notify.delivery import Patience, deliver_groups
+from anomalake.notify.delivery import RetryPolicy, deliver_groups
 from anomalake.notify.plain import gsm_length
 from anomalake.notify.rules import has_grown
 from anomalake.notify.texts import long_text, short_text, subject
@@ -159,7 +159,7 @@ def lasting(scores: list[tuple[float, int, float]]) -> Group:
     return group_of(*(scored(score, at, impact, n) for at, (score, n, impact) in enumerate(scores)))
 
 
-def runs(anomaly_group: Group, times: list[int], store: ObjectStore, channel: Told, patience: Patience) -> list[str]:
+def runs(anomaly_group: Group, times: list[int], store: ObjectStore, channel: Told, patience: RetryPolicy) -> list[str]:
     """Deliver each of these intervals, with the group as it is at that time."""
     statuses = []
     for number, at in enumerate(times):
@@ -173,7 +173,7 @@ def runs(anomaly_group: Group, times: list[int], store: ObjectStore, channel: To
     return statuses
 
 
-SWIFT = Patience(pauses=(1.0,) * 30, sleep=lambda _: None, now=lambda: START)
+SWIFT = RetryPolicy(pauses=(1.0,) * 30, sleep=lambda _: None, now=lambda: START)
 
 
 @given(SCORES, st.data())

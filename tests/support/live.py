@@ -20,7 +20,7 @@ from anomalake.detection.source import Interval, IntervalError
 from anomalake.model.judgement import ANOMALOUS, Judgement
 from anomalake.model.metrics import Metrics
 from anomalake.notify.channel import JSON, ChannelError, Message
-from anomalake.notify.delivery import Patience
+from anomalake.notify.delivery import RetryPolicy
 from anomalake.records.codecs import Arrays
 from anomalake.services.detect import AlertNotifier
 from anomalake.storage.objects import memory_store
@@ -207,7 +207,7 @@ class Bench:
         """Return the detector as a new process builds it."""
         given = {"detector": self.detector, "store": self.store, "source": self.source, **changes}
         of, store = given["detector"], given["store"]
-        patience = Patience(pauses=(0.0,), sleep=lambda seconds: None, now=lambda: self.now)
+        patience = RetryPolicy(pauses=(0.0,), sleep=lambda seconds: None, now=lambda: self.now)
         notifier = AlertNotifier(of, store, [(rule, self.channel) for rule in of.alerts], patience)
         return LiveDetector(
             of, store, given["source"], notifier, self.engine,

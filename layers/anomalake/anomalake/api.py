@@ -1,4 +1,4 @@
-"""The way in from Python: find anomalies, open a lake, ask it, export it."""
+"""The Python API: detection, and lakes."""
 
 from __future__ import annotations
 
@@ -29,14 +29,14 @@ if TYPE_CHECKING:
 
 
 def open_lake(uri: str | os.PathLike[str], *, database: str | None = None, workgroup: str | None = None) -> LakeHandle:
-    """Open a lake to ask it.
+    """Open a lake for queries.
 
     Parameters
     ----------
     uri
         A folder or ``s3://bucket/prefix``.
     database, workgroup
-        For a lake in S3: Glue database and Athena workgroup. Default: ``ANOMALAKE_DATABASE``, ``ANOMALAKE_WORKGROUP``.
+        Of a lake in S3: Glue database and Athena workgroup. Default: ``ANOMALAKE_DATABASE``, ``ANOMALAKE_WORKGROUP``.
 
     Examples
     --------
@@ -62,23 +62,23 @@ def backtest(
     detector
         The detector file, YAML or JSON (docs/detector-file.md).
     lake
-        Where its alerts go, and its source data are registered; a second time nothing changes.
+        Lake for the alerts; the source data are registered there. Repeating a backtest changes nothing.
     data
-        Folder or URI below which the file's relative paths lie; its own folder unless given.
+        Base of the file's relative paths, a folder or URI. Default: the folder of the file.
     labels
-        CSV file to compare with: timestamp, is_anomaly, measure, and a column a dimension.
+        CSV file with labels: timestamp, is_anomaly, measure, and one column for each dimension.
     scores
-        Parquet file to write every tested point to, with what was expected of it.
+        Parquet file to write, with every tested point and its expected range.
     page
-        Address of the page that its alerts link to (``consoleUrl``), ``https://…``.
+        URL of the page that alerts link to (``consoleUrl``), ``https://…``.
     progress
-        Called with what is done, how much of it, and of how much.
+        Called with the name of the step, the number of units done, and of all units.
 
     Returns
     -------
-    backtesting.Outcome
-        ``backtest.groups`` are the anomaly groups that were found, ``evaluated`` how they agree with the labels,
-        ``sent`` what became of the alerts.
+    BacktestOutcome
+        ``backtest.groups`` are the anomaly groups, ``evaluated`` the figures against labels, ``sent`` the alerts in the
+        lake.
 
     Raises
     ------
@@ -113,35 +113,35 @@ def detect(
     data: str | os.PathLike[str] | None = None,
     page: str = "",
 ) -> list[Execution]:
-    """Judge one interval of a detector, or each of a span in turn, and take the alerts into a lake.
+    """Detect anomalies in one interval, or in each interval of a span, and write the alerts to a lake.
 
-    Nothing else is called, whatever actions the detector's alerts name. A second time nothing changes.
+    The actions of the detector's alerts are not called. Repeating a call changes nothing.
 
     Parameters
     ----------
     detector
         The detector file, YAML or JSON.
     at
-        The interval that this time lies in, after those that were missed before it. Default: the latest complete one.
+        A time in the interval; missed intervals before it come first. Default: the latest complete interval.
     first, last
-        Instead: each interval from that of `first` to that of `last` (default: the latest complete one).
-        Times without a zone are in the metric set's.
+        Instead of `at`: times in the first and the last interval. Default of `last`: the latest complete interval.
+        Times without a zone are in the metric set's zone.
     data
-        Folder or URI below which the file's relative paths lie; its own folder unless given.
+        Base of the file's relative paths, a folder or URI. Default: the folder of the file.
     page
-        Address of the page that its alerts link to (``consoleUrl``), ``https://…``.
+        URL of the page that alerts link to (``consoleUrl``), ``https://…``.
 
     Returns
     -------
     list
-        What became of each interval: ``timestamp``, ``status``, ``reason``, ``anomalies``, ``groups``, ``delivered``, …
-        A warning tells where the source data could not be registered for queries.
+        One `Execution` for each interval: ``timestamp``, ``status``, ``reason``, ``anomalies``, ``groups``,
+        ``delivered``, … There is a warning if the source data could not be registered for queries.
 
     Raises
     ------
     DetectorFileError, SettingsError, StoreError
     UsageError
-        Times that contradict each other, or a text that is none.
+        Arguments that contradict each other, or an invalid time.
     PageUrlError
         The page's URL is invalid.
     """
@@ -172,7 +172,7 @@ def _page(url: str) -> str:
 class LakeHandle:
     """An open lake.
 
-    Every method that asks raises `QueryError` for a query that cannot be answered.
+    Methods that run a query raise `QueryError` if it cannot be answered.
     """
 
     def __init__(self, connection: LakeConnection) -> None:
@@ -184,7 +184,20 @@ class LakeHandle:
         return self._connection.uri
 
     def query(self, sql: str) -> pd.DataFrame:
-        """Answer a query in Athena's dialect as a DataFrame: exact decimals, maps as dicts, nullable whole numbers."""
+        """Run a query in Athena's dialect.
+
+        Returns
+        -------
+        pandas.DataFrame
+            Decimals are exact, maps are dicts, integers are nullable.
+
+        Raises
+        ------
+        QueryError
+            The query cannot be answered.
+        MissingExtraError
+            pandas is not installed.
+        """
         require("pandas", extra="pandas")
         import pandas as pd
 
@@ -195,23 +208,23 @@ class LakeHandle:
         return frame
 
     def query_table(self, sql: str) -> pa.Table:
-        """Answer a query as an Arrow table."""
+        """Run a query; return an Arrow table."""
         return self._connection.engine.query(sql)
 
     def query_rows(self, sql: str) -> tuple[list[str], list[tuple[Any, ...]]]:
-        """Answer a query as column names and rows, without pandas."""
+        """Run a query; return column names and rows, without pandas."""
         table = self._connection.engine.query(sql)
         return table.schema.names, list(output.rows_of(table.to_batches()))
 
     def write(self, sql: str, format_: str, out: TextIO) -> None:
-        """Write a query's answer as ``table``, ``csv`` or ``json``."""
+        """Run a query, and write the answer as ``table``, ``csv`` or ``json``."""
         if format_ not in output.WRITERS:
             raise QueryError(f"format {format_!r}: expected {', '.join(output.WRITERS)}")
         columns, rows = self.query_rows(sql)
         output.WRITERS[format_](columns, rows, out)
 
     def relations(self) -> list[str]:
-        """Names of all relations that can be asked for."""
+        """Names of all relations."""
         return self._connection.engine.relations.names()
 
     def export(self, out_dir: str | os.PathLike[str], format_: str = "csv") -> list[Path]:
@@ -235,19 +248,19 @@ class LakeHandle:
         return export(self._connection, Path(out_dir), format_)
 
     def dashboard(self, out: str | os.PathLike[str]) -> Path:
-        """Write the page: live values, anomalies, what contributed, in one HTML file that needs no network.
+        """Write the page: live values, anomalies and contributions in one HTML file that needs no network.
 
         Returns
         -------
         Path
-            The file; its folder is made.
+            The file; its folder is created.
 
         Raises
         ------
         PageFileError
-            A folder lies there.
+            There is a folder with that name.
         StoreError
-            The lake does not answer.
+            The lake cannot be read.
         OSError
         """
         from anomalake.services.dashboard import made, write_page
@@ -271,19 +284,19 @@ class LakeHandle:
         group, series
             An ``anomaly_group_id``, a ``time_series_id``, or both: that metric of that group.
         at
-            Start of the interval, UTC unless it names a zone; needed for a metric without a group.
+            Start of the interval, UTC unless it has a zone; required for a metric without a group.
         detector
-            Its name; needed where several have the metric.
+            Name of the detector; required if several have the metric.
 
         Returns
         -------
         list
-            What was noted, one a metric and interval.
+            The recorded feedback, one item for each metric and interval.
 
         Raises
         ------
         UnknownAnomalyError
-            The lake knows no such group, or the metric was not judged in that interval.
+            There is no such group, or no judgement of the metric in that interval.
         """
         from anomalake.services.feedback import give_feedback
         from anomalake.services.times import instant_of
@@ -294,32 +307,32 @@ class LakeHandle:
         )  # fmt: skip
 
     def replay(self, *sources: str | os.PathLike[str], formats: str | None = None, workers: int = 1) -> Summary:
-        """Load stored alerts: files, folders, ``s3://`` prefixes; what was loaded before is passed over.
+        """Load stored alerts from files, folders or ``s3://`` prefixes; alerts that are in the lake are skipped.
 
         Parameters
         ----------
         formats
             Table formats of a new lake: ``parquet``, ``csv`` or ``parquet,csv``.
         workers
-            Processes; more than one wants a ``__main__`` that can be imported, as multiprocessing does.
+            Number of processes. Several need a ``__main__`` that can be imported, as in multiprocessing.
 
         Raises
         ------
-        SourceError
-            A source is not there.
+        ReplaySourceError
+            A source does not exist.
         """
         from anomalake.services import maintenance
 
         return maintenance.replay(self.uri, [os.fspath(source) for source in sources], formats=formats, workers=workers)
 
     def compact(self) -> Compaction:
-        """Merge small files; in S3 the old ones stay for an hour, in a folder they go at once."""
+        """Merge small files. In S3 the merged files are kept for an hour, in a folder they are deleted at once."""
         from anomalake.services import maintenance
 
         return maintenance.compact(self.uri)
 
     def rebuild(self, *, formats: str | None = None, workers: int = 1) -> Summary:
-        """Write the tables anew from the originals, in the lake's formats or in others."""
+        """Write the tables again from the originals, in the lake's formats or in others."""
         from anomalake.services import maintenance
 
         return maintenance.rebuild(self.uri, formats=formats, workers=workers)

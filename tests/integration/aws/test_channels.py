@@ -18,7 +18,7 @@ from anomalake.aws.channels import LakeChannel, LambdaChannel, SnsChannel, chann
 from anomalake.definitions.detector import LambdaAction, SnsAction
 from anomalake.lake.lake import Lake
 from anomalake.notify.channel import JSON, LONG_TEXT, SHORT_TEXT, Channel, ChannelError, Message
-from anomalake.notify.delivery import Patience, deliver
+from anomalake.notify.delivery import RetryPolicy, deliver
 from anomalake.notify.rules import Due
 from anomalake.records.deliveries import Ledger
 from anomalake.storage.objects import memory_store
@@ -32,7 +32,7 @@ DUE = Due(GROUP, GROUP.intervals[0])
 
 
 def send(channel: Channel) -> str:
-    patience = Patience(pauses=(), now=lambda: START)
+    patience = RetryPolicy(pauses=(), now=lambda: START)
     return deliver(DUE, rule(), detector(), channel, Ledger(memory_store(), "d"), run="r", patience=patience).status
 
 

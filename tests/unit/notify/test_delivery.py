@@ -12,7 +12,7 @@ from anomalake.aws.channels import LakeChannel
 from anomalake.definitions.detector import AlertRule
 from anomalake.lake.lake import Lake
 from anomalake.notify.channel import ChannelError
-from anomalake.notify.delivery import Delivery, Patience, counts, deliver, deliver_groups
+from anomalake.notify.delivery import Delivery, RetryPolicy, counts, deliver, deliver_groups
 from anomalake.notify.rules import Due
 from anomalake.records.deliveries import Ledger, SentAlert
 from anomalake.storage.objects import memory_store
@@ -35,8 +35,8 @@ class Clock:
         self.slept: list[float] = []
 
     @property
-    def patience(self) -> Patience:
-        return Patience(pauses=(1.0, 2.0), sleep=self.slept.append, now=lambda: START)
+    def patience(self) -> RetryPolicy:
+        return RetryPolicy(pauses=(1.0, 2.0), sleep=self.slept.append, now=lambda: START)
 
 
 def send(

@@ -30,13 +30,13 @@ from anomalake.services.dashboard import made, summary_of, write_page
 from anomalake.services.detect import live_detector, local_rules
 from anomalake.services.lakes import open_writer
 
-#: The hours that the demo runs live: two Mondays and the days between, in the midst of which the blizzard lies.
+#: The hours of the live run: from a Monday to the next one, with the blizzard between.
 FIRST: Final = datetime(2013, 2, 4, tzinfo=storm.ZONE)
 LAST: Final = datetime(2013, 2, 11, 23, tzinfo=storm.ZONE)
-#: How many groups it shows.
+#: Number of groups that are printed.
 MOST_GROUPS: Final = 5
 
-#: What the demo asks: a question, and the answer's query in Athena's dialect.
+#: Questions, each with the query that answers it, in Athena's dialect.
 QUESTIONS: Final = (
     (
         "Which days had the most severe alerts?",
@@ -71,16 +71,16 @@ ORDER BY cancelled DESC, local_timestamp, carrier, origin LIMIT 8""",
 def run_demo(
     folder: Path, out: Console, *, last: date = YEAR_END, span: tuple[datetime, datetime] = (FIRST, LAST)
 ) -> None:
-    """Make the data and the lake below a folder, find what is unusual, ask, and say where everything lies.
+    """Write the data and the lake to a folder, run detection and queries, and print where the results are.
 
-    It may be run again, which changes nothing.
+    A second run changes nothing.
 
     Parameters
     ----------
     last
-        Day that the data end with.
+        Last day of the data.
     span
-        The first and the last hour that it runs live.
+        First and last hour of the live run.
 
     Raises
     ------
@@ -114,7 +114,7 @@ def run_demo(
 
 
 def _run_live(data: FlightsData, lake: Path, span: tuple[datetime, datetime], out: Console) -> LiveDetector:
-    """Judge the hours of a span, and tell what became of them."""
+    """Run detection for the hours of a span, and print a summary."""
     detector, writer = read_detector(data.detector), open_writer(str(lake))
     live = live_detector(detector, writer, local_rules(detector, writer, send=False))
     runs = [execution for execution, _ in live.run_span(*span)]
@@ -131,7 +131,7 @@ def _run_live(data: FlightsData, lake: Path, span: tuple[datetime, datetime], ou
 
 
 def _groups(live: LiveDetector) -> list[Group]:
-    """All groups, the worst first."""
+    """All groups, sorted by falling score."""
     groups = read_groups(live.store, live.detector.name, group_ids(live.store, live.detector.name))[0]
     return sorted(groups, key=lambda item: (-item.score, item.start, item.measure))
 
@@ -172,7 +172,7 @@ def _group_line(group: Group) -> str:
 
 
 def _alerts(handle: LakeHandle) -> Counter[datetime]:
-    """How many alerts the lake has about each interval."""
+    """Number of alerts in the lake for each interval."""
     _, rows = handle.query_rows("SELECT \"timestamp\", count(*) FROM alerts WHERE detector = 'flights' GROUP BY 1")
     return Counter({start.replace(tzinfo=UTC): number for start, number in rows})
 

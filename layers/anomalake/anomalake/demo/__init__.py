@@ -1,1 +1,1 @@
-"""Real data to try anomalake on: KPIs made from public records, and alerts about them."""
+"""Real data for the demo: KPIs from public records."""

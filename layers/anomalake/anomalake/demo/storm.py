@@ -1,4 +1,4 @@
-"""The blizzard of February 2013 in what a live detector keeps of its intervals and groups."""
+"""The blizzard of February 2013 in the interval records and groups of a live detector."""
 
 from __future__ import annotations
 
@@ -17,29 +17,29 @@ from anomalake.groups.grouping import Group
 from anomalake.records.intervals import IntervalRecord
 
 ZONE: Final = ZoneInfo(TIMEZONE)
-#: Hours to show, on the airports' wall clock: from before the airports closed until they were open again.
+#: Hours to show, in local time: from before the airports closed until they were open again.
 BEGAN: Final = datetime(2013, 2, 8, 12, tzinfo=ZONE)
 ENDED: Final = datetime(2013, 2, 9, 18, tzinfo=ZONE)
 
 COLUMNS: Final = ("hour", "cancelled", "expected", "flown", "expected", "carriers", "airports", "score", "alerts")
-#: A contribution that rounds to less says little.
+#: Smallest contribution that is shown, in per cent.
 LEAST_SHARE: Final = 1
 
 Row = tuple[str, int, float | None, int, float | None, int, int, float | None, int]
 
 
 def hours(records: Iterable[IntervalRecord], groups: Sequence[Group], alerts: Counter[datetime]) -> Iterator[Row]:
-    """Rows of `COLUMNS`, for hours that have data: what all metrics came to, and how much of it was anomalous.
+    """Rows of `COLUMNS` for hours with data: totals of all metrics, and the extent of the anomalies.
 
     Parameters
     ----------
     alerts
-        How many were sent about an interval, by its start in UTC.
+        Number of alerts by the start of the interval, in UTC.
 
     Yields
     ------
-    Observed and expected totals; how many carriers and airports had an anomaly; the worst score of a group, None
-    where there is none.
+    Observed and expected totals, numbers of carriers and airports with an anomaly, and the highest score of a group
+    (None if there is none).
     """
     for record in records:
         if not BEGAN <= record.start <= ENDED or not record.table.num_rows:
@@ -58,7 +58,7 @@ def hours(records: Iterable[IntervalRecord], groups: Sequence[Group], alerts: Co
 
 
 def shares(groups: Iterable[Group], measure: str) -> tuple[Contribution, ...]:
-    """Contributions to a measure's anomalies over the whole storm, in whole per cent, without the smallest."""
+    """Contributions to the anomalies of a measure during the storm, in whole per cent, without the smallest."""
     affected = [
         (metric.dimensions, metric.deviation)
         for group in groups
@@ -73,7 +73,7 @@ def shares(groups: Iterable[Group], measure: str) -> tuple[Contribution, ...]:
 
 
 def _totals(record: IntervalRecord, measure: str) -> tuple[int, float | None]:
-    """Sum of a measure, and of what was expected of the same metrics; None where nothing was."""
+    """Sums of the observed and expected values of a measure; None without expected values."""
     table = record.table
     seen = table.filter(pc.and_(pc.equal(table["measure"].cast("string"), measure), pc.is_valid(table["value"])))
     expected = pc.sum(seen["expected"]).as_py()

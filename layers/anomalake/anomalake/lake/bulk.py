@@ -1,4 +1,4 @@
-"""Many alerts at once: replay into a lake, and rebuild of its tables, by chunks on all cores with flat memory."""
+"""Bulk loading: replay of alerts into a lake and rebuild of its tables, in chunks, on all cores, in bounded memory."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from anomalake.lake.lake import Lake
 from anomalake.lake.ports import CatalogError, Partition
 from anomalake.storage.store import ObjectNotFound, StoreError
 
-#: A chunk of a small source is what each worker's share comes to, so that all end together; of a large one, this.
+#: Maximum size of a chunk. Chunks of a small source are smaller, so that all workers end at the same time.
 CHUNK_BYTES = 48 * 1024 * 1024
 LEAST_CHUNK_BYTES = 4 * 1024 * 1024
 CHUNK_PIECES = 20_000
@@ -34,15 +34,15 @@ class Piece:
     Attributes
     ----------
     name
-        What people call the source.
+        Name of the source in messages.
     body
-        A whole file, or whole lines of one; None when the worker is to read it itself.
+        A complete file, or complete lines of one; None: the worker reads it.
     first_line
-        Number of the first line, when the piece is lines.
+        Number of the first line, if the piece consists of lines.
     size
-        Bytes of the source that it stands for.
+        Bytes of the source that the piece covers.
     start
-        Where in the source lines begin that the worker is to read.
+        Offset of the lines that the worker reads.
     """
 
     name: str
@@ -54,20 +54,20 @@ class Piece:
 
 @dataclass(frozen=True, slots=True)
 class ChunkReport:
-    """What became of a chunk.
+    """Result of one chunk.
 
     Attributes
     ----------
     identities
-        32 bytes an alert: identity and the first half of the body's digest.
+        32 bytes for each alert: its identity and the first half of its digest.
     known
-        For each of them `NEW`, `KNOWN` (the tables held it before) or `CLASHING` (they held another body of it).
+        For each alert `NEW`, `KNOWN` (it was in the tables) or `CLASHING` (another body of it was in the tables).
     refused
-        One line each.
+        One line for each refused record.
     failed
-        How many records the store did not take.
+        Number of records that could not be stored.
     errors
-        Why, a line an error.
+        One line for each error.
     partitions
         Partitions that rows were written to.
     shapes
@@ -88,20 +88,20 @@ class ChunkReport:
 
 @dataclass(slots=True)
 class Summary:
-    """What a replay or rebuild did.
+    """Result of a replay or rebuild.
 
     Attributes
     ----------
     loaded
-        Distinct alerts, a clash counting as one each body.
+        Distinct alerts; each body of a clash counts.
     repeated
-        Records that bore an alert already counted, or in the lake before.
+        Records with an alert that was counted already or was in the lake.
     clashes
-        Alerts whose identity also came with another body.
+        Alerts whose identity has another body too.
     refused, failed
-        Records set aside, records that the store did not take.
+        Records that were set aside, and records that could not be stored.
     reasons
-        One line each for the first of those.
+        One line for each of the first of these.
     """
 
     loaded: int = 0
@@ -115,7 +115,7 @@ class Summary:
     _bodies: dict[bytes, bytes] = field(default_factory=dict, repr=False)
 
     def add(self, report: ChunkReport) -> None:
-        """Count a chunk."""
+        """Add the report of a chunk."""
         for i, known in enumerate(report.known):
             identity, body = report.identities[32 * i : 32 * i + 16], report.identities[32 * i + 16 : 32 * i + 32]
             before = self._bodies.setdefault(identity, body)
@@ -123,7 +123,7 @@ class Summary:
                 self.repeated += 1
                 continue
             if before is not body:
-                # A second body of one identity; which of several it repeats is told by a key of its own.
+                # Another body of the same identity; it has a key of its own.
                 if self._bodies.setdefault(identity + body, body) is not body:
                     self.repeated += 1
                     continue
@@ -140,22 +140,22 @@ class Summary:
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """What a worker needs, sent to each once.
+    """Settings of the workers, sent to each once.
 
     Attributes
     ----------
     open_lake
-        Opens the lake to write to.
+        Opens the lake.
     read
         Reads a piece without body.
     fetch
-        The documents of an S3 object that a stored event names.
+        Reads an S3 object that a stored event names.
     rebuild
-        Write rows only, under fresh names.
+        Write rows only, to new files.
     look_up
-        Look in the tables for what is there already.
+        Look up whether alerts are in the tables already.
     writers
-        Threads that write: several where a write waits for the network.
+        Number of writing threads: several for a store that is reached over a network.
     """
 
     open_lake: Callable[[], Lake]
@@ -173,9 +173,9 @@ def load(
     progress: Callable[[ChunkReport, Summary], None] | None = None,
     size: int = 0,
 ) -> Summary:
-    """Load pieces, by chunks, in as many processes; a single chunk stays in this one.
+    """Load pieces in chunks, in several processes; a single chunk is loaded in this process.
 
-    `size` is the bytes of all pieces, where they are known.
+    `size` is the number of bytes of all pieces, if it is known.
     """
     summary = Summary()
     share = -(-size // workers) if size else CHUNK_BYTES
@@ -209,8 +209,8 @@ def load(
 class Worker:
     """Loads chunks into a lake.
 
-    Alerts become objects a batch at a time, and wait for the end of their chunk as rows, which are an order of
-    magnitude smaller: so a chunk can be large enough to give each partition few files.
+    Originals are written in batches. Rows, which are an order of magnitude smaller, are collected until the end of the
+    chunk, so a chunk can be large and each partition gets few files.
     """
 
     def __init__(self, job: Job) -> None:
@@ -219,7 +219,7 @@ class Worker:
         self._known: dict[Partition, tuple[set[bytes], set[bytes]]] = {}
 
     def process(self, chunk: Sequence[Piece]) -> ChunkReport:
-        """Load one chunk; may be repeated."""
+        """Load one chunk; the call may be repeated."""
         tally = _Tally()
         tables: list[pa.Table] = []
         partitions: list[Partition] = []
@@ -232,7 +232,7 @@ class Worker:
                     self._lake.write_bulk_originals(new)
                 tally.shapes |= self._lake.write_shapes(alerts)
             except StoreError as error:
-                # A repeat of one of them, later in the chunk, may be luckier: it is not stored yet.
+                # They are not stored, so a repeat later in the chunk must be stored.
                 tally.forget(new)
                 tally.lose(len(alerts), chunk, error)
                 continue
@@ -307,7 +307,7 @@ class Worker:
             try:
                 bodies = known_identities(self._lake, partition)
             except ObjectNotFound:
-                # Compaction took a file away between listing and reading.
+                # A compaction deleted a file between listing and reading.
                 bodies = known_identities(self._lake, partition)
             self._known[partition] = bodies, {body[:16] for body in bodies}
         bodies, identities = self._known[partition]
@@ -315,7 +315,7 @@ class Worker:
         return KNOWN if body in bodies else CLASHING if body[:16] in identities else NEW
 
     def _write_rows(self, table: pa.Table, partitions: list[Partition]) -> set[Partition]:
-        """Write rows, each of which belongs to the partition at its place in the list."""
+        """Write rows; `partitions` has the partition of each row."""
         stamps, names = table["timestamp"].to_pylist(), table["alert_id"].to_pylist()
         order = sorted(range(len(partitions)), key=lambda i: (partitions[i], stamps[i], names[i]))
         table = table.take(pa.array(order, pa.int64()))
@@ -334,7 +334,7 @@ class Worker:
 
 
 class _Tally:
-    """What happens while a chunk is loaded."""
+    """Counts and errors of a chunk."""
 
     def __init__(self) -> None:
         self.identities = bytearray()
@@ -346,7 +346,7 @@ class _Tally:
         self._seen: set[bytes] = set()
 
     def unseen(self, alerts: Iterable[Alert]) -> list[Alert]:
-        """Those that this chunk has not had before."""
+        """Alerts that are new in this chunk."""
         new = []
         for alert in alerts:
             body = _identity(alert)
@@ -356,33 +356,33 @@ class _Tally:
         return new
 
     def forget(self, alerts: Iterable[Alert]) -> None:
-        """Take back that this chunk has had them."""
+        """Forget alerts of this chunk."""
         self._seen.difference_update(map(_identity, alerts))
 
     def count(self, alerts: Iterable[Alert], known: Iterable[int]) -> None:
-        """Alerts whose originals are stored."""
+        """Count alerts with stored originals."""
         for alert in alerts:
             self.identities += _identity(alert)
         self.known += bytes(known)
 
     def fail(self, reason: str) -> None:
-        """A record that could not be read."""
+        """Count a record that could not be read."""
         self.failed += 1
         self.errors.append(reason)
 
     def lose(self, count: int, chunk: Sequence[Piece], error: StoreError) -> None:
-        """Alerts that the store did not take."""
+        """Count alerts that could not be stored."""
         self.failed += count
         self.errors.append(f"{chunk[0].name}: {count:,} alerts not stored: {error}")
 
 
 def known_identities(lake: Lake, partition: Partition) -> set[bytes]:
-    """Identity and half digest, 32 bytes each, of every row of a partition, by the lake's first format.
+    """Read the identity and half of the digest, 32 bytes, of every row of a partition in the lake's first format.
 
     Raises
     ------
     ObjectNotFound
-        A file was merged away between listing and reading: ask again.
+        A file was deleted by a compaction meanwhile; the call may be repeated.
     """
     format_ = lake.formats[0]
     table, ending = layout.TABLES[format_]
@@ -399,7 +399,7 @@ def known_identities(lake: Lake, partition: Partition) -> set[bytes]:
 
 
 def register(lake: Lake, summary: Summary) -> str | None:
-    """Tell the catalog of the partitions written; returns why it could not be told."""
+    """Register the written partitions in the catalog; return the reason if that failed."""
     try:
         lake.catalog.add_partitions(sorted(summary.partitions))
     except CatalogError as error:
@@ -414,10 +414,10 @@ def rebuild(
     writers: int = 1,
     progress: Callable[[ChunkReport, Summary], None] | None = None,
 ) -> Summary:
-    """Write the tables anew from the originals, and delete what stood there before.
+    """Write the tables again from the originals, and delete the earlier files.
 
-    Ingestion and compaction may go on meanwhile. The tables are listed before the originals, so that whatever row
-    is deleted has its original among those read.
+    Ingestion and compaction may continue meanwhile. The tables are listed before the originals, so the original of
+    every deleted row is read.
     """
     before = [found.key for folder in ("tables", layout.SHAPES, layout.SUPERSEDED) for found in lake.store.list(folder)]
     pieces = [Piece(found.key, None, size=found.size) for found in lake.store.list(layout.ORIGINALS)]
@@ -430,7 +430,7 @@ def rebuild(
 
 
 class _StoreReader:
-    """Reads a lake's own objects; opened where it is first used, for it is sent to other processes."""
+    """Reads objects of a lake. It is opened on first use, because it is sent to other processes."""
 
     def __init__(self, open_lake: Callable[[], Lake]) -> None:
         self._open_lake = open_lake
@@ -464,7 +464,7 @@ def _chunks(pieces: Iterable[Piece], most: int) -> Iterator[list[Piece]]:
 
 
 def _expansion(name: str) -> int:
-    """How much larger a file is when it is read."""
+    """Factor by which a file grows when it is read."""
     return 10 if name.endswith(".gz") else 1
 
 

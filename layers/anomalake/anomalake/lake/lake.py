@@ -1,4 +1,4 @@
-"""The alert's path: original first, then its row, then the partition it lies in."""
+"""The alert's path: its original is stored first, then its row, then its partition is registered."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ from anomalake.lake import csv_rows, layout, rows
 from anomalake.lake.ports import Catalog, CatalogError, NoCatalog, Partition
 from anomalake.storage.store import ObjectStore, StoreError
 
-#: Up to so many alerts at once, each original is an object of its own; more go into one compressed batch.
+#: Up to this number of alerts in one call, each original is an object; more are stored as one compressed batch.
 MAX_SINGLE_ORIGINALS = 10
 
 Clock = Callable[[], datetime]
 
 
 def utc_now() -> datetime:
-    """The time now, in UTC."""
+    """The current time in UTC."""
     return datetime.now(UTC)
 
 
@@ -35,13 +35,13 @@ class Refused:
     Attributes
     ----------
     refusal
-        Why.
+        The reason.
     key
-        Where in the lake it lies.
+        Key of the set-aside record.
     delivery
-        The delivery that brought it, where there is one.
+        Id of its delivery, if there is one.
     first_time
-        False when the same record lay there already.
+        False if the same record was set aside before.
     """
 
     refusal: Refusal
@@ -52,7 +52,7 @@ class Refused:
 
 @dataclass(frozen=True, slots=True)
 class Failed:
-    """A record that the store did not take: deliver it again."""
+    """A record that could not be stored; it must be delivered again."""
 
     place: str
     delivery: str | None
@@ -61,23 +61,22 @@ class Failed:
 
 @dataclass(frozen=True, slots=True)
 class Receipt:
-    """What became of the records of one call.
+    """Result of one call of `Lake.ingest`.
 
     Attributes
     ----------
     stored
-        Distinct alerts that are in the lake for certain now and were not seen before, by this call or, as single
-        originals, by the lake.
+        Distinct alerts that are stored now and are new in this call or, as single originals, in the lake.
     repeated
         Records that repeat such an alert.
     clashes
-        Stored alerts whose identity came with another body before.
+        Stored alerts whose identity has another body.
     refused, failed
-        Records set aside, records to deliver again.
+        Records that were set aside, and records to deliver again.
     pending
-        Partitions with stored rows that the catalog does not know yet.
+        Partitions with stored rows that are not registered in the catalog yet.
     pending_reason
-        Why it does not.
+        Why they are not registered.
     """
 
     stored: int = 0
@@ -90,18 +89,18 @@ class Receipt:
 
 
 class Lake:
-    """A lake that alerts are written to.
+    """A lake, for writing alerts.
 
     Parameters
     ----------
     store
-        Where its objects lie.
+        Store of its objects.
     catalog
-        What tells query engines of new partitions.
+        Catalog of its partitions.
     formats
         Formats of the table: ``parquet``, ``csv`` or both.
     clock
-        The time, for records that are set aside.
+        Returns the time, for set-aside records.
     """
 
     def __init__(
@@ -120,27 +119,27 @@ class Lake:
         self._known_shapes: set[str] = set()
 
     def ingest(self, documents: Iterable[AlertDocument]) -> Receipt:
-        """Take documents in. Nothing is raised for a bad record or a failing store: the receipt tells of each.
+        """Store the alerts of documents. Bad records and store failures raise nothing; they are in the receipt.
 
-        May be repeated with the same documents, all or some, any number of times.
+        The call may be repeated with the same documents, or with some of them, any number of times.
         """
         failed: list[Failed] = []
         alerts, refused = self._read(documents, failed)
-        bearers: dict[tuple[str, str], list[AlertDocument]] = defaultdict(list)
+        documents_by_alert: dict[tuple[str, str], list[AlertDocument]] = defaultdict(list)
         distinct: dict[tuple[str, str], Alert] = {}
         for alert, document in alerts:
-            bearers[alert.alert_id, alert.digest].append(document)
-            distinct.setdefault((alert.alert_id, alert.digest), alert)
+            documents_by_alert[_body(alert)].append(document)
+            distinct.setdefault(_body(alert), alert)
 
         def lose(lost: Iterable[Alert], error: StoreError) -> None:
-            # Whoever brought it, for none of them is it stored.
+            # The alert is stored for none of the deliveries that contain it.
             for alert in lost:
-                for item in bearers.pop((alert.alert_id, alert.digest)):
+                for item in documents_by_alert.pop(_body(alert)):
                     failed.append(Failed(item.place, item.delivery, str(error)))
 
-        kept = self._keep_originals(list(distinct.values()), lose)
+        stored = self._store_originals(list(distinct.values()), lose)
         partitions: dict[Partition, list[Alert]] = defaultdict(list)
-        for item in kept:
+        for item in stored:
             partitions[layout.partition_of(item.alert)].append(item.alert)
         written = []
         for partition, members in partitions.items():
@@ -155,10 +154,12 @@ class Lake:
             self.catalog.add_partitions(written)
         except CatalogError as error:
             pending_reason = str(error)
-        new = [entry for entry in kept if entry.new and (entry.alert.alert_id, entry.alert.digest) in bearers]
+        new = [
+            entry for entry in kept if entry.new and (entry.alert.alert_id, entry.alert.digest) in documents_by_alert
+        ]
         return Receipt(
             stored=len(new),
-            repeated=sum(map(len, bearers.values())) - len(new),
+            repeated=sum(map(len, documents_by_alert.values())) - len(new),
             clashes=sum(element.clashes for element in new),
             refused=tuple(refused),
             failed=tuple(failed),
@@ -167,7 +168,7 @@ class Lake:
         )
 
     def set_aside(self, document: AlertDocument, refusal: Refusal) -> Refused:
-        """Keep a refused record with its reason; raises `StoreError`."""
+        """Store a refused record with the reason; raises `StoreError`."""
         body = document.body
         raw = body if isinstance(body, bytes) else body.encode("utf-8", "surrogatepass")
         record: dict[str, str] = {
@@ -188,13 +189,13 @@ class Lake:
         return Refused(refusal, key, document.delivery, first_time)
 
     def write_bulk_originals(self, alerts: Sequence[Alert]) -> None:
-        """Keep originals as one compressed object; raises `StoreError`."""
+        """Store originals as one compressed object; raises `StoreError`."""
         lines = (_line_of(alert.original) for alert in sorted(alerts, key=lambda item: (item.alert_id, item.digest)))
         body = gzip.compress("".join(lines).encode("utf-8"), compresslevel=1, mtime=0)
         self.store.put(layout.bulk_key(alerts), body)
 
     def write_shapes(self, alerts: Iterable[Alert]) -> set[str]:
-        """Note which relations the alerts' detectors need; returns the keys, raises `StoreError`."""
+        """Store the shapes of alerts (measure and dimensions), and return their keys; raises `StoreError`."""
         keys = set()
         for arn, detector, metric_name, dimensions in {
             (alert.detector_arn, alert.detector, alert.metric_name, alert.dimension_names) for alert in alerts
@@ -209,17 +210,17 @@ class Lake:
         return keys
 
     def write_rows(self, partition: Partition, alerts: Iterable[Alert]) -> None:
-        """Write the rows of one partition's alerts, one file a format; raises `StoreError`."""
+        """Write the rows of a partition's alerts, one file for each format; raises `StoreError`."""
         ordered = sorted(alerts, key=lambda item: (item.timestamp.utc, item.alert_id, item.digest))
         self.put_rows(partition, rows.table_of(ordered))
 
     def put_rows(self, partition: Partition, table: pa.Table, *, fresh: bool = False) -> None:
-        """Write one partition's rows, one file a format; raises `StoreError`.
+        """Write rows of a partition, one file for each format; raises `StoreError`.
 
         Parameters
         ----------
         fresh
-            Under a name never used before (rebuild), not the one computed from the alerts.
+            To a file with a new name (rebuild), instead of the name computed from the alerts.
         """
         for format_ in self.formats:
             body = rows.to_parquet(table) if format_ == "parquet" else csv_rows.to_csv(table)
@@ -244,8 +245,10 @@ class Lake:
                     failed.append(Failed(document.place, document.delivery, str(error)))
         return alerts, refused
 
-    def _keep_originals(self, alerts: list[Alert], lose: Callable[[Iterable[Alert], StoreError], None]) -> list[_Kept]:
-        """The alerts whose originals are stored."""
+    def _store_originals(
+        self, alerts: list[Alert], lose: Callable[[Iterable[Alert], StoreError], None]
+    ) -> list[_StoredOriginal]:
+        """Store originals; return the alerts for which that succeeded."""
         if len(alerts) > MAX_SINGLE_ORIGINALS:
             try:
                 self.write_bulk_originals(alerts)
@@ -254,30 +257,35 @@ class Lake:
                 return []
             first: dict[str, str] = {}
             return [
-                _Kept(alert, True, first.setdefault(alert.alert_id, alert.digest) != alert.digest) for alert in alerts
+                _StoredOriginal(alert, True, first.setdefault(alert.alert_id, alert.digest) != alert.digest)
+                for alert in alerts
             ]
-        kept = []
+        stored = []
         for alert in alerts:
             try:
                 new = self.store.put_new(layout.original_key(alert), alert.original.encode("utf-8"))
                 bodies = sum(1 for _ in self.store.list(layout.originals_folder(alert))) if new else 1
-                kept.append(_Kept(alert, new, bodies > 1))
+                stored.append(_StoredOriginal(alert, new, bodies > 1))
             except StoreError as error:
                 lose([alert], error)
-        return kept
+        return stored
 
 
 @dataclass(frozen=True, slots=True)
-class _Kept:
-    """An alert whose original is stored: whether the store had it not before, and whether it had another body of it."""
+class _StoredOriginal:
+    """An alert with a stored original: whether it is new, and whether its identity has another body."""
 
     alert: Alert
     new: bool
     clashes: bool
 
 
+def _body(alert: Alert) -> tuple[str, str]:
+    return alert.alert_id, alert.digest
+
+
 def _line_of(original: str) -> str:
-    """An original as one line: itself, or, when it spans lines, as a JSON string."""
+    """An original as one line; if it has line breaks, as a JSON string."""
     if "\n" in original or "\r" in original or not original.lstrip().startswith("{"):
         return json.dumps(original, ensure_ascii=True) + "\n"
     return original + "\n"

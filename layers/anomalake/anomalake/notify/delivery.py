@@ -1,4 +1,4 @@
-"""Delivers alerts: retried, written down, and none twice (docs/alerts.md)."""
+"""Delivery of alerts, with retries and a ledger, each exactly once (docs/alerts.md)."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ from anomalake.records.deliveries import (
 from anomalake.records.snoozes import Snooze
 from anomalake.storage.store import StoreError
 
-#: The alert was dealt with before: nothing was sent now.
+#: Status of an alert that was handled before.
 REPEATED = "repeated"
 
 _DIED = "the run that sent it ended before it could write down whether it arrived; it is not sent a second time"
@@ -38,15 +38,15 @@ T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
-class Patience:
-    """How often and how long to try again, with the clock.
+class RetryPolicy:
+    """Retries: their number and pauses, and the clock.
 
     Attributes
     ----------
     pauses
         Seconds before the second attempt, the third, …
     sleep, now
-        The clock.
+        Functions of the clock.
     """
 
     pauses: tuple[float, ...] = (0.5, 2.0, 8.0)
@@ -56,18 +56,18 @@ class Patience:
 
 @dataclass(frozen=True, slots=True)
 class Delivery:
-    """What became of one alert.
+    """Result of the delivery of one alert.
 
     Attributes
     ----------
     alert_name, alert_event_id, timestamp
-        Which alert.
+        The alert.
     status
-        ``delivered``, ``undelivered``, or ``repeated`` where it was dealt with before and nothing was sent.
+        ``delivered``, ``undelivered``, or ``repeated`` if it was handled before and nothing was sent.
     reason
-        Why it is not delivered; also what could not be written down.
+        Why it is not delivered, or why the ledger could not be written.
     attempts
-        How often it was handed to the channel.
+        Number of attempts to send it.
     """
 
     alert_name: str
@@ -89,28 +89,28 @@ def deliver_groups(
     snoozes: Iterable[Snooze] = (),
     since: datetime | None = None,
     page: str = "",
-    patience: Patience | None = None,
+    patience: RetryPolicy | None = None,
 ) -> tuple[Delivery, ...]:
-    """Send what a rule has to send about groups; raises `StoreError` where the ledger cannot be read at all.
+    """Send the alerts that are due under a rule; raises `StoreError` if the ledger cannot be read.
 
     Parameters
     ----------
     run
-        Names this run: no two share a name.
+        Unique id of this run.
     since
-        Start of the first interval of this run; what came before is other runs' business.
+        Start of the first interval of this run; other runs handle earlier ones.
     page
-        Address of the page that links lead to.
+        URL of the page that alerts link to.
     """
-    patience = patience or Patience()
+    patience = patience or RetryPolicy()
     groups = tuple(groups)
-    sent = _patiently(lambda: ledger.sent(rule.name, groups), patience)
+    sent = _with_retries(lambda: ledger.sent(rule.name, groups), patience)
     due = alerts_due(groups, rule, sent, snoozes, since=since)
     return tuple(deliver(item, rule, detector, channel, ledger, run=run, page=page, patience=patience) for item in due)
 
 
 def counts(deliveries: Iterable[Delivery]) -> dict[str, Counter[str]]:
-    """How many alerts were ``delivered`` and ``undelivered``, by alert name; repeats count as neither."""
+    """Numbers of ``delivered`` and ``undelivered`` alerts by alert name; repeats count as neither."""
     made: dict[str, Counter[str]] = {}
     for delivery in deliveries:
         of_alert = made.setdefault(delivery.alert_name, Counter({DELIVERED: 0, UNDELIVERED: 0}))
@@ -128,16 +128,16 @@ def deliver(
     *,
     run: str,
     page: str = "",
-    patience: Patience | None = None,
+    patience: RetryPolicy | None = None,
 ) -> Delivery:
     """Send one alert, unless it was sent before. Nothing is raised for a failing channel or store.
 
-    The message is written down before it is sent, and what became of it after. Where a run died in between, a
-    `repeatable` channel gets the same bytes again, which its receiver counts as a repeat; any other does not, and the
-    alert is undelivered, in doubt. An alert that certainly did not go out is tried again by the next run of its
-    interval, with the same bytes.
+    The message is recorded before it is sent, and the result afterwards. If a run ended between the two, a
+    `repeatable` channel gets the same bytes again, which its recipient recognises; for any other channel the alert is
+    undelivered, with an uncertain result. An alert that was certainly not sent is sent by the next run of its interval,
+    with the same bytes.
     """
-    return _Courier(due, rule, detector, channel, ledger, run, page, patience or Patience()).deliver()
+    return _Courier(due, rule, detector, channel, ledger, run, page, patience or RetryPolicy()).deliver()
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,11 +149,11 @@ class _Courier:
     ledger: Ledger
     run: str
     page: str
-    patience: Patience
+    patience: RetryPolicy
 
     def deliver(self) -> Delivery:
         try:
-            entry = _patiently(self._latest_round, self.patience)
+            entry = _with_retries(self._latest_round, self.patience)
             if entry.status == DELIVERED:
                 return self._told(REPEATED)
             if not self.channel.repeatable:
@@ -162,7 +162,7 @@ class _Courier:
                 if entry.status == INTENT:
                     return self._close(entry, IN_DOUBT, 0, _DIED)
             message = self._message(entry)
-            # A round under way is gone through again: who gets its message twice knows it.
+            # An unfinished round is repeated: the recipient recognises a repeated message.
             begun = entry if entry.status == INTENT else self._announce(entry, message)
         except AlertTooLargeError as error:
             return self._told(UNDELIVERED, str(error))
@@ -176,7 +176,7 @@ class _Courier:
         return self.ledger.latest_round(self.rule.name, self.due.group.group_id, self.due.interval.timestamp)
 
     def _message(self, entry: DeliveryRound) -> Message:
-        announced = _patiently(lambda: self.ledger.read_announcement(entry), self.patience) if entry.number else None
+        announced = _with_retries(lambda: self.ledger.read_announcement(entry), self.patience) if entry.number else None
         if announced is not None:
             return Message(announced.text, announced.subject)
         channel = self.channel
@@ -185,7 +185,7 @@ class _Courier:
     def _announce(self, entry: DeliveryRound, message: Message) -> DeliveryRound | None:
         at = self.patience.now().astimezone(UTC).isoformat()
         announcement = Announcement(self.run, at, message.subject, message.text)
-        return _patiently(lambda: self.ledger.write_announcement(entry, announcement), self.patience)
+        return _with_retries(lambda: self.ledger.write_announcement(entry, announcement), self.patience)
 
     def _send(self, entry: DeliveryRound, message: Message) -> Delivery:
         attempts, reason = 0, ""
@@ -214,7 +214,7 @@ class _Courier:
             self.channel.name, attempts, self.patience.now(), reason,
         )  # fmt: skip
         try:
-            _patiently(lambda: self.ledger.write_outcome(entry, status, outcome), self.patience)
+            _with_retries(lambda: self.ledger.write_outcome(entry, status, outcome), self.patience)
         except StoreError as error:
             reason = f"{reason}; " if reason else ""
             reason += f"this could not be written down: {error}"
@@ -225,8 +225,8 @@ class _Courier:
         return Delivery(self.rule.name, event, self.due.interval.timestamp, status, reason, attempts)
 
 
-def _patiently(call: Callable[[], T], patience: Patience) -> T:
-    """Try again where the store fails; raises the last `StoreError`."""
+def _with_retries(call: Callable[[], T], patience: RetryPolicy) -> T:
+    """Retry a call after store failures; raises the last `StoreError`."""
     for pause in patience.pauses:
         try:
             return call()

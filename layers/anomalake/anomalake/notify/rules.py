@@ -1,4 +1,4 @@
-"""Which groups an alert sends, and when again (docs/alerts.md)."""
+"""Alert rules: which groups are sent, and when they are sent again (docs/alerts.md)."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ from anomalake.notify.snoozes import without_snoozed
 from anomalake.records.deliveries import SentAlert
 from anomalake.records.snoozes import Snooze
 
-#: A score that is so much higher has grown; above 80, one that is half of the way to 100.
+#: A score has grown if it is higher by this, or, above 80, by half of the difference to 100.
 GROWN_BY = 10.0
-#: An impact, or a number of affected metrics, that is so many times as large has grown.
+#: An impact or a number of affected metrics has grown if it is this many times as large.
 GROWN_TIMES = 2
 
 
 @dataclass(frozen=True, slots=True)
 class Due:
-    """An alert to send: one interval of one group, without what is snoozed."""
+    """A due alert: one group interval, without snoozed metrics."""
 
     group: Group
     interval: GroupInterval
@@ -34,19 +34,19 @@ def alerts_due(
     *,
     since: datetime | None = None,
 ) -> tuple[Due, ...]:
-    """The alerts that a rule has to send about groups, by time.
+    """Return the alerts that are due under a rule, by time.
 
-    A pure function: the same groups, rule and ledger give the same alerts. One that was delivered before is due again,
-    so that a run again gives the same; `deliver` knows that it was.
+    The result depends only on the groups, the rule and the ledger. An alert that was delivered before is due again, so
+    that a repeated run gives the same result; `deliver` recognises it.
 
     Parameters
     ----------
     sent
-        What was delivered under this rule, by group id (`Ledger.sent`).
+        Delivered alerts of this rule by group id (`Ledger.sent`).
     snoozes
-        Metrics and groups to be silent about.
+        Snoozed metrics and groups.
     since
-        Intervals before it are passed over: they are other runs' business.
+        Earlier intervals are ignored; other runs handle them.
     """
     snoozed = tuple(snoozes)
     due = [item for group in groups if passes_measure(group, rule) for item in _due(group, rule, sent, snoozed, since)]
@@ -76,12 +76,12 @@ def _due(
 
 
 def passes_measure(group: Group, rule: AlertRule) -> bool:
-    """Whether a rule is about a group's measure; one that names no measures is about all."""
+    """Whether a rule applies to a group's measure; a rule without measures applies to all."""
     return not rule.measures or group.measure in rule.measures
 
 
 def passes(interval: GroupInterval, rule: AlertRule) -> bool:
-    """Whether a group in one interval reaches a rule's threshold and passes its other filters."""
+    """Whether a group interval reaches a rule's threshold and passes its other filters."""
     return (
         interval.score >= rule.threshold
         and interval.impact >= rule.minimum_impact
@@ -90,7 +90,7 @@ def passes(interval: GroupInterval, rule: AlertRule) -> bool:
 
 
 def _matches(metric: AffectedMetric, rule: AlertRule) -> bool:
-    """One of the values for each dimension that the rule filters by."""
+    """Whether a metric has one of the values of each dimension filter."""
     values = dict(metric.dimensions)
     return all(
         values.get(dimension_filter.name) in dimension_filter.values for dimension_filter in rule.dimension_filters
@@ -98,9 +98,9 @@ def _matches(metric: AffectedMetric, rule: AlertRule) -> bool:
 
 
 def has_grown(interval: GroupInterval, told: Iterable[SentAlert]) -> bool:
-    """Whether a group is worse than at any time it was told of: its score, its impact or the number of its metrics.
+    """Whether a group is worse than in all alerts so far, by its score, its impact or its number of metrics.
 
-    True where nothing was told.
+    True if there was no alert.
     """
     before = list(told)
     if not before:

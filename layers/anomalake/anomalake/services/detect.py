@@ -18,7 +18,7 @@ from anomalake.groups.grouping import Group
 from anomalake.lake.lake import Clock, Lake, utc_now
 from anomalake.model.judgement import ANOMALOUS
 from anomalake.notify.channel import Channel
-from anomalake.notify.delivery import Patience, counts, deliver_groups
+from anomalake.notify.delivery import RetryPolicy, counts, deliver_groups
 from anomalake.records.deliveries import DELIVERED, UNDELIVERED, Ledger
 from anomalake.records.executions import SUCCEEDED, Execution
 from anomalake.records.snoozes import read_snoozes
@@ -61,7 +61,7 @@ class AlertNotifier:
         detector: Detector,
         store: ObjectStore,
         rules: Sequence[tuple[AlertRule, Channel]],
-        patience: Patience | None = None,
+        patience: RetryPolicy | None = None,
         page: str = "",
     ) -> None:
         self._detector = detector

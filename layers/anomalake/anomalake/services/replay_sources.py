@@ -28,24 +28,24 @@ READ = 1024 * 1024
 
 
 class ReplaySourceError(AnomalakeError, ValueError):
-    """A source that is not there or holds nothing to replay."""
+    """A source that does not exist or has nothing to replay."""
 
 
 @dataclass(frozen=True, slots=True)
 class ReplaySource:
-    """One file or object: its name, a path, an ``s3://`` URI or ``-``, and its size in bytes (0 when unknown)."""
+    """A file or object: its name (a path, an ``s3://`` URI or ``-``) and its size in bytes (0 if unknown)."""
 
     name: str
     size: int
 
 
 def find_sources(names: Iterable[str]) -> Iterator[ReplaySource]:
-    """The files behind the names; in folders and prefixes those with a known ending, at any depth, sorted.
+    """Find the files of some names; in folders and prefixes all files with a known ending, at any depth, sorted.
 
     Raises
     ------
     ReplaySourceError
-        A name leads to nothing.
+        A name has no file.
     """
     for name in names:
         if name == "-":
@@ -99,7 +99,7 @@ def _in_s3(name: str) -> Iterator[ReplaySource]:
 
 
 def pieces_of(sources: Iterable[ReplaySource]) -> Iterator[Piece]:
-    """Small files for the workers to read, large ones in pieces of whole lines; of plain files only where they lie."""
+    """Divide sources into pieces: small files as a whole, large ones by lines; plain files are read by the workers."""
     for source in sources:
         remote = source.name.startswith("s3://")
         if source.name == "-":
@@ -112,12 +112,12 @@ def pieces_of(sources: Iterable[ReplaySource]) -> Iterator[Piece]:
             try:
                 yield from _split(source.name, _stream(source.name), source.size)
             except zlib.error:
-                # A damaged archive: what could be read has gone on; the worker refuses the file as a whole.
+                # A damaged archive: the readable part was returned; the worker refuses the file.
                 yield Piece(source.name, None)
 
 
 def read_piece(piece: Piece) -> bytes:
-    """A whole file or object, or the span of a file; raises `StoreError`."""
+    """Read a file, an object or a span of a file; raises `StoreError`."""
     if piece.start is None:
         return b"".join(_stream(piece.name))
     try:
@@ -129,7 +129,7 @@ def read_piece(piece: Piece) -> bytes:
 
 
 def _spans(source: ReplaySource) -> Iterator[Piece]:
-    """Where the pieces of a large plain file begin and end; a file that is one document is one piece."""
+    """Divide a large plain file into spans of lines; a file that is one document is one piece."""
     start = line = 0
     try:
         with Path(source.name).open("rb") as file:
@@ -168,7 +168,7 @@ def _blocks(file: BinaryIO) -> Iterator[bytes]:
 
 
 def _split(name: str, blocks: Iterator[bytes], size: int) -> Iterator[Piece]:
-    """Whole lines in pieces; a source that is one document over many lines stays whole."""
+    """Divide a stream into pieces of lines; a source that is one document is one piece."""
     held: list[bytes] = []
     length = line = 0
     whole = True
@@ -192,7 +192,7 @@ def _split(name: str, blocks: Iterator[bytes], size: int) -> Iterator[Piece]:
         held, length = [text[end:]], len(text) - end
     rest = b"".join(held)
     if rest.strip():
-        # A first line that stands for itself means lines; else read_file finds out.
+        # A first line that is complete JSON means JSON lines; else read_file decides.
         yield Piece(name, rest, None if whole else line + 1, size=size or len(rest))
 
 
@@ -203,7 +203,7 @@ def _starts_with_lines(text: bytes) -> bool:
     try:
         parse(first.decode("utf-8", "replace"))
     except StrictJsonError:
-        # A bad first record among lines is told from the first line of a pretty-printed document by what it opens.
+        # An invalid first record differs from the first line of a pretty-printed document, which is only a bracket.
         return first.strip() not in (b"{", b"[")
     return True
 

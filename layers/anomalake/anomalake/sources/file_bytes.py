@@ -16,7 +16,7 @@ _UTF8_BOM = b"\xef\xbb\xbf"
 
 
 class FileText(io.RawIOBase):
-    """Text of a file in UTF-8, as a stream of bytes. Bytes that are invalid in its charset are marked (`messages.mark`).
+    """Text of a file as a stream of UTF-8; bytes that are invalid in its charset are marked (`messages.mark`).
 
     Parameters
     ----------

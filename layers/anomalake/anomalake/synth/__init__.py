@@ -1,4 +1,4 @@
-"""Labelled e-commerce data, made from a seed: an easy shop by known figures, and a hard one (docs/synth.md)."""
+"""Labelled synthetic e-commerce data: an easy shop and a hard one (docs/synth.md)."""
 
 from anomalake.synth.events import KINDS, Events
 from anomalake.synth.settings import ShopSettings, ShopSettingsError

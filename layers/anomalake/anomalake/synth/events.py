@@ -1,4 +1,4 @@
-"""When anomalies happen, and of what kind: sequences of events, never two at once in a series."""
+"""Events: the times and kinds of anomalies, at most one at a time in a series."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
-#: Kinds of events; the easy shop knows the first only.
+#: Kinds of events; the easy shop has the first only.
 KINDS: Final = ("shift", "small", "slow", "level_shift", "views_only", "revenue_only")
 SHIFT, SMALL, SLOW, LEVEL_SHIFT, VIEWS_ONLY, REVENUE_ONLY = range(len(KINDS))
 
-#: Longest anomaly, in intervals, but for the slow ones.
+#: Longest anomaly in intervals, except for slow ones.
 LONGEST: Final = 5
 SLOW_LENGTHS: Final = (12, 48)
 
@@ -37,8 +37,8 @@ class Events:
     kind
         Index into `KINDS`.
     amount
-        What it did: views added at its height (``shift``, ``small``, ``slow``, ``views_only``), or the factor of the
-        level (``level_shift``) or of the revenue (``revenue_only``).
+        Its effect: views added at its peak (``shift``, ``small``, ``slow``, ``views_only``), or the factor of the level
+        (``level_shift``) or of the revenue (``revenue_only``).
     """
 
     combination: Ints
@@ -51,11 +51,11 @@ class Events:
         return len(self.first)
 
     def kept(self, keep: npt.NDArray[np.bool_]) -> Events:
-        """Those that are marked."""
+        """Select events by a mask."""
         return Events(self.combination[keep], self.first[keep], self.last[keep], self.kind[keep], self.amount[keep])
 
     def points(self) -> tuple[Ints, Ints, Ints]:
-        """Every interval of every event: the event's number, the combination, the interval."""
+        """All intervals of all events: number of the event, combination, interval."""
         lengths = self.last - self.first + 1
         event = np.repeat(np.arange(len(self)), lengths)
         before = np.repeat(np.cumsum(lengths) - lengths, lengths)
@@ -63,13 +63,13 @@ class Events:
 
 
 def no_events() -> Events:
-    """None at all."""
+    """No events."""
     none = np.zeros(0, np.int64)
     return Events(none, none, none, none, np.zeros(0))
 
 
 def joined(parts: list[Events], first_combinations: list[int]) -> Events:
-    """Events of blocks of series as those of all, each block's combinations counted from its first."""
+    """Concatenate the events of blocks of series; combinations are counted from the first of each block."""
     if not parts:
         return no_events()
     return Events(
@@ -84,9 +84,9 @@ def joined(parts: list[Events], first_combinations: list[int]) -> Events:
 def draw_events(
     rng: Rng, n_series: int, n_intervals: int, probability: float, shares: tuple[float, ...] = (1.0,)
 ) -> Events:
-    """Events that start with a probability in each interval in which none is going on; amounts are drawn from 0 to 1.
+    """Draw events, which start with a given probability in each interval without one; amounts are from 0 to 1.
 
-    Between two events of a series there is at least one interval without.
+    Between two events of a series there is at least one interval without an event.
     """
     usual = n_intervals * probability
     most = int(usual + 8 * np.sqrt(usual) + 16)

@@ -1,4 +1,4 @@
-"""What makes the hard shop hard: its calendar, noise, low counts, gaps, and the kinds of its anomalies."""
+"""The hard shop: calendar effects, noise, low counts, gaps, and several kinds of anomalies."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ WEEKEND: Final = (0.6, 0.9)
 HOLIDAY: Final = (0.4, 0.7)
 
 SHIFT_SIZE: Final = (100.0, 600.0)
-#: In half-widths of the noise.
+#: Amounts in half-widths of the noise.
 SMALL_SIZE: Final = (2.0, 3.0)
 SLOW_SIZE: Final = (150.0, 450.0)
 LOWER_LEVEL: Final = (0.45, 0.65)
@@ -41,12 +41,12 @@ HIGHER_LEVEL: Final = (1.5, 2.2)
 LOWER_REVENUE: Final = (0.3, 0.6)
 HIGHER_REVENUE: Final = (1.6, 2.5)
 
-#: One series in so many counts few views: so many an interval on average, at most `MOST_FEW`.
+#: One series in this many has low counts: this mean, and at most `MOST_FEW`.
 FEW_IN: Final = 7
 FEW: Final = (0.1, 1.0)
 MOST_FEW: Final = 4
 FEW_SHIFT: Final = (8.0, 25.0)
-#: What a point of such a series must be moved by to be labelled; of the others, by the noise's half-width.
+#: Minimum change of a labelled point in such a series; in others it is the half-width of the noise.
 FEW_MOVED: Final = 5.0
 
 MISSING: Final = 0.02
@@ -66,17 +66,17 @@ def hard_views_and_revenue(
     Parameters
     ----------
     usual
-        Usual views, (series, T); changed.
+        Usual views, (series, T); changed in place.
     size
         Half-width of the noise, (series, 1).
     events
-        With amounts from 0 to 1.
+        Events with amounts from 0 to 1.
     values, labels
-        To fill in, (2, series, T).
+        Arrays to fill, (2, series, T).
 
     Returns
     -------
-    The events with their amounts, without those that moved no point enough to be seen.
+    The events with their amounts, without those that changed no point enough.
     """
     usual *= _calendar(rng, settings, len(usual))
     few = _few(rng, len(usual))
@@ -115,13 +115,13 @@ def hard_views_and_revenue(
 
 
 def _calendar(rng: Rng, settings: ShopSettings, n_series: int) -> Floats:
-    """Factors of trend, weekends and holidays."""
+    """Factors for trend, weekends and holidays."""
     trend, weekend, holiday = rng.random((3, n_series, 1))
     n = settings.n_intervals
     factors: Floats = 1 + spread(trend, TREND) * np.arange(n) / max(1, n - 1)
     days = settings.starts.astype("datetime64[D]")
     if settings.frequency != "P1D":
-        # The first of 1970 was a Thursday.
+        # 1 January 1970 was a Thursday.
         is_weekend = (days.astype(np.int64) + 3) % 7 >= 5
         factors = np.where(is_weekend, factors * spread(weekend, WEEKEND), factors)
     is_holiday = np.isin(days, np.array(settings.holidays, dtype="datetime64[D]"))
@@ -129,14 +129,14 @@ def _calendar(rng: Rng, settings: ShopSettings, n_series: int) -> Floats:
 
 
 def _few(rng: Rng, n_series: int) -> npt.NDArray[np.bool_]:
-    """Which series count few views."""
+    """Series with low counts of views."""
     few = np.zeros(n_series, np.bool_)
     few[np.argsort(rng.random(n_series), kind="stable")[: round(n_series / FEW_IN)]] = True
     return few
 
 
 def _sized(events: Events, few: npt.NDArray[np.bool_], size: Floats) -> Events:
-    """Events whose amounts are what they do; in a series of few views each is a short rise."""
+    """Set the amounts of events; in a series with low counts each is a short rise."""
     in_few = few[events.combination]
     kind: Ints = np.where(in_few, SHIFT, events.kind)
     last = np.where(in_few, np.minimum(events.last, events.first + LONGEST - 1), events.last)
@@ -156,7 +156,7 @@ def _sized(events: Events, few: npt.NDArray[np.bool_], size: Floats) -> Events:
 
 
 def _levels(combination: Ints, kind: Ints, amount: Floats) -> Floats:
-    """Amounts with those of level shifts as factors of the first level: lower and higher ones by turns in a series."""
+    """Set the amounts of level shifts, as factors of the first level: lower and higher ones alternate in a series."""
     previous = -1
     low = False
     for i in np.flatnonzero(kind == LEVEL_SHIFT):
@@ -168,7 +168,7 @@ def _levels(combination: Ints, kind: Ints, amount: Floats) -> Floats:
 
 
 def _shift_levels(usual: Floats, events: Events) -> Floats:
-    """Bring level shifts into the usual views; returns, for each event, its level divided by the one before."""
+    """Apply level shifts to the usual views; return, for each event, its level divided by the level before."""
     ratios = np.ones(len(events))
     level: dict[int, float] = {}
     for i in np.flatnonzero(events.kind == LEVEL_SHIFT):
@@ -180,7 +180,7 @@ def _shift_levels(usual: Floats, events: Events) -> Floats:
 
 
 def _counts(rng: Rng, usual: Floats, drawn: Floats) -> Floats:
-    """Poisson counts, `MOST_FEW` at most, with the rhythm of the usual views."""
+    """Poisson counts of at most `MOST_FEW`, with the seasonality of the usual views."""
     mean = spread(rng.random((len(usual), 1)), FEW) * usual / usual.mean(axis=1, keepdims=True)
     probability = np.exp(-mean)
     below = probability.copy()

@@ -1,4 +1,4 @@
-"""What a shop is to be like, and the combinations of dimension values that it sells through."""
+"""Settings of a synthetic shop, and its combinations of dimension values."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ PLATFORMS: Final = ("pc_web", "mobile_web", "mobile_app")
 MARKETPLACES: Final = ("us", "uk", "de", "fr", "es", "it", "jp")
 MEASURES: Final = ("views", "revenue")
 
-#: Seconds of an interval.
+#: Seconds of each frequency.
 SECONDS: Final = {"PT5M": 300, "PT10M": 600, "PT1H": 3_600, "P1D": 86_400}
 
-#: Intervals of history unless said otherwise: 30 days, 60 days, 12 months, three years.
+#: Default number of intervals of history: 30 days, 60 days, 12 months, three years.
 DEFAULT_INTERVALS: Final = {"PT5M": 8_640, "PT10M": 8_640, "PT1H": 8_760, "P1D": 1_095}
 
 #: Month and day of the hard shop's holidays.
@@ -34,35 +34,35 @@ _DAY: Final = 86_400
 
 
 class ShopSettingsError(AnomalakeError, ValueError):
-    """A shop that cannot be made."""
+    """Invalid settings of a shop."""
 
 
 @dataclass(frozen=True, slots=True)
 class ShopSettings:
-    """A shop to make.
+    """Settings of a shop.
 
     Attributes
     ----------
     seed
         The same seed and settings give the same shop.
     hard
-        The hard shop.
+        Whether to generate the hard shop.
     frequency
         ``PT5M``, ``PT10M``, ``PT1H`` or ``P1D``.
     intervals
-        How many; default 12 months of hours, 30 days of PT5M, 60 of PT10M, three years of days.
+        Number of intervals; default: 12 months of PT1H, 30 days of PT5M, 60 of PT10M, three years of P1D.
     series
         Combinations of dimension values; each has two metrics, views and revenue. The default is 3 platforms × 7
         marketplaces; more add the dimension ``product``.
     start
         UTC date of the first interval.
     anomalies
-        False leaves them, and level shifts, out.
+        Whether there are anomalies and level shifts.
 
     Raises
     ------
     ShopSettingsError
-        A value is out of its range.
+        A value is out of range.
     """
 
     seed: int = 1
@@ -92,7 +92,7 @@ class ShopSettings:
 
     @property
     def n_intervals(self) -> int:
-        """How many intervals, the default put in."""
+        """Number of intervals, or the default."""
         return DEFAULT_INTERVALS[self.frequency] if self.intervals is None else self.intervals
 
     @property
@@ -108,7 +108,7 @@ class ShopSettings:
 
     @property
     def dimension_names(self) -> tuple[str, ...]:
-        """``platform``, ``marketplace``, and ``product`` where there are more series than those two make."""
+        """``platform``, ``marketplace``, and ``product`` if there are more series than combinations of these two."""
         return ("platform", "marketplace", *(("product",) if self._products > 1 else ()))
 
     @property
@@ -127,7 +127,7 @@ class ShopSettings:
 
     @property
     def holidays(self) -> tuple[date, ...]:
-        """The hard shop's holidays from the first interval to the last; none of the easy one's."""
+        """Holidays of the hard shop from the first interval to the last; none for the easy shop."""
         if not self.hard:
             return ()
         last = self.start + timedelta(days=((self.n_intervals - 1) * self.seconds) // _DAY)

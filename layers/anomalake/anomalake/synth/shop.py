@@ -1,4 +1,4 @@
-"""The shop: measures over time with labels, as arrays. The easy one's figures are those of the samples' generator."""
+"""The shop: labelled measures over time. The easy shop follows the generator of L4M's samples."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from anomalake.synth.events import HARD_SHARES, Events, Floats, Rng, draw_events
 from anomalake.synth.hard import PRICE, SHIFT_SIZE, hard_views_and_revenue
 from anomalake.synth.settings import MEASURES, ShopSettings
 
-#: Probability that an anomaly starts, an hour and series (an interval, where that is longer).
+#: Probability that an anomaly starts, for each series and hour (or interval, if that is longer).
 EASY_STARTS: Final = 0.005
 HARD_STARTS: Final = 0.0025
 
@@ -24,24 +24,24 @@ PEAK_HOUR: Final = (12.0, 21.0)
 OFFSET: Final = (100.0, 200.0)
 NOISE: Final = (2.0, 10.0)
 
-# Series that are made at a time, so that a large shop needs little memory beside its values.
+# Series are generated in blocks of this size, so that a large shop needs little memory beyond its values.
 _BLOCK: Final = 512
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Shop:
-    """A made shop.
+    """A generated shop.
 
     Attributes
     ----------
     settings
-        What it was made from.
+        Its settings.
     metrics
         Views and revenue; NaN where a row is missing.
     labels
         bool, shape (M, K, T): the anomalous points.
     events
-        What the labels belong to; every event has a labelled point.
+        The events of the labels; every event has a labelled point.
     """
 
     settings: ShopSettings
@@ -51,12 +51,12 @@ class Shop:
 
     @property
     def holidays(self) -> tuple[date, ...]:
-        """Holidays, which are no anomalies."""
+        """Holidays; they are not anomalies."""
         return self.settings.holidays
 
 
 def shop(settings: ShopSettings) -> Shop:
-    """Make a shop; the same for the same settings."""
+    """Generate a shop; equal settings give an equal shop."""
     starts = settings.starts
     combinations = settings.combinations
     shape = (len(MEASURES), len(combinations), len(starts))
@@ -75,7 +75,7 @@ def shop(settings: ShopSettings) -> Shop:
 
 def _easy(rng: Rng, settings: ShopSettings, values: Floats, labels: npt.NDArray[np.bool_]) -> Events:
     """Fill in a block of the easy shop."""
-    views = rhythm(rng, settings, values.shape[1])
+    views = seasonal_views(rng, settings, values.shape[1])
     size = spread(rng.random((len(views), 1)), NOISE)
     views += size * (2 * rng.random(views.shape) - 1)
     events = _events(rng, settings, len(views), EASY_STARTS)
@@ -90,18 +90,18 @@ def _easy(rng: Rng, settings: ShopSettings, values: Floats, labels: npt.NDArray[
 
 def _hard(rng: Rng, settings: ShopSettings, values: Floats, labels: npt.NDArray[np.bool_]) -> Events:
     """Fill in a block of the hard shop."""
-    usual = rhythm(rng, settings, values.shape[1])
+    usual = seasonal_views(rng, settings, values.shape[1])
     size = 5 * spread(rng.random((len(usual), 1)), NOISE)
     events = _events(rng, settings, len(usual), HARD_STARTS, HARD_SHARES)
     return hard_views_and_revenue(rng, settings, usual, size, events, values, labels)
 
 
-def rhythm(rng: Rng, settings: ShopSettings, n_series: int) -> Floats:
-    """Usual views without noise, (series, T): a cosine of a day, of a week where the intervals are days."""
+def seasonal_views(rng: Rng, settings: ShopSettings, n_series: int) -> Floats:
+    """Usual views without noise, (series, T): a cosine with a daily period, or a weekly one for P1D."""
     peak_size, peak_at, offset = rng.random((3, n_series, 1))
     seconds = (settings.starts - settings.starts[0].astype("datetime64[D]")).astype(np.int64)
     if settings.frequency == "P1D":
-        # The first of 1970 was a Thursday: days of the week counted from Monday.
+        # 1 January 1970 was a Thursday; days of the week are counted from Monday.
         weekday = (settings.starts.astype("datetime64[D]").astype(np.int64) + 3) % 7
         turn = weekday / 7 - peak_at
     else:

@@ -15,24 +15,24 @@ from anomalake.model.metrics import Metrics
 from anomalake.synth.events import KINDS, Ints
 from anomalake.synth.shop import Shop
 
-# Rows that are turned into text at a time.
+# Rows that are converted to text at once.
 _ROWS: Final = 500_000
-# Nothing in these files needs quotes; pyarrow puts its header into some nevertheless.
+# No value needs quotes, but pyarrow would quote the header.
 _PLAIN: Final = pa_csv.WriteOptions(include_header=False, quoting_style="none")
 
 
 def write_shop(shop: Shop, folder: Path, live: int = 0) -> list[Path]:
-    """Write a shop below a folder, in place of the files of the same names.
+    """Write a shop to a folder; existing files are replaced.
 
     Parameters
     ----------
     live
-        How many of the last intervals become live folders; those before are ``backtest/input.csv``.
+        Number of the last intervals that become live folders; the earlier ones are ``backtest/input.csv``.
 
     Returns
     -------
     list
-        ``backtest/input.csv``, ``labels.csv``, ``detector.yaml``, and ``live`` where there is one.
+        ``backtest/input.csv``, ``labels.csv``, ``detector.yaml``, and ``live`` if there is one.
     """
     n_history = len(shop.metrics.starts) - live
     history, labels = folder / "backtest" / "input.csv", folder / "labels.csv"
@@ -67,7 +67,7 @@ def labels_of(shop: Shop) -> pa.Table:
 
 
 def detector_file(shop: Shop) -> str:
-    """The shop's detector, in L4M's request fields; its paths are relative to the file."""
+    """The detector file of the shop; its paths are relative to the file."""
     settings = shop.settings
     lines = [
         f"AnomalyDetectorName: {'hard-shop' if settings.hard else 'shop'}",
@@ -113,7 +113,7 @@ def _write_csv(path: Path, tables: Iterable[pa.Table]) -> None:
 
 
 def _rows(metrics: Metrics, first: int, end: int) -> pa.Table:
-    """Rows of a span, by time, without the missing ones."""
+    """Rows of a span by time, without missing ones."""
     values = metrics.values[:, :, first:end].transpose(0, 2, 1)
     at, series = np.nonzero(~np.isnan(values[0]))
     columns = _stamps(metrics, at + first) | _dimensions(metrics, series)
@@ -124,7 +124,7 @@ def _rows(metrics: Metrics, first: int, end: int) -> pa.Table:
 
 
 def _stamps(metrics: Metrics, at: Ints) -> dict[str, pa.Array]:
-    # Each instant is written out once, however many rows bear it.
+    # Each instant is converted once for all its rows.
     which, place = np.unique(at, return_inverse=True)
     texts = [text.replace("T", " ") for text in np.datetime_as_string(metrics.starts[which], unit="s").tolist()]
     return {"timestamp": pa.array(texts, pa.string()).take(pa.array(place))}
