@@ -154,9 +154,7 @@ class Lake:
             self.catalog.add_partitions(written)
         except CatalogError as error:
             pending_reason = str(error)
-        new = [
-            entry for entry in kept if entry.new and (entry.alert.alert_id, entry.alert.digest) in documents_by_alert
-        ]
+        new = [entry for entry in stored if entry.new and _body(entry.alert) in documents_by_alert]
         return Receipt(
             stored=len(new),
             repeated=sum(map(len, documents_by_alert.values())) - len(new),
