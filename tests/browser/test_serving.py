@@ -82,26 +82,26 @@ def served(browser: Browser) -> Iterator[tuple[Page, Server]]:
 
 def without_first(document: PageDocument) -> PageDocument:
     """A document without its first group."""
-    groups, moments = document.groups, document.moments
-    kept = np.flatnonzero(moments.group)
-    place = np.full(len(moments.group), -1)
+    groups, group_intervals = document.groups, document.group_intervals
+    kept = np.flatnonzero(group_intervals.group)
+    place = np.full(len(group_intervals.group), -1)
     place[kept] = np.arange(len(kept))
 
     def rows(of: Affected | Contributions) -> Any:
-        there = place[of.moment] >= 0
+        there = place[of.group_interval] >= 0
         columns = {one.name: getattr(of, one.name)[there] for one in fields(of)}
-        return replace(of, **(columns | {"moment": place[of.moment[there]]}))
+        return replace(of, **(columns | {"group_interval": place[of.group_interval[there]]}))
 
     related = tuple(tuple(replace(one, group=one.group - 1) for one in some if one.group) for some in groups.related)
     columns = {one.name: getattr(groups, one.name)[1:] for one in fields(groups)}
     columns["related"] = related[1:]
-    chosen = {one.name: getattr(moments, one.name)[kept] for one in fields(moments)}
+    chosen = {one.name: getattr(group_intervals, one.name)[kept] for one in fields(group_intervals)}
     chosen["group"] = chosen["group"] - 1
     return replace(
         document,
         made_at=document.made_at + 60,
         groups=replace(groups, **columns),
-        moments=replace(moments, **chosen),
+        group_intervals=replace(group_intervals, **chosen),
         affected=rows(document.affected),
         contributions=rows(document.contributions),
     )
@@ -157,11 +157,11 @@ def test_what_is_new_is_shown_within_a_minute(served: tuple[Page, Server]) -> No
     shown.get_by_label("Least severity as a number").fill("90")
     shown.clock.run_for(1000)
     was = shown.locator("#summary").text_content()
-    moments = server.document.moments
-    scores = moments.score.copy()
+    group_intervals = server.document.group_intervals
+    scores = group_intervals.score.copy()
     scores[:] = 95
     server.document = replace(
-        server.document, made_at=server.document.made_at + 60, moments=replace(moments, score=scores)
+        server.document, made_at=server.document.made_at + 60, group_intervals=replace(group_intervals, score=scores)
     )
     shown.clock.run_for(61_000)
     until(shown, "(was) => document.querySelector('#summary').textContent !== was", was)
@@ -183,20 +183,20 @@ def test_what_is_looked_at_stays_when_there_is_something_new(served: tuple[Page,
     chosen = [shown.locator(one).input_value() for one in live]
     assert chosen[0] != was[0]
     assert chosen[1] != was[1]
-    moments_of = np.bincount(server.document.moments.group)
-    group = int(np.flatnonzero(moments_of[1:] > 1)[0]) + 1
+    group_intervals_of = np.bincount(server.document.group_intervals.group)
+    group = int(np.flatnonzero(group_intervals_of[1:] > 1)[0]) + 1
     address = f"{server.document.detectors[0].arn}/anomalies/anomaly/{server.document.groups.id[group]}"
     shown.evaluate("(address) => { location.hash = address; }", address)
-    moments = shown.locator("#group-moment option")
-    moments.first.wait_for(state="attached")
-    assert moments.count() == moments_of[group]
-    other = moments.evaluate_all("(all) => all.findIndex((one) => !one.selected)")
-    shown.locator("#group-moment").select_option(index=other)
-    title, moment = shown.title(), moments.nth(other).text_content()
+    group_intervals = shown.locator("#group-interval option")
+    group_intervals.first.wait_for(state="attached")
+    assert group_intervals.count() == group_intervals_of[group]
+    other = group_intervals.evaluate_all("(all) => all.findIndex((one) => !one.selected)")
+    shown.locator("#group-interval").select_option(index=other)
+    title, group_interval = shown.title(), group_intervals.nth(other).text_content()
     # An older group goes: all the others have new numbers.
     old = server.document
     server.document = without_first(old)
-    shown.locator("#group-moment").focus()
+    shown.locator("#group-interval").focus()
     asked = len(server.tags())
     shown.clock.run_for(61_000)
     until(
@@ -206,8 +206,8 @@ def test_what_is_looked_at_stays_when_there_is_something_new(served: tuple[Page,
     )
     assert len(server.tags()) == asked + 1
     assert shown.title() == title
-    assert shown.locator("#group-moment option:checked").text_content() == moment
-    assert shown.evaluate("document.activeElement.id") == "group-moment"
+    assert shown.locator("#group-interval option:checked").text_content() == group_interval
+    assert shown.evaluate("document.activeElement.id") == "group-interval"
     shown.keyboard.press("Escape")
     assert [shown.locator(one).input_value() for one in live] == chosen
 

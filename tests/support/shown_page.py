@@ -7,7 +7,7 @@ from typing import Any
 
 from anomalake.page.document import LACKS, DetectorView, PageDocument
 
-#: A moment's key: ARN, group id, measure, epoch seconds.
+#: A group interval's key: ARN, group id, measure, epoch seconds.
 Key = tuple[str, str, str, int]
 
 
@@ -18,55 +18,55 @@ def dimensions_of(detector: DetectorView, combination: int) -> tuple[tuple[str, 
     return tuple(sorted((name, values[code]) for (name, values), code in named if code != LACKS))
 
 
-def moments_of(document: PageDocument) -> dict[Key, dict[str, Any]]:
-    """Each moment with all that is said of it."""
+def group_intervals_of(document: PageDocument) -> dict[Key, dict[str, Any]]:
+    """Each group interval with all that is said of it."""
     made: dict[Key, dict[str, Any]] = {}
     keys: list[Key] = []
-    groups, moments = document.groups, document.moments
-    assert sorted(moments.time.tolist()) == moments.time.tolist()
+    groups, group_intervals = document.groups, document.group_intervals
+    assert sorted(group_intervals.time.tolist()) == group_intervals.time.tolist()
     assert sorted(groups.start.tolist()) == groups.start.tolist()
-    for at in range(len(moments.time)):
-        group = int(moments.group[at])
+    for at in range(len(group_intervals.time)):
+        group = int(group_intervals.group[at])
         detector = document.detectors[groups.detector[group]]
-        time = int(moments.time[at])
+        time = int(group_intervals.time[at])
         key = (detector.arn, groups.id[group], detector.measures[groups.measure[group]], time)
         assert key not in made
         assert groups.start[group] <= time <= groups.end[group]
-        assert moments.score[at] <= groups.score[group]
+        assert group_intervals.score[at] <= groups.score[group]
         keys.append(key)
         made[key] = {
-            "score": float(moments.score[at]),
-            "alerted": bool(moments.alerted[at]),
-            "metrics": int(moments.metrics[at]),
+            "score": float(group_intervals.score[at]),
+            "alerted": bool(group_intervals.alerted[at]),
+            "metrics": int(group_intervals.metrics[at]),
             "known": bool(groups.known[group]),
             "affected": [],
             "shares": [],
         }
     affected = document.affected
-    assert sorted(affected.moment.tolist()) == affected.moment.tolist()
-    for at, moment in enumerate(affected.moment.tolist()):
-        detector = document.detectors[groups.detector[moments.group[moment]]]
+    assert sorted(affected.group_interval.tolist()) == affected.group_interval.tolist()
+    for at, group_interval in enumerate(affected.group_interval.tolist()):
+        detector = document.detectors[groups.detector[group_intervals.group[group_interval]]]
         numbers = (affected.value[at], affected.expected[at], affected.lower[at], affected.upper[at])
         plain = tuple(None if math.isnan(one) else float(one) for one in numbers)
-        made[keys[moment]]["affected"].append((dimensions_of(detector, int(affected.combination[at])), *plain))
+        made[keys[group_interval]]["affected"].append((dimensions_of(detector, int(affected.combination[at])), *plain))
     shares = document.contributions
-    assert sorted(shares.moment.tolist()) == shares.moment.tolist()
-    for at, moment in enumerate(shares.moment.tolist()):
-        detector = document.detectors[groups.detector[moments.group[moment]]]
+    assert sorted(shares.group_interval.tolist()) == shares.group_interval.tolist()
+    for at, group_interval in enumerate(shares.group_interval.tolist()):
+        detector = document.detectors[groups.detector[group_intervals.group[group_interval]]]
         name, values = detector.dimensions[shares.dimension[at]]
-        made[keys[moment]]["shares"].append((name, values[shares.value[at]], int(shares.share[at])))
+        made[keys[group_interval]]["shares"].append((name, values[shares.value[at]], int(shares.share[at])))
     return made
 
 
 def counts_of(document: PageDocument) -> dict[tuple[str, str, int, int], int]:
-    """Moments that are only counted, by ARN, measure, day and class of score."""
+    """Group intervals that are only counted, by ARN, measure, day and class of score."""
     counts = document.counts
     made = {}
-    for at in range(len(counts.moments)):
+    for at in range(len(counts.group_intervals)):
         detector = document.detectors[counts.detector[at]]
         key = (detector.arn, detector.measures[counts.measure[at]], int(counts.day[at]), int(counts.score[at]))
         assert key not in made
-        made[key] = int(counts.moments[at])
+        made[key] = int(counts.group_intervals[at])
     return made
 
 

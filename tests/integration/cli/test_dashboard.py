@@ -57,9 +57,9 @@ def shown(page: str) -> dict[str, Any]:
 def test_the_page_is_one_file(run: Run, lake: Path, tmp_path: Path) -> None:
     said = run("dashboard", "--lake", "lake", "--out", "pages/page.html")
     assert said.code == 0
-    assert re.fullmatch(r"pages/page\.html: \d\.\d MB, 1 detector, 1 group, 1 moment, live values of 1\n", said.out), (
-        said.out
-    )
+    assert re.fullmatch(
+        r"pages/page\.html: \d\.\d MB, 1 detector, 1 group, 1 anomalous interval, live values of 1\n", said.out
+    ), said.out
     document = shown((tmp_path / "pages" / "page.html").read_text(encoding="utf-8"))
     assert [one["name"] for one in document["detectors"]] == ["shop"]
     assert document["groups"]["id"] == group_ids(open_store("lake"), "shop")
@@ -78,7 +78,7 @@ def test_a_lake_that_is_not_there_yet_makes_an_empty_page_and_is_told(run: Run, 
 @pytest.mark.parametrize(
     ("arguments", "code", "said"),
     [
-        (["dashboard", "--lake", "lake", "--out", "."], 2, "--out '.': is a folder; expected a file"),
+        (["dashboard", "--lake", "lake", "--out", "."], 2, "'.': is a folder; expected a file"),
         (["dashboard", "--lake", "ftp://x", "--out", "p.html"], 2, "expected a folder, file:///FOLDER or s3://"),
         (["dashboard", "--lake", "lake", "--out", "lake.txt/p.html"], 1, "lake.txt"),
         (["serve", "--lake", "ftp://x", "--port", "0"], 2, "expected a folder, file:///FOLDER or s3://"),

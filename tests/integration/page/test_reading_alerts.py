@@ -3,25 +3,32 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
 import pytest
 
 from anomalake.alerts import Alert
 from anomalake.api import open_lake
 from anomalake.aws.athena_engine import AthenaEngine
 from anomalake.page.document import PageDocument, pack
-from anomalake.page.limits import Limits
+from anomalake.page.limits import DEFAULT, Limits
+from anomalake.page.reading import read_document
 from anomalake.query import templates
+from anomalake.services import dashboard
 from anomalake.services.dashboard import document_of
+from anomalake.services.lakes import LakeConnection
 from anomalake.storage.objects import open_store
+from anomalake.storage.store import StoredObject
 from tests.integration.query.lakes import HOSTILE, alert, arn, shown, write
 from tests.support import made
-from tests.support.shown_page import Key, counts_of, detector_of, moments_of
+from tests.support.connection import OpenedConnection
+from tests.support.shown_page import Key, counts_of, detector_of, group_intervals_of
+from tests.support.stores import WrappedStore
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 
@@ -52,7 +59,7 @@ ALERTS: Sequence[Alert] = (
 )  # fmt: skip
 
 
-#: A table is read whole, or only its most severe moments.
+#: A table is read whole, or only its most severe group intervals.
 WHOLE_OR_NOT = pytest.mark.parametrize("whole_bytes", [0, 1_000_000], ids=["asked", "whole"])
 
 
@@ -62,7 +69,7 @@ def key_of(one: Alert) -> Key:
 
 
 def said(alerts: Iterable[Alert]) -> dict[Key, dict[str, Any]]:
-    """What the document must say: of several alerts about one moment, what the one with most metrics says."""
+    """What the document must say: of several alerts about one group interval, what the one with most metrics says."""
     best: dict[Key, Alert] = {}
     for one in shown(alerts):
         before = best.get(key_of(one))
@@ -95,10 +102,10 @@ def read(lake: Path, **limits: int) -> PageDocument:
 
 @WHOLE_OR_NOT
 @pytest.mark.parametrize("formats", [("parquet",), ("csv",)])
-def test_moments_are_what_the_alerts_say(tmp_path: Path, formats: tuple[str, ...], whole_bytes: int) -> None:
+def test_group_intervals_are_what_the_alerts_say(tmp_path: Path, formats: tuple[str, ...], whole_bytes: int) -> None:
     write(tmp_path, ALERTS, formats)
     document = read(tmp_path, whole_bytes=whole_bytes)
-    assert moments_of(document) == said(ALERTS)
+    assert group_intervals_of(document) == said(ALERTS)
     assert counts_of(document) == {}
     assert document.notes == ()
     assert Counter(one.name for one in document.detectors) == {"hostile": 1, "orders": 2, "paris": 1, "plain": 1}
@@ -113,7 +120,7 @@ def test_moments_are_what_the_alerts_say(tmp_path: Path, formats: tuple[str, ...
 
 
 @WHOLE_OR_NOT
-def test_several_alerts_about_one_moment_are_one(tmp_path: Path, whole_bytes: int) -> None:
+def test_several_alerts_about_one_group_interval_are_one(tmp_path: Path, whole_bytes: int) -> None:
     two = (({"marketplace": "it"}, "1"), ({"marketplace": "us"}, "2"))
     alerts = [
         in_group("g", alert("rule-a", series=two[:1], score=70)),
@@ -121,18 +128,18 @@ def test_several_alerts_about_one_moment_are_one(tmp_path: Path, whole_bytes: in
         in_group("g", alert("rule-c", series=two[:1], score=70)),
     ]
     write(tmp_path, alerts)
-    (moment,) = moments_of(read(tmp_path, whole_bytes=whole_bytes)).values()
-    assert [one[0] for one in moment["affected"]] == [(("marketplace", "it"),), (("marketplace", "us"),)]
-    assert len(moment["shares"]) == 2
+    (group_interval,) = group_intervals_of(read(tmp_path, whole_bytes=whole_bytes)).values()
+    assert [one[0] for one in group_interval["affected"]] == [(("marketplace", "it"),), (("marketplace", "us"),)]
+    assert len(group_interval["shares"]) == 2
 
 
 @WHOLE_OR_NOT
 @pytest.mark.parametrize("limit", [1, 3, 7, 20])
-def test_beyond_the_limit_moments_are_counted(tmp_path: Path, limit: int, whole_bytes: int) -> None:
+def test_beyond_the_limit_group_intervals_are_counted(tmp_path: Path, limit: int, whole_bytes: int) -> None:
     write(tmp_path, ALERTS)
     expected = said(ALERTS)
-    document = read(tmp_path, moments=limit, whole_bytes=whole_bytes)
-    listed, counted = moments_of(document), counts_of(document)
+    document = read(tmp_path, group_intervals=limit, whole_bytes=whole_bytes)
+    listed, counted = group_intervals_of(document), counts_of(document)
     assert len(listed) == limit
     assert {key: expected[key] for key in listed} == listed
     left = [key for key in expected if key not in listed]
@@ -151,7 +158,7 @@ def test_beyond_the_limits_of_metrics_the_severe_ones_are_kept(tmp_path: Path, w
     alerts = [alert(f"e{k}", f"2021-02-14T0{k}:00", score=50 + k, series=series, shares=shares) for k in range(4)]
     write(tmp_path, alerts)
     document = read(tmp_path, affected=7, contributions=12, whole_bytes=whole_bytes)
-    by_score = sorted(moments_of(document).values(), key=lambda one: -one["score"])
+    by_score = sorted(group_intervals_of(document).values(), key=lambda one: -one["score"])
     assert [len(one["affected"]) for one in by_score] == [5, 2, 0, 0]
     assert [len(one["shares"]) for one in by_score] == [5, 5, 2, 0]
     assert [one["metrics"] for one in by_score] == [5, 5, 5, 5]
@@ -162,7 +169,7 @@ def test_an_absent_lake_and_an_empty_one_give_an_empty_document(tmp_path: Path) 
     for lake in (tmp_path, tmp_path / "absent"):
         document = read(lake)
         assert document.detectors == ()
-        assert len(document.moments.time) == len(document.groups.id) == 0
+        assert len(document.group_intervals.time) == len(document.groups.id) == 0
         assert document.notes == ("The lake has no alert and no detector yet.",)
         assert pack(document)
     assert not (tmp_path / "absent").exists()
@@ -176,7 +183,7 @@ def test_a_lake_replayed_again_compacted_or_rebuilt_gives_the_same_bytes(tmp_pat
     handle = open_lake(str(lake))
     handle.replay(lines)
     first = pack(read(lake))
-    assert len(read(lake).moments.time) >= 50
+    assert len(read(lake).group_intervals.time) >= 50
     handle.replay(lines)
     assert pack(read(lake)) == first
     handle.compact()
@@ -199,7 +206,7 @@ def test_a_shape_that_cannot_be_read_is_told_and_the_page_goes_on(tmp_path: Path
     write(tmp_path, ALERTS)
     next(iter((tmp_path / "shapes").rglob("*.json"))).write_text("no JSON")
     document = read(tmp_path)
-    assert moments_of(document) == said(ALERTS)
+    assert group_intervals_of(document) == said(ALERTS)
     (note,) = document.notes
     assert "detectors" in note
 
@@ -210,3 +217,67 @@ def test_athena_is_asked_for_maps_as_text_that_can_be_read(tmp_path: Path, query
     text = AthenaEngine(open_store(str(tmp_path))).to_athena(templates.template(query).sql(templates.DIALECT))
     assert isinstance(text, str)
     assert "JSON_FORMAT(CAST(Q.DIMENSIONS AS JSON))" in text.upper()
+
+
+@WHOLE_OR_NOT
+@pytest.mark.parametrize("limit", [1, 3, 7, 20])
+def test_a_cut_document_shows_what_a_document_read_within_the_limits_shows(
+    tmp_path: Path, whole_bytes: int, limit: int
+) -> None:
+    write(tmp_path, ALERTS)
+    limits = Limits(group_intervals=limit, affected=2 * limit, contributions=3 * limit, whole_bytes=whole_bytes)
+    wide = Limits(whole_bytes=whole_bytes)
+    connection = LakeConnection(tmp_path)
+    cut = read_document(
+        connection.engine.query, connection.store, lake=str(tmp_path), now=NOW, limits=limits, read_limits=wide
+    )
+    direct = document_of(str(tmp_path), now=NOW, limits=limits)
+    assert group_intervals_of(cut) == group_intervals_of(direct)
+    assert counts_of(cut) == counts_of(direct)
+    assert cut.notes == direct.notes
+    assert [(view.name, view.alerts, view.clashes) for view in cut.detectors] == [
+        (view.name, view.alerts, view.clashes) for view in direct.detectors
+    ]
+
+
+@WHOLE_OR_NOT
+def test_a_lake_that_does_not_fit_at_first_is_read_once(
+    tmp_path: Path, whole_bytes: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write(tmp_path, ALERTS)
+    connection = LakeConnection(tmp_path)
+    calls: Counter[tuple[str, str]] = Counter()
+
+    class CountedStore(WrappedStore):
+        def get(self, key: str) -> bytes:
+            calls["get", key] += 1
+            return super().get(key)
+
+        def list(self, folder: str) -> Iterator[StoredObject]:
+            calls["list", folder] += 1
+            return super().list(folder)
+
+    class CountedEngine:
+        def query(self, sql: str) -> pa.Table:
+            calls["query", sql] += 1
+            return connection.engine.query(sql)
+
+    compositions: list[Limits] = []
+
+    def fitting_after_three(
+        make: Callable[[Limits], PageDocument], limits: Limits = DEFAULT
+    ) -> tuple[PageDocument, Limits]:
+        for _ in range(3):
+            compositions.append(limits)
+            document = make(limits)
+            limits = dashboard.halved(limits)
+        return document, limits
+
+    monkeypatch.setattr(dashboard, "fitting", fitting_after_three)
+    counted = OpenedConnection(CountedStore(connection.store), CountedEngine())
+    document, _ = dashboard.made(counted, Limits(whole_bytes=whole_bytes))
+    assert len(compositions) == 3
+    # `made` lists the root once more to see that the lake answers.
+    assert {call: number for call, number in calls.items() if number > 1} == {}
+    assert sum(kind == "query" for kind, _ in calls) >= 1
+    assert document.groups.id

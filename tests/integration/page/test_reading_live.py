@@ -34,7 +34,7 @@ from anomalake.services.feedback import UnknownAnomalyError, give_feedback
 from anomalake.storage.objects import open_store
 from tests.support.anomalies import judged
 from tests.support.live import ARN, COUNTRIES, HOUR, START, Bench, hour, usual
-from tests.support.shown_page import counts_of, detector_of, moments_of, values_of
+from tests.support.shown_page import counts_of, detector_of, group_intervals_of, values_of
 
 UNUSUAL = {(hour(3), "de"): 400.0, (hour(4), "de"): 420.0, (hour(4), "fr"): 20.0, (hour(8), "uk"): 0.0}
 
@@ -66,7 +66,7 @@ def own(tmp_path: Path) -> Ran:
     return Ran(tmp_path / "lake", 6)
 
 
-def test_moments_are_those_of_the_groups_records(ran: Ran) -> None:
+def test_group_intervals_are_those_of_the_groups_records(ran: Ran) -> None:
     document = ran.document()
     groups, _ = read_groups(ran.store, "shop", group_ids(ran.store, "shop"))
     expected = {}
@@ -86,16 +86,16 @@ def test_moments_are_those_of_the_groups_records(ran: Ran) -> None:
                 ],
             }
     assert len(expected) >= 3
-    assert moments_of(document) == expected
+    assert group_intervals_of(document) == expected
     assert document.notes == ()
 
 
 @pytest.mark.parametrize("limit", [1, 2, 3])
 def test_groups_with_records_are_counted_once_beyond_the_limit(ran: Ran, limit: int) -> None:
-    everything = moments_of(ran.document())
+    everything = group_intervals_of(ran.document())
     for whole_bytes in (0, 1_000_000):
-        document = ran.document(moments=limit, whole_bytes=whole_bytes)
-        listed = moments_of(document)
+        document = ran.document(group_intervals=limit, whole_bytes=whole_bytes)
+        listed = group_intervals_of(document)
         assert len(listed) == limit
         assert {key: everything[key] for key in listed} == listed
         assert sum(counts_of(document).values()) == len(everything) - limit
@@ -117,8 +117,8 @@ def test_values_are_those_that_were_judged_where_no_source_is_known(ran: Ran) ->
     assert set(expected) == set(wanted)
     lower = values_of(shop, "lower")
     assert all(lower[key] == pytest.approx(0.8 * expected[key], rel=1e-3) for key in expected)
-    moments = moments_of(document)
-    for (_, _, measure, time), one in moments.items():
+    group_intervals = group_intervals_of(document)
+    for (_, _, measure, time), one in group_intervals.items():
         for dimensions, value, wanted_then, _, _ in one["affected"]:
             assert values[measure, dimensions, time] == value
             assert expected[measure, dimensions, time] == pytest.approx(wanted_then, rel=1e-3)
@@ -181,9 +181,9 @@ def test_records_that_are_corrupt_or_strange_are_told_and_left_out(own: Ran) -> 
 
 
 def test_what_an_alert_says_stays_where_the_groups_record_is_gone(own: Ran) -> None:
-    before = moments_of(own.document())
+    before = group_intervals_of(own.document())
     own.store.delete(one.key for one in list(own.store.list(f"{detector_folder('shop')}/groups")))
-    after = moments_of(own.document())
+    after = group_intervals_of(own.document())
     assert after.keys() == before.keys()
     for key, one in after.items():
         assert not one["known"]
@@ -219,7 +219,7 @@ def test_a_backtests_groups_and_judgement_are_shown_and_live_ones_go_before(own:
     assert shop.backtest is not None
     assert shop.backtest.first == int((START - 2 * HOUR).timestamp())
     assert shop.backtest.last == int((START + 3 * HOUR).timestamp())
-    before, after = moments_of(live), moments_of(document)
+    before, after = group_intervals_of(live), group_intervals_of(document)
     assert {key: after[key] for key in before} == before
     added = {key[1] for key in after} - {key[1] for key in before}
     assert added == {one.group_id for one in found.groups} - {key[1] for key in before}
@@ -241,7 +241,11 @@ def test_a_live_group_goes_before_its_namesake_of_the_backtest(own: Ran) -> None
     found = backtest_of_shop()
     write_backtest(own.store, "shop", ARN, Backtest(found.metrics, found.judgement, (other,)))
     assert b'"AnomalyGroupScore":1.0' in to_json(other)
-    scores = {key: moment["score"] for key, moment in moments_of(own.document()).items() if key[1] == one.group_id}
+    scores = {
+        key: group_interval["score"]
+        for key, group_interval in group_intervals_of(own.document()).items()
+        if key[1] == one.group_id
+    }
     assert scores == {
         (ARN, one.group_id, one.measure, int(each.timestamp.timestamp())): each.score for each in one.intervals
     }

@@ -1,4 +1,4 @@
-"""Alerts and groups' records become one list of moments, whatever there is of each."""
+"""Alerts and groups' records become one list of group intervals, whatever there is of each."""
 
 from __future__ import annotations
 
@@ -10,7 +10,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from anomalake.groups.anomaly_group import Group, GroupInterval
-from anomalake.page.anomalies import Everyone, FoundGroups, counted, from_groups, merged, most_severe, within, without
+from anomalake.page.anomalies import (
+    DetectorNumbers,
+    FoundGroups,
+    counted,
+    from_groups,
+    merged,
+    most_severe,
+    within,
+    without,
+)
 from anomalake.page.limits import Limits
 from anomalake.page.names import Names
 from tests.support.anomalies import ARN, START, interval, metric
@@ -21,7 +30,7 @@ Key = tuple[int, str, str, int]
 
 groups_ = st.sampled_from(["g1", "g2", "g3"])
 keys = st.tuples(st.integers(0, 2), groups_, st.sampled_from(["revenue", "views"]), st.integers(0, 5))
-moments = st.dictionaries(keys, st.tuples(st.integers(0, 1000), st.integers(1, 3)), max_size=14)
+group_intervals = st.dictionaries(keys, st.tuples(st.integers(0, 1000), st.integers(1, 3)), max_size=14)
 
 
 def intervals(hour: int, score: int, metrics: int) -> GroupInterval:
@@ -30,8 +39,8 @@ def intervals(hour: int, score: int, metrics: int) -> GroupInterval:
     return replace(interval(affected, hour), score=score / 10)
 
 
-def found_of(said: dict[Key, tuple[int, int]], everyone: Everyone, *, alerted: bool) -> FoundGroups:
-    """Moments as though records, or alerts, had told of them."""
+def found_of(said: dict[Key, tuple[int, int]], everyone: DetectorNumbers, *, alerted: bool) -> FoundGroups:
+    """Group intervals as though records, or alerts, had told of them."""
     groups: dict[tuple[int, str, str], list[GroupInterval]] = {}
     for (detector, group, measure, hour), (score, metrics) in sorted(said.items()):
         groups.setdefault((detector, group, measure), []).append(intervals(hour, score, metrics))
@@ -42,27 +51,27 @@ def found_of(said: dict[Key, tuple[int, int]], everyone: Everyone, *, alerted: b
     return replace(made, alerted=np.full(len(made), alerted))
 
 
-def said_in(found: FoundGroups, everyone: Everyone) -> dict[Key, tuple[int, int, bool]]:
-    """Scores, numbers of metrics and whether there was an alert; each moment once, with its own metrics and shares."""
+def said_in(found: FoundGroups, everyone: DetectorNumbers) -> dict[Key, tuple[int, int, bool]]:
+    """Scores, numbers of metrics and whether there was an alert; each group interval once."""
     made: dict[Key, tuple[int, int, bool]] = {}
     for at in range(len(found)):
         names = everyone.names[found.detector[at]]
         hour = int(found.time[at] - START.timestamp()) // 3600
         key = (ARNS.index(names.arn), found.ids[found.group[at]], list(names.measures)[found.measure[at]], hour)
         assert key not in made
-        values = found.a_value[found.a_moment == at]
+        values = found.a_value[found.a_interval == at]
         assert len(values) == found.metrics[at]
         assert set(values) == {found.score[at] * 10}
-        assert int(found.c_share[found.c_moment == at].sum()) == 100
+        assert int(found.c_share[found.c_interval == at].sum()) == 100
         made[key] = (round(found.score[at] * 10), int(found.metrics[at]), bool(found.alerted[at]))
     return made
 
 
-@given(moments, moments)
-def test_a_moment_is_listed_once_and_its_record_goes_before_its_alert(
+@given(group_intervals, group_intervals)
+def test_a_group_interval_is_listed_once_and_its_record_goes_before_its_alert(
     records: dict[Key, tuple[int, int]], alerts: dict[Key, tuple[int, int]]
 ) -> None:
-    everyone = Everyone()
+    everyone = DetectorNumbers()
     one, two = found_of(records, everyone, alerted=False), found_of(alerts, everyone, alerted=True)
     expected = {key: (*value, key in alerts) for key, value in {**alerts, **records}.items()}
     assert said_in(merged(one, two), everyone) == expected
@@ -70,20 +79,22 @@ def test_a_moment_is_listed_once_and_its_record_goes_before_its_alert(
     assert said_in(within(one, two), everyone).keys() == records.keys() & alerts.keys()
 
 
-@given(moments, st.integers(0, 15), st.integers(0, 20), st.integers(0, 20))
+@given(group_intervals, st.integers(0, 15), st.integers(0, 20), st.integers(0, 20))
 def test_the_most_severe_are_listed_and_all_others_counted(
-    said: dict[Key, tuple[int, int]], n_moments: int, n_affected: int, n_shares: int
+    said: dict[Key, tuple[int, int]], n_group_intervals: int, n_affected: int, n_shares: int
 ) -> None:
-    everyone = Everyone()
+    everyone = DetectorNumbers()
     found = found_of(said, everyone, alerted=False)
-    listed, rest = most_severe(found, Limits(moments=n_moments, affected=n_affected, contributions=n_shares))
-    assert len(listed) == min(n_moments, len(said))
+    listed, rest = most_severe(
+        found, Limits(group_intervals=n_group_intervals, affected=n_affected, contributions=n_shares)
+    )
+    assert len(listed) == min(n_group_intervals, len(said))
     assert len(listed) + sum(counted(rest).values()) == len(said)
     if len(listed) and len(rest):
         assert listed.score.min() >= rest.score.max()
-    assert len(listed.a_moment) == min(n_affected, int(listed.metrics.sum()))
+    assert len(listed.a_interval) == min(n_affected, int(listed.metrics.sum()))
     # What is there of the less severe was not taken from the more severe.
-    whole = np.bincount(listed.a_moment, minlength=len(listed)) == listed.metrics
+    whole = np.bincount(listed.a_interval, minlength=len(listed)) == listed.metrics
     if (~whole).any():
         assert listed.score[~whole].max() <= listed.score[whole].min(initial=1000)
     for (_, _, day, score), number in counted(rest).items():

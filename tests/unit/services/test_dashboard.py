@@ -23,8 +23,8 @@ from tests.support.stores import WrappedStore
 
 
 def sized(limits: Limits) -> PageDocument:
-    """A document that is as large as its limit of moments."""
-    reasons = tuple(f"{number * 7_919 % 1_000_003:06d}" for number in range(limits.moments // 100))
+    """A document that is as large as its limit of group intervals."""
+    reasons = tuple(f"{number * 7_919 % 1_000_003:06d}" for number in range(limits.group_intervals // 100))
     return replace(empty(), set_aside_reasons=reasons)
 
 
@@ -46,19 +46,19 @@ def test_what_is_too_large_has_half_the_detail_as_often_as_it_takes_and_says_so(
         asked.append(limits)
         return sized(limits)
 
-    most = size(sized(replace(DEFAULT, moments=DEFAULT.moments // 4))) + 1
+    most = size(sized(replace(DEFAULT, group_intervals=DEFAULT.group_intervals // 4))) + 1
     document, limits = fitting(make, most_bytes=most)
-    assert [one.moments for one in asked] == [100_000, 50_000, 25_000]
+    assert [one.group_intervals for one in asked] == [100_000, 50_000, 25_000]
     assert (limits.numbers, limits.runs) == (DEFAULT.numbers // 4, DEFAULT.runs)
     assert document.notes == (
-        f"Shows at most 25,000 moments and {limits.numbers:,} numbers over time, so that it opens fast.",
+        f"Shows at most 25,000 anomalous intervals and {limits.numbers:,} numbers over time, so that it opens fast.",
     )
     assert fitting(make, limits, most)[1] == limits
 
 
 def test_what_no_limit_makes_small_enough_is_shown_all_the_same() -> None:
     document, limits = fitting(lambda _: one(), most_bytes=1)
-    assert limits.moments == DEFAULT.moments // 4096
+    assert limits.group_intervals == DEFAULT.group_intervals // 4096
     assert document.groups.id == one().groups.id
 
 
@@ -113,7 +113,7 @@ def test_a_device_or_a_pipe_is_no_place_for_a_page(tmp_path: Path) -> None:
     pipe = tmp_path / "pipe"
     os.mkfifo(pipe)
     for out in (pipe, Path(os.devnull)):
-        with pytest.raises(PageFileError, match="is no file"):
+        with pytest.raises(PageFileError, match="is not a file"):
             write_page(one(), out)
     assert pipe.is_fifo()
 
@@ -130,4 +130,4 @@ def test_a_link_goes_on_leading_to_the_page(tmp_path: Path) -> None:
 
 def test_it_is_told_what_a_document_holds() -> None:
     assert summary_of(empty()) == "no detector yet"
-    assert summary_of(one()) == "1 detector, 40 groups, 156 moments, live values of 1"
+    assert summary_of(one()) == "1 detector, 40 groups, 156 anomalous intervals, live values of 1"

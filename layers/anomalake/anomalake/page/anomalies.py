@@ -1,4 +1,4 @@
-"""Groups in single intervals (moments) as columns: out of the groups' own records, merged, cut, counted, shown."""
+"""Group intervals as columns: read from the records of groups, merged, cut and counted."""
 
 from __future__ import annotations
 
@@ -11,15 +11,24 @@ import numpy.typing as npt
 
 from anomalake.groups.anomaly_group import Group
 from anomalake.page.columns import unique_rows
-from anomalake.page.document import Affected, AnomalyCounts, Contributions, Groups, Integers, Moments, Numbers, Related
+from anomalake.page.document import (
+    Affected,
+    AnomalyCounts,
+    Contributions,
+    GroupIntervals,
+    Groups,
+    Integers,
+    Numbers,
+    Related,
+)
 from anomalake.page.limits import Limits
 from anomalake.page.names import Names
 
 DAY: Final = 86_400
 
 
-class Everyone:
-    """All detectors, numbered: `Names` by their ARNs."""
+class DetectorNumbers:
+    """Numbers of all detectors, with their `Names`."""
 
     def __init__(self, all_: Iterable[Names] = ()) -> None:
         self.names: list[Names] = []
@@ -29,27 +38,27 @@ class Everyone:
             self.names.append(one)
 
     def number(self, arn: str) -> int:
-        """A detector's number; one that nobody knew of is added."""
+        """Number of a detector; an unknown one is added."""
         if arn not in self._numbers:
             self._numbers[arn] = len(self.names)
             self.names.append(Names(arn))
         return self._numbers[arn]
 
     def of(self, arn: str) -> Names:
-        """A detector's names."""
+        """Names of a detector."""
         return self.names[self.number(arn)]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class FoundGroups:
-    """Moments with what was affected and what contributed, each column a row a moment, a metric, a contribution.
+    """Columns of group intervals, of their affected metrics (``a_``) and of their contributions (``c_``).
 
     Attributes
     ----------
     detector, measure, group
         Numbers; the group's is an index into `ids`.
-    a_moment, c_moment
-        Rows of moments, ascending.
+    a_interval, c_interval
+        Rows of group intervals, ascending.
     """
 
     ids: tuple[str, ...]
@@ -60,13 +69,13 @@ class FoundGroups:
     score: Numbers
     metrics: Integers
     alerted: npt.NDArray[np.bool_]
-    a_moment: Integers
+    a_interval: Integers
     a_combination: Integers
     a_value: Numbers
     a_expected: Numbers
     a_lower: Numbers
     a_upper: Numbers
-    c_moment: Integers
+    c_interval: Integers
     c_dimension: Integers
     c_value: Integers
     c_share: Integers
@@ -75,25 +84,25 @@ class FoundGroups:
         return len(self.time)
 
 
-_MOMENT = ("detector", "group", "measure", "time", "score", "metrics", "alerted")
-_AFFECTED = ("a_moment", "a_combination", "a_value", "a_expected", "a_lower", "a_upper")
-_SHARES = ("c_moment", "c_dimension", "c_value", "c_share")
+_INTERVAL = ("detector", "group", "measure", "time", "score", "metrics", "alerted")
+_AFFECTED = ("a_interval", "a_combination", "a_value", "a_expected", "a_lower", "a_upper")
+_SHARES = ("c_interval", "c_dimension", "c_value", "c_share")
 
 
-def from_groups(groups: Iterable[Group], everyone: Everyone) -> FoundGroups:
-    """Moments out of the groups' own records."""
+def from_groups(groups: Iterable[Group], detectors: DetectorNumbers) -> FoundGroups:
+    """Group intervals out of the groups' own records."""
     ids: dict[str, int] = {}
-    moments: list[tuple[Any, ...]] = []
+    group_intervals: list[tuple[Any, ...]] = []
     affected: list[tuple[Any, ...]] = []
     shares: list[tuple[Any, ...]] = []
     for group in groups:
-        names = everyone.of(group.detector_arn)
-        detector, measure = everyone.number(group.detector_arn), names.measure(group.measure)
+        names = detectors.of(group.detector_arn)
+        detector, measure = detectors.number(group.detector_arn), names.measure(group.measure)
         number = ids.setdefault(group.group_id, len(ids))
         for one in group.intervals:
-            at = len(moments)
+            at = len(group_intervals)
             time = int(one.timestamp.timestamp())
-            moments.append((detector, number, measure, time, one.score, len(one.affected), False))
+            group_intervals.append((detector, number, measure, time, one.score, len(one.affected), False))
             for some in one.affected:
                 combination = names.combination(some.dimensions)
                 lower = np.nan if some.lower is None else some.lower
@@ -104,7 +113,7 @@ def from_groups(groups: Iterable[Group], everyone: Everyone) -> FoundGroups:
                 value = names.value(dimension, share.dimension_value)
                 shares.append((at, dimension, value, share.value_contribution))
     columns: dict[str, Any] = {}
-    for fields, listed in ((_MOMENT, moments), (_AFFECTED, affected), (_SHARES, shares)):
+    for fields, listed in ((_INTERVAL, group_intervals), (_AFFECTED, affected), (_SHARES, shares)):
         for place, name in enumerate(fields):
             columns[name] = np.array([row[place] for row in listed], _TYPES.get(name, np.int64))
     return FoundGroups(ids=tuple(ids), **columns)
@@ -114,7 +123,7 @@ _TYPES = dict.fromkeys(("score", "a_value", "a_expected", "a_lower", "a_upper"),
 
 
 def merged(records: FoundGroups, alerts: FoundGroups) -> FoundGroups:
-    """Both together: one moment for each detector, group, measure and time; what its record says goes before alerts."""
+    """Merge group intervals by detector, group, measure and time; records take precedence over alerts."""
     whole = joined(records, alerts)
     key = _keys(whole)
     _, first, place = np.unique(key, return_index=True, return_inverse=True)
@@ -125,42 +134,42 @@ def merged(records: FoundGroups, alerts: FoundGroups) -> FoundGroups:
 
 
 def joined(one: FoundGroups, two: FoundGroups) -> FoundGroups:
-    """Both, the moments of the second behind those of the first."""
+    """Concatenate group intervals."""
     return _joined(*_same_ids(one, two))
 
 
 def without(one: FoundGroups, two: FoundGroups) -> FoundGroups:
-    """The moments of the first that the second does not have."""
+    """Group intervals of the first that the second does not have."""
     one, two = _same_ids(one, two)
     key = _keys(_joined(one, two))
     return _taken(one, np.flatnonzero(~np.isin(key[: len(one)], key[len(one) :])))
 
 
 def within(one: FoundGroups, two: FoundGroups) -> FoundGroups:
-    """The moments of the first that the second has too."""
+    """Group intervals of the first that the second has too."""
     one, two = _same_ids(one, two)
     key = _keys(_joined(one, two))
     return _taken(one, np.flatnonzero(np.isin(key[: len(one)], key[len(one) :])))
 
 
 def most_severe(found: FoundGroups, limits: Limits) -> tuple[FoundGroups, FoundGroups]:
-    """The most severe moments with as much about them as the limits allow, and those beyond them."""
+    """The most severe group intervals within the limits, and the others."""
     ids = _ranks(found.ids)[found.group] if found.ids else found.group
     order = np.lexsort((ids, found.measure, found.detector, found.time, -found.score))
     rank = np.empty(len(order), np.int64)
     rank[order] = np.arange(len(order))
-    listed = _taken(found, np.sort(order[: limits.moments]))
-    rest = _taken(found, np.sort(order[limits.moments :]))
-    rank_of = rank[np.sort(order[: limits.moments])]
-    a = _first(rank_of[listed.a_moment], limits.affected)
-    c = _first(rank_of[listed.c_moment], limits.contributions)
+    listed = _taken(found, np.sort(order[: limits.group_intervals]))
+    rest = _taken(found, np.sort(order[limits.group_intervals :]))
+    rank_of = rank[np.sort(order[: limits.group_intervals])]
+    a = _first(rank_of[listed.a_interval], limits.affected)
+    c = _first(rank_of[listed.c_interval], limits.contributions)
     columns = {name: getattr(listed, name)[a] for name in _AFFECTED}
     columns |= {name: getattr(listed, name)[c] for name in _SHARES}
     return _with(listed, **columns), rest
 
 
 def counted(found: FoundGroups) -> dict[tuple[int, int, int, int], int]:
-    """Moments by detector, measure, start of the UTC day, and class of score."""
+    """Group intervals by detector, measure, start of the UTC day, and class of score."""
     if not len(found):
         return {}
     table = np.stack([found.detector, found.measure, found.time // DAY * DAY, score_class(found.score)], axis=1)
@@ -182,8 +191,8 @@ def counts_of(numbers: Mapping[tuple[int, int, int, int], int]) -> AnomalyCounts
 
 def shown(
     found: FoundGroups, known: Mapping[tuple[int, str], Group]
-) -> tuple[Groups, Moments, Affected, Contributions]:
-    """Groups, their moments, and what is about these, in the document's order.
+) -> tuple[Groups, GroupIntervals, Affected, Contributions]:
+    """Groups, group intervals, affected metrics and contributions, in the document's order.
 
     Parameters
     ----------
@@ -234,7 +243,7 @@ def shown(
     )
     group = new[place]
     by_time = np.lexsort((group, found.time))
-    moments = Moments(
+    group_intervals = GroupIntervals(
         group=group[by_time],
         time=found.time[by_time],
         score=found.score[by_time],
@@ -243,14 +252,14 @@ def shown(
     )
     row = np.empty(len(by_time), np.int64)
     row[by_time] = np.arange(len(by_time))
-    a, c = row[found.a_moment], row[found.c_moment]
+    a, c = row[found.a_interval], row[found.c_interval]
     a_order, c_order = np.argsort(a, kind="stable"), np.argsort(c, kind="stable")
     affected = Affected(
         a[a_order],
         *(getattr(found, name)[a_order] for name in _AFFECTED[1:]),
     )
     contributions = Contributions(c[c_order], *(getattr(found, name)[c_order] for name in _SHARES[1:]))
-    return groups, moments, affected, contributions
+    return groups, group_intervals, affected, contributions
 
 
 def _same_ids(one: FoundGroups, two: FoundGroups) -> tuple[FoundGroups, FoundGroups]:
@@ -265,18 +274,18 @@ def _same_ids(one: FoundGroups, two: FoundGroups) -> tuple[FoundGroups, FoundGro
 
 def _joined(one: FoundGroups, two: FoundGroups) -> FoundGroups:
     columns = {
-        name: np.concatenate([getattr(one, name), getattr(two, name)]) for name in (*_MOMENT, *_AFFECTED, *_SHARES)
+        name: np.concatenate([getattr(one, name), getattr(two, name)]) for name in (*_INTERVAL, *_AFFECTED, *_SHARES)
     }
-    columns["a_moment"][len(one.a_moment) :] += len(one)
-    columns["c_moment"][len(one.c_moment) :] += len(one)
+    columns["a_interval"][len(one.a_interval) :] += len(one)
+    columns["c_interval"][len(one.c_interval) :] += len(one)
     return FoundGroups(ids=one.ids, **columns)
 
 
 def _taken(found: FoundGroups, rows: Integers) -> FoundGroups:
-    """Some moments, in ascending order, with what is about them."""
+    """Select group intervals in ascending order, with their metrics and contributions."""
     place = np.full(len(found), -1, np.int64)
     place[rows] = np.arange(len(rows))
-    columns: dict[str, Any] = {name: getattr(found, name)[rows] for name in _MOMENT}
+    columns: dict[str, Any] = {name: getattr(found, name)[rows] for name in _INTERVAL}
     for fields in (_AFFECTED, _SHARES):
         kept = place[getattr(found, fields[0])]
         there = kept >= 0
@@ -286,7 +295,7 @@ def _taken(found: FoundGroups, rows: Integers) -> FoundGroups:
 
 
 def _with(found: FoundGroups, **changes: Any) -> FoundGroups:
-    columns = {name: getattr(found, name) for name in ("ids", *_MOMENT, *_AFFECTED, *_SHARES)}
+    columns = {name: getattr(found, name) for name in ("ids", *_INTERVAL, *_AFFECTED, *_SHARES)}
     return FoundGroups(**{**columns, **changes})
 
 

@@ -9,8 +9,9 @@ from typing import Any
 
 from anomalake.definitions.errors import SourceError
 from anomalake.definitions.metric_set import FREQUENCIES, check_timezone
-from anomalake.page.stored import Stored, read_each
+from anomalake.page.record_reading import read_each
 from anomalake.query.detectors import DetectorSchema
+from anomalake.records.listing import DetectorRecords
 from anomalake.storage.store import ObjectStore
 
 
@@ -52,7 +53,7 @@ def definition_of(detector: DetectorSchema) -> Definition:
     )
 
 
-def noted(store: ObjectStore, of: Stored, notes: list[str]) -> dict[str, Definition]:
+def noted(store: ObjectStore, of: DetectorRecords, notes: list[str]) -> dict[str, Definition]:
     """What detection noted of a detector's file, by ARN."""
     versions = sorted(of.versions)
     found = read_each(

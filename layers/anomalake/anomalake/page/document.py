@@ -184,8 +184,8 @@ class Groups:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Moments:
-    """Groups in single intervals, in order of time; each column of shape (moment,).
+class GroupIntervals:
+    """Groups in single intervals, in order of time; each column of shape (group interval,).
 
     Attributes
     ----------
@@ -210,9 +210,9 @@ class Moments:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Affected:
-    """Affected metrics, in order of their moments; each column of shape (metric,); NaN for unknown or open."""
+    """Affected metrics, in order of their group intervals; each column of shape (metric,); NaN for unknown or open."""
 
-    moment: Integers
+    group_interval: Integers
     combination: Integers
     value: Numbers
     expected: Numbers
@@ -222,9 +222,9 @@ class Affected:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Contributions:
-    """Shares of dimension values in moments, whole per cent, in order of their moments; indices of dimension, value."""
+    """Contributions in whole per cent, in order of their group intervals; indices of dimension and value."""
 
-    moment: Integers
+    group_interval: Integers
     dimension: Integers
     value: Integers
     share: Integers
@@ -232,7 +232,7 @@ class Contributions:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class AnomalyCounts:
-    """Moments that are not listed one by one, counted; each column of shape (count,).
+    """Group intervals that are not listed one by one, counted; each column of shape (count,).
 
     Attributes
     ----------
@@ -240,7 +240,7 @@ class AnomalyCounts:
         Start of the UTC day, epoch seconds.
     score
         Lower end of a class ten wide: 0, 10, … 90.
-    moments
+    group intervals
         How many.
     """
 
@@ -248,7 +248,7 @@ class AnomalyCounts:
     measure: Integers
     day: Integers
     score: Integers
-    moments: Integers
+    group_intervals: Integers
 
 
 @dataclass(frozen=True, slots=True)
@@ -286,7 +286,7 @@ class PageDocument:
     lake: str
     detectors: tuple[DetectorView, ...]
     groups: Groups
-    moments: Moments
+    group_intervals: GroupIntervals
     affected: Affected
     contributions: Contributions
     counts: AnomalyCounts

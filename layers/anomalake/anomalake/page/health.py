@@ -11,8 +11,10 @@ from anomalake.definitions.intervals import floor_to_starts, next_start, starts_
 from anomalake.definitions.metric_set import FREQUENCIES
 from anomalake.lake.layout import SET_ASIDE
 from anomalake.page.document import Runs
-from anomalake.page.stored import Stored, read_each
+from anomalake.page.record_reading import read_each
 from anomalake.records.executions import FAILED, LEARNING, SKIPPED, SUCCEEDED, Execution
+from anomalake.records.executions import from_json as execution_from_json
+from anomalake.records.listing import DetectorRecords
 from anomalake.storage.store import ObjectStore
 
 #: At most so many warnings, and reasons, are shown.
@@ -21,7 +23,7 @@ MOST_LINES = 20
 _READ = 50
 
 
-def executions(store: ObjectStore, of: Stored, most: int, notes: list[str]) -> list[Execution]:
+def executions(store: ObjectStore, of: DetectorRecords, most: int, notes: list[str]) -> list[Execution]:
     """Runs of the newest intervals, in the order of their keys."""
     starts = sorted({start for start, _ in of.executions})[-most:]
     if not starts:
@@ -87,13 +89,10 @@ def _aside(body: bytes, place: str) -> tuple[str, str]:
 
 
 def _execution(body: bytes, place: str) -> Execution:
-    try:
-        made = Execution.from_fields(json.loads(body))
-        if made.timestamp.tzinfo is None:
-            raise ValueError(f"timestamp {made.timestamp} has no zone")
-        return made
-    except (ValueError, TypeError, AttributeError) as error:
-        raise ValueError(f"{place}: {error}") from error
+    execution = execution_from_json(body, place)
+    if execution.timestamp.tzinfo is None:
+        raise ValueError(f"{place}: timestamp {execution.timestamp} has no zone")
+    return execution
 
 
 def _began(one: Execution) -> datetime:

@@ -1,4 +1,4 @@
-"""How much detail the page carries, so that its file stays small and opens fast."""
+"""Limits of the page, so that its file stays small and opens fast."""
 
 from __future__ import annotations
 
@@ -8,27 +8,27 @@ from typing import Final
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """At most so much of each; what is beyond is counted, added up or left out, and told.
+    """Maximum numbers; what exceeds them is counted, added up or omitted, and noted on the page.
 
     Attributes
     ----------
-    moments
-        Groups in single intervals, the most severe ones.
+    group intervals
+        Group intervals, the most severe ones.
     affected, contributions
-        Rows about these moments.
+        Rows of these group intervals.
     numbers
-        Numbers over time, of all detectors together: what was observed, and what was expected with its range.
+        Numbers over time of all detectors: observed and expected values with their ranges.
     series
-        Combinations of dimension values with values of their own, for each detector.
+        Combinations of dimension values that are shown separately, for each detector.
     groups, intervals, runs
-        Records that are read of all detectors, shared out among them: parts of groups, judged intervals, intervals with
-        their runs; of each detector the newest ones.
+        Records that are read, divided among the detectors: parts of groups, judged intervals, intervals with their
+        runs; the newest ones of each detector.
     whole_bytes
-        Bytes of rows in a lake's table up to which it is read whole; of a larger one the most severe moments are asked
-        for.
+        Size of a lake's table in bytes up to which all of it is read; of a larger one the most severe group intervals
+        are queried.
     """
 
-    moments: int = 100_000
+    group_intervals: int = 100_000
     affected: int = 300_000
     contributions: int = 1_000_000
     numbers: int = 2_500_000
@@ -40,17 +40,17 @@ class Limits:
 
 
 DEFAULT: Final = Limits()
-#: Of how many intervals the runs are looked at, and of how many at least, however many detectors there are.
+#: Maximum and minimum number of intervals whose runs are read for a detector.
 MOST_RUNS: Final = 500
 _LEAST_RUNS: Final = 48
 _LEAST: Final = 100
 
 
 def runs_each(limits: Limits, detectors: int) -> int:
-    """How many intervals' runs are read of each of so many detectors."""
+    """Number of intervals whose runs are read for each detector."""
     return min(MOST_RUNS, max(_LEAST_RUNS, limits.runs // max(1, detectors)))
 
 
 def each(limit: int, detectors: int) -> int:
-    """How many records are read of each of so many detectors."""
+    """Number of records that are read for each detector."""
     return max(min(_LEAST, limit), limit // max(1, detectors))

@@ -16,21 +16,22 @@ from anomalake.definitions.arns import detector_of
 from anomalake.definitions.errors import SourceError
 from anomalake.definitions.metric_set import FREQUENCIES
 from anomalake.groups.anomaly_group import Group
-from anomalake.page import alert_moments, anomalies, group_files, health, judged, live_values
-from anomalake.page.alert_moments import Alerted, Ask
-from anomalake.page.anomalies import Everyone
+from anomalake.page import alert_intervals, anomalies, group_files, health, judged, live_values
+from anomalake.page.alert_intervals import Alerted, Ask
+from anomalake.page.anomalies import DetectorNumbers
 from anomalake.page.definitions import Definition, definition_of, noted, together, zone_or_utc
 from anomalake.page.document import Crawl, DetectorView, Live, PageDocument, Span
 from anomalake.page.judged import Points
 from anomalake.page.limits import DEFAULT, Limits, each, runs_each
 from anomalake.page.names import Names
-from anomalake.page.stored import Stored, one_line, read_each, stored_of
+from anomalake.page.record_reading import one_line, read_each
 from anomalake.query import templates
 from anomalake.query.detectors import DetectorSchema as QueriedDetector
 from anomalake.query.detectors import DetectorSchemas
 from anomalake.query.errors import QueryError
 from anomalake.records.backtests import GROUPS, TestedPoints, backtest_key, groups_from_lines
 from anomalake.records.executions import Execution
+from anomalake.records.listing import DetectorRecords, list_records
 from anomalake.storage.store import ObjectStore, StoreError
 
 #: Queries that wait for an answer at a time.
@@ -42,7 +43,7 @@ _FRAME: Final = 3_000
 # Ids that are named in a query at a time.
 _IDS: Final = 2_000
 
-#: Moments by detector, measure, day and class of score.
+#: Group intervals by detector, measure, day and class of score.
 Counted = dict[tuple[int, int, int, int], int]
 
 _FAULTS = (QueryError, SourceError, StoreError)
@@ -57,6 +58,7 @@ def read_document(
     lake: str,
     now: datetime,
     limits: Limits = DEFAULT,
+    read_limits: Limits | None = None,
     crawl: Crawl | None = None,
 ) -> PageDocument:
     """All that the page shows of a lake.
@@ -72,11 +74,13 @@ def read_document(
     lake
         What the user calls it.
     limits
-        How much detail.
+        Limits of the document.
+    read_limits
+        Limits of what is read of the lake. Default: `limits`.
     crawl
         Of the Glue crawler, where there is one.
     """
-    return _Reading(ask, store, lake, now, limits).document(crawl)
+    return _Reading(ask, store, lake, now, limits, read_limits or limits).document(crawl)
 
 
 @dataclass(slots=True)
@@ -89,7 +93,7 @@ class _Kept:
         Of the last backtest.
     """
 
-    stored: Stored
+    stored: DetectorRecords
     definitions: dict[str, Definition]
     tested: TestedPoints | None
     groups: list[Group]
@@ -97,37 +101,40 @@ class _Kept:
 
 
 class _Reading:
-    def __init__(self, ask: Ask, store: ObjectStore, lake: str, now: datetime, limits: Limits) -> None:
+    def __init__(
+        self, ask: Ask, store: ObjectStore, lake: str, now: datetime, limits: Limits, read_limits: Limits
+    ) -> None:
         self._ask = ask
         self._store = store
         self._lake = lake
         self._now = now
         self._limits = limits
+        self._read_limits = read_limits
         self._notes: list[str] = []
 
     def document(self, crawl: Crawl | None) -> PageDocument:
         kept = self._kept()
         queried = self._or(list[QueriedDetector](), DetectorSchemas(self._store).all, "detectors")
         definitions = _definitions(queried, kept)
-        everyone = Everyone(Names(one.arn, one.measures, one.dimensions) for one in definitions)
-        found, rest, known, spans = self._anomalies(everyone, kept)
-        definitions += [Definition(one.arn) for one in everyone.names[len(definitions) :]]
-        lives = self._lives(everyone, definitions, kept, found)
-        groups, moments, affected, contributions = anomalies.shown(found, known)
+        detector_numbers = DetectorNumbers(Names(one.arn, one.measures, one.dimensions) for one in definitions)
+        found, rest, known, spans = self._anomalies(detector_numbers, kept)
+        definitions += [Definition(one.arn) for one in detector_numbers.names[len(definitions) :]]
+        lives = self._lives(detector_numbers, definitions, kept, found)
+        groups, group_intervals, affected, contributions = anomalies.shown(found, known)
         nothing: tuple[int, tuple[str, ...]] = (0, ())
         aside, reasons = self._or(nothing, lambda: health.set_aside(self._store, self._notes), "set-aside records")
         by_arn = {one.arn: one for one in definitions}
-        if not everyone.names:
+        if not detector_numbers.names:
             self._notes.append("The lake has no alert and no detector yet.")
         return PageDocument(
             made_at=int(self._now.timestamp()),
             lake=self._lake,
             detectors=tuple(
                 self._detector(names, by_arn.get(names.arn, Definition(names.arn)), lives.get(names.arn), kept, spans)
-                for names in everyone.names
+                for names in detector_numbers.names
             ),
             groups=groups,
-            moments=moments,
+            group_intervals=group_intervals,
             affected=affected,
             contributions=contributions,
             counts=anomalies.counts_of(rest),
@@ -140,12 +147,12 @@ class _Reading:
     # ---- what detection left ----
 
     def _kept(self) -> dict[str, _Kept]:
-        stored = self._or(dict[str, Stored](), lambda: stored_of(self._store), "what detection left")
-        groups = each(self._limits.groups, sum(bool(one.groups) for one in stored.values()))
-        runs = runs_each(self._limits, sum(bool(one.executions) for one in stored.values()))
+        stored = self._or(dict[str, DetectorRecords](), lambda: list_records(self._store), "what detection left")
+        groups = each(self._read_limits.groups, sum(bool(one.groups) for one in stored.values()))
+        runs = runs_each(self._read_limits, sum(bool(one.executions) for one in stored.values()))
         return {name: self._kept_of(stored[name], groups, runs) for name in sorted(stored)}
 
-    def _kept_of(self, of: Stored, groups: int, runs: int) -> _Kept:
+    def _kept_of(self, of: DetectorRecords, groups: int, runs: int) -> _Kept:
         notes, store = self._notes, self._store
         definitions = self._or(dict[str, Definition](), lambda: noted(store, of, notes), of.name)
         executions = self._or(list[Execution](), lambda: health.executions(store, of, runs, notes), of.name)
@@ -161,13 +168,13 @@ class _Reading:
     # ---- anomalies ----
 
     def _anomalies(
-        self, everyone: Everyone, kept: dict[str, _Kept]
+        self, detector_numbers: DetectorNumbers, kept: dict[str, _Kept]
     ) -> tuple[anomalies.FoundGroups, Counted, dict[tuple[int, str], Group], dict[str, Alerted]]:
         groups = [group for one in kept.values() for group in one.groups]
-        records = anomalies.from_groups(groups, everyone)
-        known = {(everyone.number(one.detector_arn), one.group_id): one for one in groups}
+        records = anomalies.from_groups(groups, detector_numbers)
+        known = {(detector_numbers.number(one.detector_arn), one.group_id): one for one in groups}
         nothing: tuple[anomalies.FoundGroups | None, Counted, dict[str, Alerted]] = (None, {}, {})
-        alerts, rest, spans = self._or(nothing, lambda: self._alerts_of(everyone, records), "alerts")
+        alerts, rest, spans = self._or(nothing, lambda: self._alerts_of(detector_numbers, records), "alerts")
         found = anomalies.merged(records, alerts) if alerts is not None else records
         found, cut = anomalies.most_severe(found, self._limits)
         for key, number in anomalies.counted(cut).items():
@@ -176,26 +183,26 @@ class _Reading:
         return found, rest, known, spans
 
     def _alerts_of(
-        self, everyone: Everyone, records: anomalies.FoundGroups
+        self, detector_numbers: DetectorNumbers, records: anomalies.FoundGroups
     ) -> tuple[anomalies.FoundGroups, Counted, dict[str, Alerted]]:
-        """Moments that alerts tell of, how many more there are, and the alerts of each detector."""
+        """Group intervals that alerts tell of, how many more there are, and the alerts of each detector."""
         size = sum(max(0, one.size - _FRAME) for one in self._store.list(_TABLES))
-        if size <= self._limits.whole_bytes:
-            found, alerted = alert_moments.from_alerts(self._ask(_sql("page_anomalies")), everyone)
+        if size <= self._read_limits.whole_bytes:
+            found, alerted = alert_intervals.from_alerts(self._ask(_sql("page_anomalies")), detector_numbers)
             return found, {}, alerted
         rows = self._ask(_sql("page_detectors")).to_pylist()
         spans = {row["detector_arn"]: _alerted(row) for row in rows}
-        alerts, _ = alert_moments.from_alerts(self._ask(alert_moments.limited(self._limits)), everyone)
-        if len(alerts) < self._limits.moments:
+        alerts, _ = alert_intervals.from_alerts(self._ask(alert_intervals.limited(self._read_limits)), detector_numbers)
+        if len(alerts) < self._read_limits.group_intervals:
             return alerts, {}, spans
         # Of groups that are known, too, alerts beyond the limit are told of.
         unmatched = anomalies.without(records, alerts)
         ids = sorted({unmatched.ids[at] for at in unmatched.group.tolist()})
         for first in range(0, len(ids), _IDS):
-            table = self._ask(alert_moments.of_groups(ids[first : first + _IDS], self._limits))
-            more, _ = alert_moments.from_alerts(table, everyone)
+            table = self._ask(alert_intervals.of_groups(ids[first : first + _IDS], self._read_limits))
+            more, _ = alert_intervals.from_alerts(table, detector_numbers)
             alerts = anomalies.joined(alerts, anomalies.within(more, records))
-        rest = alert_moments.counts_in(self._ask(_sql("page_counts")), everyone)
+        rest = alert_intervals.counts_in(self._ask(_sql("page_counts")), detector_numbers)
         for key, number in anomalies.counted(alerts).items():
             rest[key] = rest.get(key, 0) - number
         return alerts, {key: number for key, number in rest.items() if number > 0}, spans
@@ -206,7 +213,7 @@ class _Reading:
                 f"The {len(found):,} most severe anomalies (groups in single intervals) are listed; {beyond:,} more "
                 "are counted by detector, measure, day and score."
             )
-        missing = int(found.metrics.sum()) - len(found.a_moment)
+        missing = int(found.metrics.sum()) - len(found.a_interval)
         if missing > 0:
             self._notes.append(f"{missing:,} affected metrics of less severe anomalies are left out.")
 
@@ -214,7 +221,7 @@ class _Reading:
 
     def _lives(
         self,
-        everyone: Everyone,
+        detector_numbers: DetectorNumbers,
         definitions: Sequence[Definition],
         kept: dict[str, _Kept],
         found: anomalies.FoundGroups,
@@ -222,9 +229,9 @@ class _Reading:
         made: dict[str, _Lived] = {}
         wanted: dict[str, live_values.Wanted] = {}
         answers = self._answers([one.queried for one in definitions if one.queried and one.queried.source])
-        share = each(self._limits.intervals, sum(bool(one.stored.intervals) for one in kept.values()))
+        share = each(self._read_limits.intervals, sum(bool(one.stored.intervals) for one in kept.values()))
         for one in definitions:
-            names = everyone.of(one.arn)
+            names = detector_numbers.of(one.arn)
             at = kept.get(names.name)
             lived = _Lived(one.frequency, one.timezone)
             points = self._judged(one, names, at, lived, share) if at is not None else judged.no_points()
@@ -241,7 +248,7 @@ class _Reading:
                 observed = live_values.observed_of(points, names)
             made[one.arn] = lived
             weights = judged.anomalies_of(points, len(names.combinations()))
-            mine = found.detector[found.a_moment] == everyone.number(one.arn)
+            mine = found.detector[found.a_interval] == detector_numbers.number(one.arn)
             weights = weights + np.bincount(found.a_combination[mine], minlength=len(weights))
             wanted[one.arn] = live_values.Wanted(
                 names,
@@ -256,7 +263,7 @@ class _Reading:
         for (arn, one_), numbers in zip(wanted.items(), given, strict=True):
             make = partial(live_values.live_of, one_, numbers, self._limits.series)
             made[arn].live = self._or(None, make, one_.names.name)
-        self._tell_lives({everyone.of(arn).name: one.live for arn, one in made.items() if one.live is not None})
+        self._tell_lives({detector_numbers.of(arn).name: one.live for arn, one in made.items() if one.live is not None})
         return made
 
     def _tell_lives(self, lives: dict[str, Live]) -> None:
@@ -398,9 +405,9 @@ def _alerted(row: dict[str, Any]) -> Alerted:
     return Alerted(int(row["alerts"]), first, last, row["timezone"], int(row["clashes"]))
 
 
-def _epoch(moment: datetime) -> int:
-    """Epoch seconds of a moment in UTC, as answers have it."""
-    return int(np.datetime64(moment, "s").astype(np.int64))
+def _epoch(group_interval: datetime) -> int:
+    """Epoch seconds of a group interval in UTC, as answers have it."""
+    return int(np.datetime64(group_interval, "s").astype(np.int64))
 
 
 def _sql(name: str) -> str:

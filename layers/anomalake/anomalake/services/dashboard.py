@@ -1,4 +1,4 @@
-"""The page of a lake: small enough to open fast, and as a file written whole or not at all."""
+"""The page of a lake: its document within a size, and its file."""
 
 from __future__ import annotations
 
@@ -19,22 +19,23 @@ from anomalake.page.document import Crawl, PageDocument, pack
 from anomalake.page.limits import DEFAULT, Limits
 from anomalake.page.page import compressed, page
 from anomalake.page.reading import read_document
+from anomalake.page.reading_once import LakeReads
 from anomalake.services.files import write_whole
 from anomalake.services.lakes import LakeConnection
 
-#: Bytes of a gzipped document: in base64, and with the code that draws it, a page then stays below 10 MB.
+#: Maximum size of a gzipped document in bytes. In base64 and with its code, the page stays below 10 MB.
 MOST_BYTES: Final = 6_000_000
-#: How often the limits are halved at most.
+#: Maximum number of halvings.
 _HALVINGS: Final = 12
 
 
 class PageFileError(AnomalakeError, ValueError):
-    """A place that no page can be written to: which, and what was expected."""
+    """A path that a page cannot be written to."""
 
 
 @dataclass(frozen=True, slots=True)
 class Written:
-    """A page that was written: where, how many bytes, and what it shows."""
+    """A written page: its path, its size in bytes, and its document."""
 
     path: Path
     size: int
@@ -42,39 +43,47 @@ class Written:
 
 
 def made(lake: str | LakeConnection, limits: Limits = DEFAULT) -> tuple[PageDocument, Limits]:
-    """A lake's document that is small enough, and the limits that made it so (`fitting`).
+    """Build a document of a lake that is small enough, and return it with its limits (`fitting`).
+
+    The lake is read once; the document is cut to smaller limits from what was read.
 
     Raises
     ------
     LakeUriError
-        That names no place.
+        The URI does not name a folder or bucket.
     StoreError
-        The lake does not answer at all; what else cannot be read is told in the document's notes.
+        The lake cannot be listed. Other parts that cannot be read are named in the document's notes.
     """
     connection = _connection(lake)
     next(iter(connection.store.list("")), None)
-    return fitting(lambda most: document_of(connection, limits=most, crawl=crawl_of(connection.uri)), limits)
+    reads, now, crawl = LakeReads(connection.engine.query, connection.store), utc_now(), crawl_of(connection.uri)
+
+    def make(most: Limits) -> PageDocument:
+        return read_document(
+            reads.ask, reads, lake=connection.uri, now=now, limits=most, read_limits=limits, crawl=crawl
+        )
+
+    return fitting(make, limits)
 
 
 def document_of(
     lake: str | LakeConnection, *, now: datetime | None = None, crawl: Crawl | None = None, limits: Limits = DEFAULT
 ) -> PageDocument:
-    """All that the page shows of a lake.
+    """Build the document of a lake's page.
 
     Parameters
     ----------
     lake
-        A folder or ``s3://bucket/prefix``, which Athena is asked about (``ANOMALAKE_DATABASE``,
-        ``ANOMALAKE_WORKGROUP``); or one that is open, with a database and workgroup of its own.
+        URI of a lake, or an open connection.
     now
         The time; default: now.
     crawl
-        Of the Glue crawler, where there is one.
+        State of the Glue crawler, if there is one.
 
     Raises
     ------
     LakeUriError
-        That names no place.
+        The URI does not name a folder or bucket.
     """
     connection = _connection(lake)
 
@@ -89,7 +98,7 @@ def _connection(lake: str | LakeConnection) -> LakeConnection:
 
 
 def crawl_of(lake: str) -> Crawl | None:
-    """The state of the crawler that ``ANOMALAKE_CRAWLER`` names, for a lake in S3; where it cannot be had: why."""
+    """State of the crawler that ``ANOMALAKE_CRAWLER`` names, for a lake in S3; its error if it cannot be read."""
     name = os.environ.get("ANOMALAKE_CRAWLER")
     if not name or not lake.startswith("s3://"):
         return None
@@ -102,20 +111,16 @@ def crawl_of(lake: str) -> Crawl | None:
 def fitting(
     make: Callable[[Limits], PageDocument], limits: Limits = DEFAULT, most_bytes: int = MOST_BYTES
 ) -> tuple[PageDocument, Limits]:
-    """A document that is small enough, and the limits that made it so.
+    """Build a document that is small enough, and return it with its limits.
 
     Parameters
     ----------
     make
-        Makes a document within limits.
+        Builds a document within limits.
     limits
-        To begin with; halved until the document is small enough, which it then says in its notes.
+        Limits at first; halved until the document is small enough, which is then noted in it.
     most_bytes
-        Of the packed and gzipped document.
-
-    Raises
-    ------
-    Whatever `make` raises.
+        Maximum size of the packed and gzipped document.
     """
     document = make(limits)
     for _ in range(_HALVINGS):
@@ -125,29 +130,32 @@ def fitting(
         document = make(limits)
     if limits == DEFAULT:
         return document, limits
-    note = f"Shows at most {limits.moments:,} moments and {limits.numbers:,} numbers over time, so that it opens fast."
+    note = (
+        f"Shows at most {limits.group_intervals:,} anomalous intervals and {limits.numbers:,} numbers over time, "
+        "so that it opens fast."
+    )
     return replace(document, notes=(*document.notes, note)), limits
 
 
 def halved(limits: Limits) -> Limits:
-    """Half as much detail."""
-    names = ("moments", "affected", "contributions", "numbers", "series")
+    """Half of the limits."""
+    names = ("group_intervals", "affected", "contributions", "numbers", "series")
     return replace(limits, **{name: max(1, getattr(limits, name) // 2) for name in names})
 
 
 def write_page(document: PageDocument, out: Path, *, title: str = "anomalake") -> Written:
-    """Write the page; its folder is made, and a reader sees the old file or the new one. A link stays one.
+    """Write the page atomically; its folder is created, and a link is followed.
 
     Raises
     ------
     PageFileError
-        A folder lies there, or a device.
+        There is a folder or a device.
     FileWriteError, OSError
     """
     if out.is_dir():
-        raise PageFileError(f"--out {str(out)!r}: is a folder; expected a file such as {str(out / 'page.html')!r}")
+        raise PageFileError(f"{str(out)!r}: is a folder; expected a file such as {str(out / 'page.html')!r}")
     if out.exists() and not out.is_file():
-        raise PageFileError(f"--out {str(out)!r}: is no file, which it would become; expected a file's name")
+        raise PageFileError(f"{str(out)!r}: is not a file; expected the name of a file")
     body = page(pack(document), title=title)
     Path(os.path.realpath(out)).parent.mkdir(parents=True, exist_ok=True)
     write_whole(out, body)
@@ -155,11 +163,12 @@ def write_page(document: PageDocument, out: Path, *, title: str = "anomalake") -
 
 
 def summary_of(document: PageDocument) -> str:
-    """What a document holds, in one line."""
-    n, moments = len(document.detectors), document.moments.group.size + int(document.counts.moments.sum())
+    """Summary of a document as one line."""
+    n = len(document.detectors)
+    n_intervals = document.group_intervals.group.size + int(document.counts.group_intervals.sum())
     if not n:
         return "no detector yet"
-    words = [(n, "detector"), (len(document.groups.id), "group"), (moments, "moment")]
-    told = ", ".join(f"{number:,} {word}{'' if number == 1 else 's'}" for number, word in words)
+    words = [(n, "detector"), (len(document.groups.id), "group"), (n_intervals, "anomalous interval")]
+    text = ", ".join(f"{number:,} {word}{'' if number == 1 else 's'}" for number, word in words)
     live = sum(detector.live is not None for detector in document.detectors)
-    return f"{told}, live values of {live:,}"
+    return f"{text}, live values of {live:,}"

@@ -1,5 +1,5 @@
--- What was most severe: which groups in which intervals (moments), what of them was affected, and what contributed?
--- As page_anomalies.sql, for a lake that is too large to be read whole: of several alerts about one moment the one with most metrics,
+-- What was most severe: which groups in which intervals, what of them was affected, and what contributed?
+-- As page_anomalies.sql, for a lake that is too large to be read whole: of several alerts about one group interval the one with most metrics,
 -- and only up to the page's limits, which stand here as numbers.
 -- The outermost SELECT names plain columns: only a plain column of maps comes out of Athena's text as it went in.
 SELECT

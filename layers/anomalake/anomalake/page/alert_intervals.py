@@ -1,4 +1,4 @@
-"""Moments out of the answers to the page's queries about alerts."""
+"""Group intervals out of the answers to the page's queries about alerts."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from sqlglot import exp
 
-from anomalake.page.anomalies import Everyone, FoundGroups
+from anomalake.page.anomalies import DetectorNumbers, FoundGroups
 from anomalake.page.columns import codes, floats, indices, seconds, sorted_codes, unique_rows, whole
 from anomalake.page.document import Integers
 from anomalake.page.limits import Limits
@@ -21,8 +21,8 @@ from anomalake.query import templates
 #: Answers a query in Athena's dialect.
 Ask = Callable[[str], pa.Table]
 
-# Limits as page_most_severe.sql has them, and what it calls a moment's rank.
-_MOMENTS, _ROWS = "100000", "1000000"
+# Limits as page_most_severe.sql has them, and what it calls a group interval's rank.
+_MOST_INTERVALS, _ROWS = "100000", "1000000"
 _PLACE = "place"
 _SAFE_ID = re.compile(r"[A-Za-z0-9_:/.-]{1,200}")
 
@@ -39,9 +39,9 @@ class Alerted:
 
 
 def limited(limits: Limits) -> str:
-    """The query for the most severe moments."""
+    """The query for the most severe group intervals."""
     query = templates.template("page_most_severe")
-    wanted = {_MOMENTS: limits.moments, _ROWS: max(limits.affected, limits.contributions)}
+    wanted = {_MOST_INTERVALS: limits.group_intervals, _ROWS: max(limits.affected, limits.contributions)}
     for literal in list(query.find_all(exp.Literal)):
         if not literal.is_string and literal.this in wanted:
             literal.set("this", str(wanted[literal.this]))
@@ -49,21 +49,21 @@ def limited(limits: Limits) -> str:
 
 
 def of_groups(ids: Sequence[str], limits: Limits) -> str:
-    """The query for moments of some groups that are beyond the most severe ones; odd ids are passed over."""
+    """The query for group intervals of some groups that are beyond the most severe ones; odd ids are passed over."""
     query = templates.template("page_most_severe")
     safe = [exp.Literal.string(one) for one in ids if _SAFE_ID.fullmatch(one)] or [exp.Literal.string("")]
-    beyond = exp.column(_PLACE, "n") > limits.moments
+    beyond = exp.column(_PLACE, "n") > limits.group_intervals
     first = exp.column("i", "s").eq(1)
     ranked = next(one for one in query.find_all(exp.Select) if one.args.get("where") and one.find(exp.Unnest))
     ranked.where(exp.and_(beyond, first, exp.column("group_id", "n").isin(*safe)), append=False, copy=False)
     return query.sql(templates.DIALECT)
 
 
-def from_alerts(table: pa.Table, everyone: Everyone) -> tuple[FoundGroups, dict[str, Alerted]]:
-    """Moments out of the answer to page_anomalies.sql or page_most_severe.sql, and the alerts of each detector.
+def from_alerts(table: pa.Table, detector_numbers: DetectorNumbers) -> tuple[FoundGroups, dict[str, Alerted]]:
+    """Read group intervals and the alerts of each detector from the answer to page_anomalies or page_most_severe.
 
-    Of several bodies of an alert the one with the lowest digest counts; of several alerts about one moment the one with
-    most metrics, then the most severe one.
+    Of several bodies of an alert the one with the lowest digest counts. Of several alerts about one group interval the
+    one with most metrics counts, then the most severe one.
     """
     i = whole(table["i"])
     alert = unique_rows(codes(table["detector"]), codes(table["alert_id"]))[1]
@@ -82,26 +82,26 @@ def from_alerts(table: pa.Table, everyone: Everyone) -> tuple[FoundGroups, dict[
     some = table.select(columns).take(pa.array(heads))
     time, score, metrics = seconds(some["timestamp"]), floats(some["anomaly_score"]), whole(table["metrics"])
     arns = some["detector_arn"].combine_chunks().dictionary_encode()
-    numbered = {arn: everyone.number(arn) for arn in sorted(arns.dictionary.to_pylist())}
+    numbered = {arn: detector_numbers.number(arn) for arn in sorted(arns.dictionary.to_pylist())}
     detector = np.array([numbered[arn] for arn in arns.dictionary.to_pylist()], np.int64)[indices(arns)]
     ids = some["group_id"].combine_chunks().dictionary_encode()
     group = indices(ids)
     measure = np.empty(len(heads), np.int64)
     for one in np.unique(detector):
         at = np.flatnonzero(detector == one)
-        measure[at] = everyone.names[one].measures_of(some["metric_name"].take(pa.array(at)))
-    alerts = _alerted(detector, time, some["timezone"], alert[heads], alert[bodies], everyone)
-    moment = unique_rows(detector, group, measure, time)[1]
-    best = np.lexsort((sorted_codes(some["alert_id"]), -score, -metrics[heads], moment))
-    kept = np.sort(best[np.searchsorted(moment[best], np.unique(moment))])
+        measure[at] = detector_numbers.names[one].measures_of(some["metric_name"].take(pa.array(at)))
+    alerts = _alerted(detector, time, some["timezone"], alert[heads], alert[bodies], detector_numbers)
+    group_interval = unique_rows(detector, group, measure, time)[1]
+    best = np.lexsort((sorted_codes(some["alert_id"]), -score, -metrics[heads], group_interval))
+    kept = np.sort(best[np.searchsorted(group_interval[best], np.unique(group_interval))])
     row_of = np.full(largest(alert) + 1, -1, np.int64)
     row_of[alert[heads[kept]]] = np.arange(len(kept))
     rows = shown_rows[row_of[alert[shown_rows]] >= 0]
     a_rows, c_rows = rows[i[rows] <= metrics[rows]], rows[i[rows] <= whole(table["shares"])[rows]]
-    a_moment, c_moment = row_of[alert[a_rows]], row_of[alert[c_rows]]
+    a_interval, c_interval = row_of[alert[a_rows]], row_of[alert[c_rows]]
     nothing = np.full(len(a_rows), np.nan)
     detector = detector[kept]
-    c_dimension, c_value = _shares(table, c_rows, detector[c_moment], everyone)
+    c_dimension, c_value = _shares(table, c_rows, detector[c_interval], detector_numbers)
     found = FoundGroups(
         ids=tuple(ids.dictionary.to_pylist()),
         detector=detector,
@@ -111,13 +111,13 @@ def from_alerts(table: pa.Table, everyone: Everyone) -> tuple[FoundGroups, dict[
         score=score[kept],
         metrics=metrics[heads[kept]],
         alerted=np.ones(len(kept), bool),
-        a_moment=a_moment,
-        a_combination=_combinations(table["dimensions"], a_rows, detector[a_moment], everyone),
+        a_interval=a_interval,
+        a_combination=_combinations(table["dimensions"], a_rows, detector[a_interval], detector_numbers),
         a_value=floats(table["metric_value"].take(pa.array(a_rows))),
         a_expected=nothing,
         a_lower=nothing,
         a_upper=nothing,
-        c_moment=c_moment,
+        c_interval=c_interval,
         c_dimension=c_dimension,
         c_value=c_value,
         c_share=whole(table["value_contribution"].take(pa.array(c_rows))),
@@ -126,7 +126,12 @@ def from_alerts(table: pa.Table, everyone: Everyone) -> tuple[FoundGroups, dict[
 
 
 def _alerted(
-    detector: Integers, time: Integers, zones: pa.ChunkedArray, alert: Integers, bodies: Integers, everyone: Everyone
+    detector: Integers,
+    time: Integers,
+    zones: pa.ChunkedArray,
+    alert: Integers,
+    bodies: Integers,
+    detector_numbers: DetectorNumbers,
 ) -> dict[str, Alerted]:
     """Alerts of each detector, from those that are shown and from all bodies."""
     zone = zones.combine_chunks().dictionary_encode()
@@ -138,22 +143,24 @@ def _alerted(
         last_zone = zone.dictionary[indices(zone)[mine[np.argmax(zone_codes[mine])]]].as_py()
         first, last = int(np.min(time[mine])), int(np.max(time[mine]))
         clashes = int(np.count_nonzero(several[mine]))
-        found[everyone.names[one].arn] = Alerted(len(mine), first, last, last_zone, clashes)
+        found[detector_numbers.names[one].arn] = Alerted(len(mine), first, last, last_zone, clashes)
     return found
 
 
-def counts_in(table: pa.Table, everyone: Everyone) -> dict[tuple[int, int, int, int], int]:
-    """Moments by detector, measure, day and class of score, out of the answer to page_counts.sql."""
+def counts_in(table: pa.Table, detector_numbers: DetectorNumbers) -> dict[tuple[int, int, int, int], int]:
+    """Group intervals by detector, measure, day and class of score, out of the answer to page_counts.sql."""
     found: dict[tuple[int, int, int, int], int] = {}
     for row in table.to_pylist():
-        names = everyone.of(row["detector_arn"])
+        names = detector_numbers.of(row["detector_arn"])
         day = int(np.datetime64(row["day"], "s").astype(np.int64))
-        key = (everyone.number(row["detector_arn"]), names.measure(row["metric_name"]), day, int(row["score"]))
-        found[key] = found.get(key, 0) + int(row["moments"])
+        key = (detector_numbers.number(row["detector_arn"]), names.measure(row["metric_name"]), day, int(row["score"]))
+        found[key] = found.get(key, 0) + int(row["group_intervals"])
     return found
 
 
-def _combinations(column: pa.ChunkedArray, rows: Integers, detector: Integers, everyone: Everyone) -> Integers:
+def _combinations(
+    column: pa.ChunkedArray, rows: Integers, detector: Integers, detector_numbers: DetectorNumbers
+) -> Integers:
     """Numbers of combinations in a column of maps; shape (row,)."""
     maps = column.take(pa.array(rows)).combine_chunks()
     if isinstance(maps, pa.ChunkedArray):
@@ -168,7 +175,7 @@ def _combinations(column: pa.ChunkedArray, rows: Integers, detector: Integers, e
     items = items.slice(first, len(owner))
     there = ~np.asarray(items.is_null().to_numpy(zero_copy_only=False))
     for one in np.unique(detector):
-        names = everyone.names[one]
+        names = detector_numbers.names[one]
         mine = np.flatnonzero(detector == one)
         local = np.full(len(rows), -1, np.int64)
         local[mine] = np.arange(len(mine))
@@ -187,14 +194,16 @@ def _lengths(maps: pa.MapArray) -> Integers:
     return np.asarray(np.diff(maps.offsets.to_numpy()), np.int64)
 
 
-def _shares(table: pa.Table, rows: Integers, detector: Integers, everyone: Everyone) -> tuple[Integers, Integers]:
+def _shares(
+    table: pa.Table, rows: Integers, detector: Integers, detector_numbers: DetectorNumbers
+) -> tuple[Integers, Integers]:
     dimension, value = np.empty(len(rows), np.int64), np.empty(len(rows), np.int64)
     taken = table.select(["dimension_name", "dimension_value"]).take(pa.array(rows))
     named = taken["dimension_name"].combine_chunks().dictionary_encode()
     values = taken["dimension_value"].combine_chunks().dictionary_encode()
     names_, codes = named.dictionary.to_pylist(), named.indices.to_numpy(zero_copy_only=False)
     for one in np.unique(detector):
-        names = everyone.names[one]
+        names = detector_numbers.names[one]
         mine = detector == one
         for code in sorted(np.unique(codes[mine]).tolist(), key=lambda code: str(names_[code])):
             some = np.flatnonzero(mine & (codes == code))
