@@ -100,7 +100,7 @@ imports: $(DEV)
 
 template: $(DEV)
 	@echo "check: template"
-	@$(BIN)/cfn-lint template.yaml
+	@$(BIN)/cfn-lint template.yaml templates/*.yaml
 	@$(BIN)/sam validate --lint
 
 javascript: $(DEV)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import socket
 import subprocess
@@ -36,6 +37,71 @@ def template(path: Path = ROOT / "template.yaml") -> dict[str, Any]:
     """A template, its short forms (!Ref) as long ones."""
     parsed: dict[str, Any] = cfn_yaml.load(str(path))
     return parsed
+
+
+def system(path: Path = ROOT / "template.yaml") -> dict[str, Any]:
+    """A template with the resources of its local nested stacks, as if all of them were in the one file.
+
+    In the resources of a nested stack, each parameter is replaced by the value that the root gives. In the root, each
+    output of a nested stack is replaced by the output's value. A value `!If [Condition, X, ""]` is taken as X: only
+    resources with that condition use it.
+    """
+    root = template(path)
+    resources: dict[str, Any] = root["Resources"]
+    values: dict[tuple[str, str], Any] = {}
+    for name, stack in list(resources.items()):
+        file = stack["Properties"].get("TemplateURL") if stack["Type"] == "AWS::CloudFormation::Stack" else None
+        if not isinstance(file, str):
+            continue
+        nested = template(path.parent / file)
+        given = {key: _present(value) for key, value in stack["Properties"]["Parameters"].items()}
+        assert given.keys() == nested["Parameters"].keys(), f"{file}: expected the parameters that the root gives"
+        assert not resources.keys() & nested["Resources"].keys(), f"{file}: a logical id is in the root too"
+        for key, condition in nested["Conditions"].items():
+            assert _replaced(condition, given, {}) == root["Conditions"].setdefault(key, condition), f"{file}: {key}"
+        resources |= _replaced(nested["Resources"], given, {})
+        for key, output in nested.get("Outputs", {}).items():
+            values[name, f"Outputs.{key}"] = _replaced(output["Value"], given, {})
+        del resources[name]
+    return {**root, "Resources": _replaced(resources, {}, values)}
+
+
+def _present(value: Any) -> Any:
+    """A parameter's value where the resources that use it exist."""
+    match value:
+        case {"Fn::If": [_, present, ""]}:
+            return present
+        case {"Fn::Join": [",", {"Ref": _} as parameter]}:
+            return parameter
+    return value
+
+
+def _replaced(node: Any, parameters: dict[str, Any], outputs: dict[tuple[str, str], Any]) -> Any:
+    """A node with the values of parameters and of outputs of nested stacks."""
+    match node:
+        case {"Ref": name} if name in parameters:
+            return parameters[name]
+        case {"Fn::GetAtt": [name, attribute]} if (name, attribute) in outputs:
+            return outputs[name, attribute]
+        case {"Fn::Sub": str() as text}:
+            return {"Fn::Sub": re.sub(r"\$\{(\w+)\}", lambda found: _inline(found, parameters), text)}
+        case dict():
+            return {key: _replaced(value, parameters, outputs) for key, value in node.items()}
+        case list():
+            return [_replaced(value, parameters, outputs) for value in node]
+    return node
+
+
+def _inline(found: re.Match[str], parameters: dict[str, Any]) -> str:
+    """A parameter's value as a part of a text for Fn::Sub."""
+    match parameters.get(found[1], {"Ref": found[1]}):
+        case {"Ref": name}:
+            return f"${{{name}}}"
+        case {"Fn::GetAtt": [name, attribute]}:
+            return f"${{{name}.{attribute}}}"
+        case {"Fn::Sub": str() as text}:
+            return text
+    raise AssertionError(f"{found[0]}: expected a value that a text can contain")
 
 
 def docker_has(image: str) -> bool:

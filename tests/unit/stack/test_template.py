@@ -17,9 +17,9 @@ from anomalake.definitions.detector_file import read_detector
 from anomalake.lake.layout import TABLES
 from anomalake.lake.rows import SCHEMA
 from anomalake.quicksight import quicksight_template
-from tests.support.stack import ROOT, template
+from tests.support.stack import ROOT, system, template
 
-TEMPLATE = template()
+TEMPLATE = system()
 RESOURCES: dict[str, dict[str, Any]] = TEMPLATE["Resources"]
 FUNCTIONS = {name: one["Properties"] for name, one in RESOURCES.items() if one["Type"] == "AWS::Serverless::Function"}
 SHARED: dict[str, Any] = TEMPLATE["Globals"]["Function"]["Environment"]["Variables"]
@@ -87,7 +87,7 @@ def test_a_function_has_a_destination_for_failed_asynchronous_invocations(name: 
 @pytest.mark.parametrize("name", FUNCTIONS)
 @pytest.mark.parametrize("metric", ["Errors", "Throttles"])
 def test_a_function_has_alarms(name: str, metric: str) -> None:
-    dimension = {"Name": "FunctionName", "Value": {"Ref": name}}
+    dimension = {"Name": "FunctionName", "Value": FUNCTIONS[name]["FunctionName"]}
     found = [one for one in ALARMS.values() if one["MetricName"] == metric and dimension in one["Dimensions"]]
     assert len(found) == 1
 
@@ -233,12 +233,11 @@ def test_only_schedule_may_change_schedules_and_only_the_stacks_and_pass_only_th
             assert statement["Resource"] == {"Fn::GetAtt": ["InvokeDetectRole", "Arn"]}
             assert statement["Condition"] == {"StringEquals": {"iam:PassedToService": "scheduler.amazonaws.com"}}
         else:
-            assert statement["Resource"]["Fn::Sub"].endswith(":schedule/${ScheduleGroup}/*")
+            group = RESOURCES["ScheduleGroup"]["Properties"]["Name"]["Fn::Sub"]
+            assert statement["Resource"]["Fn::Sub"].endswith(f":schedule/{group}/*")
     (invoke,) = [one for name, one in statements("AWS::IAM::Role") if name == "InvokeDetectRole" and "Resource" in one]
-    assert (invoke["Action"], invoke["Resource"]) == (
-        "lambda:InvokeFunction",
-        {"Fn::GetAtt": ["DetectFunction", "Arn"]},
-    )
+    assert invoke["Action"] == "lambda:InvokeFunction"
+    assert invoke["Resource"]["Fn::Sub"].endswith(f":function:{FUNCTIONS['DetectFunction']['FunctionName']['Fn::Sub']}")
     trust = RESOURCES["InvokeDetectRole"]["Properties"]["AssumeRolePolicyDocument"]["Statement"][0]
     assert set(trust["Condition"]["StringEquals"]) == {"aws:SourceAccount", "aws:SourceArn"}
 
@@ -265,6 +264,48 @@ def test_people_are_told_up_to_five_at_each_topic() -> None:
             condition = json.dumps(TEMPLATE["Conditions"][f"{kind}{number + 1}"])
             assert f'"Fn::Select": [{number},' in condition
             assert f'"Ref": "Alert{kind}s"' in condition
+
+
+NESTED_FILES = {
+    name: one["Properties"]["TemplateURL"]
+    for name, one in template()["Resources"].items()
+    if one["Type"] == "AWS::CloudFormation::Stack" and isinstance(one["Properties"]["TemplateURL"], str)
+}
+NESTED = {name: template(ROOT / file) for name, file in NESTED_FILES.items()}
+
+
+def test_nested_stacks_have_stateless_resources_without_fixed_names_only() -> None:
+    assert set(NESTED) == {"Roles", "Alarms"}
+    for stack in NESTED.values():
+        for name, one in stack["Resources"].items():
+            assert one["Type"] in ("AWS::IAM::Role", "AWS::CloudWatch::Alarm"), name
+            assert not {"RoleName", "AlarmName"} & one["Properties"].keys(), name
+
+
+def test_nested_stacks_use_the_names_that_the_root_gives() -> None:
+    given = {"${AWS::StackName}"}
+    for one in RESOURCES.values():
+        for key in ("FunctionName", "LogGroupName", "Name"):
+            match one.get("Properties", {}).get(key):
+                case {"Fn::Sub": name}:
+                    given.add(name)
+    used = {
+        name
+        for stack in NESTED.values()
+        for text in every([RESOURCES[name]["Properties"] for name in stack["Resources"]])
+        if isinstance(text, str)
+        for name in re.findall(r"(?:/anomalake/)?\$\{AWS::StackName\}(?:[/-]\w+)?", text)
+    }
+    assert len(used) > 10
+    assert used <= given
+
+
+def test_every_template_is_checked() -> None:
+    files = {"template.yaml", *(f"templates/{path.name}" for path in (ROOT / "templates").iterdir())}
+    assert files == {"template.yaml", *NESTED_FILES.values()}
+    checkov = (ROOT / ".checkov.yaml").read_text("utf-8")
+    assert files == set(re.findall(r"^  - (\S+\.yaml)$", checkov, re.MULTILINE))
+    assert "cfn-lint template.yaml templates/*.yaml" in (ROOT / "Makefile").read_text("utf-8")
 
 
 def test_every_function_has_a_role_of_its_own() -> None:
