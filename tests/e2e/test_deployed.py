@@ -22,7 +22,19 @@ from anomalake.lake.rows import from_parquet
 from anomalake.storage.objects import open_store
 from tests.support.made import alert
 from tests.support.patience import PATIENCE
-from tests.support.stack import ROOT, Deployed, build, deploy, docker_has, emulator, set_redrive, template, tool, until
+from tests.support.stack import (
+    ROOT,
+    Deployed,
+    build,
+    deploy,
+    docker_has,
+    emulator,
+    set_redrive,
+    system,
+    template,
+    tool,
+    until,
+)
 
 pytestmark = [
     pytest.mark.e2e,
@@ -190,6 +202,21 @@ def test_sam_local_invoke_takes_an_event_file(built: Path, event: str) -> None:
     assert done.returncode == 0, done.stderr
     answer = json.loads(done.stdout.splitlines()[-1])
     assert answer in ({"stored": 1, "repeated": 0, "clashes": 0}, {"batchItemFailures": []}), done.stderr
+
+
+def test_the_nested_stacks_are_deployed(stack: Deployed) -> None:
+    declared = {
+        resource["Properties"]["AlarmDescription"]
+        for resource in system()["Resources"].values()
+        if resource["Type"] == "AWS::CloudWatch::Alarm" and resource.get("Condition") != "Analytics"
+    }
+    alarms = stack.client("cloudwatch").describe_alarms()["MetricAlarms"]
+    assert sorted(alarm["AlarmDescription"] for alarm in alarms) == sorted(declared)
+    assert {tuple(alarm["AlarmActions"]) for alarm in alarms} == {(stack.outputs["AlarmTopicArn"],)}
+    roles = {role["Arn"] for role in stack.client("iam").list_roles()["Roles"]}
+    functions = stack.client("lambda").list_functions()["Functions"]
+    assert len(functions) == 4
+    assert {function["Role"] for function in functions} <= roles
 
 
 def test_alerts_come_from_the_queue(stack: Deployed, lake: Lake) -> None:
