@@ -67,7 +67,7 @@ bench: $(DEV) $(PEERS)  ## the benchmarks; their results go to benchmarks/
 
 build: $(DEV)  ## sam build
 	@command -v python3.13 >/dev/null && python3.13 -c '' 2>/dev/null || \
-	  { echo "make build: python3.13 is not there, and the functions are built for it"; exit 1; }
+	  { echo "make build: python3.13 is not on the PATH; the functions are built for it"; exit 1; }
 	@$(BIN)/sam build
 
 # On the command line, --parameter-overrides replaces the list in samconfig.toml; therefore the stage's file is repeated.
