@@ -89,6 +89,11 @@ def test_sam_deploy_without_a_stage_deploys_the_stage_dev() -> None:
         assert CONFIGURATION["default"][command] == CONFIGURATION["dev"][command]
 
 
+@pytest.mark.parametrize("stage", ["default", *STAGES])
+def test_a_stage_gives_the_capabilities_of_roles_and_of_a_transform_with_nested_stacks(stage: str) -> None:
+    assert CONFIGURATION[stage]["deploy"]["parameters"]["capabilities"] == "CAPABILITY_IAM CAPABILITY_AUTO_EXPAND"
+
+
 @pytest.mark.parametrize("stage", STAGES)
 def test_a_stage_has_its_own_stack_and_sets_no_region_or_profile(stage: str) -> None:
     parameters = {**CONFIGURATION[stage]["global"]["parameters"], **CONFIGURATION[stage]["deploy"]["parameters"]}
