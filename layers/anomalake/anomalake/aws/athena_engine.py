@@ -14,7 +14,7 @@ import pyarrow as pa
 from pyarrow import csv
 from sqlglot import exp
 
-from anomalake.errors import require
+from anomalake.errors import one_line, require
 from anomalake.lake.settings import read_table_format
 from anomalake.query import rewrite, templates
 from anomalake.query.bounds import Bounds
@@ -106,10 +106,10 @@ class AthenaEngine:
             # Not read_sql_query: it makes null of an empty text, and of the text NaN.
             wr.s3.download(path=location, local_file=str(file))
         except (wr.exceptions.QueryFailed, wr.exceptions.QueryCancelled) as error:
-            raise QueryError(f"{where}: {_one_line(error)}") from error
+            raise QueryError(f"{where}: {one_line(error)}") from error
         except (ClientError, BotoCoreError) as error:
             hint = "ANOMALAKE_WORKGROUP and ANOMALAKE_DATABASE name others"
-            raise QueryError(f"{where}: {_one_line(error)}; {hint}") from error
+            raise QueryError(f"{where}: {one_line(error)}; {hint}") from error
         return None if location.endswith(".txt") else types
 
 
@@ -230,7 +230,3 @@ _TYPES = {
     "date": pa.date32(),
     "timestamp": pa.timestamp("us"),
 }
-
-
-def _one_line(error: BaseException) -> str:
-    return " ".join(str(error).split())

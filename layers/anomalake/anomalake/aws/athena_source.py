@@ -15,7 +15,7 @@ from sqlglot import exp
 
 from anomalake.definitions.errors import SourceError
 from anomalake.definitions.metric_set import AthenaTable, MetricSet
-from anomalake.errors import require
+from anomalake.errors import first_line, one_line, require
 from anomalake.query.templates import DIALECT
 from anomalake.query.time_formats import to_strptime
 from anomalake.storage.store import StoreError
@@ -122,7 +122,7 @@ def _read_answer(file: Path, metric_set: MetricSet) -> Iterator[pa.RecordBatch]:
             ),
         )
     except pa.ArrowInvalid as error:
-        raise StoreError(f"Athena's answer cannot be read: {str(error).splitlines()[0]}") from error
+        raise StoreError(f"Athena's answer cannot be read: {first_line(error)}") from error
 
 
 def ask_athena(sql: str, table: AthenaTable, file: Path) -> None:
@@ -146,4 +146,4 @@ def ask_athena(sql: str, table: AthenaTable, file: Path) -> None:
             raise StoreError(f"{where}: no OutputLocation; expected S3ResultsPath, or a workgroup that has one")
         wr.s3.download(path=location, local_file=str(file))
     except (wr.exceptions.QueryFailed, wr.exceptions.QueryCancelled, ClientError, BotoCoreError) as error:
-        raise StoreError(f"{where}: {' '.join(str(error).split())}") from error
+        raise StoreError(f"{where}: {one_line(error)}") from error

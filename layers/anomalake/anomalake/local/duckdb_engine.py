@@ -12,6 +12,7 @@ import duckdb
 import pyarrow as pa
 from sqlglot import exp
 
+from anomalake.errors import first_line
 from anomalake.lake.layout import TABLES, partition_in
 from anomalake.lake.settings import read_table_format
 from anomalake.local.duckdb_dialect import as_athena, describe, to_duckdb
@@ -163,11 +164,6 @@ class DuckDBEngine:
             except (duckdb.Error, pa.ArrowException, OSError) as error:
                 if tables.changed():
                     raise LakeChangedError(str(error)) from error
-                raise QueryError(_one_line(error)) from error
+                raise QueryError(f"query: {first_line(error)}") from error
         finally:
             connection.close()
-
-
-def _one_line(error: BaseException) -> str:
-    line = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
-    return f"query: {line}"

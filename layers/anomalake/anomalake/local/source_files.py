@@ -11,6 +11,7 @@ import obstore
 from obstore.exceptions import BaseError
 from obstore.store import S3Store
 
+from anomalake.errors import first_line
 from anomalake.sources.ports import ByteStream, SourceFile
 from anomalake.storage.objects import s3_store
 from anomalake.storage.store import StoreError
@@ -69,7 +70,7 @@ class FolderOrS3Files:
         except FileNotFoundError:
             return []
         except (BaseError, OSError) as error:
-            raise StoreError(f"{uri}: {_first_line(error)}") from error
+            raise StoreError(f"{uri}: {first_line(error)}") from error
         return sorted((file for file in files if _is_data(file.name)), key=lambda file: file.name)
 
     def _walk_s3(self, uri: str) -> Iterator[SourceFile]:
@@ -83,7 +84,7 @@ class FolderOrS3Files:
         except FileNotFoundError:
             return
         except (BaseError, OSError) as error:
-            raise StoreError(f"{uri}: {_first_line(error)}") from error
+            raise StoreError(f"{uri}: {first_line(error)}") from error
 
 
 class _ObjectStream:
@@ -95,7 +96,7 @@ class _ObjectStream:
         try:
             self._blocks = iter(obstore.get(store, key).stream())
         except (BaseError, OSError) as error:
-            raise StoreError(f"{name}: {_first_line(error)}") from error
+            raise StoreError(f"{name}: {first_line(error)}") from error
 
     def read(self, size: int, /) -> bytes:
         try:
@@ -105,7 +106,7 @@ class _ObjectStream:
                     return b""
                 self._held = bytes(block)
         except (BaseError, OSError) as error:
-            raise StoreError(f"{self._name}: {_first_line(error)}") from error
+            raise StoreError(f"{self._name}: {first_line(error)}") from error
         taken, self._held = self._held[:size], self._held[size:]
         return taken
 
@@ -132,7 +133,3 @@ def _file(path: Path) -> SourceFile:
 
 def _is_data(name: str) -> bool:
     return not name.rpartition("/")[2].startswith(_HIDDEN)
-
-
-def _first_line(error: BaseException) -> str:
-    return str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
