@@ -20,7 +20,7 @@ from anomalake.query import rewrite, templates
 from anomalake.query.bounds import Bounds
 from anomalake.query.detectors import DetectorSchema
 from anomalake.query.errors import QueryError
-from anomalake.query.relations import Relations, put_in_place
+from anomalake.query.relations import Relations, replace_table
 from anomalake.storage.store import ObjectStore
 
 DEFAULT_DATABASE = "anomalake"
@@ -125,14 +125,14 @@ class _AthenaTables:
             return _within("alert_rows", bounds)
         decoded = templates.template("alert_rows_from_csv")
         for found in list(decoded.find_all(exp.Table)):
-            put_in_place(found, self.alert_rows_csv(bounds))
+            replace_table(found, self.alert_rows_csv(bounds))
         return decoded
 
     def alert_rows_csv(self, bounds: Bounds) -> exp.Query:
         return _within("alert_rows_csv", bounds)
 
-    def kept(self, name: str) -> None:
-        """Athena keeps nothing."""
+    def cached(self, name: str) -> None:
+        """Return None: nothing is cached."""
 
     def source_rows(self, detector: DetectorSchema, columns: dict[str, str]) -> exp.Query:
         selected = [exp.column(name, quoted=True) for name in columns.values()]

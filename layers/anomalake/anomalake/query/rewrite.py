@@ -13,7 +13,7 @@ from sqlglot.optimizer.scope import Scope, traverse_scope
 
 from anomalake.query.bounds import ALL, Bounds, bounds_of
 from anomalake.query.errors import QueryError
-from anomalake.query.relations import PHYSICAL, Relations, Tables, expand, physical, put_in_place
+from anomalake.query.relations import PHYSICAL, Relations, Tables, expand, physical_rows, replace_table
 from anomalake.query.templates import DIALECT
 
 _EXPLAIN = re.compile(r"\s*EXPLAIN(?P<analyze>\s+ANALYZE)?\s+(?=\(*\s*(?:SELECT|WITH|VALUES|TABLE)\b)", re.IGNORECASE)
@@ -131,15 +131,15 @@ def rewrite(
             continue
         relation = None
         if name.lower() in PHYSICAL and not table.db:
-            put_in_place(table, physical(name.lower(), tables, bounds))
+            replace_table(table, physical_rows(name.lower(), tables, bounds))
             continue
         if table.catalog.lower() in ("", "awsdatacatalog") and (not table.db or table.db.lower() == database.lower()):
             relation = relations.find(name, lambda columns=columns: columns)  # type: ignore[misc]
         if relation is None:
             if only_relations or _speaks_of_a_detector(name):
-                raise relations.unknown(table.sql(DIALECT) if table.db else name)
+                raise relations.unknown_relation(table.sql(DIALECT) if table.db else name)
             continue
-        put_in_place(table, expand(relation, relations, tables, bounds))
+        replace_table(table, expand(relation, relations, tables, bounds))
     return query
 
 

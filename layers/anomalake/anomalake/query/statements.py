@@ -13,7 +13,7 @@ from anomalake.query import templates
 from anomalake.query.detectors import DetectorSchema
 from anomalake.query.errors import SourceError
 from anomalake.query.names import sql_name
-from anomalake.query.relations import BY_DAY, Relation, Relations, no_source_rows, put_in_place, source_columns
+from anomalake.query.relations import BY_DAY, Relation, Relations, empty_source, replace_table, source_columns
 
 
 def statements(
@@ -69,7 +69,7 @@ def _definition(relation: Relation) -> exp.Query:
     query = relation.definition()
     if relation.kind == "live" and relation.by_day and relation.detector and relation.detector.source is None:
         for table in list(query.find_all(exp.Table)):
-            put_in_place(table, no_source_rows(relation.detector))
+            replace_table(table, empty_source(relation.detector))
     return query
 
 
