@@ -82,17 +82,15 @@ class DetectorSchemas:
         if original is None:
             candidates = self.all()
         else:
-            detector_name = detector_of(original)
-            keys = [entry.key for entry in self._store.list(f"{_FOLDER}{detector_name}") if entry.key.endswith(".json")]
-            candidates = self._with_name(keys, metric_set_keys(self._store).get(detector_name, ()))
+            own_name = detector_of(original)
+            keys = [entry.key for entry in self._store.list(f"{_FOLDER}{own_name}") if entry.key.endswith(".json")]
+            candidates = self._with_name(keys, metric_set_keys(self._store).get(own_name, ()))
         detector = next((detector for detector in candidates if detector.sql_name == name), None)
         if detector is None and len(candidates) > 1 and original is not None:
-            detector_name = candidates[0].name
-            if sql_name(detector_name) == name:
+            own_name = candidates[0].name
+            if sql_name(own_name) == name:
                 choices = " and ".join(f"{candidate.sql_name} ({candidate.arn})" for candidate in candidates)
-                raise QueryError(
-                    f"{name}: {len(candidates)} detectors have the name {detector_name}; expected {choices}"
-                )
+                raise QueryError(f"{name}: {len(candidates)} detectors have the name {own_name}; expected {choices}")
         return detector
 
     def _with_name(self, shape_keys: Iterable[str], source_keys: Iterable[str]) -> list[DetectorSchema]:
