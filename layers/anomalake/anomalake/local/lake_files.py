@@ -17,11 +17,10 @@ from anomalake.lake.layout import TABLES
 from anomalake.lake.rows import SCHEMA
 from anomalake.lake.settings import read_table_format
 from anomalake.local.source_tables import csv_options, files_by_header, json_options, source_files
-from anomalake.query import templates
 from anomalake.query.bounds import Bounds
 from anomalake.query.detectors import DetectorSchema
 from anomalake.query.errors import LakeChangedError, QueryError
-from anomalake.query.relations import empty_source, replace_table
+from anomalake.query.relations import decode_csv, empty_source
 from anomalake.storage.store import ObjectStore
 
 #: How often a folder is listed until the listing is stable.
@@ -61,10 +60,7 @@ class LakeFiles:
     def alert_rows(self, bounds: Bounds) -> exp.Query:
         if self._format == "parquet":
             return self._rows("parquet", bounds)
-        decoded = templates.template("alert_rows_from_csv")
-        for found in list(decoded.find_all(exp.Table)):
-            replace_table(found, self.alert_rows_csv(bounds))
-        return decoded
+        return decode_csv(self.alert_rows_csv(bounds))
 
     def alert_rows_csv(self, bounds: Bounds) -> exp.Query:
         return self._rows("csv", bounds)

@@ -33,7 +33,7 @@ class FolderOrS3Files:
             if path.is_file():
                 return [SourceFile(str(path), path.stat().st_size)]
             members = sorted(path.iterdir()) if path.is_dir() else []
-            return [_file(one) for one in members if not one.name.startswith(_HIDDEN) and one.is_file()]
+            return [_file(member) for member in members if not member.name.startswith(_HIDDEN) and member.is_file()]
         except OSError as error:
             raise StoreError(f"{folder}: {error.strerror or error}") from error
 
@@ -61,9 +61,13 @@ class FolderOrS3Files:
         bucket, prefix = _parts(uri)
         store = self._store(bucket)
         try:
-            found = obstore.list_with_delimiter(store, prefix or None)["objects"]
-            # Consoles mark a folder by an empty object of its name.
-            files = [_object(bucket, one["path"], one["size"]) for one in found if one["size"] or one["path"] != prefix]
+            objects = obstore.list_with_delimiter(store, prefix or None)["objects"]
+            # Consoles create an empty object with the name of a folder.
+            files = [
+                _object(bucket, entry["path"], entry["size"])
+                for entry in objects
+                if entry["size"] or entry["path"] != prefix
+            ]
             if not files and prefix and not uri.endswith("/"):
                 head = obstore.head(store, prefix)
                 files = [_object(bucket, head["path"], head["size"])]
@@ -77,8 +81,8 @@ class FolderOrS3Files:
         bucket, prefix = _parts(uri)
         try:
             for page in obstore.list(self._store(bucket), prefix or None):
-                for one in page:
-                    file = _object(bucket, one["path"], one["size"])
+                for entry in page:
+                    file = _object(bucket, entry["path"], entry["size"])
                     if _is_data(file.name):
                         yield file
         except FileNotFoundError:
@@ -88,11 +92,11 @@ class FolderOrS3Files:
 
 
 class _ObjectStream:
-    """An object as it comes; raises `StoreError`."""
+    """The bytes of an object, fetched in blocks; raises `StoreError`."""
 
     def __init__(self, store: S3Store, key: str, name: str) -> None:
         self._name = name
-        self._held = b""
+        self._unread = b""
         try:
             self._blocks = iter(obstore.get(store, key).stream())
         except (BaseError, OSError) as error:
@@ -100,23 +104,23 @@ class _ObjectStream:
 
     def read(self, size: int, /) -> bytes:
         try:
-            while not self._held:
+            while not self._unread:
                 block = next(self._blocks, None)
                 if block is None:
                     return b""
-                self._held = bytes(block)
+                self._unread = bytes(block)
         except (BaseError, OSError) as error:
             raise StoreError(f"{self._name}: {first_line(error)}") from error
-        taken, self._held = self._held[:size], self._held[size:]
-        return taken
+        result, self._unread = self._unread[:size], self._unread[size:]
+        return result
 
     def close(self) -> None:
-        self._held = b""
+        self._unread = b""
 
 
 def _parts(uri: str) -> tuple[str, str]:
     parts = urlsplit(uri, allow_fragments=False)
-    # A key may have a question mark in it.
+    # A key may contain a question mark.
     path = f"{parts.path}?{parts.query}" if parts.query else parts.path
     if not parts.netloc:
         raise StoreError(f"{uri}: no bucket; expected s3://BUCKET/PREFIX")

@@ -300,6 +300,14 @@ def _source_rows(detector: DetectorSchema, tables: Tables) -> exp.Query:
     return tables.source_rows(detector, source_columns(detector))
 
 
+def decode_csv(rows: exp.Query) -> exp.Query:
+    """Return the rows of ``alert_rows_csv`` with the columns and types of ``alert_rows``."""
+    decoded = templates.template("alert_rows_from_csv")
+    for table in list(decoded.find_all(exp.Table)):
+        replace_table(table, rows.copy())
+    return decoded
+
+
 def empty_source(detector: DetectorSchema) -> exp.Query:
     """Empty source relation of a detector."""
     columns = source_columns(detector).values()
