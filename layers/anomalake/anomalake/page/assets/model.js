@@ -133,7 +133,7 @@ function combinationMask(detector, masks) {
  *   from: number|null, to: number|null, least: number}} filters
  */
 function select(doc, filters) {
-  const { groupIntervals: all, groups: of, affected: rows, contributions: shares, counts } = doc;
+  const { group_intervals: all, groups: of, affected: rows, contributions: shares, counts } = doc;
   const index = indexOf(doc);
   const from = filters.from ?? -Infinity;
   const to = filters.to ?? Infinity;
