@@ -1,4 +1,4 @@
-"""The function crawl: several changes share a crawl, and every change is crawled."""
+"""The function crawl: any number of changes start one crawl, and none is lost."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
 
 
 class FakeGlue:
-    """A fake of Glue, whose crawlers run until `finish` is called."""
+    """Glue, with crawlers that run until told to finish."""
 
     def __init__(self, clock: Callable[[], datetime]) -> None:
         self._clock = clock
@@ -61,7 +61,7 @@ def client_error(code: str, operation: str = "GetCrawler") -> ClientError:
 
 
 class Queue:
-    """A queue of changes; a change that is not acknowledged is delivered again."""
+    """Changes on their way: what is not acknowledged stays."""
 
     def __init__(self) -> None:
         self.now = NOON
@@ -77,7 +77,7 @@ class Queue:
             body = json.dumps({"source": "aws.s3", "detail-type": "Object Created", "detail": detail})
             self.waiting[f"m{len(self.waiting)}-{self.now.isoformat()}"] = (self.now, body)
 
-    def advance(self, minutes: float = 1) -> None:
+    def later(self, minutes: float = 1) -> None:
         self.now += timedelta(minutes=minutes)
 
     def deliver(self, most: int = 10_000) -> None:
@@ -91,10 +91,10 @@ class Queue:
             }
             for name, (sent, body) in batch
         ]
-        response = follow({"Records": records}, LAKE, TARGETS, self.catalog, self.crawlers)
-        failed = {item["itemIdentifier"] for item in response["batchItemFailures"]}
+        answer = follow({"Records": records}, LAKE, TARGETS, self.catalog, self.crawlers)
+        again = {one["itemIdentifier"] for one in answer["batchItemFailures"]}
         for name, _ in batch:
-            if name not in failed:
+            if name not in again:
                 del self.waiting[name]
 
 
@@ -107,7 +107,7 @@ def days(number: int) -> list[str]:
     return [f"{LAKE}/partitions/detector=d/day=2026-01-{day + 1:02d}" for day in range(number)]
 
 
-def test_several_changes_start_one_crawl(queue: Queue) -> None:
+def test_any_number_of_changes_start_one_crawl(queue: Queue) -> None:
     queue.change(*days(28))
     queue.deliver()
     assert queue.glue.starts == ["tables"]
@@ -124,42 +124,42 @@ def test_each_crawler_is_started_for_its_own_changes(queue: Queue) -> None:
     assert not queue.waiting
 
 
-def test_changes_during_a_crawl_start_one_more_crawl_after_its_end(queue: Queue) -> None:
+def test_changes_during_a_crawl_start_exactly_one_more_when_it_ends(queue: Queue) -> None:
     queue.change(*days(2))
     queue.deliver()
     for _ in range(5):
-        queue.advance()
+        queue.later()
         queue.change(*days(3))
         queue.deliver()
     assert queue.glue.starts == ["tables"]
     assert len(queue.waiting) == 15
 
-    queue.advance()
+    queue.later()
     queue.glue.finish("tables")
     queue.deliver(most=4)
     assert queue.glue.starts == ["tables"] * 2
     queue.deliver()
-    assert len(queue.waiting) == 11, "the second crawl has not succeeded yet"
-    queue.advance()
+    assert len(queue.waiting) == 11, "the second crawl runs: whether it covers them shows when it has succeeded"
+    queue.later()
     queue.glue.finish("tables")
     queue.deliver()
     assert queue.glue.starts == ["tables"] * 2
     assert not queue.waiting
 
 
-def test_changes_are_crawled_again_after_a_failed_crawl(queue: Queue) -> None:
+def test_a_crawl_that_failed_covers_nothing(queue: Queue) -> None:
     queue.change(*days(3))
     queue.deliver(most=1)
-    queue.advance()
+    queue.later()
     queue.glue.finish("tables", "FAILED")
     queue.deliver()
     assert queue.glue.starts == ["tables"] * 2
 
 
-def test_a_change_after_the_start_of_a_crawl_is_crawled_again(queue: Queue) -> None:
+def test_a_crawl_that_began_before_the_change_does_not_cover_it(queue: Queue) -> None:
     queue.change(*days(1))
     queue.deliver()
-    queue.advance()
+    queue.later()
     queue.change(*days(2)[1:])
     queue.glue.finish("tables")
     queue.deliver()
@@ -176,7 +176,7 @@ def test_a_change_after_the_start_of_a_crawl_is_crawled_again(queue: Queue) -> N
     ],
     ids=lambda error: type(error).__name__ + str(getattr(error, "response", {}).get("Error", {}).get("Code", "")),
 )
-def test_no_change_is_lost_while_glue_throttles_or_fails(queue: Queue, error: Exception) -> None:
+def test_nothing_is_lost_while_glue_throttles_or_is_down(queue: Queue, error: Exception) -> None:
     queue.change(*days(3))
     queue.glue.errors = [error, error]
     queue.deliver()
@@ -188,23 +188,23 @@ def test_no_change_is_lost_while_glue_throttles_or_fails(queue: Queue, error: Ex
     assert not queue.waiting
 
 
-def test_a_change_waits_if_another_invocation_has_just_started_the_crawler(queue: Queue) -> None:
+def test_two_at_once_start_one_crawl_and_the_other_waits(queue: Queue) -> None:
     queue.change(*days(2))
 
-    class StaleGlue(FakeGlue):
-        """Reports READY although the crawler has just been started."""
+    class Late(FakeGlue):
+        """Still says READY while another has just started the crawl."""
 
         def get_crawler(self, Name: str) -> dict[str, Any]:
             return {"Crawler": {"Name": Name, "State": "READY"}}
 
-    queue.glue = StaleGlue(lambda: queue.now)
+    queue.glue = Late(lambda: queue.now)
     queue.glue.start_crawler("tables")
     queue.deliver()
     assert queue.glue.starts == ["tables"]
     assert len(queue.waiting) == 2
 
 
-def test_a_running_crawler_does_not_delay_another_crawler(queue: Queue) -> None:
+def test_one_crawlers_trouble_does_not_hold_up_the_other(queue: Queue) -> None:
     queue.glue.start_crawler("tables")
     queue.change(*days(1), "s3://src/live/a.csv")
     queue.deliver()
@@ -213,7 +213,7 @@ def test_a_running_crawler_does_not_delay_another_crawler(queue: Queue) -> None:
 
 
 class Register:
-    """A catalog that records partitions, or fails."""
+    """A catalog that notes what it is told, or is down."""
 
     def __init__(self) -> None:
         self.known: list[Partition] = []
@@ -225,7 +225,7 @@ class Register:
         self.known += partitions
 
 
-def test_a_table_file_registers_its_partition_without_a_crawl(queue: Queue) -> None:
+def test_a_table_file_registers_its_partition_and_starts_no_crawl(queue: Queue) -> None:
     queue.catalog = Register()
     files = [
         f"{LAKE}/tables/alert_rows/detector=d/day=2026-01-0{day}/{name}.parquet" for day in (1, 2) for name in "ab"
@@ -237,7 +237,7 @@ def test_a_table_file_registers_its_partition_without_a_crawl(queue: Queue) -> N
     assert not queue.waiting
 
 
-def test_partitions_that_glue_refuses_are_delivered_again_and_crawls_start(queue: Queue) -> None:
+def test_partitions_that_glue_does_not_take_come_again_and_crawls_go_on(queue: Queue) -> None:
     queue.catalog = Register()
     queue.catalog.down = True
     queue.change(f"{LAKE}/tables/alert_rows/detector=d/day=2026-01-01/a.parquet", *days(1))
@@ -250,7 +250,7 @@ def test_partitions_that_glue_refuses_are_delivered_again_and_crawls_start(queue
     assert not queue.waiting
 
 
-def test_an_invalid_message_stays_for_the_dead_letter_queue(queue: Queue) -> None:
+def test_a_message_that_is_no_change_is_left_for_the_dead_letter_queue(queue: Queue) -> None:
     queue.change(*days(1))
     queue.waiting["poison"] = (NOON, "hello")
     queue.deliver()
@@ -258,7 +258,7 @@ def test_an_invalid_message_stays_for_the_dead_letter_queue(queue: Queue) -> Non
     assert queue.glue.starts == ["tables"]
 
 
-def test_a_direct_invocation_fails_if_its_change_must_be_repeated() -> None:
+def test_a_direct_invocation_fails_where_it_could_not_be_followed() -> None:
     glue = FakeGlue(lambda: NOON)
     glue.errors = [client_error("ThrottlingException")]
     detail = {"bucket": {"name": "src"}, "object": {"key": "live/a.csv"}}
