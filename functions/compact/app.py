@@ -1,4 +1,4 @@
-"""The night has come: merges small table files into large ones."""
+"""Handler of the function compact: merges small table files into large ones."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ from anomalake.lake.lake import Lake
 from anomalake.storage.objects import open_store
 
 
-class Unreadable(AnomalakeError):
-    """Partitions with a file that is no table file; all others are merged."""
+class CompactError(AnomalakeError):
+    """Partitions that were not merged because a file is not a table file; all others are merged."""
 
 
 @cache
 def _wired() -> tuple[Lake, timedelta]:
-    told = CompactEnvironment.read(os.environ)
-    return Lake(open_store(told.lake), formats=told.formats), timedelta(hours=told.grace_hours)
+    environment = CompactEnvironment.read(os.environ)
+    return Lake(open_store(environment.lake), formats=environment.formats), timedelta(hours=environment.grace_hours)
 
 
 @observed
@@ -33,11 +33,11 @@ def handler(event: Any, context: object) -> dict[str, int]:
 
 
 def merge(lake: Lake, grace: timedelta) -> dict[str, int]:
-    """Compact a lake; raises `Unreadable` after everything readable is merged."""
-    done = compact(lake, grace)
-    count("FilesMerged", done.merged)
-    count("FilesDeleted", done.deleted)
-    logger.info("compacted", partitions=done.partitions, merged=done.merged, deleted=done.deleted)
-    if done.unreadable:
-        raise Unreadable(f"{len(done.unreadable)} partitions not merged, first {done.unreadable[0]}")
-    return {"partitions": done.partitions, "merged": done.merged, "deleted": done.deleted}
+    """Compact a lake; raises `CompactError` after everything readable is merged."""
+    report = compact(lake, grace)
+    count("FilesMerged", report.merged)
+    count("FilesDeleted", report.deleted)
+    logger.info("compacted", partitions=report.partitions, merged=report.merged, deleted=report.deleted)
+    if report.unreadable:
+        raise CompactError(f"{len(report.unreadable)} partitions not merged, first {report.unreadable[0]}")
+    return {"partitions": report.partitions, "merged": report.merged, "deleted": report.deleted}

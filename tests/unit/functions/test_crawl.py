@@ -13,7 +13,7 @@ from botocore.exceptions import ClientError, EndpointConnectionError
 from anomalake.aws.crawler import GlueCrawlers
 from anomalake.aws.environment import CrawlerTarget
 from anomalake.lake.ports import CatalogError, NoCatalog, Partition
-from functions.crawl.app import CrawlError, follow
+from functions.crawl.app import CrawlError, respond
 
 LAKE = "s3://bkt/lake"
 TARGETS = (
@@ -91,7 +91,7 @@ class Queue:
             }
             for name, (sent, body) in batch
         ]
-        answer = follow({"Records": records}, LAKE, TARGETS, self.catalog, self.crawlers)
+        answer = respond({"Records": records}, LAKE, TARGETS, self.catalog, self.crawlers)
         again = {one["itemIdentifier"] for one in answer["batchItemFailures"]}
         for name, _ in batch:
             if name not in again:
@@ -264,6 +264,6 @@ def test_a_direct_invocation_fails_where_it_could_not_be_followed() -> None:
     detail = {"bucket": {"name": "src"}, "object": {"key": "live/a.csv"}}
     event = {"source": "aws.s3", "detail-type": "Object Created", "detail": detail}
     with pytest.raises(CrawlError, match="ThrottlingException"):
-        follow(event, LAKE, TARGETS, NoCatalog(), GlueCrawlers(lambda: glue))
-    assert follow(event, LAKE, TARGETS, NoCatalog(), GlueCrawlers(lambda: glue)) == {"batchItemFailures": []}
+        respond(event, LAKE, TARGETS, NoCatalog(), GlueCrawlers(lambda: glue))
+    assert respond(event, LAKE, TARGETS, NoCatalog(), GlueCrawlers(lambda: glue)) == {"batchItemFailures": []}
     assert glue.starts == ["source"]
