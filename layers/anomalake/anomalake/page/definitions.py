@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
 
 from anomalake.definitions.errors import SourceError
 from anomalake.definitions.metric_set import FREQUENCIES, check_timezone
-from anomalake.page.stored import Stored, read_each
+from anomalake.page.objects import read_each
 from anomalake.query.detectors import DetectorSchema
+from anomalake.records import versions as version_records
+from anomalake.records.listing import DetectorRecords
 from anomalake.storage.store import ObjectStore
 
 
@@ -52,7 +52,7 @@ def definition_of(detector: DetectorSchema) -> Definition:
     )
 
 
-def noted(store: ObjectStore, of: Stored, notes: list[str]) -> dict[str, Definition]:
+def noted(store: ObjectStore, of: DetectorRecords, notes: list[str]) -> dict[str, Definition]:
     """What detection noted of a detector's file, by ARN."""
     versions = sorted(of.versions)
     found = read_each(
@@ -99,8 +99,8 @@ def zone_or_utc(names: Iterable[str | None]) -> str:
 
 def _version(body: bytes, place: str) -> tuple[str, str, Definition]:
     try:
-        told: dict[str, Any] = json.loads(body)
-        fields = told["fields"]
+        record = version_records.from_json(body, place)
+        fields = record.fields
         metrics = [(str(one["MetricName"]), str(one["AggregationFunction"])) for one in fields["MetricList"]]
         frequency = fields.get("MetricSetFrequency")
         made = Definition(
@@ -111,9 +111,9 @@ def _version(body: bytes, place: str) -> tuple[str, str, Definition]:
             frequency if frequency in FREQUENCIES else None,
             zone_or_utc([fields.get("Timezone")]),
         )
-        return str(told["since"]), place.rsplit("/", 1)[1].removesuffix(".json"), made
+        return record.since, record.version, made
     except (ValueError, TypeError, KeyError, AttributeError) as error:
-        raise ValueError(f"{place}: {error!r}; expected since and fields") from error
+        raise ValueError(f"{place}: {error!r}; expected the fields of a metric set") from error
 
 
 def _with_versions(one: Definition, versions: tuple[str, ...]) -> Definition:

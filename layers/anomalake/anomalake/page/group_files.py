@@ -6,12 +6,13 @@ from collections.abc import Iterable
 from dataclasses import replace
 
 from anomalake.groups.anomaly_group import Group
-from anomalake.page.stored import Stored, read_each
-from anomalake.records.groups import from_record
+from anomalake.page.objects import read_each
+from anomalake.records.groups import from_json
+from anomalake.records.listing import DetectorRecords
 from anomalake.storage.store import ObjectStore
 
 
-def live_groups(store: ObjectStore, of: Stored, most: int, notes: list[str]) -> list[Group]:
+def live_groups(store: ObjectStore, of: DetectorRecords, most: int, notes: list[str]) -> list[Group]:
     """The live detector's groups, from their newest parts."""
     keys = [key for _, key in of.groups]
     if len(keys) > most:
@@ -19,7 +20,7 @@ def live_groups(store: ObjectStore, of: Stored, most: int, notes: list[str]) -> 
             f"{of.name}: of {len(keys):,} records of groups the newest {most:,} were read; "
             "of older anomalies the alerts alone are shown."
         )
-    return whole(read_each(store, keys[-most:], from_record, notes, f"{of.name}: records of groups"))
+    return whole(read_each(store, keys[-most:], from_json, notes, f"{of.name}: records of groups"))
 
 
 def whole(parts: Iterable[Group]) -> list[Group]:

@@ -11,8 +11,9 @@ from anomalake.definitions.intervals import floor_to_starts, next_start, starts_
 from anomalake.definitions.metric_set import FREQUENCIES
 from anomalake.lake.layout import SET_ASIDE
 from anomalake.page.document import Runs
-from anomalake.page.stored import Stored, read_each
-from anomalake.records.executions import FAILED, LEARNING, SKIPPED, SUCCEEDED, Execution
+from anomalake.page.objects import read_each
+from anomalake.records.executions import FAILED, LEARNING, SKIPPED, SUCCEEDED, Execution, from_json
+from anomalake.records.listing import DetectorRecords
 from anomalake.storage.store import ObjectStore
 
 #: At most so many warnings, and reasons, are shown.
@@ -21,13 +22,13 @@ MOST_LINES = 20
 _READ = 50
 
 
-def executions(store: ObjectStore, of: Stored, most: int, notes: list[str]) -> list[Execution]:
+def executions(store: ObjectStore, of: DetectorRecords, most: int, notes: list[str]) -> list[Execution]:
     """Runs of the newest intervals, in the order of their keys."""
     starts = sorted({start for start, _ in of.executions})[-most:]
     if not starts:
         return []
     keys = [key for start, key in of.executions if start >= starts[0]]
-    return read_each(store, keys, _execution, notes, f"{of.name}: records of runs")
+    return read_each(store, keys, from_json, notes, f"{of.name}: records of runs")
 
 
 def runs_of(
@@ -84,16 +85,6 @@ def _aside(body: bytes, place: str) -> tuple[str, str]:
         return str(record["received_at"]), f"{record['received_at']}: {record['reason']}"[:300]
     except (ValueError, TypeError, KeyError) as error:
         raise ValueError(f"{place}: {error!r}; expected the record of what was set aside") from error
-
-
-def _execution(body: bytes, place: str) -> Execution:
-    try:
-        made = Execution.from_fields(json.loads(body))
-        if made.timestamp.tzinfo is None:
-            raise ValueError(f"timestamp {made.timestamp} has no zone")
-        return made
-    except (ValueError, TypeError, AttributeError) as error:
-        raise ValueError(f"{place}: {error}") from error
 
 
 def _began(one: Execution) -> datetime:

@@ -14,11 +14,11 @@ import pyarrow.compute as pc
 from anomalake.model.judgement import ANOMALOUS
 from anomalake.page.document import Integers, Numbers
 from anomalake.page.names import Names
-from anomalake.page.stored import Stored, read_each
+from anomalake.page.objects import read_each
 from anomalake.records import intervals as interval_records
 from anomalake.records.backtests import JUDGEMENT, TestedPoints, backtest_key, judgement_from_parquet
-from anomalake.records.executions import detector_folder, stamp
-from anomalake.records.intervals import IntervalRecord
+from anomalake.records.intervals import IntervalRecord, interval_key
+from anomalake.records.listing import DetectorRecords
 from anomalake.storage.store import ObjectStore
 
 #: Points of intervals that are read of one detector: fewer intervals where each has many.
@@ -85,7 +85,7 @@ class IntervalGrid:
 
 
 def of_intervals(
-    store: ObjectStore, of: Stored, versions: Sequence[str], names: Names, most: int, notes: list[str]
+    store: ObjectStore, of: DetectorRecords, versions: Sequence[str], names: Names, most: int, notes: list[str]
 ) -> tuple[Points, IntervalGrid | None]:
     """Points of the newest intervals.
 
@@ -101,11 +101,10 @@ def of_intervals(
     newest = sorted(version_of)[-most:]
     if not newest:
         return no_points(), None
-    folder = detector_folder(of.name)
 
     def read(starts: Iterable[datetime]) -> list[IntervalRecord]:
-        keys = [f"{folder}/version={version_of[start]}/intervals/{stamp(start)}.parquet" for start in starts]
-        return read_each(store, keys, lambda body, place: _interval(body, place), notes, f"{of.name}: intervals")
+        keys = [interval_key(of.name, version_of[start], start) for start in starts]
+        return read_each(store, keys, _interval, notes, f"{of.name}: intervals")
 
     last = read(newest[-1:])
     rows = max((one.table.num_rows for one in last), default=0)
@@ -118,12 +117,12 @@ def of_intervals(
     return joined(parts), rhythm
 
 
-def of_backtest(store: ObjectStore, of: Stored, notes: list[str]) -> TestedPoints | None:
+def of_backtest(store: ObjectStore, of: DetectorRecords, notes: list[str]) -> TestedPoints | None:
     """What the last backtest left."""
     if JUDGEMENT not in of.backtest:
         return None
     key = backtest_key(of.name, JUDGEMENT)
-    found = read_each(store, [key], _tested, notes, f"{of.name}: the backtest's judgement")
+    found = read_each(store, [key], judgement_from_parquet, notes, f"{of.name}: the backtest's judgement")
     return found[0] if found else None
 
 
@@ -139,20 +138,11 @@ def anomalies_of(points: Points, combinations: int) -> Integers:
 
 
 def _interval(body: bytes, place: str) -> IntervalRecord:
-    try:
-        record = interval_records.from_parquet(body)
-        for name in ("dimension_names", "frequency", "timezone"):
-            record.about[name]
-        return record
-    except (ValueError, KeyError) as error:
-        raise ValueError(f"{place}: {error}") from error
-
-
-def _tested(body: bytes, place: str) -> TestedPoints:
-    try:
-        return judgement_from_parquet(body)
-    except ValueError as error:
-        raise ValueError(f"{place}: {error}") from error
+    record = interval_records.from_parquet(body, place)
+    absent = [name for name in ("dimension_names", "frequency", "timezone") if name not in record.about]
+    if absent:
+        raise ValueError(f"{place}: {absent[0]}: absent from the metadata")
+    return record
 
 
 def _points(table: pa.Table, names: Names, dimensions: Sequence[str], time: int | None) -> Points:

@@ -24,13 +24,14 @@ from anomalake.page.document import Crawl, DetectorView, Live, PageDocument, Spa
 from anomalake.page.judged import Points
 from anomalake.page.limits import DEFAULT, Limits, each, runs_each
 from anomalake.page.names import Names
-from anomalake.page.stored import Stored, one_line, read_each, stored_of
+from anomalake.page.objects import error_line, read_each
 from anomalake.query import templates
 from anomalake.query.detectors import DetectorSchema as QueriedDetector
 from anomalake.query.detectors import DetectorSchemas
 from anomalake.query.errors import QueryError
 from anomalake.records.backtests import GROUPS, TestedPoints, backtest_key, groups_from_lines
 from anomalake.records.executions import Execution
+from anomalake.records.listing import DetectorRecords, list_records
 from anomalake.storage.store import ObjectStore, StoreError
 
 #: Queries that wait for an answer at a time.
@@ -89,7 +90,7 @@ class _Kept:
         Of the last backtest.
     """
 
-    stored: Stored
+    stored: DetectorRecords
     definitions: dict[str, Definition]
     tested: TestedPoints | None
     groups: list[Group]
@@ -140,12 +141,12 @@ class _Reading:
     # ---- what detection left ----
 
     def _kept(self) -> dict[str, _Kept]:
-        stored = self._or(dict[str, Stored](), lambda: stored_of(self._store), "what detection left")
+        stored = self._or(dict[str, DetectorRecords](), lambda: list_records(self._store), "what detection left")
         groups = each(self._limits.groups, sum(bool(one.groups) for one in stored.values()))
         runs = runs_each(self._limits, sum(bool(one.executions) for one in stored.values()))
         return {name: self._kept_of(stored[name], groups, runs) for name in sorted(stored)}
 
-    def _kept_of(self, of: Stored, groups: int, runs: int) -> _Kept:
+    def _kept_of(self, of: DetectorRecords, groups: int, runs: int) -> _Kept:
         notes, store = self._notes, self._store
         definitions = self._or(dict[str, Definition](), lambda: noted(store, of, notes), of.name)
         executions = self._or(list[Execution](), lambda: health.executions(store, of, runs, notes), of.name)
@@ -302,7 +303,7 @@ class _Reading:
             try:
                 return self._ask(live_values.query_of(one))
             except _FAULTS as error:
-                return one_line(error)
+                return error_line(error)
 
         with ThreadPoolExecutor(ASKED_AT_ONCE) as pool:
             return dict(zip((one.arn for one in of), pool.map(answer, of), strict=True))
@@ -356,7 +357,7 @@ class _Reading:
         try:
             return make()
         except (*_FAULTS, ValueError, LookupError, TypeError, AttributeError, pa.ArrowException) as error:
-            self._notes.append(f"{what}: could not be read: {one_line(error)}.")
+            self._notes.append(f"{what}: could not be read: {error_line(error)}.")
             return otherwise
 
 

@@ -9,32 +9,8 @@ from datetime import datetime
 from typing import Any
 
 from anomalake.records.errors import RecordError
-from anomalake.records.keys import DETECTION as FOLDER
-from anomalake.records.keys import detector_folder, key_pattern, match_key, parse_stamp, stamp
+from anomalake.records.keys import detector_folder, key_pattern, match_key, stamp
 from anomalake.storage.store import ObjectStore
-
-# `FOLDER`, `detector_folder`, `parse_stamp` and `stamp` are in `keys`; `page` still imports them from here.
-__all__ = [
-    "EARLY",
-    "FAILED",
-    "FOLDER",
-    "LEARNING",
-    "SKIPPED",
-    "SUCCEEDED",
-    "Execution",
-    "ExecutionKey",
-    "count_executions",
-    "detector_folder",
-    "execution_key",
-    "executions_folder",
-    "from_json",
-    "parse_execution_key",
-    "parse_stamp",
-    "read_executions",
-    "stamp",
-    "to_json",
-    "write_execution",
-]
 
 #: Status of an execution.
 SUCCEEDED, FAILED, LEARNING, SKIPPED, EARLY = "SUCCEEDED", "FAILED", "LEARNING", "SKIPPED", "EARLY"

@@ -94,10 +94,6 @@ def from_json(body: str | bytes, place: str = "group") -> Group:
     return group
 
 
-# `page` still imports this name.
-from_record = from_json
-
-
 def write_group(store: ObjectStore, detector: str, group: Group, start: datetime) -> None:
     """Write a group's part in one interval, or delete it where the group has none; raises `StoreError`."""
     part = tuple(interval for interval in group.intervals if interval.timestamp == start)
