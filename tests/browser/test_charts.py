@@ -205,7 +205,7 @@ def test_timeline_has_a_mark_a_group_at_its_worst_moment(tabs: Tabs) -> None:
     charts, document = tabs["one"], made("one")
     told = charts.draw("drawTimeline")
     rows = {row["k"]: row for row in charts.rows("groups")}
-    moments = document.moments
+    moments = document.group_intervals
     assert sorted(rows) == list(range(len(document.groups.id)))
     for g, row in rows.items():
         mine = np.flatnonzero(moments.group == g)
@@ -219,7 +219,7 @@ def test_timeline_has_a_mark_a_group_at_its_worst_moment(tabs: Tabs) -> None:
 def test_timeline_follows_the_filters(tabs: Tabs) -> None:
     charts, document = tabs["one"], made("one")
     charts.draw("drawTimeline", {"measures": ["views"], "least": 60})
-    moments, groups = document.moments, document.groups
+    moments, groups = document.group_intervals, document.groups
     passing = (groups.measure[moments.group] == 1) & (moments.score >= 60)
     assert sorted(row["k"] for row in charts.rows("groups")) == sorted(set(moments.group[passing].tolist()))
     assert charts.draw("drawTimeline", {"least": 99.9}) == "No anomalies in what is chosen."
@@ -230,14 +230,14 @@ def test_timeline_counts_what_is_too_much_to_mark(tabs: Tabs) -> None:
     charts, document = tabs["many"], made("many")
     told = charts.draw("drawTimeline")
     rows = charts.rows("cells")
-    counted = int(document.counts.moments.sum())
+    counted = int(document.counts.group_intervals.sum())
     assert sum(row["n"] for row in rows) == 20_000 + counted
     assert len(rows) <= 1300
     assert f"{20_000 + counted:,} anomalies, {counted:,} of them known only as counts" in told
     assert "counts by week and severity" in told
-    by_class = np.histogram(document.moments.score, bins=np.arange(0, 110, 10))[0]
+    by_class = np.histogram(document.group_intervals.score, bins=np.arange(0, 110, 10))[0]
     for lower in range(0, 100, 10):
-        also = int(document.counts.moments[document.counts.score == lower].sum())
+        also = int(document.counts.group_intervals[document.counts.score == lower].sum())
         assert sum(row["n"] for row in rows if row["lo"] == lower) == by_class[lower // 10] + also
     # Weeks begin with Mondays.
     assert {datetime.fromtimestamp(row["t"] / 1000, UTC).weekday() for row in rows} == {0}
@@ -247,8 +247,8 @@ def test_timeline_counts_what_is_too_much_to_mark(tabs: Tabs) -> None:
 def test_lanes_show_the_worst_of_each_detector(tabs: Tabs) -> None:
     charts, document = tabs["fifty"], made("fifty")
     told = charts.draw("drawLanes")
-    owner = document.groups.detector[document.moments.group]
-    worst = {d: document.moments.score[owner == d].max() for d in set(owner.tolist())}
+    owner = document.groups.detector[document.group_intervals.group]
+    worst = {d: document.group_intervals.score[owner == d].max() for d in set(owner.tolist())}
     order = sorted(worst, key=lambda d: (-worst[d], d))
     cells = charts.rows("cells")
     label = {d: f"\u2068{document.detectors[d].name}\u2069" for d in order}
@@ -256,12 +256,12 @@ def test_lanes_show_the_worst_of_each_detector(tabs: Tabs) -> None:
     assert charts.page.evaluate("scale('y').domain()") == list(label.values())
     for cell in cells:  # no worse moment of that detector lies in the cell
         d = int(owner[cell["k"]])
-        mine = document.moments.time[owner == d] * 1000
+        mine = document.group_intervals.time[owner == d] * 1000
         within = (mine >= cell["t"]) & (mine < cell["u"])
         assert cell["r"] == label[d]
-        assert document.moments.score[owner == d][within].max() == document.moments.score[cell["k"]]
-        assert cell["s"] == severity_class(document.moments.score[cell["k"]])
-    bins = {(int(owner[m]), int(document.moments.time[m] - 345600) // (7 * 86400)) for m in range(len(owner))}
+        assert document.group_intervals.score[owner == d][within].max() == document.group_intervals.score[cell["k"]]
+        assert cell["s"] == severity_class(document.group_intervals.score[cell["k"]])
+    bins = {(int(owner[m]), int(document.group_intervals.time[m] - 345600) // (7 * 86400)) for m in range(len(owner))}
     assert len(cells) == len(bins)
     assert told.startswith(f"{len(order)} detectors of 50 had anomalies")
     assert f"{worst[order[0]]:.4g}"[:2] in told
@@ -373,7 +373,7 @@ def test_newest_point_is_whole_and_a_rest_of_the_oldest_is_left_out(tabs: Tabs) 
 def test_marks_lie_on_the_lines_where_the_moments_are(tabs: Tabs) -> None:
     charts, document = tabs["one"], made("one")
     charts.draw("drawLive", detector=0, measure=0, split=None)
-    moments, groups, live = document.moments, document.groups, document.detectors[0].live
+    moments, groups, live = document.group_intervals, document.groups, document.detectors[0].live
     assert live is not None
     worst: dict[int, int] = {}
     for m in np.flatnonzero(groups.measure[moments.group] == 0):
@@ -390,13 +390,13 @@ def test_marks_lie_on_the_lines_where_the_moments_are(tabs: Tabs) -> None:
 
 def test_marks_of_a_split_lie_on_the_affected_lines(tabs: Tabs) -> None:
     charts, document = tabs["one"], made("one")
-    start = int(document.moments.time[-1]) - 86_400
+    start = int(document.group_intervals.time[-1]) - 86_400
     charts.draw("drawLive", {"from": start}, detector=0, measure=1, split=0)
-    moments, affected = document.moments, document.affected
-    of = moments.group[affected.moment]
-    mine = (document.groups.measure[of] == 1) & (moments.time[affected.moment] >= start)
+    moments, affected = document.group_intervals, document.affected
+    of = moments.group[affected.group_interval]
+    mine = (document.groups.measure[of] == 1) & (moments.time[affected.group_interval] >= start)
     platform = document.detectors[0].combinations[affected.combination[mine], 0]
-    expected = {(int(t), int(p)) for t, p in zip(moments.time[affected.moment[mine]], platform, strict=True)}
+    expected = {(int(t), int(p)) for t, p in zip(moments.time[affected.group_interval[mine]], platform, strict=True)}
     legend = charts.page.locator(".legend li").all_inner_texts()
     marks = charts.rows("marks")
     found = {(row["t"], documents.PLATFORMS.index(legend[row["c"]])) for row in marks}
@@ -407,8 +407,8 @@ def test_marks_of_a_split_lie_on_the_affected_lines(tabs: Tabs) -> None:
 def test_contributions_are_shares_of_each_measure(tabs: Tabs) -> None:
     charts, document = tabs["many"], made("many")
     told = charts.draw("drawContributions", {"detectors": [0, 2]}, detector=None, dimension="campaign")
-    groups, moments, all_ = document.groups, document.moments, document.contributions
-    of = moments.group[all_.moment]
+    groups, moments, all_ = document.groups, document.group_intervals, document.contributions
+    of = moments.group[all_.group_interval]
     chosen = (all_.dimension == 0) & np.isin(groups.detector[of], [0, 2])
     shares = np.zeros((2, 12))
     np.add.at(shares, (groups.measure[of][chosen], all_.value[chosen]), all_.share[chosen])
@@ -432,10 +432,10 @@ def test_group_shows_its_metrics_together(tabs: Tabs) -> None:
     charts, document = tabs["one"], made("one")
     g = int(np.argmax(document.groups.score))
     charts.draw("drawGroup", group=g)
-    moments, live = document.moments, document.detectors[0].live
+    moments, live = document.group_intervals, document.detectors[0].live
     assert live is not None
     mine = np.flatnonzero(moments.group == g)
-    combinations = sorted(set(document.affected.combination[np.isin(document.affected.moment, mine)].tolist()))
+    combinations = sorted(set(document.affected.combination[np.isin(document.affected.group_interval, mine)].tolist()))
     first, last = document.groups.start[g] - 2 * 86_400, document.groups.end[g] + 86_400
     times = (live.times >= first) & (live.times <= last)
     values = as_sent(live.values[document.groups.measure[g]][combinations][:, times])
@@ -447,12 +447,11 @@ def test_group_shows_its_metrics_together(tabs: Tabs) -> None:
 
 def test_group_leaves_out_metrics_that_are_only_added_up(browser: Browser, tmp_path: Path) -> None:
     document = made("one")
-    moment = int(
-        np.flatnonzero((document.moments.metrics > 1) & (document.groups.known[document.moments.group] == 1))[0]
-    )
-    g = int(document.moments.group[moment])
+    known = document.groups.known[document.group_intervals.group] == 1
+    moment = int(np.flatnonzero((document.group_intervals.metrics > 1) & known)[0])
+    g = int(document.group_intervals.group[moment])
     combination = document.affected.combination.copy()
-    last = np.flatnonzero(np.diff(document.affected.moment, append=-1))  # of each moment the last metric
+    last = np.flatnonzero(np.diff(document.affected.group_interval, append=-1))  # of each moment the last metric
     combination[last] = OTHERS
     changed = replace(document, affected=replace(document.affected, combination=combination))
     charts = Charts(browser, tmp_path / "others.html", changed)
@@ -460,7 +459,7 @@ def test_group_leaves_out_metrics_that_are_only_added_up(browser: Browser, tmp_p
     assert told.endswith(" Without the metrics that the page has only added up.")
     live = document.detectors[0].live
     assert live is not None
-    left = set(combination[document.moments.group[document.affected.moment] == g].tolist()) - {OTHERS}
+    left = set(combination[document.group_intervals.group[document.affected.group_interval] == g].tolist()) - {OTHERS}
     rows = charts.rows("lines")
     first = int(np.searchsorted(live.times, document.groups.start[g] - 2 * 86_400))
     values = as_sent(live.values[document.groups.measure[g]][sorted(left), first])
@@ -470,7 +469,7 @@ def test_group_leaves_out_metrics_that_are_only_added_up(browser: Browser, tmp_p
 
 def test_group_without_live_values_shows_what_its_moments_tell(tabs: Tabs) -> None:
     charts, document = tabs["many"], made("many")
-    affected, moments = document.affected, document.moments
+    affected, moments = document.affected, document.group_intervals
     known = np.flatnonzero((document.groups.known == 1) & (document.groups.measure == 0))
     g = int(known[np.argmax(document.groups.end[known] - document.groups.start[known])])
     charts.draw("drawGroup", group=g)
@@ -478,7 +477,7 @@ def test_group_without_live_values_shows_what_its_moments_tell(tabs: Tabs) -> No
     mine = np.flatnonzero(moments.group == g)
     assert [row["k"] for row in rows] == mine.tolist()
     for row in rows:
-        of = affected.moment == row["k"]
+        of = affected.group_interval == row["k"]
         assert row["n"] == of.sum()
         expected = affected.expected[of].sum()
         assert row["v"] == pytest.approx(affected.value[of].sum())
@@ -496,7 +495,7 @@ def test_click_on_a_mark_opens_its_group(tabs: Tabs) -> None:
     charts.draw("drawLive", detector=0, measure=0, split=None)
     mark = charts.rows("marks")[-1]
     charts.page.mouse.click(*charts.place(mark))
-    assert charts.calls() == [["onGroup", int(made("one").moments.group[mark["m"]])]]
+    assert charts.calls() == [["onGroup", int(made("one").group_intervals.group[mark["m"]])]]
 
 
 def test_drag_across_tells_the_time_in_epoch_seconds_once(tabs: Tabs) -> None:

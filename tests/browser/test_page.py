@@ -37,7 +37,7 @@ def summary(groups: int, moments: int, of: str, filtered: bool = True) -> str:
 
 def left(document: PageDocument, passes: np.ndarray) -> tuple[int, int]:
     """Of these moments: how many groups, how many moments."""
-    return len(np.unique(document.moments.group[passes])), int(passes.sum())
+    return len(np.unique(document.group_intervals.group[passes])), int(passes.sum())
 
 
 def clock(seconds: int, zone: ZoneInfo = BERLIN) -> str:
@@ -60,11 +60,11 @@ def worst_of(document: PageDocument) -> int:
 def test_the_page_is_whole(open_page: Open, keep: Keep, width: int, theme: str) -> None:
     document = documents.one()
     page = open_page("one", width=width, theme=theme)
-    says(page, "#summary", summary(len(document.groups.id), len(document.moments.time), "shop", filtered=False))
+    says(page, "#summary", summary(len(document.groups.id), len(document.group_intervals.time), "shop", filtered=False))
     assert texts(page, "#figures .value") == [
         "1",
         "40",
-        f"{len(document.moments.time)}",
+        f"{len(document.group_intervals.time)}",
         f"{np.floor(document.groups.score.max() * 10) / 10:g}",
     ]
     assert page.locator("#groups tbody tr").count() == 12
@@ -100,14 +100,18 @@ def test_the_worst_group_comes_first_and_columns_sort(open_page: Open) -> None:
 def test_the_table_has_a_row_a_contribution(open_page: Open) -> None:
     document = documents.one()
     page = open_page("one")
-    count = len(document.contributions.moment)
+    count = len(document.contributions.group_interval)
     says(page, "#table .pager [role=status]", f"1–50 of {count:,}")
-    last = document.contributions.moment.max()
-    first = int(np.flatnonzero(document.contributions.moment == last)[0])
+    last = document.contributions.group_interval.max()
+    first = int(np.flatnonzero(document.contributions.group_interval == last)[0])
     detector = document.detectors[0]
     dimension, values = detector.dimensions[document.contributions.dimension[first]]
     cells = page.locator("#table tbody tr").first.locator("th, td").all_text_contents()
-    assert cells[:3] == [clock(document.moments.time[last]), dimension, values[document.contributions.value[first]]]
+    assert cells[:3] == [
+        clock(document.group_intervals.time[last]),
+        dimension,
+        values[document.contributions.value[first]],
+    ]
     assert cells[6] == f"{document.contributions.share[first]} %"
     page.locator("#table thead button", has_text="Contribution").click()
     assert texts(page, "#table tbody tr:first-child .share") == [f"{document.contributions.share.max()} %"]
@@ -188,7 +192,7 @@ def test_data_health_tells_what_went_wrong(open_page: Open) -> None:
 
 def test_filters_act_on_everything(open_page: Open) -> None:
     document = documents.one()
-    moments, groups = document.moments, document.groups
+    moments, groups = document.group_intervals, document.groups
     page = open_page("one")
     measure = groups.measure[moments.group]
     drop(page, "Measure").get_by_label("views").check()
@@ -199,7 +203,7 @@ def test_filters_act_on_everything(open_page: Open) -> None:
     page.get_by_label("Least severity as a number").fill("60")
     passes = passes & (moments.score >= 60)
     says(page, "#summary", summary(*left(document, passes), "shop"))
-    rows = int(np.isin(document.contributions.moment, np.flatnonzero(passes)).sum())
+    rows = int(np.isin(document.contributions.group_interval, np.flatnonzero(passes)).sum())
     says(page, "#table .pager [role=status]", f"1–50 of {rows:,}")
     told = page.locator("#timeline-told").text_content()
     page.locator("#reset").click()
@@ -224,8 +228,8 @@ def test_dimension_values_are_or_within_and_and_between(open_page: Open) -> None
         wanted &= np.isin(detector.combinations[:, d], [detector.dimensions[d][1].index(one) for one in values])
     affected = document.affected
     assert not (affected.combination == OTHERS).any()
-    passes = np.zeros(len(document.moments.time), bool)
-    passes[affected.moment[wanted[affected.combination]]] = True
+    passes = np.zeros(len(document.group_intervals.time), bool)
+    passes[affected.group_interval[wanted[affected.combination]]] = True
     says(page, "#summary", summary(*left(document, passes), "shop"))
     # Of a filtered dimension the table has only what was chosen.
     until(page, "() => document.querySelectorAll('#table tbody tr').length > 0")
@@ -248,7 +252,7 @@ def test_a_metric_that_lacks_the_dimension_is_out(open_page: Open) -> None:
 
 def test_time_is_chosen_by_clock_by_span_and_by_dragging(open_page: Open) -> None:
     document = documents.one()
-    times = document.moments.time
+    times = document.group_intervals.time
     page = open_page("one")
     panel = drop(page, "Time")
     panel.get_by_role("button", name="Last 7 days").click()
@@ -284,7 +288,7 @@ def test_a_severity_that_was_typed_is_the_one_that_counts(open_page: Open, typed
     exact.fill(typed)
     exact.blur()
     assert exact.input_value() == counts
-    passes = document.moments.score >= float(counts)
+    passes = document.group_intervals.score >= float(counts)
     says(page, "#summary", summary(*left(document, passes), "shop", filtered=counts != "0"))
 
 
@@ -311,10 +315,10 @@ def test_the_clock_follows_the_detectors_that_are_chosen(open_page: Open) -> Non
     until(page, "() => document.querySelector('#clock option').textContent.includes('America/Los_Angeles')")
     panel = drop(page, "Time")
     assert "Times in America/Los_Angeles." in panel.text_content()
-    mine = document.groups.detector[document.moments.group] == which
-    last = int(document.moments.time[mine].max())
+    mine = document.groups.detector[document.group_intervals.group] == which
+    last = int(document.group_intervals.time[mine].max())
     panel.get_by_label("From").fill(clock(last, ZoneInfo(zone)).replace(" ", "T"))
-    says(page, "#summary", summary(*left(document, mine & (document.moments.time >= last)), "team-12"))
+    says(page, "#summary", summary(*left(document, mine & (document.group_intervals.time >= last)), "team-12"))
     page.locator("#clock").select_option("viewer")
     panel = drop(page, "Time")
     assert panel.get_by_label("From").input_value() == clock(last, ZoneInfo("Asia/Tokyo")).replace(" ", "T")
@@ -322,7 +326,7 @@ def test_the_clock_follows_the_detectors_that_are_chosen(open_page: Open) -> Non
 
 def test_contributions_are_of_a_dimension_that_has_some(open_page: Open) -> None:
     document = documents.fifty()
-    which = document.groups.detector[document.moments.group[document.contributions.moment]]
+    which = document.groups.detector[document.group_intervals.group[document.contributions.group_interval]]
     names = [
         document.detectors[d].dimensions[c][0]
         for d, c in zip(which.tolist(), document.contributions.dimension.tolist(), strict=True)
@@ -363,7 +367,7 @@ def test_fifty_detectors_are_searched(open_page: Open, keep: Keep) -> None:
     assert panel.get_by_role("checkbox").count() == 1
     panel.get_by_role("checkbox").check()
     which = [one.name for one in document.detectors].index("team-17")
-    passes = document.groups.detector[document.moments.group] == which
+    passes = document.groups.detector[document.group_intervals.group] == which
     says(page, "#summary", summary(*left(document, passes), "team-17"))
     assert page.locator("#lanes-card").is_hidden()
     assert page.locator("#health tbody tr").count() == 1
@@ -374,7 +378,7 @@ def test_what_was_chosen_outlives_a_reload(open_page: Open) -> None:
     page = open_page("one")
     page.get_by_label("Least severity as a number").fill("80")
     page.locator("#theme").select_option("dark")
-    wanted = summary(*left(document, document.moments.score >= 80), "shop")
+    wanted = summary(*left(document, document.group_intervals.score >= 80), "shop")
     says(page, "#summary", wanted)
     page.reload()
     page.wait_for_selector("body[data-open]")
@@ -430,7 +434,7 @@ def test_an_alerts_link_opens_its_group(open_page: Open, encoded: bool) -> None:
 def test_a_group_tells_its_times_by_its_own_detectors_clock(open_page: Open) -> None:
     document = documents.fifty()
     zones = np.array([one.timezone for one in document.detectors])[document.groups.detector]
-    moments = np.bincount(document.moments.group, minlength=len(zones))
+    moments = np.bincount(document.group_intervals.group, minlength=len(zones))
     group = int(np.flatnonzero((zones == "Australia/Lord_Howe") & (moments > 1))[0])
     zone, tokyo = ZoneInfo("Australia/Lord_Howe"), ZoneInfo("Asia/Tokyo")
     page = open_page("fifty", fragment=fragment(document, group))
@@ -440,8 +444,8 @@ def test_a_group_tells_its_times_by_its_own_detectors_clock(open_page: Open) -> 
     assert "Australia/Lord_Howe" in (page.locator("#clock option").first.text_content() or "")
     draw_all(page)
     # The moment that was chosen stays when the clock changes.
-    times = document.moments.time[document.moments.group == group]
-    worst = int(np.argmax(document.moments.score[document.moments.group == group]))
+    times = document.group_intervals.time[document.group_intervals.group == group]
+    worst = int(np.argmax(document.group_intervals.score[document.group_intervals.group == group]))
     assert clock(times[worst], zone) in (page.locator("#group-picture-told").text_content() or "")
     other = (worst + 1) % len(times)
     page.locator("#group-moment").select_option(index=other)
@@ -494,14 +498,14 @@ def test_groups_of_one_id_and_two_measures_are_both_opened(open_page: Open) -> N
 def test_what_is_not_known_to_add_up_is_averaged_in_words_and_picture(open_page: Open) -> None:
     document = documents.one()
     detector = replace(document.detectors[0], aggregations=(None, None), live=None)
-    many = np.bincount(document.affected.moment, minlength=len(document.moments.time))
-    single = np.bincount(document.moments.group) == 1
-    moment = int(np.flatnonzero((many > 1) & single[document.moments.group])[0])
+    many = np.bincount(document.affected.group_interval, minlength=len(document.group_intervals.time))
+    single = np.bincount(document.group_intervals.group) == 1
+    moment = int(np.flatnonzero((many > 1) & single[document.group_intervals.group])[0])
     values = document.affected.value.copy()
-    values[document.affected.moment == moment] = 0.5
-    values[np.flatnonzero(document.affected.moment == moment)[0]] = many[moment] / 2 + 0.5
+    values[document.affected.group_interval == moment] = 0.5
+    values[np.flatnonzero(document.affected.group_interval == moment)[0]] = many[moment] / 2 + 0.5
     document = replace(document, detectors=(detector,), affected=replace(document.affected, value=values))
-    page = open_page(document, fragment=fragment(document, int(document.moments.group[moment])))
+    page = open_page(document, fragment=fragment(document, int(document.group_intervals.group[moment])))
     draw_all(page)
     assert "1 were observed on average" in page.evaluate(TEXT, ".sentence")
     assert ": 1, expected" in page.evaluate(TEXT, "#group-picture-told")
@@ -515,22 +519,22 @@ def test_a_link_to_an_unknown_group_says_so(open_page: Open) -> None:
 
 def test_a_groups_moments_metrics_and_relatives(open_page: Open) -> None:
     document = documents.one()
-    index = document.moments.group
+    index = document.group_intervals.group
     group = next(g for g in range(40) if (index == g).sum() > 2 and document.groups.related[g])
     page = open_page("one", fragment=fragment(document, group))
     moments = np.flatnonzero(index == group)
     assert page.locator("#group-moment option").count() == len(moments)
-    worst = moments[np.argmax(document.moments.score[moments])]
+    worst = moments[np.argmax(document.group_intervals.score[moments])]
     assert page.locator("#group-moment").input_value() == str(worst)
     for moment in moments[:2]:
         page.locator("#group-moment").select_option(str(moment))
-        rows = np.flatnonzero(document.affected.moment == moment)
+        rows = np.flatnonzero(document.affected.group_interval == moment)
         assert page.locator("#group-metrics tbody tr").count() == len(rows)
         value, expected = document.affected.value[rows[0]], document.affected.expected[rows[0]]
         deviation = 100 * (value - expected) / abs(expected)
         shown = page.locator("#group-metrics tbody tr").first.locator("td").last.text_content() or ""
         assert float(shown.replace("−", "-").replace(",", "").rstrip(" %")) == pytest.approx(deviation, abs=0.51)
-        shares = np.flatnonzero(document.contributions.moment == moment)
+        shares = np.flatnonzero(document.contributions.group_interval == moment)
         assert page.locator("#group-shares li").count() == len(shares)
     other = document.groups.related[group][0].group
     page.locator(".related a").first.click()
@@ -650,15 +654,17 @@ def test_hostile_values_are_harmless_in_the_csv(open_page: Open) -> None:
     with page.expect_download() as saved:
         page.locator("#csv").click()
     rows = list(csv.DictReader(io.StringIO(Path(saved.value.path()).read_bytes().decode("utf-8"), newline="")))
-    without = set(document.affected.moment) - set(document.contributions.moment)
-    assert len(rows) == len(document.contributions.moment) + int(np.isin(document.affected.moment, list(without)).sum())
+    without = set(document.affected.group_interval) - set(document.contributions.group_interval)
+    assert len(rows) == len(document.contributions.group_interval) + int(
+        np.isin(document.affected.group_interval, list(without)).sum()
+    )
     values = {row["value"] for row in rows}
     assert "'=1+1" in values
     texts_ = [cell for row in rows for key, cell in row.items() if key not in ("observed", "expected")]
     assert not [cell for cell in texts_ if cell.startswith(("=", "+", "-", "@", "\t", "\r"))]
     times = {row["timestamp"] for row in rows}
     assert times == {
-        datetime.fromtimestamp(int(one), tz=UTC).strftime("%Y-%m-%dT%H:%M:%SZ") for one in document.moments.time
+        datetime.fromtimestamp(int(one), tz=UTC).strftime("%Y-%m-%dT%H:%M:%SZ") for one in document.group_intervals.time
     }
 
 
@@ -667,13 +673,13 @@ def test_hostile_values_are_harmless_in_the_csv(open_page: Open) -> None:
 
 def test_a_hundred_thousand_anomalies(open_page: Open, keep: Keep) -> None:
     document = documents.many()
-    moments = document.moments
+    moments = document.group_intervals
     page = open_page("many")
-    total = len(moments.time) + int(document.counts.moments.sum())
+    total = len(moments.time) + int(document.counts.group_intervals.sum())
     says(page, "#summary", summary(len(document.groups.id), total, "3 detectors", filtered=False))
     draw_all(page)
     keep(page, "many")
-    says(page, "#table .pager [role=status]", f"1–50 of {len(document.contributions.moment):,}")
+    says(page, "#table .pager [role=status]", f"1–50 of {len(document.contributions.group_interval):,}")
     page.get_by_label("Least severity as a number").fill("97")
     groups, few = left(document, moments.score >= 97)
     says(page, "#summary", summary(groups, few, "3 detectors"))

@@ -82,15 +82,15 @@ def served(browser: Browser) -> Iterator[tuple[Page, Server]]:
 
 def without_first(document: PageDocument) -> PageDocument:
     """A document without its first group."""
-    groups, moments = document.groups, document.moments
+    groups, moments = document.groups, document.group_intervals
     kept = np.flatnonzero(moments.group)
     place = np.full(len(moments.group), -1)
     place[kept] = np.arange(len(kept))
 
     def rows(of: Affected | Contributions) -> Any:
-        there = place[of.moment] >= 0
+        there = place[of.group_interval] >= 0
         columns = {one.name: getattr(of, one.name)[there] for one in fields(of)}
-        return replace(of, **(columns | {"moment": place[of.moment[there]]}))
+        return replace(of, **(columns | {"moment": place[of.group_interval[there]]}))
 
     related = tuple(tuple(replace(one, group=one.group - 1) for one in some if one.group) for some in groups.related)
     columns = {one.name: getattr(groups, one.name)[1:] for one in fields(groups)}
@@ -157,7 +157,7 @@ def test_what_is_new_is_shown_within_a_minute(served: tuple[Page, Server]) -> No
     shown.get_by_label("Least severity as a number").fill("90")
     shown.clock.run_for(1000)
     was = shown.locator("#summary").text_content()
-    moments = server.document.moments
+    moments = server.document.group_intervals
     scores = moments.score.copy()
     scores[:] = 95
     server.document = replace(
@@ -183,13 +183,13 @@ def test_what_is_looked_at_stays_when_there_is_something_new(served: tuple[Page,
     chosen = [shown.locator(one).input_value() for one in live]
     assert chosen[0] != was[0]
     assert chosen[1] != was[1]
-    moments_of = np.bincount(server.document.moments.group)
-    group = int(np.flatnonzero(moments_of[1:] > 1)[0]) + 1
+    group_intervals_of = np.bincount(server.document.group_intervals.group)
+    group = int(np.flatnonzero(group_intervals_of[1:] > 1)[0]) + 1
     address = f"{server.document.detectors[0].arn}/anomalies/anomaly/{server.document.groups.id[group]}"
     shown.evaluate("(address) => { location.hash = address; }", address)
     moments = shown.locator("#group-moment option")
     moments.first.wait_for(state="attached")
-    assert moments.count() == moments_of[group]
+    assert moments.count() == group_intervals_of[group]
     other = moments.evaluate_all("(all) => all.findIndex((one) => !one.selected)")
     shown.locator("#group-moment").select_option(index=other)
     title, moment = shown.title(), moments.nth(other).text_content()

@@ -19,10 +19,10 @@ from anomalake.page.document import (
     Contributions,
     Crawl,
     DetectorView,
+    GroupIntervals,
     Groups,
     Integers,
     Live,
-    Moments,
     Numbers,
     PageDocument,
     Related,
@@ -370,7 +370,7 @@ def _document(
             known=seeds.known,
             related=_related(detectors, seeds),
         ),
-        moments=Moments(group, time, score, alerted, metrics),
+        group_intervals=GroupIntervals(group, time, score, alerted, metrics),
         affected=affected,
         contributions=contributions,
         counts=AnomalyCounts(*(np.zeros(0, np.int64) for _ in range(5))),
@@ -417,7 +417,7 @@ def _contributions(
 ) -> Contributions:
     """Of each dimension the first affected metric's value and those after it; whole per cent, 100 together."""
     columns: list[list[Integers]] = [[], [], [], []]
-    leading = affected.combination[np.flatnonzero(np.diff(affected.moment, prepend=-1))]
+    leading = affected.combination[np.flatnonzero(np.diff(affected.group_interval, prepend=-1))]
     for i, detector in enumerate(detectors):
         mine = np.flatnonzero(seeds.detector[group] == i)
         for j, (_, values) in enumerate(detector.dimensions):

@@ -18,11 +18,11 @@ def dimensions_of(detector: DetectorView, combination: int) -> tuple[tuple[str, 
     return tuple(sorted((name, values[code]) for (name, values), code in named if code != LACKS))
 
 
-def moments_of(document: PageDocument) -> dict[Key, dict[str, Any]]:
+def group_intervals_of(document: PageDocument) -> dict[Key, dict[str, Any]]:
     """Each moment with all that is said of it."""
     made: dict[Key, dict[str, Any]] = {}
     keys: list[Key] = []
-    groups, moments = document.groups, document.moments
+    groups, moments = document.groups, document.group_intervals
     assert sorted(moments.time.tolist()) == moments.time.tolist()
     assert sorted(groups.start.tolist()) == groups.start.tolist()
     for at in range(len(moments.time)):
@@ -43,15 +43,15 @@ def moments_of(document: PageDocument) -> dict[Key, dict[str, Any]]:
             "shares": [],
         }
     affected = document.affected
-    assert sorted(affected.moment.tolist()) == affected.moment.tolist()
-    for at, moment in enumerate(affected.moment.tolist()):
+    assert sorted(affected.group_interval.tolist()) == affected.group_interval.tolist()
+    for at, moment in enumerate(affected.group_interval.tolist()):
         detector = document.detectors[groups.detector[moments.group[moment]]]
         numbers = (affected.value[at], affected.expected[at], affected.lower[at], affected.upper[at])
         plain = tuple(None if math.isnan(one) else float(one) for one in numbers)
         made[keys[moment]]["affected"].append((dimensions_of(detector, int(affected.combination[at])), *plain))
     shares = document.contributions
-    assert sorted(shares.moment.tolist()) == shares.moment.tolist()
-    for at, moment in enumerate(shares.moment.tolist()):
+    assert sorted(shares.group_interval.tolist()) == shares.group_interval.tolist()
+    for at, moment in enumerate(shares.group_interval.tolist()):
         detector = document.detectors[groups.detector[moments.group[moment]]]
         name, values = detector.dimensions[shares.dimension[at]]
         made[keys[moment]]["shares"].append((name, values[shares.value[at]], int(shares.share[at])))
@@ -59,14 +59,14 @@ def moments_of(document: PageDocument) -> dict[Key, dict[str, Any]]:
 
 
 def counts_of(document: PageDocument) -> dict[tuple[str, str, int, int], int]:
-    """Moments that are only counted, by ARN, measure, day and class of score."""
+    """GroupIntervals that are only counted, by ARN, measure, day and class of score."""
     counts = document.counts
     made = {}
-    for at in range(len(counts.moments)):
+    for at in range(len(counts.group_intervals)):
         detector = document.detectors[counts.detector[at]]
         key = (detector.arn, detector.measures[counts.measure[at]], int(counts.day[at]), int(counts.score[at]))
         assert key not in made
-        made[key] = int(counts.moments[at])
+        made[key] = int(counts.group_intervals[at])
     return made
 
 

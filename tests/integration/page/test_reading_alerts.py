@@ -17,11 +17,11 @@ from anomalake.aws.athena_engine import AthenaEngine
 from anomalake.page.document import PageDocument, pack
 from anomalake.page.limits import Limits
 from anomalake.query import templates
-from anomalake.services.dashboard import document_of
+from anomalake.services.dashboard import read_document
 from anomalake.storage.objects import open_store
 from tests.integration.query.lakes import HOSTILE, alert, arn, shown, write
 from tests.support import made
-from tests.support.shown_page import Key, counts_of, detector_of, moments_of
+from tests.support.shown_page import Key, counts_of, detector_of, group_intervals_of
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 
@@ -90,7 +90,7 @@ def said(alerts: Iterable[Alert]) -> dict[Key, dict[str, Any]]:
 
 
 def read(lake: Path, **limits: int) -> PageDocument:
-    return document_of(str(lake), now=NOW, limits=Limits(**limits))
+    return read_document(str(lake), now=NOW, limits=Limits(**limits))
 
 
 @WHOLE_OR_NOT
@@ -98,7 +98,7 @@ def read(lake: Path, **limits: int) -> PageDocument:
 def test_moments_are_what_the_alerts_say(tmp_path: Path, formats: tuple[str, ...], whole_bytes: int) -> None:
     write(tmp_path, ALERTS, formats)
     document = read(tmp_path, whole_bytes=whole_bytes)
-    assert moments_of(document) == said(ALERTS)
+    assert group_intervals_of(document) == said(ALERTS)
     assert counts_of(document) == {}
     assert document.notes == ()
     assert Counter(one.name for one in document.detectors) == {"hostile": 1, "orders": 2, "paris": 1, "plain": 1}
@@ -121,7 +121,7 @@ def test_several_alerts_about_one_moment_are_one(tmp_path: Path, whole_bytes: in
         in_group("g", alert("rule-c", series=two[:1], score=70)),
     ]
     write(tmp_path, alerts)
-    (moment,) = moments_of(read(tmp_path, whole_bytes=whole_bytes)).values()
+    (moment,) = group_intervals_of(read(tmp_path, whole_bytes=whole_bytes)).values()
     assert [one[0] for one in moment["affected"]] == [(("marketplace", "it"),), (("marketplace", "us"),)]
     assert len(moment["shares"]) == 2
 
@@ -131,8 +131,8 @@ def test_several_alerts_about_one_moment_are_one(tmp_path: Path, whole_bytes: in
 def test_beyond_the_limit_moments_are_counted(tmp_path: Path, limit: int, whole_bytes: int) -> None:
     write(tmp_path, ALERTS)
     expected = said(ALERTS)
-    document = read(tmp_path, moments=limit, whole_bytes=whole_bytes)
-    listed, counted = moments_of(document), counts_of(document)
+    document = read(tmp_path, group_intervals=limit, whole_bytes=whole_bytes)
+    listed, counted = group_intervals_of(document), counts_of(document)
     assert len(listed) == limit
     assert {key: expected[key] for key in listed} == listed
     left = [key for key in expected if key not in listed]
@@ -151,7 +151,7 @@ def test_beyond_the_limits_of_metrics_the_severe_ones_are_kept(tmp_path: Path, w
     alerts = [alert(f"e{k}", f"2021-02-14T0{k}:00", score=50 + k, series=series, shares=shares) for k in range(4)]
     write(tmp_path, alerts)
     document = read(tmp_path, affected=7, contributions=12, whole_bytes=whole_bytes)
-    by_score = sorted(moments_of(document).values(), key=lambda one: -one["score"])
+    by_score = sorted(group_intervals_of(document).values(), key=lambda one: -one["score"])
     assert [len(one["affected"]) for one in by_score] == [5, 2, 0, 0]
     assert [len(one["shares"]) for one in by_score] == [5, 5, 2, 0]
     assert [one["metrics"] for one in by_score] == [5, 5, 5, 5]
@@ -162,7 +162,7 @@ def test_an_absent_lake_and_an_empty_one_give_an_empty_document(tmp_path: Path) 
     for lake in (tmp_path, tmp_path / "absent"):
         document = read(lake)
         assert document.detectors == ()
-        assert len(document.moments.time) == len(document.groups.id) == 0
+        assert len(document.group_intervals.time) == len(document.groups.id) == 0
         assert document.notes == ("The lake has no alert and no detector yet.",)
         assert pack(document)
     assert not (tmp_path / "absent").exists()
@@ -176,7 +176,7 @@ def test_a_lake_replayed_again_compacted_or_rebuilt_gives_the_same_bytes(tmp_pat
     handle = open_lake(str(lake))
     handle.replay(lines)
     first = pack(read(lake))
-    assert len(read(lake).moments.time) >= 50
+    assert len(read(lake).group_intervals.time) >= 50
     handle.replay(lines)
     assert pack(read(lake)) == first
     handle.compact()
@@ -199,7 +199,7 @@ def test_a_shape_that_cannot_be_read_is_told_and_the_page_goes_on(tmp_path: Path
     write(tmp_path, ALERTS)
     next(iter((tmp_path / "shapes").rglob("*.json"))).write_text("no JSON")
     document = read(tmp_path)
-    assert moments_of(document) == said(ALERTS)
+    assert group_intervals_of(document) == said(ALERTS)
     (note,) = document.notes
     assert "detectors" in note
 

@@ -29,12 +29,12 @@ from anomalake.records.errors import CorruptError
 from anomalake.records.groups import group_ids, read_groups, to_json
 from anomalake.records.keys import detector_folder
 from anomalake.records.metric_sets import write_metric_set
-from anomalake.services.dashboard import document_of
+from anomalake.services.dashboard import read_document
 from anomalake.services.feedback import UnknownAnomalyError, give_feedback
 from anomalake.storage.objects import open_store
 from tests.support.anomalies import judged
 from tests.support.live import ARN, COUNTRIES, HOUR, START, Bench, hour, usual
-from tests.support.shown_page import counts_of, detector_of, moments_of, values_of
+from tests.support.shown_page import counts_of, detector_of, group_intervals_of, values_of
 
 UNUSUAL = {(hour(3), "de"): 400.0, (hour(4), "de"): 420.0, (hour(4), "fr"): 20.0, (hour(8), "uk"): 0.0}
 
@@ -52,7 +52,7 @@ class Ran(Bench):
             self.run(hour(number))
 
     def document(self, **limits: int) -> PageDocument:
-        return document_of(str(self.folder), now=self.now, limits=Limits(**limits))
+        return read_document(str(self.folder), now=self.now, limits=Limits(**limits))
 
 
 @pytest.fixture(scope="module")
@@ -86,16 +86,16 @@ def test_moments_are_those_of_the_groups_records(ran: Ran) -> None:
                 ],
             }
     assert len(expected) >= 3
-    assert moments_of(document) == expected
+    assert group_intervals_of(document) == expected
     assert document.notes == ()
 
 
 @pytest.mark.parametrize("limit", [1, 2, 3])
 def test_groups_with_records_are_counted_once_beyond_the_limit(ran: Ran, limit: int) -> None:
-    everything = moments_of(ran.document())
+    everything = group_intervals_of(ran.document())
     for whole_bytes in (0, 1_000_000):
-        document = ran.document(moments=limit, whole_bytes=whole_bytes)
-        listed = moments_of(document)
+        document = ran.document(group_intervals=limit, whole_bytes=whole_bytes)
+        listed = group_intervals_of(document)
         assert len(listed) == limit
         assert {key: everything[key] for key in listed} == listed
         assert sum(counts_of(document).values()) == len(everything) - limit
@@ -117,7 +117,7 @@ def test_values_are_those_that_were_judged_where_no_source_is_known(ran: Ran) ->
     assert set(expected) == set(wanted)
     lower = values_of(shop, "lower")
     assert all(lower[key] == pytest.approx(0.8 * expected[key], rel=1e-3) for key in expected)
-    moments = moments_of(document)
+    moments = group_intervals_of(document)
     for (_, _, measure, time), one in moments.items():
         for dimensions, value, wanted_then, _, _ in one["affected"]:
             assert values[measure, dimensions, time] == value
@@ -181,9 +181,9 @@ def test_records_that_are_corrupt_or_strange_are_told_and_left_out(own: Ran) -> 
 
 
 def test_what_an_alert_says_stays_where_the_groups_record_is_gone(own: Ran) -> None:
-    before = moments_of(own.document())
+    before = group_intervals_of(own.document())
     own.store.delete(one.key for one in list(own.store.list(f"{detector_folder('shop')}/groups")))
-    after = moments_of(own.document())
+    after = group_intervals_of(own.document())
     assert after.keys() == before.keys()
     for key, one in after.items():
         assert not one["known"]
@@ -219,7 +219,7 @@ def test_a_backtests_groups_and_judgement_are_shown_and_live_ones_go_before(own:
     assert shop.backtest is not None
     assert shop.backtest.first == int((START - 2 * HOUR).timestamp())
     assert shop.backtest.last == int((START + 3 * HOUR).timestamp())
-    before, after = moments_of(live), moments_of(document)
+    before, after = group_intervals_of(live), group_intervals_of(document)
     assert {key: after[key] for key in before} == before
     added = {key[1] for key in after} - {key[1] for key in before}
     assert added == {one.group_id for one in found.groups} - {key[1] for key in before}
@@ -241,7 +241,9 @@ def test_a_live_group_goes_before_its_namesake_of_the_backtest(own: Ran) -> None
     found = backtest_of_shop()
     write_backtest(own.store, "shop", ARN, Backtest(found.metrics, found.judgement, (other,)))
     assert b'"AnomalyGroupScore":1.0' in to_json(other)
-    scores = {key: moment["score"] for key, moment in moments_of(own.document()).items() if key[1] == one.group_id}
+    scores = {
+        key: moment["score"] for key, moment in group_intervals_of(own.document()).items() if key[1] == one.group_id
+    }
     assert scores == {
         (ARN, one.group_id, one.measure, int(each.timestamp.timestamp())): each.score for each in one.intervals
     }
@@ -303,7 +305,7 @@ def aggregated(rows: list[tuple[str, str, float, float]]) -> dict[tuple[str, str
 
 def test_values_come_from_the_source_through_a_change_of_clocks(tmp_path: Path) -> None:
     rows = hourly(datetime(2026, 3, 28, 20, tzinfo=UTC), 12)
-    shop = detector_of(document_of(source_lake(tmp_path, rows)), "sold")
+    shop = detector_of(read_document(source_lake(tmp_path, rows)), "sold")
     assert shop.live is not None
     assert (shop.live.intervals, shop.live.others, shop.aggregations) == (1, 0, ("SUM", "AVG"))
     found = {(measure, pairs[0][1], time): value for (measure, pairs, time), value in values_of(shop).items()}
@@ -314,7 +316,7 @@ def test_values_come_from_the_source_through_a_change_of_clocks(tmp_path: Path) 
 def test_a_day_of_23_hours_is_one_interval(tmp_path: Path) -> None:
     days = [f"2026-03-{day:02} 00:00:00" for day in range(27, 32)]
     rows = [(day, "c0", float(number), 1.0) for number, day in enumerate(days)]
-    shop = detector_of(document_of(source_lake(tmp_path, rows, frequency="P1D")), "sold")
+    shop = detector_of(read_document(source_lake(tmp_path, rows, frequency="P1D")), "sold")
     assert shop.live is not None
     steps = shop.live.times[1:] - shop.live.times[:-1]
     assert steps.tolist() == [86_400, 86_400, 82_800, 86_400]
@@ -324,11 +326,11 @@ def test_a_day_of_23_hours_is_one_interval(tmp_path: Path) -> None:
 @pytest.mark.parametrize("numbers", [500, 150, 60])
 def test_too_many_values_are_put_together_without_losing_any(tmp_path: Path, numbers: int) -> None:
     rows = hourly(datetime(2026, 3, 26, 23, tzinfo=UTC), 24 * 5 - 1)
-    document = document_of(source_lake(tmp_path, rows), limits=Limits(numbers=numbers, series=3))
+    document = read_document(source_lake(tmp_path, rows), limits=Limits(numbers=numbers, series=3))
     shop = detector_of(document, "sold")
     assert shop.live is not None
     assert shop.live.intervals > 1
-    assert any("intervals are put together" in note for note in document.notes)
+    assert any("intervals are combined to one" in note for note in document.notes)
     wanted = aggregated(rows)
     found = values_of(shop)
     assert len(found) <= numbers
@@ -347,7 +349,7 @@ def test_too_many_values_are_put_together_without_losing_any(tmp_path: Path, num
 
 def test_metrics_beyond_the_first_are_others(tmp_path: Path) -> None:
     rows = hourly(datetime(2026, 5, 1, tzinfo=UTC), 5, countries=6)
-    document = document_of(source_lake(tmp_path, rows), limits=Limits(series=3))
+    document = read_document(source_lake(tmp_path, rows), limits=Limits(series=3))
     shop = detector_of(document, "sold")
     assert shop.live is not None
     assert shop.live.others == 4
@@ -380,9 +382,9 @@ def test_no_judgement_is_shown_where_more_than_half_was_not_judged(tmp_path: Pat
     )
     write_backtest(open_store(lake), "sold", ARN_OF_SOURCE, Backtest(metrics, judgement, ()))
     hours = [int((datetime(2026, 5, 1, tzinfo=UTC) + number * HOUR).timestamp()) for number in range(8)]
-    expected = values_of(detector_of(document_of(lake), "sold"), "expected")
+    expected = values_of(detector_of(read_document(lake), "sold"), "expected")
     assert expected == {("units", (("country", f"c{k}"),), time): 100.0 for k in range(2) for time in hours[4:]}
-    shop = detector_of(document_of(lake, limits=Limits(series=1)), "sold")
+    shop = detector_of(read_document(lake, limits=Limits(series=1)), "sold")
     assert values_of(shop, "expected") == {("units", (("others", ""),), time): 200.0 for time in hours[4:]}
     # Distances from what was expected add up in squares.
     assert values_of(shop, "lower")["units", (("others", ""),), hours[4]] == pytest.approx(

@@ -68,7 +68,7 @@ def test_document_survives(kind: str) -> None:
     assert_same(told, document)
 
 
-def test_many_moments_survive() -> None:
+def test_many_group_intervals_survive() -> None:
     document = documents.many(5_000)
     assert_same(unpack(pack(document)), document)
 
@@ -102,9 +102,9 @@ def test_text_is_ascii_so_that_its_length_is_that_of_its_bytes() -> None:
     assert packed[4 : 4 + length].isascii()
 
 
-def with_counts(moments: Any) -> PageDocument:
+def with_counts(numbers: Any) -> PageDocument:
     no = np.zeros(0, np.int64)
-    return replace(documents.empty(), counts=AnomalyCounts(no, no, no, no, np.asarray(moments)))
+    return replace(documents.empty(), counts=AnomalyCounts(no, no, no, no, np.asarray(numbers)))
 
 
 @pytest.mark.parametrize(
@@ -114,13 +114,13 @@ def with_counts(moments: Any) -> PageDocument:
 def test_whole_numbers_are_as_narrow_as_they_can_be(whole: list[int], kind: str) -> None:
     packed = pack(with_counts(np.array(whole, np.int64)))
     length = int.from_bytes(packed[:4], "little")
-    assert json.loads(packed[4 : 4 + length])["counts"]["moments"]["$"][0] == kind
-    np.testing.assert_array_equal(unpack(packed)["counts"]["moments"], whole)
+    assert json.loads(packed[4 : 4 + length])["counts"]["group_intervals"]["$"][0] == kind
+    np.testing.assert_array_equal(unpack(packed)["counts"]["group_intervals"], whole)
 
 
 def test_unknown_and_infinite_numbers_of_arrays_survive() -> None:
     numbers = np.array([np.nan, np.inf, -np.inf, -0.0, 5e-324, 1.7976931348623157e308])
-    told = unpack(pack(with_counts(numbers)))["counts"]["moments"]
+    told = unpack(pack(with_counts(numbers)))["counts"]["group_intervals"]
     assert told.tobytes() == numbers.tobytes()
 
 
@@ -132,7 +132,7 @@ def test_number_that_json_lacks_is_refused_outside_of_arrays() -> None:
 def test_array_that_is_a_view_is_packed_as_it_reads() -> None:
     table = np.arange(24.0).reshape(4, 6)
     for view in (table[::2, ::3], table.T, table[:, ::-1], np.asfortranarray(table)):
-        np.testing.assert_array_equal(unpack(pack(with_counts(view)))["counts"]["moments"], view)
+        np.testing.assert_array_equal(unpack(pack(with_counts(view)))["counts"]["group_intervals"], view)
 
 
 @given(
@@ -141,12 +141,12 @@ def test_array_that_is_a_view_is_packed_as_it_reads() -> None:
     )
 )
 def test_any_whole_numbers_survive(values: Any) -> None:
-    np.testing.assert_array_equal(unpack(pack(with_counts(values)))["counts"]["moments"], values)
+    np.testing.assert_array_equal(unpack(pack(with_counts(values)))["counts"]["group_intervals"], values)
 
 
 @given(arrays(np.float64, array_shapes(min_dims=1, max_dims=3, min_side=0, max_side=5)))
 def test_any_numbers_survive(values: Any) -> None:
-    np.testing.assert_array_equal(unpack(pack(with_counts(values)))["counts"]["moments"], values)
+    np.testing.assert_array_equal(unpack(pack(with_counts(values)))["counts"]["group_intervals"], values)
 
 
 @given(st.lists(st.text()))

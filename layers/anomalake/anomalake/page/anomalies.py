@@ -1,4 +1,4 @@
-"""Groups in single intervals (moments) as columns: out of the groups' own records, merged, cut, counted, shown."""
+"""Groups in single intervals as columns: from records of groups, merged with those of alerts, cut, and counted."""
 
 from __future__ import annotations
 
@@ -10,45 +10,31 @@ import numpy as np
 import numpy.typing as npt
 
 from anomalake.groups.anomaly_group import Group
-from anomalake.page.columns import unique_rows
-from anomalake.page.document import Affected, AnomalyCounts, Contributions, Groups, Integers, Moments, Numbers, Related
+from anomalake.page.document import (
+    Affected,
+    AnomalyCounts,
+    Contributions,
+    GroupIntervals,
+    Groups,
+    Integers,
+    Numbers,
+    Related,
+)
 from anomalake.page.limits import Limits
-from anomalake.page.names import Names
+from anomalake.page.numbering import LakeNames, first_of_equal_rows
 
 DAY: Final = 86_400
 
 
-class Everyone:
-    """All detectors, numbered: `Names` by their ARNs."""
-
-    def __init__(self, all_: Iterable[Names] = ()) -> None:
-        self.names: list[Names] = []
-        self._numbers: dict[str, int] = {}
-        for one in all_:
-            self._numbers[one.arn] = len(self.names)
-            self.names.append(one)
-
-    def number(self, arn: str) -> int:
-        """A detector's number; one that nobody knew of is added."""
-        if arn not in self._numbers:
-            self._numbers[arn] = len(self.names)
-            self.names.append(Names(arn))
-        return self._numbers[arn]
-
-    def of(self, arn: str) -> Names:
-        """A detector's names."""
-        return self.names[self.number(arn)]
-
-
 @dataclass(frozen=True, slots=True, eq=False)
-class FoundGroups:
-    """Moments with what was affected and what contributed, each column a row a moment, a metric, a contribution.
+class AnomalyTable:
+    """GroupIntervals with what was affected and what contributed, each column a row a moment, a metric, a contribution.
 
     Attributes
     ----------
     detector, measure, group
         Numbers; the group's is an index into `ids`.
-    a_moment, c_moment
+    a_interval, c_interval
         Rows of moments, ascending.
     """
 
@@ -60,13 +46,13 @@ class FoundGroups:
     score: Numbers
     metrics: Integers
     alerted: npt.NDArray[np.bool_]
-    a_moment: Integers
+    a_interval: Integers
     a_combination: Integers
     a_value: Numbers
     a_expected: Numbers
     a_lower: Numbers
     a_upper: Numbers
-    c_moment: Integers
+    c_interval: Integers
     c_dimension: Integers
     c_value: Integers
     c_share: Integers
@@ -75,20 +61,20 @@ class FoundGroups:
         return len(self.time)
 
 
-_MOMENT = ("detector", "group", "measure", "time", "score", "metrics", "alerted")
-_AFFECTED = ("a_moment", "a_combination", "a_value", "a_expected", "a_lower", "a_upper")
-_SHARES = ("c_moment", "c_dimension", "c_value", "c_share")
+_INTERVAL = ("detector", "group", "measure", "time", "score", "metrics", "alerted")
+_AFFECTED = ("a_interval", "a_combination", "a_value", "a_expected", "a_lower", "a_upper")
+_SHARES = ("c_interval", "c_dimension", "c_value", "c_share")
 
 
-def from_groups(groups: Iterable[Group], everyone: Everyone) -> FoundGroups:
-    """Moments out of the groups' own records."""
+def from_groups(groups: Iterable[Group], lake_names: LakeNames) -> AnomalyTable:
+    """GroupIntervals out of the groups' own records."""
     ids: dict[str, int] = {}
     moments: list[tuple[Any, ...]] = []
     affected: list[tuple[Any, ...]] = []
     shares: list[tuple[Any, ...]] = []
     for group in groups:
-        names = everyone.of(group.detector_arn)
-        detector, measure = everyone.number(group.detector_arn), names.measure(group.measure)
+        names = lake_names.of(group.detector_arn)
+        detector, measure = lake_names.number(group.detector_arn), names.measure(group.measure)
         number = ids.setdefault(group.group_id, len(ids))
         for one in group.intervals:
             at = len(moments)
@@ -104,16 +90,16 @@ def from_groups(groups: Iterable[Group], everyone: Everyone) -> FoundGroups:
                 value = names.value(dimension, share.dimension_value)
                 shares.append((at, dimension, value, share.value_contribution))
     columns: dict[str, Any] = {}
-    for fields, listed in ((_MOMENT, moments), (_AFFECTED, affected), (_SHARES, shares)):
+    for fields, listed in ((_INTERVAL, moments), (_AFFECTED, affected), (_SHARES, shares)):
         for place, name in enumerate(fields):
             columns[name] = np.array([row[place] for row in listed], _TYPES.get(name, np.int64))
-    return FoundGroups(ids=tuple(ids), **columns)
+    return AnomalyTable(ids=tuple(ids), **columns)
 
 
 _TYPES = dict.fromkeys(("score", "a_value", "a_expected", "a_lower", "a_upper"), np.float64) | {"alerted": np.bool_}
 
 
-def merged(records: FoundGroups, alerts: FoundGroups) -> FoundGroups:
+def merged(records: AnomalyTable, alerts: AnomalyTable) -> AnomalyTable:
     """Both together: one moment for each detector, group, measure and time; what its record says goes before alerts."""
     whole = joined(records, alerts)
     key = _keys(whole)
@@ -124,43 +110,43 @@ def merged(records: FoundGroups, alerts: FoundGroups) -> FoundGroups:
     return _with(kept, alerted=alerted[np.argsort(first, kind="stable")])
 
 
-def joined(one: FoundGroups, two: FoundGroups) -> FoundGroups:
+def joined(one: AnomalyTable, two: AnomalyTable) -> AnomalyTable:
     """Both, the moments of the second behind those of the first."""
     return _joined(*_same_ids(one, two))
 
 
-def without(one: FoundGroups, two: FoundGroups) -> FoundGroups:
+def without(one: AnomalyTable, two: AnomalyTable) -> AnomalyTable:
     """The moments of the first that the second does not have."""
     one, two = _same_ids(one, two)
     key = _keys(_joined(one, two))
     return _taken(one, np.flatnonzero(~np.isin(key[: len(one)], key[len(one) :])))
 
 
-def within(one: FoundGroups, two: FoundGroups) -> FoundGroups:
+def within(one: AnomalyTable, two: AnomalyTable) -> AnomalyTable:
     """The moments of the first that the second has too."""
     one, two = _same_ids(one, two)
     key = _keys(_joined(one, two))
     return _taken(one, np.flatnonzero(np.isin(key[: len(one)], key[len(one) :])))
 
 
-def most_severe(found: FoundGroups, limits: Limits) -> tuple[FoundGroups, FoundGroups]:
+def most_severe(found: AnomalyTable, limits: Limits) -> tuple[AnomalyTable, AnomalyTable]:
     """The most severe moments with as much about them as the limits allow, and those beyond them."""
     ids = _ranks(found.ids)[found.group] if found.ids else found.group
     order = np.lexsort((ids, found.measure, found.detector, found.time, -found.score))
     rank = np.empty(len(order), np.int64)
     rank[order] = np.arange(len(order))
-    listed = _taken(found, np.sort(order[: limits.moments]))
-    rest = _taken(found, np.sort(order[limits.moments :]))
-    rank_of = rank[np.sort(order[: limits.moments])]
-    a = _first(rank_of[listed.a_moment], limits.affected)
-    c = _first(rank_of[listed.c_moment], limits.contributions)
+    listed = _taken(found, np.sort(order[: limits.group_intervals]))
+    rest = _taken(found, np.sort(order[limits.group_intervals :]))
+    rank_of = rank[np.sort(order[: limits.group_intervals])]
+    a = _first(rank_of[listed.a_interval], limits.affected)
+    c = _first(rank_of[listed.c_interval], limits.contributions)
     columns = {name: getattr(listed, name)[a] for name in _AFFECTED}
     columns |= {name: getattr(listed, name)[c] for name in _SHARES}
     return _with(listed, **columns), rest
 
 
-def counted(found: FoundGroups) -> dict[tuple[int, int, int, int], int]:
-    """Moments by detector, measure, start of the UTC day, and class of score."""
+def counted(found: AnomalyTable) -> dict[tuple[int, int, int, int], int]:
+    """GroupIntervals by detector, measure, start of the UTC day, and class of score."""
     if not len(found):
         return {}
     table = np.stack([found.detector, found.measure, found.time // DAY * DAY, score_class(found.score)], axis=1)
@@ -180,9 +166,9 @@ def counts_of(numbers: Mapping[tuple[int, int, int, int], int]) -> AnomalyCounts
     return AnomalyCounts(columns[0], columns[1], columns[2], columns[3], columns[4])
 
 
-def shown(
-    found: FoundGroups, known: Mapping[tuple[int, str], Group]
-) -> tuple[Groups, Moments, Affected, Contributions]:
+def document_columns(
+    found: AnomalyTable, known: Mapping[tuple[int, str], Group]
+) -> tuple[Groups, GroupIntervals, Affected, Contributions]:
     """Groups, their moments, and what is about these, in the document's order.
 
     Parameters
@@ -192,7 +178,7 @@ def shown(
     """
     ids = _ranks(found.ids)[found.group] if found.ids else found.group
     measures = found.measure
-    first, place = unique_rows(found.detector, found.group, measures)
+    first, place = first_of_equal_rows(found.detector, found.group, measures)
     n = len(first)
     start, end = np.full(n, np.iinfo(np.int64).max), np.full(n, np.iinfo(np.int64).min)
     np.minimum.at(start, place, found.time)
@@ -234,7 +220,7 @@ def shown(
     )
     group = new[place]
     by_time = np.lexsort((group, found.time))
-    moments = Moments(
+    moments = GroupIntervals(
         group=group[by_time],
         time=found.time[by_time],
         score=found.score[by_time],
@@ -243,7 +229,7 @@ def shown(
     )
     row = np.empty(len(by_time), np.int64)
     row[by_time] = np.arange(len(by_time))
-    a, c = row[found.a_moment], row[found.c_moment]
+    a, c = row[found.a_interval], row[found.c_interval]
     a_order, c_order = np.argsort(a, kind="stable"), np.argsort(c, kind="stable")
     affected = Affected(
         a[a_order],
@@ -253,7 +239,7 @@ def shown(
     return groups, moments, affected, contributions
 
 
-def _same_ids(one: FoundGroups, two: FoundGroups) -> tuple[FoundGroups, FoundGroups]:
+def _same_ids(one: AnomalyTable, two: AnomalyTable) -> tuple[AnomalyTable, AnomalyTable]:
     ids = tuple(dict.fromkeys((*one.ids, *two.ids)))
     number = {id_: at for at, id_ in enumerate(ids)}
     made = []
@@ -263,37 +249,37 @@ def _same_ids(one: FoundGroups, two: FoundGroups) -> tuple[FoundGroups, FoundGro
     return made[0], made[1]
 
 
-def _joined(one: FoundGroups, two: FoundGroups) -> FoundGroups:
+def _joined(one: AnomalyTable, two: AnomalyTable) -> AnomalyTable:
     columns = {
-        name: np.concatenate([getattr(one, name), getattr(two, name)]) for name in (*_MOMENT, *_AFFECTED, *_SHARES)
+        name: np.concatenate([getattr(one, name), getattr(two, name)]) for name in (*_INTERVAL, *_AFFECTED, *_SHARES)
     }
-    columns["a_moment"][len(one.a_moment) :] += len(one)
-    columns["c_moment"][len(one.c_moment) :] += len(one)
-    return FoundGroups(ids=one.ids, **columns)
+    columns["a_interval"][len(one.a_interval) :] += len(one)
+    columns["c_interval"][len(one.c_interval) :] += len(one)
+    return AnomalyTable(ids=one.ids, **columns)
 
 
-def _taken(found: FoundGroups, rows: Integers) -> FoundGroups:
+def _taken(found: AnomalyTable, rows: Integers) -> AnomalyTable:
     """Some moments, in ascending order, with what is about them."""
     place = np.full(len(found), -1, np.int64)
     place[rows] = np.arange(len(rows))
-    columns: dict[str, Any] = {name: getattr(found, name)[rows] for name in _MOMENT}
+    columns: dict[str, Any] = {name: getattr(found, name)[rows] for name in _INTERVAL}
     for fields in (_AFFECTED, _SHARES):
         kept = place[getattr(found, fields[0])]
         there = kept >= 0
         columns[fields[0]] = kept[there]
         columns |= {name: getattr(found, name)[there] for name in fields[1:]}
-    return FoundGroups(ids=found.ids, **columns)
+    return AnomalyTable(ids=found.ids, **columns)
 
 
-def _with(found: FoundGroups, **changes: Any) -> FoundGroups:
-    columns = {name: getattr(found, name) for name in ("ids", *_MOMENT, *_AFFECTED, *_SHARES)}
-    return FoundGroups(**{**columns, **changes})
+def _with(found: AnomalyTable, **changes: Any) -> AnomalyTable:
+    columns = {name: getattr(found, name) for name in ("ids", *_INTERVAL, *_AFFECTED, *_SHARES)}
+    return AnomalyTable(**{**columns, **changes})
 
 
-def _keys(found: FoundGroups) -> Integers:
+def _keys(found: AnomalyTable) -> Integers:
     """One number for each detector, group, measure and time."""
-    _, place = unique_rows(found.detector, found.group, found.measure)
-    return unique_rows(place, found.time)[1]
+    _, place = first_of_equal_rows(found.detector, found.group, found.measure)
+    return first_of_equal_rows(place, found.time)[1]
 
 
 def _ranks(texts: Sequence[str]) -> Integers:

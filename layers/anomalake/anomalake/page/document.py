@@ -184,7 +184,7 @@ class Groups:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Moments:
+class GroupIntervals:
     """Groups in single intervals, in order of time; each column of shape (moment,).
 
     Attributes
@@ -212,7 +212,7 @@ class Moments:
 class Affected:
     """Affected metrics, in order of their moments; each column of shape (metric,); NaN for unknown or open."""
 
-    moment: Integers
+    group_interval: Integers
     combination: Integers
     value: Numbers
     expected: Numbers
@@ -224,7 +224,7 @@ class Affected:
 class Contributions:
     """Shares of dimension values in moments, whole per cent, in order of their moments; indices of dimension, value."""
 
-    moment: Integers
+    group_interval: Integers
     dimension: Integers
     value: Integers
     share: Integers
@@ -232,7 +232,7 @@ class Contributions:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class AnomalyCounts:
-    """Moments that are not listed one by one, counted; each column of shape (count,).
+    """GroupIntervals that are not listed one by one, counted; each column of shape (count,).
 
     Attributes
     ----------
@@ -248,7 +248,7 @@ class AnomalyCounts:
     measure: Integers
     day: Integers
     score: Integers
-    moments: Integers
+    group_intervals: Integers
 
 
 @dataclass(frozen=True, slots=True)
@@ -286,7 +286,7 @@ class PageDocument:
     lake: str
     detectors: tuple[DetectorView, ...]
     groups: Groups
-    moments: Moments
+    group_intervals: GroupIntervals
     affected: Affected
     contributions: Contributions
     counts: AnomalyCounts

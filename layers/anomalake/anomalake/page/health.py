@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from datetime import UTC, datetime
 
 import numpy as np
@@ -11,9 +12,8 @@ from anomalake.definitions.intervals import floor_to_starts, next_start, starts_
 from anomalake.definitions.metric_set import FREQUENCIES
 from anomalake.lake.layout import SET_ASIDE
 from anomalake.page.document import Runs
-from anomalake.page.objects import read_each
-from anomalake.records.executions import FAILED, LEARNING, SKIPPED, SUCCEEDED, Execution, from_json
-from anomalake.records.listing import DetectorRecords
+from anomalake.page.notes import read_each
+from anomalake.records.executions import FAILED, LEARNING, SKIPPED, SUCCEEDED, Execution
 from anomalake.storage.store import ObjectStore
 
 #: At most so many warnings, and reasons, are shown.
@@ -22,17 +22,14 @@ MOST_LINES = 20
 _READ = 50
 
 
-def executions(store: ObjectStore, of: DetectorRecords, most: int, notes: list[str]) -> list[Execution]:
-    """Runs of the newest intervals, in the order of their keys."""
-    starts = sorted({start for start, _ in of.executions})[-most:]
-    if not starts:
-        return []
-    keys = [key for start, key in of.executions if start >= starts[0]]
-    return read_each(store, keys, from_json, notes, f"{of.name}: records of runs")
-
-
 def runs_of(
-    found: list[Execution], arn: str, frequency: str | None, timezone: str, offset: int, undelivered: int, now: datetime
+    executions: Sequence[Execution],
+    arn: str,
+    frequency: str | None,
+    timezone: str,
+    offset: int,
+    undelivered: int,
+    now: datetime,
 ) -> Runs | None:
     """How the runs of one detector went; None where it has none.
 
@@ -43,7 +40,7 @@ def runs_of(
     """
     last: dict[datetime, Execution] = {}
     for one in sorted(
-        (one for one in found if one.detector_arn == arn), key=lambda one: (one.timestamp, _began(one), one.run_id)
+        (one for one in executions if one.detector_arn == arn), key=lambda one: (one.timestamp, _began(one), one.run_id)
     ):
         last[one.timestamp] = one
     if not last:
@@ -71,7 +68,7 @@ def runs_of(
     )
 
 
-def set_aside(store: ObjectStore, notes: list[str]) -> tuple[int, tuple[str, ...]]:
+def read_set_aside(store: ObjectStore, notes: list[str]) -> tuple[int, tuple[str, ...]]:
     """How many records the lake set aside, and why the newest of some of them were."""
     keys = sorted(one.key for one in store.list(SET_ASIDE))
     found = read_each(store, keys[:_READ], _aside, notes, "records that were set aside")

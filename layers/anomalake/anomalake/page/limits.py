@@ -1,34 +1,34 @@
-"""How much detail the page carries, so that its file stays small and opens fast."""
+"""Limits of the page's detail, so that its file stays small and opens fast."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """At most so much of each; what is beyond is counted, added up or left out, and told.
+    """Most detail of the page; what is beyond is counted, added up or left out, and a note says so.
 
     Attributes
     ----------
-    moments
+    group_intervals
         Groups in single intervals, the most severe ones.
     affected, contributions
-        Rows about these moments.
+        Rows of affected metrics and of contributions of these group intervals.
     numbers
-        Numbers over time, of all detectors together: what was observed, and what was expected with its range.
+        Numbers over time of all detectors together: observed values, and expected values with their ranges.
     series
         Combinations of dimension values with values of their own, for each detector.
     groups, intervals, runs
-        Records that are read of all detectors, shared out among them: parts of groups, judged intervals, intervals with
-        their runs; of each detector the newest ones.
+        Records that are read of all detectors together, the newest ones of each detector: parts of groups, intervals,
+        and intervals whose executions are read.
     whole_bytes
-        Bytes of rows in a lake's table up to which it is read whole; of a larger one the most severe moments are asked
-        for.
+        Size of the table of alerts up to which all its rows are read; of a larger table, only the most severe group
+        intervals are.
     """
 
-    moments: int = 100_000
+    group_intervals: int = 100_000
     affected: int = 300_000
     contributions: int = 1_000_000
     numbers: int = 2_500_000
@@ -40,17 +40,31 @@ class Limits:
 
 
 DEFAULT: Final = Limits()
-#: Of how many intervals the runs are looked at, and of how many at least, however many detectors there are.
-MOST_RUNS: Final = 500
+
+# Most and fewest intervals of one detector whose executions are read.
+_MOST_RUNS: Final = 500
 _LEAST_RUNS: Final = 48
-_LEAST: Final = 100
+# Fewest records of one detector.
+_LEAST_RECORDS: Final = 100
 
 
 def runs_each(limits: Limits, detectors: int) -> int:
-    """How many intervals' runs are read of each of so many detectors."""
-    return min(MOST_RUNS, max(_LEAST_RUNS, limits.runs // max(1, detectors)))
+    """Return of how many intervals the executions are read, for each of so many detectors."""
+    return min(_MOST_RUNS, max(_LEAST_RUNS, limits.runs // max(1, detectors)))
 
 
-def each(limit: int, detectors: int) -> int:
-    """How many records are read of each of so many detectors."""
-    return max(min(_LEAST, limit), limit // max(1, detectors))
+def records_each(limit: int, detectors: int) -> int:
+    """Return how many records are read of each of so many detectors."""
+    return max(min(_LEAST_RECORDS, limit), limit // max(1, detectors))
+
+
+def halve(limits: Limits) -> Limits:
+    """Return limits with half the detail of what is read."""
+    return replace(
+        limits,
+        group_intervals=max(1, limits.group_intervals // 2),
+        affected=max(1, limits.affected // 2),
+        contributions=max(1, limits.contributions // 2),
+        numbers=max(1, limits.numbers // 2),
+        series=max(1, limits.series // 2),
+    )

@@ -13,11 +13,11 @@ from sqlglot import exp
 
 from anomalake.definitions.intervals import DAILY, floor_to_starts, starts_between
 from anomalake.definitions.metric_set import FREQUENCIES
-from anomalake.page.columns import floats
 from anomalake.page.document import OTHERS, Integers, Live, Numbers
 from anomalake.page.judged import Points
-from anomalake.page.names import Names, largest
-from anomalake.query import detectors, templates
+from anomalake.page.numbering import DetectorNames, floats, largest
+from anomalake.query import templates
+from anomalake.query.detectors import DetectorSchema
 from anomalake.query.relations import columns_of
 
 #: Series are not made so many that fewer times than this would be left.
@@ -40,9 +40,9 @@ class Observed:
     time
         Epoch seconds; shape (row,).
     combination
-        Numbers of `Names`; shape (row,).
+        Numbers of `DetectorNames`; shape (row,).
     values
-        NaN where nothing was observed; shape (measure, row), measures as `Names` numbers them.
+        NaN where nothing was observed; shape (measure, row), measures as `DetectorNames` numbers them.
     """
 
     time: Integers
@@ -54,7 +54,7 @@ class Observed:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Wanted:
+class LiveInput:
     """What a detector's values over time are made from.
 
     Attributes
@@ -65,7 +65,7 @@ class Wanted:
         How many anomalies each combination has; shape (combination,).
     """
 
-    names: Names
+    names: DetectorNames
     frequency: str | None
     timezone: str
     sums: tuple[bool, ...]
@@ -74,7 +74,7 @@ class Wanted:
     weights: Integers
 
 
-def query_of(detector: detectors.DetectorSchema) -> str:
+def sql_of(detector: DetectorSchema) -> str:
     """The query for a detector's source data, added up by time and combination: sums and numbers of values.
 
     That is what ``with_livedata`` shows, but for the anomalies beside it, which cost as much again and are known.
@@ -94,8 +94,8 @@ def query_of(detector: detectors.DetectorSchema) -> str:
     return exp.select(*columns).from_(table).where(there).group_by(*keys).sql(templates.DIALECT)
 
 
-def observed_in(table: pa.Table, detector: detectors.DetectorSchema, names: Names) -> Observed:
-    """Values out of the answer to `query_of`, by the detector's intervals."""
+def observed_in(table: pa.Table, detector: DetectorSchema, names: DetectorNames) -> Observed:
+    """Values out of the answer to `sql_of`, by the detector's intervals."""
     source = detector.source
     assert source is not None
     columns_in = columns_of(detector)[1]
@@ -123,7 +123,7 @@ def observed_in(table: pa.Table, detector: detectors.DetectorSchema, names: Name
     return Observed(time[new], combination[new], values)
 
 
-def observed_of(points: Points, names: Names) -> Observed:
+def observed_of(points: Points, names: DetectorNames) -> Observed:
     """Values of judged points, where there is no source."""
     seen = points.where(~np.isnan(points.value))
     key = seen.time * (largest(seen.combination) + 1) + seen.combination
@@ -133,7 +133,7 @@ def observed_of(points: Points, names: Names) -> Observed:
     return Observed(seen.time[first], seen.combination[first], values)
 
 
-def shares(wanted: Sequence[Wanted], numbers: int) -> list[int]:
+def shares(wanted: Sequence[LiveInput], numbers: int) -> list[int]:
     """How many numbers each detector may have: what it needs, or an equal share of what the others leave."""
     needs = [need(one) for one in wanted]
     given = [0] * len(needs)
@@ -146,12 +146,12 @@ def shares(wanted: Sequence[Wanted], numbers: int) -> list[int]:
     return [one + left * one // whole for one in given]
 
 
-def need(wanted: Wanted) -> int:
+def need(wanted: LiveInput) -> int:
     """How many numbers it has: observed ones, and three for each judged point."""
     return int(np.count_nonzero(~np.isnan(wanted.observed.values))) + 3 * len(wanted.judged)
 
 
-def live_of(wanted: Wanted, numbers: int, most_series: int) -> Live | None:
+def live_of(wanted: LiveInput, numbers: int, most_series: int) -> Live | None:
     """Values over time in at most so many numbers; None where nothing was observed.
 
     Neighbouring intervals, and combinations beyond `most_series`, are put together until they fit.
@@ -290,7 +290,7 @@ class _Cells:
         return _rounded(expected), _rounded(lower), _rounded(upper)
 
 
-def _series(wanted: Wanted, numbers: int, most: int) -> tuple[list[int], Integers]:
+def _series(wanted: LiveInput, numbers: int, most: int) -> tuple[list[int], Integers]:
     """The combinations with values of their own (the last may be `OTHERS`), and which of these each one belongs to."""
     observed = wanted.observed
     n = max(largest(observed.combination), largest(wanted.judged.combination)) + 1

@@ -1,10 +1,10 @@
--- How many moments (groups in single intervals, as in page_most_severe.sql) are there by detector, measure, UTC day and score?
+-- How many groups in single intervals (as in page_most_severe.sql) are there by detector, measure, UTC day and score?
 SELECT
   m.detector_arn,
   m.metric_name,
   m.day,
   least(10 * floor(m.anomaly_score / 10), 90) AS score,
-  count(*) AS moments
+  count(*) AS group_intervals
 FROM (
   SELECT
     r.detector_arn,

@@ -1,4 +1,4 @@
-"""Objects of a lake, read in parallel; an invalid one is left out, with a note."""
+"""Work that may fail on a lake's content: what cannot be read is left out, and a note of the page says so."""
 
 from __future__ import annotations
 
@@ -6,12 +6,30 @@ from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Final, TypeVar
 
+import pyarrow as pa
+
+from anomalake.definitions.errors import SourceError
+from anomalake.query.errors import QueryError
 from anomalake.storage.store import ObjectNotFound, ObjectStore, StoreError
 
 #: Objects that are read at a time.
 READERS: Final = 16
 
+#: Errors of a lake, a query or a source.
+LAKE_ERRORS: Final = (QueryError, SourceError, StoreError)
+# Errors that a record with unexpected content may raise.
+_CONTENT_ERRORS: Final = (ValueError, LookupError, TypeError, AttributeError, pa.ArrowException)
+
 T = TypeVar("T")
+
+
+def attempt(notes: list[str], default: T, work: Callable[[], T], what: str) -> T:
+    """Return the result of `work`; where it fails, return `default` and add a note that names `what`."""
+    try:
+        return work()
+    except (*LAKE_ERRORS, *_CONTENT_ERRORS) as error:
+        notes.append(f"{what}: could not be read: {error_line(error)}.")
+        return default
 
 
 def read_each(
