@@ -27,16 +27,16 @@ Keep = Callable[..., Path]
 BERLIN = ZoneInfo("Europe/Berlin")
 
 
-def summary(groups: int, moments: int, of: str, filtered: bool = True) -> str:
+def summary(groups: int, intervals: int, of: str, filtered: bool = True) -> str:
     def count(number: int, one: str, many: str) -> str:
         return f"{number:,} {one if number == 1 else many}"
 
     which = ", filtered" if filtered else ""
-    return f"{count(groups, 'group', 'groups')}, {count(moments, 'anomaly', 'anomalies')} of {of}{which}"
+    return f"{count(groups, 'group', 'groups')}, {count(intervals, 'anomaly', 'anomalies')} of {of}{which}"
 
 
 def left(document: PageDocument, passes: np.ndarray) -> tuple[int, int]:
-    """Of these moments: how many groups, how many moments."""
+    """Of these intervals: how many groups, how many intervals."""
     return len(np.unique(document.group_intervals.group[passes])), int(passes.sum())
 
 
@@ -192,22 +192,22 @@ def test_data_health_tells_what_went_wrong(open_page: Open) -> None:
 
 def test_filters_act_on_everything(open_page: Open) -> None:
     document = documents.one()
-    moments, groups = document.group_intervals, document.groups
+    intervals, groups = document.group_intervals, document.groups
     page = open_page("one")
-    measure = groups.measure[moments.group]
+    measure = groups.measure[intervals.group]
     drop(page, "Measure").get_by_label("views").check()
     passes = measure == 1
     says(page, "#summary", summary(*left(document, passes), "shop"))
     assert set(texts(page, "#table tbody td:nth-child(4)")) == {"views"}
     assert set(texts(page, "#groups tbody td:nth-child(4)")) == {"views"}
     page.get_by_label("Least severity as a number").fill("60")
-    passes = passes & (moments.score >= 60)
+    passes = passes & (intervals.score >= 60)
     says(page, "#summary", summary(*left(document, passes), "shop"))
     rows = int(np.isin(document.contributions.group_interval, np.flatnonzero(passes)).sum())
     says(page, "#table .pager [role=status]", f"1–50 of {rows:,}")
     told = page.locator("#timeline-told").text_content()
     page.locator("#reset").click()
-    says(page, "#summary", summary(len(groups.id), len(moments.time), "shop", filtered=False))
+    says(page, "#summary", summary(len(groups.id), len(intervals.time), "shop", filtered=False))
     until(page, "(was) => document.querySelector('#timeline-told').textContent !== was", told)
     assert page.locator("#reset").is_disabled()
 
@@ -434,8 +434,8 @@ def test_an_alerts_link_opens_its_group(open_page: Open, encoded: bool) -> None:
 def test_a_group_tells_its_times_by_its_own_detectors_clock(open_page: Open) -> None:
     document = documents.fifty()
     zones = np.array([one.timezone for one in document.detectors])[document.groups.detector]
-    moments = np.bincount(document.group_intervals.group, minlength=len(zones))
-    group = int(np.flatnonzero((zones == "Australia/Lord_Howe") & (moments > 1))[0])
+    intervals = np.bincount(document.group_intervals.group, minlength=len(zones))
+    group = int(np.flatnonzero((zones == "Australia/Lord_Howe") & (intervals > 1))[0])
     zone, tokyo = ZoneInfo("Australia/Lord_Howe"), ZoneInfo("Asia/Tokyo")
     page = open_page("fifty", fragment=fragment(document, group))
     start = document.groups.start[group]
@@ -443,15 +443,15 @@ def test_a_group_tells_its_times_by_its_own_detectors_clock(open_page: Open) -> 
     assert clock(start, zone) in page.title()
     assert "Australia/Lord_Howe" in (page.locator("#clock option").first.text_content() or "")
     draw_all(page)
-    # The moment that was chosen stays when the clock changes.
+    # The interval that was chosen stays when the clock changes.
     times = document.group_intervals.time[document.group_intervals.group == group]
     worst = int(np.argmax(document.group_intervals.score[document.group_intervals.group == group]))
     assert clock(times[worst], zone) in (page.locator("#group-picture-told").text_content() or "")
     other = (worst + 1) % len(times)
-    page.locator("#group-moment").select_option(index=other)
+    page.locator("#group-interval").select_option(index=other)
     page.locator("#clock").select_option("viewer")
     assert clock(start, tokyo) in page.title()
-    assert clock(times[other], tokyo) in (page.locator("#group-moment option:checked").text_content() or "")
+    assert clock(times[other], tokyo) in (page.locator("#group-interval option:checked").text_content() or "")
     page.keyboard.press("Escape")
     page.locator("#overview").wait_for(state="visible")
     assert page.locator("#clock option").first.text_content() == "UTC: the detectors' zones differ"
@@ -500,12 +500,12 @@ def test_what_is_not_known_to_add_up_is_averaged_in_words_and_picture(open_page:
     detector = replace(document.detectors[0], aggregations=(None, None), live=None)
     many = np.bincount(document.affected.group_interval, minlength=len(document.group_intervals.time))
     single = np.bincount(document.group_intervals.group) == 1
-    moment = int(np.flatnonzero((many > 1) & single[document.group_intervals.group])[0])
+    interval = int(np.flatnonzero((many > 1) & single[document.group_intervals.group])[0])
     values = document.affected.value.copy()
-    values[document.affected.group_interval == moment] = 0.5
-    values[np.flatnonzero(document.affected.group_interval == moment)[0]] = many[moment] / 2 + 0.5
+    values[document.affected.group_interval == interval] = 0.5
+    values[np.flatnonzero(document.affected.group_interval == interval)[0]] = many[interval] / 2 + 0.5
     document = replace(document, detectors=(detector,), affected=replace(document.affected, value=values))
-    page = open_page(document, fragment=fragment(document, int(document.group_intervals.group[moment])))
+    page = open_page(document, fragment=fragment(document, int(document.group_intervals.group[interval])))
     draw_all(page)
     assert "1 were observed on average" in page.evaluate(TEXT, ".sentence")
     assert ": 1, expected" in page.evaluate(TEXT, "#group-picture-told")
@@ -517,24 +517,24 @@ def test_a_link_to_an_unknown_group_says_so(open_page: Open) -> None:
     assert page.locator("#overview").is_visible()
 
 
-def test_a_groups_moments_metrics_and_relatives(open_page: Open) -> None:
+def test_a_groups_intervals_metrics_and_relatives(open_page: Open) -> None:
     document = documents.one()
     index = document.group_intervals.group
     group = next(g for g in range(40) if (index == g).sum() > 2 and document.groups.related[g])
     page = open_page("one", fragment=fragment(document, group))
-    moments = np.flatnonzero(index == group)
-    assert page.locator("#group-moment option").count() == len(moments)
-    worst = moments[np.argmax(document.group_intervals.score[moments])]
-    assert page.locator("#group-moment").input_value() == str(worst)
-    for moment in moments[:2]:
-        page.locator("#group-moment").select_option(str(moment))
-        rows = np.flatnonzero(document.affected.group_interval == moment)
+    intervals = np.flatnonzero(index == group)
+    assert page.locator("#group-interval option").count() == len(intervals)
+    worst = intervals[np.argmax(document.group_intervals.score[intervals])]
+    assert page.locator("#group-interval").input_value() == str(worst)
+    for interval in intervals[:2]:
+        page.locator("#group-interval").select_option(str(interval))
+        rows = np.flatnonzero(document.affected.group_interval == interval)
         assert page.locator("#group-metrics tbody tr").count() == len(rows)
         value, expected = document.affected.value[rows[0]], document.affected.expected[rows[0]]
         deviation = 100 * (value - expected) / abs(expected)
         shown = page.locator("#group-metrics tbody tr").first.locator("td").last.text_content() or ""
         assert float(shown.replace("−", "-").replace(",", "").rstrip(" %")) == pytest.approx(deviation, abs=0.51)
-        shares = np.flatnonzero(document.contributions.group_interval == moment)
+        shares = np.flatnonzero(document.contributions.group_interval == interval)
         assert page.locator("#group-shares li").count() == len(shares)
     other = document.groups.related[group][0].group
     page.locator(".related a").first.click()
@@ -673,22 +673,22 @@ def test_hostile_values_are_harmless_in_the_csv(open_page: Open) -> None:
 
 def test_a_hundred_thousand_anomalies(open_page: Open, keep: Keep) -> None:
     document = documents.many()
-    moments = document.group_intervals
+    intervals = document.group_intervals
     page = open_page("many")
-    total = len(moments.time) + int(document.counts.group_intervals.sum())
+    total = len(intervals.time) + int(document.counts.group_intervals.sum())
     says(page, "#summary", summary(len(document.groups.id), total, "3 detectors", filtered=False))
     draw_all(page)
     keep(page, "many")
     says(page, "#table .pager [role=status]", f"1–50 of {len(document.contributions.group_interval):,}")
     page.get_by_label("Least severity as a number").fill("97")
-    groups, few = left(document, moments.score >= 97)
+    groups, few = left(document, intervals.score >= 97)
     says(page, "#summary", summary(groups, few, "3 detectors"))
     page.locator("#groups tbody a").first.click()
     page.locator("#group-title").wait_for(state="visible")
     draw_all(page)
 
 
-def test_groups_without_listed_moments_can_be_opened(open_page: Open) -> None:
+def test_groups_without_listed_intervals_can_be_opened(open_page: Open) -> None:
     whole = documents.one()
     groups = whole.groups
     more = Groups(
@@ -701,5 +701,5 @@ def test_groups_without_listed_moments_can_be_opened(open_page: Open) -> None:
     )
     document = replace(whole, groups=more)
     page = open_page(document, fragment=fragment(document, len(groups.id)))
-    assert "counted only" in (page.locator("#group").text_content() or "")
+    assert "only counted" in (page.locator("#group").text_content() or "")
     draw_all(page)

@@ -82,26 +82,26 @@ def served(browser: Browser) -> Iterator[tuple[Page, Server]]:
 
 def without_first(document: PageDocument) -> PageDocument:
     """A document without its first group."""
-    groups, moments = document.groups, document.group_intervals
-    kept = np.flatnonzero(moments.group)
-    place = np.full(len(moments.group), -1)
+    groups, intervals = document.groups, document.group_intervals
+    kept = np.flatnonzero(intervals.group)
+    place = np.full(len(intervals.group), -1)
     place[kept] = np.arange(len(kept))
 
     def rows(of: Affected | Contributions) -> Any:
         there = place[of.group_interval] >= 0
         columns = {one.name: getattr(of, one.name)[there] for one in fields(of)}
-        return replace(of, **(columns | {"moment": place[of.group_interval[there]]}))
+        return replace(of, **(columns | {"group_interval": place[of.group_interval[there]]}))
 
     related = tuple(tuple(replace(one, group=one.group - 1) for one in some if one.group) for some in groups.related)
     columns = {one.name: getattr(groups, one.name)[1:] for one in fields(groups)}
     columns["related"] = related[1:]
-    chosen = {one.name: getattr(moments, one.name)[kept] for one in fields(moments)}
+    chosen = {one.name: getattr(intervals, one.name)[kept] for one in fields(intervals)}
     chosen["group"] = chosen["group"] - 1
     return replace(
         document,
         made_at=document.made_at + 60,
         groups=replace(groups, **columns),
-        moments=replace(moments, **chosen),
+        group_intervals=replace(intervals, **chosen),
         affected=rows(document.affected),
         contributions=rows(document.contributions),
     )
@@ -157,11 +157,11 @@ def test_what_is_new_is_shown_within_a_minute(served: tuple[Page, Server]) -> No
     shown.get_by_label("Least severity as a number").fill("90")
     shown.clock.run_for(1000)
     was = shown.locator("#summary").text_content()
-    moments = server.document.group_intervals
-    scores = moments.score.copy()
+    intervals = server.document.group_intervals
+    scores = intervals.score.copy()
     scores[:] = 95
     server.document = replace(
-        server.document, made_at=server.document.made_at + 60, moments=replace(moments, score=scores)
+        server.document, made_at=server.document.made_at + 60, group_intervals=replace(intervals, score=scores)
     )
     shown.clock.run_for(61_000)
     until(shown, "(was) => document.querySelector('#summary').textContent !== was", was)
@@ -187,16 +187,16 @@ def test_what_is_looked_at_stays_when_there_is_something_new(served: tuple[Page,
     group = int(np.flatnonzero(group_intervals_of[1:] > 1)[0]) + 1
     address = f"{server.document.detectors[0].arn}/anomalies/anomaly/{server.document.groups.id[group]}"
     shown.evaluate("(address) => { location.hash = address; }", address)
-    moments = shown.locator("#group-moment option")
-    moments.first.wait_for(state="attached")
-    assert moments.count() == group_intervals_of[group]
-    other = moments.evaluate_all("(all) => all.findIndex((one) => !one.selected)")
-    shown.locator("#group-moment").select_option(index=other)
-    title, moment = shown.title(), moments.nth(other).text_content()
+    intervals = shown.locator("#group-interval option")
+    intervals.first.wait_for(state="attached")
+    assert intervals.count() == group_intervals_of[group]
+    other = intervals.evaluate_all("(all) => all.findIndex((one) => !one.selected)")
+    shown.locator("#group-interval").select_option(index=other)
+    title, interval = shown.title(), intervals.nth(other).text_content()
     # An older group goes: all the others have new numbers.
     old = server.document
     server.document = without_first(old)
-    shown.locator("#group-moment").focus()
+    shown.locator("#group-interval").focus()
     asked = len(server.tags())
     shown.clock.run_for(61_000)
     until(
@@ -206,8 +206,8 @@ def test_what_is_looked_at_stays_when_there_is_something_new(served: tuple[Page,
     )
     assert len(server.tags()) == asked + 1
     assert shown.title() == title
-    assert shown.locator("#group-moment option:checked").text_content() == moment
-    assert shown.evaluate("document.activeElement.id") == "group-moment"
+    assert shown.locator("#group-interval option:checked").text_content() == interval
+    assert shown.evaluate("document.activeElement.id") == "group-interval"
     shown.keyboard.press("Escape")
     assert [shown.locator(one).input_value() for one in live] == chosen
 

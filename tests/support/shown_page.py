@@ -7,7 +7,7 @@ from typing import Any
 
 from anomalake.page.document import LACKS, DetectorView, PageDocument
 
-#: A moment's key: ARN, group id, measure, epoch seconds.
+#: A interval's key: ARN, group id, measure, epoch seconds.
 Key = tuple[str, str, str, int]
 
 
@@ -19,42 +19,42 @@ def dimensions_of(detector: DetectorView, combination: int) -> tuple[tuple[str, 
 
 
 def group_intervals_of(document: PageDocument) -> dict[Key, dict[str, Any]]:
-    """Each moment with all that is said of it."""
+    """Each interval with all that is said of it."""
     made: dict[Key, dict[str, Any]] = {}
     keys: list[Key] = []
-    groups, moments = document.groups, document.group_intervals
-    assert sorted(moments.time.tolist()) == moments.time.tolist()
+    groups, intervals = document.groups, document.group_intervals
+    assert sorted(intervals.time.tolist()) == intervals.time.tolist()
     assert sorted(groups.start.tolist()) == groups.start.tolist()
-    for at in range(len(moments.time)):
-        group = int(moments.group[at])
+    for at in range(len(intervals.time)):
+        group = int(intervals.group[at])
         detector = document.detectors[groups.detector[group]]
-        time = int(moments.time[at])
+        time = int(intervals.time[at])
         key = (detector.arn, groups.id[group], detector.measures[groups.measure[group]], time)
         assert key not in made
         assert groups.start[group] <= time <= groups.end[group]
-        assert moments.score[at] <= groups.score[group]
+        assert intervals.score[at] <= groups.score[group]
         keys.append(key)
         made[key] = {
-            "score": float(moments.score[at]),
-            "alerted": bool(moments.alerted[at]),
-            "metrics": int(moments.metrics[at]),
+            "score": float(intervals.score[at]),
+            "alerted": bool(intervals.alerted[at]),
+            "metrics": int(intervals.metrics[at]),
             "known": bool(groups.known[group]),
             "affected": [],
             "shares": [],
         }
     affected = document.affected
     assert sorted(affected.group_interval.tolist()) == affected.group_interval.tolist()
-    for at, moment in enumerate(affected.group_interval.tolist()):
-        detector = document.detectors[groups.detector[moments.group[moment]]]
+    for at, interval in enumerate(affected.group_interval.tolist()):
+        detector = document.detectors[groups.detector[intervals.group[interval]]]
         numbers = (affected.value[at], affected.expected[at], affected.lower[at], affected.upper[at])
         plain = tuple(None if math.isnan(one) else float(one) for one in numbers)
-        made[keys[moment]]["affected"].append((dimensions_of(detector, int(affected.combination[at])), *plain))
+        made[keys[interval]]["affected"].append((dimensions_of(detector, int(affected.combination[at])), *plain))
     shares = document.contributions
     assert sorted(shares.group_interval.tolist()) == shares.group_interval.tolist()
-    for at, moment in enumerate(shares.group_interval.tolist()):
-        detector = document.detectors[groups.detector[moments.group[moment]]]
+    for at, interval in enumerate(shares.group_interval.tolist()):
+        detector = document.detectors[groups.detector[intervals.group[interval]]]
         name, values = detector.dimensions[shares.dimension[at]]
-        made[keys[moment]]["shares"].append((name, values[shares.value[at]], int(shares.share[at])))
+        made[keys[interval]]["shares"].append((name, values[shares.value[at]], int(shares.share[at])))
     return made
 
 

@@ -52,7 +52,7 @@ ALERTS: Sequence[Alert] = (
 )  # fmt: skip
 
 
-#: A table is read whole, or only its most severe moments.
+#: A table is read whole, or only its most severe intervals.
 WHOLE_OR_NOT = pytest.mark.parametrize("whole_bytes", [0, 1_000_000], ids=["asked", "whole"])
 
 
@@ -62,7 +62,7 @@ def key_of(one: Alert) -> Key:
 
 
 def said(alerts: Iterable[Alert]) -> dict[Key, dict[str, Any]]:
-    """What the document must say: of several alerts about one moment, what the one with most metrics says."""
+    """What the document must say: of several alerts about one interval, what the one with most metrics says."""
     best: dict[Key, Alert] = {}
     for one in shown(alerts):
         before = best.get(key_of(one))
@@ -95,7 +95,7 @@ def read(lake: Path, **limits: int) -> PageDocument:
 
 @WHOLE_OR_NOT
 @pytest.mark.parametrize("formats", [("parquet",), ("csv",)])
-def test_moments_are_what_the_alerts_say(tmp_path: Path, formats: tuple[str, ...], whole_bytes: int) -> None:
+def test_intervals_are_what_the_alerts_say(tmp_path: Path, formats: tuple[str, ...], whole_bytes: int) -> None:
     write(tmp_path, ALERTS, formats)
     document = read(tmp_path, whole_bytes=whole_bytes)
     assert group_intervals_of(document) == said(ALERTS)
@@ -113,7 +113,7 @@ def test_moments_are_what_the_alerts_say(tmp_path: Path, formats: tuple[str, ...
 
 
 @WHOLE_OR_NOT
-def test_several_alerts_about_one_moment_are_one(tmp_path: Path, whole_bytes: int) -> None:
+def test_several_alerts_about_one_interval_are_one(tmp_path: Path, whole_bytes: int) -> None:
     two = (({"marketplace": "it"}, "1"), ({"marketplace": "us"}, "2"))
     alerts = [
         in_group("g", alert("rule-a", series=two[:1], score=70)),
@@ -121,14 +121,14 @@ def test_several_alerts_about_one_moment_are_one(tmp_path: Path, whole_bytes: in
         in_group("g", alert("rule-c", series=two[:1], score=70)),
     ]
     write(tmp_path, alerts)
-    (moment,) = group_intervals_of(read(tmp_path, whole_bytes=whole_bytes)).values()
-    assert [one[0] for one in moment["affected"]] == [(("marketplace", "it"),), (("marketplace", "us"),)]
-    assert len(moment["shares"]) == 2
+    (interval,) = group_intervals_of(read(tmp_path, whole_bytes=whole_bytes)).values()
+    assert [one[0] for one in interval["affected"]] == [(("marketplace", "it"),), (("marketplace", "us"),)]
+    assert len(interval["shares"]) == 2
 
 
 @WHOLE_OR_NOT
 @pytest.mark.parametrize("limit", [1, 3, 7, 20])
-def test_beyond_the_limit_moments_are_counted(tmp_path: Path, limit: int, whole_bytes: int) -> None:
+def test_beyond_the_limit_intervals_are_counted(tmp_path: Path, limit: int, whole_bytes: int) -> None:
     write(tmp_path, ALERTS)
     expected = said(ALERTS)
     document = read(tmp_path, group_intervals=limit, whole_bytes=whole_bytes)

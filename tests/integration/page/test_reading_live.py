@@ -66,7 +66,7 @@ def own(tmp_path: Path) -> Ran:
     return Ran(tmp_path / "lake", 6)
 
 
-def test_moments_are_those_of_the_groups_records(ran: Ran) -> None:
+def test_intervals_are_those_of_the_groups_records(ran: Ran) -> None:
     document = ran.document()
     groups, _ = read_groups(ran.store, "shop", group_ids(ran.store, "shop"))
     expected = {}
@@ -117,8 +117,8 @@ def test_values_are_those_that_were_judged_where_no_source_is_known(ran: Ran) ->
     assert set(expected) == set(wanted)
     lower = values_of(shop, "lower")
     assert all(lower[key] == pytest.approx(0.8 * expected[key], rel=1e-3) for key in expected)
-    moments = group_intervals_of(document)
-    for (_, _, measure, time), one in moments.items():
+    intervals = group_intervals_of(document)
+    for (_, _, measure, time), one in intervals.items():
         for dimensions, value, wanted_then, _, _ in one["affected"]:
             assert values[measure, dimensions, time] == value
             assert expected[measure, dimensions, time] == pytest.approx(wanted_then, rel=1e-3)
@@ -242,7 +242,7 @@ def test_a_live_group_goes_before_its_namesake_of_the_backtest(own: Ran) -> None
     write_backtest(own.store, "shop", ARN, Backtest(found.metrics, found.judgement, (other,)))
     assert b'"AnomalyGroupScore":1.0' in to_json(other)
     scores = {
-        key: moment["score"] for key, moment in group_intervals_of(own.document()).items() if key[1] == one.group_id
+        key: interval["score"] for key, interval in group_intervals_of(own.document()).items() if key[1] == one.group_id
     }
     assert scores == {
         (ARN, one.group_id, one.measure, int(each.timestamp.timestamp())): each.score for each in one.intervals

@@ -64,7 +64,7 @@ def assert_same(told: Any, meant: Any, *, single: bool = False) -> None:
 def test_document_survives(kind: str) -> None:
     document = documents.ALL[kind]()
     told = unpack(pack(document))
-    assert told["format"] == 1
+    assert told["format"] == 2
     assert_same(told, document)
 
 

@@ -115,20 +115,6 @@ def joined(one: AnomalyTable, two: AnomalyTable) -> AnomalyTable:
     return _joined(*_same_ids(one, two))
 
 
-def without(one: AnomalyTable, two: AnomalyTable) -> AnomalyTable:
-    """The moments of the first that the second does not have."""
-    one, two = _same_ids(one, two)
-    key = _keys(_joined(one, two))
-    return _taken(one, np.flatnonzero(~np.isin(key[: len(one)], key[len(one) :])))
-
-
-def within(one: AnomalyTable, two: AnomalyTable) -> AnomalyTable:
-    """The moments of the first that the second has too."""
-    one, two = _same_ids(one, two)
-    key = _keys(_joined(one, two))
-    return _taken(one, np.flatnonzero(np.isin(key[: len(one)], key[len(one) :])))
-
-
 def most_severe(found: AnomalyTable, limits: Limits) -> tuple[AnomalyTable, AnomalyTable]:
     """The most severe moments with as much about them as the limits allow, and those beyond them."""
     ids = _ranks(found.ids)[found.group] if found.ids else found.group

@@ -9,7 +9,7 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
-FORMAT: Final = 1
+FORMAT: Final = 2
 #: In place of a combination: all metrics of the detector that are not among the series.
 OTHERS: Final = -1
 #: In place of a dimension's value: the metric lacks that dimension.

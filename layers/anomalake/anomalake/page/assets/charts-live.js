@@ -171,25 +171,25 @@ function pointAt(live, points, time) {
 }
 
 /**
- * Marks of moments on lines: in each point of a line the worst one.
- * @param {Array<[number, number]>} hits pairs of moment and line
+ * Marks of group intervals on lines: at each point of a line the worst one.
+ * @param {Array<[number, number]>} hits pairs of group interval and line
  */
 function lineMarks(doc, live, points, times, sums, hits) {
   const worst = new Map();
   for (const [m, c] of hits) {
-    const p = pointAt(live, points, doc.moments.time[m]);
+    const p = pointAt(live, points, doc.group_intervals.time[m]);
     if (p < 0) continue;
     const there = worst.get(p * (LINES + 2) + c);
-    if (there === undefined || doc.moments.score[m] > doc.moments.score[there]) worst.set(p * (LINES + 2) + c, m);
+    if (there === undefined || doc.group_intervals.score[m] > doc.group_intervals.score[there]) worst.set(p * (LINES + 2) + c, m);
   }
   const marks = [];
   for (const [key, m] of worst) {
     const p = Math.floor(key / (LINES + 2));
     const c = key % (LINES + 2);
     const v = sums[c].value[p];
-    if (v === v) marks.push({ t: times[p], v, s: severityClass(doc.moments.score[m]), m, c, k: key });
+    if (v === v) marks.push({ t: times[p], v, s: severityClass(doc.group_intervals.score[m]), m, c, k: key });
   }
-  const score = ({ m }) => doc.moments.score[m];
+  const score = ({ m }) => doc.group_intervals.score[m];
   return marks.sort((a, b) => score(b) - score(a)).slice(0, 800).reverse();
 }
 
@@ -212,16 +212,16 @@ async function drawLive(place, doc, selection, options) {
   const marks = [];
   const ofThis = (g) => doc.groups.detector[g] === options.detector && doc.groups.measure[g] === measure;
   if (split === null) {
-    for (const m of selection.moments) if (ofThis(doc.moments.group[m])) marks.push([m, 0]);
+    for (const m of selection.groupIntervals) if (ofThis(doc.group_intervals.group[m])) marks.push([m, 0]);
   } else {
     const lineOf = new Map();
     lines.forEach(({ series }, c) => {
       for (const s of series) lineOf.set(live.series[s], c);
     });
     for (const a of selection.affected) {
-      const m = doc.affected.moment[a];
+      const m = doc.affected.group_interval[a];
       const c = lineOf.get(doc.affected.combination[a]) ?? lineOf.get(OTHERS);
-      if (c !== undefined && ofThis(doc.moments.group[m])) marks.push([m, c]);
+      if (c !== undefined && ofThis(doc.group_intervals.group[m])) marks.push([m, c]);
     }
   }
   return drawLines(place, doc, detector, { lines, sums, points, marks, mean, measure, split }, options);
@@ -262,10 +262,10 @@ async function drawLines(place, doc, detector, { lines, sums, points, marks: hit
     },
     tip: (row) => (row.m === undefined
       ? pointLines(row.k, times, lines, sums, lineName, band)
-      : [["time", zone.text(doc.moments.time[row.m])], ["severity", severity(doc.moments.score[row.m])],
+      : [["time", zone.text(doc.group_intervals.time[row.m])], ["severity", severity(doc.group_intervals.score[row.m])],
         ...affectedLines(doc, row.m, mean), [lineName(row.c), shortened(row.v)]]),
     legend: legendOf(legend),
-    onClick: ({ m }) => m !== undefined && options.onGroup?.(doc.moments.group[m]),
+    onClick: ({ m }) => m !== undefined && options.onGroup?.(doc.group_intervals.group[m]),
   });
   const step = liveStep(detector) * points.by;
   const last = live.times[points.first + points.by * points.count - 1];
@@ -274,7 +274,7 @@ async function drawLines(place, doc, detector, { lines, sums, points, marks: hit
   return labelled(place, view, `${said(detector.measures[measure])}${band ? "" : ` by ${said(detector.dimensions[split][0])}`} `
     + `(${mean ? "mean" : "sum"}), ${span(zone, live.times[points.first], last)}, ${plural(points.count, "point")}${how}, `
     + `from ${shortened(edgesOf(sums)[0])} to ${shortened(edgesOf(sums)[1])}; `
-    + (worst ? `${plural(marks.length, "anomaly", "anomalies")} marked, the worst ${severity(doc.moments.score[worst.m])} at ${zone.text(doc.moments.time[worst.m])}.`
+    + (worst ? `${plural(marks.length, "anomaly", "anomalies")} marked, the worst ${severity(doc.group_intervals.score[worst.m])} at ${zone.text(doc.group_intervals.time[worst.m])}.`
       : "no anomalies.")
     + (band && !expected.length ? " What was expected is not known." : ""));
 }
@@ -285,11 +285,11 @@ const EXPECTED_DIGITS = 4;
 
 const edgesOf = (sums) => extent(...sums.map(({ value }) => value));
 
-/** What a tooltip says of a moment's affected metrics. */
+/** Lines of a tooltip about the affected metrics of a group interval. */
 function affectedLines(doc, m, mean) {
   const { v, e } = affectedTogether(doc, m, mean);
   return [
-    ["metrics affected", whole(doc.moments.metrics[m])],
+    ["metrics affected", whole(doc.group_intervals.metrics[m])],
     ...(v === null ? [] : [[mean ? "their mean" : "their value", amount(v)]]),
     ...(e === null ? [] : [["expected", amount(e)]]),
   ];
@@ -328,15 +328,15 @@ function judgedTime(live, measure) {
   return last < 0 ? [0, -1] : [live.times[first], live.times[last]];
 }
 
-/** A group's own picture: its affected metrics together, from two days before to a day after; or what its moments tell. */
+/** Chart of a group: its affected metrics together, from two days before to a day after; or the values of its intervals. */
 async function drawGroup(place, doc, selection, options) {
   const g = options.group;
   const detector = doc.detectors[doc.groups.detector[g]];
   const measure = doc.groups.measure[g];
   const index = indexOf(doc);
-  const moments = [...index.moments.subarray(index.ofGroup[g], index.ofGroup[g + 1])];
+  const groupIntervals = [...index.groupIntervals.subarray(index.ofGroup[g], index.ofGroup[g + 1])];
   const combinations = new Set();
-  for (const m of moments) {
+  for (const m of groupIntervals) {
     for (let a = index.affected[m]; a < index.affected[m + 1]; a += 1) combinations.add(doc.affected.combination[a]);
   }
   const { live } = detector;
@@ -348,21 +348,21 @@ async function drawGroup(place, doc, selection, options) {
     const before = Math.max(172800, step >= 86400 ? 48 * step : 0);
     const points = pointsOf(live, doc.groups.start[g] - before, doc.groups.end[g] + Math.max(86400, before / 2), 1000, step);
     const within = points.count && series.length === combinations.size
-      && moments.some((m) => pointAt(live, points, doc.moments.time[m]) >= 0);
+      && groupIntervals.some((m) => pointAt(live, points, doc.group_intervals.time[m]) >= 0);
     if (within) {
       const mean = isMean(detector, measure);
       const sums = [together(live, measure, series, points, mean, true)];
-      const marks = moments.map((m) => [m, 0]);
+      const marks = groupIntervals.map((m) => [m, 0]);
       const told = await drawLines(place, doc, detector,
         { lines: [{ text: null, series }], sums, points, marks, mean, measure, split: null }, options);
       return rest ? `${told} Without the metrics that the page has only added up.` : told;
     }
   }
-  return drawMoments(place, doc, detector, moments, options);
+  return drawGroupIntervals(place, doc, detector, groupIntervals, options);
 }
 
 /**
- * A moment's affected metrics together, by what it tells itself; null for what is not known of each of them.
+ * Sums or means of the affected metrics of a group interval, from its own rows; null where one metric's is unknown.
  * @returns {{v: number|null, e: number|null, lo: number|null, hi: number|null, n: number}} value, expected, range, how many
  */
 function affectedTogether(doc, m, mean) {
@@ -385,14 +385,14 @@ function affectedTogether(doc, m, mean) {
   };
 }
 
-/** A group's moments by what they tell themselves. */
-async function drawMoments(place, doc, detector, moments, options) {
+/** Chart of a group's intervals, from their own rows. */
+async function drawGroupIntervals(place, doc, detector, groupIntervals, options) {
   const { zone, group: g } = options;
   const mean = isMean(detector, doc.groups.measure[g]);
   const rows = [];
-  for (const m of moments) {
+  for (const m of groupIntervals) {
     const sums = affectedTogether(doc, m, mean);
-    if (sums.v !== null) rows.push({ ...sums, t: zone.shift(doc.moments.time[m]), s: severityClass(doc.moments.score[m]), k: m });
+    if (sums.v !== null) rows.push({ ...sums, t: zone.shift(doc.group_intervals.time[m]), s: severityClass(doc.group_intervals.score[m]), k: m });
   }
   if (!rows.length) return nothing(place, "The values of this group are not known.");
   const judged = rows.some(({ e }) => e !== null);
@@ -407,7 +407,7 @@ async function drawMoments(place, doc, detector, moments, options) {
   const room = Math.max(step * 2000, (rows[rows.length - 1].t - rows[0].t) * 0.05);
   const legend = severityEntries(new Set(rows.map(({ s }) => s)));
   if (judged) legend.unshift([theme.rule.color, "expected", "line"], [theme.rule.color, "its range", "band"]);
-  const view = await drawChart(place, "moments", { moments: rows }, options, {
+  const view = await drawChart(place, "group-intervals", { groupIntervals: rows }, options, {
     domain: [rows[0].t - room, rows[rows.length - 1].t + room],
     adjust: (spec) => {
       const scale = { zero: false, domain: [low - (high - low) * 0.1, high + (high - low) * 0.1 || 1] };
@@ -416,16 +416,16 @@ async function drawMoments(place, doc, detector, moments, options) {
       spec.layer[1].mark.stroke = theme.rule.color;
     },
     tip: ({ k, v, e, lo, hi, open }) => [
-      ["time", zone.text(doc.moments.time[k])], [mean ? "mean" : "value", amount(v)],
+      ["time", zone.text(doc.group_intervals.time[k])], [mean ? "mean" : "value", amount(v)],
       ...(e === null ? [] : [["expected", amount(e)]]),
       ...(lo === null || open === undefined ? []
         : [["range", `${open === "below" ? "open" : amount(lo)} – ${open === "above" ? "open" : amount(hi)}`]]),
-      ["severity", severity(doc.moments.score[k])], ["metrics affected", whole(doc.moments.metrics[k])],
+      ["severity", severity(doc.group_intervals.score[k])], ["metrics affected", whole(doc.group_intervals.metrics[k])],
     ],
     legend: legendOf(legend),
   });
-  const worst = rows.reduce((a, b) => (doc.moments.score[b.k] > doc.moments.score[a.k] ? b : a));
+  const worst = rows.reduce((a, b) => (doc.group_intervals.score[b.k] > doc.group_intervals.score[a.k] ? b : a));
   return labelled(place, view, `${plural(rows.length, "anomalous interval")} of ${said(measureOf(doc, g))}, by what the `
-    + `alerts tell; the worst ${severity(doc.moments.score[worst.k])} at ${zone.text(doc.moments.time[worst.k])}: ${amount(worst.v)}`
+    + `alerts tell; the worst ${severity(doc.group_intervals.score[worst.k])} at ${zone.text(doc.group_intervals.time[worst.k])}: ${amount(worst.v)}`
     + `${worst.e === null ? "" : `, expected ${amount(worst.e)}`}.`);
 }

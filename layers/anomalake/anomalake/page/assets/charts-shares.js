@@ -2,14 +2,14 @@
 
 /** Shares of a dimension's values added up, by measure: Map measure -> Map value -> sum. */
 function addShares(doc, selection, { detector: only = null, dimension }) {
-  const { contributions: all, moments, groups } = doc;
+  const { contributions: all, group_intervals: groupIntervals, groups } = doc;
   const sums = doc.detectors.map((detector, d) => {
     const index = only === null || only === d ? detector.dimensions.findIndex(([one]) => one === dimension) : -1;
     const values = index < 0 ? [] : detector.dimensions[index][1];
     return { index, values, sums: detector.measures.map(() => new Float64Array(values.length)) };
   });
   for (const i of selection.contributions) {
-    const g = moments.group[all.moment[i]];
+    const g = groupIntervals.group[all.group_interval[i]];
     const one = sums[groups.detector[g]];
     if (one.index === all.dimension[i]) one.sums[groups.measure[g]][all.value[i]] += all.share[i];
   }

@@ -1,25 +1,25 @@
 /* All anomalies over time: one by one, counted, and by detector. */
 
-/** The worst chosen moment of each chosen group: [group, moment] pairs as two arrays. */
-function worstMoments(doc, selection) {
+/** The worst selected interval of each selected group: groups, and the worst group interval by group. */
+function worstGroupIntervals(doc, selection) {
   const worst = new Int32Array(doc.groups.id.length).fill(-1);
   const groups = [];
-  for (const m of selection.moments) {
-    const g = doc.moments.group[m];
+  for (const m of selection.groupIntervals) {
+    const g = doc.group_intervals.group[m];
     if (worst[g] < 0) groups.push(g);
-    if (worst[g] < 0 || doc.moments.score[m] > doc.moments.score[worst[g]]) worst[g] = m;
+    if (worst[g] < 0 || doc.group_intervals.score[m] > doc.group_intervals.score[worst[g]]) worst[g] = m;
   }
   return { groups, worst };
 }
 
-/** What a tooltip says of a moment. */
-function momentLines(doc, zone, m) {
-  const g = doc.moments.group[m];
+/** Lines of a tooltip about a group interval. */
+function groupIntervalLines(doc, zone, m) {
+  const g = doc.group_intervals.group[m];
   const detector = doc.detectors[doc.groups.detector[g]];
   return [
     ["detector", named(detector.title)], ["measure", named(detector.measures[doc.groups.measure[g]])],
-    ["time", zone.text(doc.moments.time[m])], ["severity", severity(doc.moments.score[m])],
-    ["metrics", whole(doc.moments.metrics[m])],
+    ["time", zone.text(doc.group_intervals.time[m])], ["severity", severity(doc.group_intervals.score[m])],
+    ["metrics", whole(doc.group_intervals.metrics[m])],
   ];
 }
 
@@ -30,33 +30,33 @@ function timeDomain({ first, last }, zone) {
   return [a - room, b + room];
 }
 
-/** All anomalies: a mark a group at its worst moment; over so many, counts. */
+/** All anomalies: a mark for each group at its worst interval; counts where there are too many. */
 async function drawTimeline(place, doc, selection, options) {
   const { zone, onTime } = options;
-  const { groups, worst } = worstMoments(doc, selection);
+  const { groups, worst } = worstGroupIntervals(doc, selection);
   if (!groups.length && !selection.counts.length) return nothing(place, "No anomalies in what is chosen.");
   if (groups.length > MOST_MARKS || selection.counts.length) return drawCounts(place, doc, selection, options);
   // The worst ones last, on top.
-  groups.sort((a, b) => doc.moments.score[worst[a]] - doc.moments.score[worst[b]]);
+  groups.sort((a, b) => doc.group_intervals.score[worst[a]] - doc.group_intervals.score[worst[b]]);
   const rows = groups.map((g) => {
-    const score = doc.moments.score[worst[g]];
-    return { t: zone.shift(doc.moments.time[worst[g]]), v: score, s: severityClass(score), k: g };
+    const score = doc.group_intervals.score[worst[g]];
+    return { t: zone.shift(doc.group_intervals.time[worst[g]]), v: score, s: severityClass(score), k: g };
   });
   const view = await drawChart(place, "timeline", { groups: rows }, options, {
     domain: timeDomain(selection, zone),
-    tip: ({ k }) => momentLines(doc, zone, worst[k]),
+    tip: ({ k }) => groupIntervalLines(doc, zone, worst[k]),
     onClick: ({ k }) => k !== undefined && options.onGroup?.(k),
     onTime,
   });
   const top = worst[groups[groups.length - 1]];
   return labelled(place, view, `${plural(groups.length, "anomaly group")}, ${span(zone, selection.first, selection.last)}; `
-    + `the worst: ${severity(doc.moments.score[top])} at ${zone.text(doc.moments.time[top])}, `
-    + `${said(measureOf(doc, doc.moments.group[top]))}.`);
+    + `the worst: ${severity(doc.group_intervals.score[top])} at ${zone.text(doc.group_intervals.time[top])}, `
+    + `${said(measureOf(doc, doc.group_intervals.group[top]))}.`);
 }
 
 const measureOf = (doc, g) => doc.detectors[doc.groups.detector[g]].measures[doc.groups.measure[g]];
 
-/** Moments counted by time and severity, those that the document has as counts too. */
+/** Group intervals counted by time and severity, with those that the document only counts. */
 async function drawCounts(place, doc, selection, options) {
   const { zone } = options;
   const least = selection.counts.length ? 86400 : 300;
@@ -71,12 +71,12 @@ async function drawCounts(place, doc, selection, options) {
     const key = bin * 10 + Math.min(9, Math.max(0, Math.floor(score / 10)));
     cells.set(key, (cells.get(key) ?? 0) + count);
   };
-  for (const m of selection.moments) add(doc.moments.time[m], doc.moments.score[m], 1);
-  listed = selection.moments.length;
+  for (const m of selection.groupIntervals) add(doc.group_intervals.time[m], doc.group_intervals.score[m], 1);
+  listed = selection.groupIntervals.length;
   for (const i of selection.counts) {
     // Days are UTC's: by their noon they fall on the day that they mostly are.
-    add(doc.counts.day[i] + 43200, doc.counts.score[i], doc.counts.moments[i]);
-    counted += doc.counts.moments[i];
+    add(doc.counts.day[i] + 43200, doc.counts.score[i], doc.counts.group_intervals[i]);
+    counted += doc.counts.group_intervals[i];
   }
   let most = 0;
   for (const n of cells.values()) most = Math.max(most, n);
@@ -129,15 +129,15 @@ async function drawLanes(place, doc, selection, options) {
   const narrow = options.width < 500;
   const most = narrow ? 60 : 120;
   const step = stepFor(zone.shift(selection.last) / 1000 - zone.shift(selection.first) / 1000, most - 2);
-  const bins = new Map(); // detector -> bin -> worst moment
+  const bins = new Map(); // detector -> bin -> worst group interval
   const worst = new Map(selection.detectors.map((d) => [d, -1]));
-  for (const m of selection.moments) {
-    const d = doc.groups.detector[doc.moments.group[m]];
+  for (const m of selection.groupIntervals) {
+    const d = doc.groups.detector[doc.group_intervals.group[m]];
     if (!bins.has(d)) bins.set(d, new Map());
-    const bin = Math.floor((zone.shift(doc.moments.time[m]) / 1000 - 345600) / step);
+    const bin = Math.floor((zone.shift(doc.group_intervals.time[m]) / 1000 - 345600) / step);
     const there = bins.get(d).get(bin);
-    if (there === undefined || doc.moments.score[m] > doc.moments.score[there]) bins.get(d).set(bin, m);
-    worst.set(d, Math.max(worst.get(d) ?? -1, doc.moments.score[m]));
+    if (there === undefined || doc.group_intervals.score[m] > doc.group_intervals.score[there]) bins.get(d).set(bin, m);
+    worst.set(d, Math.max(worst.get(d) ?? -1, doc.group_intervals.score[m]));
   }
   if (!bins.size) return nothing(place, "No anomalies in what is chosen.");
   const size = (d) => bins.get(d)?.size ?? 0;
@@ -152,11 +152,11 @@ async function drawLanes(place, doc, selection, options) {
       const t = (bin * step + 345600) * 1000;
       const u = t + step * 1000;
       [from, to] = [Math.min(from, t), Math.max(to, u)];
-      cells.push({ t, u, r: labels[row], s: severityClass(doc.moments.score[m]), k: m });
+      cells.push({ t, u, r: labels[row], s: severityClass(doc.group_intervals.score[m]), k: m });
     }
   });
   const rows = shown.map((d, row) => ({ t: from, u: to, r: labels[row], k: -1 - row }));
-  const detectorAt = (k) => (k < 0 ? shown[-1 - k] : doc.groups.detector[doc.moments.group[k]]);
+  const detectorAt = (k) => (k < 0 ? shown[-1 - k] : doc.groups.detector[doc.group_intervals.group[k]]);
   const view = await drawChart(place, "lanes", { cells, rows }, options, {
     domain: [from, to],
     adjust: (spec) => {
@@ -166,7 +166,7 @@ async function drawLanes(place, doc, selection, options) {
     },
     tip: ({ k }) => (k < 0
       ? [["detector", named(doc.detectors[detectorAt(k)].title)]]
-      : [...momentLines(doc, zone, k), ["of", `the worst within ${stepLength(step)}`]]),
+      : [...groupIntervalLines(doc, zone, k), ["of", `the worst within ${stepLength(step)}`]]),
     legend: legendOf(severityEntries(new Set(cells.map(({ s }) => s))), "severity"),
     onClick: ({ k }) => k !== undefined && options.onDetector?.(detectorAt(k)),
     onTime: options.onTime,

@@ -63,10 +63,10 @@ function unexpected(score) {
   return `${["extremely", "highly", "clearly", "slightly"][severityClass(score)]} unexpected`;
 }
 
-/** Observed and expected of a moment's affected metrics together; NaN where one is unknown. */
-function momentTotals(doc, m) {
+/** Observed and expected values of a group interval's affected metrics together; NaN where one is unknown. */
+function groupIntervalTotals(doc, m) {
   const index = indexOf(doc);
-  const g = doc.moments.group[m];
+  const g = doc.group_intervals.group[m];
   const mean = isMean(doc.detectors[doc.groups.detector[g]], doc.groups.measure[g]);
   let [observed, expected, count] = [0, 0, 0];
   for (let j = index.affected[m]; j < index.affected[m + 1]; j += 1) {
@@ -87,11 +87,11 @@ function groupSentence(doc, g, zone) {
   const when = of.start[g] === of.end[g] ? `at ${zone.text(of.start[g])}`
     : `from ${zone.text(of.start[g])} to ${zone.text(of.end[g])}`;
   const words = [measure, " of ", named(detector.title)];
-  const { observed, expected, mean } = worst < 0 ? {} : momentTotals(doc, worst);
+  const { observed, expected, mean } = worst < 0 ? {} : groupIntervalTotals(doc, worst);
   const were = observed === 1 && !mean ? "was" : "were";
   const seen = `${amount(observed ?? NaN)} ${were} observed${mean ? " on average" : ""}`;
-  const worstTime = worst < 0 ? "" : zone.text(doc.moments.time[worst]);
-  const metrics = worst < 0 ? "" : `in ${plural(doc.moments.metrics[worst], "metric")}`;
+  const worstTime = worst < 0 ? "" : zone.text(doc.group_intervals.time[worst]);
+  const metrics = worst < 0 ? "" : `in ${plural(doc.group_intervals.metrics[worst], "metric")}`;
   if (Number.isFinite(expected) && Number.isFinite(observed)) {
     words.push(` was ${observed > expected ? "higher" : "lower"} than expected ${when}. At its worst, ${worstTime}, `,
       `${seen} where about ${rough(expected)} ${mean ? "was" : "were"} expected, ${metrics}`);
@@ -120,10 +120,10 @@ function drawGroupView() {
   const detector = doc.detectors[of.detector[g]];
   const zone = zoneOf(doc, state.clock, [of.detector[g]]);
   document.title = `${detector.measures[of.measure[g]]}, ${zone.text(of.start[g])} · anomalake`;
-  const moments = Array.from(index.moments.subarray(index.ofGroup[g], index.ofGroup[g + 1]));
+  const groupIntervals = Array.from(index.groupIntervals.subarray(index.ofGroup[g], index.ofGroup[g + 1]));
   const lasts = of.end[g] - of.start[g] + intervalOf(detector);
   const alerts = alertsOf(doc, g);
-  const sent = alerts === moments.length ? "sent" : `sent in ${alerts} of ${plural(moments.length, "interval")}`;
+  const sent = alerts === groupIntervals.length ? "sent" : `sent in ${alerts} of ${plural(groupIntervals.length, "interval")}`;
   const facts = factList(
     ["Severity", severityMark(of.score[g])],
     ["When", span(zone, of.start[g], of.end[g])],
@@ -138,20 +138,20 @@ function drawGroupView() {
   } }, "← All anomalies");
   const card = (title, words, ...rest) => element("section.card", null,
     element("div.head", null, element("h2", null, title), words && element("p", null, words)), ...rest);
-  const chosen = element("select", { id: "group-moment" }, ...moments.map((m) =>
+  const chosen = element("select", { id: "group-interval" }, ...groupIntervals.map((m) =>
     element("option", { value: m },
-      `${zone.text(doc.moments.time[m])} · severity ${severity(doc.moments.score[m])}`)));
-  if (moments.length) chosen.value = moments.find((m) => doc.moments.time[m] === view.time) ?? index.worst[g];
+      `${zone.text(doc.group_intervals.time[m])} · severity ${severity(doc.group_intervals.score[m])}`)));
+  if (groupIntervals.length) chosen.value = groupIntervals.find((m) => doc.group_intervals.time[m] === view.time) ?? index.worst[g];
   const metrics = element("div", { id: "group-metrics" });
   const shares = element("div.shares", { id: "group-shares" });
-  const drawMoment = () => {
+  const drawGroupInterval = () => {
     view.memory.page = 0;
     drawMetrics(metrics, Number(chosen.value));
     drawShares(shares, Number(chosen.value));
   };
   chosen.addEventListener("change", () => {
-    view.time = doc.moments.time[chosen.value];
-    drawMoment();
+    view.time = doc.group_intervals.time[chosen.value];
+    drawGroupInterval();
   });
   const parts = [
     element("div.head", null, back),
@@ -161,27 +161,27 @@ function drawGroupView() {
     card("Observed against expected", null, element("div.picture", { id: "group-picture", "data-height": "300" }),
       element("p.told", { id: "group-picture-told" })),
   ];
-  if (moments.length) {
-    parts.push(element("div.controls.moment", null, element("label", null, "Moment ", chosen)));
+  if (groupIntervals.length) {
+    parts.push(element("div.controls.group-interval", null, element("label", null, "Interval ", chosen)));
     parts.push(element("div.pair", null, card("Affected metrics", null, metrics),
       card("What contributed", "Share of each value in the deviation.", shares)));
   } else {
-    parts.push(element("p.notice", null, "Its moments are among those that are counted only; see the page's notes."));
+    parts.push(element("p.notice", null, "Its anomalies are only counted, not listed; see the notes of the page."));
   }
   parts.push(relatedCard(card, g, zone), replyCard(card, g));
   forget("group-picture");
   replaceChildren(byId("group"), ...parts);
-  if (moments.length) drawMoment();
+  if (groupIntervals.length) drawGroupInterval();
   picture("group-picture", (box, options) =>
     drawGroup(box, doc, state.selection, { ...options, zone, group: g }));
 }
 
-/** The affected metrics of a moment. */
+/** The affected metrics of a group interval. */
 function drawMetrics(box, m) {
   const { doc } = state;
   const { affected: rows } = doc;
   const index = indexOf(doc);
-  const detector = doc.detectors[doc.groups.detector[doc.moments.group[m]]];
+  const detector = doc.detectors[doc.groups.detector[doc.group_intervals.group[m]]];
   const list = Array.from({ length: index.affected[m + 1] - index.affected[m] }, (_, i) => index.affected[m] + i);
   const deviation = (row) => {
     const expected = rows.expected[row];
@@ -212,9 +212,9 @@ function drawMetrics(box, m) {
   ];
   if (!detector.dimensions.length) {
     columns.unshift({ title: "Metric", head: true,
-      cell: () => named(detector.measures[doc.groups.measure[doc.moments.group[m]]]) });
+      cell: () => named(detector.measures[doc.groups.measure[doc.group_intervals.group[m]]]) });
   }
-  const more = doc.moments.metrics[m] - list.filter((row) => rows.combination[row] !== OTHERS).length;
+  const more = doc.group_intervals.metrics[m] - list.filter((row) => rows.combination[row] !== OTHERS).length;
   pagedTable({ box, caption: "Affected metrics", columns, rows: list, size: 20, memory: view.memory,
     empty: "Its affected metrics are not on this page." });
   if (list.length && more > 0) {
@@ -228,12 +228,12 @@ function deviationText(share) {
   return `${share > 0 ? "+" : ""}${formatted(share, { maximumFractionDigits: digits })} %`.replace("-", "\u2212");
 }
 
-/** The contributions of a moment, dimension by dimension. */
+/** The contributions in a group interval, by dimension. */
 function drawShares(box, m) {
   const { doc } = state;
   const { contributions } = doc;
   const index = indexOf(doc);
-  const detector = doc.detectors[doc.groups.detector[doc.moments.group[m]]];
+  const detector = doc.detectors[doc.groups.detector[doc.group_intervals.group[m]]];
   const of = new Map();
   for (let j = index.contributions[m]; j < index.contributions[m + 1]; j += 1) {
     const d = contributions.dimension[j];

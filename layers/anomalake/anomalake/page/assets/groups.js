@@ -67,28 +67,28 @@ function groupNamed(doc, text) {
   return -1;
 }
 
-/** What contributed most to a moment: of each dimension its largest share. */
-function leading(doc, moment, most = 2) {
+/** The largest contribution of each dimension in a group interval. */
+function leading(doc, m, most = 2) {
   const { contributions: shares } = doc;
   const index = indexOf(doc);
   const best = new Map();
-  for (let j = index.contributions[moment]; j < index.contributions[moment + 1]; j += 1) {
+  for (let j = index.contributions[m]; j < index.contributions[m + 1]; j += 1) {
     const now = best.get(shares.dimension[j]);
     if (now === undefined || shares.share[j] > shares.share[now]) best.set(shares.dimension[j], j);
   }
-  const detector = doc.detectors[doc.groups.detector[doc.moments.group[moment]]];
+  const detector = doc.detectors[doc.groups.detector[doc.group_intervals.group[m]]];
   return [...best.values()].sort((a, b) => shares.share[b] - shares.share[a]).slice(0, most).map((j) => {
     const [dimension, values] = detector.dimensions[shares.dimension[j]];
     return { dimension, value: values[shares.value[j]], share: shares.share[j] };
   });
 }
 
-/** In how many of a group's moments the lake has an alert. */
+/** Number of a group's intervals for which the lake has an alert. */
 function alertsOf(doc, g) {
   const index = indexOf(doc);
   let alerted = 0;
   for (let i = index.ofGroup[g]; i < index.ofGroup[g + 1]; i += 1) {
-    alerted += doc.moments.alerted[index.moments[i]] ? 1 : 0;
+    alerted += doc.group_intervals.alerted[index.groupIntervals[i]] ? 1 : 0;
   }
   return alerted;
 }
@@ -100,7 +100,7 @@ function drawGroups() {
   const lasts = (g) => of.end[g] - of.start[g] + intervalOf(doc.detectors[of.detector[g]]);
   const detector = (g) => doc.detectors[of.detector[g]];
   const measure = (g) => detector(g).measures[of.measure[g]];
-  const metrics = (g) => (index.worst[g] < 0 ? NaN : doc.moments.metrics[index.worst[g]]);
+  const metrics = (g) => (index.worst[g] < 0 ? NaN : doc.group_intervals.metrics[index.worst[g]]);
   const columns = [
     { title: "Severity", down: true, key: (g) => of.score[g], cell: (g) => severityMark(of.score[g]) },
     { title: "Began", head: true, down: true, key: (g) => of.start[g],
@@ -126,9 +126,9 @@ function leadingWords(parts) {
 /** The figures that the page begins with. */
 function drawFigures() {
   const { doc, selection, zone } = state;
-  const { groups, moments, counts, detectors } = selection;
-  let anomalies = moments.length;
-  for (const i of counts) anomalies += doc.counts.moments[i];
+  const { groups, groupIntervals, counts, detectors } = selection;
+  let anomalies = groupIntervals.length;
+  for (const i of counts) anomalies += doc.counts.group_intervals[i];
   let worst = -1;
   for (const g of groups) if (worst < 0 || doc.groups.score[g] > doc.groups.score[worst]) worst = g;
   const figure = (value, title, more) => element("div.figure", null, element("p.title", null, title),

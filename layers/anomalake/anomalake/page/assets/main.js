@@ -105,7 +105,7 @@ function drawDimensionControl() {
   const { doc, selection } = state;
   const contributing = doc.detectors.map(({ dimensions }) => new Uint8Array(dimensions.length));
   for (const c of selection.contributions) {
-    const g = doc.moments.group[doc.contributions.moment[c]];
+    const g = doc.group_intervals.group[doc.contributions.group_interval[c]];
     contributing[doc.groups.detector[g]][doc.contributions.dimension[c]] = 1;
   }
   const namesOf = (which) => [...new Set(selection.detectors.flatMap((d) =>

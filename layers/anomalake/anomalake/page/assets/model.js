@@ -18,7 +18,7 @@ const LACKS = -1;
 function unpack(buffer) {
   const length = new DataView(buffer).getUint32(0, true);
   const doc = JSON.parse(new TextDecoder().decode(new Uint8Array(buffer, 4, length)));
-  if (doc.format !== 1) throw new Error(`the document has format ${doc.format}: this page reads format 1`);
+  if (doc.format !== 2) throw new Error(`the document has format ${doc.format}: this page reads format 2`);
   const start = 4 + length;
   const types = { i4: Int32Array, f4: Float32Array, f8: Float64Array };
   const array = ([type, offset, shape]) => {
@@ -60,14 +60,14 @@ const indices = new WeakMap();
 
 /**
  * What is asked for again and again, computed once.
- * @returns {{affected: Uint32Array, contributions: Uint32Array, ofGroup: Uint32Array, moments: Uint32Array,
- *   worst: Int32Array}} where each moment's rows begin (one more than there are moments); where each group's moments
- *   begin in `moments`; each group's worst moment, or -1
+ * @returns {{affected: Uint32Array, contributions: Uint32Array, ofGroup: Uint32Array,
+ *   groupIntervals: Uint32Array, worst: Int32Array}} index of the first row of each group interval (one index more than
+ *   group intervals); index in `groupIntervals` of the first one of each group; the worst one of each group, or -1
  */
 function indexOf(doc) {
   let index = indices.get(doc);
   if (index) return index;
-  const moments = doc.moments.group.length;
+  const count = doc.group_intervals.group.length;
   const groups = doc.groups.id.length;
   const starts = (of, count) => {
     const from = new Uint32Array(count + 1);
@@ -75,20 +75,20 @@ function indexOf(doc) {
     for (let i = 0; i < count; i += 1) from[i + 1] += from[i];
     return from;
   };
-  const ofGroup = starts(doc.moments.group, groups);
+  const ofGroup = starts(doc.group_intervals.group, groups);
   const next = ofGroup.slice();
-  const order = new Uint32Array(moments);
+  const order = new Uint32Array(count);
   const worst = new Int32Array(groups).fill(-1);
-  for (let m = 0; m < moments; m += 1) {
-    const g = doc.moments.group[m];
+  for (let m = 0; m < count; m += 1) {
+    const g = doc.group_intervals.group[m];
     order[next[g]] = m;
     next[g] += 1;
-    if (worst[g] < 0 || doc.moments.score[m] > doc.moments.score[worst[g]]) worst[g] = m;
+    if (worst[g] < 0 || doc.group_intervals.score[m] > doc.group_intervals.score[worst[g]]) worst[g] = m;
   }
   index = {
-    affected: starts(doc.affected.moment, moments),
-    contributions: starts(doc.contributions.moment, moments),
-    ofGroup, moments: order, worst,
+    affected: starts(doc.affected.group_interval, count),
+    contributions: starts(doc.contributions.group_interval, count),
+    ofGroup, groupIntervals: order, worst,
   };
   indices.set(doc, index);
   return index;
@@ -133,7 +133,7 @@ function combinationMask(detector, masks) {
  *   from: number|null, to: number|null, least: number}} filters
  */
 function select(doc, filters) {
-  const { moments: all, groups: of, affected: rows, contributions: shares, counts } = doc;
+  const { group_intervals: all, groups: of, affected: rows, contributions: shares, counts } = doc;
   const index = indexOf(doc);
   const from = filters.from ?? -Infinity;
   const to = filters.to ?? Infinity;
@@ -158,9 +158,9 @@ function select(doc, filters) {
   for (let g = 0; g < wanted.length; g += 1) {
     wanted[g] = chosen[of.detector[g]] & measures[of.detector[g]][of.measure[g]];
   }
-  const moments = new Uint32Array(all.group.length);
-  const affected = new Uint32Array(rows.moment.length);
-  const contributions = new Uint32Array(shares.moment.length);
+  const groupIntervals = new Uint32Array(all.group.length);
+  const affected = new Uint32Array(rows.group_interval.length);
+  const contributions = new Uint32Array(shares.group_interval.length);
   const seen = new Uint8Array(of.id.length);
   let m = 0;
   let a = 0;
@@ -187,12 +187,12 @@ function select(doc, filters) {
         c += 1;
       }
     }
-    moments[m] = i;
+    groupIntervals[m] = i;
     m += 1;
     seen[g] = 1;
   }
   if (!byDimension) {
-    // Groups whose moments are counted only.
+    // Groups whose intervals are only counted.
     for (let g = 0; g < seen.length; g += 1) {
       const alone = index.worst[g] < 0;
       if (alone && wanted[g] && of.end[g] >= from && of.start[g] <= to && of.score[g] >= filters.least) seen[g] = 1;
@@ -215,7 +215,7 @@ function select(doc, filters) {
   }
   const [first, last] = shownTime(doc, filters, detectors);
   return {
-    filters, detectors, moments: moments.slice(0, m), affected: affected.slice(0, a),
+    filters, detectors, groupIntervals: groupIntervals.slice(0, m), affected: affected.slice(0, a),
     contributions: contributions.slice(0, c), groups, counts: Uint32Array.from(counted), masks, first, last,
   };
 }
@@ -273,9 +273,9 @@ function zoneOf(doc, choice, detectors) {
   if (offset.name !== name) name = offset.name;
   const shift = (seconds) => (seconds + offset.at(seconds)) * 1000;
   const text = (seconds, withTime = true) => {
-    const moment = shift(seconds);
-    if (!(Math.abs(moment) <= 8.64e15)) return "unknown";
-    const clock = new Date(moment).toISOString().split(".")[0].replace("T", " ");
+    const instant = shift(seconds);
+    if (!(Math.abs(instant) <= 8.64e15)) return "unknown";
+    const clock = new Date(instant).toISOString().split(".")[0].replace("T", " ");
     return clock.slice(0, withTime ? -3 : -9);
   };
   const seconds = (clock) => {

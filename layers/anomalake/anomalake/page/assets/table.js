@@ -101,24 +101,24 @@ function classesOf({ number, wide }) {
   return [number && "number", wide && "wide"].filter(Boolean).join(" ") || null;
 }
 
-/* One row of the large table is a contribution, or, where a moment has none, an affected metric: numbers from the
+/* One row of the large table is a contribution, or, where a group interval has none, an affected metric: numbers from the
    count of contributions on are those. */
 
 const tableMemory = { by: null, down: false, page: 0 };
 
-/** The rows that the filters leave, the newest moment first. */
+/** The rows that pass the filters, newest interval first. */
 function valueRows(doc, selection) {
-  const { moments, affected, contributions } = selection;
-  const all = doc.contributions.moment.length;
+  const { groupIntervals, affected, contributions } = selection;
+  const all = doc.contributions.group_interval.length;
   const rows = new Uint32Array(contributions.length + affected.length);
   let n = 0;
   let a = affected.length;
   let c = contributions.length;
-  for (let i = moments.length - 1; i >= 0; i -= 1) {
-    const m = moments[i];
+  for (let i = groupIntervals.length - 1; i >= 0; i -= 1) {
+    const m = groupIntervals[i];
     const [lastA, lastC] = [a, c];
-    while (a > 0 && doc.affected.moment[affected[a - 1]] === m) a -= 1;
-    while (c > 0 && doc.contributions.moment[contributions[c - 1]] === m) c -= 1;
+    while (a > 0 && doc.affected.group_interval[affected[a - 1]] === m) a -= 1;
+    while (c > 0 && doc.contributions.group_interval[contributions[c - 1]] === m) c -= 1;
     for (let j = c; j < lastC; j += 1, n += 1) rows[n] = contributions[j];
     if (c === lastC) for (let j = a; j < lastA; j += 1, n += 1) rows[n] = all + affected[j];
   }
@@ -128,15 +128,15 @@ function valueRows(doc, selection) {
 /** How rows of the large table are read. */
 function valueReader(doc, selection) {
   const { contributions: shares, affected: rows } = doc;
-  const all = shares.moment.length;
+  const all = shares.group_interval.length;
   const index = indexOf(doc);
-  const moment = (row) => (row < all ? shares.moment[row] : rows.moment[row - all]);
-  const group = (row) => doc.moments.group[moment(row)];
+  const groupInterval = (row) => (row < all ? shares.group_interval[row] : rows.group_interval[row - all]);
+  const group = (row) => doc.group_intervals.group[groupInterval(row)];
   const detector = (row) => doc.detectors[doc.groups.detector[group(row)]];
   const measure = (row) => doc.groups.measure[group(row)];
   const together = (row, column) => {
     if (row >= all) return column[row - all];
-    const m = moment(row);
+    const m = groupInterval(row);
     const one = detector(row);
     const width = one.dimensions.length;
     const mask = selection.masks[doc.groups.detector[group(row)]];
@@ -156,8 +156,8 @@ function valueReader(doc, selection) {
   const combination = (row) => combinationParts(detector(row), rows.combination[row - all]);
   return {
     group, detector,
-    time: (row) => doc.moments.time[moment(row)],
-    score: (row) => doc.moments.score[moment(row)],
+    time: (row) => doc.group_intervals.time[groupInterval(row)],
+    score: (row) => doc.group_intervals.score[groupInterval(row)],
     measure: (row) => detector(row).measures[measure(row)],
     dimension: (row) => (row < all ? detector(row).dimensions[shares.dimension[row]][0]
       : (combination(row) ?? []).map(([dimension]) => dimension).join(", ")),
