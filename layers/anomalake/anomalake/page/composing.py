@@ -14,7 +14,7 @@ from anomalake.definitions.arns import detector_of
 from anomalake.definitions.metric_set import FREQUENCIES
 from anomalake.groups.anomaly_group import Group
 from anomalake.page import alert_rows, anomalies, health, judged, live_values
-from anomalake.page.anomalies import AnomalyTable
+from anomalake.page.anomalies import AnomalyTable, Counts
 from anomalake.page.contents import AlertContents, AlertSummary, GroupIntervalKey, LakeContents
 from anomalake.page.definitions import Definition, definition_of, merge, zone_or_utc
 from anomalake.page.document import DetectorView, Live, PageDocument, Span
@@ -25,9 +25,6 @@ from anomalake.page.numbering import DetectorNames, LakeNames
 from anomalake.query.detectors import DetectorSchema
 
 _NO_ALERT_AND_NO_DETECTOR: Final = "The lake has no alert and no detector yet."
-
-#: Number of group intervals by numbers of detector and measure, start of the UTC day, and class of scores.
-Counts = dict[tuple[int, int, int, int], int]
 
 
 def document_of(contents: LakeContents, limits: Limits = DEFAULT) -> PageDocument:
