@@ -15,7 +15,7 @@ from sqlglot import exp
 from anomalake.groups.anomaly_group import Group
 from anomalake.page.anomalies import DAY, AnomalyTable, score_class
 from anomalake.page.contents import AlertSummary, CountKey, GroupIntervalKey
-from anomalake.page.document import Integers
+from anomalake.page.document import LACKS, Integers
 from anomalake.page.limits import Limits
 from anomalake.page.numbering import (
     LakeNames,
@@ -159,133 +159,145 @@ def _epoch(instant: Any) -> int:
 
 
 def from_alerts(table: pa.Table, lake_names: LakeNames) -> tuple[AnomalyTable, dict[str, AlertSummary]]:
-    """Moments out of the answer to page_anomalies.sql or page_most_severe.sql, and the alerts of each detector.
+    """Return the group intervals of alerts, and a summary of each detector's alerts, by ARN.
 
-    Of several bodies of an alert the one with the lowest digest counts; of several alerts about one moment the one with
-    most metrics, then the most severe one.
+    Of several bodies of an alert, the one with the lowest digest is used. Of several alerts about a group interval, the
+    one with the most metrics is used, then the one with the highest score.
+
+    Parameters
+    ----------
+    table
+        Answer to page_anomalies.sql or page_most_severe.sql.
     """
     i = integers(table["i"])
     alert = first_of_equal_rows(codes(table["detector"]), codes(table["alert_id"]))[1]
     digest = ranked_codes(table["digest"])
     order = np.lexsort((i, digest, alert))
-    # The lowest digest of each alert, and each of its rows once.
     lowest = digest[order][np.searchsorted(alert[order], alert[order])]
     before = np.concatenate([[-1], order[:-1]]) if len(order) else order
-    again = (alert[order] == alert[before]) & (digest[order] == digest[before]) & (i[order] == i[before])
-    if len(again):
-        again[0] = False
-    bodies = order[(i[order] == 1) & ~again]
-    shown_rows = order[(digest[order] == lowest) & ~again]
-    heads = shown_rows[i[shown_rows] == 1]
+    repeated = (alert[order] == alert[before]) & (digest[order] == digest[before]) & (i[order] == i[before])
+    if len(repeated):
+        repeated[0] = False
+    bodies = order[(i[order] == 1) & ~repeated]
+    body_rows = order[(digest[order] == lowest) & ~repeated]
+    # The first row of each alert has the columns of the alert itself.
+    first = body_rows[i[body_rows] == 1]
     columns = ["detector_arn", "group_id", "timestamp", "timezone", "metric_name", "anomaly_score", "alert_id"]
-    some = table.select(columns).take(pa.array(heads))
-    time, score, metrics = seconds(some["timestamp"]), floats(some["anomaly_score"]), integers(table["metrics"])
-    arns = some["detector_arn"].combine_chunks().dictionary_encode()
-    numbered = {arn: lake_names.number(arn) for arn in sorted(arns.dictionary.to_pylist())}
-    detector = np.array([numbered[arn] for arn in arns.dictionary.to_pylist()], np.int64)[indices(arns)]
-    ids = some["group_id"].combine_chunks().dictionary_encode()
+    alerts = table.select(columns).take(pa.array(first))
+    time, score, metrics = seconds(alerts["timestamp"]), floats(alerts["anomaly_score"]), integers(table["metrics"])
+    arns = alerts["detector_arn"].combine_chunks().dictionary_encode()
+    number_of = {arn: lake_names.number(arn) for arn in sorted(arns.dictionary.to_pylist())}
+    detector = np.array([number_of[arn] for arn in arns.dictionary.to_pylist()], np.int64)[indices(arns)]
+    ids = alerts["group_id"].combine_chunks().dictionary_encode()
     group = indices(ids)
-    measure = np.empty(len(heads), np.int64)
-    for one in np.unique(detector):
-        at = np.flatnonzero(detector == one)
-        measure[at] = lake_names.names[one].measures_of(some["metric_name"].take(pa.array(at)))
-    alerts = _summaries(detector, time, some["timezone"], alert[heads], alert[bodies], lake_names)
-    moment = first_of_equal_rows(detector, group, measure, time)[1]
-    best = np.lexsort((ranked_codes(some["alert_id"]), -score, -metrics[heads], moment))
-    kept = np.sort(best[np.searchsorted(moment[best], np.unique(moment))])
+    measure = np.empty(len(first), np.int64)
+    for number in np.unique(detector):
+        rows = np.flatnonzero(detector == number)
+        measure[rows] = lake_names.names[number].measures_of(alerts["metric_name"].take(pa.array(rows)))
+    summaries = _summaries(detector, time, alerts["timezone"], alert[first], alert[bodies], lake_names)
+    group_interval = first_of_equal_rows(detector, group, measure, time)[1]
+    best = np.lexsort((ranked_codes(alerts["alert_id"]), -score, -metrics[first], group_interval))
+    used = np.sort(best[np.searchsorted(group_interval[best], np.unique(group_interval))])
     row_of = np.full(largest(alert) + 1, -1, np.int64)
-    row_of[alert[heads[kept]]] = np.arange(len(kept))
-    rows = shown_rows[row_of[alert[shown_rows]] >= 0]
-    a_rows, c_rows = rows[i[rows] <= metrics[rows]], rows[i[rows] <= integers(table["shares"])[rows]]
-    a_interval, c_interval = row_of[alert[a_rows]], row_of[alert[c_rows]]
-    nothing = np.full(len(a_rows), np.nan)
-    detector = detector[kept]
-    c_dimension, c_value = _shares(table, c_rows, detector[c_interval], lake_names)
-    found = AnomalyTable(
+    row_of[alert[first[used]]] = np.arange(len(used))
+    used_rows = body_rows[row_of[alert[body_rows]] >= 0]
+    affected = used_rows[i[used_rows] <= metrics[used_rows]]
+    shares = used_rows[i[used_rows] <= integers(table["shares"])[used_rows]]
+    a_interval, c_interval = row_of[alert[affected]], row_of[alert[shares]]
+    unknown = np.full(len(affected), np.nan)
+    detector = detector[used]
+    c_dimension, c_value = _shares(table, shares, detector[c_interval], lake_names)
+    anomalies = AnomalyTable(
         ids=tuple(ids.dictionary.to_pylist()),
         detector=detector,
-        group=group[kept],
-        measure=measure[kept],
-        time=time[kept],
-        score=score[kept],
-        metrics=metrics[heads[kept]],
-        alerted=np.ones(len(kept), bool),
+        group=group[used],
+        measure=measure[used],
+        time=time[used],
+        score=score[used],
+        metrics=metrics[first[used]],
+        alerted=np.ones(len(used), bool),
         a_interval=a_interval,
-        a_combination=_combinations(table["dimensions"], a_rows, detector[a_interval], lake_names),
-        a_value=floats(table["metric_value"].take(pa.array(a_rows))),
-        a_expected=nothing,
-        a_lower=nothing,
-        a_upper=nothing,
+        a_combination=_combinations(table["dimensions"], affected, detector[a_interval], lake_names),
+        a_value=floats(table["metric_value"].take(pa.array(affected))),
+        a_expected=unknown,
+        a_lower=unknown,
+        a_upper=unknown,
         c_interval=c_interval,
         c_dimension=c_dimension,
         c_value=c_value,
-        c_share=integers(table["value_contribution"].take(pa.array(c_rows))),
+        c_share=integers(table["value_contribution"].take(pa.array(shares))),
     )
-    return found, alerts
+    return anomalies, summaries
 
 
 def _summaries(
     detector: Integers, time: Integers, zones: pa.ChunkedArray, alert: Integers, bodies: Integers, lake_names: LakeNames
 ) -> dict[str, AlertSummary]:
-    """Alerts of each detector, from those that are shown and from all bodies."""
+    """Return a summary of each detector's alerts.
+
+    Parameters
+    ----------
+    detector, time, zones, alert
+        Columns of the alerts; `alert` is the number of the alert.
+    bodies
+        Number of the alert of each body.
+    """
     zone = zones.combine_chunks().dictionary_encode()
     zone_codes = ranked_codes(zones)
-    several = np.bincount(bodies)[alert] > 1 if len(alert) else np.empty(0, bool)
-    found: dict[str, AlertSummary] = {}
-    for one in np.unique(detector).tolist():
-        mine = np.flatnonzero(detector == one)
-        last_zone = zone.dictionary[indices(zone)[mine[np.argmax(zone_codes[mine])]]].as_py()
-        first, last = int(np.min(time[mine])), int(np.max(time[mine]))
-        clashes = int(np.count_nonzero(several[mine]))
-        found[lake_names.names[one].arn] = AlertSummary(len(mine), first, last, last_zone, clashes)
-    return found
+    clash = np.bincount(bodies)[alert] > 1 if len(alert) else np.empty(0, bool)
+    summaries: dict[str, AlertSummary] = {}
+    for number in np.unique(detector).tolist():
+        rows = np.flatnonzero(detector == number)
+        last_zone = zone.dictionary[indices(zone)[rows[np.argmax(zone_codes[rows])]]].as_py()
+        first, last = int(np.min(time[rows])), int(np.max(time[rows]))
+        clashes = int(np.count_nonzero(clash[rows]))
+        summaries[lake_names.names[number].arn] = AlertSummary(len(rows), first, last, last_zone, clashes)
+    return summaries
 
 
 def _combinations(column: pa.ChunkedArray, rows: Integers, detector: Integers, lake_names: LakeNames) -> Integers:
-    """Numbers of combinations in a column of maps; shape (row,)."""
+    """Return the numbers of the combinations in rows of a column of maps; shape (row,)."""
     maps = column.take(pa.array(rows)).combine_chunks()
     if isinstance(maps, pa.ChunkedArray):
         maps = pa.concat_arrays(maps.chunks)
-    made = np.empty(len(rows), np.int64)
-    lengths = _lengths(maps)
+    combinations = np.empty(len(rows), np.int64)
+    lengths = np.asarray(np.diff(maps.offsets.to_numpy()), np.int64)
     keys, items = pc.fill_null(maps.keys, "").dictionary_encode(), maps.items.dictionary_encode()
     key_names, key_codes = keys.dictionary.to_pylist(), keys.indices.to_numpy(zero_copy_only=False)
     first = maps.offsets[0].as_py() if len(maps) else 0
-    owner = np.repeat(np.arange(len(rows)), lengths)
-    key_codes = key_codes[first : first + len(owner)]
-    items = items.slice(first, len(owner))
-    there = ~np.asarray(items.is_null().to_numpy(zero_copy_only=False))
-    for one in np.unique(detector):
-        names = lake_names.names[one]
-        mine = np.flatnonzero(detector == one)
-        local = np.full(len(rows), -1, np.int64)
-        local[mine] = np.arange(len(mine))
-        entries = np.flatnonzero((local[owner] >= 0) & there)
+    # Entries of the maps, and the row of each.
+    row_of = np.repeat(np.arange(len(rows)), lengths)
+    key_codes = key_codes[first : first + len(row_of)]
+    items = items.slice(first, len(row_of))
+    has_value = ~np.asarray(items.is_null().to_numpy(zero_copy_only=False))
+    for number in np.unique(detector):
+        names = lake_names.names[number]
+        own_rows = np.flatnonzero(detector == number)
+        own_index = np.full(len(rows), -1, np.int64)
+        own_index[own_rows] = np.arange(len(own_rows))
+        entries = np.flatnonzero((own_index[row_of] >= 0) & has_value)
         columns: dict[str, Integers] = {}
         for code in sorted(np.unique(key_codes[entries]).tolist(), key=lambda code: str(key_names[code])):
-            some = entries[key_codes[entries] == code]
-            numbers = np.full(len(mine), -1, np.int64)
-            numbers[local[owner[some]]] = names.values_of(key_names[code], items.take(pa.array(some)))
-            columns[key_names[code]] = numbers
-        made[mine] = names.combinations_of(columns, len(mine))
-    return made
-
-
-def _lengths(maps: pa.MapArray) -> Integers:
-    return np.asarray(np.diff(maps.offsets.to_numpy()), np.int64)
+            of_key = entries[key_codes[entries] == code]
+            values = np.full(len(own_rows), LACKS, np.int64)
+            values[own_index[row_of[of_key]]] = names.values_of(key_names[code], items.take(pa.array(of_key)))
+            columns[key_names[code]] = values
+        combinations[own_rows] = names.combinations_of(columns, len(own_rows))
+    return combinations
 
 
 def _shares(table: pa.Table, rows: Integers, detector: Integers, lake_names: LakeNames) -> tuple[Integers, Integers]:
+    """Return the numbers of dimensions and of their values in rows of contributions; each of shape (row,)."""
     dimension, value = np.empty(len(rows), np.int64), np.empty(len(rows), np.int64)
     taken = table.select(["dimension_name", "dimension_value"]).take(pa.array(rows))
-    named = taken["dimension_name"].combine_chunks().dictionary_encode()
+    dimensions = taken["dimension_name"].combine_chunks().dictionary_encode()
     values = taken["dimension_value"].combine_chunks().dictionary_encode()
-    names_, codes = named.dictionary.to_pylist(), named.indices.to_numpy(zero_copy_only=False)
-    for one in np.unique(detector):
-        names = lake_names.names[one]
-        mine = detector == one
-        for code in sorted(np.unique(codes[mine]).tolist(), key=lambda code: str(names_[code])):
-            some = np.flatnonzero(mine & (codes == code))
-            dimension[some] = names.dimension(names_[code])
-            value[some] = names.values_of(names_[code], values.take(pa.array(some)))
+    dimension_names, dimension_codes = dimensions.dictionary.to_pylist(), indices(dimensions)
+    for number in np.unique(detector):
+        names = lake_names.names[number]
+        own = detector == number
+        for code in sorted(np.unique(dimension_codes[own]).tolist(), key=lambda code: str(dimension_names[code])):
+            of_dimension = np.flatnonzero(own & (dimension_codes == code))
+            dimension[of_dimension] = names.dimension(dimension_names[code])
+            value[of_dimension] = names.values_of(dimension_names[code], values.take(pa.array(of_dimension)))
     return dimension, value
