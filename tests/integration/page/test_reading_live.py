@@ -132,9 +132,9 @@ def test_runs_are_told(own: Ran) -> None:
     assert runs is not None
     assert runs.last_interval == hour(7).timestamp()
     assert (runs.last_status, runs.failed) == ("FAILED", 1)
-    assert runs.succeeded + runs.failed + runs.learning + runs.skipped == runs.looked_at
+    assert runs.succeeded + runs.failed + runs.learning + runs.skipped == runs.intervals
     # The run of hour 7 made up for hour 6.
-    assert runs.looked_at == 8
+    assert runs.intervals == 8
     assert runs.missing == 0
     # Hours 8 to 12 are over; of the last one's offset of five minutes the source's record tells.
     assert runs.late == 5
@@ -155,7 +155,7 @@ def test_a_later_run_of_an_interval_is_the_one_that_counts(own: Ran) -> None:
     own.run(hour(6))
     after = detector_of(own.document(), "shop").runs
     assert after is not None
-    assert (after.failed, after.looked_at) == (0, before.looked_at)
+    assert (after.failed, after.intervals) == (0, before.intervals)
 
 
 def test_records_that_are_corrupt_or_strange_are_told_and_left_out(own: Ran) -> None:

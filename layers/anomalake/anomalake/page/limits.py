@@ -49,12 +49,12 @@ _LEAST_RECORDS: Final = 100
 
 
 def runs_each(limits: Limits, detectors: int) -> int:
-    """Return of how many intervals the executions are read, for each of so many detectors."""
+    """Return the number of intervals whose executions are read, for each of so many detectors."""
     return min(_MOST_RUNS, max(_LEAST_RUNS, limits.runs // max(1, detectors)))
 
 
 def records_each(limit: int, detectors: int) -> int:
-    """Return how many records are read of each of so many detectors."""
+    """Return the number of records that are read of each of so many detectors."""
     return max(min(_LEAST_RECORDS, limit), limit // max(1, detectors))
 
 

@@ -61,11 +61,11 @@ function drawHealth() {
     if (runs && runs.last_run !== null) run.append(element("div.quieter", null, `run at ${zone.text(runs.last_run)}`));
     if (runs?.last_reason) run.append(element("div.reason", null, named(runs.last_reason)));
     const of = (key) => element("td.number", null,
-      !runs ? "–" : key === "looked_at" || key === "rows" ? whole(runs[key]) : bad(runs[key]));
+      !runs ? "–" : key === "intervals" || key === "rows" ? whole(runs[key]) : bad(runs[key]));
     const shown = live?.times.length ? days({ first: live.times[0], last: live.times[live.times.length - 1] }) : null;
     const problem = detector.live_problem ? element("div.reason", null, named(detector.live_problem)) : null;
     return element("tr", null, element("th", { scope: "row" }, named(detector.title)), run,
-      ...["looked_at", "late", "missing", "failed", "rows", "bad_rows", "undelivered"].map(of),
+      ...["intervals", "late", "missing", "failed", "rows", "bad_rows", "undelivered"].map(of),
       element("td.number", null, bad(detector.clashes)),
       element("td", null, runs?.warnings.length ? warnings(runs.warnings, zone) : "–"),
       element("td.dates", null, days(detector.alerts)),
