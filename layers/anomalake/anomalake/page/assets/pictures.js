@@ -65,7 +65,7 @@ async function drawPictures() {
     for (;;) {
       const next = [...pictures.values()].find((one) => one.stale && one.inView && one.box.clientWidth > 0);
       if (!next) break;
-      await breath();
+      await pause();
       await drawOne(next);
     }
   } finally {

@@ -216,7 +216,7 @@ async function downloadTable() {
       read.observed(row), read.expected(row), read.share(row), read.score(row),
     ].map(csvField).join(","));
     parts.push(`${lines.join("\r\n")}\r\n`);
-    await breath();
+    await pause();
   }
   download(parts, "anomalous-values.csv");
 }
