@@ -72,7 +72,7 @@ def test_the_page_is_whole(open_page: Open, keep: Keep, width: int, theme: str) 
     for picture in ("timeline", "contributions", "live", "expected"):
         assert page.locator(f"#{picture} canvas").count() == 1, picture
         assert page.locator(f"#{picture}").get_attribute("aria-label")
-        assert page.locator(f"#{picture}-told").text_content()
+        assert page.locator(f"#{picture}-caption").text_content()
     assert page.locator("#lanes").is_hidden()
     assert width_wanted(page)[0] <= width
     ground = page.evaluate("getComputedStyle(document.body).backgroundColor")
@@ -150,7 +150,7 @@ def test_values_over_time_have_no_digits_that_the_document_lacks(open_page: Open
         replace(document, detectors=(replace(document.detectors[0], live=live, aggregations=(None, None)),))
     )
     page.locator("#live").scroll_into_view_if_needed()
-    until(page, "() => document.querySelector('#live-told').textContent.includes('from 123,456,800 to 123,456,800;')")
+    until(page, "() => document.querySelector('#live-caption').textContent.includes('from 123,456,800 to 123,456,800;')")
 
 
 def test_colours_are_printed(open_page: Open) -> None:
@@ -171,7 +171,7 @@ def test_alerts_alone(open_page: Open) -> None:
     assert page.locator("#live-pictures").is_hidden()
     assert "no live values" in (page.locator("#live-problem").text_content() or "")
     page.locator("#groups tbody a").first.click()
-    assert "only its alerts are" in (page.locator(".sentence").text_content() or "")
+    assert "only its alerts" in (page.locator(".sentence").text_content() or "")
     draw_all(page)
 
 
@@ -205,10 +205,10 @@ def test_filters_act_on_everything(open_page: Open) -> None:
     says(page, "#summary", summary(*left(document, passes), "shop"))
     rows = int(np.isin(document.contributions.group_interval, np.flatnonzero(passes)).sum())
     says(page, "#table .pager [role=status]", f"1–50 of {rows:,}")
-    told = page.locator("#timeline-told").text_content()
+    told = page.locator("#timeline-caption").text_content()
     page.locator("#reset").click()
     says(page, "#summary", summary(len(groups.id), len(intervals.time), "shop", filtered=False))
-    until(page, "(was) => document.querySelector('#timeline-told').textContent !== was", told)
+    until(page, "(was) => document.querySelector('#timeline-caption').textContent !== was", told)
     assert page.locator("#reset").is_disabled()
 
 
@@ -446,7 +446,7 @@ def test_a_group_tells_its_times_by_its_own_detectors_clock(open_page: Open) -> 
     # The interval that was chosen stays when the clock changes.
     times = document.group_intervals.time[document.group_intervals.group == group]
     worst = int(np.argmax(document.group_intervals.score[document.group_intervals.group == group]))
-    assert clock(times[worst], zone) in (page.locator("#group-picture-told").text_content() or "")
+    assert clock(times[worst], zone) in (page.locator("#group-picture-caption").text_content() or "")
     other = (worst + 1) % len(times)
     page.locator("#group-interval").select_option(index=other)
     page.locator("#clock").select_option("viewer")
@@ -508,7 +508,7 @@ def test_what_is_not_known_to_add_up_is_averaged_in_words_and_picture(open_page:
     page = open_page(document, fragment=fragment(document, int(document.group_intervals.group[interval])))
     draw_all(page)
     assert "1 were observed on average" in page.evaluate(TEXT, ".sentence")
-    assert ": 1, expected" in page.evaluate(TEXT, "#group-picture-told")
+    assert ": 1, expected" in page.evaluate(TEXT, "#group-picture-caption")
 
 
 def test_a_link_to_an_unknown_group_says_so(open_page: Open) -> None:

@@ -117,7 +117,7 @@ def test_feedback_bears_the_pages_token(served: tuple[Page, Server]) -> None:
     shown, server = served
     assert open_first(shown) == 0
     shown.get_by_role("button", name="It was no anomaly").click()
-    says(shown, ".reply ~ .told", "kept it. and that")
+    says(shown, ".reply ~ .caption", "kept it. and that")
     document = server.document
     worst = int(document.groups.score.argmax())
     [(sent, headers)] = server.posted("feedback")
@@ -130,7 +130,7 @@ def test_a_snooze_names_what_and_until_when(served: tuple[Page, Server]) -> None
     open_first(shown)
     group = server.document.groups.id[int(server.document.groups.score.argmax())]
     shown.get_by_role("button", name="Snooze").click()
-    until(shown, "() => document.querySelector('.reply ~ .told').textContent.startsWith('kept')")
+    until(shown, "() => document.querySelector('.reply ~ .caption').textContent.startsWith('kept')")
     which = shown.locator(".reply select").first
     which.select_option("2")
     shown.get_by_role("button", name="Snooze").click()
@@ -149,7 +149,7 @@ def test_a_refusal_is_told(served: tuple[Page, Server]) -> None:
     server.refusal = "anomaly group 'x': <b>no</b> detector has it"
     open_first(shown)
     shown.get_by_role("button", name="It was an anomaly").click()
-    says(shown, ".reply ~ .told", f"Not kept: {server.refusal}")
+    says(shown, ".reply ~ .caption", f"Not stored: {server.refusal}")
 
 
 def test_what_is_new_is_shown_within_a_minute(served: tuple[Page, Server]) -> None:
