@@ -20,7 +20,7 @@ from anomalake.records.snoozes import read_snoozes
 from anomalake.server.application import application
 from anomalake.server.documents import MAX_AGE, Site
 from anomalake.server.listening import listen, server
-from anomalake.services.dashboard import document_of
+from anomalake.services.dashboard import read_document
 from anomalake.storage.objects import open_store
 from anomalake.storage.store import ObjectStore
 from tests.support.live import Bench, hour
@@ -60,7 +60,7 @@ def served(tmp_path: Path) -> Iterator[Served]:
     port = listening.getsockname()[1]
     one = Served(bench, bench.store, f"http://127.0.0.1:{port}/", [])
     site = Site(
-        make=lambda: document_of(str(lake), now=bench.now),
+        make=lambda: read_document(str(lake), now=bench.now),
         show=lambda packed, token: page(packed, token=token),
         store=bench.store,
         report=one.said.append,

@@ -149,8 +149,8 @@ def fifty() -> PageDocument:
     return _document(tuple(detectors), calendars, seeds)
 
 
-def many(group_intervals: int = 100_000) -> PageDocument:
-    """A year of three detectors: group intervals with 3 affected metrics and 10 contributions each, and counts."""
+def many(intervals: int = 100_000) -> PageDocument:
+    """A year of three detectors: so many intervals, 3 affected metrics and 10 contributions each, and more counted."""
     r = np.random.default_rng(3)
     detectors, calendars = [], []
     for name, zone in (("orders", "UTC"), ("clicks", "Europe/Paris"), ("errors", "America/New_York")):
@@ -160,9 +160,9 @@ def many(group_intervals: int = 100_000) -> PageDocument:
         )
         calendars.append(_calendar("PT1H", zone, 365 * 24))
         detectors.append(made)
-    length = np.minimum(r.geometric(0.5, group_intervals), 24)
-    length = length[: int(np.searchsorted(np.cumsum(length), group_intervals)) + 1]
-    length[-1] -= length.sum() - group_intervals
+    length = np.minimum(r.geometric(0.5, intervals), 24)
+    length = length[: int(np.searchsorted(np.cumsum(length), intervals)) + 1]
+    length[-1] -= length.sum() - intervals
     n = len(length)
     seeds = _Seeds(
         detector=r.integers(0, 3, n),
@@ -180,7 +180,7 @@ def many(group_intervals: int = 100_000) -> PageDocument:
     counted = r.integers(1, 100, len(d))
     counts = AnomalyCounts(d, m, END - 365 * DAY + day * DAY, score, counted)
     return replace(
-        document, counts=counts, notes=(f"{int(counted.sum())} less severe group intervals are counted, not listed.",)
+        document, counts=counts, notes=(f"{int(counted.sum())} less severe intervals are counted, not listed.",)
     )
 
 
@@ -315,7 +315,7 @@ def _runs(last: int, learning: bool = False) -> Runs:
         last_run=last + 4000,
         last_status="LEARNING" if learning else "SUCCEEDED",
         last_reason="",
-        looked_at=480,
+        intervals=480,
         succeeded=0 if learning else 470,
         failed=2,
         learning=472 if learning else 2,
@@ -339,7 +339,7 @@ def _document(
     group = np.arange(n).repeat(seeds.length)
     step = _counting(seeds.length)
     time = _at(calendars, seeds.detector[group], seeds.first[group] + step)
-    # The first group interval is the worst one, but in every third group, where it is the last.
+    # The first interval is the worst one, but in every third group, where it is the last.
     fading = np.where(group % 3 == 0, seeds.length[group] - 1 - step, step)
     score = np.round(seeds.score[group] * 0.9**fading, 2)
     order = np.argsort(time, kind="stable")
@@ -380,11 +380,11 @@ def _document(
 def _affected(
     detectors: tuple[DetectorView, ...], seeds: _Seeds, group: Integers, at: Integers, score: Numbers, metrics: Integers
 ) -> Affected:
-    group_interval = np.arange(len(group)).repeat(metrics)
-    which = group[group_interval]
-    combination = np.zeros(len(group_interval), np.int64)
+    interval = np.arange(len(group)).repeat(metrics)
+    which = group[interval]
+    combination = np.zeros(len(interval), np.int64)
     expected = 100.0 + 10.0 * (which % 50)
-    value = expected * (1 + np.where(which % 4 == 0, 1, -1) * (0.25 + score[group_interval] / 200))
+    value = expected * (1 + np.where(which % 4 == 0, 1, -1) * (0.25 + score[interval] / 200))
     lower, upper = 0.8 * expected, 1.2 * expected
     order = _counting(metrics)
     for i, detector in enumerate(detectors):
@@ -392,19 +392,19 @@ def _affected(
         combination[mine] = (which[mine] * 3 + order[mine]) % len(detector.combinations)
         if detector.live is not None:
             kept = mine & (combination < detector.live.values.shape[1] - (OTHERS in detector.live.series))
-            place = (seeds.measure[which[kept]], combination[kept], at[group_interval[kept]])
+            place = (seeds.measure[which[kept]], combination[kept], at[interval[kept]])
             live = detector.live
             judged = np.isfinite(live.expected[place])
             usual = np.where(judged, live.expected[place], expected[kept])
             up = np.where(which[kept] % 4 == 0, 1, -1)
-            live.values[place] = value[kept] = usual * (1 + up * (0.25 + score[group_interval[kept]] / 200))
+            live.values[place] = value[kept] = usual * (1 + up * (0.25 + score[interval[kept]] / 200))
             expected[kept] = usual
             lower[kept] = np.where(judged, live.lower[place], lower[kept])
             upper[kept] = np.where(judged, live.upper[place], upper[kept])
     alone = seeds.known[which] == 0
     for one in (expected, lower, upper):
         one[alone] = np.nan
-    return Affected(group_interval, combination, value, expected, lower, upper)
+    return Affected(interval, combination, value, expected, lower, upper)
 
 
 def _contributions(

@@ -3,32 +3,25 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-import pyarrow as pa
 import pytest
 
 from anomalake.alerts import Alert
 from anomalake.api import open_lake
 from anomalake.aws.athena_engine import AthenaEngine
 from anomalake.page.document import PageDocument, pack
-from anomalake.page.limits import DEFAULT, Limits
-from anomalake.page.reading import read_document
+from anomalake.page.limits import Limits
 from anomalake.query import templates
-from anomalake.services import dashboard
-from anomalake.services.dashboard import document_of
-from anomalake.services.lakes import LakeConnection
+from anomalake.services.dashboard import read_document
 from anomalake.storage.objects import open_store
-from anomalake.storage.store import StoredObject
 from tests.integration.query.lakes import HOSTILE, alert, arn, shown, write
 from tests.support import made
-from tests.support.connection import OpenedConnection
 from tests.support.shown_page import Key, counts_of, detector_of, group_intervals_of
-from tests.support.stores import WrappedStore
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 
@@ -59,7 +52,7 @@ ALERTS: Sequence[Alert] = (
 )  # fmt: skip
 
 
-#: A table is read whole, or only its most severe group intervals.
+#: A table is read whole, or only its most severe intervals.
 WHOLE_OR_NOT = pytest.mark.parametrize("whole_bytes", [0, 1_000_000], ids=["asked", "whole"])
 
 
@@ -69,7 +62,7 @@ def key_of(one: Alert) -> Key:
 
 
 def said(alerts: Iterable[Alert]) -> dict[Key, dict[str, Any]]:
-    """What the document must say: of several alerts about one group interval, what the one with most metrics says."""
+    """What the document must say: of several alerts about one interval, what the one with most metrics says."""
     best: dict[Key, Alert] = {}
     for one in shown(alerts):
         before = best.get(key_of(one))
@@ -97,12 +90,12 @@ def said(alerts: Iterable[Alert]) -> dict[Key, dict[str, Any]]:
 
 
 def read(lake: Path, **limits: int) -> PageDocument:
-    return document_of(str(lake), now=NOW, limits=Limits(**limits))
+    return read_document(str(lake), now=NOW, limits=Limits(**limits))
 
 
 @WHOLE_OR_NOT
 @pytest.mark.parametrize("formats", [("parquet",), ("csv",)])
-def test_group_intervals_are_what_the_alerts_say(tmp_path: Path, formats: tuple[str, ...], whole_bytes: int) -> None:
+def test_intervals_are_what_the_alerts_say(tmp_path: Path, formats: tuple[str, ...], whole_bytes: int) -> None:
     write(tmp_path, ALERTS, formats)
     document = read(tmp_path, whole_bytes=whole_bytes)
     assert group_intervals_of(document) == said(ALERTS)
@@ -120,7 +113,7 @@ def test_group_intervals_are_what_the_alerts_say(tmp_path: Path, formats: tuple[
 
 
 @WHOLE_OR_NOT
-def test_several_alerts_about_one_group_interval_are_one(tmp_path: Path, whole_bytes: int) -> None:
+def test_several_alerts_about_one_interval_are_one(tmp_path: Path, whole_bytes: int) -> None:
     two = (({"marketplace": "it"}, "1"), ({"marketplace": "us"}, "2"))
     alerts = [
         in_group("g", alert("rule-a", series=two[:1], score=70)),
@@ -128,14 +121,14 @@ def test_several_alerts_about_one_group_interval_are_one(tmp_path: Path, whole_b
         in_group("g", alert("rule-c", series=two[:1], score=70)),
     ]
     write(tmp_path, alerts)
-    (group_interval,) = group_intervals_of(read(tmp_path, whole_bytes=whole_bytes)).values()
-    assert [one[0] for one in group_interval["affected"]] == [(("marketplace", "it"),), (("marketplace", "us"),)]
-    assert len(group_interval["shares"]) == 2
+    (interval,) = group_intervals_of(read(tmp_path, whole_bytes=whole_bytes)).values()
+    assert [one[0] for one in interval["affected"]] == [(("marketplace", "it"),), (("marketplace", "us"),)]
+    assert len(interval["shares"]) == 2
 
 
 @WHOLE_OR_NOT
 @pytest.mark.parametrize("limit", [1, 3, 7, 20])
-def test_beyond_the_limit_group_intervals_are_counted(tmp_path: Path, limit: int, whole_bytes: int) -> None:
+def test_beyond_the_limit_intervals_are_counted(tmp_path: Path, limit: int, whole_bytes: int) -> None:
     write(tmp_path, ALERTS)
     expected = said(ALERTS)
     document = read(tmp_path, group_intervals=limit, whole_bytes=whole_bytes)
@@ -217,67 +210,3 @@ def test_athena_is_asked_for_maps_as_text_that_can_be_read(tmp_path: Path, query
     text = AthenaEngine(open_store(str(tmp_path))).to_athena(templates.template(query).sql(templates.DIALECT))
     assert isinstance(text, str)
     assert "JSON_FORMAT(CAST(Q.DIMENSIONS AS JSON))" in text.upper()
-
-
-@WHOLE_OR_NOT
-@pytest.mark.parametrize("limit", [1, 3, 7, 20])
-def test_a_cut_document_shows_what_a_document_read_within_the_limits_shows(
-    tmp_path: Path, whole_bytes: int, limit: int
-) -> None:
-    write(tmp_path, ALERTS)
-    limits = Limits(group_intervals=limit, affected=2 * limit, contributions=3 * limit, whole_bytes=whole_bytes)
-    wide = Limits(whole_bytes=whole_bytes)
-    connection = LakeConnection(tmp_path)
-    cut = read_document(
-        connection.engine.query, connection.store, lake=str(tmp_path), now=NOW, limits=limits, read_limits=wide
-    )
-    direct = document_of(str(tmp_path), now=NOW, limits=limits)
-    assert group_intervals_of(cut) == group_intervals_of(direct)
-    assert counts_of(cut) == counts_of(direct)
-    assert cut.notes == direct.notes
-    assert [(view.name, view.alerts, view.clashes) for view in cut.detectors] == [
-        (view.name, view.alerts, view.clashes) for view in direct.detectors
-    ]
-
-
-@WHOLE_OR_NOT
-def test_a_lake_that_does_not_fit_at_first_is_read_once(
-    tmp_path: Path, whole_bytes: int, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    write(tmp_path, ALERTS)
-    connection = LakeConnection(tmp_path)
-    calls: Counter[tuple[str, str]] = Counter()
-
-    class CountedStore(WrappedStore):
-        def get(self, key: str) -> bytes:
-            calls["get", key] += 1
-            return super().get(key)
-
-        def list(self, folder: str) -> Iterator[StoredObject]:
-            calls["list", folder] += 1
-            return super().list(folder)
-
-    class CountedEngine:
-        def query(self, sql: str) -> pa.Table:
-            calls["query", sql] += 1
-            return connection.engine.query(sql)
-
-    compositions: list[Limits] = []
-
-    def fitting_after_three(
-        make: Callable[[Limits], PageDocument], limits: Limits = DEFAULT
-    ) -> tuple[PageDocument, Limits]:
-        for _ in range(3):
-            compositions.append(limits)
-            document = make(limits)
-            limits = dashboard.halved(limits)
-        return document, limits
-
-    monkeypatch.setattr(dashboard, "fitting", fitting_after_three)
-    counted = OpenedConnection(CountedStore(connection.store), CountedEngine())
-    document, _ = dashboard.made(counted, Limits(whole_bytes=whole_bytes))
-    assert len(compositions) == 3
-    # `made` lists the root once more to see that the lake answers.
-    assert {call: number for call, number in calls.items() if number > 1} == {}
-    assert sum(kind == "query" for kind, _ in calls) >= 1
-    assert document.groups.id

@@ -29,7 +29,7 @@ from anomalake.records.errors import CorruptError
 from anomalake.records.groups import group_ids, read_groups, to_json
 from anomalake.records.keys import detector_folder
 from anomalake.records.metric_sets import write_metric_set
-from anomalake.services.dashboard import document_of
+from anomalake.services.dashboard import read_document
 from anomalake.services.feedback import UnknownAnomalyError, give_feedback
 from anomalake.storage.objects import open_store
 from tests.support.anomalies import judged
@@ -52,7 +52,7 @@ class Ran(Bench):
             self.run(hour(number))
 
     def document(self, **limits: int) -> PageDocument:
-        return document_of(str(self.folder), now=self.now, limits=Limits(**limits))
+        return read_document(str(self.folder), now=self.now, limits=Limits(**limits))
 
 
 @pytest.fixture(scope="module")
@@ -66,7 +66,7 @@ def own(tmp_path: Path) -> Ran:
     return Ran(tmp_path / "lake", 6)
 
 
-def test_group_intervals_are_those_of_the_groups_records(ran: Ran) -> None:
+def test_intervals_are_those_of_the_groups_records(ran: Ran) -> None:
     document = ran.document()
     groups, _ = read_groups(ran.store, "shop", group_ids(ran.store, "shop"))
     expected = {}
@@ -117,8 +117,8 @@ def test_values_are_those_that_were_judged_where_no_source_is_known(ran: Ran) ->
     assert set(expected) == set(wanted)
     lower = values_of(shop, "lower")
     assert all(lower[key] == pytest.approx(0.8 * expected[key], rel=1e-3) for key in expected)
-    group_intervals = group_intervals_of(document)
-    for (_, _, measure, time), one in group_intervals.items():
+    intervals = group_intervals_of(document)
+    for (_, _, measure, time), one in intervals.items():
         for dimensions, value, wanted_then, _, _ in one["affected"]:
             assert values[measure, dimensions, time] == value
             assert expected[measure, dimensions, time] == pytest.approx(wanted_then, rel=1e-3)
@@ -132,9 +132,9 @@ def test_runs_are_told(own: Ran) -> None:
     assert runs is not None
     assert runs.last_interval == hour(7).timestamp()
     assert (runs.last_status, runs.failed) == ("FAILED", 1)
-    assert runs.succeeded + runs.failed + runs.learning + runs.skipped == runs.looked_at
+    assert runs.succeeded + runs.failed + runs.learning + runs.skipped == runs.intervals
     # The run of hour 7 made up for hour 6.
-    assert runs.looked_at == 8
+    assert runs.intervals == 8
     assert runs.missing == 0
     # Hours 8 to 12 are over; of the last one's offset of five minutes the source's record tells.
     assert runs.late == 5
@@ -155,7 +155,7 @@ def test_a_later_run_of_an_interval_is_the_one_that_counts(own: Ran) -> None:
     own.run(hour(6))
     after = detector_of(own.document(), "shop").runs
     assert after is not None
-    assert (after.failed, after.looked_at) == (0, before.looked_at)
+    assert (after.failed, after.intervals) == (0, before.intervals)
 
 
 def test_records_that_are_corrupt_or_strange_are_told_and_left_out(own: Ran) -> None:
@@ -242,9 +242,7 @@ def test_a_live_group_goes_before_its_namesake_of_the_backtest(own: Ran) -> None
     write_backtest(own.store, "shop", ARN, Backtest(found.metrics, found.judgement, (other,)))
     assert b'"AnomalyGroupScore":1.0' in to_json(other)
     scores = {
-        key: group_interval["score"]
-        for key, group_interval in group_intervals_of(own.document()).items()
-        if key[1] == one.group_id
+        key: interval["score"] for key, interval in group_intervals_of(own.document()).items() if key[1] == one.group_id
     }
     assert scores == {
         (ARN, one.group_id, one.measure, int(each.timestamp.timestamp())): each.score for each in one.intervals
@@ -307,7 +305,7 @@ def aggregated(rows: list[tuple[str, str, float, float]]) -> dict[tuple[str, str
 
 def test_values_come_from_the_source_through_a_change_of_clocks(tmp_path: Path) -> None:
     rows = hourly(datetime(2026, 3, 28, 20, tzinfo=UTC), 12)
-    shop = detector_of(document_of(source_lake(tmp_path, rows)), "sold")
+    shop = detector_of(read_document(source_lake(tmp_path, rows)), "sold")
     assert shop.live is not None
     assert (shop.live.intervals, shop.live.others, shop.aggregations) == (1, 0, ("SUM", "AVG"))
     found = {(measure, pairs[0][1], time): value for (measure, pairs, time), value in values_of(shop).items()}
@@ -318,7 +316,7 @@ def test_values_come_from_the_source_through_a_change_of_clocks(tmp_path: Path) 
 def test_a_day_of_23_hours_is_one_interval(tmp_path: Path) -> None:
     days = [f"2026-03-{day:02} 00:00:00" for day in range(27, 32)]
     rows = [(day, "c0", float(number), 1.0) for number, day in enumerate(days)]
-    shop = detector_of(document_of(source_lake(tmp_path, rows, frequency="P1D")), "sold")
+    shop = detector_of(read_document(source_lake(tmp_path, rows, frequency="P1D")), "sold")
     assert shop.live is not None
     steps = shop.live.times[1:] - shop.live.times[:-1]
     assert steps.tolist() == [86_400, 86_400, 82_800, 86_400]
@@ -328,11 +326,11 @@ def test_a_day_of_23_hours_is_one_interval(tmp_path: Path) -> None:
 @pytest.mark.parametrize("numbers", [500, 150, 60])
 def test_too_many_values_are_put_together_without_losing_any(tmp_path: Path, numbers: int) -> None:
     rows = hourly(datetime(2026, 3, 26, 23, tzinfo=UTC), 24 * 5 - 1)
-    document = document_of(source_lake(tmp_path, rows), limits=Limits(numbers=numbers, series=3))
+    document = read_document(source_lake(tmp_path, rows), limits=Limits(numbers=numbers, series=3))
     shop = detector_of(document, "sold")
     assert shop.live is not None
     assert shop.live.intervals > 1
-    assert any("intervals are put together" in note for note in document.notes)
+    assert any("intervals are combined to one" in note for note in document.notes)
     wanted = aggregated(rows)
     found = values_of(shop)
     assert len(found) <= numbers
@@ -351,7 +349,7 @@ def test_too_many_values_are_put_together_without_losing_any(tmp_path: Path, num
 
 def test_metrics_beyond_the_first_are_others(tmp_path: Path) -> None:
     rows = hourly(datetime(2026, 5, 1, tzinfo=UTC), 5, countries=6)
-    document = document_of(source_lake(tmp_path, rows), limits=Limits(series=3))
+    document = read_document(source_lake(tmp_path, rows), limits=Limits(series=3))
     shop = detector_of(document, "sold")
     assert shop.live is not None
     assert shop.live.others == 4
@@ -384,9 +382,9 @@ def test_no_judgement_is_shown_where_more_than_half_was_not_judged(tmp_path: Pat
     )
     write_backtest(open_store(lake), "sold", ARN_OF_SOURCE, Backtest(metrics, judgement, ()))
     hours = [int((datetime(2026, 5, 1, tzinfo=UTC) + number * HOUR).timestamp()) for number in range(8)]
-    expected = values_of(detector_of(document_of(lake), "sold"), "expected")
+    expected = values_of(detector_of(read_document(lake), "sold"), "expected")
     assert expected == {("units", (("country", f"c{k}"),), time): 100.0 for k in range(2) for time in hours[4:]}
-    shop = detector_of(document_of(lake, limits=Limits(series=1)), "sold")
+    shop = detector_of(read_document(lake, limits=Limits(series=1)), "sold")
     assert values_of(shop, "expected") == {("units", (("others", ""),), time): 200.0 for time in hours[4:]}
     # Distances from what was expected add up in squares.
     assert values_of(shop, "lower")["units", (("others", ""),), hours[4]] == pytest.approx(

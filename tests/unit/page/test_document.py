@@ -64,7 +64,7 @@ def assert_same(told: Any, meant: Any, *, single: bool = False) -> None:
 def test_document_survives(kind: str) -> None:
     document = documents.ALL[kind]()
     told = unpack(pack(document))
-    assert told["format"] == 1
+    assert told["format"] == 2
     assert_same(told, document)
 
 
@@ -102,9 +102,9 @@ def test_text_is_ascii_so_that_its_length_is_that_of_its_bytes() -> None:
     assert packed[4 : 4 + length].isascii()
 
 
-def with_counts(group_intervals: Any) -> PageDocument:
+def with_counts(numbers: Any) -> PageDocument:
     no = np.zeros(0, np.int64)
-    return replace(documents.empty(), counts=AnomalyCounts(no, no, no, no, np.asarray(group_intervals)))
+    return replace(documents.empty(), counts=AnomalyCounts(no, no, no, no, np.asarray(numbers)))
 
 
 @pytest.mark.parametrize(

@@ -1,65 +1,21 @@
-"""The page as a file: as small as it must be, and whole or not there."""
+"""Files of the page: written completely or not at all."""
 
 from __future__ import annotations
 
-import gzip
 import os
 import stat
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from anomalake.page.document import PageDocument, pack
-from anomalake.page.limits import DEFAULT, Limits
 from anomalake.services import dashboard as page_files
 from anomalake.services import lakes
-from anomalake.services.dashboard import PageFileError, fitting, summary_of, write_page
+from anomalake.services.dashboard import PageFileError, summary_of, write_page
 from anomalake.services.files import FileWriteError
 from anomalake.storage.objects import memory_store
 from anomalake.storage.store import StoreError
 from tests.support.documents import empty, one
 from tests.support.stores import WrappedStore
-
-
-def sized(limits: Limits) -> PageDocument:
-    """A document that is as large as its limit of group intervals."""
-    reasons = tuple(f"{number * 7_919 % 1_000_003:06d}" for number in range(limits.group_intervals // 100))
-    return replace(empty(), set_aside_reasons=reasons)
-
-
-def size(document: PageDocument) -> int:
-    return len(gzip.compress(pack(document), 6, mtime=0))
-
-
-def test_what_is_small_enough_is_as_it_is() -> None:
-    document, limits = fitting(sized)
-    assert limits == DEFAULT
-    assert pack(document) == pack(sized(DEFAULT))
-    assert not document.notes
-
-
-def test_what_is_too_large_has_half_the_detail_as_often_as_it_takes_and_says_so() -> None:
-    asked: list[Limits] = []
-
-    def make(limits: Limits) -> PageDocument:
-        asked.append(limits)
-        return sized(limits)
-
-    most = size(sized(replace(DEFAULT, group_intervals=DEFAULT.group_intervals // 4))) + 1
-    document, limits = fitting(make, most_bytes=most)
-    assert [one.group_intervals for one in asked] == [100_000, 50_000, 25_000]
-    assert (limits.numbers, limits.runs) == (DEFAULT.numbers // 4, DEFAULT.runs)
-    assert document.notes == (
-        f"Shows at most 25,000 anomalous intervals and {limits.numbers:,} numbers over time, so that it opens fast.",
-    )
-    assert fitting(make, limits, most)[1] == limits
-
-
-def test_what_no_limit_makes_small_enough_is_shown_all_the_same() -> None:
-    document, limits = fitting(lambda _: one(), most_bytes=1)
-    assert limits.group_intervals == DEFAULT.group_intervals // 4096
-    assert document.groups.id == one().groups.id
 
 
 def test_a_lake_that_does_not_answer_is_an_error_and_no_empty_page(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -69,7 +25,7 @@ def test_a_lake_that_does_not_answer_is_an_error_and_no_empty_page(monkeypatch: 
 
     monkeypatch.setattr(lakes, "open_store", lambda lake, create: Down(memory_store()))
     with pytest.raises(StoreError, match="cannot list: 503"):
-        page_files.made("s3://bucket/lake")
+        page_files.make_document("s3://bucket/lake")
 
 
 def test_a_page_is_written_whole_with_its_folder(tmp_path: Path) -> None:
@@ -113,7 +69,7 @@ def test_a_device_or_a_pipe_is_no_place_for_a_page(tmp_path: Path) -> None:
     pipe = tmp_path / "pipe"
     os.mkfifo(pipe)
     for out in (pipe, Path(os.devnull)):
-        with pytest.raises(PageFileError, match="is not a file"):
+        with pytest.raises(PageFileError, match="is not a regular file"):
             write_page(one(), out)
     assert pipe.is_fifo()
 
@@ -128,6 +84,6 @@ def test_a_link_goes_on_leading_to_the_page(tmp_path: Path) -> None:
         assert [one.name for one in real.parent.iterdir()] == ["page.html"]
 
 
-def test_it_is_told_what_a_document_holds() -> None:
+def test_the_summary_counts_what_a_document_shows() -> None:
     assert summary_of(empty()) == "no detector yet"
     assert summary_of(one()) == "1 detector, 40 groups, 156 anomalous intervals, live values of 1"
