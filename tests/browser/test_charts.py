@@ -66,14 +66,16 @@ window.ready = true;
 def harness(document: PageDocument) -> str:
     """A page with one place for a chart, under the page's own policy."""
     charts = ASSETS.joinpath("charts").iterdir()
-    specifications = {one.name.removesuffix(".vl.json"): json.loads(one.read_text("utf-8")) for one in charts}
-    scripts = [one for one in SCRIPTS if one in ("text.js", "model.js") or one.startswith("charts")]
+    specifications = {chart.name.removesuffix(".vl.json"): json.loads(chart.read_text("utf-8")) for chart in charts}
+    scripts = [item for item in SCRIPTS if item in ("text.js", "model.js") or item.startswith("charts")]
     parts = [f'"use strict";\nconst SPECS = {json.dumps(specifications)};']
-    parts += [ASSETS.joinpath(one).read_text("utf-8") for one in scripts]
+    parts += [ASSETS.joinpath(script).read_text("utf-8") for script in scripts]
     application = vega.inline("\n".join([*parts, DRIVER]))
-    hashes = [base64.b64encode(hashlib.sha256(one.encode()).digest()).decode() for one in (vega.bundle(), application)]
+    hashes = [
+        base64.b64encode(hashlib.sha256(entry.encode()).digest()).decode() for entry in (vega.bundle(), application)
+    ]
     policy = "default-src 'none'; style-src 'unsafe-inline'; img-src data: blob:; script-src " + " ".join(
-        f"'sha256-{one}'" for one in hashes
+        f"'sha256-{element}'" for element in hashes
     )
     packed = base64.b64encode(pack(document)).decode()
     return (
@@ -197,7 +199,7 @@ def test_every_chart_draws_itself_and_says_what_it_shows(tabs: Tabs, kind: str, 
             assert place.inner_html() == ""
             continue
         sizes = charts.page.evaluate("[...document.querySelectorAll('#place canvas')].map((one) => one.clientWidth)")
-        assert all(abs(one - width) <= 1 for one in sizes)
+        assert all(abs(size - width) <= 1 for size in sizes)
         assert len(sizes) == (0 if told.startswith(("No ", "The expected values are unknown", "The values of")) else 1)
 
 
@@ -276,7 +278,7 @@ def test_total_adds_up_what_passes(tabs: Tabs) -> None:
     assert len(lines) == 240  # 1,440 hours, six each
     total = as_sent(live.values[0]).reshape(-1, 240, 6)
     np.testing.assert_allclose([row["v"] for row in lines], np.nansum(total, axis=(0, 2)), rtol=1e-9)
-    assert [row["t"] for row in lines] == [wall(one, "Europe/Berlin") for one in live.times[::6]]
+    assert [row["t"] for row in lines] == [wall(time, "Europe/Berlin") for time in live.times[::6]]
     assert "240 points, the sum over 6 hours each" in told
 
     charts.draw("drawLive", {"dimensions": [["marketplace", ["us", "de"]]]}, detector=0, measure=0, split=None)
@@ -298,8 +300,8 @@ def test_expected_range_of_several_adds_up_in_squares(tabs: Tabs) -> None:
     seen = np.isfinite(values)
     above = np.where(seen, upper - expected, 0)
     below = np.where(seen, np.where(np.isnan(lower), upper - expected, expected - lower), 0)
-    points = [one.reshape(-1, 240, 2) for one in (np.where(seen, expected, 0), below**2, above**2)]
-    e, down, up = (one.sum(axis=(0, 2)) for one in points)
+    points = [item.reshape(-1, 240, 2) for item in (np.where(seen, expected, 0), below**2, above**2)]
+    e, down, up = (point.sum(axis=(0, 2)) for point in points)
     rows = charts.rows("expected")
     np.testing.assert_allclose([row["e"] for row in rows], e, rtol=1e-9)
     np.testing.assert_allclose([row["lo"] for row in rows], e - np.sqrt(down), rtol=1e-9)
@@ -441,7 +443,7 @@ def test_group_shows_its_metrics_together(tabs: Tabs) -> None:
     values = as_sent(live.values[document.groups.measure[g]][combinations][:, times])
     rows = charts.rows("lines")
     np.testing.assert_allclose([row["v"] for row in rows], np.nansum(values, axis=0), rtol=1e-9)
-    assert [row["t"] for row in rows] == [wall(one, "Europe/Berlin") for one in live.times[times]]
+    assert [row["t"] for row in rows] == [wall(time, "Europe/Berlin") for time in live.times[times]]
     assert sorted(row["m"] for row in charts.rows("marks")) == mine.tolist()
 
 
@@ -489,7 +491,7 @@ def test_group_without_live_values_shows_what_its_intervals_tell(tabs: Tabs) -> 
 def test_click_on_a_mark_opens_its_group(tabs: Tabs) -> None:
     charts = tabs["one"]
     charts.draw("drawTimeline")
-    row = max(charts.rows("groups"), key=lambda one: one["v"])
+    row = max(charts.rows("groups"), key=lambda item: item["v"])
     charts.page.mouse.click(*charts.place(row))
     assert charts.calls() == [["onGroup", row["k"]]]
     charts.draw("drawLive", detector=0, measure=0, split=None)
@@ -501,7 +503,7 @@ def test_click_on_a_mark_opens_its_group(tabs: Tabs) -> None:
 def test_drag_across_tells_the_time_in_epoch_seconds_once(tabs: Tabs) -> None:
     charts = tabs["one"]
     charts.draw("drawTimeline")
-    rows = sorted(charts.rows("groups"), key=lambda one: one["t"])
+    rows = sorted(charts.rows("groups"), key=lambda item: item["t"])
     (x1, y1), (x2, y2) = charts.place(rows[3]), charts.place(rows[-3])
     mouse = charts.page.mouse
     mouse.move(x2, y2)
@@ -522,7 +524,7 @@ def test_click_on_a_lane_chooses_its_detector(tabs: Tabs) -> None:
     charts, document = tabs["fifty"], made("fifty")
     charts.draw("drawLanes")
     label = charts.page.evaluate("scale('y').domain()")[4]
-    row = next(one for one in charts.rows("rows") if one["r"] == label)
+    row = next(item for item in charts.rows("rows") if item["r"] == label)
     x, y = charts.place(row, "t", "r")
     charts.page.mouse.click(x + 30, y)
     [[name, d]] = charts.calls()
@@ -533,7 +535,7 @@ def test_names_that_would_be_code_are_text(tabs: Tabs) -> None:
     charts, document = tabs["hostile"], made("hostile")
     before = charts.page.evaluate("document.querySelectorAll('script, img, a, iframe').length")
     charts.draw("drawTimeline")
-    row = max(charts.rows("groups"), key=lambda one: one["v"])
+    row = max(charts.rows("groups"), key=lambda item: item["v"])
     assert document.detectors[1].name in charts.hover(row)
     charts.draw("drawLive", detector=1, measure=0, split=0)
     legend = charts.page.locator(".legend li").all_inner_texts()
@@ -543,7 +545,7 @@ def test_names_that_would_be_code_are_text(tabs: Tabs) -> None:
     charts.draw("drawLanes")
     assert charts.page.evaluate("scale('y').domain()") == [f"\u2068{documents.NASTY[0]}\u2069", "\u2068__proto__\u2069"]
     charts.draw("drawContributions", dimension="__proto__")
-    part = max(charts.rows("parts"), key=lambda one: one["p"])
+    part = max(charts.rows("parts"), key=lambda entry: entry["p"])
     tip = charts.hover(part | {"lo": (part["lo"] + part["hi"]) / 2}, "lo", "r")
     assert "share" in tip
     assert charts.page.evaluate("document.querySelectorAll('script, img, a, iframe').length") == before
@@ -561,7 +563,7 @@ def test_tooltip_of_a_time_has_every_line(tabs: Tabs) -> None:
     assert tip[:2] == ["time", interval.strftime("%Y-%m-%d %H:%M")]
     assert sorted(tip[2::2]) == sorted(documents.PLATFORMS)
     values = [row["v"] for row in rows if row["t"] == rows[50]["t"]]
-    assert [float(one.replace(",", "")) for one in tip[3::2]] == pytest.approx(values, rel=1e-3)
+    assert [float(item.replace(",", "")) for item in tip[3::2]] == pytest.approx(values, rel=1e-3)
 
     charts.draw("drawExpected", detector=0, measure=1)
     row = charts.rows("expected")[5]

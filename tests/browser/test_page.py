@@ -76,7 +76,7 @@ def test_the_page_is_whole(open_page: Open, keep: Keep, width: int, theme: str) 
     assert page.locator("#lanes").is_hidden()
     assert width_wanted(page)[0] <= width
     ground = page.evaluate("getComputedStyle(document.body).backgroundColor")
-    assert (sum(int(one) for one in ground[4:-1].split(",")) < 200) == (theme == "dark")
+    assert (sum(int(item) for item in ground[4:-1].split(",")) < 200) == (theme == "dark")
     keep(page, f"shop-{width}-{theme}")
 
 
@@ -129,7 +129,8 @@ def test_an_empty_lake_says_how_to_begin(open_page: Open, keep: Keep) -> None:
 def test_live_values_alone(open_page: Open) -> None:
     whole = documents.one()
     document = replace(
-        documents.empty(), detectors=tuple(replace(one, alerts=None, backtest=None) for one in whole.detectors)
+        documents.empty(),
+        detectors=tuple(replace(detector, alerts=None, backtest=None) for detector in whole.detectors),
     )
     page = open_page(document)
     says(page, "#summary", summary(0, 0, "shop", filtered=False))
@@ -226,7 +227,7 @@ def test_dimension_values_are_or_within_and_and_between(open_page: Open) -> None
         sub.locator("> summary").click()
         for value in values:
             sub.get_by_label(value, exact=True).check()
-        wanted &= np.isin(detector.combinations[:, d], [detector.dimensions[d][1].index(one) for one in values])
+        wanted &= np.isin(detector.combinations[:, d], [detector.dimensions[d][1].index(item) for item in values])
     affected = document.affected
     assert not (affected.combination == OTHERS).any()
     passes = np.zeros(len(document.group_intervals.time), bool)
@@ -306,7 +307,7 @@ def test_the_clock_is_the_viewers_or_the_detectors(open_page: Open) -> None:
 
 def test_the_clock_follows_the_detectors_that_are_chosen(open_page: Open) -> None:
     document = documents.fifty()
-    which = [one.name for one in document.detectors].index("team-12")
+    which = [detector.name for detector in document.detectors].index("team-12")
     zone = document.detectors[which].timezone
     assert zone == "America/Los_Angeles"
     page = open_page("fifty")
@@ -340,7 +341,7 @@ def test_contributions_are_of_a_dimension_that_has_some(open_page: Open) -> None
     page = open_page(replace(document, detectors=tuple(detectors)))
     control = page.locator("#contribution-dimension")
     assert set(texts(page, "#contribution-dimension option")) == {*names, "own"}
-    control.select_option(next(one for one in names if one != "own"))
+    control.select_option(next(name for name in names if name != "own"))
     panel = drop(page, "Dimensions")
     panel.locator("details.sub", has_text="own").locator("> summary").click()
     panel.locator("details.sub", has_text="own").get_by_role("checkbox").first.check()
@@ -349,8 +350,8 @@ def test_contributions_are_of_a_dimension_that_has_some(open_page: Open) -> None
 
 def test_detectors_of_one_name_are_told_apart(open_page: Open) -> None:
     document = documents.fifty()
-    both = [replace(one, name="twin", arn=f"arn:aws:lookoutmetrics:eu-west-1:{n}:AnomalyDetector:twin")
-            for n, one in enumerate(document.detectors[:2])]  # fmt: skip
+    both = [replace(item, name="twin", arn=f"arn:aws:lookoutmetrics:eu-west-1:{n}:AnomalyDetector:twin")
+            for n, item in enumerate(document.detectors[:2])]  # fmt: skip
     page = open_page(replace(document, detectors=(*both, *document.detectors[2:])))
     assert {"twin (eu-west-1, 0)", "twin (eu-west-1, 1)", "team-02"} <= set(texts(page, "#health tbody th"))
     panel = drop(page, "Detector")
@@ -367,7 +368,7 @@ def test_fifty_detectors_are_searched(open_page: Open, keep: Keep) -> None:
     panel.get_by_role("searchbox").fill("team-17")
     assert panel.get_by_role("checkbox").count() == 1
     panel.get_by_role("checkbox").check()
-    which = [one.name for one in document.detectors].index("team-17")
+    which = [detector.name for detector in document.detectors].index("team-17")
     passes = document.groups.detector[document.group_intervals.group] == which
     says(page, "#summary", summary(*left(document, passes), "team-17"))
     assert page.locator("#lanes-card").is_hidden()
@@ -434,7 +435,7 @@ def test_an_alerts_link_opens_its_group(open_page: Open, encoded: bool) -> None:
 
 def test_a_group_tells_its_times_by_its_own_detectors_clock(open_page: Open) -> None:
     document = documents.fifty()
-    zones = np.array([one.timezone for one in document.detectors])[document.groups.detector]
+    zones = np.array([detector.timezone for detector in document.detectors])[document.groups.detector]
     intervals = np.bincount(document.group_intervals.group, minlength=len(zones))
     group = int(np.flatnonzero((zones == "Australia/Lord_Howe") & (intervals > 1))[0])
     zone, tokyo = ZoneInfo("Australia/Lord_Howe"), ZoneInfo("Asia/Tokyo")
@@ -489,9 +490,9 @@ def test_groups_of_one_id_and_two_measures_are_both_opened(open_page: Open) -> N
         if links.count():
             break
         page.locator("#groups").get_by_role("button", name="Next").click()
-    address = [one.get_attribute("href") for one in links.locator("a").all()]
+    address = [item.get_attribute("href") for item in links.locator("a").all()]
     assert fragment(document, worst).rsplit("/", 1)[1] in str(address)
-    page.goto(page.url.split("#")[0] + next(one for one in address if one and one.count("/") == 4))
+    page.goto(page.url.split("#")[0] + next(entry for entry in address if entry and entry.count("/") == 4))
     until(page, "() => !document.querySelector('#group').hidden")
     assert shown().startswith(title(same))
 
@@ -609,7 +610,7 @@ def test_hostile_names_are_shown_and_do_nothing(open_page: Open, keep: Keep) -> 
     keep(page, "hostile")
     assert page.locator("#about bdi").text_content() == document.lake
     shown = set(texts(page, "#table tbody td:nth-child(2)"))
-    assert shown <= {one.name for one in document.detectors}
+    assert shown <= {item.name for item in document.detectors}
     assert page.locator("#overview script, #overview img, #group script").count() == 0
     for group in range(0, len(document.groups.id), 5):
         page.evaluate("(g) => { location.hash = g; }", quote(fragment(document, group)[1:], safe=""))
@@ -637,7 +638,7 @@ def test_words_that_objects_have_are_words(open_page: Open, word: str) -> None:
     [detector] = whole.detectors
     assert detector.runs
     odd = replace(detector, name=word, frequency=word, timezone=word, runs=replace(detector.runs, last_status=word))
-    related = tuple(tuple(replace(one, relationship=word) for one in them) for them in whole.groups.related)
+    related = tuple(tuple(replace(item, relationship=word) for item in them) for them in whole.groups.related)
     group = next(g for g, them in enumerate(related) if them)
     page = open_page(
         replace(whole, detectors=(odd,), groups=replace(whole.groups, related=related)), fragment=fragment(whole, group)
@@ -665,7 +666,8 @@ def test_hostile_values_are_harmless_in_the_csv(open_page: Open) -> None:
     assert not [cell for cell in texts_ if cell.startswith(("=", "+", "-", "@", "\t", "\r"))]
     times = {row["timestamp"] for row in rows}
     assert times == {
-        datetime.fromtimestamp(int(one), tz=UTC).strftime("%Y-%m-%dT%H:%M:%SZ") for one in document.group_intervals.time
+        datetime.fromtimestamp(int(item), tz=UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+        for item in document.group_intervals.time
     }
 
 

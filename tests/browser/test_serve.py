@@ -41,7 +41,7 @@ class Served:
     def group(self) -> Group:
         """The oldest group."""
         found, _ = read_groups(self.store, "shop", group_ids(self.store, "shop"))
-        return min(found, key=lambda one: one.start)
+        return min(found, key=lambda item: item.start)
 
     @property
     def link(self) -> str:
@@ -101,7 +101,7 @@ def test_feedback_is_given_by_a_click(tab: Page, served: Served) -> None:
     expect(tab.get_by_text("views country de: no anomaly")).to_be_visible()
     kept, unread = read_feedback(served.store, "shop")
     assert not unread
-    assert {(one.dimensions, one.is_anomaly, one.anomaly_group_id) for one in kept} == {
+    assert {(item.dimensions, item.is_anomaly, item.anomaly_group_id) for item in kept} == {
         ((("country", country),), False, served.group.group_id) for country in ("de", "fr")
     }
 

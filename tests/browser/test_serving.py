@@ -77,7 +77,7 @@ def served(browser: Browser) -> Iterator[tuple[Page, Server]]:
     yield shown, server
     context.close()
     # A browser says on the console that a request was refused; that is no complaint of ours.
-    assert not [one for one in wrong if "status of 400" not in one], wrong
+    assert not [item for item in wrong if "status of 400" not in item], wrong
 
 
 def without_first(document: PageDocument) -> PageDocument:
@@ -89,13 +89,16 @@ def without_first(document: PageDocument) -> PageDocument:
 
     def rows(of: Affected | Contributions) -> Any:
         there = place[of.group_interval] >= 0
-        columns = {one.name: getattr(of, one.name)[there] for one in fields(of)}
+        columns = {field_.name: getattr(of, field_.name)[there] for field_ in fields(of)}
         return replace(of, **(columns | {"group_interval": place[of.group_interval[there]]}))
 
-    related = tuple(tuple(replace(one, group=one.group - 1) for one in some if one.group) for some in groups.related)
-    columns = {one.name: getattr(groups, one.name)[1:] for one in fields(groups)}
+    related = tuple(
+        tuple(replace(entry, group=entry.group - 1) for entry in related_measure if entry.group)
+        for related_measure in groups.related
+    )
+    columns = {field_.name: getattr(groups, field_.name)[1:] for field_ in fields(groups)}
     columns["related"] = related[1:]
-    chosen = {one.name: getattr(intervals, one.name)[kept] for one in fields(intervals)}
+    chosen = {item.name: getattr(intervals, item.name)[kept] for item in fields(intervals)}
     chosen["group"] = chosen["group"] - 1
     return replace(
         document,
@@ -176,11 +179,11 @@ def test_what_is_new_is_shown_within_a_minute(served: tuple[Page, Server]) -> No
 
 def test_what_is_looked_at_stays_when_there_is_something_new(served: tuple[Page, Server]) -> None:
     shown, server = served
-    live = [f"#live-{one}" for one in ("measure", "split")]
-    was = [shown.locator(one).input_value() for one in live]
+    live = [f"#live-{item}" for item in ("measure", "split")]
+    was = [shown.locator(entry).input_value() for entry in live]
     shown.locator("#live-measure").select_option(index=1)
     shown.locator("#live-split").select_option(index=0)
-    chosen = [shown.locator(one).input_value() for one in live]
+    chosen = [shown.locator(element).input_value() for element in live]
     assert chosen[0] != was[0]
     assert chosen[1] != was[1]
     group_intervals_of = np.bincount(server.document.group_intervals.group)
@@ -209,7 +212,7 @@ def test_what_is_looked_at_stays_when_there_is_something_new(served: tuple[Page,
     assert shown.locator("#group-interval option:checked").text_content() == interval
     assert shown.evaluate("document.activeElement.id") == "group-interval"
     shown.keyboard.press("Escape")
-    assert [shown.locator(one).input_value() for one in live] == chosen
+    assert [shown.locator(member).input_value() for member in live] == chosen
 
 
 def test_a_list_that_is_open_is_not_closed_by_what_is_new(served: tuple[Page, Server]) -> None:

@@ -175,7 +175,7 @@ def many(intervals: int = 100_000) -> PageDocument:
     )
     document = _document(tuple(detectors), calendars, seeds, per_dimension=5)
     d, m, day, score = (
-        one.ravel() for one in np.meshgrid(range(3), range(2), range(0, 365, 7), range(0, 40, 10), indexing="ij")
+        item.ravel() for item in np.meshgrid(range(3), range(2), range(0, 365, 7), range(0, 40, 10), indexing="ij")
     )
     counted = r.integers(1, 100, len(d))
     counts = AnomalyCounts(d, m, END - 365 * DAY + day * DAY, score, counted)
@@ -211,7 +211,7 @@ def hostile() -> PageDocument:
         seeds += _Seeds(which, np.arange(n) % 2, r.integers(120, 235, n), 1 + r.integers(0, 3, n), score, known, known)
     document = _document(tuple(detectors), calendars, seeds)
     ids = tuple(f"{NASTY[i % len(NASTY)]}{i}" for i in range(len(document.groups.id)))
-    related = tuple(tuple(replace(one, relationship=NASTY[2]) for one in them) for them in document.groups.related)
+    related = tuple(tuple(replace(item, relationship=NASTY[2]) for item in them) for them in document.groups.related)
     return replace(
         document,
         lake=NASTY[0],
@@ -345,16 +345,16 @@ def _document(
     order = np.argsort(time, kind="stable")
     group, step, time, score = group[order], step[order], time[order], score[order]
     at = (seeds.first[group] + step).astype(np.int64)
-    combinations = np.array([len(one.combinations) for one in detectors], np.int64)
+    combinations = np.array([len(detector.combinations) for detector in detectors], np.int64)
     metrics = np.minimum(1 + (group % 5), combinations[seeds.detector[group]]) if n else group
     affected = _affected(detectors, seeds, group, at, score, metrics)
     contributions = _contributions(r, detectors, seeds, group, affected, per_dimension)
     alerted = np.where(seeds.known[group] == 1, (score >= 30).astype(np.int64), 1) if n else group
     detectors = tuple(
-        replace(one, alerts=Span(int(when.min()), int(when.max())))
+        replace(item, alerts=Span(int(when.min()), int(when.max())))
         if (when := time[seeds.detector[group] == i]).size
-        else one
-        for i, one in enumerate(detectors)
+        else item
+        for i, item in enumerate(detectors)
     )
     return PageDocument(
         made_at=END + 1234,
@@ -402,8 +402,8 @@ def _affected(
             lower[kept] = np.where(judged, live.lower[place], lower[kept])
             upper[kept] = np.where(judged, live.upper[place], upper[kept])
     alone = seeds.known[which] == 0
-    for one in (expected, lower, upper):
-        one[alone] = np.nan
+    for item in (expected, lower, upper):
+        item[alone] = np.nan
     return Affected(interval, combination, value, expected, lower, upper)
 
 
@@ -430,9 +430,9 @@ def _contributions(
             columns[1].append(np.full(share.size, j, np.int64))
             columns[2].append(((begin[has][:, None] + np.arange(k)) % len(values)).ravel())
             columns[3].append(share.ravel())
-    made = [np.concatenate([np.zeros(0, np.int64), *one]) for one in columns]
+    made = [np.concatenate([np.zeros(0, np.int64), *column]) for column in columns]
     order = np.argsort(made[0], kind="stable")
-    return Contributions(*(one[order] for one in made))
+    return Contributions(*(item[order] for item in made))
 
 
 def _related(detectors: tuple[DetectorView, ...], seeds: _Seeds) -> tuple[tuple[Related, ...], ...]:

@@ -47,7 +47,7 @@ def group_intervals_of(document: PageDocument) -> dict[Key, dict[str, Any]]:
     for at, interval in enumerate(affected.group_interval.tolist()):
         detector = document.detectors[groups.detector[intervals.group[interval]]]
         numbers = (affected.value[at], affected.expected[at], affected.lower[at], affected.upper[at])
-        plain = tuple(None if math.isnan(one) else float(one) for one in numbers)
+        plain = tuple(None if math.isnan(number) else float(number) for number in numbers)
         made[keys[interval]]["affected"].append((dimensions_of(detector, int(affected.combination[at])), *plain))
     shares = document.contributions
     assert sorted(shares.group_interval.tolist()) == shares.group_interval.tolist()
@@ -72,7 +72,7 @@ def counts_of(document: PageDocument) -> dict[tuple[str, str, int, int], int]:
 
 def detector_of(document: PageDocument, name: str) -> DetectorView:
     """The detector of that name, of which there is one."""
-    (found,) = (one for one in document.detectors if one.name == name)
+    (found,) = (detector for detector in document.detectors if detector.name == name)
     return found
 
 

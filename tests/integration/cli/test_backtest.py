@@ -51,7 +51,7 @@ def test_labels_give_figures(run: Run, folder: Path) -> None:
     said = run("backtest", str(folder / "detector.yaml"), "--labels", str(folder / "labels.csv"))
     f1 = re.findall(r"F1 (\d\.\d+)", said.out)
     assert len(f1) == 2
-    assert all(float(one) > 0.9 for one in f1)
+    assert all(float(item) > 0.9 for item in f1)
     assert re.search(r"against \d+ labelled points\n", said.out)
 
 
@@ -64,7 +64,7 @@ def test_scores_are_written_for_every_tested_point(run: Run, folder: Path, tmp_p
     )
     assert table.num_rows == 3_600
     severity, is_anomaly = table["severity"].to_pylist(), table["is_anomaly"].to_pylist()
-    assert [one >= 50 for one in severity] == is_anomaly
+    assert [item >= 50 for item in severity] == is_anomaly
 
 
 def test_its_alerts_are_in_the_lake_once_however_often_it_runs(run: Run, folder: Path, tmp_path: Path) -> None:

@@ -61,7 +61,7 @@ def test_the_page_is_one_file(run: Run, lake: Path, tmp_path: Path) -> None:
         r"pages/page\.html: \d\.\d MB, 1 detector, 1 group, 1 anomalous interval, live values of 1\n", said.out
     ), said.out
     document = shown((tmp_path / "pages" / "page.html").read_text(encoding="utf-8"))
-    assert [one["name"] for one in document["detectors"]] == ["shop"]
+    assert [item["name"] for item in document["detectors"]] == ["shop"]
     assert document["groups"]["id"] == group_ids(open_store("lake"), "shop")
     assert document["lake"] == "lake"
 

@@ -64,16 +64,16 @@ def key_of(one: Alert) -> Key:
 def said(alerts: Iterable[Alert]) -> dict[Key, dict[str, Any]]:
     """What the document must say: of several alerts about one interval, what the one with most metrics says."""
     best: dict[Key, Alert] = {}
-    for one in shown(alerts):
-        before = best.get(key_of(one))
-        rank = (-len(one.time_series), -one.anomaly_score, one.alert_id)
+    for item in shown(alerts):
+        before = best.get(key_of(item))
+        rank = (-len(item.time_series), -item.anomaly_score, item.alert_id)
         if before is None or rank < (-len(before.time_series), -before.anomaly_score, before.alert_id):
-            best[key_of(one)] = one
+            best[key_of(item)] = item
     return {
         key: {
-            "score": one.anomaly_score,
+            "score": entry.anomaly_score,
             "alerted": True,
-            "metrics": len(one.time_series),
+            "metrics": len(entry.time_series),
             "known": False,
             "affected": [
                 (
@@ -81,11 +81,11 @@ def said(alerts: Iterable[Alert]) -> dict[Key, dict[str, Any]]:
                     None if series.metric_value is None else float(series.metric_value),
                     *(None, None, None),
                 )
-                for series in one.time_series
+                for series in entry.time_series
             ],
-            "shares": [(of.dimension_name, of.dimension_value, of.value_contribution) for of in one.contributions],
+            "shares": [(of.dimension_name, of.dimension_value, of.value_contribution) for of in entry.contributions],
         }
-        for key, one in best.items()
+        for key, entry in best.items()
     }  # fmt: skip
 
 
@@ -101,14 +101,14 @@ def test_intervals_are_what_the_alerts_say(tmp_path: Path, formats: tuple[str, .
     assert group_intervals_of(document) == said(ALERTS)
     assert counts_of(document) == {}
     assert document.notes == ()
-    assert Counter(one.name for one in document.detectors) == {"hostile": 1, "orders": 2, "paris": 1, "plain": 1}
+    assert Counter(item.name for item in document.detectors) == {"hostile": 1, "orders": 2, "paris": 1, "plain": 1}
     assert detector_of(document, "paris").timezone == "Europe/Paris"
-    orders = next(one for one in document.detectors if one.arn == arn("orders"))
+    orders = next(detector for detector in document.detectors if detector.arn == arn("orders"))
     assert orders.clashes == 1
     assert orders.alerts is not None
     assert datetime.fromtimestamp(orders.alerts.first, UTC) == datetime(2021, 2, 14, 4, tzinfo=UTC)
     assert datetime.fromtimestamp(orders.alerts.last, UTC) == datetime(2021, 2, 18, tzinfo=UTC)
-    assert sum(one.clashes for one in document.detectors) == 1
+    assert sum(entry.clashes for entry in document.detectors) == 1
     assert pack(document)
 
 
@@ -122,7 +122,7 @@ def test_several_alerts_about_one_interval_are_one(tmp_path: Path, whole_bytes: 
     ]
     write(tmp_path, alerts)
     (interval,) = group_intervals_of(read(tmp_path, whole_bytes=whole_bytes)).values()
-    assert [one[0] for one in interval["affected"]] == [(("marketplace", "it"),), (("marketplace", "us"),)]
+    assert [item[0] for item in interval["affected"]] == [(("marketplace", "it"),), (("marketplace", "us"),)]
     assert len(interval["shares"]) == 2
 
 
@@ -136,7 +136,7 @@ def test_beyond_the_limit_intervals_are_counted(tmp_path: Path, limit: int, whol
     assert len(listed) == limit
     assert {key: expected[key] for key in listed} == listed
     left = [key for key in expected if key not in listed]
-    assert max(expected[key]["score"] for key in left) <= min(one["score"] for one in listed.values())
+    assert max(expected[key]["score"] for key in left) <= min(item["score"] for item in listed.values())
     wanted: Counter[tuple[str, str, int, int]] = Counter()
     for key in left:
         wanted[key[0], key[2], key[3] // 86_400 * 86_400, min(90, int(expected[key]["score"] // 10 * 10))] += 1
@@ -151,10 +151,10 @@ def test_beyond_the_limits_of_metrics_the_severe_ones_are_kept(tmp_path: Path, w
     alerts = [alert(f"e{k}", f"2021-02-14T0{k}:00", score=50 + k, series=series, shares=shares) for k in range(4)]
     write(tmp_path, alerts)
     document = read(tmp_path, affected=7, contributions=12, whole_bytes=whole_bytes)
-    by_score = sorted(group_intervals_of(document).values(), key=lambda one: -one["score"])
-    assert [len(one["affected"]) for one in by_score] == [5, 2, 0, 0]
-    assert [len(one["shares"]) for one in by_score] == [5, 5, 2, 0]
-    assert [one["metrics"] for one in by_score] == [5, 5, 5, 5]
+    by_score = sorted(group_intervals_of(document).values(), key=lambda member: -member["score"])
+    assert [len(item["affected"]) for item in by_score] == [5, 2, 0, 0]
+    assert [len(entry["shares"]) for entry in by_score] == [5, 5, 2, 0]
+    assert [element["metrics"] for element in by_score] == [5, 5, 5, 5]
     assert any("13 affected metrics" in note for note in document.notes)
 
 
@@ -170,7 +170,7 @@ def test_an_absent_lake_and_an_empty_one_give_an_empty_document(tmp_path: Path) 
 
 def test_a_lake_replayed_again_compacted_or_rebuilt_gives_the_same_bytes(tmp_path: Path) -> None:
     lines = tmp_path / "alerts.jsonl"
-    texts = [one.replace("\n", " ") for one in made.texts(60, clashes=3)]
+    texts = [text.replace("\n", " ") for text in made.texts(60, clashes=3)]
     lines.write_text("\n".join(texts) + "\n", encoding="utf-8")
     lake = tmp_path / "lake"
     handle = open_lake(str(lake))
@@ -192,7 +192,7 @@ def test_records_that_were_set_aside_are_counted_with_their_reasons(tmp_path: Pa
     document = read(tmp_path / "lake")
     assert document.set_aside == 3
     assert len(document.set_aside_reasons) == 3
-    assert all("expected" in one for one in document.set_aside_reasons)
+    assert all("expected" in set_aside_reason for set_aside_reason in document.set_aside_reasons)
 
 
 def test_a_shape_that_cannot_be_read_is_told_and_the_page_goes_on(tmp_path: Path) -> None:

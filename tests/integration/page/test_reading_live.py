@@ -70,15 +70,16 @@ def test_intervals_are_those_of_the_groups_records(ran: Ran) -> None:
     document = ran.document()
     groups, _ = read_groups(ran.store, "shop", group_ids(ran.store, "shop"))
     expected = {}
-    for one in groups:
-        for interval in one.intervals:
-            expected[one.detector_arn, one.group_id, one.measure, int(interval.timestamp.timestamp())] = {
+    for item in groups:
+        for interval in item.intervals:
+            expected[item.detector_arn, item.group_id, item.measure, int(interval.timestamp.timestamp())] = {
                 "score": interval.score,
                 "alerted": True,
                 "metrics": len(interval.affected),
                 "known": True,
                 "affected": [
-                    (some.dimensions, some.value, some.expected, some.lower, some.upper) for some in interval.affected
+                    (metric.dimensions, metric.value, metric.expected, metric.lower, metric.upper)
+                    for metric in interval.affected
                 ],
                 "shares": [
                     (share.dimension_name, share.dimension_value, share.value_contribution)
@@ -118,8 +119,8 @@ def test_values_are_those_that_were_judged_where_no_source_is_known(ran: Ran) ->
     lower = values_of(shop, "lower")
     assert all(lower[key] == pytest.approx(0.8 * expected[key], rel=1e-3) for key in expected)
     intervals = group_intervals_of(document)
-    for (_, _, measure, time), one in intervals.items():
-        for dimensions, value, wanted_then, _, _ in one["affected"]:
+    for (_, _, measure, time), interval in intervals.items():
+        for dimensions, value, wanted_then, _, _ in interval["affected"]:
             assert values[measure, dimensions, time] == value
             assert expected[measure, dimensions, time] == pytest.approx(wanted_then, rel=1e-3)
 
@@ -162,7 +163,7 @@ def test_records_that_are_corrupt_or_strange_are_told_and_left_out(own: Ran) -> 
     folder = detector_folder("shop")
     before = own.document()
     for kind in ("/groups/", "/executions/", "/intervals/", "/versions/"):
-        keys = sorted(one.key for one in own.store.list(folder) if kind in one.key)
+        keys = sorted(item.key for item in own.store.list(folder) if kind in item.key)
         own.store.put(keys[-1], b"\x00 no record")
     own.store.put(f"{folder}/executions/20260303T000000Z/odd.json", b'{"timestamp": 1}')
     own.store.put(f"{folder}/executions/20269999T000000Z/odd.json", b"{}")
@@ -182,13 +183,13 @@ def test_records_that_are_corrupt_or_strange_are_told_and_left_out(own: Ran) -> 
 
 def test_what_an_alert_says_stays_where_the_groups_record_is_gone(own: Ran) -> None:
     before = group_intervals_of(own.document())
-    own.store.delete(one.key for one in list(own.store.list(f"{detector_folder('shop')}/groups")))
+    own.store.delete(entry.key for entry in list(own.store.list(f"{detector_folder('shop')}/groups")))
     after = group_intervals_of(own.document())
     assert after.keys() == before.keys()
-    for key, one in after.items():
-        assert not one["known"]
-        assert [some[:2] for some in one["affected"]] == [some[:2] for some in before[key]["affected"]]
-        assert one["shares"] == before[key]["shares"]
+    for key, item in after.items():
+        assert not item["known"]
+        assert [element[:2] for element in item["affected"]] == [member[:2] for member in before[key]["affected"]]
+        assert item["shares"] == before[key]["shares"]
 
 
 def test_the_same_lake_gives_the_same_bytes(own: Ran) -> None:
@@ -222,7 +223,7 @@ def test_a_backtests_groups_and_judgement_are_shown_and_live_ones_go_before(own:
     before, after = group_intervals_of(live), group_intervals_of(document)
     assert {key: after[key] for key in before} == before
     added = {key[1] for key in after} - {key[1] for key in before}
-    assert added == {one.group_id for one in found.groups} - {key[1] for key in before}
+    assert added == {item.group_id for item in found.groups} - {key[1] for key in before}
     assert added
     assert all(not after[key]["alerted"] and after[key]["known"] for key in after if key[1] in added)
     # Hours that ran live have what was expected live; the two before them what the backtest expected.
@@ -237,7 +238,7 @@ def test_a_backtests_groups_and_judgement_are_shown_and_live_ones_go_before(own:
 
 def test_a_live_group_goes_before_its_namesake_of_the_backtest(own: Ran) -> None:
     (one, *_), _ = read_groups(own.store, "shop", group_ids(own.store, "shop"))
-    other = replace(one, intervals=tuple(replace(each, score=1.0) for each in one.intervals))
+    other = replace(one, intervals=tuple(replace(entry, score=1.0) for entry in one.intervals))
     found = backtest_of_shop()
     write_backtest(own.store, "shop", ARN, Backtest(found.metrics, found.judgement, (other,)))
     assert b'"AnomalyGroupScore":1.0' in to_json(other)
@@ -245,7 +246,7 @@ def test_a_live_group_goes_before_its_namesake_of_the_backtest(own: Ran) -> None
         key: interval["score"] for key, interval in group_intervals_of(own.document()).items() if key[1] == one.group_id
     }
     assert scores == {
-        (ARN, one.group_id, one.measure, int(each.timestamp.timestamp())): each.score for each in one.intervals
+        (ARN, one.group_id, one.measure, int(item.timestamp.timestamp())): item.score for item in one.intervals
     }
 
 
@@ -300,7 +301,7 @@ def aggregated(rows: list[tuple[str, str, float, float]]) -> dict[tuple[str, str
         units[country, time] += unit
         prices[country, time].append(price)
     made = {("units", *key): value for key, value in units.items()}
-    return made | {("price", *key): sum(some) / len(some) for key, some in prices.items()}
+    return made | {("price", *key): sum(item) / len(item) for key, item in prices.items()}
 
 
 def test_values_come_from_the_source_through_a_change_of_clocks(tmp_path: Path) -> None:
@@ -335,7 +336,9 @@ def test_too_many_values_are_put_together_without_losing_any(tmp_path: Path, num
     found = values_of(shop)
     assert len(found) <= numbers
     for country in ("c0", "c1", "c2"):
-        total = math.fsum(value for (measure, one, _), value in wanted.items() if (measure, one) == ("units", country))
+        total = math.fsum(
+            value for (measure, item, _), value in wanted.items() if (measure, item) == ("units", country)
+        )
         shown = math.fsum(
             value for (measure, pairs, _), value in found.items() if (measure, pairs[0][1]) == ("units", country)
         )
@@ -344,7 +347,7 @@ def test_too_many_values_are_put_together_without_losing_any(tmp_path: Path, num
     # Whole parts of the zone's days.
     clocks = [datetime.fromtimestamp(int(time), UTC).astimezone(ZoneInfo(ZONE)) for time in shop.live.times]
     if shop.live.intervals >= 24:
-        assert {(one.hour, one.minute) for one in clocks} == {(0, 0)}
+        assert {(clock.hour, clock.minute) for clock in clocks} == {(0, 0)}
 
 
 def test_metrics_beyond_the_first_are_others(tmp_path: Path) -> None:
@@ -431,14 +434,14 @@ def test_feedback_about_a_group_that_only_a_backtest_knows(own: Ran) -> None:
     found = backtest_of_shop()
     write_backtest(own.store, "shop", ARN, found)
     write_metric_set(own.store, own.detector.metric_set)
-    only = next(one for one in found.groups if one.group_id not in live)
+    only = next(item for item in found.groups if item.group_id not in live)
     said = give_feedback(
         own.store, detector=None, group_id=only.group_id, series_id=None, at=None, is_anomaly=False, now=own.now
     )
-    assert [(one.timestamp, one.time_series_id, one.direction) for one in said] == [
-        (each.timestamp, some.time_series_id, 1 if some.value >= some.expected else -1)
-        for each in only.intervals
-        for some in each.affected
+    assert [(entry.timestamp, entry.time_series_id, entry.direction) for entry in said] == [
+        (interval.timestamp, metric.time_series_id, 1 if metric.value >= metric.expected else -1)
+        for interval in only.intervals
+        for metric in interval.affected
     ]
     with pytest.raises(UnknownAnomalyError):
         give_feedback(own.store, detector=None, group_id="no", series_id=None, at=None, is_anomaly=False, now=own.now)

@@ -46,7 +46,7 @@ def groups(first: str, folder: Path) -> list[Group]:
     store = open_store(str(folder / "lake"), create=False)
     found, _ = read_groups(store, "flights", group_ids(store, "flights"))
     assert first
-    return sorted(found, key=lambda one: -one.score)
+    return sorted(found, key=lambda item: -item.score)
 
 
 def hours_told(text: str) -> dict[str, list[str]]:
@@ -71,7 +71,7 @@ def test_every_hour_of_the_blizzard_is_found_at_all_airports(groups: list[Group]
 
 def test_the_blizzard_is_the_worst_group(groups: list[Group]) -> None:
     assert groups[0].start.astimezone(storm.ZONE).date() in (date(2013, 2, 8), date(2013, 2, 9))
-    assert max(len(one.affected) for one in groups[0].intervals) >= 10
+    assert max(len(interval.affected) for interval in groups[0].intervals) >= 10
 
 
 def test_its_hours_are_told_with_what_was_expected(first: str) -> None:

@@ -92,7 +92,7 @@ class Queue:
             for name, (sent, body) in batch
         ]
         answer = respond({"Records": records}, LAKE, TARGETS, self.catalog, self.crawlers)
-        again = {one["itemIdentifier"] for one in answer["batchItemFailures"]}
+        again = {item["itemIdentifier"] for item in answer["batchItemFailures"]}
         for name, _ in batch:
             if name not in again:
                 del self.waiting[name]

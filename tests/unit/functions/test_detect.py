@@ -60,13 +60,16 @@ def test_each_run_is_told_with_its_status(capsys: pytest.CaptureFixture[str]) ->
         "detector": "shop",
         "executions": {"2026-03-03T01:00:00+00:00": FAILED, "2026-03-03T02:00:00+00:00": SUCCEEDED},
     }
-    told = emf(capsys.readouterr().out)
-    of_detector = [one for one in told if one.get("detector") == "shop" and "alert" not in one]
-    assert [(one["ExecutionsStarted"], one["ExecutionsSucceeded"], one["ExecutionsFailed"]) for one in of_detector] == [
+    emitted = emf(capsys.readouterr().out)
+    of_detector = [item for item in emitted if item.get("detector") == "shop" and "alert" not in item]
+    assert [
+        (element["ExecutionsStarted"], element["ExecutionsSucceeded"], element["ExecutionsFailed"])
+        for element in of_detector
+    ] == [
         ([1.0], [0.0], [1.0]),
         ([1.0], [1.0], [0.0]),
     ]
-    (of_alert,) = [one for one in told if one.get("alert") == "all"]
+    (of_alert,) = [entry for entry in emitted if entry.get("alert") == "all"]
     assert (of_alert["Delivered"], of_alert["Undelivered"]) == ([1.0], [0.0])
 
 
@@ -76,7 +79,7 @@ def test_alerts_that_fail_are_counted_by_alert(capsys: pytest.CaptureFixture[str
     bench.channel.failures = 10
     bench.now = bench.due(hour(0))
     detect(bench.live(), hour(0), lambda: timedelta(minutes=5))
-    (of_alert,) = [one for one in emf(capsys.readouterr().out) if "alert" in one]
+    (of_alert,) = [item for item in emf(capsys.readouterr().out) if "alert" in item]
     assert (of_alert["detector"], of_alert["alert"]) == ("shop", "all")
     assert (of_alert["Delivered"], of_alert["Undelivered"]) == ([0.0], [1.0])
 
@@ -87,13 +90,13 @@ def test_alerts_link_to_the_page_and_a_delivered_one_is_not_sent_again_for_anoth
     bench.now = bench.due(hour(0))
     for page in ("https://kpi.example.com/page.html", "https://elsewhere.example.com/"):
         teller = AlertNotifier(
-            bench.detector, bench.store, [(one, bench.channel) for one in bench.detector.alerts], page=page
+            bench.detector, bench.store, [(alert, bench.channel) for alert in bench.detector.alerts], page=page
         )
         live = LiveDetector(bench.detector, bench.store, bench.source, teller, bench.engine, clock=lambda: bench.now)
         detect(live, hour(0), lambda: timedelta(minutes=5))
-    (told,) = (json.loads(one.text) for one in bench.channel.sent)
-    link = f"{bench.detector.arn}/anomalies/anomaly/{told['anomalyGroupId']}"
-    assert told["consoleUrl"] == f"https://kpi.example.com/page.html#{link}"
+    (emitted,) = (json.loads(item.text) for item in bench.channel.sent)
+    link = f"{bench.detector.arn}/anomalies/anomaly/{emitted['anomalyGroupId']}"
+    assert emitted["consoleUrl"] == f"https://kpi.example.com/page.html#{link}"
 
 
 def test_an_event_names_a_detector_and_may_name_a_time() -> None:
@@ -120,7 +123,7 @@ def rule(name: str, action: LambdaAction | SnsAction | None = None) -> AlertRule
 
 
 def channels(rules: list[Any]) -> list[tuple[str, str, str]]:
-    return [(one.name, channel.name, channel.format) for one, channel in rules]
+    return [(item.name, channel.name, channel.format) for item, channel in rules]
 
 
 def test_in_a_stack_alerts_go_to_ingest_and_to_people() -> None:
@@ -133,7 +136,7 @@ def test_in_a_stack_alerts_go_to_ingest_and_to_people() -> None:
         ("people-long-text", LONG, "LONG_TEXT"),
         ("people-short-text", SHORT, "SHORT_TEXT"),
     ]
-    assert [one.threshold for one, _ in found] == [70, 70, 80, 80]
+    assert [item.threshold for item, _ in found] == [70, 70, 80, 80]
     assert found[2][0].arn == "arn:aws:lookoutmetrics:us-east-1:000000000000:Alert:people-long-text"
 
 
@@ -147,7 +150,7 @@ def test_the_lake_gets_every_group_where_no_alert_of_the_file_goes_there() -> No
     assert channels(stack_rules(detector(alerts=()), lake, None, NotificationTopics())) == [
         ("shop", "memory://", "JSON")
     ]
-    assert [one.threshold for one in rules_of(detector(alerts=()))] == [50]
+    assert [item.threshold for item in rules_of(detector(alerts=()))] == [50]
 
 
 def test_a_laptop_calls_nobody_unless_asked_to() -> None:

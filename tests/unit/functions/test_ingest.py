@@ -65,7 +65,7 @@ def counted() -> Iterator[dict[str, Any]]:
 
 
 def totals(counted: dict[str, Any]) -> dict[str, float]:
-    return {name: sum(one["Value"]) for name, one in counted.items()}
+    return {name: sum(item["Value"]) for name, item in counted.items()}
 
 
 def test_a_batch_of_good_alerts_leaves_nothing_to_deliver_again(counted: dict[str, Any]) -> None:
@@ -104,7 +104,7 @@ def test_messages_that_the_store_does_not_take_are_delivered_again(counted: dict
     lake = Lake(FailingStore())
     event = sqs(json.dumps(alert(1)), json.dumps(alert(2)))
     answer = respond(event, lake, no_object)
-    assert {one["itemIdentifier"] for one in answer["batchItemFailures"]} == {"m0", "m1"}
+    assert {item["itemIdentifier"] for item in answer["batchItemFailures"]} == {"m0", "m1"}
     assert totals(counted)["RecordsFailed"] == 2
     assert totals(counted)["AlertsStored"] == 0
 
@@ -179,7 +179,7 @@ def test_what_is_set_aside_is_logged_with_its_reason() -> None:
         respond(sqs("{"), Lake(memory_store()), no_object)
     finally:
         observability.logger.removeHandler(kept)
-    line = next(one for one in lines if one["msg"] == "record set aside")
+    line = next(item for item in lines if item["msg"] == "record set aside")
     assert line["key"].startswith("set-aside/")
     assert "expected" in line["reason"]
 

@@ -93,7 +93,7 @@ def forgotten(bench: Bench) -> Iterator[None]:
     yield
     folder = detector_folder("shop")
     for part in ("feedback", "snoozes"):
-        bench.store.delete([one.key for one in bench.store.list(f"{folder}/{part}")])
+        bench.store.delete([item.key for item in bench.store.list(f"{folder}/{part}")])
 
 
 # ---- what it shows ----
@@ -208,7 +208,7 @@ def test_one_document_is_made_at_a_time(served: Served) -> None:
             both.wait()
             return client.get("/document").status_code
 
-        assert [one.result() for one in [pool.submit(ask), pool.submit(ask)]] == [200, 200]
+        assert [item.result() for item in [pool.submit(ask), pool.submit(ask)]] == [200, 200]
     assert (served.makes, most) == (2, 1)
 
 
@@ -225,7 +225,9 @@ def test_feedback_about_a_group_is_in_the_lake(served: Served, client: TestClien
     ]
     kept, unread = read_feedback(served.store, "shop")
     assert not unread
-    assert {(one.timestamp, one.dimensions, one.is_anomaly, one.anomaly_group_id, one.given_at) for one in kept} == {
+    assert {
+        (item.timestamp, item.dimensions, item.is_anomaly, item.anomaly_group_id, item.given_at) for item in kept
+    } == {
         (hour(0), (("country", "de"),), False, group, NOW),
         (hour(0), (("country", "fr"),), False, group, NOW),
         (hour(1), (("country", "fr"),), False, group, NOW),
@@ -303,12 +305,12 @@ SNOOZE = {"detector": "shop", "until": UNTIL, "measure": "views"}
 def test_what_says_nothing_sensible_is_refused_in_one_line(
     served: Served, client: TestClient, path: str, given: dict[str, Any], status: int, said: str
 ) -> None:
-    before = [one.key for one in served.store.list("")]
+    before = [item.key for item in served.store.list("")]
     answer = client.post(f"/{path}", json=given)
     assert answer.status_code == status
     assert said in answer.json()["error"]
     assert "\n" not in answer.json()["error"]
-    assert [one.key for one in served.store.list("")] == before
+    assert [entry.key for entry in served.store.list("")] == before
 
 
 @pytest.mark.parametrize(

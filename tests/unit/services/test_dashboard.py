@@ -81,7 +81,7 @@ def test_a_link_goes_on_leading_to_the_page(tmp_path: Path) -> None:
         assert write_page(one(), link).path == link
         assert link.is_symlink()
         assert real.read_bytes().startswith(b"<!doctype html>")
-        assert [one.name for one in real.parent.iterdir()] == ["page.html"]
+        assert [item.name for item in real.parent.iterdir()] == ["page.html"]
 
 
 def test_the_summary_counts_what_a_document_shows() -> None:

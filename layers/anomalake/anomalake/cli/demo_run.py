@@ -46,7 +46,7 @@ FROM alerts WHERE detector = 'flights'
 GROUP BY 1 ORDER BY worst_score DESC, day LIMIT 5""",
     ),
     (
-        "Which airports and carriers contributed to the alert that tells of the most metrics?",
+        "Which airports and carriers contributed to the alert with the most metrics?",
         """\
 SELECT c.local_timestamp, c.dimension_name, c.dimension_value, c.value_contribution AS per_cent
 FROM dimension_contributions AS c
@@ -96,11 +96,11 @@ def run_demo(
     for line in summary_lines(backtest(data.detector, lake=str(lake)), str(lake)):
         _say(out, f"   {line}")
     first, until = (f"{item:%d %b %H:%M}" for item in span)
-    _say(out, f"\n3. Live: hour by hour from {first} to {until}, as if it were 2013: each knows only what lay before.")
+    _say(out, f"\n3. Live: hour by hour from {first} to {until}, each with the data before it only.")
     live = _run_live(data, lake, span, out)
     handle = open_lake(lake)
     groups = _groups(live)
-    _tell_of_storm(groups, live, handle, out)
+    _print_storm(groups, live, handle, out)
     _say(out, "\n5. Questions to the lake, in Athena's SQL:")
     for question, sql in QUESTIONS:
         _ask(handle, question, sql, out)
@@ -136,7 +136,7 @@ def _groups(live: LiveDetector) -> list[Group]:
     return sorted(groups, key=lambda item: (-item.score, item.start, item.measure))
 
 
-def _tell_of_storm(groups: Sequence[Group], live: LiveDetector, handle: LakeHandle, out: Console) -> None:
+def _print_storm(groups: Sequence[Group], live: LiveDetector, handle: LakeHandle, out: Console) -> None:
     _say(out, f"     {len(groups):,} groups of anomalies; the worst:")
     for group in groups[:MOST_GROUPS]:
         _say(out, f"     {_group_line(group)}")
@@ -145,8 +145,8 @@ def _tell_of_storm(groups: Sequence[Group], live: LiveDetector, handle: LakeHand
     records, _ = live.intervals.read_many(live.intervals.starts())
     _table(out, storm.COLUMNS, storm.hours(records, groups, _alerts(handle)))
     for name, found in groupby(storm.shares(groups, "cancelled"), key=lambda entry: entry.dimension_name):
-        told = [f"{item.dimension_value} {item.value_contribution} %" for item in found]
-        _say(out, f"   cancelled by {name}: {', '.join(told)}")
+        shares = [f"{item.dimension_value} {item.value_contribution} %" for item in found]
+        _say(out, f"   cancelled by {name}: {', '.join(shares)}")
 
 
 def _write_page(lake: Path, path: Path, groups: Sequence[Group], out: Console) -> None:
