@@ -53,6 +53,16 @@ def test_the_readme_is_short_and_links_to_every_guide() -> None:
     assert guides <= set(re.findall(r"\]\(docs/([a-z-]+\.md)", readme))
 
 
+def test_the_documents_import_public_modules_only() -> None:
+    notebook = [ROOT / "docs" / "tour.ipynb"]
+    imports = {
+        name
+        for path in [*DOCUMENTS, *notebook]
+        for name in re.findall(r"from anomalake\.([\w.]+) import", path.read_text())
+    }
+    assert imports <= {"synth"}
+
+
 def calls(document: str) -> list[str]:
     """Return what follows ``anomalake`` in code blocks, at the start of a line, and in inline code."""
     prose = re.sub(r"^```.*?^```", "", document, flags=re.DOTALL | re.MULTILINE)
@@ -66,7 +76,7 @@ def test_a_document_names_no_command_or_option_that_is_not_there(document: Path)
     known = commands()
     for line in calls(document.read_text(encoding="utf-8")):
         command, *words = line.split()
-        if command in ("COMMAND", "--version"):
+        if command in ("COMMAND", "--version", "--install-completion"):
             continue
         assert command in known, line
         options = {word for word in words if re.fullmatch(r"--[a-z-]+", word)}

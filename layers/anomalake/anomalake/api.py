@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
@@ -337,17 +338,25 @@ class LakeHandle:
 
         return maintenance.rebuild(self.uri, formats=formats, workers=workers)
 
-    def register_source(self, metric_set: MetricSet) -> MetricSet:
+    def register_source(self, metric_set: MetricSet | Mapping[str, Any]) -> MetricSet:
         """Register a detector's source data, so that its ``live_`` relation has rows.
 
-        Where CSV files in S3 have a header and the metric set lists no columns, they are read from the first file.
+        Parameters
+        ----------
+        metric_set
+            The metric set of a detector, or a CreateMetricSet request of L4M. Where CSV files in S3 have a header and
+            the metric set lists no columns, they are read from the first file.
 
         Raises
         ------
         SourceError
-            There is no file, it lacks a column, or queries cannot read the source.
+            A field of the request is missing or invalid; or there is no file, it lacks a column, or queries cannot read
+            the source.
         """
+        from anomalake.definitions.metric_set_fields import metric_set_from_fields
         from anomalake.services.source_registration import register_source
 
+        if isinstance(metric_set, Mapping):
+            metric_set = metric_set_from_fields(metric_set)
         self._connection.create()
         return register_source(self._connection.store, metric_set)

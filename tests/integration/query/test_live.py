@@ -12,6 +12,7 @@ import pytest
 
 from anomalake.api import LakeHandle
 from anomalake.definitions.metric_set import CsvFormat, JsonLinesFormat, Measure, MetricSet
+from anomalake.definitions.metric_set_fields import metric_set_to_fields
 from anomalake.query.errors import QueryError, SourceError
 from tests.integration.query.lakes import ORDERS, alert, rows, write
 
@@ -63,6 +64,12 @@ def test_live_rows(lake: LakeHandle) -> None:
     assert result[0]["timestamp"] == datetime(2021, 2, 14, 4)
     assert result[0]["local_timestamp"] == datetime(2021, 2, 14, 5)
     assert result[-1]["timestamp"] is None
+
+
+def test_a_create_metric_set_request_is_registered_as_its_metric_set_is(lake: LakeHandle) -> None:
+    registered = lake.register_source(metric_set_to_fields(source()))
+    assert registered == source()
+    assert len(rows(lake, "SELECT * FROM live_orders")) == 5
 
 
 def test_live_data_is_aggregated_and_joined(lake: LakeHandle) -> None:
