@@ -644,7 +644,7 @@ def test_words_that_objects_have_are_words(open_page: Open, word: str) -> None:
         replace(whole, detectors=(odd,), groups=replace(whole.groups, related=related)), fragment=fragment(whole, group)
     )
     assert page.evaluate(TEXT, "#group .facts div:nth-child(4) dd") == word
-    assert "Moved together with it" in page.evaluate(TEXT, ".related")
+    assert "Related: " in page.evaluate(TEXT, ".related")
     assert word.lower() in page.evaluate(TEXT, "#health")
     assert "UTC" in page.evaluate(TEXT, "#clock")
     draw_all(page)

@@ -76,4 +76,4 @@ def snooze_operation(site: Site, fields: Mapping[str, Any]) -> list[str]:
         dimensions=dimensions_of(fields),
     )
     snooze(site.store, text_of(fields, "detector"), wanted)
-    return [f"silent until {until.isoformat()}"]
+    return [f"no alerts until {until.isoformat()}"]

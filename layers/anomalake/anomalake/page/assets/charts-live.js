@@ -248,7 +248,7 @@ async function drawLines(place, doc, detector, { lines, sums, points, marks: hit
   const legend = [];
   if (band) {
     legend.push([colours[0], "observed", "line"]);
-    if (expected.length) legend.push([theme.rule.color, "expected", "dashed"], [theme.rule.color, "its range", "band"]);
+    if (expected.length) legend.push([theme.rule.color, "expected", "dashed"], [theme.rule.color, "expected range", "band"]);
   } else lines.forEach(({ value }, c) => legend.push([colours[value === "others" ? LINES : c], lineName(c), "line"]));
   if (marks.length) legend.push(...severityEntries(new Set(marks.map(({ s }) => s))));
   const view = await drawChart(place, "live", {
@@ -407,7 +407,7 @@ async function drawGroupIntervals(place, doc, detector, groupIntervals, options)
   const step = intervalOf(detector) || 3600;
   const room = Math.max(step * 2000, (rows[rows.length - 1].t - rows[0].t) * 0.05);
   const legend = severityEntries(new Set(rows.map(({ s }) => s)));
-  if (judged) legend.unshift([theme.rule.color, "expected", "line"], [theme.rule.color, "its range", "band"]);
+  if (judged) legend.unshift([theme.rule.color, "expected", "line"], [theme.rule.color, "expected range", "band"]);
   const view = await drawChart(place, "group-intervals", { groupIntervals: rows }, options, {
     domain: [rows[0].t - room, rows[rows.length - 1].t + room],
     adjust: (spec) => {

@@ -14,7 +14,7 @@ function route() {
   notice.hidden = g >= 0 || !/(\/|%2f)anomalies(\/|%2f)/i.test(location.hash);
   if (!notice.hidden) {
     notice.textContent = "The group that the link names is not on this page: it may be newer than the page, "
-      + "or too little severe to be listed one by one.";
+      + "or not severe enough to be listed.";
   }
   if (g >= 0) showGroup(g);
   else closeGroup();
@@ -263,16 +263,16 @@ const relations = new Map([
 
 function relatedCard(card, g, zone) {
   const { doc } = state;
-  const items = doc.groups.related[g].map((one) => {
-    const words = relations.get(one.relationship) ?? "Moved together with it";
-    const share = `${whole(one.percentage)} % of this group lies in what was affected there too`;
-    if (one.group < 0) return element("li", null, `${words}: `, named(one.measure), ` (not on this page). ${share}.`);
-    const link = element("a", { href: groupHash(doc, one.group) }, named(one.measure),
-      ` ${zone.text(doc.groups.start[one.group])}`);
-    return element("li", null, `${words}: `, link, " ", severityMark(doc.groups.score[one.group]),
+  const items = doc.groups.related[g].map(({ group: other, measure, relationship, percentage }) => {
+    const words = relations.get(relationship) ?? "Related";
+    const share = `${whole(percentage)} % of this group is in metrics that are affected there too`;
+    if (other < 0) return element("li", null, `${words}: `, named(measure), ` (not on this page). ${share}.`);
+    const link = element("a", { href: groupHash(doc, other) }, named(measure),
+      ` ${zone.text(doc.groups.start[other])}`);
+    return element("li", null, `${words}: `, link, " ", severityMark(doc.groups.score[other]),
       element("span.quieter", null, ` · ${share}.`));
   });
   if (!items.length) return null;
-  return card("Related measures", "Groups of other measures that moved together with this one.",
+  return card("Related measures", "Groups of other measures with anomalies at the same time.",
     element("ul.related", null, ...items));
 }

@@ -135,19 +135,19 @@ function drawFigures() {
     element("p.value", null, value), element("p.more", null, more));
   const busy = new Set(Array.from(groups, (g) => doc.groups.detector[g])).size;
   const extreme = groups.reduce((sum, g) => sum + (doc.groups.score[g] >= SEVERITIES[0].from ? 1 : 0), 0);
-  const made = [
+  const figures = [
     figure(whole(detectors.length), "Detectors", `${whole(busy)} with anomalies`),
     figure(whole(groups.length), "Anomaly groups", `${whole(extreme)} of severity ${SEVERITIES[0].from} or more`),
-    figure(whole(anomalies), "Anomalies", "a group in an interval each"),
+    figure(whole(anomalies), "Anomalies", "groups in single intervals"),
   ];
   if (worst >= 0) {
     const detector = doc.detectors[doc.groups.detector[worst]];
-    made.push(figure(severityMark(doc.groups.score[worst]), "The worst", element("a", { href: groupHash(doc, worst) },
+    figures.push(figure(severityMark(doc.groups.score[worst]), "The worst", element("a", { href: groupHash(doc, worst) },
       named(detector.measures[doc.groups.measure[worst]]), ` ${zone.text(doc.groups.start[worst])}`)));
   } else {
-    made.push(figure("–", "The worst", "nothing unusual"));
+    figures.push(figure("–", "The worst", "no anomaly"));
   }
-  byId("figures").replaceChildren(...made);
+  byId("figures").replaceChildren(...figures);
   const of = detectors.length === 1 ? ` of ${isolated(doc.detectors[detectors[0]].title)}`
     : ` of ${plural(detectors.length, "detector")}`;
   const which = filtersSet() ? ", filtered" : "";

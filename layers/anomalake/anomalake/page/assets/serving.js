@@ -69,7 +69,7 @@ function replyCommands(doc, g) {
   const lines = [
     ["It was no anomaly", command(["anomalake", "feedback"], [...to, ["--no-anomaly", null]])],
     ["It was an anomaly", command(["anomalake", "feedback"], [...to, ["--anomaly", null]])],
-    ["No more alerts of it for a while", command(["anomalake", "snooze"], [...to, ["--until", until]])],
+    ["No alerts about it for a while", command(["anomalake", "snooze"], [...to, ["--until", until]])],
   ];
   const status = element("p.unseen", { role: "status" });
   return [...lines.map(([title, line]) => {
