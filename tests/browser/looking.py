@@ -17,7 +17,7 @@ TEXT = f"(of) => (document.querySelector(of)?.textContent ?? '').replace(/{_ISOL
 
 
 def until(page: Page, condition: str, arg: object = None) -> None:
-    """Wait until a condition holds (JavaScript, asked from here: the page's policy lets nobody evaluate within it)."""
+    """Wait until a condition holds (JavaScript, asked from here: the page's policy forbids evaluation within it)."""
     end = time.monotonic() + PATIENCE
     while not page.evaluate(condition, arg):
         assert time.monotonic() < end, f"never came to be: {condition} ({arg!r})"

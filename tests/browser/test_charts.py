@@ -42,7 +42,7 @@ window.draw = (kind, chosen, more) => {
   for (const one of ["detectors", "measures"]) if (filters[one]) filters[one] = new Set(filters[one]);
   const selection = select(doc, filters);
   const options = { zone: zoneOf(doc, "detector", selection.detectors), dark: false, width: 1000, ...more };
-  for (const one of ["onTime", "onGroup", "onDetector"]) options[one] = (...told) => window.calls.push([one, ...told]);
+  for (const one of ["onTime", "onGroup", "onDetector"]) options[one] = (...args) => window.calls.push([one, ...args]);
   const draws = { drawTimeline, drawLanes, drawLive, drawExpected, drawContributions, drawGroup };
   return draws[kind](place, doc, selection, options);
 };
@@ -110,14 +110,14 @@ class Charts:
         self.page.wait_for_function("window.ready")
 
     def draw(self, kind: str, chosen: dict[str, Any] = NONE, **more: Any) -> str:
-        told: str = self.page.evaluate("([kind, chosen, more]) => draw(kind, chosen, more)", [kind, chosen, more])
+        caption: str = self.page.evaluate("([kind, chosen, more]) => draw(kind, chosen, more)", [kind, chosen, more])
         assert self.said == []
-        return told
+        return caption
 
     def rows(self, name: str) -> list[dict[str, Any]]:
         """A data set of the chart as Vega has it; a time is milliseconds."""
-        told: str = self.page.evaluate("(name) => JSON.stringify(rows(name).map((one) => ({...one})))", name)
-        return list(json.loads(told))
+        caption: str = self.page.evaluate("(name) => JSON.stringify(rows(name).map((one) => ({...one})))", name)
+        return list(json.loads(caption))
 
     def place(self, row: dict[str, Any], x: str = "t", y: str = "v") -> tuple[float, float]:
         return tuple(self.page.evaluate("([row, fields]) => at(row, fields)", [row, [x, y]]))
@@ -190,22 +190,24 @@ def test_every_chart_draws_itself_and_says_what_it_shows(tabs: Tabs, kind: str, 
     charts = tabs[kind]
     place = charts.page.locator("#place")
     for draw, more in CASES[kind]:
-        told = charts.draw(draw, **more, width=width, dark=dark)
-        assert told.endswith(".") or told.startswith("No live values are known: ")
+        caption = charts.draw(draw, **more, width=width, dark=dark)
+        assert caption.endswith(".") or caption.startswith("No live values are known: ")
         assert place.get_attribute("role") == "img"
         # The label is the sentence, without what cannot be seen.
-        assert (place.get_attribute("aria-label") or "")[:12] == re.sub("[\u2068\u2069]", "", told)[:12]
+        assert (place.get_attribute("aria-label") or "")[:12] == re.sub("[\u2068\u2069]", "", caption)[:12]
         if kind == "empty":
             assert place.inner_html() == ""
             continue
         sizes = charts.page.evaluate("[...document.querySelectorAll('#place canvas')].map((one) => one.clientWidth)")
         assert all(abs(size - width) <= 1 for size in sizes)
-        assert len(sizes) == (0 if told.startswith(("No ", "The expected values are unknown", "The values of")) else 1)
+        assert len(sizes) == (
+            0 if caption.startswith(("No ", "The expected values are unknown", "The values of")) else 1
+        )
 
 
 def test_timeline_has_a_mark_a_group_at_its_worst_interval(tabs: Tabs) -> None:
     charts, document = tabs["one"], made("one")
-    told = charts.draw("drawTimeline")
+    caption = charts.draw("drawTimeline")
     rows = {row["k"]: row for row in charts.rows("groups")}
     intervals = document.group_intervals
     assert sorted(rows) == list(range(len(document.groups.id)))
@@ -215,7 +217,7 @@ def test_timeline_has_a_mark_a_group_at_its_worst_interval(tabs: Tabs) -> None:
         assert row["t"] == wall(intervals.time[worst], "Europe/Berlin")
         assert row["v"] == intervals.score[worst]
         assert row["s"] == severity_class(intervals.score[worst])
-    assert told.startswith("40 anomaly groups, 2025-02-09 01:00 – 2025-04-10 01:00; the worst: 99 at ")
+    assert caption.startswith("40 anomaly groups, 2025-02-09 01:00 – 2025-04-10 01:00; the worst: 99 at ")
 
 
 def test_timeline_follows_the_filters(tabs: Tabs) -> None:
@@ -230,13 +232,13 @@ def test_timeline_follows_the_filters(tabs: Tabs) -> None:
 
 def test_timeline_counts_what_is_too_much_to_mark(tabs: Tabs) -> None:
     charts, document = tabs["many"], made("many")
-    told = charts.draw("drawTimeline")
+    caption = charts.draw("drawTimeline")
     rows = charts.rows("cells")
     counted = int(document.counts.group_intervals.sum())
     assert sum(row["n"] for row in rows) == 20_000 + counted
     assert len(rows) <= 1300
-    assert f"{20_000 + counted:,} anomalies, {counted:,} of them known only as counts" in told
-    assert "counts by week and severity" in told
+    assert f"{20_000 + counted:,} anomalies, {counted:,} of them known only as counts" in caption
+    assert "counts by week and severity" in caption
     by_class = np.histogram(document.group_intervals.score, bins=np.arange(0, 110, 10))[0]
     for lower in range(0, 100, 10):
         also = int(document.counts.group_intervals[document.counts.score == lower].sum())
@@ -248,7 +250,7 @@ def test_timeline_counts_what_is_too_much_to_mark(tabs: Tabs) -> None:
 
 def test_lanes_show_the_worst_of_each_detector(tabs: Tabs) -> None:
     charts, document = tabs["fifty"], made("fifty")
-    told = charts.draw("drawLanes")
+    caption = charts.draw("drawLanes")
     owner = document.groups.detector[document.group_intervals.group]
     worst = {d: document.group_intervals.score[owner == d].max() for d in set(owner.tolist())}
     order = sorted(worst, key=lambda d: (-worst[d], d))
@@ -265,13 +267,13 @@ def test_lanes_show_the_worst_of_each_detector(tabs: Tabs) -> None:
         assert cell["s"] == severity_class(document.group_intervals.score[cell["k"]])
     bins = {(int(owner[m]), int(document.group_intervals.time[m] - 345600) // (7 * 86400)) for m in range(len(owner))}
     assert len(cells) == len(bins)
-    assert told.startswith(f"{len(order)} detectors of 50 had anomalies")
-    assert f"{worst[order[0]]:.4g}"[:2] in told
+    assert caption.startswith(f"{len(order)} detectors of 50 had anomalies")
+    assert f"{worst[order[0]]:.4g}"[:2] in caption
 
 
 def test_total_adds_up_what_passes(tabs: Tabs) -> None:
     charts, document = tabs["one"], made("one")
-    told = charts.draw("drawLive", detector=0, measure=0, split=None)
+    caption = charts.draw("drawLive", detector=0, measure=0, split=None)
     live = document.detectors[0].live
     assert live is not None
     lines = charts.rows("lines")
@@ -279,7 +281,7 @@ def test_total_adds_up_what_passes(tabs: Tabs) -> None:
     total = as_sent(live.values[0]).reshape(-1, 240, 6)
     np.testing.assert_allclose([row["v"] for row in lines], np.nansum(total, axis=(0, 2)), rtol=1e-9)
     assert [row["t"] for row in lines] == [wall(time, "Europe/Berlin") for time in live.times[::6]]
-    assert "240 points, the sum over 6 hours each" in told
+    assert "240 points, the sum over 6 hours each" in caption
 
     charts.draw("drawLive", {"dimensions": [["marketplace", ["us", "de"]]]}, detector=0, measure=0, split=None)
     passing = np.isin(document.detectors[0].combinations[:, 1], [0, 2])
@@ -311,7 +313,7 @@ def test_expected_range_of_several_adds_up_in_squares(tabs: Tabs) -> None:
 
 def test_split_has_the_largest_lines_and_the_others(tabs: Tabs) -> None:
     charts, document = tabs["hostile"], made("hostile")
-    told = charts.draw("drawLive", detector=0, measure=0, split=0)
+    caption = charts.draw("drawLive", detector=0, measure=0, split=0)
     live = document.detectors[0].live
     assert live is not None
     values = np.nan_to_num(
@@ -325,7 +327,7 @@ def test_split_has_the_largest_lines_and_the_others(tabs: Tabs) -> None:
     legend = charts.page.locator(".legend li").all_inner_texts()
     assert legend[8] == f"{len(values) - 8} others"
     assert len(rows) == 9 * 240
-    assert "by \u2068__proto__\u2069" in told
+    assert "by \u2068__proto__\u2069" in caption
 
 
 def test_split_counts_the_others_of_the_document_among_its_own(tabs: Tabs) -> None:
@@ -341,7 +343,7 @@ def test_split_counts_the_others_of_the_document_among_its_own(tabs: Tabs) -> No
     for row in charts.rows("lines"):
         sums[row["t"]] = sums.get(row["t"], 0) + (row["v"] or 0)
     np.testing.assert_allclose(list(sums.values()), np.nansum(values, axis=0), rtol=1e-9)
-    # Whether others pass a filter nobody knows: they are left out.
+    # Whether others pass a filter is unknown: they are left out.
     charts.draw("drawLive", {"dimensions": [[documents.NASTY[7], ["x"]]]}, detector=1, measure=0, split=None)
     passing = document.detectors[1].combinations[live.series[:-1], 2] == 1
     np.testing.assert_allclose(
@@ -351,13 +353,13 @@ def test_split_counts_the_others_of_the_document_among_its_own(tabs: Tabs) -> No
 
 def test_measure_that_is_averaged_is_averaged(tabs: Tabs) -> None:
     charts, document = tabs["hostile"], made("hostile")
-    told = charts.draw("drawLive", detector=0, measure=1, split=None, width=400)
+    caption = charts.draw("drawLive", detector=0, measure=1, split=None, width=400)
     live = document.detectors[0].live
     assert live is not None
     rows = charts.rows("lines")
     values = as_sent(live.values[1]).reshape(-1, 120, 2)
     np.testing.assert_allclose([row["v"] for row in rows], np.nanmean(values, axis=(0, 2)), rtol=1e-9)
-    assert "the mean of 2 hours each" in told
+    assert "the mean of 2 hours each" in caption
 
 
 def test_newest_point_is_whole_and_a_rest_of_the_oldest_is_left_out(tabs: Tabs) -> None:
@@ -408,7 +410,7 @@ def test_marks_of_a_split_lie_on_the_affected_lines(tabs: Tabs) -> None:
 
 def test_contributions_are_shares_of_each_measure(tabs: Tabs) -> None:
     charts, document = tabs["many"], made("many")
-    told = charts.draw("drawContributions", {"detectors": [0, 2]}, detector=None, dimension="campaign")
+    caption = charts.draw("drawContributions", {"detectors": [0, 2]}, detector=None, dimension="campaign")
     groups, intervals, all_ = document.groups, document.group_intervals, document.contributions
     of = intervals.group[all_.group_interval]
     chosen = (all_.dimension == 0) & np.isin(groups.detector[of], [0, 2])
@@ -426,7 +428,7 @@ def test_contributions_are_shares_of_each_measure(tabs: Tabs) -> None:
         *(f"campaign {i:02d}" for i in largest[:8]),
         "4 others",
     ]
-    assert f"the largest: \u2068campaign {largest[0]:02d}\u2069" in told
+    assert f"the largest: \u2068campaign {largest[0]:02d}\u2069" in caption
     assert charts.draw("drawContributions", dimension="nothing") == "No contributions in the selection."
 
 
@@ -457,8 +459,8 @@ def test_group_leaves_out_metrics_that_are_only_added_up(browser: Browser, tmp_p
     combination[last] = OTHERS
     changed = replace(document, affected=replace(document.affected, combination=combination))
     charts = Charts(browser, tmp_path / "others.html", changed)
-    told = charts.draw("drawGroup", group=g)
-    assert told.endswith(" Without the metrics that the page has only combined.")
+    caption = charts.draw("drawGroup", group=g)
+    assert caption.endswith(" Without the metrics that the page has only combined.")
     live = document.detectors[0].live
     assert live is not None
     left = set(combination[document.group_intervals.group[document.affected.group_interval] == g].tolist()) - {OTHERS}
@@ -600,8 +602,8 @@ def test_a_year_of_two_thousand_metrics_stays_small(browser: Browser, tmp_path: 
     repeated = {k: np.tile(getattr(live, k), (1, 1, 7))[:, :, :8760] for k in ("values", "expected", "lower", "upper")}
     long = replace(document.detectors[0], live=replace(live, times=hours, **repeated))
     charts = Charts(browser, tmp_path / "long.html", replace(document, detectors=(long,)))
-    told = charts.draw("drawLive", detector=0, measure=0, split=1)
+    caption = charts.draw("drawLive", detector=0, measure=0, split=1)
     rows = charts.rows("lines")
     assert len(rows) + len(charts.rows("times")) + len(charts.rows("marks")) < 4000
-    assert "a week each" in told or "days each" in told
+    assert "a week each" in caption or "days each" in caption
     charts.page.context.close()

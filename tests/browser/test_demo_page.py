@@ -61,10 +61,10 @@ def test_an_alerts_link_opens_the_blizzard(shown: Page, folder: Path) -> None:
     [(url,)] = rows
     shown.goto((folder / "page.html").as_uri() + url)
     shown.get_by_role("heading", name=re.compile("cancelled")).wait_for()
-    told = shown.locator("main:visible").inner_text()
-    assert re.search(r"cancelled of flights was higher than expected from 2013-02-08 1\d:00 to 2013-02-08", told)
-    assert "EWR" in told
-    assert "extremely unexpected" in told
+    shown_text = shown.locator("main:visible").inner_text()
+    assert re.search(r"cancelled of flights was higher than expected from 2013-02-08 1\d:00 to 2013-02-08", shown_text)
+    assert "EWR" in shown_text
+    assert "extremely unexpected" in shown_text
 
 
 def test_the_readmes_picture(shown: Page, keep: Callable[..., Path]) -> None:

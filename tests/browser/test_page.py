@@ -179,9 +179,9 @@ def test_alerts_alone(open_page: Open) -> None:
 
 def test_data_health_tells_what_went_wrong(open_page: Open) -> None:
     page = open_page("one")
-    told = page.locator("#health").text_content() or ""
+    shown_text = page.locator("#health").text_content() or ""
     for words in ("succeeded", "3 records", "anomalake-crawler", "123,456"):
-        assert words in told, words
+        assert words in shown_text, words
     attention = page.locator("#attention").text_content() or ""
     for words in ("1 interval missing", "2 intervals failed", "7 bad rows", "3 records set aside"):
         assert words in attention, words
@@ -207,10 +207,10 @@ def test_filters_act_on_everything(open_page: Open) -> None:
     says(page, "#summary", summary(*left(document, passes), "shop"))
     rows = int(np.isin(document.contributions.group_interval, np.flatnonzero(passes)).sum())
     says(page, "#table .pager [role=status]", f"1–50 of {rows:,}")
-    told = page.locator("#timeline-caption").text_content()
+    shown_text = page.locator("#timeline-caption").text_content()
     page.locator("#reset").click()
     says(page, "#summary", summary(len(groups.id), len(intervals.time), "shop", filtered=False))
-    until(page, "(was) => document.querySelector('#timeline-caption').textContent !== was", told)
+    until(page, "(was) => document.querySelector('#timeline-caption').textContent !== was", shown_text)
     assert page.locator("#reset").is_disabled()
 
 

@@ -76,7 +76,7 @@ def served(tmp_path: Path) -> Iterator[Served]:
 
 @pytest.fixture
 def tab(browser: Browser, served: Served) -> Iterator[Page]:
-    """A tab in which nothing goes wrong, and from which nobody else is asked for anything."""
+    """A tab without errors and without requests to other hosts."""
     context = browser.new_context()
     context.set_default_timeout(PATIENCE * 1_000)
     page = context.new_page()

@@ -88,7 +88,7 @@ def test_tables_depend_only_on_the_set_of_alerts(history: list[Step], order: lis
 @settings(max_examples=40, suppress_health_check=[HealthCheck.too_slow])
 @given(st.lists(steps, max_size=12))
 def test_what_was_acknowledged_is_never_lost(history: list[Step]) -> None:
-    """Without any retry: all that a step took without being killed shows, and nothing that nobody sent."""
+    """Without any retry: the lake has everything that a completed step took, and nothing else."""
     store = memory_store()
     acknowledged: set[int] = set()
     for step in history:

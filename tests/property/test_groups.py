@@ -27,7 +27,19 @@ from anomalake.records.deliveries import DELIVERED, UNDELIVERED, Ledger, SentAle
 from anomalake.records.groups import from_json, to_json
 from anomalake.storage.objects import memory_store
 from anomalake.storage.store import ObjectStore
-from tests.support.anomalies import ARN, START, Told, cut, detector, group_of, interval, judged, metric, rule, scored
+from tests.support.anomalies import (
+    ARN,
+    START,
+    RecordingChannel,
+    cut,
+    detector,
+    group_of,
+    interval,
+    judged,
+    metric,
+    rule,
+    scored,
+)
 from tests.support.stores import FlakyStore, Killed, KillingStore
 
 INTERVALS = 9
@@ -159,7 +171,9 @@ def lasting(scores: list[tuple[float, int, float]]) -> Group:
     return group_of(*(scored(score, at, impact, n) for at, (score, n, impact) in enumerate(scores)))
 
 
-def runs(anomaly_group: Group, times: list[int], store: ObjectStore, channel: Told, patience: RetryPolicy) -> list[str]:
+def runs(
+    anomaly_group: Group, times: list[int], store: ObjectStore, channel: RecordingChannel, patience: RetryPolicy
+) -> list[str]:
     """Deliver each of these intervals, with the group as it is at that time."""
     statuses = []
     for number, at in enumerate(times):
@@ -182,7 +196,7 @@ def test_each_growth_is_alerted_once_for_any_number_of_runs(
 ) -> None:
     anomaly_group = lasting(scores)
     again = data.draw(st.lists(st.integers(0, len(scores) - 1), max_size=6))
-    store, channel = memory_store(), Told()
+    store, channel = memory_store(), RecordingChannel()
     runs(anomaly_group, [*range(len(scores)), *again], store, channel, SWIFT)
     expected: list[SentAlert] = []
     for group_interval in anomaly_group.intervals:
@@ -198,7 +212,7 @@ def test_each_growth_is_alerted_once_for_any_number_of_runs(
 def test_a_failing_store_makes_no_alert_lost_or_sent_twice(seed: int, repeatable: bool, failures: int) -> None:
     anomaly_group = lasting([(60.0, 1, 10.0), (75.0, 1, 10.0), (76.0, 1, 10.0)])
     failing: list[ChannelError | None] = [ChannelError("busy", retryable=True)] * failures
-    channel = Told(*failing, repeatable=repeatable)
+    channel = RecordingChannel(*failing, repeatable=repeatable)
     statuses = runs(anomaly_group, [0, 1, 2, 0, 1, 2], FlakyStore(memory_store(), seed), channel, SWIFT)
     assert statuses.count(DELIVERED) == 2
     assert statuses.count(UNDELIVERED) == 0
@@ -208,7 +222,7 @@ def test_a_failing_store_makes_no_alert_lost_or_sent_twice(seed: int, repeatable
 @given(st.integers(0, 8), st.booleans(), st.booleans())
 def test_after_a_killed_run_the_same_bytes_or_nothing_is_sent(at: int, after: bool, repeatable: bool) -> None:
     anomaly_group = lasting([(60.0, 1, 10.0)])
-    store, channel = memory_store(), Told(repeatable=repeatable)
+    store, channel = memory_store(), RecordingChannel(repeatable=repeatable)
     try:
         first = runs(anomaly_group, [0], KillingStore(store, at, after), channel, SWIFT)
     except Killed:

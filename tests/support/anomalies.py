@@ -105,8 +105,8 @@ def group_of(*intervals: GroupInterval, measure: str = "revenue") -> Group:
     return Group(group_id(ARN, measure, intervals[0].timestamp), ARN, measure, intervals)
 
 
-class Told:
-    """A channel that keeps what it was told, and fails as it is told to before it hears."""
+class RecordingChannel:
+    """A channel that records its messages, and fails with the given errors first."""
 
     name = "a channel"
 

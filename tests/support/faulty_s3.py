@@ -43,7 +43,7 @@ class _Faulty:
         if not fails:
             return self._app(environ, start_response)  # type: ignore[no-any-return]
         if not first:
-            # Done, but nobody is told: what a time-out looks like from outside.
+            # Done without an answer, like a time-out.
             list(self._app(environ, lambda *_: None))
         else:
             environ["wsgi.input"].read(int(environ.get("CONTENT_LENGTH") or 0))

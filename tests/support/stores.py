@@ -10,7 +10,7 @@ from anomalake.storage.store import ObjectStore, StoredObject, StoreError
 
 
 class Killed(BaseException):
-    """The process is gone: nobody catches this."""
+    """The process is killed; nothing catches this."""
 
 
 class WrappedStore:
@@ -27,7 +27,7 @@ class WrappedStore:
         """Called before the store does anything."""
 
     def _after(self, call: str) -> None:
-        """Called when the store has done it, before anyone is told."""
+        """Called when the store has done it, before the call returns."""
 
     def _do(self, call: str, *arguments: Any) -> Any:
         self._before(call)

@@ -14,7 +14,7 @@ ROOT = Path(__file__).parents[2]
 FUNCTION = ROOT / "functions" / "ingest"
 PACKAGE = ROOT / "layers" / "anomalake"
 
-#: Modules on top of those of a bare interpreter. `python -m benchmarks cold_start` tells what each costs.
+#: Modules on top of those of a bare interpreter. `python -m benchmarks cold_start` measures each.
 MOST_MODULES = 225
 
 HEAVY = (

@@ -37,7 +37,7 @@ def send(channel: Channel) -> str:
 
 
 @pytest.fixture
-def told(monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[str, Callable[[], list[dict[str, Any]]]]]:
+def topic_messages(monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[str, Callable[[], list[dict[str, Any]]]]]:
     """A topic, and what a queue behind it has got."""
     for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
         monkeypatch.setenv(name, "testing")
@@ -55,8 +55,8 @@ def told(monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[str, Callable[[], li
         yield topic, received
 
 
-def test_sns_gets_the_alert_as_json_in_the_topics_own_region(told: Any) -> None:
-    topic, received = told
+def test_sns_gets_the_alert_as_json_in_the_topics_own_region(topic_messages: Any) -> None:
+    topic, received = topic_messages
     assert send(SnsChannel(topic, JSON)) == "delivered"
     [notification] = received()
     assert "Subject" not in notification
@@ -64,8 +64,8 @@ def test_sns_gets_the_alert_as_json_in_the_topics_own_region(told: Any) -> None:
     assert read_alert(document).anomaly_group_id == GROUP.group_id
 
 
-def test_sns_gets_a_subject_with_the_long_text_alone(told: Any) -> None:
-    topic, received = told
+def test_sns_gets_a_subject_with_the_long_text_alone(topic_messages: Any) -> None:
+    topic, received = topic_messages
     assert [send(SnsChannel(topic, LONG_TEXT)), send(SnsChannel(topic, SHORT_TEXT))] == ["delivered"] * 2
     long, short = sorted(received(), key=lambda item: -len(item["Message"]))
     assert long["Subject"].startswith("Anomaly ")
@@ -74,8 +74,8 @@ def test_sns_gets_a_subject_with_the_long_text_alone(told: Any) -> None:
     assert short["Message"].startswith("shop: revenue anomaly ")
 
 
-def test_a_topic_that_is_not_there_is_not_tried_again(told: Any) -> None:
-    channel = SnsChannel(told[0] + "-other", JSON)
+def test_a_topic_that_is_not_there_is_not_tried_again(topic_messages: Any) -> None:
+    channel = SnsChannel(topic_messages[0] + "-other", JSON)
     with pytest.raises(ChannelError, match="NotFound") as failed:
         channel.send(Message("x"))
     assert not failed.value.retryable

@@ -109,7 +109,7 @@ def test_glues_own_refusal_of_a_second_start_is_told_of_too(glue: Any, crawler: 
 
 def test_a_crawler_that_is_not_there_is_a_catalog_error(glue: Any) -> None:
     with pytest.raises(CatalogError, match="EntityNotFoundException"):
-        GlueCrawlers().crawl("nobody", [datetime.now(UTC)])
+        GlueCrawlers().crawl("missing", [datetime.now(UTC)])
 
 
 def test_a_crawlers_state_is_told(glue: Any, crawler: str) -> None:
@@ -121,7 +121,7 @@ def test_a_crawlers_state_is_told(glue: Any, crawler: str) -> None:
     assert running.last_start is not None
     assert running.last_start >= before
     with pytest.raises(CatalogError, match="EntityNotFoundException"):
-        GlueCrawlers().state("nobody")
+        GlueCrawlers().state("missing")
 
 
 def test_why_the_last_crawl_failed_is_told() -> None:
@@ -142,8 +142,8 @@ def test_the_page_shows_the_crawler_that_is_named_of_a_lake_in_s3(
     monkeypatch.setenv("ANOMALAKE_CRAWLER", crawler)
     assert crawl_of("s3://bucket/lake") == Crawl("tables", "READY", "", None, "")
     assert crawl_of("./lake") is None
-    monkeypatch.setenv("ANOMALAKE_CRAWLER", "nobody")
-    told = crawl_of("s3://bucket/lake")
-    assert told is not None
-    assert (told.name, told.state) == ("nobody", "UNKNOWN")
-    assert "EntityNotFoundException" in told.message
+    monkeypatch.setenv("ANOMALAKE_CRAWLER", "missing")
+    crawl = crawl_of("s3://bucket/lake")
+    assert crawl is not None
+    assert (crawl.name, crawl.state) == ("missing", "UNKNOWN")
+    assert "EntityNotFoundException" in crawl.message

@@ -137,7 +137,7 @@ def test_runs_are_told(own: Ran) -> None:
     # The run of hour 7 made up for hour 6.
     assert runs.intervals == 8
     assert runs.missing == 0
-    # Hours 8 to 12 are over; of the last one's offset of five minutes the source's record tells.
+    # Hours 8 to 12 are over; the source's record has the last one's offset of five minutes.
     assert runs.late == 5
     write_metric_set(own.store, own.detector.metric_set)
     later = detector_of(own.document(), "shop").runs

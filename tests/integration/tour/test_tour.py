@@ -36,7 +36,7 @@ print(json.dumps({
     "values": int(lake.query("SELECT count(*) AS n FROM metric_values")["n"].iloc[0]),
     "listed": len(anomalies),
     "live": [[str(one.timestamp), one.status, one.delivered] for one in runs],
-    "told": len(alerted),
+    "alerted": len(alerted),
     "said": len(feedback),
     "page": page.read_text(encoding="utf-8")[:15],
     "files": sorted(file.name for file in files if file.is_file()),
@@ -57,7 +57,7 @@ class Executed:
         return str(output.text if output.output_type == "stream" else output.data["text/plain"])
 
     def marks(self, cell: str, kind: str) -> list[str]:
-        """What the marks of a chart stand for, as its picture tells a screen reader."""
+        """Description of the marks of a chart, as a screen reader gets it."""
         (output,) = self.cells[cell].outputs
         picture = output.data["image/svg+xml"]
         return re.findall(rf'aria-label="([^"]*)" role="graphics-symbol" aria-roledescription="{kind}"', picture)
@@ -154,7 +154,7 @@ def test_the_worst_group_is_drawn(executed: Executed) -> None:
 def test_a_day_is_judged_live(executed: Executed) -> None:
     live = executed.facts["live"]
     assert [status for _, status, _ in live] == ["SUCCEEDED"] * 24
-    assert executed.facts["told"] >= sum(alerts for _, _, alerts in live) > 0
+    assert executed.facts["alerted"] >= sum(alerts for _, _, alerts in live) > 0
     assert "SUCCEEDED" in executed.text("live-day")
     assert executed.text("feedback").count("False") == executed.facts["said"] > 0
     assert "True" not in executed.text("feedback")

@@ -59,8 +59,8 @@ def test_what_may_be_left_out_has_its_default() -> None:
 
 @pytest.mark.parametrize("folder", ["/mnt/lake", "file:///mnt/the lake"])
 def test_a_lake_in_a_folder_has_no_glue_catalog(folder: str) -> None:
-    told = IngestEnvironment.read({"ANOMALAKE_LAKE": folder, "ANOMALAKE_DATABASE": "anomalake"})
-    assert told == IngestEnvironment(folder, ("parquet",), None)
+    environment = IngestEnvironment.read({"ANOMALAKE_LAKE": folder, "ANOMALAKE_DATABASE": "anomalake"})
+    assert environment == IngestEnvironment(folder, ("parquet",), None)
     assert CompactEnvironment.read({"ANOMALAKE_LAKE": folder}).lake == folder
 
 

@@ -49,7 +49,7 @@ def groups(first: str, folder: Path) -> list[Group]:
     return sorted(found, key=lambda item: -item.score)
 
 
-def hours_told(text: str) -> dict[str, list[str]]:
+def printed_hours(text: str) -> dict[str, list[str]]:
     lines = re.findall(r"^ (0[89] Feb \d\d:00) +(\d.*)$", text.partition("\n4. ")[2].partition("\n5. ")[0], re.M)
     return {hour: rest.split() for hour, rest in lines}
 
@@ -75,14 +75,14 @@ def test_the_blizzard_is_the_worst_group(groups: list[Group]) -> None:
 
 
 def test_its_hours_are_told_with_what_was_expected(first: str) -> None:
-    told = hours_told(first)
-    assert set(CLOSED) <= set(told)
-    cancelled, _, flown, expected_flown, carriers, airports, score, _ = told["08 Feb 17:00"]
+    hours = printed_hours(first)
+    assert set(CLOSED) <= set(hours)
+    cancelled, _, flown, expected_flown, carriers, airports, score, _ = hours["08 Feb 17:00"]
     assert (cancelled, flown, airports) == ("68", "0", "3")
     assert 40 < float(expected_flown) < 80
     assert int(carriers) >= 4
     assert 90 < float(score) < 100
-    assert "08 Feb 03:00" not in told
+    assert "08 Feb 03:00" not in hours
 
 
 @pytest.mark.parametrize("dimension", ["carrier", "origin"])
@@ -135,7 +135,7 @@ def test_a_second_run_changes_nothing(first: str, folder: Path) -> None:
     again = said(folder)
     [new] = re.findall(r"(\d+) new, 0 repeated", first)
     assert f"0 new, {new} repeated" in again
-    assert hours_told(again) == hours_told(first)
+    assert printed_hours(again) == printed_hours(first)
     assert answers(folder) == answered
     assert contents(folder / "lake") == before
 

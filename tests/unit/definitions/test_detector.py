@@ -1,4 +1,4 @@
-"""Detector files: everything that L4M's users wrote is understood, and every mistake is told at once."""
+"""Detector files: L4M's fields are read, and all problems are reported at once."""
 
 from __future__ import annotations
 
@@ -273,7 +273,7 @@ def test_paths(tmp_path: Path) -> None:
     assert read_detector(file, data="s3://bucket").metric_set.templated_path_list == ("s3://bucket/live/{{yyyyMMdd}}",)
 
 
-#: A field, its value, where the problem is ("": there), and what is told.
+#: A field, its value, where the problem is ("": there), and the message.
 MISTAKES = [
     ("AnomalyDetectorName", "a b", "", "'a b': expected 1 to 63 of a-z A-Z 0-9 - _"),
     ("AnomalyDetectorConfig", {}, "", "no AnomalyDetectorFrequency; expected one of PT5M, PT10M, PT1H, P1D"),

@@ -189,7 +189,7 @@ def test_repeated_feedback_has_the_severity_without_feedback() -> None:
     [
         ({"detector": "shop"}, "expected a group, or a metric and the start of its interval"),
         ({"detector": "shop", "series_id": "x"}, "expected a group, or a metric and the start of its interval"),
-        ({"group_id": "nobody"}, "no detector of the lake has it"),
+        ({"group_id": "missing"}, "no detector of the lake has it"),
         ({"detector": "other", "series_id": "x", "at": hour(1)}, "expected one of shop"),
         ({"detector": "shop", "series_id": "x", "at": hour(1)}, "no judgement of x in the interval from"),
         ({"detector": "shop", "series_id": "x", "at": hour(9)}, "no judgement of x"),

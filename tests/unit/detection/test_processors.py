@@ -47,7 +47,7 @@ def members(backtest: Backtest) -> list[str]:
 
 @pytest.mark.parametrize("processor", ["Nehalem", "Haswell"])
 def test_another_processor_finds_the_same_groups(processor: str, tmp_path: Path) -> None:
-    """OpenBLAS takes the kernels of the processor it is told; other libraries ignore that and find the same as well."""
+    """OpenBLAS uses the kernels of the named processor; other libraries ignore it and find the same."""
     file = tmp_path / "found.npz"
     done = subprocess.run(
         [sys.executable, "-c", f"from {__name__} import write; write({str(file)!r})"],

@@ -24,7 +24,7 @@ NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
 
 
 class FakeGlue:
-    """Glue, with crawlers that run until told to finish."""
+    """Glue, with crawlers that run until `finish` is called."""
 
     def __init__(self, clock: Callable[[], datetime]) -> None:
         self._clock = clock
@@ -213,7 +213,7 @@ def test_one_crawlers_trouble_does_not_hold_up_the_other(queue: Queue) -> None:
 
 
 class Register:
-    """A catalog that notes what it is told, or is down."""
+    """A catalog that records its partitions, or fails."""
 
     def __init__(self) -> None:
         self.known: list[Partition] = []

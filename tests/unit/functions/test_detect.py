@@ -278,7 +278,7 @@ def test_a_file_must_be_called_as_its_detector_and_be_the_only_one(shop: Path) -
     (shop / "shop.json").write_text("{}")
     with pytest.raises(DetectorFileError, match=r"shop\.json exists too; expected one file for each detector"):
         files.read("shop")
-    assert files.read("nobody") is None
+    assert files.read("missing") is None
     with pytest.raises(DetectorFileError, match="expected 1 to 63"):
         files.read("../shop")
     (shop / "latin.yaml").write_bytes(b"AnomalyDetectorName: \xe9")

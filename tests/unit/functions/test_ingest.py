@@ -1,4 +1,4 @@
-"""The function ingest: what becomes of each kind of event, and what whoever delivered it is told."""
+"""The function ingest: each kind of event, and the response to its sender."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def inbox(key: str) -> str:
 
 
 def no_object(pointer: ObjectPointer) -> Iterable[EventItem]:
-    raise AssertionError(f"nobody was to read {pointer.place}")
+    raise AssertionError(f"unexpected read of {pointer.place}")
 
 
 class FailingStore:

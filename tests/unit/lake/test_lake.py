@@ -149,11 +149,11 @@ def test_one_partition_that_fails_harms_no_other() -> None:
 
 class RecordingCatalog:
     def __init__(self, error: str | None = None) -> None:
-        self.told: list[Partition] = []
+        self.registered: list[Partition] = []
         self._error = error
 
     def add_partitions(self, partitions: Iterable[Partition]) -> None:
-        self.told += partitions
+        self.registered += partitions
         if self._error is not None:
             raise CatalogError(self._error)
 
@@ -161,7 +161,7 @@ class RecordingCatalog:
 def test_the_catalog_learns_of_every_partition_written() -> None:
     catalog = RecordingCatalog()
     Lake(memory_store(), catalog).ingest(documents(*made.texts(3)))
-    assert {item.detector for item in catalog.told} == {"totals", "shop-live", "FiveDims"}
+    assert {item.detector for item in catalog.registered} == {"totals", "shop-live", "FiveDims"}
 
 
 def test_a_catalog_that_is_down_costs_no_alert() -> None:

@@ -17,7 +17,7 @@ from anomalake.notify.rules import Due
 from anomalake.records.deliveries import Ledger, SentAlert
 from anomalake.storage.objects import memory_store
 from anomalake.storage.store import ObjectStore, StoredObject, StoreError
-from tests.support.anomalies import START, Told, detector, group_of, interval, metric, rule, scored
+from tests.support.anomalies import START, RecordingChannel, detector, group_of, interval, metric, rule, scored
 from tests.support.stores import Killed, KillingStore, WrappedStore
 
 BUSY = ChannelError("503: busy", retryable=True)
@@ -40,7 +40,11 @@ class Clock:
 
 
 def send(
-    channel: Told | LakeChannel, store: ObjectStore, run: str = "r1", due: Due = DUE, watch: AlertRule | None = None
+    channel: RecordingChannel | LakeChannel,
+    store: ObjectStore,
+    run: str = "r1",
+    due: Due = DUE,
+    watch: AlertRule | None = None,
 ) -> Delivery:
     return deliver(
         due,
@@ -59,7 +63,7 @@ def ledger(store: ObjectStore) -> dict[str, dict[str, object]]:
 
 
 def test_a_delivered_alert_is_written_down_and_not_sent_again() -> None:
-    store, channel = memory_store(), Told()
+    store, channel = memory_store(), RecordingChannel()
     assert send(channel, store) == Delivery(
         "watch", f"{rule().arn}:event/{GROUP.group_id}", START, "delivered", attempts=1
     )
@@ -83,14 +87,14 @@ def test_a_delivered_alert_is_written_down_and_not_sent_again() -> None:
 
 
 def test_a_failing_channel_is_tried_again_after_longer_and_longer_pauses() -> None:
-    clock, channel = Clock(), Told(BUSY, BUSY)
+    clock, channel = Clock(), RecordingChannel(BUSY, BUSY)
     made = deliver(DUE, rule(), detector(), channel, Ledger(memory_store(), "d"), run="r", patience=clock.patience)
     assert (made.status, made.attempts, len(channel.messages)) == ("delivered", 3, 1)
     assert clock.slept == [1.0, 2.0]
 
 
 def test_an_alert_that_does_not_go_through_is_undelivered_with_its_reason_and_tried_by_the_next_run() -> None:
-    store, channel = memory_store(), Told(BUSY, BUSY, BUSY)
+    store, channel = memory_store(), RecordingChannel(BUSY, BUSY, BUSY)
     made = send(channel, store)
     assert (made.status, made.reason, made.attempts) == ("undelivered", "503: busy", 3)
     assert ledger(store)["0001-undelivered.json"]["reason"] == "503: busy"
@@ -103,13 +107,13 @@ def test_an_alert_that_does_not_go_through_is_undelivered_with_its_reason_and_tr
 
 
 def test_what_will_never_go_through_is_not_tried_again_in_this_run() -> None:
-    made = send(channel := Told(GONE), memory_store())
+    made = send(channel := RecordingChannel(GONE), memory_store())
     assert (made.status, made.attempts, made.reason) == ("undelivered", 1, "404: there is no such topic")
     assert channel.messages == []
 
 
 def test_where_no_answer_came_people_are_not_told_twice() -> None:
-    store, channel = memory_store(), Told(SILENT)
+    store, channel = memory_store(), RecordingChannel(SILENT)
     made = send(channel, store)
     assert (made.status, made.attempts) == ("undelivered", 1)
     assert made.reason == "no answer within 20 s; it may have arrived, and is not sent again"
@@ -118,13 +122,13 @@ def test_where_no_answer_came_people_are_not_told_twice() -> None:
 
 
 def test_where_no_answer_came_a_receiver_that_knows_repeats_gets_the_same_again() -> None:
-    channel = Told(SILENT, repeatable=True)
+    channel = RecordingChannel(SILENT, repeatable=True)
     assert send(channel, memory_store()).status == "delivered"
     assert len(channel.messages) == 2
     assert len(set(channel.messages)) == 1
 
 
-def died_after_sending(channel: Told | LakeChannel) -> ObjectStore:
+def died_after_sending(channel: RecordingChannel | LakeChannel) -> ObjectStore:
     """A ledger of a run that was killed between the send and the record of it."""
     store = memory_store()
     with pytest.raises(Killed):
@@ -134,7 +138,7 @@ def died_after_sending(channel: Told | LakeChannel) -> ObjectStore:
 
 
 def test_a_run_that_died_after_sending_leaves_people_in_doubt_and_says_so() -> None:
-    store = died_after_sending(channel := Told())
+    store = died_after_sending(channel := RecordingChannel())
     made = send(channel, store, "r2")
     assert made.status == "undelivered"
     assert "ended before it could write down" in made.reason
@@ -144,7 +148,7 @@ def test_a_run_that_died_after_sending_leaves_people_in_doubt_and_says_so() -> N
 
 
 def test_a_run_that_died_after_sending_sends_the_same_bytes_to_who_knows_repeats() -> None:
-    store = died_after_sending(channel := Told(repeatable=True))
+    store = died_after_sending(channel := RecordingChannel(repeatable=True))
     late = Due(GROUP, interval([metric(1.0), metric(2.0, marketplace="de")]))
     assert send(channel, store, "r2", late).status == "delivered"
     assert len(channel.messages) == 2
@@ -164,9 +168,9 @@ def test_a_lake_counts_what_a_dead_run_sent_as_a_repeat() -> None:
 
 
 def test_the_run_that_knows_overrules_the_one_in_doubt() -> None:
-    store, channel = memory_store(), Told()
+    store, channel = memory_store(), RecordingChannel()
 
-    class Meanwhile(Told):
+    class Meanwhile(RecordingChannel):
         def send(self, message: object) -> None:
             assert send(channel, store, "r2").status == "undelivered"
 
@@ -194,20 +198,20 @@ class Broken(WrappedStore):
 
 @pytest.mark.parametrize("call", ["list", "put_new"])
 def test_without_a_ledger_nothing_is_sent(call: str) -> None:
-    made = send(channel := Told(), Broken(memory_store(), call))
+    made = send(channel := RecordingChannel(), Broken(memory_store(), call))
     assert (made.status, channel.messages) == ("undelivered", [])
     assert made.reason == "nothing was sent, for the ledger does not answer: 503 SlowDown"
 
 
 def test_a_delivery_that_cannot_be_written_down_is_delivered_and_says_so() -> None:
     store = memory_store()
-    made = send(channel := Told(), Broken(store, "put"))
+    made = send(channel := RecordingChannel(), Broken(store, "put"))
     assert (made.status, len(channel.messages)) == ("delivered", 1)
     assert made.reason == "this could not be written down: 503 SlowDown"
 
 
 def test_of_two_runs_at_once_one_sends() -> None:
-    store, channel = memory_store(), Told()
+    store, channel = memory_store(), RecordingChannel()
 
     class Race(WrappedStore):
         """Another run announces itself after this one has looked."""
@@ -221,7 +225,7 @@ def test_of_two_runs_at_once_one_sends() -> None:
 
 
 def test_an_alert_that_cannot_be_made_small_enough_is_undelivered() -> None:
-    made = send(Told(most_bytes=100), memory_store())
+    made = send(RecordingChannel(most_bytes=100), memory_store())
     assert made.status == "undelivered"
     assert "expected at most 100" in made.reason
 
@@ -230,7 +234,7 @@ def test_an_alert_that_cannot_be_made_small_enough_is_undelivered() -> None:
     "body", [b"", b"[]", b"{}", b"\xff", b'{"text": 7}'], ids=["empty", "list", "bare", "bytes", "7"]
 )
 def test_a_damaged_ledger_stops_nothing(body: bytes) -> None:
-    store, channel = memory_store(), Told(repeatable=True)
+    store, channel = memory_store(), RecordingChannel(repeatable=True)
     send(channel, store)
     for item in list(store.list("")):
         store.put(item.key, body)
@@ -242,7 +246,7 @@ def test_a_damaged_ledger_stops_nothing(body: bytes) -> None:
 
 def test_a_name_that_is_a_path_stays_below_its_folder() -> None:
     store = memory_store()
-    send(Told(), store, watch=rule(name="../../../x"))
+    send(RecordingChannel(), store, watch=rule(name="../../../x"))
     folders = {item.key.split("/")[3] for item in store.list("detection/detector=shop/deliveries")}
     assert len(folders) == 1
     assert folders.pop().startswith("sha256-")
@@ -250,7 +254,7 @@ def test_a_name_that_is_a_path_stays_below_its_folder() -> None:
 
 def test_a_lasting_group_is_delivered_as_it_grows_and_counted_by_alert() -> None:
     whole = group_of(scored(60), scored(65, 1), scored(75, 2))
-    store, channel = memory_store(), Told(None, GONE)
+    store, channel = memory_store(), RecordingChannel(None, GONE)
     made = []
     for at, item in enumerate(whole.intervals):
         known = whole.until(item.timestamp + timedelta(seconds=1))
@@ -267,11 +271,11 @@ def test_a_lasting_group_is_delivered_as_it_grows_and_counted_by_alert() -> None
         )
     assert [(entry.timestamp.hour, entry.status) for entry in made] == [(4, "delivered"), (6, "undelivered")]
     assert counts(made) == {"watch": {"delivered": 1, "undelivered": 1}}
-    assert counts([send(Told(), memory_store())]) == {"watch": {"delivered": 1, "undelivered": 0}}
+    assert counts([send(RecordingChannel(), memory_store())]) == {"watch": {"delivered": 1, "undelivered": 0}}
 
 
 def test_alerts_of_two_rules_are_two_alerts() -> None:
-    store, channel = memory_store(), Told()
+    store, channel = memory_store(), RecordingChannel()
     other = rule(name="other", arn=rule().arn.replace("watch", "other"))
     assert [send(channel, store, watch=item).status for item in (rule(), other)] == ["delivered", "delivered"]
     assert len(set(channel.messages)) == 2

@@ -55,11 +55,11 @@ def test_values_of_a_dimension_are_alternatives_and_dimensions_are_all_wanted(
 
 
 def due(
-    *scores: tuple[float, float, int], told: tuple[SentAlert, ...] = (), snoozes: tuple[Snooze, ...] = ()
+    *scores: tuple[float, float, int], alerted: tuple[SentAlert, ...] = (), snoozes: tuple[Snooze, ...] = ()
 ) -> list[int]:
     """Which intervals of a group with these scores, impacts and numbers of metrics are sent."""
     made = group_of(*(scored(score, at, impact, n) for at, (score, impact, n) in enumerate(scores)))
-    found = alerts_due([made], rule(), {made.group_id: told}, snoozes)
+    found = alerts_due([made], rule(), {made.group_id: alerted}, snoozes)
     return [(item.interval.timestamp - START) // HOUR for item in found]
 
 
@@ -89,8 +89,8 @@ def test_the_first_interval_that_reaches_the_threshold_is_the_first_alert() -> N
 
 
 def test_what_was_delivered_is_due_again_and_what_has_not_grown_since_is_not() -> None:
-    told = (SentAlert(START + HOUR, 70.0, 100.0, 3),)
-    assert due((60, 100, 3), (60, 100, 3), (75, 100, 3), (80, 100, 3), told=told) == [1, 3]
+    alerted = (SentAlert(START + HOUR, 70.0, 100.0, 3),)
+    assert due((60, 100, 3), (60, 100, 3), (75, 100, 3), (80, 100, 3), alerted=alerted) == [1, 3]
 
 
 def test_earlier_intervals_are_other_runs_business() -> None:

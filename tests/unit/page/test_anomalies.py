@@ -31,7 +31,7 @@ def interval_with(hour: int, score: int, metrics: int) -> GroupInterval:
 
 
 def table_of(given_intervals: dict[Key, tuple[int, int]], lake_names: LakeNames, *, alerted: bool) -> AnomalyTable:
-    """GroupIntervals as though records, or alerts, had told of them."""
+    """GroupIntervals as from records or from alerts."""
     groups: dict[tuple[int, str, str], list[GroupInterval]] = {}
     for (detector, group, measure, hour), (score, metrics) in sorted(given_intervals.items()):
         groups.setdefault((detector, group, measure), []).append(interval_with(hour, score, metrics))

@@ -35,37 +35,37 @@ def unpack(packed: bytes) -> dict[str, Any]:
             return np.frombuffer(body, TYPES[kind], count, offset).reshape(shape)
         return {key: resolved(item) for key, item in value.items()}
 
-    told = resolved(json.loads(head.decode("ascii")))
-    assert isinstance(told, dict)
-    return told
+    unpacked = resolved(json.loads(head.decode("ascii")))
+    assert isinstance(unpacked, dict)
+    return unpacked
 
 
-def assert_same(told: Any, meant: Any, *, single: bool = False) -> None:
+def assert_same(unpacked: Any, meant: Any, *, single: bool = False) -> None:
     """A record, tuple or array against what was unpacked; `single`: floats in single precision."""
     if is_dataclass(meant):
         names = {item.name for item in fields(meant)} | ({"format"} if isinstance(meant, PageDocument) else set())
-        assert set(told) == names
+        assert set(unpacked) == names
         for field_ in fields(meant):
-            assert_same(told[field_.name], getattr(meant, field_.name), single=isinstance(meant, Live))
+            assert_same(unpacked[field_.name], getattr(meant, field_.name), single=isinstance(meant, Live))
     elif isinstance(meant, np.ndarray):
-        assert told.shape == meant.shape
+        assert unpacked.shape == meant.shape
         as_sent = meant.astype(np.float32) if single and meant.dtype.kind == "f" else meant
-        np.testing.assert_array_equal(told, as_sent)
+        np.testing.assert_array_equal(unpacked, as_sent)
     elif isinstance(meant, tuple):
-        assert len(told) == len(meant)
-        for a, b in zip(told, meant, strict=True):
+        assert len(unpacked) == len(meant)
+        for a, b in zip(unpacked, meant, strict=True):
             assert_same(a, b, single=single)
     else:
-        assert told == meant
-        assert type(told) is type(meant)
+        assert unpacked == meant
+        assert type(unpacked) is type(meant)
 
 
 @pytest.mark.parametrize("kind", ["empty", "one", "fifty", "hostile"])
 def test_document_survives(kind: str) -> None:
     document = documents.ALL[kind]()
-    told = unpack(pack(document))
-    assert told["format"] == 2
-    assert_same(told, document)
+    unpacked = unpack(pack(document))
+    assert unpacked["format"] == 2
+    assert_same(unpacked, document)
 
 
 def test_many_group_intervals_survive() -> None:
@@ -120,8 +120,8 @@ def test_whole_numbers_are_as_narrow_as_they_can_be(whole: list[int], kind: str)
 
 def test_unknown_and_infinite_numbers_of_arrays_survive() -> None:
     numbers = np.array([np.nan, np.inf, -np.inf, -0.0, 5e-324, 1.7976931348623157e308])
-    told = unpack(pack(with_counts(numbers)))["counts"]["group_intervals"]
-    assert told.tobytes() == numbers.tobytes()
+    unpacked = unpack(pack(with_counts(numbers)))["counts"]["group_intervals"]
+    assert unpacked.tobytes() == numbers.tobytes()
 
 
 def test_number_that_json_lacks_is_refused_outside_of_arrays() -> None:
@@ -151,5 +151,5 @@ def test_any_numbers_survive(values: Any) -> None:
 
 @given(st.lists(st.text()))
 def test_any_text_survives(texts: list[str]) -> None:
-    told = unpack(pack(replace(documents.empty(), notes=tuple(texts), lake="".join(texts))))
-    assert (told["notes"], told["lake"]) == (texts, "".join(texts))
+    unpacked = unpack(pack(replace(documents.empty(), notes=tuple(texts), lake="".join(texts))))
+    assert (unpacked["notes"], unpacked["lake"]) == (texts, "".join(texts))

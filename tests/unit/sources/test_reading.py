@@ -165,11 +165,11 @@ def test_bad_json_lines_are_told_with_their_lines() -> None:
     _, report = read("\n".join(lines), FileFormatDescriptor=JSON_LINES)
     assert report.used == 1
     assert report.bad == 8
-    told = {line.partition(": line ")[2].partition(":")[0]: line for line in report.problems}
-    assert sorted(told) == ["2", "3", "4", "5", "6", "7", "8", "9"]
-    assert told["4"] == "/h/a: line 4: column 'v' 'true': expected a number, up to 1e+30"
-    assert told["6"].endswith("'2021-1-32 12:00:00' does not match provided timestamp format 'yyyy-MM-dd HH:mm:ss'")
-    assert told["9"].endswith("expected a JSON object a line")
+    problems = {line.partition(": line ")[2].partition(":")[0]: line for line in report.problems}
+    assert sorted(problems) == ["2", "3", "4", "5", "6", "7", "8", "9"]
+    assert problems["4"] == "/h/a: line 4: column 'v' 'true': expected a number, up to 1e+30"
+    assert problems["6"].endswith("'2021-1-32 12:00:00' does not match provided timestamp format 'yyyy-MM-dd HH:mm:ss'")
+    assert problems["9"].endswith("expected a JSON object a line")
 
 
 def _parquet(columns: dict[str, Any]) -> bytes:
@@ -561,7 +561,7 @@ def _large(rows: int) -> Iterable[bytes]:
 
 
 class _Generated(io.RawIOBase):
-    """A file that nobody holds whole."""
+    """A file that is never in memory as a whole."""
 
     def __init__(self, blocks: Iterable[bytes]) -> None:
         self._blocks = iter(blocks)

@@ -118,7 +118,7 @@ class LakeContents:
     alerts
         None where they could not be read.
     source_data
-        By ARN: values by time and combination (`live_values.query_of`), or the reason why there are none.
+        By ARN: values by time and combination (`live_values.sql_of`), or the reason why there are none.
     set_aside, set_aside_reasons
         Number of records that were set aside, and reasons of the newest ones.
     crawl

@@ -146,7 +146,7 @@ def write_page(document: PageDocument, out: Path, *, title: str = "anomalake") -
     if out.is_dir():
         raise PageFileError(f"{str(out)!r}: is a folder; expected a file such as {str(out / 'page.html')!r}")
     if out.exists() and not out.is_file():
-        raise PageFileError(f"--out {str(out)!r}: is not a regular file; expected the name of a file")
+        raise PageFileError(f"{str(out)!r}: is not a regular file; expected the name of a file")
     body = page(pack(document), title=title)
     Path(os.path.realpath(out)).parent.mkdir(parents=True, exist_ok=True)
     write_whole(out, body)
