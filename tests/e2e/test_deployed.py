@@ -361,7 +361,7 @@ DETECTOR = {
 
 
 def rows(start: datetime, hours: int, **views: int) -> str:
-    """CSV of a daily rhythm in three countries, with a little noise; but for what is said, in all hours."""
+    """CSV with daily seasonality in three countries and a little noise, for all hours except the given ones."""
     noise = random.Random(start.isoformat())
     lines = ["timestamp,country,views"]
     for hour in range(hours):

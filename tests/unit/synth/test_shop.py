@@ -112,7 +112,7 @@ def test_events_a_day_do_not_depend_on_the_interval_unless_it_is_a_day(frequency
     assert len(made.events) / 210 / days == pytest.approx(a_day, rel=0.1)
 
 
-def test_a_daily_shop_has_a_weekly_rhythm() -> None:
+def test_a_daily_shop_has_a_weekly_seasonality() -> None:
     made = shop(ShopSettings(frequency="P1D", intervals=700, anomalies=False))
     weeks = made.metrics.values[0].reshape(21, 100, 7)
     assert (np.ptp(np.median(weeks, axis=1), axis=1) > 150).all()
