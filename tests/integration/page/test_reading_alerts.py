@@ -14,9 +14,9 @@ import pytest
 from anomalake.alerts import Alert
 from anomalake.api import open_lake
 from anomalake.aws.athena_engine import AthenaEngine
+from anomalake.page import alert_rows
 from anomalake.page.document import PageDocument, pack
 from anomalake.page.limits import Limits
-from anomalake.query import templates
 from anomalake.services.dashboard import read_document
 from anomalake.storage.objects import open_store
 from tests.integration.query.lakes import HOSTILE, alert, arn, shown, write
@@ -204,9 +204,11 @@ def test_a_shape_that_cannot_be_read_is_told_and_the_page_goes_on(tmp_path: Path
     assert "detectors" in note
 
 
-@pytest.mark.parametrize("query", ["page_anomalies", "page_most_severe"])
-def test_athena_is_asked_for_maps_as_text_that_can_be_read(tmp_path: Path, query: str) -> None:
+@pytest.mark.parametrize(
+    "sql", [alert_rows.sql_of("page_anomalies"), alert_rows.most_severe_sql(Limits())], ids=["all", "most_severe"]
+)
+def test_athena_is_asked_for_maps_as_text_that_can_be_read(tmp_path: Path, sql: str) -> None:
     write(tmp_path, ALERTS)
-    text = AthenaEngine(open_store(str(tmp_path))).to_athena(templates.template(query).sql(templates.DIALECT))
+    text = AthenaEngine(open_store(str(tmp_path))).to_athena(sql)
     assert isinstance(text, str)
     assert "JSON_FORMAT(CAST(Q.DIMENSIONS AS JSON))" in text.upper()

@@ -22,6 +22,8 @@ WIDE = templates.PER_DETECTOR
 RELATIONS = {*templates.INTERNAL, "alert_rows_from_csv"} | {
     f"{name}{BY_DAY}" for name in (*templates.GENERIC, *(f"{kind}_orders" for kind in WIDE))
 }
+#: Numbers for the parameters of the queries.
+PARAMETERS = {"group_intervals": 100_000, "rows": 1_000_000}
 #: Queries of the page.
 PAGE = [file for file in FILES if file.stem.startswith("page_")]
 PACKAGE = Path(__file__).parents[3] / "layers" / "anomalake" / "anomalake"
@@ -34,6 +36,11 @@ EXAMPLE = MetricSet(
     timezone=templates.EXAMPLE_TIMEZONE,
     historical_data_path_list=("data",),
 )
+
+
+def sql_of(file: Path) -> str:
+    """The SQL of a file, with numbers for its parameters."""
+    return templates.with_parameters(templates.template(file.stem), PARAMETERS).sql(templates.DIALECT)
 
 
 @pytest.fixture(params=["parquet", "csv"])
@@ -68,13 +75,13 @@ def test_every_query_of_the_page_is_used() -> None:
 
 @pytest.mark.parametrize("file", FILES, ids=lambda file: file.stem)
 def test_every_file_returns_rows(lake: LakeHandle, file: Path) -> None:
-    columns, rows = lake.query_rows(file.read_text())
+    columns, rows = lake.query_rows(sql_of(file))
     assert len(set(columns)) == len(columns)
     if file.stem != "alert_rows_from_csv" or (Path(lake.uri) / "tables" / "alert_rows_csv").exists():
         assert rows
 
 
-@pytest.mark.parametrize("sql", [*map(Path.read_text, PAGE), *(f"SELECT * FROM {name}" for name in templates.GENERIC)])
+@pytest.mark.parametrize("sql", [*map(sql_of, PAGE), *(f"SELECT * FROM {name}" for name in templates.GENERIC)])
 def test_queries_return_no_rows_in_an_empty_lake(tmp_path: Path, sql: str) -> None:
     columns, rows = open_lake(str(tmp_path)).query_rows(sql)
     assert columns
@@ -92,6 +99,13 @@ def test_files_are_in_athenas_dialect_and_begin_with_a_comment(file: Path) -> No
     assert "WITH ORDINALITY" in text or "UNNEST" not in text
     if file in PAGE:
         assert text.partition("\n")[0].endswith("?")
+
+
+@pytest.mark.parametrize("name", PARAMETERS)
+def test_a_query_without_a_number_for_a_parameter_is_refused(name: str) -> None:
+    numbers = {other: number for other, number in PARAMETERS.items() if other != name}
+    with pytest.raises(KeyError, match=name):
+        templates.with_parameters(templates.template("page_most_severe"), numbers)
 
 
 @pytest.mark.parametrize("kind", WIDE)

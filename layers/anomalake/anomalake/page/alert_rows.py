@@ -33,9 +33,10 @@ from anomalake.query import templates
 #: Answers a query in Athena's dialect.
 Ask = Callable[[str], pa.Table]
 
-# Columns of page_most_severe.sql that its limits are compared with.
+# Columns of page_most_severe.sql that its limits are compared with, and the parameter of the first limit.
 _RANK: Final = "severity_rank"
 _ROWS: Final = "rows_before"
+_GROUP_INTERVALS: Final = "group_intervals"
 _SAFE_ID = re.compile(r"[A-Za-z0-9_:/.-]{1,200}")
 
 
@@ -46,10 +47,8 @@ def sql_of(name: str) -> str:
 
 def most_severe_sql(limits: Limits) -> str:
     """Return the query for the most severe group intervals."""
-    query = templates.template("page_most_severe")
-    _set_bound(query, _RANK, limits.group_intervals)
-    _set_bound(query, _ROWS, _most_rows(limits))
-    return query.sql(templates.DIALECT)
+    numbers = {_GROUP_INTERVALS: limits.group_intervals, "rows": _most_rows(limits)}
+    return templates.with_parameters(templates.template("page_most_severe"), numbers).sql(templates.DIALECT)
 
 
 def less_severe_sql(ids: Collection[str], limits: Limits) -> str:
@@ -64,7 +63,8 @@ def less_severe_sql(ids: Collection[str], limits: Limits) -> str:
         exp.column("i", "s").eq(1),
         exp.column("group_id", "n").isin(*literals),
     )
-    select = _bound(query, _RANK).find_ancestor(exp.Select)
+    limit = next(node for node in query.find_all(exp.Placeholder) if node.name == _GROUP_INTERVALS)
+    select = limit.find_ancestor(exp.Select)
     assert select is not None
     select.where(condition, append=False, copy=False)
     return query.sql(templates.DIALECT)
@@ -77,15 +77,6 @@ def is_safe_id(group_id: str) -> bool:
 
 def _most_rows(limits: Limits) -> int:
     return max(limits.affected, limits.contributions)
-
-
-def _bound(query: exp.Query, column: str) -> exp.Expr:
-    """Return the comparison of a column with its bound."""
-    return next(node for node in query.find_all(exp.LT, exp.LTE) if node.this.name == column)
-
-
-def _set_bound(query: exp.Query, column: str, number: int) -> None:
-    _bound(query, column).set("expression", exp.Literal.number(number))
 
 
 def within_limits(rows: pa.Table, limits: Limits) -> pa.Table:

@@ -102,6 +102,16 @@ def template(name: str) -> exp.Query:
     return _template(name).copy()
 
 
+def with_parameters(query: exp.Query, numbers: Mapping[str, int]) -> exp.Query:
+    """Replace the parameters (``:name``) of a query by numbers; the query is changed and returned.
+
+    Raises `KeyError` if there is no number for a parameter.
+    """
+    for parameter in list(query.find_all(exp.Placeholder)):
+        parameter.replace(exp.Literal.number(numbers[parameter.name]))
+    return query
+
+
 def example(kind: str) -> exp.Query:
     """Return the example's relation of a kind, in its ``_by_day`` form."""
     return template(f"{kind}_{EXAMPLE_DETECTOR}_by_day")

@@ -1,6 +1,6 @@
 -- Which groups were most severe in which intervals, which metrics were affected, and which dimension values contributed?
 -- Like page_anomalies.sql, for a lake that is too large to be read whole: of several alerts about a group in one interval, the one with
--- most metrics, and only up to the limits of the page. The query replaces the numbers that severity_rank and rows_before are compared with.
+-- most metrics, and only up to the limits of the page. They are the parameters :group_intervals and :rows.
 -- The outermost SELECT has plain columns only, because Athena's text of a map can be read only if the map is a plain column.
 SELECT
   q.detector,
@@ -81,5 +81,5 @@ FROM (
       ELSE transform(n.time_series, x -> 1)
     END
   ) WITH ORDINALITY AS s (element, i)
-  WHERE n.severity_rank <= 100000 AND (s.i = 1 OR n.rows_before < 1000000)
+  WHERE n.severity_rank <= :group_intervals AND (s.i = 1 OR n.rows_before < :rows)
 ) AS q
