@@ -1,4 +1,4 @@
-"""The night has come: merges small table files into large ones."""
+"""Handler of the function compact: merges small table files into large ones, on a schedule."""
 
 from __future__ import annotations
 
@@ -15,14 +15,15 @@ from anomalake.lake.lake import Lake
 from anomalake.storage.objects import open_store
 
 
-class Unreadable(AnomalakeError):
-    """Partitions with a file that is no table file; all others are merged."""
+class UnreadablePartitionsError(AnomalakeError):
+    """Partitions with a file that is not a table file; all others are merged."""
 
 
 @cache
 def _wired() -> tuple[Lake, timedelta]:
-    told = CompactEnvironment.read(os.environ)
-    return Lake(open_store(told.lake), formats=told.formats), timedelta(hours=told.grace_hours)
+    environment = CompactEnvironment.read(os.environ)
+    lake = Lake(open_store(environment.lake), formats=environment.formats)
+    return lake, timedelta(hours=environment.grace_hours)
 
 
 @observed
@@ -33,11 +34,13 @@ def handler(event: Any, context: object) -> dict[str, int]:
 
 
 def merge(lake: Lake, grace: timedelta) -> dict[str, int]:
-    """Compact a lake; raises `Unreadable` after everything readable is merged."""
-    done = compact(lake, grace)
-    count("FilesMerged", done.merged)
-    count("FilesDeleted", done.deleted)
-    logger.info("compacted", partitions=done.partitions, merged=done.merged, deleted=done.deleted)
-    if done.unreadable:
-        raise Unreadable(f"{len(done.unreadable)} partitions not merged, first {done.unreadable[0]}")
-    return {"partitions": done.partitions, "merged": done.merged, "deleted": done.deleted}
+    """Compact a lake; raises `UnreadablePartitionsError` after all other partitions are merged."""
+    compaction = compact(lake, grace)
+    count("FilesMerged", compaction.merged)
+    count("FilesDeleted", compaction.deleted)
+    partitions, merged, deleted = compaction.partitions, compaction.merged, compaction.deleted
+    logger.info("compacted", partitions=partitions, merged=merged, deleted=deleted)
+    unreadable = compaction.unreadable
+    if unreadable:
+        raise UnreadablePartitionsError(f"{len(unreadable)} partitions not merged, first {unreadable[0]}")
+    return {"partitions": partitions, "merged": merged, "deleted": deleted}

@@ -1,4 +1,4 @@
-"""A detector file has come, changed or gone, or the stack has: brings the detectors' schedules in line."""
+"""Handler of the function schedule: a detector file was created, changed or deleted, or the stack was deployed."""
 
 from __future__ import annotations
 
@@ -10,61 +10,54 @@ from anomalake.aws.detector_files import DetectorFiles
 from anomalake.aws.environment import ScheduleEnvironment
 from anomalake.aws.observability import count, logger, observed
 from anomalake.aws.schedules import Schedules
-from anomalake.definitions.detector import DetectorFileError
 from anomalake.errors import AnomalakeError
 from anomalake.records.keys import parse_detector_file_key
+from anomalake.services.schedules import update_schedules
 
 
 class ScheduleError(AnomalakeError):
-    """Detector files that have problems: each with all of them."""
+    """Invalid detector files, each with all of its problems."""
 
 
 @observed
 def handler(event: Any, context: object) -> dict[str, Any]:
     """Entry point of the function."""
     if custom_resource.is_request(event):
-        # A bad detector file is no reason to roll a deployment back.
-        custom_resource.answer(event, "schedules", _all_in_line)
+        # A deployment is not rolled back because of an invalid detector file.
+        custom_resource.answer(event, "schedules", _update_all)
         return {}
-    done = _all_in_line() if "detail" not in event else _one_in_line(event["detail"]["object"]["key"])
-    if done["refused"]:
-        raise ScheduleError("; ".join(done["refused"]))
-    return done
+    response = _update_all() if "detail" not in event else _update_file(event["detail"]["object"]["key"])
+    if response["refused"]:
+        raise ScheduleError("; ".join(response["refused"]))
+    return response
 
 
-def _all_in_line() -> dict[str, Any]:
+def _update_all() -> dict[str, Any]:
     files, schedules = _wired()
-    return bring_in_line(files.names(), files, schedules)
+    return respond(files.names(), files, schedules)
 
 
-def _one_in_line(key: str) -> dict[str, Any]:
-    """Whatever has become of a file, what counts is what is there now."""
+def _update_file(key: str) -> dict[str, Any]:
+    """Update the schedule of a file's detector by what the file holds now, not by the event."""
     files, schedules = _wired()
     name = parse_detector_file_key(key)
-    return bring_in_line([name] if name is not None else [], files, schedules)
+    return respond([name] if name is not None else [], files, schedules)
 
 
 def _wired() -> tuple[DetectorFiles, Schedules]:
-    told = ScheduleEnvironment.read(os.environ)
-    files = DetectorFiles(told.detectors, told.region, told.account)
-    return files, Schedules(told.group, told.detect, told.role)
+    environment = ScheduleEnvironment.read(os.environ)
+    files = DetectorFiles(environment.detectors, environment.region, environment.account)
+    return files, Schedules(environment.group, environment.detect, environment.role)
 
 
-def bring_in_line(names: list[str], files: DetectorFiles, schedules: Schedules) -> dict[str, Any]:
-    """Give detectors their schedules, or take them away where their files are gone; tells of what was refused."""
-    made, gone, refused = 0, 0, []
-    for name in names:
-        try:
-            detector = files.read(name)
-        except DetectorFileError as error:
-            refused.append(str(error).replace("\n", "; "))
-            logger.error("detector file refused", detector=name, reason=refused[-1])
-            continue
-        if detector is None:
-            gone += schedules.delete(name)
-        else:
-            schedules.put(detector)
-            made += 1
-    count("DetectorFilesRefused", len(refused))
-    logger.info("schedules in line", detectors=names, scheduled=made, deleted=gone, refused=len(refused))
-    return {"scheduled": made, "deleted": gone, "refused": refused}
+def respond(names: list[str], files: DetectorFiles, schedules: Schedules) -> dict[str, Any]:
+    """Update the schedules of detectors, and return how many were created or deleted, and what was refused."""
+    result = update_schedules(names, files, schedules)
+    for name, reason in result.refused.items():
+        logger.error("detector file refused", detector=name, reason=reason)
+    count("DetectorFilesRefused", len(result.refused))
+    logger.info(
+        "schedules in line",
+        detectors=names, scheduled=result.scheduled, deleted=result.deleted, refused=len(result.refused),
+    )  # fmt: skip
+    return {"scheduled": result.scheduled, "deleted": result.deleted, "refused": list(result.refused.values())}

@@ -11,7 +11,7 @@ from anomalake.alerts import AlertDocument
 from anomalake.lake import rows
 from anomalake.lake.lake import Lake
 from anomalake.storage.objects import memory_store
-from functions.compact.app import Unreadable, merge
+from functions.compact.app import UnreadablePartitionsError, merge
 from tests.support.made import alert
 
 
@@ -43,7 +43,7 @@ def test_a_file_that_is_no_table_fails_the_run_after_the_rest_is_merged() -> Non
     other = "tables/alert_rows/detector=other/day=2021-01-01"
     for name in "ab":
         lake.store.put(f"{other}/{name}.parquet", b"no parquet")
-    with pytest.raises(Unreadable, match=r"1 partitions not merged, first tables/.*other"):
+    with pytest.raises(UnreadablePartitionsError, match=r"1 partitions not merged, first tables/.*other"):
         merge(lake, timedelta(0))
     left = {one.key.split("/")[2] for one in lake.store.list("tables")}
     assert len([one for one in lake.store.list("tables") if "detector=other" not in one.key]) == 1

@@ -20,7 +20,7 @@ from anomalake.records.keys import parse_detector_file_key
 from anomalake.services.detect import AlertNotifier, NotificationTopics, local_rules, rules_of, stack_rules
 from anomalake.storage.objects import memory_store
 from functions.detect.app import DetectEventError, asked, detect
-from functions.schedule.app import ScheduleError, bring_in_line, handler
+from functions.schedule.app import ScheduleError, handler, respond
 from tests.support.live import Bench, IntervalError, detector, hour
 from tests.support.stack import ROOT
 
@@ -218,18 +218,18 @@ def test_each_detector_file_has_one_schedule_and_loses_it_with_the_file(shop: Pa
     schedules = Schedules("group", "target", "role", lambda: client)
     files = DetectorFiles(str(shop), "eu-west-1", "123456789012")
     assert files.names() == ["shop"]
-    assert bring_in_line(["shop"], files, schedules) == {"scheduled": 1, "deleted": 0, "refused": []}
+    assert respond(["shop"], files, schedules) == {"scheduled": 1, "deleted": 0, "refused": []}
     (request,) = client.schedules.values()
     assert (request["GroupName"], request["ScheduleExpression"]) == ("group", "cron(0 * * * ? *)")
     assert json.loads(request["Target"]["Input"]) == {"detector": "shop"}
     assert (request["Target"]["Arn"], request["Target"]["RoleArn"]) == ("target", "role")
     text = (shop / "shop.yaml").read_text()
     (shop / "shop.yaml").write_text(text.replace("Offset: 0", "Offset: 600"))
-    bring_in_line(["shop"], files, schedules)
+    respond(["shop"], files, schedules)
     assert client.schedules["shop"]["ScheduleExpression"] == "cron(10 * * * ? *)"
     (shop / "shop.yaml").unlink()
     for _ in range(2):
-        bring_in_line(["shop"], files, schedules)
+        respond(["shop"], files, schedules)
     assert client.schedules == {}
 
 
@@ -239,7 +239,7 @@ def test_a_bad_detector_file_keeps_its_schedule_and_harms_no_other(shop: Path) -
     files = DetectorFiles(str(shop), "eu-west-1", "123456789012")
     (shop / "bad.json").write_text('{"AnomalyDetectorName": "bad"}')
     (shop / "notes.txt").write_text("none")
-    done = bring_in_line(files.names(), files, schedules)
+    done = respond(files.names(), files, schedules)
     assert (done["scheduled"], list(client.schedules)) == (1, ["shop"])
     (reason,) = done["refused"]
     assert "bad.json" in reason
