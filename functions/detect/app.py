@@ -10,7 +10,6 @@ from typing import Any
 from anomalake.aws.detector_files import DetectorFiles
 from anomalake.aws.environment import DetectEnvironment
 from anomalake.aws.observability import count, count_for, logger, observed
-from anomalake.definitions.detector import Detector
 from anomalake.definitions.errors import SourceError
 from anomalake.detection.live import LiveDetector
 from anomalake.detection.live_groups import DeliverySummary
@@ -18,7 +17,7 @@ from anomalake.errors import AnomalakeError
 from anomalake.lake.lake import Lake
 from anomalake.records.executions import EARLY, FAILED, SKIPPED, SUCCEEDED, Execution
 from anomalake.services.detect import NotificationTopics, live_detector, stack_rules
-from anomalake.services.source_registration import register_source
+from anomalake.services.sources import register_source
 from anomalake.storage.objects import open_store
 
 
@@ -55,7 +54,7 @@ def detect(live: LiveDetector, at: datetime | None, time_left: Any) -> dict[str,
         _report(live.detector.name, execution, deliveries)
         statuses[execution.timestamp.isoformat()] = execution.status
         if execution.status == SUCCEEDED:
-            _register(live.detector, live, execution.timestamp)
+            _register(live, execution.timestamp)
     return {"detector": live.detector.name, "executions": statuses}
 
 
@@ -73,22 +72,19 @@ def asked(event: Any) -> tuple[str, datetime | None]:
     return event["detector"], at
 
 
-def _register(detector: Detector, live: LiveDetector, start: datetime) -> None:
+def _register(live: LiveDetector, start: datetime) -> None:
     try:
-        register_source(live.store, detector.metric_set, start)
+        register_source(live.store, live.detector.metric_set, start)
     except SourceError as error:
-        logger.warning("source not registered", detector=detector.name, reason=str(error))
+        logger.warning("source not registered", detector=live.detector.name, reason=str(error))
 
 
 def _report(detector: str, execution: Execution, deliveries: DeliverySummary) -> None:
     ran = int(execution.status not in (EARLY, SKIPPED))
     counts = {"ExecutionsStarted": ran, "ExecutionsFailed": int(execution.status == FAILED)}
     counts["ExecutionsSucceeded"] = ran - counts["ExecutionsFailed"]
-    count("ExecutionsStarted", counts["ExecutionsStarted"])
-    count("ExecutionsSucceeded", counts["ExecutionsSucceeded"])
-    count("ExecutionsFailed", counts["ExecutionsFailed"])
-    count("Delivered", execution.delivered)
-    count("Undelivered", execution.undelivered)
+    for name, number in (counts | {"Delivered": execution.delivered, "Undelivered": execution.undelivered}).items():
+        count(name, number)
     count_for({"detector": detector}, counts)
     for alert in deliveries.delivered.keys() | deliveries.undelivered.keys():
         numbers = {"Delivered": deliveries.delivered.get(alert, 0), "Undelivered": deliveries.undelivered.get(alert, 0)}

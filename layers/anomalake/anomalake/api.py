@@ -347,7 +347,7 @@ class LakeHandle:
         SourceError
             There is no file, it lacks a column, or queries cannot read the source.
         """
-        from anomalake.services.source_registration import register_source
+        from anomalake.services.sources import register_source
 
         self._connection.create()
         return register_source(self._connection.store, metric_set)

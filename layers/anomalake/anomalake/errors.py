@@ -1,4 +1,4 @@
-"""The base class of every error that a user of anomalake can meet, and the error for a missing extra."""
+"""The base class of anomalake's errors, their text on one line, and the error for a missing extra."""
 
 from importlib import import_module
 
@@ -9,6 +9,14 @@ class AnomalakeError(Exception):
     Errors that come from the call itself (an invalid value, file or option) are also `ValueError`; the command exits
     with 2 for those and with 1 for all others.
     """
+
+
+def one_line(error: Exception) -> str:
+    """Return the message of an error on one line; an error of another package has its type before it."""
+    text = " ".join(str(error).split())
+    if type(error).__module__.startswith("anomalake"):
+        return text
+    return f"{type(error).__name__}: {text}" if text else type(error).__name__
 
 
 class MissingExtraError(AnomalakeError, ImportError):

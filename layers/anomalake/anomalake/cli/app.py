@@ -22,6 +22,7 @@ from anomalake.cli.lakes import compact, export, query, rebuild, replay
 from anomalake.cli.page import dashboard, serve
 from anomalake.cli.quicksight import quicksight
 from anomalake.cli.synth import synth
+from anomalake.errors import one_line
 
 app = typer.Typer(
     name="anomalake",
@@ -74,16 +75,9 @@ def main() -> NoReturn:
     except Exception as error:
         if debug:
             raise
-        line(stderr(), f"anomalake: {_one_line(error)}")
+        line(stderr(), f"anomalake: {one_line(error)}")
         sys.exit(2 if isinstance(error, ValueError) else 1)
     sys.exit(0)
-
-
-def _one_line(error: Exception) -> str:
-    text = " ".join(str(error).split())
-    if type(error).__module__.startswith("anomalake"):
-        return text
-    return f"{type(error).__name__}: {text}" if text else type(error).__name__
 
 
 if __name__ == "__main__":
