@@ -99,6 +99,7 @@ def test_a_page_that_is_no_address_is_refused_before_anything_is_done(folder: Pa
 
 def test_the_package_tells_what_it_has() -> None:
     assert set(anomalake.__all__) <= set(dir(anomalake))
+    assert all(getattr(anomalake, name) is not None for name in anomalake.__all__)
     assert anomalake.LakeHandle is type(anomalake.open_lake("."))
     with pytest.raises(AttributeError, match="no attribute 'close'"):
         _ = anomalake.close

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -63,6 +65,17 @@ def test_a_missing_extra_is_named_with_the_command_that_installs_it(
     assert done.returncode == 1
     expected = f"anomalake: {package} is not installed; `pip install 'anomalake[{extra}]'` installs it\n"
     assert done.stderr.endswith(expected)
+
+
+def test_every_extra_that_an_error_names_is_declared() -> None:
+    declared = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["optional-dependencies"]
+    code = "\n".join(path.read_text() for path in (ROOT / "layers" / "anomalake").rglob("*.py"))
+    required = re.findall(r'\brequire\(((?:"\w+", )+)extra="(\w+)"\)', code)
+    assert {extra for _, extra in required} == set(declared) - {"all"}
+    for packages, extra in required:
+        dependencies = {re.split(r"[^\w-]", dependency)[0] for dependency in declared[extra]}
+        assert set(re.findall(r"\w+", packages)) <= dependencies
+    assert declared["all"] == [f"anomalake[{','.join(sorted(set(declared) - {'all'}))}]"]
 
 
 def test_a_data_frame_needs_an_extra(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
