@@ -1,6 +1,7 @@
 """The base class of anomalake's errors, their text on one line, and the error for a missing extra."""
 
-from importlib import import_module
+import sys
+from importlib.util import find_spec
 
 
 class AnomalakeError(Exception):
@@ -24,11 +25,16 @@ class MissingExtraError(AnomalakeError, ImportError):
 
 
 def require(*packages: str, extra: str) -> None:
-    """Check that the packages of an extra can be imported; raises `MissingExtraError`."""
+    """Check that the packages of an extra are installed, without importing them; raises `MissingExtraError`."""
     for package in packages:
-        try:
-            import_module(package)
-        except ImportError as error:
-            raise MissingExtraError(
-                f"{package} is not installed; `pip install 'anomalake[{extra}]'` installs it"
-            ) from error
+        if not _is_installed(package):
+            raise MissingExtraError(f"{package} is not installed; `pip install 'anomalake[{extra}]'` installs it")
+
+
+def _is_installed(package: str) -> bool:
+    if package in sys.modules:
+        return sys.modules[package] is not None
+    try:
+        return find_spec(package) is not None
+    except ImportError:
+        return False

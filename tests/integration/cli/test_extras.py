@@ -12,7 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from anomalake import MissingExtraError, open_lake
+from anomalake import MissingExtraError
+from anomalake.errors import require
 from tests.support.made import alert
 from tests.support.patience import PATIENCE
 
@@ -30,17 +31,19 @@ class Absent:
         if name.partition(".")[0] in {absent!r}:
             raise ModuleNotFoundError(f"No module named {{name!r}}", name=name)
 sys.meta_path.insert(0, Absent())
+"""
+COMMAND = """
 sys.argv = ["anomalake", *{arguments!r}]
 from anomalake.cli.app import main
 main()
 """
 
 
-def run_without(absent: tuple[str, ...], *arguments: str, folder: Path) -> subprocess.CompletedProcess[str]:
-    """Run the command in a process of its own that cannot import some packages."""
+def python_without(absent: tuple[str, ...], code: str, folder: Path) -> subprocess.CompletedProcess[str]:
+    """Run code in a process of its own that cannot import some packages."""
     environment = {key: value for key, value in os.environ.items() if not key.startswith("AWS_")}
     return subprocess.run(
-        [sys.executable, "-c", WITHOUT.format(absent=set(absent), arguments=list(arguments))],
+        [sys.executable, "-c", WITHOUT.format(absent=set(absent)) + code],
         cwd=folder,
         env={**environment, "PYTHONPATH": str(ROOT / "layers" / "anomalake"), "HOME": str(folder)},
         capture_output=True,
@@ -48,6 +51,11 @@ def run_without(absent: tuple[str, ...], *arguments: str, folder: Path) -> subpr
         timeout=PATIENCE,
         check=False,
     )
+
+
+def run_without(absent: tuple[str, ...], *arguments: str, folder: Path) -> subprocess.CompletedProcess[str]:
+    """Run the command in a process of its own that cannot import some packages."""
+    return python_without(absent, COMMAND.format(arguments=list(arguments)), folder)
 
 
 @pytest.mark.parametrize(
@@ -78,11 +86,32 @@ def test_every_extra_that_an_error_names_is_declared() -> None:
     assert declared["all"] == [f"anomalake[{','.join(sorted(set(declared) - {'all'}))}]"]
 
 
-def test_a_data_frame_needs_an_extra(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setitem(sys.modules, "pandas", None)
-    with pytest.raises(MissingExtraError, match=r"pip install 'anomalake\[pandas\]'"):
-        open_lake(tmp_path).query("SELECT 1 AS n")
-    assert open_lake(tmp_path).query_rows("SELECT 1 AS n")[1] == [(1,)]
+def test_a_package_is_found_without_being_imported(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """The package of the demo's flights is installed, but cannot be imported with a current setuptools."""
+    (tmp_path / "only_data.py").write_text("import a_module_that_does_not_exist")
+    monkeypatch.syspath_prepend(tmp_path)
+    require("only_data", extra="demo")
+    with pytest.raises(MissingExtraError, match=r"^no_data is not installed; `pip install 'anomalake\[demo\]'`"):
+        require("only_data", "no_data", extra="demo")
+
+
+QUERY = """
+import anomalake
+lake = anomalake.open_lake("lake")
+print(lake.query_rows("SELECT 1 AS n")[1])
+try:
+    lake.query("SELECT 1 AS n")
+except anomalake.MissingExtraError as error:
+    print(error)
+"""
+
+
+def test_only_data_frames_need_pandas(tmp_path: Path) -> None:
+    done = python_without(("pandas",), QUERY, tmp_path)
+    assert done.stdout.splitlines() == [
+        "[(1,)]",
+        "pandas is not installed; `pip install 'anomalake[pandas]'` installs it",
+    ]
 
 
 def test_the_core_needs_no_extra(tmp_path: Path) -> None:
