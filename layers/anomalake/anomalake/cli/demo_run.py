@@ -46,7 +46,7 @@ FROM alerts WHERE detector = 'flights'
 GROUP BY 1 ORDER BY worst_score DESC, day LIMIT 5""",
     ),
     (
-        "Which airports and carriers contributed to the alert that tells of the most metrics?",
+        "Which airports and carriers contributed to the alert with the most metrics?",
         """\
 SELECT c.local_timestamp, c.dimension_name, c.dimension_value, c.value_contribution AS per_cent
 FROM dimension_contributions AS c
@@ -57,7 +57,7 @@ WHERE c.value_contribution >= 3
 ORDER BY c.dimension_name DESC, per_cent DESC, c.dimension_value""",
     ),
     (
-        "Alerts of 8 February next to the numbers that they are about:",
+        "Alerts of 8 February next to the live values:",
         """\
 SELECT date_format(local_timestamp, '%d %b %H:%i') AS hour, carrier, origin, CAST(flights AS bigint) AS flights,
        CAST(cancelled AS bigint) AS cancelled, cancelledgroupscore AS score
@@ -90,17 +90,17 @@ def run_demo(
     data = make_flights(folder, last)
     _say(out, f"1. {data.n_rows:,} rows: flights, cancelled ones and delays by hour, carrier and airport of New York.")
     _say(out, f"   January 2013 is the history, {data.history};")
-    _say(out, f"   each hour since then has its folder, as in Lookout for Metrics: {data.live}/YYYYMMDD/HHMM")
+    _say(out, f"   each later hour has its own folder, as in Lookout for Metrics: {data.live}/YYYYMMDD/HHMM")
     lake = folder / "lake"
-    _say(out, "\n2. Backtest: learn from the oldest 70 % of all this, test on the rest; the alerts go into the lake.")
+    _say(out, "\n2. Backtest: train on the oldest 70 % of the data, test on the rest; the alerts go into the lake.")
     for line in summary_lines(backtest(data.detector, lake=str(lake)), str(lake)):
         _say(out, f"   {line}")
-    first, until = (f"{item:%d %b %H:%M}" for item in span)
-    _say(out, f"\n3. Live: hour by hour from {first} to {until}, as if it were 2013: each knows only what lay before.")
+    first, until = (f"{hour:%d %b %H:%M}" for hour in span)
+    _say(out, f"\n3. Live: hour by hour from {first} to {until}; each hour uses only the data before it.")
     live = _run_live(data, lake, span, out)
     handle = open_lake(lake)
     groups = _groups(live)
-    _tell_of_storm(groups, live, handle, out)
+    _print_storm(groups, live, handle, out)
     _say(out, "\n5. Questions to the lake, in Athena's SQL:")
     for question, sql in QUESTIONS:
         _ask(handle, question, sql, out)
@@ -119,34 +119,35 @@ def _run_live(data: FlightsData, lake: Path, span: tuple[datetime, datetime], ou
     live = live_detector(detector, writer, local_rules(detector, writer, send=False))
     runs = [execution for execution, _ in live.run_span(*span)]
     judged = [run for run in runs if run.status == SUCCEEDED]
-    without = sum(element.status == FAILED and not element.rows for element in runs)
+    without_data = sum(run.status == FAILED and not run.rows for run in runs)
     _say(
         out,
-        f"     {len(judged):,} hours judged, {without:,} had no data (no flight leaves at night): "
-        f"{sum(member.anomalies for member in judged):,} anomalous points of {sum(one.metrics for one in judged):,}",
+        f"     {len(judged):,} hours judged, {without_data:,} had no data (no flight leaves at night): "
+        f"{sum(run.anomalies for run in judged):,} anomalous points of {sum(run.metrics for run in judged):,}",
     )
-    for item in (entry for entry in runs if entry.status != SUCCEEDED and entry.rows):
-        _say(out, f"     {item.timestamp.isoformat()} {item.status.lower()}: {item.reason}")
+    for run in runs:
+        if run.status != SUCCEEDED and run.rows:
+            _say(out, f"     {run.timestamp.isoformat()} {run.status.lower()}: {run.reason}")
     return live
 
 
 def _groups(live: LiveDetector) -> list[Group]:
     """All groups, sorted by falling score."""
     groups = read_groups(live.store, live.detector.name, group_ids(live.store, live.detector.name))[0]
-    return sorted(groups, key=lambda item: (-item.score, item.start, item.measure))
+    return sorted(groups, key=lambda group: (-group.score, group.start, group.measure))
 
 
-def _tell_of_storm(groups: Sequence[Group], live: LiveDetector, handle: LakeHandle, out: Console) -> None:
+def _print_storm(groups: Sequence[Group], live: LiveDetector, handle: LakeHandle, out: Console) -> None:
     _say(out, f"     {len(groups):,} groups of anomalies; the worst:")
     for group in groups[:MOST_GROUPS]:
         _say(out, f"     {_group_line(group)}")
-    _say(out, "\n4. The blizzard of 8 and 9 February 2013: flights cancelled and flown, and what was expected of them;")
+    _say(out, "\n4. The blizzard of 8 and 9 February 2013: flights cancelled and flown, with the expected numbers;")
     _say(out, "   carriers and airports with anomalies, the worst group's score, alerts (again only when it grows).\n")
     records, _ = live.intervals.read_many(live.intervals.starts())
     _table(out, storm.COLUMNS, storm.hours(records, groups, _alerts(handle)))
-    for name, found in groupby(storm.shares(groups, "cancelled"), key=lambda entry: entry.dimension_name):
-        told = [f"{item.dimension_value} {item.value_contribution} %" for item in found]
-        _say(out, f"   cancelled by {name}: {', '.join(told)}")
+    for name, contributions in groupby(storm.shares(groups, "cancelled"), key=lambda share: share.dimension_name):
+        shares = [f"{share.dimension_value} {share.value_contribution} %" for share in contributions]
+        _say(out, f"   cancelled by {name}: {', '.join(shares)}")
 
 
 def _write_page(lake: Path, path: Path, groups: Sequence[Group], out: Console) -> None:
@@ -157,13 +158,13 @@ def _write_page(lake: Path, path: Path, groups: Sequence[Group], out: Console) -
     _say(out, f"   Open it in a browser: {address}")
     if groups:
         _say(out, f"   The worst group, as an alert links to it: {console_url(groups[0], address)}")
-    _say(out, "   `anomalake serve` shows the same, always new, with buttons for feedback and snoozing.")
+    _say(out, "   `anomalake serve` shows the same, always current, with buttons for feedback and snoozing.")
 
 
 def _group_line(group: Group) -> str:
-    worst = max(group.intervals, key=lambda entry: entry.score)
+    worst = max(group.intervals, key=lambda interval: interval.score)
     metric, most = worst.affected[0], max(len(interval.affected) for interval in group.intervals)
-    first, last = (f"{item.astimezone(storm.ZONE):%d %b %H:%M}" for item in (group.start, group.end))
+    first, last = (f"{time.astimezone(storm.ZONE):%d %b %H:%M}" for time in (group.start, group.end))
     return (
         f"{group.score:6.2f}  {first}{'' if last == first else f' to {last}'}  {group.measure}, "
         f"{'1 metric' if most == 1 else f'up to {most} metrics'}: {' '.join(value for _, value in metric.dimensions)}: "
