@@ -17,7 +17,7 @@ WORLD = oracle.relations(TEXTS)
 DOCS = Path(__file__).parents[3] / "docs"
 
 
-def test_a_lake_from_nothing_to_answers(tmp_path: Path) -> None:
+def test_a_new_lake_is_filled_queried_compacted_and_rebuilt(tmp_path: Path) -> None:
     stored = tmp_path / "alerts.jsonl"
     stored.write_text("\n".join(json.dumps(text) for text in TEXTS), encoding="utf-8")
     lake = anomalake.open_lake(tmp_path / "lake")
@@ -33,7 +33,7 @@ def test_a_lake_from_nothing_to_answers(tmp_path: Path) -> None:
     assert oracle.answers(lake) == WORLD
 
 
-def test_answers_are_data_frames_with_exact_values(tmp_path: Path) -> None:
+def test_a_query_returns_a_data_frame_with_exact_values(tmp_path: Path) -> None:
     alert = made.alert(1)
     text = json.dumps(alert).replace('"metricValue": ', '"metricValue": 1000000000000000.1234, "was": ')
     (tmp_path / "a.json").write_text(text, encoding="utf-8")

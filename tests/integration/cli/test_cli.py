@@ -53,7 +53,7 @@ def test_replay_from_standard_input(run: Run) -> None:
     assert run("replay", "-", "--lake", "lake", stdin=lines).out.startswith("60 loaded")
 
 
-def test_a_refused_record_makes_the_exit_code_one_and_is_told_with_its_line(run: Run, tmp_path: Path) -> None:
+def test_a_refused_record_is_printed_with_its_line_and_sets_the_exit_code(run: Run, tmp_path: Path) -> None:
     (tmp_path / "a.jsonl").write_text(json.dumps(json.loads(TEXTS[0])) + "\n{}\n", encoding="utf-8")
     said = run("replay", "a.jsonl", "--lake", "lake")
     assert said.code == 1
@@ -62,7 +62,9 @@ def test_a_refused_record_makes_the_exit_code_one_and_is_told_with_its_line(run:
     assert len(list((tmp_path / "lake" / "set-aside").rglob("*.json"))) == 1
 
 
-def test_many_processes_load_what_one_does(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_several_processes_load_the_same_as_one_process(
+    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr("anomalake.lake.bulk.CHUNK_BYTES", 20_000)
     monkeypatch.setattr("anomalake.lake.bulk.LEAST_CHUNK_BYTES", 20_000)
     monkeypatch.setattr("anomalake.services.replay_sources.SMALL", 1_000)
@@ -75,9 +77,7 @@ def test_many_processes_load_what_one_does(run: Run, tmp_path: Path, monkeypatch
         assert f"{name}:121: " in said.err
 
 
-def test_a_large_file_that_is_one_document_stays_whole(
-    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_large_document_is_not_divided(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("anomalake.services.replay_sources.SMALL", 1_000)
     monkeypatch.setattr("anomalake.services.replay_sources.PIECE", 10_000)
     (tmp_path / "list.json").write_text("[\n" + ",\n".join(TEXTS) + "\n]", encoding="utf-8")
@@ -85,7 +85,7 @@ def test_a_large_file_that_is_one_document_stays_whole(
 
 
 @pytest.mark.parametrize("formats", ["parquet", "csv", "parquet,csv"])
-def test_formats_answer_alike(run: Run, stored: Path, formats: str) -> None:
+def test_queries_on_every_format_are_equal(run: Run, stored: Path, formats: str) -> None:
     import anomalake
 
     run("replay", str(stored), "--lake", "lake", "--formats", formats)
@@ -126,7 +126,7 @@ def test_query_from_a_file(run: Run, stored: Path, tmp_path: Path) -> None:
     assert [row["detector"] for row in rows] == ["FiveDims", "shop-live", "totals"]
 
 
-def test_a_lake_without_rows_answers_with_none(run: Run, tmp_path: Path) -> None:
+def test_a_query_on_an_empty_lake_returns_no_rows(run: Run, tmp_path: Path) -> None:
     (tmp_path / "lake").mkdir()
     for lake in ("lake", "not-there-yet"):
         said = run("query", "SELECT * FROM metric_values", "--lake", lake, "--format", "json")
@@ -210,7 +210,7 @@ def test_the_module_is_the_command() -> None:
     assert done.stdout.startswith("anomalake ")
 
 
-def test_the_shell_can_complete_commands() -> None:
+def test_shell_completion_can_be_installed() -> None:
     environment = {
         **os.environ,
         "_ANOMALAKE_COMPLETE": "complete_bash",

@@ -33,7 +33,7 @@ def contents(folder: Path) -> dict[str, bytes]:
     return {path.relative_to(folder).as_posix(): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
 
 
-def test_the_same_call_writes_the_same_files(run: Run, tmp_path: Path) -> None:
+def test_synth_is_deterministic(run: Run, tmp_path: Path) -> None:
     for folder in ("one", "two", "two"):
         code, out, _ = run("synth", folder, "--hard", "--intervals", "400", "--live", "3", "--seed", "9")
         assert code == 0
@@ -52,7 +52,7 @@ def test_the_same_call_writes_the_same_files(run: Run, tmp_path: Path) -> None:
     ]
 
 
-def test_frequency_start_and_size_are_heeded(run: Run, tmp_path: Path) -> None:
+def test_frequency_start_and_size_are_applied(run: Run, tmp_path: Path) -> None:
     options = ["--frequency", "P1D", "--start", "2020-02-28", "--intervals", "2", "--series", "30", "--live", "1"]
     code, out, _ = run("synth", "shop", *options, "--no-anomalies")
     assert code == 0
@@ -64,7 +64,7 @@ def test_frequency_start_and_size_are_heeded(run: Run, tmp_path: Path) -> None:
     assert (tmp_path / "shop" / "live" / "20200301" / "0000" / "20200301_000000.csv").exists()
 
 
-def test_a_shop_that_cannot_be_made_is_told_in_one_line(run: Run, tmp_path: Path) -> None:
+def test_invalid_settings_are_an_error_in_one_line(run: Run, tmp_path: Path) -> None:
     code, _, err = run("synth", "shop", "--series", "2000000")
     assert (code, err) == (2, "anomalake: series 2,000,000: expected 1 to 1,000,000\n")
     assert not (tmp_path / "shop").exists()

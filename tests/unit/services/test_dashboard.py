@@ -32,14 +32,14 @@ def size(document: PageDocument) -> int:
     return len(gzip.compress(pack(document), 6, mtime=0))
 
 
-def test_what_is_small_enough_is_as_it_is() -> None:
+def test_a_small_document_is_not_limited() -> None:
     document, limits = fitting(sized)
     assert limits == DEFAULT
     assert pack(document) == pack(sized(DEFAULT))
     assert not document.notes
 
 
-def test_what_is_too_large_has_half_the_detail_as_often_as_it_takes_and_says_so() -> None:
+def test_limits_are_halved_until_a_document_fits_with_a_note() -> None:
     asked: list[Limits] = []
 
     def make(limits: Limits) -> PageDocument:
@@ -56,13 +56,13 @@ def test_what_is_too_large_has_half_the_detail_as_often_as_it_takes_and_says_so(
     assert fitting(make, limits, most)[1] == limits
 
 
-def test_what_no_limit_makes_small_enough_is_shown_all_the_same() -> None:
+def test_a_document_that_no_limit_makes_fit_is_still_returned() -> None:
     document, limits = fitting(lambda _: one(), most_bytes=1)
     assert limits.group_intervals == DEFAULT.group_intervals // 4096
     assert document.groups.id == one().groups.id
 
 
-def test_a_lake_that_does_not_answer_is_an_error_and_no_empty_page(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_lake_that_does_not_answer_is_an_error_instead_of_an_empty_page(monkeypatch: pytest.MonkeyPatch) -> None:
     class Down(WrappedStore):
         def _before(self, call: str) -> None:
             raise StoreError("s3://bucket/lake: cannot list: 503")
@@ -72,7 +72,7 @@ def test_a_lake_that_does_not_answer_is_an_error_and_no_empty_page(monkeypatch: 
         page_files.made("s3://bucket/lake")
 
 
-def test_a_page_is_written_whole_with_its_folder(tmp_path: Path) -> None:
+def test_a_page_is_written_atomically_and_its_folder_is_created(tmp_path: Path) -> None:
     out = tmp_path / "some" / "where" / "page.html"
     written = write_page(one(), out)
     body = out.read_bytes()
@@ -86,7 +86,7 @@ def test_a_page_is_written_whole_with_its_folder(tmp_path: Path) -> None:
     assert out.read_bytes() != body
 
 
-def test_a_page_that_cannot_be_written_leaves_the_old_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_failed_write_keeps_the_old_page(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     out = tmp_path / "page.html"
     write_page(empty(), out)
     before = out.read_bytes()
@@ -103,13 +103,13 @@ def test_a_page_that_cannot_be_written_leaves_the_old_one(tmp_path: Path, monkey
     assert [path.name for path in tmp_path.iterdir()] == ["page.html"]
 
 
-def test_a_folder_is_no_place_for_a_page(tmp_path: Path) -> None:
+def test_a_page_is_not_written_to_a_folder(tmp_path: Path) -> None:
     with pytest.raises(PageFileError, match=r"is a folder; expected a file such as .*page\.html"):
         write_page(empty(), tmp_path)
     assert not list(tmp_path.iterdir())
 
 
-def test_a_device_or_a_pipe_is_no_place_for_a_page(tmp_path: Path) -> None:
+def test_a_page_is_not_written_to_a_device_or_a_pipe(tmp_path: Path) -> None:
     pipe = tmp_path / "pipe"
     os.mkfifo(pipe)
     for out in (pipe, Path(os.devnull)):
@@ -118,7 +118,7 @@ def test_a_device_or_a_pipe_is_no_place_for_a_page(tmp_path: Path) -> None:
     assert pipe.is_fifo()
 
 
-def test_a_link_goes_on_leading_to_the_page(tmp_path: Path) -> None:
+def test_a_page_is_written_through_a_symbolic_link(tmp_path: Path) -> None:
     link, real = tmp_path / "link.html", tmp_path / "elsewhere" / "page.html"
     link.symlink_to(real)
     for _ in range(2):
@@ -128,6 +128,6 @@ def test_a_link_goes_on_leading_to_the_page(tmp_path: Path) -> None:
         assert [one.name for one in real.parent.iterdir()] == ["page.html"]
 
 
-def test_it_is_told_what_a_document_holds() -> None:
+def test_the_summary_counts_the_contents_of_a_document() -> None:
     assert summary_of(empty()) == "no detector yet"
     assert summary_of(one()) == "1 detector, 40 groups, 156 anomalous intervals, live values of 1"
