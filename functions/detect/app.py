@@ -37,7 +37,7 @@ def _wired() -> tuple[DetectEnvironment, Lake, DetectorFiles]:
 def handler(event: Any, context: Any) -> dict[str, Any]:
     """Entry point of the function."""
     environment, lake, files = _wired()
-    name, at = asked(event)
+    name, at = read_request(event)
     detector = files.read(name)
     if detector is None:
         raise DetectEventError(f"detector {name!r}: there is no file {environment.detectors}/{name}.yaml or .json")
@@ -58,7 +58,7 @@ def detect(live: LiveDetector, at: datetime | None, time_left: Any) -> dict[str,
     return {"detector": live.detector.name, "executions": statuses}
 
 
-def asked(event: Any) -> tuple[str, datetime | None]:
+def read_request(event: Any) -> tuple[str, datetime | None]:
     """Read the detector's name and the instant of the interval from an event; raises `DetectEventError`."""
     expected = 'expected {"detector": NAME} or {"detector": NAME, "at": "2021-02-17T11:00Z"}'
     if not isinstance(event, dict) or not isinstance(event.get("detector"), str):

@@ -14,7 +14,7 @@ ROOT = Path(__file__).parents[2]
 FUNCTION = ROOT / "functions" / "ingest"
 PACKAGE = ROOT / "layers" / "anomalake"
 
-#: Modules on top of those of a bare interpreter. `python -m benchmarks cold_start` tells what each costs.
+#: Modules on top of those of a bare interpreter. `python -m benchmarks cold_start` shows the cost of each.
 MOST_MODULES = 225
 
 HEAVY = (
@@ -81,7 +81,7 @@ def test_the_function_is_imported(loaded: list[str]) -> None:
 def test_no_heavy_package_is_imported(package: str, loaded: list[str]) -> None:
     found = [module for module in loaded if module == package or module.startswith(f"{package}.")]
     if package == "botocore":
-        # Powertools looks whether it is there: a package of one short file, without what makes clients.
+        # Powertools checks that it is installed: a package with one short file, without the clients.
         found = [module for module in found if module != "botocore"]
     assert found == []
 

@@ -50,14 +50,14 @@ def test_detection_feedback_and_page_of_a_lake(folder: Path, tmp_path: Path) -> 
     assert (again.timestamp, again.delivered) == (runs[1].timestamp, 0)
     assert not lake.query("SELECT * FROM live_hard_shop__4x2d").empty
 
-    one = lake.query("SELECT * FROM metric_values").iloc[0]
-    (said,) = lake.feedback(series=one.time_series_id, at=one.timestamp, is_anomaly=False)
-    assert (said.timestamp.replace(tzinfo=None), said.measure, said.is_anomaly) == (
-        one.timestamp,
-        one.metric_name,
+    metric = lake.query("SELECT * FROM metric_values").iloc[0]
+    (feedback,) = lake.feedback(series=metric.time_series_id, at=metric.timestamp, is_anomaly=False)
+    assert (feedback.timestamp.replace(tzinfo=None), feedback.measure, feedback.is_anomaly) == (
+        metric.timestamp,
+        metric.metric_name,
         False,
     )
-    assert lake.feedback(group=one.anomaly_group_id, is_anomaly=True)
+    assert lake.feedback(group=metric.anomaly_group_id, is_anomaly=True)
     with pytest.raises(UnknownAnomalyError, match="no-such"):
         lake.feedback(group="no-such", is_anomaly=True)
 
@@ -107,15 +107,15 @@ def test_the_package_exports_its_public_names() -> None:
 
 def test_the_page_queries_the_lake_of_the_handle(tmp_path: Path) -> None:
     """With its database and workgroup, whatever the environment names."""
-    connection, asked = LakeConnection(tmp_path), []
+    connection, queries = LakeConnection(tmp_path), []
 
-    class AskedEngine:
+    class RecordingEngine:
         def query(self, sql: str) -> pa.Table:
-            asked.append(sql)
+            queries.append(sql)
             return connection.engine.query(sql)
 
-    assert opened(connection.store, AskedEngine()).dashboard(tmp_path / "page.html").exists()
-    assert asked
+    assert opened(connection.store, RecordingEngine()).dashboard(tmp_path / "page.html").exists()
+    assert queries
 
 
 def test_a_handle_opens_its_store_and_its_engine_once(tmp_path: Path) -> None:

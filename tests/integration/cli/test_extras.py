@@ -40,7 +40,7 @@ main()
 
 
 def python_without(absent: tuple[str, ...], code: str, folder: Path) -> subprocess.CompletedProcess[str]:
-    """Run code in a process of its own that cannot import some packages."""
+    """Run code in its own process, which cannot import some packages."""
     environment = {key: value for key, value in os.environ.items() if not key.startswith("AWS_")}
     return subprocess.run(
         [sys.executable, "-c", WITHOUT.format(absent=set(absent)) + code],
@@ -54,7 +54,7 @@ def python_without(absent: tuple[str, ...], code: str, folder: Path) -> subproce
 
 
 def run_without(absent: tuple[str, ...], *arguments: str, folder: Path) -> subprocess.CompletedProcess[str]:
-    """Run the command in a process of its own that cannot import some packages."""
+    """Run the command in its own process, which cannot import some packages."""
     return python_without(absent, COMMAND.format(arguments=list(arguments)), folder)
 
 

@@ -22,9 +22,9 @@ def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp
         monkeypatch.setattr(sys, "argv", ["anomalake", *arguments])
         with pytest.raises(SystemExit) as stopped:
             app.main()
-        said = capsys.readouterr()
+        output = capsys.readouterr()
         assert isinstance(stopped.value.code, int)
-        return stopped.value.code, said.out, said.err
+        return stopped.value.code, output.out, output.err
 
     return call
 
@@ -34,7 +34,7 @@ def contents(folder: Path) -> dict[str, bytes]:
 
 
 def test_synth_is_deterministic(run: Run, tmp_path: Path) -> None:
-    for folder in ("one", "two", "two"):
+    for folder in ("first", "second", "second"):
         code, out, _ = run("synth", folder, "--hard", "--intervals", "400", "--live", "3", "--seed", "9")
         assert code == 0
         assert out.startswith("403 intervals of PT1H from 2023-01-01, 42 metrics, ")
@@ -44,8 +44,8 @@ def test_synth_is_deterministic(run: Run, tmp_path: Path) -> None:
             f"{folder}/detector.yaml",
             f"{folder}/live",
         ]
-    assert contents(tmp_path / "one") == contents(tmp_path / "two")
-    assert [name for name in sorted(contents(tmp_path / "one")) if name.startswith("live/")] == [
+    assert contents(tmp_path / "first") == contents(tmp_path / "second")
+    assert [name for name in sorted(contents(tmp_path / "first")) if name.startswith("live/")] == [
         "live/20230117/1600/20230117_160000.csv",
         "live/20230117/1700/20230117_170000.csv",
         "live/20230117/1800/20230117_180000.csv",

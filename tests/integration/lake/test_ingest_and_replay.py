@@ -35,7 +35,7 @@ OBJECTS = {
 
 
 def fetch(pointer: ObjectPointer) -> Iterator[EventItem]:
-    """Read an object: one of `OBJECTS`, or a file of events/inbox."""
+    """Read an object of `OBJECTS`, or a file of events/inbox."""
     if pointer.key in OBJECTS:
         return read_file(pointer.place, OBJECTS[pointer.key].encode(), pointer.delivery)
     path = EVENTS / "inbox" / Path(pointer.key).name

@@ -67,7 +67,7 @@ def test_compaction_rebuild_and_queries_during_ingest(lake: Path) -> None:
         assert len(WORLD["alerts"]) <= rows[0][0] <= len(world["alerts"])
 
     work = [lambda: maintenance.compact(str(lake)), lambda: maintenance.rebuild(str(lake)), ask]
-    threads = [threading.Thread(target=again, args=(one,)) for one in work]
+    threads = [threading.Thread(target=again, args=(part,)) for part in work]
     for thread in threads:
         thread.start()
     try:

@@ -23,9 +23,9 @@ def lake_of(number: int) -> Lake:
 
 
 def ids(lake: Lake) -> set[str]:
-    files = [one.key for one in lake.store.list("tables") if one.key.endswith(".parquet")]
+    files = [entry.key for entry in lake.store.list("tables") if entry.key.endswith(".parquet")]
     tables = (rows.from_parquet(lake.store.get(key), ["alert_id"]) for key in files)
-    return {one for table in tables for one in table["alert_id"].to_pylist()}
+    return {alert_id for table in tables for alert_id in table["alert_id"].to_pylist()}
 
 
 def test_small_files_are_merged_with_equal_rows() -> None:
@@ -45,6 +45,6 @@ def test_an_unreadable_file_fails_the_run_after_the_others_are_merged() -> None:
         lake.store.put(f"{other}/{name}.parquet", b"no parquet")
     with pytest.raises(UnreadablePartitionsError, match=r"1 partitions not merged, first tables/.*other"):
         merge(lake, timedelta(0))
-    left = {one.key.split("/")[2] for one in lake.store.list("tables")}
-    assert len([one for one in lake.store.list("tables") if "detector=other" not in one.key]) == 1
+    left = {entry.key.split("/")[2] for entry in lake.store.list("tables")}
+    assert len([entry for entry in lake.store.list("tables") if "detector=other" not in entry.key]) == 1
     assert "detector=other" in left

@@ -1,4 +1,4 @@
-"""The function crawl: any number of changes start one crawl, and none is lost."""
+"""The function crawl: any number of changes start a single crawl, and no change is lost."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
 
 
 class FakeGlue:
-    """Glue, with crawlers that run until told to finish."""
+    """Glue, with crawlers that run until a test finishes them."""
 
     def __init__(self, clock: Callable[[], datetime]) -> None:
         self._clock = clock
@@ -92,7 +92,7 @@ class Queue:
             for name, (sent, body) in batch
         ]
         answer = follow({"Records": records}, LAKE, TARGETS, self.catalog, self.crawlers)
-        again = {one["itemIdentifier"] for one in answer["batchItemFailures"]}
+        again = {failure["itemIdentifier"] for failure in answer["batchItemFailures"]}
         for name, _ in batch:
             if name not in again:
                 del self.waiting[name]
@@ -213,7 +213,7 @@ def test_a_failing_crawler_does_not_delay_the_other(queue: Queue) -> None:
 
 
 class Register:
-    """A catalog that notes what it is told, or is down."""
+    """A catalog that records its partitions, or is down."""
 
     def __init__(self) -> None:
         self.known: list[Partition] = []

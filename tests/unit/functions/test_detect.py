@@ -19,7 +19,7 @@ from anomalake.records.executions import FAILED, SUCCEEDED
 from anomalake.records.keys import parse_detector_file_key
 from anomalake.services.detect import AlertNotifier, NotificationTopics, local_rules, rules_of, stack_rules
 from anomalake.storage.objects import memory_store
-from functions.detect.app import DetectEventError, asked, detect
+from functions.detect.app import DetectEventError, detect, read_request
 from functions.schedule.app import ScheduleError, handler, respond
 from tests.support.live import Bench, IntervalError, detector, hour
 from tests.support.stack import ROOT
@@ -60,13 +60,14 @@ def test_each_execution_is_logged_with_its_status(capsys: pytest.CaptureFixture[
         "detector": "shop",
         "executions": {"2026-03-03T01:00:00+00:00": FAILED, "2026-03-03T02:00:00+00:00": SUCCEEDED},
     }
-    told = emf(capsys.readouterr().out)
-    of_detector = [one for one in told if one.get("detector") == "shop" and "alert" not in one]
-    assert [(one["ExecutionsStarted"], one["ExecutionsSucceeded"], one["ExecutionsFailed"]) for one in of_detector] == [
+    metrics = emf(capsys.readouterr().out)
+    of_detector = [entry for entry in metrics if entry.get("detector") == "shop" and "alert" not in entry]
+    names = ("ExecutionsStarted", "ExecutionsSucceeded", "ExecutionsFailed")
+    assert [tuple(entry[name] for name in names) for entry in of_detector] == [
         ([1.0], [0.0], [1.0]),
         ([1.0], [1.0], [0.0]),
     ]
-    (of_alert,) = [one for one in told if one.get("alert") == "all"]
+    (of_alert,) = [entry for entry in metrics if entry.get("alert") == "all"]
     assert (of_alert["Delivered"], of_alert["Undelivered"]) == ([1.0], [0.0])
 
 
@@ -76,7 +77,7 @@ def test_alerts_that_fail_are_counted_by_alert(capsys: pytest.CaptureFixture[str
     bench.channel.failures = 10
     bench.now = bench.due(hour(0))
     detect(bench.live(), hour(0), lambda: timedelta(minutes=5))
-    (of_alert,) = [one for one in emf(capsys.readouterr().out) if "alert" in one]
+    (of_alert,) = [entry for entry in emf(capsys.readouterr().out) if "alert" in entry]
     assert (of_alert["detector"], of_alert["alert"]) == ("shop", "all")
     assert (of_alert["Delivered"], of_alert["Undelivered"]) == ([0.0], [1.0])
 
@@ -86,20 +87,20 @@ def test_alerts_link_to_the_page_and_a_new_address_does_not_send_them_again() ->
     bench.source.unusual = {(hour(0), "de"): 30.0}
     bench.now = bench.due(hour(0))
     for page in ("https://kpi.example.com/page.html", "https://elsewhere.example.com/"):
-        teller = AlertNotifier(
-            bench.detector, bench.store, [(one, bench.channel) for one in bench.detector.alerts], page=page
+        notifier = AlertNotifier(
+            bench.detector, bench.store, [(rule, bench.channel) for rule in bench.detector.alerts], page=page
         )
-        live = LiveDetector(bench.detector, bench.store, bench.source, teller, bench.engine, clock=lambda: bench.now)
+        live = LiveDetector(bench.detector, bench.store, bench.source, notifier, bench.engine, clock=lambda: bench.now)
         detect(live, hour(0), lambda: timedelta(minutes=5))
-    (told,) = (json.loads(one.text) for one in bench.channel.sent)
-    link = f"{bench.detector.arn}/anomalies/anomaly/{told['anomalyGroupId']}"
-    assert told["consoleUrl"] == f"https://kpi.example.com/page.html#{link}"
+    (sent,) = (json.loads(message.text) for message in bench.channel.sent)
+    link = f"{bench.detector.arn}/anomalies/anomaly/{sent['anomalyGroupId']}"
+    assert sent["consoleUrl"] == f"https://kpi.example.com/page.html#{link}"
 
 
 def test_an_event_has_a_detector_and_an_optional_time() -> None:
-    assert asked({"detector": "shop"}) == ("shop", None)
+    assert read_request({"detector": "shop"}) == ("shop", None)
     at = datetime(2021, 2, 17, 11, tzinfo=UTC)
-    assert asked({"detector": "shop", "at": "2021-02-17T11:00Z"}) == ("shop", at)
+    assert read_request({"detector": "shop", "at": "2021-02-17T11:00Z"}) == ("shop", at)
 
 
 @pytest.mark.parametrize(
@@ -109,10 +110,10 @@ def test_an_event_has_a_detector_and_an_optional_time() -> None:
 )
 def test_an_invalid_event_is_refused_with_the_expected_form(event: Any) -> None:
     with pytest.raises(DetectEventError, match=r"expected .*detector"):
-        asked(event)
+        read_request(event)
 
 
-# ---- whom a stack and a laptop tell ----
+# ---- alert rules of a stack and of a laptop ----
 
 
 def rule(name: str, action: LambdaAction | SnsAction | None = None) -> AlertRule:
@@ -120,21 +121,21 @@ def rule(name: str, action: LambdaAction | SnsAction | None = None) -> AlertRule
 
 
 def channels(rules: list[Any]) -> list[tuple[str, str, str]]:
-    return [(one.name, channel.name, channel.format) for one, channel in rules]
+    return [(rule.name, channel.name, channel.format) for rule, channel in rules]
 
 
 def test_alerts_of_a_stack_go_to_ingest_and_to_the_topics() -> None:
     lake = Lake(memory_store())
-    one = detector(alerts=(rule("a"), rule("b", LambdaAction("arn:aws:lambda:eu-west-1:1:function:mine"))))
-    found = stack_rules(one, lake, INGEST, NotificationTopics(LONG, SHORT, 80))
-    assert channels(found) == [
+    definition = detector(alerts=(rule("a"), rule("b", LambdaAction("arn:aws:lambda:eu-west-1:1:function:mine"))))
+    rules = stack_rules(definition, lake, INGEST, NotificationTopics(LONG, SHORT, 80))
+    assert channels(rules) == [
         ("a", INGEST, "JSON"),
         ("b", "arn:aws:lambda:eu-west-1:1:function:mine", "JSON"),
         ("people-long-text", LONG, "LONG_TEXT"),
         ("people-short-text", SHORT, "SHORT_TEXT"),
     ]
-    assert [one.threshold for one, _ in found] == [70, 70, 80, 80]
-    assert found[2][0].arn == "arn:aws:lookoutmetrics:us-east-1:000000000000:Alert:people-long-text"
+    assert [rule.threshold for rule, _ in rules] == [70, 70, 80, 80]
+    assert rules[2][0].arn == "arn:aws:lookoutmetrics:us-east-1:000000000000:Alert:people-long-text"
 
 
 def test_every_group_goes_to_the_lake_if_no_rule_of_the_file_does() -> None:
@@ -147,14 +148,17 @@ def test_every_group_goes_to_the_lake_if_no_rule_of_the_file_does() -> None:
     assert channels(stack_rules(detector(alerts=()), lake, None, NotificationTopics())) == [
         ("shop", "memory://", "JSON")
     ]
-    assert [one.threshold for one in rules_of(detector(alerts=()))] == [50]
+    assert [rule.threshold for rule in rules_of(detector(alerts=()))] == [50]
 
 
 def test_actions_are_called_on_a_laptop_only_on_request() -> None:
     lake = Lake(memory_store())
-    one = detector(alerts=(rule("a"), rule("b", SnsAction(LONG, "SHORT_TEXT"))))
-    assert channels(local_rules(one, lake, send=False)) == [("a", "memory://", "JSON"), ("b", "memory://", "JSON")]
-    assert channels(local_rules(one, lake, send=True)) == [("a", "memory://", "JSON"), ("b", LONG, "SHORT_TEXT")]
+    definition = detector(alerts=(rule("a"), rule("b", SnsAction(LONG, "SHORT_TEXT"))))
+    assert channels(local_rules(definition, lake, send=False)) == [
+        ("a", "memory://", "JSON"),
+        ("b", "memory://", "JSON"),
+    ]
+    assert channels(local_rules(definition, lake, send=True)) == [("a", "memory://", "JSON"), ("b", LONG, "SHORT_TEXT")]
 
 
 # ---- schedule ----
@@ -273,7 +277,7 @@ def test_a_file_has_the_name_of_its_detector_and_is_unique(shop: Path) -> None:
     (shop / "shop.json").write_text("{}")
     with pytest.raises(DetectorFileError, match=r"shop\.json exists too; expected one file for each detector"):
         files.read("shop")
-    assert files.read("nobody") is None
+    assert files.read("missing") is None
     with pytest.raises(DetectorFileError, match="expected 1 to 63"):
         files.read("../shop")
     (shop / "latin.yaml").write_bytes(b"AnomalyDetectorName: \xe9")

@@ -29,7 +29,7 @@ respond(alert, first, None)
 for partition in {key.key.rsplit("/", 1)[0].split("/", 2)[2] for key in store.list("tables")}:
     store.put(f"partitions/{partition}", b"")
 def no_client():
-    raise AssertionError("Glue was asked about a known partition")
+    raise AssertionError("Glue was called for a known partition")
 known = Lake(store, GlueCatalog(store, "db", client=no_client))
 print(respond(alert, known, None), file=sys.stderr)
 del sys.modules["numpy"]

@@ -1,4 +1,4 @@
-"""The function ingest: what becomes of each kind of event, and what whoever delivered it is told."""
+"""The function ingest: result and response of each kind of event."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def inbox(key: str) -> str:
 
 
 def no_object(pointer: ObjectPointer) -> Iterable[EventItem]:
-    raise AssertionError(f"nobody was to read {pointer.place}")
+    raise AssertionError(f"unexpected read of {pointer.place}")
 
 
 class FailingStore:
@@ -65,7 +65,7 @@ def counted() -> Iterator[dict[str, Any]]:
 
 
 def totals(counted: dict[str, Any]) -> dict[str, float]:
-    return {name: sum(one["Value"]) for name, one in counted.items()}
+    return {name: sum(metric["Value"]) for name, metric in counted.items()}
 
 
 def test_a_batch_of_valid_alerts_has_no_failures(counted: dict[str, Any]) -> None:
@@ -104,7 +104,7 @@ def test_messages_that_cannot_be_stored_are_batch_item_failures(counted: dict[st
     lake = Lake(FailingStore())
     event = sqs(json.dumps(alert(1)), json.dumps(alert(2)))
     answer = respond(event, lake, no_object)
-    assert {one["itemIdentifier"] for one in answer["batchItemFailures"]} == {"m0", "m1"}
+    assert {failure["itemIdentifier"] for failure in answer["batchItemFailures"]} == {"m0", "m1"}
     assert totals(counted)["RecordsFailed"] == 2
     assert totals(counted)["AlertsStored"] == 0
 
@@ -170,18 +170,18 @@ def test_a_direct_invocation_fails_if_the_store_fails() -> None:
 
 
 def test_a_record_set_aside_is_logged_with_its_reason() -> None:
-    class Kept(logging.Handler):
+    class Recorder(logging.Handler):
         def emit(self, record: logging.LogRecord) -> None:
             lines.append(record.__dict__)
 
     lines: list[dict[str, Any]] = []
-    kept = Kept()
-    observability.logger.addHandler(kept)
+    recorder = Recorder()
+    observability.logger.addHandler(recorder)
     try:
         respond(sqs("{"), Lake(memory_store()), no_object)
     finally:
-        observability.logger.removeHandler(kept)
-    line = next(one for one in lines if one["msg"] == "record set aside")
+        observability.logger.removeHandler(recorder)
+    line = next(entry for entry in lines if entry["msg"] == "record set aside")
     assert line["key"].startswith("set-aside/")
     assert "expected" in line["reason"]
 

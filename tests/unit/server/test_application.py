@@ -1,4 +1,4 @@
-"""The page's server: what it shows, what it takes in, and whom it refuses."""
+"""The page's server: the page and its document, the operations, and refused requests."""
 
 from __future__ import annotations
 
@@ -37,11 +37,11 @@ UNTIL = "2026-03-10T00:00Z"
 
 @dataclass
 class Served:
-    """A server over a lake with anomalies, its clock and what it says."""
+    """A server of a lake with anomalies, its clock and the lines that it reports."""
 
     store: ObjectStore
     document: PageDocument = field(default_factory=empty)
-    said: list[str] = field(default_factory=list)
+    reported: list[str] = field(default_factory=list)
     time: float = 1_000.0
     makes: int = 0
     fault: Exception | None = None
@@ -57,13 +57,13 @@ class Served:
         return f'<meta http-equiv="Content-Security-Policy" content="{policy}">{token}'.encode()
 
     def client(self, **headers: str) -> TestClient:
-        site = Site(self.make, self.show, self.store, self.said.append, now=lambda: NOW, clock=lambda: self.time)
+        site = Site(self.make, self.show, self.store, self.reported.append, now=lambda: NOW, clock=lambda: self.time)
         return TestClient(application(site, PORT, token=TOKEN), base_url=OWN, headers=headers)
 
 
 @pytest.fixture(scope="module")
 def bench() -> Bench:
-    """A detector that found German and French views unusual in one hour, and the French ones in the next."""
+    """A detector with anomalies of German and French views in an hour, and of French views in the next."""
     bench = Bench()
     bench.source.unusual = {(hour(0), "de"): 30.0, (hour(0), "fr"): 30.0, (hour(1), "fr"): 20.0}
     bench.run(hour(0))
@@ -84,8 +84,8 @@ def client(served: Served) -> TestClient:
 
 @pytest.fixture
 def group(bench: Bench) -> str:
-    [one] = group_ids(bench.store, "shop")
-    return one
+    [group_id] = group_ids(bench.store, "shop")
+    return group_id
 
 
 @pytest.fixture(autouse=True)
@@ -93,7 +93,7 @@ def forgotten(bench: Bench) -> Iterator[None]:
     yield
     folder = detector_folder("shop")
     for part in ("feedback", "snoozes"):
-        bench.store.delete([one.key for one in bench.store.list(f"{folder}/{part}")])
+        bench.store.delete([entry.key for entry in bench.store.list(f"{folder}/{part}")])
 
 
 # ---- what it shows ----
@@ -121,7 +121,7 @@ def test_every_response_has_the_security_headers(client: TestClient) -> None:
 
 
 def test_each_server_has_its_own_token(served: Served) -> None:
-    site = Site(served.make, served.show, served.store, served.said.append)
+    site = Site(served.make, served.show, served.store, served.reported.append)
     pages = {TestClient(application(site, PORT), base_url=OWN).get("/").text for _ in range(3)}
     assert len(pages) == 3
 
@@ -172,7 +172,7 @@ def test_the_last_good_document_stays_if_the_lake_fails(served: Served) -> None:
         answer = client.get(path)
         assert answer.status_code == 200
         assert answer.headers[PROBLEM] == "alerts: cannot be read: \\xfc"
-    assert served.said == ["alerts: cannot be read: ü"]
+    assert served.reported == ["alerts: cannot be read: ü"]
     assert client.get("/document").content == first.content
     served.fault = None
     served.time += MAX_AGE
@@ -208,7 +208,7 @@ def test_concurrent_requests_read_the_document_once(served: Served) -> None:
             both.wait()
             return client.get("/document").status_code
 
-        assert [one.result() for one in [pool.submit(ask), pool.submit(ask)]] == [200, 200]
+        assert [future.result() for future in [pool.submit(ask), pool.submit(ask)]] == [200, 200]
     assert (served.makes, most) == (2, 1)
 
 
@@ -223,9 +223,12 @@ def test_feedback_on_a_group_is_written_to_the_lake(served: Served, client: Test
         "2026-03-03T00:00:00+00:00 views country fr: no anomaly",
         "2026-03-03T01:00:00+00:00 views country fr: no anomaly",
     ]
-    kept, unread = read_feedback(served.store, "shop")
+    entries, unread = read_feedback(served.store, "shop")
     assert not unread
-    assert {(one.timestamp, one.dimensions, one.is_anomaly, one.anomaly_group_id, one.given_at) for one in kept} == {
+    assert {
+        (entry.timestamp, entry.dimensions, entry.is_anomaly, entry.anomaly_group_id, entry.given_at)
+        for entry in entries
+    } == {
         (hour(0), (("country", "de"),), False, group, NOW),
         (hour(0), (("country", "fr"),), False, group, NOW),
         (hour(1), (("country", "fr"),), False, group, NOW),
@@ -255,7 +258,7 @@ def test_snoozes_are_written_to_the_lake(served: Served, client: TestClient, gro
         body = json.dumps({"detector": "shop", "until": UNTIL, **given})
         answer = client.post("/snooze", content=body, headers={"Content-Type": "application/json"})
         assert (answer.status_code, answer.json()) == (200, {"said": ["silent until 2026-03-10T00:00:00+00:00"]})
-    kept, unread = read_snoozes(served.store, "shop")
+    snoozes, unread = read_snoozes(served.store, "shop")
     until, plain = datetime(2026, 3, 10, tzinfo=UTC), tuple((name, value) for name, value in pairs)
     wanted = [
         Snooze(until, group),
@@ -264,7 +267,7 @@ def test_snoozes_are_written_to_the_lake(served: Served, client: TestClient, gro
         Snooze(until, measure="views", dimensions=plain),
     ]
     assert not unread
-    assert sorted(kept, key=repr) == sorted(wanted, key=repr)
+    assert sorted(snoozes, key=repr) == sorted(wanted, key=repr)
 
 
 FEEDBACK = {"detector": "shop", "group": "3f0e", "is_anomaly": False}
@@ -272,7 +275,7 @@ SNOOZE = {"detector": "shop", "until": UNTIL, "measure": "views"}
 
 
 @pytest.mark.parametrize(
-    ("path", "given", "status", "said"),
+    ("path", "given", "status", "expected"),
     [
         ("feedback", FEEDBACK, 404, "anomaly group '3f0e': no detector of the lake has it (shop)"),
         ("feedback", {**FEEDBACK, "detector": "other"}, 404, "no detector of the lake has it (other)"),
@@ -303,18 +306,18 @@ SNOOZE = {"detector": "shop", "until": UNTIL, "measure": "views"}
     ],
 )  # fmt: skip
 def test_invalid_fields_are_refused_with_one_line(
-    served: Served, client: TestClient, path: str, given: dict[str, Any], status: int, said: str
+    served: Served, client: TestClient, path: str, given: dict[str, Any], status: int, expected: str
 ) -> None:
-    before = [one.key for one in served.store.list("")]
+    before = [entry.key for entry in served.store.list("")]
     answer = client.post(f"/{path}", json=given)
     assert answer.status_code == status
-    assert said in answer.json()["error"]
+    assert expected in answer.json()["error"]
     assert "\n" not in answer.json()["error"]
-    assert [one.key for one in served.store.list("")] == before
+    assert [entry.key for entry in served.store.list("")] == before
 
 
 @pytest.mark.parametrize(
-    ("body", "said"),
+    ("body", "expected"),
     [
         (b"", "expected JSON"),
         (b"{", "expected JSON"),
@@ -325,10 +328,10 @@ def test_invalid_fields_are_refused_with_one_line(
     ],
     ids=["empty", "half", "no-utf-8", "deep", "list", "number"],
 )
-def test_a_body_that_is_not_an_object_is_refused(client: TestClient, body: bytes, said: str) -> None:
+def test_a_body_that_is_not_an_object_is_refused(client: TestClient, body: bytes, expected: str) -> None:
     answer = client.post("/feedback", content=body, headers={"Content-Type": "application/json"})
     assert answer.status_code == 400
-    assert said in answer.json()["error"]
+    assert expected in answer.json()["error"]
 
 
 def test_a_body_that_is_too_large_is_refused(client: TestClient) -> None:
@@ -353,7 +356,7 @@ def test_damaged_records_and_store_failures_have_their_own_status(
     damaged.error = RuntimeError("how\nodd")
     answer = client.post("/feedback", json=given)
     assert (answer.status_code, answer.json()) == (500, {"error": "RuntimeError: how odd"})
-    assert served.said == ["503: slow down", "RuntimeError: how odd"]
+    assert served.reported == ["503: slow down", "RuntimeError: how odd"]
 
 
 class Damaged(WrappedStore):
@@ -367,7 +370,7 @@ class Damaged(WrappedStore):
         return b"{" if "/groups/" in key else super().get(key)
 
 
-# ---- whom it refuses ----
+# ---- refused requests ----
 
 
 @pytest.mark.parametrize(
@@ -437,4 +440,4 @@ def test_the_token_is_not_in_any_message(served: Served, client: TestClient) -> 
     served.fault = StoreError("gone")
     served.time += MAX_AGE
     client.get("/")
-    assert served.said == ["gone"]
+    assert served.reported == ["gone"]

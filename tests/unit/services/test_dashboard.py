@@ -1,4 +1,4 @@
-"""The page as a file: as small as it must be, and whole or not there."""
+"""The page as a file: its size, and its atomic write."""
 
 from __future__ import annotations
 
@@ -40,15 +40,15 @@ def test_a_small_document_is_not_limited() -> None:
 
 
 def test_limits_are_halved_until_a_document_fits_with_a_note() -> None:
-    asked: list[Limits] = []
+    used: list[Limits] = []
 
     def make(limits: Limits) -> PageDocument:
-        asked.append(limits)
+        used.append(limits)
         return sized(limits)
 
     most = size(sized(replace(DEFAULT, group_intervals=DEFAULT.group_intervals // 4))) + 1
     document, limits = fitting(make, most_bytes=most)
-    assert [one.group_intervals for one in asked] == [100_000, 50_000, 25_000]
+    assert [limits.group_intervals for limits in used] == [100_000, 50_000, 25_000]
     assert (limits.numbers, limits.runs) == (DEFAULT.numbers // 4, DEFAULT.runs)
     assert document.notes == (
         f"Shows at most 25,000 anomalous intervals and {limits.numbers:,} numbers over time, so that it opens fast.",
@@ -73,7 +73,7 @@ def test_a_lake_that_does_not_answer_is_an_error_instead_of_an_empty_page(monkey
 
 
 def test_a_page_is_written_atomically_and_its_folder_is_created(tmp_path: Path) -> None:
-    out = tmp_path / "some" / "where" / "page.html"
+    out = tmp_path / "new" / "folder" / "page.html"
     written = write_page(one(), out)
     body = out.read_bytes()
     assert (written.path, written.size) == (out, len(body))
@@ -125,7 +125,7 @@ def test_a_page_is_written_through_a_symbolic_link(tmp_path: Path) -> None:
         assert write_page(one(), link).path == link
         assert link.is_symlink()
         assert real.read_bytes().startswith(b"<!doctype html>")
-        assert [one.name for one in real.parent.iterdir()] == ["page.html"]
+        assert [path.name for path in real.parent.iterdir()] == ["page.html"]
 
 
 def test_the_summary_counts_the_contents_of_a_document() -> None:

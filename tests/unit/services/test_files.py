@@ -1,4 +1,4 @@
-"""A file is written whole or not at all, whatever lies in its place."""
+"""Files are written completely or not at all."""
 
 from __future__ import annotations
 
