@@ -1,4 +1,4 @@
-"""What the ingest function imports before its first alert: the cold start is mostly this."""
+"""Modules that the ingest function imports before its first alert, which is most of a cold start."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ print(json.dumps(sorted(set(sys.modules) - before)))
 
 
 def in_fresh_interpreter(code: str) -> str:
-    """What code prints that runs as the function does, in a process of its own."""
+    """Run code with the function's environment in a new process, and return its output."""
     environment = {
         **os.environ,
         "PYTHONPATH": f"{FUNCTION}{os.pathsep}{PACKAGE}",

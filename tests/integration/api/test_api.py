@@ -1,4 +1,4 @@
-"""The Python API, as a notebook uses it."""
+"""The Python API: a lake from its first alert to a rebuild, source data, and public names in documents."""
 
 from __future__ import annotations
 

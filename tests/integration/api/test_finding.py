@@ -1,4 +1,4 @@
-"""Finding anomalies from Python: what the commands do, with paths, handles and times as a notebook has them."""
+"""The Python API: backtest, detection and feedback, with paths, handles and times."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from tests.support.connection import opened
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Ten weeks of the hard shop, of which the last day comes in live."""
+    """Ten weeks of the hard synthetic shop; the last day is live data."""
     folder = tmp_path_factory.mktemp("shop")
     write_shop(shop(ShopSettings(seed=5, hard=True, intervals=10 * 7 * 24, start=date(2024, 1, 1))), folder, live=24)
     return folder
@@ -106,7 +106,7 @@ def test_the_package_exports_its_public_names() -> None:
 
 
 def test_the_page_queries_the_lake_of_the_handle(tmp_path: Path) -> None:
-    """With its database and workgroup, whatever the environment names."""
+    """The handle's database and workgroup are used, not those of the environment."""
     connection, queries = LakeConnection(tmp_path), []
 
     class RecordingEngine:

@@ -1,4 +1,4 @@
-"""Calls of the command within this process, each in a folder of its own."""
+"""Calls of the command in this process, each test in its own folder."""
 
 from __future__ import annotations
 

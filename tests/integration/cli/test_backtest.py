@@ -1,4 +1,4 @@
-"""`anomalake backtest` from a detector file to figures, scores and alerts in a lake."""
+"""`anomalake backtest`: figures, scores, and alerts in a lake."""
 
 from __future__ import annotations
 

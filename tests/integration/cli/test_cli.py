@@ -1,4 +1,4 @@
-"""The command line as a person uses it: what it prints, and how it exits."""
+"""The command: its output and its exit codes."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ TEXTS = made.texts(60, clashes=2)
 
 @pytest.fixture
 def stored(tmp_path: Path) -> Path:
-    """Stored alerts in every form that a folder may hold."""
+    """A folder with stored alerts in every file format."""
     folder = tmp_path / "alerts"
     (folder / "2021" / "03").mkdir(parents=True)
     (folder / "one.json").write_text(TEXTS[0], encoding="utf-8")

@@ -36,7 +36,7 @@ from tests.support.patience import PATIENCE
 
 @pytest.fixture
 def lake(tmp_path: Path) -> Path:
-    """Two hours of a live detector; German views were unusual in the first."""
+    """A lake with two live hours of a detector; the first has an anomaly of German views."""
     bench = Bench(open_store(str(tmp_path / "lake")))
     bench.source.unusual = {(hour(0), "de"): 30.0}
     bench.run(hour(0))
@@ -46,7 +46,7 @@ def lake(tmp_path: Path) -> Path:
 
 
 def shown(page: str) -> dict[str, Any]:
-    """The document in a page, but for its arrays."""
+    """The document of a page, without its arrays."""
     found = re.search(r'id="document">([A-Za-z0-9+/=]*)</script>', page)
     assert found is not None
     packed = gzip.decompress(base64.b64decode(found[1]))

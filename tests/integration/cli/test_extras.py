@@ -128,7 +128,7 @@ def test_the_core_needs_no_extra(tmp_path: Path) -> None:
     )
     for arguments in commands:
         done = run_without(absent, *arguments, folder=tmp_path)
-        # An interval whose data are missing fails: that is `detect` at work.
+        # An interval whose data are missing fails, which is not an error of the installation.
         assert done.returncode == (1 if arguments[0] == "detect" else 0), done.stderr
         assert "not installed" not in done.stderr
     assert (tmp_path / "page.html").stat().st_size > 100_000

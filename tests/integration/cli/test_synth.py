@@ -1,4 +1,4 @@
-"""`anomalake synth` writes the same files each time, and says so."""
+"""`anomalake synth`: deterministic files, options and errors."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The promise of the lake at its full size: 10,000 alerts, repeated, shuffled, by 16 at once, killed and retried."""
+"""Exactly once at full size: 10,000 alerts, repeated, shuffled, by 16 processes that are killed and retried."""
 
 from __future__ import annotations
 

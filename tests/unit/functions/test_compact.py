@@ -1,4 +1,4 @@
-"""The function compact."""
+"""The function compact: merged files, and files that are not tables."""
 
 from __future__ import annotations
 

@@ -61,7 +61,7 @@ def client_error(code: str, operation: str = "GetCrawler") -> ClientError:
 
 
 class Queue:
-    """Changes on their way: what is not acknowledged stays."""
+    """A queue of changes: a message that is not acknowledged stays in it."""
 
     def __init__(self) -> None:
         self.now = NOON
@@ -192,7 +192,7 @@ def test_two_concurrent_calls_start_one_crawl(queue: Queue) -> None:
     queue.change(*days(2))
 
     class Late(FakeGlue):
-        """Still says READY while another has just started the crawl."""
+        """Reports READY although another call has just started the crawl."""
 
         def get_crawler(self, Name: str) -> dict[str, Any]:
             return {"Crawler": {"Name": Name, "State": "READY"}}

@@ -1,4 +1,4 @@
-"""The functions detect and schedule, and what they are put together from."""
+"""The functions detect and schedule, their rules and their environment."""
 
 from __future__ import annotations
 
@@ -186,7 +186,7 @@ def test_a_schedule_starts_after_the_end_of_an_interval_and_its_offset(
 
 
 class MadeScheduler:
-    """EventBridge Scheduler, with the requests that it takes."""
+    """EventBridge Scheduler, which records its requests."""
 
     class exceptions:
         ConflictException = type("ConflictException", (Exception,), {})

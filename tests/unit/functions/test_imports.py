@@ -1,4 +1,4 @@
-"""What a cold start of the function ingest imports."""
+"""Modules that a cold start of the function ingest imports."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ def test_the_first_alert_of_a_known_partition_imports_nothing_heavy() -> None:
 
 
 def test_ingest_imports_half_as_many_modules_as_pandas_and_boto3() -> None:
-    """How long that takes depends on the machine: `python -m benchmarks cold_start` measures it."""
+    """The time of a cold start depends on the machine: `python -m benchmarks cold_start` measures it."""
     alert = (ROOT / "events" / "valid" / "guide-2021.json").read_text()
     ours, theirs = len(run(FIRST_ALERT, alert)["modules"]), len(run(PANDAS_AND_BOTO3)["modules"])
     assert ours <= theirs / 2, f"{ours} modules: expected at most half of {theirs}"

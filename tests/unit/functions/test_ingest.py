@@ -35,7 +35,7 @@ def no_object(pointer: ObjectPointer) -> Iterable[EventItem]:
 
 
 class FailingStore:
-    """A store that takes no row."""
+    """A store that fails to write rows."""
 
     def __init__(self) -> None:
         self._store = memory_store()
@@ -58,7 +58,7 @@ class DeafCatalog:
 
 @pytest.fixture(autouse=True)
 def counted() -> Iterator[dict[str, Any]]:
-    """The metrics of this invocation so far."""
+    """CloudWatch metrics of the invocation."""
     observability.metrics.clear_metrics()
     yield observability.metrics.metric_set
     observability.metrics.clear_metrics()

@@ -96,7 +96,7 @@ def forgotten(bench: Bench) -> Iterator[None]:
         bench.store.delete([entry.key for entry in bench.store.list(f"{folder}/{part}")])
 
 
-# ---- what it shows ----
+# ---- the page and its document ----
 
 
 def test_the_page_has_its_token_and_the_policy_of_its_html(served: Served) -> None:
@@ -212,7 +212,7 @@ def test_concurrent_requests_read_the_document_once(served: Served) -> None:
     assert (served.makes, most) == (2, 1)
 
 
-# ---- what it takes in ----
+# ---- operations ----
 
 
 def test_feedback_on_a_group_is_written_to_the_lake(served: Served, client: TestClient, group: str) -> None:
@@ -360,7 +360,7 @@ def test_damaged_records_and_store_failures_have_their_own_status(
 
 
 class Damaged(WrappedStore):
-    """A store whose groups are no records, or cannot be read."""
+    """A store with damaged or unreadable groups."""
 
     error: Exception | None = None
 
