@@ -83,8 +83,11 @@ def _report(detector: str, execution: Execution, deliveries: DeliverySummary) ->
     ran = int(execution.status not in (EARLY, SKIPPED))
     counts = {"ExecutionsStarted": ran, "ExecutionsFailed": int(execution.status == FAILED)}
     counts["ExecutionsSucceeded"] = ran - counts["ExecutionsFailed"]
-    for name, number in (counts | {"Delivered": execution.delivered, "Undelivered": execution.undelivered}).items():
-        count(name, number)
+    count("ExecutionsStarted", counts["ExecutionsStarted"])
+    count("ExecutionsSucceeded", counts["ExecutionsSucceeded"])
+    count("ExecutionsFailed", counts["ExecutionsFailed"])
+    count("Delivered", execution.delivered)
+    count("Undelivered", execution.undelivered)
     count_for({"detector": detector}, counts)
     for alert in deliveries.delivered.keys() | deliveries.undelivered.keys():
         numbers = {"Delivered": deliveries.delivered.get(alert, 0), "Undelivered": deliveries.undelivered.get(alert, 0)}
