@@ -1,6 +1,8 @@
 # `make` alone says what there is. Every target makes the virtual environment it needs; nothing has to be active.
 VENV ?= .venv
 ENV ?= dev
+# Parameters of the stack for `make deploy`, in addition to those of stages/ENV.yaml.
+PARAMETERS ?=
 DIR ?= demo-lake
 PYTEST_ARGS ?= -n 2 --dist loadfile --no-loadscope-reorder
 # The Python to make the environment with; unless said, the best one that .ci/python finds.
@@ -15,7 +17,6 @@ export PATH := $(CURDIR)/$(BIN):$(PATH)
 export PYTHON
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 export SAM_CLI_TELEMETRY := 0
-export AWS_DEFAULT_REGION ?= us-east-1
 
 SOURCES := layers/anomalake/anomalake functions tests benchmarks
 # The scripts of the page.
@@ -66,11 +67,12 @@ bench: $(DEV) $(PEERS)  ## the benchmarks; their results go to benchmarks/
 
 build: $(DEV)  ## sam build
 	@command -v python3.13 >/dev/null && python3.13 -c '' 2>/dev/null || \
-	  { echo "make build: python3.13 is not there, and the functions are built for it"; exit 1; }
+	  { echo "make build: python3.13 is not on the PATH; the functions are built for it"; exit 1; }
 	@$(BIN)/sam build
 
-deploy: build  ## build, then deploy with the AWS credentials of the shell (ENV=dev or ENV=prod)
-	@$(BIN)/sam deploy --config-env $(ENV)
+# On the command line, --parameter-overrides replaces the list in samconfig.toml; therefore the stage's file is repeated.
+deploy: build  ## build, then deploy with the credentials and region of the shell (ENV=dev or prod, PARAMETERS="NAME=VALUE ...")
+	@$(BIN)/sam deploy --config-env $(ENV) $(if $(PARAMETERS),--parameter-overrides file://stages/$(ENV).yaml $(PARAMETERS))
 
 lock:  ## bring the locked versions up to date
 	@$$(.ci/python) -m venv .venv-lock
@@ -100,8 +102,8 @@ imports: $(DEV)
 
 template: $(DEV)
 	@echo "check: template"
-	@$(BIN)/cfn-lint template.yaml
-	@$(BIN)/sam validate --lint
+	@$(BIN)/cfn-lint template.yaml templates/*.yaml
+	@AWS_DEFAULT_REGION=us-east-1 $(BIN)/sam validate --lint
 
 javascript: $(DEV)
 	@echo "check: JavaScript (oxlint)"

@@ -1,4 +1,4 @@
-"""The stack, built by `sam build` and deployed by `sam deploy` onto an emulator, takes alerts in from everywhere."""
+"""The stack, built by `sam build` and deployed by `sam deploy` to an emulator, with every way of sending alerts."""
 
 from __future__ import annotations
 
@@ -22,7 +22,19 @@ from anomalake.lake.rows import from_parquet
 from anomalake.storage.objects import open_store
 from tests.support.made import alert
 from tests.support.patience import PATIENCE
-from tests.support.stack import ROOT, Deployed, build, deploy, docker_has, emulator, set_redrive, template, tool, until
+from tests.support.stack import (
+    ROOT,
+    Deployed,
+    build,
+    deploy,
+    docker_has,
+    emulator,
+    set_redrive,
+    system,
+    template,
+    tool,
+    until,
+)
 
 pytestmark = [
     pytest.mark.e2e,
@@ -54,7 +66,7 @@ def stack(built: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Dep
         for name, value in environment.items():
             patch.setenv(name, value)
         with emulator(tmp_path_factory.mktemp("emulator") / "log") as endpoint:
-            # Its CloudFormation knows no Glue and no Athena: that part is left out, as a user can.
+            # The emulator's CloudFormation does not support Glue and Athena, so analytics is disabled.
             deployed = deploy(
                 built,
                 endpoint,
@@ -134,10 +146,10 @@ def test_every_function_with_its_layers_fits_into_lambda(built: Path) -> None:
         assert 0 < size < LIMIT, f"{name}: {size:,} bytes unzipped: expected less than {LIMIT:,}"
 
 
-def test_the_alerts_path_carries_only_what_it_imports(built: Path) -> None:
-    carried = {path.name for path in (built / "IngestDependencies" / "python").iterdir()}
-    assert {"aws_lambda_powertools", "obstore", "pyarrow"} <= carried
-    assert not carried & {"pandas", "numpy", "awswrangler", "boto3", "botocore", "duckdb", "sqlglot", "pydantic"}
+def test_the_layer_of_ingest_contains_only_what_it_imports(built: Path) -> None:
+    packages = {path.name for path in (built / "IngestDependencies" / "python").iterdir()}
+    assert {"aws_lambda_powertools", "obstore", "pyarrow"} <= packages
+    assert not packages & {"pandas", "numpy", "awswrangler", "boto3", "botocore", "duckdb", "sqlglot", "pydantic"}
 
 
 IMPORTS = """
@@ -157,7 +169,7 @@ print(*(module.__file__ for module in found))
 
 
 @pytest.mark.parametrize("name", FUNCTIONS)
-def test_every_function_starts_with_what_its_layers_carry(built: Path, name: str) -> None:
+def test_every_function_imports_its_layers(built: Path, name: str) -> None:
     function = template(built / "template.yaml")["Resources"][name]["Properties"]
     folders = [built / name, *(built / layer["Ref"] / "python" for layer in function["Layers"])]
     done = subprocess.run(
@@ -197,6 +209,21 @@ def test_alerts_come_from_the_queue(stack: Deployed, lake: Lake) -> None:
     entries = [{"Id": str(i), "MessageBody": json.dumps(one)} for i, one in enumerate(alerts)]
     stack.client("sqs").send_message_batch(QueueUrl=stack.outputs["IngestQueueUrl"], Entries=entries)
     lake.await_events(*alerts)
+
+
+def test_the_nested_stacks_are_deployed(stack: Deployed) -> None:
+    declared = {
+        resource["Properties"]["AlarmDescription"]
+        for resource in system()["Resources"].values()
+        if resource["Type"] == "AWS::CloudWatch::Alarm" and resource.get("Condition") != "Analytics"
+    }
+    alarms = stack.client("cloudwatch").describe_alarms()["MetricAlarms"]
+    assert sorted(alarm["AlarmDescription"] for alarm in alarms) == sorted(declared)
+    assert {tuple(alarm["AlarmActions"]) for alarm in alarms} == {(stack.outputs["AlarmTopicArn"],)}
+    roles = {role["Arn"] for role in stack.client("iam").list_roles()["Roles"]}
+    functions = stack.client("lambda").list_functions()["Functions"]
+    assert len(functions) == 4
+    assert {function["Role"] for function in functions} <= roles
 
 
 def test_alerts_come_from_the_topic(stack: Deployed, lake: Lake) -> None:

@@ -1,9 +1,10 @@
-"""The stack as built by `sam build`, and as deployed by `sam deploy` onto an emulator."""
+"""The template, the stack built by `sam build`, and the stack deployed by `sam deploy` to an emulator."""
 
 from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import socket
 import subprocess
@@ -27,19 +28,84 @@ REGION = "us-east-1"
 
 
 def tool(name: str) -> str | None:
-    """A command: the environment's own, or one on the PATH."""
+    """Return the path of a command in the environment, else on the PATH."""
     beside = Path(sys.executable).with_name(name)
     return str(beside) if beside.is_file() else shutil.which(name)
 
 
 def template(path: Path = ROOT / "template.yaml") -> dict[str, Any]:
-    """A template, its short forms (!Ref) as long ones."""
+    """Return a template with long forms (Ref) in place of short ones (!Ref)."""
     parsed: dict[str, Any] = cfn_yaml.load(str(path))
     return parsed
 
 
+def system(path: Path = ROOT / "template.yaml") -> dict[str, Any]:
+    """Return a template with the resources of its local nested stacks, as if they were in one file.
+
+    In the resources of a nested stack, each parameter is replaced by the value that the root gives. In the root, each
+    output of a nested stack is replaced by the output's value. A value `!If [Condition, X, ""]` is taken as X: only
+    resources with that condition use it.
+    """
+    root = template(path)
+    resources: dict[str, Any] = root["Resources"]
+    values: dict[tuple[str, str], Any] = {}
+    for name, stack in list(resources.items()):
+        file = stack["Properties"].get("TemplateURL") if stack["Type"] == "AWS::CloudFormation::Stack" else None
+        if not isinstance(file, str):
+            continue
+        nested = template(path.parent / file)
+        given = {key: _present(value) for key, value in stack["Properties"]["Parameters"].items()}
+        assert given.keys() == nested["Parameters"].keys(), f"{file}: expected the parameters that the root gives"
+        assert not resources.keys() & nested["Resources"].keys(), f"{file}: a logical id is in the root too"
+        for key, condition in nested["Conditions"].items():
+            assert _replaced(condition, given, {}) == root["Conditions"].setdefault(key, condition), f"{file}: {key}"
+        resources |= _replaced(nested["Resources"], given, {})
+        for key, output in nested.get("Outputs", {}).items():
+            values[name, f"Outputs.{key}"] = _replaced(output["Value"], given, {})
+        del resources[name]
+    return {**root, "Resources": _replaced(resources, {}, values)}
+
+
+def _present(value: Any) -> Any:
+    """Return the value of a parameter for the resources that use it."""
+    match value:
+        case {"Fn::If": [_, present, ""]}:
+            return present
+        case {"Fn::Join": [",", {"Ref": _} as parameter]}:
+            return parameter
+    return value
+
+
+def _replaced(node: Any, parameters: dict[str, Any], outputs: dict[tuple[str, str], Any]) -> Any:
+    """Return a node with the values of parameters and of outputs of nested stacks."""
+    match node:
+        case {"Ref": name} if name in parameters:
+            return parameters[name]
+        case {"Fn::GetAtt": [name, attribute]} if (name, attribute) in outputs:
+            return outputs[name, attribute]
+        case {"Fn::Sub": str() as text}:
+            return {"Fn::Sub": re.sub(r"\$\{(\w+)\}", lambda found: _inline(found, parameters), text)}
+        case dict():
+            return {key: _replaced(value, parameters, outputs) for key, value in node.items()}
+        case list():
+            return [_replaced(value, parameters, outputs) for value in node]
+    return node
+
+
+def _inline(found: re.Match[str], parameters: dict[str, Any]) -> str:
+    """Return the value of a parameter as a part of a text for Fn::Sub."""
+    match parameters.get(found[1], {"Ref": found[1]}):
+        case {"Ref": name}:
+            return f"${{{name}}}"
+        case {"Fn::GetAtt": [name, attribute]}:
+            return f"${{{name}.{attribute}}}"
+        case {"Fn::Sub": str() as text}:
+            return text
+    raise AssertionError(f"{found[0]}: expected a value that a text can contain")
+
+
 def docker_has(image: str) -> bool:
-    """Whether a Docker engine answers and has an image."""
+    """Return whether a Docker engine is available and has an image."""
     docker = shutil.which("docker")
     return (
         docker is not None
@@ -50,7 +116,7 @@ def docker_has(image: str) -> bool:
 
 
 def build(folder: Path) -> Path:
-    """`sam build` into a folder, with this Python's python3.13; returns it."""
+    """Run `sam build` with this Python into a folder, and return the folder."""
     path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', '')}"
     done = subprocess.run(
         [
@@ -75,7 +141,7 @@ def build(folder: Path) -> Path:
 
 @contextmanager
 def emulator(log: Path) -> Iterator[str]:
-    """MiniStack on a free port of 127.0.0.1; it runs functions under this very Python."""
+    """Run MiniStack on a free port of 127.0.0.1; it runs functions with this Python."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
@@ -113,7 +179,7 @@ def _answers(endpoint: str) -> bool:
 
 
 def until(done: Callable[[], Any], otherwise: str) -> Any:
-    """Ask until it is so; fails where it never is."""
+    """Call a function until its result is true, and return the result; fail after the time limit."""
     end = time.monotonic() + PATIENCE
     while time.monotonic() < end:
         result = done()
@@ -125,25 +191,25 @@ def until(done: Callable[[], Any], otherwise: str) -> Any:
 
 @dataclass(frozen=True)
 class Deployed:
-    """A stack on the emulator: its outputs, and clients."""
+    """A stack on the emulator, with its outputs and clients."""
 
     endpoint: str
     outputs: dict[str, str]
 
     def client(self, service: str) -> Any:
-        """A boto3 client of the emulator."""
-        # A function that is slow to answer is not to be called a second time.
+        """Return a boto3 client of the emulator."""
+        # Without long time limits, boto3 calls a slow function again.
         patient = Config(connect_timeout=PATIENCE, read_timeout=PATIENCE)
         return boto3.client(service, endpoint_url=self.endpoint, region_name=REGION, config=patient)
 
 
 def deploy(built: Path, endpoint: str, stack: str, unused_layer: str, **parameters: str) -> Deployed:
-    """`sam deploy` of a built stack onto the emulator.
+    """Deploy a built stack to the emulator with `sam deploy`.
 
     Parameters
     ----------
     unused_layer
-        A layer that the parameters leave out: packing its content, which takes long, would test nothing.
+        A layer that the parameters disable. Its content is not packed, because that is slow and tests nothing.
     """
     text, content = (built / "template.yaml").read_text("utf-8"), f"ContentUri: {unused_layer}\n"
     assert text.count(content) == 1, content
@@ -168,12 +234,12 @@ def deploy(built: Path, endpoint: str, stack: str, unused_layer: str, **paramete
     )  # fmt: skip
     assert done.returncode == 0, done.stdout + done.stderr
     found = boto3.client("cloudformation", endpoint_url=endpoint, region_name=REGION).describe_stacks(StackName=stack)
-    outputs = {one["OutputKey"]: one["OutputValue"] for one in found["Stacks"][0]["Outputs"]}
+    outputs = {output["OutputKey"]: output["OutputValue"] for output in found["Stacks"][0]["Outputs"]}
     return Deployed(endpoint, outputs)
 
 
 def set_redrive(deployed: Deployed, queue_url: str, dead_letter_url: str, max_receive_count: int, seconds: int) -> None:
-    """Give a queue its redrive policy, which the emulator's CloudFormation leaves out, and a visibility for a test."""
+    """Set a queue's redrive policy, which the emulator's CloudFormation ignores, and a visibility timeout for tests."""
     sqs = deployed.client("sqs")
     found = sqs.get_queue_attributes(QueueUrl=dead_letter_url, AttributeNames=["QueueArn"])
     policy = {"deadLetterTargetArn": found["Attributes"]["QueueArn"], "maxReceiveCount": str(max_receive_count)}

@@ -1,4 +1,4 @@
-"""What Athena is asked, and what becomes of its answers."""
+"""Queries that Athena runs, and the types and values of their results."""
 
 from __future__ import annotations
 
@@ -32,10 +32,10 @@ WEEK = "timestamp >= TIMESTAMP '2021-02-01 00:00:00' AND timestamp < TIMESTAMP '
 
 @pytest.fixture
 def store() -> ObjectStore:
-    made = memory_store()
+    store = memory_store()
     shape = {"detector_arn": ARN, "metric_name": "revenue", "dimensions": ["marketplace"]}
-    made.put("shapes/detector=orders/x.json", json.dumps(shape).encode())
-    return made
+    store.put("shapes/detector=orders/x.json", json.dumps(shape).encode())
+    return store
 
 
 @pytest.fixture
@@ -53,7 +53,7 @@ def athena() -> Iterator[None]:
 
 
 def answer(columns: dict[str, str], rows: list[list[str | None]]) -> None:
-    """Let Athena's emulator give this answer next."""
+    """Set the next result of Athena's emulator."""
     info = [
         {
             "CatalogName": "hive", "SchemaName": "", "TableName": "", "Name": name, "Label": name,
@@ -62,22 +62,22 @@ def answer(columns: dict[str, str], rows: list[list[str | None]]) -> None:
         }
         for name, type_ in columns.items()
     ]  # fmt: skip
-    cells = [[{"VarCharValue": one} if one is not None else {} for one in row] for row in [list(columns), *rows]]
+    cells = [[{"VarCharValue": cell} if cell is not None else {} for cell in row] for row in [list(columns), *rows]]
     results = {"results": [{"rows": [{"Data": row} for row in cells], "column_info": info}]}
     requests.post("http://motoapi.amazonaws.com/moto-api/static/athena/query-results", json=results, timeout=PATIENCE)
 
 
 def partitions_read(sql: str) -> list[str]:
     query = sqlglot.parse_one(sql, read="athena")
-    found = []
+    conditions = []
     for table in query.find_all(exp.Table):
         if table.name in ("alert_rows", "alert_rows_csv"):
             where = table.find_ancestor(exp.Select).args.get("where")  # type: ignore[union-attr]
-            found.append(where.this.sql("athena") if where else "")
-    return found
+            conditions.append(where.this.sql("athena") if where else "")
+    return conditions
 
 
-def test_only_the_days_and_detectors_asked_for_are_read(store: ObjectStore) -> None:
+def test_queries_read_only_the_days_and_detectors_of_their_conditions(store: ObjectStore) -> None:
     engine = AthenaEngine(store)
     days = "day >= '2021-02-01' AND day <= '2021-02-07'"
     for sql, expected in (
@@ -90,14 +90,14 @@ def test_only_the_days_and_detectors_asked_for_are_read(store: ObjectStore) -> N
             ["detector IN ('orders') AND day >= '2021-01-31' AND day <= '2021-02-08'"],
         ),
     ):
-        asked = engine.to_athena(sql)
-        assert isinstance(asked, str)
-        assert partitions_read(asked) == expected
+        text = engine.to_athena(sql)
+        assert isinstance(text, str)
+        assert partitions_read(text) == expected
     store.put("lake.json", b'{"formats": ["csv"]}')
-    asked = AthenaEngine(store).to_athena(f"SELECT detector FROM alerts WHERE {WEEK}")
-    assert isinstance(asked, str)
-    assert "alert_rows_csv" in asked
-    assert partitions_read(asked) == [days]
+    text = AthenaEngine(store).to_athena(f"SELECT detector FROM alerts WHERE {WEEK}")
+    assert isinstance(text, str)
+    assert "alert_rows_csv" in text
+    assert partitions_read(text) == [days]
 
 
 def test_other_tables_of_the_database_are_left_to_athena(store: ObjectStore) -> None:
@@ -110,31 +110,33 @@ def test_other_tables_of_the_database_are_left_to_athena(store: ObjectStore) -> 
         engine.to_athena("DROP TABLE alert_rows")
 
 
-def test_source_tables_are_athenas_own(store: ObjectStore) -> None:
+def test_source_rows_are_read_from_the_table_of_the_source(store: ObjectStore) -> None:
     source = MetricSet(
         ARN, "Time", (Measure("revenue"),), ("marketplace",),
         historical_data_path_list=("s3://bucket/data/",),
         file_format=CsvFormat(header_list=("Time", "marketplace", "revenue")),
     )  # fmt: skip
     opened(store, AthenaEngine(store)).register_source(source)
-    asked = AthenaEngine(store).to_athena("SELECT * FROM live_orders")
-    assert isinstance(asked, str)
-    assert 'SELECT "source_timestamp", "source_marketplace", "source_revenue" FROM "source_orders"' in asked
+    text = AthenaEngine(store).to_athena("SELECT * FROM live_orders")
+    assert isinstance(text, str)
+    assert 'SELECT "source_timestamp", "source_marketplace", "source_revenue" FROM "source_orders"' in text
 
 
-def test_maps_come_as_json(store: ObjectStore) -> None:
+def test_maps_are_selected_as_json(store: ObjectStore) -> None:
     engine = AthenaEngine(store)
     as_json = 'JSON_FORMAT(CAST("dimensions" AS JSON)) AS "dimensions"'
-    starred = engine.to_athena("SELECT * FROM metric_values")
-    assert isinstance(starred, str)
-    assert as_json in starred
-    named = engine.to_athena("SELECT m.dimensions, m.dimensions['a'] AS a FROM metric_values m")
-    assert isinstance(named, str)
-    assert named.startswith("SELECT JSON_FORMAT(CAST(m.dimensions AS JSON)) AS \"dimensions\", m.dimensions['a'] AS a")
+    all_columns = engine.to_athena("SELECT * FROM metric_values")
+    assert isinstance(all_columns, str)
+    assert as_json in all_columns
+    aliased = engine.to_athena("SELECT m.dimensions, m.dimensions['a'] AS a FROM metric_values m")
+    assert isinstance(aliased, str)
+    assert aliased.startswith(
+        "SELECT JSON_FORMAT(CAST(m.dimensions AS JSON)) AS \"dimensions\", m.dimensions['a'] AS a"
+    )
 
 
 @pytest.mark.usefixtures("athena")
-def test_an_answer_keeps_types_and_values(store: ObjectStore) -> None:
+def test_results_have_exact_types_and_values(store: ObjectStore) -> None:
     lake = opened(store, AthenaEngine(store, "lake", "anomalake"))
     columns = {
         "detector": "varchar", "timestamp": "timestamp", "metric_value": "decimal(38,20)", "anomaly_score": "double",
@@ -150,24 +152,24 @@ def test_an_answer_keeps_types_and_values(store: ObjectStore) -> None:
         "2021-02-14",
     ]
     rows: list[list[str | None]] = [[*row, '{""a"": ""it\'s\\n🙂""}'], ["", *[None] * 7], ["NaN", *[None] * 7]]
-    for ask in (lake.query_rows, lake.query):
+    for query in (lake.query_rows, lake.query):
         answer(columns, rows)
-        found = ask("SELECT * FROM metric_values")
-        if isinstance(found, tuple):
-            assert found[0] == list(columns)
-            assert found[1][0] == (
+        result = query("SELECT * FROM metric_values")
+        if isinstance(result, tuple):
+            assert result[0] == list(columns)
+            assert result[1][0] == (
                 "N\nA", datetime(2021, 2, 14, 4), Decimal("1000000000000000.1234"), 86.78, 7, True,
                 datetime(2021, 2, 14).date(), {"a": "it's\n🙂"},
             )  # fmt: skip
-            assert [row[0] for row in found[1]] == ["N\nA", "", "NaN"]
-            assert found[1][1][1:] == (None,) * 7
+            assert [row[0] for row in result[1]] == ["N\nA", "", "NaN"]
+            assert result[1][1][1:] == (None,) * 7
         else:
-            assert list(found["detector"]) == ["N\nA", "", "NaN"]
-            assert found["metric_value"][0] == Decimal("1000000000000000.1234")
+            assert list(result["detector"]) == ["N\nA", "", "NaN"]
+            assert result["metric_value"][0] == Decimal("1000000000000000.1234")
 
 
 @pytest.mark.usefixtures("athena")
-def test_an_answer_of_no_row(store: ObjectStore) -> None:
+def test_a_result_without_rows_has_its_columns(store: ObjectStore) -> None:
     answer({"detector": "varchar", "metric_value": "decimal(38,20)"}, [])
     assert opened(store, AthenaEngine(store, "lake", "anomalake")).query_rows("SELECT * FROM alerts") == (
         ["detector", "metric_value"],
@@ -176,7 +178,7 @@ def test_an_answer_of_no_row(store: ObjectStore) -> None:
 
 
 @pytest.mark.usefixtures("athena")
-def test_athena_is_asked_once_in_the_workgroup_and_database(
+def test_a_query_runs_once_in_the_workgroup_and_database_of_the_environment(
     store: ObjectStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("ANOMALAKE_DATABASE", "lake_dev")
@@ -184,12 +186,12 @@ def test_athena_is_asked_once_in_the_workgroup_and_database(
     calls: list[tuple[str, dict[str, Any]]] = []
     call = botocore.client.BaseClient._make_api_call
 
-    def noted(self: Any, operation: str, arguments: dict[str, Any]) -> Any:
+    def record(self: Any, operation: str, arguments: dict[str, Any]) -> Any:
         calls.append((operation, arguments))
         return call(self, operation, arguments)
 
     answer({"_col0": "bigint"}, [["1"]])
-    with patch.object(botocore.client.BaseClient, "_make_api_call", noted):
+    with patch.object(botocore.client.BaseClient, "_make_api_call", record):
         AthenaEngine(store).query("SELECT 1")
     (started,) = (arguments for operation, arguments in calls if operation == "StartQueryExecution")
     assert started["QueryString"] == "SELECT 1 AS _col0"
@@ -198,7 +200,7 @@ def test_athena_is_asked_once_in_the_workgroup_and_database(
 
 
 @pytest.mark.usefixtures("athena")
-def test_what_athena_refuses_is_one_line(store: ObjectStore) -> None:
+def test_a_failure_of_athena_is_reported_on_one_line(store: ObjectStore) -> None:
     refusal = ClientError({"Error": {"Code": "InvalidRequestException", "Message": "WorkGroup is\nnot found"}}, "x")
     with (
         patch.object(botocore.client.BaseClient, "_make_api_call", side_effect=refusal),
@@ -208,10 +210,13 @@ def test_what_athena_refuses_is_one_line(store: ObjectStore) -> None:
     call = botocore.client.BaseClient._make_api_call
 
     def failing(self: Any, operation: str, arguments: dict[str, Any]) -> Any:
-        found = call(self, operation, arguments)
+        response = call(self, operation, arguments)
         if operation == "GetQueryExecution":
-            found["QueryExecution"]["Status"] = {"State": "FAILED", "StateChangeReason": "COLUMN_NOT_FOUND:\n line 1:8"}
-        return found
+            response["QueryExecution"]["Status"] = {
+                "State": "FAILED",
+                "StateChangeReason": "COLUMN_NOT_FOUND:\n line 1:8",
+            }
+        return response
 
     with (
         patch.object(botocore.client.BaseClient, "_make_api_call", failing),
@@ -220,7 +225,7 @@ def test_what_athena_refuses_is_one_line(store: ObjectStore) -> None:
         AthenaEngine(store, workgroup="anomalake").query("SELECT x FROM alerts")
 
 
-def test_tables_are_listed_without_athena(store: ObjectStore) -> None:
+def test_show_tables_does_not_call_athena(store: ObjectStore) -> None:
     names = [name for (name,) in opened(store, AthenaEngine(store)).query_rows("SHOW TABLES")[1]]
     assert "metricvalue_anomalyscore_orders" in names
     assert AthenaEngine(store).to_athena("DESCRIBE metric_values") == "DESCRIBE `metric_values`"

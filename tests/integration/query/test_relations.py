@@ -211,7 +211,7 @@ class TestSameName:
         names = lake.relations()
         assert f"metricvalue_anomalyscore_{self.E}" in names
         assert "metricvalue_anomalyscore_orders" not in names
-        with pytest.raises(QueryError, match=f"2 detectors are called orders.*{self.E}.*{self.W}"):
+        with pytest.raises(QueryError, match=f"2 detectors have the name orders.*{self.E}.*{self.W}"):
             lake.query_rows("SELECT * FROM metricvalue_anomalyscore_orders")
 
     def test_their_relations_do_not_mix(self, lake: LakeHandle) -> None:

@@ -1,4 +1,4 @@
-"""The layers' locks: pinned, hashed, without addresses, and in line with what the project itself is tested with."""
+"""Locks of the layers: pinned, with hashes, without addresses, and with the versions of the project's own lock."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ def pins(path: str) -> dict[str, str]:
 
 
 @pytest.mark.parametrize("layer", LAYERS)
-def test_every_requirement_is_pinned_and_hashed_and_no_address_is_kept(layer: str) -> None:
+def test_every_requirement_is_pinned_with_hashes_and_without_an_address(layer: str) -> None:
     text = (ROOT / "layers" / "dependencies" / layer / "requirements.txt").read_text()
     assert "://" not in text
     requirements = re.split(r"\n(?=[a-z])", text.strip())
@@ -26,27 +26,29 @@ def test_every_requirement_is_pinned_and_hashed_and_no_address_is_kept(layer: st
 
 
 @pytest.mark.parametrize("layer", LAYERS)
-def test_the_functions_run_on_the_versions_that_the_tests_run_on(layer: str) -> None:
-    ours, theirs = pins(f"layers/dependencies/{layer}/requirements.txt"), pins("requirements/dev.txt")
+def test_a_layer_has_the_versions_of_the_projects_lock(layer: str) -> None:
+    layer_pins, project_pins = pins(f"layers/dependencies/{layer}/requirements.txt"), pins("requirements/dev.txt")
     # Where the project's lock has two versions of a package, for old and new Pythons, the last is python3.13's.
     different = {
-        name: (version, theirs[name]) for name, version in ours.items() if theirs.get(name, version) != version
+        name: (version, project_pins[name])
+        for name, version in layer_pins.items()
+        if project_pins.get(name, version) != version
     }
-    assert not different, "`make -C layers/dependencies lock` brings them in line"
+    assert not different, "`make -C layers/dependencies lock` updates them"
 
 
-def test_the_alerts_path_needs_no_frames() -> None:
+def test_the_layer_of_ingest_has_no_data_frames() -> None:
     carried = pins("layers/dependencies/ingest/requirements.txt")
     assert not carried.keys() & {"numpy", "pandas", "awswrangler", "boto3", "botocore", "pydantic", "sqlglot", "duckdb"}
 
 
-def test_detection_needs_arrays_and_no_frames() -> None:
+def test_the_layer_of_detection_has_arrays_and_no_data_frames() -> None:
     carried = pins("layers/dependencies/detection/requirements.txt")
     assert {"numpy", "pyarrow", "pyyaml", "obstore", "tzdata"} <= carried.keys()
     assert not carried.keys() & {"pandas", "awswrangler", "boto3", "botocore", "scipy", "sqlglot", "duckdb"}
 
 
 @pytest.mark.parametrize("layer", LAYERS)
-def test_no_function_shows_the_page(layer: str) -> None:
+def test_no_layer_has_the_dependencies_of_the_page(layer: str) -> None:
     carried = pins(f"layers/dependencies/{layer}/requirements.txt")
     assert not carried.keys() & {"starlette", "uvicorn", "vl-convert-python"}

@@ -1,10 +1,9 @@
-"""Rules that the template keeps: each fails with the name of what breaks it."""
+"""Rules for the template and its nested stacks."""
 
 from __future__ import annotations
 
 import json
 import re
-import tomllib
 from collections.abc import Iterator
 from itertools import chain
 from typing import Any
@@ -17,23 +16,37 @@ from anomalake.definitions.detector_file import read_detector
 from anomalake.lake.layout import TABLES
 from anomalake.lake.rows import SCHEMA
 from anomalake.quicksight import quicksight_template
-from tests.support.stack import ROOT, template
+from tests.support.stack import ROOT, system, template
 
-TEMPLATE = template()
+TEMPLATE = system()
+STACKS: dict[str, dict[str, Any]] = {
+    name: resource
+    for name, resource in template()["Resources"].items()
+    if resource["Type"] == "AWS::CloudFormation::Stack" and isinstance(resource["Properties"]["TemplateURL"], str)
+}
+NESTED = {name: template(ROOT / stack["Properties"]["TemplateURL"]) for name, stack in STACKS.items()}
 RESOURCES: dict[str, dict[str, Any]] = TEMPLATE["Resources"]
-FUNCTIONS = {name: one["Properties"] for name, one in RESOURCES.items() if one["Type"] == "AWS::Serverless::Function"}
+FUNCTIONS = {
+    name: resource["Properties"]
+    for name, resource in RESOURCES.items()
+    if resource["Type"] == "AWS::Serverless::Function"
+}
 SHARED: dict[str, Any] = TEMPLATE["Globals"]["Function"]["Environment"]["Variables"]
-QUEUES = {name: one["Properties"] for name, one in RESOURCES.items() if one["Type"] == "AWS::SQS::Queue"}
-ALARMS = {name: one["Properties"] for name, one in RESOURCES.items() if one["Type"] == "AWS::CloudWatch::Alarm"}
-RULES = {name: one["Properties"] for name, one in RESOURCES.items() if one["Type"] == "AWS::Events::Rule"}
+QUEUES = {name: resource["Properties"] for name, resource in RESOURCES.items() if resource["Type"] == "AWS::SQS::Queue"}
+ALARMS = {
+    name: resource["Properties"] for name, resource in RESOURCES.items() if resource["Type"] == "AWS::CloudWatch::Alarm"
+}
+RULES = {
+    name: resource["Properties"] for name, resource in RESOURCES.items() if resource["Type"] == "AWS::Events::Rule"
+}
 
 
-def every(node: Any) -> Iterator[Any]:
-    """A node and all below it."""
+def nodes(node: Any) -> Iterator[Any]:
+    """Return a node and all nodes below it."""
     yield node
     children = node.values() if isinstance(node, dict) else node if isinstance(node, list) else ()
     for child in children:
-        yield from every(child)
+        yield from nodes(child)
 
 
 def listed(value: Any) -> list[Any]:
@@ -41,24 +54,26 @@ def listed(value: Any) -> list[Any]:
 
 
 def statements(kind: str) -> Iterator[tuple[str, dict[str, Any]]]:
-    for name, one in RESOURCES.items():
-        if one["Type"] == kind:
-            for node in every(one["Properties"]):
+    for name, resource in RESOURCES.items():
+        if resource["Type"] == kind:
+            for node in nodes(resource["Properties"]):
                 if isinstance(node, dict) and node.get("Effect") == "Allow":
                     yield name, node
 
 
 def named(reference: Any) -> str:
-    """The resource that a Ref or GetAtt names."""
+    """Return the resource that a Ref or GetAtt names."""
     target = reference.get("Ref") or reference["Fn::GetAtt"]
     return str(target[0] if isinstance(target, list) else target)
 
 
 def sources() -> Iterator[tuple[str, dict[str, Any], dict[str, Any]]]:
-    """Every queue that feeds a function: function, its properties, the source's."""
+    """Return every event source of a function: name and properties of the function, properties of the source."""
     for name, function in FUNCTIONS.items():
         for event in function.get("Events", {}).values():
-            assert event["Type"] == "SQS", f"{name}: {event['Type']}: give this kind of source a rule of its own here"
+            assert event["Type"] == "SQS", (
+                f"{name}: {event['Type']}: expected a queue; add the rules for another source here"
+            )
             yield name, function, event["Properties"]
 
 
@@ -67,28 +82,30 @@ def test_a_function_has_its_own_log_group_with_retention(name: str) -> None:
     group = RESOURCES[named(FUNCTIONS[name]["LoggingConfig"]["LogGroup"])]
     assert group["Type"] == "AWS::Logs::LogGroup"
     assert group["Properties"]["RetentionInDays"] == {"Ref": "LogRetentionDays"}
-    users = [one for one in FUNCTIONS.values() if one["LoggingConfig"] == FUNCTIONS[name]["LoggingConfig"]]
+    users = [
+        function for function in FUNCTIONS.values() if function["LoggingConfig"] == FUNCTIONS[name]["LoggingConfig"]
+    ]
     assert len(users) == 1
 
 
 @pytest.mark.parametrize("name", FUNCTIONS)
 def test_a_function_has_a_destination_for_failed_asynchronous_invocations(name: str) -> None:
     if name == "CrawlFunction":
-        # Only its queue calls it: it is never invoked asynchronously.
+        # It is invoked by its queue only, never asynchronously.
         assert list(FUNCTIONS[name]["Events"]) == ["Changes"]
         return
     destination = FUNCTIONS[name]["EventInvokeConfig"]["DestinationConfig"]["OnFailure"]
     role = RESOURCES[named(FUNCTIONS[name]["Role"])]
     action = {"SQS": "sqs:SendMessage", "SNS": "sns:Publish"}[destination["Type"]]
-    granted = [one for one in every(role) if isinstance(one, dict) and action in listed(one.get("Action"))]
-    assert destination["Destination"] in [one["Resource"] for one in granted]
+    granted = [node for node in nodes(role) if isinstance(node, dict) and action in listed(node.get("Action"))]
+    assert destination["Destination"] in [statement["Resource"] for statement in granted]
 
 
 @pytest.mark.parametrize("name", FUNCTIONS)
 @pytest.mark.parametrize("metric", ["Errors", "Throttles"])
 def test_a_function_has_alarms(name: str, metric: str) -> None:
-    dimension = {"Name": "FunctionName", "Value": {"Ref": name}}
-    found = [one for one in ALARMS.values() if one["MetricName"] == metric and dimension in one["Dimensions"]]
+    dimension = {"Name": "FunctionName", "Value": FUNCTIONS[name]["FunctionName"]}
+    found = [alarm for alarm in ALARMS.values() if alarm["MetricName"] == metric and dimension in alarm["Dimensions"]]
     assert len(found) == 1
 
 
@@ -105,15 +122,16 @@ def test_every_alarm_reaches_the_alarm_topic_and_is_quiet_without_data() -> None
         "ExecutionsFailed", "Undelivered", "DetectorFilesRefused",
     ],
 )  # fmt: skip
-def test_what_the_functions_count_as_trouble_is_alarmed_on(metric: str) -> None:
-    (alarm,) = [one for one in ALARMS.values() if one["MetricName"] == metric]
+def test_each_error_metric_of_the_functions_has_an_alarm(metric: str) -> None:
+    (alarm,) = [alarm for alarm in ALARMS.values() if alarm["MetricName"] == metric]
     assert (
         alarm["Namespace"]
         == TEMPLATE["Globals"]["Function"]["Environment"]["Variables"]["POWERTOOLS_METRICS_NAMESPACE"]
     )
     (dimension,) = alarm["Dimensions"]
     services = {
-        one["Environment"]["Variables"]["POWERTOOLS_SERVICE_NAME"]["Fn::Sub"]: name for name, one in FUNCTIONS.items()
+        function["Environment"]["Variables"]["POWERTOOLS_SERVICE_NAME"]["Fn::Sub"]: name
+        for name, function in FUNCTIONS.items()
     }
     name = services[dimension["Value"]["Fn::Sub"]]
     app = (ROOT / FUNCTIONS[name]["CodeUri"] / "app.py").read_text()
@@ -121,8 +139,8 @@ def test_what_the_functions_count_as_trouble_is_alarmed_on(metric: str) -> None:
 
 
 @pytest.mark.parametrize("name", [name for name, _, _ in sources()])
-def test_a_queue_that_feeds_a_function_gives_it_time_and_has_a_dead_letter_queue(name: str) -> None:
-    ((_, function, source),) = [one for one in sources() if one[0] == name]
+def test_the_queue_of_a_function_has_a_sufficient_timeout_and_a_dead_letter_queue(name: str) -> None:
+    ((_, function, source),) = [source for source in sources() if source[0] == name]
     queue = QUEUES[named(source["Queue"])]
     window = source["MaximumBatchingWindowInSeconds"]
     if isinstance(window, dict):
@@ -135,7 +153,7 @@ def test_a_queue_that_feeds_a_function_gives_it_time_and_has_a_dead_letter_queue
     assert source["BatchSize"] <= 10 or window >= 1
 
 
-def test_every_queue_for_failures_is_alarmed_on() -> None:
+def test_every_queue_has_an_alarm() -> None:
     fed = {named(source["Queue"]) for _, _, source in sources()}
     watched = {
         named(dimension["Value"])
@@ -153,41 +171,45 @@ def test_every_queue_for_failures_is_alarmed_on() -> None:
     assert aged == fed
 
 
-def test_every_queue_is_encrypted_by_its_own_key_or_sqss_and_takes_tls_only() -> None:
-    policies = [one["Properties"] for one in RESOURCES.values() if one["Type"] == "AWS::SQS::QueuePolicy"]
+def test_every_queue_is_encrypted_and_requires_tls() -> None:
+    policies = [
+        resource["Properties"] for resource in RESOURCES.values() if resource["Type"] == "AWS::SQS::QueuePolicy"
+    ]
     guarded = set()
     for policy in policies:
-        for statement in every(policy):
+        for statement in nodes(policy):
             if isinstance(statement, dict) and statement.get("Effect") == "Deny":
                 assert statement["Condition"] == {"Bool": {"aws:SecureTransport": "false"}}
-                guarded |= {named(one) for one in listed(statement["Resource"])}
+                guarded |= {named(reference) for reference in listed(statement["Resource"])}
     assert guarded == set(QUEUES)
     for name, queue in QUEUES.items():
         assert queue["SqsManagedSseEnabled"] == {"Fn::If": ["Key", {"Ref": "AWS::NoValue"}, True]}, name
         assert queue["KmsMasterKeyId"] == {"Fn::If": ["Key", {"Ref": "KmsKeyArn"}, {"Ref": "AWS::NoValue"}]}, name
 
 
-def test_every_target_of_a_rule_has_a_place_for_what_could_not_be_delivered() -> None:
+def test_every_target_of_a_rule_has_a_dead_letter_queue() -> None:
     for name, rule in RULES.items():
         for target in rule["Targets"]:
             kind = RESOURCES[named(target["Arn"])]["Type"]
             if kind == "AWS::SQS::Queue" or "DeadLetterConfig" in target:
                 assert named(target["DeadLetterConfig"]["Arn"]) in QUEUES, name
             else:
-                # A nightly run and a message to people: the next one comes by itself.
+                # A nightly run and a notification: a lost one is repeated by the next.
                 assert name in ("CompactRule", "CrawlFailedRule")
 
 
-def test_every_rule_may_send_to_its_queue_and_nobody_else_may() -> None:
+def test_only_the_rules_and_the_topic_of_a_queue_may_send_to_it() -> None:
     allowed: dict[str, set[str]] = {}
     for _, statement in statements("AWS::SQS::QueuePolicy"):
         assert statement["Action"] == "sqs:SendMessage"
         assert list(statement["Principal"]) == ["Service"]
         arns = [
-            one for one in every(statement["Condition"]) if isinstance(one, dict) and {"Ref", "Fn::GetAtt"} & one.keys()
+            reference
+            for reference in nodes(statement["Condition"])
+            if isinstance(reference, dict) and {"Ref", "Fn::GetAtt"} & reference.keys()
         ]
         for queue in listed(statement["Resource"]):
-            allowed.setdefault(named(queue), set()).update(named(one) for one in arns)
+            allowed.setdefault(named(queue), set()).update(named(reference) for reference in arns)
     needed: dict[str, set[str]] = {}
     for name, rule in RULES.items():
         for target in rule["Targets"]:
@@ -196,21 +218,23 @@ def test_every_rule_may_send_to_its_queue_and_nobody_else_may() -> None:
                     needed.setdefault(named(queue), set()).add(name)
     for queue in ("IngestQueue", "FailureQueue"):
         needed[queue].add("AlertsTopic")
-    assert {name: {one for one in who if one != "AWS::NoValue"} for name, who in allowed.items()} == needed
+    assert {queue: senders - {"AWS::NoValue"} for queue, senders in allowed.items()} == needed
 
 
-def test_no_role_may_do_everything_or_anything_to_everything() -> None:
+def test_no_role_allows_all_actions_or_all_resources() -> None:
     for name, statement in statements("AWS::IAM::Role"):
         for action in listed(statement["Action"]):
             assert "*" not in action, f"{name}: {action}"
         if "*" in listed(statement.get("Resource", [])):
-            # X-Ray allows no less.
-            assert all(one.startswith("xray:") for one in listed(statement["Action"])), f"{name}: {statement['Action']}"
-    for name, one in RESOURCES.items():
-        assert "ManagedPolicyArns" not in one.get("Properties", {}), name
+            # X-Ray actions do not support resource-level permissions.
+            assert all(action.startswith("xray:") for action in listed(statement["Action"])), (
+                f"{name}: {statement['Action']}"
+            )
+    for name, resource in RESOURCES.items():
+        assert "ManagedPolicyArns" not in resource.get("Properties", {}), name
 
 
-def test_no_role_may_delete_alerts_but_compacts_and_detects_its_own_old_states() -> None:
+def test_only_compact_and_detect_may_delete_objects() -> None:
     may = {
         name: statement["Resource"]
         for name, statement in statements("AWS::IAM::Role")
@@ -220,7 +244,7 @@ def test_no_role_may_delete_alerts_but_compacts_and_detects_its_own_old_states()
     assert may["DetectRole"] == {"Fn::Sub": "${Bucket.Arn}/lake/detection/*"}
 
 
-def test_only_schedule_may_change_schedules_and_only_the_stacks_and_pass_only_their_role() -> None:
+def test_only_schedule_may_change_the_schedules_and_pass_their_role() -> None:
     found = {
         (name, action): statement
         for name, statement in statements("AWS::IAM::Role")
@@ -233,31 +257,34 @@ def test_only_schedule_may_change_schedules_and_only_the_stacks_and_pass_only_th
             assert statement["Resource"] == {"Fn::GetAtt": ["InvokeDetectRole", "Arn"]}
             assert statement["Condition"] == {"StringEquals": {"iam:PassedToService": "scheduler.amazonaws.com"}}
         else:
-            assert statement["Resource"]["Fn::Sub"].endswith(":schedule/${ScheduleGroup}/*")
-    (invoke,) = [one for name, one in statements("AWS::IAM::Role") if name == "InvokeDetectRole" and "Resource" in one]
-    assert (invoke["Action"], invoke["Resource"]) == (
-        "lambda:InvokeFunction",
-        {"Fn::GetAtt": ["DetectFunction", "Arn"]},
-    )
+            group = RESOURCES["ScheduleGroup"]["Properties"]["Name"]["Fn::Sub"]
+            assert statement["Resource"]["Fn::Sub"].endswith(f":schedule/{group}/*")
+    (invoke,) = [
+        statement
+        for name, statement in statements("AWS::IAM::Role")
+        if name == "InvokeDetectRole" and "Resource" in statement
+    ]
+    assert invoke["Action"] == "lambda:InvokeFunction"
+    assert invoke["Resource"]["Fn::Sub"].endswith(f":function:{FUNCTIONS['DetectFunction']['FunctionName']['Fn::Sub']}")
     trust = RESOURCES["InvokeDetectRole"]["Properties"]["AssumeRolePolicyDocument"]["Statement"][0]
     assert set(trust["Condition"]["StringEquals"]) == {"aws:SourceAccount", "aws:SourceArn"}
 
 
-def test_what_detect_writes_is_what_its_role_lets_it_write() -> None:
+def test_detect_may_write_detection_records_and_sources_only() -> None:
     (written,) = [
-        {one["Fn::Sub"].split("/lake/")[1] for one in statement["Resource"]}
+        {arn["Fn::Sub"].split("/lake/")[1] for arn in statement["Resource"]}
         for name, statement in statements("AWS::IAM::Role")
         if name == "DetectRole" and statement["Action"] == "s3:PutObject"
     ]
     assert written == {"detection/*", "sources/*"}
 
 
-def test_people_are_told_up_to_five_at_each_topic() -> None:
+def test_each_notification_topic_has_up_to_five_subscriptions() -> None:
     for kind, topic, protocol in (("Email", "LongTextTopic", "email"), ("Phone", "ShortTextTopic", "sms")):
         for number in range(5):
-            one = RESOURCES[f"{kind}Subscription{number + 1}"]
-            assert one["Condition"] == f"{kind}{number + 1}"
-            assert one["Properties"] == {
+            subscription = RESOURCES[f"{kind}Subscription{number + 1}"]
+            assert subscription["Condition"] == f"{kind}{number + 1}"
+            assert subscription["Properties"] == {
                 "TopicArn": {"Ref": topic},
                 "Protocol": protocol,
                 "Endpoint": {"Fn::Select": [number, {"Ref": f"Alert{kind}s"}]},
@@ -267,12 +294,46 @@ def test_people_are_told_up_to_five_at_each_topic() -> None:
             assert f'"Ref": "Alert{kind}s"' in condition
 
 
-def test_every_function_has_a_role_of_its_own() -> None:
-    roles = [named(one["Role"]) for one in FUNCTIONS.values()]
+def test_nested_stacks_have_stateless_resources_without_fixed_names_only() -> None:
+    assert set(NESTED) == {"Roles", "Alarms"}
+    for stack in NESTED.values():
+        for name, resource in stack["Resources"].items():
+            assert resource["Type"] in ("AWS::IAM::Role", "AWS::CloudWatch::Alarm"), name
+            assert not {"RoleName", "AlarmName"} & resource["Properties"].keys(), name
+
+
+def test_nested_stacks_use_the_names_that_the_root_gives() -> None:
+    given = {"${AWS::StackName}"}
+    for resource in RESOURCES.values():
+        for key in ("FunctionName", "LogGroupName", "Name"):
+            match resource.get("Properties", {}).get(key):
+                case {"Fn::Sub": name}:
+                    given.add(name)
+    used = {
+        name
+        for stack in NESTED.values()
+        for text in nodes([RESOURCES[name]["Properties"] for name in stack["Resources"]])
+        if isinstance(text, str)
+        for name in re.findall(r"(?:/anomalake/)?\$\{AWS::StackName\}(?:[/-]\w+)?", text)
+    }
+    assert len(used) > 10
+    assert used <= given
+
+
+def test_every_template_is_checked() -> None:
+    files = {"template.yaml", *(f"templates/{path.name}" for path in (ROOT / "templates").iterdir())}
+    assert files == {"template.yaml", *(stack["Properties"]["TemplateURL"] for stack in STACKS.values())}
+    checkov = (ROOT / ".checkov.yaml").read_text("utf-8")
+    assert files == set(re.findall(r"^  - (\S+\.yaml)$", checkov, re.MULTILINE))
+    assert "cfn-lint template.yaml templates/*.yaml" in (ROOT / "Makefile").read_text("utf-8")
+
+
+def test_every_function_has_its_own_role() -> None:
+    roles = [named(function["Role"]) for function in FUNCTIONS.values()]
     assert len(set(roles)) == len(roles)
 
 
-def test_the_bucket_is_closed_encrypted_versioned_and_kept() -> None:
+def test_the_bucket_is_private_encrypted_versioned_and_retained() -> None:
     bucket = RESOURCES["Bucket"]
     assert bucket["DeletionPolicy"].startswith("Retain")
     assert bucket["UpdateReplacePolicy"] == "Retain"
@@ -280,9 +341,9 @@ def test_the_bucket_is_closed_encrypted_versioned_and_kept() -> None:
     assert bucket["Properties"]["VersioningConfiguration"] == {"Status": "Enabled"}
     assert "BucketEncryption" in bucket["Properties"]
     denied = [
-        one
-        for one in every(RESOURCES["BucketPolicy"])
-        if isinstance(one, dict) and one.get("Condition") == {"Bool": {"aws:SecureTransport": "false"}}
+        node
+        for node in nodes(RESOURCES["BucketPolicy"])
+        if isinstance(node, dict) and node.get("Condition") == {"Bool": {"aws:SecureTransport": "false"}}
     ]
     assert denied[0]["Effect"] == "Deny"
     assert denied[0]["Principal"] == "*"
@@ -303,7 +364,7 @@ def test_a_crawl_can_neither_change_nor_delete_the_declared_tables() -> None:
             assert configuration["CrawlerOutput"]["Partitions"] == {"AddOrUpdateBehavior": "InheritFromTable"}
             assert configuration["Grouping"] == {"TableGroupingPolicy": "CombineCompatibleSchemas"}
     assert RESOURCES["SourceCrawler"]["Properties"]["TablePrefix"] != "source_", (
-        "that is where the views' own tables are"
+        "source_ is the prefix of tables that the views read"
     )
 
 
@@ -313,7 +374,7 @@ def glue_type(type_: pa.DataType) -> str:
     if pa.types.is_map(type_):
         return f"map<{glue_type(type_.key_type)},{glue_type(type_.item_type)}>"
     if pa.types.is_struct(type_):
-        return f"struct<{','.join(f'{one.name}:{glue_type(one.type)}' for one in type_)}>"
+        return f"struct<{','.join(f'{field.name}:{glue_type(field.type)}' for field in type_)}>"
     if pa.types.is_decimal(type_):
         return f"decimal({type_.precision},{type_.scale})"
     return {"string": "string", "double": "double", "int64": "bigint", "timestamp[us]": "timestamp"}[str(type_)]
@@ -322,61 +383,65 @@ def glue_type(type_: pa.DataType) -> str:
 def test_the_declared_tables_have_the_columns_that_are_written() -> None:
     parquet = RESOURCES["AlertRows"]["Properties"]["TableInput"]
     csv = RESOURCES["AlertRowsCsv"]["Properties"]["TableInput"]
-    columns = [(one["Name"], one["Type"]) for one in parquet["StorageDescriptor"]["Columns"]]
+    columns = [(column["Name"], column["Type"]) for column in parquet["StorageDescriptor"]["Columns"]]
     assert columns == [(field.name, glue_type(field.type)) for field in SCHEMA]
     assert csv["StorageDescriptor"]["Columns"] == [{"Name": name, "Type": "string"} for name in SCHEMA.names]
     for table, (folder, _) in zip((parquet, csv), TABLES.values(), strict=True):
-        assert [one["Name"] for one in table["PartitionKeys"]] == ["detector", "day"]
+        assert [key["Name"] for key in table["PartitionKeys"]] == ["detector", "day"]
         assert f"tables/{table['Name']}" == folder
         assert table["StorageDescriptor"]["Location"] == {"Fn::Sub": f"s3://${{Bucket}}/lake/{folder}/"}
 
 
-def test_queries_answers_go_to_an_enforced_encrypted_place() -> None:
+def test_query_results_have_an_enforced_encrypted_location() -> None:
     configuration = RESOURCES["Workgroup"]["Properties"]["WorkGroupConfiguration"]
     assert configuration["EnforceWorkGroupConfiguration"] is True
     assert configuration["ResultConfiguration"]["OutputLocation"] == {"Fn::Sub": "s3://${Bucket}/athena-results/"}
     assert "EncryptionConfiguration" in configuration["ResultConfiguration"]
 
 
-def test_glue_athena_and_quicksight_are_in_the_part_that_can_be_left_out() -> None:
-    apart = {"Analytics", "Parquet", "Csv", "Source", "QuickSight", "QuickSightDashboard"}
-    for name, one in RESOURCES.items():
-        if one["Type"].startswith(("AWS::Glue::", "AWS::Athena::", "AWS::QuickSight::", "AWS::CloudFormation::Stack")):
-            assert one["Condition"] in apart, name
-    # ... and nothing outside of it leans on it, but where a condition says so.
-    inside = {name for name, one in RESOURCES.items() if one.get("Condition") in apart}
-    for name in RESOURCES.keys() - inside:
-        assert not unconditional(RESOURCES[name]) & inside, name
+def test_analytics_is_optional() -> None:
+    optional = {"Analytics", "Parquet", "Csv", "Source", "QuickSight", "QuickSightDashboard"}
+    for name, resource in RESOURCES.items():
+        if resource["Type"].startswith(
+            ("AWS::Glue::", "AWS::Athena::", "AWS::QuickSight::", "AWS::CloudFormation::Stack")
+        ):
+            assert resource["Condition"] in optional, name
+    # Other resources refer to them under a condition only.
+    inside = {name for name, resource in RESOURCES.items() if resource.get("Condition") in optional}
+    for name, resource in (RESOURCES | STACKS).items():
+        assert name in inside or not unconditional(resource) & inside, name
 
 
-def test_the_nested_quicksight_template_gets_the_parameters_that_it_has() -> None:
+def test_the_nested_quicksight_template_gets_its_parameters() -> None:
     nested = RESOURCES["QuickSightStack"]
     made = quicksight_template(read_detector(ROOT / "detectors" / "shop.yaml").metric_set)
     given = nested["Properties"]["Parameters"]
     assert given.keys() <= made["Parameters"].keys()
-    assert {name for name, one in made["Parameters"].items() if "Default" not in one} <= given.keys()
+    assert {name for name, parameter in made["Parameters"].items() if "Default" not in parameter} <= given.keys()
     assert (
         TEMPLATE["Parameters"]["QuickSightImportMode"]["AllowedValues"]
         == (made["Parameters"]["ImportMode"]["AllowedValues"])
     )
     for name in ("QuickSightPrincipalArn", "QuickSightViewerArn"):
         assert TEMPLATE["Parameters"][name]["AllowedPattern"] == made["Parameters"]["ViewerArn"]["AllowedPattern"]
-    # Its data sets read the views, and its refresh hears of every crawler.
+    # Its data sets read the views, and it is refreshed after a run of any crawler.
     assert nested["DependsOn"] == "Views"
-    crawlers = {name for name, one in RESOURCES.items() if one["Type"] == "AWS::Glue::Crawler"}
-    assert crawlers <= {one["Ref"] for one in every(given["Crawlers"]) if isinstance(one, dict) and "Ref" in one}
+    crawlers = {name for name, resource in RESOURCES.items() if resource["Type"] == "AWS::Glue::Crawler"}
+    assert crawlers <= {
+        reference["Ref"] for reference in nodes(given["Crawlers"]) if isinstance(reference, dict) and "Ref" in reference
+    }
     assert TEMPLATE["Outputs"]["QuickSightDashboardUrl"]["Value"] == {
         "Fn::GetAtt": ["QuickSightStack", "Outputs.DashboardUrl"]
     }
     assert "DashboardUrl" in made["Outputs"]
 
 
-def test_detection_can_be_left_out_whole() -> None:
-    apart = {"Detection", *(f"{kind}{number}" for kind in ("Email", "Phone") for number in range(1, 6))}
-    inside = {name for name, one in RESOURCES.items() if one.get("Condition") in apart}
+def test_detection_is_optional() -> None:
+    optional = {"Detection", *(f"{kind}{number}" for kind in ("Email", "Phone") for number in range(1, 6))}
+    inside = {name for name, resource in RESOURCES.items() if resource.get("Condition") in optional}
     assert {"DetectFunction", "ScheduleFunction", "ScheduleGroup", "DetectionDependencies", "LongTextTopic"} <= inside
-    for name in RESOURCES.keys() - inside:
-        assert not unconditional(RESOURCES[name]) & inside, name
+    for name, resource in (RESOURCES | STACKS).items():
+        assert name in inside or not unconditional(resource) & inside, name
 
 
 def unconditional(node: Any) -> set[str]:
@@ -384,8 +449,8 @@ def unconditional(node: Any) -> set[str]:
         if "Fn::If" in node:
             return set()
         found = {named(node)} if node.keys() & {"Ref", "Fn::GetAtt"} and len(node) == 1 else set()
-        return found.union(*(unconditional(one) for one in node.values()))
-    return set().union(*(unconditional(one) for one in node)) if isinstance(node, list) else set()
+        return found.union(*(unconditional(node) for node in node.values()))
+    return set().union(*(unconditional(node) for node in node)) if isinstance(node, list) else set()
 
 
 MODELS = {
@@ -399,7 +464,7 @@ MODELS = {
 
 
 @pytest.mark.parametrize("name", FUNCTIONS)
-def test_a_functions_environment_passes_its_own_check(name: str) -> None:
+def test_the_environment_of_a_function_is_valid(name: str) -> None:
     values = {
         "ANOMALAKE_LAKE": "s3://stack-bucket-1/lake",
         "ANOMALAKE_FORMATS": "parquet",
@@ -424,31 +489,35 @@ def test_a_functions_environment_passes_its_own_check(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", FUNCTIONS)
-def test_a_function_is_thin(name: str) -> None:
+def test_a_function_has_few_lines(name: str) -> None:
     lines = (ROOT / FUNCTIONS[name]["CodeUri"] / "app.py").read_text().splitlines()
     assert len(lines) <= 110
 
 
 def test_every_parameter_is_described_checked_and_used() -> None:
     used = {
-        one["Ref"]
-        for one in every([RESOURCES, TEMPLATE["Conditions"], TEMPLATE["Globals"]])
-        if isinstance(one, dict) and "Ref" in one
+        node["Ref"]
+        for node in nodes([RESOURCES, TEMPLATE["Conditions"], TEMPLATE["Globals"]])
+        if isinstance(node, dict) and "Ref" in node
     }
-    texts = " ".join(one for one in every(RESOURCES) if isinstance(one, str))
+    texts = " ".join(node for node in nodes(RESOURCES) if isinstance(node, str))
     shown = list(
         chain.from_iterable(
             group["Parameters"] for group in TEMPLATE["Metadata"]["AWS::CloudFormation::Interface"]["ParameterGroups"]
         )
     )
     assert sorted(shown) == sorted(TEMPLATE["Parameters"])
-    for name, one in TEMPLATE["Parameters"].items():
-        assert one["Description"].endswith("."), name
-        assert {"AllowedValues", "AllowedPattern", "MinValue"} & one.keys(), f"{name}: takes anything"
+    for name, parameter in TEMPLATE["Parameters"].items():
+        assert parameter["Description"].endswith("."), name
+        assert {"AllowedValues", "AllowedPattern", "MinValue"} & parameter.keys(), (
+            f"{name}: expected AllowedValues, AllowedPattern or MinValue"
+        )
         assert name in used or f"${{{name}}}" in texts, f"{name}: is not used"
-        if "AllowedPattern" in one:
-            assert re.search(one["AllowedPattern"], str(one["Default"])), f"{name}: its default does not pass"
-            assert "ConstraintDescription" in one, name
+        if "AllowedPattern" in parameter:
+            assert re.search(parameter["AllowedPattern"], str(parameter["Default"])), (
+                f"{name}: the default does not match the pattern"
+            )
+            assert "ConstraintDescription" in parameter, name
 
 
 @pytest.mark.parametrize(
@@ -478,32 +547,22 @@ def test_every_parameter_is_described_checked_and_used() -> None:
         ("AlertPhones", "+4912345678", True),
         ("AlertPhones", "012345", False),
         ("AlertTargetArns", "arn:aws:sns:eu-west-1:123456789012:anomalies", True),
-        ("AlertTargetArns", "arn:aws:lambda:eu-west-1:123456789012:function:tell", True),
+        ("AlertTargetArns", "arn:aws:lambda:eu-west-1:123456789012:function:notify", True),
         ("AlertTargetArns", "*", False),
         ("AlertTargetArns", "arn:aws:s3:::bucket", False),
     ],
 )
-def test_parameters_take_what_they_should(name: str, value: str, passes: bool) -> None:
+def test_a_parameter_accepts_valid_values_only(name: str, value: str, passes: bool) -> None:
     assert bool(re.search(TEMPLATE["Parameters"][name]["AllowedPattern"], value)) == passes
 
 
 def test_outputs_are_described() -> None:
-    for name, one in TEMPLATE["Outputs"].items():
-        assert one["Description"], name
-
-
-def test_the_configurations_know_the_templates_parameters() -> None:
-    configuration = tomllib.loads((ROOT / "samconfig.toml").read_text())
-    for stage in ("dev", "prod"):
-        for override in configuration[stage]["deploy"]["parameters"]["parameter_overrides"]:
-            name, _, value = override.partition("=")
-            declared = TEMPLATE["Parameters"][name]
-            assert str(value) in map(str, declared.get("AllowedValues", [value])), override
-            assert re.search(declared.get("AllowedPattern", ""), value), override
+    for name, output in TEMPLATE["Outputs"].items():
+        assert output["Description"], name
 
 
 def test_every_function_declares_the_runtime_that_the_layers_are_built_for() -> None:
     assert TEMPLATE["Globals"]["Function"]["Runtime"] == "python3.13"
-    for one in RESOURCES.values():
-        if one["Type"] == "AWS::Serverless::LayerVersion":
-            assert one["Properties"]["CompatibleRuntimes"] == ["python3.13"]
+    for resource in RESOURCES.values():
+        if resource["Type"] == "AWS::Serverless::LayerVersion":
+            assert resource["Properties"]["CompatibleRuntimes"] == ["python3.13"]

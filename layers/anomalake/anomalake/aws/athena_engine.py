@@ -1,4 +1,4 @@
-"""Queries on a lake in S3, answered by Athena through awswrangler."""
+"""Queries on a lake in S3, which Athena runs; awswrangler calls Athena."""
 
 from __future__ import annotations
 
@@ -14,29 +14,29 @@ import pyarrow as pa
 from pyarrow import csv
 from sqlglot import exp
 
-from anomalake.errors import require
+from anomalake.errors import one_line, require
 from anomalake.lake.settings import read_table_format
 from anomalake.query import rewrite, templates
 from anomalake.query.bounds import Bounds
 from anomalake.query.detectors import DetectorSchema
 from anomalake.query.errors import QueryError
-from anomalake.query.relations import Relations, put_in_place
+from anomalake.query.relations import Relations, decode_csv
 from anomalake.storage.store import ObjectStore
 
 DEFAULT_DATABASE = "anomalake"
 BLOCK_BYTES = 8_000_000
 
-#: The one column of the relations that is a map. Athena's answers are text: a map comes through as JSON only.
+#: The only column of the relations that is a map. Athena's results are text, in which a map can be read only as JSON.
 MAP_COLUMN = "dimensions"
 
 
 class AthenaEngine:
-    """Answers queries on a lake in S3.
+    """Query engine for a lake in S3.
 
     Parameters
     ----------
     store
-        The lake's store, for settings, shapes and sources.
+        Store of the lake, for its settings, shapes and metric sets.
     database
         Glue database that has ``alert_rows``; default: ``ANOMALAKE_DATABASE``, else ``anomalake``.
     workgroup
@@ -50,29 +50,29 @@ class AthenaEngine:
         self.relations = Relations(store)
 
     def query(self, sql: str) -> pa.Table:
-        """Answer a query whole; raises `QueryError`."""
+        """Answer a query as one table; raises `QueryError`."""
         with self.stream(sql) as reader:
             return pa.Table.from_batches(reader, reader.schema)
 
     @contextmanager
     def stream(self, sql: str) -> Iterator[pa.RecordBatchReader]:
-        """Answer a query batch by batch; raises `QueryError`."""
+        """Yield the answer of a query as a reader of batches; raises `QueryError`."""
         text = self.to_athena(sql)
         if isinstance(text, pa.Table):
             yield text.to_reader()
             return
         with tempfile.TemporaryDirectory() as folder:
             file = Path(folder) / "answer"
-            types = self._ask(text, file)
+            types = self._run(text, file)
             yield _read_text(file) if types is None else _read_csv(file, types)
 
     @contextmanager
     def slices(self, name: str) -> Iterator[list[str]]:
-        """The query for a whole relation, which Athena answers in its own memory."""
+        """Yield one query for all rows of a relation, because Athena needs no memory of this process."""
         yield [exp.select("*").from_(exp.Table(this=exp.to_identifier(name, quoted=True))).sql(templates.DIALECT)]
 
     def to_athena(self, sql: str) -> str | pa.Table:
-        """The SQL that Athena is asked, or the answer where nobody needs to be asked."""
+        """Return the SQL that Athena runs, or the result itself if Athena is not needed."""
         statement = rewrite.parse(sql)
         if isinstance(statement, rewrite.ShowTables):
             names = [name for name in self.relations.names() if statement.matches(name)]
@@ -81,7 +81,7 @@ class AthenaEngine:
             return exp.Describe(this=exp.Table(this=exp.to_identifier(statement.table.lower(), quoted=True))).sql(
                 "hive"
             )
-        columns = _columns_asked(statement.query, self.relations)
+        columns = _columns_of_star(statement.query, self.relations)
         query = rewrite.rewrite(
             statement.query, self.relations, _AthenaTables(self._store), only_relations=False, database=self.database
         )
@@ -89,8 +89,8 @@ class AthenaEngine:
             _maps_as_json(query, columns)
         return f"{statement.explain} {query.sql(templates.DIALECT)}".strip()
 
-    def _ask(self, sql: str, file: Path) -> dict[str, str] | None:
-        """Run a query and fetch its answer; returns the columns' types, None for lines of text."""
+    def _run(self, sql: str, file: Path) -> dict[str, str] | None:
+        """Run a query and download its result; return the types of its columns, or None if the result is plain text."""
         require("awswrangler", extra="aws")
         import awswrangler as wr
         from botocore.exceptions import BotoCoreError, ClientError
@@ -103,18 +103,18 @@ class AthenaEngine:
             if not location:
                 raise QueryError(f"{where}: no OutputLocation; expected a workgroup that writes its results to S3")
             types = dict(wr.athena.get_query_columns_types(query_execution_id=execution))
-            # Not read_sql_query: it makes null of an empty text, and of the text NaN.
+            # read_sql_query is not used, because it reads an empty text and the text NaN as null.
             wr.s3.download(path=location, local_file=str(file))
         except (wr.exceptions.QueryFailed, wr.exceptions.QueryCancelled) as error:
-            raise QueryError(f"{where}: {_one_line(error)}") from error
+            raise QueryError(f"{where}: {one_line(error)}") from error
         except (ClientError, BotoCoreError) as error:
-            hint = "ANOMALAKE_WORKGROUP and ANOMALAKE_DATABASE name others"
-            raise QueryError(f"{where}: {_one_line(error)}; {hint}") from error
+            hint = "ANOMALAKE_WORKGROUP and ANOMALAKE_DATABASE select others"
+            raise QueryError(f"{where}: {one_line(error)}; {hint}") from error
         return None if location.endswith(".txt") else types
 
 
 class _AthenaTables:
-    """The physical tables that the stack declares."""
+    """`Tables` of the stack: the tables that its template declares."""
 
     def __init__(self, store: ObjectStore) -> None:
         self._store = store
@@ -123,16 +123,13 @@ class _AthenaTables:
     def alert_rows(self, bounds: Bounds) -> exp.Query:
         if not self._is_csv_only():
             return _within("alert_rows", bounds)
-        decoded = templates.template("alert_rows_from_csv")
-        for found in list(decoded.find_all(exp.Table)):
-            put_in_place(found, self.alert_rows_csv(bounds))
-        return decoded
+        return decode_csv(self.alert_rows_csv(bounds))
 
     def alert_rows_csv(self, bounds: Bounds) -> exp.Query:
         return _within("alert_rows_csv", bounds)
 
-    def kept(self, name: str) -> None:
-        """Athena keeps nothing."""
+    def cached(self, name: str) -> None:
+        """Return None: nothing is cached."""
 
     def source_rows(self, detector: DetectorSchema, columns: dict[str, str]) -> exp.Query:
         selected = [exp.column(name, quoted=True) for name in columns.values()]
@@ -151,8 +148,8 @@ def _within(table: str, bounds: Bounds) -> exp.Query:
     return rows if condition is None else rows.where(condition)
 
 
-def _columns_asked(query: exp.Query, relations: Relations) -> list[str] | None:
-    """The columns behind a lone ``*``; None where it stands for anything else."""
+def _columns_of_star(query: exp.Query, relations: Relations) -> list[str] | None:
+    """Return the columns of ``SELECT *`` from a relation; None for any other query."""
     if (
         not isinstance(query, exp.Select)
         or len(query.expressions) != 1
@@ -169,15 +166,15 @@ def _columns_asked(query: exp.Query, relations: Relations) -> list[str] | None:
 
 
 def _maps_as_json(query: exp.Query, columns: list[str] | None) -> None:
-    """Let a map among the answer's columns come as JSON, from which it can be read."""
+    """Convert a map in the result to JSON, so that it can be read."""
     if not isinstance(query, exp.Select):
         return
     if columns is not None and MAP_COLUMN in columns:
         query.set("expressions", [exp.column(name, quoted=True) for name in columns])
     for column in list(query.expressions):
-        asked = column.this if isinstance(column, exp.Alias) else column
-        if isinstance(asked, exp.Column) and asked.name.lower() == MAP_COLUMN:
-            as_json = exp.Anonymous(this="json_format", expressions=[exp.cast(asked.copy(), "JSON")])
+        value = column.this if isinstance(column, exp.Alias) else column
+        if isinstance(value, exp.Column) and value.name.lower() == MAP_COLUMN:
+            as_json = exp.Anonymous(this="json_format", expressions=[exp.cast(value.copy(), "JSON")])
             column.replace(exp.alias_(as_json, column.alias_or_name, quoted=True))
 
 
@@ -186,15 +183,15 @@ def _read_text(file: Path) -> pa.RecordBatchReader:
 
 
 def _read_csv(file: Path, types: dict[str, str]) -> pa.RecordBatchReader:
-    """Athena's CSV, batch by batch: an empty text is in quotes there, null is not."""
+    """Read a CSV result in batches. Athena quotes an empty text; null is an empty cell without quotes."""
     schema = pa.schema([(name, _type_of(name, type_)) for name, type_ in types.items()])
-    asked = {field.name: pa.string() if pa.types.is_map(field.type) else field.type for field in schema}
+    csv_types = {field.name: pa.string() if pa.types.is_map(field.type) else field.type for field in schema}
     reader = csv.open_csv(
         file,
         csv.ReadOptions(block_size=BLOCK_BYTES),
         csv.ParseOptions(newlines_in_values=True),
         csv.ConvertOptions(
-            column_types=asked, null_values=[""], strings_can_be_null=True, quoted_strings_can_be_null=False
+            column_types=csv_types, null_values=[""], strings_can_be_null=True, quoted_strings_can_be_null=False
         ),
     )
     batches = (pa.RecordBatch.from_arrays([*map(_maps, batch.columns, schema)], schema=schema) for batch in reader)
@@ -230,7 +227,3 @@ _TYPES = {
     "date": pa.date32(),
     "timestamp": pa.timestamp("us"),
 }
-
-
-def _one_line(error: BaseException) -> str:
-    return " ".join(str(error).split())

@@ -1,4 +1,4 @@
-"""Source data in tables that Athena queries."""
+"""Source data in Athena tables."""
 
 from __future__ import annotations
 
@@ -15,63 +15,63 @@ from sqlglot import exp
 
 from anomalake.definitions.errors import SourceError
 from anomalake.definitions.metric_set import AthenaTable, MetricSet
-from anomalake.errors import require
+from anomalake.errors import first_line, one_line, require
 from anomalake.query.templates import DIALECT
 from anomalake.query.time_formats import to_strptime
 from anomalake.storage.store import StoreError
 
 BLOCK_BYTES = 8_000_000
 
-# Clocks go back by three hours at most, so that bounds on wall clocks leave out nothing.
-_CLOCKS = timedelta(hours=3)
+# No time zone sets its clocks back by more than this, so bounds on wall-clock times with this margin exclude no row.
+_CLOCK_MARGIN = timedelta(hours=3)
 
 
-class AskAthena(Protocol):
-    """Runs a query and fetches its answer, the CSV that Athena writes, into a file."""
+class RunQuery(Protocol):
+    """Runs a query and downloads its result, a CSV file."""
 
     def __call__(self, sql: str, table: AthenaTable, file: Path) -> None:
-        """Raises `StoreError`."""
+        """Run a query; raises `StoreError`."""
         ...
 
 
 class AthenaTables:
-    """`SourceTables` by Athena.
+    """`SourceTables` that Athena queries.
 
     Parameters
     ----------
-    ask
+    run
         Runs a query; default: awswrangler.
     """
 
-    def __init__(self, ask: AskAthena | None = None) -> None:
-        self._ask = ask or ask_athena
+    def __init__(self, run: RunQuery | None = None) -> None:
+        self._run = run or run_query
 
     def rows(self, metric_set: MetricSet, low: datetime | None, high: datetime | None) -> Iterator[pa.RecordBatch]:
         assert metric_set.athena is not None
         with tempfile.TemporaryDirectory() as folder:
             file = Path(folder) / "answer.csv"
-            self._ask(statement(metric_set, low, high), metric_set.athena, file)
+            self._run(statement(metric_set, low, high), metric_set.athena, file)
             yield from _read_answer(file, metric_set)
 
 
 def statement(metric_set: MetricSet, low: datetime | None, high: datetime | None) -> str:
-    """The query for a table's rows, in Athena's dialect.
+    """Return the query for the rows of a table, in Athena's dialect.
 
-    A row whose timestamp is no such text comes as well, to be counted as bad.
+    Rows with an invalid timestamp are included, so that the reader counts them as invalid.
     """
     table = metric_set.athena
     assert table is not None
     timestamp = exp.column(metric_set.timestamp_column, quoted=True)
     typed = not table.timestamp_is_text
-    asked: exp.Expr = timestamp.copy()
+    selected: exp.Expr = timestamp.copy()
     if typed:
-        # Of a date as well: midnight.
-        asked = exp.cast(exp.cast(timestamp.copy(), "TIMESTAMP(0)"), "VARCHAR")
-    columns = [exp.alias_(asked, metric_set.timestamp_column, quoted=True)]
+        # The cast to a timestamp turns a date into its midnight.
+        selected = exp.cast(exp.cast(timestamp.copy(), "TIMESTAMP(0)"), "VARCHAR")
+    columns = [exp.alias_(selected, metric_set.timestamp_column, quoted=True)]
     columns += [_cast(name, "VARCHAR") for name in metric_set.dimension_list]
     columns += [_cast(name, "DOUBLE") for name in metric_set.measures]
-    place = exp.table_(table.table_name, db=table.database_name, catalog=table.data_catalog, quoted=True)
-    query = exp.select(*columns).from_(place)
+    source = exp.table_(table.table_name, db=table.database_name, catalog=table.data_catalog, quoted=True)
+    query = exp.select(*columns).from_(source)
     clock = timestamp if typed else _parsed(metric_set, timestamp)
     bounds = _bounds(metric_set, clock, low, high) if clock is not None else []
     if bounds and not typed and clock is not None:
@@ -86,7 +86,7 @@ def _cast(name: str, type_: str) -> exp.Expr:
 
 
 def _parsed(metric_set: MetricSet, timestamp: exp.Expr) -> exp.Expr | None:
-    """Text as a wall clock, null where it is none; None where its pattern is beyond SQL."""
+    """Return a text as a wall-clock time, null if it is invalid; None if SQL has no format for the pattern."""
     try:
         format_ = to_strptime(metric_set.timestamp_format)
     except SourceError:
@@ -97,9 +97,9 @@ def _parsed(metric_set: MetricSet, timestamp: exp.Expr) -> exp.Expr | None:
 def _bounds(metric_set: MetricSet, clock: exp.Expr, low: datetime | None, high: datetime | None) -> list[exp.Expr]:
     bounds: list[exp.Expr] = []
     if low is not None:
-        bounds.append(exp.GTE(this=clock.copy(), expression=_wall_clock(low - _CLOCKS, metric_set)))
+        bounds.append(exp.GTE(this=clock.copy(), expression=_wall_clock(low - _CLOCK_MARGIN, metric_set)))
     if high is not None:
-        bounds.append(exp.LT(this=clock.copy(), expression=_wall_clock(high + _CLOCKS, metric_set)))
+        bounds.append(exp.LT(this=clock.copy(), expression=_wall_clock(high + _CLOCK_MARGIN, metric_set)))
     return bounds
 
 
@@ -109,7 +109,7 @@ def _wall_clock(instant: datetime, metric_set: MetricSet) -> exp.Expr:
 
 
 def _read_answer(file: Path, metric_set: MetricSet) -> Iterator[pa.RecordBatch]:
-    """Athena's CSV: an empty text is in quotes there, null is not."""
+    """Read a CSV result in batches. Athena quotes an empty text; null is an empty cell without quotes."""
     names = list(metric_set.columns)
     types = {name: pa.string() for name in names} | {name: pa.float64() for name in metric_set.measures}
     try:
@@ -122,11 +122,11 @@ def _read_answer(file: Path, metric_set: MetricSet) -> Iterator[pa.RecordBatch]:
             ),
         )
     except pa.ArrowInvalid as error:
-        raise StoreError(f"Athena's answer cannot be read: {str(error).splitlines()[0]}") from error
+        raise StoreError(f"Athena's answer cannot be read: {first_line(error)}") from error
 
 
-def ask_athena(sql: str, table: AthenaTable, file: Path) -> None:
-    """Ask through awswrangler; raises `StoreError`."""
+def run_query(sql: str, table: AthenaTable, file: Path) -> None:
+    """Run a query with awswrangler; raises `StoreError`."""
     require("awswrangler", extra="aws")
     import awswrangler as wr
     from botocore.exceptions import BotoCoreError, ClientError
@@ -146,4 +146,4 @@ def ask_athena(sql: str, table: AthenaTable, file: Path) -> None:
             raise StoreError(f"{where}: no OutputLocation; expected S3ResultsPath, or a workgroup that has one")
         wr.s3.download(path=location, local_file=str(file))
     except (wr.exceptions.QueryFailed, wr.exceptions.QueryCancelled, ClientError, BotoCoreError) as error:
-        raise StoreError(f"{where}: {' '.join(str(error).split())}") from error
+        raise StoreError(f"{where}: {one_line(error)}") from error

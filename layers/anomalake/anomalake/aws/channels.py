@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 
 from anomalake.alerts import AlertDocument
 from anomalake.definitions.detector import AlertRule, LambdaAction, SnsAction
-from anomalake.errors import require
+from anomalake.errors import one_line, require
 from anomalake.lake.lake import Lake
 from anomalake.notify.channel import JSON, LONG_TEXT, Channel, ChannelError, Message
 
@@ -167,15 +167,15 @@ def _call(name: str, call: Callable[[], T]) -> T:
         details = error.response.get("Error", {})
         status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
         transient = details.get("Code") in _TRANSIENT or status == 429 or status >= 500
-        raise ChannelError(f"{name}: {_one_line(error)}", retryable=transient) from error
+        raise ChannelError(f"{name}: {one_line(error)[:500]}", retryable=transient) from error
     except ConnectionError as error:
-        raise ChannelError(f"{name}: {_one_line(error)}", retryable=True) from error
+        raise ChannelError(f"{name}: {one_line(error)[:500]}", retryable=True) from error
     except (HTTPClientError, IncompleteReadError) as error:
         # There was no complete response, so the request may have arrived.
-        raise ChannelError(f"{name}: {_one_line(error)}", retryable=True, uncertain=True) from error
+        raise ChannelError(f"{name}: {one_line(error)[:500]}", retryable=True, uncertain=True) from error
     except BotoCoreError as error:
         # Invalid credentials, region or parameters: no request was sent.
-        raise ChannelError(f"{name}: {_one_line(error)}", retryable=False) from error
+        raise ChannelError(f"{name}: {one_line(error)[:500]}", retryable=False) from error
 
 
 def _region(arn: str) -> str | None:
@@ -189,7 +189,3 @@ def _error_in(payload: bytes) -> str:
         return f"{details['errorType']}: {details['errorMessage']}"[:500]
     except (ValueError, KeyError, TypeError):
         return payload[:200].decode("utf-8", "replace")
-
-
-def _one_line(error: Exception) -> str:
-    return " ".join(str(error).split())[:500]

@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 
 import pyarrow as pa
 
-from anomalake.errors import AnomalakeError
+from anomalake.errors import AnomalakeError, first_line
 from anomalake.lake import csv_rows, layout, rows
 from anomalake.lake.lake import Clock, Lake, utc_now
 from anomalake.lake.ports import Partition
@@ -122,7 +122,7 @@ def _merged(format_: str, bodies: list[tuple[str, bytes]]) -> bytes:
             else:
                 tables.append(rows.from_parquet(body))
         except (pa.ArrowException, ValueError) as error:
-            first = str(error).splitlines()[0]
+            first = first_line(error)
             raise _UnreadableFileError(
                 f"{key}: {first}: expected a {format_} file; a rebuild writes it again"
             ) from error

@@ -12,6 +12,7 @@ import duckdb
 import pyarrow as pa
 from sqlglot import exp
 
+from anomalake.errors import first_line
 from anomalake.lake.layout import TABLES, partition_in
 from anomalake.lake.settings import read_table_format
 from anomalake.local.duckdb_dialect import as_athena, describe, to_duckdb
@@ -51,7 +52,7 @@ class DuckDBEngine:
         self._store = store
         self._folder = folder.resolve()
         self.relations = Relations(store)
-        self._kept: dict[str, pa.Table] = {}
+        self._cached: dict[str, pa.Table] = {}
 
     def query(self, sql: str) -> pa.Table:
         """Answer a query as one table.
@@ -71,7 +72,7 @@ class DuckDBEngine:
 
     @contextmanager
     def stream(self, sql: str) -> Iterator[pa.RecordBatchReader]:
-        """Answer a query batch by batch.
+        """Yield the answer of a query as a reader of batches.
 
         Raises
         ------
@@ -84,24 +85,24 @@ class DuckDBEngine:
 
     @contextmanager
     def slices(self, name: str) -> Iterator[list[str]]:
-        """Queries that together return a whole relation, each small enough to be answered in little memory.
+        """Queries that together return all rows of a relation, each with an answer that needs little memory.
 
         No row of a relation depends on alerts of two days, so each query covers a span of days. Only groups last over
-        several days: their spans are computed once, and kept until the context ends.
+        several days: their spans are computed once and cached until the context ends.
         """
         try:
             yield self._slices(name)
         finally:
-            self._kept = {}
+            self._cached = {}
 
     def _slices(self, name: str) -> list[str]:
         relation = self.relations.find(name)
         if relation is None:
-            raise self.relations.unknown(name)
-        whole = exp.select("*").from_(exp.Table(this=exp.to_identifier(name, quoted=True)))
+            raise self.relations.unknown_relation(name)
+        all_rows = exp.select("*").from_(exp.Table(this=exp.to_identifier(name, quoted=True)))
         days = self._bytes_by_day(relation)
         if relation.kind in _NOT_BY_DAY or sum(days.values()) <= _SLICE_BYTES:
-            return [whole.sql(templates.DIALECT)]
+            return [all_rows.sql(templates.DIALECT)]
         spans: list[list[str]] = [[]]
         size = 0
         for day in sorted(days):
@@ -111,7 +112,7 @@ class DuckDBEngine:
             spans[-1].append(day)
             size += days[day]
         if relation.kind == "anomalies" and len(spans) > 1:
-            self._kept = {kind: self._spans(kind, relation) for kind in templates.OF_ALL_DAYS}
+            self._cached = {kind: self._spans(kind, relation) for kind in templates.READ_OVER_ALL_DAYS}
         columns = [exp.column(column, quoted=True) for column in relation.columns()]
         by_day = exp.select(*columns).from_(exp.Table(this=exp.to_identifier(f"{name}{BY_DAY}", quoted=True)))
         queries = []
@@ -124,17 +125,17 @@ class DuckDBEngine:
 
     def _spans(self, name: str, relation: Relation) -> pa.Table:
         detectors = None if relation.detector is None else frozenset({relation.detector.name})
-        asked = exp.select("*").from_(exp.Table(this=exp.to_identifier(name, quoted=True)))
+        rows = exp.select("*").from_(exp.Table(this=exp.to_identifier(name, quoted=True)))
         condition = Bounds(detectors).condition()
-        return self.query((asked if condition is None else asked.where(condition)).sql(templates.DIALECT))
+        return self.query((rows if condition is None else rows.where(condition)).sql(templates.DIALECT))
 
     def _bytes_by_day(self, relation: Relation) -> dict[str, int]:
         detector = relation.detector.name if relation.detector else None
         days: dict[str, int] = {}
-        for found in self._store.list(TABLES[read_table_format(self._store)][0]):
-            partition = partition_in(found.key)
+        for entry in self._store.list(TABLES[read_table_format(self._store)][0]):
+            partition = partition_in(entry.key)
             if partition is not None and detector in (None, partition.detector):
-                days[partition.day] = days.get(partition.day, 0) + found.size
+                days[partition.day] = days.get(partition.day, 0) + entry.size
         return days
 
     @contextmanager
@@ -148,7 +149,7 @@ class DuckDBEngine:
         if isinstance(statement, rewrite.Describe):
             query: exp.Query = exp.select("*").from_(exp.Table(this=exp.to_identifier(statement.table, quoted=True)))
             statement = rewrite.Select(query.limit(0))
-        tables = LakeFiles(self._store, self._folder, self._kept)
+        tables = LakeFiles(self._store, self._folder, self._cached)
         query = rewrite.rewrite(statement.query, self.relations, tables)
         text = f"{statement.explain} {to_duckdb(query)}"
         connection = duckdb.connect(config=_CONFIG)
@@ -163,11 +164,6 @@ class DuckDBEngine:
             except (duckdb.Error, pa.ArrowException, OSError) as error:
                 if tables.changed():
                     raise LakeChangedError(str(error)) from error
-                raise QueryError(_one_line(error)) from error
+                raise QueryError(f"query: {first_line(error)}") from error
         finally:
             connection.close()
-
-
-def _one_line(error: BaseException) -> str:
-    line = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
-    return f"query: {line}"

@@ -17,11 +17,10 @@ from anomalake.lake.layout import TABLES
 from anomalake.lake.rows import SCHEMA
 from anomalake.lake.settings import read_table_format
 from anomalake.local.source_tables import csv_options, files_by_header, json_options, source_files
-from anomalake.query import templates
 from anomalake.query.bounds import Bounds
 from anomalake.query.detectors import DetectorSchema
 from anomalake.query.errors import LakeChangedError, QueryError
-from anomalake.query.relations import no_source_rows, put_in_place
+from anomalake.query.relations import decode_csv, empty_source
 from anomalake.storage.store import ObjectStore
 
 #: How often a folder is listed until the listing is stable.
@@ -31,11 +30,11 @@ ATTEMPTS = 10
 class LakeFiles:
     """`Tables` of one query: the files that it reads, and relations that were computed before."""
 
-    def __init__(self, store: ObjectStore, folder: Path, kept: Mapping[str, pa.Table]) -> None:
+    def __init__(self, store: ObjectStore, folder: Path, cached: Mapping[str, pa.Table]) -> None:
         self._store = store
         self._folder = folder
         self._format = read_table_format(store)
-        self._kept = kept
+        self._cached = cached
         self._files: list[str] = []
         self.parameters: dict[str, list[str]] = {}
 
@@ -43,8 +42,8 @@ class LakeFiles:
         """Allow a connection to read this query's files, and nothing else."""
         for format_, rows in _NO_ROWS.items():
             connection.register(f"no_{format_}_rows", rows)
-        for name, rows in self._kept.items():
-            connection.register(f"kept_{name}", rows)
+        for name, rows in self._cached.items():
+            connection.register(f"cached_{name}", rows)
         connection.execute("SET TimeZone = 'UTC'")
         connection.execute("SET preserve_insertion_order = false")
         connection.execute("SET allowed_paths = $paths", {"paths": self._files})
@@ -55,16 +54,13 @@ class LakeFiles:
         """Whether a file of the query was deleted."""
         return any(not Path(file).exists() for file in self._files)
 
-    def kept(self, name: str) -> exp.Query | None:
-        return exp.select("*").from_(f"kept_{name}") if name in self._kept else None
+    def cached(self, name: str) -> exp.Query | None:
+        return exp.select("*").from_(f"cached_{name}") if name in self._cached else None
 
     def alert_rows(self, bounds: Bounds) -> exp.Query:
         if self._format == "parquet":
             return self._rows("parquet", bounds)
-        decoded = templates.template("alert_rows_from_csv")
-        for found in list(decoded.find_all(exp.Table)):
-            put_in_place(found, self.alert_rows_csv(bounds))
-        return decoded
+        return decode_csv(self.alert_rows_csv(bounds))
 
     def alert_rows_csv(self, bounds: Bounds) -> exp.Query:
         return self._rows("csv", bounds)
@@ -97,7 +93,7 @@ class LakeFiles:
         assert source is not None
         files = source_files(source, self._folder)
         if not files:
-            return no_source_rows(detector)
+            return empty_source(detector)
         if isinstance(source.file_format, CsvFormat):
             reads = [
                 self._read_csv(group, header, source.file_format, columns)

@@ -11,6 +11,7 @@ import obstore
 from obstore.exceptions import BaseError
 from obstore.store import S3Store
 
+from anomalake.errors import first_line
 from anomalake.sources.ports import ByteStream, SourceFile
 from anomalake.storage.objects import s3_store
 from anomalake.storage.store import StoreError
@@ -32,7 +33,7 @@ class FolderOrS3Files:
             if path.is_file():
                 return [SourceFile(str(path), path.stat().st_size)]
             members = sorted(path.iterdir()) if path.is_dir() else []
-            return [_file(one) for one in members if not one.name.startswith(_HIDDEN) and one.is_file()]
+            return [_file(member) for member in members if not member.name.startswith(_HIDDEN) and member.is_file()]
         except OSError as error:
             raise StoreError(f"{folder}: {error.strerror or error}") from error
 
@@ -60,62 +61,66 @@ class FolderOrS3Files:
         bucket, prefix = _parts(uri)
         store = self._store(bucket)
         try:
-            found = obstore.list_with_delimiter(store, prefix or None)["objects"]
-            # Consoles mark a folder by an empty object of its name.
-            files = [_object(bucket, one["path"], one["size"]) for one in found if one["size"] or one["path"] != prefix]
+            objects = obstore.list_with_delimiter(store, prefix or None)["objects"]
+            # Consoles create an empty object with the name of a folder.
+            files = [
+                _object(bucket, entry["path"], entry["size"])
+                for entry in objects
+                if entry["size"] or entry["path"] != prefix
+            ]
             if not files and prefix and not uri.endswith("/"):
                 head = obstore.head(store, prefix)
                 files = [_object(bucket, head["path"], head["size"])]
         except FileNotFoundError:
             return []
         except (BaseError, OSError) as error:
-            raise StoreError(f"{uri}: {_first_line(error)}") from error
+            raise StoreError(f"{uri}: {first_line(error)}") from error
         return sorted((file for file in files if _is_data(file.name)), key=lambda file: file.name)
 
     def _walk_s3(self, uri: str) -> Iterator[SourceFile]:
         bucket, prefix = _parts(uri)
         try:
             for page in obstore.list(self._store(bucket), prefix or None):
-                for one in page:
-                    file = _object(bucket, one["path"], one["size"])
+                for entry in page:
+                    file = _object(bucket, entry["path"], entry["size"])
                     if _is_data(file.name):
                         yield file
         except FileNotFoundError:
             return
         except (BaseError, OSError) as error:
-            raise StoreError(f"{uri}: {_first_line(error)}") from error
+            raise StoreError(f"{uri}: {first_line(error)}") from error
 
 
 class _ObjectStream:
-    """An object as it comes; raises `StoreError`."""
+    """The bytes of an object, fetched in blocks; raises `StoreError`."""
 
     def __init__(self, store: S3Store, key: str, name: str) -> None:
         self._name = name
-        self._held = b""
+        self._unread = b""
         try:
             self._blocks = iter(obstore.get(store, key).stream())
         except (BaseError, OSError) as error:
-            raise StoreError(f"{name}: {_first_line(error)}") from error
+            raise StoreError(f"{name}: {first_line(error)}") from error
 
     def read(self, size: int, /) -> bytes:
         try:
-            while not self._held:
+            while not self._unread:
                 block = next(self._blocks, None)
                 if block is None:
                     return b""
-                self._held = bytes(block)
+                self._unread = bytes(block)
         except (BaseError, OSError) as error:
-            raise StoreError(f"{self._name}: {_first_line(error)}") from error
-        taken, self._held = self._held[:size], self._held[size:]
-        return taken
+            raise StoreError(f"{self._name}: {first_line(error)}") from error
+        result, self._unread = self._unread[:size], self._unread[size:]
+        return result
 
     def close(self) -> None:
-        self._held = b""
+        self._unread = b""
 
 
 def _parts(uri: str) -> tuple[str, str]:
     parts = urlsplit(uri, allow_fragments=False)
-    # A key may have a question mark in it.
+    # A key may contain a question mark.
     path = f"{parts.path}?{parts.query}" if parts.query else parts.path
     if not parts.netloc:
         raise StoreError(f"{uri}: no bucket; expected s3://BUCKET/PREFIX")
@@ -132,7 +137,3 @@ def _file(path: Path) -> SourceFile:
 
 def _is_data(name: str) -> bool:
     return not name.rpartition("/")[2].startswith(_HIDDEN)
-
-
-def _first_line(error: BaseException) -> str:
-    return str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__

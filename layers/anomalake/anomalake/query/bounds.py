@@ -1,4 +1,7 @@
-"""Which partitions a query can need, read off its conditions; never too few, sometimes too many."""
+"""Bounds on the partitions that a query reads, derived from its conditions.
+
+The bounds never exclude a partition that the query needs; they may include others.
+"""
 
 from __future__ import annotations
 
@@ -13,7 +16,7 @@ _DAY = timedelta(days=1)
 
 @dataclass(frozen=True, slots=True)
 class Bounds:
-    """Partitions that may hold what is asked for.
+    """Detectors and days whose partitions a query may need.
 
     Attributes
     ----------
@@ -28,24 +31,24 @@ class Bounds:
     last: date | None = None
 
     def and_(self, other: Bounds) -> Bounds:
-        """What satisfies both."""
+        """Return the bounds of both conditions together: the intersection."""
         if self.detectors is None or other.detectors is None:
             detectors = other.detectors if self.detectors is None else self.detectors
         else:
             detectors = self.detectors & other.detectors
-        firsts = [one for one in (self.first, other.first) if one is not None]
-        lasts = [one for one in (self.last, other.last) if one is not None]
+        firsts = [day for day in (self.first, other.first) if day is not None]
+        lasts = [day for day in (self.last, other.last) if day is not None]
         return Bounds(detectors, max(firsts, default=None), min(lasts, default=None))
 
     def or_(self, other: Bounds) -> Bounds:
-        """What covers both."""
+        """Return bounds that include both: the union, with all days in between."""
         detectors = None if self.detectors is None or other.detectors is None else self.detectors | other.detectors
         first = None if self.first is None or other.first is None else min(self.first, other.first)
         last = None if self.last is None or other.last is None else max(self.last, other.last)
         return Bounds(detectors, first, last)
 
     def widened(self) -> Bounds:
-        """A day more on each side: for wall clocks, which are less than a day from UTC."""
+        """Return bounds with one more day on each side. Wall-clock times differ from UTC by less than a day."""
         return replace(
             self,
             first=self.first - _DAY if self.first and self.first > date.min else None,
@@ -53,21 +56,21 @@ class Bounds:
         )
 
     def of_all_days(self) -> Bounds:
-        """The same detectors' partitions of every day."""
+        """Return bounds on the same detectors without bounds on days."""
         return Bounds(self.detectors)
 
     def holds_detector(self, detector: str) -> bool:
-        """Whether a detector is."""
+        """Whether a detector is within the bounds."""
         return self.detectors is None or detector in self.detectors
 
     def holds_day(self, day: str) -> bool:
-        """Whether a day, ``YYYY-MM-DD``, is."""
+        """Whether a day, ``YYYY-MM-DD``, is within the bounds."""
         return (self.first is None or day >= self.first.isoformat()) and (
             self.last is None or day <= self.last.isoformat()
         )
 
     def condition(self) -> exp.Expr | None:
-        """As a condition on the partition columns."""
+        """Return the bounds as a condition on the partition columns; None if there are none."""
         parts: list[exp.Expr] = []
         if self.detectors is not None:
             names: list[exp.Expr] = [exp.Literal.string(name) for name in sorted(self.detectors)] or [exp.Null()]
@@ -79,20 +82,22 @@ class Bounds:
         return exp.and_(*parts) if parts else None
 
 
+#: No bounds: every partition.
 ALL = Bounds()
 
-IsColumn = Callable[[exp.Expr], str | None]
+#: Returns the name of a column of the relation, in lower case; None for any other expression.
+ColumnOf = Callable[[exp.Expr], str | None]
 
 
-def bounds_of(condition: exp.Expr | None, column_of: IsColumn) -> Bounds:
-    """The bounds that a condition sets.
+def bounds_of(condition: exp.Expr | None, column_of: ColumnOf) -> Bounds:
+    """Return the bounds that follow from a condition on a relation.
 
     Parameters
     ----------
     condition
-        A WHERE's.
+        Condition of a WHERE clause; None if there is none.
     column_of
-        Tells the name of a column of the relation in question, in lower case; None for any other expression.
+        Recognizes the columns of the relation.
     """
     if condition is None:
         return ALL
@@ -105,14 +110,14 @@ def bounds_of(condition: exp.Expr | None, column_of: IsColumn) -> Bounds:
         low = _compared(node.this, ">=", node.args["low"], column_of)
         return low.and_(_compared(node.this, "<=", node.args["high"], column_of))
     if isinstance(node, exp.In) and node.expressions and not node.args.get("query"):
-        found = _compared(node.this, "=", node.expressions[0], column_of)
+        bounds = _compared(node.this, "=", node.expressions[0], column_of)
         for value in node.expressions[1:]:
-            found = found.or_(_compared(node.this, "=", value, column_of))
-        return found
-    for kind, sign, mirrored in _COMPARISONS:
+            bounds = bounds.or_(_compared(node.this, "=", value, column_of))
+        return bounds
+    for kind, operator, mirrored in _COMPARISONS:
         if type(node) is kind:
-            here = _compared(node.this, sign, node.expression, column_of)
-            return here.and_(_compared(node.expression, mirrored, node.this, column_of))
+            of_left = _compared(node.this, operator, node.expression, column_of)
+            return of_left.and_(_compared(node.expression, mirrored, node.this, column_of))
     return ALL
 
 
@@ -125,38 +130,39 @@ _COMPARISONS: tuple[tuple[type[exp.Expr], str, str], ...] = (
 )
 
 
-def _compared(side: exp.Expr, sign: str, value: exp.Expr, column_of: IsColumn) -> Bounds:
+def _compared(side: exp.Expr, operator: str, value: exp.Expr, column_of: ColumnOf) -> Bounds:
+    """Return the bounds that follow from a comparison of an expression with a value."""
     side = side.unnest() if isinstance(side, exp.Paren) else side
     column = column_of(side)
-    if column == "detector" and sign == "=" and isinstance(value, exp.Literal) and value.is_string:
+    if column == "detector" and operator == "=" and isinstance(value, exp.Literal) and value.is_string:
         return Bounds(frozenset({value.this}))
     if column == "day" and isinstance(value, exp.Literal) and value.is_string:
-        # Days are compared as texts: only a whole date bounds them.
-        moment = _moment(value) if len(value.this) == 10 else None
+        # Days are compared as text, so that only a complete date is a bound.
+        time = _literal_time(value) if len(value.this) == 10 else None
     elif column in ("timestamp", "local_timestamp"):
-        moment = _moment(value)
+        time = _literal_time(value)
     else:
-        column, moment = _date_of(side, column_of), _moment(value)
-        if column is not None and moment is not None and moment.time() != datetime.min.time():
+        column, time = _column_of_date(side, column_of), _literal_time(value)
+        if column is not None and time is not None and time.time() != datetime.min.time():
             return ALL
-    if moment is None or column not in ("timestamp", "local_timestamp", "day"):
+    if time is None or column not in ("timestamp", "local_timestamp", "day"):
         return ALL
-    day = moment.date()
-    if sign == "<" and moment.time() == datetime.min.time() and day > date.min:
-        return _of(column, Bounds(last=day - _DAY))
+    day = time.date()
+    if operator == "<" and time.time() == datetime.min.time() and day > date.min:
+        return _bounds_on(column, Bounds(last=day - _DAY))
     bounds = Bounds(
-        first=day if sign in ("=", ">", ">=") else None,
-        last=day if sign in ("=", "<", "<=") else None,
+        first=day if operator in ("=", ">", ">=") else None,
+        last=day if operator in ("=", "<", "<=") else None,
     )
-    return _of(column, bounds)
+    return _bounds_on(column, bounds)
 
 
-def _of(column: str, bounds: Bounds) -> Bounds:
+def _bounds_on(column: str, bounds: Bounds) -> Bounds:
     return bounds.widened() if column == "local_timestamp" else bounds
 
 
-def _date_of(side: exp.Expr, column_of: IsColumn) -> str | None:
-    """The column in ``date(column)``, ``CAST(column AS date)`` or ``date_trunc('day', column)``."""
+def _column_of_date(side: exp.Expr, column_of: ColumnOf) -> str | None:
+    """Return the column in ``date(column)``, ``CAST(column AS date)`` or ``date_trunc('day', column)``."""
     if isinstance(side, exp.Cast) and side.to.is_type("date") and not isinstance(side, exp.TryCast):
         return column_of(side.this)
     if isinstance(side, (exp.Date, exp.TsOrDsToDate)) and len(list(side.iter_expressions())) == 1:
@@ -166,8 +172,8 @@ def _date_of(side: exp.Expr, column_of: IsColumn) -> str | None:
     return None
 
 
-def _moment(value: exp.Expr) -> datetime | None:
-    """A literal moment, in UTC: text, or text cast to a date or a timestamp."""
+def _literal_time(value: exp.Expr) -> datetime | None:
+    """Return a literal time in UTC: a text, or a text cast to a date or timestamp; None for any other expression."""
     node = value.unnest() if isinstance(value, exp.Paren) else value
     is_cast = isinstance(node, exp.Cast) and node.to.is_type("date", "timestamp", "timestamptz", "datetime")
     if is_cast or isinstance(node, (exp.Date, exp.TsOrDsToDate, exp.FromISO8601Timestamp)):
@@ -175,12 +181,12 @@ def _moment(value: exp.Expr) -> datetime | None:
     if not isinstance(node, exp.Literal) or not node.is_string:
         return None
     try:
-        moment = datetime.fromisoformat(node.this.removesuffix(" UTC"))
+        time = datetime.fromisoformat(node.this.removesuffix(" UTC"))
     except ValueError:
         return None
-    if moment.tzinfo is not None:
+    if time.tzinfo is not None:
         try:
-            moment = moment.astimezone(UTC).replace(tzinfo=None)
+            time = time.astimezone(UTC).replace(tzinfo=None)
         except OverflowError:
             return None
-    return moment
+    return time

@@ -1,4 +1,4 @@
-"""The detectors that a lake knows: out of the shapes of their alerts and the records of their sources."""
+"""Detectors of a lake, with the measures and dimensions of their alerts and their source data."""
 
 from __future__ import annotations
 
@@ -19,18 +19,18 @@ _FOLDER = f"{SHAPES}/detector="
 
 @dataclass(frozen=True, slots=True)
 class DetectorSchema:
-    """A detector, as far as its relations need to know it.
+    """Measures and dimensions of a detector, from which the columns of its relations follow.
 
     Attributes
     ----------
     arn
-        Who it is.
+        ARN of the detector.
     sql_name
-        What its relations are called after.
+        Name of the detector in the names of its relations.
     measures, dimensions
-        All that its alerts and its source have named, sorted.
+        Names in its alerts and its metric set, sorted.
     source
-        Its source data, where known.
+        Its metric set; None if no source data is registered.
     """
 
     arn: str
@@ -41,57 +41,60 @@ class DetectorSchema:
 
     @property
     def name(self) -> str:
-        """Its own name."""
+        """Name of the detector, as in its ARN."""
         return detector_of(self.arn)
 
 
 class DetectorSchemas:
-    """The detectors of one lake, read as they are asked for."""
+    """The detectors of a lake. Each call reads the lake."""
 
     def __init__(self, store: ObjectStore) -> None:
         self._store = store
 
     def any(self) -> bool:
-        """Whether the lake knows a detector."""
+        """Whether the lake has a detector; raises `StoreError`."""
         return next(iter(self._store.list(SHAPES)), None) is not None or bool(metric_set_keys(self._store))
 
     def all(self) -> list[DetectorSchema]:
-        """All of them, by name; raises `StoreError`."""
+        """Return all detectors, sorted by name; raises `QueryError`, `StoreError`."""
         shapes: dict[str, list[str]] = {}
-        for found in self._store.list(SHAPES):
-            name = found.key.removeprefix(_FOLDER).partition("/")[0]
-            if found.key.startswith(_FOLDER) and found.key.endswith(".json"):
-                shapes.setdefault(name, []).append(found.key)
+        for entry in self._store.list(SHAPES):
+            name = entry.key.removeprefix(_FOLDER).partition("/")[0]
+            if entry.key.startswith(_FOLDER) and entry.key.endswith(".json"):
+                shapes.setdefault(name, []).append(entry.key)
         sources = metric_set_keys(self._store)
         return [
             detector
             for name in sorted(shapes.keys() | sources.keys())
-            for detector in self._named(shapes.get(name, ()), sources.get(name, ()))
+            for detector in self._with_name(shapes.get(name, ()), sources.get(name, ()))
         ]
 
-    def find(self, safe: str) -> DetectorSchema | None:
-        """The one whose relations are called after ``safe``; reads nothing of others.
+    def find(self, name: str) -> DetectorSchema | None:
+        """Return the detector with a name in SQL; None if there is none. Only detectors of that name are read.
 
         Raises
         ------
         QueryError
-            Several detectors bear that name.
+            Several detectors have that name.
         StoreError
         """
-        called = original_name(safe)
-        if called is None:
+        original = original_name(name)
+        if original is None:
             candidates = self.all()
         else:
-            name = detector_of(called)
-            keys = [found.key for found in self._store.list(f"{_FOLDER}{name}") if found.key.endswith(".json")]
-            candidates = self._named(keys, metric_set_keys(self._store).get(name, ()))
-        found = next((detector for detector in candidates if detector.sql_name == safe), None)
-        if found is None and len(candidates) > 1 and called is not None and sql_name(candidates[0].name) == safe:
-            choices = " and ".join(f"{one.sql_name} ({one.arn})" for one in candidates)
-            raise QueryError(f"{safe}: {len(candidates)} detectors are called {candidates[0].name}; expected {choices}")
-        return found
+            own_name = detector_of(original)
+            keys = [entry.key for entry in self._store.list(f"{_FOLDER}{own_name}") if entry.key.endswith(".json")]
+            candidates = self._with_name(keys, metric_set_keys(self._store).get(own_name, ()))
+        detector = next((detector for detector in candidates if detector.sql_name == name), None)
+        if detector is None and len(candidates) > 1 and original is not None:
+            own_name = candidates[0].name
+            if sql_name(own_name) == name:
+                choices = " and ".join(f"{candidate.sql_name} ({candidate.arn})" for candidate in candidates)
+                raise QueryError(f"{name}: {len(candidates)} detectors have the name {own_name}; expected {choices}")
+        return detector
 
-    def _named(self, shape_keys: Iterable[str], keys_of_sources: Iterable[str]) -> list[DetectorSchema]:
+    def _with_name(self, shape_keys: Iterable[str], source_keys: Iterable[str]) -> list[DetectorSchema]:
+        """Return the detectors whose shapes and metric sets have these keys, which are of one detector name."""
         measures: dict[str, set[str]] = {}
         dimensions: dict[str, set[str]] = {}
         for key in shape_keys:
@@ -103,11 +106,11 @@ class DetectorSchemas:
             except (ValueError, TypeError, KeyError) as error:
                 raise QueryError(
                     f"{self._store.uri}/{key}: expected detector_arn, metric_name and dimensions; "
-                    "`anomalake rebuild` mends it"
+                    "`anomalake rebuild` writes it again"
                 ) from error
-        sources = {source.detector_arn: source for source in read_metric_sets(self._store, list(keys_of_sources))}
+        sources = {source.detector_arn: source for source in read_metric_sets(self._store, list(source_keys))}
         for arn, source in sources.items():
-            measures.setdefault(arn, set()).update(one.metric_name for one in source.metric_list)
+            measures.setdefault(arn, set()).update(metric.metric_name for metric in source.metric_list)
             dimensions.setdefault(arn, set()).update(source.dimension_list)
         return [
             DetectorSchema(

@@ -1,4 +1,4 @@
-"""What the catalog and the engines raise."""
+"""Errors of queries."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from anomalake.errors import AnomalakeError
 
 
 class QueryError(AnomalakeError, ValueError):
-    """A query that cannot be answered, in one line: what, where, what was expected."""
+    """A query that is invalid or cannot be answered."""
 
 
 class LakeChangedError(AnomalakeError):
-    """A file vanished between listing and reading; the same query, asked again, finds what replaced it."""
+    """A file was deleted between listing and reading; the same query reads its replacement when it is run again."""

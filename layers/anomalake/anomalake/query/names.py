@@ -1,4 +1,4 @@
-"""Names that SQL can bear: readable, and never two names made one."""
+"""Names for SQL: readable, and different for different names."""
 
 from __future__ import annotations
 
@@ -15,13 +15,14 @@ _LONGEST = 220
 
 
 def sql_name(name: str) -> str:
-    """Make a name safe for SQL, so that two names never become one.
+    """Encode a name for SQL; different names have different results.
 
-    ``[a-z0-9_]+`` without ``__`` stays as it is. Anything else is lower-cased, every other character becomes ``_``, and
-    behind ``__`` comes the list of what was changed: ``<position>`` for an upper-case letter,
-    ``<position>x<hex code point>`` for a replaced character. A plain name with ``__`` in it, or one that is
-    ``by_day`` or ends like a ``_by_day`` relation, gets a trailing ``__``. A name too long for that carries its UTF-8
-    in hex behind ``__u``, or, longer still, its SHA-256 behind ``__h``; detector names never need the last.
+    A name that matches ``[a-z0-9_]+`` and has no ``__`` is not changed. In other names upper-case letters become
+    lower-case, and characters outside ``[a-z0-9_]`` become ``_``; the changes are appended after ``__``:
+    ``<position>`` for a letter, ``<position>x<hex code point>`` for another character. A name that matches
+    ``[a-z0-9_]+`` and has ``__``, or is ``by_day`` or ends with ``_by_day``, gets a trailing ``__``. If the result is
+    too long, the name is appended as UTF-8 in hex after ``__u``; if that is too long too, its SHA-256 is appended after
+    ``__h``. Names of detectors are never so long.
 
     Examples
     --------
@@ -51,7 +52,7 @@ def sql_name(name: str) -> str:
 
 
 def original_name(safe: str) -> str | None:
-    """The name that `sql_name` made ``safe`` from; None when it made none such (or only a digest is left of it)."""
+    """Inverse of `sql_name`; None if no name has this result, or if the result has only a digest of the name."""
     head, mark, tail = safe.rpartition("__")
     if not mark:
         name = safe
@@ -74,10 +75,10 @@ def original_name(safe: str) -> str | None:
 
 
 def detector_names(arns: Iterable[str]) -> dict[str, str]:
-    """The name that each detector's relations bear.
+    """Return the name of each detector in the names of its relations.
 
-    A detector's name is its ARN's last part. Where several ARNs share it, none has it: each is called after as much of
-    its ARN (region and account, then the partition, then all of it) as tells all of them apart.
+    The name is that of the detector, the last part of its ARN. If several ARNs have the same last part, the region and
+    account are added to all of them; if that does not distinguish them, the partition too; otherwise the ARN is used.
 
     Returns
     -------
@@ -89,9 +90,9 @@ def detector_names(arns: Iterable[str]) -> dict[str, str]:
         groups.setdefault(detector_of(arn), []).append(arn)
     names: dict[str, str] = {}
     for group in groups.values():
-        calls = (detector_of, _with_account, _with_partition, str)
-        call = next(call for call in calls if len({call(arn) for arn in group}) == len(group))
-        names.update({arn: sql_name(call(arn)) for arn in group})
+        forms = (detector_of, _with_account, _with_partition, str)
+        name_of = next(form for form in forms if len({form(arn) for arn in group}) == len(group))
+        names.update({arn: sql_name(name_of(arn)) for arn in group})
     return names
 
 
@@ -108,46 +109,47 @@ def _with_partition(arn: str) -> str:
 def column_names(
     names: Iterable[str], reserved: Collection[str] = (), templates: Sequence[str] = ("{}",)
 ) -> dict[str, tuple[str, ...]]:
-    """Name the columns that dimensions or measures get in a wide relation.
+    """Return the columns of dimensions or measures in the relations of a detector.
 
-    A name is its column in lower case. Names with other characters than ``[a-zA-Z0-9_]``, and names whose columns would
-    clash with one another or with ``reserved``, are told apart by `sql_name`. What comes out depends only on the set.
+    The column is the name in lower case. Names with characters outside ``[a-zA-Z0-9_]``, and names whose columns would
+    clash with each other or with ``reserved``, are encoded by `sql_name`. The result depends only on the set of names.
 
     Parameters
     ----------
     names
-        Dimensions, or measures.
+        Dimensions or measures.
     reserved
-        Columns that are taken.
+        Names of other columns.
     templates
-        The columns that each name gets, ``{}`` standing for it.
+        Templates of the columns of each name; ``{}`` is replaced by the name.
 
     Returns
     -------
     dict
-        Each name's columns, one a template; names in sorted order.
+        The columns of each name, one for each template; names in sorted order.
     """
-    wanted = sorted(set(names))
+    distinct = sorted(set(names))
     reserved = set(reserved)
-    # How far each name is told apart: not at all, by `sql_name`, or, where that is not enough, by marks.
-    levels = {name: 0 if re.fullmatch(r"[a-zA-Z0-9_]{1,180}", name) else 1 for name in wanted}
+    # Encoding of each name. 0: lower case; 1: `sql_name`; from 2 on: `sql_name` and (level - 1) times __.
+    levels = {name: 0 if re.fullmatch(r"[a-zA-Z0-9_]{1,180}", name) else 1 for name in distinct}
     # Terminates: each round but the last raises the level of at least one name, and no level exceeds the limit, so
-    # there are at most limit * len(wanted) rounds.
+    # there are at most limit * len(distinct) rounds.
     #
-    # Stored lakes keep their names: wherever raising the clashing names until none clashes comes to an end, this is
-    # that result. Two names that clash in one template at level 1 or above clash forever, because each round appends
-    # the same marks to both; only then, or at the limit, does the search stop early. The limit is never reached
-    # otherwise: a name at level 2 or above rises only for a column that is reserved, which its growing columns meet
-    # once a template at most, or for another name that leaves level 0 or 1, which happens twice a name at most.
-    # (Columns of different templates differ from level 2 on: no template of the relations ends with an underscore.)
-    limit = 3 + 2 * len(wanted) + len(templates) * len(reserved)
+    # The columns of stored lakes must not change: they are the result of raising the levels of clashing names until
+    # no names clash, wherever that ends. It does not end if two names clash in one template at level 1 or above,
+    # because each round appends __ to both; the search stops early only then, or at the limit. The limit is not
+    # reached in other cases: a name at level 2 or above is raised only for a reserved column, which happens at most
+    # once for each template because its columns get longer, or for another name that leaves level 0 or 1, which
+    # happens at most twice for each name. (Columns of different templates differ from level 2 on, because no template
+    # of the relations ends with an underscore.)
+    limit = 3 + 2 * len(distinct) + len(templates) * len(reserved)
     while True:
         columns = {name: _columns(name, level, templates) for name, level in levels.items()}
         owners: dict[str, set[str | None]] = {column: {None} for column in reserved}
-        for name, own in columns.items():
-            for column in own:
+        for name, name_columns in columns.items():
+            for column in name_columns:
                 owners.setdefault(column, set()).add(name)
-        clashing = {name for own in owners.values() if len(own) > 1 for name in own if name is not None}
+        clashing = {name for names_ in owners.values() if len(names_) > 1 for name in names_ if name is not None}
         if not clashing:
             return columns
         if _clash_forever(columns, levels) or max(levels[name] for name in clashing) >= limit:
@@ -157,8 +159,8 @@ def column_names(
 
 def _clash_forever(columns: Mapping[str, tuple[str, ...]], levels: Mapping[str, int]) -> bool:
     """Whether two names have the same column for the same template, both at level 1 or above."""
-    marked = [own for name, own in columns.items() if levels[name] > 0]
-    return any(len(set(of_template)) < len(of_template) for of_template in zip(*marked, strict=True))
+    encoded = [name_columns for name, name_columns in columns.items() if levels[name] > 0]
+    return any(len(set(of_template)) < len(of_template) for of_template in zip(*encoded, strict=True))
 
 
 def _first_free(
@@ -167,18 +169,18 @@ def _first_free(
     reserved: Collection[str],
     templates: Sequence[str],
 ) -> dict[str, tuple[str, ...]]:
-    """Columns for the clashing names, each name at the lowest level whose columns are free; other names keep theirs.
+    """Return columns of the clashing names, each at the lowest level whose columns are free.
 
-    Terminates: the columns of one template differ from level to level, so each taken column rules out at most one level
-    a template. Of ``len(templates) * len(taken) + 1`` levels at least one is therefore free.
+    Terminates: the columns of a template differ between levels, so each taken column rules out at most one level for
+    each template. At least one of ``len(templates) * len(taken) + 1`` levels is therefore free.
     """
-    taken = set(reserved).union(*(own for name, own in columns.items() if name not in clashing))
-    made: dict[str, tuple[str, ...]] = {}
+    taken = set(reserved).union(*(column for name, column in columns.items() if name not in clashing))
+    free: dict[str, tuple[str, ...]] = {}
     for name in sorted(clashing):
         candidates = (_columns(name, level, templates) for level in range(1, len(templates) * len(taken) + 2))
-        made[name] = next(own for own in candidates if taken.isdisjoint(own))
-        taken.update(made[name])
-    return made
+        free[name] = next(candidate for candidate in candidates if taken.isdisjoint(candidate))
+        taken.update(free[name])
+    return free
 
 
 def _columns(name: str, level: int, templates: Sequence[str]) -> tuple[str, ...]:

@@ -1,4 +1,4 @@
-"""Answers for people and programs: a table, CSV, JSON, Parquet."""
+"""Output of query results as a table, CSV, JSON or Parquet."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ if TYPE_CHECKING:
 Row = Sequence[Any]
 
 _NUMBER = re.compile(r"[+-]?[0-9]+(\.[0-9]+)?([eE][+-]?[0-9]+)?")
-# The last four are the full-width forms, which some locales take for the others.
-_RUN_BY_SPREADSHEETS = ("=", "+", "-", "@", "\t", "\r", "\n", "\uff1d", "\uff0b", "\uff0d", "\uff20")
+# Spreadsheets run a text with one of these first characters. The last four are full-width forms of = + - @.
+_FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r", "\n", "\uff1d", "\uff0b", "\uff0d", "\uff20")
 
 
 def rows_of(batches: Iterable[pa.RecordBatch]) -> Iterator[tuple[Any, ...]]:
-    """Rows of Python values: exact decimals, maps as dicts, timestamps naive and in UTC."""
+    """Yield rows of Python values: exact decimals, maps as dicts, timestamps naive and in UTC."""
     for batch in batches:
         columns = [_values(column) for column in batch.columns]
         yield from zip(*columns, strict=True) if columns else ()
@@ -39,7 +39,7 @@ def _values(column: pa.Array) -> list[Any]:
 
 
 def write_json(columns: Sequence[str], rows: Iterable[Row], out: TextIO) -> None:
-    """A JSON array of objects: decimals exactly, without trailing zeros; no NaN."""
+    """Write a JSON array of objects: decimals exact and without trailing zeros; NaN and infinity as null."""
     names = [json.dumps(name, ensure_ascii=False) for name in columns]
     separator = "["
     for row in rows:
@@ -50,9 +50,9 @@ def write_json(columns: Sequence[str], rows: Iterable[Row], out: TextIO) -> None
 
 
 def write_csv(columns: Sequence[str], rows: Iterable[Row], out: TextIO) -> None:
-    """CSV for people (RFC 4180): null is nothing, an empty text ``""``, and no text is a formula.
+    """Write CSV (RFC 4180) that is safe to open in a spreadsheet. Null is an empty cell, an empty text is ``""``.
 
-    A text that a spreadsheet would run gets an apostrophe in front. `out` must not translate line ends.
+    A text that a spreadsheet would run as a formula gets an apostrophe before it. `out` must not translate line ends.
     """
     out.write(",".join(_cell(name) for name in columns) + "\r\n")
     for row in rows:
@@ -60,35 +60,35 @@ def write_csv(columns: Sequence[str], rows: Iterable[Row], out: TextIO) -> None:
 
 
 def write_table(columns: Sequence[str], rows: Iterable[Row], out: TextIO) -> None:
-    """A table for a terminal."""
+    """Write a table for a terminal; a table wider than the terminal is written row by row."""
     from rich import box
     from rich.console import Console
     from rich.table import Table
     from rich.text import Text
 
-    shown = [list(row) for row in rows]
+    table_rows = [list(row) for row in rows]
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
-    for place, name in enumerate(columns):
-        numeric = all(isinstance(row[place], (int, float, Decimal)) or row[place] is None for row in shown) and any(
-            row[place] is not None for row in shown
-        )
+    for position, name in enumerate(columns):
+        numeric = all(
+            isinstance(row[position], (int, float, Decimal)) or row[position] is None for row in table_rows
+        ) and any(row[position] is not None for row in table_rows)
         table.add_column(Text(_visible(name)), justify="right" if numeric else "left", overflow="fold")
-    for row in shown:
+    for row in table_rows:
         table.add_row(*(Text(_visible(_text(value))) if value is not None else Text("") for value in row))
     console = Console(file=out, highlight=False)
     width = Console(file=out, width=1_000_000).measure(table).maximum
     if not console.is_terminal:
-        # A pipe has no width: nothing is to be folded.
+        # A pipe has no width, so lines are not folded.
         console = Console(file=out, highlight=False, width=max(width, 1))
-    elif width > console.width and shown:
-        _write_records(columns, shown, console)
+    elif width > console.width and table_rows:
+        _write_records(columns, table_rows, console)
         return
     console.print(table)
-    console.print(_count(shown), soft_wrap=True)
+    console.print(_count(table_rows), soft_wrap=True)
 
 
 def _write_records(columns: Sequence[str], rows: Sequence[Row], console: Console) -> None:
-    """Row by row, a line a column: for a table that is wider than the terminal."""
+    """Write each row as lines of column and value."""
     widest = max(len(_visible(name)) for name in columns)
     for number, row in enumerate(rows, 1):
         console.rule(f"{number:,}", align="left")
@@ -110,14 +110,14 @@ WRITERS: dict[str, Callable[[Sequence[str], Iterable[Row], TextIO], None]] = {
 
 
 def write_parquet(reader: pa.RecordBatchReader, path: str) -> None:
-    """Parquet with the answer's exact types."""
+    """Write Parquet with the exact types of the result."""
     with pq.ParquetWriter(path, reader.schema, compression="zstd") as writer:
         for batch in reader:
             writer.write_batch(batch)
 
 
 def plain(value: Decimal) -> str:
-    """A decimal exactly, without an exponent or trailing zeros."""
+    """Format a decimal exactly, without an exponent or trailing zeros."""
     text = format(value, "f")
     if "." in text:
         text = text.rstrip("0").rstrip(".")
@@ -134,11 +134,11 @@ def _json(value: Any) -> str:
     if isinstance(value, dict):
         return (
             "{"
-            + ", ".join(f"{json.dumps(str(key), ensure_ascii=False)}: {_json(one)}" for key, one in value.items())
+            + ", ".join(f"{json.dumps(str(key), ensure_ascii=False)}: {_json(item)}" for key, item in value.items())
             + "}"
         )
     if isinstance(value, (list, tuple)):
-        return "[" + ", ".join(_json(one) for one in value) + "]"
+        return "[" + ", ".join(_json(item) for item in value) + "]"
     if isinstance(value, (bool, int, float)):
         return json.dumps(value)
     return json.dumps(value if isinstance(value, str) else str(value), ensure_ascii=False)
@@ -165,7 +165,7 @@ def _cell(value: Any) -> str:
         return ""
     text = _text(value)
     if isinstance(value, str):
-        if text.startswith(_RUN_BY_SPREADSHEETS) and not _NUMBER.fullmatch(text):
+        if text.startswith(_FORMULA_STARTS) and not _NUMBER.fullmatch(text):
             text = f"'{text}"
         if not text:
             return '""'
@@ -175,7 +175,7 @@ def _cell(value: Any) -> str:
 
 
 def _visible(text: str) -> str:
-    """Without what could move a terminal's cursor."""
+    """Escape characters that are not printable, such as those that move a terminal's cursor."""
     return "".join(
         character if character.isprintable() or character == " " else character.encode("unicode_escape").decode("ascii")
         for character in text

@@ -1,4 +1,4 @@
-"""The relations of a lake: what they are called, which columns they have, and their SQL."""
+"""The relations of a lake: their names, their columns and their SQL."""
 
 from __future__ import annotations
 
@@ -15,49 +15,52 @@ from anomalake.query.bounds import ALL, Bounds
 from anomalake.query.detectors import DetectorSchema, DetectorSchemas
 from anomalake.query.errors import QueryError
 from anomalake.query.names import column_names
-from anomalake.query.templates import Filling, Repeat
+from anomalake.query.templates import Replacement, Replacements
 from anomalake.query.time_formats import to_strptime
 from anomalake.storage.store import ObjectStore
 
+#: Ending of the forms of relations that have the partition column ``day``.
 BY_DAY = "_by_day"
+#: Tables with the rows of all detectors, in Parquet and in CSV.
 PHYSICAL = ("alert_rows", "alert_rows_csv")
+#: Prefix of the tables with a detector's source rows.
 SOURCE = "source_"
 
 
 class Tables(Protocol):
-    """An engine's physical tables, as queries to select from."""
+    """The physical tables of a query engine, as queries."""
 
     def alert_rows(self, bounds: Bounds) -> exp.Query:
-        """The rows of the partitions within bounds, or of more."""
+        """Return the rows of the partitions within bounds; the engine may return rows of other partitions too."""
         ...
 
     def alert_rows_csv(self, bounds: Bounds) -> exp.Query:
-        """The same, out of the CSV tables, its cells as they are there."""
+        """Return the rows of the CSV table within bounds, with undecoded cells."""
         ...
 
-    def kept(self, name: str) -> exp.Query | None:
-        """The rows of an internal relation, where the engine has them from before."""
+    def cached(self, name: str) -> exp.Query | None:
+        """Return the rows of an internal relation that were computed before; None if there are none."""
         ...
 
     def source_rows(self, detector: DetectorSchema, columns: dict[str, str]) -> exp.Query:
-        """A detector's source rows as text: each of `columns` (what it is to be called, by its name in the source)."""
+        """Return a detector's source rows as text. `columns`: new names by names in the source."""
         ...
 
 
 @dataclass(frozen=True, slots=True)
 class Relation:
-    """One relation.
+    """A relation of a lake.
 
     Attributes
     ----------
     name
-        As a query says it.
+        Name in queries.
     kind
-        Its file in ``queries/``, without ``_by_day`` and, for one of a detector, the example's name.
+        Name of its SQL file, without ``_by_day`` and the name of the example detector.
     by_day
-        Whether it shows its partition.
+        Whether it is the form with the column ``day``.
     detector
-        Whose it is; None for those that every lake has.
+        The detector of the relation; None for relations of every lake.
     """
 
     name: str
@@ -66,10 +69,10 @@ class Relation:
     detector: DetectorSchema | None = None
 
     def definition(self) -> exp.Query:
-        """Its SQL, in terms of other relations and of physical tables."""
+        """Return its SQL, which reads other relations and physical tables."""
         if self.kind == "source" and self.detector is not None:
-            columns_ = [exp.column(name, quoted=True) for name in source_columns(self.detector).values()]
-            return exp.select(*columns_).from_(exp.to_table(self.name))
+            source = [exp.column(name, quoted=True) for name in source_columns(self.detector).values()]
+            return exp.select(*source).from_(exp.to_table(self.name))
         if self.kind in templates.INTERNAL:
             return templates.template(self.kind)
         with_day = self._with_day()
@@ -79,54 +82,55 @@ class Relation:
         return exp.select(*columns).from_(exp.to_table(f"{self.name}{BY_DAY}"))
 
     def _with_day(self) -> exp.Query:
-        """SQL of the relation's ``_by_day`` form, from its file."""
+        """Return the SQL of the relation's ``_by_day`` form, from its file."""
         if self.detector is None:
             return templates.template(f"{self.kind}{BY_DAY}")
-        return templates.fill(templates.example(self.kind), filling_of(self.detector))
+        return templates.instantiate(templates.example(self.kind), replacements_of(self.detector))
 
     def columns(self) -> list[str]:
-        """Its columns, in order."""
+        """Return the names of its columns, in order."""
         return list(self.definition().named_selects)
 
 
 class Relations:
-    """The relations of one lake, made as they are asked for."""
+    """The relations of a lake. Each call reads the lake."""
 
     def __init__(self, store: ObjectStore) -> None:
         self.detectors = DetectorSchemas(store)
 
     def names(self) -> list[str]:
-        """All that can be asked for, but for the ``_by_day`` forms; raises `StoreError`."""
-        return sorted(relation.name for relation in self.all() if not relation.by_day and relation.kind in _ASKED)
+        """Return the names of the public relations without their ``_by_day`` forms; raises `StoreError`."""
+        return sorted(relation.name for relation in self.all() if not relation.by_day and relation.kind in _PUBLIC)
 
     def all(self) -> Iterator[Relation]:
-        """All, each after those it reads; raises `StoreError`."""
+        """Yield all relations, each after those that it reads; raises `StoreError`."""
         for kind in templates.INTERNAL:
             yield Relation(kind, kind, False)
         for kind in templates.GENERIC:
-            yield from _both(kind, None)
+            yield from _both_forms(kind, None)
         for detector in self.detectors.all():
-            for kind in _IN_ORDER:
+            for kind in _BY_DEPENDENCY:
                 if kind != "live" or detector.source is not None:
-                    yield from _both(kind, detector)
+                    yield from _both_forms(kind, detector)
                 else:
-                    # with_livedata reads it: without a source it is there and has no row.
+                    # with_livedata reads the relation, which has no rows if no source data is registered.
                     yield Relation(f"{kind}_{detector.sql_name}{BY_DAY}", kind, True, detector)
 
     def find(self, name: str, extra_columns: Callable[[], Iterable[str]] = tuple) -> Relation | None:
-        """The relation of that name.
+        """Return the relation of a name; None if there is none.
 
         Parameters
         ----------
         name
-            As in the query.
+            Name in a query.
         extra_columns
-            For a lake without any alert: the columns that the query expects of a detector nobody knows yet.
+            Returns the columns that the query reads. In a lake without detectors they are the columns of the
+            relations of any detector.
 
         Raises
         ------
         QueryError
-            Several detectors bear that name, or the relation needs a source that nobody registered.
+            Several detectors have that name, or the relation needs source data and none is registered.
         """
         name = name.lower()
         if name.startswith(SOURCE):
@@ -141,76 +145,76 @@ class Relations:
         kind = next((kind for kind in templates.PER_DETECTOR if stem.startswith(f"{kind}_")), None)
         if kind is None:
             return None
-        safe = stem.removeprefix(f"{kind}_")
-        detector = self.detectors.find(safe)
+        detector_name = stem.removeprefix(f"{kind}_")
+        detector = self.detectors.find(detector_name)
         if detector is None:
             if self.detectors.any():
                 return None
-            detector = _unknown(safe, list(extra_columns()))
+            detector = _assumed_schema(detector_name, list(extra_columns()))
         elif kind == "live" and detector.source is None and not by_day:
             raise QueryError(
-                f"{name}: nobody registered source data of detector {detector.name}; expected register_source first"
+                f"{name}: detector {detector.name} has no registered source data; expected register_source first"
             )
         return Relation(name, kind, by_day, detector)
 
-    def unknown(self, name: str) -> QueryError:
-        """The error for a name that no relation bears."""
+    def unknown_relation(self, name: str) -> QueryError:
+        """Return the error for a name that is not the name of a relation; it lists similar names."""
         names = self.names()
-        near = difflib.get_close_matches(name.lower(), names, n=5, cutoff=0.5) or names[:5]
-        return QueryError(f"no relation {name!r}; near names: {', '.join(near)}")
+        similar = difflib.get_close_matches(name.lower(), names, n=5, cutoff=0.5) or names[:5]
+        return QueryError(f"no relation {name!r}; similar names: {', '.join(similar)}")
 
 
-_ASKED = (*templates.GENERIC, *templates.PER_DETECTOR)
-_IN_ORDER = ("metricvalue_anomalyscore", "with_dimensioncontributions", "anomalies", "live", "with_livedata")
+_PUBLIC = (*templates.GENERIC, *templates.PER_DETECTOR)
+_BY_DEPENDENCY = ("metricvalue_anomalyscore", "with_dimensioncontributions", "anomalies", "live", "with_livedata")
 
 
-def _both(kind: str, detector: DetectorSchema | None) -> Iterator[Relation]:
+def _both_forms(kind: str, detector: DetectorSchema | None) -> Iterator[Relation]:
     name = kind if detector is None else f"{kind}_{detector.sql_name}"
     yield Relation(f"{name}{BY_DAY}", kind, True, detector)
     yield Relation(name, kind, False, detector)
 
 
-def _unknown(safe: str, columns: list[str]) -> DetectorSchema:
-    """A detector of which no alert has come: it has whatever measures and dimensions a query speaks of."""
+def _assumed_schema(name: str, columns: list[str]) -> DetectorSchema:
+    """Return a detector without alerts whose measures and dimensions follow from the columns that a query reads."""
     measures = {
         column.removesuffix(ending)
         for column in columns
         for ending in ("anomalymetricvalue", "groupscore")
         if column.endswith(ending) and column != ending
     }
-    wide = {one.format(measure) for measure in measures for one in templates.SCORE_COLUMNS}
-    dimensions = set(columns) - wide - measures - templates.own_columns()
-    return DetectorSchema(f"arn:::::AnomalyDetector:{safe}", safe, tuple(sorted(measures)), tuple(sorted(dimensions)))
+    scores = {template.format(measure) for measure in measures for template in templates.SCORE_COLUMNS}
+    dimensions = set(columns) - scores - measures - templates.fixed_columns()
+    return DetectorSchema(f"arn:::::AnomalyDetector:{name}", name, tuple(sorted(measures)), tuple(sorted(dimensions)))
 
 
-def filling_of(detector: DetectorSchema) -> Filling:
-    """What a detector puts in the place of the example in ``queries/``."""
+def replacements_of(detector: DetectorSchema) -> Replacements:
+    """Return the replacements that turn relations of the example into those of a detector."""
     dimension, *_ = templates.EXAMPLE_DIMENSIONS
     measure, *_ = templates.EXAMPLE_MEASURES
     measures, dimensions = columns_of(detector)
     source = detector.source
     live_dimensions = source.dimension_list if source else detector.dimensions
-    aggregations = {one.metric_name: one.aggregation_function for one in source.metric_list} if source else {}
+    aggregations = {metric.metric_name: metric.aggregation_function for metric in source.metric_list} if source else {}
     live_measures = sorted(aggregations) if source else detector.measures
-    value_column, score_column = (one.format(measure) for one in templates.SCORE_COLUMNS)
+    value_column, score_column = (template.format(measure) for template in templates.SCORE_COLUMNS)
     by_dimension = {
-        name: Repeat({dimension: column, f"source_{dimension}": f"source_{column}"}, {dimension: name})
+        name: Replacement({dimension: column, f"source_{dimension}": f"source_{column}"}, {dimension: name})
         for name, column in dimensions.items()
     }
     scores = [
-        Repeat({value_column: value, score_column: score}, {measure: name})
+        Replacement({value_column: value, score_column: score}, {measure: name})
         for name, (_, value, score) in measures.items()
     ]
     live = [
-        Repeat(
+        Replacement(
             {measure: measures[name][0], f"source_{measure}": f"source_{measures[name][0]}"},
             {},
             aggregations.get(name) == "AVG",
         )
         for name in live_measures
     ]
-    return Filling(
-        repeats={
+    return Replacements(
+        repeated={
             f"source_{dimension}": [by_dimension[name] for name in sorted(live_dimensions)],
             dimension: list(by_dimension.values()),
             value_column: scores,
@@ -228,78 +232,91 @@ def filling_of(detector: DetectorSchema) -> Filling:
             templates.EXAMPLE_MINUTES: str(FREQUENCIES[source.frequency]) if source else templates.EXAMPLE_MINUTES
         },
         tables={
-            f"{stem}{templates.EXAMPLE_DETECTOR}{end}": f"{stem}{detector.sql_name}{end}"
-            for stem, end in (("live_", BY_DAY), ("metricvalue_anomalyscore_", BY_DAY), ("source_", ""))
+            f"{prefix}{templates.EXAMPLE_DETECTOR}{suffix}": f"{prefix}{detector.sql_name}{suffix}"
+            for prefix, suffix in (("live_", BY_DAY), ("metricvalue_anomalyscore_", BY_DAY), ("source_", ""))
         },
     )
 
 
 def columns_of(detector: DetectorSchema) -> tuple[dict[str, tuple[str, ...]], dict[str, str]]:
-    """The columns of a detector's measures (value in live data, value and score in anomalies) and dimensions."""
-    measures = column_names(detector.measures, templates.own_columns(), ("{}", *templates.SCORE_COLUMNS))
-    taken = templates.own_columns().union(*measures.values())
+    """Return the columns of a detector's measures and of its dimensions, by their names.
+
+    A measure has three columns: its value in live data, and its value and score in anomalies.
+    """
+    measures = column_names(detector.measures, templates.fixed_columns(), ("{}", *templates.SCORE_COLUMNS))
+    taken = templates.fixed_columns().union(*measures.values())
     return measures, {name: column for name, (column,) in column_names(detector.dimensions, taken).items()}
 
 
 def source_columns(detector: DetectorSchema) -> dict[str, str]:
-    """What the columns of a detector's source are called in its source table: by their names in the source."""
+    """Return the columns of a detector's source table, by their names in the source."""
     measures, dimensions = columns_of(detector)
     source = detector.source
     if source is None:
-        # Alerts may call a measure and a dimension the same; a source's columns are never called so.
-        columns = [*dimensions.values(), *(one for one, *_ in measures.values())]
+        # In alerts a measure and a dimension may have the same name, so names of columns are used instead.
+        columns = [*dimensions.values(), *(column for column, *_ in measures.values())]
         return {column: f"source_{column}" for column in ("timestamp", *columns)}
     names = {name: f"source_{dimensions[name]}" for name in source.dimension_list}
-    names.update({one.metric_name: f"source_{measures[one.metric_name][0]}" for one in source.metric_list})
+    names.update({metric.metric_name: f"source_{measures[metric.metric_name][0]}" for metric in source.metric_list})
     return {source.timestamp_column: "source_timestamp", **names}
 
 
 def expand(relation: Relation, relations: Relations, tables: Tables, bounds: Bounds = ALL) -> exp.Query:
-    """A relation's SQL in terms of physical tables alone, so that bounds reach them for certain."""
+    """Return a relation's SQL with all relations in it expanded to physical tables, which are read within bounds."""
     detector = relation.detector
     if detector is not None:
         bounds = bounds.and_(Bounds(frozenset({detector.name})))
     query = relation.definition()
-    # A detector's relations read each other: nothing is to be looked up.
-    own = {one.name: one for kind in templates.PER_DETECTOR for one in _both(kind, detector)} if detector else {}
+    # The relations of a detector read each other; they are found without a read of the lake.
+    own: dict[str, Relation] = {}
+    if detector is not None:
+        own = {form.name: form for kind in templates.PER_DETECTOR for form in _both_forms(kind, detector)}
     for table in list(query.find_all(exp.Table)):
         inner: exp.Query
         if table.name in PHYSICAL:
-            inner = physical(table.name, tables, bounds)
+            inner = physical_rows(table.name, tables, bounds)
         elif table.name.startswith(SOURCE) and detector is not None:
-            inner = _source(detector, tables)
+            inner = _source_rows(detector, tables)
         else:
             read = own.get(table.name) or relations.find(table.name)
             assert read is not None, table.name
-            if read.kind in templates.OF_ALL_DAYS:
-                inner = tables.kept(read.kind) or expand(read, relations, tables, bounds.of_all_days())
+            if read.kind in templates.READ_OVER_ALL_DAYS:
+                inner = tables.cached(read.kind) or expand(read, relations, tables, bounds.of_all_days())
             else:
                 joined = relation.kind == "with_livedata" and relation.by_day
                 inner = expand(read, relations, tables, bounds.widened() if joined else bounds)
-        put_in_place(table, inner)
+        replace_table(table, inner)
     return query
 
 
-def physical(name: str, tables: Tables, bounds: Bounds) -> exp.Query:
-    """One of the tables that hold every detector's rows."""
+def physical_rows(name: str, tables: Tables, bounds: Bounds) -> exp.Query:
+    """Return the rows of a table in `PHYSICAL` within bounds."""
     return tables.alert_rows(bounds) if name == "alert_rows" else tables.alert_rows_csv(bounds)
 
 
-def _source(detector: DetectorSchema, tables: Tables) -> exp.Query:
-    return (
-        no_source_rows(detector) if detector.source is None else tables.source_rows(detector, source_columns(detector))
-    )
+def _source_rows(detector: DetectorSchema, tables: Tables) -> exp.Query:
+    if detector.source is None:
+        return empty_source(detector)
+    return tables.source_rows(detector, source_columns(detector))
 
 
-def no_source_rows(detector: DetectorSchema) -> exp.Query:
-    """What stands for source rows where there is none."""
+def decode_csv(rows: exp.Query) -> exp.Query:
+    """Return the rows of ``alert_rows_csv`` with the columns and types of ``alert_rows``."""
+    decoded = templates.template("alert_rows_from_csv")
+    for table in list(decoded.find_all(exp.Table)):
+        replace_table(table, rows.copy())
+    return decoded
+
+
+def empty_source(detector: DetectorSchema) -> exp.Query:
+    """Empty source relation of a detector."""
     columns = source_columns(detector).values()
-    nothing = [exp.alias_(exp.cast(exp.Null(), "VARCHAR"), name, quoted=True) for name in columns]
-    return exp.select(*nothing).where(exp.false())
+    nulls = [exp.alias_(exp.cast(exp.Null(), "VARCHAR"), name, quoted=True) for name in columns]
+    return exp.select(*nulls).where(exp.false())
 
 
-def put_in_place(table: exp.Table, query: exp.Query) -> None:
-    """Put a query where a table stood, under the same name and with what was joined to it."""
+def replace_table(table: exp.Table, query: exp.Query) -> None:
+    """Replace a table of a query by a subquery with the same alias and joins."""
     alias = table.args.get("alias")
     if alias is None or not alias.name:
         alias = exp.TableAlias(

@@ -1,4 +1,4 @@
-"""A user's query in Athena's dialect, checked, and made to read only the partitions that it can need."""
+"""Check of a query in Athena's dialect, and expansion of its relations to the partitions that it needs."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from sqlglot.optimizer.scope import Scope, traverse_scope
 
 from anomalake.query.bounds import ALL, Bounds, bounds_of
 from anomalake.query.errors import QueryError
-from anomalake.query.relations import PHYSICAL, Relations, Tables, expand, physical, put_in_place
+from anomalake.query.relations import PHYSICAL, Relations, Tables, expand, physical_rows, replace_table
 from anomalake.query.templates import DIALECT
 
 _EXPLAIN = re.compile(r"\s*EXPLAIN(?P<analyze>\s+ANALYZE)?\s+(?=\(*\s*(?:SELECT|WITH|VALUES|TABLE)\b)", re.IGNORECASE)
@@ -29,16 +29,16 @@ READ_ONLY = "expected one SELECT, WITH, SHOW TABLES, DESCRIBE or EXPLAIN"
 
 @dataclass(frozen=True, slots=True)
 class ShowTables:
-    """``SHOW TABLES``, with Hive's pattern (``*`` and ``|``) where there is one."""
+    """``SHOW TABLES``, with Hive's pattern (``*`` and ``|``) or None."""
 
     pattern: str | None
 
     def matches(self, name: str) -> bool:
-        """Whether a name is asked for."""
+        """Whether a name matches the pattern."""
         if self.pattern is None:
             return True
-        choices = (re.escape(one).replace(r"\*", ".*") for one in self.pattern.lower().split("|"))
-        return any(re.fullmatch(choice, name) for choice in choices)
+        alternatives = (re.escape(part).replace(r"\*", ".*") for part in self.pattern.lower().split("|"))
+        return any(re.fullmatch(alternative, name) for alternative in alternatives)
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,19 +50,19 @@ class Describe:
 
 @dataclass(frozen=True, slots=True)
 class Select:
-    """A query, or the explanation of one."""
+    """A query, with ``EXPLAIN`` or ``EXPLAIN ANALYZE`` if its plan is requested."""
 
     query: exp.Query
     explain: str = ""
 
 
 def parse(sql: str) -> Select | ShowTables | Describe:
-    """Read a statement in Athena's dialect.
+    """Parse a statement in Athena's dialect.
 
     Raises
     ------
     QueryError
-        It cannot be read, or does other than read.
+        The statement is invalid, or is not a query.
     """
     show = _SHOW.fullmatch(sql)
     if show:
@@ -72,7 +72,8 @@ def parse(sql: str) -> Select | ShowTables | Describe:
         return Describe(describe["table"].replace('"', "").replace("`", "").rpartition(".")[2])
     explain = _EXPLAIN.match(sql)
     try:
-        statements = [one for one in sqlglot.parse(sql[explain.end() :] if explain else sql, read=DIALECT) if one]
+        parsed = sqlglot.parse(sql[explain.end() :] if explain else sql, read=DIALECT)
+        statements = [statement for statement in parsed if statement]
     except SqlglotError as error:
         raise QueryError(_syntax_error(error)) from error
     except RecursionError as error:
@@ -94,104 +95,108 @@ def parse(sql: str) -> Select | ShowTables | Describe:
 def rewrite(
     query: exp.Query, relations: Relations, tables: Tables, *, only_relations: bool = True, database: str = "anomalake"
 ) -> exp.Query:
-    """Put each relation's own SQL in the place of its name, narrowed to the partitions that the query can need.
+    """Replace each relation of a query by its SQL, limited to the partitions that the query needs.
 
     Parameters
     ----------
     query
-        Changed in place.
+        The query; it is changed and returned.
     relations
-        The lake's.
+        Relations of the lake.
     tables
-        The engine's physical tables.
+        Physical tables of the engine.
     only_relations
-        Refuse whatever else a FROM may name; otherwise it is left to the engine.
+        Whether other tables and functions in FROM are refused; if not, they are left to the engine.
     database
-        What a query may say in front of a relation.
+        Database name that a query may write before a relation.
 
     Raises
     ------
     QueryError
-        It names a relation that the lake does not have.
+        The lake has no relation of that name.
     """
-    found: dict[int, tuple[exp.Table, str, Bounds, list[str]]] = {}
+    reads: dict[int, tuple[exp.Table, str, Bounds, list[str]]] = {}
     try:
         scopes = list(traverse_scope(query))
     except SqlglotError as error:
         raise QueryError(_syntax_error(error)) from error
     for scope in scopes:
         for alias, source in scope.sources.items():
-            if isinstance(source, exp.Table) and id(source) not in found:
-                bounds, columns = _narrowed(scope, alias, source)
-                found[id(source)] = (source, source.name, bounds, columns)
-    for table, name, bounds, columns in found.values():
+            if isinstance(source, exp.Table) and id(source) not in reads:
+                bounds, columns = _bounds_and_columns(scope, alias, source)
+                reads[id(source)] = (source, source.name, bounds, columns)
+    for table, name, bounds, columns in reads.values():
         if not isinstance(table.this, exp.Identifier):
             if only_relations:
                 raise QueryError(f"query: {table.this.sql(DIALECT)[:60]} in FROM is refused; expected a relation")
             continue
         relation = None
         if name.lower() in PHYSICAL and not table.db:
-            put_in_place(table, physical(name.lower(), tables, bounds))
+            replace_table(table, physical_rows(name.lower(), tables, bounds))
             continue
         if table.catalog.lower() in ("", "awsdatacatalog") and (not table.db or table.db.lower() == database.lower()):
             relation = relations.find(name, lambda columns=columns: columns)  # type: ignore[misc]
         if relation is None:
-            if only_relations or _speaks_of_a_detector(name):
-                raise relations.unknown(table.sql(DIALECT) if table.db else name)
+            if only_relations or _is_of_detector(name):
+                raise relations.unknown_relation(table.sql(DIALECT) if table.db else name)
             continue
-        put_in_place(table, expand(relation, relations, tables, bounds))
+        replace_table(table, expand(relation, relations, tables, bounds))
     return query
 
 
 def _name_columns(query: exp.Query) -> None:
-    """Name what has no name as Athena does: ``_col`` and its place."""
+    """Name columns without a name as Athena does: ``_col`` and their position."""
     select = query
     while isinstance(select, exp.SetOperation):
         select = select.this
     if not isinstance(select, exp.Select):
         return
-    for place, column in enumerate(select.expressions):
+    for position, column in enumerate(select.expressions):
         if column.is_star:
             return
         if not isinstance(column, (exp.Alias, exp.Column, exp.Dot)):
-            select.expressions[place].replace(exp.alias_(column.copy(), f"_col{place}"))
+            select.expressions[position].replace(exp.alias_(column.copy(), f"_col{position}"))
 
 
-def _speaks_of_a_detector(name: str) -> bool:
+def _is_of_detector(name: str) -> bool:
     return name.lower().startswith(("metricvalue_anomalyscore_", "with_dimensioncontributions_", "with_livedata_"))
 
 
-def _narrowed(scope: Scope, alias: str, table: exp.Table) -> tuple[Bounds, list[str]]:
-    """The bounds that a SELECT sets on one of its tables, and the columns that it expects of it."""
+def _bounds_and_columns(scope: Scope, alias: str, table: exp.Table) -> tuple[Bounds, list[str]]:
+    """Return the bounds that a SELECT sets on one of its tables, and the columns that it reads from it."""
     select = scope.expression
     if not isinstance(select, exp.Select):
         return ALL, []
-    alone = len(scope.sources) == 1 and not select.args.get("laterals") and not select.args.get("joins")
+    is_only_source = len(scope.sources) == 1 and not select.args.get("laterals") and not select.args.get("joins")
 
     def column_of(node: exp.Expr) -> str | None:
-        if not isinstance(node, exp.Column) or (node.table.lower() != alias.lower() if node.table else not alone):
+        if not isinstance(node, exp.Column) or (
+            node.table.lower() != alias.lower() if node.table else not is_only_source
+        ):
             return None
         return node.name.lower()
 
     where = select.args.get("where")
-    named = {one.alias.lower() for one in select.selects if isinstance(one, exp.Alias)}
-    mine = (column_of(column) for column in scope.columns)
-    columns = sorted({name for name in mine if name is not None and name not in named})
-    # A table that is sampled or named anew is read as it is.
+    aliases = {column.alias.lower() for column in select.selects if isinstance(column, exp.Alias)}
+    names = (column_of(column) for column in scope.columns)
+    columns = sorted({name for name in names if name is not None and name not in aliases})
+    # With column aliases on the table, names in the query are not the names of its columns.
     if table.args.get("alias") and table.args["alias"].args.get("columns"):
         return ALL, []
     return bounds_of(where.this if where else None, column_of), columns
 
 
 def _syntax_error(error: SqlglotError) -> str:
+    """Return a syntax error on one line, with its position."""
     details: Iterable[dict[str, object]] = getattr(error, "errors", ())
     for detail in details:
-        what = str(detail.get("description", "")).strip().rstrip(".")
+        description = str(detail.get("description", "")).strip().rstrip(".")
         near = f"{detail.get('start_context', '')}{detail.get('highlight', '')}"[-40:].strip()
-        return f"query: line {detail.get('line')}, column {detail.get('col')}: {what}, near {near!r}"
+        return f"query: line {detail.get('line')}, column {detail.get('col')}: {description}, near {near!r}"
     return f"query: {' '.join(str(error).split())[:200]}"
 
 
 def _kind_of(sql: str) -> str:
+    """Return the first keyword of a statement."""
     words = re.findall(r"[A-Za-z]+", re.sub(r"(--[^\n]*|/\*.*?\*/)", " ", sql, flags=re.DOTALL))
     return words[0].upper() if words else "an empty statement"

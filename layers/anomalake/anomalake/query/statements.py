@@ -1,10 +1,10 @@
-"""What makes a lake's relations known to Athena: statements to run in their order."""
+"""Statements that create a lake's relations in Athena: views, and tables of source data."""
 
 from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 
 from sqlglot import exp
 
@@ -13,14 +13,25 @@ from anomalake.query import templates
 from anomalake.query.detectors import DetectorSchema
 from anomalake.query.errors import SourceError
 from anomalake.query.names import sql_name
-from anomalake.query.relations import BY_DAY, Relation, Relations, no_source_rows, put_in_place, source_columns
+from anomalake.query.relations import BY_DAY, Relation, Relations, empty_source, replace_table, source_columns
 
 
-def statements(relations: Relations, formats: Sequence[str] = ("parquet",)) -> Iterator[str]:
-    """Statements that make, or make anew, every view and every source's table: each after those it reads.
+def statements(
+    relations: Relations, formats: Sequence[str] = ("parquet",), only_detectors: Collection[str] | None = None
+) -> Iterator[str]:
+    """Statements that create or replace the views and source tables, each after those that it reads.
 
-    They suppose the table ``alert_rows`` (or, in a lake that has CSV only, ``alert_rows_csv``). A lake without a shape
-    gets the relations that need no detector.
+    The table ``alert_rows`` must exist (in a lake with CSV only: ``alert_rows_csv``). A lake without a shape gets only
+    the relations of every lake.
+
+    Parameters
+    ----------
+    relations
+        Relations of the lake.
+    formats
+        Table formats of the lake.
+    only_detectors
+        Names of the detectors whose relations are created. None: all relations of the lake.
 
     Raises
     ------
@@ -28,23 +39,27 @@ def statements(relations: Relations, formats: Sequence[str] = ("parquet",)) -> I
     """
     if "parquet" not in formats:
         yield create_view("alert_rows", templates.template("alert_rows_from_csv"))
-    found = list(relations.all())
-    detectors = {relation.detector.arn: relation.detector for relation in found if relation.detector}
-    shared = Counter(detector.name for detector in detectors.values())
-    for name in sorted(name for name, number in shared.items() if number > 1):
-        # Since a second detector came by that name, neither has the plain name.
+    to_create = [
+        relation
+        for relation in relations.all()
+        if only_detectors is None or (relation.detector is not None and relation.detector.name in only_detectors)
+    ]
+    detectors = {relation.detector.arn: relation.detector for relation in to_create if relation.detector}
+    name_counts = Counter(detector.name for detector in detectors.values())
+    for name in sorted(name for name, number in name_counts.items() if number > 1):
+        # With a second detector of that name, no relation has the plain name any more.
         for kind in templates.PER_DETECTOR:
             for end in ("", BY_DAY):
                 yield f"DROP VIEW IF EXISTS {_safe(f'{kind}_{sql_name(name)}{end}')}"
     for detector in detectors.values():
         if detector.source is not None:
             yield from _source_tables(detector)
-    for relation in found:
+    for relation in to_create:
         yield create_view(relation.name, _definition(relation))
 
 
 def create_view(name: str, query: exp.Query) -> str:
-    """``CREATE OR REPLACE VIEW``, in Athena's dialect."""
+    """Return ``CREATE OR REPLACE VIEW`` in Athena's dialect."""
     return exp.Create(kind="VIEW", replace=True, this=_table(name), expression=query).sql(
         templates.DIALECT, pretty=True
     )
@@ -54,7 +69,7 @@ def _definition(relation: Relation) -> exp.Query:
     query = relation.definition()
     if relation.kind == "live" and relation.by_day and relation.detector and relation.detector.source is None:
         for table in list(query.find_all(exp.Table)):
-            put_in_place(table, no_source_rows(relation.detector))
+            replace_table(table, empty_source(relation.detector))
     return query
 
 
@@ -67,7 +82,7 @@ def _source_tables(detector: DetectorSchema) -> Iterator[str]:
     assert source is not None
     table = f"source_{detector.sql_name}"
     locations = sorted({_location(path) for path in (*source.historical_data_path_list, *source.templated_path_list)})
-    # `sql_name` never ends in __p and a number, so these are nobody else's.
+    # No result of `sql_name` ends with __p and a number, so these names are free.
     parts = [table] if len(locations) == 1 else [f"{table}__p{number}" for number in range(1, len(locations) + 1)]
     for name, location in zip(parts, locations, strict=True):
         yield f"DROP TABLE IF EXISTS `{name}`"
@@ -97,20 +112,20 @@ def _external_table(name: str, location: str, detector: DetectorSchema) -> str:
         if not csv.header_list:
             raise SourceError(
                 f"source of {detector.arn}: HeaderList is empty; expected the columns of its files, "
-                "which register_source notes"
+                "which register_source adds"
             )
-        listed = [columns.get(column, f"unused_{place}") for place, column in enumerate(csv.header_list)]
+        fields = [columns.get(column, f"unused_{position}") for position, column in enumerate(csv.header_list)]
         serde = "org.apache.hadoop.hive.serde2.OpenCSVSerde"
         properties = {"separatorChar": csv.delimiter, "quoteChar": csv.quote_symbol, "escapeChar": csv.quote_symbol}
         table_properties = {"skip.header.line.count": "1"} if csv.contains_header else {}
     else:
-        listed = list(columns.values())
+        fields = list(columns.values())
         serde = "org.openx.data.jsonserde.JsonSerDe"
         properties = {"case.insensitive": "false"} | {f"mapping.{safe}": column for column, safe in columns.items()}
         table_properties = {}
-    fields = ",\n  ".join(f"`{_safe(column)}` string" for column in listed)
+    field_list = ",\n  ".join(f"`{_safe(column)}` string" for column in fields)
     text = (
-        f"CREATE EXTERNAL TABLE IF NOT EXISTS `{_safe(name)}` (\n  {fields}\n)\n"
+        f"CREATE EXTERNAL TABLE IF NOT EXISTS `{_safe(name)}` (\n  {field_list}\n)\n"
         f"ROW FORMAT SERDE '{serde}'\nWITH SERDEPROPERTIES ({_properties(properties)})\nLOCATION {_quoted(location)}"
     )
     return f"{text}\nTBLPROPERTIES ({_properties(table_properties)})" if table_properties else text
@@ -126,5 +141,5 @@ def _properties(properties: dict[str, str]) -> str:
 
 
 def _quoted(text: str) -> str:
-    """A text in Hive's DDL."""
+    """Return a text as a literal in Hive's DDL."""
     return "'" + text.replace("\\", "\\\\").replace("'", "\\'").replace("\n", "\\n").replace("\t", "\\t") + "'"

@@ -1,4 +1,8 @@
-"""The files in ``queries/``: relations in Athena's dialect, and what makes an example's relation a detector's."""
+"""SQL files of the relations, in Athena's dialect.
+
+The relations of a detector are written for an example detector. `instantiate` replaces the names of the example by
+those of a detector, and repeats the columns of its dimensions and measures.
+"""
 
 from __future__ import annotations
 
@@ -12,9 +16,9 @@ from sqlglot import exp
 
 DIALECT = "athena"
 
-#: Relations that every lake has, each after those it reads.
+#: Relations of every lake, each after those that it reads.
 GENERIC = ("alerts", "clashes", "dimension_contributions", "metric_values", "anomalies")
-#: Relations that each detector has, with the columns that its dimensions and measures name.
+#: Relations of each detector. Their columns follow from its dimensions and measures.
 PER_DETECTOR = (
     "anomalies",
     "live",
@@ -22,22 +26,23 @@ PER_DETECTOR = (
     "with_dimensioncontributions",
     "with_livedata",
 )
-#: What the relations are made of, and nobody asks for; each after those it reads.
+#: Relations that only other relations read, each after those that it reads.
 INTERNAL = ("shown_rows", "group_spans")
-#: Those of which a part of the days would be wrong, not only less.
-OF_ALL_DAYS = frozenset({"group_spans"})
+#: Internal relations that must be computed from all days: bounds on days would change their rows.
+READ_OVER_ALL_DAYS = frozenset({"group_spans"})
 
 EXAMPLE_DETECTOR = "orders"
 EXAMPLE_ARN = f"arn:aws:lookoutmetrics:us-east-1:123456789012:AnomalyDetector:{EXAMPLE_DETECTOR}"
 EXAMPLE_DIMENSIONS = ("marketplace", "platform")
 EXAMPLE_MEASURES = ("revenue", "views")
 EXAMPLE_TIMEZONE = "Europe/Paris"
-# In a syntax tree formats are strptime's, whatever the dialect.
+# Syntax trees have strptime's formats in every dialect.
 EXAMPLE_FORMAT = "%Y-%m-%d %H:%M:%S"
 EXAMPLE_MINUTES = "60"
 
 SCORE_COLUMNS = ("{}anomalymetricvalue", "{}groupscore")
 
+# Lists of the syntax tree in which the items of an example's dimension or measure are repeated.
 _REPEATED = (
     (exp.Select, "expressions"),
     (exp.Group, "expressions"),
@@ -47,8 +52,16 @@ _REPEATED = (
 
 
 @dataclass(frozen=True, slots=True)
-class Repeat:
-    """What one dimension or measure puts in the place of an example's: identifiers and texts."""
+class Replacement:
+    """Replacement of an example's dimension or measure by one of a detector.
+
+    Attributes
+    ----------
+    identifiers, texts
+        New identifiers and string literals by those of the example.
+    average
+        Whether sums become averages.
+    """
 
     identifiers: Mapping[str, str]
     texts: Mapping[str, str]
@@ -56,18 +69,18 @@ class Repeat:
 
 
 @dataclass(frozen=True, slots=True)
-class Filling:
-    """What a detector puts in the place of the example.
+class Replacements:
+    """Replacements that turn the example's relations into those of a detector.
 
     Attributes
     ----------
-    repeats
-        By the example's identifier: what its projections are repeated with.
+    repeated
+        By identifier of the example: an item with it is repeated once for each replacement.
     texts, numbers, tables
-        Texts, numbers and tables that stand once.
+        New string literals, numbers and tables by those of the example; their items are not repeated.
     """
 
-    repeats: Mapping[str, Sequence[Repeat]]
+    repeated: Mapping[str, Sequence[Replacement]]
     texts: Mapping[str, str]
     numbers: Mapping[str, str]
     tables: Mapping[str, str]
@@ -78,25 +91,25 @@ def _template(name: str) -> exp.Query:
     file = resources.files("anomalake") / "query" / "sql" / f"{name}.sql"
     parsed = sqlglot.parse_one(file.read_text("utf-8"), read=DIALECT)
     assert isinstance(parsed, exp.Query), name
-    # What a file says of itself does not belong into every query made of it.
+    # Comments of the file do not belong in queries.
     for node in parsed.walk():
         node.comments = None
     return parsed
 
 
 def template(name: str) -> exp.Query:
-    """A file of ``queries/``, parsed."""
+    """Parse a SQL file of the package, without its comments."""
     return _template(name).copy()
 
 
 def example(kind: str) -> exp.Query:
-    """A relation that each detector has, with its partition, as it is for the example."""
+    """Return the example's relation of a kind, in its ``_by_day`` form."""
     return template(f"{kind}_{EXAMPLE_DETECTOR}_by_day")
 
 
 @lru_cache(maxsize=1)
-def own_columns() -> frozenset[str]:
-    """Every column that the wide relations' files name, but for the example's: no dimension may be called so."""
+def fixed_columns() -> frozenset[str]:
+    """Return the fixed columns of the relations of a detector. Dimensions and measures cannot have these names."""
     examples = {
         identifier for name in (*EXAMPLE_DIMENSIONS, *EXAMPLE_MEASURES) for identifier in _example_columns(name)
     }
@@ -111,69 +124,71 @@ def _example_columns(name: str) -> set[str]:
     return {name, f"source_{name}", *(column.format(name) for column in SCORE_COLUMNS)}
 
 
-_DROPPED = _example_columns(EXAMPLE_DIMENSIONS[1]) | _example_columns(EXAMPLE_MEASURES[1])
+# The example has two dimensions and two measures. The items of the first are repeated, those of the second removed.
+_REMOVED = _example_columns(EXAMPLE_DIMENSIONS[1]) | _example_columns(EXAMPLE_MEASURES[1])
 
 
-def fill(query: exp.Query, filling: Filling) -> exp.Query:
-    """Make the example's relation a detector's, by repeating and replacing parts of its syntax tree."""
-    _fill(query, filling)
+def instantiate(query: exp.Query, replacements: Replacements) -> exp.Query:
+    """Turn a relation of the example into that of a detector; the query is changed and returned."""
+    _replace(query, replacements)
     return query
 
 
-def _fill(node: exp.Expr, filling: Filling) -> None:
+def _replace(node: exp.Expr, replacements: Replacements) -> None:
     if isinstance(node, exp.Join) and node.args.get("on") is not None:
         parts = list(node.args["on"].flatten()) if isinstance(node.args["on"], exp.And) else [node.args["on"]]
-        node.set("on", exp.and_(*_repeated(parts, filling), copy=False))
-        _fill(node.this, filling)
+        node.set("on", exp.and_(*_repeated(parts, replacements), copy=False))
+        _replace(node.this, replacements)
         return
-    if isinstance(node, exp.Table) and node.name in filling.tables:
-        node.set("this", exp.to_identifier(filling.tables[node.name]))
+    if isinstance(node, exp.Table) and node.name in replacements.tables:
+        node.set("this", exp.to_identifier(replacements.tables[node.name]))
         return
     if isinstance(node, exp.Literal):
-        values = filling.texts if node.is_string else filling.numbers
+        values = replacements.texts if node.is_string else replacements.numbers
         node.set("this", values.get(node.this, node.this))
         return
     for key, value in list(node.args.items()):
         if not isinstance(value, list):
             if isinstance(value, exp.Expr):
-                _fill(value, filling)
+                _replace(value, replacements)
         elif any(isinstance(node, owner) and key == list_ for owner, list_ in _REPEATED):
-            node.set(key, _repeated(value, filling))
+            node.set(key, _repeated(value, replacements))
         else:
             for item in value:
                 if isinstance(item, exp.Expr):
-                    _fill(item, filling)
+                    _replace(item, replacements)
 
 
-def _repeated(items: list[exp.Expr], filling: Filling) -> list[exp.Expr]:
-    out: list[exp.Expr] = []
+def _repeated(items: list[exp.Expr], replacements: Replacements) -> list[exp.Expr]:
+    """Return the items of a list, with adjacent items of the same replacements repeated as a block."""
+    result: list[exp.Expr] = []
     block: list[exp.Expr] = []
-    repeats: Sequence[Repeat] = ()
+    block_replacements: Sequence[Replacement] = ()
 
     def end_block() -> None:
-        for repeat in repeats:
-            out.extend(_replaced(item.copy(), repeat) for item in block)
+        for replacement in block_replacements:
+            result.extend(_replaced(item.copy(), replacement) for item in block)
         block.clear()
 
     for item in items:
-        mentioned = set(_mentions(item))
-        example = next((name for name in filling.repeats if name in mentioned), None)
+        identifiers = set(_identifiers(item))
+        example = next((name for name in replacements.repeated if name in identifiers), None)
         if example is None:
             end_block()
-            if not mentioned & _DROPPED:
-                _fill(item, filling)
-                out.append(item)
+            if not identifiers & _REMOVED:
+                _replace(item, replacements)
+                result.append(item)
             continue
-        if filling.repeats[example] is not repeats:
+        if replacements.repeated[example] is not block_replacements:
             end_block()
-            repeats = filling.repeats[example]
+            block_replacements = replacements.repeated[example]
         block.append(item)
     end_block()
-    return out
+    return result
 
 
-def _mentions(node: exp.Expr) -> Iterator[str]:
-    """Identifiers in an item of a list, but for those in lists and queries within it."""
+def _identifiers(node: exp.Expr) -> Iterator[str]:
+    """Yield the identifiers in an item, without those in repeated lists inside it."""
     if isinstance(node, exp.Identifier):
         yield node.name
     for key, value in node.args.items():
@@ -181,16 +196,17 @@ def _mentions(node: exp.Expr) -> Iterator[str]:
             continue
         for child in value if isinstance(value, list) else [value]:
             if isinstance(child, exp.Expr):
-                yield from _mentions(child)
+                yield from _identifiers(child)
 
 
-def _replaced(node: exp.Expr, repeat: Repeat) -> exp.Expr:
-    for found in list(node.find_all(exp.Identifier, exp.Literal)):
-        if isinstance(found, exp.Identifier) and found.name in repeat.identifiers:
-            found.replace(exp.to_identifier(repeat.identifiers[found.name], quoted=True))
-        elif isinstance(found, exp.Literal) and found.is_string and found.this in repeat.texts:
-            found.replace(exp.Literal.string(repeat.texts[found.this]))
-    if repeat.average:
-        for total in list(node.find_all(exp.Sum)):
-            total.replace(exp.cast(exp.Avg(this=total.this.copy()), "DECIMAL(38, 20)"))
+def _replaced(node: exp.Expr, replacement: Replacement) -> exp.Expr:
+    """Apply a replacement to an item; the item is changed and returned."""
+    for leaf in list(node.find_all(exp.Identifier, exp.Literal)):
+        if isinstance(leaf, exp.Identifier) and leaf.name in replacement.identifiers:
+            leaf.replace(exp.to_identifier(replacement.identifiers[leaf.name], quoted=True))
+        elif isinstance(leaf, exp.Literal) and leaf.is_string and leaf.this in replacement.texts:
+            leaf.replace(exp.Literal.string(replacement.texts[leaf.this]))
+    if replacement.average:
+        for sum_ in list(node.find_all(exp.Sum)):
+            sum_.replace(exp.cast(exp.Avg(this=sum_.this.copy()), "DECIMAL(38, 20)"))
     return node

@@ -1,4 +1,4 @@
-"""Java's date-time patterns as those of strptime, which the engines' SQL knows."""
+"""Translation of Java's date-time patterns to strptime's formats, which SQL syntax trees contain."""
 
 from __future__ import annotations
 
@@ -16,18 +16,18 @@ _LETTERS = {
 
 
 def to_strptime(pattern: str) -> str:
-    """A pattern such as ``yyyy-MM-dd HH:mm:ss`` as strptime's format, which syntax trees hold.
+    """Translate a pattern such as ``yyyy-MM-dd HH:mm:ss`` to strptime's format.
 
     Raises
     ------
     SourceError
-        It has letters that no such format has.
+        The pattern has a field that strptime's formats lack.
     """
     parts = []
     for part in parts_of(pattern):
         if part.is_field and part.text not in _LETTERS:
             raise SourceError(
-                f"TimestampColumn.ColumnFormat {pattern!r}: queries on live data do not know {part.text!r}; "
+                f"TimestampColumn.ColumnFormat {pattern!r}: queries on live data do not support {part.text!r}; "
                 "expected y, M, d, H, h, a, m, s, S as in yyyy-MM-dd HH:mm:ss"
             )
         parts.append(_LETTERS[part.text] if part.is_field else part.text.replace("%", "%%"))

@@ -1,7 +1,7 @@
-"""QuickSight as code: a CloudFormation template made from what a detector watches.
+"""QuickSight as code: a CloudFormation template for the metric set of a detector.
 
-Data sets (`data_sets`) name the columns that the relations have; `definition` puts charts, filters and controls on
-them; `template` adds data source, theme, permissions and refresh. Nothing here calls AWS.
+`data_sets` derives the data sets from the relations; `definition` adds charts, filters and controls; `template` adds
+data source, theme, permissions and refresh. No module here calls AWS.
 """
 
 from anomalake.quicksight.names import QuickSightError

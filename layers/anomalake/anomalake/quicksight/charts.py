@@ -1,4 +1,4 @@
-"""Visuals as QuickSight's API describes them: one function a kind."""
+"""Visuals in the format of QuickSight's API, one function for each kind."""
 
 from __future__ import annotations
 
@@ -13,26 +13,26 @@ _AGGREGATIONS = {"SUM": "SUM", "AVG": "AVERAGE", "MAX": "MAX", "COUNT": "COUNT"}
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
-    """Where a visual's fields come from and what its ids begin with."""
+class VisualFields:
+    """Fields of a visual, on columns of its data set. Field ids begin with the id of the visual."""
 
     visual: str
     data_set: str
 
     def column(self, name: str) -> Json:
-        """A ColumnIdentifier."""
+        """Return a ColumnIdentifier."""
         return column(self.data_set, name)
 
     def field(self, name: str) -> str:
-        """Id of a field; unique in the visual."""
+        """Return the id of a field in the visual."""
         return f"{self.visual}.{name}"
 
     def text(self, id_: str, name: str) -> Json:
-        """A column as a dimension."""
+        """Return a column as a dimension field."""
         return {"CategoricalDimensionField": {"FieldId": self.field(id_), "Column": self.column(name)}}
 
     def time(self, granularity: str) -> Json:
-        """The timestamp as a dimension."""
+        """Return the timestamp as a dimension field."""
         return {
             "DateDimensionField": {
                 "FieldId": self.field("time"),
@@ -42,7 +42,7 @@ class Place:
         }
 
     def number(self, id_: str, name: str, aggregation: str) -> Json:
-        """A column as a measure; `aggregation` is SUM, AVG, MAX or COUNT."""
+        """Return a column as a measure field; `aggregation` is SUM, AVG, MAX or COUNT."""
         return {
             "NumericalMeasureField": {
                 "FieldId": self.field(id_),
@@ -53,25 +53,25 @@ class Place:
 
 
 def column(data_set: str, name: str) -> Json:
-    """A ColumnIdentifier."""
+    """Return a ColumnIdentifier."""
     return {"DataSetIdentifier": data_set, "ColumnName": name}
 
 
-def _head(place: Place, title: str, subtitle: str) -> Json:
+def _head(fields: VisualFields, title: str, subtitle: str) -> Json:
     return {
-        "VisualId": place.visual,
+        "VisualId": fields.visual,
         "Title": {"Visibility": "VISIBLE", "FormatText": {"PlainText": title}},
         "Subtitle": {"Visibility": "VISIBLE", "FormatText": {"PlainText": subtitle}},
     }
 
 
-def _by_field(place: Place, id_: str, direction: str) -> Json:
-    return {"FieldSort": {"FieldId": place.field(id_), "Direction": direction}}
+def _by_field(fields: VisualFields, id_: str, direction: str) -> Json:
+    return {"FieldSort": {"FieldId": fields.field(id_), "Direction": direction}}
 
 
-def _labels(place: Place, labels: dict[str, str]) -> Json:
+def _labels(fields: VisualFields, labels: dict[str, str]) -> Json:
     return {
-        "SelectedFieldOptions": [{"FieldId": place.field(id_), "CustomLabel": text} for id_, text in labels.items()]
+        "SelectedFieldOptions": [{"FieldId": fields.field(id_), "CustomLabel": text} for id_, text in labels.items()]
     }
 
 
@@ -79,17 +79,17 @@ def _axis_label(text: str) -> Json:
     return {"Visibility": "VISIBLE", "AxisLabelOptions": [{"CustomLabel": text}]}
 
 
-def lines(place: Place, title: str, subtitle: str, granularity: str, value: Json, colors: str | None) -> Json:
-    """A line a value of the column `colors`, over time."""
-    wells: Json = {"Category": [place.time(granularity)], "Values": [value]}
+def lines(fields: VisualFields, title: str, subtitle: str, granularity: str, value: Json, colors: str | None) -> Json:
+    """Return a line chart over time, with one line for each value of the column `colors`."""
+    wells: Json = {"Category": [fields.time(granularity)], "Values": [value]}
     if colors is not None:
-        wells["Colors"] = [place.text("color", colors)]
+        wells["Colors"] = [fields.text("color", colors)]
     return {
         "LineChartVisual": {
-            **_head(place, title, subtitle),
+            **_head(fields, title, subtitle),
             "ChartConfiguration": {
                 "FieldWells": {"LineChartAggregatedFieldWells": wells},
-                "SortConfiguration": {"CategorySort": [_by_field(place, "time", "ASC")]},
+                "SortConfiguration": {"CategorySort": [_by_field(fields, "time", "ASC")]},
                 "Type": "LINE",
                 "XAxisLabelOptions": {"Visibility": "HIDDEN"},
                 "Legend": {"Visibility": "VISIBLE", "Position": "RIGHT"},
@@ -98,20 +98,22 @@ def lines(place: Place, title: str, subtitle: str, granularity: str, value: Json
     }
 
 
-def bars_and_line(place: Place, title: str, subtitle: str, granularity: str, bars: Json, line: Json, axis: str) -> Json:
-    """Bars on a line over time, on one axis."""
+def bars_and_line(
+    fields: VisualFields, title: str, subtitle: str, granularity: str, bars: Json, line: Json, axis: str
+) -> Json:
+    """Return a combined chart over time: bars and a line on the same axis."""
     return {
         "ComboChartVisual": {
-            **_head(place, title, subtitle),
+            **_head(fields, title, subtitle),
             "ChartConfiguration": {
                 "FieldWells": {
                     "ComboChartAggregatedFieldWells": {
-                        "Category": [place.time(granularity)],
+                        "Category": [fields.time(granularity)],
                         "BarValues": [bars],
                         "LineValues": [line],
                     }
                 },
-                "SortConfiguration": {"CategorySort": [_by_field(place, "time", "ASC")]},
+                "SortConfiguration": {"CategorySort": [_by_field(fields, "time", "ASC")]},
                 "BarsArrangement": "CLUSTERED",
                 "SingleAxisOptions": {"YAxisOptions": {"YAxis": "PRIMARY_Y_AXIS"}},
                 "CategoryLabelOptions": {"Visibility": "HIDDEN"},
@@ -123,7 +125,7 @@ def bars_and_line(place: Place, title: str, subtitle: str, granularity: str, bar
 
 
 def stacked_bars(
-    place: Place,
+    fields: VisualFields,
     title: str,
     subtitle: str,
     *,
@@ -135,11 +137,11 @@ def stacked_bars(
     palette: dict[str, str] | None = None,
     axis: str,
 ) -> Json:
-    """Stacked bars, in per cent lying and else upright.
+    """Return a stacked bar chart: horizontal and in per cent if `percent`, else vertical.
 
-    `panels`: a column, each value of which gets a panel, and how many stand in a row.
+    `panels` is a column, whose values have a panel each, and the number of panels in a row.
     """
-    wells: Json = {"Category": [category], "Values": [value], "Colors": [place.text("color", colors)]}
+    wells: Json = {"Category": [category], "Values": [value], "Colors": [fields.text("color", colors)]}
     configuration: Json = {
         "FieldWells": {"BarChartAggregatedFieldWells": wells},
         "Orientation": "HORIZONTAL" if percent else "VERTICAL",
@@ -150,53 +152,53 @@ def stacked_bars(
     }
     if panels is not None:
         panel, columns = panels
-        wells["SmallMultiples"] = [place.text("panel", panel)]
+        wells["SmallMultiples"] = [fields.text("panel", panel)]
         configuration["SmallMultiplesOptions"] = {"MaxVisibleRows": 2, "MaxVisibleColumns": columns}
     if palette is not None:
         configuration["VisualPalette"] = {
             "ColorMap": [
-                {"Element": {"FieldId": place.field("color"), "FieldValue": value}, "Color": color}
+                {"Element": {"FieldId": fields.field("color"), "FieldValue": value}, "Color": color}
                 for value, color in palette.items()
             ]
         }
-    return {"BarChartVisual": {**_head(place, title, subtitle), "ChartConfiguration": configuration}}
+    return {"BarChartVisual": {**_head(fields, title, subtitle), "ChartConfiguration": configuration}}
 
 
-def table(place: Place, title: str, subtitle: str, columns: dict[str, tuple[str, str]], worst_first: str) -> Json:
-    """Rows as they are; `columns` are by field id: column and label."""
+def table(fields: VisualFields, title: str, subtitle: str, columns: dict[str, tuple[str, str]], sort_by: str) -> Json:
+    """Return a table of rows, sorted by a field in descending order; `columns` has column and label by field id."""
     return {
         "TableVisual": {
-            **_head(place, title, subtitle),
+            **_head(fields, title, subtitle),
             "ChartConfiguration": {
                 "FieldWells": {
                     "TableUnaggregatedFieldWells": {
                         "Values": [
-                            {"FieldId": place.field(id_), "Column": place.column(name)}
+                            {"FieldId": fields.field(id_), "Column": fields.column(name)}
                             for id_, (name, _) in columns.items()
                         ]
                     }
                 },
-                "SortConfiguration": {"RowSort": [_by_field(place, worst_first, "DESC")]},
-                "FieldOptions": _labels(place, {id_: label for id_, (_, label) in columns.items()}),
+                "SortConfiguration": {"RowSort": [_by_field(fields, sort_by, "DESC")]},
+                "FieldOptions": _labels(fields, {id_: label for id_, (_, label) in columns.items()}),
             },
         }
     }
 
 
 def pivot(
-    place: Place, title: str, subtitle: str, rows: list[Json], values: list[Json], labels: dict[str, str]
+    fields: VisualFields, title: str, subtitle: str, rows: list[Json], values: list[Json], labels: dict[str, str]
 ) -> Json:
-    """A table of nested rows, the newest first; its first row field is the timestamp."""
+    """Return a pivot table, newest rows first; its first row field is the timestamp."""
     return {
         "PivotTableVisual": {
-            **_head(place, title, subtitle),
+            **_head(fields, title, subtitle),
             "ChartConfiguration": {
                 "FieldWells": {"PivotTableAggregatedFieldWells": {"Rows": rows, "Values": values}},
                 "SortConfiguration": {
                     "FieldSortOptions": [
                         {
-                            "FieldId": place.field("time"),
-                            "SortBy": {"Field": {"FieldId": place.field("time"), "Direction": "DESC"}},
+                            "FieldId": fields.field("time"),
+                            "SortBy": {"Field": {"FieldId": fields.field("time"), "Direction": "DESC"}},
                         }
                     ]
                 },
@@ -205,7 +207,7 @@ def pivot(
                     "RowSubtotalOptions": {"TotalsVisibility": "HIDDEN"},
                     "RowTotalOptions": {"TotalsVisibility": "HIDDEN"},
                 },
-                "FieldOptions": _labels(place, labels),
+                "FieldOptions": _labels(fields, labels),
             },
         }
     }

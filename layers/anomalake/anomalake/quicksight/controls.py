@@ -1,4 +1,4 @@
-"""Parameters, calculated fields, filters and their controls: each acts on every sheet."""
+"""Parameters, calculated fields, filters and their controls, which apply to all sheets."""
 
 from __future__ import annotations
 
@@ -20,50 +20,56 @@ from anomalake.quicksight.names import (
 )
 from anomalake.quicksight.theme import CLASSES
 
-#: The template's parameter that says how far back the dashboard looks at first.
+#: Parameter of the template: number of days that the dashboard shows when it is opened.
 DAYS_SHOWN = "DaysShown"
 
-# A column of a relation has no space in its name, so no calculated field can take its place.
+# Names of calculated fields. They contain a space, and names of columns do not, so that they never clash.
 SPLIT, CLASS, SEVERITY = "split by", "severity class", "group severity"
 _TOGETHER = "all together"
 
-# A control that is emptied goes back to its default.
+# A control without a value returns to its default.
 _WHEN_UNSET = {"ValueWhenUnsetOption": "RECOMMENDED_VALUE"}
 
 
 def live(measure: MeasureColumns) -> str:
-    """The calculated field of a measure's live value."""
+    """Return the name of the calculated field of a measure's live value."""
     return shortened(f"{measure.live} live", LONGEST_COLUMN)
 
 
 def unusual(measure: MeasureColumns) -> str:
-    """The calculated field of a measure's anomalous value."""
+    """Return the name of the calculated field of a measure's anomalous value."""
     return shortened(f"{measure.live} unusual", LONGEST_COLUMN)
 
 
 def calculated_fields(model: Model) -> list[Json]:
-    """Columns that parameters decide on: what is shown of a measure, split by which dimension, of which severity."""
-    found = []
+    """Return the calculated fields: values that the parameters select, and severity classes."""
+    calculated = []
     if model.dimensions:
-        choices = (f"${{{SPLIT_BY}}} = '{one.column}', {field(one.column)}" for one in model.dimensions)
-        found.append(_calculated(VALUES, SPLIT, f"ifelse({', '.join(choices)}, 'all')"))
+        choices = (f"${{{SPLIT_BY}}} = '{name}', {field(name)}" for name in (d.column for d in model.dimensions))
+        calculated.append(_calculated(VALUES, SPLIT, f"ifelse({', '.join(choices)}, 'all')"))
     for measure in model.measures:
         text = literal(measure.name)
-        # A measure with an odd name is shown whatever is chosen.
-        chosen = [f"in({text}, ${{{MEASURE}}})"] if text is not None else []
+        # A measure whose name cannot be part of an expression is always shown.
+        selected = [f"in({text}, ${{{MEASURE}}})"] if text is not None else []
         severe = f"{field(measure.score)} >= ${{{LEAST_SEVERITY}}}"
         value = field(measure.live)
-        found.append(_calculated(VALUES, live(measure), f"ifelse({chosen[0]}, {value}, NULL)" if chosen else value))
-        found.append(
+        calculated.append(
+            _calculated(VALUES, live(measure), f"ifelse({selected[0]}, {value}, NULL)" if selected else value)
+        )
+        calculated.append(
             _calculated(
-                VALUES, unusual(measure), f"ifelse({' AND '.join([severe, *chosen])}, {field(measure.anomalous)}, NULL)"
+                VALUES,
+                unusual(measure),
+                f"ifelse({' AND '.join([severe, *selected])}, {field(measure.anomalous)}, NULL)",
             )
         )
-    scores = ", ".join(field(one.score) for one in model.measures)
-    found.append(_calculated(CONTRIBUTIONS, SEVERITY, f"coalesce({scores})" if len(model.measures) > 1 else scores))
+    scores = ", ".join(field(measure.score) for measure in model.measures)
+    calculated.append(
+        _calculated(CONTRIBUTIONS, SEVERITY, f"coalesce({scores})" if len(model.measures) > 1 else scores)
+    )
     classes = ", ".join(f"{field('score')} >= {least}, '{name}'" for least, name, _ in CLASSES[:-1])
-    found.append(_calculated(ANOMALIES, CLASS, f"ifelse({classes}, '{CLASSES[-1][1]}')"))
-    return found
+    calculated.append(_calculated(ANOMALIES, CLASS, f"ifelse({classes}, '{CLASSES[-1][1]}')"))
+    return calculated
 
 
 def _calculated(data_set: str, name: str, expression: str) -> Json:
@@ -71,9 +77,9 @@ def _calculated(data_set: str, name: str, expression: str) -> Json:
 
 
 def parameters(model: Model) -> list[Json]:
-    """ParameterDeclarations."""
-    found: list[Json] = [
-        _text_parameter(MEASURE, "MULTI_VALUED", [one.name for one in model.measures]),
+    """Return the ParameterDeclarations."""
+    declarations: list[Json] = [
+        _text_parameter(MEASURE, "MULTI_VALUED", [measure.name for measure in model.measures]),
         {
             "IntegerParameterDeclaration": {
                 "Name": LEAST_SEVERITY,
@@ -84,8 +90,8 @@ def parameters(model: Model) -> list[Json]:
         },
     ]
     if model.dimensions:
-        found.append(_text_parameter(SPLIT_BY, "SINGLE_VALUED", [model.dimensions[0].column]))
-    return found
+        declarations.append(_text_parameter(SPLIT_BY, "SINGLE_VALUED", [model.dimensions[0].column]))
+    return declarations
 
 
 def _text_parameter(name: str, kind: str, values: list[str]) -> Json:
@@ -100,22 +106,22 @@ def _text_parameter(name: str, kind: str, values: list[str]) -> Json:
 
 
 def filters(model: Model, contribution_sheet: str | None) -> list[Json]:
-    """FilterGroups; the sheet of contributions leaves out metrics that have none."""
+    """Return the FilterGroups; the sheet of contributions excludes metrics without contributions."""
     groups = [_group("when", _when(model), every_data_set=True)]
-    for place, one in enumerate(model.dimensions, 1):
-        chosen = {
+    for number, dimension in enumerate(model.dimensions, 1):
+        dimension_filter = {
             "CategoryFilter": {
-                "FilterId": f"dimension-{place}",
-                "Column": column(VALUES, one.column),
-                # What lacks the dimension passes: the shares of other dimensions do.
+                "FilterId": f"dimension-{number}",
+                "Column": column(VALUES, dimension.column),
+                # Nulls pass, so that contributions of other dimensions are shown.
                 "Configuration": _any_value("ALL_VALUES"),
                 "DefaultFilterControlConfiguration": {
-                    "Title": shown(one.name),
+                    "Title": shown(dimension.name),
                     "ControlOptions": {"DefaultDropdownOptions": _drop_down("MULTI_SELECT", select_all=True)},
                 },
             }
         }
-        groups.append(_group(f"dimension-{place}", chosen, every_data_set=True))
+        groups.append(_group(f"dimension-{number}", dimension_filter, every_data_set=True))
     of_data_set = [(ANOMALIES, "measure", "score")]
     if contribution_sheet is not None:
         of_data_set.append((CONTRIBUTIONS, "metricname", SEVERITY))
@@ -123,14 +129,14 @@ def filters(model: Model, contribution_sheet: str | None) -> list[Json]:
         groups.append(_group(f"measure-{data_set}", _of_measures(f"measure-{data_set}", column(data_set, measure))))
         groups.append(_group(f"severity-{data_set}", _of_severity(f"severity-{data_set}", column(data_set, severity))))
     if contribution_sheet is not None:
-        present = {
+        with_contribution = {
             "CategoryFilter": {
                 "FilterId": "contributed",
                 "Column": column(CONTRIBUTIONS, "dimensionname"),
                 "Configuration": _any_value("NON_NULLS_ONLY"),
             }
         }
-        groups.append(_group("contributed", present, sheet=contribution_sheet))
+        groups.append(_group("contributed", with_contribution, sheet=contribution_sheet))
     return groups
 
 
@@ -166,11 +172,11 @@ def _any_value(null_option: str) -> Json:
     }
 
 
-def _of_measures(id_: str, of: Json) -> Json:
+def _of_measures(id_: str, column_: Json) -> Json:
     return {
         "CategoryFilter": {
             "FilterId": id_,
-            "Column": of,
+            "Column": column_,
             "Configuration": {
                 "CustomFilterConfiguration": {
                     "MatchOperator": "EQUALS",
@@ -182,11 +188,11 @@ def _of_measures(id_: str, of: Json) -> Json:
     }
 
 
-def _of_severity(id_: str, of: Json) -> Json:
+def _of_severity(id_: str, column_: Json) -> Json:
     return {
         "NumericRangeFilter": {
             "FilterId": id_,
-            "Column": of,
+            "Column": column_,
             "IncludeMinimum": True,
             "RangeMinimum": {"Parameter": LEAST_SEVERITY},
             "NullOption": "NON_NULLS_ONLY",
@@ -197,8 +203,8 @@ def _of_severity(id_: str, of: Json) -> Json:
 def _group(id_: str, filter_: Json, *, every_data_set: bool = False, sheet: str | None = None) -> Json:
     scope: Json = {"AllSheets": {}}
     if sheet is not None:
-        only = {"SheetId": sheet, "Scope": "ALL_VISUALS"}
-        scope = {"SelectedSheets": {"SheetVisualScopingConfigurations": [only]}}
+        scoping = {"SheetId": sheet, "Scope": "ALL_VISUALS"}
+        scope = {"SelectedSheets": {"SheetVisualScopingConfigurations": [scoping]}}
     return {
         "FilterGroupId": f"group-{id_}",
         "Filters": [filter_],
@@ -209,15 +215,15 @@ def _group(id_: str, filter_: Json, *, every_data_set: bool = False, sheet: str 
 
 
 def filter_controls(sheet: str, model: Model) -> list[Json]:
-    """A sheet's controls of filters."""
-    ids = ["when", *(f"dimension-{place}" for place in range(1, len(model.dimensions) + 1))]
+    """Return the filter controls of a sheet."""
+    ids = ["when", *(f"dimension-{number}" for number in range(1, len(model.dimensions) + 1))]
     return [{"CrossSheet": {"FilterControlId": f"{sheet}-{id_}", "SourceFilterId": id_}} for id_ in ids]
 
 
 def parameter_controls(sheet: str, model: Model) -> list[Json]:
-    """A sheet's controls of parameters."""
-    found: list[Json] = [
-        _chosen(sheet, MEASURE, "Measures", "MULTI_SELECT", [one.name for one in model.measures]),
+    """Return the parameter controls of a sheet."""
+    controls: list[Json] = [
+        _selection(sheet, MEASURE, "Measures", "MULTI_SELECT", [measure.name for measure in model.measures]),
         {
             "Slider": {
                 "ParameterControlId": f"{sheet}-{LEAST_SEVERITY}",
@@ -230,18 +236,18 @@ def parameter_controls(sheet: str, model: Model) -> list[Json]:
         },
     ]
     if model.dimensions:
-        values = [*(one.column for one in model.dimensions), _TOGETHER]
-        found.append(_chosen(sheet, SPLIT_BY, "Lines by", "SINGLE_SELECT", values))
-    return found
+        values = [*(dimension.column for dimension in model.dimensions), _TOGETHER]
+        controls.append(_selection(sheet, SPLIT_BY, "Lines by", "SINGLE_SELECT", values))
+    return controls
 
 
-def _chosen(sheet: str, parameter: str, title: str, kind: str, values: list[str]) -> Json:
+def _selection(sheet: str, parameter: str, title: str, kind: str, values: list[str]) -> Json:
     return {
         "Dropdown": {
             "ParameterControlId": f"{sheet}-{parameter}",
             "SourceParameterName": parameter,
             "Title": title,
-            # Expressions do not know what "all" is: all values are chosen at first instead.
+            # Expressions cannot test for "all", so that all values are selected as the default instead.
             **_drop_down(kind, select_all=False),
             "SelectableValues": {"Values": values},
         }
@@ -256,7 +262,7 @@ def _drop_down(kind: str, *, select_all: bool) -> Json:
 
 
 def control_ids(controls: list[Json]) -> Iterator[str]:
-    """Ids of controls of either kind."""
+    """Yield the ids of filter and parameter controls."""
     for control in controls:
         (inner,) = control.values()
         yield inner.get("FilterControlId") or inner["ParameterControlId"]

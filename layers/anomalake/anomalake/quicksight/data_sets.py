@@ -1,4 +1,4 @@
-"""The data sets: which relations they show, under which columns, and their SQL."""
+"""The data sets: their relations, their columns and their SQL."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ from anomalake.quicksight.names import LONGEST_COLUMN, QuickSightError, check, s
 
 Type = Literal["STRING", "DECIMAL", "DATETIME"]
 
-#: The template's parameters that a data set's SQL names.
+#: Parameters of the template in the SQL of data sets.
 DATABASE, HISTORY_DAYS = "DatabaseName", "HistoryDays"
 
 VALUES, CONTRIBUTIONS, ANOMALIES = "values", "contributions", "anomalies"
 _KINDS = {VALUES: "with_livedata", CONTRIBUTIONS: "with_dimensioncontributions", ANOMALIES: "anomalies"}
 
-# Stands for the parameter while the SQL is a syntax tree.
+# Number in the syntax tree that is replaced by the parameter HistoryDays.
 _DAYS = 987654321
 
 _TIMES = ("timestamp", "local_timestamp", "group_start", "group_end")
@@ -36,11 +36,11 @@ class Column:
     Attributes
     ----------
     name
-        In the data set: that of the relation's column, unless it is too long for QuickSight.
+        Name in the data set: that of the relation's column, shortened if it is too long for QuickSight.
     source
-        In the relation.
+        Name in the relation.
     type
-        QuickSight's.
+        Type in QuickSight.
     """
 
     name: str
@@ -50,23 +50,24 @@ class Column:
 
 @dataclass(frozen=True, slots=True)
 class DataSet:
-    """A data set, and the relation that it shows."""
+    """A data set on a relation."""
 
     identifier: str
     relation: str
     columns: tuple[Column, ...]
 
     def sql(self) -> str:
-        """Its query in Athena's dialect, with ``${DatabaseName}`` and ``${HistoryDays}`` in it.
+        """Return its query in Athena's dialect, with the parameters ``${DatabaseName}`` and ``${HistoryDays}``.
 
-        Read by day, so that Athena reads no folder older than asked for. QuickSight's numbers are doubles at best.
+        The ``_by_day`` form is read, so that Athena reads only the days of the history. Numbers are doubles, the most
+        exact type that QuickSight has.
         """
-        read = exp.select(*(exp.column(column.source, quoted=True) for column in self.columns))
-        read = read.from_(exp.table_(f"{self.relation}{BY_DAY}", db=f"${{{DATABASE}}}", quoted=True))
-        read = read.where(
+        rows = exp.select(*(exp.column(column.source, quoted=True) for column in self.columns))
+        rows = rows.from_(exp.table_(f"{self.relation}{BY_DAY}", db=f"${{{DATABASE}}}", quoted=True))
+        rows = rows.where(
             f"day >= DATE_FORMAT(DATE_ADD('day', 0 - {_DAYS}, CURRENT_TIMESTAMP), '%Y-%m-%d')", dialect=DIALECT
         )
-        query = exp.select(*map(_picked, self.columns)).from_(read.subquery("r"))
+        query = exp.select(*map(_selected, self.columns)).from_(rows.subquery("r"))
         return query.sql(DIALECT, pretty=True).replace(str(_DAYS), f"${{{HISTORY_DAYS}}}") + "\n"
 
 
@@ -91,18 +92,18 @@ class DimensionColumn:
 
 @dataclass(frozen=True, slots=True)
 class Model:
-    """A detector's data sets, and what stands in them.
+    """The data sets of a detector, and the columns of its measures and dimensions.
 
     Attributes
     ----------
     name
-        The detector's.
+        Name of the detector.
     frequency, timezone
-        The metric set's.
+        Of the metric set.
     measures, dimensions
-        In the metric set's order.
+        In the order of the metric set.
     data_sets
-        By identifier.
+        Data sets by identifier.
     """
 
     name: str
@@ -114,12 +115,12 @@ class Model:
 
 
 def model_of(metric_set: MetricSet) -> Model:
-    """The data sets of what a detector watches.
+    """Return the data sets of a detector.
 
     Raises
     ------
     QuickSightError
-        A name is unfit for a template.
+        A name cannot be part of a template.
     """
     name = metric_set.detector_arn.rpartition(":")[2]
     check((name, *metric_set.measures, *metric_set.dimension_list))
@@ -137,14 +138,14 @@ def model_of(metric_set: MetricSet) -> Model:
     }
     measures = tuple(
         MeasureColumns(
-            one.metric_name,
-            one.aggregation_function,
-            *(shortened(column, LONGEST_COLUMN) for column in by_measure[one.metric_name]),
+            metric.metric_name,
+            metric.aggregation_function,
+            *(shortened(column, LONGEST_COLUMN) for column in by_measure[metric.metric_name]),
         )
-        for one in metric_set.metric_list
+        for metric in metric_set.metric_list
     )
     dimensions = tuple(
-        DimensionColumn(one, shortened(by_dimension[one], LONGEST_COLUMN)) for one in metric_set.dimension_list
+        DimensionColumn(name_, shortened(by_dimension[name_], LONGEST_COLUMN)) for name_ in metric_set.dimension_list
     )
     return Model(name, metric_set.frequency, metric_set.timezone, measures, dimensions, data_sets)
 
@@ -155,11 +156,11 @@ def _data_set(identifier: str, relation: Relation, numbers: set[str]) -> DataSet
 
     columns = tuple(Column(shortened(column, LONGEST_COLUMN), column, type_of(column)) for column in relation.columns())
     if len({column.name for column in columns}) < len(columns):
-        raise QuickSightError(f"{relation.name}: two columns have one name in QuickSight; expected other names")
+        raise QuickSightError(f"{relation.name}: two columns have the same name in QuickSight; expected other names")
     return DataSet(identifier, relation.name, columns)
 
 
-def _picked(column: Column) -> exp.Expr:
+def _selected(column: Column) -> exp.Expr:
     value: exp.Expr = exp.column(column.source, quoted=True)
     if column.type == "DECIMAL":
         value = exp.cast(value, "DOUBLE")

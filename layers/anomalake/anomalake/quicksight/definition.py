@@ -1,9 +1,9 @@
-"""What analysis and dashboard show: a sheet a concern."""
+"""The definition of the analysis and of the dashboard, with four sheets."""
 
 from __future__ import annotations
 
 from anomalake.quicksight import charts
-from anomalake.quicksight.charts import Json, Place
+from anomalake.quicksight.charts import Json, VisualFields
 from anomalake.quicksight.controls import (
     CLASS,
     SEVERITY,
@@ -23,19 +23,19 @@ from anomalake.quicksight.theme import CLASSES
 
 LIVE_SHEET, UNUSUAL_SHEET, ANOMALY_SHEET, CONTRIBUTION_SHEET = "live", "unusual", "anomalies", "contributions"
 
-# An interval of 5 minutes has no granularity of its own; minutes show it as it is.
+# QuickSight has no granularity of 5 or 10 minutes.
 _GRANULARITY = {"PT5M": "MINUTE", "PT10M": "MINUTE", "PT1H": "HOUR", "P1D": "DAY"}
 # The grid has 36 columns.
 _WIDE, _HIGH, _TALL = 36, 9, 14
 
 
 def definition(model: Model, data_set_arns: dict[str, Json]) -> Json:
-    """The Definition of an analysis, and of a dashboard too.
+    """Return the Definition of the analysis, which is that of the dashboard too.
 
     Parameters
     ----------
     data_set_arns
-        By identifier.
+        ARNs of the data sets by identifier.
     """
     sheets = [_live(model), _unusual(model), _anomalies(model)]
     if model.dimensions:
@@ -61,15 +61,15 @@ def definition(model: Model, data_set_arns: dict[str, Json]) -> Json:
 def _live(model: Model) -> Json:
     visuals = []
     for number, measure in enumerate(model.measures, 1):
-        place = Place(f"live-{number}", VALUES)
-        how = "sums" if measure.aggregation == "SUM" else "means"
+        fields = VisualFields(f"live-{number}", VALUES)
+        aggregate = "sums" if measure.aggregation == "SUM" else "means"
         visuals.append(
             charts.lines(
-                place,
+                fields,
                 shown(measure.name),
-                f"How does it go? Live values, {how} by interval and the chosen dimension",
+                f"Live values: {aggregate} by interval and selected dimension",
                 _GRANULARITY[model.frequency],
-                place.number("value", live(measure), measure.aggregation),
+                fields.number("value", live(measure), measure.aggregation),
                 SPLIT if model.dimensions else None,
             )
         )
@@ -79,15 +79,15 @@ def _live(model: Model) -> Json:
 def _unusual(model: Model) -> Json:
     visuals = []
     for number, measure in enumerate(model.measures, 1):
-        place = Place(f"unusual-{number}", VALUES)
+        fields = VisualFields(f"unusual-{number}", VALUES)
         visuals.append(
             charts.bars_and_line(
-                place,
-                f"{shown(measure.name)}: what was unusual",
-                "When was it unusual, and how much of all? Anomalous values as bars, all live values as a line",
+                fields,
+                f"{shown(measure.name)}: anomalous and all values",
+                "Anomalous values as bars, all live values as a line",
                 _GRANULARITY[model.frequency],
-                place.number("unusual", unusual(measure), measure.aggregation),
-                place.number("live", live(measure), measure.aggregation),
+                fields.number("unusual", unusual(measure), measure.aggregation),
+                fields.number("live", live(measure), measure.aggregation),
                 measure.name,
             )
         )
@@ -95,11 +95,11 @@ def _unusual(model: Model) -> Json:
 
 
 def _anomalies(model: Model) -> Json:
-    over_time, worst = Place("anomalies-over-time", ANOMALIES), Place("anomalies-worst", ANOMALIES)
+    over_time, most_severe = VisualFields("anomalies-over-time", ANOMALIES), VisualFields("anomalies-worst", ANOMALIES)
     timeline = charts.stacked_bars(
         over_time,
         "Anomalies over time",
-        "Which days were bad, and how bad? Affected metrics a day by severity",
+        "Affected metrics for each day, by severity",
         category=over_time.time("DAY"),
         value=over_time.number("count", "score", "COUNT"),
         colors=CLASS,
@@ -107,24 +107,29 @@ def _anomalies(model: Model) -> Json:
         axis="Affected metrics",
     )
     columns = {"time": ("timestamp", "Time"), "measure": ("measure", "Measure")}
-    columns |= {f"dimension-{n}": (one.column, shown(one.name)) for n, one in enumerate(model.dimensions, 1)}
+    columns |= {
+        f"dimension-{n}": (dimension.column, shown(dimension.name)) for n, dimension in enumerate(model.dimensions, 1)
+    }
     columns |= {"value": ("value", "Value"), "score": ("score", "Severity")}
-    listed = charts.table(
-        worst,
+    anomaly_table = charts.table(
+        most_severe,
         "Worst anomalies",
-        "What to look at first? Every affected metric, the most severe first",
+        "All affected metrics, most severe first",
         columns,
         "score",
     )
-    return _sheet(ANOMALY_SHEET, "Anomalies", model, [(timeline, _WIDE, _HIGH), (listed, _WIDE, _TALL)])
+    return _sheet(ANOMALY_SHEET, "Anomalies", model, [(timeline, _WIDE, _HIGH), (anomaly_table, _WIDE, _TALL)])
 
 
 def _contributions(model: Model) -> Json:
-    shares, details = Place("contributions-shares", CONTRIBUTIONS), Place("contributions-details", CONTRIBUTIONS)
+    shares, details = (
+        VisualFields("contributions-shares", CONTRIBUTIONS),
+        VisualFields("contributions-details", CONTRIBUTIONS),
+    )
     bars = charts.stacked_bars(
         shares,
-        "What contributed",
-        "Which values stand behind the anomalies of a measure? Shares of each dimension's values, together 100 %",
+        "Contributions by measure",
+        "Shares of the values of each dimension in the anomalies of a measure, 100 % in total",
         category=shares.text("measure", "metricname"),
         value=shares.number("share", "valuecontribution", "SUM"),
         colors="dimensionvalue",
@@ -147,15 +152,17 @@ def _contributions(model: Model) -> Json:
         "share": "Contribution, %",
         "severity": "Severity",
     }
-    nested = charts.pivot(
+    contribution_table = charts.pivot(
         details,
         "Contributions",
-        "What stood behind one anomaly? Its dimensions' values with their shares",
+        "Dimension values of each anomaly, with their shares",
         rows,
         values,
         labels,
     )
-    return _sheet(CONTRIBUTION_SHEET, "Contributions", model, [(bars, _WIDE, _TALL), (nested, _WIDE, _TALL)])
+    return _sheet(
+        CONTRIBUTION_SHEET, "Contributions", model, [(bars, _WIDE, _TALL), (contribution_table, _WIDE, _TALL)]
+    )
 
 
 def _sheet(id_: str, name: str, model: Model, visuals: list[tuple[Json, int, int]]) -> Json:

@@ -1,4 +1,4 @@
-"""Names and values of strangers, made fit for QuickSight and CloudFormation."""
+"""Names and values from source data, checked and escaped for QuickSight and CloudFormation."""
 
 from __future__ import annotations
 
@@ -9,39 +9,42 @@ from typing import Any
 
 from anomalake.errors import AnomalakeError
 
-#: QuickSight's longest name of a column; CloudFormation allows one character less than the API.
+#: Longest name of a column. CloudFormation allows one character less than QuickSight's API.
 LONGEST_COLUMN = 127
-#: QuickSight's longest name of a data set or data source.
+#: Longest name of a data set or data source.
 LONGEST_NAME = 128
 _LONGEST_TEXT = 160
 _DIGITS = 16
 
-#: The analysis's own parameters, as its expressions name them.
+#: Parameters of the analysis.
 SPLIT_BY, MEASURE, LEAST_SEVERITY = "SplitBy", "Measure", "LeastSeverity"
-_OWN = frozenset((SPLIT_BY, MEASURE, LEAST_SEVERITY))
+_PARAMETERS = frozenset((SPLIT_BY, MEASURE, LEAST_SEVERITY))
 
-# How QuickSight escapes a quote within a text is documented nowhere, so only these characters get into an expression.
+# QuickSight does not document how to escape a quote in a text, so expressions contain only these characters.
 _PLAIN_TEXT = re.compile(r"[\w .,:;/()%+#@&*-]+")
 _RESOLVED = "{{resolve:"
 
 
 class QuickSightError(AnomalakeError, ValueError):
-    """No template can be made of a detector."""
+    """A detector for which no template can be written."""
 
 
 def check(names: Iterable[str]) -> None:
-    """Raises `QuickSightError` for a name that no template can hold, or that CloudFormation would put a secret for."""
+    """Check names for a template; raises `QuickSightError`.
+
+    CloudFormation would replace a dynamic reference in a name by a secret.
+    """
     for name in names:
         if _RESOLVED in name:
             raise QuickSightError(
-                f"name {name!r}: CloudFormation would resolve it; expected no name that holds {_RESOLVED}"
+                f"name {name!r}: CloudFormation would resolve it; expected a name without {_RESOLVED}"
             )
-        if any("\ud800" <= one <= "\udfff" for one in name):
-            raise QuickSightError(f"name {name!r}: has half a character; expected text that UTF-8 can hold")
+        if any("\ud800" <= character <= "\udfff" for character in name):
+            raise QuickSightError(f"name {name!r}: has a lone surrogate; expected text that UTF-8 can encode")
 
 
 def shortened(name: str, longest: int) -> str:
-    """A name, or where it is longer: its beginning and a digest of all of it, so that two names never become one."""
+    """Return a name, or the beginning of a longer name with a digest, so that different names remain different."""
     if len(name) <= longest:
         return name
     digest = hashlib.sha256(name.encode("utf-8", "surrogatepass")).hexdigest()[:_DIGITS]
@@ -49,35 +52,35 @@ def shortened(name: str, longest: int) -> str:
 
 
 def shown(name: str) -> str:
-    """A name for a title: one line, no invisible characters, not too long."""
-    text = "".join(one if one.isprintable() else f"\\u{ord(one):04x}" for one in name)
+    """Return a name for a title: on one line, without invisible characters, of limited length."""
+    text = "".join(character if character.isprintable() else f"\\u{ord(character):04x}" for character in name)
     return text if len(text) <= _LONGEST_TEXT else f"{text[: _LONGEST_TEXT - 1]}…"
 
 
 def literal(text: str) -> str | None:
-    """A text within an expression of QuickSight's; None where it cannot stand in one."""
+    """Return a text literal for an expression of QuickSight; None if the text cannot be part of one."""
     return f"'{text}'" if _PLAIN_TEXT.fullmatch(text) else None
 
 
 def field(column: str) -> str:
-    """A column within an expression of QuickSight's; its name is one of `data_sets`, hence harmless."""
+    """Return a column for an expression of QuickSight. Names of columns in `data_sets` need no escape."""
     return f"{{{column}}}"
 
 
 def sub(text: str) -> dict[str, Any]:
-    """A text in which CloudFormation puts its parameters."""
+    """Return a text in which CloudFormation replaces parameters."""
     return {"Fn::Sub": text}
 
 
 def verbatim(node: Any) -> Any:
-    """The same properties, where a name that looks like a reference (``${AWS::AccountId}``) stays what it is."""
+    """Return properties in which CloudFormation does not replace text such as ``${AWS::AccountId}`` in names."""
     if isinstance(node, dict):
         if len(node) == 1 and next(iter(node)).startswith("Fn::"):
             return node
         return {key: verbatim(value) for key, value in node.items()}
     if isinstance(node, list):
         return [verbatim(value) for value in node]
-    if not isinstance(node, str) or set(re.findall(r"\$\{(\w*\}?)", node)) <= {f"{name}}}" for name in _OWN}:
+    if not isinstance(node, str) or set(re.findall(r"\$\{(\w*\}?)", node)) <= {f"{name}}}" for name in _PARAMETERS}:
         return node
-    first, *others = node.split("${")
-    return {"Fn::Join": ["$", [first, *(f"{{{one}" for one in others)]]}
+    first, *rest = node.split("${")
+    return {"Fn::Join": ["$", [first, *(f"{{{part}" for part in rest)]]}

@@ -1,4 +1,4 @@
-"""What an owner and a viewer may do, in the sets of actions that QuickSight knows."""
+"""Permissions of the owner and the viewer, in the sets of actions that QuickSight accepts."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _OWNER = {
         "UpdateThemePermissions",
     ),
 }  # fmt: skip
-# A viewer sees the dashboard in its colours; it needs neither the data sets nor the analysis.
+# A viewer needs the dashboard and its theme, but not the data sets or the analysis.
 _VIEWER = {
     "Dashboard": ("DescribeDashboard", "ListDashboardVersions", "QueryDashboard"),
     "Theme": ("DescribeTheme", "DescribeThemeAlias", "ListThemeAliases", "ListThemeVersions"),
@@ -35,7 +35,7 @@ _VIEWER = {
 
 
 def permissions(kind: str) -> list[dict[str, Any]]:
-    """Permissions of a kind of resource, such as ``DataSet``, for the owner and, where one is given, the viewer."""
+    """Return the permissions on a kind of resource, such as ``DataSet``, of the owner and of the viewer, if any."""
     granted = [_granted({"Ref": "OwnerArn"}, _OWNER[kind])]
     if kind in _VIEWER:
         viewer = _granted({"Ref": "ViewerArn"}, _VIEWER[kind])

@@ -1,4 +1,4 @@
-"""What keeps SPICE in step: a refresh after each crawl, one a day besides, and alarms where one fails."""
+"""Refresh of SPICE after each crawl and once a day, with alarms for failures."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ _NOTHING = {"Ref": "AWS::NoValue"}
 
 
 def refresh(data_sets: dict[str, str]) -> dict[str, Json]:
-    """The resources; `data_sets` are logical names by what ids and logical names end in."""
+    """Return the resources of the refresh; `data_sets` has the suffixes of the data sets' ids by logical name."""
     arns = [{"Fn::GetAtt": [name, "Arn"]} for name in data_sets]
     return {
-        "Refresh": _machine(data_sets),
+        "Refresh": _state_machine(data_sets),
         "RefreshRole": _role(
             "states.amazonaws.com",
             "quicksight:CreateIngestion",
@@ -47,7 +47,7 @@ def refresh(data_sets: dict[str, str]) -> dict[str, Json]:
     }
 
 
-def _machine(data_sets: dict[str, str]) -> Json:
+def _state_machine(data_sets: dict[str, str]) -> Json:
     branches = [
         {
             "StartAt": f"Refresh {suffix}",
@@ -58,7 +58,7 @@ def _machine(data_sets: dict[str, str]) -> Json:
                     "Parameters": {
                         "AwsAccountId": _ACCOUNT,
                         "DataSetId": sub(f"${{AWS::StackName}}-{suffix}"),
-                        # EventBridge makes each execution's name anew, of hex digits, - and _.
+                        # EventBridge generates a new name for each execution, of hex digits, - and _.
                         "IngestionId.$": "$$.Execution.Name",
                         "IngestionType": "FULL_REFRESH",
                     },
@@ -76,7 +76,7 @@ def _machine(data_sets: dict[str, str]) -> Json:
                             "JitterStrategy": "FULL",
                         }
                     ],
-                    # QuickSight allows so many refreshes in 24 hours; the next one makes up for one left out.
+                    # QuickSight limits refreshes in 24 hours; the next one includes the data of a skipped one.
                     "Catch": [
                         {
                             "ErrorEquals": ["QuickSight.LimitExceededException", "QuickSight.ResourceExistsException"],
@@ -152,7 +152,7 @@ def _daily(data_set: str, suffix: str) -> Json:
     return {
         "Type": "AWS::QuickSight::RefreshSchedule",
         "Condition": "Spice",
-        # Its id by name: a data set's identity in CloudFormation is account and id together, and Ref gives that.
+        # The id below is not a Ref, because Ref of a data set returns account and id; hence DependsOn.
         "DependsOn": data_set,
         "Properties": {
             "AwsAccountId": _ACCOUNT,

@@ -1,13 +1,13 @@
-"""The dashboard's colours."""
+"""Colours of the dashboard."""
 
 from __future__ import annotations
 
 from typing import Any
 
-#: Of series.
+#: Colours of series.
 SERIES = ("#4E79A7", "#F28E2B", "#59A14F", "#B07AA1", "#76B7B2", "#9C755F", "#D4B000", "#FF9DA7", "#9AA0A6")
 
-#: Severity from which an anomaly belongs into a class, the class and its colour; the worst first. As on the page.
+#: Classes of severity, as on the page, most severe first: least severity, name, colour.
 CLASSES = (
     (85, "extreme", "#5C0F6B"),
     (70, "high", "#BB2A5B"),
@@ -17,7 +17,7 @@ CLASSES = (
 
 
 def theme() -> dict[str, Any]:
-    """A ThemeConfiguration in the page's colours."""
+    """Return the ThemeConfiguration with the colours of the page."""
     text, surface, ground, accent = "#1A2330", "#FFFFFF", "#F4F5F7", "#1C5D99"
     good, fair, bad = "#1F7A4D", "#8A6100", "#B3261E"
     return {

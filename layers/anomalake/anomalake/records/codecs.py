@@ -14,6 +14,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from anomalake.errors import first_line
 from anomalake.records.errors import CorruptError
 
 Arrays = Mapping[str, npt.NDArray[Any]]
@@ -87,5 +88,5 @@ TABLE_ERRORS = (pa.ArrowException, OSError, ValueError, KeyError, TypeError)
 
 def corrupt_table(body: bytes, place: str, error: Exception, expected: str) -> CorruptError:
     """Return the error of a table that cannot be read."""
-    reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+    reason = first_line(error)
     return CorruptError(f"{place}: {len(body):,} bytes: {reason}; expected {expected}")

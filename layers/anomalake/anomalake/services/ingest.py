@@ -9,9 +9,10 @@ from typing import Any
 import obstore
 
 from anomalake.alerts import EventItem, ObjectPointer, read_event, read_file
+from anomalake.errors import first_line
 from anomalake.lake.documents import Fetch, documents_of
 from anomalake.lake.lake import Failed, Lake, Receipt, Refused
-from anomalake.storage.objects import TRANSIENT, first_line, s3_store
+from anomalake.storage.objects import TRANSIENT, s3_store
 from anomalake.storage.store import ObjectNotFound, StoreError
 
 

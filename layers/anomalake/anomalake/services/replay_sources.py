@@ -15,9 +15,9 @@ import obstore
 from obstore.exceptions import BaseError
 
 from anomalake.alerts.strict_json import StrictJsonError, parse
-from anomalake.errors import AnomalakeError
+from anomalake.errors import AnomalakeError, first_line
 from anomalake.lake.bulk import Piece
-from anomalake.storage.objects import first_line, s3_store
+from anomalake.storage.objects import s3_store
 from anomalake.storage.store import StoreError
 
 #: Endings of files with alerts.

@@ -12,6 +12,7 @@ from pyarrow import csv as arrow_csv
 
 from anomalake.definitions.messages import shown
 from anomalake.definitions.metric_set import CsvFormat, MetricSet
+from anomalake.errors import first_line
 from anomalake.sources.file_bytes import FileText
 from anomalake.sources.rows import Notes, RowBlock, SourceFileError, column_places
 
@@ -73,7 +74,9 @@ def csv_blocks(text: FileText, metric_set: MetricSet, place: str, notes: Notes) 
             yield RowBlock(batch.column(0), tuple(batch.columns[1:split]), tuple(batch.columns[split:]), None)
     except pa.ArrowInvalid as error:
         lost = max(1, text.drain() - layout.header_rows - rows - invalid.lines)
-        notes.add(f"{place}: after row {rows}: cannot be read as CSV: {_first_line(error)}; {lost} lines lost", lost)
+        notes.add(
+            f"{place}: after row {rows}: cannot be read as CSV: {first_line(error)[:200]}; {lost} lines lost", lost
+        )
 
 
 def csv_texts(text: FileText, metric_set: MetricSet) -> Iterator[tuple[int, RowTexts | str]]:
@@ -144,7 +147,3 @@ def _reader(lines: Iterable[str], csv_format: CsvFormat) -> Any:
     if not quote:
         return csv.reader(lines, delimiter=csv_format.delimiter, quoting=csv.QUOTE_NONE)
     return csv.reader(lines, delimiter=csv_format.delimiter, quotechar=quote)
-
-
-def _first_line(error: BaseException) -> str:
-    return str(error).splitlines()[0][:200]

@@ -9,6 +9,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from anomalake.definitions.metric_set import MetricSet
+from anomalake.errors import first_line
 from anomalake.sources.ports import ByteStream
 from anomalake.sources.rows import RowBlock, SourceFileError, column_places
 
@@ -31,7 +32,7 @@ def parquet_blocks(stream: ByteStream, metric_set: MetricSet) -> Iterator[RowBlo
             file.schema_arrow, file.iter_batches(BLOCK_ROWS, columns=_needed(file.schema_arrow, metric_set)), metric_set
         )
     except (pa.ArrowException, OSError) as error:
-        raise SourceFileError(f"cannot be read as Parquet: {str(error).splitlines()[0][:200]}") from error
+        raise SourceFileError(f"cannot be read as Parquet: {first_line(error)[:200]}") from error
 
 
 def typed_blocks(

@@ -14,7 +14,7 @@ import obstore
 from obstore.exceptions import AlreadyExistsError, BaseError
 from obstore.store import LocalStore, MemoryStore, S3Store
 
-from anomalake.errors import AnomalakeError, require
+from anomalake.errors import AnomalakeError, first_line, require
 from anomalake.storage.store import ObjectNotFound, ObjectStore, StoredObject, StoreError
 
 #: Limit of S3's DeleteObjects.
@@ -108,10 +108,6 @@ def _batched(keys: Iterable[str], most: int) -> Iterator[list[str]]:
     rest = iter(keys)
     while batch := list(islice(rest, most)):
         yield batch
-
-
-def first_line(error: BaseException) -> str:
-    return str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
 
 
 def open_store(uri: str, *, create: bool = True) -> ObjectStore:

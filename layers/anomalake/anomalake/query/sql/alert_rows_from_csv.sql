@@ -1,5 +1,5 @@
--- alert_rows, read out of the CSV tables of a lake that has no Parquet: an empty cell is null, a lone % is an empty text, and
--- every other text is percent-encoded.
+-- The rows of alert_rows, decoded from the CSV table, for a lake without Parquet. An empty cell is null, the cell % is an empty
+-- text, and every other text is percent-encoded.
 SELECT
   c.alert_id,
   c.digest,

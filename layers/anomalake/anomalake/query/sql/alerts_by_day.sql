@@ -1,4 +1,4 @@
--- One row an alert, with its partition.
+-- One row for each alert, with its partition.
 SELECT
   r.detector,
   r.detector_arn,

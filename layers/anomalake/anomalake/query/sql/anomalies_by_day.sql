@@ -1,5 +1,4 @@
--- Every affected metric of every detector as a list to work through, with its partition: what was observed, how severe it is, and
--- from when to when its anomaly group lasted.
+-- One row for each affected metric of all detectors: value, score, and start and end of its anomaly group; with its partition.
 SELECT
   m.detector,
   m.detector_arn,

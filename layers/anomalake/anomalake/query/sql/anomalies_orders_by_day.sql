@@ -1,5 +1,5 @@
--- Every affected metric with its dimensions, value and score, and from when to when its anomaly group lasted, as a list to work
--- through; with its partition. Example as in metricvalue_anomalyscore_orders_by_day.sql.
+-- One row for each affected metric of a detector: dimensions, value, score, and start and end of its anomaly group; with its
+-- partition. The example detector is that of metricvalue_anomalyscore_orders_by_day.sql.
 SELECT
   a."timestamp",
   element_at(a.dimensions, 'marketplace') AS marketplace,

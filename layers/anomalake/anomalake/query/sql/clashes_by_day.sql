@@ -1,4 +1,5 @@
--- Every identity that came with more than one body: one row a body, and which of them the tables show; with its partition.
+-- Alerts with the same identity and different bodies: one row for each body, is_shown for the body in the other relations; with
+-- its partition.
 SELECT
   c.detector,
   c.detector_arn,

@@ -1,5 +1,6 @@
--- One row a dimension value's share in an anomaly, with its partition.
--- Numbers are unnested instead of rows: Athena makes columns of rows, DuckDB does not; and sequence() ends at 10,000.
+-- One row for each contribution of a dimension value to an anomaly, with its partition.
+-- Positions are unnested, not rows: UNNEST of rows returns one column for each field in Athena, and a single column in DuckDB.
+-- transform() instead of sequence(), which has at most 10,000 elements.
 SELECT
   r.detector,
   r.detector_arn,
@@ -14,4 +15,4 @@ SELECT
   r.contributions[s.i].value_contribution AS value_contribution,
   r.day
 FROM shown_rows AS r
-CROSS JOIN UNNEST(transform(r.contributions, x -> 1)) WITH ORDINALITY AS s (one, i)
+CROSS JOIN UNNEST(transform(r.contributions, x -> 1)) WITH ORDINALITY AS s (element, i)

@@ -1,6 +1,6 @@
--- From when to when each anomaly group lasted that has several intervals: the first and the last one that an alert of it tells of.
--- Where alerts name no group, those of one event are one. It is read over all days, whatever days are asked for: a group does not end
--- where a question does.
+-- Start and end of each anomaly group with several intervals: the first and the last interval of its alerts. Alerts without a group
+-- are grouped by event. This relation is always read over all days, because a group may begin before the days of a query, or end
+-- after them.
 SELECT
   r.detector,
   r.detector_arn,

@@ -1,5 +1,5 @@
--- The detector's source data: one row a source row, times in UTC and on the wall clock, with the UTC date. Example as in
--- metricvalue_anomalyscore_orders_by_day.sql; rows are stamped like 2021-02-14 04:00:00 in Europe/Paris.
+-- Source data of a detector: one row for each source row, with UTC time, wall-clock time and UTC date. The example detector is that
+-- of metricvalue_anomalyscore_orders_by_day.sql; its timestamps have the form 2021-02-14 04:00:00, in Europe/Paris.
 SELECT
   CAST(at_timezone(with_timezone(w.local_timestamp, 'Europe/Paris'), 'UTC') AS timestamp) AS "timestamp",
   w.local_timestamp,

@@ -1,6 +1,6 @@
--- What was observed and how severe it was: one row a timestamp and combination of dimension values, two columns a measure, with
--- its partition. Written for an example: detector orders, dimensions marketplace and platform, measures revenue and views.
--- Where several alerts name one series, measure and time, the most severe is shown.
+-- Values and scores of affected metrics: one row for each timestamp and combination of dimension values, two columns for each
+-- measure; with its partition. Example: detector orders, dimensions marketplace and platform, measures revenue and views.
+-- If several alerts have the same series, measure and timestamp, the most severe is used.
 SELECT
   array_join(
     ARRAY[

@@ -1,5 +1,5 @@
--- One row an alert: of the rows that bear one identity, the one with the lowest digest. A repeat disappears, a clash is
--- decided by a rule that knows no order. Every other relation reads this one.
+-- One row for each alert: of the rows with the same identity, that with the lowest digest. Repeated alerts are removed, and the
+-- result for clashes does not depend on the order of arrival. All relations but clashes read this relation.
 SELECT
   r.detector,
   r.day,

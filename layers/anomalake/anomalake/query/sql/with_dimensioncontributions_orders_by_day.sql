@@ -1,8 +1,8 @@
--- Contributions and affected metrics side by side, alert by alert: each contribution once, each affected metric once, so that sums
--- over both are right; with its partition. Example as in metricvalue_anomalyscore_orders_by_day.sql.
--- A metric stands beside the contribution of the value of its alphabetically first dimension when it is the first of its alert
--- with that value; every other metric and every other contribution has a row of its own. Union and grouping instead of a FULL OUTER
--- JOIN: conditions on day and detector reach the table through them.
+-- Contributions and affected metrics of each alert, each of them in exactly one row, so that sums over either are right; with its
+-- partition. The example detector is that of metricvalue_anomalyscore_orders_by_day.sql.
+-- A metric and a contribution share a row if the contribution is that of the metric's first dimension by name, and the metric is the
+-- first of its alert with that dimension value. All others have rows of their own. UNION and GROUP BY are used instead of FULL OUTER
+-- JOIN, because the engines push conditions on day and detector through them to the table.
 SELECT
   u."timestamp",
   u.metricname,
@@ -56,7 +56,7 @@ FROM (
           detector = 'orders'
           AND detector_arn = 'arn:aws:lookoutmetrics:us-east-1:123456789012:AnomalyDetector:orders'
       ) AS r
-      CROSS JOIN UNNEST(transform(r.contributions, x -> 1)) WITH ORDINALITY AS s (one, i)
+      CROSS JOIN UNNEST(transform(r.contributions, x -> 1)) WITH ORDINALITY AS s (element, i)
     ) AS b
   ) AS c
   UNION ALL
@@ -114,7 +114,7 @@ FROM (
             detector = 'orders'
             AND detector_arn = 'arn:aws:lookoutmetrics:us-east-1:123456789012:AnomalyDetector:orders'
         ) AS r
-        CROSS JOIN UNNEST(transform(r.time_series, x -> 1)) WITH ORDINALITY AS s (one, i)
+        CROSS JOIN UNNEST(transform(r.time_series, x -> 1)) WITH ORDINALITY AS s (element, i)
       ) AS q
     ) AS p
   ) AS t

@@ -1,6 +1,6 @@
--- The source data, aggregated by interval and combination of dimension values, next to what was anomalous in it; with the UTC date.
--- Example as in live_orders_by_day.sql; intervals of 60 minutes. A wall clock hour that autumn brings twice is one interval, as it is in
--- the source, and bears the scores of the earlier hour.
+-- Source data, aggregated by interval and combination of dimension values, with the values and scores of its anomalies; with the UTC
+-- date. The example detector is that of live_orders_by_day.sql; its intervals have 60 minutes. When clocks are set back, the repeated
+-- hour is one interval, as in the source data, and has the scores of the first of the two hours.
 SELECT
   l."timestamp",
   l.marketplace,
