@@ -109,7 +109,7 @@ def test_feedback_is_given_by_a_click(tab: Page, served: Served) -> None:
 def test_a_group_is_snoozed_by_a_click(tab: Page, served: Served) -> None:
     tab.goto(served.link)
     tab.get_by_role("button", name="Snooze").click()
-    expect(tab.get_by_text("silent until")).to_be_visible()
+    expect(tab.get_by_text("no alerts until")).to_be_visible()
     [kept], unread = read_snoozes(served.store, "shop")
     assert not unread
     assert kept.group_id == served.group.group_id

@@ -119,7 +119,7 @@ def test_feedback_and_snoozes_are_recorded(run: Run, shop: Path, tmp_path: Path)
     done = run("feedback", "--series", str(first["time_series_id"]), "--at", at, "--anomaly", "--detector", "shop")
     assert done.output.strip().endswith(": an anomaly")
     done = run("snooze", "--detector", "shop", "--dimension", "platform=pc_web", "--until", "2023-03-02T00:00Z")
-    assert done.output.strip() == "silent until 2023-03-02T00:00:00+00:00"
+    assert done.output.strip() == "no alerts until 2023-03-02T00:00:00+00:00"
     keys = [entry.key for entry in open_store(str(tmp_path / "lake")).list("detection/detector=shop")]
     assert sum("/feedback/" in key for key in keys) >= 2
     assert sum("/snoozes/" in key for key in keys) == 1

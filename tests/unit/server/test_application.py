@@ -257,7 +257,7 @@ def test_snoozes_are_written_to_the_lake(served: Served, client: TestClient, gro
     ):
         body = json.dumps({"detector": "shop", "until": UNTIL, **given})
         answer = client.post("/snooze", content=body, headers={"Content-Type": "application/json"})
-        assert (answer.status_code, answer.json()) == (200, {"said": ["silent until 2026-03-10T00:00:00+00:00"]})
+        assert (answer.status_code, answer.json()) == (200, {"said": ["no alerts until 2026-03-10T00:00:00+00:00"]})
     snoozes, unread = read_snoozes(served.store, "shop")
     until, plain = datetime(2026, 3, 10, tzinfo=UTC), tuple((name, value) for name, value in pairs)
     wanted = [

@@ -20,7 +20,7 @@ from anomalake.server.requests import (
     shown,
     text_of,
 )
-from anomalake.services.feedback import UnknownAnomalyError, give_feedback, line_of, snooze
+from anomalake.services.feedback import UnknownAnomalyError, give_feedback, line_of, line_of_snooze, snooze
 from anomalake.storage.store import StoreError
 
 #: Takes the fields of a request; returns lines for the user.
@@ -76,4 +76,4 @@ def snooze_operation(site: Site, fields: Mapping[str, Any]) -> list[str]:
         dimensions=dimensions_of(fields),
     )
     snooze(site.store, text_of(fields, "detector"), wanted)
-    return [f"silent until {until.isoformat()}"]
+    return [line_of_snooze(wanted)]
