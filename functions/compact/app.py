@@ -1,4 +1,4 @@
-"""Handler of the function compact: merges small table files into large ones, on a schedule."""
+"""Handler of the function compact: merges small table files into large ones."""
 
 from __future__ import annotations
 
@@ -15,15 +15,14 @@ from anomalake.lake.lake import Lake
 from anomalake.storage.objects import open_store
 
 
-class UnreadablePartitionsError(AnomalakeError):
-    """Partitions with a file that is not a table file; all others are merged."""
+class CompactError(AnomalakeError):
+    """Partitions that were not merged because a file is not a table file; all others are merged."""
 
 
 @cache
 def _wired() -> tuple[Lake, timedelta]:
     environment = CompactEnvironment.read(os.environ)
-    lake = Lake(open_store(environment.lake), formats=environment.formats)
-    return lake, timedelta(hours=environment.grace_hours)
+    return Lake(open_store(environment.lake), formats=environment.formats), timedelta(hours=environment.grace_hours)
 
 
 @observed
@@ -34,13 +33,11 @@ def handler(event: Any, context: object) -> dict[str, int]:
 
 
 def merge(lake: Lake, grace: timedelta) -> dict[str, int]:
-    """Compact a lake; raises `UnreadablePartitionsError` after all other partitions are merged."""
-    compaction = compact(lake, grace)
-    count("FilesMerged", compaction.merged)
-    count("FilesDeleted", compaction.deleted)
-    partitions, merged, deleted = compaction.partitions, compaction.merged, compaction.deleted
-    logger.info("compacted", partitions=partitions, merged=merged, deleted=deleted)
-    unreadable = compaction.unreadable
-    if unreadable:
-        raise UnreadablePartitionsError(f"{len(unreadable)} partitions not merged, first {unreadable[0]}")
-    return {"partitions": partitions, "merged": merged, "deleted": deleted}
+    """Compact a lake; raises `CompactError` after everything readable is merged."""
+    report = compact(lake, grace)
+    count("FilesMerged", report.merged)
+    count("FilesDeleted", report.deleted)
+    logger.info("compacted", partitions=report.partitions, merged=report.merged, deleted=report.deleted)
+    if report.unreadable:
+        raise CompactError(f"{len(report.unreadable)} partitions not merged, first {report.unreadable[0]}")
+    return {"partitions": report.partitions, "merged": report.merged, "deleted": report.deleted}

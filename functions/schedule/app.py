@@ -1,4 +1,4 @@
-"""Handler of the function schedule: a detector file was created, changed or deleted, or the stack was deployed."""
+"""Handler of the function schedule: a detector file is new, changed or deleted, or the stack was deployed."""
 
 from __future__ import annotations
 
@@ -16,48 +16,46 @@ from anomalake.services.schedules import update_schedules
 
 
 class ScheduleError(AnomalakeError):
-    """Invalid detector files, each with all of its problems."""
+    """Invalid detector files, each with all its problems."""
 
 
 @observed
 def handler(event: Any, context: object) -> dict[str, Any]:
     """Entry point of the function."""
     if custom_resource.is_request(event):
-        # A deployment is not rolled back because of an invalid detector file.
-        custom_resource.answer(event, "schedules", _update_all)
+        # An invalid detector file must not roll back a deployment.
+        custom_resource.answer(event, "schedules", _update)
         return {}
-    response = _update_all() if "detail" not in event else _update_file(event["detail"]["object"]["key"])
-    if response["refused"]:
-        raise ScheduleError("; ".join(response["refused"]))
-    return response
+    result = _update(event["detail"]["object"]["key"] if "detail" in event else None)
+    if result["refused"]:
+        raise ScheduleError("; ".join(result["refused"]))
+    return result
 
 
-def _update_all() -> dict[str, Any]:
-    files, schedules = _wired()
-    return respond(files.names(), files, schedules)
+def _update(key: str | None = None) -> dict[str, Any]:
+    """Update the schedule of the detector whose file has the key, or those of all detectors.
 
-
-def _update_file(key: str) -> dict[str, Any]:
-    """Update the schedule of a file's detector by what the file holds now, not by the event."""
-    files, schedules = _wired()
-    name = parse_detector_file_key(key)
-    return respond([name] if name is not None else [], files, schedules)
-
-
-def _wired() -> tuple[DetectorFiles, Schedules]:
+    The file is read as it is now, whatever the event says.
+    """
     environment = ScheduleEnvironment.read(os.environ)
     files = DetectorFiles(environment.detectors, environment.region, environment.account)
-    return files, Schedules(environment.group, environment.detect, environment.role)
+    schedules = Schedules(environment.group, environment.detect, environment.role)
+    if key is None:
+        names = files.names()
+    else:
+        name = parse_detector_file_key(key)
+        names = [name] if name is not None else []
+    return update(names, files, schedules)
 
 
-def respond(names: list[str], files: DetectorFiles, schedules: Schedules) -> dict[str, Any]:
-    """Update the schedules of detectors, and return how many were created or deleted, and what was refused."""
-    result = update_schedules(names, files, schedules)
-    for name, reason in result.refused.items():
+def update(names: list[str], files: DetectorFiles, schedules: Schedules) -> dict[str, Any]:
+    """Update the schedules of detectors, and build the function's response."""
+    report = update_schedules(names, files, schedules)
+    count("DetectorFilesRefused", len(report.refused))
+    for name, reason in report.refused.items():
         logger.error("detector file refused", detector=name, reason=reason)
-    count("DetectorFilesRefused", len(result.refused))
     logger.info(
-        "schedules in line",
-        detectors=names, scheduled=result.scheduled, deleted=result.deleted, refused=len(result.refused),
+        "schedules updated",
+        detectors=names, scheduled=report.scheduled, deleted=report.deleted, refused=len(report.refused),
     )  # fmt: skip
-    return {"scheduled": result.scheduled, "deleted": result.deleted, "refused": list(result.refused.values())}
+    return {"scheduled": report.scheduled, "deleted": report.deleted, "refused": list(report.refused.values())}

@@ -34,7 +34,7 @@ def says(page: Page, of: str, text: str) -> None:
 
 def texts(page: Page, of: str) -> list[str]:
     """The texts of all such elements."""
-    return [str(one) for one in page.locator(of).all_text_contents()]
+    return [str(all_text_content) for all_text_content in page.locator(of).all_text_contents()]
 
 
 def draw_all(page: Page) -> None:

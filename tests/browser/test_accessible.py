@@ -21,9 +21,9 @@ def serious(page: Page) -> list[str]:
 
     found = Axe().run(page).response["violations"]
     return [
-        f"{one['id']}: {one['help']}: {[node['html'][:200] for node in one['nodes'][:3]]}"
-        for one in found
-        if one["impact"] in ("serious", "critical")
+        f"{item['id']}: {item['help']}: {[node['html'][:200] for node in item['nodes'][:3]]}"
+        for item in found
+        if item["impact"] in ("serious", "critical")
     ]
 
 

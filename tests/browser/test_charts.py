@@ -66,14 +66,16 @@ window.ready = true;
 def harness(document: PageDocument) -> str:
     """A page with one place for a chart, under the page's own policy."""
     charts = ASSETS.joinpath("charts").iterdir()
-    specifications = {one.name.removesuffix(".vl.json"): json.loads(one.read_text("utf-8")) for one in charts}
-    scripts = [one for one in SCRIPTS if one in ("text.js", "model.js") or one.startswith("charts")]
+    specifications = {chart.name.removesuffix(".vl.json"): json.loads(chart.read_text("utf-8")) for chart in charts}
+    scripts = [item for item in SCRIPTS if item in ("text.js", "model.js") or item.startswith("charts")]
     parts = [f'"use strict";\nconst SPECS = {json.dumps(specifications)};']
-    parts += [ASSETS.joinpath(one).read_text("utf-8") for one in scripts]
+    parts += [ASSETS.joinpath(script).read_text("utf-8") for script in scripts]
     application = vega.inline("\n".join([*parts, DRIVER]))
-    hashes = [base64.b64encode(hashlib.sha256(one.encode()).digest()).decode() for one in (vega.bundle(), application)]
+    hashes = [
+        base64.b64encode(hashlib.sha256(entry.encode()).digest()).decode() for entry in (vega.bundle(), application)
+    ]
     policy = "default-src 'none'; style-src 'unsafe-inline'; img-src data: blob:; script-src " + " ".join(
-        f"'sha256-{one}'" for one in hashes
+        f"'sha256-{element}'" for element in hashes
     )
     packed = base64.b64encode(pack(document)).decode()
     return (
@@ -197,32 +199,32 @@ def test_every_chart_draws_itself_and_says_what_it_shows(tabs: Tabs, kind: str, 
             assert place.inner_html() == ""
             continue
         sizes = charts.page.evaluate("[...document.querySelectorAll('#place canvas')].map((one) => one.clientWidth)")
-        assert all(abs(one - width) <= 1 for one in sizes)
-        assert len(sizes) == (0 if told.startswith(("No ", "What was expected is not", "The values of")) else 1)
+        assert all(abs(size - width) <= 1 for size in sizes)
+        assert len(sizes) == (0 if told.startswith(("No ", "The expected values are unknown", "The values of")) else 1)
 
 
-def test_timeline_has_a_mark_a_group_at_its_worst_group_interval(tabs: Tabs) -> None:
+def test_timeline_has_a_mark_a_group_at_its_worst_interval(tabs: Tabs) -> None:
     charts, document = tabs["one"], made("one")
     told = charts.draw("drawTimeline")
     rows = {row["k"]: row for row in charts.rows("groups")}
-    group_intervals = document.group_intervals
+    intervals = document.group_intervals
     assert sorted(rows) == list(range(len(document.groups.id)))
     for g, row in rows.items():
-        mine = np.flatnonzero(group_intervals.group == g)
-        worst = mine[np.argmax(group_intervals.score[mine])]
-        assert row["t"] == wall(group_intervals.time[worst], "Europe/Berlin")
-        assert row["v"] == group_intervals.score[worst]
-        assert row["s"] == severity_class(group_intervals.score[worst])
+        mine = np.flatnonzero(intervals.group == g)
+        worst = mine[np.argmax(intervals.score[mine])]
+        assert row["t"] == wall(intervals.time[worst], "Europe/Berlin")
+        assert row["v"] == intervals.score[worst]
+        assert row["s"] == severity_class(intervals.score[worst])
     assert told.startswith("40 anomaly groups, 2025-02-09 01:00 – 2025-04-10 01:00; the worst: 99 at ")
 
 
 def test_timeline_follows_the_filters(tabs: Tabs) -> None:
     charts, document = tabs["one"], made("one")
     charts.draw("drawTimeline", {"measures": ["views"], "least": 60})
-    group_intervals, groups = document.group_intervals, document.groups
-    passing = (groups.measure[group_intervals.group] == 1) & (group_intervals.score >= 60)
-    assert sorted(row["k"] for row in charts.rows("groups")) == sorted(set(group_intervals.group[passing].tolist()))
-    assert charts.draw("drawTimeline", {"least": 99.9}) == "No anomalies in what is chosen."
+    intervals, groups = document.group_intervals, document.groups
+    passing = (groups.measure[intervals.group] == 1) & (intervals.score >= 60)
+    assert sorted(row["k"] for row in charts.rows("groups")) == sorted(set(intervals.group[passing].tolist()))
+    assert charts.draw("drawTimeline", {"least": 99.9}) == "No anomalies in the selection."
     assert charts.page.locator("#place canvas").count() == 0
 
 
@@ -254,7 +256,7 @@ def test_lanes_show_the_worst_of_each_detector(tabs: Tabs) -> None:
     label = {d: f"\u2068{document.detectors[d].name}\u2069" for d in order}
     assert {row["r"] for row in charts.rows("rows")} == set(label.values())
     assert charts.page.evaluate("scale('y').domain()") == list(label.values())
-    for cell in cells:  # no worse group interval of that detector lies in the cell
+    for cell in cells:  # no worse interval of that detector lies in the cell
         d = int(owner[cell["k"]])
         mine = document.group_intervals.time[owner == d] * 1000
         within = (mine >= cell["t"]) & (mine < cell["u"])
@@ -276,8 +278,8 @@ def test_total_adds_up_what_passes(tabs: Tabs) -> None:
     assert len(lines) == 240  # 1,440 hours, six each
     total = as_sent(live.values[0]).reshape(-1, 240, 6)
     np.testing.assert_allclose([row["v"] for row in lines], np.nansum(total, axis=(0, 2)), rtol=1e-9)
-    assert [row["t"] for row in lines] == [wall(one, "Europe/Berlin") for one in live.times[::6]]
-    assert "240 points, added up over 6 hours each" in told
+    assert [row["t"] for row in lines] == [wall(time, "Europe/Berlin") for time in live.times[::6]]
+    assert "240 points, the sum over 6 hours each" in told
 
     charts.draw("drawLive", {"dimensions": [["marketplace", ["us", "de"]]]}, detector=0, measure=0, split=None)
     passing = np.isin(document.detectors[0].combinations[:, 1], [0, 2])
@@ -298,8 +300,8 @@ def test_expected_range_of_several_adds_up_in_squares(tabs: Tabs) -> None:
     seen = np.isfinite(values)
     above = np.where(seen, upper - expected, 0)
     below = np.where(seen, np.where(np.isnan(lower), upper - expected, expected - lower), 0)
-    points = [one.reshape(-1, 240, 2) for one in (np.where(seen, expected, 0), below**2, above**2)]
-    e, down, up = (one.sum(axis=(0, 2)) for one in points)
+    points = [item.reshape(-1, 240, 2) for item in (np.where(seen, expected, 0), below**2, above**2)]
+    e, down, up = (point.sum(axis=(0, 2)) for point in points)
     rows = charts.rows("expected")
     np.testing.assert_allclose([row["e"] for row in rows], e, rtol=1e-9)
     np.testing.assert_allclose([row["lo"] for row in rows], e - np.sqrt(down), rtol=1e-9)
@@ -370,34 +372,33 @@ def test_newest_point_is_whole_and_a_rest_of_the_oldest_is_left_out(tabs: Tabs) 
     assert rows[0]["t"] == wall(live.times[5], "Europe/Berlin")
 
 
-def test_marks_lie_on_the_lines_where_the_group_intervals_are(tabs: Tabs) -> None:
+def test_marks_lie_on_the_lines_where_the_intervals_are(tabs: Tabs) -> None:
     charts, document = tabs["one"], made("one")
     charts.draw("drawLive", detector=0, measure=0, split=None)
-    group_intervals, groups, live = document.group_intervals, document.groups, document.detectors[0].live
+    intervals, groups, live = document.group_intervals, document.groups, document.detectors[0].live
     assert live is not None
     worst: dict[int, int] = {}
-    for m in np.flatnonzero(groups.measure[group_intervals.group] == 0):
-        point = int(np.searchsorted(live.times, group_intervals.time[m])) // 6
-        if point not in worst or group_intervals.score[m] > group_intervals.score[worst[point]]:
+    for m in np.flatnonzero(groups.measure[intervals.group] == 0):
+        point = int(np.searchsorted(live.times, intervals.time[m])) // 6
+        if point not in worst or intervals.score[m] > intervals.score[worst[point]]:
             worst[point] = int(m)
     lines = charts.rows("lines")
     marks = {row["m"]: row for row in charts.rows("marks")}
     assert sorted(marks) == sorted(worst.values())
     for point, m in worst.items():
         assert (marks[m]["t"], marks[m]["v"]) == (lines[point]["t"], lines[point]["v"])
-        assert marks[m]["s"] == severity_class(group_intervals.score[m])
+        assert marks[m]["s"] == severity_class(intervals.score[m])
 
 
 def test_marks_of_a_split_lie_on_the_affected_lines(tabs: Tabs) -> None:
     charts, document = tabs["one"], made("one")
     start = int(document.group_intervals.time[-1]) - 86_400
     charts.draw("drawLive", {"from": start}, detector=0, measure=1, split=0)
-    group_intervals, affected = document.group_intervals, document.affected
-    of = group_intervals.group[affected.group_interval]
-    mine = (document.groups.measure[of] == 1) & (group_intervals.time[affected.group_interval] >= start)
+    intervals, affected = document.group_intervals, document.affected
+    of = intervals.group[affected.group_interval]
+    mine = (document.groups.measure[of] == 1) & (intervals.time[affected.group_interval] >= start)
     platform = document.detectors[0].combinations[affected.combination[mine], 0]
-    times = group_intervals.time[affected.group_interval[mine]]
-    expected = {(int(t), int(p)) for t, p in zip(times, platform, strict=True)}
+    expected = {(int(t), int(p)) for t, p in zip(intervals.time[affected.group_interval[mine]], platform, strict=True)}
     legend = charts.page.locator(".legend li").all_inner_texts()
     marks = charts.rows("marks")
     found = {(row["t"], documents.PLATFORMS.index(legend[row["c"]])) for row in marks}
@@ -408,8 +409,8 @@ def test_marks_of_a_split_lie_on_the_affected_lines(tabs: Tabs) -> None:
 def test_contributions_are_shares_of_each_measure(tabs: Tabs) -> None:
     charts, document = tabs["many"], made("many")
     told = charts.draw("drawContributions", {"detectors": [0, 2]}, detector=None, dimension="campaign")
-    groups, group_intervals, all_ = document.groups, document.group_intervals, document.contributions
-    of = group_intervals.group[all_.group_interval]
+    groups, intervals, all_ = document.groups, document.group_intervals, document.contributions
+    of = intervals.group[all_.group_interval]
     chosen = (all_.dimension == 0) & np.isin(groups.detector[of], [0, 2])
     shares = np.zeros((2, 12))
     np.add.at(shares, (groups.measure[of][chosen], all_.value[chosen]), all_.share[chosen])
@@ -426,43 +427,38 @@ def test_contributions_are_shares_of_each_measure(tabs: Tabs) -> None:
         "4 others",
     ]
     assert f"the largest: \u2068campaign {largest[0]:02d}\u2069" in told
-    assert charts.draw("drawContributions", dimension="nothing") == "No contributions in what is chosen."
+    assert charts.draw("drawContributions", dimension="nothing") == "No contributions in the selection."
 
 
 def test_group_shows_its_metrics_together(tabs: Tabs) -> None:
     charts, document = tabs["one"], made("one")
     g = int(np.argmax(document.groups.score))
     charts.draw("drawGroup", group=g)
-    group_intervals, live = document.group_intervals, document.detectors[0].live
+    intervals, live = document.group_intervals, document.detectors[0].live
     assert live is not None
-    mine = np.flatnonzero(group_intervals.group == g)
+    mine = np.flatnonzero(intervals.group == g)
     combinations = sorted(set(document.affected.combination[np.isin(document.affected.group_interval, mine)].tolist()))
     first, last = document.groups.start[g] - 2 * 86_400, document.groups.end[g] + 86_400
     times = (live.times >= first) & (live.times <= last)
     values = as_sent(live.values[document.groups.measure[g]][combinations][:, times])
     rows = charts.rows("lines")
     np.testing.assert_allclose([row["v"] for row in rows], np.nansum(values, axis=0), rtol=1e-9)
-    assert [row["t"] for row in rows] == [wall(one, "Europe/Berlin") for one in live.times[times]]
+    assert [row["t"] for row in rows] == [wall(time, "Europe/Berlin") for time in live.times[times]]
     assert sorted(row["m"] for row in charts.rows("marks")) == mine.tolist()
 
 
 def test_group_leaves_out_metrics_that_are_only_added_up(browser: Browser, tmp_path: Path) -> None:
     document = made("one")
-    group_interval = int(
-        np.flatnonzero(
-            (document.group_intervals.metrics > 1) & (document.groups.known[document.group_intervals.group] == 1)
-        )[0]
-    )
-    g = int(document.group_intervals.group[group_interval])
+    known = document.groups.known[document.group_intervals.group] == 1
+    interval = int(np.flatnonzero((document.group_intervals.metrics > 1) & known)[0])
+    g = int(document.group_intervals.group[interval])
     combination = document.affected.combination.copy()
-    last = np.flatnonzero(
-        np.diff(document.affected.group_interval, append=-1)
-    )  # of each group interval the last metric
+    last = np.flatnonzero(np.diff(document.affected.group_interval, append=-1))  # of each interval the last metric
     combination[last] = OTHERS
     changed = replace(document, affected=replace(document.affected, combination=combination))
     charts = Charts(browser, tmp_path / "others.html", changed)
     told = charts.draw("drawGroup", group=g)
-    assert told.endswith(" Without the metrics that the page has only added up.")
+    assert told.endswith(" Without the metrics that the page has only combined.")
     live = document.detectors[0].live
     assert live is not None
     left = set(combination[document.group_intervals.group[document.affected.group_interval] == g].tolist()) - {OTHERS}
@@ -473,14 +469,14 @@ def test_group_leaves_out_metrics_that_are_only_added_up(browser: Browser, tmp_p
     charts.page.context.close()
 
 
-def test_group_without_live_values_shows_what_its_group_intervals_tell(tabs: Tabs) -> None:
+def test_group_without_live_values_shows_what_its_intervals_tell(tabs: Tabs) -> None:
     charts, document = tabs["many"], made("many")
-    affected, group_intervals = document.affected, document.group_intervals
+    affected, intervals = document.affected, document.group_intervals
     known = np.flatnonzero((document.groups.known == 1) & (document.groups.measure == 0))
     g = int(known[np.argmax(document.groups.end[known] - document.groups.start[known])])
     charts.draw("drawGroup", group=g)
-    rows = charts.rows("group_intervals")
-    mine = np.flatnonzero(group_intervals.group == g)
+    rows = charts.rows("groupIntervals")
+    mine = np.flatnonzero(intervals.group == g)
     assert [row["k"] for row in rows] == mine.tolist()
     for row in rows:
         of = affected.group_interval == row["k"]
@@ -495,7 +491,7 @@ def test_group_without_live_values_shows_what_its_group_intervals_tell(tabs: Tab
 def test_click_on_a_mark_opens_its_group(tabs: Tabs) -> None:
     charts = tabs["one"]
     charts.draw("drawTimeline")
-    row = max(charts.rows("groups"), key=lambda one: one["v"])
+    row = max(charts.rows("groups"), key=lambda item: item["v"])
     charts.page.mouse.click(*charts.place(row))
     assert charts.calls() == [["onGroup", row["k"]]]
     charts.draw("drawLive", detector=0, measure=0, split=None)
@@ -507,7 +503,7 @@ def test_click_on_a_mark_opens_its_group(tabs: Tabs) -> None:
 def test_drag_across_tells_the_time_in_epoch_seconds_once(tabs: Tabs) -> None:
     charts = tabs["one"]
     charts.draw("drawTimeline")
-    rows = sorted(charts.rows("groups"), key=lambda one: one["t"])
+    rows = sorted(charts.rows("groups"), key=lambda item: item["t"])
     (x1, y1), (x2, y2) = charts.place(rows[3]), charts.place(rows[-3])
     mouse = charts.page.mouse
     mouse.move(x2, y2)
@@ -528,7 +524,7 @@ def test_click_on_a_lane_chooses_its_detector(tabs: Tabs) -> None:
     charts, document = tabs["fifty"], made("fifty")
     charts.draw("drawLanes")
     label = charts.page.evaluate("scale('y').domain()")[4]
-    row = next(one for one in charts.rows("rows") if one["r"] == label)
+    row = next(item for item in charts.rows("rows") if item["r"] == label)
     x, y = charts.place(row, "t", "r")
     charts.page.mouse.click(x + 30, y)
     [[name, d]] = charts.calls()
@@ -539,7 +535,7 @@ def test_names_that_would_be_code_are_text(tabs: Tabs) -> None:
     charts, document = tabs["hostile"], made("hostile")
     before = charts.page.evaluate("document.querySelectorAll('script, img, a, iframe').length")
     charts.draw("drawTimeline")
-    row = max(charts.rows("groups"), key=lambda one: one["v"])
+    row = max(charts.rows("groups"), key=lambda item: item["v"])
     assert document.detectors[1].name in charts.hover(row)
     charts.draw("drawLive", detector=1, measure=0, split=0)
     legend = charts.page.locator(".legend li").all_inner_texts()
@@ -549,7 +545,7 @@ def test_names_that_would_be_code_are_text(tabs: Tabs) -> None:
     charts.draw("drawLanes")
     assert charts.page.evaluate("scale('y').domain()") == [f"\u2068{documents.NASTY[0]}\u2069", "\u2068__proto__\u2069"]
     charts.draw("drawContributions", dimension="__proto__")
-    part = max(charts.rows("parts"), key=lambda one: one["p"])
+    part = max(charts.rows("parts"), key=lambda entry: entry["p"])
     tip = charts.hover(part | {"lo": (part["lo"] + part["hi"]) / 2}, "lo", "r")
     assert "share" in tip
     assert charts.page.evaluate("document.querySelectorAll('script, img, a, iframe').length") == before
@@ -563,11 +559,11 @@ def test_tooltip_of_a_time_has_every_line(tabs: Tabs) -> None:
     charts.draw("drawLive", detector=0, measure=1, split=0, width=400)
     rows = charts.rows("lines")
     tip = charts.hover(rows[50] | {"v": charts.page.evaluate("scale('y').invert(2)")}).split("\n")
-    group_interval = datetime.fromtimestamp(rows[50]["t"] / 1000, UTC)
-    assert tip[:2] == ["time", group_interval.strftime("%Y-%m-%d %H:%M")]
+    interval = datetime.fromtimestamp(rows[50]["t"] / 1000, UTC)
+    assert tip[:2] == ["time", interval.strftime("%Y-%m-%d %H:%M")]
     assert sorted(tip[2::2]) == sorted(documents.PLATFORMS)
     values = [row["v"] for row in rows if row["t"] == rows[50]["t"]]
-    assert [float(one.replace(",", "")) for one in tip[3::2]] == pytest.approx(values, rel=1e-3)
+    assert [float(item.replace(",", "")) for item in tip[3::2]] == pytest.approx(values, rel=1e-3)
 
     charts.draw("drawExpected", detector=0, measure=1)
     row = charts.rows("expected")[5]

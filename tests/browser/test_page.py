@@ -27,16 +27,16 @@ Keep = Callable[..., Path]
 BERLIN = ZoneInfo("Europe/Berlin")
 
 
-def summary(groups: int, group_intervals: int, of: str, filtered: bool = True) -> str:
+def summary(groups: int, intervals: int, of: str, filtered: bool = True) -> str:
     def count(number: int, one: str, many: str) -> str:
         return f"{number:,} {one if number == 1 else many}"
 
     which = ", filtered" if filtered else ""
-    return f"{count(groups, 'group', 'groups')}, {count(group_intervals, 'anomaly', 'anomalies')} of {of}{which}"
+    return f"{count(groups, 'group', 'groups')}, {count(intervals, 'anomaly', 'anomalies')} of {of}{which}"
 
 
 def left(document: PageDocument, passes: np.ndarray) -> tuple[int, int]:
-    """Of these group intervals: how many groups, how many group intervals."""
+    """Of these intervals: how many groups, how many intervals."""
     return len(np.unique(document.group_intervals.group[passes])), int(passes.sum())
 
 
@@ -72,11 +72,11 @@ def test_the_page_is_whole(open_page: Open, keep: Keep, width: int, theme: str) 
     for picture in ("timeline", "contributions", "live", "expected"):
         assert page.locator(f"#{picture} canvas").count() == 1, picture
         assert page.locator(f"#{picture}").get_attribute("aria-label")
-        assert page.locator(f"#{picture}-told").text_content()
+        assert page.locator(f"#{picture}-caption").text_content()
     assert page.locator("#lanes").is_hidden()
     assert width_wanted(page)[0] <= width
     ground = page.evaluate("getComputedStyle(document.body).backgroundColor")
-    assert (sum(int(one) for one in ground[4:-1].split(",")) < 200) == (theme == "dark")
+    assert (sum(int(item) for item in ground[4:-1].split(",")) < 200) == (theme == "dark")
     keep(page, f"shop-{width}-{theme}")
 
 
@@ -129,7 +129,8 @@ def test_an_empty_lake_says_how_to_begin(open_page: Open, keep: Keep) -> None:
 def test_live_values_alone(open_page: Open) -> None:
     whole = documents.one()
     document = replace(
-        documents.empty(), detectors=tuple(replace(one, alerts=None, backtest=None) for one in whole.detectors)
+        documents.empty(),
+        detectors=tuple(replace(detector, alerts=None, backtest=None) for detector in whole.detectors),
     )
     page = open_page(document)
     says(page, "#summary", summary(0, 0, "shop", filtered=False))
@@ -150,7 +151,8 @@ def test_values_over_time_have_no_digits_that_the_document_lacks(open_page: Open
         replace(document, detectors=(replace(document.detectors[0], live=live, aggregations=(None, None)),))
     )
     page.locator("#live").scroll_into_view_if_needed()
-    until(page, "() => document.querySelector('#live-told').textContent.includes('from 123,456,800 to 123,456,800;')")
+    caption = "from 123,456,800 to 123,456,800;"
+    until(page, f"() => document.querySelector('#live-caption').textContent.includes('{caption}')")
 
 
 def test_colours_are_printed(open_page: Open) -> None:
@@ -171,7 +173,7 @@ def test_alerts_alone(open_page: Open) -> None:
     assert page.locator("#live-pictures").is_hidden()
     assert "no live values" in (page.locator("#live-problem").text_content() or "")
     page.locator("#groups tbody a").first.click()
-    assert "only its alerts are" in (page.locator(".sentence").text_content() or "")
+    assert "only its alerts" in (page.locator(".sentence").text_content() or "")
     draw_all(page)
 
 
@@ -192,23 +194,23 @@ def test_data_health_tells_what_went_wrong(open_page: Open) -> None:
 
 def test_filters_act_on_everything(open_page: Open) -> None:
     document = documents.one()
-    group_intervals, groups = document.group_intervals, document.groups
+    intervals, groups = document.group_intervals, document.groups
     page = open_page("one")
-    measure = groups.measure[group_intervals.group]
+    measure = groups.measure[intervals.group]
     drop(page, "Measure").get_by_label("views").check()
     passes = measure == 1
     says(page, "#summary", summary(*left(document, passes), "shop"))
     assert set(texts(page, "#table tbody td:nth-child(4)")) == {"views"}
     assert set(texts(page, "#groups tbody td:nth-child(4)")) == {"views"}
     page.get_by_label("Least severity as a number").fill("60")
-    passes = passes & (group_intervals.score >= 60)
+    passes = passes & (intervals.score >= 60)
     says(page, "#summary", summary(*left(document, passes), "shop"))
     rows = int(np.isin(document.contributions.group_interval, np.flatnonzero(passes)).sum())
     says(page, "#table .pager [role=status]", f"1–50 of {rows:,}")
-    told = page.locator("#timeline-told").text_content()
+    told = page.locator("#timeline-caption").text_content()
     page.locator("#reset").click()
-    says(page, "#summary", summary(len(groups.id), len(group_intervals.time), "shop", filtered=False))
-    until(page, "(was) => document.querySelector('#timeline-told').textContent !== was", told)
+    says(page, "#summary", summary(len(groups.id), len(intervals.time), "shop", filtered=False))
+    until(page, "(was) => document.querySelector('#timeline-caption').textContent !== was", told)
     assert page.locator("#reset").is_disabled()
 
 
@@ -225,7 +227,7 @@ def test_dimension_values_are_or_within_and_and_between(open_page: Open) -> None
         sub.locator("> summary").click()
         for value in values:
             sub.get_by_label(value, exact=True).check()
-        wanted &= np.isin(detector.combinations[:, d], [detector.dimensions[d][1].index(one) for one in values])
+        wanted &= np.isin(detector.combinations[:, d], [detector.dimensions[d][1].index(item) for item in values])
     affected = document.affected
     assert not (affected.combination == OTHERS).any()
     passes = np.zeros(len(document.group_intervals.time), bool)
@@ -305,7 +307,7 @@ def test_the_clock_is_the_viewers_or_the_detectors(open_page: Open) -> None:
 
 def test_the_clock_follows_the_detectors_that_are_chosen(open_page: Open) -> None:
     document = documents.fifty()
-    which = [one.name for one in document.detectors].index("team-12")
+    which = [detector.name for detector in document.detectors].index("team-12")
     zone = document.detectors[which].timezone
     assert zone == "America/Los_Angeles"
     page = open_page("fifty")
@@ -339,7 +341,7 @@ def test_contributions_are_of_a_dimension_that_has_some(open_page: Open) -> None
     page = open_page(replace(document, detectors=tuple(detectors)))
     control = page.locator("#contribution-dimension")
     assert set(texts(page, "#contribution-dimension option")) == {*names, "own"}
-    control.select_option(next(one for one in names if one != "own"))
+    control.select_option(next(name for name in names if name != "own"))
     panel = drop(page, "Dimensions")
     panel.locator("details.sub", has_text="own").locator("> summary").click()
     panel.locator("details.sub", has_text="own").get_by_role("checkbox").first.check()
@@ -348,8 +350,8 @@ def test_contributions_are_of_a_dimension_that_has_some(open_page: Open) -> None
 
 def test_detectors_of_one_name_are_told_apart(open_page: Open) -> None:
     document = documents.fifty()
-    both = [replace(one, name="twin", arn=f"arn:aws:lookoutmetrics:eu-west-1:{n}:AnomalyDetector:twin")
-            for n, one in enumerate(document.detectors[:2])]  # fmt: skip
+    both = [replace(item, name="twin", arn=f"arn:aws:lookoutmetrics:eu-west-1:{n}:AnomalyDetector:twin")
+            for n, item in enumerate(document.detectors[:2])]  # fmt: skip
     page = open_page(replace(document, detectors=(*both, *document.detectors[2:])))
     assert {"twin (eu-west-1, 0)", "twin (eu-west-1, 1)", "team-02"} <= set(texts(page, "#health tbody th"))
     panel = drop(page, "Detector")
@@ -366,7 +368,7 @@ def test_fifty_detectors_are_searched(open_page: Open, keep: Keep) -> None:
     panel.get_by_role("searchbox").fill("team-17")
     assert panel.get_by_role("checkbox").count() == 1
     panel.get_by_role("checkbox").check()
-    which = [one.name for one in document.detectors].index("team-17")
+    which = [detector.name for detector in document.detectors].index("team-17")
     passes = document.groups.detector[document.group_intervals.group] == which
     says(page, "#summary", summary(*left(document, passes), "team-17"))
     assert page.locator("#lanes-card").is_hidden()
@@ -433,9 +435,9 @@ def test_an_alerts_link_opens_its_group(open_page: Open, encoded: bool) -> None:
 
 def test_a_group_tells_its_times_by_its_own_detectors_clock(open_page: Open) -> None:
     document = documents.fifty()
-    zones = np.array([one.timezone for one in document.detectors])[document.groups.detector]
-    group_intervals = np.bincount(document.group_intervals.group, minlength=len(zones))
-    group = int(np.flatnonzero((zones == "Australia/Lord_Howe") & (group_intervals > 1))[0])
+    zones = np.array([detector.timezone for detector in document.detectors])[document.groups.detector]
+    intervals = np.bincount(document.group_intervals.group, minlength=len(zones))
+    group = int(np.flatnonzero((zones == "Australia/Lord_Howe") & (intervals > 1))[0])
     zone, tokyo = ZoneInfo("Australia/Lord_Howe"), ZoneInfo("Asia/Tokyo")
     page = open_page("fifty", fragment=fragment(document, group))
     start = document.groups.start[group]
@@ -443,10 +445,10 @@ def test_a_group_tells_its_times_by_its_own_detectors_clock(open_page: Open) -> 
     assert clock(start, zone) in page.title()
     assert "Australia/Lord_Howe" in (page.locator("#clock option").first.text_content() or "")
     draw_all(page)
-    # The group interval that was chosen stays when the clock changes.
+    # The interval that was chosen stays when the clock changes.
     times = document.group_intervals.time[document.group_intervals.group == group]
     worst = int(np.argmax(document.group_intervals.score[document.group_intervals.group == group]))
-    assert clock(times[worst], zone) in (page.locator("#group-picture-told").text_content() or "")
+    assert clock(times[worst], zone) in (page.locator("#group-picture-caption").text_content() or "")
     other = (worst + 1) % len(times)
     page.locator("#group-interval").select_option(index=other)
     page.locator("#clock").select_option("viewer")
@@ -488,9 +490,9 @@ def test_groups_of_one_id_and_two_measures_are_both_opened(open_page: Open) -> N
         if links.count():
             break
         page.locator("#groups").get_by_role("button", name="Next").click()
-    address = [one.get_attribute("href") for one in links.locator("a").all()]
+    address = [item.get_attribute("href") for item in links.locator("a").all()]
     assert fragment(document, worst).rsplit("/", 1)[1] in str(address)
-    page.goto(page.url.split("#")[0] + next(one for one in address if one and one.count("/") == 4))
+    page.goto(page.url.split("#")[0] + next(entry for entry in address if entry and entry.count("/") == 4))
     until(page, "() => !document.querySelector('#group').hidden")
     assert shown().startswith(title(same))
 
@@ -500,15 +502,15 @@ def test_what_is_not_known_to_add_up_is_averaged_in_words_and_picture(open_page:
     detector = replace(document.detectors[0], aggregations=(None, None), live=None)
     many = np.bincount(document.affected.group_interval, minlength=len(document.group_intervals.time))
     single = np.bincount(document.group_intervals.group) == 1
-    group_interval = int(np.flatnonzero((many > 1) & single[document.group_intervals.group])[0])
+    interval = int(np.flatnonzero((many > 1) & single[document.group_intervals.group])[0])
     values = document.affected.value.copy()
-    values[document.affected.group_interval == group_interval] = 0.5
-    values[np.flatnonzero(document.affected.group_interval == group_interval)[0]] = many[group_interval] / 2 + 0.5
+    values[document.affected.group_interval == interval] = 0.5
+    values[np.flatnonzero(document.affected.group_interval == interval)[0]] = many[interval] / 2 + 0.5
     document = replace(document, detectors=(detector,), affected=replace(document.affected, value=values))
-    page = open_page(document, fragment=fragment(document, int(document.group_intervals.group[group_interval])))
+    page = open_page(document, fragment=fragment(document, int(document.group_intervals.group[interval])))
     draw_all(page)
     assert "1 were observed on average" in page.evaluate(TEXT, ".sentence")
-    assert ": 1, expected" in page.evaluate(TEXT, "#group-picture-told")
+    assert ": 1, expected" in page.evaluate(TEXT, "#group-picture-caption")
 
 
 def test_a_link_to_an_unknown_group_says_so(open_page: Open) -> None:
@@ -517,24 +519,24 @@ def test_a_link_to_an_unknown_group_says_so(open_page: Open) -> None:
     assert page.locator("#overview").is_visible()
 
 
-def test_a_groups_group_intervals_metrics_and_relatives(open_page: Open) -> None:
+def test_a_groups_intervals_metrics_and_relatives(open_page: Open) -> None:
     document = documents.one()
     index = document.group_intervals.group
     group = next(g for g in range(40) if (index == g).sum() > 2 and document.groups.related[g])
     page = open_page("one", fragment=fragment(document, group))
-    group_intervals = np.flatnonzero(index == group)
-    assert page.locator("#group-interval option").count() == len(group_intervals)
-    worst = group_intervals[np.argmax(document.group_intervals.score[group_intervals])]
+    intervals = np.flatnonzero(index == group)
+    assert page.locator("#group-interval option").count() == len(intervals)
+    worst = intervals[np.argmax(document.group_intervals.score[intervals])]
     assert page.locator("#group-interval").input_value() == str(worst)
-    for group_interval in group_intervals[:2]:
-        page.locator("#group-interval").select_option(str(group_interval))
-        rows = np.flatnonzero(document.affected.group_interval == group_interval)
+    for interval in intervals[:2]:
+        page.locator("#group-interval").select_option(str(interval))
+        rows = np.flatnonzero(document.affected.group_interval == interval)
         assert page.locator("#group-metrics tbody tr").count() == len(rows)
         value, expected = document.affected.value[rows[0]], document.affected.expected[rows[0]]
         deviation = 100 * (value - expected) / abs(expected)
         shown = page.locator("#group-metrics tbody tr").first.locator("td").last.text_content() or ""
         assert float(shown.replace("−", "-").replace(",", "").rstrip(" %")) == pytest.approx(deviation, abs=0.51)
-        shares = np.flatnonzero(document.contributions.group_interval == group_interval)
+        shares = np.flatnonzero(document.contributions.group_interval == interval)
         assert page.locator("#group-shares li").count() == len(shares)
     other = document.groups.related[group][0].group
     page.locator(".related a").first.click()
@@ -608,7 +610,7 @@ def test_hostile_names_are_shown_and_do_nothing(open_page: Open, keep: Keep) -> 
     keep(page, "hostile")
     assert page.locator("#about bdi").text_content() == document.lake
     shown = set(texts(page, "#table tbody td:nth-child(2)"))
-    assert shown <= {one.name for one in document.detectors}
+    assert shown <= {item.name for item in document.detectors}
     assert page.locator("#overview script, #overview img, #group script").count() == 0
     for group in range(0, len(document.groups.id), 5):
         page.evaluate("(g) => { location.hash = g; }", quote(fragment(document, group)[1:], safe=""))
@@ -636,7 +638,7 @@ def test_words_that_objects_have_are_words(open_page: Open, word: str) -> None:
     [detector] = whole.detectors
     assert detector.runs
     odd = replace(detector, name=word, frequency=word, timezone=word, runs=replace(detector.runs, last_status=word))
-    related = tuple(tuple(replace(one, relationship=word) for one in them) for them in whole.groups.related)
+    related = tuple(tuple(replace(item, relationship=word) for item in them) for them in whole.groups.related)
     group = next(g for g, them in enumerate(related) if them)
     page = open_page(
         replace(whole, detectors=(odd,), groups=replace(whole.groups, related=related)), fragment=fragment(whole, group)
@@ -664,7 +666,8 @@ def test_hostile_values_are_harmless_in_the_csv(open_page: Open) -> None:
     assert not [cell for cell in texts_ if cell.startswith(("=", "+", "-", "@", "\t", "\r"))]
     times = {row["timestamp"] for row in rows}
     assert times == {
-        datetime.fromtimestamp(int(one), tz=UTC).strftime("%Y-%m-%dT%H:%M:%SZ") for one in document.group_intervals.time
+        datetime.fromtimestamp(int(item), tz=UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+        for item in document.group_intervals.time
     }
 
 
@@ -673,22 +676,22 @@ def test_hostile_values_are_harmless_in_the_csv(open_page: Open) -> None:
 
 def test_a_hundred_thousand_anomalies(open_page: Open, keep: Keep) -> None:
     document = documents.many()
-    group_intervals = document.group_intervals
+    intervals = document.group_intervals
     page = open_page("many")
-    total = len(group_intervals.time) + int(document.counts.group_intervals.sum())
+    total = len(intervals.time) + int(document.counts.group_intervals.sum())
     says(page, "#summary", summary(len(document.groups.id), total, "3 detectors", filtered=False))
     draw_all(page)
     keep(page, "many")
     says(page, "#table .pager [role=status]", f"1–50 of {len(document.contributions.group_interval):,}")
     page.get_by_label("Least severity as a number").fill("97")
-    groups, few = left(document, group_intervals.score >= 97)
+    groups, few = left(document, intervals.score >= 97)
     says(page, "#summary", summary(groups, few, "3 detectors"))
     page.locator("#groups tbody a").first.click()
     page.locator("#group-title").wait_for(state="visible")
     draw_all(page)
 
 
-def test_groups_without_listed_group_intervals_can_be_opened(open_page: Open) -> None:
+def test_groups_without_listed_intervals_can_be_opened(open_page: Open) -> None:
     whole = documents.one()
     groups = whole.groups
     more = Groups(
@@ -701,5 +704,5 @@ def test_groups_without_listed_group_intervals_can_be_opened(open_page: Open) ->
     )
     document = replace(whole, groups=more)
     page = open_page(document, fragment=fragment(document, len(groups.id)))
-    assert "counted only" in (page.locator("#group").text_content() or "")
+    assert "only counted" in (page.locator("#group").text_content() or "")
     draw_all(page)

@@ -20,7 +20,7 @@ from anomalake.records.snoozes import read_snoozes
 from anomalake.server.application import application
 from anomalake.server.documents import MAX_AGE, Site
 from anomalake.server.listening import listen, server
-from anomalake.services.dashboard import document_of
+from anomalake.services.dashboard import read_document
 from anomalake.storage.objects import open_store
 from anomalake.storage.store import ObjectStore
 from tests.support.live import Bench, hour
@@ -41,7 +41,7 @@ class Served:
     def group(self) -> Group:
         """The oldest group."""
         found, _ = read_groups(self.store, "shop", group_ids(self.store, "shop"))
-        return min(found, key=lambda one: one.start)
+        return min(found, key=lambda item: item.start)
 
     @property
     def link(self) -> str:
@@ -60,7 +60,7 @@ def served(tmp_path: Path) -> Iterator[Served]:
     port = listening.getsockname()[1]
     one = Served(bench, bench.store, f"http://127.0.0.1:{port}/", [])
     site = Site(
-        make=lambda: document_of(str(lake), now=bench.now),
+        make=lambda: read_document(str(lake), now=bench.now),
         show=lambda packed, token: page(packed, token=token),
         store=bench.store,
         report=one.said.append,
@@ -101,7 +101,7 @@ def test_feedback_is_given_by_a_click(tab: Page, served: Served) -> None:
     expect(tab.get_by_text("views country de: no anomaly")).to_be_visible()
     kept, unread = read_feedback(served.store, "shop")
     assert not unread
-    assert {(one.dimensions, one.is_anomaly, one.anomaly_group_id) for one in kept} == {
+    assert {(item.dimensions, item.is_anomaly, item.anomaly_group_id) for item in kept} == {
         ((("country", country),), False, served.group.group_id) for country in ("de", "fr")
     }
 

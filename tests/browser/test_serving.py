@@ -77,31 +77,34 @@ def served(browser: Browser) -> Iterator[tuple[Page, Server]]:
     yield shown, server
     context.close()
     # A browser says on the console that a request was refused; that is no complaint of ours.
-    assert not [one for one in wrong if "status of 400" not in one], wrong
+    assert not [item for item in wrong if "status of 400" not in item], wrong
 
 
 def without_first(document: PageDocument) -> PageDocument:
     """A document without its first group."""
-    groups, group_intervals = document.groups, document.group_intervals
-    kept = np.flatnonzero(group_intervals.group)
-    place = np.full(len(group_intervals.group), -1)
+    groups, intervals = document.groups, document.group_intervals
+    kept = np.flatnonzero(intervals.group)
+    place = np.full(len(intervals.group), -1)
     place[kept] = np.arange(len(kept))
 
     def rows(of: Affected | Contributions) -> Any:
         there = place[of.group_interval] >= 0
-        columns = {one.name: getattr(of, one.name)[there] for one in fields(of)}
+        columns = {field_.name: getattr(of, field_.name)[there] for field_ in fields(of)}
         return replace(of, **(columns | {"group_interval": place[of.group_interval[there]]}))
 
-    related = tuple(tuple(replace(one, group=one.group - 1) for one in some if one.group) for some in groups.related)
-    columns = {one.name: getattr(groups, one.name)[1:] for one in fields(groups)}
+    related = tuple(
+        tuple(replace(entry, group=entry.group - 1) for entry in related_measure if entry.group)
+        for related_measure in groups.related
+    )
+    columns = {field_.name: getattr(groups, field_.name)[1:] for field_ in fields(groups)}
     columns["related"] = related[1:]
-    chosen = {one.name: getattr(group_intervals, one.name)[kept] for one in fields(group_intervals)}
+    chosen = {item.name: getattr(intervals, item.name)[kept] for item in fields(intervals)}
     chosen["group"] = chosen["group"] - 1
     return replace(
         document,
         made_at=document.made_at + 60,
         groups=replace(groups, **columns),
-        group_intervals=replace(group_intervals, **chosen),
+        group_intervals=replace(intervals, **chosen),
         affected=rows(document.affected),
         contributions=rows(document.contributions),
     )
@@ -117,7 +120,7 @@ def test_feedback_bears_the_pages_token(served: tuple[Page, Server]) -> None:
     shown, server = served
     assert open_first(shown) == 0
     shown.get_by_role("button", name="It was no anomaly").click()
-    says(shown, ".reply ~ .told", "kept it. and that")
+    says(shown, ".reply ~ .caption", "kept it. and that")
     document = server.document
     worst = int(document.groups.score.argmax())
     [(sent, headers)] = server.posted("feedback")
@@ -130,7 +133,7 @@ def test_a_snooze_names_what_and_until_when(served: tuple[Page, Server]) -> None
     open_first(shown)
     group = server.document.groups.id[int(server.document.groups.score.argmax())]
     shown.get_by_role("button", name="Snooze").click()
-    until(shown, "() => document.querySelector('.reply ~ .told').textContent.startsWith('kept')")
+    until(shown, "() => document.querySelector('.reply ~ .caption').textContent.startsWith('kept')")
     which = shown.locator(".reply select").first
     which.select_option("2")
     shown.get_by_role("button", name="Snooze").click()
@@ -149,7 +152,7 @@ def test_a_refusal_is_told(served: tuple[Page, Server]) -> None:
     server.refusal = "anomaly group 'x': <b>no</b> detector has it"
     open_first(shown)
     shown.get_by_role("button", name="It was an anomaly").click()
-    says(shown, ".reply ~ .told", f"Not kept: {server.refusal}")
+    says(shown, ".reply ~ .caption", f"Not stored: {server.refusal}")
 
 
 def test_what_is_new_is_shown_within_a_minute(served: tuple[Page, Server]) -> None:
@@ -157,11 +160,11 @@ def test_what_is_new_is_shown_within_a_minute(served: tuple[Page, Server]) -> No
     shown.get_by_label("Least severity as a number").fill("90")
     shown.clock.run_for(1000)
     was = shown.locator("#summary").text_content()
-    group_intervals = server.document.group_intervals
-    scores = group_intervals.score.copy()
+    intervals = server.document.group_intervals
+    scores = intervals.score.copy()
     scores[:] = 95
     server.document = replace(
-        server.document, made_at=server.document.made_at + 60, group_intervals=replace(group_intervals, score=scores)
+        server.document, made_at=server.document.made_at + 60, group_intervals=replace(intervals, score=scores)
     )
     shown.clock.run_for(61_000)
     until(shown, "(was) => document.querySelector('#summary').textContent !== was", was)
@@ -176,23 +179,23 @@ def test_what_is_new_is_shown_within_a_minute(served: tuple[Page, Server]) -> No
 
 def test_what_is_looked_at_stays_when_there_is_something_new(served: tuple[Page, Server]) -> None:
     shown, server = served
-    live = [f"#live-{one}" for one in ("measure", "split")]
-    was = [shown.locator(one).input_value() for one in live]
+    live = [f"#live-{item}" for item in ("measure", "split")]
+    was = [shown.locator(entry).input_value() for entry in live]
     shown.locator("#live-measure").select_option(index=1)
     shown.locator("#live-split").select_option(index=0)
-    chosen = [shown.locator(one).input_value() for one in live]
+    chosen = [shown.locator(element).input_value() for element in live]
     assert chosen[0] != was[0]
     assert chosen[1] != was[1]
     group_intervals_of = np.bincount(server.document.group_intervals.group)
     group = int(np.flatnonzero(group_intervals_of[1:] > 1)[0]) + 1
     address = f"{server.document.detectors[0].arn}/anomalies/anomaly/{server.document.groups.id[group]}"
     shown.evaluate("(address) => { location.hash = address; }", address)
-    group_intervals = shown.locator("#group-interval option")
-    group_intervals.first.wait_for(state="attached")
-    assert group_intervals.count() == group_intervals_of[group]
-    other = group_intervals.evaluate_all("(all) => all.findIndex((one) => !one.selected)")
+    intervals = shown.locator("#group-interval option")
+    intervals.first.wait_for(state="attached")
+    assert intervals.count() == group_intervals_of[group]
+    other = intervals.evaluate_all("(all) => all.findIndex((one) => !one.selected)")
     shown.locator("#group-interval").select_option(index=other)
-    title, group_interval = shown.title(), group_intervals.nth(other).text_content()
+    title, interval = shown.title(), intervals.nth(other).text_content()
     # An older group goes: all the others have new numbers.
     old = server.document
     server.document = without_first(old)
@@ -206,10 +209,10 @@ def test_what_is_looked_at_stays_when_there_is_something_new(served: tuple[Page,
     )
     assert len(server.tags()) == asked + 1
     assert shown.title() == title
-    assert shown.locator("#group-interval option:checked").text_content() == group_interval
+    assert shown.locator("#group-interval option:checked").text_content() == interval
     assert shown.evaluate("document.activeElement.id") == "group-interval"
     shown.keyboard.press("Escape")
-    assert [shown.locator(one).input_value() for one in live] == chosen
+    assert [shown.locator(member).input_value() for member in live] == chosen
 
 
 def test_a_list_that_is_open_is_not_closed_by_what_is_new(served: tuple[Page, Server]) -> None:

@@ -49,7 +49,7 @@ def outcome(receipt: Receipt) -> str:
     said += [f"repeats {receipt.repeated}"] if receipt.repeated else []
     said += [f"clashes {receipt.clashes}"] if receipt.clashes else []
     if receipt.refused:
-        said.append(f"refuses {len(receipt.refused)}: " + "; ".join(one.refusal.field for one in receipt.refused))
+        said.append(f"refuses {len(receipt.refused)}: " + "; ".join(item.refusal.field for item in receipt.refused))
     return ", ".join(said)
 
 
@@ -103,7 +103,7 @@ def test_numbers_are_read_as_they_were_written() -> None:
     [document] = opened(read_file("numbers.json", (EVENTS / "valid/numbers.json").read_bytes()))
     values = [series.metric_value for series in read_alert(document).time_series]
     written = "1000000000000000.1234 0.0001 -17.25 1E15 650 650 0 0 0.00000000000000000001 999999999999999.9999 0"
-    assert values == [Decimal(one) for one in written.split()]
+    assert values == [Decimal(item) for item in written.split()]
 
 
 def test_odd_and_hostile_values_come_out_as_they_went_in() -> None:
@@ -117,7 +117,7 @@ def test_odd_and_hostile_values_come_out_as_they_went_in() -> None:
 def test_only_the_failed_messages_of_a_batch_are_reported() -> None:
     receipt = Lake(memory_store()).ingest(documents("envelopes/sqs-with-bad.json"))
     batch = json.loads((EVENTS / "envelopes/sqs-with-bad.json").read_text(encoding="utf-8"))["Records"]
-    assert [one.delivery for one in receipt.refused] == [batch[1]["messageId"], batch[3]["messageId"]]
+    assert [item.delivery for item in receipt.refused] == [batch[1]["messageId"], batch[3]["messageId"]]
 
 
 @pytest.mark.parametrize("size", [6 * 1024 * 1024 + 1, 32 * 1024 * 1024])

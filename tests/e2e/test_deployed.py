@@ -112,11 +112,11 @@ class Lake:
 
     def set_aside(self) -> list[dict[str, Any]]:
         """The records that were set aside."""
-        return [json.loads(self._store.get(one.key)) for one in self._store.list(layout.SET_ASIDE)]
+        return [json.loads(self._store.get(item.key)) for item in self._store.list(layout.SET_ASIDE)]
 
     def await_events(self, *alerts: dict[str, Any]) -> None:
         """Wait until every alert shows."""
-        wanted = {one["alertEventId"] for one in alerts}
+        wanted = {item["alertEventId"] for item in alerts}
         until(lambda: wanted <= self.events(), f"not all in the lake: {wanted}")
 
 
@@ -130,7 +130,7 @@ def receive(stack: Deployed, queue: str, fits: str) -> dict[str, Any]:
 
     def found() -> dict[str, Any] | None:
         answer = sqs.receive_message(QueueUrl=stack.outputs[queue], MaxNumberOfMessages=10, VisibilityTimeout=1)
-        return next((one for one in answer.get("Messages", []) if fits in one["Body"]), None)
+        return next((item for item in answer.get("Messages", []) if fits in item["Body"]), None)
 
     message: dict[str, Any] = until(found, f"{queue} does not get {fits!r}")
     return message
@@ -138,7 +138,9 @@ def receive(stack: Deployed, queue: str, fits: str) -> dict[str, Any]:
 
 def test_every_function_with_its_layers_fits_into_lambda(built: Path) -> None:
     resources = template(built / "template.yaml")["Resources"]
-    functions = {name: one for name, one in resources.items() if one["Type"] == "AWS::Serverless::Function"}
+    functions = {
+        name: resource for name, resource in resources.items() if resource["Type"] == "AWS::Serverless::Function"
+    }
     assert set(functions) == set(FUNCTIONS)
     for name, function in functions.items():
         folders = [built / name, *(built / layer["Ref"] for layer in function["Properties"]["Layers"])]
@@ -206,7 +208,7 @@ def test_sam_local_invoke_takes_an_event_file(built: Path, event: str) -> None:
 
 def test_alerts_come_from_the_queue(stack: Deployed, lake: Lake) -> None:
     alerts = [new_alert(seed) for seed in range(6)]
-    entries = [{"Id": str(i), "MessageBody": json.dumps(one)} for i, one in enumerate(alerts)]
+    entries = [{"Id": str(i), "MessageBody": json.dumps(item)} for i, item in enumerate(alerts)]
     stack.client("sqs").send_message_batch(QueueUrl=stack.outputs["IngestQueueUrl"], Entries=entries)
     lake.await_events(*alerts)
 
@@ -241,7 +243,7 @@ def test_alerts_come_as_events(stack: Deployed, lake: Lake) -> None:
 
 def test_alerts_come_as_files_in_the_inbox(stack: Deployed, lake: Lake) -> None:
     alerts = [new_alert(seed) for seed in range(30)]
-    body = gzip.compress("\n".join(json.dumps(one) for one in alerts).encode())
+    body = gzip.compress("\n".join(json.dumps(item) for item in alerts).encode())
     stack.client("s3").put_object(Bucket=stack.outputs["BucketName"], Key="inbox/a b+c/é.jsonl.gz", Body=body)
     lake.await_events(*alerts)
 
@@ -292,7 +294,7 @@ def test_a_poison_message_ends_in_the_dead_letter_queue_and_harms_no_neighbour(s
     stack.client("sqs").send_message_batch(QueueUrl=stack.outputs["IngestQueueUrl"], Entries=entries)
     lake.await_events(good)
     assert receive(stack, "IngestDeadLetterQueueUrl", mark)["Body"] == entries[0]["MessageBody"]
-    aside = [one for one in lake.set_aside() if mark in one.get("body", "")]
+    aside = [item for item in lake.set_aside() if mark in item.get("body", "")]
     assert len(aside) == 1, "set aside once, however often it was delivered"
     assert "JSON" in aside[0]["expected"]
 
@@ -326,16 +328,16 @@ def test_redrive_brings_in_what_failed_once_the_cause_is_mended(stack: Deployed,
 
 def test_what_came_in_comes_out_of_a_query(stack: Deployed, lake: Lake, tmp_path: Path) -> None:
     alerts = [new_alert(seed) for seed in range(4)]
-    for one in alerts:
-        assert invoke(stack, one)["stored"] == 1
+    for item in alerts:
+        assert invoke(stack, item)["stored"] == 1
     lake.copy_to(tmp_path / "lake")
     found = anomalake.open_lake(tmp_path / "lake").query(
         "SELECT alert_event_id, metric_name, count(*) AS series FROM metric_values GROUP BY 1, 2"
     )
     counted = {row.alert_event_id: (row.metric_name, row.series) for row in found.itertuples()}
-    for one in alerts:
-        metric = one["impactedMetric"]
-        assert counted[one["alertEventId"]] == (metric["metricName"], len(metric["relevantTimeSeries"]))
+    for entry in alerts:
+        metric = entry["impactedMetric"]
+        assert counted[entry["alertEventId"]] == (metric["metricName"], len(metric["relevantTimeSeries"]))
 
 
 DETECTOR = {
@@ -376,7 +378,7 @@ def test_a_detector_file_gets_its_schedule_and_its_intervals_are_judged_and_told
     s3.put_object(Bucket=bucket, Key="detectors/shop.json", Body=json.dumps(DETECTOR).encode())
 
     def schedules() -> list[str]:
-        return [one["Name"] for one in scheduler.list_schedules(GroupName=group)["Schedules"]]
+        return [list_schedule["Name"] for list_schedule in scheduler.list_schedules(GroupName=group)["Schedules"]]
 
     until(lambda: schedules() == ["shop"], "the detector gets no schedule")
     schedule = scheduler.get_schedule(Name="shop", GroupName=group)
@@ -408,7 +410,7 @@ def test_a_detector_file_gets_its_schedule_and_its_intervals_are_judged_and_told
     key = "2026-03-23T01:00:00+00:00"
     assert detect(first)["executions"] == {"2026-03-23T00:00:00+00:00": "SUCCEEDED"}
     assert [detect(first + timedelta(hours=1))["executions"] for _ in range(2)] == [{key: "SUCCEEDED"}] * 2
-    (event,) = {one for one in lake.events() if ":Alert:shop:event/" in one}
+    (event,) = {item for item in lake.events() if ":Alert:shop:event/" in item}
     (message,) = until(
         lambda: sqs.receive_message(QueueUrl=queue, MaxNumberOfMessages=10).get("Messages"),
         "the topic delivers no message",

@@ -80,7 +80,7 @@ def test_tables_depend_only_on_the_set_of_alerts(history: list[Step], order: lis
     assert oracle.shown_in_tables(store) == WORLD
     compact(Lake(store))
     assert oracle.shown_in_tables(store) == WORLD
-    assert len({one.key.rpartition("/")[0] for one in store.list("tables")}) == len(list(store.list("tables")))
+    assert len({item.key.rpartition("/")[0] for item in store.list("tables")}) == len(list(store.list("tables")))
     bulk.rebuild(Lake(store), lambda: Lake(store))
     assert oracle.shown_in_tables(store) == WORLD
 
@@ -121,8 +121,8 @@ def test_a_store_that_fails_in_one_of_five_calls(seed: int, order: list[int]) ->
             break
         batch, waiting = waiting[:7], waiting[7:]
         receipt = Lake(flaky).ingest(batch)
-        failed = {one.delivery for one in receipt.failed}
-        waiting += [one for one in batch if one.delivery in failed]
+        failed = {item.delivery for item in receipt.failed}
+        waiting += [entry for entry in batch if entry.delivery in failed]
         with contextlib.suppress(StoreError):
             compact(Lake(flaky))
     assert waiting == []

@@ -56,14 +56,14 @@ def paths(value: Any, path: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
         inner = list(value.items())
     elif isinstance(value, list):
         inner = list(enumerate(value))
-    return [path, *(found for key, one in inner for found in paths(one, (*path, key)))]
+    return [path, *(found for key, item in inner for found in paths(item, (*path, key)))]
 
 
 @st.composite
 def mutated(draw: st.DrawFn) -> Any:
     alert = copy.deepcopy(made.alert(draw(st.integers(0, 50))))
     for _ in range(draw(st.integers(1, 4))):
-        *steps, last = draw(st.sampled_from([one for one in paths(alert) if one]))
+        *steps, last = draw(st.sampled_from([path for path in paths(alert) if path]))
         at = alert
         for step in steps:
             at = at[step]
@@ -83,11 +83,11 @@ def test_a_mutated_alert_is_stored_or_set_aside_and_its_neighbours_are_stored(al
     neighbours = [made.alert(100), made.alert(101)]
     batch = [neighbours[0], alert, neighbours[1]]
     receipt = Lake(store, formats=("parquet", "csv")).ingest(
-        one for one in read_event(batch) if isinstance(one, AlertDocument)
+        item for item in read_event(batch) if isinstance(item, AlertDocument)
     )
     assert receipt.failed == ()
     shown = {row[2] for row in oracle.shown_in_tables(store)["alerts"]}
-    assert {one["alertEventId"] for one in neighbours} <= shown
+    assert {neighbour["alertEventId"] for neighbour in neighbours} <= shown
     for refused in receipt.refused:
         kept = json.loads(store.get(refused.key))
         assert kept["field"]

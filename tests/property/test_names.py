@@ -1,4 +1,4 @@
-"""Names go there and back, so no two become one."""
+"""Names in SQL can be decoded, so different names have different names in SQL."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from anomalake.query.names import column_names, detector_names, original_name, s
 
 SAFE = re.compile(r"[a-z0-9_]+")
 TRICKY = st.text(alphabet="aAbB_-019xuh@ é🙂", max_size=40)
-# Names like those that naming itself makes, so that they clash with marked ones.
-MARKED = st.builds(
-    lambda stem, marks, ending: stem + marks + ending,
+# Names like those that `sql_name` returns, so that they clash with them.
+ENCODED = st.builds(
+    lambda stem, suffix, ending: stem + suffix + ending,
     st.sampled_from(["", "a", "A", "aB", "AB", "a b", "timestamp", "views"]),
     st.sampled_from(["", "_", "__", "____", "__0", "__1", "__0_1", "__1x20"]),
     st.sampled_from(["", "__", "____", "groupscore"]),
@@ -32,7 +32,7 @@ TEMPLATES = ("{}", "{}anomalymetricvalue", "{}groupscore")
 @example("by_day")
 @example("")
 @example("\ud800")
-def test_every_name_is_safe_and_comes_back(name: str) -> None:
+def test_every_name_is_valid_in_sql_and_can_be_decoded(name: str) -> None:
     safe = sql_name(name)
     assert SAFE.fullmatch(safe)
     assert len(safe) <= 220
@@ -41,13 +41,13 @@ def test_every_name_is_safe_and_comes_back(name: str) -> None:
 
 
 @given(st.text(alphabet="abux_0123456789", max_size=30))
-def test_what_was_made_of_nothing_is_the_name_of_nothing(safe: str) -> None:
+def test_decoding_returns_a_name_that_encodes_to_the_same_text_or_none(safe: str) -> None:
     name = original_name(safe)
     assert name is None or sql_name(name) == safe
 
 
 @given(DETECTORS)
-def test_detector_names_come_back_whatever_their_length(name: str) -> None:
+def test_detector_names_of_any_length_can_be_decoded(name: str) -> None:
     assert original_name(sql_name(name)) == name
 
 
@@ -56,7 +56,7 @@ def test_detector_names_come_back_whatever_their_length(name: str) -> None:
         st.tuples(st.sampled_from("ab"), st.sampled_from("xy"), st.sampled_from("12"), DETECTORS | st.just("orders"))
     )
 )
-def test_no_two_detectors_share_a_name(parts: list[tuple[str, str, str, str]]) -> None:
+def test_detectors_have_different_names(parts: list[tuple[str, str, str, str]]) -> None:
     arns = {
         f"arn:{partition}:l4m:{region}:{account}:AnomalyDetector:{name}" for partition, region, account, name in parts
     }
@@ -75,30 +75,32 @@ def test_no_two_detectors_share_a_name(parts: list[tuple[str, str, str, str]]) -
 )
 @example({"", "__"}, (), ("{}",))
 @example({"", "__", "____"}, ("__",), TEMPLATES)
-def test_no_two_columns_are_one(names: set[str], reserved: tuple[str, ...], templates: tuple[str, ...]) -> None:
+def test_columns_have_different_names(names: set[str], reserved: tuple[str, ...], templates: tuple[str, ...]) -> None:
     columns = column_names(names, reserved, templates)
-    made = [column for own in columns.values() for column in own]
+    all_columns = [column for name_columns in columns.values() for column in name_columns]
     assert set(columns) == names
-    assert len(set(made)) == len(made)
-    assert not set(made) & set(reserved)
-    assert all(SAFE.fullmatch(column) for column in made)
+    assert len(set(all_columns)) == len(all_columns)
+    assert not set(all_columns) & set(reserved)
+    assert all(SAFE.fullmatch(column) for column in all_columns)
     assert columns == column_names(sorted(names, reverse=True), reserved, templates)
 
 
-@given(st.sets(MARKED, max_size=12), st.sets(MARKED.map(str.lower), max_size=6), st.sampled_from([("{}",), TEMPLATES]))
+@given(
+    st.sets(ENCODED, max_size=12), st.sets(ENCODED.map(str.lower), max_size=6), st.sampled_from([("{}",), TEMPLATES])
+)
 @example({"timestamp", "timestamp__"}, {"timestamp"}, ("{}",))
 @example({"a b", "a_b__1x20"}, set(), ("{}",))
-def test_names_that_look_like_marked_names_get_columns_of_their_own(
+def test_names_like_encoded_names_have_different_columns(
     names: set[str], reserved: set[str], templates: tuple[str, ...]
 ) -> None:
     columns = column_names(names, reserved, templates)
-    made = [column for own in columns.values() for column in own]
+    all_columns = [column for name_columns in columns.values() for column in name_columns]
     assert list(columns) == sorted(names)
-    assert len(set(made)) == len(made) == len(names) * len(templates)
-    assert reserved.isdisjoint(made)
+    assert len(set(all_columns)) == len(all_columns) == len(names) * len(templates)
+    assert reserved.isdisjoint(all_columns)
 
 
-@given(st.sets(MARKED | TRICKY, max_size=8), st.randoms(use_true_random=False), st.sampled_from([("{}",), TEMPLATES]))
+@given(st.sets(ENCODED | TRICKY, max_size=8), st.randoms(use_true_random=False), st.sampled_from([("{}",), TEMPLATES]))
 @example({"", "__"}, Random(0), ("{}",))
 def test_columns_depend_only_on_the_set_of_names(names: set[str], random: Random, templates: tuple[str, ...]) -> None:
     columns = column_names(names, {"a", "a__"}, templates)
@@ -107,11 +109,11 @@ def test_columns_depend_only_on_the_set_of_names(names: set[str], random: Random
         assert column_names([*shuffled, *shuffled], ("a__", "a"), templates) == columns
 
 
-@given(st.sets(MARKED | TRICKY, max_size=8), st.sampled_from([("{}",), TEMPLATES]))
+@given(st.sets(ENCODED | TRICKY, max_size=8), st.sampled_from([("{}",), TEMPLATES]))
 @example({"", "__"}, ("{}",))
-def test_a_name_unlike_the_others_leaves_their_columns_as_they_are(names: set[str], templates: tuple[str, ...]) -> None:
-    unlike = {"zebra": tuple(template.format("zebra") for template in templates)}
-    assert column_names(names | {"zebra"}, (), templates) == column_names(names, (), templates) | unlike
+def test_a_name_without_clashes_does_not_change_other_columns(names: set[str], templates: tuple[str, ...]) -> None:
+    zebra = {"zebra": tuple(template.format("zebra") for template in templates)}
+    assert column_names(names | {"zebra"}, (), templates) == column_names(names, (), templates) | zebra
 
 
 @pytest.mark.parametrize(
@@ -124,11 +126,11 @@ def test_a_name_unlike_the_others_leaves_their_columns_as_they_are(names: set[st
         ("a__b", "a__b__"),
     ],
 )
-def test_names_stay_readable(name: str, safe: str) -> None:
+def test_encoded_names_are_readable(name: str, safe: str) -> None:
     assert sql_name(name) == safe
 
 
-def test_columns_are_names_in_lower_case_where_nothing_clashes() -> None:
+def test_columns_are_names_in_lower_case_if_they_do_not_clash() -> None:
     assert column_names(["colorCode", "Market_1"]) == {"colorCode": ("colorcode",), "Market_1": ("market_1",)}
     assert column_names(["Platform", "platform"]) == {"Platform": ("platform__0",), "platform": ("platform",)}
     assert column_names(["timestamp"], {"timestamp"}) == {"timestamp": ("timestamp__",)}

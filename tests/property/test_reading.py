@@ -44,7 +44,7 @@ numbers = st.one_of(
 clocks = st.one_of(
     st.datetimes(datetime(2021, 3, 27), datetime(2021, 3, 29)),
     st.datetimes(datetime(2021, 10, 30), datetime(2021, 11, 1)),
-).map(lambda one: one.replace(microsecond=0))
+).map(lambda item: item.replace(microsecond=0, fold=0))
 bad_cells = st.sampled_from([("t", "soon"), ("t", ""), ("v", "x"), ("v", "NaN"), ("w", "1,5"), ("w", "inf")])
 rows = st.lists(st.tuples(clocks, texts, texts, numbers, numbers, st.none() | bad_cells), min_size=1, max_size=25)
 

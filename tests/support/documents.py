@@ -149,8 +149,8 @@ def fifty() -> PageDocument:
     return _document(tuple(detectors), calendars, seeds)
 
 
-def many(group_intervals: int = 100_000) -> PageDocument:
-    """A year of three detectors: group intervals with 3 affected metrics and 10 contributions each, and counts."""
+def many(intervals: int = 100_000) -> PageDocument:
+    """A year of three detectors: so many intervals, 3 affected metrics and 10 contributions each, and more counted."""
     r = np.random.default_rng(3)
     detectors, calendars = [], []
     for name, zone in (("orders", "UTC"), ("clicks", "Europe/Paris"), ("errors", "America/New_York")):
@@ -160,9 +160,9 @@ def many(group_intervals: int = 100_000) -> PageDocument:
         )
         calendars.append(_calendar("PT1H", zone, 365 * 24))
         detectors.append(made)
-    length = np.minimum(r.geometric(0.5, group_intervals), 24)
-    length = length[: int(np.searchsorted(np.cumsum(length), group_intervals)) + 1]
-    length[-1] -= length.sum() - group_intervals
+    length = np.minimum(r.geometric(0.5, intervals), 24)
+    length = length[: int(np.searchsorted(np.cumsum(length), intervals)) + 1]
+    length[-1] -= length.sum() - intervals
     n = len(length)
     seeds = _Seeds(
         detector=r.integers(0, 3, n),
@@ -175,12 +175,12 @@ def many(group_intervals: int = 100_000) -> PageDocument:
     )
     document = _document(tuple(detectors), calendars, seeds, per_dimension=5)
     d, m, day, score = (
-        one.ravel() for one in np.meshgrid(range(3), range(2), range(0, 365, 7), range(0, 40, 10), indexing="ij")
+        item.ravel() for item in np.meshgrid(range(3), range(2), range(0, 365, 7), range(0, 40, 10), indexing="ij")
     )
     counted = r.integers(1, 100, len(d))
     counts = AnomalyCounts(d, m, END - 365 * DAY + day * DAY, score, counted)
     return replace(
-        document, counts=counts, notes=(f"{int(counted.sum())} less severe group intervals are counted, not listed.",)
+        document, counts=counts, notes=(f"{int(counted.sum())} less severe intervals are counted, not listed.",)
     )
 
 
@@ -211,7 +211,7 @@ def hostile() -> PageDocument:
         seeds += _Seeds(which, np.arange(n) % 2, r.integers(120, 235, n), 1 + r.integers(0, 3, n), score, known, known)
     document = _document(tuple(detectors), calendars, seeds)
     ids = tuple(f"{NASTY[i % len(NASTY)]}{i}" for i in range(len(document.groups.id)))
-    related = tuple(tuple(replace(one, relationship=NASTY[2]) for one in them) for them in document.groups.related)
+    related = tuple(tuple(replace(item, relationship=NASTY[2]) for item in them) for them in document.groups.related)
     return replace(
         document,
         lake=NASTY[0],
@@ -315,7 +315,7 @@ def _runs(last: int, learning: bool = False) -> Runs:
         last_run=last + 4000,
         last_status="LEARNING" if learning else "SUCCEEDED",
         last_reason="",
-        looked_at=480,
+        intervals=480,
         succeeded=0 if learning else 470,
         failed=2,
         learning=472 if learning else 2,
@@ -339,22 +339,22 @@ def _document(
     group = np.arange(n).repeat(seeds.length)
     step = _counting(seeds.length)
     time = _at(calendars, seeds.detector[group], seeds.first[group] + step)
-    # The first group interval is the worst one, but in every third group, where it is the last.
+    # The first interval is the worst one, but in every third group, where it is the last.
     fading = np.where(group % 3 == 0, seeds.length[group] - 1 - step, step)
     score = np.round(seeds.score[group] * 0.9**fading, 2)
     order = np.argsort(time, kind="stable")
     group, step, time, score = group[order], step[order], time[order], score[order]
     at = (seeds.first[group] + step).astype(np.int64)
-    combinations = np.array([len(one.combinations) for one in detectors], np.int64)
+    combinations = np.array([len(detector.combinations) for detector in detectors], np.int64)
     metrics = np.minimum(1 + (group % 5), combinations[seeds.detector[group]]) if n else group
     affected = _affected(detectors, seeds, group, at, score, metrics)
     contributions = _contributions(r, detectors, seeds, group, affected, per_dimension)
     alerted = np.where(seeds.known[group] == 1, (score >= 30).astype(np.int64), 1) if n else group
     detectors = tuple(
-        replace(one, alerts=Span(int(when.min()), int(when.max())))
+        replace(item, alerts=Span(int(when.min()), int(when.max())))
         if (when := time[seeds.detector[group] == i]).size
-        else one
-        for i, one in enumerate(detectors)
+        else item
+        for i, item in enumerate(detectors)
     )
     return PageDocument(
         made_at=END + 1234,
@@ -380,11 +380,11 @@ def _document(
 def _affected(
     detectors: tuple[DetectorView, ...], seeds: _Seeds, group: Integers, at: Integers, score: Numbers, metrics: Integers
 ) -> Affected:
-    group_interval = np.arange(len(group)).repeat(metrics)
-    which = group[group_interval]
-    combination = np.zeros(len(group_interval), np.int64)
+    interval = np.arange(len(group)).repeat(metrics)
+    which = group[interval]
+    combination = np.zeros(len(interval), np.int64)
     expected = 100.0 + 10.0 * (which % 50)
-    value = expected * (1 + np.where(which % 4 == 0, 1, -1) * (0.25 + score[group_interval] / 200))
+    value = expected * (1 + np.where(which % 4 == 0, 1, -1) * (0.25 + score[interval] / 200))
     lower, upper = 0.8 * expected, 1.2 * expected
     order = _counting(metrics)
     for i, detector in enumerate(detectors):
@@ -392,19 +392,19 @@ def _affected(
         combination[mine] = (which[mine] * 3 + order[mine]) % len(detector.combinations)
         if detector.live is not None:
             kept = mine & (combination < detector.live.values.shape[1] - (OTHERS in detector.live.series))
-            place = (seeds.measure[which[kept]], combination[kept], at[group_interval[kept]])
+            place = (seeds.measure[which[kept]], combination[kept], at[interval[kept]])
             live = detector.live
             judged = np.isfinite(live.expected[place])
             usual = np.where(judged, live.expected[place], expected[kept])
             up = np.where(which[kept] % 4 == 0, 1, -1)
-            live.values[place] = value[kept] = usual * (1 + up * (0.25 + score[group_interval[kept]] / 200))
+            live.values[place] = value[kept] = usual * (1 + up * (0.25 + score[interval[kept]] / 200))
             expected[kept] = usual
             lower[kept] = np.where(judged, live.lower[place], lower[kept])
             upper[kept] = np.where(judged, live.upper[place], upper[kept])
     alone = seeds.known[which] == 0
-    for one in (expected, lower, upper):
-        one[alone] = np.nan
-    return Affected(group_interval, combination, value, expected, lower, upper)
+    for item in (expected, lower, upper):
+        item[alone] = np.nan
+    return Affected(interval, combination, value, expected, lower, upper)
 
 
 def _contributions(
@@ -430,9 +430,9 @@ def _contributions(
             columns[1].append(np.full(share.size, j, np.int64))
             columns[2].append(((begin[has][:, None] + np.arange(k)) % len(values)).ravel())
             columns[3].append(share.ravel())
-    made = [np.concatenate([np.zeros(0, np.int64), *one]) for one in columns]
+    made = [np.concatenate([np.zeros(0, np.int64), *column]) for column in columns]
     order = np.argsort(made[0], kind="stable")
-    return Contributions(*(one[order] for one in made))
+    return Contributions(*(item[order] for item in made))
 
 
 def _related(detectors: tuple[DetectorView, ...], seeds: _Seeds) -> tuple[tuple[Related, ...], ...]:

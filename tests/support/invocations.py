@@ -51,7 +51,7 @@ def invoke(folder: Path, batch: Sequence[str], at: int, when: str, said: Connect
     """One invocation: take a batch in, say which of it failed."""
     store = SuicidalStore(folder, at, when)
     receipt = Lake(store).ingest(AlertDocument(text, f"message {i}", str(i)) for i, text in enumerate(batch))
-    said.send([int(one.delivery or -1) for one in receipt.failed])
+    said.send([int(item.delivery or -1) for item in receipt.failed])
 
 
 def deliver(folder: Path, texts: Sequence[str], *, concurrent: int, batch: int, kill_share: float, seed: int) -> int:

@@ -67,5 +67,7 @@ def alert(seed: int, **changes: Any) -> dict[str, Any]:
 def texts(count: int, first: int = 0, clashes: int = 0) -> list[str]:
     """Distinct alerts as texts; the last `clashes` bear the identities of the first ones with another score."""
     made = [alert(seed) for seed in range(first, first + count - clashes)]
-    made += [{**one, "anomalyScore": 99.99, "note": "again"} for one in made[:clashes]]
-    return [json.dumps(one, ensure_ascii=i % 2 == 0, indent=2 if i % 5 == 0 else None) for i, one in enumerate(made)]
+    made += [{**item, "anomalyScore": 99.99, "note": "again"} for item in made[:clashes]]
+    return [
+        json.dumps(entry, ensure_ascii=i % 2 == 0, indent=2 if i % 5 == 0 else None) for i, entry in enumerate(made)
+    ]

@@ -1,4 +1,4 @@
-"""QuickSight templates as the service would get them: references resolved, requests checked against boto3's model."""
+"""QuickSight templates with resolved references, and their requests, checked against boto3's model."""
 
 from __future__ import annotations
 
@@ -50,11 +50,11 @@ def metric_set(
     dimensions: tuple[str, ...] = (),
     **others: Any,
 ) -> MetricSet:
-    """A metric set; measures are SUM and AVG in turn."""
+    """Return a metric set with measures of SUM and AVG alternately."""
     return MetricSet(
         f"arn:aws:lookoutmetrics:eu-west-1:{ACCOUNT}:AnomalyDetector:{name}",
         "the time of it",
-        tuple(Measure(one, ("SUM", "AVG")[place % 2]) for place, one in enumerate(measures)),
+        tuple(Measure(measure, ("SUM", "AVG")[number % 2]) for number, measure in enumerate(measures)),
         dimensions,
         historical_data_path_list=("s3://bucket/backtest/",),
         **others,
@@ -66,7 +66,7 @@ def _of_file(name: str) -> MetricSet:
 
 
 def metric_sets() -> dict[str, MetricSet]:
-    """Detectors of every kind."""
+    """Return metric sets of all kinds."""
     return {
         "shop": _of_file("shop"),
         "flights": _of_file("flights"),
@@ -87,11 +87,11 @@ _NOTHING = object()
 
 
 def resolved(template: Json, **parameters: Any) -> dict[str, Json]:
-    """The resources that a deployment makes, by logical name, each reference as it would be."""
-    values = {name: one.get("Default") for name, one in template["Parameters"].items()}
+    """Return the resources that a deployment creates, by logical name, with resolved references."""
+    values = {name: parameter.get("Default") for name, parameter in template["Parameters"].items()}
     values |= {"OwnerArn": USER, **parameters}
-    for name, one in template["Parameters"].items():
-        if one["Type"] == "CommaDelimitedList":
+    for name, parameter in template["Parameters"].items():
+        if parameter["Type"] == "CommaDelimitedList":
             values[name] = [item for item in values[name].split(",") if item]
     values |= {
         "AWS::AccountId": ACCOUNT,
@@ -102,9 +102,9 @@ def resolved(template: Json, **parameters: Any) -> dict[str, Json]:
     }
     resolver = _Resolver(template, values)
     return {
-        name: {"Type": one["Type"], "Properties": resolver.value(one["Properties"])}
-        for name, one in template["Resources"].items()
-        if resolver.holds(one.get("Condition"))
+        name: {"Type": resource["Type"], "Properties": resolver.value(resource["Properties"])}
+        for name, resource in template["Resources"].items()
+        if resolver.holds(resource.get("Condition"))
     }
 
 
@@ -131,7 +131,7 @@ class _Resolver:
 
     def value(self, node: Any) -> Any:
         if isinstance(node, list):
-            return [one for one in map(self.value, node) if one is not _NOTHING]
+            return [item for item in map(self.value, node) if item is not _NOTHING]
         if not isinstance(node, dict):
             return node
         if len(node) == 1:
@@ -144,7 +144,7 @@ class _Resolver:
                 case "Fn::GetAtt":
                     return self.named(".".join(inside))
                 case "Fn::Sub":
-                    return re.sub(r"\$\{([^!}]+)\}", lambda found: str(self.named(found[1])), inside)
+                    return re.sub(r"\$\{([^!}]+)\}", lambda match: str(self.named(match[1])), inside)
                 case "Fn::Join":
                     return inside[0].join(self.value(inside[1]))
                 case "Fn::If":
@@ -155,8 +155,8 @@ class _Resolver:
                     return not self.value(inside[0])
                 case "Fn::And":
                     return all(map(self.value, inside))
-        found = {key: self.value(one) for key, one in node.items()}
-        return {key: one for key, one in found.items() if one is not _NOTHING}
+        resolved_items = {key: self.value(item) for key, item in node.items()}
+        return {key: item for key, item in resolved_items.items() if item is not _NOTHING}
 
 
 # ---- requests ----
@@ -172,17 +172,17 @@ _OPERATIONS = {
 
 
 def requests(resources: dict[str, Json]) -> Iterator[tuple[str, str, Json]]:
-    """Each QuickSight resource's logical name, operation and request."""
-    for name, one in resources.items():
-        service, _, kind = one["Type"].removeprefix("AWS::").partition("::")
+    """Yield the logical name, operation and request of each QuickSight resource."""
+    for name, resource in resources.items():
+        service, _, kind = resource["Type"].removeprefix("AWS::").partition("::")
         if service == "QuickSight":
-            yield name, _OPERATIONS[kind], _request(kind, one["Properties"])
+            yield name, _OPERATIONS[kind], _request(kind, resource["Properties"])
 
 
 def _request(kind: str, properties: Json) -> Json:
-    """CloudFormation's properties are the API's, but for these."""
+    """Return the API's request for the properties of a resource, which differ for some kinds."""
     if kind == "DataSet":
-        return {key: one for key, one in properties.items() if key != "IngestionWaitPolicy"}
+        return {key: value for key, value in properties.items() if key != "IngestionWaitPolicy"}
     if kind == "RefreshSchedule":
         schedule = dict(properties["Schedule"])
         frequency = dict(schedule["ScheduleFrequency"])
@@ -193,12 +193,12 @@ def _request(kind: str, properties: Json) -> Json:
 
 @lru_cache(maxsize=1)
 def service_model() -> Any:
-    """boto3's model of QuickSight."""
+    """Return boto3's model of QuickSight."""
     return botocore.session.get_session().get_service_model("quicksight")
 
 
 def violations(operation: str, request: Json) -> list[str]:
-    """What of a request the model forbids; botocore's own check knows no pattern, no enumeration and no maximum."""
+    """Return violations of the model in a request. botocore itself does not check patterns, enumerations and maxima."""
     return list(_violations(service_model().operation_model(operation).input_shape, request, operation))
 
 
@@ -207,11 +207,11 @@ def _violations(shape: Shape, value: Any, path: str) -> Iterator[str]:
         for name in shape.required_members:
             if name not in value:
                 yield f"{path}: lacks {name}"
-        for name, one in value.items():
+        for name, member in value.items():
             if name not in shape.members:
-                yield f"{path}: knows no {name}"
+                yield f"{path}: has no member {name}"
             else:
-                yield from _violations(shape.members[name], one, f"{path}.{name}")
+                yield from _violations(shape.members[name], member, f"{path}.{name}")
         if shape.is_tagged_union and len(value) != 1:
             yield f"{path}: {len(value)} members of a union"
         return
@@ -219,12 +219,12 @@ def _violations(shape: Shape, value: Any, path: str) -> Iterator[str]:
     if isinstance(value, str | list | dict) and not bounds.get("min", 0) <= len(value) <= bounds.get("max", 10**9):
         yield f"{path}: length {len(value)}, expected {bounds.get('min', 0)} to {bounds.get('max')}"
     if isinstance(shape, ListShape):
-        for place, one in enumerate(value):
-            yield from _violations(shape.member, one, f"{path}[{place}]")
+        for index, member in enumerate(value):
+            yield from _violations(shape.member, member, f"{path}[{index}]")
     elif isinstance(shape, MapShape):
-        for key, one in value.items():
+        for key, member in value.items():
             yield from _violations(shape.key, key, f"{path}<{key}>")
-            yield from _violations(shape.value, one, f"{path}.{key}")
+            yield from _violations(shape.value, member, f"{path}.{key}")
     elif shape.type_name == "string":
         if not isinstance(value, str):
             yield f"{path}: {value!r}, expected text"
@@ -239,4 +239,4 @@ def _violations(shape: Shape, value: Any, path: str) -> Iterator[str]:
         if isinstance(value, bool) or not isinstance(value, int | float):
             yield f"{path}: {value!r}, expected a number"
     elif shape.type_name != "timestamp":
-        yield f"{path}: {shape.type_name} is not looked at"
+        yield f"{path}: {shape.type_name} is not checked"

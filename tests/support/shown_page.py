@@ -7,7 +7,7 @@ from typing import Any
 
 from anomalake.page.document import LACKS, DetectorView, PageDocument
 
-#: A group interval's key: ARN, group id, measure, epoch seconds.
+#: A interval's key: ARN, group id, measure, epoch seconds.
 Key = tuple[str, str, str, int]
 
 
@@ -19,47 +19,47 @@ def dimensions_of(detector: DetectorView, combination: int) -> tuple[tuple[str, 
 
 
 def group_intervals_of(document: PageDocument) -> dict[Key, dict[str, Any]]:
-    """Each group interval with all that is said of it."""
+    """Each interval with all that is said of it."""
     made: dict[Key, dict[str, Any]] = {}
     keys: list[Key] = []
-    groups, group_intervals = document.groups, document.group_intervals
-    assert sorted(group_intervals.time.tolist()) == group_intervals.time.tolist()
+    groups, intervals = document.groups, document.group_intervals
+    assert sorted(intervals.time.tolist()) == intervals.time.tolist()
     assert sorted(groups.start.tolist()) == groups.start.tolist()
-    for at in range(len(group_intervals.time)):
-        group = int(group_intervals.group[at])
+    for at in range(len(intervals.time)):
+        group = int(intervals.group[at])
         detector = document.detectors[groups.detector[group]]
-        time = int(group_intervals.time[at])
+        time = int(intervals.time[at])
         key = (detector.arn, groups.id[group], detector.measures[groups.measure[group]], time)
         assert key not in made
         assert groups.start[group] <= time <= groups.end[group]
-        assert group_intervals.score[at] <= groups.score[group]
+        assert intervals.score[at] <= groups.score[group]
         keys.append(key)
         made[key] = {
-            "score": float(group_intervals.score[at]),
-            "alerted": bool(group_intervals.alerted[at]),
-            "metrics": int(group_intervals.metrics[at]),
+            "score": float(intervals.score[at]),
+            "alerted": bool(intervals.alerted[at]),
+            "metrics": int(intervals.metrics[at]),
             "known": bool(groups.known[group]),
             "affected": [],
             "shares": [],
         }
     affected = document.affected
     assert sorted(affected.group_interval.tolist()) == affected.group_interval.tolist()
-    for at, group_interval in enumerate(affected.group_interval.tolist()):
-        detector = document.detectors[groups.detector[group_intervals.group[group_interval]]]
+    for at, interval in enumerate(affected.group_interval.tolist()):
+        detector = document.detectors[groups.detector[intervals.group[interval]]]
         numbers = (affected.value[at], affected.expected[at], affected.lower[at], affected.upper[at])
-        plain = tuple(None if math.isnan(one) else float(one) for one in numbers)
-        made[keys[group_interval]]["affected"].append((dimensions_of(detector, int(affected.combination[at])), *plain))
+        plain = tuple(None if math.isnan(number) else float(number) for number in numbers)
+        made[keys[interval]]["affected"].append((dimensions_of(detector, int(affected.combination[at])), *plain))
     shares = document.contributions
     assert sorted(shares.group_interval.tolist()) == shares.group_interval.tolist()
-    for at, group_interval in enumerate(shares.group_interval.tolist()):
-        detector = document.detectors[groups.detector[group_intervals.group[group_interval]]]
+    for at, interval in enumerate(shares.group_interval.tolist()):
+        detector = document.detectors[groups.detector[intervals.group[interval]]]
         name, values = detector.dimensions[shares.dimension[at]]
-        made[keys[group_interval]]["shares"].append((name, values[shares.value[at]], int(shares.share[at])))
+        made[keys[interval]]["shares"].append((name, values[shares.value[at]], int(shares.share[at])))
     return made
 
 
 def counts_of(document: PageDocument) -> dict[tuple[str, str, int, int], int]:
-    """Group intervals that are only counted, by ARN, measure, day and class of score."""
+    """GroupIntervals that are only counted, by ARN, measure, day and class of score."""
     counts = document.counts
     made = {}
     for at in range(len(counts.group_intervals)):
@@ -72,7 +72,7 @@ def counts_of(document: PageDocument) -> dict[tuple[str, str, int, int], int]:
 
 def detector_of(document: PageDocument, name: str) -> DetectorView:
     """The detector of that name, of which there is one."""
-    (found,) = (one for one in document.detectors if one.name == name)
+    (found,) = (detector for detector in document.detectors if detector.name == name)
     return found
 
 

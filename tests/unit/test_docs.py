@@ -118,7 +118,7 @@ def test_the_documents_detectors_and_alert_are_good(document: str) -> None:
     alert = read_alert(AlertDocument(block("docs/alerts.md", "json"), "docs/alerts.md"))
     assert detector.arn == alert.detector_arn
     assert alert.metric_name in detector.metric_set.measures
-    assert {one.dimension_name for one in alert.contributions} <= set(detector.metric_set.dimension_list)
+    assert {share.dimension_name for share in alert.contributions} <= set(detector.metric_set.dimension_list)
 
 
 def documented() -> dict[str, list[str]]:
@@ -136,6 +136,6 @@ def test_every_relation_is_described_with_its_columns() -> None:
 
 @pytest.mark.parametrize("sql", QUERIES)
 def test_the_queries_of_the_documents_run(sql: str, tmp_path: Path) -> None:
-    Lake(open_store(str(tmp_path))).ingest(AlertDocument(one, "made") for one in made.texts(20))
+    Lake(open_store(str(tmp_path))).ingest(AlertDocument(item, "made") for item in made.texts(20))
     columns, _ = open_lake(tmp_path).query_rows(sql)
     assert columns

@@ -264,9 +264,9 @@ class LakeHandle:
             The lake cannot be read.
         OSError
         """
-        from anomalake.services.dashboard import made, write_page
+        from anomalake.services.dashboard import make_document, write_page
 
-        document, _ = made(self._connection)
+        document, _ = make_document(self._connection)
         return write_page(document, Path(out)).path
 
     def feedback(

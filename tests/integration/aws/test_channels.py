@@ -50,7 +50,7 @@ def told(monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[str, Callable[[], li
 
         def received() -> list[dict[str, Any]]:
             messages = sqs.receive_message(QueueUrl=url, MaxNumberOfMessages=10).get("Messages", [])
-            return [json.loads(one["Body"]) for one in messages]
+            return [json.loads(message["Body"]) for message in messages]
 
         yield topic, received
 
@@ -67,7 +67,7 @@ def test_sns_gets_the_alert_as_json_in_the_topics_own_region(told: Any) -> None:
 def test_sns_gets_a_subject_with_the_long_text_alone(told: Any) -> None:
     topic, received = told
     assert [send(SnsChannel(topic, LONG_TEXT)), send(SnsChannel(topic, SHORT_TEXT))] == ["delivered"] * 2
-    long, short = sorted(received(), key=lambda one: -len(one["Message"]))
+    long, short = sorted(received(), key=lambda item: -len(item["Message"]))
     assert long["Subject"].startswith("Anomaly ")
     assert "Affected metrics (1 of 21):" in long["Message"]
     assert "Subject" not in short
@@ -187,8 +187,8 @@ def test_the_channel_is_that_of_the_rules_action_and_the_lake_where_it_has_none(
     function = channel_of(rule(action=LambdaAction(FUNCTION)), lake)
     topic = channel_of(rule(action=SnsAction(TOPIC, "SHORT_TEXT")), lake)
     own = channel_of(rule(), lake)
-    assert [type(one) for one in (function, topic, own)] == [LambdaChannel, SnsChannel, LakeChannel]
-    assert [(one.name, one.format, one.repeatable) for one in (function, topic, own)] == [
+    assert [type(item) for item in (function, topic, own)] == [LambdaChannel, SnsChannel, LakeChannel]
+    assert [(entry.name, entry.format, entry.repeatable) for entry in (function, topic, own)] == [
         (FUNCTION, JSON, True),
         (TOPIC, SHORT_TEXT, False),
         ("memory://", JSON, True),

@@ -39,7 +39,7 @@ def glue() -> Iterator[Any]:
 
 def partitions(glue: Any, table: str = "alert_rows") -> dict[tuple[str, ...], dict[str, Any]]:
     found = glue.get_partitions(DatabaseName=DATABASE, TableName=table)["Partitions"]
-    return {tuple(one["Values"]): one for one in found}
+    return {tuple(item["Values"]): item for item in found}
 
 
 def test_a_partition_has_its_tables_columns_and_serde_and_its_own_place(glue: Any) -> None:

@@ -16,7 +16,7 @@ from anomalake.aws.crawler import GlueCrawlers
 from anomalake.aws.glue import GlueCatalog
 from anomalake.lake.lake import Lake
 from anomalake.storage.objects import open_store
-from functions.crawl.app import follow
+from functions.crawl.app import respond
 from functions.ingest.app import respond
 from tests.support.made import alert
 from tests.support.stack import template
@@ -57,7 +57,9 @@ class Throttled:
 
 
 def batch(*bodies: str) -> dict[str, Any]:
-    return {"Records": [{"eventSource": "aws:sqs", "messageId": f"m{i}", "body": one} for i, one in enumerate(bodies)]}
+    return {
+        "Records": [{"eventSource": "aws:sqs", "messageId": f"m{i}", "body": item} for i, item in enumerate(bodies)]
+    }
 
 
 def created(uri: str) -> str:
@@ -68,7 +70,7 @@ def created(uri: str) -> str:
 
 def registered() -> set[str]:
     found = boto3.client("glue", region_name="us-east-1").get_partitions(DatabaseName=DATABASE, TableName="alert_rows")
-    return {one["StorageDescriptor"]["Location"] for one in found["Partitions"]}
+    return {item["StorageDescriptor"]["Location"] for item in found["Partitions"]}
 
 
 def test_what_ingest_could_not_register_the_crawl_function_does(aws: str) -> None:
@@ -77,14 +79,14 @@ def test_what_ingest_could_not_register_the_crawl_function_does(aws: str) -> Non
     answer = respond(batch(*bodies), Lake(store, GlueCatalog(store, DATABASE, client=Throttled)), None)  # type: ignore[arg-type]
     assert answer == {"batchItemFailures": []}
     assert registered() == set()
-    files = [one.key for one in store.list("tables")]
+    files = [item.key for item in store.list("tables")]
     folders = {f"{URI}/{key.rpartition('/')[0]}/" for key in files}
     assert len(folders) > 3
 
     changes = batch(*(created(f"{URI}/{key}") for key in files))
-    down = follow(changes, URI, (), GlueCatalog(store, DATABASE, client=Throttled), GlueCrawlers())
+    down = respond(changes, URI, (), GlueCatalog(store, DATABASE, client=Throttled), GlueCrawlers())
     assert len(down["batchItemFailures"]) == len(files)
-    up = follow(changes, URI, (), GlueCatalog(store, DATABASE), GlueCrawlers())
+    up = respond(changes, URI, (), GlueCatalog(store, DATABASE), GlueCrawlers())
     assert up == {"batchItemFailures": []}
     assert registered() == folders
 
@@ -93,7 +95,7 @@ def test_ingest_registers_partitions_by_itself_where_glue_answers(aws: str) -> N
     store = open_store(URI)
     bodies = [json.dumps(alert(seed)) for seed in range(20)]
     respond(batch(*bodies), Lake(store, GlueCatalog(store, DATABASE)), None)  # type: ignore[arg-type]
-    assert registered() == {f"{URI}/{one.key.rpartition('/')[0]}/" for one in store.list("tables")}
+    assert registered() == {f"{URI}/{item.key.rpartition('/')[0]}/" for item in store.list("tables")}
     # A cold container learns it from the lake.
     respond(batch(*bodies), Lake(store, GlueCatalog(store, DATABASE, client=Throttled)), None)  # type: ignore[arg-type]
     assert len(list(store.list("partitions"))) == len(registered())

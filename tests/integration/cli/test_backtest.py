@@ -1,4 +1,4 @@
-"""`anomalake backtest`: figures, scores, and alerts in a lake."""
+"""`anomalake backtest` from a detector file to figures, scores and alerts in a lake."""
 
 from __future__ import annotations
 
@@ -31,9 +31,9 @@ def contents(lake: Path) -> dict[str, bytes]:
 
 
 def test_the_summary_has_the_tested_span_and_the_anomalies(run: Run, folder: Path) -> None:
-    result = run("backtest", str(folder / "detector.yaml"))
-    assert (result.code, result.err) == (0, "")
-    lines = result.out.splitlines()
+    said = run("backtest", str(folder / "detector.yaml"))
+    assert (said.code, said.err) == (0, "")
+    lines = said.out.splitlines()
     assert lines[0] == "shop: 12 metrics, 2023-01-01 00:00 to 2023-02-11 15:00 (UTC)"
     assert lines[1] == "  trained on 700 intervals of PT1H, tested on the 300 from 2023-01-30 04:00 on"
     assert lines[2] == "  6,000 of 6,000 rows of 1 files used"
@@ -48,23 +48,23 @@ def test_the_summary_has_the_tested_span_and_the_anomalies(run: Run, folder: Pat
 
 
 def test_labels_are_compared_with_the_anomalies(run: Run, folder: Path) -> None:
-    result = run("backtest", str(folder / "detector.yaml"), "--labels", str(folder / "labels.csv"))
-    f1 = re.findall(r"F1 (\d\.\d+)", result.out)
+    said = run("backtest", str(folder / "detector.yaml"), "--labels", str(folder / "labels.csv"))
+    f1 = re.findall(r"F1 (\d\.\d+)", said.out)
     assert len(f1) == 2
-    assert all(float(score) > 0.9 for score in f1)
-    assert re.search(r"against \d+ labelled points\n", result.out)
+    assert all(float(item) > 0.9 for item in f1)
+    assert re.search(r"against \d+ labelled points\n", said.out)
 
 
 def test_scores_are_written_for_every_tested_point(run: Run, folder: Path, tmp_path: Path) -> None:
-    result = run("backtest", str(folder / "detector.yaml"), "--scores", "scores.parquet")
-    assert result.out.endswith("  scores of 3,600 points: scores.parquet\n")
+    said = run("backtest", str(folder / "detector.yaml"), "--scores", "scores.parquet")
+    assert said.out.endswith("  scores of 3,600 points: scores.parquet\n")
     table = pq.read_table(tmp_path / "scores.parquet")
     assert table.column_names == (
         ["measure", "dimensions", "timestamp", "value", "expected", "lower", "upper", "severity", "is_anomaly"]
     )
     assert table.num_rows == 3_600
     severity, is_anomaly = table["severity"].to_pylist(), table["is_anomaly"].to_pylist()
-    assert [score >= 50 for score in severity] == is_anomaly
+    assert [item >= 50 for item in severity] == is_anomaly
 
 
 def test_alerts_are_stored_once_however_often_the_backtest_runs(run: Run, folder: Path, tmp_path: Path) -> None:
@@ -120,12 +120,12 @@ def test_invalid_rows_are_counted_and_printed_and_the_others_used(run: Run, fold
     lines[10] = lines[10].replace("2023-01-01", "2023-13-01")
     lines[20] = lines[20].rpartition(",")[0] + ",many"
     data.write_text("\n".join(lines) + "\n", encoding="utf-8")
-    result = run("backtest", str(folder / "detector.yaml"))
-    assert result.code == 1
-    assert "5,998 of 6,000 rows of 1 files used, 2 bad" in result.out
-    assert "input.csv" in result.err
-    assert "2023-13-01" in result.err
-    assert "many" in result.err
+    said = run("backtest", str(folder / "detector.yaml"))
+    assert said.code == 1
+    assert "5,998 of 6,000 rows of 1 files used, 2 bad" in said.out
+    assert "input.csv" in said.err
+    assert "2023-13-01" in said.err
+    assert "many" in said.err
 
 
 def test_a_source_that_queries_cannot_read_is_still_tested(run: Run, folder: Path, tmp_path: Path) -> None:
@@ -135,31 +135,29 @@ def test_a_source_that_queries_cannot_read_is_still_tested(run: Run, folder: Pat
     file = folder / "detector.yaml"
     head, _, _ = file.read_text("utf-8").partition("        CsvFormatDescriptor:")
     file.write_text(head + "        ParquetFormatDescriptor: {}\n", encoding="utf-8")
-    result = run("backtest", str(file), "--lake", "lake")
-    assert result.code == 0
-    assert "queries cannot read the source data: source of arn:aws:lookoutmetrics" in result.err
+    said = run("backtest", str(file), "--lake", "lake")
+    assert said.code == 0
+    assert "queries cannot read the source data: source of arn:aws:lookoutmetrics" in said.err
     assert rows(tmp_path / "lake", "SELECT count(*) > 0 FROM alerts") == [(True,)]
 
 
 def test_too_few_intervals_are_an_error_in_one_line(run: Run, tmp_path: Path) -> None:
     write_shop(shop(ShopSettings(intervals=200)), tmp_path / "shop")
-    result = run("backtest", "shop/detector.yaml", "--lake", "lake")
-    assert result.code == 2
-    assert result.err.startswith(
-        "anomalake: Insufficient amount of data was found at the source location: 200 intervals"
-    )
-    assert result.err.count("\n") == 1
+    said = run("backtest", "shop/detector.yaml", "--lake", "lake")
+    assert said.code == 2
+    assert said.err.startswith("anomalake: Insufficient amount of data was found at the source location: 200 intervals")
+    assert said.err.count("\n") == 1
     assert not (tmp_path / "lake").exists()
 
 
 def test_invalid_input_is_reported_first(run: Run, folder: Path, tmp_path: Path) -> None:
-    result = run("backtest", "nowhere.yaml")
-    assert result.code == 2
-    assert "nowhere.yaml" in result.err
+    said = run("backtest", "nowhere.yaml")
+    assert said.code == 2
+    assert "nowhere.yaml" in said.err
     (tmp_path / "labels.csv").write_text("when,what\n", encoding="utf-8")
-    result = run("backtest", str(folder / "detector.yaml"), "--labels", "labels.csv", "--scores", "s.parquet")
-    assert result.code == 2
-    assert result.err == "anomalake: labels.csv: line 1: no column timestamp; it has when, what\n"
+    said = run("backtest", str(folder / "detector.yaml"), "--labels", "labels.csv", "--scores", "s.parquet")
+    assert said.code == 2
+    assert said.err == "anomalake: labels.csv: line 1: no column timestamp; it has when, what\n"
     assert not (tmp_path / "s.parquet").exists()
 
 
@@ -195,8 +193,8 @@ def test_alerts_of_the_backtest_link_to_the_page(
 
 
 def test_an_invalid_page_address_is_reported_first(run: Run, folder: Path, tmp_path: Path) -> None:
-    result = run("backtest", str(folder / "detector.yaml"), "--lake", "lake", "--page", "page.html")
-    assert (result.code, result.out) == (2, "")
-    assert result.err.startswith("anomalake: --page: 'page.html': expected a URL such as ")
-    assert result.err.count("\n") == 1
+    said = run("backtest", str(folder / "detector.yaml"), "--lake", "lake", "--page", "page.html")
+    assert (said.code, said.out) == (2, "")
+    assert said.err.startswith("anomalake: --page: 'page.html': expected a URL such as ")
+    assert said.err.count("\n") == 1
     assert not (tmp_path / "lake").exists()

@@ -1,4 +1,4 @@
-"""A lake in S3: the same as in a folder, also when a fifth of the calls to S3 fails."""
+"""A lake in S3: the same as in a folder, also when S3 fails in one of five calls."""
 
 from __future__ import annotations
 
@@ -40,11 +40,11 @@ def test_replay_compact_and_rebuild(uri: str, tmp_path: Path) -> None:
     assert oracle.shown_in_tables(store) == WORLD
     assert maintenance.replay(uri, [str(tmp_path)]).repeated == 80
     Lake(store).ingest(AlertDocument(text, "again") for text in TEXTS[:5])
-    before = {entry.key for entry in store.list("tables")}
+    kept = {item.key for item in store.list("tables")}
     done = maintenance.compact(uri)
     assert done.merged > 0
     assert done.deleted == 0
-    assert before < {entry.key for entry in store.list("tables")}
+    assert kept < {entry.key for entry in store.list("tables")}
     assert oracle.shown_in_tables(store) == WORLD
     assert maintenance.compact(uri).merged == 0
     assert maintenance.compact(uri, grace=timedelta(0)).deleted == done.merged

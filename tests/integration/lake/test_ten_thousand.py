@@ -1,4 +1,4 @@
-"""Exactly once at full size: 10,000 alerts, repeated, shuffled, by 16 processes that are killed and retried."""
+"""The promise of the lake at its full size: 10,000 alerts, repeated, shuffled, by 16 at once, killed and retried."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ def test_compaction_rebuild_and_queries_during_ingest(lake: Path) -> None:
         assert len(WORLD["alerts"]) <= rows[0][0] <= len(world["alerts"])
 
     work = [lambda: maintenance.compact(str(lake)), lambda: maintenance.rebuild(str(lake)), ask]
-    threads = [threading.Thread(target=again, args=(part,)) for part in work]
+    threads = [threading.Thread(target=again, args=(item,)) for item in work]
     for thread in threads:
         thread.start()
     try:

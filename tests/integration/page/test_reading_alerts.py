@@ -3,32 +3,25 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-import pyarrow as pa
 import pytest
 
 from anomalake.alerts import Alert
 from anomalake.api import open_lake
 from anomalake.aws.athena_engine import AthenaEngine
 from anomalake.page.document import PageDocument, pack
-from anomalake.page.limits import DEFAULT, Limits
-from anomalake.page.reading import read_document
+from anomalake.page.limits import Limits
 from anomalake.query import templates
-from anomalake.services import dashboard
-from anomalake.services.dashboard import document_of
-from anomalake.services.lakes import LakeConnection
+from anomalake.services.dashboard import read_document
 from anomalake.storage.objects import open_store
-from anomalake.storage.store import StoredObject
 from tests.integration.query.lakes import HOSTILE, alert, arn, shown, write
 from tests.support import made
-from tests.support.connection import OpenedConnection
 from tests.support.shown_page import Key, counts_of, detector_of, group_intervals_of
-from tests.support.stores import WrappedStore
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 
@@ -59,7 +52,7 @@ ALERTS: Sequence[Alert] = (
 )  # fmt: skip
 
 
-#: A table is read whole, or only its most severe group intervals.
+#: A table is read whole, or only its most severe intervals.
 WHOLE_OR_NOT = pytest.mark.parametrize("whole_bytes", [0, 1_000_000], ids=["asked", "whole"])
 
 
@@ -69,18 +62,18 @@ def key_of(one: Alert) -> Key:
 
 
 def said(alerts: Iterable[Alert]) -> dict[Key, dict[str, Any]]:
-    """What the document must say: of several alerts about one group interval, what the one with most metrics says."""
+    """What the document must say: of several alerts about one interval, what the one with most metrics says."""
     best: dict[Key, Alert] = {}
-    for one in shown(alerts):
-        before = best.get(key_of(one))
-        rank = (-len(one.time_series), -one.anomaly_score, one.alert_id)
+    for item in shown(alerts):
+        before = best.get(key_of(item))
+        rank = (-len(item.time_series), -item.anomaly_score, item.alert_id)
         if before is None or rank < (-len(before.time_series), -before.anomaly_score, before.alert_id):
-            best[key_of(one)] = one
+            best[key_of(item)] = item
     return {
         key: {
-            "score": one.anomaly_score,
+            "score": entry.anomaly_score,
             "alerted": True,
-            "metrics": len(one.time_series),
+            "metrics": len(entry.time_series),
             "known": False,
             "affected": [
                 (
@@ -88,39 +81,39 @@ def said(alerts: Iterable[Alert]) -> dict[Key, dict[str, Any]]:
                     None if series.metric_value is None else float(series.metric_value),
                     *(None, None, None),
                 )
-                for series in one.time_series
+                for series in entry.time_series
             ],
-            "shares": [(of.dimension_name, of.dimension_value, of.value_contribution) for of in one.contributions],
+            "shares": [(of.dimension_name, of.dimension_value, of.value_contribution) for of in entry.contributions],
         }
-        for key, one in best.items()
+        for key, entry in best.items()
     }  # fmt: skip
 
 
 def read(lake: Path, **limits: int) -> PageDocument:
-    return document_of(str(lake), now=NOW, limits=Limits(**limits))
+    return read_document(str(lake), now=NOW, limits=Limits(**limits))
 
 
 @WHOLE_OR_NOT
 @pytest.mark.parametrize("formats", [("parquet",), ("csv",)])
-def test_group_intervals_are_what_the_alerts_say(tmp_path: Path, formats: tuple[str, ...], whole_bytes: int) -> None:
+def test_intervals_are_what_the_alerts_say(tmp_path: Path, formats: tuple[str, ...], whole_bytes: int) -> None:
     write(tmp_path, ALERTS, formats)
     document = read(tmp_path, whole_bytes=whole_bytes)
     assert group_intervals_of(document) == said(ALERTS)
     assert counts_of(document) == {}
     assert document.notes == ()
-    assert Counter(one.name for one in document.detectors) == {"hostile": 1, "orders": 2, "paris": 1, "plain": 1}
+    assert Counter(item.name for item in document.detectors) == {"hostile": 1, "orders": 2, "paris": 1, "plain": 1}
     assert detector_of(document, "paris").timezone == "Europe/Paris"
-    orders = next(one for one in document.detectors if one.arn == arn("orders"))
+    orders = next(detector for detector in document.detectors if detector.arn == arn("orders"))
     assert orders.clashes == 1
     assert orders.alerts is not None
     assert datetime.fromtimestamp(orders.alerts.first, UTC) == datetime(2021, 2, 14, 4, tzinfo=UTC)
     assert datetime.fromtimestamp(orders.alerts.last, UTC) == datetime(2021, 2, 18, tzinfo=UTC)
-    assert sum(one.clashes for one in document.detectors) == 1
+    assert sum(entry.clashes for entry in document.detectors) == 1
     assert pack(document)
 
 
 @WHOLE_OR_NOT
-def test_several_alerts_about_one_group_interval_are_one(tmp_path: Path, whole_bytes: int) -> None:
+def test_several_alerts_about_one_interval_are_one(tmp_path: Path, whole_bytes: int) -> None:
     two = (({"marketplace": "it"}, "1"), ({"marketplace": "us"}, "2"))
     alerts = [
         in_group("g", alert("rule-a", series=two[:1], score=70)),
@@ -128,14 +121,14 @@ def test_several_alerts_about_one_group_interval_are_one(tmp_path: Path, whole_b
         in_group("g", alert("rule-c", series=two[:1], score=70)),
     ]
     write(tmp_path, alerts)
-    (group_interval,) = group_intervals_of(read(tmp_path, whole_bytes=whole_bytes)).values()
-    assert [one[0] for one in group_interval["affected"]] == [(("marketplace", "it"),), (("marketplace", "us"),)]
-    assert len(group_interval["shares"]) == 2
+    (interval,) = group_intervals_of(read(tmp_path, whole_bytes=whole_bytes)).values()
+    assert [item[0] for item in interval["affected"]] == [(("marketplace", "it"),), (("marketplace", "us"),)]
+    assert len(interval["shares"]) == 2
 
 
 @WHOLE_OR_NOT
 @pytest.mark.parametrize("limit", [1, 3, 7, 20])
-def test_beyond_the_limit_group_intervals_are_counted(tmp_path: Path, limit: int, whole_bytes: int) -> None:
+def test_beyond_the_limit_intervals_are_counted(tmp_path: Path, limit: int, whole_bytes: int) -> None:
     write(tmp_path, ALERTS)
     expected = said(ALERTS)
     document = read(tmp_path, group_intervals=limit, whole_bytes=whole_bytes)
@@ -143,7 +136,7 @@ def test_beyond_the_limit_group_intervals_are_counted(tmp_path: Path, limit: int
     assert len(listed) == limit
     assert {key: expected[key] for key in listed} == listed
     left = [key for key in expected if key not in listed]
-    assert max(expected[key]["score"] for key in left) <= min(one["score"] for one in listed.values())
+    assert max(expected[key]["score"] for key in left) <= min(item["score"] for item in listed.values())
     wanted: Counter[tuple[str, str, int, int]] = Counter()
     for key in left:
         wanted[key[0], key[2], key[3] // 86_400 * 86_400, min(90, int(expected[key]["score"] // 10 * 10))] += 1
@@ -158,10 +151,10 @@ def test_beyond_the_limits_of_metrics_the_severe_ones_are_kept(tmp_path: Path, w
     alerts = [alert(f"e{k}", f"2021-02-14T0{k}:00", score=50 + k, series=series, shares=shares) for k in range(4)]
     write(tmp_path, alerts)
     document = read(tmp_path, affected=7, contributions=12, whole_bytes=whole_bytes)
-    by_score = sorted(group_intervals_of(document).values(), key=lambda one: -one["score"])
-    assert [len(one["affected"]) for one in by_score] == [5, 2, 0, 0]
-    assert [len(one["shares"]) for one in by_score] == [5, 5, 2, 0]
-    assert [one["metrics"] for one in by_score] == [5, 5, 5, 5]
+    by_score = sorted(group_intervals_of(document).values(), key=lambda member: -member["score"])
+    assert [len(item["affected"]) for item in by_score] == [5, 2, 0, 0]
+    assert [len(entry["shares"]) for entry in by_score] == [5, 5, 2, 0]
+    assert [element["metrics"] for element in by_score] == [5, 5, 5, 5]
     assert any("13 affected metrics" in note for note in document.notes)
 
 
@@ -177,7 +170,7 @@ def test_an_absent_lake_and_an_empty_one_give_an_empty_document(tmp_path: Path) 
 
 def test_a_lake_replayed_again_compacted_or_rebuilt_gives_the_same_bytes(tmp_path: Path) -> None:
     lines = tmp_path / "alerts.jsonl"
-    texts = [one.replace("\n", " ") for one in made.texts(60, clashes=3)]
+    texts = [text.replace("\n", " ") for text in made.texts(60, clashes=3)]
     lines.write_text("\n".join(texts) + "\n", encoding="utf-8")
     lake = tmp_path / "lake"
     handle = open_lake(str(lake))
@@ -199,7 +192,7 @@ def test_records_that_were_set_aside_are_counted_with_their_reasons(tmp_path: Pa
     document = read(tmp_path / "lake")
     assert document.set_aside == 3
     assert len(document.set_aside_reasons) == 3
-    assert all("expected" in one for one in document.set_aside_reasons)
+    assert all("expected" in set_aside_reason for set_aside_reason in document.set_aside_reasons)
 
 
 def test_a_shape_that_cannot_be_read_is_told_and_the_page_goes_on(tmp_path: Path) -> None:
@@ -217,67 +210,3 @@ def test_athena_is_asked_for_maps_as_text_that_can_be_read(tmp_path: Path, query
     text = AthenaEngine(open_store(str(tmp_path))).to_athena(templates.template(query).sql(templates.DIALECT))
     assert isinstance(text, str)
     assert "JSON_FORMAT(CAST(Q.DIMENSIONS AS JSON))" in text.upper()
-
-
-@WHOLE_OR_NOT
-@pytest.mark.parametrize("limit", [1, 3, 7, 20])
-def test_a_cut_document_shows_what_a_document_read_within_the_limits_shows(
-    tmp_path: Path, whole_bytes: int, limit: int
-) -> None:
-    write(tmp_path, ALERTS)
-    limits = Limits(group_intervals=limit, affected=2 * limit, contributions=3 * limit, whole_bytes=whole_bytes)
-    wide = Limits(whole_bytes=whole_bytes)
-    connection = LakeConnection(tmp_path)
-    cut = read_document(
-        connection.engine.query, connection.store, lake=str(tmp_path), now=NOW, limits=limits, read_limits=wide
-    )
-    direct = document_of(str(tmp_path), now=NOW, limits=limits)
-    assert group_intervals_of(cut) == group_intervals_of(direct)
-    assert counts_of(cut) == counts_of(direct)
-    assert cut.notes == direct.notes
-    assert [(view.name, view.alerts, view.clashes) for view in cut.detectors] == [
-        (view.name, view.alerts, view.clashes) for view in direct.detectors
-    ]
-
-
-@WHOLE_OR_NOT
-def test_a_lake_that_does_not_fit_at_first_is_read_once(
-    tmp_path: Path, whole_bytes: int, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    write(tmp_path, ALERTS)
-    connection = LakeConnection(tmp_path)
-    calls: Counter[tuple[str, str]] = Counter()
-
-    class CountedStore(WrappedStore):
-        def get(self, key: str) -> bytes:
-            calls["get", key] += 1
-            return super().get(key)
-
-        def list(self, folder: str) -> Iterator[StoredObject]:
-            calls["list", folder] += 1
-            return super().list(folder)
-
-    class CountedEngine:
-        def query(self, sql: str) -> pa.Table:
-            calls["query", sql] += 1
-            return connection.engine.query(sql)
-
-    compositions: list[Limits] = []
-
-    def fitting_after_three(
-        make: Callable[[Limits], PageDocument], limits: Limits = DEFAULT
-    ) -> tuple[PageDocument, Limits]:
-        for _ in range(3):
-            compositions.append(limits)
-            document = make(limits)
-            limits = dashboard.halved(limits)
-        return document, limits
-
-    monkeypatch.setattr(dashboard, "fitting", fitting_after_three)
-    counted = OpenedConnection(CountedStore(connection.store), CountedEngine())
-    document, _ = dashboard.made(counted, Limits(whole_bytes=whole_bytes))
-    assert len(compositions) == 3
-    # `made` lists the root once more to see that the lake answers.
-    assert {call: number for call, number in calls.items() if number > 1} == {}
-    assert sum(kind == "query" for kind, _ in calls) >= 1
-    assert document.groups.id

@@ -29,7 +29,7 @@ from anomalake.records.errors import CorruptError
 from anomalake.records.groups import group_ids, read_groups, to_json
 from anomalake.records.keys import detector_folder
 from anomalake.records.metric_sets import write_metric_set
-from anomalake.services.dashboard import document_of
+from anomalake.services.dashboard import read_document
 from anomalake.services.feedback import UnknownAnomalyError, give_feedback
 from anomalake.storage.objects import open_store
 from tests.support.anomalies import judged
@@ -52,7 +52,7 @@ class Ran(Bench):
             self.run(hour(number))
 
     def document(self, **limits: int) -> PageDocument:
-        return document_of(str(self.folder), now=self.now, limits=Limits(**limits))
+        return read_document(str(self.folder), now=self.now, limits=Limits(**limits))
 
 
 @pytest.fixture(scope="module")
@@ -66,19 +66,20 @@ def own(tmp_path: Path) -> Ran:
     return Ran(tmp_path / "lake", 6)
 
 
-def test_group_intervals_are_those_of_the_groups_records(ran: Ran) -> None:
+def test_intervals_are_those_of_the_groups_records(ran: Ran) -> None:
     document = ran.document()
     groups, _ = read_groups(ran.store, "shop", group_ids(ran.store, "shop"))
     expected = {}
-    for one in groups:
-        for interval in one.intervals:
-            expected[one.detector_arn, one.group_id, one.measure, int(interval.timestamp.timestamp())] = {
+    for item in groups:
+        for interval in item.intervals:
+            expected[item.detector_arn, item.group_id, item.measure, int(interval.timestamp.timestamp())] = {
                 "score": interval.score,
                 "alerted": True,
                 "metrics": len(interval.affected),
                 "known": True,
                 "affected": [
-                    (some.dimensions, some.value, some.expected, some.lower, some.upper) for some in interval.affected
+                    (metric.dimensions, metric.value, metric.expected, metric.lower, metric.upper)
+                    for metric in interval.affected
                 ],
                 "shares": [
                     (share.dimension_name, share.dimension_value, share.value_contribution)
@@ -117,9 +118,9 @@ def test_values_are_those_that_were_judged_where_no_source_is_known(ran: Ran) ->
     assert set(expected) == set(wanted)
     lower = values_of(shop, "lower")
     assert all(lower[key] == pytest.approx(0.8 * expected[key], rel=1e-3) for key in expected)
-    group_intervals = group_intervals_of(document)
-    for (_, _, measure, time), one in group_intervals.items():
-        for dimensions, value, wanted_then, _, _ in one["affected"]:
+    intervals = group_intervals_of(document)
+    for (_, _, measure, time), interval in intervals.items():
+        for dimensions, value, wanted_then, _, _ in interval["affected"]:
             assert values[measure, dimensions, time] == value
             assert expected[measure, dimensions, time] == pytest.approx(wanted_then, rel=1e-3)
 
@@ -132,9 +133,9 @@ def test_runs_are_told(own: Ran) -> None:
     assert runs is not None
     assert runs.last_interval == hour(7).timestamp()
     assert (runs.last_status, runs.failed) == ("FAILED", 1)
-    assert runs.succeeded + runs.failed + runs.learning + runs.skipped == runs.looked_at
+    assert runs.succeeded + runs.failed + runs.learning + runs.skipped == runs.intervals
     # The run of hour 7 made up for hour 6.
-    assert runs.looked_at == 8
+    assert runs.intervals == 8
     assert runs.missing == 0
     # Hours 8 to 12 are over; of the last one's offset of five minutes the source's record tells.
     assert runs.late == 5
@@ -155,14 +156,14 @@ def test_a_later_run_of_an_interval_is_the_one_that_counts(own: Ran) -> None:
     own.run(hour(6))
     after = detector_of(own.document(), "shop").runs
     assert after is not None
-    assert (after.failed, after.looked_at) == (0, before.looked_at)
+    assert (after.failed, after.intervals) == (0, before.intervals)
 
 
 def test_records_that_are_corrupt_or_strange_are_told_and_left_out(own: Ran) -> None:
     folder = detector_folder("shop")
     before = own.document()
     for kind in ("/groups/", "/executions/", "/intervals/", "/versions/"):
-        keys = sorted(one.key for one in own.store.list(folder) if kind in one.key)
+        keys = sorted(item.key for item in own.store.list(folder) if kind in item.key)
         own.store.put(keys[-1], b"\x00 no record")
     own.store.put(f"{folder}/executions/20260303T000000Z/odd.json", b'{"timestamp": 1}')
     own.store.put(f"{folder}/executions/20269999T000000Z/odd.json", b"{}")
@@ -182,13 +183,13 @@ def test_records_that_are_corrupt_or_strange_are_told_and_left_out(own: Ran) -> 
 
 def test_what_an_alert_says_stays_where_the_groups_record_is_gone(own: Ran) -> None:
     before = group_intervals_of(own.document())
-    own.store.delete(one.key for one in list(own.store.list(f"{detector_folder('shop')}/groups")))
+    own.store.delete(entry.key for entry in list(own.store.list(f"{detector_folder('shop')}/groups")))
     after = group_intervals_of(own.document())
     assert after.keys() == before.keys()
-    for key, one in after.items():
-        assert not one["known"]
-        assert [some[:2] for some in one["affected"]] == [some[:2] for some in before[key]["affected"]]
-        assert one["shares"] == before[key]["shares"]
+    for key, item in after.items():
+        assert not item["known"]
+        assert [element[:2] for element in item["affected"]] == [member[:2] for member in before[key]["affected"]]
+        assert item["shares"] == before[key]["shares"]
 
 
 def test_the_same_lake_gives_the_same_bytes(own: Ran) -> None:
@@ -222,7 +223,7 @@ def test_a_backtests_groups_and_judgement_are_shown_and_live_ones_go_before(own:
     before, after = group_intervals_of(live), group_intervals_of(document)
     assert {key: after[key] for key in before} == before
     added = {key[1] for key in after} - {key[1] for key in before}
-    assert added == {one.group_id for one in found.groups} - {key[1] for key in before}
+    assert added == {item.group_id for item in found.groups} - {key[1] for key in before}
     assert added
     assert all(not after[key]["alerted"] and after[key]["known"] for key in after if key[1] in added)
     # Hours that ran live have what was expected live; the two before them what the backtest expected.
@@ -237,17 +238,15 @@ def test_a_backtests_groups_and_judgement_are_shown_and_live_ones_go_before(own:
 
 def test_a_live_group_goes_before_its_namesake_of_the_backtest(own: Ran) -> None:
     (one, *_), _ = read_groups(own.store, "shop", group_ids(own.store, "shop"))
-    other = replace(one, intervals=tuple(replace(each, score=1.0) for each in one.intervals))
+    other = replace(one, intervals=tuple(replace(entry, score=1.0) for entry in one.intervals))
     found = backtest_of_shop()
     write_backtest(own.store, "shop", ARN, Backtest(found.metrics, found.judgement, (other,)))
     assert b'"AnomalyGroupScore":1.0' in to_json(other)
     scores = {
-        key: group_interval["score"]
-        for key, group_interval in group_intervals_of(own.document()).items()
-        if key[1] == one.group_id
+        key: interval["score"] for key, interval in group_intervals_of(own.document()).items() if key[1] == one.group_id
     }
     assert scores == {
-        (ARN, one.group_id, one.measure, int(each.timestamp.timestamp())): each.score for each in one.intervals
+        (ARN, one.group_id, one.measure, int(item.timestamp.timestamp())): item.score for item in one.intervals
     }
 
 
@@ -302,12 +301,12 @@ def aggregated(rows: list[tuple[str, str, float, float]]) -> dict[tuple[str, str
         units[country, time] += unit
         prices[country, time].append(price)
     made = {("units", *key): value for key, value in units.items()}
-    return made | {("price", *key): sum(some) / len(some) for key, some in prices.items()}
+    return made | {("price", *key): sum(item) / len(item) for key, item in prices.items()}
 
 
 def test_values_come_from_the_source_through_a_change_of_clocks(tmp_path: Path) -> None:
     rows = hourly(datetime(2026, 3, 28, 20, tzinfo=UTC), 12)
-    shop = detector_of(document_of(source_lake(tmp_path, rows)), "sold")
+    shop = detector_of(read_document(source_lake(tmp_path, rows)), "sold")
     assert shop.live is not None
     assert (shop.live.intervals, shop.live.others, shop.aggregations) == (1, 0, ("SUM", "AVG"))
     found = {(measure, pairs[0][1], time): value for (measure, pairs, time), value in values_of(shop).items()}
@@ -318,7 +317,7 @@ def test_values_come_from_the_source_through_a_change_of_clocks(tmp_path: Path) 
 def test_a_day_of_23_hours_is_one_interval(tmp_path: Path) -> None:
     days = [f"2026-03-{day:02} 00:00:00" for day in range(27, 32)]
     rows = [(day, "c0", float(number), 1.0) for number, day in enumerate(days)]
-    shop = detector_of(document_of(source_lake(tmp_path, rows, frequency="P1D")), "sold")
+    shop = detector_of(read_document(source_lake(tmp_path, rows, frequency="P1D")), "sold")
     assert shop.live is not None
     steps = shop.live.times[1:] - shop.live.times[:-1]
     assert steps.tolist() == [86_400, 86_400, 82_800, 86_400]
@@ -328,16 +327,18 @@ def test_a_day_of_23_hours_is_one_interval(tmp_path: Path) -> None:
 @pytest.mark.parametrize("numbers", [500, 150, 60])
 def test_too_many_values_are_put_together_without_losing_any(tmp_path: Path, numbers: int) -> None:
     rows = hourly(datetime(2026, 3, 26, 23, tzinfo=UTC), 24 * 5 - 1)
-    document = document_of(source_lake(tmp_path, rows), limits=Limits(numbers=numbers, series=3))
+    document = read_document(source_lake(tmp_path, rows), limits=Limits(numbers=numbers, series=3))
     shop = detector_of(document, "sold")
     assert shop.live is not None
     assert shop.live.intervals > 1
-    assert any("intervals are put together" in note for note in document.notes)
+    assert any("intervals are combined to one" in note for note in document.notes)
     wanted = aggregated(rows)
     found = values_of(shop)
     assert len(found) <= numbers
     for country in ("c0", "c1", "c2"):
-        total = math.fsum(value for (measure, one, _), value in wanted.items() if (measure, one) == ("units", country))
+        total = math.fsum(
+            value for (measure, item, _), value in wanted.items() if (measure, item) == ("units", country)
+        )
         shown = math.fsum(
             value for (measure, pairs, _), value in found.items() if (measure, pairs[0][1]) == ("units", country)
         )
@@ -346,12 +347,12 @@ def test_too_many_values_are_put_together_without_losing_any(tmp_path: Path, num
     # Whole parts of the zone's days.
     clocks = [datetime.fromtimestamp(int(time), UTC).astimezone(ZoneInfo(ZONE)) for time in shop.live.times]
     if shop.live.intervals >= 24:
-        assert {(one.hour, one.minute) for one in clocks} == {(0, 0)}
+        assert {(clock.hour, clock.minute) for clock in clocks} == {(0, 0)}
 
 
 def test_metrics_beyond_the_first_are_others(tmp_path: Path) -> None:
     rows = hourly(datetime(2026, 5, 1, tzinfo=UTC), 5, countries=6)
-    document = document_of(source_lake(tmp_path, rows), limits=Limits(series=3))
+    document = read_document(source_lake(tmp_path, rows), limits=Limits(series=3))
     shop = detector_of(document, "sold")
     assert shop.live is not None
     assert shop.live.others == 4
@@ -384,9 +385,9 @@ def test_no_judgement_is_shown_where_more_than_half_was_not_judged(tmp_path: Pat
     )
     write_backtest(open_store(lake), "sold", ARN_OF_SOURCE, Backtest(metrics, judgement, ()))
     hours = [int((datetime(2026, 5, 1, tzinfo=UTC) + number * HOUR).timestamp()) for number in range(8)]
-    expected = values_of(detector_of(document_of(lake), "sold"), "expected")
+    expected = values_of(detector_of(read_document(lake), "sold"), "expected")
     assert expected == {("units", (("country", f"c{k}"),), time): 100.0 for k in range(2) for time in hours[4:]}
-    shop = detector_of(document_of(lake, limits=Limits(series=1)), "sold")
+    shop = detector_of(read_document(lake, limits=Limits(series=1)), "sold")
     assert values_of(shop, "expected") == {("units", (("others", ""),), time): 200.0 for time in hours[4:]}
     # Distances from what was expected add up in squares.
     assert values_of(shop, "lower")["units", (("others", ""),), hours[4]] == pytest.approx(
@@ -433,14 +434,14 @@ def test_feedback_about_a_group_that_only_a_backtest_knows(own: Ran) -> None:
     found = backtest_of_shop()
     write_backtest(own.store, "shop", ARN, found)
     write_metric_set(own.store, own.detector.metric_set)
-    only = next(one for one in found.groups if one.group_id not in live)
+    only = next(item for item in found.groups if item.group_id not in live)
     said = give_feedback(
         own.store, detector=None, group_id=only.group_id, series_id=None, at=None, is_anomaly=False, now=own.now
     )
-    assert [(one.timestamp, one.time_series_id, one.direction) for one in said] == [
-        (each.timestamp, some.time_series_id, 1 if some.value >= some.expected else -1)
-        for each in only.intervals
-        for some in each.affected
+    assert [(entry.timestamp, entry.time_series_id, entry.direction) for entry in said] == [
+        (interval.timestamp, metric.time_series_id, 1 if metric.value >= metric.expected else -1)
+        for interval in only.intervals
+        for metric in interval.affected
     ]
     with pytest.raises(UnknownAnomalyError):
         give_feedback(own.store, detector=None, group_id="no", series_id=None, at=None, is_anomaly=False, now=own.now)

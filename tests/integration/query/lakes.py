@@ -1,4 +1,4 @@
-"""Lakes for tests of the catalog, and what their relations must say, in plain Python."""
+"""Lakes for tests of queries, and the expected rows of their relations, computed in Python."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def alert(
     zone: str = "UTC",
     body: str = "",
 ) -> Alert:
-    """One alert; `when` is UTC, `body` makes another body of the same identity."""
+    """Return an alert; `when` is UTC, and alerts that differ only in `body` have the same identity."""
     utc = datetime.fromisoformat(when)
     local = utc.replace(tzinfo=ZoneInfo("UTC")).astimezone(ZoneInfo(zone)).replace(tzinfo=None)
     identity = hashlib.sha256(f"{event}|{metric}|{when}".encode()).hexdigest()[:32]
@@ -82,13 +82,13 @@ def alert(
 
 
 def write(folder: Path, alerts: Iterable[Alert], formats: Sequence[str] = ("parquet",)) -> LakeHandle:
-    """Write alerts' rows into a lake, a file a call and partition."""
+    """Write the rows of alerts to a lake, one file for each partition."""
     store = open_store(str(folder))
     lake = Lake(store, formats=formats)
     store.put(layout.SETTINGS, json.dumps({"formats": list(formats)}).encode())
     partitions = defaultdict(list)
-    for one in alerts:
-        partitions[layout.partition_of(one)].append(one)
+    for alert_ in alerts:
+        partitions[layout.partition_of(alert_)].append(alert_)
     for partition, members in partitions.items():
         lake.write_shapes(members)
         lake.write_rows(partition, members)
@@ -96,13 +96,13 @@ def write(folder: Path, alerts: Iterable[Alert], formats: Sequence[str] = ("parq
 
 
 def rows(lake: LakeHandle, sql: str) -> list[dict[str, Any]]:
-    columns, found = lake.query_rows(sql)
-    return [dict(zip(columns, row, strict=True)) for row in found]
+    columns, values = lake.query_rows(sql)
+    return [dict(zip(columns, row, strict=True)) for row in values]
 
 
-def same(found: Iterable[dict[str, Any]], expected: Iterable[dict[str, Any]]) -> None:
+def same(actual: Iterable[dict[str, Any]], expected: Iterable[dict[str, Any]]) -> None:
     """Compare rows without their order."""
-    assert sorted(map(_text, found)) == sorted(map(_text, expected))
+    assert sorted(map(_text, actual)) == sorted(map(_text, expected))
 
 
 def _text(row: dict[str, Any]) -> str:
@@ -110,120 +110,120 @@ def _text(row: dict[str, Any]) -> str:
 
 
 def shown(alerts: Iterable[Alert]) -> list[Alert]:
-    """Of each identity, the body that the tables show."""
+    """Return the alert with the lowest digest for each identity."""
     best: dict[tuple[str, str], Alert] = {}
-    for one in alerts:
-        key = (one.detector, one.alert_id)
-        if key not in best or one.digest < best[key].digest:
-            best[key] = one
+    for alert_ in alerts:
+        key = (alert_.detector, alert_.alert_id)
+        if key not in best or alert_.digest < best[key].digest:
+            best[key] = alert_
     return list(best.values())
 
 
-def _head(one: Alert) -> dict[str, Any]:
+def _head(alert_: Alert) -> dict[str, Any]:
     return {
-        "detector": one.detector,
-        "detector_arn": one.detector_arn,
-        "alert_event_id": one.alert_event_id,
-        "anomaly_group_id": one.anomaly_group_id,
-        "timestamp": one.timestamp.utc,
-        "timezone": one.timestamp.timezone,
-        "local_timestamp": one.timestamp.local,
-        "metric_name": one.metric_name,
+        "detector": alert_.detector,
+        "detector_arn": alert_.detector_arn,
+        "alert_event_id": alert_.alert_event_id,
+        "anomaly_group_id": alert_.anomaly_group_id,
+        "timestamp": alert_.timestamp.utc,
+        "timezone": alert_.timestamp.timezone,
+        "local_timestamp": alert_.timestamp.local,
+        "metric_name": alert_.metric_name,
     }
 
 
 def metric_values(alerts: Iterable[Alert]) -> list[dict[str, Any]]:
     return [
         {
-            **_head(one),
+            **_head(alert_),
             "metric_value": series.metric_value,
-            "anomaly_score": one.anomaly_score,
+            "anomaly_score": alert_.anomaly_score,
             "time_series_id": series.time_series_id,
             "dimensions": dict(series.dimensions),
         }
-        for one in shown(alerts)
-        for series in one.time_series
+        for alert_ in shown(alerts)
+        for series in alert_.time_series
     ]
 
 
 def dimension_contributions(alerts: Iterable[Alert]) -> list[dict[str, Any]]:
     return [
         {
-            **_head(one),
+            **_head(alert_),
             "dimension_name": share.dimension_name,
             "dimension_value": share.dimension_value,
             "value_contribution": share.value_contribution,
         }
-        for one in shown(alerts)
-        for share in one.contributions
+        for alert_ in shown(alerts)
+        for share in alert_.contributions
     ]
 
 
 def wide_scores(
     alerts: Iterable[Alert], detector_arn: str, dimensions: dict[str, str], measures: Sequence[str]
 ) -> list[dict[str, Any]]:
-    """metricvalue_anomalyscore without its key; `dimensions` name their columns."""
+    """Return the rows of metricvalue_anomalyscore without `key`; `dimensions` has the columns by dimension."""
     cells: dict[tuple[Any, ...], dict[str, tuple[float, str, str, Decimal | None]]] = defaultdict(dict)
     clocks: dict[tuple[Any, ...], tuple[str, datetime]] = {}
-    for one in shown(alerts):
-        if one.detector_arn != detector_arn:
+    for alert_ in shown(alerts):
+        if alert_.detector_arn != detector_arn:
             continue
-        for series in one.time_series:
+        for series in alert_.time_series:
             values = dict(series.dimensions)
-            place = (one.timestamp.utc, *(values.get(name) for name in dimensions))
-            clocks[place] = (one.timestamp.timezone, one.timestamp.local)
-            new = (-one.anomaly_score, one.alert_event_id, series.time_series_id or "", series.metric_value)
-            old = cells[place].get(one.metric_name)
+            key = (alert_.timestamp.utc, *(values.get(name) for name in dimensions))
+            clocks[key] = (alert_.timestamp.timezone, alert_.timestamp.local)
+            new = (-alert_.anomaly_score, alert_.alert_event_id, series.time_series_id or "", series.metric_value)
+            old = cells[key].get(alert_.metric_name)
             if old is None or new[:3] < old[:3]:
-                cells[place][one.metric_name] = new
-    made = []
-    for place, by_measure in cells.items():
-        row: dict[str, Any] = {"timestamp": place[0], **dict(zip(dimensions.values(), place[1:], strict=True))}
+                cells[key][alert_.metric_name] = new
+    result = []
+    for key, by_measure in cells.items():
+        row: dict[str, Any] = {"timestamp": key[0], **dict(zip(dimensions.values(), key[1:], strict=True))}
         for measure in measures:
             score, _, _, value = by_measure.get(measure, (None, "", "", None))
             row[f"{measure}anomalymetricvalue"] = value
             row[f"{measure}groupscore"] = None if score is None else -score
-        row["timezone"], row["local_timestamp"] = clocks[place]
-        made.append(row)
-    return made
+        row["timezone"], row["local_timestamp"] = clocks[key]
+        result.append(row)
+    return result
 
 
-def side_by_side(
+def contributions_and_metrics(
     alerts: Iterable[Alert], detector_arn: str, dimensions: dict[str, str], measures: Sequence[str]
 ) -> list[dict[str, Any]]:
-    """with_dimensioncontributions, alert by alert, by hand."""
-    made = []
-    for one in shown(alerts):
-        if one.detector_arn != detector_arn:
+    """Return the rows of with_dimensioncontributions."""
+    result = []
+    for alert_ in shown(alerts):
+        if alert_.detector_arn != detector_arn:
             continue
 
-        def row(share: Contribution | None, series: TimeSeries | None, one: Alert = one) -> dict[str, Any]:
+        def row(share: Contribution | None, series: TimeSeries | None, alert_: Alert = alert_) -> dict[str, Any]:
             values = (
                 dict(series.dimensions) if series else {share.dimension_name: share.dimension_value} if share else {}
             )
             cells: dict[str, Any] = {
-                "timestamp": one.timestamp.utc,
-                "metricname": one.metric_name,
+                "timestamp": alert_.timestamp.utc,
+                "metricname": alert_.metric_name,
                 "dimensionname": share and share.dimension_name,
                 "dimensionvalue": share and share.dimension_value,
                 "valuecontribution": share and share.value_contribution,
                 **{column: values.get(name) for name, column in dimensions.items()},
             }
             for measure in measures:
-                own = measure == one.metric_name
-                cells[f"{measure}anomalymetricvalue"] = series.metric_value if series and own else None
-                cells[f"{measure}groupscore"] = one.anomaly_score if own else None
+                is_own_measure = measure == alert_.metric_name
+                cells[f"{measure}anomalymetricvalue"] = series.metric_value if series and is_own_measure else None
+                cells[f"{measure}groupscore"] = alert_.anomaly_score if is_own_measure else None
             return cells
 
-        waiting = sorted(one.contributions, key=lambda share: -share.value_contribution)
-        seen: set[tuple[str, str] | None] = set()
-        for series in sorted(one.time_series, key=lambda series: series.time_series_id or ""):
+        unused = sorted(alert_.contributions, key=lambda share: -share.value_contribution)
+        used_pairs: set[tuple[str, str] | None] = set()
+        for series in sorted(alert_.time_series, key=lambda series: series.time_series_id or ""):
             first = min(series.dimensions, default=None)
-            pairs = (share for share in waiting if (share.dimension_name, share.dimension_value) == first)
-            beside = next(pairs, None) if first not in seen else None
-            seen.add(first)
-            if beside is not None:
-                waiting.remove(beside)
-            made.append(row(beside, series))
-        made.extend(row(share, None) for share in waiting)
-    return made
+            pairs = (share for share in unused if (share.dimension_name, share.dimension_value) == first)
+            share = next(pairs, None) if first not in used_pairs else None
+            used_pairs.add(first)
+            if share is not None:
+                unused.remove(share)
+            result.append(row(share, series))
+        result.extend(row(share, None) for share in unused)
+    return result

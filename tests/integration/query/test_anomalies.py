@@ -1,4 +1,4 @@
-"""Anomalies as a list: each with the span of its group, whatever part of the list is asked for."""
+"""The relation anomalies: each row has the start and end of its group, also in queries on some days."""
 
 from __future__ import annotations
 
@@ -25,11 +25,11 @@ def of_group(group: str | None, *arguments: object, **others: object) -> Alert:
     return replace(alert(*arguments, **others), anomaly_group_id=group)  # type: ignore[arg-type]
 
 
-#: One id, and others' groups beside it that bear the same; an event without a group; a group of a single interval.
+#: A group id that a measure and another detector also have; an event without a group; a group of a single interval.
 ALERTS = [
     of_group("g1", "e1", DAY_1, zone="Europe/Paris"),
     of_group("g1", "e1", DAY_2, zone="Europe/Paris"),
-    of_group("g1", "e2", DAY_3, zone="Europe/Paris", series=[({"marketplace": one}, "1.5") for one in HOSTILE]),
+    of_group("g1", "e2", DAY_3, zone="Europe/Paris", series=[({"marketplace": value}, "1.5") for value in HOSTILE]),
     of_group("g1", "e1", "2021-02-13T00:00", metric="views"),
     of_group("g1", "e1", "2021-02-12T00:00", detector_arn=arn("clicks")),
     of_group(None, "e3", DAY_1),
@@ -39,50 +39,50 @@ ALERTS = [
 
 
 def expected(alerts: list[Alert]) -> list[dict[str, object]]:
-    """The relation, in plain Python."""
+    """Return the rows of the relation, computed in Python."""
 
-    def group(one: Alert) -> tuple[object, ...]:
-        return (one.detector_arn, one.metric_name, one.anomaly_group_id or one.alert_event_id)
+    def group(alert_: Alert) -> tuple[object, ...]:
+        return (alert_.detector_arn, alert_.metric_name, alert_.anomaly_group_id or alert_.alert_event_id)
 
     spans: dict[tuple[object, ...], list[datetime]] = {}
-    for one in shown(alerts):
-        spans.setdefault(group(one), []).append(one.timestamp.utc)
+    for alert_ in shown(alerts):
+        spans.setdefault(group(alert_), []).append(alert_.timestamp.utc)
     return [
         {
-            "detector": one.detector,
-            "detector_arn": one.detector_arn,
-            "timestamp": one.timestamp.utc,
-            "measure": one.metric_name,
+            "detector": alert_.detector,
+            "detector_arn": alert_.detector_arn,
+            "timestamp": alert_.timestamp.utc,
+            "measure": alert_.metric_name,
             "dimensions": dict(series.dimensions),
             "value": series.metric_value,
-            "score": one.anomaly_score,
-            "group_id": group(one)[-1],
-            "group_start": min(spans[group(one)]),
-            "group_end": max(spans[group(one)]),
-            "timezone": one.timestamp.timezone,
-            "local_timestamp": one.timestamp.local,
+            "score": alert_.anomaly_score,
+            "group_id": group(alert_)[-1],
+            "group_start": min(spans[group(alert_)]),
+            "group_end": max(spans[group(alert_)]),
+            "timezone": alert_.timestamp.timezone,
+            "local_timestamp": alert_.timestamp.local,
         }
-        for one in shown(alerts)
-        for series in one.time_series
+        for alert_ in shown(alerts)
+        for series in alert_.time_series
     ]
 
 
 @pytest.mark.parametrize("formats", [("parquet",), ("csv",)], ids="-".join)
-def test_each_anomaly_has_its_groups_span(tmp_path: Path, formats: tuple[str, ...]) -> None:
+def test_each_anomaly_has_the_start_and_end_of_its_group(tmp_path: Path, formats: tuple[str, ...]) -> None:
     lake = write(tmp_path, ALERTS, formats)
-    wanted = expected(ALERTS)
-    same(rows(lake, "SELECT * FROM anomalies"), wanted)
+    expected_rows = expected(ALERTS)
+    same(rows(lake, "SELECT * FROM anomalies"), expected_rows)
     assert {
-        (row["group_start"], row["group_end"]) for row in wanted if row["timestamp"] == datetime(2021, 2, 15, 4)
+        (row["group_start"], row["group_end"]) for row in expected_rows if row["timestamp"] == datetime(2021, 2, 15, 4)
     } == {
         (datetime(2021, 2, 14, 22), datetime(2021, 2, 16, 1)),
         (datetime(2021, 2, 15, 4), datetime(2021, 2, 15, 4)),
     }
-    own = [row for row in wanted if row["detector"] == "orders"]
+    own = [row for row in expected_rows if row["detector"] == "orders"]
     wide = rows(lake, "SELECT * FROM anomalies_orders")
     common = wide[0].keys() - {"marketplace", "platform"}
     assert len(common) == 9
-    same(*([{name: row[name] for name in sorted(common)} for row in some] for some in (wide, own)))
+    same(*([{name: row[name] for name in sorted(common)} for row in table] for table in (wide, own)))
     assert {row["marketplace"] for row in wide if row["group_id"] == "g1"} == {*HOSTILE, "it"}
 
 
@@ -96,16 +96,16 @@ def test_each_anomaly_has_its_groups_span(tmp_path: Path, formats: tuple[str, ..
         "detector = 'orders' AND day = '2021-02-15'",
     ],
 )
-def test_a_part_of_the_days_cuts_no_group_short(tmp_path: Path, where: str) -> None:
-    """The same condition, once where it prunes and once where it cannot."""
+def test_groups_have_their_full_span_in_queries_on_some_days(tmp_path: Path, where: str) -> None:
+    """Compare a condition that limits the partitions with the same condition on a subquery."""
     lake = write(tmp_path, ALERTS)
-    found = rows(lake, f"SELECT * FROM anomalies_by_day WHERE {where}")
-    same(found, rows(lake, f"SELECT * FROM (SELECT * FROM anomalies_by_day) AS a WHERE {where}"))
-    assert 0 < len(found) < len(expected(ALERTS))
-    assert any(row["group_start"].date() < row["group_end"].date() for row in found)
+    pruned = rows(lake, f"SELECT * FROM anomalies_by_day WHERE {where}")
+    same(pruned, rows(lake, f"SELECT * FROM (SELECT * FROM anomalies_by_day) AS a WHERE {where}"))
+    assert 0 < len(pruned) < len(expected(ALERTS))
+    assert any(row["group_start"].date() < row["group_end"].date() for row in pruned)
 
 
-def test_another_detectors_days_are_not_read(tmp_path: Path) -> None:
+def test_partitions_of_other_detectors_are_not_read(tmp_path: Path) -> None:
     lake = write(tmp_path, ALERTS)
     (clicks,) = (tmp_path / "tables" / "alert_rows" / "detector=clicks").iterdir()
     (clicks / "broken.parquet").write_bytes(b"no table")
@@ -119,17 +119,17 @@ def test_another_detectors_days_are_not_read(tmp_path: Path) -> None:
         rows(lake, f"SELECT * FROM anomalies_by_day WHERE {day}")
 
 
-def test_what_a_clash_hides_lengthens_no_group(tmp_path: Path) -> None:
-    one, other = of_group("g1", "e1", DAY_3), of_group("g2", "e1", DAY_3, body="another")
-    winner, loser = sorted([one, other], key=lambda alert_: alert_.digest)
+def test_a_hidden_body_of_a_clash_does_not_extend_its_group(tmp_path: Path) -> None:
+    body, other_body = of_group("g1", "e1", DAY_3), of_group("g2", "e1", DAY_3, body="another")
+    winner, loser = sorted([body, other_body], key=lambda alert_: alert_.digest)
     first = of_group(loser.anomaly_group_id, "e0", DAY_1)
-    lake = write(tmp_path, [one, other, first])
-    same(rows(lake, "SELECT * FROM anomalies"), expected([one, other, first]))
+    lake = write(tmp_path, [body, other_body, first])
+    same(rows(lake, "SELECT * FROM anomalies"), expected([body, other_body, first]))
     assert {row["group_end"].day for row in rows(lake, "SELECT * FROM anomalies")} == {14, 16}
     assert winner.anomaly_group_id != loser.anomaly_group_id
 
 
-def test_detectors_of_one_name_have_groups_of_their_own(tmp_path: Path) -> None:
+def test_detectors_with_the_same_name_have_separate_groups(tmp_path: Path) -> None:
     alerts = [of_group("g1", "e1", DAY_1), of_group("g1", "e2", DAY_3, detector_arn=WEST)]
     lake = write(tmp_path, alerts)
     same(rows(lake, "SELECT * FROM anomalies WHERE detector = 'orders'"), expected(alerts))
@@ -139,12 +139,12 @@ def test_detectors_of_one_name_have_groups_of_their_own(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("name", ["by_day", "By_Day", "x_by_day", "anomalies"])
-def test_a_detector_may_be_called_like_a_relation(tmp_path: Path, name: str) -> None:
+def test_a_detector_may_have_the_name_of_a_relation(tmp_path: Path, name: str) -> None:
     lake = write(tmp_path, [*ALERTS, of_group("g9", "e9", DAY_1, detector_arn=arn(name))])
     (own,) = (
-        one
-        for one in lake.relations()
-        if one.startswith("anomalies_") and one not in ("anomalies_orders", "anomalies_clicks")
+        relation
+        for relation in lake.relations()
+        if relation.startswith("anomalies_") and relation not in ("anomalies_orders", "anomalies_clicks")
     )
     for relation in (own, f"{own}_by_day"):
         assert [row["group_id"] for row in rows(lake, f"SELECT * FROM {relation}")] == ["g9"]
@@ -154,7 +154,7 @@ def test_a_detector_may_be_called_like_a_relation(tmp_path: Path, name: str) -> 
     assert {"anomalies.csv", f"{own}.csv", "anomalies_orders.csv"} <= files
 
 
-def test_one_file_has_everything_and_runs_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_exported_file_has_all_anomalies_and_no_formulas(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     formula = '=HYPERLINK("http://example.com";"x")'
     hostile = of_group(
         "@SUM(A1)", "e8", DAY_2, metric=formula, detector_arn=arn("-dde"), series=[({formula: formula}, "-7")]
@@ -163,25 +163,25 @@ def test_one_file_has_everything_and_runs_nothing(tmp_path: Path, monkeypatch: p
     monkeypatch.setattr(duckdb_engine, "_SLICE_BYTES", 1)
     with lake._connection.engine.slices("anomalies") as queries:
         assert len(queries) == 5
-    asked: list[str] = []
+    computed: list[str] = []
     spans = DuckDBEngine._spans
 
-    def counted(engine: DuckDBEngine, name: str, relation: Relation) -> pa.Table:
-        asked.append(relation.name)
+    def record(engine: DuckDBEngine, name: str, relation: Relation) -> pa.Table:
+        computed.append(relation.name)
         return spans(engine, name, relation)
 
-    monkeypatch.setattr(DuckDBEngine, "_spans", counted)
+    monkeypatch.setattr(DuckDBEngine, "_spans", record)
     lake.export(tmp_path / "out")
-    # Once a relation, however many slices it has, and not for the detectors of a single day.
-    assert asked == ["anomalies", "anomalies_orders"]
+    # Once for each relation with several slices.
+    assert computed == ["anomalies", "anomalies_orders"]
     with (tmp_path / "out" / "anomalies.csv").open(encoding="utf-8", newline="") as file:
-        found = list(csv.DictReader(file))
-    assert sorted((row["group_id"], row["group_start"], row["group_end"], row["score"]) for row in found) == sorted(
+        exported = list(csv.DictReader(file))
+    assert sorted((row["group_id"], row["group_start"], row["group_end"], row["score"]) for row in exported) == sorted(
         (str(row["group_id"]).replace("@", "'@"), f"{row['group_start']}", f"{row['group_end']}", f"{row['score']}")
         for row in expected([*ALERTS, hostile])
     )
-    (one,) = (row for row in found if row["value"] == "-7")
-    assert one["measure"] == f"'{formula}"
-    assert one["detector"] == "'-dde"
-    assert one["dimensions"].startswith('{"=HYPERLINK')
-    assert not any(cell.startswith(("=", "@", "\t")) for row in found for cell in row.values())
+    (anomaly,) = (row for row in exported if row["value"] == "-7")
+    assert anomaly["measure"] == f"'{formula}"
+    assert anomaly["detector"] == "'-dde"
+    assert anomaly["dimensions"].startswith('{"=HYPERLINK')
+    assert not any(cell.startswith(("=", "@", "\t")) for row in exported for cell in row.values())

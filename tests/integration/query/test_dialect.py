@@ -1,4 +1,4 @@
-"""What people who know Athena write, answered by DuckDB."""
+"""Queries in Athena's dialect that DuckDB answers."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from anomalake.api import LakeHandle
 from tests.support import made, oracle
 
 TEXTS = made.texts(60)
-WORLD = oracle.relations(TEXTS)
-PAIRS = Counter(pair for row in WORLD["metric_values"] for pair in row[-1])
+EXPECTED = oracle.relations(TEXTS)
+PAIRS = Counter(pair for row in EXPECTED["metric_values"] for pair in row[-1])
 
 
 @pytest.fixture(scope="module")
@@ -32,17 +32,17 @@ def test_a_map_is_unnested_into_keys_and_values(lake: LakeHandle) -> None:
     assert {(k, v): n for k, v, n in rows} == PAIRS
 
 
-def test_a_map_has_a_size(lake: LakeHandle) -> None:
+def test_the_cardinality_of_a_map_is_its_size(lake: LakeHandle) -> None:
     _, rows = lake.query_rows("SELECT cardinality(dimensions) FROM metric_values")
-    assert Counter(n for (n,) in rows) == Counter(len(row[-1]) for row in WORLD["metric_values"])
+    assert Counter(n for (n,) in rows) == Counter(len(row[-1]) for row in EXPECTED["metric_values"])
 
 
 @pytest.mark.parametrize(
     "name", ["metric_values", "METRIC_VALUES", '"metric_values"', "AwsDataCatalog.anomalake.metric_values"]
 )
-def test_a_relation_by_any_of_its_names(lake: LakeHandle, name: str) -> None:
+def test_a_relation_may_be_quoted_and_qualified(lake: LakeHandle, name: str) -> None:
     _, rows = lake.query_rows(f"SELECT count(*) FROM {name}")
-    assert rows == [(len(WORLD["metric_values"]),)]
+    assert rows == [(len(EXPECTED["metric_values"]),)]
 
 
 @pytest.mark.parametrize(
@@ -56,6 +56,6 @@ def test_a_relation_by_any_of_its_names(lake: LakeHandle, name: str) -> None:
         "timestamp >= from_iso8601_timestamp('2021-03-28T00:00:00Z') AND timestamp < DATE '2021-03-29'",
     ],
 )
-def test_a_day_however_it_is_asked_for(lake: LakeHandle, condition: str) -> None:
+def test_conditions_on_a_day_may_have_any_form(lake: LakeHandle, condition: str) -> None:
     _, rows = lake.query_rows(f"SELECT count(*) FROM alerts WHERE {condition}")
-    assert rows == [(sum(f"{row[4]:%Y-%m-%d}" == "2021-03-28" for row in WORLD["alerts"]),)]
+    assert rows == [(sum(f"{row[4]:%Y-%m-%d}" == "2021-03-28" for row in EXPECTED["alerts"]),)]

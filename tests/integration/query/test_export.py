@@ -1,4 +1,4 @@
-"""Relations as files."""
+"""Export of relations to files."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ ALERTS = [
 ]
 
 
-def test_every_relation_becomes_a_file(tmp_path: Path) -> None:
+def test_every_relation_is_exported_to_a_file(tmp_path: Path) -> None:
     lake = write(tmp_path / "lake", ALERTS)
     for format_ in ("csv", "parquet"):
         out = tmp_path / format_
@@ -36,16 +36,16 @@ def test_every_relation_becomes_a_file(tmp_path: Path) -> None:
         assert sorted(file.name for file in out.iterdir()) == sorted(file.name for file in files)
     text = (tmp_path / "csv" / "anomalies_orders.csv").read_bytes().decode()
     assert text.count("\r\n") == len(HOSTILE) + 1
-    header, *found = csv.reader(StringIO(text, newline=""))
+    header, *records = csv.reader(StringIO(text, newline=""))
     assert header[:5] == ["timestamp", "marketplace", "value", "score", "measure"]
     assert header[5:] == ["group_id", "group_start", "group_end", "timezone", "local_timestamp"]
-    assert {row[1] for row in found} == set(HOSTILE)
-    assert {row[2] for row in found} == {"1000000000000000.1234"}
+    assert {row[1] for row in records} == set(HOSTILE)
+    assert {row[2] for row in records} == {"1000000000000000.1234"}
     shares = (tmp_path / "csv" / "dimension_contributions.csv").read_text()
     assert "'=1+1" in shares
 
 
-def test_parquet_keeps_types(tmp_path: Path) -> None:
+def test_parquet_has_exact_types(tmp_path: Path) -> None:
     write(tmp_path / "lake", ALERTS).export(tmp_path / "out", "parquet")
     table = pq.read_table(tmp_path / "out" / "metric_values.parquet")
     assert str(table.schema.field("metric_value").type) == "decimal128(38, 20)"
@@ -61,7 +61,7 @@ def test_an_empty_lake_exports_headers(tmp_path: Path) -> None:
     assert all(file.read_bytes().count(b"\r\n") == 1 for file in files)
 
 
-def test_queries_are_written_in_each_form(tmp_path: Path) -> None:
+def test_query_results_are_written_in_each_format(tmp_path: Path) -> None:
     lake = write(tmp_path, ALERTS)
     sql = "SELECT timestamp, metric_value, dimensions FROM metric_values WHERE detector = 'my-detector'"
     outs = {}
@@ -79,7 +79,7 @@ def test_queries_are_written_in_each_form(tmp_path: Path) -> None:
         lake.export(tmp_path, "xml")
 
 
-def test_a_file_is_no_folder_to_export_to(tmp_path: Path) -> None:
+def test_export_to_an_existing_file_is_refused(tmp_path: Path) -> None:
     lake = write(tmp_path / "lake", ALERTS)
     (tmp_path / "out").write_text("mine")
     with pytest.raises(QueryError, match="out': is a file; expected a folder"):
@@ -87,7 +87,7 @@ def test_a_file_is_no_folder_to_export_to(tmp_path: Path) -> None:
     assert (tmp_path / "out").read_text() == "mine"
 
 
-def test_frames_come_from_the_package_root(tmp_path: Path) -> None:
+def test_a_query_returns_a_data_frame(tmp_path: Path) -> None:
     write(tmp_path, ALERTS)
     frame = anomalake.open_lake(str(tmp_path)).query("SELECT * FROM anomalies_my_detector__2x2d")
     assert frame.to_dict("records") == [
@@ -105,16 +105,16 @@ def test_frames_come_from_the_package_root(tmp_path: Path) -> None:
     ]
 
 
-def test_a_large_relation_is_exported_span_by_span(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_large_relation_is_exported_in_slices(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     alerts = [alert(f"e{day}", f"2021-02-{day:02}T04:00") for day in range(1, 11)]
     lake = write(tmp_path / "lake", [*alerts, alert("e1", "2021-02-01T04:00", body="again")])
-    whole = {file.name: sorted(file.read_text().splitlines()) for file in lake.export(tmp_path / "whole")}
+    expected = {file.name: sorted(file.read_text().splitlines()) for file in lake.export(tmp_path / "whole")}
     monkeypatch.setattr(duckdb_engine, "_SLICE_BYTES", 12_000)
     with lake._connection.engine.slices("metric_values") as queries:
         assert 2 < len(queries) < 10
     sliced = {file.name: sorted(file.read_text().splitlines()) for file in lake.export(tmp_path / "sliced")}
-    assert sliced == whole
-    assert len(whole["metric_values.csv"]) == 11
+    assert sliced == expected
+    assert len(expected["metric_values.csv"]) == 11
     assert [len(pq.read_table(file)) for file in lake.export(tmp_path / "typed", "parquet")] == [
-        len(whole[f"{name}.csv"]) - 1 for name in lake.relations()
+        len(expected[f"{name}.csv"]) - 1 for name in lake.relations()
     ]

@@ -1,4 +1,4 @@
-"""Source data next to what was anomalous in it."""
+"""Source data, and source data with their anomalies."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def source(**changes: object) -> MetricSet:
 
 @pytest.fixture
 def lake(tmp_path: Path) -> LakeHandle:
-    """An alert at 04:00 UTC, which is 05:00 in Paris, on the series (it, pc_web) and on one that the source lacks."""
+    """An alert at 04:00 UTC (05:00 in Paris) on the series (it, pc_web) and on a series that is not in the source."""
     series = [({"marketplace": "it", "platform": "pc_web"}, "10"), ({"marketplace": "us", "platform": "pc_web"}, "1")]
     (tmp_path / "data").mkdir()
     (tmp_path / "data" / "input.csv").write_text(ROWS)
@@ -52,17 +52,17 @@ def test_live_rows(lake: LakeHandle) -> None:
     assert "live_orders" in lake.relations()
     columns, _ = lake.query_rows("SELECT * FROM live_orders")
     assert columns == ["timestamp", "local_timestamp", "marketplace", "platform", "revenue", "views"]
-    found = rows(lake, "SELECT * FROM live_orders ORDER BY local_timestamp, marketplace")
-    assert [(row["marketplace"], row["revenue"], row["views"]) for row in found] == [
+    result = rows(lake, "SELECT * FROM live_orders ORDER BY local_timestamp, marketplace")
+    assert [(row["marketplace"], row["revenue"], row["views"]) for row in result] == [
         ("NA", Decimal("2.1"), 7),
         ("it", Decimal("3.5"), 10),
         ("it", Decimal("6.5"), 20),
         ("007", 100, None),
         ("007", 1, 1),
     ]
-    assert found[0]["timestamp"] == datetime(2021, 2, 14, 4)
-    assert found[0]["local_timestamp"] == datetime(2021, 2, 14, 5)
-    assert found[-1]["timestamp"] is None
+    assert result[0]["timestamp"] == datetime(2021, 2, 14, 4)
+    assert result[0]["local_timestamp"] == datetime(2021, 2, 14, 5)
+    assert result[-1]["timestamp"] is None
 
 
 def test_live_data_is_aggregated_and_joined(lake: LakeHandle) -> None:
@@ -72,8 +72,8 @@ def test_live_data_is_aggregated_and_joined(lake: LakeHandle) -> None:
         "timestamp", "marketplace", "platform", "revenue", "views", "revenueanomalymetricvalue", "revenuegroupscore",
         "viewsanomalymetricvalue", "viewsgroupscore", "local_timestamp",
     ]  # fmt: skip
-    found = rows(lake, "SELECT * FROM with_livedata_orders ORDER BY timestamp, marketplace")
-    assert [tuple(row.values()) for row in found] == [
+    result = rows(lake, "SELECT * FROM with_livedata_orders ORDER BY timestamp, marketplace")
+    assert [tuple(row.values()) for row in result] == [
         (datetime(2021, 2, 14, 4), "NA", "pc_web", Decimal("2.1"), 7, None, None, None, None, datetime(2021, 2, 14, 5)),
         (datetime(2021, 2, 14, 4), "it", "pc_web", 10, 15, 10, 80.5, None, None, datetime(2021, 2, 14, 5)),
         (datetime(2021, 2, 14, 5), "007", "mobile", 100, None, None, None, None, None, datetime(2021, 2, 14, 6)),
@@ -87,14 +87,14 @@ def test_intervals(lake: LakeHandle, frequency: str, expected: int) -> None:
     assert len(rows(lake, "SELECT * FROM with_livedata_orders")) == expected
 
 
-def test_without_a_source_there_is_live_data_of_no_row(lake: LakeHandle) -> None:
-    columns, found = lake.query_rows("SELECT * FROM with_livedata_orders")
+def test_with_livedata_has_no_rows_without_a_source(lake: LakeHandle) -> None:
+    columns, result = lake.query_rows("SELECT * FROM with_livedata_orders")
     assert columns[:4] == ["timestamp", "marketplace", "platform", "revenue"]
-    assert found == []
+    assert result == []
     assert "live_orders" not in lake.relations()
 
 
-def test_a_source_may_come_before_the_first_alert(tmp_path: Path) -> None:
+def test_a_source_may_be_registered_before_the_first_alert(tmp_path: Path) -> None:
     (tmp_path / "data").mkdir()
     (tmp_path / "data" / "input.csv").write_text(ROWS)
     lake = write(tmp_path, [])
@@ -104,7 +104,7 @@ def test_a_source_may_come_before_the_first_alert(tmp_path: Path) -> None:
     assert rows(lake, "SELECT * FROM metricvalue_anomalyscore_orders") == []
 
 
-def test_a_folder_an_interval_in_gzip_with_columns_in_any_order(tmp_path: Path, lake: LakeHandle) -> None:
+def test_gzip_files_of_intervals_may_differ_in_the_order_of_columns(tmp_path: Path, lake: LakeHandle) -> None:
     for name, text in (
         (
             "20210214/0500/20210214_050000.csv.gz",
@@ -126,11 +126,11 @@ def test_a_folder_an_interval_in_gzip_with_columns_in_any_order(tmp_path: Path, 
             file_format=CsvFormat(file_compression="GZIP"),
         )
     )
-    found = rows(lake, "SELECT revenue, views FROM live_orders ORDER BY 1")
-    assert found == [{"revenue": 1, "views": 2}, {"revenue": 3, "views": 4}]
+    result = rows(lake, "SELECT revenue, views FROM live_orders ORDER BY 1")
+    assert result == [{"revenue": 1, "views": 2}, {"revenue": 3, "views": 4}]
 
 
-def test_json_lines_headerless_and_other_delimiters(tmp_path: Path, lake: LakeHandle) -> None:
+def test_json_lines_and_csv_without_header_or_with_other_delimiters(tmp_path: Path, lake: LakeHandle) -> None:
     (tmp_path / "jsonl").mkdir()
     record = {"timestamp": "14.02.2021 05:00 AM", "platform": "pc\nweb", "marketplace": "it", "views": 2, "more": [1]}
     text = json.dumps(record)[:-1] + ', "revenue": 1234567890.1234}\n'
@@ -160,23 +160,23 @@ def test_json_lines_headerless_and_other_delimiters(tmp_path: Path, lake: LakeHa
     assert rows(lake, "SELECT sum(revenue) AS r, count(*) AS n FROM live_orders") == [{"r": 6, "n": 2}]
 
 
-def test_an_autumn_hour_that_comes_twice_multiplies_nothing(tmp_path: Path) -> None:
+def test_the_repeated_hour_of_a_clock_change_is_counted_once(tmp_path: Path) -> None:
     (tmp_path / "data").mkdir()
     (tmp_path / "data" / "input.csv").write_text(
         "timestamp,platform,marketplace,views,revenue\n"
         "2021-10-31 02:00:00,pc_web,it,1,5\n2021-10-31 02:00:00,pc_web,it,1,6\n"
     )
-    twice = [
+    alerts = [
         alert("e1", "2021-10-31T00:00", zone="Europe/Paris", score=1.0),
         alert("e2", "2021-10-31T01:00", zone="Europe/Paris", score=2.0),
     ]
-    lake = write(tmp_path, twice)
+    lake = write(tmp_path, alerts)
     lake.register_source(source())
     (row,) = rows(lake, "SELECT revenue, revenuegroupscore, local_timestamp FROM with_livedata_orders")
     assert row == {"revenue": 11, "revenuegroupscore": 1.0, "local_timestamp": datetime(2021, 10, 31, 2)}
 
 
-def test_what_a_source_cannot_be(tmp_path: Path, lake: LakeHandle) -> None:
+def test_invalid_sources_are_refused(tmp_path: Path, lake: LakeHandle) -> None:
     for changes, message in (
         ({"timezone": "Mars/Base"}, "Timezone 'Mars/Base'"),
         ({"frequency": "PT2H"}, "MetricSetFrequency 'PT2H'"),

@@ -1,4 +1,4 @@
-"""A query reads the partitions that it can need, and no other: a file that nobody can read proves it."""
+"""Queries read only the partitions that they need. Invalid files in the other partitions would make them fail."""
 
 from __future__ import annotations
 
@@ -23,23 +23,23 @@ FEBRUARY_14 = "timestamp >= TIMESTAMP '2021-02-14 00:00:00' AND timestamp < TIME
 
 @pytest.fixture(params=["parquet", "csv"])
 def lake(request: pytest.FixtureRequest, tmp_path: Path) -> LakeHandle:
-    """Three days and two detectors; one day of orders and all of clicks hold a broken file each."""
+    """Three days of orders and one of clicks; a day of orders and the day of clicks have an invalid file."""
     alerts = [alert(f"e{day}", f"2021-02-{day}T04:00") for day in (14, 15, 16)]
     clicks = [alert("c14", detector_arn=arn("clicks"))]
-    made = write(tmp_path, [*alerts, *clicks], (request.param,))
+    lake = write(tmp_path, [*alerts, *clicks], (request.param,))
     table = "alert_rows" if request.param == "parquet" else "alert_rows_csv"
     for partition in ("detector=orders/day=2021-02-16", "detector=clicks/day=2021-02-14"):
         (tmp_path / "tables" / table / partition / f"broken.{request.param}").write_bytes(
             b"\x00\xff,\x00 no table\n1,2\n"
         )
-    return made
+    return lake
 
 
 def events(lake: LakeHandle, sql: str) -> list[str]:
     return sorted(row["alert_event_id"] for row in rows(lake, sql))
 
 
-def test_the_broken_files_are_noticed_where_they_count(lake: LakeHandle) -> None:
+def test_queries_that_read_the_invalid_files_fail(lake: LakeHandle) -> None:
     for sql in ("SELECT * FROM alerts", "SELECT * FROM alerts WHERE detector = 'clicks'"):
         with pytest.raises(QueryError) as error:
             lake.query_rows(sql)
@@ -47,7 +47,7 @@ def test_the_broken_files_are_noticed_where_they_count(lake: LakeHandle) -> None
 
 
 @pytest.mark.parametrize(
-    ("where", "found"),
+    ("where", "expected"),
     [
         (FEBRUARY_14, ["e14"]),
         ("timestamp BETWEEN TIMESTAMP '2021-02-14 00:00:00' AND TIMESTAMP '2021-02-15 23:59:59'", ["e14", "e15"]),
@@ -60,14 +60,15 @@ def test_the_broken_files_are_noticed_where_they_count(lake: LakeHandle) -> None
         ("local_timestamp < TIMESTAMP '2021-02-15 00:00:00'", ["e14"]),
     ],
 )
-def test_days_and_detectors_prune(lake: LakeHandle, where: str, found: list[str]) -> None:
-    assert events(lake, f"SELECT * FROM alerts WHERE detector = 'orders' AND {where}") == found
+def test_conditions_limit_the_partitions(lake: LakeHandle, where: str, expected: list[str]) -> None:
+    assert events(lake, f"SELECT * FROM alerts WHERE detector = 'orders' AND {where}") == expected
     assert (
-        events(lake, f"SELECT m.alert_event_id FROM metric_values m WHERE m.detector = 'orders' AND {where}") == found
+        events(lake, f"SELECT m.alert_event_id FROM metric_values m WHERE m.detector = 'orders' AND {where}")
+        == expected
     )
 
 
-def test_each_relation_prunes(lake: LakeHandle) -> None:
+def test_conditions_on_each_relation_limit_the_partitions(lake: LakeHandle) -> None:
     for name in ("alerts", "metric_values", "dimension_contributions", "clashes", "alerts_by_day"):
         lake.query_rows(f"SELECT * FROM {name} WHERE detector IN ('orders') AND {FEBRUARY_14}")
     for name in ("metricvalue_anomalyscore", "with_dimensioncontributions", "with_livedata"):
@@ -78,7 +79,7 @@ def test_each_relation_prunes(lake: LakeHandle) -> None:
     ]
 
 
-def test_ctes_subqueries_and_joins_prune(lake: LakeHandle) -> None:
+def test_conditions_in_ctes_subqueries_and_joins_limit_the_partitions(lake: LakeHandle) -> None:
     bounded = f"SELECT * FROM alerts WHERE detector = 'orders' AND {FEBRUARY_14}"
     assert events(lake, f"WITH alerts AS ({bounded}) SELECT * FROM alerts") == ["e14"]
     assert events(lake, f"SELECT * FROM ({bounded}) AS a") == ["e14"]
@@ -101,13 +102,13 @@ def test_ctes_subqueries_and_joins_prune(lake: LakeHandle) -> None:
         "timestamp + INTERVAL '1' DAY < DATE '2021-02-15'",
     ],
 )
-def test_what_does_not_bound_prunes_nothing(lake: LakeHandle, where: str) -> None:
+def test_other_conditions_do_not_limit_the_partitions(lake: LakeHandle, where: str) -> None:
     with pytest.raises(QueryError):
         lake.query_rows(f"SELECT * FROM alerts WHERE {where}")
 
 
-def test_pruning_changes_no_answer(tmp_path: Path) -> None:
-    """The same condition, once where it prunes and once where it cannot."""
+def test_results_are_the_same_with_and_without_pruning(tmp_path: Path) -> None:
+    """Compare a condition that limits the partitions with the same condition on a subquery."""
     start = datetime(2021, 2, 13, 21)
     lake = write(
         tmp_path,
@@ -127,8 +128,8 @@ def test_pruning_changes_no_answer(tmp_path: Path) -> None:
     )
     values = ("TIMESTAMP '2021-02-15 00:00:00'", "DATE '2021-02-16'", "TIMESTAMP '2021-02-15 06:00:00'")
     more = cycle(("", " AND detector = 'a'", " OR detector = 'b'"))
-    for column, sign, value in product(columns, ("<", "<=", ">", ">=", "="), values):
-        where = f"{column} {sign} {value}{next(more)}"
+    for column, operator, value in product(columns, ("<", "<=", ">", ">=", "="), values):
+        where = f"{column} {operator} {value}{next(more)}"
         pruned = events(lake, f"SELECT * FROM alerts WHERE {where}")
         assert pruned == events(lake, f"SELECT * FROM (SELECT * FROM alerts) AS a WHERE {where}"), where
 
@@ -142,34 +143,34 @@ def test_unfinished_and_hidden_files_are_not_read(tmp_path: Path) -> None:
     assert events(lake, "SELECT * FROM alerts") == ["e1"]
 
 
-def test_a_file_that_vanishes_is_looked_for_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_query_is_repeated_if_a_file_was_deleted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     lake = write(tmp_path, [alert("e1")])
     listing = lake_files.stable_listing
     calls = []
 
-    def with_a_ghost(*arguments: object) -> list[str]:
+    def with_a_missing_file(*arguments: object) -> list[str]:
         calls.append(arguments)
-        ghosts = (
+        missing = (
             [str(tmp_path / "tables/alert_rows/detector=orders/day=2021-02-14/gone.parquet")] if len(calls) < 3 else []
         )
-        return [*ghosts, *listing(*arguments)]  # type: ignore[arg-type]
+        return [*missing, *listing(*arguments)]  # type: ignore[arg-type]
 
-    monkeypatch.setattr(lake_files, "stable_listing", with_a_ghost)
+    monkeypatch.setattr(lake_files, "stable_listing", with_a_missing_file)
     assert events(lake, "SELECT * FROM alerts") == ["e1"]
     assert len(calls) == 3
     calls.clear()
     assert len(lake.export(tmp_path / "out", "csv")) > 4
 
 
-def test_files_that_always_vanish_end_in_an_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_query_fails_if_its_files_are_always_deleted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     lake = write(tmp_path, [alert("e1")])
     monkeypatch.setattr(lake_files, "stable_listing", lambda *_: [str(tmp_path / "gone.parquet")])
     with pytest.raises(QueryError, match="keep changing"):
         lake.query_rows("SELECT * FROM alerts")
 
 
-def test_a_listing_that_misses_a_merged_file_is_made_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The first listing sees one of two old files, the next neither: then the merged one is there."""
+def test_a_listing_that_misses_a_merged_file_is_repeated(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The first listing has one of two old files, and the next one only the merged file."""
     write(tmp_path, [alert("e1")])
     lake = write(tmp_path, [alert("e2")])
     store = open_store(str(tmp_path))
@@ -177,12 +178,12 @@ def test_a_listing_that_misses_a_merged_file_is_made_again(tmp_path: Path, monke
     listings = []
 
     def racing(*arguments: object) -> set[str]:
-        found = listing(*arguments)  # type: ignore[arg-type]
-        listings.append(found)
+        files = listing(*arguments)  # type: ignore[arg-type]
+        listings.append(files)
         if len(listings) == 1:
             compact(Lake(store))
-            return {sorted(found)[0]}
-        return found
+            return {sorted(files)[0]}
+        return files
 
     monkeypatch.setattr(lake_files, "list_files", racing)
     assert events(lake, "SELECT * FROM alerts") == ["e1", "e2"]
@@ -223,7 +224,7 @@ def test_a_listing_that_misses_a_merged_file_is_made_again(tmp_path: Path, monke
         "-- nothing",
     ],
 )
-def test_only_reading_is_allowed(tmp_path: Path, sql: str) -> None:
+def test_statements_other_than_queries_are_refused(tmp_path: Path, sql: str) -> None:
     lake = write(tmp_path, [alert("e1")])
     with pytest.raises(QueryError) as error:
         lake.query_rows(sql)
@@ -231,8 +232,8 @@ def test_only_reading_is_allowed(tmp_path: Path, sql: str) -> None:
     assert not (Path.cwd() / "x.csv").exists()
 
 
-def test_the_engine_itself_is_locked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """What the check of the statement might miss, DuckDB refuses."""
+def test_duckdb_itself_refuses_other_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """DuckDB refuses statements that the check of statements would accept."""
     write(tmp_path, [alert("e1")])
     (tmp_path / "secret.csv").write_text("a\n1\n")
     engine = DuckDBEngine(open_store(str(tmp_path)), tmp_path)
@@ -249,7 +250,7 @@ def test_the_engine_itself_is_locked(tmp_path: Path, monkeypatch: pytest.MonkeyP
     assert not (tmp_path / "out.csv").exists()
 
 
-def test_a_query_on_one_of_fifty_detectors_reads_nothing_of_the_others(tmp_path: Path) -> None:
+def test_a_query_on_a_detector_does_not_read_the_shapes_of_others(tmp_path: Path) -> None:
     lake = write(tmp_path, [alert(f"e{n}", detector_arn=arn(f"d{n}")) for n in range(50)])
     store_reads: list[str] = []
     store = lake._connection.store
@@ -270,7 +271,7 @@ def test_a_query_on_one_of_fifty_detectors_reads_nothing_of_the_others(tmp_path:
     ]
 
 
-def test_queries_miss_nothing_while_files_are_written_and_merged(tmp_path: Path) -> None:
+def test_queries_return_all_rows_while_files_are_written_and_merged(tmp_path: Path) -> None:
     lake = write(tmp_path, [alert("e0")])
     stored = 1
     done = threading.Event()

@@ -1,7 +1,8 @@
-"""Every file in queries/ runs on DuckDB, is Athena's SQL, and is used."""
+"""The SQL files run on DuckDB, are in Athena's dialect, are used, and are documented."""
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
@@ -41,64 +42,69 @@ def lake(request: pytest.FixtureRequest, tmp_path: Path) -> LakeHandle:
     (tmp_path / "data" / "input.csv").write_text(
         "timestamp,platform,marketplace,views,revenue\n2021-02-14 05:00:00,pc_web,it,1,2\n"
     )
-    again = alert("e1", "2021-02-14T05:00")
-    made = write(
+    next_interval = alert("e1", "2021-02-14T05:00")
+    lake = write(
         tmp_path,
-        [alert("e1"), again, alert("e2", metric="views"), alert("e2", metric="views", body="2")],
+        [alert("e1"), next_interval, alert("e2", metric="views"), alert("e2", metric="views", body="2")],
         (request.param,),
     )
-    made.register_source(EXAMPLE)
-    return made
+    lake.register_source(EXAMPLE)
+    return lake
 
 
-def test_the_files_are_there() -> None:
+def test_files_are_those_of_relations_and_of_the_page() -> None:
     assert {file.stem for file in FILES} == RELATIONS | {file.stem for file in PAGE}
 
 
-def test_the_page_uses_each_of_its_queries() -> None:
+def test_every_file_is_documented() -> None:
+    document = (Path(__file__).parents[3] / "docs" / "relations.md").read_text()
+    assert sorted(re.findall(r"^\| `(\w+\.sql)` \|", document, re.MULTILINE)) == [file.name for file in FILES]
+
+
+def test_every_query_of_the_page_is_used() -> None:
     code = "\n".join(file.read_text() for file in (PACKAGE / "page").glob("*.py"))
     assert [file.stem for file in PAGE if file.stem not in code] == []
 
 
 @pytest.mark.parametrize("file", FILES, ids=lambda file: file.stem)
-def test_a_file_runs_and_finds_rows(lake: LakeHandle, file: Path) -> None:
-    columns, found = lake.query_rows(file.read_text())
+def test_every_file_returns_rows(lake: LakeHandle, file: Path) -> None:
+    columns, rows = lake.query_rows(file.read_text())
     assert len(set(columns)) == len(columns)
     if file.stem != "alert_rows_from_csv" or (Path(lake.uri) / "tables" / "alert_rows_csv").exists():
-        assert found
+        assert rows
 
 
 @pytest.mark.parametrize("sql", [*map(Path.read_text, PAGE), *(f"SELECT * FROM {name}" for name in templates.GENERIC)])
-def test_a_query_runs_on_an_empty_lake(tmp_path: Path, sql: str) -> None:
+def test_queries_return_no_rows_in_an_empty_lake(tmp_path: Path, sql: str) -> None:
     columns, rows = open_lake(str(tmp_path)).query_rows(sql)
     assert columns
     assert rows == []
 
 
 @pytest.mark.parametrize("file", FILES, ids=lambda file: file.stem)
-def test_a_file_is_athenas_sql_and_says_what_for(file: Path) -> None:
+def test_files_are_in_athenas_dialect_and_begin_with_a_comment(file: Path) -> None:
     text = file.read_text()
     assert text.startswith("-- ")
     (query,) = sqlglot.parse(text, read="athena")
     assert isinstance(query, exp.Query)
-    again = sqlglot.parse_one(query.sql("athena"), read="athena")
-    assert again.sql("athena", comments=False) == query.sql("athena", comments=False)
+    reparsed = sqlglot.parse_one(query.sql("athena"), read="athena")
+    assert reparsed.sql("athena", comments=False) == query.sql("athena", comments=False)
     assert "WITH ORDINALITY" in text or "UNNEST" not in text
     if file in PAGE:
         assert text.partition("\n")[0].endswith("?")
 
 
 @pytest.mark.parametrize("kind", WIDE)
-def test_the_example_filled_with_itself_is_the_file(kind: str) -> None:
+def test_the_relation_of_the_example_detector_is_the_file(kind: str) -> None:
     detector = DetectorSchema(
         templates.EXAMPLE_ARN, "orders", templates.EXAMPLE_MEASURES, templates.EXAMPLE_DIMENSIONS, EXAMPLE
     )
-    made = Relation(f"{kind}_orders{BY_DAY}", kind, True, detector).definition()
-    assert made.sql("athena", identify=True) == templates.example(kind).sql("athena", identify=True)
+    definition = Relation(f"{kind}_orders{BY_DAY}", kind, True, detector).definition()
+    assert definition.sql("athena", identify=True) == templates.example(kind).sql("athena", identify=True)
 
 
 @pytest.mark.parametrize("name", templates.GENERIC)
-def test_a_relation_is_its_by_day_form_without_the_day(name: str) -> None:
+def test_a_relation_has_the_columns_of_its_by_day_form_without_day(name: str) -> None:
     plain = Relation(name, name, False).definition()
     by_day = templates.template(f"{name}{BY_DAY}")
     assert by_day.named_selects == [*plain.named_selects, "day"]

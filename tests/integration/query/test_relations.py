@@ -1,4 +1,4 @@
-"""The relations say what the alerts said, in Parquet and in CSV."""
+"""Relations have the values of the alerts, in Parquet and in CSV."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ TRICKY = [
 
 
 @FORMATS
-def test_values_survive(tmp_path: Path, formats: tuple[str, ...]) -> None:
+def test_values_are_exact(tmp_path: Path, formats: tuple[str, ...]) -> None:
     lake = write(tmp_path, TRICKY, formats)
     for name, expected in (
         ("metric_values", lakes.metric_values(TRICKY)),
@@ -77,17 +77,17 @@ def test_values_survive(tmp_path: Path, formats: tuple[str, ...]) -> None:
 
 
 @FORMATS
-def test_wide_relations_say_the_same_as_a_reading_by_hand(tmp_path: Path, formats: tuple[str, ...]) -> None:
+def test_relations_of_a_detector_have_the_expected_rows(tmp_path: Path, formats: tuple[str, ...]) -> None:
     alerts = [*TRICKY, alert("e5", score=99.0, series=[({"marketplace": "NA", "platform": "pc"}, "7")])]
     lake = write(tmp_path, alerts, formats)
     dimensions, measures = {"marketplace": "marketplace", "platform": "platform"}, ["revenue", "views"]
-    found = rows(lake, "SELECT * FROM metricvalue_anomalyscore_orders")
-    keys = [row.pop("key") for row in found]
+    scores = rows(lake, "SELECT * FROM metricvalue_anomalyscore_orders")
+    keys = [row.pop("key") for row in scores]
     assert len(set(keys)) == len(keys)
-    same(found, lakes.wide_scores(alerts, ORDERS, dimensions, measures))
+    same(scores, lakes.wide_scores(alerts, ORDERS, dimensions, measures))
     same(
         rows(lake, "SELECT * FROM with_dimensioncontributions_orders"),
-        lakes.side_by_side(alerts, ORDERS, dimensions, measures),
+        lakes.contributions_and_metrics(alerts, ORDERS, dimensions, measures),
     )
     columns, _ = lake.query_rows("SELECT * FROM metricvalue_anomalyscore_orders")
     assert columns == [
@@ -107,7 +107,7 @@ def test_wide_relations_say_the_same_as_a_reading_by_hand(tmp_path: Path, format
     assert len(found_rows) == len(lakes.metric_values(alerts))
 
 
-def test_nothing_is_multiplied(tmp_path: Path) -> None:
+def test_joined_rows_are_not_multiplied(tmp_path: Path) -> None:
     lake = write(tmp_path, TRICKY)
     (sums,) = rows(
         lake,
@@ -120,14 +120,14 @@ def test_nothing_is_multiplied(tmp_path: Path) -> None:
     )
 
 
-def test_repeats_disappear_and_clashes_are_decided(tmp_path: Path) -> None:
-    one, other = alert("e1"), alert("e1", score=10.0, body="another")
-    write(tmp_path, [one])
-    write(tmp_path, [one, alert("e2")])
-    lake = write(tmp_path, [other])
-    winner, loser = sorted([one, other], key=lambda alert_: alert_.digest)
+def test_repeats_are_removed_and_clashes_show_the_lowest_digest(tmp_path: Path) -> None:
+    body, other_body = alert("e1"), alert("e1", score=10.0, body="another")
+    write(tmp_path, [body])
+    write(tmp_path, [body, alert("e2")])
+    lake = write(tmp_path, [other_body])
+    winner, loser = sorted([body, other_body], key=lambda alert_: alert_.digest)
     assert {row["digest"] for row in rows(lake, "SELECT * FROM alerts")} == {winner.digest, alert("e2").digest}
-    same(rows(lake, "SELECT * FROM metric_values"), lakes.metric_values([one, other, alert("e2")]))
+    same(rows(lake, "SELECT * FROM metric_values"), lakes.metric_values([body, other_body, alert("e2")]))
     columns, _ = lake.query_rows("SELECT * FROM clashes")
     assert columns == COLUMNS["clashes"]
     assert [(row["digest"], row["is_shown"]) for row in rows(lake, "SELECT * FROM clashes ORDER BY digest")] == [
@@ -136,14 +136,14 @@ def test_repeats_disappear_and_clashes_are_decided(tmp_path: Path) -> None:
     ]
 
 
-def test_a_later_alert_of_one_event_is_another_alert(tmp_path: Path) -> None:
+def test_alerts_of_an_event_in_several_intervals_are_different_alerts(tmp_path: Path) -> None:
     lake = write(tmp_path, [alert("e1"), alert("e1", "2021-02-14T05:00"), alert("e1", metric="views")])
     assert len(rows(lake, "SELECT * FROM alerts")) == 3
     assert rows(lake, "SELECT * FROM clashes") == []
 
 
 @FORMATS
-def test_names_that_look_like_numbers_and_dates_stay_text(tmp_path: Path, formats: tuple[str, ...]) -> None:
+def test_names_like_numbers_and_dates_are_text(tmp_path: Path, formats: tuple[str, ...]) -> None:
     names = ["007", "1e5", "2021-02-14", "true", "NULL"]
     lake = write(tmp_path, [alert(f"e{name}", detector_arn=arn(name)) for name in names], formats)
     assert sorted(row["detector"] for row in rows(lake, "SELECT detector FROM alerts")) == sorted(names)
@@ -152,7 +152,7 @@ def test_names_that_look_like_numbers_and_dates_stay_text(tmp_path: Path, format
     assert all(isinstance(row["day"], str) for row in rows(lake, "SELECT day FROM metric_values_by_day"))
 
 
-def test_a_lake_below_folders_that_look_like_partitions(tmp_path: Path) -> None:
+def test_a_lake_may_be_in_folders_named_like_partitions(tmp_path: Path) -> None:
     lake = write(tmp_path / "detector=other" / "day=1999-01-01" / "a[1]*x", [alert("e1")])
     assert rows(lake, "SELECT detector, day FROM alerts_by_day") == [{"detector": "orders", "day": "2021-02-14"}]
 
@@ -179,7 +179,7 @@ def test_hostile_dimensions_and_measures_become_columns(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("name", ["city", "ci ty", "=1"])
-def test_a_dimension_may_be_called_like_a_measure(tmp_path: Path, name: str) -> None:
+def test_a_dimension_may_have_the_name_of_a_measure(tmp_path: Path, name: str) -> None:
     lake = write(tmp_path, [alert("e1", metric=name, series=[({name: "v"}, "1")], shares=[(name, "v", 100)])])
     (row,) = rows(lake, "SELECT * FROM metricvalue_anomalyscore_orders")
     assert {"v", Decimal(1)} < set(row.values())
@@ -224,7 +224,7 @@ class TestSameName:
 
 
 @pytest.mark.parametrize("settings", [None, ("parquet",), ("csv",)])
-def test_an_empty_lake_answers_everything(tmp_path: Path, settings: tuple[str, ...] | None) -> None:
+def test_queries_on_an_empty_lake_return_no_rows(tmp_path: Path, settings: tuple[str, ...] | None) -> None:
     if settings:
         (tmp_path / "lake.json").write_text(json.dumps({"formats": settings}))
     lake = open_lake(str(tmp_path))
@@ -247,7 +247,7 @@ def test_an_empty_lake_answers_everything(tmp_path: Path, settings: tuple[str, .
     assert lake.relations() == sorted(COLUMNS)
 
 
-def test_an_unknown_relation_is_one_line_with_near_names(tmp_path: Path) -> None:
+def test_an_unknown_relation_is_reported_with_similar_names(tmp_path: Path) -> None:
     lake = write(tmp_path, [alert("e1")])
     with pytest.raises(QueryError, match="metricvalue_anomalyscore_orders") as error:
         lake.query_rows("SELECT * FROM metricvalue_anomalyscore_order")
@@ -291,7 +291,7 @@ def test_frames_are_exact(tmp_path: Path) -> None:
         "anomalies_orders",
     ],
 )
-def test_by_day_adds_the_day_and_nothing_else(tmp_path: Path, name: str) -> None:
+def test_by_day_forms_have_the_additional_column_day_only(tmp_path: Path, name: str) -> None:
     lake = write(tmp_path, TRICKY)
     columns, plain = lake.query_rows(f"SELECT * FROM {name}")
     with_day, more = lake.query_rows(f"SELECT * FROM {name}_by_day")
@@ -301,7 +301,7 @@ def test_by_day_adds_the_day_and_nothing_else(tmp_path: Path, name: str) -> None
     assert all(row[-1] == row[at].date().isoformat() for row in more)
 
 
-def test_a_detector_called_like_a_by_day_relation(tmp_path: Path) -> None:
+def test_a_detector_may_have_the_name_of_a_by_day_relation(tmp_path: Path) -> None:
     lake = write(
         tmp_path,
         [alert("e1", detector_arn=arn("x")), alert("e2", detector_arn=arn("x_by_day"), series=[({"b": "2"}, "2")])],
@@ -310,7 +310,7 @@ def test_a_detector_called_like_a_by_day_relation(tmp_path: Path) -> None:
     assert "day" in lake.query_rows("SELECT * FROM metricvalue_anomalyscore_x_by_day")[0]
 
 
-def test_sums_of_whole_numbers_are_whole_numbers(tmp_path: Path) -> None:
+def test_sums_of_integers_are_integers(tmp_path: Path) -> None:
     lake = write(tmp_path, TRICKY)
     ((total, number),) = lake.query_rows(
         "SELECT sum(value_contribution), COUNT(*) AS Number FROM dimension_contributions"

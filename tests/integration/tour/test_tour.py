@@ -114,7 +114,9 @@ def test_it_is_stored_as_it_was_written() -> None:
 def test_every_cell_runs_without_a_warning(executed: Executed) -> None:
     for name, cell in executed.cells.items():
         assert cell.execution_count, name
-        assert not [one.text for one in cell.outputs if one.output_type == "stream" and one.name == "stderr"], name
+        assert not [
+            output.text for output in cell.outputs if output.output_type == "stream" and output.name == "stderr"
+        ], name
 
 
 @pytest.mark.slow
@@ -138,7 +140,7 @@ def test_the_worst_group_is_drawn(executed: Executed) -> None:
     assert (start, end) == (facts["first"], facts["last"])
     points = executed.marks("picture", "point")
     assert len(points) == facts["points"] >= facts["of_the_group"] > 1
-    assert all(re.search(r"anomaly: \d", one) for one in points)
+    assert all(re.search(r"anomaly: \d", point) for point in points)
     # One line and one area a metric: a range was expected.
     assert len(executed.marks("picture", "line mark")) == len(executed.marks("picture", "area mark")) > 0
     assert len(executed.marks("picture", "line mark")) == len(facts["metrics"])

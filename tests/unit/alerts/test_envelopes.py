@@ -71,12 +71,12 @@ def test_an_alert_that_came_parsed_is_written_out(event: Any) -> None:
 
 def test_a_failure_is_reported_to_the_outermost_delivery() -> None:
     found = list(read_event(sqs(ALERT, json.dumps(sqs(ALERT, "junk")), f"[{ALERT}, {ALERT}]")))
-    assert [one.delivery for one in found] == ["m0", "m1", "m1", "m2", "m2"]
+    assert [item.delivery for item in found] == ["m0", "m1", "m1", "m2", "m2"]
 
 
 def test_envelopes_mix_in_one_invocation() -> None:
     records = [*sqs(ALERT)["Records"], *SNS["Records"], *S3["Records"]]
-    kinds = [type(one) for one in read_event({"Records": records})]
+    kinds = [type(item) for item in read_event({"Records": records})]
     assert kinds == [AlertDocument, AlertDocument, ObjectPointer]
 
 
@@ -108,7 +108,7 @@ def test_s3_says_hello_and_deletes_without_alerts() -> None:
 def test_what_has_no_known_envelope_goes_on_to_be_refused(event: Any) -> None:
     found = list(read_event(event))
     assert found
-    assert all(isinstance(one, AlertDocument) for one in found)
+    assert all(isinstance(item, AlertDocument) for item in found)
 
 
 def test_envelopes_end_somewhere() -> None:
@@ -141,7 +141,7 @@ def test_files(name: str, body: bytes, count: int) -> None:
 
 
 def test_a_line_is_named_by_its_number() -> None:
-    places = [one.place for one in read_file("a.jsonl", f"{LINE}\n\n{{bad\n".encode())]
+    places = [item.place for item in read_file("a.jsonl", f"{LINE}\n\n{{bad\n".encode())]
     assert places == ["a.jsonl:1", "a.jsonl:3"]
 
 

@@ -165,7 +165,7 @@ def test_white_space_key_order_and_trailing_zeros_make_no_new_body() -> None:
     assert (read(alert).alert_id, read(alert).digest) == (read(text).alert_id, read(text).digest)
     number = json.dumps(changed(SERIES + ".metricValue", 650))
     same = [number, number.replace(": 650", ": 650.00"), number.replace(": 650", ": 6.5e2")]
-    assert len({read(one).digest for one in same}) == 1
+    assert len({read(item).digest for item in same}) == 1
 
 
 @pytest.mark.parametrize("field", ["anomalyScore", "alertDescription", "unknown"])

@@ -39,8 +39,8 @@ class FakeGlue:
             raise self.error
         self.requests.append(request)
         errors = []
-        for one in request["PartitionInputList"]:
-            values = tuple(one["Values"])
+        for item in request["PartitionInputList"]:
+            values = tuple(item["Values"])
             code = self.refuse.get(values)
             if values in self.tables[request["TableName"]]:
                 code = "AlreadyExistsException"
@@ -115,7 +115,7 @@ def test_a_partial_failure_is_read_and_the_rest_remembered() -> None:
         "Glue database 'db': 1 partitions not registered, first detector=shop/day=2021-02-18: "
         "alert_rows: InternalServiceException: because"
     )
-    assert [one.key for one in store.list("partitions")] == ["partitions/detector=shop/day=2021-02-17"]
+    assert [item.key for item in store.list("partitions")] == ["partitions/detector=shop/day=2021-02-17"]
     glue.refuse = {}
     catalog.add_partitions([ONE, TWO])
     assert len(glue.requests[-1]["PartitionInputList"]) == 1

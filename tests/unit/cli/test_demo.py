@@ -1,4 +1,4 @@
-"""The demo: real flight data, the anomalies of a blizzard, and a second run that changes nothing."""
+"""The demo does the main job from nothing on real data, finds the blizzard, and may be run again."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ from anomalake.storage.objects import open_store
 #: A backtest of ten weeks tests the last three, so its alerts are not about the blizzard.
 LAST = date(2013, 3, 10)
 SPAN = (datetime(2013, 2, 7, 5, tzinfo=storm.ZONE), datetime(2013, 2, 10, 9, tzinfo=storm.ZONE))
-#: Hours with almost no flights: see `test_flights`.
+#: Hours in which next to nothing flew: see `test_flights`.
 CLOSED = [f"08 Feb {hour}:00" for hour in range(16, 22)] + [f"09 Feb {hour:02}:00" for hour in range(6, 11)]
 
 
-def output_of(folder: Path) -> str:
+def said(folder: Path) -> str:
     text = io.StringIO()
     run_demo(folder, Console(file=text, width=80), last=LAST, span=SPAN)
     return text.getvalue()
@@ -38,18 +38,18 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def first(folder: Path) -> str:
-    return output_of(folder)
+    return said(folder)
 
 
 @pytest.fixture(scope="module")
 def groups(first: str, folder: Path) -> list[Group]:
     store = open_store(str(folder / "lake"), create=False)
-    stored, _ = read_groups(store, "flights", group_ids(store, "flights"))
+    found, _ = read_groups(store, "flights", group_ids(store, "flights"))
     assert first
-    return sorted(stored, key=lambda group: -group.score)
+    return sorted(found, key=lambda item: -item.score)
 
 
-def printed_hours(text: str) -> dict[str, list[str]]:
+def hours_told(text: str) -> dict[str, list[str]]:
     lines = re.findall(r"^ (0[89] Feb \d\d:00) +(\d.*)$", text.partition("\n4. ")[2].partition("\n5. ")[0], re.M)
     return {hour: rest.split() for hour, rest in lines}
 
@@ -75,14 +75,14 @@ def test_the_blizzard_is_the_worst_group(groups: list[Group]) -> None:
 
 
 def test_the_hours_of_the_blizzard_are_printed_with_expected_values(first: str) -> None:
-    printed = printed_hours(first)
-    assert set(CLOSED) <= set(printed)
-    cancelled, _, flown, expected_flown, carriers, airports, score, _ = printed["08 Feb 17:00"]
+    told = hours_told(first)
+    assert set(CLOSED) <= set(told)
+    cancelled, _, flown, expected_flown, carriers, airports, score, _ = told["08 Feb 17:00"]
     assert (cancelled, flown, airports) == ("68", "0", "3")
     assert 40 < float(expected_flown) < 80
     assert int(carriers) >= 4
     assert 90 < float(score) < 100
-    assert "08 Feb 03:00" not in printed
+    assert "08 Feb 03:00" not in told
 
 
 @pytest.mark.parametrize("dimension", ["carrier", "origin"])
@@ -118,7 +118,7 @@ def test_the_page_is_written_and_its_address_is_printed(first: str, folder: Path
 
 
 def contents(lake: Path) -> dict[str, bytes]:
-    """Contents of a lake by key, without the records of executions, which each run adds."""
+    """What a lake holds but for the records of runs, of which each run leaves its own."""
     paths = (path for path in lake.rglob("*") if path.is_file())
     return {path.relative_to(lake).as_posix(): path.read_bytes() for path in paths if "executions" not in path.parts}
 
@@ -132,10 +132,10 @@ def answers(folder: Path) -> list[tuple[list[str], list[tuple[Any, ...]]]]:
 def test_a_second_run_changes_nothing(first: str, folder: Path) -> None:
     before, answered = contents(folder / "lake"), answers(folder)
     assert all(rows for _, rows in answered)
-    again = output_of(folder)
+    again = said(folder)
     [new] = re.findall(r"(\d+) new, 0 repeated", first)
     assert f"0 new, {new} repeated" in again
-    assert printed_hours(again) == printed_hours(first)
+    assert hours_told(again) == hours_told(first)
     assert answers(folder) == answered
     assert contents(folder / "lake") == before
 

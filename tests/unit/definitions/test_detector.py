@@ -57,7 +57,7 @@ def test_the_example_detectors_are_good() -> None:
     shop = read_detector(ROOT / "detectors" / "shop.yaml", data="s3://bucket/shop")
     assert shop.metric_set.historical_data_path_list == ("s3://bucket/shop/backtest/",)
     assert shop.metric_set.templated_path_list == ("s3://bucket/shop/live/{{yyyyMMdd}}/{{HHmm}}",)
-    assert [one.threshold for one in shop.alerts] == [70.0]
+    assert [alert.threshold for alert in shop.alerts] == [70.0]
     flights = read_detector(ROOT / "detectors" / "flights.yaml")
     assert flights.timezone == flights.metric_set.timezone == "America/New_York"
     assert flights.metric_set.metric_list == (
@@ -253,8 +253,8 @@ def test_athena_tables() -> None:
     assert found.athena == AthenaTable("db", "kpis", work_group_name="w", timestamp_is_text=True)
     typed = detector(MetricSource=config, TimestampColumn={"ColumnName": "t"}).metric_set
     assert typed.athena == AthenaTable("db", "kpis", work_group_name="w")
-    for one in (found, typed):
-        assert metric_set_from_fields(metric_set_to_fields(one)) == one
+    for item in (found, typed):
+        assert metric_set_from_fields(metric_set_to_fields(item)) == item
 
 
 def test_paths(tmp_path: Path) -> None:

@@ -65,12 +65,12 @@ def test_a_day_has_as_many_hours_as_its_zone_gives_it(day: str, hours: int) -> N
 def test_a_day_that_a_zone_left_out_has_no_interval() -> None:
     """Samoa had no 30 December 2011."""
     starts = interval_starts("P1D", "Pacific/Apia", utc("2011-12-29T00:00"), utc("2012-01-01T00:00"))
-    local = [one.astimezone(ZoneInfo("Pacific/Apia")).date().isoformat() for one in _instants(starts)]
+    local = [instant.astimezone(ZoneInfo("Pacific/Apia")).date().isoformat() for instant in _instants(starts)]
     assert local == ["2011-12-28", "2011-12-29", "2011-12-31", "2012-01-01"]
 
 
 def _instants(starts: np.ndarray) -> list[datetime]:
-    return [one.replace(tzinfo=UTC) for one in starts.tolist()]
+    return [item.replace(tzinfo=UTC) for item in starts.tolist()]
 
 
 @given(
@@ -97,7 +97,7 @@ def test_intervals_follow_each_other(instant: datetime, zone: str, frequency: st
 )
 def test_wall_clocks_as_instants(clocks: list[datetime], zone: str) -> None:
     """The oracle is zoneinfo: fold 0, and a clock that does not come back was skipped."""
-    local = np.array([(one - datetime(1970, 1, 1)) // timedelta(seconds=1) for one in clocks], np.int64)
+    local = np.array([(item - datetime(1970, 1, 1)) // timedelta(seconds=1) for item in clocks], np.int64)
     for clock, found, forward in zip(
         clocks, to_utc(local, zone).tolist(), to_utc(local, zone, gaps_forward=True).tolist(), strict=True
     ):

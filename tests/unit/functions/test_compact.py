@@ -1,4 +1,4 @@
-"""The function compact: merged files, and files that are not tables."""
+"""The function compact."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from anomalake.alerts import AlertDocument
 from anomalake.lake import rows
 from anomalake.lake.lake import Lake
 from anomalake.storage.objects import memory_store
-from functions.compact.app import UnreadablePartitionsError, merge
+from functions.compact.app import CompactError, merge
 from tests.support.made import alert
 
 
@@ -23,9 +23,9 @@ def lake_of(number: int) -> Lake:
 
 
 def ids(lake: Lake) -> set[str]:
-    files = [entry.key for entry in lake.store.list("tables") if entry.key.endswith(".parquet")]
+    files = [item.key for item in lake.store.list("tables") if item.key.endswith(".parquet")]
     tables = (rows.from_parquet(lake.store.get(key), ["alert_id"]) for key in files)
-    return {alert_id for table in tables for alert_id in table["alert_id"].to_pylist()}
+    return {entry for table in tables for entry in table["alert_id"].to_pylist()}
 
 
 def test_small_files_are_merged_with_equal_rows() -> None:
@@ -43,8 +43,8 @@ def test_an_unreadable_file_fails_the_run_after_the_others_are_merged() -> None:
     other = "tables/alert_rows/detector=other/day=2021-01-01"
     for name in "ab":
         lake.store.put(f"{other}/{name}.parquet", b"no parquet")
-    with pytest.raises(UnreadablePartitionsError, match=r"1 partitions not merged, first tables/.*other"):
+    with pytest.raises(CompactError, match=r"1 partitions not merged, first tables/.*other"):
         merge(lake, timedelta(0))
-    left = {entry.key.split("/")[2] for entry in lake.store.list("tables")}
+    left = {item.key.split("/")[2] for item in lake.store.list("tables")}
     assert len([entry for entry in lake.store.list("tables") if "detector=other" not in entry.key]) == 1
     assert "detector=other" in left

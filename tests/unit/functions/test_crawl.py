@@ -1,4 +1,4 @@
-"""The function crawl: any number of changes start a single crawl, and no change is lost."""
+"""The function crawl: any number of changes start one crawl, and none is lost."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from botocore.exceptions import ClientError, EndpointConnectionError
 from anomalake.aws.crawler import GlueCrawlers
 from anomalake.aws.environment import CrawlerTarget
 from anomalake.lake.ports import CatalogError, NoCatalog, Partition
-from functions.crawl.app import CrawlError, follow
+from functions.crawl.app import CrawlError, respond
 
 LAKE = "s3://bkt/lake"
 TARGETS = (
@@ -24,7 +24,7 @@ NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
 
 
 class FakeGlue:
-    """Glue, with crawlers that run until a test finishes them."""
+    """Glue, with crawlers that run until told to finish."""
 
     def __init__(self, clock: Callable[[], datetime]) -> None:
         self._clock = clock
@@ -61,7 +61,7 @@ def client_error(code: str, operation: str = "GetCrawler") -> ClientError:
 
 
 class Queue:
-    """A queue of changes: a message that is not acknowledged stays in it."""
+    """Changes on their way: what is not acknowledged stays."""
 
     def __init__(self) -> None:
         self.now = NOON
@@ -91,8 +91,8 @@ class Queue:
             }
             for name, (sent, body) in batch
         ]
-        answer = follow({"Records": records}, LAKE, TARGETS, self.catalog, self.crawlers)
-        again = {failure["itemIdentifier"] for failure in answer["batchItemFailures"]}
+        answer = respond({"Records": records}, LAKE, TARGETS, self.catalog, self.crawlers)
+        again = {item["itemIdentifier"] for item in answer["batchItemFailures"]}
         for name, _ in batch:
             if name not in again:
                 del self.waiting[name]
@@ -192,7 +192,7 @@ def test_two_concurrent_calls_start_one_crawl(queue: Queue) -> None:
     queue.change(*days(2))
 
     class Late(FakeGlue):
-        """Reports READY although another call has just started the crawl."""
+        """Still says READY while another has just started the crawl."""
 
         def get_crawler(self, Name: str) -> dict[str, Any]:
             return {"Crawler": {"Name": Name, "State": "READY"}}
@@ -213,7 +213,7 @@ def test_a_failing_crawler_does_not_delay_the_other(queue: Queue) -> None:
 
 
 class Register:
-    """A catalog that records its partitions, or is down."""
+    """A catalog that notes what it is told, or is down."""
 
     def __init__(self) -> None:
         self.known: list[Partition] = []
@@ -264,6 +264,6 @@ def test_a_direct_invocation_with_an_invalid_event_fails() -> None:
     detail = {"bucket": {"name": "src"}, "object": {"key": "live/a.csv"}}
     event = {"source": "aws.s3", "detail-type": "Object Created", "detail": detail}
     with pytest.raises(CrawlError, match="ThrottlingException"):
-        follow(event, LAKE, TARGETS, NoCatalog(), GlueCrawlers(lambda: glue))
-    assert follow(event, LAKE, TARGETS, NoCatalog(), GlueCrawlers(lambda: glue)) == {"batchItemFailures": []}
+        respond(event, LAKE, TARGETS, NoCatalog(), GlueCrawlers(lambda: glue))
+    assert respond(event, LAKE, TARGETS, NoCatalog(), GlueCrawlers(lambda: glue)) == {"batchItemFailures": []}
     assert glue.starts == ["source"]

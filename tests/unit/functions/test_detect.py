@@ -1,4 +1,4 @@
-"""The functions detect and schedule, their rules and their environment."""
+"""The functions detect and schedule, and the adapters that they use."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from anomalake.records.keys import parse_detector_file_key
 from anomalake.services.detect import AlertNotifier, NotificationTopics, local_rules, rules_of, stack_rules
 from anomalake.storage.objects import memory_store
 from functions.detect.app import DetectEventError, detect, read_request
-from functions.schedule.app import ScheduleError, handler, respond
+from functions.schedule.app import ScheduleError, handler, update
 from tests.support.live import Bench, IntervalError, detector, hour
 from tests.support.stack import ROOT
 
@@ -60,14 +60,16 @@ def test_each_execution_is_logged_with_its_status(capsys: pytest.CaptureFixture[
         "detector": "shop",
         "executions": {"2026-03-03T01:00:00+00:00": FAILED, "2026-03-03T02:00:00+00:00": SUCCEEDED},
     }
-    metrics = emf(capsys.readouterr().out)
-    of_detector = [entry for entry in metrics if entry.get("detector") == "shop" and "alert" not in entry]
-    names = ("ExecutionsStarted", "ExecutionsSucceeded", "ExecutionsFailed")
-    assert [tuple(entry[name] for name in names) for entry in of_detector] == [
+    emitted = emf(capsys.readouterr().out)
+    of_detector = [item for item in emitted if item.get("detector") == "shop" and "alert" not in item]
+    assert [
+        (element["ExecutionsStarted"], element["ExecutionsSucceeded"], element["ExecutionsFailed"])
+        for element in of_detector
+    ] == [
         ([1.0], [0.0], [1.0]),
         ([1.0], [1.0], [0.0]),
     ]
-    (of_alert,) = [entry for entry in metrics if entry.get("alert") == "all"]
+    (of_alert,) = [entry for entry in emitted if entry.get("alert") == "all"]
     assert (of_alert["Delivered"], of_alert["Undelivered"]) == ([1.0], [0.0])
 
 
@@ -77,7 +79,7 @@ def test_alerts_that_fail_are_counted_by_alert(capsys: pytest.CaptureFixture[str
     bench.channel.failures = 10
     bench.now = bench.due(hour(0))
     detect(bench.live(), hour(0), lambda: timedelta(minutes=5))
-    (of_alert,) = [entry for entry in emf(capsys.readouterr().out) if "alert" in entry]
+    (of_alert,) = [item for item in emf(capsys.readouterr().out) if "alert" in item]
     assert (of_alert["detector"], of_alert["alert"]) == ("shop", "all")
     assert (of_alert["Delivered"], of_alert["Undelivered"]) == ([0.0], [1.0])
 
@@ -87,14 +89,14 @@ def test_alerts_link_to_the_page_and_a_new_address_does_not_send_them_again() ->
     bench.source.unusual = {(hour(0), "de"): 30.0}
     bench.now = bench.due(hour(0))
     for page in ("https://kpi.example.com/page.html", "https://elsewhere.example.com/"):
-        notifier = AlertNotifier(
-            bench.detector, bench.store, [(rule, bench.channel) for rule in bench.detector.alerts], page=page
+        teller = AlertNotifier(
+            bench.detector, bench.store, [(alert, bench.channel) for alert in bench.detector.alerts], page=page
         )
-        live = LiveDetector(bench.detector, bench.store, bench.source, notifier, bench.engine, clock=lambda: bench.now)
+        live = LiveDetector(bench.detector, bench.store, bench.source, teller, bench.engine, clock=lambda: bench.now)
         detect(live, hour(0), lambda: timedelta(minutes=5))
-    (sent,) = (json.loads(message.text) for message in bench.channel.sent)
-    link = f"{bench.detector.arn}/anomalies/anomaly/{sent['anomalyGroupId']}"
-    assert sent["consoleUrl"] == f"https://kpi.example.com/page.html#{link}"
+    (emitted,) = (json.loads(item.text) for item in bench.channel.sent)
+    link = f"{bench.detector.arn}/anomalies/anomaly/{emitted['anomalyGroupId']}"
+    assert emitted["consoleUrl"] == f"https://kpi.example.com/page.html#{link}"
 
 
 def test_an_event_has_a_detector_and_an_optional_time() -> None:
@@ -113,7 +115,7 @@ def test_an_invalid_event_is_refused_with_the_expected_form(event: Any) -> None:
         read_request(event)
 
 
-# ---- alert rules of a stack and of a laptop ----
+# ---- whom a stack and a laptop tell ----
 
 
 def rule(name: str, action: LambdaAction | SnsAction | None = None) -> AlertRule:
@@ -121,21 +123,21 @@ def rule(name: str, action: LambdaAction | SnsAction | None = None) -> AlertRule
 
 
 def channels(rules: list[Any]) -> list[tuple[str, str, str]]:
-    return [(rule.name, channel.name, channel.format) for rule, channel in rules]
+    return [(item.name, channel.name, channel.format) for item, channel in rules]
 
 
 def test_alerts_of_a_stack_go_to_ingest_and_to_the_topics() -> None:
     lake = Lake(memory_store())
-    definition = detector(alerts=(rule("a"), rule("b", LambdaAction("arn:aws:lambda:eu-west-1:1:function:mine"))))
-    rules = stack_rules(definition, lake, INGEST, NotificationTopics(LONG, SHORT, 80))
-    assert channels(rules) == [
+    one = detector(alerts=(rule("a"), rule("b", LambdaAction("arn:aws:lambda:eu-west-1:1:function:mine"))))
+    found = stack_rules(one, lake, INGEST, NotificationTopics(LONG, SHORT, 80))
+    assert channels(found) == [
         ("a", INGEST, "JSON"),
         ("b", "arn:aws:lambda:eu-west-1:1:function:mine", "JSON"),
         ("people-long-text", LONG, "LONG_TEXT"),
         ("people-short-text", SHORT, "SHORT_TEXT"),
     ]
-    assert [rule.threshold for rule, _ in rules] == [70, 70, 80, 80]
-    assert rules[2][0].arn == "arn:aws:lookoutmetrics:us-east-1:000000000000:Alert:people-long-text"
+    assert [item.threshold for item, _ in found] == [70, 70, 80, 80]
+    assert found[2][0].arn == "arn:aws:lookoutmetrics:us-east-1:000000000000:Alert:people-long-text"
 
 
 def test_every_group_goes_to_the_lake_if_no_rule_of_the_file_does() -> None:
@@ -148,17 +150,14 @@ def test_every_group_goes_to_the_lake_if_no_rule_of_the_file_does() -> None:
     assert channels(stack_rules(detector(alerts=()), lake, None, NotificationTopics())) == [
         ("shop", "memory://", "JSON")
     ]
-    assert [rule.threshold for rule in rules_of(detector(alerts=()))] == [50]
+    assert [item.threshold for item in rules_of(detector(alerts=()))] == [50]
 
 
 def test_actions_are_called_on_a_laptop_only_on_request() -> None:
     lake = Lake(memory_store())
-    definition = detector(alerts=(rule("a"), rule("b", SnsAction(LONG, "SHORT_TEXT"))))
-    assert channels(local_rules(definition, lake, send=False)) == [
-        ("a", "memory://", "JSON"),
-        ("b", "memory://", "JSON"),
-    ]
-    assert channels(local_rules(definition, lake, send=True)) == [("a", "memory://", "JSON"), ("b", LONG, "SHORT_TEXT")]
+    one = detector(alerts=(rule("a"), rule("b", SnsAction(LONG, "SHORT_TEXT"))))
+    assert channels(local_rules(one, lake, send=False)) == [("a", "memory://", "JSON"), ("b", "memory://", "JSON")]
+    assert channels(local_rules(one, lake, send=True)) == [("a", "memory://", "JSON"), ("b", LONG, "SHORT_TEXT")]
 
 
 # ---- schedule ----
@@ -186,7 +185,7 @@ def test_a_schedule_starts_after_the_end_of_an_interval_and_its_offset(
 
 
 class MadeScheduler:
-    """EventBridge Scheduler, which records its requests."""
+    """EventBridge Scheduler, with the requests that it takes."""
 
     class exceptions:
         ConflictException = type("ConflictException", (Exception,), {})
@@ -222,18 +221,18 @@ def test_each_detector_file_has_a_schedule_until_it_is_deleted(shop: Path) -> No
     schedules = Schedules("group", "target", "role", lambda: client)
     files = DetectorFiles(str(shop), "eu-west-1", "123456789012")
     assert files.names() == ["shop"]
-    assert respond(["shop"], files, schedules) == {"scheduled": 1, "deleted": 0, "refused": []}
+    assert update(["shop"], files, schedules) == {"scheduled": 1, "deleted": 0, "refused": []}
     (request,) = client.schedules.values()
     assert (request["GroupName"], request["ScheduleExpression"]) == ("group", "cron(0 * * * ? *)")
     assert json.loads(request["Target"]["Input"]) == {"detector": "shop"}
     assert (request["Target"]["Arn"], request["Target"]["RoleArn"]) == ("target", "role")
     text = (shop / "shop.yaml").read_text()
     (shop / "shop.yaml").write_text(text.replace("Offset: 0", "Offset: 600"))
-    respond(["shop"], files, schedules)
+    update(["shop"], files, schedules)
     assert client.schedules["shop"]["ScheduleExpression"] == "cron(10 * * * ? *)"
     (shop / "shop.yaml").unlink()
     for _ in range(2):
-        respond(["shop"], files, schedules)
+        update(["shop"], files, schedules)
     assert client.schedules == {}
 
 
@@ -243,7 +242,7 @@ def test_an_invalid_detector_file_keeps_its_schedule_and_affects_no_other(shop: 
     files = DetectorFiles(str(shop), "eu-west-1", "123456789012")
     (shop / "bad.json").write_text('{"AnomalyDetectorName": "bad"}')
     (shop / "notes.txt").write_text("none")
-    done = respond(files.names(), files, schedules)
+    done = update(files.names(), files, schedules)
     assert (done["scheduled"], list(client.schedules)) == (1, ["shop"])
     (reason,) = done["refused"]
     assert "bad.json" in reason
@@ -277,7 +276,7 @@ def test_a_file_has_the_name_of_its_detector_and_is_unique(shop: Path) -> None:
     (shop / "shop.json").write_text("{}")
     with pytest.raises(DetectorFileError, match=r"shop\.json exists too; expected one file for each detector"):
         files.read("shop")
-    assert files.read("missing") is None
+    assert files.read("nobody") is None
     with pytest.raises(DetectorFileError, match="expected 1 to 63"):
         files.read("../shop")
     (shop / "latin.yaml").write_bytes(b"AnomalyDetectorName: \xe9")

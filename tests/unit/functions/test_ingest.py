@@ -1,4 +1,4 @@
-"""The function ingest: result and response of each kind of event."""
+"""The function ingest: what becomes of each kind of event, and what whoever delivered it is told."""
 
 from __future__ import annotations
 
@@ -31,11 +31,11 @@ def inbox(key: str) -> str:
 
 
 def no_object(pointer: ObjectPointer) -> Iterable[EventItem]:
-    raise AssertionError(f"unexpected read of {pointer.place}")
+    raise AssertionError(f"nobody was to read {pointer.place}")
 
 
 class FailingStore:
-    """A store that fails to write rows."""
+    """A store that takes no row."""
 
     def __init__(self) -> None:
         self._store = memory_store()
@@ -58,14 +58,14 @@ class DeafCatalog:
 
 @pytest.fixture(autouse=True)
 def counted() -> Iterator[dict[str, Any]]:
-    """CloudWatch metrics of the invocation."""
+    """The metrics of this invocation so far."""
     observability.metrics.clear_metrics()
     yield observability.metrics.metric_set
     observability.metrics.clear_metrics()
 
 
 def totals(counted: dict[str, Any]) -> dict[str, float]:
-    return {name: sum(metric["Value"]) for name, metric in counted.items()}
+    return {name: sum(item["Value"]) for name, item in counted.items()}
 
 
 def test_a_batch_of_valid_alerts_has_no_failures(counted: dict[str, Any]) -> None:
@@ -104,7 +104,7 @@ def test_messages_that_cannot_be_stored_are_batch_item_failures(counted: dict[st
     lake = Lake(FailingStore())
     event = sqs(json.dumps(alert(1)), json.dumps(alert(2)))
     answer = respond(event, lake, no_object)
-    assert {failure["itemIdentifier"] for failure in answer["batchItemFailures"]} == {"m0", "m1"}
+    assert {item["itemIdentifier"] for item in answer["batchItemFailures"]} == {"m0", "m1"}
     assert totals(counted)["RecordsFailed"] == 2
     assert totals(counted)["AlertsStored"] == 0
 
@@ -170,18 +170,18 @@ def test_a_direct_invocation_fails_if_the_store_fails() -> None:
 
 
 def test_a_record_set_aside_is_logged_with_its_reason() -> None:
-    class Recorder(logging.Handler):
+    class Kept(logging.Handler):
         def emit(self, record: logging.LogRecord) -> None:
             lines.append(record.__dict__)
 
     lines: list[dict[str, Any]] = []
-    recorder = Recorder()
-    observability.logger.addHandler(recorder)
+    kept = Kept()
+    observability.logger.addHandler(kept)
     try:
         respond(sqs("{"), Lake(memory_store()), no_object)
     finally:
-        observability.logger.removeHandler(recorder)
-    line = next(entry for entry in lines if entry["msg"] == "record set aside")
+        observability.logger.removeHandler(kept)
+    line = next(item for item in lines if item["msg"] == "record set aside")
     assert line["key"].startswith("set-aside/")
     assert "expected" in line["reason"]
 

@@ -88,7 +88,7 @@ def test_compaction_passes_over_a_damaged_file_and_says_so() -> None:
     damaged = next(iter(store.list(folder))).key
     store.put(damaged, b"PAR1 no more")
     done = compact(Lake(store))
-    assert [one.split(":")[0] for one in done.unreadable] == [damaged]
+    assert [item.split(":")[0] for item in done.unreadable] == [damaged]
     assert done.partitions > 0
     assert store.get(damaged) == b"PAR1 no more"
 

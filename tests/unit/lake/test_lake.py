@@ -86,8 +86,8 @@ def test_what_was_set_aside_can_be_replayed() -> None:
     lake = Lake(store)
     lake.ingest(documents("{not json", b"\xff"))
     kept = {key: store.get(key) for key in keys(store, "set-aside")}
-    again = [one for key, body in kept.items() for one in read_file(key, body) if isinstance(one, AlertDocument)]
-    assert {one.body for one in again} == {"{not json", b"\xff"}
+    again = [item for key, body in kept.items() for item in read_file(key, body) if isinstance(item, AlertDocument)]
+    assert {entry.body for entry in again} == {"{not json", b"\xff"}
     lake.ingest(again)
     assert {key: store.get(key) for key in keys(store, "set-aside")} == kept
 
@@ -119,7 +119,7 @@ def test_what_the_store_does_not_take_is_to_be_delivered_again(beginning: str, c
     batch = documents(*made.texts(count), "junk")
     receipt = Lake(Failing(store, beginning)).ingest(batch)
     expected = {f"m{count}"} if beginning == "set-aside" else {f"m{i}" for i in range(count)}
-    assert {one.delivery for one in receipt.failed} == expected
+    assert {item.delivery for item in receipt.failed} == expected
     assert receipt.stored == (count if beginning == "set-aside" else 0)
     again = Lake(store).ingest(batch)
     assert again.failed == ()
@@ -130,7 +130,7 @@ def test_what_the_store_does_not_take_is_to_be_delivered_again(beginning: str, c
 def test_every_delivery_of_an_alert_that_is_not_stored_is_told(beginning: str, count: int) -> None:
     batch = documents(*made.texts(count), *made.texts(count))
     receipt = Lake(Failing(memory_store(), beginning)).ingest(batch)
-    assert {one.delivery for one in receipt.failed} == {one.delivery for one in batch}
+    assert {item.delivery for item in receipt.failed} == {entry.delivery for entry in batch}
     assert (receipt.stored, receipt.repeated) == (0, 0)
 
 
@@ -161,7 +161,7 @@ class RecordingCatalog:
 def test_the_catalog_learns_of_every_partition_written() -> None:
     catalog = RecordingCatalog()
     Lake(memory_store(), catalog).ingest(documents(*made.texts(3)))
-    assert {one.detector for one in catalog.told} == {"totals", "shop-live", "FiveDims"}
+    assert {item.detector for item in catalog.told} == {"totals", "shop-live", "FiveDims"}
 
 
 def test_a_catalog_that_is_down_costs_no_alert() -> None:

@@ -44,7 +44,7 @@ def test_an_alert_says_what_its_group_is() -> None:
     assert body["alertDescription"] is None
     assert body["timestamp"] == "2022-01-15T05:00+01:00[Europe/Paris]"
     impacted = body["impactedMetric"]
-    assert [one["metricValue"] for one in impacted["relevantTimeSeries"]] == [0.3, 650]
+    assert [item["metricValue"] for item in impacted["relevantTimeSeries"]] == [0.3, 650]
     assert impacted["dimensionContribution"] == [
         {
             "dimensionName": "marketplace",
@@ -99,7 +99,7 @@ def test_a_value_that_no_alert_may_hold_is_null_and_a_score_never_a_hundred() ->
     body = alert_body(whole, scored(99.99999), rule(), detector())
     assert body["anomalyScore"] == 99.99
     body = alert_body(whole, whole.intervals[0], rule(), detector())
-    assert [one["metricValue"] for one in body["impactedMetric"]["relevantTimeSeries"]] == [None, None]
+    assert [item["metricValue"] for item in body["impactedMetric"]["relevantTimeSeries"]] == [None, None]
     read_alert(AlertDocument(alert_text(body, 10_000), "made"))
 
 
@@ -116,9 +116,9 @@ def test_an_alert_that_is_too_large_keeps_the_metrics_that_deviate_most() -> Non
     text = alert_text(body, 50_000)
     assert 49_000 < len(text) <= 50_000
     alert = read_alert(AlertDocument(text, "made"))
-    kept = [one.metric_value for one in alert.time_series]
+    kept = [time_sery.metric_value for time_sery in alert.time_series]
     assert kept == [*range(len(kept))]
-    assert sum(one.value_contribution for one in alert.contributions) == 100
+    assert sum(contribution.value_contribution for contribution in alert.contributions) == 100
     assert alert_text(body, 10**6) == json.dumps(body, separators=(",", ":"))
     with pytest.raises(AlertTooLargeError, match="expected at most 500"):
         alert_text(body, 500)

@@ -55,7 +55,7 @@ def send(
 
 def ledger(store: ObjectStore) -> dict[str, dict[str, object]]:
     folder = f"detection/detector=shop/deliveries/watch/{GROUP.group_id}/20220115T040000Z/"
-    return {one.key.removeprefix(folder): json.loads(store.get(one.key)) for one in store.list("")}
+    return {item.key.removeprefix(folder): json.loads(store.get(item.key)) for item in store.list("")}
 
 
 def test_a_delivered_alert_is_written_down_and_not_sent_again() -> None:
@@ -157,10 +157,10 @@ def test_a_lake_counts_what_a_dead_run_sent_as_a_repeat() -> None:
     channel = LakeChannel(lake)
     with pytest.raises(Killed):
         send(channel, KillingStore(ledger_store, 1, after=False))
-    before = {one.key: lake.store.get(one.key) for one in lake.store.list("")}
+    before = {item.key: lake.store.get(item.key) for item in lake.store.list("")}
     assert len([key for key in before if key.startswith("originals/")]) == 1
     assert send(channel, ledger_store, "r2").status == "delivered"
-    assert {one.key: lake.store.get(one.key) for one in lake.store.list("")} == before
+    assert {entry.key: lake.store.get(entry.key) for entry in lake.store.list("")} == before
 
 
 def test_the_run_that_knows_overrules_the_one_in_doubt() -> None:
@@ -232,18 +232,18 @@ def test_an_alert_that_cannot_be_made_small_enough_is_undelivered() -> None:
 def test_a_damaged_ledger_stops_nothing(body: bytes) -> None:
     store, channel = memory_store(), Told(repeatable=True)
     send(channel, store)
-    for one in list(store.list("")):
-        store.put(one.key, body)
+    for item in list(store.list("")):
+        store.put(item.key, body)
     assert Ledger(store, "shop").sent("watch", [GROUP]) == {GROUP.group_id: (SentAlert(START, 0.0, 0.0, 0),)}
     assert send(channel, store, "r2").status == "repeated"
-    store.delete([one.key for one in store.list("") if one.key.endswith("delivered.json")])
+    store.delete([entry.key for entry in store.list("") if entry.key.endswith("delivered.json")])
     assert send(channel, store, "r3").status == "delivered"
 
 
 def test_a_name_that_is_a_path_stays_below_its_folder() -> None:
     store = memory_store()
     send(Told(), store, watch=rule(name="../../../x"))
-    folders = {one.key.split("/")[3] for one in store.list("detection/detector=shop/deliveries")}
+    folders = {item.key.split("/")[3] for item in store.list("detection/detector=shop/deliveries")}
     assert len(folders) == 1
     assert folders.pop().startswith("sha256-")
 
@@ -252,8 +252,8 @@ def test_a_lasting_group_is_delivered_as_it_grows_and_counted_by_alert() -> None
     whole = group_of(scored(60), scored(65, 1), scored(75, 2))
     store, channel = memory_store(), Told(None, GONE)
     made = []
-    for at, one in enumerate(whole.intervals):
-        known = whole.until(one.timestamp + timedelta(seconds=1))
+    for at, item in enumerate(whole.intervals):
+        known = whole.until(item.timestamp + timedelta(seconds=1))
         assert known is not None
         made += deliver_groups(
             [known],
@@ -262,10 +262,10 @@ def test_a_lasting_group_is_delivered_as_it_grows_and_counted_by_alert() -> None
             channel,
             Ledger(store, "d"),
             run=str(at),
-            since=one.timestamp,
+            since=item.timestamp,
             patience=Clock().patience,
         )
-    assert [(one.timestamp.hour, one.status) for one in made] == [(4, "delivered"), (6, "undelivered")]
+    assert [(entry.timestamp.hour, entry.status) for entry in made] == [(4, "delivered"), (6, "undelivered")]
     assert counts(made) == {"watch": {"delivered": 1, "undelivered": 1}}
     assert counts([send(Told(), memory_store())]) == {"watch": {"delivered": 1, "undelivered": 0}}
 
@@ -273,5 +273,5 @@ def test_a_lasting_group_is_delivered_as_it_grows_and_counted_by_alert() -> None
 def test_alerts_of_two_rules_are_two_alerts() -> None:
     store, channel = memory_store(), Told()
     other = rule(name="other", arn=rule().arn.replace("watch", "other"))
-    assert [send(channel, store, watch=one).status for one in (rule(), other)] == ["delivered", "delivered"]
+    assert [send(channel, store, watch=item).status for item in (rule(), other)] == ["delivered", "delivered"]
     assert len(set(channel.messages)) == 2

@@ -51,7 +51,7 @@ def test_threshold_measures_and_minimum_impact(changes: dict[str, Any], expected
 def test_values_of_a_dimension_are_alternatives_and_dimensions_are_all_wanted(
     filters: dict[str, tuple[str, ...]], expected: bool
 ) -> None:
-    assert sent(dimension_filters=tuple(DimensionFilter(*one) for one in filters.items())) == expected
+    assert sent(dimension_filters=tuple(DimensionFilter(*item) for item in filters.items())) == expected
 
 
 def due(
@@ -60,7 +60,7 @@ def due(
     """Which intervals of a group with these scores, impacts and numbers of metrics are sent."""
     made = group_of(*(scored(score, at, impact, n) for at, (score, impact, n) in enumerate(scores)))
     found = alerts_due([made], rule(), {made.group_id: told}, snoozes)
-    return [(one.interval.timestamp - START) // HOUR for one in found]
+    return [(item.interval.timestamp - START) // HOUR for item in found]
 
 
 def test_a_group_that_goes_on_alerts_once() -> None:
@@ -106,7 +106,7 @@ def test_nothing_told_is_nothing_to_outgrow() -> None:
 
 def test_alerts_are_ordered_by_time() -> None:
     late, early = group_of(scored(60, 3)), group_of(scored(60, 1), measure="views")
-    assert [one.group for one in alerts_due([late, early], rule(), {})] == [early, late]
+    assert [item.group for item in alerts_due([late, early], rule(), {})] == [early, late]
 
 
 UNTIL = START + 2 * HOUR
@@ -115,7 +115,7 @@ UNTIL = START + 2 * HOUR
 def test_a_snoozed_group_is_silent_until_then() -> None:
     made = group_of(*(scored(60, at) for at in range(4)))
     found = alerts_due([made], rule(), {}, [Snooze(UNTIL, group_id=made.group_id)])
-    assert [one.interval.timestamp for one in found] == [UNTIL]
+    assert [item.interval.timestamp for item in found] == [UNTIL]
     assert alerts_due([made], rule(), {}, [Snooze(UNTIL, group_id="another")])[0].interval.timestamp == START
 
 

@@ -15,8 +15,8 @@ from anomalake.page.page import SCRIPTS
 
 ASSETS = files("anomalake.page").joinpath("assets")
 SPECIFICATIONS = {
-    one.name: json.loads(one.read_text("utf-8"))
-    for one in sorted(ASSETS.joinpath("charts").iterdir(), key=lambda one: one.name)
+    item.name: json.loads(item.read_text("utf-8"))
+    for item in sorted(ASSETS.joinpath("charts").iterdir(), key=lambda entry: entry.name)
 }
 
 
@@ -24,12 +24,12 @@ def objects(part: Any) -> Iterator[dict[str, Any]]:
     """All objects in a specification."""
     if isinstance(part, dict):
         yield part
-    for one in part.values() if isinstance(part, dict) else part if isinstance(part, list) else ():
-        yield from objects(one)
+    for item in part.values() if isinstance(part, dict) else part if isinstance(part, list) else ():
+        yield from objects(item)
 
 
 def code() -> str:
-    return "\n".join(ASSETS.joinpath(one).read_text("utf-8") for one in SCRIPTS if one.startswith("charts"))
+    return "\n".join(ASSETS.joinpath(item).read_text("utf-8") for item in SCRIPTS if item.startswith("charts"))
 
 
 @pytest.mark.parametrize("name", SPECIFICATIONS)
@@ -48,23 +48,23 @@ def test_what_the_schema_does_not_know_is_found() -> None:
 
 @pytest.mark.parametrize("name", SPECIFICATIONS)
 def test_fields_and_data_have_names_of_our_own(name: str) -> None:
-    for one in objects(SPECIFICATIONS[name]):
-        if "field" in one:
-            assert one["field"] in {"t", "u", "v", "e", "lo", "hi", "c", "s", "r", "k"}
-        if "data" in one:
-            assert list(one["data"]) == ["name"]  # neither an address nor values
-        assert "transform" not in one
-        assert "labelExpr" not in one
-        if "expr" in one:
-            assert one["expr"] == "shown"
+    for item in objects(SPECIFICATIONS[name]):
+        if "field" in item:
+            assert item["field"] in {"t", "u", "v", "e", "lo", "hi", "c", "s", "r", "k"}
+        if "data" in item:
+            assert list(item["data"]) == ["name"]  # neither an address nor values
+        assert "transform" not in item
+        assert "labelExpr" not in item
+        if "expr" in item:
+            assert item["expr"] == "shown"
 
 
 @pytest.mark.parametrize("name", SPECIFICATIONS)
 def test_legends_are_made_of_elements(name: str) -> None:
     """Vega's own would have names out of the data in their scales."""
-    for one in objects(SPECIFICATIONS[name]):
-        for channel in {"color", "size"} & set(one.get("encoding", {})):
-            assert one["encoding"][channel]["legend"] is None
+    for item in objects(SPECIFICATIONS[name]):
+        for channel in {"color", "size"} & set(item.get("encoding", {})):
+            assert item["encoding"][channel]["legend"] is None
 
 
 def test_each_specification_is_drawn_by_someone() -> None:

@@ -26,14 +26,14 @@ def unpack(packed: bytes) -> dict[str, Any]:
 
     def resolved(value: Any) -> Any:
         if isinstance(value, list):
-            return [resolved(one) for one in value]
+            return [resolved(entry) for entry in value]
         if not isinstance(value, dict):
             return value
         if "$" in value:
             kind, offset, shape = value["$"]
             count = math.prod(shape)
             return np.frombuffer(body, TYPES[kind], count, offset).reshape(shape)
-        return {key: resolved(one) for key, one in value.items()}
+        return {key: resolved(item) for key, item in value.items()}
 
     told = resolved(json.loads(head.decode("ascii")))
     assert isinstance(told, dict)
@@ -43,10 +43,10 @@ def unpack(packed: bytes) -> dict[str, Any]:
 def assert_same(told: Any, meant: Any, *, single: bool = False) -> None:
     """A record, tuple or array against what was unpacked; `single`: floats in single precision."""
     if is_dataclass(meant):
-        names = {one.name for one in fields(meant)} | ({"format"} if isinstance(meant, PageDocument) else set())
+        names = {item.name for item in fields(meant)} | ({"format"} if isinstance(meant, PageDocument) else set())
         assert set(told) == names
-        for one in fields(meant):
-            assert_same(told[one.name], getattr(meant, one.name), single=isinstance(meant, Live))
+        for field_ in fields(meant):
+            assert_same(told[field_.name], getattr(meant, field_.name), single=isinstance(meant, Live))
     elif isinstance(meant, np.ndarray):
         assert told.shape == meant.shape
         as_sent = meant.astype(np.float32) if single and meant.dtype.kind == "f" else meant
@@ -64,7 +64,7 @@ def assert_same(told: Any, meant: Any, *, single: bool = False) -> None:
 def test_document_survives(kind: str) -> None:
     document = documents.ALL[kind]()
     told = unpack(pack(document))
-    assert told["format"] == 1
+    assert told["format"] == 2
     assert_same(told, document)
 
 
@@ -93,7 +93,7 @@ def test_arrays_lie_where_typed_arrays_can_begin() -> None:
 
     json.loads(packed[4 : 4 + length], object_hook=offsets)
     assert len(found) > 100
-    assert all(one % 8 == 0 for one in found)
+    assert all(item % 8 == 0 for item in found)
 
 
 def test_text_is_ascii_so_that_its_length_is_that_of_its_bytes() -> None:
@@ -102,9 +102,9 @@ def test_text_is_ascii_so_that_its_length_is_that_of_its_bytes() -> None:
     assert packed[4 : 4 + length].isascii()
 
 
-def with_counts(group_intervals: Any) -> PageDocument:
+def with_counts(numbers: Any) -> PageDocument:
     no = np.zeros(0, np.int64)
-    return replace(documents.empty(), counts=AnomalyCounts(no, no, no, no, np.asarray(group_intervals)))
+    return replace(documents.empty(), counts=AnomalyCounts(no, no, no, no, np.asarray(numbers)))
 
 
 @pytest.mark.parametrize(

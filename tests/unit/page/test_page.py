@@ -26,8 +26,8 @@ def packed() -> bytes:
 def policy(made: bytes) -> dict[str, list[str]]:
     found = re.search(rb'http-equiv="Content-Security-Policy" content="([^"]*)"', made)
     assert found
-    rules = [one.split() for one in html.unescape(found[1].decode()).split(";")]
-    return {one[0]: one[1:] for one in rules}
+    rules = [item.split() for item in html.unescape(found[1].decode()).split(";")]
+    return {rule[0]: rule[1:] for rule in rules}
 
 
 def test_the_same_input_makes_the_same_bytes(packed: bytes) -> None:
@@ -102,5 +102,5 @@ def test_no_asset_reaches_out_or_makes_markup_of_text() -> None:
     ):
         assert forbidden not in own, forbidden
     outside = re.findall(r"https?://[^\s\"'`)]+", made.split("</style>")[0].split("-->")[1] + own)
-    assert {one for one in outside if "vega.github.io/schema" not in one} == set()
+    assert {item for item in outside if "vega.github.io/schema" not in item} == set()
     assert len(SCRIPTS) == len(set(SCRIPTS))

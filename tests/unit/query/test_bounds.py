@@ -1,4 +1,4 @@
-"""Bounds never leave out a partition that a condition can need."""
+"""Bounds on partitions never exclude one that a condition needs."""
 
 from __future__ import annotations
 
@@ -68,7 +68,7 @@ def test_bounds_on_days(condition: str, first: str | None, last: str | None) -> 
         "CASE WHEN timestamp > DATE '2021-02-14' THEN true END",
     ],
 )
-def test_what_sets_no_bound(condition: str) -> None:
+def test_conditions_that_set_no_bounds(condition: str) -> None:
     assert of(condition) == ALL
 
 
@@ -81,7 +81,7 @@ def test_bounds_on_detectors() -> None:
     assert of("detector = 'a' OR timestamp > DATE '2021-02-14'") == ALL
 
 
-def test_conditions_say_the_same() -> None:
+def test_bounds_are_written_as_a_condition() -> None:
     bounds = Bounds(frozenset({"b", "a'"}), D("2021-02-01"), D("2021-02-07"))
     condition = bounds.condition()
     assert condition is not None
@@ -91,10 +91,10 @@ def test_conditions_say_the_same() -> None:
     assert not bounds.holds_day("2021-02-08")
     assert not bounds.holds_detector("c")
     assert ALL.condition() is None
-    nobody = Bounds(frozenset()).condition()
-    assert nobody is not None
-    assert nobody.sql("athena") == "detector IN (NULL)"
+    no_detector = Bounds(frozenset()).condition()
+    assert no_detector is not None
+    assert no_detector.sql("athena") == "detector IN (NULL)"
 
 
-def test_widening_stays_within_the_calendar() -> None:
+def test_widening_does_not_exceed_the_calendar() -> None:
     assert Bounds(first=date.min, last=date.max).widened() == ALL

@@ -1,4 +1,4 @@
-"""Answers in the forms that people and programs read."""
+"""Query results as JSON, CSV and tables."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def written(format_: str, columns: Sequence[str], rows: Sequence[Sequence[Any]])
         ("100", "100"),
     ],
 )
-def test_decimals_are_exact_and_short(value: str, text: str) -> None:
+def test_decimals_are_exact_and_have_no_trailing_zeros(value: str, text: str) -> None:
     assert output.plain(Decimal(value)) == text
     assert written("json", ["a"], [[Decimal(value)]]) == f'[\n  {{"a": {text}}}\n]\n'
 
@@ -62,7 +62,7 @@ def test_json_of_every_type() -> None:
 
 
 @given(st.lists(st.tuples(st.text(), st.text()), max_size=5))
-def test_json_comes_back(rows: list[tuple[str, str]]) -> None:
+def test_json_has_the_same_values_when_it_is_read(rows: list[tuple[str, str]]) -> None:
     assert [tuple(row.values()) for row in json.loads(written("json", ['"', "b"], rows))] == rows
 
 
@@ -99,7 +99,7 @@ def test_csv_cells(value: Any, cell: str) -> None:
 
 
 @given(st.lists(st.text(alphabet=st.characters(exclude_categories=["Cs"])), min_size=1, max_size=4))
-def test_csv_comes_back_and_runs_nothing(values: list[str]) -> None:
+def test_csv_has_the_same_values_and_no_formulas(values: list[str]) -> None:
     text = written("csv", ["c"] * len(values), [values])
     _, row = csv.reader(StringIO(text, newline=""))
     for value, cell in zip(values, row, strict=True):
@@ -107,11 +107,11 @@ def test_csv_comes_back_and_runs_nothing(values: list[str]) -> None:
         assert cell == value or value[0] in "=+-@\t\r\n\uff1d\uff0b\uff0d\uff20"
 
 
-def test_headers_are_cells_too() -> None:
+def test_headers_are_escaped_like_cells() -> None:
     assert written("csv", ["=a", "b"], []) == "'=a,b\r\n"
 
 
-def test_a_table_in_a_pipe_is_not_folded_and_moves_no_cursor() -> None:
+def test_a_table_in_a_pipe_is_not_folded_and_has_no_control_characters() -> None:
     text = written("table", ["name", "value"], [["x" * 300, Decimal("1.50")], ["\x1b[2J[bold]", None]])
     assert "x" * 300 in text
     assert "1.5" in text

@@ -1,4 +1,4 @@
-"""What the stack tells Athena."""
+"""Statements that create views and source tables in Athena."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def source(**changes: object) -> MetricSet:
     return MetricSet(**{**fields, **changes})  # type: ignore[arg-type]
 
 
-def made_and_read(statement: str) -> tuple[str, set[str]]:
+def created_and_read(statement: str) -> tuple[str, set[str]]:
     external = re.match(r"CREATE EXTERNAL TABLE IF NOT EXISTS `(\w+)`", statement)
     if external:
         return external[1], set()
@@ -55,34 +55,34 @@ def made_and_read(statement: str) -> tuple[str, set[str]]:
     return create.this.name, {table.name for table in create.expression.find_all(exp.Table)}
 
 
-def in_order(made: list[str], known: set[str]) -> list[str]:
+def names_in_order(statements_: list[str], known: set[str]) -> list[str]:
     names = []
-    for statement in made:
+    for statement in statements_:
         if statement.startswith("DROP"):
             continue
-        name, read = made_and_read(statement)
+        name, read = created_and_read(statement)
         assert read <= known | set(names), f"{name} reads {read - known - set(names)} first"
         names.append(name)
     return names
 
 
-def test_a_first_deploy_has_the_relations_that_need_no_detector() -> None:
-    names = in_order(list(statements(Relations(memory_store()))), {"alert_rows"})
+def test_an_empty_lake_gets_the_relations_of_every_lake() -> None:
+    names = names_in_order(list(statements(Relations(memory_store()))), {"alert_rows"})
     assert names[0] == "shown_rows"
     relations = {"metric_values", "dimension_contributions", "alerts", "clashes", "anomalies"}
     assert set(names) == {"shown_rows", "group_spans"} | relations | {f"{name}_by_day" for name in relations}
 
 
 def test_csv_only_tables_are_decoded_by_a_view() -> None:
-    assert in_order(list(statements(Relations(memory_store()), ["csv"])), {"alert_rows_csv"})[0] == "alert_rows"
+    assert names_in_order(list(statements(Relations(memory_store()), ["csv"])), {"alert_rows_csv"})[0] == "alert_rows"
 
 
-def test_each_view_comes_after_those_it_reads() -> None:
+def test_each_view_is_created_after_those_that_it_reads() -> None:
     store = memory_store()
     shape(store, "orders")
     shape(store, "My-Detector", dimensions=())
     write_metric_set(store, source())
-    names = in_order(list(statements(Relations(store))), {"alert_rows"})
+    names = names_in_order(list(statements(Relations(store))), {"alert_rows"})
     assert len(set(names)) == len(names)
     for name in (
         "live_orders",
@@ -95,7 +95,7 @@ def test_each_view_comes_after_those_it_reads() -> None:
     assert "live_my_detector__0_2x2d_3" not in names
 
 
-def test_names_cannot_leave_their_quotes() -> None:
+def test_names_with_sql_in_them_are_quoted() -> None:
     store = memory_store()
     shape(store, "orders", metric='x"; DROP TABLE y; --', dimensions=("' OR 1=1", "a`b"))
     for statement in statements(Relations(store)):
@@ -106,8 +106,8 @@ def test_names_cannot_leave_their_quotes() -> None:
 def test_source_tables() -> None:
     store = memory_store()
     write_metric_set(store, source(templated_path_list=("s3://bucket/live/x-{{yyyyMMdd}}/{{HHmm}}",)))
-    made = list(statements(Relations(store)))
-    tables = [one for one in made if one.startswith("CREATE EXTERNAL")]
+    created = list(statements(Relations(store)))
+    tables = [statement for statement in created if statement.startswith("CREATE EXTERNAL")]
     assert [re.search(r"LOCATION '([^']*)'", table)[1] for table in tables] == [
         "s3://bucket/back/",
         "s3://bucket/live/",
@@ -118,37 +118,37 @@ def test_source_tables() -> None:
     )
     assert "'separatorChar' = '\\t', 'quoteChar' = '\\''" in tables[0]
     assert "'skip.header.line.count' = '1'" in tables[0]
-    assert "source_orders" in in_order(made, {"alert_rows"})
+    assert "source_orders" in names_in_order(created, {"alert_rows"})
     write_metric_set(store, source(file_format=JsonLinesFormat()))
-    (table,) = (one for one in statements(Relations(store)) if one.startswith("CREATE EXTERNAL"))
+    (table,) = (statement for statement in statements(Relations(store)) if statement.startswith("CREATE EXTERNAL"))
     assert "'mapping.source_it_s__2x27' = 'it\\'s'" in table
 
 
 def test_sources_that_athena_cannot_read() -> None:
-    for wrong in (source(historical_data_path_list=("data",)), source(file_format=CsvFormat())):
+    for invalid in (source(historical_data_path_list=("data",)), source(file_format=CsvFormat())):
         store = memory_store()
-        write_metric_set(store, wrong)
+        write_metric_set(store, invalid)
         with pytest.raises(SourceError):
             list(statements(Relations(store)))
 
 
-def test_the_plain_name_goes_when_two_detectors_bear_it() -> None:
+def test_views_with_the_plain_name_are_dropped_if_two_detectors_have_it() -> None:
     store = memory_store()
     shape(store, "orders")
     shape(store, "orders", arn="arn:aws:lookoutmetrics:us-west-2:123456789012:AnomalyDetector:orders")
-    made = list(statements(Relations(store)))
-    assert "DROP VIEW IF EXISTS metricvalue_anomalyscore_orders" in made
-    assert "metricvalue_anomalyscore_orders" not in in_order(made, {"alert_rows"})
+    created = list(statements(Relations(store)))
+    assert "DROP VIEW IF EXISTS metricvalue_anomalyscore_orders" in created
+    assert "metricvalue_anomalyscore_orders" not in names_in_order(created, {"alert_rows"})
 
 
-def test_a_broken_shape_is_named() -> None:
+def test_an_invalid_shape_is_reported_with_its_key() -> None:
     store = memory_store()
     store.put("shapes/detector=orders/x.json", b"[]")
     with pytest.raises(QueryError, match=r"memory:///shapes/detector=orders/x\.json"):
         Relations(store).names()
 
 
-def test_names_too_long_for_their_list_are_found() -> None:
+def test_detectors_with_long_names_are_found_by_their_names_in_sql() -> None:
     name = "A-" * 31 + "B"
     store = memory_store()
     shape(store, name)

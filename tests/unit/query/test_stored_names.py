@@ -1,4 +1,4 @@
-"""Names that stored lakes were given: Glue tables, views and shape keys depend on them, so they never change."""
+"""Names in stored lakes must not change: Glue tables and views have them."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import pytest
 
 from anomalake.query.names import column_names, detector_names
 
-ONE, SCORES = ("{}",), ("{}", "{}anomalymetricvalue", "{}groupscore")
+LIVE, SCORES = ("{}",), ("{}", "{}anomalymetricvalue", "{}groupscore")
 ARN = "arn:{}:lookoutmetrics:{}:1:AnomalyDetector:{}"
 
 
@@ -27,8 +27,8 @@ ARN = "arn:{}:lookoutmetrics:{}:1:AnomalyDetector:{}"
         (("timestamp", "timestamp__", "timestamp____"), {"timestamp": "timestamp______"}),
     ],
 )
-def test_columns_keep_their_names(reserved: tuple[str, ...], expected: dict[str, str]) -> None:
-    assert column_names(expected, reserved, ONE) == {name: (column,) for name, column in expected.items()}
+def test_names_of_columns_do_not_change(reserved: tuple[str, ...], expected: dict[str, str]) -> None:
+    assert column_names(expected, reserved, LIVE) == {name: (column,) for name, column in expected.items()}
 
 
 @pytest.mark.parametrize(
@@ -47,7 +47,7 @@ def test_columns_keep_their_names(reserved: tuple[str, ...], expected: dict[str,
         (("revenue",), {"Revenue": "revenue__0", "revenue": "revenue__"}),
     ],
 )
-def test_columns_of_measures_keep_their_names(reserved: tuple[str, ...], expected: dict[str, str]) -> None:
+def test_names_of_columns_of_measures_do_not_change(reserved: tuple[str, ...], expected: dict[str, str]) -> None:
     assert column_names(expected, reserved, SCORES) == {
         name: tuple(template.format(column) for template in SCORES) for name, column in expected.items()
     }
@@ -69,7 +69,7 @@ def test_columns_of_measures_keep_their_names(reserved: tuple[str, ...], expecte
         },
     ],
 )
-def test_detectors_keep_their_names(expected: dict[str, str]) -> None:
+def test_names_of_detectors_do_not_change(expected: dict[str, str]) -> None:
     assert detector_names(expected) == expected
 
 
@@ -82,7 +82,7 @@ def test_detectors_keep_their_names(expected: dict[str, str]) -> None:
         ((), {"A": "a__0", "a": "a", "a__0": "a__0__"}),
     ],
 )
-def test_names_whose_marks_clash_at_every_level_get_the_first_free_columns(
+def test_names_that_clash_at_every_level_get_the_first_free_columns(
     reserved: tuple[str, ...], expected: dict[str, str]
 ) -> None:
     assert column_names(expected, reserved) == {name: (column,) for name, column in expected.items()}

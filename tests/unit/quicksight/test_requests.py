@@ -1,4 +1,4 @@
-"""The template's properties as requests to QuickSight's API, against boto3's model of it."""
+"""Properties of the template as requests to QuickSight's API, checked against boto3's model."""
 
 from __future__ import annotations
 
@@ -33,12 +33,12 @@ PARAMETERS: dict[str, Json] = {
 
 @pytest.mark.parametrize("mode", PARAMETERS)
 @pytest.mark.parametrize("name", METRIC_SETS)
-def test_the_api_takes_every_request(name: str, mode: str) -> None:
-    made = list(requests(resolved(quicksight_template(METRIC_SETS[name]), **PARAMETERS[mode])))
-    operations = {operation for _, operation, _ in made}
+def test_every_request_fits_the_model(name: str, mode: str) -> None:
+    created = list(requests(resolved(quicksight_template(METRIC_SETS[name]), **PARAMETERS[mode])))
+    operations = {operation for _, operation, _ in created}
     assert {"CreateDataSet", "CreateTheme", "CreateAnalysis", "CreateDashboard"} <= operations
     assert ("CreateRefreshSchedule" in operations) == (mode != "DIRECT_QUERY")
-    for resource, operation, request in made:
+    for resource, operation, request in created:
         shape = service_model().operation_model(operation).input_shape
         report = ParamValidator().validate(request, shape)
         assert not report.has_errors(), f"{resource}: {report.generate_report()}"
@@ -47,11 +47,11 @@ def test_the_api_takes_every_request(name: str, mode: str) -> None:
 
 @given(
     measures=st.lists(st.sampled_from(HOSTILE), min_size=1, max_size=5, unique=True),
-    dimensions=st.lists(st.sampled_from([f"{one}!" for one in HOSTILE]), max_size=5, unique=True),
+    dimensions=st.lists(st.sampled_from([f"{text}!" for text in HOSTILE]), max_size=5, unique=True),
     name=st.from_regex(r"[a-zA-Z0-9][a-zA-Z0-9_-]{0,62}", fullmatch=True),
 )
 @settings(max_examples=15)
-def test_the_api_takes_any_names(measures: list[str], dimensions: list[str], name: str) -> None:
+def test_requests_with_any_names_fit_the_model(measures: list[str], dimensions: list[str], name: str) -> None:
     for resource, operation, request in requests(
         resolved(quicksight_template(metric_set(name, tuple(measures), tuple(dimensions))))
     ):
@@ -69,10 +69,10 @@ def _set(path: tuple[Any, ...], value: Any) -> Any:
 
 
 @pytest.mark.parametrize(
-    ("resource", "change", "told"),
+    ("resource", "change", "expected"),
     [
         ("Theme", _set(("Configuration", "DataColorPalette", "EmptyFillColor"), "#abcdef"), "expected ^#[A-F0-9]{6}$"),
-        ("Theme", _set(("BaseTheme",), "CLASSIC"), "knows no BaseTheme"),
+        ("Theme", _set(("BaseTheme",), "CLASSIC"), "has no member BaseTheme"),
         ("Analysis", _set(("AnalysisId",), "a b"), "AnalysisId: 'a b'"),
         ("Analysis", _set(("Definition", "Sheets", 0, "Visuals", 0, "BarChartVisual"), {"VisualId": "x"}), ""),
         ("Dashboard", _set(("Definition", "FilterGroups", 0, "CrossDataset"), "ALL"), "expected one of"),
@@ -80,14 +80,14 @@ def _set(path: tuple[Any, ...], value: Any) -> Any:
         ("ValuesDataSet", _set(("PhysicalTableMap",), {"a b": {}}), "expected [0-9a-zA-Z-]*"),
     ],
 )
-def test_a_request_that_the_model_forbids_is_told(resource: str, change: Any, told: str) -> None:
-    made = {
+def test_violations_of_the_model_are_reported(resource: str, change: Any, expected: str) -> None:
+    created = {
         name: (operation, request)
         for name, operation, request in requests(resolved(quicksight_template(METRIC_SETS["shop"])))
     }
-    operation, request = made[resource]
+    operation, request = created[resource]
     request = copy.deepcopy(request)
     change(request)
-    found = violations(operation, request)
-    if told:
-        assert any(told in one for one in found), found
+    problems = violations(operation, request)
+    if expected:
+        assert any(expected in text for text in problems), problems

@@ -1,4 +1,4 @@
-"""The page's server: the page and its document, the operations, and refused requests."""
+"""The page's server: what it shows, what it takes in, and whom it refuses."""
 
 from __future__ import annotations
 
@@ -37,11 +37,11 @@ UNTIL = "2026-03-10T00:00Z"
 
 @dataclass
 class Served:
-    """A server of a lake with anomalies, its clock and the lines that it reports."""
+    """A server over a lake with anomalies, its clock and what it says."""
 
     store: ObjectStore
     document: PageDocument = field(default_factory=empty)
-    reported: list[str] = field(default_factory=list)
+    said: list[str] = field(default_factory=list)
     time: float = 1_000.0
     makes: int = 0
     fault: Exception | None = None
@@ -57,13 +57,13 @@ class Served:
         return f'<meta http-equiv="Content-Security-Policy" content="{policy}">{token}'.encode()
 
     def client(self, **headers: str) -> TestClient:
-        site = Site(self.make, self.show, self.store, self.reported.append, now=lambda: NOW, clock=lambda: self.time)
+        site = Site(self.make, self.show, self.store, self.said.append, now=lambda: NOW, clock=lambda: self.time)
         return TestClient(application(site, PORT, token=TOKEN), base_url=OWN, headers=headers)
 
 
 @pytest.fixture(scope="module")
 def bench() -> Bench:
-    """A detector with anomalies of German and French views in an hour, and of French views in the next."""
+    """A detector that found German and French views unusual in one hour, and the French ones in the next."""
     bench = Bench()
     bench.source.unusual = {(hour(0), "de"): 30.0, (hour(0), "fr"): 30.0, (hour(1), "fr"): 20.0}
     bench.run(hour(0))
@@ -84,8 +84,8 @@ def client(served: Served) -> TestClient:
 
 @pytest.fixture
 def group(bench: Bench) -> str:
-    [group_id] = group_ids(bench.store, "shop")
-    return group_id
+    [one] = group_ids(bench.store, "shop")
+    return one
 
 
 @pytest.fixture(autouse=True)
@@ -93,10 +93,10 @@ def forgotten(bench: Bench) -> Iterator[None]:
     yield
     folder = detector_folder("shop")
     for part in ("feedback", "snoozes"):
-        bench.store.delete([entry.key for entry in bench.store.list(f"{folder}/{part}")])
+        bench.store.delete([item.key for item in bench.store.list(f"{folder}/{part}")])
 
 
-# ---- the page and its document ----
+# ---- what it shows ----
 
 
 def test_the_page_has_its_token_and_the_policy_of_its_html(served: Served) -> None:
@@ -121,7 +121,7 @@ def test_every_response_has_the_security_headers(client: TestClient) -> None:
 
 
 def test_each_server_has_its_own_token(served: Served) -> None:
-    site = Site(served.make, served.show, served.store, served.reported.append)
+    site = Site(served.make, served.show, served.store, served.said.append)
     pages = {TestClient(application(site, PORT), base_url=OWN).get("/").text for _ in range(3)}
     assert len(pages) == 3
 
@@ -172,7 +172,7 @@ def test_the_last_good_document_stays_if_the_lake_fails(served: Served) -> None:
         answer = client.get(path)
         assert answer.status_code == 200
         assert answer.headers[PROBLEM] == "alerts: cannot be read: \\xfc"
-    assert served.reported == ["alerts: cannot be read: ü"]
+    assert served.said == ["alerts: cannot be read: ü"]
     assert client.get("/document").content == first.content
     served.fault = None
     served.time += MAX_AGE
@@ -208,11 +208,11 @@ def test_concurrent_requests_read_the_document_once(served: Served) -> None:
             both.wait()
             return client.get("/document").status_code
 
-        assert [future.result() for future in [pool.submit(ask), pool.submit(ask)]] == [200, 200]
+        assert [item.result() for item in [pool.submit(ask), pool.submit(ask)]] == [200, 200]
     assert (served.makes, most) == (2, 1)
 
 
-# ---- operations ----
+# ---- what it takes in ----
 
 
 def test_feedback_on_a_group_is_written_to_the_lake(served: Served, client: TestClient, group: str) -> None:
@@ -223,11 +223,10 @@ def test_feedback_on_a_group_is_written_to_the_lake(served: Served, client: Test
         "2026-03-03T00:00:00+00:00 views country fr: no anomaly",
         "2026-03-03T01:00:00+00:00 views country fr: no anomaly",
     ]
-    entries, unread = read_feedback(served.store, "shop")
+    kept, unread = read_feedback(served.store, "shop")
     assert not unread
     assert {
-        (entry.timestamp, entry.dimensions, entry.is_anomaly, entry.anomaly_group_id, entry.given_at)
-        for entry in entries
+        (item.timestamp, item.dimensions, item.is_anomaly, item.anomaly_group_id, item.given_at) for item in kept
     } == {
         (hour(0), (("country", "de"),), False, group, NOW),
         (hour(0), (("country", "fr"),), False, group, NOW),
@@ -258,7 +257,7 @@ def test_snoozes_are_written_to_the_lake(served: Served, client: TestClient, gro
         body = json.dumps({"detector": "shop", "until": UNTIL, **given})
         answer = client.post("/snooze", content=body, headers={"Content-Type": "application/json"})
         assert (answer.status_code, answer.json()) == (200, {"said": ["no alerts until 2026-03-10T00:00:00+00:00"]})
-    snoozes, unread = read_snoozes(served.store, "shop")
+    kept, unread = read_snoozes(served.store, "shop")
     until, plain = datetime(2026, 3, 10, tzinfo=UTC), tuple((name, value) for name, value in pairs)
     wanted = [
         Snooze(until, group),
@@ -267,7 +266,7 @@ def test_snoozes_are_written_to_the_lake(served: Served, client: TestClient, gro
         Snooze(until, measure="views", dimensions=plain),
     ]
     assert not unread
-    assert sorted(snoozes, key=repr) == sorted(wanted, key=repr)
+    assert sorted(kept, key=repr) == sorted(wanted, key=repr)
 
 
 FEEDBACK = {"detector": "shop", "group": "3f0e", "is_anomaly": False}
@@ -275,7 +274,7 @@ SNOOZE = {"detector": "shop", "until": UNTIL, "measure": "views"}
 
 
 @pytest.mark.parametrize(
-    ("path", "given", "status", "expected"),
+    ("path", "given", "status", "said"),
     [
         ("feedback", FEEDBACK, 404, "anomaly group '3f0e': no detector of the lake has it (shop)"),
         ("feedback", {**FEEDBACK, "detector": "other"}, 404, "no detector of the lake has it (other)"),
@@ -306,18 +305,18 @@ SNOOZE = {"detector": "shop", "until": UNTIL, "measure": "views"}
     ],
 )  # fmt: skip
 def test_invalid_fields_are_refused_with_one_line(
-    served: Served, client: TestClient, path: str, given: dict[str, Any], status: int, expected: str
+    served: Served, client: TestClient, path: str, given: dict[str, Any], status: int, said: str
 ) -> None:
-    before = [entry.key for entry in served.store.list("")]
+    before = [item.key for item in served.store.list("")]
     answer = client.post(f"/{path}", json=given)
     assert answer.status_code == status
-    assert expected in answer.json()["error"]
+    assert said in answer.json()["error"]
     assert "\n" not in answer.json()["error"]
     assert [entry.key for entry in served.store.list("")] == before
 
 
 @pytest.mark.parametrize(
-    ("body", "expected"),
+    ("body", "said"),
     [
         (b"", "expected JSON"),
         (b"{", "expected JSON"),
@@ -328,10 +327,10 @@ def test_invalid_fields_are_refused_with_one_line(
     ],
     ids=["empty", "half", "no-utf-8", "deep", "list", "number"],
 )
-def test_a_body_that_is_not_an_object_is_refused(client: TestClient, body: bytes, expected: str) -> None:
+def test_a_body_that_is_not_an_object_is_refused(client: TestClient, body: bytes, said: str) -> None:
     answer = client.post("/feedback", content=body, headers={"Content-Type": "application/json"})
     assert answer.status_code == 400
-    assert expected in answer.json()["error"]
+    assert said in answer.json()["error"]
 
 
 def test_a_body_that_is_too_large_is_refused(client: TestClient) -> None:
@@ -356,11 +355,11 @@ def test_damaged_records_and_store_failures_have_their_own_status(
     damaged.error = RuntimeError("how\nodd")
     answer = client.post("/feedback", json=given)
     assert (answer.status_code, answer.json()) == (500, {"error": "RuntimeError: how odd"})
-    assert served.reported == ["503: slow down", "RuntimeError: how odd"]
+    assert served.said == ["503: slow down", "RuntimeError: how odd"]
 
 
 class Damaged(WrappedStore):
-    """A store with damaged or unreadable groups."""
+    """A store whose groups are no records, or cannot be read."""
 
     error: Exception | None = None
 
@@ -370,7 +369,7 @@ class Damaged(WrappedStore):
         return b"{" if "/groups/" in key else super().get(key)
 
 
-# ---- refused requests ----
+# ---- whom it refuses ----
 
 
 @pytest.mark.parametrize(
@@ -440,4 +439,4 @@ def test_the_token_is_not_in_any_message(served: Served, client: TestClient) -> 
     served.fault = StoreError("gone")
     served.time += MAX_AGE
     client.get("/")
-    assert served.reported == ["gone"]
+    assert served.said == ["gone"]

@@ -1,65 +1,21 @@
-"""The page as a file: its size, and its atomic write."""
+"""Files of the page: written completely or not at all."""
 
 from __future__ import annotations
 
-import gzip
 import os
 import stat
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from anomalake.page.document import PageDocument, pack
-from anomalake.page.limits import DEFAULT, Limits
 from anomalake.services import dashboard as page_files
 from anomalake.services import lakes
-from anomalake.services.dashboard import PageFileError, fitting, summary_of, write_page
+from anomalake.services.dashboard import PageFileError, summary_of, write_page
 from anomalake.services.files import FileWriteError
 from anomalake.storage.objects import memory_store
 from anomalake.storage.store import StoreError
 from tests.support.documents import empty, one
 from tests.support.stores import WrappedStore
-
-
-def sized(limits: Limits) -> PageDocument:
-    """A document that is as large as its limit of group intervals."""
-    reasons = tuple(f"{number * 7_919 % 1_000_003:06d}" for number in range(limits.group_intervals // 100))
-    return replace(empty(), set_aside_reasons=reasons)
-
-
-def size(document: PageDocument) -> int:
-    return len(gzip.compress(pack(document), 6, mtime=0))
-
-
-def test_a_small_document_is_not_limited() -> None:
-    document, limits = fitting(sized)
-    assert limits == DEFAULT
-    assert pack(document) == pack(sized(DEFAULT))
-    assert not document.notes
-
-
-def test_limits_are_halved_until_a_document_fits_with_a_note() -> None:
-    used: list[Limits] = []
-
-    def make(limits: Limits) -> PageDocument:
-        used.append(limits)
-        return sized(limits)
-
-    most = size(sized(replace(DEFAULT, group_intervals=DEFAULT.group_intervals // 4))) + 1
-    document, limits = fitting(make, most_bytes=most)
-    assert [limits.group_intervals for limits in used] == [100_000, 50_000, 25_000]
-    assert (limits.numbers, limits.runs) == (DEFAULT.numbers // 4, DEFAULT.runs)
-    assert document.notes == (
-        f"Shows at most 25,000 anomalous intervals and {limits.numbers:,} numbers over time, so that it opens fast.",
-    )
-    assert fitting(make, limits, most)[1] == limits
-
-
-def test_a_document_that_no_limit_makes_fit_is_still_returned() -> None:
-    document, limits = fitting(lambda _: one(), most_bytes=1)
-    assert limits.group_intervals == DEFAULT.group_intervals // 4096
-    assert document.groups.id == one().groups.id
 
 
 def test_a_lake_that_does_not_answer_is_an_error_instead_of_an_empty_page(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -69,11 +25,11 @@ def test_a_lake_that_does_not_answer_is_an_error_instead_of_an_empty_page(monkey
 
     monkeypatch.setattr(lakes, "open_store", lambda lake, create: Down(memory_store()))
     with pytest.raises(StoreError, match="cannot list: 503"):
-        page_files.made("s3://bucket/lake")
+        page_files.make_document("s3://bucket/lake")
 
 
 def test_a_page_is_written_atomically_and_its_folder_is_created(tmp_path: Path) -> None:
-    out = tmp_path / "new" / "folder" / "page.html"
+    out = tmp_path / "some" / "where" / "page.html"
     written = write_page(one(), out)
     body = out.read_bytes()
     assert (written.path, written.size) == (out, len(body))
@@ -113,7 +69,7 @@ def test_a_page_is_not_written_to_a_device_or_a_pipe(tmp_path: Path) -> None:
     pipe = tmp_path / "pipe"
     os.mkfifo(pipe)
     for out in (pipe, Path(os.devnull)):
-        with pytest.raises(PageFileError, match="is not a file"):
+        with pytest.raises(PageFileError, match="is not a regular file"):
             write_page(one(), out)
     assert pipe.is_fifo()
 
@@ -125,9 +81,9 @@ def test_a_page_is_written_through_a_symbolic_link(tmp_path: Path) -> None:
         assert write_page(one(), link).path == link
         assert link.is_symlink()
         assert real.read_bytes().startswith(b"<!doctype html>")
-        assert [path.name for path in real.parent.iterdir()] == ["page.html"]
+        assert [item.name for item in real.parent.iterdir()] == ["page.html"]
 
 
-def test_the_summary_counts_the_contents_of_a_document() -> None:
+def test_the_summary_counts_what_a_document_shows() -> None:
     assert summary_of(empty()) == "no detector yet"
     assert summary_of(one()) == "1 detector, 40 groups, 156 anomalous intervals, live values of 1"

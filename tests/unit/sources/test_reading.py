@@ -345,7 +345,7 @@ def test_a_truncated_archive_gives_the_rows_until_then(cut: int) -> None:
     assert report.problems == ("/h/a: it ends within its gzip data; rows until then are used",)
     assert report.bad == 1
     assert 1_800 < report.used <= 2_000
-    assert {one for one, _ in metrics.combinations} <= {row.split(",")[1] for row in rows}
+    assert {combination for combination, _ in metrics.combinations} <= {row.split(",")[1] for row in rows}
 
 
 def test_a_damaged_archive() -> None:
@@ -550,7 +550,7 @@ def test_ten_dimensions() -> None:
     for row in range(500):
         key = tuple(str(row % (n + 2)) for n in range(10))
         expected[key] = expected.get(key, 0) + row
-    assert {one: metrics.values[0, k, 0] for k, one in enumerate(metrics.combinations)} == expected
+    assert {item: metrics.values[0, k, 0] for k, item in enumerate(metrics.combinations)} == expected
 
 
 def _large(rows: int) -> Iterable[bytes]:

@@ -77,7 +77,7 @@ def test_the_detector_file_says_what_the_rows_are(made: Shop, folder: Path) -> N
     fields = yaml.safe_load((folder / "detector.yaml").read_text(encoding="utf-8"))
     metric_set = fields["MetricSet"]
     assert metric_set["DimensionList"] == list(made.metrics.dimension_names)
-    assert [one["MetricName"] for one in metric_set["MetricList"]] == list(made.metrics.measures)
+    assert [item["MetricName"] for item in metric_set["MetricList"]] == list(made.metrics.measures)
     assert metric_set["MetricSetFrequency"] == fields["AnomalyDetectorConfig"]["AnomalyDetectorFrequency"] == "PT1H"
     assert tuple(fields.get("Holidays", ())) == made.holidays
 

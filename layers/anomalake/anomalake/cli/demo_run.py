@@ -26,7 +26,7 @@ from anomalake.query import output
 from anomalake.records.executions import FAILED, SUCCEEDED
 from anomalake.records.groups import group_ids, read_groups
 from anomalake.services.backtest import backtest
-from anomalake.services.dashboard import made, summary_of, write_page
+from anomalake.services.dashboard import make_document, summary_of, write_page
 from anomalake.services.detect import live_detector, local_rules
 from anomalake.services.lakes import open_writer
 
@@ -57,7 +57,7 @@ WHERE c.value_contribution >= 3
 ORDER BY c.dimension_name DESC, per_cent DESC, c.dimension_value""",
     ),
     (
-        "Alerts of 8 February next to the live values:",
+        "Alerts of 8 February next to the numbers that they are about:",
         """\
 SELECT date_format(local_timestamp, '%d %b %H:%i') AS hour, carrier, origin, CAST(flights AS bigint) AS flights,
        CAST(cancelled AS bigint) AS cancelled, cancelledgroupscore AS score
@@ -90,13 +90,13 @@ def run_demo(
     data = make_flights(folder, last)
     _say(out, f"1. {data.n_rows:,} rows: flights, cancelled ones and delays by hour, carrier and airport of New York.")
     _say(out, f"   January 2013 is the history, {data.history};")
-    _say(out, f"   each later hour has its own folder, as in Lookout for Metrics: {data.live}/YYYYMMDD/HHMM")
+    _say(out, f"   each hour since then has its folder, as in Lookout for Metrics: {data.live}/YYYYMMDD/HHMM")
     lake = folder / "lake"
-    _say(out, "\n2. Backtest: train on the oldest 70 % of the data, test on the rest; the alerts go into the lake.")
+    _say(out, "\n2. Backtest: learn from the oldest 70 % of all this, test on the rest; the alerts go into the lake.")
     for line in summary_lines(backtest(data.detector, lake=str(lake)), str(lake)):
         _say(out, f"   {line}")
-    first, until = (f"{hour:%d %b %H:%M}" for hour in span)
-    _say(out, f"\n3. Live: hour by hour from {first} to {until}; each hour uses only the data before it.")
+    first, until = (f"{item:%d %b %H:%M}" for item in span)
+    _say(out, f"\n3. Live: hour by hour from {first} to {until}, each with the data before it only.")
     live = _run_live(data, lake, span, out)
     handle = open_lake(lake)
     groups = _groups(live)
@@ -119,52 +119,51 @@ def _run_live(data: FlightsData, lake: Path, span: tuple[datetime, datetime], ou
     live = live_detector(detector, writer, local_rules(detector, writer, send=False))
     runs = [execution for execution, _ in live.run_span(*span)]
     judged = [run for run in runs if run.status == SUCCEEDED]
-    without_data = sum(run.status == FAILED and not run.rows for run in runs)
+    without = sum(element.status == FAILED and not element.rows for element in runs)
     _say(
         out,
-        f"     {len(judged):,} hours judged, {without_data:,} had no data (no flight leaves at night): "
-        f"{sum(run.anomalies for run in judged):,} anomalous points of {sum(run.metrics for run in judged):,}",
+        f"     {len(judged):,} hours judged, {without:,} had no data (no flight leaves at night): "
+        f"{sum(member.anomalies for member in judged):,} anomalous points of {sum(one.metrics for one in judged):,}",
     )
-    for run in runs:
-        if run.status != SUCCEEDED and run.rows:
-            _say(out, f"     {run.timestamp.isoformat()} {run.status.lower()}: {run.reason}")
+    for item in (entry for entry in runs if entry.status != SUCCEEDED and entry.rows):
+        _say(out, f"     {item.timestamp.isoformat()} {item.status.lower()}: {item.reason}")
     return live
 
 
 def _groups(live: LiveDetector) -> list[Group]:
     """All groups, sorted by falling score."""
     groups = read_groups(live.store, live.detector.name, group_ids(live.store, live.detector.name))[0]
-    return sorted(groups, key=lambda group: (-group.score, group.start, group.measure))
+    return sorted(groups, key=lambda item: (-item.score, item.start, item.measure))
 
 
 def _print_storm(groups: Sequence[Group], live: LiveDetector, handle: LakeHandle, out: Console) -> None:
     _say(out, f"     {len(groups):,} groups of anomalies; the worst:")
     for group in groups[:MOST_GROUPS]:
         _say(out, f"     {_group_line(group)}")
-    _say(out, "\n4. The blizzard of 8 and 9 February 2013: flights cancelled and flown, with the expected numbers;")
+    _say(out, "\n4. The blizzard of 8 and 9 February 2013: flights cancelled and flown, and what was expected of them;")
     _say(out, "   carriers and airports with anomalies, the worst group's score, alerts (again only when it grows).\n")
     records, _ = live.intervals.read_many(live.intervals.starts())
     _table(out, storm.COLUMNS, storm.hours(records, groups, _alerts(handle)))
-    for name, contributions in groupby(storm.shares(groups, "cancelled"), key=lambda share: share.dimension_name):
-        shares = [f"{share.dimension_value} {share.value_contribution} %" for share in contributions]
+    for name, found in groupby(storm.shares(groups, "cancelled"), key=lambda entry: entry.dimension_name):
+        shares = [f"{item.dimension_value} {item.value_contribution} %" for item in found]
         _say(out, f"   cancelled by {name}: {', '.join(shares)}")
 
 
 def _write_page(lake: Path, path: Path, groups: Sequence[Group], out: Console) -> None:
-    document, _ = made(str(lake))
+    document, _ = make_document(str(lake))
     written = write_page(document, path)
     _say(out, f"\n6. The page, one file that needs no network ({written.size / 1e6:.1f} MB): {summary_of(document)}.")
     address = path.absolute().as_uri()
     _say(out, f"   Open it in a browser: {address}")
     if groups:
         _say(out, f"   The worst group, as an alert links to it: {console_url(groups[0], address)}")
-    _say(out, "   `anomalake serve` shows the same, always current, with buttons for feedback and snoozing.")
+    _say(out, "   `anomalake serve` shows the same, always new, with buttons for feedback and snoozing.")
 
 
 def _group_line(group: Group) -> str:
-    worst = max(group.intervals, key=lambda interval: interval.score)
+    worst = max(group.intervals, key=lambda entry: entry.score)
     metric, most = worst.affected[0], max(len(interval.affected) for interval in group.intervals)
-    first, last = (f"{time.astimezone(storm.ZONE):%d %b %H:%M}" for time in (group.start, group.end))
+    first, last = (f"{item.astimezone(storm.ZONE):%d %b %H:%M}" for item in (group.start, group.end))
     return (
         f"{group.score:6.2f}  {first}{'' if last == first else f' to {last}'}  {group.measure}, "
         f"{'1 metric' if most == 1 else f'up to {most} metrics'}: {' '.join(value for _, value in metric.dimensions)}: "

@@ -22,10 +22,10 @@ def dashboard(
 
     Open it in a browser, send it to a colleague, or publish it at the URL that `--page` of `detect` gives.
     """
-    from anomalake.services.dashboard import made, summary_of, write_page
+    from anomalake.services.dashboard import make_document, summary_of, write_page
 
     note_missing_lake(lake)
-    document, _ = made(lake)
+    document, _ = make_document(lake)
     written = write_page(document, out)
     line(stdout(), f"{out}: {written.size / 1e6:.1f} MB, {summary_of(document)}")
     for text in document.notes:
@@ -49,7 +49,7 @@ def serve(
     from anomalake.errors import require
     from anomalake.page.limits import DEFAULT
     from anomalake.page.page import page
-    from anomalake.services.dashboard import made
+    from anomalake.services.dashboard import make_document
     from anomalake.storage.objects import open_store
 
     require("starlette", "uvicorn", extra="serve")
@@ -61,7 +61,7 @@ def serve(
 
     def make() -> PageDocument:
         nonlocal limits
-        document, limits = made(lake, limits)
+        document, limits = make_document(lake, limits)
         return document
 
     def show(packed: bytes, token: str) -> bytes:

@@ -60,8 +60,8 @@ def _due(
     snoozes: tuple[Snooze, ...],
     since: datetime | None,
 ) -> list[Due]:
-    told = list(sent.get(group.group_id, ()))
-    delivered = {item.timestamp for item in told}
+    alerted = list(sent.get(group.group_id, ()))
+    delivered = {item.timestamp for item in alerted}
     due = []
     for whole in group.intervals:
         if since is not None and whole.timestamp < since:
@@ -69,9 +69,9 @@ def _due(
         interval = without_snoozed(group, whole, snoozes)
         if interval is None or not passes(interval, rule):
             continue
-        if interval.timestamp in delivered or has_grown(interval, told):
+        if interval.timestamp in delivered or has_grown(interval, alerted):
             due.append(Due(group, interval))
-            told.append(SentAlert.of(interval))
+            alerted.append(SentAlert.of(interval))
     return due
 
 
@@ -97,12 +97,12 @@ def _matches(metric: AffectedMetric, rule: AlertRule) -> bool:
     )
 
 
-def has_grown(interval: GroupInterval, told: Iterable[SentAlert]) -> bool:
+def has_grown(interval: GroupInterval, alerted: Iterable[SentAlert]) -> bool:
     """Whether a group is worse than in all alerts so far, by its score, its impact or its number of metrics.
 
     True if there was no alert.
     """
-    before = list(told)
+    before = list(alerted)
     if not before:
         return True
     score = max(item.score for item in before)

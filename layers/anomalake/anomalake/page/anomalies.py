@@ -1,16 +1,15 @@
-"""Group intervals as columns: read from the records of groups, merged, cut and counted."""
+"""Groups in single intervals as columns: from records of groups, merged with those of alerts, cut, and counted."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
 
 from anomalake.groups.anomaly_group import Group
-from anomalake.page.columns import unique_rows
 from anomalake.page.document import (
     Affected,
     AnomalyCounts,
@@ -22,41 +21,28 @@ from anomalake.page.document import (
     Related,
 )
 from anomalake.page.limits import Limits
-from anomalake.page.names import Names
+from anomalake.page.numbering import LakeNames, first_of_equal_rows
 
 DAY: Final = 86_400
 
-
-class DetectorNumbers:
-    """Numbers of all detectors, with their `Names`."""
-
-    def __init__(self, all_: Iterable[Names] = ()) -> None:
-        self.names: list[Names] = []
-        self._numbers: dict[str, int] = {}
-        for one in all_:
-            self._numbers[one.arn] = len(self.names)
-            self.names.append(one)
-
-    def number(self, arn: str) -> int:
-        """Number of a detector; an unknown one is added."""
-        if arn not in self._numbers:
-            self._numbers[arn] = len(self.names)
-            self.names.append(Names(arn))
-        return self._numbers[arn]
-
-    def of(self, arn: str) -> Names:
-        """Names of a detector."""
-        return self.names[self.number(arn)]
+#: Number of group intervals by numbers of detector and measure, start of the UTC day, and class of scores.
+Counts = dict[tuple[int, int, int, int], int]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class FoundGroups:
-    """Columns of group intervals, of their affected metrics (``a_``) and of their contributions (``c_``).
+class AnomalyTable:
+    """Group intervals, with their affected metrics (columns ``a_``) and contributions (columns ``c_``).
 
     Attributes
     ----------
+    ids
+        anomalyGroupId of each group.
     detector, measure, group
-        Numbers; the group's is an index into `ids`.
+        Numbers (`LakeNames`); that of the group is an index into `ids`.
+    metrics
+        Number of affected metrics.
+    alerted
+        Whether the lake has an alert.
     a_interval, c_interval
         Rows of group intervals, ascending.
     """
@@ -84,237 +70,219 @@ class FoundGroups:
         return len(self.time)
 
 
-_INTERVAL = ("detector", "group", "measure", "time", "score", "metrics", "alerted")
-_AFFECTED = ("a_interval", "a_combination", "a_value", "a_expected", "a_lower", "a_upper")
-_SHARES = ("c_interval", "c_dimension", "c_value", "c_share")
-
-
-def from_groups(groups: Iterable[Group], detectors: DetectorNumbers) -> FoundGroups:
-    """Group intervals out of the groups' own records."""
-    ids: dict[str, int] = {}
-    group_intervals: list[tuple[Any, ...]] = []
-    affected: list[tuple[Any, ...]] = []
-    shares: list[tuple[Any, ...]] = []
-    for group in groups:
-        names = detectors.of(group.detector_arn)
-        detector, measure = detectors.number(group.detector_arn), names.measure(group.measure)
-        number = ids.setdefault(group.group_id, len(ids))
-        for one in group.intervals:
-            at = len(group_intervals)
-            time = int(one.timestamp.timestamp())
-            group_intervals.append((detector, number, measure, time, one.score, len(one.affected), False))
-            for some in one.affected:
-                combination = names.combination(some.dimensions)
-                lower = np.nan if some.lower is None else some.lower
-                upper = np.nan if some.upper is None else some.upper
-                affected.append((at, combination, some.value, some.expected, lower, upper))
-            for share in one.contributions:
-                dimension = names.dimension(share.dimension_name)
-                value = names.value(dimension, share.dimension_value)
-                shares.append((at, dimension, value, share.value_contribution))
-    columns: dict[str, Any] = {}
-    for fields, listed in ((_INTERVAL, group_intervals), (_AFFECTED, affected), (_SHARES, shares)):
-        for place, name in enumerate(fields):
-            columns[name] = np.array([row[place] for row in listed], _TYPES.get(name, np.int64))
-    return FoundGroups(ids=tuple(ids), **columns)
-
-
+_INTERVAL: Final = ("detector", "group", "measure", "time", "score", "metrics", "alerted")
+_AFFECTED: Final = ("a_interval", "a_combination", "a_value", "a_expected", "a_lower", "a_upper")
+_SHARES: Final = ("c_interval", "c_dimension", "c_value", "c_share")
 _TYPES = dict.fromkeys(("score", "a_value", "a_expected", "a_lower", "a_upper"), np.float64) | {"alerted": np.bool_}
 
 
-def merged(records: FoundGroups, alerts: FoundGroups) -> FoundGroups:
-    """Merge group intervals by detector, group, measure and time; records take precedence over alerts."""
-    whole = joined(records, alerts)
-    key = _keys(whole)
-    _, first, place = np.unique(key, return_index=True, return_inverse=True)
+def from_groups(groups: Iterable[Group], lake_names: LakeNames) -> AnomalyTable:
+    """Return the group intervals of records."""
+    ids: dict[str, int] = {}
+    intervals: list[tuple[Any, ...]] = []
+    affected: list[tuple[Any, ...]] = []
+    shares: list[tuple[Any, ...]] = []
+    for group in groups:
+        names = lake_names.of(group.detector_arn)
+        detector, measure = lake_names.number(group.detector_arn), names.measure(group.measure)
+        number = ids.setdefault(group.group_id, len(ids))
+        for interval in group.intervals:
+            row = len(intervals)
+            time = int(interval.timestamp.timestamp())
+            intervals.append((detector, number, measure, time, interval.score, len(interval.affected), False))
+            for metric in interval.affected:
+                combination = names.combination(metric.dimensions)
+                lower = np.nan if metric.lower is None else metric.lower
+                upper = np.nan if metric.upper is None else metric.upper
+                affected.append((row, combination, metric.value, metric.expected, lower, upper))
+            for share in interval.contributions:
+                dimension = names.dimension(share.dimension_name)
+                value = names.value(dimension, share.dimension_value)
+                shares.append((row, dimension, value, share.value_contribution))
+    columns: dict[str, Any] = {}
+    for fields, rows in ((_INTERVAL, intervals), (_AFFECTED, affected), (_SHARES, shares)):
+        for index, name in enumerate(fields):
+            columns[name] = np.array([row[index] for row in rows], _TYPES.get(name, np.int64))
+    return AnomalyTable(ids=tuple(ids), **columns)
+
+
+def merged(records: AnomalyTable, alerts: AnomalyTable) -> AnomalyTable:
+    """Return the group intervals of both, each once: that of the record where there is one."""
+    both = joined(records, alerts)
+    _, first, place = np.unique(_keys(both), return_index=True, return_inverse=True)
     alerted = np.zeros(len(first), bool)
-    np.logical_or.at(alerted, place, whole.alerted)
-    kept = _taken(whole, np.sort(first))
-    return _with(kept, alerted=alerted[np.argsort(first, kind="stable")])
+    np.logical_or.at(alerted, place, both.alerted)
+    return replace(_rows(both, np.sort(first)), alerted=alerted[np.argsort(first, kind="stable")])
 
 
-def joined(one: FoundGroups, two: FoundGroups) -> FoundGroups:
-    """Concatenate group intervals."""
-    return _joined(*_same_ids(one, two))
+def joined(first: AnomalyTable, second: AnomalyTable) -> AnomalyTable:
+    """Return the group intervals of the first table, then those of the second."""
+    first, second = _with_same_ids(first, second)
+    columns = {
+        name: np.concatenate([getattr(first, name), getattr(second, name)])
+        for name in (*_INTERVAL, *_AFFECTED, *_SHARES)
+    }
+    columns["a_interval"][len(first.a_interval) :] += len(first)
+    columns["c_interval"][len(first.c_interval) :] += len(first)
+    return AnomalyTable(ids=first.ids, **columns)
 
 
-def without(one: FoundGroups, two: FoundGroups) -> FoundGroups:
-    """Group intervals of the first that the second does not have."""
-    one, two = _same_ids(one, two)
-    key = _keys(_joined(one, two))
-    return _taken(one, np.flatnonzero(~np.isin(key[: len(one)], key[len(one) :])))
-
-
-def within(one: FoundGroups, two: FoundGroups) -> FoundGroups:
-    """Group intervals of the first that the second has too."""
-    one, two = _same_ids(one, two)
-    key = _keys(_joined(one, two))
-    return _taken(one, np.flatnonzero(np.isin(key[: len(one)], key[len(one) :])))
-
-
-def most_severe(found: FoundGroups, limits: Limits) -> tuple[FoundGroups, FoundGroups]:
-    """The most severe group intervals within the limits, and the others."""
-    ids = _ranks(found.ids)[found.group] if found.ids else found.group
-    order = np.lexsort((ids, found.measure, found.detector, found.time, -found.score))
+def most_severe(table: AnomalyTable, limits: Limits) -> tuple[AnomalyTable, AnomalyTable]:
+    """Return the most severe group intervals, with as many rows as the limits allow, and all other group intervals."""
+    ids = _ranks(table.ids)[table.group] if table.ids else table.group
+    order = np.lexsort((ids, table.measure, table.detector, table.time, -table.score))
     rank = np.empty(len(order), np.int64)
     rank[order] = np.arange(len(order))
-    listed = _taken(found, np.sort(order[: limits.group_intervals]))
-    rest = _taken(found, np.sort(order[limits.group_intervals :]))
-    rank_of = rank[np.sort(order[: limits.group_intervals])]
-    a = _first(rank_of[listed.a_interval], limits.affected)
-    c = _first(rank_of[listed.c_interval], limits.contributions)
-    columns = {name: getattr(listed, name)[a] for name in _AFFECTED}
-    columns |= {name: getattr(listed, name)[c] for name in _SHARES}
-    return _with(listed, **columns), rest
+    listed_rows = np.sort(order[: limits.group_intervals])
+    listed = _rows(table, listed_rows)
+    others = _rows(table, np.sort(order[limits.group_intervals :]))
+    rank_of = rank[listed_rows]
+    affected = _lowest(rank_of[listed.a_interval], limits.affected)
+    shares = _lowest(rank_of[listed.c_interval], limits.contributions)
+    columns = {name: getattr(listed, name)[affected] for name in _AFFECTED}
+    columns |= {name: getattr(listed, name)[shares] for name in _SHARES}
+    return replace(listed, **columns), others
 
 
-def counted(found: FoundGroups) -> dict[tuple[int, int, int, int], int]:
-    """Group intervals by detector, measure, start of the UTC day, and class of score."""
-    if not len(found):
+def counted(table: AnomalyTable) -> Counts:
+    """Count group intervals."""
+    if not len(table):
         return {}
-    table = np.stack([found.detector, found.measure, found.time // DAY * DAY, score_class(found.score)], axis=1)
-    keys, numbers = np.unique(table, axis=0, return_counts=True)
-    return {(k[0], k[1], k[2], k[3]): n for k, n in zip(keys.tolist(), numbers.tolist(), strict=True)}
+    rows = np.stack([table.detector, table.measure, table.time // DAY * DAY, score_class(table.score)], axis=1)
+    keys, numbers = np.unique(rows, axis=0, return_counts=True)
+    return {(key[0], key[1], key[2], key[3]): n for key, n in zip(keys.tolist(), numbers.tolist(), strict=True)}
 
 
 def score_class(score: Numbers) -> Integers:
-    """Lower end of a class ten wide, 0 to 90."""
+    """Return the lower ends of classes ten wide, 0 to 90."""
     return np.clip(np.floor(score / 10).astype(np.int64) * 10, 0, 90)
 
 
-def counts_of(numbers: Mapping[tuple[int, int, int, int], int]) -> AnomalyCounts:
-    """As columns, in order."""
-    rows = [(*key, number) for key, number in sorted(numbers.items()) if number > 0]
+def counts_of(counts: Mapping[tuple[int, int, int, int], int]) -> AnomalyCounts:
+    """Return counts as columns, sorted."""
+    rows = [(*key, number) for key, number in sorted(counts.items()) if number > 0]
     columns = np.array(rows, np.int64).reshape(len(rows), 5).T
     return AnomalyCounts(columns[0], columns[1], columns[2], columns[3], columns[4])
 
 
-def shown(
-    found: FoundGroups, known: Mapping[tuple[int, str], Group]
+def document_columns(
+    table: AnomalyTable, records: Mapping[tuple[int, str], Group]
 ) -> tuple[Groups, GroupIntervals, Affected, Contributions]:
-    """Groups, group intervals, affected metrics and contributions, in the document's order.
+    """Return groups, their intervals and the rows of these, in the document's order.
 
     Parameters
     ----------
-    known
-        Groups with records of their own, by detector and id.
+    records
+        Groups that have records, by number of the detector and id.
     """
-    ids = _ranks(found.ids)[found.group] if found.ids else found.group
-    measures = found.measure
-    first, place = unique_rows(found.detector, found.group, measures)
+    groups, number_of = _groups(table, records)
+    by_time = np.lexsort((number_of, table.time))
+    group_intervals = GroupIntervals(
+        group=number_of[by_time],
+        time=table.time[by_time],
+        score=table.score[by_time],
+        alerted=table.alerted[by_time].astype(np.int64),
+        metrics=table.metrics[by_time],
+    )
+    index = np.empty(len(by_time), np.int64)
+    index[by_time] = np.arange(len(by_time))
+    of_affected, of_shares = index[table.a_interval], index[table.c_interval]
+    affected_order, shares_order = np.argsort(of_affected, kind="stable"), np.argsort(of_shares, kind="stable")
+    affected = Affected(of_affected[affected_order], *(getattr(table, name)[affected_order] for name in _AFFECTED[1:]))
+    contributions = Contributions(
+        of_shares[shares_order], *(getattr(table, name)[shares_order] for name in _SHARES[1:])
+    )
+    return groups, group_intervals, affected, contributions
+
+
+def _groups(table: AnomalyTable, records: Mapping[tuple[int, str], Group]) -> tuple[Groups, Integers]:
+    """Return the groups, and the index of the group of each group interval."""
+    first, place = first_of_equal_rows(table.detector, table.group, table.measure)
     n = len(first)
     start, end = np.full(n, np.iinfo(np.int64).max), np.full(n, np.iinfo(np.int64).min)
-    np.minimum.at(start, place, found.time)
-    np.maximum.at(end, place, found.time)
+    np.minimum.at(start, place, table.time)
+    np.maximum.at(end, place, table.time)
     score = np.zeros(n)
-    np.maximum.at(score, place, found.score)
-    detector, measure = found.detector[first], measures[first]
-    names = [found.ids[at] for at in found.group[first].tolist()]
-    records = [known.get(one) for one in zip(detector.tolist(), names, strict=True)]
-    for at, record in enumerate(records):
+    np.maximum.at(score, place, table.score)
+    detector, measure = table.detector[first], table.measure[first]
+    ids = [table.ids[number] for number in table.group[first].tolist()]
+    record_of = [records.get(key) for key in zip(detector.tolist(), ids, strict=True)]
+    for k, record in enumerate(record_of):
         if record is not None:
-            start[at] = min(start[at], int(record.start.timestamp()))
-            end[at] = max(end[at], int(record.end.timestamp()))
-            score[at] = max(score[at], record.score)
-    order = np.lexsort((ids[first], measure, detector, start))
-    new = np.empty(n, np.int64)
-    new[order] = np.arange(n)
-    index = {(int(detector[at]), names[at]): int(new[at]) for at in range(n) if records[at] is not None}
-    related: list[tuple[Related, ...]] = []
-    for at in order.tolist():
-        record = records[at]
-        found_ = () if record is None else tuple(
-            Related(
-                index.get((int(detector[at]), one.group_id), -1),
-                one.measure, one.relationship, one.contribution_percentage,
-            )
-            for one in record.related
-        )  # fmt: skip
-        related.append(found_)
+            start[k] = min(start[k], int(record.start.timestamp()))
+            end[k] = max(end[k], int(record.end.timestamp()))
+            score[k] = max(score[k], record.score)
+    id_ranks = _ranks(table.ids)[table.group[first]] if table.ids else table.group[first]
+    order = np.lexsort((id_ranks, measure, detector, start))
+    index = np.empty(n, np.int64)
+    index[order] = np.arange(n)
+    index_of = {(int(detector[k]), ids[k]): int(index[k]) for k in range(n) if record_of[k] is not None}
     groups = Groups(
-        id=tuple(names[at] for at in order.tolist()),
+        id=tuple(ids[k] for k in order.tolist()),
         detector=detector[order],
         measure=measure[order],
         start=start[order],
         end=end[order],
         score=score[order],
-        known=np.array([records[at] is not None for at in order.tolist()], np.int64),
-        related=tuple(related),
+        known=np.array([record_of[k] is not None for k in order.tolist()], np.int64),
+        related=tuple(_related(record_of[k], int(detector[k]), index_of) for k in order.tolist()),
     )
-    group = new[place]
-    by_time = np.lexsort((group, found.time))
-    group_intervals = GroupIntervals(
-        group=group[by_time],
-        time=found.time[by_time],
-        score=found.score[by_time],
-        alerted=found.alerted[by_time].astype(np.int64),
-        metrics=found.metrics[by_time],
+    return groups, index[place]
+
+
+def _related(record: Group | None, detector: int, index_of: Mapping[tuple[int, str], int]) -> tuple[Related, ...]:
+    if record is None:
+        return ()
+    return tuple(
+        Related(
+            index_of.get((detector, other.group_id), -1),
+            other.measure,
+            other.relationship,
+            other.contribution_percentage,
+        )
+        for other in record.related
     )
-    row = np.empty(len(by_time), np.int64)
-    row[by_time] = np.arange(len(by_time))
-    a, c = row[found.a_interval], row[found.c_interval]
-    a_order, c_order = np.argsort(a, kind="stable"), np.argsort(c, kind="stable")
-    affected = Affected(
-        a[a_order],
-        *(getattr(found, name)[a_order] for name in _AFFECTED[1:]),
-    )
-    contributions = Contributions(c[c_order], *(getattr(found, name)[c_order] for name in _SHARES[1:]))
-    return groups, group_intervals, affected, contributions
 
 
-def _same_ids(one: FoundGroups, two: FoundGroups) -> tuple[FoundGroups, FoundGroups]:
-    ids = tuple(dict.fromkeys((*one.ids, *two.ids)))
-    number = {id_: at for at, id_ in enumerate(ids)}
-    made = []
-    for found in (one, two):
-        own = np.array([number[id_] for id_ in found.ids], np.int64)
-        made.append(_with(found, ids=ids, group=own[found.group]))
-    return made[0], made[1]
+def _with_same_ids(first: AnomalyTable, second: AnomalyTable) -> tuple[AnomalyTable, AnomalyTable]:
+    ids = tuple(dict.fromkeys((*first.ids, *second.ids)))
+    number_of = {id_: number for number, id_ in enumerate(ids)}
+
+    def numbered(table: AnomalyTable) -> AnomalyTable:
+        numbers = np.array([number_of[id_] for id_ in table.ids], np.int64)
+        return replace(table, ids=ids, group=numbers[table.group])
+
+    return numbered(first), numbered(second)
 
 
-def _joined(one: FoundGroups, two: FoundGroups) -> FoundGroups:
-    columns = {
-        name: np.concatenate([getattr(one, name), getattr(two, name)]) for name in (*_INTERVAL, *_AFFECTED, *_SHARES)
-    }
-    columns["a_interval"][len(one.a_interval) :] += len(one)
-    columns["c_interval"][len(one.c_interval) :] += len(one)
-    return FoundGroups(ids=one.ids, **columns)
+def _rows(table: AnomalyTable, rows: Integers) -> AnomalyTable:
+    """Return some group intervals, in ascending order, with their affected metrics and contributions."""
+    new_row = np.full(len(table), -1, np.int64)
+    new_row[rows] = np.arange(len(rows))
+    columns: dict[str, Any] = {name: getattr(table, name)[rows] for name in _INTERVAL}
+    for interval, *others in (_AFFECTED, _SHARES):
+        row_of = new_row[getattr(table, interval)]
+        columns[interval] = row_of[row_of >= 0]
+        columns |= {name: getattr(table, name)[row_of >= 0] for name in others}
+    return AnomalyTable(ids=table.ids, **columns)
 
 
-def _taken(found: FoundGroups, rows: Integers) -> FoundGroups:
-    """Select group intervals in ascending order, with their metrics and contributions."""
-    place = np.full(len(found), -1, np.int64)
-    place[rows] = np.arange(len(rows))
-    columns: dict[str, Any] = {name: getattr(found, name)[rows] for name in _INTERVAL}
-    for fields in (_AFFECTED, _SHARES):
-        kept = place[getattr(found, fields[0])]
-        there = kept >= 0
-        columns[fields[0]] = kept[there]
-        columns |= {name: getattr(found, name)[there] for name in fields[1:]}
-    return FoundGroups(ids=found.ids, **columns)
-
-
-def _with(found: FoundGroups, **changes: Any) -> FoundGroups:
-    columns = {name: getattr(found, name) for name in ("ids", *_INTERVAL, *_AFFECTED, *_SHARES)}
-    return FoundGroups(**{**columns, **changes})
-
-
-def _keys(found: FoundGroups) -> Integers:
-    """One number for each detector, group, measure and time."""
-    _, place = unique_rows(found.detector, found.group, found.measure)
-    return unique_rows(place, found.time)[1]
+def _keys(table: AnomalyTable) -> Integers:
+    """Return one number for each detector, group, measure and time."""
+    _, place = first_of_equal_rows(table.detector, table.group, table.measure)
+    return first_of_equal_rows(place, table.time)[1]
 
 
 def _ranks(texts: Sequence[str]) -> Integers:
-    """Places in sorted order."""
-    order = sorted(range(len(texts)), key=lambda at: texts[at])
+    """Return the rank of each text in sorted order."""
+    order = sorted(range(len(texts)), key=lambda k: texts[k])
     ranks = np.empty(len(texts), np.int64)
     ranks[order] = np.arange(len(texts))
     return ranks
 
 
-def _first(rank: Integers, most: int) -> Integers:
-    """Rows of the best ranks, at most so many, in their order."""
+def _lowest(rank: Integers, most: int) -> Integers:
+    """Return the indices of the lowest ranks, at most so many, in ascending order."""
     if len(rank) <= most:
         return np.arange(len(rank))
     return np.sort(np.argsort(rank, kind="stable")[:most])

@@ -1,16 +1,15 @@
-"""What a detector is: out of its source's record, or out of what detection noted of its file."""
+"""Definitions of detectors, from the metric sets in a lake and from the versions of detector files."""
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
-from typing import Any
+from dataclasses import dataclass, field, replace
 
 from anomalake.definitions.errors import SourceError
 from anomalake.definitions.metric_set import FREQUENCIES, check_timezone
-from anomalake.page.record_reading import read_each
+from anomalake.page.notes import read_each
 from anomalake.query.detectors import DetectorSchema
+from anomalake.records import versions as version_records
 from anomalake.records.listing import DetectorRecords
 from anomalake.storage.store import ObjectStore
 
@@ -21,8 +20,16 @@ class Definition:
 
     Attributes
     ----------
+    aggregations
+        Aggregation function by measure.
+    frequency, timezone
+        None for unknown.
+    offset
+        Seconds to wait after an interval's end.
     versions
-        Of its file, the newest first.
+        Versions of the detector file, newest first.
+    schema
+        The detector in queries; None where queries do not know it.
     """
 
     arn: str
@@ -33,61 +40,57 @@ class Definition:
     timezone: str | None = None
     offset: int = 0
     versions: tuple[str, ...] = ()
-    queried: DetectorSchema | None = None
+    schema: DetectorSchema | None = None
 
 
-def definition_of(detector: DetectorSchema) -> Definition:
-    """Of a detector that queries know: its source's fields first, then what its alerts named."""
-    source = detector.source
+def definition_of(schema: DetectorSchema) -> Definition:
+    """Return the definition of a detector that queries know; names of its metric set come before those of alerts."""
+    source = schema.source
     if source is None:
-        return Definition(detector.arn, detector.measures, detector.dimensions, queried=detector)
+        return Definition(schema.arn, schema.measures, schema.dimensions, schema=schema)
     return Definition(
-        detector.arn,
-        tuple(dict.fromkeys((*source.measures, *detector.measures))),
-        tuple(dict.fromkeys((*source.dimension_list, *detector.dimensions))),
-        {one.metric_name: one.aggregation_function for one in source.metric_list},
+        schema.arn,
+        tuple(dict.fromkeys((*source.measures, *schema.measures))),
+        tuple(dict.fromkeys((*source.dimension_list, *schema.dimensions))),
+        {measure.metric_name: measure.aggregation_function for measure in source.metric_list},
         source.frequency,
         source.timezone,
         source.offset,
-        queried=detector,
+        schema=schema,
     )
 
 
-def noted(store: ObjectStore, of: DetectorRecords, notes: list[str]) -> dict[str, Definition]:
-    """What detection noted of a detector's file, by ARN."""
-    versions = sorted(of.versions)
-    found = read_each(
-        store, [of.versions[one] for one in versions], _version, notes, f"{of.name}: versions of the detector file"
-    )
-    made: dict[str, Definition] = {}
-    for since, version, one in sorted(found, key=lambda one: one[:2], reverse=True):
-        before = made.get(one.arn)
-        made[one.arn] = _with_versions(before or one, (*(before.versions if before else ()), version))
-        assert since is not None
-    return made
+def read_definitions(store: ObjectStore, records: DetectorRecords, notes: list[str]) -> dict[str, Definition]:
+    """Read the versions of a detector file; return their newest definition, by ARN."""
+    keys = [records.versions[version] for version in sorted(records.versions)]
+    versions = read_each(store, keys, _definition_in, notes, f"{records.name}: versions of the detector file")
+    definitions: dict[str, Definition] = {}
+    for _, version, definition in sorted(versions, key=lambda item: item[:2], reverse=True):
+        newer = definitions.get(definition.arn)
+        earlier = newer.versions if newer is not None else ()
+        definitions[definition.arn] = replace(newer or definition, versions=(*earlier, version))
+    return definitions
 
 
-def together(one: Definition | None, two: Definition | None) -> Definition:
-    """What is known from both, that of the first going before."""
-    if one is None or two is None:
-        known = one or two
-        assert known is not None
-        return known
+def merge(first: Definition | None, second: Definition) -> Definition:
+    """Return what either definition has; where both have a field, that of the first."""
+    if first is None:
+        return second
     return Definition(
-        one.arn,
-        tuple(dict.fromkeys((*one.measures, *two.measures))),
-        tuple(dict.fromkeys((*one.dimensions, *two.dimensions))),
-        {**two.aggregations, **one.aggregations},
-        one.frequency or two.frequency,
-        one.timezone or two.timezone,
-        one.offset or two.offset,
-        one.versions or two.versions,
-        one.queried or two.queried,
+        first.arn,
+        tuple(dict.fromkeys((*first.measures, *second.measures))),
+        tuple(dict.fromkeys((*first.dimensions, *second.dimensions))),
+        {**second.aggregations, **first.aggregations},
+        first.frequency or second.frequency,
+        first.timezone or second.timezone,
+        first.offset or second.offset,
+        first.versions or second.versions,
+        first.schema or second.schema,
     )
 
 
 def zone_or_utc(names: Iterable[str | None]) -> str:
-    """The first of the zones that there is."""
+    """Return the first name that is a time zone, or UTC."""
     for name in names:
         if name is not None:
             try:
@@ -98,26 +101,21 @@ def zone_or_utc(names: Iterable[str | None]) -> str:
     return "UTC"
 
 
-def _version(body: bytes, place: str) -> tuple[str, str, Definition]:
+def _definition_in(body: bytes, place: str) -> tuple[str, str, Definition]:
+    """Return a version's first use, its name and its definition."""
+    record = version_records.from_json(body, place)
+    fields = record.fields
     try:
-        told: dict[str, Any] = json.loads(body)
-        fields = told["fields"]
-        metrics = [(str(one["MetricName"]), str(one["AggregationFunction"])) for one in fields["MetricList"]]
+        measures = {str(metric["MetricName"]): str(metric["AggregationFunction"]) for metric in fields["MetricList"]}
         frequency = fields.get("MetricSetFrequency")
-        made = Definition(
+        definition = Definition(
             str(fields["AnomalyDetectorArn"]),
-            tuple(name for name, _ in metrics),
-            tuple(str(one) for one in fields.get("DimensionList") or ()),
-            dict(metrics),
+            tuple(measures),
+            tuple(str(name) for name in fields.get("DimensionList") or ()),
+            measures,
             frequency if frequency in FREQUENCIES else None,
             zone_or_utc([fields.get("Timezone")]),
         )
-        return str(told["since"]), place.rsplit("/", 1)[1].removesuffix(".json"), made
     except (ValueError, TypeError, KeyError, AttributeError) as error:
-        raise ValueError(f"{place}: {error!r}; expected since and fields") from error
-
-
-def _with_versions(one: Definition, versions: tuple[str, ...]) -> Definition:
-    return Definition(
-        one.arn, one.measures, one.dimensions, one.aggregations, one.frequency, one.timezone, one.offset, versions
-    )
+        raise ValueError(f"{place}: {error!r}; expected the fields of a metric set") from error
+    return record.since, record.version, definition

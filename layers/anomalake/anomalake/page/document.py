@@ -1,4 +1,4 @@
-"""What the page shows, as columns: what is drawn, listed or filtered is computed from this in the browser."""
+"""The document of the page, as columns. The browser filters, lists and draws it."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
-FORMAT: Final = 1
-#: In place of a combination: all metrics of the detector that are not among the series.
+FORMAT: Final = 2
+#: Instead of a combination: all metrics of the detector that have no series of their own.
 OTHERS: Final = -1
-#: In place of a dimension's value: the metric lacks that dimension.
+#: Instead of a dimension value: the metric does not have the dimension.
 LACKS: Final = -1
 
 Integers = npt.NDArray[np.int64]
@@ -21,25 +21,25 @@ Numbers = npt.NDArray[np.float64]
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Live:
-    """A detector's values over time, and what was expected.
+    """A detector's observed and expected values over time.
 
     Attributes
     ----------
     intervals
-        How many of the detector's intervals one time holds: 1, unless they would be too many.
+        Number of the detector's intervals for each time: 1, unless that gives too many times.
     times
         Starts, epoch seconds, ascending; shape (t,).
     series
         Indices of combinations, or `OTHERS`; shape (s,).
     others
-        How many combinations `OTHERS` stands for.
+        Number of combinations in `OTHERS`.
     values
-        What was observed; shape (measure, s, t); NaN where nothing was. Where several intervals or metrics are one
-        number: their sum where the measure's aggregation is SUM, their mean where it is AVG.
+        Observed values; shape (measure, s, t); NaN where nothing was observed. Several intervals or metrics are
+        combined to their sum where the measure's aggregation is SUM, to their mean where it is AVG.
     expected, lower, upper
-        What was expected, and the range that would have been no anomaly; shape as `values`; NaN where nobody judged, or
-        where that side is open. Ranges of several together: distances from what was expected add up in squares (SUM),
-        as those of independent metrics do.
+        Expected values and the range without anomaly; shape as `values`; NaN where nothing was judged, or where the
+        side is open. For combined values, the squares of the distances between bound and expected value are added, as
+        for independent metrics.
     """
 
     intervals: int
@@ -54,26 +54,26 @@ class Live:
 
 @dataclass(frozen=True, slots=True)
 class Runs:
-    """How the live detector's latest runs went.
+    """Results of the live detector's latest runs.
 
     Attributes
     ----------
     last_interval, last_run
-        Start of the newest interval that was run, and when that was; epoch seconds.
+        Start of the newest interval that was run, and time of that run; epoch seconds.
     last_status, last_reason
-        As `detection.live.records.Execution` has them.
-    looked_at
-        Of how many intervals, the newest ones, the following figures are.
+        Status and reason of that run (`records.executions.Execution`).
+    intervals
+        Number of the newest intervals that the following figures are of.
     succeeded, failed, learning, skipped
-        Intervals by the status of their last run.
+        Number of intervals by the status of their last run.
     missing
-        Intervals between the first and the last of these that were not run.
+        Number of intervals between the first and the last of these that were not run.
     late
-        Intervals that are over, their offset too, and were not run, counted from the newest one; None for unknown.
+        Number of intervals after the newest one whose end and offset have passed without a run; None for unknown.
     rows, bad_rows
-        Rows used, and rows that could not be.
+        Number of rows that were used, and of rows that could not be used.
     undelivered
-        Intervals with alerts that could not be delivered.
+        Number of intervals with alerts that were not delivered.
     warnings
         The newest ones: epoch seconds of the interval, and a line.
     """
@@ -82,7 +82,7 @@ class Runs:
     last_run: int | None
     last_status: str
     last_reason: str
-    looked_at: int
+    intervals: int
     succeeded: int
     failed: int
     learning: int
@@ -97,7 +97,7 @@ class Runs:
 
 @dataclass(frozen=True, slots=True)
 class Span:
-    """A time from the start of one interval to that of another, epoch seconds."""
+    """The starts of a first and a last interval, epoch seconds."""
 
     first: int
     last: int
@@ -112,19 +112,21 @@ class DetectorView:
     frequency
         PT5M, PT10M, PT1H, P1D; None where only its alerts are known.
     timezone
-        Of its metric set, as its alerts or its source name it.
+        Time zone of its metric set, or of its alerts.
     aggregations
-        Of each measure: SUM, AVG, or None for unknown.
+        Aggregation function of each measure: SUM, AVG, or None for unknown.
     dimensions
-        Names, each with its values.
+        Names of the dimensions, each with its values.
     combinations
         Indices of dimension values, or `LACKS`; shape (combination, dimension).
     live
-        None where the source data is unknown and nothing was judged.
+        None where the source data are unknown and nothing was judged.
     live_problem
-        Why there are no values, where there ought to be some.
+        Reason why there are no values of a known source.
     runs, backtest, alerts
-        None where it never ran, no backtest left its judgement, no alert came.
+        None where it never ran, where there is no judgement of a backtest, where there is no alert.
+    clashes
+        Number of alerts with several bodies.
     """
 
     name: str
@@ -145,7 +147,7 @@ class DetectorView:
 
 @dataclass(frozen=True, slots=True)
 class Related:
-    """A group's relation to another: the other one's index, or -1 where the page does not have it; as L4M's API."""
+    """A related group, in the terms of L4M's API; `group` is its index, or -1 where the page does not have it."""
 
     group: int
     measure: str
@@ -155,22 +157,22 @@ class Related:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Groups:
-    """Anomaly groups, the oldest start first; each column of shape (group,).
+    """Anomaly groups, in the order of their starts; each column of shape (group,).
 
     Attributes
     ----------
     id
-        anomalyGroupId; where the alerts bear none, alertEventId.
+        anomalyGroupId; alertEventId for alerts without one.
     detector, measure
-        Indices; the measure's among its detector's.
+        Index of the detector, and of the measure among the detector's measures.
     start, end
         Starts of the first and the last interval, epoch seconds.
     score
-        The highest in any interval.
+        Highest score of an interval.
     known
-        Whether the group's own record is there (1), with all intervals and what was expected, or alerts alone (0).
+        1 where the lake has the group's record, with all intervals and expected values; 0 where it has alerts only.
     related
-        Groups of other measures that moved together with it.
+        Groups of other measures with anomalies at the same time.
     """
 
     id: tuple[str, ...]
@@ -185,20 +187,20 @@ class Groups:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class GroupIntervals:
-    """Groups in single intervals, in order of time; each column of shape (group interval,).
+    """Groups in single intervals, in the order of time; each column of shape (group interval,).
 
     Attributes
     ----------
     group
-        Index.
+        Index of the group.
     time
         Start of the interval, epoch seconds.
     score
-        In this interval.
+        Score of the interval.
     alerted
-        Whether the lake has an alert of it.
+        1 where the lake has an alert, else 0.
     metrics
-        How many metrics were affected.
+        Number of affected metrics.
     """
 
     group: Integers
@@ -210,7 +212,7 @@ class GroupIntervals:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Affected:
-    """Affected metrics, in order of their group intervals; each column of shape (metric,); NaN for unknown or open."""
+    """Affected metrics, by group interval; each column of shape (metric,); NaN for unknown or an open side."""
 
     group_interval: Integers
     combination: Integers
@@ -222,7 +224,7 @@ class Affected:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Contributions:
-    """Contributions in whole per cent, in order of their group intervals; indices of dimension and value."""
+    """Contributions of dimension values in per cent, by group interval; `dimension` and `value` are indices."""
 
     group_interval: Integers
     dimension: Integers
@@ -232,7 +234,7 @@ class Contributions:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class AnomalyCounts:
-    """Group intervals that are not listed one by one, counted; each column of shape (count,).
+    """Numbers of group intervals that are not listed; each column of shape (count,).
 
     Attributes
     ----------
@@ -240,8 +242,8 @@ class AnomalyCounts:
         Start of the UTC day, epoch seconds.
     score
         Lower end of a class ten wide: 0, 10, … 90.
-    group intervals
-        How many.
+    group_intervals
+        Number of group intervals.
     """
 
     detector: Integers
@@ -253,7 +255,7 @@ class AnomalyCounts:
 
 @dataclass(frozen=True, slots=True)
 class Crawl:
-    """The Glue crawler: its state, and how the last crawl ended; epoch seconds."""
+    """State of the Glue crawler, and the status and start (epoch seconds) of its last crawl."""
 
     name: str
     state: str
@@ -264,22 +266,22 @@ class Crawl:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class PageDocument:
-    """All that the page shows.
+    """Content of the page.
 
     Attributes
     ----------
     made_at
-        Epoch seconds.
+        Time of reading, epoch seconds.
     lake
-        Its URI, as it was given.
+        URI of the lake, as the user gave it.
     set_aside
-        How many records the lake has set aside.
+        Number of records that the lake set aside.
     set_aside_reasons
-        Of some of them: why.
+        Reasons of some of them.
     crawl
-        None where there is no crawler, or none was named.
+        None where no crawler is named.
     notes
-        What was aggregated or left out, a sentence each.
+        Sentences about what was aggregated, left out or not readable.
     """
 
     made_at: int
@@ -297,11 +299,10 @@ class PageDocument:
 
 
 def pack(document: PageDocument) -> bytes:
-    """A document as bytes: the length of what follows (uint32), JSON in ASCII padded to eight bytes, then the arrays.
+    """Return a document as bytes: length of the JSON (uint32), JSON in ASCII padded to eight bytes, arrays.
 
-    The JSON has the same field names. Where an array belongs stands ``{"$": [type, offset, shape]}``: ``i4`` (``f8``
-    where that is too narrow), ``f4`` (those of `Live`) or ``f8``, little-endian, row by row, its bytes from `offset`
-    behind the JSON on.
+    The JSON has the same field names. In place of an array it has ``{"$": [type, offset, shape]}``: ``i4`` (``f8`` for
+    larger integers), ``f4`` (in `Live`) or ``f8``, little-endian, row by row; `offset` is in bytes from the JSON's end.
     """
     arrays = _Arrays()
     text = json.dumps(arrays.plain(document), ensure_ascii=True, allow_nan=False, separators=(",", ":"))
@@ -310,34 +311,34 @@ def pack(document: PageDocument) -> bytes:
 
 
 class _Arrays:
-    """Takes the arrays out of records."""
+    """Separates the arrays from the records."""
 
     def __init__(self) -> None:
         self.parts: list[bytes] = []
         self._size = 0
 
     def plain(self, value: Any, type_: str = "f8") -> Any:
-        """Records, tuples and arrays as JSON's own types; `type_` is that of arrays of floats."""
+        """Return records, tuples and arrays in JSON's types; `type_` is the type of arrays of floats."""
         if is_dataclass(value):
             type_ = "f4" if isinstance(value, Live) else type_
             named = {"format": FORMAT} if isinstance(value, PageDocument) else {}
-            return named | {one.name: self.plain(getattr(value, one.name), type_) for one in fields(value)}
+            return named | {field.name: self.plain(getattr(value, field.name), type_) for field in fields(value)}
         if isinstance(value, np.ndarray):
-            return self._kept(value, type_ if value.dtype.kind == "f" else _whole(value))
+            return self._add(value, type_ if value.dtype.kind == "f" else _integer_type(value))
         if isinstance(value, (tuple, list)):
-            return [self.plain(one, type_) for one in value]
+            return [self.plain(item, type_) for item in value]
         return value
 
-    def _kept(self, values: npt.NDArray[Any], type_: str) -> dict[str, Any]:
+    def _add(self, values: npt.NDArray[Any], type_: str) -> dict[str, Any]:
         body = np.ascontiguousarray(values).astype(f"<{type_}").tobytes()
-        told = {"$": [type_, self._size, list(values.shape)]}
+        reference = {"$": [type_, self._size, list(values.shape)]}
         body += b"\0" * (-len(body) % 8)
         self.parts.append(body)
         self._size += len(body)
-        return told
+        return reference
 
 
-def _whole(values: npt.NDArray[Any]) -> str:
+def _integer_type(values: npt.NDArray[Any]) -> str:
     limits = np.iinfo(np.int32)
     fits = not values.size or (values.min() >= limits.min and values.max() <= limits.max)
     return "i4" if fits else "f8"

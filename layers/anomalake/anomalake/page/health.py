@@ -1,9 +1,11 @@
-"""How a detector's runs went, and what the lake set aside."""
+"""Results of a detector's runs, and records that the lake set aside."""
 
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from datetime import UTC, datetime
+from typing import Final
 
 import numpy as np
 
@@ -11,107 +13,97 @@ from anomalake.definitions.intervals import floor_to_starts, next_start, starts_
 from anomalake.definitions.metric_set import FREQUENCIES
 from anomalake.lake.layout import SET_ASIDE
 from anomalake.page.document import Runs
-from anomalake.page.record_reading import read_each
+from anomalake.page.notes import read_each
 from anomalake.records.executions import FAILED, LEARNING, SKIPPED, SUCCEEDED, Execution
-from anomalake.records.executions import from_json as execution_from_json
-from anomalake.records.listing import DetectorRecords
 from anomalake.storage.store import ObjectStore
 
-#: At most so many warnings, and reasons, are shown.
-MOST_LINES = 20
-#: Of so many records that were set aside the reasons are read.
-_READ = 50
-
-
-def executions(store: ObjectStore, of: DetectorRecords, most: int, notes: list[str]) -> list[Execution]:
-    """Runs of the newest intervals, in the order of their keys."""
-    starts = sorted({start for start, _ in of.executions})[-most:]
-    if not starts:
-        return []
-    keys = [key for start, key in of.executions if start >= starts[0]]
-    return read_each(store, keys, _execution, notes, f"{of.name}: records of runs")
+# Most warnings and most reasons that are shown.
+_MOST_LINES: Final = 20
+# Most records that were set aside whose reasons are read.
+_MOST_RECORDS: Final = 50
 
 
 def runs_of(
-    found: list[Execution], arn: str, frequency: str | None, timezone: str, offset: int, undelivered: int, now: datetime
+    executions: Sequence[Execution],
+    arn: str,
+    frequency: str | None,
+    timezone: str,
+    offset: int,
+    undelivered: int,
+    now: datetime,
 ) -> Runs | None:
-    """How the runs of one detector went; None where it has none.
+    """Return the results of a detector's runs; None where it has none. Of several runs of an interval the last counts.
 
     Parameters
     ----------
     offset
         Seconds to wait after an interval's end.
     """
-    last: dict[datetime, Execution] = {}
-    for one in sorted(
-        (one for one in found if one.detector_arn == arn), key=lambda one: (one.timestamp, _began(one), one.run_id)
-    ):
-        last[one.timestamp] = one
+    of_detector = (execution for execution in executions if execution.detector_arn == arn)
+    last = {execution.timestamp: execution for execution in sorted(of_detector, key=_order)}
     if not last:
         return None
     newest = last[max(last)]
-    statuses = [one.status for one in last.values()]
-    warnings = [(int(one.timestamp.timestamp()), line) for one in reversed(last.values()) for line in one.warnings]
-    worked_at = newest.ended_at or newest.started_at
+    statuses = [execution.status for execution in last.values()]
+    warnings = [
+        (int(execution.timestamp.timestamp()), line)
+        for execution in reversed(last.values())
+        for line in execution.warnings
+    ]
+    ran_at = newest.ended_at or newest.started_at
     return Runs(
         last_interval=int(newest.timestamp.timestamp()),
-        last_run=int(worked_at.timestamp()) if worked_at is not None else None,
+        last_run=int(ran_at.timestamp()) if ran_at is not None else None,
         last_status=newest.status,
         last_reason=newest.reason,
-        looked_at=len(last),
+        intervals=len(last),
         succeeded=statuses.count(SUCCEEDED),
         failed=statuses.count(FAILED),
         learning=statuses.count(LEARNING),
         skipped=statuses.count(SKIPPED),
         missing=_missing(sorted(last), frequency, timezone),
         late=_late(newest.timestamp, frequency, timezone, offset, now),
-        rows=sum(one.rows for one in last.values()),
-        bad_rows=sum(one.bad_rows for one in last.values()),
+        rows=sum(execution.rows for execution in last.values()),
+        bad_rows=sum(execution.bad_rows for execution in last.values()),
         undelivered=undelivered,
-        warnings=tuple(warnings[:MOST_LINES]),
+        warnings=tuple(warnings[:_MOST_LINES]),
     )
 
 
-def set_aside(store: ObjectStore, notes: list[str]) -> tuple[int, tuple[str, ...]]:
-    """How many records the lake set aside, and why the newest of some of them were."""
-    keys = sorted(one.key for one in store.list(SET_ASIDE))
-    found = read_each(store, keys[:_READ], _aside, notes, "records that were set aside")
-    newest = sorted(found, key=lambda one: one[0], reverse=True)
-    return len(keys), tuple(reason for _, reason in newest[:MOST_LINES])
+def read_set_aside(store: ObjectStore, notes: list[str]) -> tuple[int, tuple[str, ...]]:
+    """Return the number of records that the lake set aside, and the reasons of some of them, newest first."""
+    keys = sorted(entry.key for entry in store.list(SET_ASIDE))
+    reasons = read_each(store, keys[:_MOST_RECORDS], _reason, notes, "records that were set aside")
+    newest = sorted(reasons, key=lambda item: item[0], reverse=True)
+    return len(keys), tuple(reason for _, reason in newest[:_MOST_LINES])
 
 
-def _aside(body: bytes, place: str) -> tuple[str, str]:
+def _reason(body: bytes, place: str) -> tuple[str, str]:
     try:
         record = json.loads(body)
         return str(record["received_at"]), f"{record['received_at']}: {record['reason']}"[:300]
     except (ValueError, TypeError, KeyError) as error:
-        raise ValueError(f"{place}: {error!r}; expected the record of what was set aside") from error
+        raise ValueError(f"{place}: {error!r}; expected a record that was set aside") from error
 
 
-def _execution(body: bytes, place: str) -> Execution:
-    execution = execution_from_json(body, place)
-    if execution.timestamp.tzinfo is None:
-        raise ValueError(f"{place}: timestamp {execution.timestamp} has no zone")
-    return execution
-
-
-def _began(one: Execution) -> datetime:
-    return one.started_at or datetime.min.replace(tzinfo=UTC)
+def _order(execution: Execution) -> tuple[datetime, datetime, str]:
+    return execution.timestamp, execution.started_at or datetime.min.replace(tzinfo=UTC), execution.run_id
 
 
 def _missing(starts: list[datetime], frequency: str | None, timezone: str) -> int:
+    """Return the number of intervals between the first and the last that were not run."""
     if frequency not in FREQUENCIES:
         return 0
-    first, last = (int(one.timestamp()) for one in (starts[0], starts[-1]))
+    first, last = int(starts[0].timestamp()), int(starts[-1].timestamp())
     return max(0, len(starts_between(frequency, timezone, first, last)) - len(starts))
 
 
 def _late(newest: datetime, frequency: str | None, timezone: str, offset: int, now: datetime) -> int | None:
-    """Intervals after the newest that are over, their offset too."""
+    """Return the number of intervals after the newest one whose end and offset have passed; None for unknown."""
     if frequency not in FREQUENCIES:
         return None
     due = int(now.timestamp()) - offset
     after = int(next_start(newest, frequency, timezone).timestamp())
-    # The interval that is running now is not over.
-    running = int(floor_to_starts(np.array([due]), frequency, timezone)[0])
-    return max(0, len(starts_between(frequency, timezone, after, running)) - 1)
+    # The current interval has not ended.
+    current = int(floor_to_starts(np.array([due]), frequency, timezone)[0])
+    return max(0, len(starts_between(frequency, timezone, after, current)) - 1)

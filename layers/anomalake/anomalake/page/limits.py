@@ -1,31 +1,31 @@
-"""Limits of the page, so that its file stays small and opens fast."""
+"""Limits of the page's detail, so that its file stays small and opens fast."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """Maximum numbers; what exceeds them is counted, added up or omitted, and noted on the page.
+    """Most detail of the page; what is beyond is counted, added up or left out, and a note says so.
 
     Attributes
     ----------
-    group intervals
-        Group intervals, the most severe ones.
+    group_intervals
+        Groups in single intervals, the most severe ones.
     affected, contributions
-        Rows of these group intervals.
+        Rows of affected metrics and of contributions of these group intervals.
     numbers
-        Numbers over time of all detectors: observed and expected values with their ranges.
+        Numbers over time of all detectors together: observed values, and expected values with their ranges.
     series
-        Combinations of dimension values that are shown separately, for each detector.
+        Combinations of dimension values with values of their own, for each detector.
     groups, intervals, runs
-        Records that are read, divided among the detectors: parts of groups, judged intervals, intervals with their
-        runs; the newest ones of each detector.
+        Records that are read of all detectors together, the newest ones of each detector: parts of groups, intervals,
+        and intervals whose executions are read.
     whole_bytes
-        Size of a lake's table in bytes up to which all of it is read; of a larger one the most severe group intervals
-        are queried.
+        Size of the table of alerts up to which all its rows are read; of a larger table, only the most severe group
+        intervals are.
     """
 
     group_intervals: int = 100_000
@@ -40,17 +40,31 @@ class Limits:
 
 
 DEFAULT: Final = Limits()
-#: Maximum and minimum number of intervals whose runs are read for a detector.
-MOST_RUNS: Final = 500
+
+# Most and fewest intervals of one detector whose executions are read.
+_MOST_RUNS: Final = 500
 _LEAST_RUNS: Final = 48
-_LEAST: Final = 100
+# Fewest records of one detector.
+_LEAST_RECORDS: Final = 100
 
 
 def runs_each(limits: Limits, detectors: int) -> int:
-    """Number of intervals whose runs are read for each detector."""
-    return min(MOST_RUNS, max(_LEAST_RUNS, limits.runs // max(1, detectors)))
+    """Return the number of intervals whose executions are read, for each of so many detectors."""
+    return min(_MOST_RUNS, max(_LEAST_RUNS, limits.runs // max(1, detectors)))
 
 
-def each(limit: int, detectors: int) -> int:
-    """Number of records that are read for each detector."""
-    return max(min(_LEAST, limit), limit // max(1, detectors))
+def records_each(limit: int, detectors: int) -> int:
+    """Return the number of records that are read of each of so many detectors."""
+    return max(min(_LEAST_RECORDS, limit), limit // max(1, detectors))
+
+
+def halve(limits: Limits) -> Limits:
+    """Return limits with half the detail of what is read."""
+    return replace(
+        limits,
+        group_intervals=max(1, limits.group_intervals // 2),
+        affected=max(1, limits.affected // 2),
+        contributions=max(1, limits.contributions // 2),
+        numbers=max(1, limits.numbers // 2),
+        series=max(1, limits.series // 2),
+    )

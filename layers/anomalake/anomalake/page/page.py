@@ -1,4 +1,4 @@
-"""The page: one HTML file that holds a document, the code that draws it, and nothing from elsewhere."""
+"""The page: one HTML file with a document and the code that draws it; it loads nothing else."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from typing import Final
 
 from anomalake.page import vega
 
-#: In the order in which they stand in the page's one module.
+#: Files of the page's JavaScript module, in their order.
 SCRIPTS: Final = (
     "text.js", "model.js", "charts.js", "charts-time.js", "charts-live.js", "charts-shares.js",
     "state.js", "filters.js", "pictures.js", "table.js", "groups.js", "group.js", "health.js", "serving.js", "main.js",
@@ -23,22 +23,21 @@ SCRIPTS: Final = (
 
 
 def page(packed: bytes, *, token: str | None = None, title: str = "anomalake") -> bytes:
-    """The whole page as HTML.
+    """Return the page as HTML.
 
     Parameters
     ----------
     packed
-        As `anomalake.page.document.pack` has it.
+        A document, packed (`anomalake.page.document.pack`).
     token
-        What a request of the page must bear to give feedback; None for a page that nobody serves: that one may not
-        send any request.
+        Token that the page's requests for feedback have; None for a page in a file, which may send no requests.
     title
-        What the browser's tab says.
+        Title of the page.
 
     Returns
     -------
     bytes
-        UTF-8; the same for the same input.
+        UTF-8; equal for equal input.
     """
     document = base64.b64encode(compressed(packed)).decode("ascii")
     code, application = vega.bundle(), _application()
@@ -52,21 +51,22 @@ def page(packed: bytes, *, token: str | None = None, title: str = "anomalake") -
         "application": application,
         "document": document,
     }
-    # In one pass: what is put in is not looked at again.
-    return re.sub(r"\{\{(\w+)\}\}", lambda found: parts[found[1]], _asset("page.html")).encode("utf-8")
+    # In one pass, so that placeholders within the parts are not replaced.
+    return re.sub(r"\{\{(\w+)\}\}", lambda match: parts[match[1]], _asset("page.html")).encode("utf-8")
 
 
 @lru_cache(maxsize=1)
 def compressed(packed: bytes) -> bytes:
-    """A document as it travels, gzipped: the same bytes for the same document, with no time and no name in them."""
-    # The last one is kept: who looks how large it is goes on to show it.
+    """Return a packed document, gzipped without time and name; equal bytes for equal documents."""
+    # Cached, because the size is checked before the page is written.
     return gzip.compress(packed, compresslevel=6, mtime=0)
 
 
 def _policy(scripts: tuple[str, ...], *, served: bool) -> str:
-    """Content-Security-Policy: these scripts, and nothing else."""
+    """Return the Content-Security-Policy that permits these scripts only."""
     hashes = " ".join(
-        f"'sha256-{base64.b64encode(hashlib.sha256(one.encode('utf-8')).digest()).decode('ascii')}'" for one in scripts
+        f"'sha256-{base64.b64encode(hashlib.sha256(script.encode('utf-8')).digest()).decode('ascii')}'"
+        for script in scripts
     )
     rules = [
         "default-src 'none'", f"script-src {hashes}", "style-src 'unsafe-inline'", "img-src data: blob:",
@@ -77,15 +77,15 @@ def _policy(scripts: tuple[str, ...], *, served: bool) -> str:
 
 @cache
 def _application() -> str:
-    """All scripts of the page in one module, behind the charts' specifications."""
-    charts = sorted(_assets().joinpath("charts").iterdir(), key=lambda one: one.name)
+    """Return the specifications of the charts and all scripts, as one module."""
+    charts = sorted(_assets().joinpath("charts").iterdir(), key=lambda file: file.name)
     specifications = {
-        one.name.removesuffix(".vl.json"): json.loads(one.read_text(encoding="utf-8"))
-        for one in charts
-        if one.name.endswith(".vl.json")
+        file.name.removesuffix(".vl.json"): json.loads(file.read_text(encoding="utf-8"))
+        for file in charts
+        if file.name.endswith(".vl.json")
     }
-    told = json.dumps(specifications, separators=(",", ":"), sort_keys=True)
-    code = [f"const SPECS = {told};", *(_asset(name) for name in SCRIPTS)]
+    literal = json.dumps(specifications, separators=(",", ":"), sort_keys=True)
+    code = [f"const SPECS = {literal};", *(_asset(name) for name in SCRIPTS)]
     return vega.inline('"use strict";\n' + "\n".join(code))
 
 
@@ -99,5 +99,5 @@ def _assets() -> Traversable:
 
 
 def _plain(text: str) -> str:
-    """Text without what HTML may not hold at all."""
-    return "".join(one for one in text if one.isprintable()).encode("utf-8", "ignore").decode("utf-8")
+    """Return a text without characters that HTML forbids."""
+    return "".join(character for character in text if character.isprintable()).encode("utf-8", "ignore").decode("utf-8")

@@ -1,421 +1,99 @@
-"""Makes the page's document from a lake."""
+"""Reading of a lake's contents for the page, each record and each query once."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from datetime import datetime
-from functools import partial
-from typing import Any, Final, TypeVar
+from typing import Final
 
-import numpy as np
 import pyarrow as pa
 
-from anomalake.definitions.arns import detector_of
-from anomalake.definitions.errors import SourceError
-from anomalake.definitions.metric_set import FREQUENCIES
-from anomalake.groups.anomaly_group import Group
-from anomalake.page import alert_intervals, anomalies, group_files, health, judged, live_values
-from anomalake.page.alert_intervals import Alerted, Ask
-from anomalake.page.anomalies import DetectorNumbers
-from anomalake.page.definitions import Definition, definition_of, noted, together, zone_or_utc
-from anomalake.page.document import Crawl, DetectorView, Live, PageDocument, Span
-from anomalake.page.judged import Points
-from anomalake.page.limits import DEFAULT, Limits, each, runs_each
-from anomalake.page.names import Names
-from anomalake.page.record_reading import one_line, read_each
-from anomalake.query import templates
-from anomalake.query.detectors import DetectorSchema as QueriedDetector
-from anomalake.query.detectors import DetectorSchemas
-from anomalake.query.errors import QueryError
-from anomalake.records.backtests import GROUPS, TestedPoints, backtest_key, groups_from_lines
-from anomalake.records.executions import Execution
+from anomalake.page import alert_rows, health, live_values
+from anomalake.page.alert_rows import Ask
+from anomalake.page.contents import AlertContents, GroupIntervalKey, LakeContents
+from anomalake.page.detector_records import read_detectors
+from anomalake.page.document import Crawl
+from anomalake.page.limits import DEFAULT, Limits
+from anomalake.page.notes import LAKE_ERRORS, attempt, error_line
+from anomalake.query.detectors import DetectorSchema, DetectorSchemas
 from anomalake.records.listing import DetectorRecords, list_records
-from anomalake.storage.store import ObjectStore, StoreError
+from anomalake.storage.store import ObjectStore
 
 #: Queries that wait for an answer at a time.
 ASKED_AT_ONCE: Final = 4
-# Where a lake's tables lie.
+# Folder of a lake's tables.
 _TABLES: Final = "tables"
-# Bytes of a table file that tell of its columns: most of a small one.
+# Bytes of a table file that describe its columns: most of a small file.
 _FRAME: Final = 3_000
-# Ids that are named in a query at a time.
+# Most ids in a query.
 _IDS: Final = 2_000
 
-#: Group intervals by detector, measure, day and class of score.
-Counted = dict[tuple[int, int, int, int], int]
 
-_FAULTS = (QueryError, SourceError, StoreError)
-
-T = TypeVar("T")
-
-
-def read_document(
+def read_lake(
     ask: Ask,
     store: ObjectStore,
     *,
     lake: str,
     now: datetime,
     limits: Limits = DEFAULT,
-    read_limits: Limits | None = None,
     crawl: Crawl | None = None,
-) -> PageDocument:
-    """All that the page shows of a lake.
+) -> LakeContents:
+    """Read all that the page needs of a lake.
 
-    What cannot be read, or is no such record, is left out and told in the document's notes.
+    What cannot be read, and records that are invalid, are left out; the notes say so.
 
     Parameters
     ----------
     ask
-        Answers a query in Athena's dialect on the lake's relations; may be called from several threads.
+        Answers a query in Athena's dialect on the lake's relations; called from several threads.
     store
-        The lake's objects.
+        Store of the lake.
     lake
-        What the user calls it.
+        URI, as the user gave it.
     limits
-        Limits of the document.
-    read_limits
-        Limits of what is read of the lake. Default: `limits`.
+        Most detail of a document that is made from the contents.
     crawl
-        Of the Glue crawler, where there is one.
+        State of the Glue crawler; None where there is none.
     """
-    return _Reading(ask, store, lake, now, limits, read_limits or limits).document(crawl)
+    notes: list[str] = []
+    records = attempt(notes, dict[str, DetectorRecords](), lambda: list_records(store), "records of detectors")
+    detectors = read_detectors(store, records, limits, notes)
+    schemas = attempt(notes, list[DetectorSchema](), DetectorSchemas(store).all, "detectors")
+    recorded = alert_rows.record_keys(group for detector in detectors.values() for group in detector.groups)
+    alerts = attempt(notes, None, lambda: _read_alerts(ask, store, recorded, limits), "alerts")
+    source_data = _read_source_data(ask, schemas)
+    nothing: tuple[int, tuple[str, ...]] = (0, ())
+    n_set_aside, reasons = attempt(notes, nothing, lambda: health.read_set_aside(store, notes), "set-aside records")
+    return LakeContents(lake, now, schemas, detectors, alerts, source_data, n_set_aside, reasons, crawl, tuple(notes))
 
 
-@dataclass(slots=True)
-class _Kept:
-    """What detection left of one detector.
+def _read_alerts(ask: Ask, store: ObjectStore, recorded: frozenset[GroupIntervalKey], limits: Limits) -> AlertContents:
+    size = sum(max(0, entry.size - _FRAME) for entry in store.list(_TABLES))
+    if size <= limits.whole_bytes:
+        return AlertContents(ask(alert_rows.sql_of("page_anomalies")), complete=True)
+    summaries = alert_rows.summaries_of_answer(ask(alert_rows.sql_of("page_detectors")))
+    rows = ask(alert_rows.most_severe_sql(limits))
+    listed = alert_rows.keys_of(alert_rows.first_rows(rows))
+    if len(listed) < limits.group_intervals:
+        return AlertContents(rows, complete=False, summaries=summaries)
+    # A group interval that has a record is shown with its alert, even if the alert is beyond the limit.
+    ids = sorted({group_id for _, group_id, _, _ in recorded.difference(listed)})
+    batches = [ids[first : first + _IDS] for first in range(0, len(ids), _IDS)]
+    beyond = [ask(alert_rows.less_severe_sql(batch, limits)) for batch in batches]
+    counts = alert_rows.counts_of_answer(ask(alert_rows.sql_of("page_counts")))
+    return AlertContents(rows, complete=False, beyond=beyond, counts=counts, summaries=summaries)
 
-    Attributes
-    ----------
-    tested
-        Of the last backtest.
-    """
 
-    stored: DetectorRecords
-    definitions: dict[str, Definition]
-    tested: TestedPoints | None
-    groups: list[Group]
-    executions: list[Execution]
+def _read_source_data(ask: Ask, schemas: Sequence[DetectorSchema]) -> dict[str, pa.Table | str]:
+    """Return the source data of each detector, by ARN, or the reason why there are none."""
+    with_source = [schema for schema in schemas if schema.source is not None]
 
-
-class _Reading:
-    def __init__(
-        self, ask: Ask, store: ObjectStore, lake: str, now: datetime, limits: Limits, read_limits: Limits
-    ) -> None:
-        self._ask = ask
-        self._store = store
-        self._lake = lake
-        self._now = now
-        self._limits = limits
-        self._read_limits = read_limits
-        self._notes: list[str] = []
-
-    def document(self, crawl: Crawl | None) -> PageDocument:
-        kept = self._kept()
-        queried = self._or(list[QueriedDetector](), DetectorSchemas(self._store).all, "detectors")
-        definitions = _definitions(queried, kept)
-        detector_numbers = DetectorNumbers(Names(one.arn, one.measures, one.dimensions) for one in definitions)
-        found, rest, known, spans = self._anomalies(detector_numbers, kept)
-        definitions += [Definition(one.arn) for one in detector_numbers.names[len(definitions) :]]
-        lives = self._lives(detector_numbers, definitions, kept, found)
-        groups, group_intervals, affected, contributions = anomalies.shown(found, known)
-        nothing: tuple[int, tuple[str, ...]] = (0, ())
-        aside, reasons = self._or(nothing, lambda: health.set_aside(self._store, self._notes), "set-aside records")
-        by_arn = {one.arn: one for one in definitions}
-        if not detector_numbers.names:
-            self._notes.append("The lake has no alert and no detector yet.")
-        return PageDocument(
-            made_at=int(self._now.timestamp()),
-            lake=self._lake,
-            detectors=tuple(
-                self._detector(names, by_arn.get(names.arn, Definition(names.arn)), lives.get(names.arn), kept, spans)
-                for names in detector_numbers.names
-            ),
-            groups=groups,
-            group_intervals=group_intervals,
-            affected=affected,
-            contributions=contributions,
-            counts=anomalies.counts_of(rest),
-            set_aside=aside,
-            set_aside_reasons=reasons,
-            crawl=crawl,
-            notes=tuple(self._notes),
-        )
-
-    # ---- what detection left ----
-
-    def _kept(self) -> dict[str, _Kept]:
-        stored = self._or(dict[str, DetectorRecords](), lambda: list_records(self._store), "what detection left")
-        groups = each(self._read_limits.groups, sum(bool(one.groups) for one in stored.values()))
-        runs = runs_each(self._read_limits, sum(bool(one.executions) for one in stored.values()))
-        return {name: self._kept_of(stored[name], groups, runs) for name in sorted(stored)}
-
-    def _kept_of(self, of: DetectorRecords, groups: int, runs: int) -> _Kept:
-        notes, store = self._notes, self._store
-        definitions = self._or(dict[str, Definition](), lambda: noted(store, of, notes), of.name)
-        executions = self._or(list[Execution](), lambda: health.executions(store, of, runs, notes), of.name)
-        live = self._or(list[Group](), lambda: group_files.live_groups(store, of, groups, notes), of.name)
-        tested: list[Group] = []
-        if GROUPS in of.backtest:
-            key, what = backtest_key(of.name, GROUPS), f"{of.name}: the backtest's groups"
-            lines = read_each(store, [key], lambda body, place: list(groups_from_lines(body, place)), notes, what)
-            tested = lines[0] if lines else []
-        points = self._or(None, lambda: judged.of_backtest(store, of, notes), of.name)
-        return _Kept(of, definitions, points, group_files.in_place(live, tested), executions)
-
-    # ---- anomalies ----
-
-    def _anomalies(
-        self, detector_numbers: DetectorNumbers, kept: dict[str, _Kept]
-    ) -> tuple[anomalies.FoundGroups, Counted, dict[tuple[int, str], Group], dict[str, Alerted]]:
-        groups = [group for one in kept.values() for group in one.groups]
-        records = anomalies.from_groups(groups, detector_numbers)
-        known = {(detector_numbers.number(one.detector_arn), one.group_id): one for one in groups}
-        nothing: tuple[anomalies.FoundGroups | None, Counted, dict[str, Alerted]] = (None, {}, {})
-        alerts, rest, spans = self._or(nothing, lambda: self._alerts_of(detector_numbers, records), "alerts")
-        found = anomalies.merged(records, alerts) if alerts is not None else records
-        found, cut = anomalies.most_severe(found, self._limits)
-        for key, number in anomalies.counted(cut).items():
-            rest[key] = rest.get(key, 0) + number
-        self._tell_limits(found, sum(rest.values()))
-        return found, rest, known, spans
-
-    def _alerts_of(
-        self, detector_numbers: DetectorNumbers, records: anomalies.FoundGroups
-    ) -> tuple[anomalies.FoundGroups, Counted, dict[str, Alerted]]:
-        """Group intervals that alerts tell of, how many more there are, and the alerts of each detector."""
-        size = sum(max(0, one.size - _FRAME) for one in self._store.list(_TABLES))
-        if size <= self._read_limits.whole_bytes:
-            found, alerted = alert_intervals.from_alerts(self._ask(_sql("page_anomalies")), detector_numbers)
-            return found, {}, alerted
-        rows = self._ask(_sql("page_detectors")).to_pylist()
-        spans = {row["detector_arn"]: _alerted(row) for row in rows}
-        alerts, _ = alert_intervals.from_alerts(self._ask(alert_intervals.limited(self._read_limits)), detector_numbers)
-        if len(alerts) < self._read_limits.group_intervals:
-            return alerts, {}, spans
-        # Of groups that are known, too, alerts beyond the limit are told of.
-        unmatched = anomalies.without(records, alerts)
-        ids = sorted({unmatched.ids[at] for at in unmatched.group.tolist()})
-        for first in range(0, len(ids), _IDS):
-            table = self._ask(alert_intervals.of_groups(ids[first : first + _IDS], self._read_limits))
-            more, _ = alert_intervals.from_alerts(table, detector_numbers)
-            alerts = anomalies.joined(alerts, anomalies.within(more, records))
-        rest = alert_intervals.counts_in(self._ask(_sql("page_counts")), detector_numbers)
-        for key, number in anomalies.counted(alerts).items():
-            rest[key] = rest.get(key, 0) - number
-        return alerts, {key: number for key, number in rest.items() if number > 0}, spans
-
-    def _tell_limits(self, found: anomalies.FoundGroups, beyond: int) -> None:
-        if beyond:
-            self._notes.append(
-                f"The {len(found):,} most severe anomalies (groups in single intervals) are listed; {beyond:,} more "
-                "are counted by detector, measure, day and score."
-            )
-        missing = int(found.metrics.sum()) - len(found.a_interval)
-        if missing > 0:
-            self._notes.append(f"{missing:,} affected metrics of less severe anomalies are left out.")
-
-    # ---- values over time ----
-
-    def _lives(
-        self,
-        detector_numbers: DetectorNumbers,
-        definitions: Sequence[Definition],
-        kept: dict[str, _Kept],
-        found: anomalies.FoundGroups,
-    ) -> dict[str, _Lived]:
-        made: dict[str, _Lived] = {}
-        wanted: dict[str, live_values.Wanted] = {}
-        answers = self._answers([one.queried for one in definitions if one.queried and one.queried.source])
-        share = each(self._read_limits.intervals, sum(bool(one.stored.intervals) for one in kept.values()))
-        for one in definitions:
-            names = detector_numbers.of(one.arn)
-            at = kept.get(names.name)
-            lived = _Lived(one.frequency, one.timezone)
-            points = self._judged(one, names, at, lived, share) if at is not None else judged.no_points()
-            observed = None
-            answer = answers.get(one.arn)
-            if isinstance(answer, pa.Table) and one.queried is not None:
-                queried = one.queried
-                observed = self._or(None, partial(live_values.observed_in, answer, queried, names), names.name)
-                if observed is not None and not len(observed):
-                    lived.problem, observed = _no_rows(queried), None
-            elif answer is not None:
-                lived.problem = answer
-            if observed is None:
-                observed = live_values.observed_of(points, names)
-            made[one.arn] = lived
-            weights = judged.anomalies_of(points, len(names.combinations()))
-            mine = found.detector[found.a_interval] == detector_numbers.number(one.arn)
-            weights = weights + np.bincount(found.a_combination[mine], minlength=len(weights))
-            wanted[one.arn] = live_values.Wanted(
-                names,
-                lived.frequency,
-                zone_or_utc([lived.timezone]),
-                tuple(one.aggregations.get(measure) == "SUM" for measure in names.measures),
-                observed,
-                points,
-                weights,
-            )
-        given = live_values.shares(list(wanted.values()), self._limits.numbers)
-        for (arn, one_), numbers in zip(wanted.items(), given, strict=True):
-            make = partial(live_values.live_of, one_, numbers, self._limits.series)
-            made[arn].live = self._or(None, make, one_.names.name)
-        self._tell_lives({detector_numbers.of(arn).name: one.live for arn, one in made.items() if one.live is not None})
-        return made
-
-    def _tell_lives(self, lives: dict[str, Live]) -> None:
-        folded = {name: one.others for name, one in lives.items() if one.others}
-        longer = {name: one.intervals for name, one in lives.items() if one.intervals > 1}
-        if folded:
-            self._notes.append(
-                f"Values over time of {_named(folded)}: {sum(folded.values()):,} combinations of dimension values are "
-                "put together as others."
-            )
-        if longer:
-            low, high = min(longer.values()), max(longer.values())
-            some = f"{low:,}" if low == high else f"{low:,} to {high:,}"
-            self._notes.append(f"Values over time of {_named(longer)}: {some} intervals are put together as one.")
-
-    def _judged(self, of: Definition, names: Names, at: _Kept, lived: _Lived, share: int) -> Points:
-        versions = of.versions or _alone(at)
-        nothing: tuple[Points, judged.IntervalGrid | None] = (judged.no_points(), None)
-        live, rhythm = self._or(
-            nothing,
-            lambda: judged.of_intervals(self._store, at.stored, versions, names, share, self._notes),
-            names.name,
-        )
-        if rhythm is not None:
-            lived.frequency, lived.timezone = lived.frequency or rhythm.frequency, lived.timezone or rhythm.timezone
-        tested = at.tested
-        if tested is None or tested.about.get("detector_arn") != names.arn:
-            return live
-        points = self._or(judged.no_points(), lambda: judged.points_of(tested, names), names.name)
-        about = tested.about
-        lived.frequency, lived.timezone = (
-            lived.frequency or about.get("frequency"),
-            lived.timezone or about.get("timezone"),
-        )
-        if isinstance(about.get("first"), int) and isinstance(about.get("last"), int):
-            lived.backtest = Span(about["first"], about["last"])
-        return judged.live_over_backtest(live, points)
-
-    def _answers(self, of: Sequence[QueriedDetector]) -> dict[str, pa.Table | str]:
-        """Source data of each detector, or why there are none."""
-
-        def answer(one: QueriedDetector) -> pa.Table | str:
-            try:
-                return self._ask(live_values.query_of(one))
-            except _FAULTS as error:
-                return one_line(error)
-
-        with ThreadPoolExecutor(ASKED_AT_ONCE) as pool:
-            return dict(zip((one.arn for one in of), pool.map(answer, of), strict=True))
-
-    # ---- detectors ----
-
-    def _detector(
-        self,
-        names: Names,
-        of: Definition,
-        lived: _Lived | None,
-        kept: dict[str, _Kept],
-        spans: dict[str, Alerted],
-    ) -> DetectorView:
-        at, span = kept.get(names.name), spans.get(names.arn)
-        frequency = lived.frequency if lived is not None else of.frequency
-        zone = zone_or_utc(
-            [of.timezone, lived.timezone if lived is not None else None, span.timezone if span else None]
-        )
-        runs = None
-        if at is not None:
-            executions = at.executions
-            runs = self._or(
-                None,
-                lambda: health.runs_of(
-                    executions, names.arn, frequency, zone, of.offset, at.stored.undelivered, self._now
-                ),
-                names.name,
-            )
-        return DetectorView(
-            name=names.name,
-            arn=names.arn,
-            frequency=frequency if frequency in FREQUENCIES else None,
-            timezone=zone,
-            measures=tuple(names.measures),
-            aggregations=tuple(of.aggregations.get(one) for one in names.measures),
-            dimensions=names.values(),
-            combinations=names.combinations(),
-            live=lived.live if lived is not None else None,
-            live_problem=lived.problem if lived is not None else "",
-            runs=runs,
-            backtest=lived.backtest if lived is not None else None,
-            alerts=Span(span.first, span.last) if span else None,
-            clashes=span.clashes if span else 0,
-        )
-
-    # ---- faults ----
-
-    def _or(self, otherwise: T, make: Callable[[], T], what: str) -> T:
-        """What is made, or something else and a note."""
+    def read(schema: DetectorSchema) -> pa.Table | str:
         try:
-            return make()
-        except (*_FAULTS, ValueError, LookupError, TypeError, AttributeError, pa.ArrowException) as error:
-            self._notes.append(f"{what}: could not be read: {one_line(error)}.")
-            return otherwise
+            return ask(live_values.sql_of(schema))
+        except LAKE_ERRORS as error:
+            return error_line(error)
 
-
-@dataclass(slots=True)
-class _Lived:
-    """What came out for one detector."""
-
-    frequency: str | None
-    timezone: str | None
-    problem: str = ""
-    live: Live | None = None
-    backtest: Span | None = None
-
-
-def _definitions(queried: Sequence[QueriedDetector], kept: dict[str, _Kept]) -> list[Definition]:
-    found: dict[str, Definition] = {one.arn: definition_of(one) for one in queried}
-    for at in kept.values():
-        for arn, one in at.definitions.items():
-            found[arn] = together(found.get(arn), one)
-        arns = {group.detector_arn for group in at.groups} | {one.detector_arn for one in at.executions}
-        if at.tested is not None:
-            arns.add(str(at.tested.about.get("detector_arn")))
-        for arn in sorted(arns):
-            found.setdefault(arn, Definition(arn))
-    return [found[arn] for arn in sorted(found, key=lambda arn: (detector_of(arn), arn))]
-
-
-def _named(of: Collection[str]) -> str:
-    return next(iter(of)) if len(of) == 1 else f"{len(of):,} detectors"
-
-
-def _alone(at: _Kept) -> tuple[str, ...]:
-    """Versions of which nobody noted whose they are, where there is one detector of that name only."""
-    return tuple(sorted(at.stored.intervals)) if not at.definitions else ()
-
-
-def _alerted(row: dict[str, Any]) -> Alerted:
-    first, last = _epoch(row["first_alert"]), _epoch(row["last_alert"])
-    return Alerted(int(row["alerts"]), first, last, row["timezone"], int(row["clashes"]))
-
-
-def _epoch(group_interval: datetime) -> int:
-    """Epoch seconds of a group interval in UTC, as answers have it."""
-    return int(np.datetime64(group_interval, "s").astype(np.int64))
-
-
-def _sql(name: str) -> str:
-    return templates.template(name).sql(templates.DIALECT)
-
-
-def _no_rows(detector: QueriedDetector) -> str:
-    source = detector.source
-    assert source is not None
-    paths = (*source.historical_data_path_list, *source.templated_path_list)
-    return f"source data: no row is found below {paths[0] if paths else '(no path)'}"
+    with ThreadPoolExecutor(ASKED_AT_ONCE) as pool:
+        return dict(zip((schema.arn for schema in with_source), pool.map(read, with_source), strict=True))

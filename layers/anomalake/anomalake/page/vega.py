@@ -1,4 +1,4 @@
-"""Vega's code, as the page carries it."""
+"""Vega's code for the page."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Final
 
 import vl_convert
 
-#: Of Vega, Vega-Lite and Vega-Embed, which wants to stand beside their code.
+#: Licence of Vega, Vega-Lite and Vega-Embed, which must accompany their code.
 LICENCE: Final = """\
 Copyright (c) 2015-2023, University of Washington Interactive Data Lab. All rights reserved.
 
@@ -36,24 +36,25 @@ THIS SOFTWARE, EVEN IF ADVISED OF THE POSSIBILITY OF SUCH DAMAGE."""
 
 @cache
 def bundle() -> str:
-    """The code that sets ``window.vegaEmbed``, fit for an inline script; made once in a process, in 1.5 s."""
+    """Return code that sets ``window.vegaEmbed``, for an inline script; made once in a process, in about 1.5 s."""
     return inline(vl_convert.javascript_bundle("window.vegaEmbed = vegaEmbed;"))
 
 
 @cache
 def notice() -> str:
-    """Versions and licence, for a comment in the page."""
+    """Return versions and licence, for a comment in the page."""
     versions = (
         f"Vega {vl_convert.get_vega_version()}, Vega-Lite {vl_convert.get_vegalite_versions()[-1]}, "
         f"Vega-Embed {vl_convert.get_vega_embed_version()}, from vl-convert-python {version('vl-convert-python')}"
     )
-    return f"The charts are drawn by {versions}.\nTheir licence, BSD-3-Clause:\n\n{LICENCE}"
+    return f"The charts are drawn by {versions}.\nTheir licence is BSD-3-Clause:\n\n{LICENCE}"
 
 
 def inline(code: str) -> str:
-    """JavaScript that cannot end the script element it stands in.
+    """Return JavaScript that cannot end the script element that contains it.
 
-    What would end it can only stand in a string, a template or a regular expression, where ``<\\/`` is ``</``.
+    The end of a script element can occur only within a string, a template or a regular expression, where ``\\x3c`` is
+    ``<``.
     """
     code = code.replace("\r\n", "\n").replace("\r", "\n")
     return re.sub(r"<(?=/script|!--|script)", lambda _: "\\x3c", code, flags=re.IGNORECASE)

@@ -1,9 +1,8 @@
-"""The page of a lake: its document within a size, and its file."""
+"""The page of a lake: a document that is small enough to open fast, and a file that is written completely or not."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
@@ -15,82 +14,77 @@ from anomalake.aws.crawler import GlueCrawlers
 from anomalake.errors import AnomalakeError
 from anomalake.lake.lake import utc_now
 from anomalake.lake.ports import CatalogError
+from anomalake.page.composing import document_of
+from anomalake.page.contents import LakeContents
 from anomalake.page.document import Crawl, PageDocument, pack
-from anomalake.page.limits import DEFAULT, Limits
+from anomalake.page.limits import DEFAULT, Limits, halve
 from anomalake.page.page import compressed, page
-from anomalake.page.reading import read_document
-from anomalake.page.reading_once import LakeReads
+from anomalake.page.reading import read_lake
 from anomalake.services.files import write_whole
 from anomalake.services.lakes import LakeConnection
 
-#: Maximum size of a gzipped document in bytes. In base64 and with its code, the page stays below 10 MB.
+#: Most bytes of a gzipped document. With base64 and the code, the page is then smaller than 10 MB.
 MOST_BYTES: Final = 6_000_000
-#: Maximum number of halvings.
-_HALVINGS: Final = 12
+# How often the limits are halved.
+_MOST_HALVINGS: Final = 12
 
 
 class PageFileError(AnomalakeError, ValueError):
-    """A path that a page cannot be written to."""
+    """A page cannot be written to a path: which, and what was expected."""
 
 
 @dataclass(frozen=True, slots=True)
-class Written:
-    """A written page: its path, its size in bytes, and its document."""
+class PageFile:
+    """A page that was written: its path, its size in bytes, and its document."""
 
     path: Path
     size: int
     document: PageDocument
 
 
-def made(lake: str | LakeConnection, limits: Limits = DEFAULT) -> tuple[PageDocument, Limits]:
-    """Build a document of a lake that is small enough, and return it with its limits (`fitting`).
-
-    The lake is read once; the document is cut to smaller limits from what was read.
+def make_document(lake: str | LakeConnection, limits: Limits = DEFAULT) -> tuple[PageDocument, Limits]:
+    """Read a lake once, and return its document with the limits that make it small enough (`fit_document`).
 
     Raises
     ------
     LakeUriError
         The URI does not name a folder or bucket.
     StoreError
-        The lake cannot be listed. Other parts that cannot be read are named in the document's notes.
+        The lake does not answer. Anything else that cannot be read is in the notes of the document.
     """
     connection = _connection(lake)
     next(iter(connection.store.list("")), None)
-    reads, now, crawl = LakeReads(connection.engine.query, connection.store), utc_now(), crawl_of(connection.uri)
-
-    def make(most: Limits) -> PageDocument:
-        return read_document(
-            reads.ask, reads, lake=connection.uri, now=now, limits=most, read_limits=limits, crawl=crawl
-        )
-
-    return fitting(make, limits)
+    return fit_document(_read(connection, utc_now(), limits, crawl_of(connection.uri)), limits)
 
 
-def document_of(
+def read_document(
     lake: str | LakeConnection, *, now: datetime | None = None, crawl: Crawl | None = None, limits: Limits = DEFAULT
 ) -> PageDocument:
-    """Build the document of a lake's page.
+    """Read a lake, and return its document, whatever its size.
 
     Parameters
     ----------
     lake
-        URI of a lake, or an open connection.
+        A folder or ``s3://bucket/prefix``, which is queried with Athena (``ANOMALAKE_DATABASE``,
+        ``ANOMALAKE_WORKGROUP``); or an open connection.
     now
-        The time; default: now.
+        Time of reading. Default: the current time.
     crawl
-        State of the Glue crawler, if there is one.
+        State of the Glue crawler; None where there is none.
 
     Raises
     ------
     LakeUriError
         The URI does not name a folder or bucket.
     """
-    connection = _connection(lake)
+    return document_of(_read(_connection(lake), now or utc_now(), limits, crawl), limits)
 
+
+def _read(connection: LakeConnection, now: datetime, limits: Limits, crawl: Crawl | None) -> LakeContents:
     def ask(sql: str) -> pa.Table:
         return connection.engine.query(sql)
 
-    return read_document(ask, connection.store, lake=connection.uri, now=now or utc_now(), limits=limits, crawl=crawl)
+    return read_lake(ask, connection.store, lake=connection.uri, now=now, limits=limits, crawl=crawl)
 
 
 def _connection(lake: str | LakeConnection) -> LakeConnection:
@@ -98,7 +92,10 @@ def _connection(lake: str | LakeConnection) -> LakeConnection:
 
 
 def crawl_of(lake: str) -> Crawl | None:
-    """State of the crawler that ``ANOMALAKE_CRAWLER`` names, for a lake in S3; its error if it cannot be read."""
+    """Return the state of the crawler that ``ANOMALAKE_CRAWLER`` names, for a lake in S3.
+
+    Where the state cannot be read, its message is the reason.
+    """
     name = os.environ.get("ANOMALAKE_CRAWLER")
     if not name or not lake.startswith("s3://"):
         return None
@@ -108,67 +105,61 @@ def crawl_of(lake: str) -> Crawl | None:
         return Crawl(name, "UNKNOWN", "", None, str(error))
 
 
-def fitting(
-    make: Callable[[Limits], PageDocument], limits: Limits = DEFAULT, most_bytes: int = MOST_BYTES
+def fit_document(
+    contents: LakeContents, limits: Limits = DEFAULT, most_bytes: int = MOST_BYTES
 ) -> tuple[PageDocument, Limits]:
-    """Build a document that is small enough, and return it with its limits.
+    """Return a document that is small enough, and the limits that make it so.
 
     Parameters
     ----------
-    make
-        Builds a document within limits.
+    contents
+        Contents of the lake, read with `limits`.
     limits
-        Limits at first; halved until the document is small enough, which is then noted in it.
+        The first limits. They are halved until the document is small enough; a note of the document names them.
     most_bytes
-        Maximum size of the packed and gzipped document.
+        Most bytes of the packed and gzipped document.
     """
-    document = make(limits)
-    for _ in range(_HALVINGS):
+    document = document_of(contents, limits)
+    for _ in range(_MOST_HALVINGS):
         if len(compressed(pack(document))) <= most_bytes:
             break
-        limits = halved(limits)
-        document = make(limits)
+        limits = halve(limits)
+        document = document_of(contents, limits)
     if limits == DEFAULT:
         return document, limits
     note = (
-        f"Shows at most {limits.group_intervals:,} anomalous intervals and {limits.numbers:,} numbers over time, "
-        "so that it opens fast."
+        f"Shows at most {limits.group_intervals:,} anomalies (groups in single intervals) and {limits.numbers:,} "
+        "numbers over time, so that the page opens fast."
     )
     return replace(document, notes=(*document.notes, note)), limits
 
 
-def halved(limits: Limits) -> Limits:
-    """Half of the limits."""
-    names = ("group_intervals", "affected", "contributions", "numbers", "series")
-    return replace(limits, **{name: max(1, getattr(limits, name) // 2) for name in names})
-
-
-def write_page(document: PageDocument, out: Path, *, title: str = "anomalake") -> Written:
-    """Write the page atomically; its folder is created, and a link is followed.
+def write_page(document: PageDocument, out: Path, *, title: str = "anomalake") -> PageFile:
+    """Write the page and its folder; a reader sees the old file or the new one. A symbolic link stays a link.
 
     Raises
     ------
     PageFileError
-        There is a folder or a device.
+        The path is a folder or a device.
     FileWriteError, OSError
     """
     if out.is_dir():
         raise PageFileError(f"{str(out)!r}: is a folder; expected a file such as {str(out / 'page.html')!r}")
     if out.exists() and not out.is_file():
-        raise PageFileError(f"{str(out)!r}: is not a file; expected the name of a file")
+        raise PageFileError(f"--out {str(out)!r}: is not a regular file; expected the name of a file")
     body = page(pack(document), title=title)
     Path(os.path.realpath(out)).parent.mkdir(parents=True, exist_ok=True)
     write_whole(out, body)
-    return Written(out, len(body), document)
+    return PageFile(out, len(body), document)
 
 
 def summary_of(document: PageDocument) -> str:
-    """Summary of a document as one line."""
-    n = len(document.detectors)
-    n_intervals = document.group_intervals.group.size + int(document.counts.group_intervals.sum())
-    if not n:
+    """Return what a document shows, in one line."""
+    n_detectors = len(document.detectors)
+    if not n_detectors:
         return "no detector yet"
-    words = [(n, "detector"), (len(document.groups.id), "group"), (n_intervals, "anomalous interval")]
-    text = ", ".join(f"{number:,} {word}{'' if number == 1 else 's'}" for number, word in words)
-    live = sum(detector.live is not None for detector in document.detectors)
-    return f"{text}, live values of {live:,}"
+    n_intervals = document.group_intervals.group.size + int(document.counts.group_intervals.sum())
+    numbers = [(n_detectors, "detector"), (len(document.groups.id), "group"), (n_intervals, "anomalous interval")]
+    parts = ", ".join(f"{number:,} {word}{'' if number == 1 else 's'}" for number, word in numbers)
+    n_live = sum(detector.live is not None for detector in document.detectors)
+    return f"{parts}, live values of {n_live:,}"

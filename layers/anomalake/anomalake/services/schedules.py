@@ -1,47 +1,39 @@
-"""Schedules of detectors: one for each detector file."""
+"""Schedules of detectors, made from their files."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from anomalake.aws.detector_files import DetectorFiles
 from anomalake.aws.schedules import Schedules
 from anomalake.definitions.detector import DetectorFileError
 
 
-@dataclass(slots=True)
-class SchedulesResult:
-    """Result of an update of schedules.
+@dataclass(frozen=True, slots=True)
+class ScheduleReport:
+    """Numbers of schedules that were put and deleted, and the problems of invalid files by name of the detector."""
 
-    Attributes
-    ----------
-    scheduled, deleted
-        Number of schedules.
-    refused
-        Invalid detector files by detector, with their problems on one line.
+    scheduled: int
+    deleted: int
+    refused: dict[str, str]
+
+
+def update_schedules(names: Iterable[str], files: DetectorFiles, schedules: Schedules) -> ScheduleReport:
+    """Put the schedule of each detector that has a file, and delete the schedule of each that has none.
+
+    An invalid file changes no schedule and does not stop the others. Raises `StoreError` and the Scheduler's errors.
     """
-
-    scheduled: int = 0
-    deleted: int = 0
-    refused: dict[str, str] = field(default_factory=dict)
-
-
-def update_schedules(names: Iterable[str], files: DetectorFiles, schedules: Schedules) -> SchedulesResult:
-    """Create or change the schedules of detectors; delete those of detectors without a file.
-
-    A detector whose file is invalid keeps its schedule.
-    """
-    result = SchedulesResult()
+    scheduled, deleted, refused = 0, 0, {}
     for name in names:
         try:
             detector = files.read(name)
         except DetectorFileError as error:
-            result.refused[name] = str(error).replace("\n", "; ")
+            refused[name] = str(error).replace("\n", "; ")
             continue
         if detector is None:
-            result.deleted += schedules.delete(name)
+            deleted += schedules.delete(name)
         else:
             schedules.put(detector)
-            result.scheduled += 1
-    return result
+            scheduled += 1
+    return ScheduleReport(scheduled, deleted, refused)

@@ -103,8 +103,8 @@ class Instants:
         own_zone = good & (offsets == NO_INSTANT)
         instants = np.full(len(texts), NO_INSTANT, np.int64)
         instants[own_zone] = to_utc(local[own_zone], self._zone, gaps_forward=not self._reader.has_time)
-        told = good & ~own_zone
-        instants[told] = local[told] - offsets[told]
+        with_offset = good & ~own_zone
+        instants[with_offset] = local[with_offset] - offsets[with_offset]
         return instants
 
     def _typed(self, column: pa.Array) -> Seconds:

@@ -79,7 +79,7 @@ class FileReader:
         """
         self.counts.files += 1
         before = self.notes.bad
-        told = len(self.notes.problems)
+        listed = len(self.notes.problems)
         text = None
         if not isinstance(self.metric_set.file_format, ParquetFormat):
             text = FileText(stream, self.metric_set.file_format.charset)
@@ -92,8 +92,8 @@ class FileReader:
             return
         if text is not None and text.broken:
             self.notes.add(f"{place}: {text.broken}; rows until then are used", 1)
-        untold = self.notes.bad - before > len(self.notes.problems) - told
-        if untold and self.metric_set.kind == "csv" and not self.notes.full:
+        unlisted = self.notes.bad - before > len(self.notes.problems) - listed
+        if unlisted and self.metric_set.kind == "csv" and not self.notes.full:
             self._explain(place, again)
 
     def add(self, block: RowBlock, window: Window, place: str) -> None:

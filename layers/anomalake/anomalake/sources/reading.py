@@ -278,8 +278,8 @@ def _why(report: ReadReport) -> str:
         return ": no file is there"
     named = {"bad": report.bad, "before that": report.outside, "after that": report.future}
     named["left out by filters"] = report.filtered
-    told = [f"{number:,} {name}" for name, number in named.items() if number]
-    return f": {report.files:,} files have {report.rows:,} rows" + (f", {', '.join(told)}" if told else "")
+    counts = [f"{number:,} {name}" for name, number in named.items() if number]
+    return f": {report.files:,} files have {report.rows:,} rows" + (f", {', '.join(counts)}" if counts else "")
 
 
 def _report(reader: FileReader) -> ReadReport:

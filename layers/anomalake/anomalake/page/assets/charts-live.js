@@ -1,9 +1,9 @@
-/* Values over time: a detector's, and a group's own picture. */
+/* Charts of values over time: of a detector and of a group. */
 
-/** The steps of a detector's live values, seconds. */
+/** Seconds between the times of a detector's live values. */
 const liveStep = (detector) => (intervalOf(detector) || 3600) * detector.live.intervals;
 
-/** How many neighbouring times become one, so that at most `most` are left: steps that people count by. */
+/** The number of neighbouring times that are combined to a point, so that there are at most `most` points: a usual step. */
 function thinning(times, most, step) {
   const least = Math.ceil(times / most);
   if (least <= 1) return 1;
@@ -12,9 +12,10 @@ function thinning(times, most, step) {
 }
 
 /**
- * Which times are drawn, and in which point each lies.
- * The newest point is a whole one; the oldest times are left out where they do not fill theirs, for they would look like a fall.
- * @returns {{first: number, by: number, count: number}} index of the first time, how many make a point, how many points
+ * The times that are drawn, and their points.
+ * All points have the same number of times, because a point with fewer would look like a decrease: the oldest times that
+ * do not fill a point are left out.
+ * @returns {{first: number, by: number, count: number}} index of the first time, number of times of a point, number of points
  */
 function pointsOf(live, from, to, most, step) {
   let first = 0;
@@ -27,9 +28,9 @@ function pointsOf(live, from, to, most, step) {
 }
 
 /**
- * Values of several series together in each point: added up, or their mean.
- * What nobody observed is left out of both; where a metric was not judged and others were, what was observed counts as
- * expected. A side that is open for some metrics only is as far as their other one.
+ * Sum or mean of several series in each point.
+ * Values that were not observed are left out of both. Where only some metrics were judged, the observed values of the others
+ * count as expected. A side that is open for some metrics only has, for those, the distance of their other side.
  * @param {object} live
  * @param {number} measure
  * @param {number[]} series indices of `live.series`
@@ -59,7 +60,7 @@ function together(live, measure, series, { first, by, count }, mean, withExpecte
   return { value, expected: usual, lower, upper };
 }
 
-/** Adds a series to the sums, `by` times to a point. */
+/** Adds the observed values of a series to the sums; a point has `by` times. */
 function addObserved({ value, seen }, values, by) {
   for (let i = 0, p = 0; i < values.length; p += 1) {
     for (const end = i + by; i < end; i += 1) {
@@ -71,7 +72,7 @@ function addObserved({ value, seen }, values, by) {
   }
 }
 
-/** Adds what was expected of a series, and the squares of how far its range reaches. */
+/** Adds the expected values of a series, and the squares of the distances to the ends of its range. */
 function addExpected({ usual, judged, below, above, down, up }, values, expected, lower, upper, by) {
   for (let i = 0, p = 0; i < values.length; p += 1) {
     for (const end = i + by; i < end; i += 1) {
@@ -95,7 +96,7 @@ function addExpected({ usual, judged, below, above, down, up }, values, expected
   }
 }
 
-/** Series by line: [{text, series}], the largest first, what is beyond them as others. */
+/** Series by line: [{text, series}], the largest first, the rest as others. */
 function linesOf(detector, measure, split, mask, points, mean) {
   const { live } = detector;
   const whole_ = mask.every((one) => one);
@@ -131,7 +132,7 @@ function linesOf(detector, measure, split, mask, points, mean) {
   return lines;
 }
 
-/** Rows of the expected line and band; a side that is open reaches to the picture's edge. */
+/** Rows of the expected line and band; a side that is open extends to the edge of the chart. */
 function bandRows(times, sums, edges) {
   const rows = [];
   for (let p = 0; p < times.length; p += 1) {
@@ -144,11 +145,11 @@ function bandRows(times, sums, edges) {
 
 const orNull = (value) => (Number.isFinite(value) ? value : null);
 
-/** The lowest and the highest of some arrays. */
+/** The lowest and the highest number of several arrays. */
 function extent(...arrays) {
   let [low, high] = [Infinity, -Infinity];
-  for (const one of arrays) {
-    for (const v of one) {
+  for (const array of arrays) {
+    for (const v of array) {
       if (v < low) low = v;
       if (v > high) high = v;
     }
@@ -156,7 +157,7 @@ function extent(...arrays) {
   return low <= high ? [low, high] : [0, 1];
 }
 
-/** In which point a time lies, or -1. */
+/** The point of a time, or -1. */
 function pointAt(live, points, time) {
   let [low, high] = [0, live.times.length];
   while (low < high) {
@@ -171,7 +172,7 @@ function pointAt(live, points, time) {
 }
 
 /**
- * Marks of group intervals on lines: in each point of a line the worst one.
+ * Marks of group intervals on lines: at each point of a line the worst one.
  * @param {Array<[number, number]>} hits pairs of group interval and line
  */
 function lineMarks(doc, live, points, times, sums, hits) {
@@ -193,7 +194,7 @@ function lineMarks(doc, live, points, times, sums, hits) {
   return marks.sort((a, b) => score(b) - score(a)).slice(0, 800).reverse();
 }
 
-/** Live values of a measure: one line with what was expected, or a line a value of a dimension. */
+/** Live values of a measure: one line with expected values, or one line for each value of a dimension. */
 async function drawLive(place, doc, selection, options) {
   const detector = doc.detectors[options.detector];
   const live = detector?.live;
@@ -207,7 +208,7 @@ async function drawLive(place, doc, selection, options) {
   const points = pointsOf(live, from ?? -Infinity, to ?? Infinity, most, liveStep(detector));
   const split = options.split ?? null;
   const lines = points.count ? linesOf(detector, measure, split, selection.masks[options.detector], points, mean) : [];
-  if (!lines.length) return nothing(place, "No live values in what is chosen.");
+  if (!lines.length) return nothing(place, "No live values in the selection.");
   const sums = lines.map(({ series }) => together(live, measure, series, points, mean, split === null));
   const marks = [];
   const ofThis = (g) => doc.groups.detector[g] === options.detector && doc.groups.measure[g] === measure;
@@ -227,7 +228,7 @@ async function drawLive(place, doc, selection, options) {
   return drawLines(place, doc, detector, { lines, sums, points, marks, mean, measure, split }, options);
 }
 
-/** Draws lines, band and marks, and says what is drawn. */
+/** Draws lines, band and marks; returns the caption. */
 async function drawLines(place, doc, detector, { lines, sums, points, marks: hits, mean, measure, split }, options) {
   const { zone } = options;
   const { live } = detector;
@@ -257,7 +258,7 @@ async function drawLines(place, doc, detector, { lines, sums, points, marks: hit
     adjust: (spec) => {
       spec.layer[0].encoding.y.axis.format = axisFormat(Math.max(Math.abs(edges[0]), Math.abs(edges[1])));
       spec.layer[1].mark.color = theme.rule.color;
-      spec.layer[2].mark.point = points.count <= 30; // a single one is no line
+      spec.layer[2].mark.point = points.count <= 30; // a line of one point is invisible
       spec.layer[3].mark.strokeWidth = Math.min(40, Math.max(1, options.width / points.count));
     },
     tip: (row) => (row.m === undefined
@@ -269,23 +270,23 @@ async function drawLines(place, doc, detector, { lines, sums, points, marks: hit
   });
   const step = liveStep(detector) * points.by;
   const last = live.times[points.first + points.by * points.count - 1];
-  const how = points.by * live.intervals === 1 ? "" : `, ${mean ? "the mean of" : "added up over"} ${stepLength(step)} each`;
+  const how = points.by * live.intervals === 1 ? "" : `, ${mean ? "the mean of" : "the sum over"} ${stepLength(step)} each`;
   const worst = marks[marks.length - 1];
-  return labelled(place, view, `${said(detector.measures[measure])}${band ? "" : ` by ${said(detector.dimensions[split][0])}`} `
+  return labelled(place, view, `${nameIn(detector.measures[measure])}${band ? "" : ` by ${nameIn(detector.dimensions[split][0])}`} `
     + `(${mean ? "mean" : "sum"}), ${span(zone, live.times[points.first], last)}, ${plural(points.count, "point")}${how}, `
     + `from ${shortened(edgesOf(sums)[0])} to ${shortened(edgesOf(sums)[1])}; `
     + (worst ? `${plural(marks.length, "anomaly", "anomalies")} marked, the worst ${severity(doc.group_intervals.score[worst.m])} at ${zone.text(doc.group_intervals.time[worst.m])}.`
       : "no anomalies.")
-    + (band && !expected.length ? " What was expected is not known." : ""));
+    + (band && !expected.length ? " The expected values are unknown." : ""));
 }
 
-/** A number over time: no more digits than the document has of it; of what was expected those are `EXPECTED_DIGITS`. */
+/** A number over time, with the digits of the document; expected values have `EXPECTED_DIGITS`. */
 const shortened = (value, digits = 7) => amount(Number(value.toPrecision(digits)));
 const EXPECTED_DIGITS = 4;
 
 const edgesOf = (sums) => extent(...sums.map(({ value }) => value));
 
-/** What a tooltip says of a group interval's affected metrics. */
+/** Lines of a tooltip about the affected metrics of a group interval. */
 function affectedLines(doc, m, mean) {
   const { v, e } = affectedTogether(doc, m, mean);
   return [
@@ -295,7 +296,7 @@ function affectedLines(doc, m, mean) {
   ];
 }
 
-/** A tooltip of all lines at one time. */
+/** Lines of a tooltip about all lines at a time. */
 function pointLines(p, times, lines, sums, lineName, band) {
   const shown = [["time", wallText(times[p], 60)]];
   lines.forEach((_, c) => shown.push([lineName(c), shortened(sums[c].value[p])]));
@@ -307,16 +308,16 @@ function pointLines(p, times, lines, sums, lineName, band) {
   return shown;
 }
 
-/** Observed against expected: the total of what is chosen, over the time that was judged. */
+/** Observed and expected values: the total of the selection, over the time that was judged. */
 function drawExpected(place, doc, selection, options) {
   const live = doc.detectors[options.detector]?.live;
   const [from, to] = live ? judgedTime(live, options.measure) : [0, -1];
-  if (from > to) return nothing(place, "What was expected is not known.");
+  if (from > to) return nothing(place, "The expected values are unknown.");
   const filters = { ...selection.filters, from: Math.max(from, selection.filters.from ?? from), to: Math.min(to, selection.filters.to ?? to) };
   return drawLive(place, doc, { ...selection, filters }, { ...options, split: null });
 }
 
-/** The first and the last time for which anything was expected of a measure. */
+/** The first and the last time with an expected value of a measure. */
 function judgedTime(live, measure) {
   const [, width, length] = live.values.shape;
   let [first, last] = [length, -1];
@@ -328,7 +329,7 @@ function judgedTime(live, measure) {
   return last < 0 ? [0, -1] : [live.times[first], live.times[last]];
 }
 
-/** A group's own picture: its affected metrics together, from two days before to a day after; or what its group intervals tell. */
+/** Chart of a group: its affected metrics together, from two days before to a day after; or the values of its intervals. */
 async function drawGroup(place, doc, selection, options) {
   const g = options.group;
   const detector = doc.detectors[doc.groups.detector[g]];
@@ -340,7 +341,7 @@ async function drawGroup(place, doc, selection, options) {
     for (let a = index.affected[m]; a < index.affected[m + 1]; a += 1) combinations.add(doc.affected.combination[a]);
   }
   const { live } = detector;
-  const rest = combinations.delete(OTHERS); // which ones these are the document does not say
+  const rest = combinations.delete(OTHERS); // the document does not say which combinations these are
   if (live && combinations.size) {
     const at = new Map([...live.series].map((c, s) => [c, s]));
     const series = [...combinations].flatMap((c) => at.get(c) ?? []);
@@ -353,16 +354,16 @@ async function drawGroup(place, doc, selection, options) {
       const mean = isMean(detector, measure);
       const sums = [together(live, measure, series, points, mean, true)];
       const marks = groupIntervals.map((m) => [m, 0]);
-      const told = await drawLines(place, doc, detector,
+      const caption = await drawLines(place, doc, detector,
         { lines: [{ text: null, series }], sums, points, marks, mean, measure, split: null }, options);
-      return rest ? `${told} Without the metrics that the page has only added up.` : told;
+      return rest ? `${caption} Without the metrics that the page has only combined.` : caption;
     }
   }
   return drawGroupIntervals(place, doc, detector, groupIntervals, options);
 }
 
 /**
- * A group interval's affected metrics together, by what it tells itself; null for what is not known of each of them.
+ * Sums or means of the affected metrics of a group interval, from its own rows; null where one metric's is unknown.
  * @returns {{v: number|null, e: number|null, lo: number|null, hi: number|null, n: number}} value, expected, range, how many
  */
 function affectedTogether(doc, m, mean) {
@@ -385,7 +386,7 @@ function affectedTogether(doc, m, mean) {
   };
 }
 
-/** A group's group intervals by what they tell themselves. */
+/** Chart of a group's intervals, from their own rows. */
 async function drawGroupIntervals(place, doc, detector, groupIntervals, options) {
   const { zone, group: g } = options;
   const mean = isMean(detector, doc.groups.measure[g]);
@@ -394,10 +395,10 @@ async function drawGroupIntervals(place, doc, detector, groupIntervals, options)
     const sums = affectedTogether(doc, m, mean);
     if (sums.v !== null) rows.push({ ...sums, t: zone.shift(doc.group_intervals.time[m]), s: severityClass(doc.group_intervals.score[m]), k: m });
   }
-  if (!rows.length) return nothing(place, "The values of this group are not known.");
+  if (!rows.length) return nothing(place, "The values of this group are unknown.");
   const judged = rows.some(({ e }) => e !== null);
   const [low, high] = extent(rows.flatMap(({ v, e, lo, hi }) => [v, e ?? v, lo ?? v, hi ?? v]));
-  for (const row of rows) { // a side that is open reaches to the edge
+  for (const row of rows) { // an open side extends to the edge
     if (row.e === null || (row.lo === null && row.hi === null)) continue;
     row.open = row.lo === null ? "below" : row.hi === null ? "above" : "";
     [row.lo, row.hi] = [row.lo ?? low, row.hi ?? high];
@@ -407,7 +408,7 @@ async function drawGroupIntervals(place, doc, detector, groupIntervals, options)
   const room = Math.max(step * 2000, (rows[rows.length - 1].t - rows[0].t) * 0.05);
   const legend = severityEntries(new Set(rows.map(({ s }) => s)));
   if (judged) legend.unshift([theme.rule.color, "expected", "line"], [theme.rule.color, "its range", "band"]);
-  const view = await drawChart(place, "groupIntervals", { groupIntervals: rows }, options, {
+  const view = await drawChart(place, "group-intervals", { groupIntervals: rows }, options, {
     domain: [rows[0].t - room, rows[rows.length - 1].t + room],
     adjust: (spec) => {
       const scale = { zero: false, domain: [low - (high - low) * 0.1, high + (high - low) * 0.1 || 1] };
@@ -425,7 +426,7 @@ async function drawGroupIntervals(place, doc, detector, groupIntervals, options)
     legend: legendOf(legend),
   });
   const worst = rows.reduce((a, b) => (doc.group_intervals.score[b.k] > doc.group_intervals.score[a.k] ? b : a));
-  return labelled(place, view, `${plural(rows.length, "anomalous interval")} of ${said(measureOf(doc, g))}, by what the `
-    + `alerts tell; the worst ${severity(doc.group_intervals.score[worst.k])} at ${zone.text(doc.group_intervals.time[worst.k])}: ${amount(worst.v)}`
+  return labelled(place, view, `${plural(rows.length, "anomalous interval")} of ${nameIn(measureOf(doc, g))}, from the `
+    + `alerts; the worst ${severity(doc.group_intervals.score[worst.k])} at ${zone.text(doc.group_intervals.time[worst.k])}: ${amount(worst.v)}`
     + `${worst.e === null ? "" : `, expected ${amount(worst.e)}`}.`);
 }

@@ -1,6 +1,6 @@
-/* What contributed. */
+/* Contributions. */
 
-/** Shares of a dimension's values added up, by measure: Map measure -> Map value -> sum. */
+/** Sums of the shares of a dimension's values, by measure: Map measure -> Map value -> sum. */
 function addShares(doc, selection, { detector: only = null, dimension }) {
   const { contributions: all, group_intervals: groupIntervals, groups } = doc;
   const sums = doc.detectors.map((detector, d) => {
@@ -23,14 +23,14 @@ function addShares(doc, selection, { detector: only = null, dimension }) {
   return bars;
 }
 
-/** Shares of a dimension's values: a bar a measure. */
+/** Shares of a dimension's values, one bar for each measure. */
 async function drawContributions(place, doc, selection, options) {
   const bars = addShares(doc, selection, options);
   const totals = new Map();
   for (const bar of bars.values()) for (const [value, share] of bar) totals.set(value, (totals.get(value) ?? 0) + share);
   const sum = (of) => [...of.values()].reduce((a, b) => a + b, 0);
   const measures = [...bars.keys()].sort((a, b) => sum(bars.get(b)) - sum(bars.get(a))).slice(0, 30);
-  if (!measures.length) return nothing(place, "No contributions in what is chosen.");
+  if (!measures.length) return nothing(place, "No contributions in the selection.");
   const ranked = [...totals.keys()].sort((a, b) => totals.get(b) - totals.get(a));
   const top = ranked.slice(0, ranked.length > LINES + 1 ? LINES : LINES + 1);
   const others = ranked.length - top.length;
@@ -65,7 +65,7 @@ async function drawContributions(place, doc, selection, options) {
   });
   const [leading] = ranked;
   const all_ = sum(totals);
-  return labelled(place, view, `Shares of ${said(options.dimension)} in the anomalies of ${plural(measures.length, "measure")}; `
-    + `the largest: ${said(leading)}, ${percent(totals.get(leading) / all_)}`
-    + (others ? `; ${plural(others, "smaller value")} together as others.` : "."));
+  return labelled(place, view, `Shares of ${nameIn(options.dimension)} in the anomalies of ${plural(measures.length, "measure")}; `
+    + `the largest: ${nameIn(leading)}, ${percent(totals.get(leading) / all_)}`
+    + (others ? `; ${plural(others, "smaller value")} as others.` : "."));
 }

@@ -1,6 +1,6 @@
-/* All anomalies over time: one by one, counted, and by detector. */
+/* All anomalies over time: each group, counts, and by detector. */
 
-/** The worst chosen group interval of each chosen group: [group, group interval] pairs as two arrays. */
+/** The worst selected interval of each selected group: groups, and the worst group interval by group. */
 function worstGroupIntervals(doc, selection) {
   const worst = new Int32Array(doc.groups.id.length).fill(-1);
   const groups = [];
@@ -12,7 +12,7 @@ function worstGroupIntervals(doc, selection) {
   return { groups, worst };
 }
 
-/** What a tooltip says of a group interval. */
+/** Lines of a tooltip about a group interval. */
 function groupIntervalLines(doc, zone, m) {
   const g = doc.group_intervals.group[m];
   const detector = doc.detectors[doc.groups.detector[g]];
@@ -23,20 +23,20 @@ function groupIntervalLines(doc, zone, m) {
   ];
 }
 
-/** Times shown, milliseconds on the wall clock, with a little room. */
+/** The times of the axis, milliseconds on the wall clock, with a margin. */
 function timeDomain({ first, last }, zone) {
   const [a, b] = [zone.shift(first), zone.shift(last)];
   const room = Math.max((b - a) * 0.01, 1800000);
   return [a - room, b + room];
 }
 
-/** All anomalies: a mark a group at its worst group interval; over so many, counts. */
+/** All anomalies: a mark for each group at its worst interval; counts where there are too many. */
 async function drawTimeline(place, doc, selection, options) {
   const { zone, onTime } = options;
   const { groups, worst } = worstGroupIntervals(doc, selection);
-  if (!groups.length && !selection.counts.length) return nothing(place, "No anomalies in what is chosen.");
+  if (!groups.length && !selection.counts.length) return nothing(place, "No anomalies in the selection.");
   if (groups.length > MOST_MARKS || selection.counts.length) return drawCounts(place, doc, selection, options);
-  // The worst ones last, on top.
+  // The worst groups are drawn last, on top.
   groups.sort((a, b) => doc.group_intervals.score[worst[a]] - doc.group_intervals.score[worst[b]]);
   const rows = groups.map((g) => {
     const score = doc.group_intervals.score[worst[g]];
@@ -51,12 +51,12 @@ async function drawTimeline(place, doc, selection, options) {
   const top = worst[groups[groups.length - 1]];
   return labelled(place, view, `${plural(groups.length, "anomaly group")}, ${span(zone, selection.first, selection.last)}; `
     + `the worst: ${severity(doc.group_intervals.score[top])} at ${zone.text(doc.group_intervals.time[top])}, `
-    + `${said(measureOf(doc, doc.group_intervals.group[top]))}.`);
+    + `${nameIn(measureOf(doc, doc.group_intervals.group[top]))}.`);
 }
 
 const measureOf = (doc, g) => doc.detectors[doc.groups.detector[g]].measures[doc.groups.measure[g]];
 
-/** Group intervals counted by time and severity, those that the document has as counts too. */
+/** Group intervals counted by time and severity, with those that the document only counts. */
 async function drawCounts(place, doc, selection, options) {
   const { zone } = options;
   const least = selection.counts.length ? 86400 : 300;
@@ -74,7 +74,7 @@ async function drawCounts(place, doc, selection, options) {
   for (const m of selection.groupIntervals) add(doc.group_intervals.time[m], doc.group_intervals.score[m], 1);
   listed = selection.groupIntervals.length;
   for (const i of selection.counts) {
-    // Days are UTC's: by their noon they fall on the day that they mostly are.
+    // Days are UTC days: their noon is within the day of the zone that most of them belongs to.
     add(doc.counts.day[i] + 43200, doc.counts.score[i], doc.counts.group_intervals[i]);
     counted += doc.counts.group_intervals[i];
   }
@@ -111,19 +111,19 @@ async function drawCounts(place, doc, selection, options) {
     + "choose a shorter time or a higher severity to see each one.");
 }
 
-/** A wall clock's milliseconds as text. */
+/** Milliseconds on the wall clock, as text. */
 function wallText(ms, step) {
   const text = new Date(ms).toISOString().replace("T", " ");
   return text.slice(0, step % 86400 ? 16 : 10);
 }
 
-/** Lower ends of at most five classes of counts up to `most`, each some times as wide as the one before. */
+/** Lower ends of at most five classes of counts up to `most`, in geometric progression. */
 function classEdges(most) {
   const factor = Math.max(2, Math.ceil(most ** 0.2));
   return [0, 1, 2, 3, 4].map((c) => factor ** c).filter((one) => one <= most);
 }
 
-/** A row a detector, the worst first: the highest severity over time. */
+/** One row for each detector, the worst first: its highest severity over time. */
 async function drawLanes(place, doc, selection, options) {
   const { zone } = options;
   const narrow = options.width < 500;
@@ -139,10 +139,10 @@ async function drawLanes(place, doc, selection, options) {
     if (there === undefined || doc.group_intervals.score[m] > doc.group_intervals.score[there]) bins.get(d).set(bin, m);
     worst.set(d, Math.max(worst.get(d) ?? -1, doc.group_intervals.score[m]));
   }
-  if (!bins.size) return nothing(place, "No anomalies in what is chosen.");
+  if (!bins.size) return nothing(place, "No anomalies in the selection.");
   const size = (d) => bins.get(d)?.size ?? 0;
   const order = [...worst.keys()].sort((a, b) => worst.get(b) - worst.get(a) || size(b) - size(a) || a - b);
-  // Where there are many, the quiet ones stay away.
+  // With many detectors, those without anomalies are left out.
   const shown = order.filter((d) => order.length <= 20 || bins.has(d)).slice(0, LANES);
   const labels = axisLabels(shown.map((d) => doc.detectors[d].title), narrow ? 16 : 32);
   const cells = [];
@@ -175,6 +175,6 @@ async function drawLanes(place, doc, selection, options) {
   const left = bins.size - shown.filter((d) => bins.has(d)).length;
   return labelled(place, view, `${plural(bins.size, "detector")} of ${whole(order.length)} had anomalies, `
     + `${span(zone, selection.first, selection.last)}, each cell the worst within ${stepLength(step)}; `
-    + `the worst: ${said(doc.detectors[first].title)}, ${severity(worst.get(first))}.`
+    + `the worst: ${nameIn(doc.detectors[first].title)}, ${severity(worst.get(first))}.`
     + (left ? ` ${plural(left, "less severe detector")} left out.` : ""));
 }

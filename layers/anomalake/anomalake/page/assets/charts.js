@@ -1,17 +1,17 @@
 /*
- * Charts, drawn by Vega-Lite: what they share. Behind this come, in any order, charts-time.js, charts-live.js and
- * charts-shares.js.
+ * Charts, drawn by Vega-Lite: common functions. charts-time.js, charts-live.js and charts-shares.js come after this, in any
+ * order.
  *
- * No name and no value out of the data reaches Vega but as the text of an axis' label: fields have names of our own, lines
- * and parts are numbers, legends and tooltips are elements with text in them.
+ * Vega receives names and values of the data only as texts of axis labels: fields have names of this code, lines and parts
+ * are numbers, legends and tooltips are elements with text.
  */
 
-/** Of lines and parts: Tableau 10, without the red and the grey; the last is that of the others. */
+/** Colours of lines and parts: Tableau 10, without red and grey; the last is the colour of others. */
 const LINE_COLOURS = {
   light: ["#4e79a7", "#f28e2b", "#59a14f", "#b07aa1", "#76b7b2", "#9c755f", "#d4b000", "#ff9da7", "#9aa0a6"],
   dark: ["#7fb0e0", "#f5a04c", "#7cc272", "#cfa0c4", "#8fd0cb", "#c59f88", "#edc948", "#ffb3bb", "#8b9096"],
 };
-/** Of counts, from few to many. */
+/** Colours of counts, from few to many. */
 const COUNT_COLOURS = {
   light: ["#cfe1f2", "#93c3df", "#4b97c9", "#1c68ad", "#08306b"],
   dark: ["#1d3b57", "#245f8f", "#3f8fc4", "#83bfe3", "#def0fb"],
@@ -19,13 +19,13 @@ const COUNT_COLOURS = {
 const LINES = 8;
 const MOST_MARKS = 1500;
 const LANES = 60;
-/** Steps of time that people count by, seconds. */
+/** Usual steps of time, seconds. */
 const STEPS = [
   300, 600, 900, 1800, 3600, 7200, 10800, 14400, 21600, 28800, 43200, 86400, 172800, 604800, 1209600, 2419200, 7257600,
   14515200, 29030400,
 ];
 
-/** Vega's config. */
+/** Configuration of Vega. */
 function chartTheme(dark) {
   const text = dark ? "#c3c8d0" : "#4a5160";
   const faint = dark ? "#343a44" : "#e4e7eb";
@@ -52,16 +52,16 @@ function chartTheme(dark) {
   };
 }
 
-const drawn = new WeakMap(); // what stands in a place: {finish}
+const drawn = new WeakMap(); // the chart of a place: {finish}
 
-/** Takes away what stands in `place`, and what is still on its way there. */
+/** Removes the chart of `place`, and stops one that is being drawn. */
 function clearChart(place) {
   drawn.get(place)?.finish?.();
   drawn.delete(place);
   place.replaceChildren();
 }
 
-/** Says in words what `place` shows; not where `view` is null: then something else is shown by now. */
+/** Sets the description of the chart in `place`, unless `view` is null: then another chart is shown. */
 function labelled(place, view, sentence) {
   if (view === null) return sentence;
   place.setAttribute("role", "img");
@@ -74,16 +74,16 @@ function nothing(place, sentence) {
   return labelled(place, undefined, sentence);
 }
 
-/** Text on one line, without what is not seen, and not longer than `most`. */
+/** Text on one line, without invisible characters, and not longer than `most`. */
 function plain(text, most) {
   const line = Array.from(text.replace(/\s+/gu, " ").replace(/[\p{Cc}\p{Zl}\p{Zp}\u202a-\u202e\u2066-\u2069\ufeff]/gu, "").trim());
   return line.length > most ? `${line.slice(0, most - 1).join("")}…` : line.join("");
 }
 
 /** A name within a sentence. */
-const said = (text) => isolated(plain(text, 40) || "(empty)");
+const nameIn = (text) => isolated(plain(text, 40) || "(empty)");
 
-/** Names as labels of an axis: none empty, no two alike, none that is more than text. */
+/** Names as labels of an axis: not empty, all different, plain text. */
 function axisLabels(names, most) {
   const seen = new Map();
   return names.map((text) => {
@@ -107,7 +107,7 @@ function axisLabels(names, most) {
  * @param {HTMLElement|null} [more.legend]
  * @param {(row: object) => void} [more.onClick]
  * @param {(from: number, to: number) => void} [more.onTime] epoch seconds
- * @returns {Promise<object|null>} Vega's view; null where another drawing was asked for meanwhile
+ * @returns {Promise<object|null>} Vega's view; null where another chart was requested meanwhile
  */
 async function drawChart(place, kind, datasets, options, more) {
   const spec = structuredClone(SPECS[kind]);
@@ -125,11 +125,11 @@ async function drawChart(place, kind, datasets, options, more) {
     tooltip: more.tip ? tooltip(more.tip, finishers) : () => {},
   });
   if (drawn.get(place) !== mine) {
-    view.finalize(); // another one was asked for meanwhile
+    view.finalize(); // another chart was requested meanwhile
     return null;
   }
   mine.finish = () => {
-    for (const one of finishers) one();
+    for (const finish of finishers) finish();
     view.finalize();
   };
   mine.view = view;
@@ -139,7 +139,7 @@ async function drawChart(place, kind, datasets, options, more) {
   return view;
 }
 
-/** The axis of time: the zone's wall clock, which is what the rows have as if it were UTC. */
+/** The axis of time: wall-clock times of the zone, which the rows have as if they were UTC. */
 function timeAxis(spec, { zone, width }, domain) {
   const axis = {
     title: zone.name,
@@ -150,10 +150,10 @@ function timeAxis(spec, { zone, width }, domain) {
     },
   };
   for (const { encoding } of [spec, ...(spec.layer ?? [])]) if (encoding.x) encoding.x.axis = axis;
-  spec.params.find((one) => one.name === "shown").value = domain;
+  spec.params.find(({ name }) => name === "shown").value = domain;
 }
 
-/** Short numbers on an axis that reaches to `largest`. */
+/** Number format of an axis with a largest value. */
 const axisFormat = (largest) => (largest >= 1000 ? "~s" : ".4~g");
 
 /** A tooltip whose lines are text; as Vega's handler: (handler, event, item, value). */
@@ -180,7 +180,7 @@ function tooltip(lines, finishers) {
   };
 }
 
-/** Clicks on marks; not the end of a drag. */
+/** Calls back for clicks on marks, not for the end of a drag. */
 function onClick(view, box, call) {
   let down = null;
   box.addEventListener("pointerdown", (event) => {
@@ -191,17 +191,17 @@ function onClick(view, box, call) {
   });
 }
 
-/** The time dragged across, when the pointer is let go. */
+/** Calls back with the time span of a drag, when the pointer is released. */
 function onDrag(view, box, zone, call, finishers) {
   let times = null;
   view.addSignalListener("brush", (_, value) => {
     times = value?.t ?? null;
   });
-  // Up and down scrolls the page still.
-  for (const one of box.querySelectorAll("canvas")) one.style.touchAction = "pan-y";
+  // Vertical moves scroll the page.
+  for (const canvas of box.querySelectorAll("canvas")) canvas.style.touchAction = "pan-y";
   const end = new AbortController();
   finishers.push(() => end.abort());
-  const report = () => setTimeout(() => { // Vega hears of the pointer's last move first
+  const report = () => setTimeout(() => { // after Vega's handler of the last move
     if (times === null) return;
     const [from, to] = times.map(Number).sort((a, b) => a - b);
     times = null;
@@ -222,27 +222,27 @@ function legendOf(entries, title = null) {
   return list;
 }
 
-/** Colours of the severity classes, the worst first: those of the page's style. */
+/** Colours of the severity classes in the page's style, the worst first. */
 function severityColours() {
   const style = getComputedStyle(document.documentElement);
   return SEVERITIES.map((_, s) => style.getPropertyValue(`--severity-${s}`).trim() || "gray");
 }
 
-/** The severity classes in a legend, those of `classes`. */
+/** Legend entries of the severity classes in `classes`. */
 function severityEntries(classes) {
   const colours = severityColours();
   const names = SEVERITIES.map(({ from }, s) => (from ? `${from}–${SEVERITIES[s - 1]?.from ?? 100}` : `below ${SEVERITIES[s - 1].from}`));
   return names.map((text, s) => [colours[s], text]).filter((_, s) => classes.has(s));
 }
 
-/** A step of STEPS that makes `span` seconds at most `most` long. */
+/** The step of STEPS that divides a span into at most `most` parts. */
 function stepFor(span_, most, least = 300) {
-  return STEPS.find((one) => one >= least && span_ / one <= most) ?? Math.ceil(span_ / most / 86400) * 86400;
+  return STEPS.find((step) => step >= least && span_ / step <= most) ?? Math.ceil(span_ / most / 86400) * 86400;
 }
 
 /** A step in words: "6 hours", "day". */
 function stepName(seconds) {
-  const [unit, size] = [["week", 604800], ["day", 86400], ["hour", 3600], ["minute", 60]].find(([, one]) => seconds % one === 0);
+  const [unit, size] = [["week", 604800], ["day", 86400], ["hour", 3600], ["minute", 60]].find(([, length]) => seconds % length === 0);
   return seconds === size ? unit : `${whole(seconds / size)} ${unit}s`;
 }
 

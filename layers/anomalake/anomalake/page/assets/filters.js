@@ -1,12 +1,12 @@
 /* The filter bar. */
 
-/** How many of a list's entries are shown at once; the others are found by searching. */
+/** Most entries of a list that are shown; a search finds the others. */
 const LISTED = 100;
 
-/** Tells the bar's times by the clock of now. */
+/** Writes the times of the filters in the current time zone. */
 let retime = () => {};
 
-/** Builds the bar anew from the state; `changed` hears of every change. */
+/** Draws the filters from the state; `changed` is called after every change. */
 function drawFilters(changed) {
   const { doc, filters } = state;
   const bar = byId("filter-fields");
@@ -17,21 +17,21 @@ function drawFilters(changed) {
   };
   const none = (chosen) => (chosen.size ? chosen : null);
   const fields = [];
-  const said = [];
+  const summaries = [];
   const label = () => {
-    for (const [summary, words] of said) summary.replaceChildren(...words());
+    for (const [summary, words] of summaries) summary.replaceChildren(...words());
     byId("reset").disabled = !filtersSet();
     byId("fold").textContent = filtersSet() ? `Filters (${filtersSet()})` : "Filters";
   };
   const drop = (title, words, panel) => {
     const value = element("span.chosen");
-    said.push([value, words]);
-    const made = element("details.drop", null,
+    summaries.push([value, words]);
+    const list = element("details.drop", null,
       element("summary", null, element("span.what", null, title), value), element("div.panel", null, panel));
-    made.addEventListener("toggle", () => {
-      if (made.open) closeDrops((other) => other !== made);
+    list.addEventListener("toggle", () => {
+      if (list.open) closeDrops((other) => other !== list);
     });
-    fields.push(made);
+    fields.push(list);
   };
   const count = (chosen, all, nameOf) => () => {
     const now = chosen();
@@ -95,12 +95,12 @@ function drawFilters(changed) {
   const [first, last] = shownTime(doc, { ...noFilters() }, doc.detectors.map((_, d) => d));
   const clock = (seconds) => (seconds === null ? "" : new Date(state.zone.shift(seconds)).toISOString().slice(0, 16));
   const input = (key) => {
-    const made = element("input", { type: "datetime-local", value: clock(filters[key]) });
-    made.addEventListener("change", () => {
-      const wall = Date.parse(`${made.value}Z`);
+    const field = element("input", { type: "datetime-local", value: clock(filters[key]) });
+    field.addEventListener("change", () => {
+      const wall = Date.parse(`${field.value}Z`);
       set({ [key]: Number.isFinite(wall) ? state.zone.seconds(wall) : null });
     });
-    return made;
+    return field;
   };
   const inputs = { from: input("from"), to: input("to") };
   const which = element("p.hint");
@@ -137,7 +137,7 @@ function drawFilters(changed) {
   };
   range.addEventListener("input", () => least(range.value, exact));
   exact.addEventListener("input", () => least(exact.value, range));
-  exact.addEventListener("change", () => (exact.value = state.filters.least)); // what counts, where more was typed
+  exact.addEventListener("change", () => (exact.value = state.filters.least)); // the value that is used, where a larger one was typed
   fields.push(element("div.least", { role: "group", "aria-label": "Least severity" },
     element("span.what", null, "Severity from"), range, exact));
   fields.push(element("button.quiet", { type: "button", id: "reset", onclick: () => {
@@ -151,7 +151,7 @@ function drawFilters(changed) {
 }
 
 /**
- * A list of check boxes; none ticked means all. Searchable where it is long.
+ * A list of check boxes; none ticked means all. A long list has a search field.
  * @param {string} legend
  * @param {[*, string][]} options keys and names
  * @param {Set|null} chosen
@@ -199,12 +199,12 @@ function checklist(legend, options, chosen, changed) {
     options.length > 8 ? search : null, list, element("div.foot", null, hint, clear));
 }
 
-/** Closes those lists of the bar that `which` says. */
+/** Closes the open lists that `which` selects. */
 function closeDrops(which) {
-  for (const one of document.querySelectorAll("details.drop[open]")) if (which(one)) one.open = false;
+  for (const list of document.querySelectorAll("details.drop[open]")) if (which(list)) list.open = false;
 }
 
-/** Opens and closes what the bar's buttons open and close. */
+/** Handles the buttons and keys of the filters. */
 function listenToBar() {
   const form = byId("filters");
   form.addEventListener("submit", (event) => event.preventDefault());
@@ -213,7 +213,7 @@ function listenToBar() {
     byId("fold").setAttribute("aria-expanded", String(open));
   });
   document.addEventListener("click", (event) => {
-    closeDrops((one) => !one.contains(event.target));
+    closeDrops((list) => !list.contains(event.target));
   });
   form.addEventListener("keydown", (event) => {
     const open = event.target.closest("details.drop[open]");

@@ -1,4 +1,4 @@
-/* One group's own view. */
+/* The view of one group. */
 
 const view = { group: null, memory: null, time: null, opener: null, scroll: 0 };
 
@@ -6,14 +6,14 @@ function openGroup(g) {
   location.hash = groupHash(state.doc, g);
 }
 
-/** Shows what the address says: a group, or all. */
+/** Shows the group in the address, or all. */
 function route() {
   const { doc } = state;
   const g = groupAt(doc, location.hash);
-  const told = byId("state");
-  told.hidden = g >= 0 || !/(\/|%2f)anomalies(\/|%2f)/i.test(location.hash);
-  if (!told.hidden) {
-    told.textContent = "The group that the link names is not on this page: it may be newer than the page, "
+  const notice = byId("state");
+  notice.hidden = g >= 0 || !/(\/|%2f)anomalies(\/|%2f)/i.test(location.hash);
+  if (!notice.hidden) {
+    notice.textContent = "The group that the link names is not on this page: it may be newer than the page, "
       + "or too little severe to be listed one by one.";
   }
   if (g >= 0) showGroup(g);
@@ -63,7 +63,7 @@ function unexpected(score) {
   return `${["extremely", "highly", "clearly", "slightly"][severityClass(score)]} unexpected`;
 }
 
-/** Observed and expected of a group interval's affected metrics together; NaN where one is unknown. */
+/** Observed and expected values of a group interval's affected metrics together; NaN where one is unknown. */
 function groupIntervalTotals(doc, m) {
   const index = indexOf(doc);
   const g = doc.group_intervals.group[m];
@@ -78,7 +78,7 @@ function groupIntervalTotals(doc, m) {
   return mean ? { observed: observed / count, expected: expected / count, mean } : { observed, expected, mean };
 }
 
-/** The group in words. */
+/** A sentence about the group. */
 function groupSentence(doc, g, zone) {
   const { groups: of } = doc;
   const detector = doc.detectors[of.detector[g]];
@@ -98,7 +98,7 @@ function groupSentence(doc, g, zone) {
   } else {
     words.push(` was unusual ${when}`);
     if (Number.isFinite(observed)) words.push(`: ${seen} at its worst, ${worstTime}, ${metrics}`);
-    if (!of.known[g]) words.push("; what was expected is not known, for only its alerts are");
+    if (!of.known[g]) words.push("; the expected values are unknown (the lake has only its alerts)");
   }
   const parts = worst < 0 ? [] : leading(doc, worst);
   if (parts.length) {
@@ -159,14 +159,14 @@ function drawGroupView() {
       named(detector.measures[of.measure[g]]), ` ${span(zone, of.start[g], of.end[g])}`),
     groupSentence(doc, g, zone), facts,
     card("Observed against expected", null, element("div.picture", { id: "group-picture", "data-height": "300" }),
-      element("p.told", { id: "group-picture-told" })),
+      element("p.caption", { id: "group-picture-caption" })),
   ];
   if (groupIntervals.length) {
     parts.push(element("div.controls.group-interval", null, element("label", null, "Interval ", chosen)));
     parts.push(element("div.pair", null, card("Affected metrics", null, metrics),
-      card("What contributed", "Share of each value in the deviation.", shares)));
+      card("Contributions", "Share of each value in the deviation.", shares)));
   } else {
-    parts.push(element("p.notice", null, "Its intervals are among those that are only counted; see the page's notes."));
+    parts.push(element("p.notice", null, "Its anomalies are only counted, not listed; see the notes of the page."));
   }
   parts.push(relatedCard(card, g, zone), replyCard(card, g));
   forget("group-picture");
@@ -190,7 +190,7 @@ function drawMetrics(box, m) {
   const width = detector.dimensions.length;
   const value = (row, d) => {
     const combination = rows.combination[row];
-    if (combination === OTHERS) return d === 0 ? "others together" : "";
+    if (combination === OTHERS) return d === 0 ? "others" : "";
     const at = detector.combinations.data[combination * width + d];
     return at === LACKS ? "" : detector.dimensions[d][1][at];
   };
@@ -218,7 +218,7 @@ function drawMetrics(box, m) {
   pagedTable({ box, caption: "Affected metrics", columns, rows: list, size: 20, memory: view.memory,
     empty: "Its affected metrics are not on this page." });
   if (list.length && more > 0) {
-    box.append(element("p.hint", null, `${plural(more, "more metric")} were affected and are not listed one by one.`));
+    box.append(element("p.hint", null, `${plural(more, "more metric")} were affected and are not listed.`));
   }
 }
 
@@ -228,7 +228,7 @@ function deviationText(share) {
   return `${share > 0 ? "+" : ""}${formatted(share, { maximumFractionDigits: digits })} %`.replace("-", "\u2212");
 }
 
-/** The contributions of a group interval, dimension by dimension. */
+/** The contributions in a group interval, by dimension. */
 function drawShares(box, m) {
   const { doc } = state;
   const { contributions } = doc;
@@ -251,7 +251,7 @@ function drawShares(box, m) {
     }
     return element("div", null, element("h3", null, named(dimension)), element("ul", null, ...items));
   });
-  if (!lists.length) lists.push(element("p.hint", null, "Its contributions are not known."));
+  if (!lists.length) lists.push(element("p.hint", null, "Its contributions are unknown."));
   box.replaceChildren(...lists);
 }
 

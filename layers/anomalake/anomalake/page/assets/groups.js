@@ -1,8 +1,8 @@
-/* The figures at a glance, the list of groups, and the address of each. */
+/* The main figures, the list of groups, and the address of each group. */
 
 const groupsMemory = { by: "Severity", down: true, page: 0 };
 
-/** A group's fragment, as alerts have it in `consoleUrl`; with its measure where its id is that of several. */
+/** A group's fragment, as in the `consoleUrl` of alerts; with the measure where several groups have the id. */
 function groupHash(doc, g) {
   const { detector, measure, id } = doc.groups;
   const { arn, measures } = doc.detectors[detector[g]];
@@ -13,7 +13,7 @@ function groupHash(doc, g) {
 
 const ids = new WeakMap();
 
-/** The groups with an id: of several detectors, or several measures, it may be the same. */
+/** The groups with an id: groups of several detectors or measures may have the same. */
 function sameId(doc, id) {
   let known = ids.get(doc);
   if (!known) {
@@ -29,7 +29,7 @@ function sameId(doc, id) {
   return known.get(id.toWellFormed()) ?? [];
 }
 
-/** The most severe of some groups; -1 for none. */
+/** The most severe of several groups; -1 for none. */
 function worstOf(doc, groups) {
   return groups.reduce((a, b) => (a < 0 || doc.groups.score[b] > doc.groups.score[a] ? b : a), -1);
 }
@@ -54,7 +54,7 @@ function groupNamed(doc, text) {
   const of = (id) => {
     const all = sameId(doc, id);
     const own = all.filter((g) => doc.detectors[detector[g]].arn.toWellFormed() === arn);
-    // Some alerts link to their detector by another name than their own: then the id alone tells.
+    // The links of some alerts have another name of the detector: then the id alone is compared.
     return own.length || all.some((g) => detector[g] !== detector[all[0]]) ? own : all;
   };
   const whole_ = worstOf(doc, of(rest));
@@ -67,23 +67,23 @@ function groupNamed(doc, text) {
   return -1;
 }
 
-/** What contributed most to a group interval: of each dimension its largest share. */
-function leading(doc, groupInterval, most = 2) {
+/** The largest contribution of each dimension in a group interval. */
+function leading(doc, m, most = 2) {
   const { contributions: shares } = doc;
   const index = indexOf(doc);
   const best = new Map();
-  for (let j = index.contributions[groupInterval]; j < index.contributions[groupInterval + 1]; j += 1) {
+  for (let j = index.contributions[m]; j < index.contributions[m + 1]; j += 1) {
     const now = best.get(shares.dimension[j]);
     if (now === undefined || shares.share[j] > shares.share[now]) best.set(shares.dimension[j], j);
   }
-  const detector = doc.detectors[doc.groups.detector[doc.group_intervals.group[groupInterval]]];
+  const detector = doc.detectors[doc.groups.detector[doc.group_intervals.group[m]]];
   return [...best.values()].sort((a, b) => shares.share[b] - shares.share[a]).slice(0, most).map((j) => {
     const [dimension, values] = detector.dimensions[shares.dimension[j]];
     return { dimension, value: values[shares.value[j]], share: shares.share[j] };
   });
 }
 
-/** In how many of a group's group intervals the lake has an alert. */
+/** Number of a group's intervals for which the lake has an alert. */
 function alertsOf(doc, g) {
   const index = indexOf(doc);
   let alerted = 0;
@@ -123,7 +123,7 @@ function leadingWords(parts) {
     element("span", null, named(value), element("span.quieter", null, ` ${share} %`))));
 }
 
-/** The figures that the page begins with. */
+/** The figures at the top of the page. */
 function drawFigures() {
   const { doc, selection, zone } = state;
   const { groups, groupIntervals, counts, detectors } = selection;

@@ -1,10 +1,10 @@
-/* Whether data came, in time and whole. */
+/* Data health. */
 
 const statuses = new Map([
   ["SUCCEEDED", "good"], ["FAILED", "bad"], ["LEARNING", "fair"], ["SKIPPED", "fair"],
 ]);
 
-/** What wants attention of a detector, in words. */
+/** Problems of a detector, in words. */
 function troubles(detector) {
   const { runs } = detector;
   const found = [];
@@ -12,7 +12,7 @@ function troubles(detector) {
   if (detector.clashes) found.push(plural(detector.clashes, "clash", "clashes"));
   if (!runs) return found;
   if (runs.last_status === "FAILED") found.push("last run failed");
-  // A day and more is no delay: it was stopped, or its schedule is gone.
+  // After a day it is not a delay: the detector was stopped, or it has no schedule.
   if (runs.late >= 24) found.push(`no run since ${state.zone.text(runs.last_interval, false)}`);
   for (const [count, words] of [[runs.late < 24 ? runs.late : 0, "late"], [runs.missing, "missing"], [runs.failed, "failed"],
     [runs.undelivered, "with undelivered alerts"]]) if (count) found.push(`${plural(count, "interval")} ${words}`);
@@ -21,24 +21,24 @@ function troubles(detector) {
   return found;
 }
 
-/** What wants attention, told beside the groups; the table is at the page's end. */
+/** The problems of all detectors, beside the groups. */
 function drawAttention() {
   const { doc, selection } = state;
   const found = new Map(selection.detectors.map((d) => [d, troubles(doc.detectors[d])]));
-  const wanting = selection.detectors.filter((d) => found.get(d).length)
+  const withProblems = selection.detectors.filter((d) => found.get(d).length)
     .sort((a, b) => found.get(b).length - found.get(a).length || a - b);
-  const lines = wanting.slice(0, 5).map((d) => element("p", null, statusMark("bad", null), named(doc.detectors[d].title),
+  const lines = withProblems.slice(0, 5).map((d) => element("p", null, statusMark("bad", null), named(doc.detectors[d].title),
     `: ${found.get(d).join(", ")}`));
-  if (wanting.length > 5) lines.push(element("p.hint", null, `and ${plural(wanting.length - 5, "more detector")}`));
+  if (withProblems.length > 5) lines.push(element("p.hint", null, `and ${plural(withProblems.length - 5, "more detector")}`));
   const line = (text) => lines.push(element("p", null, statusMark("bad", null), text));
   if (doc.set_aside) line(`${plural(doc.set_aside, "record")} set aside`);
   if (doc.crawl?.last_status === "FAILED") line("the last crawl failed");
-  if (!lines.length) lines.push(element("p", null, statusMark("good", "Nothing: data came in time and whole.")));
+  if (!lines.length) lines.push(element("p", null, statusMark("good", "Nothing: all data arrived, in time.")));
   else lines.push(element("p.hint", null, element("a", { href: "#", onclick: (event) => {
     event.preventDefault();
     byId("health-card").scrollIntoView();
     byId("health-title").focus({ preventScroll: true });
-  } }, "Data health in full")));
+  } }, "All data health")));
   byId("attention").replaceChildren(...lines);
 }
 
@@ -61,11 +61,11 @@ function drawHealth() {
     if (runs && runs.last_run !== null) run.append(element("div.quieter", null, `run at ${zone.text(runs.last_run)}`));
     if (runs?.last_reason) run.append(element("div.reason", null, named(runs.last_reason)));
     const of = (key) => element("td.number", null,
-      !runs ? "–" : key === "looked_at" || key === "rows" ? whole(runs[key]) : bad(runs[key]));
+      !runs ? "–" : key === "intervals" || key === "rows" ? whole(runs[key]) : bad(runs[key]));
     const shown = live?.times.length ? days({ first: live.times[0], last: live.times[live.times.length - 1] }) : null;
     const problem = detector.live_problem ? element("div.reason", null, named(detector.live_problem)) : null;
     return element("tr", null, element("th", { scope: "row" }, named(detector.title)), run,
-      ...["looked_at", "late", "missing", "failed", "rows", "bad_rows", "undelivered"].map(of),
+      ...["intervals", "late", "missing", "failed", "rows", "bad_rows", "undelivered"].map(of),
       element("td.number", null, bad(detector.clashes)),
       element("td", null, runs?.warnings.length ? warnings(runs.warnings, zone) : "–"),
       element("td.dates", null, days(detector.alerts)),

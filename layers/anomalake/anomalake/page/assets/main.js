@@ -1,13 +1,13 @@
-/* Puts the page together. */
+/* The page: rendering, controls and start. */
 
-/** Reads the document that the page carries. */
+/** Reads the document in the page. */
 async function carried() {
   const text = byId("document").textContent;
   const bytes = Uint8Array.fromBase64?.(text) ?? Uint8Array.from(atob(text), (sign) => sign.charCodeAt(0));
   return unpack(await inflated(bytes));
 }
 
-/** What the filters leave is computed and shown anew. */
+/** Computes the selection and shows it. */
 function render() {
   const { doc, filters } = state;
   state.selection = select(doc, filters);
@@ -24,7 +24,7 @@ function render() {
   keepState();
 }
 
-/** Which cards and controls there are. */
+/** Shows the cards and controls that the selection needs. */
 function drawCards() {
   const { doc, selection } = state;
   const any = doc.groups.id.length || doc.counts.day.length;
@@ -36,7 +36,7 @@ function drawCards() {
   drawDimensionControl();
 }
 
-/** A select's options; keeps what was chosen where that is still there, else takes the first. */
+/** Sets the options of a select; keeps the chosen option if it is among them, else chooses the first. */
 function choices(box, options, chosen) {
   box.replaceChildren(...options.map(([value, text]) => element("option", { value }, text)));
   const found = options.find(([value]) => value === chosen) ?? options[0];
@@ -44,7 +44,7 @@ function choices(box, options, chosen) {
   return found ? found[0] : null;
 }
 
-/** The detectors shown, the one with the worst group first. */
+/** The selected detectors, the one with the worst group first. */
 function worstFirst(detectors) {
   const { doc, selection } = state;
   const worst = new Map(detectors.map((d) => [d, -1]));
@@ -55,7 +55,7 @@ function worstFirst(detectors) {
   return [...detectors].sort((a, b) => worst.get(b) - worst.get(a) || a - b);
 }
 
-/** Measures of a detector that the filter leaves, the one with the worst group first. */
+/** Measures of a detector that pass the filter, the one with the worst group first. */
 function measuresShown(d) {
   const { doc, filters, selection } = state;
   const { measures } = doc.detectors[d];
@@ -68,7 +68,7 @@ function measuresShown(d) {
     .sort((a, b) => worst[b] - worst[a] || a - b);
 }
 
-/** The dimension that parts a detector's values into the fewest lines; null where there is none. */
+/** The dimension with the fewest values of a detector; null where there is none. */
 function firstSplit(d) {
   const sizes = state.doc.detectors[d].dimensions.map(([, values]) => values.length);
   const [first = null] = sizes.map((_, i) => i).filter((i) => sizes[i] > 1).sort((a, b) => sizes[a] - sizes[b] || a - b);
@@ -83,9 +83,9 @@ function drawLiveControls() {
   byId("live-pictures").hidden = byId("live-controls").hidden = !lively.length;
   problem.hidden = lively.length > 0;
   if (!lively.length) {
-    const said = selection.detectors.map((d) => doc.detectors[d]).find((one) => one.live_problem);
-    replaceChildren(problem, "There are no live values of what is chosen: ",
-      said ? named(said.live_problem) : "the source data is not known to this lake, and nothing was judged.");
+    const withProblem = selection.detectors.map((d) => doc.detectors[d]).find(({ live_problem }) => live_problem);
+    replaceChildren(problem, "There are no live values in the selection: ",
+      withProblem ? named(withProblem.live_problem) : "the lake does not know the source data, and no interval was judged.");
     live.detector = null;
     return;
   }
@@ -113,11 +113,11 @@ function drawDimensionControl() {
   const some = namesOf((d, i) => contributing[d][i]);
   const names = some.length ? some : namesOf(() => true);
   byId("contributions-card").hidden = !names.length || byId("groups-card").hidden;
-  state.dimension = choices(byId("contribution-dimension"), names.map((one) => [one, one]), state.dimension);
+  state.dimension = choices(byId("contribution-dimension"), names.map((name) => [name, name]), state.dimension);
 }
 
-/** Pictures: what each is drawn by. */
-function hangPictures() {
+/** Registers the charts. */
+function addPictures() {
   const soon = later(0, changed);
   const onTime = (from, to) => {
     Object.assign(state.filters, { from: Math.floor(from), to: Math.ceil(to) });
@@ -144,7 +144,7 @@ function changed() {
 
 const changedSoon = later(120, changed);
 
-/** Whose clock is shown: that of the group's detector, or of those chosen. */
+/** Draws the choice of the time zone: that of the group's detector or of the selected detectors, or the browser's. */
 function drawClock() {
   const { doc, selection } = state;
   const shown = view.group === null ? selection.detectors : [doc.groups.detector[view.group]];
@@ -156,12 +156,12 @@ function drawClock() {
     element("span.quieter", null, ` as of ${zoneOf(doc, state.clock, shown).text(doc.made_at)}`));
 }
 
-/** What does not depend on filters. */
+/** Draws what does not depend on filters. */
 function drawFrame() {
   const { doc } = state;
   const notes = byId("notes");
   notes.hidden = !doc.notes.length;
-  notes.replaceChildren(...folded(doc.notes.map((one) => element("p", null, one)), 4));
+  notes.replaceChildren(...folded(doc.notes.map((note) => element("p", null, note)), 4));
   byId("theme").value = state.theme;
   const begun = doc.detectors.length > 0;
   byId("beginning").hidden = begun;
@@ -169,17 +169,17 @@ function drawFrame() {
   if (!begun) drawBeginning();
 }
 
-/** What to do with an empty lake. */
+/** Draws the first commands for an empty lake. */
 function drawBeginning() {
   const lake = ["--lake", state.doc.lake];
   const lines = [
-    ["See it work on real data", "anomalake demo"],
+    ["Try it on real data", "anomalake demo"],
     ["Load stored alerts", command(["anomalake", "replay", "ALERTS"], [lake])],
     ["Find anomalies in your data", command(["anomalake", "backtest", "DETECTOR.yaml"], [lake])],
   ];
   byId("health-card").hidden = !state.doc.set_aside && !state.doc.crawl;
   replaceChildren(byId("beginning-text"), element("p", null, "The lake ", named(state.doc.lake),
-    " has no detectors and no alerts yet. Begin with one of these:"),
+    " has no detectors and no alerts yet. Start with one of these:"),
   ...lines.map(([title, line]) => element("div.command", null, element("span", null, title),
     element("code", { dir: "ltr", tabindex: "0" }, line))));
 }
@@ -188,7 +188,7 @@ function setTheme() {
   document.documentElement.dataset.theme = isDark() ? "dark" : "light";
 }
 
-/** Another document in the place of the one shown; what was chosen stays, by names. */
+/** Shows another document; the choices stay, by names. */
 function show(doc) {
   const live = liveNames();
   state.doc = doc;
@@ -262,7 +262,7 @@ async function start() {
     listen();
     show(doc);
     route();
-    hangPictures();
+    addPictures();
     document.body.dataset.open = "yes";
     watch((next) => {
       const g = groupAt(next, location.hash);

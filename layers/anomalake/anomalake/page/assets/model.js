@@ -1,4 +1,4 @@
-/* The document, what the filters leave of it, and time zones. */
+/* The document, the selection that passes the filters, and time zones. */
 
 /** Lower end of the page's severity classes, and their names. */
 const SEVERITIES = [
@@ -11,14 +11,14 @@ const OTHERS = -1;
 const LACKS = -1;
 
 /**
- * Reads what `dashboard.document.pack` wrote.
+ * Reads a document that `page.document.pack` packed.
  * @param {ArrayBuffer} buffer
  * @returns {object} the document: 1-d arrays as typed arrays, others as {data, shape}
  */
 function unpack(buffer) {
   const length = new DataView(buffer).getUint32(0, true);
   const doc = JSON.parse(new TextDecoder().decode(new Uint8Array(buffer, 4, length)));
-  if (doc.format !== 1) throw new Error(`the document has format ${doc.format}: this page reads format 1`);
+  if (doc.format !== 2) throw new Error(`the document has format ${doc.format}: this page reads format 2`);
   const start = 4 + length;
   const types = { i4: Int32Array, f4: Float32Array, f8: Float64Array };
   const array = ([type, offset, shape]) => {
@@ -27,7 +27,7 @@ function unpack(buffer) {
   };
   const resolved = (value) => {
     if (Array.isArray(value)) {
-      // Long lists of names are many and hold no arrays.
+      // Lists of names may be long, and have no arrays.
       if (typeof value[0] !== "object" || value[0] === null) return value;
       for (let i = 0; i < value.length; i += 1) value[i] = resolved(value[i]);
       return value;
@@ -41,33 +41,34 @@ function unpack(buffer) {
   for (const name of Object.keys(doc.groups)) {
     if (name !== "id" && name !== "related") doc.groups[name] = resolved(doc.groups[name]);
   }
-  entitle(doc.detectors);
+  setTitles(doc.detectors);
   return doc;
 }
 
-/** Gives each detector its title: its name; where several have that, with region and account. */
-function entitle(detectors) {
+/** Sets the title of each detector: its name; where several have that name, with region and account. */
+function setTitles(detectors) {
   const count = new Map();
   for (const { name } of detectors) count.set(name, (count.get(name) ?? 0) + 1);
-  for (const one of detectors) {
-    const [, , , region, account] = one.arn.split(":");
-    one.title = count.get(one.name) === 1 ? one.name
-      : `${one.name} (${[region, account].filter(Boolean).join(", ") || one.arn})`;
+  for (const detector of detectors) {
+    const { arn, name } = detector;
+    const [, , , region, account] = arn.split(":");
+    detector.title = count.get(name) === 1 ? name
+      : `${name} (${[region, account].filter(Boolean).join(", ") || arn})`;
   }
 }
 
 const indices = new WeakMap();
 
 /**
- * What is asked for again and again, computed once.
- * @returns {{affected: Uint32Array, contributions: Uint32Array, ofGroup: Uint32Array, group intervals: Uint32Array,
- *   worst: Int32Array}} where each group interval's rows begin (one more than there are group intervals); where each group's group intervals
- *   begin in `group intervals`; each group's worst group interval, or -1
+ * Index of a document's rows, computed once.
+ * @returns {{affected: Uint32Array, contributions: Uint32Array, ofGroup: Uint32Array,
+ *   groupIntervals: Uint32Array, worst: Int32Array}} index of the first row of each group interval (one index more than
+ *   group intervals); index in `groupIntervals` of the first one of each group; the worst one of each group, or -1
  */
 function indexOf(doc) {
   let index = indices.get(doc);
   if (index) return index;
-  const groupIntervals = doc.group_intervals.group.length;
+  const count = doc.group_intervals.group.length;
   const groups = doc.groups.id.length;
   const starts = (of, count) => {
     const from = new Uint32Array(count + 1);
@@ -77,29 +78,29 @@ function indexOf(doc) {
   };
   const ofGroup = starts(doc.group_intervals.group, groups);
   const next = ofGroup.slice();
-  const order = new Uint32Array(groupIntervals);
+  const order = new Uint32Array(count);
   const worst = new Int32Array(groups).fill(-1);
-  for (let m = 0; m < groupIntervals; m += 1) {
+  for (let m = 0; m < count; m += 1) {
     const g = doc.group_intervals.group[m];
     order[next[g]] = m;
     next[g] += 1;
     if (worst[g] < 0 || doc.group_intervals.score[m] > doc.group_intervals.score[worst[g]]) worst[g] = m;
   }
   index = {
-    affected: starts(doc.affected.group_interval, groupIntervals),
-    contributions: starts(doc.contributions.group_interval, groupIntervals),
+    affected: starts(doc.affected.group_interval, count),
+    contributions: starts(doc.contributions.group_interval, count),
     ofGroup, groupIntervals: order, worst,
   };
   indices.set(doc, index);
   return index;
 }
 
-/** Filters that leave everything. */
+/** Filters that everything passes. */
 function noFilters() {
   return { detectors: null, measures: null, dimensions: new Map(), from: null, to: null, least: 0 };
 }
 
-/** Which dimension values of a detector pass: of each dimension null (all) or a mask; null if it lacks a dimension. */
+/** Dimension values of a detector that pass: for each dimension null (all) or a mask; null if it lacks a dimension. */
 function valueMasks(detector, dimensions) {
   const masks = detector.dimensions.map(() => null);
   for (const [name, values] of dimensions) {
@@ -110,30 +111,30 @@ function valueMasks(detector, dimensions) {
   return masks;
 }
 
-/** Which combinations of a detector pass. */
+/** Mask of the combinations of a detector that pass. */
 function combinationMask(detector, masks) {
   const [count, width] = detector.combinations.shape;
   const mask = new Uint8Array(count);
   if (masks === null) return mask;
   mask.fill(1);
-  masks.forEach((one, d) => {
-    if (one === null) return;
+  masks.forEach((values, d) => {
+    if (values === null) return;
     for (let c = 0; c < count; c += 1) {
       const value = detector.combinations.data[c * width + d];
-      if (value === LACKS || !one[value]) mask[c] = 0;
+      if (value === LACKS || !values[value]) mask[c] = 0;
     }
   });
   return mask;
 }
 
 /**
- * What the filters leave.
+ * The selection of a document that passes the filters.
  * @param {object} doc
  * @param {{detectors: Set<number>|null, measures: Set<string>|null, dimensions: Map<string, Set<string>>,
  *   from: number|null, to: number|null, least: number}} filters
  */
 function select(doc, filters) {
-  const { groupIntervals: all, groups: of, affected: rows, contributions: shares, counts } = doc;
+  const { group_intervals: all, groups: of, affected: rows, contributions: shares, counts } = doc;
   const index = indexOf(doc);
   const from = filters.from ?? -Infinity;
   const to = filters.to ?? Infinity;
@@ -154,14 +155,14 @@ function select(doc, filters) {
   const values = doc.detectors.map((detector) => valueMasks(detector, filters.dimensions));
   const masks = doc.detectors.map((detector, d) => combinationMask(detector, values[d]));
 
-  const wanted = new Uint8Array(of.id.length); // of the right detector and measure
+  const wanted = new Uint8Array(of.id.length); // groups whose detector and measure pass
   for (let g = 0; g < wanted.length; g += 1) {
     wanted[g] = chosen[of.detector[g]] & measures[of.detector[g]][of.measure[g]];
   }
   const groupIntervals = new Uint32Array(all.group.length);
   const affected = new Uint32Array(rows.group_interval.length);
   const contributions = new Uint32Array(shares.group_interval.length);
-  const seen = new Uint8Array(of.id.length);
+  const selected = new Uint8Array(of.id.length);
   let m = 0;
   let a = 0;
   let c = 0;
@@ -181,28 +182,28 @@ function select(doc, filters) {
     if (byDimension && a === before) continue;
     const passes = values[of.detector[g]];
     for (let j = index.contributions[i]; j < index.contributions[i + 1]; j += 1) {
-      const one = passes[shares.dimension[j]];
-      if (one === null || one[shares.value[j]]) {
+      const values_ = passes[shares.dimension[j]];
+      if (values_ === null || values_[shares.value[j]]) {
         contributions[c] = j;
         c += 1;
       }
     }
     groupIntervals[m] = i;
     m += 1;
-    seen[g] = 1;
+    selected[g] = 1;
   }
   if (!byDimension) {
-    // Groups whose group intervals are counted only.
-    for (let g = 0; g < seen.length; g += 1) {
-      const alone = index.worst[g] < 0;
-      if (alone && wanted[g] && of.end[g] >= from && of.start[g] <= to && of.score[g] >= filters.least) seen[g] = 1;
+    // Groups whose intervals are only counted.
+    for (let g = 0; g < selected.length; g += 1) {
+      const unlisted = index.worst[g] < 0;
+      if (unlisted && wanted[g] && of.end[g] >= from && of.start[g] <= to && of.score[g] >= filters.least) selected[g] = 1;
     }
   }
   let number = 0;
-  for (let g = 0; g < seen.length; g += 1) number += seen[g];
+  for (let g = 0; g < selected.length; g += 1) number += selected[g];
   const groups = new Uint32Array(number);
-  for (let g = 0, n = 0; g < seen.length; g += 1) {
-    if (seen[g]) {
+  for (let g = 0, n = 0; g < selected.length; g += 1) {
+    if (selected[g]) {
       groups[n] = g;
       n += 1;
     }
@@ -220,11 +221,11 @@ function select(doc, filters) {
   };
 }
 
-/** The time that pictures show: what is filtered, else all that is known of the chosen detectors. */
+/** The time that charts show: that of the filters, else all times of the selected detectors. */
 function shownTime(doc, filters, detectors) {
   let first = Infinity;
   let last = -Infinity;
-  const see = (time) => {
+  const include = (time) => {
     if (time < first) first = time;
     if (time > last) last = time;
   };
@@ -232,23 +233,23 @@ function shownTime(doc, filters, detectors) {
   for (const d of detectors) {
     const { live, alerts, backtest } = doc.detectors[d];
     if (live && live.times.length) {
-      see(live.times[0]);
-      see(live.times[live.times.length - 1]);
+      include(live.times[0]);
+      include(live.times[live.times.length - 1]);
     }
     for (const span of [alerts, backtest]) {
       if (span) {
-        see(span.first);
-        see(span.last);
+        include(span.first);
+        include(span.last);
       }
     }
   }
   for (let g = 0; g < doc.groups.id.length; g += 1) {
     if (chosen.has(doc.groups.detector[g])) {
-      see(doc.groups.start[g]);
-      see(doc.groups.end[g]);
+      include(doc.groups.start[g]);
+      include(doc.groups.end[g]);
     }
   }
-  for (let i = 0; i < doc.counts.day.length; i += 1) if (chosen.has(doc.counts.detector[i])) see(doc.counts.day[i]);
+  for (let i = 0; i < doc.counts.day.length; i += 1) if (chosen.has(doc.counts.detector[i])) include(doc.counts.day[i]);
   if (first > last) [first, last] = [doc.made_at - 86400, doc.made_at];
   first = filters.from ?? first;
   last = filters.to ?? last;
@@ -256,10 +257,10 @@ function shownTime(doc, filters, detectors) {
 }
 
 /**
- * A time zone's clock.
+ * The clock of a time zone.
  * @param {object} doc
  * @param {"viewer"|"detector"} choice
- * @param {number[]} detectors those shown
+ * @param {number[]} detectors the detectors that are shown
  */
 function zoneOf(doc, choice, detectors) {
   let name = "UTC";
@@ -273,23 +274,23 @@ function zoneOf(doc, choice, detectors) {
   if (offset.name !== name) name = offset.name;
   const shift = (seconds) => (seconds + offset.at(seconds)) * 1000;
   const text = (seconds, withTime = true) => {
-    const groupInterval = shift(seconds);
-    if (!(Math.abs(groupInterval) <= 8.64e15)) return "unknown";
-    const clock = new Date(groupInterval).toISOString().split(".")[0].replace("T", " ");
+    const instant = shift(seconds);
+    if (!(Math.abs(instant) <= 8.64e15)) return "unknown";
+    const clock = new Date(instant).toISOString().split(".")[0].replace("T", " ");
     return clock.slice(0, withTime ? -3 : -9);
   };
   const seconds = (clock) => {
     const wall = clock / 1000;
-    let found = wall - offset.at(wall);
-    found = wall - offset.at(found);
-    return wall - offset.at(found);
+    let instant = wall - offset.at(wall);
+    instant = wall - offset.at(instant);
+    return wall - offset.at(instant);
   };
   return { name, shift, text, seconds };
 }
 
 const zones = new Map();
 
-/** A zone's distance from UTC in seconds; UTC for a name that is no zone. */
+/** Offset of a zone from UTC in seconds; UTC for an invalid name. */
 function offsetsOf(name) {
   if (zones.has(name)) return zones.get(name);
   let format;
@@ -319,7 +320,7 @@ function offsetsOf(name) {
   };
   const days = new Map();
   const at = (seconds) => {
-    // A clock changes on few days only, and then at the start of a quarter of an hour.
+    // Offsets change on few days, and at the start of a quarter of an hour.
     const day = Math.floor(seconds / 86400);
     let known = days.get(day);
     if (known === undefined) {
@@ -328,13 +329,13 @@ function offsetsOf(name) {
     }
     return known ?? exact(Math.floor(seconds / 900) * 900);
   };
-  const made = { name, at };
-  zones.set(name, made);
-  return made;
+  const offsets = { name, at };
+  zones.set(name, offsets);
+  return offsets;
 }
 
-/** The index of a severity's class: 0 for the worst. */
+/** Index of a severity's class: 0 for the worst. */
 function severityClass(score) {
-  const found = SEVERITIES.findIndex(({ from }) => score >= from);
-  return found < 0 ? SEVERITIES.length - 1 : found;
+  const index = SEVERITIES.findIndex(({ from }) => score >= from);
+  return index < 0 ? SEVERITIES.length - 1 : index;
 }

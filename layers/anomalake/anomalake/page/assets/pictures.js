@@ -1,24 +1,24 @@
-/* When the pictures are drawn: those in view first, one after the other, the browser breathing between. */
+/* Drawing of the charts: only those in view, one after another, with pauses for the browser. */
 
 const pictures = new Map();
 let drawing = false;
 
 const inView = new IntersectionObserver((entries) => {
   for (const entry of entries) {
-    const one = pictures.get(entry.target.id);
-    if (one) one.inView = entry.isIntersecting;
+    const item = pictures.get(entry.target.id);
+    if (item) item.inView = entry.isIntersecting;
   }
   drawPictures();
 }, { rootMargin: "300px" });
 
 const ofWidth = new ResizeObserver(later(200, () => {
-  for (const one of pictures.values()) {
-    if (one.drawn && one.box.clientWidth && Math.abs(one.box.clientWidth - one.width) > 1) one.stale = true;
+  for (const item of pictures.values()) {
+    if (item.drawn && item.box.clientWidth && Math.abs(item.box.clientWidth - item.width) > 1) item.stale = true;
   }
   drawPictures();
 }));
 
-/** A function that waits until it was not called for a while. */
+/** A function that acts when it was not called for a while. */
 function later(pause, act) {
   let waiting = null;
   return () => {
@@ -28,8 +28,8 @@ function later(pause, act) {
 }
 
 /**
- * Makes an element a picture.
- * @param {string} id of the element; `<id>-told` says what is drawn
+ * Makes an element a chart that is drawn when it is in view.
+ * @param {string} id of the element; `<id>-caption` describes the chart
  * @param {(box: HTMLElement, options: object) => Promise<string>} draw
  */
 function picture(id, draw) {
@@ -37,24 +37,24 @@ function picture(id, draw) {
   const old = pictures.get(id);
   if (old && old.box !== box) forget(id);
   box.style.minHeight = `${box.dataset.height}px`;
-  pictures.set(id, { box, draw, told: byId(`${id}-told`), stale: true, inView: false, drawn: false, width: 0 });
+  pictures.set(id, { box, draw, caption: byId(`${id}-caption`), stale: true, inView: false, drawn: false, width: 0 });
   inView.observe(box);
   ofWidth.observe(box);
 }
 
-/** No longer a picture. */
+/** Removes a chart. */
 function forget(id) {
-  const one = pictures.get(id);
-  if (!one) return;
-  inView.unobserve(one.box);
-  ofWidth.unobserve(one.box);
-  clearChart(one.box);
+  const item = pictures.get(id);
+  if (!item) return;
+  inView.unobserve(item.box);
+  ofWidth.unobserve(item.box);
+  clearChart(item.box);
   pictures.delete(id);
 }
 
-/** What pictures show has changed: of those named, or of all. */
+/** Draws the named charts again, or all. */
 function redraw(...ids) {
-  for (const [id, one] of pictures) if (!ids.length || ids.includes(id)) one.stale = true;
+  for (const [id, item] of pictures) if (!ids.length || ids.includes(id)) item.stale = true;
   drawPictures();
 }
 
@@ -63,9 +63,9 @@ async function drawPictures() {
   drawing = true;
   try {
     for (;;) {
-      const next = [...pictures.values()].find((one) => one.stale && one.inView && one.box.clientWidth > 0);
+      const next = [...pictures.values()].find((item) => item.stale && item.inView && item.box.clientWidth > 0);
       if (!next) break;
-      await breath();
+      await pause();
       await drawOne(next);
     }
   } finally {
@@ -73,18 +73,18 @@ async function drawPictures() {
   }
 }
 
-async function drawOne(one) {
-  one.stale = false;
-  one.width = one.box.clientWidth;
-  one.box.setAttribute("aria-busy", "true");
+async function drawOne(item) {
+  item.stale = false;
+  item.width = item.box.clientWidth;
+  item.box.setAttribute("aria-busy", "true");
   try {
-    const options = { zone: state.zone, dark: isDark(), width: Math.min(1400, Math.max(280, one.width)) };
-    one.told.textContent = await one.draw(one.box, options);
+    const options = { zone: state.zone, dark: isDark(), width: Math.min(1400, Math.max(280, item.width)) };
+    item.caption.textContent = await item.draw(item.box, options);
   } catch (problem) {
     console.error(problem);
-    one.told.textContent = `This picture could not be drawn: ${problem.message}`;
+    item.caption.textContent = `This chart could not be drawn: ${problem.message}`;
   }
-  one.drawn = true;
-  one.box.removeAttribute("aria-busy");
-  one.box.style.minHeight = "";
+  item.drawn = true;
+  item.box.removeAttribute("aria-busy");
+  item.box.style.minHeight = "";
 }

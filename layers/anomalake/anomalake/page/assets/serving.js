@@ -1,38 +1,38 @@
-/* What a reader can say of a group: to the server where there is one, else as commands to type. */
+/* Feedback and snoozes: sent to the server where there is one, else shown as commands. */
 
 const token = () => document.body.dataset.token;
 
-/** Sends what was said; returns the server's lines. */
+/** Sends feedback or a snooze; returns the lines of the server's reply. */
 async function send(address, body) {
   const answer = await fetch(address, {
     method: "POST", body: JSON.stringify(body), cache: "no-store",
     headers: { "Content-Type": "application/json", "X-Anomalake-Token": token() },
   });
-  const told = await answer.json();
-  if (!answer.ok) throw new Error(told.error ?? `the server answered ${answer.status}`);
-  return told.said;
+  const reply = await answer.json();
+  if (!answer.ok) throw new Error(reply.error ?? `the server answered ${answer.status}`);
+  return reply.said;
 }
 
 function replyCard(card, g) {
   const { doc } = state;
-  return token() ? card("What do you say?", "Later scores heed it.", ...replyForms(doc, g))
-    : card("What do you say?", "Commands for a terminal; later scores heed them.", ...replyCommands(doc, g));
+  return token() ? card("Your feedback", "Later scores take it into account.", ...replyForms(doc, g))
+    : card("Your feedback", "Commands for a terminal. Later scores take feedback into account.", ...replyCommands(doc, g));
 }
 
 function replyForms(doc, g) {
   const detector = doc.detectors[doc.groups.detector[g]];
-  const said = element("p.told", { role: "status" });
+  const status = element("p.caption", { role: "status" });
   const act = async (button, address, body) => {
     button.disabled = true;
-    said.classList.remove("problem");
-    said.textContent = "Sending…";
+    status.classList.remove("problem");
+    status.textContent = "Sending…";
     try {
       const lines = await send(address, body);
       const more = lines.length > 3 ? `. And ${lines.length - 3} more.` : "";
-      said.textContent = lines.slice(0, 3).join(". ") + more;
+      status.textContent = lines.slice(0, 3).join(". ") + more;
     } catch (problem) {
-      said.classList.add("problem");
-      said.textContent = `Not kept: ${problem.message}`;
+      status.classList.add("problem");
+      status.textContent = `Not stored: ${problem.message}`;
     }
     button.disabled = false;
   };
@@ -58,7 +58,7 @@ function replyForms(doc, g) {
     element("div.reply", null, verdict("It was an anomaly", true), verdict("It was no anomaly", false)),
     element("div.reply", null, element("label", null, "No alerts about ", which),
       element("label", null, "for ", long), silence),
-    said,
+    status,
   ];
 }
 
@@ -71,25 +71,25 @@ function replyCommands(doc, g) {
     ["It was an anomaly", command(["anomalake", "feedback"], [...to, ["--anomaly", null]])],
     ["No more alerts of it for a while", command(["anomalake", "snooze"], [...to, ["--until", until]])],
   ];
-  const said = element("p.unseen", { role: "status" });
+  const status = element("p.unseen", { role: "status" });
   return [...lines.map(([title, line]) => {
     const code = element("code", { dir: "ltr", tabindex: "0" }, line);
     const copy = element("button.quiet", { type: "button", "aria-label": `Copy the command: ${title}` }, "Copy");
     copy.addEventListener("click", async () => {
       try {
         await navigator.clipboard.writeText(line);
-        copy.textContent = said.textContent = "Copied";
+        copy.textContent = status.textContent = "Copied";
       } catch {
         getSelection().selectAllChildren(code);
-        copy.textContent = said.textContent = "Selected";
+        copy.textContent = status.textContent = "Selected";
       }
       setTimeout(() => (copy.textContent = "Copy"), 2000);
     });
     return element("div.command", null, element("span", null, title), code, copy);
-  }), said];
+  }), status];
 }
 
-/** Asks the server every minute whether there is something new. */
+/** Asks the server every minute for a newer document. */
 function watch(show) {
   if (!token()) return;
   let tag = null;
@@ -105,16 +105,16 @@ function watch(show) {
       }
       byId("about").classList.remove("problem");
     } catch {
-      byId("about").classList.add("problem"); // the server is gone, or was stopped: what is there stays
+      byId("about").classList.add("problem"); // the server does not answer: the old document stays
     }
   };
   setInterval(() => {
-    // Who is just choosing from a list keeps it: then the next minute.
+    // Not while a list of the filters is open, which would be redrawn.
     if (!document.hidden && !document.querySelector("details.drop[open]")) ask();
   }, 60000);
 }
 
-/** Bytes without gzip, if they have it. */
+/** Bytes, decompressed if they are gzipped. */
 async function inflated(bytes) {
   if (bytes[0] !== 0x1f || bytes[1] !== 0x8b) return bytes.slice().buffer;
   return new Response(new Blob([bytes]).stream().pipeThrough(new DecompressionStream("gzip"))).arrayBuffer();

@@ -1,4 +1,4 @@
-/* What the reader chose: filters, zone, theme, what the pictures show. Kept for the session, by names. */
+/* Choices of the user: filters, time zone, theme, content of the charts. Stored for the session, by names. */
 
 const state = {
   doc: null,
@@ -14,7 +14,7 @@ const state = {
 
 const stateKey = () => `anomalake ${state.doc.lake}`;
 
-/** Keeps what was chosen; where the browser keeps nothing, the page goes on without. */
+/** Stores the choices, if the browser permits it. */
 function keepState() {
   const { doc, filters } = state;
   const kept = {
@@ -31,13 +31,13 @@ function keepState() {
   }
 }
 
-/** Takes up what was kept, as far as the document still has it. */
+/** Restores the stored choices that the document still has. */
 function recallState() {
   let { kept } = state;
   try {
     kept ??= JSON.parse(sessionStorage.getItem(stateKey()));
   } catch {
-    /* no storage, or not ours */
+    /* no storage, or other content */
   }
   if (kept === null || typeof kept !== "object") return;
   const time = (value) => (Number.isFinite(value) ? value : null);
@@ -51,7 +51,7 @@ function recallState() {
   if (["auto", "light", "dark"].includes(kept.theme)) state.theme = kept.theme;
 }
 
-/** What the live picture shows, by names; null where it shows nothing yet. */
+/** Content of the chart of live values, by names; null where it shows nothing yet. */
 function liveNames() {
   const { doc, live } = state;
   const detector = live.detector === null ? null : doc.detectors[live.detector];
@@ -59,7 +59,7 @@ function liveNames() {
     split: live.split === null ? null : detector.dimensions[live.split][0] };
 }
 
-/** The same in a document, as far as it has it. */
+/** The same in a document: null for names that it does not have. */
 function liveNamed(doc, names) {
   const detector = names ? doc.detectors.findIndex(({ arn }) => arn === names.arn) : -1;
   if (detector < 0) return { detector: null, measure: null, split: null };
@@ -72,18 +72,18 @@ function liveNamed(doc, names) {
 function detectorsNamed(arns) {
   if (!Array.isArray(arns)) return null;
   const wanted = new Set(arns);
-  const found = state.doc.detectors.flatMap(({ arn }, d) => (wanted.has(arn) ? [d] : []));
-  return found.length ? new Set(found) : null;
+  const indices_ = state.doc.detectors.flatMap(({ arn }, d) => (wanted.has(arn) ? [d] : []));
+  return indices_.length ? new Set(indices_) : null;
 }
 
-/** Whether dark colours are shown. */
+/** Whether the theme is dark. */
 function isDark() {
   if (state.theme !== "auto") return state.theme === "dark";
   return matchMedia("(prefers-color-scheme: dark)").matches;
 }
 
-/** How many filters are set. */
+/** Number of filters that are set. */
 function filtersSet() {
   const { detectors, measures, dimensions, from, to, least } = state.filters;
-  return [detectors, measures, from ?? to, least || null].filter((one) => one !== null).length + dimensions.size;
+  return [detectors, measures, from ?? to, least || null].filter((filter) => filter !== null).length + dimensions.size;
 }

@@ -20,27 +20,27 @@ function sorted(rows, key, down) {
   order.sort((a, b) => {
     const [x, y] = [keys[a], keys[b]];
     if (x === y) return a - b;
-    if (x !== x || y !== y) return x !== x ? (y !== y ? a - b : 1) : -1; // what is unknown comes last
+    if (x !== x || y !== y) return x !== x ? (y !== y ? a - b : 1) : -1; // unknown keys come last
     return x < y ? -sign : sign;
   });
   return order.map((i) => rows[i]);
 }
 
 /**
- * A table with pages, sortable by its columns.
- * @param {object} told
- * @param {HTMLElement} told.box what it stands in; keeps its order and page by `told.memory`
- * @param {string} told.caption
+ * Draws a table with pages, sortable by its columns.
+ * @param {object} options
+ * @param {HTMLElement} options.box the element for the table
+ * @param {string} options.caption
  * @param {{title: string, cell: (row: number) => (Node|string), key?: (row: number) => (number|string),
- *   number?: boolean, wide?: boolean, head?: boolean, down?: boolean}[]} told.columns `wide`: left out on a phone
- * @param {Uint32Array|number[]} told.rows
- * @param {number} told.size rows of a page
- * @param {{by: string|null, down: boolean, page: number}} told.memory
- * @param {string} told.empty said where there is no row
- * @param {(row: number) => void} [told.open] what a click on a row does
+ *   number?: boolean, wide?: boolean, head?: boolean, down?: boolean}[]} options.columns `wide`: hidden on a narrow screen
+ * @param {Uint32Array|number[]} options.rows
+ * @param {number} options.size rows of a page
+ * @param {{by: string|null, down: boolean, page: number}} options.memory order and page, which the table changes
+ * @param {string} options.empty text for a table without rows
+ * @param {(row: number) => void} [options.open] called with the row that is clicked
  */
-function pagedTable(told) {
-  const { box, caption, columns, rows, size, memory, empty, open } = told;
+function pagedTable(options) {
+  const { box, caption, columns, rows, size, memory, empty, open } = options;
   if (!rows.length) {
     box.replaceChildren(element("p.hint", null, empty));
     return;
@@ -84,7 +84,7 @@ function pagedTable(told) {
       memory.down = memory.by === one.title ? !memory.down : (one.down ?? false);
       memory.by = one.title;
       memory.page = 0;
-      pagedTable(told);
+      pagedTable(options);
       box.querySelector("[aria-sort] button")?.focus();
     } }, one.title);
     return element("th", attributes, button);
@@ -101,12 +101,12 @@ function classesOf({ number, wide }) {
   return [number && "number", wide && "wide"].filter(Boolean).join(" ") || null;
 }
 
-/* One row of the large table is a contribution, or, where a groupInterval has none, an affected metric: numbers from the
-   count of contributions on are those. */
+/* A row of the table of anomalous values is a contribution, or, where a group interval has none, an affected metric. Row
+   numbers below the number of contributions are contributions, the others are affected metrics. */
 
 const tableMemory = { by: null, down: false, page: 0 };
 
-/** The rows that the filters leave, the newest group interval first. */
+/** The rows that pass the filters, newest interval first. */
 function valueRows(doc, selection) {
   const { groupIntervals, affected, contributions } = selection;
   const all = doc.contributions.group_interval.length;
@@ -216,7 +216,7 @@ async function downloadTable() {
       read.observed(row), read.expected(row), read.share(row), read.score(row),
     ].map(csvField).join(","));
     parts.push(`${lines.join("\r\n")}\r\n`);
-    await breath();
+    await pause();
   }
   download(parts, "anomalous-values.csv");
 }

@@ -1,33 +1,33 @@
-/* Elements, and how numbers, times and commands are written. */
+/* Elements, and the format of numbers, times and commands. */
 
 /**
- * An element. Text of the data goes in as text only; attributes and their names come from this code.
- * @param {string} tag with classes behind dots
+ * An element. Text of the data is only ever text; attributes and their names come from this code.
+ * @param {string} tag a name, then classes after dots
  * @param {object|null} attributes `on…` are listeners; null and false are left out
  * @param {...(Node|string|number|null)} children
  */
 function element(tag, attributes, ...children) {
   const [name, ...classes] = tag.split(".");
-  const made = document.createElement(name);
-  if (classes.length) made.className = classes.join(" ");
+  const node = document.createElement(name);
+  if (classes.length) node.className = classes.join(" ");
   for (const [key, value] of Object.entries(attributes ?? {})) {
     if (value === null || value === false) continue;
-    if (key.startsWith("on")) made.addEventListener(key.slice(2), value);
-    else made.setAttribute(key, value === true ? "" : value);
+    if (key.startsWith("on")) node.addEventListener(key.slice(2), value);
+    else node.setAttribute(key, value === true ? "" : value);
   }
-  made.append(...children.filter((one) => one !== null));
-  return made;
+  node.append(...children.filter((child) => child !== null));
+  return node;
 }
 
 const byId = (id) => document.getElementById(id);
 
-/** A name or value out of the data: isolated, so that its direction and marks stay its own; cut where it is long. */
+/** A name or value of the data; isolated, so that its text direction does not affect the text around it; long ones are cut. */
 function named(text) {
   const shown = text === "" ? "(empty)" : /^[\s\p{C}\p{Z}\p{M}]+$/u.test(text) ? "(blank)" : text;
   return element("bdi.name", { dir: "auto", title: text.length > 16 ? text : null }, shown);
 }
 
-/** A name within plain text (an attribute, a sentence for the screen reader): isolated by marks. */
+/** A name within plain text (an attribute, a sentence for the screen reader), between isolating characters. */
 const isolated = (text) => `\u2068${text}\u2069`;
 
 const formats = new Map();
@@ -41,7 +41,7 @@ function formatted(value, options) {
 /** A whole number. */
 const whole = (value) => formatted(value, { maximumFractionDigits: 0 });
 
-/** A measured number, short. */
+/** A measured number in a short form. */
 function amount(value) {
   if (!Number.isFinite(value)) return "unknown";
   const size = Math.abs(value);
@@ -50,10 +50,10 @@ function amount(value) {
   return formatted(value, { maximumSignificantDigits: 4 });
 }
 
-/** A number behind "about". */
+/** A number after "about". */
 const rough = (value) => (Math.abs(value) >= 100 ? amount(value) : formatted(value, { maximumSignificantDigits: 2 }));
 
-/** A severity, never rounded up to a class it is not in. */
+/** A severity, rounded down, so that it stays in its class. */
 function severity(score) {
   return formatted(Math.floor(score * 10 + 1e-9) / 10, { maximumFractionDigits: 1 });
 }
@@ -83,17 +83,17 @@ function intervalOf(detector) {
   return frequencies.get(detector.frequency) ?? 0;
 }
 
-/** From when to when, the day said once. */
+/** A time span; a common day is written once. */
 function span(zone, start, end, withTime = true) {
   const [a, b] = [zone.text(start, withTime), zone.text(end, withTime)];
   if (a === b) return a;
   return withTime && a.slice(0, -5) === b.slice(0, -5) ? `${a} – ${b.slice(-5)}` : `${a} – ${b}`;
 }
 
-/** Whether values of a measure are averaged where they are put together: what is not known to add up. */
+/** Whether values of a measure are averaged when they are combined; true unless the aggregation is SUM. */
 const isMean = (detector, measure) => detector.aggregations[measure] !== "SUM";
 
-/** A combination's values in words: "carrier EV, origin EWR". */
+/** Pairs of dimension and value of a combination; null for others. */
 function combinationParts(detector, combination) {
   if (combination === OTHERS) return null;
   const width = detector.dimensions.length;
@@ -105,12 +105,12 @@ function combinationParts(detector, combination) {
   return parts;
 }
 
-/** A word of a shell's command line: whatever the text, it stays one word and shows no sign that is not seen. */
+/** A word of a shell's command line: any text stays one word, without invisible characters. */
 function shellWord(text) {
   if (/^[\w@%+=:,./-]+$/.test(text)) return text;
   if (!/[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/u.test(text)) return `'${text.replaceAll("'", "'\\''")}'`;
-  const escaped = text.replace(/[\\']/g, "\\$&").replace(/[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/gu, (sign) => {
-    const code = sign.codePointAt(0);
+  const escaped = text.replace(/[\\']/g, "\\$&").replace(/[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/gu, (character) => {
+    const code = character.codePointAt(0);
     if (code < 0x80) return `\\x${code.toString(16).padStart(2, "0")}`;
     return code > 0xffff ? `\\U${code.toString(16).padStart(8, "0")}` : `\\u${code.toString(16).padStart(4, "0")}`;
   });
@@ -122,14 +122,14 @@ function command(words, options) {
   return [...words, ...options.map(([key, value]) => (value === null ? key : `${key}=${shellWord(value)}`))].join(" ");
 }
 
-/** A field of a CSV file. Text that a spreadsheet would take for a formula gets an apostrophe in front. */
+/** A field of a CSV file. Text that a spreadsheet reads as a formula gets an apostrophe in front. */
 function csvField(value) {
   if (typeof value === "number") return Number.isFinite(value) ? String(value) : "";
   const safe = /^[=+\-@\t\r\n＝＋－＠]/.test(value) ? `'${value}` : value;
   return /[",\r\n]/.test(safe) ? `"${safe.replaceAll('"', '""')}"` : safe;
 }
 
-/** Saves a file that the page made. */
+/** Saves a file that the page makes. */
 function download(parts, file) {
   const address = URL.createObjectURL(new Blob(parts, { type: "text/csv;charset=utf-8" }));
   const link = element("a", { href: address, download: file });
@@ -145,7 +145,7 @@ function factList(...pairs) {
     element("div", null, element("dt", null, title), element("dd", null, ...value))));
 }
 
-/** A list, folded behind the first few. */
+/** A list whose first items are shown, the others on request. */
 function folded(items, most) {
   if (items.length <= most + 1) return items;
   return [...items.slice(0, most), element("details", null,
@@ -154,17 +154,17 @@ function folded(items, most) {
 
 /** A severity as a coloured mark and a number. */
 function severityMark(score) {
-  const one = severityClass(score);
-  return element("span.severity", { title: `${SEVERITIES[one].name} severity` },
-    element(`span.swatch.severity-${one}`, { "aria-hidden": "true" }), severity(score));
+  const index = severityClass(score);
+  return element("span.severity", { title: `${SEVERITIES[index].name} severity` },
+    element(`span.swatch.severity-${index}`, { "aria-hidden": "true" }), severity(score));
 }
 
-/** Puts children in the place of those that are there; null is none. */
+/** Replaces the children of an element; null is left out. */
 function replaceChildren(parent, ...children) {
-  parent.replaceChildren(...children.filter((one) => one !== null));
+  parent.replaceChildren(...children.filter((child) => child !== null));
 }
 
-/** Lets the browser draw and hear its user, before what is long goes on. */
-const breath = () => new Promise((resolve) => {
+/** Lets the browser draw and handle events during long work. */
+const pause = () => new Promise((resolve) => {
   setTimeout(resolve, 0);
 });

@@ -1,6 +1,6 @@
--- What was unusual: all alerts, every body of them, each with what was affected and what contributed?
--- Affected metrics and shares of dimension values stand side by side: the i-th of both in the i-th row of an alert.
--- The outermost SELECT names plain columns: only a plain column of maps comes out of Athena's text as it went in.
+-- Which anomalies do all alerts report, in all their bodies, with the affected metrics and the contributing dimension values?
+-- Row i of an alert has its i-th affected metric and its i-th contribution of a dimension value.
+-- The outermost SELECT has plain columns only, because Athena's text of a map can be read only if the map is a plain column.
 SELECT
   q.detector,
   q.alert_id,
@@ -45,5 +45,5 @@ FROM (
       WHEN cardinality(a.time_series) < cardinality(a.contributions) THEN transform(a.contributions, x -> 1)
       ELSE transform(a.time_series, x -> 1)
     END
-  ) WITH ORDINALITY AS s (one, i)
+  ) WITH ORDINALITY AS s (element, i)
 ) AS q

@@ -1,4 +1,4 @@
--- How many group intervals (as in page_most_severe.sql) are there by detector, measure, UTC day and score?
+-- How many groups in single intervals (as in page_most_severe.sql) are there by detector, measure, UTC day and score?
 SELECT
   m.detector_arn,
   m.metric_name,

@@ -1,11 +1,11 @@
--- Which detectors alerted, from when to when, by whose wall clock, and how many of their alerts came with more than one body?
+-- Which detectors have alerts, from which to which time, in which zone, and how many of the alerts have more than one body?
 SELECT
   i.detector_arn,
   count(*) AS alerts,
   min(i."timestamp") AS first_alert,
   max(i."timestamp") AS last_alert,
   max(i.timezone) AS timezone,
-  sum(CASE WHEN i.one_digest <> i.other_digest THEN 1 ELSE 0 END) AS clashes
+  sum(CASE WHEN i.lowest_digest <> i.highest_digest THEN 1 ELSE 0 END) AS clashes
 FROM (
   SELECT
     a.alert_id,
@@ -13,8 +13,8 @@ FROM (
     a."timestamp",
     min(a.detector_arn) AS detector_arn,
     max(a.timezone) AS timezone,
-    min(a.digest) AS one_digest,
-    max(a.digest) AS other_digest
+    min(a.digest) AS lowest_digest,
+    max(a.digest) AS highest_digest
   FROM alert_rows AS a
   GROUP BY a.detector, a.day, a."timestamp", a.alert_id
 ) AS i

@@ -1,7 +1,7 @@
--- What was most severe: which groups in which intervals, what of them was affected, and what contributed?
--- As page_anomalies.sql, for a lake that is too large to be read whole: of several alerts about one group interval the one with most metrics,
--- and only up to the page's limits, which stand here as numbers.
--- The outermost SELECT names plain columns: only a plain column of maps comes out of Athena's text as it went in.
+-- Which groups were most severe in which intervals, which metrics were affected, and which dimension values contributed?
+-- Like page_anomalies.sql, for a lake that is too large to be read whole: of several alerts about a group in one interval, the one with
+-- most metrics, and only up to the limits of the page. The query replaces the numbers that severity_rank and rows_before are compared with.
+-- The outermost SELECT has plain columns only, because Athena's text of a map can be read only if the map is a plain column.
 SELECT
   q.detector,
   q.alert_id,
@@ -19,7 +19,9 @@ SELECT
   q.dimensions,
   q.dimension_name,
   q.dimension_value,
-  q.value_contribution
+  q.value_contribution,
+  q.severity_rank,
+  q.rows_before
 FROM (
   SELECT
     n.detector,
@@ -38,11 +40,13 @@ FROM (
     CASE WHEN s.i <= n.metrics THEN n.time_series[s.i].dimensions END AS dimensions,
     CASE WHEN s.i <= n.shares THEN n.contributions[s.i].dimension_name END AS dimension_name,
     CASE WHEN s.i <= n.shares THEN n.contributions[s.i].dimension_value END AS dimension_value,
-    CASE WHEN s.i <= n.shares THEN n.contributions[s.i].value_contribution END AS value_contribution
+    CASE WHEN s.i <= n.shares THEN n.contributions[s.i].value_contribution END AS value_contribution,
+    n.severity_rank,
+    n.rows_before
   FROM (
     SELECT
       f.*,
-      row_number() OVER (ORDER BY f.anomaly_score DESC, f."timestamp", f.detector_arn, f.metric_name, f.group_id) AS place,
+      row_number() OVER (ORDER BY f.anomaly_score DESC, f."timestamp", f.detector_arn, f.metric_name, f.group_id) AS severity_rank,
       sum(greatest(f.metrics, f.shares)) OVER (
         ORDER BY f.anomaly_score DESC, f."timestamp", f.detector_arn, f.metric_name, f.group_id
         ROWS BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW
@@ -76,6 +80,6 @@ FROM (
       WHEN n.metrics < n.shares THEN transform(n.contributions, x -> 1)
       ELSE transform(n.time_series, x -> 1)
     END
-  ) WITH ORDINALITY AS s (one, i)
-  WHERE n.place <= 100000 AND (s.i = 1 OR n.rows_before < 1000000)
+  ) WITH ORDINALITY AS s (element, i)
+  WHERE n.severity_rank <= 100000 AND (s.i = 1 OR n.rows_before < 1000000)
 ) AS q
