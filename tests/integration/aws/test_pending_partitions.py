@@ -16,7 +16,7 @@ from anomalake.aws.crawler import GlueCrawlers
 from anomalake.aws.glue import GlueCatalog
 from anomalake.lake.lake import Lake
 from anomalake.storage.objects import open_store
-from functions.crawl.app import respond
+from functions.crawl.app import respond as follow
 from functions.ingest.app import respond
 from tests.support.made import alert
 from tests.support.stack import template
@@ -84,9 +84,9 @@ def test_what_ingest_could_not_register_the_crawl_function_does(aws: str) -> Non
     assert len(folders) > 3
 
     changes = batch(*(created(f"{URI}/{key}") for key in files))
-    down = respond(changes, URI, (), GlueCatalog(store, DATABASE, client=Throttled), GlueCrawlers())
+    down = follow(changes, URI, (), GlueCatalog(store, DATABASE, client=Throttled), GlueCrawlers())
     assert len(down["batchItemFailures"]) == len(files)
-    up = respond(changes, URI, (), GlueCatalog(store, DATABASE), GlueCrawlers())
+    up = follow(changes, URI, (), GlueCatalog(store, DATABASE), GlueCrawlers())
     assert up == {"batchItemFailures": []}
     assert registered() == folders
 
