@@ -16,8 +16,8 @@ from anomalake.aws.crawler import GlueCrawlers
 from anomalake.aws.glue import GlueCatalog
 from anomalake.lake.lake import Lake
 from anomalake.storage.objects import open_store
-from functions.crawl.app import respond as follow
-from functions.ingest.app import respond
+from functions.crawl.app import respond as crawl
+from functions.ingest.app import respond as ingest
 from tests.support.made import alert
 from tests.support.stack import template
 
@@ -76,7 +76,7 @@ def registered() -> set[str]:
 def test_what_ingest_could_not_register_the_crawl_function_does(aws: str) -> None:
     store = open_store(URI)
     bodies = [json.dumps(alert(seed)) for seed in range(20)]
-    answer = respond(batch(*bodies), Lake(store, GlueCatalog(store, DATABASE, client=Throttled)), None)  # type: ignore[arg-type]
+    answer = ingest(batch(*bodies), Lake(store, GlueCatalog(store, DATABASE, client=Throttled)), None)  # type: ignore[arg-type]
     assert answer == {"batchItemFailures": []}
     assert registered() == set()
     files = [item.key for item in store.list("tables")]
@@ -84,9 +84,9 @@ def test_what_ingest_could_not_register_the_crawl_function_does(aws: str) -> Non
     assert len(folders) > 3
 
     changes = batch(*(created(f"{URI}/{key}") for key in files))
-    down = follow(changes, URI, (), GlueCatalog(store, DATABASE, client=Throttled), GlueCrawlers())
+    down = crawl(changes, URI, (), GlueCatalog(store, DATABASE, client=Throttled), GlueCrawlers())
     assert len(down["batchItemFailures"]) == len(files)
-    up = follow(changes, URI, (), GlueCatalog(store, DATABASE), GlueCrawlers())
+    up = crawl(changes, URI, (), GlueCatalog(store, DATABASE), GlueCrawlers())
     assert up == {"batchItemFailures": []}
     assert registered() == folders
 
@@ -94,8 +94,8 @@ def test_what_ingest_could_not_register_the_crawl_function_does(aws: str) -> Non
 def test_ingest_registers_partitions_by_itself_where_glue_answers(aws: str) -> None:
     store = open_store(URI)
     bodies = [json.dumps(alert(seed)) for seed in range(20)]
-    respond(batch(*bodies), Lake(store, GlueCatalog(store, DATABASE)), None)  # type: ignore[arg-type]
+    ingest(batch(*bodies), Lake(store, GlueCatalog(store, DATABASE)), None)  # type: ignore[arg-type]
     assert registered() == {f"{URI}/{item.key.rpartition('/')[0]}/" for item in store.list("tables")}
     # A cold container learns it from the lake.
-    respond(batch(*bodies), Lake(store, GlueCatalog(store, DATABASE, client=Throttled)), None)  # type: ignore[arg-type]
+    ingest(batch(*bodies), Lake(store, GlueCatalog(store, DATABASE, client=Throttled)), None)  # type: ignore[arg-type]
     assert len(list(store.list("partitions"))) == len(registered())
