@@ -10,7 +10,6 @@ from typing import Any
 from anomalake.aws.detector_files import DetectorFiles
 from anomalake.aws.environment import DetectEnvironment
 from anomalake.aws.observability import count, count_for, logger, observed
-from anomalake.definitions.detector import Detector
 from anomalake.definitions.errors import SourceError
 from anomalake.detection.live import LiveDetector
 from anomalake.detection.live_groups import DeliverySummary
@@ -18,7 +17,7 @@ from anomalake.errors import AnomalakeError
 from anomalake.lake.lake import Lake
 from anomalake.records.executions import EARLY, FAILED, SKIPPED, SUCCEEDED, Execution
 from anomalake.services.detect import NotificationTopics, live_detector, stack_rules
-from anomalake.services.source_registration import register_source
+from anomalake.services.sources import register_source
 from anomalake.storage.objects import open_store
 
 
@@ -38,7 +37,7 @@ def _wired() -> tuple[DetectEnvironment, Lake, DetectorFiles]:
 def handler(event: Any, context: Any) -> dict[str, Any]:
     """Entry point of the function."""
     environment, lake, files = _wired()
-    name, at = asked(event)
+    name, at = read_request(event)
     detector = files.read(name)
     if detector is None:
         raise DetectEventError(f"detector {name!r}: there is no file {environment.detectors}/{name}.yaml or .json")
@@ -55,11 +54,11 @@ def detect(live: LiveDetector, at: datetime | None, time_left: Any) -> dict[str,
         _report(live.detector.name, execution, deliveries)
         statuses[execution.timestamp.isoformat()] = execution.status
         if execution.status == SUCCEEDED:
-            _register(live.detector, live, execution.timestamp)
+            _register(live, execution.timestamp)
     return {"detector": live.detector.name, "executions": statuses}
 
 
-def asked(event: Any) -> tuple[str, datetime | None]:
+def read_request(event: Any) -> tuple[str, datetime | None]:
     """Read the detector's name and the instant of the interval from an event; raises `DetectEventError`."""
     expected = 'expected {"detector": NAME} or {"detector": NAME, "at": "2021-02-17T11:00Z"}'
     if not isinstance(event, dict) or not isinstance(event.get("detector"), str):
@@ -73,11 +72,11 @@ def asked(event: Any) -> tuple[str, datetime | None]:
     return event["detector"], at
 
 
-def _register(detector: Detector, live: LiveDetector, start: datetime) -> None:
+def _register(live: LiveDetector, start: datetime) -> None:
     try:
-        register_source(live.store, detector.metric_set, start)
+        register_source(live.store, live.detector.metric_set, start)
     except SourceError as error:
-        logger.warning("source not registered", detector=detector.name, reason=str(error))
+        logger.warning("source not registered", detector=live.detector.name, reason=str(error))
 
 
 def _report(detector: str, execution: Execution, deliveries: DeliverySummary) -> None:

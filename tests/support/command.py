@@ -1,4 +1,4 @@
-"""The command line as a test calls it."""
+"""Calls of the command in tests."""
 
 from __future__ import annotations
 
@@ -6,12 +6,12 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 
-class Said(NamedTuple):
-    """What a call printed, and its exit code."""
+class CommandResult(NamedTuple):
+    """Exit code and output of a call."""
 
     code: int
     out: str
     err: str
 
 
-Run = Callable[..., Said]
+Run = Callable[..., CommandResult]

@@ -1,4 +1,4 @@
-"""What the ingest function imports before its first alert: the cold start is mostly this."""
+"""Modules that the ingest function imports before its first alert, which is most of a cold start."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ ROOT = Path(__file__).parents[2]
 FUNCTION = ROOT / "functions" / "ingest"
 PACKAGE = ROOT / "layers" / "anomalake"
 
-#: Modules on top of those of a bare interpreter. `python -m benchmarks cold_start` measures each.
+#: Modules on top of those of a bare interpreter. `python -m benchmarks cold_start` shows the cost of each.
 MOST_MODULES = 225
 
 HEAVY = (
@@ -52,7 +52,7 @@ print(json.dumps(sorted(set(sys.modules) - before)))
 
 
 def in_fresh_interpreter(code: str) -> str:
-    """What code prints that runs as the function does, in a process of its own."""
+    """Run code with the function's environment in a new process, and return its output."""
     environment = {
         **os.environ,
         "PYTHONPATH": f"{FUNCTION}{os.pathsep}{PACKAGE}",
@@ -73,7 +73,7 @@ def loaded() -> list[str]:
     return modules
 
 
-def test_the_function_is_what_is_measured(loaded: list[str]) -> None:
+def test_the_function_is_imported(loaded: list[str]) -> None:
     assert {"app", "anomalake.lake.lake", "anomalake.storage.objects", "pyarrow.lib", "obstore"} <= set(loaded)
 
 
@@ -81,7 +81,7 @@ def test_the_function_is_what_is_measured(loaded: list[str]) -> None:
 def test_no_heavy_package_is_imported(package: str, loaded: list[str]) -> None:
     found = [module for module in loaded if module == package or module.startswith(f"{package}.")]
     if package == "botocore":
-        # Powertools looks whether it is there: a package of one short file, without what makes clients.
+        # Powertools checks that it is installed: a package with one short file, without the clients.
         found = [module for module in found if module != "botocore"]
     assert found == []
 
@@ -90,5 +90,5 @@ def test_few_modules_are_imported(loaded: list[str]) -> None:
     assert len(loaded) <= MOST_MODULES
 
 
-def test_the_readers_of_stored_alerts_are_left_for_later(loaded: list[str]) -> None:
+def test_queries_and_bulk_loading_are_not_imported(loaded: list[str]) -> None:
     assert [module for module in loaded if module.startswith(("anomalake.query", "anomalake.lake.bulk"))] == []

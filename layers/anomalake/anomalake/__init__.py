@@ -11,14 +11,21 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from anomalake.api import LakeHandle, backtest, detect, open_lake
-    from anomalake.definitions.detector import Detector
+    from anomalake.definitions.detector import Detector, DetectorFileError
     from anomalake.definitions.detector_file import read_detector
+    from anomalake.definitions.errors import SourceError
     from anomalake.definitions.metric_set import CsvFormat, JsonLinesFormat, Measure, MetricSet, ParquetFormat
     from anomalake.errors import AnomalakeError, MissingExtraError
+    from anomalake.lake.bulk import Summary
+    from anomalake.lake.compaction import Compaction
+    from anomalake.lake.settings import SettingsError
     from anomalake.query.errors import QueryError
     from anomalake.records.executions import Execution
     from anomalake.records.feedback import Feedback
     from anomalake.services.backtest import BacktestOutcome
+    from anomalake.services.feedback import UnknownAnomalyError
+    from anomalake.services.times import UsageError
+    from anomalake.storage.objects import LakeUriError
     from anomalake.storage.store import StoreError
 
     __version__: str
@@ -27,6 +34,8 @@ __all__ = [
     # Lakes
     "open_lake",
     "LakeHandle",
+    "Summary",
+    "Compaction",
     # Detection
     "backtest",
     "BacktestOutcome",
@@ -43,15 +52,23 @@ __all__ = [
     "ParquetFormat",
     # Errors
     "AnomalakeError",
+    "DetectorFileError",
+    "LakeUriError",
     "MissingExtraError",
     "QueryError",
+    "SettingsError",
+    "SourceError",
     "StoreError",
+    "UnknownAnomalyError",
+    "UsageError",
     "__version__",
 ]
 
 _MODULES = {
     "open_lake": "api",
     "LakeHandle": "api",
+    "Summary": "lake.bulk",
+    "Compaction": "lake.compaction",
     "backtest": "api",
     "BacktestOutcome": "services.backtest",
     "detect": "api",
@@ -65,9 +82,15 @@ _MODULES = {
     "JsonLinesFormat": "definitions.metric_set",
     "ParquetFormat": "definitions.metric_set",
     "AnomalakeError": "errors",
+    "DetectorFileError": "definitions.detector",
+    "LakeUriError": "storage.objects",
     "MissingExtraError": "errors",
     "QueryError": "query.errors",
+    "SettingsError": "lake.settings",
+    "SourceError": "definitions.errors",
     "StoreError": "storage.store",
+    "UnknownAnomalyError": "services.feedback",
+    "UsageError": "services.times",
 }
 
 

@@ -341,22 +341,28 @@ class LakeHandle:
     def register_source(self, metric_set: MetricSet | Mapping[str, Any]) -> MetricSet:
         """Register a detector's source data, so that its ``live_`` relation has rows.
 
+        If CSV files in S3 have a header and the metric set lists no columns, the columns are read from the first file.
+
         Parameters
         ----------
         metric_set
-            The metric set of a detector, or a CreateMetricSet request of L4M. Where CSV files in S3 have a header and
-            the metric set lists no columns, they are read from the first file.
+            A metric set, or the fields of a CreateMetricSet request with the detector's ``AnomalyDetectorArn``.
+
+        Returns
+        -------
+        MetricSet
+            The metric set as it is registered.
 
         Raises
         ------
         SourceError
-            A field of the request is missing or invalid; or there is no file, it lacks a column, or queries cannot read
-            the source.
+            A field is missing or invalid, there is no file, a column is missing, or queries cannot read the source.
         """
+        from anomalake.definitions.metric_set import MetricSet
         from anomalake.definitions.metric_set_fields import metric_set_from_fields
-        from anomalake.services.source_registration import register_source
+        from anomalake.services.sources import register_source
 
-        if isinstance(metric_set, Mapping):
+        if not isinstance(metric_set, MetricSet):
             metric_set = metric_set_from_fields(metric_set)
         self._connection.create()
         return register_source(self._connection.store, metric_set)

@@ -1,4 +1,4 @@
-"""Finding anomalies from Python: what the commands do, with paths, handles and times as a notebook has them."""
+"""The Python API: backtest, detection and feedback, with paths, handles and times."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ from tests.support.connection import opened
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Ten weeks of the hard shop, of which the last day comes in live."""
+    """Ten weeks of the hard synthetic shop; the last day is live data."""
     folder = tmp_path_factory.mktemp("shop")
     write_shop(shop(ShopSettings(seed=5, hard=True, intervals=10 * 7 * 24, start=date(2024, 1, 1))), folder, live=24)
     return folder
 
 
-def test_a_backtest_takes_paths_of_any_kind_and_a_handle(folder: Path, tmp_path: Path) -> None:
+def test_a_backtest_accepts_paths_and_a_handle(folder: Path, tmp_path: Path) -> None:
     scores = tmp_path / "scores.parquet"
     without = anomalake.backtest(str(folder / "detector.yaml"), scores=str(scores), labels=str(folder / "labels.csv"))
     assert without.sent is None
@@ -41,7 +41,7 @@ def test_a_backtest_takes_paths_of_any_kind_and_a_handle(folder: Path, tmp_path:
     assert again.sent.summary.loaded == 0
 
 
-def test_intervals_are_judged_said_of_and_shown(folder: Path, tmp_path: Path) -> None:
+def test_detection_feedback_and_page_of_a_lake(folder: Path, tmp_path: Path) -> None:
     detector, lake = folder / "detector.yaml", anomalake.open_lake(tmp_path / "lake")
     runs = anomalake.detect(detector, lake=lake, first="2024-03-10T00:00", last=datetime(2024, 3, 10, 2))
     assert [run.timestamp for run in runs] == [datetime(2024, 3, 10, hour, tzinfo=UTC) for hour in range(3)]
@@ -50,14 +50,14 @@ def test_intervals_are_judged_said_of_and_shown(folder: Path, tmp_path: Path) ->
     assert (again.timestamp, again.delivered) == (runs[1].timestamp, 0)
     assert not lake.query("SELECT * FROM live_hard_shop__4x2d").empty
 
-    one = lake.query("SELECT * FROM metric_values").iloc[0]
-    (said,) = lake.feedback(series=one.time_series_id, at=one.timestamp, is_anomaly=False)
-    assert (said.timestamp.replace(tzinfo=None), said.measure, said.is_anomaly) == (
-        one.timestamp,
-        one.metric_name,
+    metric = lake.query("SELECT * FROM metric_values").iloc[0]
+    (feedback,) = lake.feedback(series=metric.time_series_id, at=metric.timestamp, is_anomaly=False)
+    assert (feedback.timestamp.replace(tzinfo=None), feedback.measure, feedback.is_anomaly) == (
+        metric.timestamp,
+        metric.metric_name,
         False,
     )
-    assert lake.feedback(group=one.anomaly_group_id, is_anomaly=True)
+    assert lake.feedback(group=metric.anomaly_group_id, is_anomaly=True)
     with pytest.raises(UnknownAnomalyError, match="no-such"):
         lake.feedback(group="no-such", is_anomaly=True)
 
@@ -77,7 +77,7 @@ def test_times_that_contradict_each_other_are_refused(folder: Path, tmp_path: Pa
     assert list(tmp_path.iterdir()) == []
 
 
-def test_alerts_link_to_the_page_that_is_named(folder: Path, tmp_path: Path) -> None:
+def test_alerts_link_to_the_given_page(folder: Path, tmp_path: Path) -> None:
     detector, address = folder / "detector.yaml", "https://kpi.example.com/page.html"
     tested, live = (anomalake.open_lake(tmp_path / name) for name in ("tested", "live"))
     anomalake.backtest(detector, lake=tested, page=address)
@@ -89,7 +89,7 @@ def test_alerts_link_to_the_page_that_is_named(folder: Path, tmp_path: Path) -> 
             assert link == f"{address}#{arn}/anomalies/anomaly/{group}"
 
 
-def test_a_page_that_is_no_address_is_refused_before_anything_is_done(folder: Path, tmp_path: Path) -> None:
+def test_an_invalid_page_address_is_refused_first(folder: Path, tmp_path: Path) -> None:
     lake = tmp_path / "lake"
     for call in (anomalake.backtest, anomalake.detect):
         with pytest.raises(PageUrlError, match=r"page: 'page\.html': expected a URL"):
@@ -97,24 +97,25 @@ def test_a_page_that_is_no_address_is_refused_before_anything_is_done(folder: Pa
     assert not lake.exists()
 
 
-def test_the_package_tells_what_it_has() -> None:
+def test_the_package_exports_its_public_names() -> None:
     assert set(anomalake.__all__) <= set(dir(anomalake))
+    assert all(getattr(anomalake, name) is not None for name in anomalake.__all__)
     assert anomalake.LakeHandle is type(anomalake.open_lake("."))
     with pytest.raises(AttributeError, match="no attribute 'close'"):
         _ = anomalake.close
 
 
-def test_the_page_asks_the_lake_as_it_was_opened(tmp_path: Path) -> None:
-    """With its database and workgroup, whatever the environment names."""
-    connection, asked = LakeConnection(tmp_path), []
+def test_the_page_queries_the_lake_of_the_handle(tmp_path: Path) -> None:
+    """The handle's database and workgroup are used, not those of the environment."""
+    connection, queries = LakeConnection(tmp_path), []
 
-    class AskedEngine:
+    class RecordingEngine:
         def query(self, sql: str) -> pa.Table:
-            asked.append(sql)
+            queries.append(sql)
             return connection.engine.query(sql)
 
-    assert opened(connection.store, AskedEngine()).dashboard(tmp_path / "page.html").exists()
-    assert asked
+    assert opened(connection.store, RecordingEngine()).dashboard(tmp_path / "page.html").exists()
+    assert queries
 
 
 def test_a_handle_opens_its_store_and_its_engine_once(tmp_path: Path) -> None:
@@ -123,7 +124,7 @@ def test_a_handle_opens_its_store_and_its_engine_once(tmp_path: Path) -> None:
     assert connection.store is connection.store
 
 
-def test_a_handle_sees_a_lake_that_is_made_after_it(tmp_path: Path) -> None:
+def test_a_handle_reads_a_lake_that_is_created_later(tmp_path: Path) -> None:
     lake = anomalake.open_lake(tmp_path / "lake")
     assert lake.query_rows("SELECT count(*) FROM alerts")[1] == [(0,)]
     lake.replay(tmp_path_of_an_alert(tmp_path))

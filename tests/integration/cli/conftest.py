@@ -1,4 +1,4 @@
-"""Calls of the command within this process, each in a folder of its own."""
+"""Calls of the command in this process, each test in its own folder."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from anomalake.cli import app
-from tests.support.command import Run, Said
+from tests.support.command import CommandResult, Run
 
 
 @pytest.fixture
@@ -18,13 +18,13 @@ def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp
     monkeypatch.delenv("ANOMALAKE_FORMATS", raising=False)
     monkeypatch.setenv("COLUMNS", "200")
 
-    def call(*arguments: str, stdin: bytes = b"") -> Said:
+    def call(*arguments: str, stdin: bytes = b"") -> CommandResult:
         monkeypatch.setattr(sys, "argv", ["anomalake", *arguments])
         monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(stdin)))
         with pytest.raises(SystemExit) as stopped:
             app.main()
-        said = capsys.readouterr()
+        output = capsys.readouterr()
         assert isinstance(stopped.value.code, int)
-        return Said(stopped.value.code, said.out, said.err)
+        return CommandResult(stopped.value.code, output.out, output.err)
 
     return call

@@ -30,7 +30,7 @@ def contents(lake: Path) -> dict[str, bytes]:
     return {path.relative_to(lake).as_posix(): path.read_bytes() for path in lake.rglob("*") if path.is_file()}
 
 
-def test_it_says_what_it_trained_on_tested_and_found(run: Run, folder: Path) -> None:
+def test_the_summary_has_the_tested_span_and_the_anomalies(run: Run, folder: Path) -> None:
     said = run("backtest", str(folder / "detector.yaml"))
     assert (said.code, said.err) == (0, "")
     lines = said.out.splitlines()
@@ -47,7 +47,7 @@ def test_it_says_what_it_trained_on_tested_and_found(run: Run, folder: Path) -> 
     assert "platform=" in lines[5]
 
 
-def test_labels_give_figures(run: Run, folder: Path) -> None:
+def test_labels_are_compared_with_the_anomalies(run: Run, folder: Path) -> None:
     said = run("backtest", str(folder / "detector.yaml"), "--labels", str(folder / "labels.csv"))
     f1 = re.findall(r"F1 (\d\.\d+)", said.out)
     assert len(f1) == 2
@@ -67,7 +67,7 @@ def test_scores_are_written_for_every_tested_point(run: Run, folder: Path, tmp_p
     assert [item >= 50 for item in severity] == is_anomaly
 
 
-def test_its_alerts_are_in_the_lake_once_however_often_it_runs(run: Run, folder: Path, tmp_path: Path) -> None:
+def test_alerts_are_stored_once_however_often_the_backtest_runs(run: Run, folder: Path, tmp_path: Path) -> None:
     call = ("backtest", str(folder / "detector.yaml"), "--lake", "lake")
     first = run(*call)
     assert first.code == 0
@@ -84,7 +84,7 @@ def test_its_alerts_are_in_the_lake_once_however_often_it_runs(run: Run, folder:
     assert contents(tmp_path / "lake") == before
 
 
-def test_live_rows_stand_beside_the_anomalies(run: Run, folder: Path, tmp_path: Path) -> None:
+def test_live_rows_are_joined_with_the_anomalies(run: Run, folder: Path, tmp_path: Path) -> None:
     run("backtest", str(folder / "detector.yaml"), "--lake", "lake")
     assert rows(tmp_path / "lake", "SELECT count(*) FROM live_shop") == [(6_000,)]
     [(count, with_score)] = rows(
@@ -94,7 +94,7 @@ def test_live_rows_stand_beside_the_anomalies(run: Run, folder: Path, tmp_path: 
     assert (count, with_score) == (6_000, views)
 
 
-def test_the_rules_of_the_file_choose_what_is_sent(run: Run, folder: Path, tmp_path: Path) -> None:
+def test_the_rules_of_the_file_select_the_alerts(run: Run, folder: Path, tmp_path: Path) -> None:
     file = folder / "detector.yaml"
     rule = (
         "Alerts:\n  - AlertName: big\n    AlertSensitivityThreshold: 60\n    MinimumImpact: 300\n"
@@ -107,14 +107,14 @@ def test_the_rules_of_the_file_choose_what_is_sent(run: Run, folder: Path, tmp_p
     assert rows(tmp_path / "lake", "SELECT min(anomaly_score) >= 60 FROM alerts") == [(True,)]
 
 
-def test_data_may_lie_elsewhere_than_the_file(run: Run, folder: Path, tmp_path: Path) -> None:
+def test_data_may_be_in_another_folder_than_the_file(run: Run, folder: Path, tmp_path: Path) -> None:
     file = tmp_path / "elsewhere.json"
     file.write_text((folder / "detector.yaml").read_text("utf-8"), encoding="utf-8")
     assert run("backtest", str(file)).code != 0
     assert run("backtest", str(file), "--data", str(folder)).out == run("backtest", str(folder / "detector.yaml")).out
 
 
-def test_bad_rows_are_counted_and_told_and_the_others_used(run: Run, folder: Path) -> None:
+def test_invalid_rows_are_counted_and_printed_and_the_others_used(run: Run, folder: Path) -> None:
     data = folder / "backtest" / "input.csv"
     lines = data.read_text("utf-8").splitlines()
     lines[10] = lines[10].replace("2023-01-01", "2023-13-01")
@@ -128,7 +128,7 @@ def test_bad_rows_are_counted_and_told_and_the_others_used(run: Run, folder: Pat
     assert "many" in said.err
 
 
-def test_a_source_that_queries_cannot_read_is_tested_all_the_same(run: Run, folder: Path, tmp_path: Path) -> None:
+def test_a_source_that_queries_cannot_read_is_still_tested(run: Run, folder: Path, tmp_path: Path) -> None:
     data = folder / "backtest" / "input.csv"
     pq.write_table(csv.read_csv(data), data.with_suffix(".parquet"))
     data.unlink()
@@ -141,7 +141,7 @@ def test_a_source_that_queries_cannot_read_is_tested_all_the_same(run: Run, fold
     assert rows(tmp_path / "lake", "SELECT count(*) > 0 FROM alerts") == [(True,)]
 
 
-def test_too_few_intervals_are_told_in_one_line(run: Run, tmp_path: Path) -> None:
+def test_too_few_intervals_are_an_error_in_one_line(run: Run, tmp_path: Path) -> None:
     write_shop(shop(ShopSettings(intervals=200)), tmp_path / "shop")
     said = run("backtest", "shop/detector.yaml", "--lake", "lake")
     assert said.code == 2
@@ -150,7 +150,7 @@ def test_too_few_intervals_are_told_in_one_line(run: Run, tmp_path: Path) -> Non
     assert not (tmp_path / "lake").exists()
 
 
-def test_what_cannot_be_read_is_told_before_anything_is_done(run: Run, folder: Path, tmp_path: Path) -> None:
+def test_invalid_input_is_reported_first(run: Run, folder: Path, tmp_path: Path) -> None:
     said = run("backtest", "nowhere.yaml")
     assert said.code == 2
     assert "nowhere.yaml" in said.err
@@ -161,7 +161,7 @@ def test_what_cannot_be_read_is_told_before_anything_is_done(run: Run, folder: P
     assert not (tmp_path / "s.parquet").exists()
 
 
-def test_an_alert_of_the_backtest_is_one_of_the_services(run: Run, folder: Path, tmp_path: Path) -> None:
+def test_an_alert_of_the_backtest_has_the_services_format(run: Run, folder: Path, tmp_path: Path) -> None:
     run("backtest", str(folder / "detector.yaml"), "--lake", "lake")
     [(detector_arn, event, group, score)] = rows(
         tmp_path / "lake",
@@ -178,7 +178,9 @@ def test_an_alert_of_the_backtest_is_one_of_the_services(run: Run, folder: Path,
     assert sums == [(100,)]
 
 
-def test_its_alerts_link_to_the_page(run: Run, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_alerts_of_the_backtest_link_to_the_page(
+    run: Run, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     run("backtest", str(folder / "detector.yaml"), "--lake", "lake", "--page", "https://kpi.example.com/page.html")
     links = "SELECT DISTINCT console_url, detector_arn, anomaly_group_id FROM alerts"
     found = rows(tmp_path / "lake", links)
@@ -190,7 +192,7 @@ def test_its_alerts_link_to_the_page(run: Run, folder: Path, tmp_path: Path, mon
     assert all(link.startswith("file:///srv/page.html#") for link, _, _ in rows(tmp_path / "other", links))
 
 
-def test_a_page_that_is_no_address_is_told_before_anything_is_done(run: Run, folder: Path, tmp_path: Path) -> None:
+def test_an_invalid_page_address_is_reported_first(run: Run, folder: Path, tmp_path: Path) -> None:
     said = run("backtest", str(folder / "detector.yaml"), "--lake", "lake", "--page", "page.html")
     assert (said.code, said.out) == (2, "")
     assert said.err.startswith("anomalake: --page: 'page.html': expected a URL such as ")

@@ -1,4 +1,4 @@
-"""The command line as a person uses it: what it prints, and how it exits."""
+"""The command: its output and its exit codes."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ TEXTS = made.texts(60, clashes=2)
 
 @pytest.fixture
 def stored(tmp_path: Path) -> Path:
-    """Stored alerts in every form that a folder may hold."""
+    """A folder with stored alerts in every file format."""
     folder = tmp_path / "alerts"
     (folder / "2021" / "03").mkdir(parents=True)
     (folder / "one.json").write_text(TEXTS[0], encoding="utf-8")
@@ -40,10 +40,10 @@ def stored(tmp_path: Path) -> Path:
 
 
 def test_replay_loads_everything_once(run: Run, stored: Path) -> None:
-    said = run("replay", str(stored), "--lake", "lake")
-    assert (said.code, said.out) == (0, "60 loaded, 0 repeated, 0 refused, 2 clashing (SELECT * FROM clashes)\n")
-    said = run("replay", str(stored), str(stored / "one.json"), "--lake", "lake")
-    assert (said.code, said.out) == (0, "0 loaded, 61 repeated, 0 refused\n")
+    result = run("replay", str(stored), "--lake", "lake")
+    assert (result.code, result.out) == (0, "60 loaded, 0 repeated, 0 refused, 2 clashing (SELECT * FROM clashes)\n")
+    result = run("replay", str(stored), str(stored / "one.json"), "--lake", "lake")
+    assert (result.code, result.out) == (0, "0 loaded, 61 repeated, 0 refused\n")
     count = json.loads(run("query", "SELECT count(*) AS n FROM alerts", "--lake", "lake", "--format", "json").out)
     assert count == [{"n": len(oracle.relations(TEXTS)["alerts"])}]
 
@@ -53,16 +53,18 @@ def test_replay_from_standard_input(run: Run) -> None:
     assert run("replay", "-", "--lake", "lake", stdin=lines).out.startswith("60 loaded")
 
 
-def test_a_refused_record_makes_the_exit_code_one_and_is_told_with_its_line(run: Run, tmp_path: Path) -> None:
+def test_a_refused_record_is_printed_with_its_line_and_sets_the_exit_code(run: Run, tmp_path: Path) -> None:
     (tmp_path / "a.jsonl").write_text(json.dumps(json.loads(TEXTS[0])) + "\n{}\n", encoding="utf-8")
-    said = run("replay", "a.jsonl", "--lake", "lake")
-    assert said.code == 1
-    assert said.out == "1 loaded, 0 repeated, 1 refused\n"
-    assert "a.jsonl:2: alertEventId: missing: expected text" in said.err
+    result = run("replay", "a.jsonl", "--lake", "lake")
+    assert result.code == 1
+    assert result.out == "1 loaded, 0 repeated, 1 refused\n"
+    assert "a.jsonl:2: alertEventId: missing: expected text" in result.err
     assert len(list((tmp_path / "lake" / "set-aside").rglob("*.json"))) == 1
 
 
-def test_many_processes_load_what_one_does(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_several_processes_load_the_same_as_one_process(
+    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr("anomalake.lake.bulk.CHUNK_BYTES", 20_000)
     monkeypatch.setattr("anomalake.lake.bulk.LEAST_CHUNK_BYTES", 20_000)
     monkeypatch.setattr("anomalake.services.replay_sources.SMALL", 1_000)
@@ -70,14 +72,12 @@ def test_many_processes_load_what_one_does(run: Run, tmp_path: Path, monkeypatch
     (tmp_path / "a.jsonl").write_text("\n".join(json.dumps(text) for text in TEXTS * 2) + "\njunk", encoding="utf-8")
     (tmp_path / "b.jsonl.gz").write_bytes(gzip.compress((tmp_path / "a.jsonl").read_bytes(), 0))
     for name in ("a.jsonl", "b.jsonl.gz"):
-        said = run("replay", name, "--lake", f"lake of {name}", "--workers", "2")
-        assert said.out.startswith("60 loaded, 60 repeated, 1 refused, 2 clashing")
-        assert f"{name}:121: " in said.err
+        result = run("replay", name, "--lake", f"lake of {name}", "--workers", "2")
+        assert result.out.startswith("60 loaded, 60 repeated, 1 refused, 2 clashing")
+        assert f"{name}:121: " in result.err
 
 
-def test_a_large_file_that_is_one_document_stays_whole(
-    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_large_document_is_not_divided(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("anomalake.services.replay_sources.SMALL", 1_000)
     monkeypatch.setattr("anomalake.services.replay_sources.PIECE", 10_000)
     (tmp_path / "list.json").write_text("[\n" + ",\n".join(TEXTS) + "\n]", encoding="utf-8")
@@ -85,7 +85,7 @@ def test_a_large_file_that_is_one_document_stays_whole(
 
 
 @pytest.mark.parametrize("formats", ["parquet", "csv", "parquet,csv"])
-def test_formats_answer_alike(run: Run, stored: Path, formats: str) -> None:
+def test_queries_on_every_format_are_equal(run: Run, stored: Path, formats: str) -> None:
     import anomalake
 
     run("replay", str(stored), "--lake", "lake", "--formats", formats)
@@ -98,12 +98,12 @@ def test_rebuild_changes_formats(run: Run, stored: Path, tmp_path: Path) -> None
     import anomalake
 
     run("replay", str(stored), "--lake", "lake")
-    said = run("replay", str(stored), "--lake", "lake", "--formats", "csv")
-    assert (said.code, said.err.count("\n")) == (2, 1)
-    assert "a rebuild with formats csv" in said.err
-    said = run("rebuild", "--lake", "lake", "--formats", "csv")
-    assert said.code == 0
-    assert said.out.startswith("60 alerts in ")
+    result = run("replay", str(stored), "--lake", "lake", "--formats", "csv")
+    assert (result.code, result.err.count("\n")) == (2, 1)
+    assert "a rebuild with formats csv" in result.err
+    result = run("rebuild", "--lake", "lake", "--formats", "csv")
+    assert result.code == 0
+    assert result.out.startswith("60 alerts in ")
     assert not list((tmp_path / "lake").rglob("*.parquet"))
     assert oracle.answers(anomalake.open_lake("lake")) == oracle.relations(TEXTS)
 
@@ -126,11 +126,11 @@ def test_query_from_a_file(run: Run, stored: Path, tmp_path: Path) -> None:
     assert [row["detector"] for row in rows] == ["FiveDims", "shop-live", "totals"]
 
 
-def test_a_lake_without_rows_answers_with_none(run: Run, tmp_path: Path) -> None:
+def test_a_query_on_an_empty_lake_returns_no_rows(run: Run, tmp_path: Path) -> None:
     (tmp_path / "lake").mkdir()
     for lake in ("lake", "not-there-yet"):
-        said = run("query", "SELECT * FROM metric_values", "--lake", lake, "--format", "json")
-        assert (said.code, json.loads(said.out)) == (0, [])
+        result = run("query", "SELECT * FROM metric_values", "--lake", lake, "--format", "json")
+        assert (result.code, json.loads(result.out)) == (0, [])
     assert not (tmp_path / "not-there-yet").exists()
 
 
@@ -145,7 +145,7 @@ def test_export_writes_every_relation(run: Run, stored: Path, tmp_path: Path) ->
 
 
 @pytest.mark.parametrize(
-    ("arguments", "code", "said"),
+    ("arguments", "code", "expected"),
     [
         (["replay", "missing", "--lake", "lake"], 2, "source 'missing': there is no such file or folder"),
         (["replay", ".", "--lake", "lake"], 2, "no file in it; expected .json, .jsonl, .ndjson"),
@@ -163,13 +163,13 @@ def test_export_writes_every_relation(run: Run, stored: Path, tmp_path: Path) ->
         (["rebuild", "--lake", "lake", "--formats", "orc"], 2, "expected parquet, csv or parquet,csv"),
     ],
 )
-def test_errors_are_one_line(run: Run, tmp_path: Path, arguments: list[str], code: int, said: str) -> None:
+def test_errors_are_one_line(run: Run, tmp_path: Path, arguments: list[str], code: int, expected: str) -> None:
     (tmp_path / "lake").mkdir()
     if "orc" in arguments:
         (tmp_path / "lake" / "lake.json").write_text('{"formats": ["parquet"]}', encoding="utf-8")
     result = run(*arguments)
     assert result.code == code
-    assert said in result.err
+    assert expected in result.err
     assert result.err.count("\n") == 1
     assert "Traceback" not in result.err
     assert not (tmp_path / "typo").exists()
@@ -178,8 +178,8 @@ def test_errors_are_one_line(run: Run, tmp_path: Path, arguments: list[str], cod
 def test_s3_without_credentials(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN"):
         monkeypatch.delenv(name)
-    said = run("query", "SELECT 1", "--lake", "s3://bucket/lake")
-    assert (said.code, said.err) == (
+    result = run("query", "SELECT 1", "--lake", "s3://bucket/lake")
+    assert (result.code, result.err) == (
         1,
         "anomalake: s3://bucket: no AWS credentials; expected a profile or AWS_ACCESS_KEY_ID\n",
     )
@@ -192,10 +192,10 @@ def test_debug_shows_the_traceback(run: Run, monkeypatch: pytest.MonkeyPatch) ->
 
 
 def test_help_names_every_command(run: Run) -> None:
-    said = run("--help")
-    assert said.code == 0
+    result = run("--help")
+    assert result.code == 0
     for command in ("demo", "replay", "query", "export", "rebuild", "compact"):
-        assert command in said.out
+        assert command in result.out
 
 
 def test_the_version_is_shown(run: Run) -> None:
@@ -210,7 +210,7 @@ def test_the_module_is_the_command() -> None:
     assert done.stdout.startswith("anomalake ")
 
 
-def test_the_shell_can_complete_commands() -> None:
+def test_shell_completion_can_be_installed() -> None:
     environment = {
         **os.environ,
         "_ANOMALAKE_COMPLETE": "complete_bash",

@@ -66,7 +66,7 @@ def test_the_page_is_one_file(run: Run, lake: Path, tmp_path: Path) -> None:
     assert document["lake"] == "lake"
 
 
-def test_a_lake_that_is_not_there_yet_makes_an_empty_page_and_is_told(run: Run, tmp_path: Path) -> None:
+def test_a_missing_lake_makes_an_empty_page_and_a_note(run: Run, tmp_path: Path) -> None:
     said = run("dashboard", "--lake", "nowhere", "--out", "page.html")
     assert said.code == 0
     assert "no detector yet" in said.out
@@ -93,7 +93,7 @@ def test_errors_are_one_line(run: Run, tmp_path: Path, arguments: list[str], cod
     assert not (tmp_path / "p.html").exists()
 
 
-def test_a_port_that_is_taken_is_told_in_one_line(run: Run, lake: Path) -> None:
+def test_a_port_in_use_is_reported_in_one_line(run: Run, lake: Path) -> None:
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         taken.listen()
@@ -132,7 +132,7 @@ def asked(port: int, method: str, path: str, body: Any = None, **headers: str) -
         connection.close()
 
 
-def test_it_is_served_takes_feedback_and_ends_quietly(
+def test_serve_shows_the_page_records_feedback_and_ends_without_error(
     server: tuple[subprocess.Popen[str], str, int], lake: Path
 ) -> None:
     process, first, port = server
@@ -161,7 +161,7 @@ def test_it_is_served_takes_feedback_and_ends_quietly(
     assert process.returncode == 0
 
 
-def test_what_is_said_on_the_page_of_a_lake_in_s3_is_in_s3(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_feedback_on_the_page_of_a_lake_in_s3_is_written_to_s3(monkeypatch: pytest.MonkeyPatch) -> None:
     with s3_server(0.0, seed=7) as endpoint:
         monkeypatch.setenv("AWS_ENDPOINT_URL", endpoint)
         boto3.client("s3", region_name="us-east-1").create_bucket(Bucket="kpis")

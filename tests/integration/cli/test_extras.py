@@ -41,7 +41,7 @@ main()
 
 
 def python_without(absent: tuple[str, ...], code: str, folder: Path) -> subprocess.CompletedProcess[str]:
-    """Run code in a process of its own that cannot import some packages."""
+    """Run code in its own process, which cannot import some packages."""
     environment = {key: value for key, value in os.environ.items() if not key.startswith("AWS_")}
     return subprocess.run(
         [sys.executable, "-c", WITHOUT.format(absent=set(absent)) + code],
@@ -55,7 +55,7 @@ def python_without(absent: tuple[str, ...], code: str, folder: Path) -> subproce
 
 
 def run_without(absent: tuple[str, ...], *arguments: str, folder: Path) -> subprocess.CompletedProcess[str]:
-    """Run the command in a process of its own that cannot import some packages."""
+    """Run the command in its own process, which cannot import some packages."""
     return python_without(absent, COMMAND.format(arguments=list(arguments)), folder)
 
 
@@ -129,7 +129,7 @@ def test_the_core_needs_no_extra(tmp_path: Path) -> None:
     )
     for arguments in commands:
         done = run_without(absent, *arguments, folder=tmp_path)
-        # An interval whose data are missing fails: that is `detect` at work.
+        # An interval whose data are missing fails, which is not an error of the installation.
         assert done.returncode == (1 if arguments[0] == "detect" else 0), done.stderr
         assert "not installed" not in done.stderr
     assert (tmp_path / "page.html").stat().st_size > 100_000

@@ -1,4 +1,4 @@
-"""`anomalake synth` writes the same files each time, and says so."""
+"""`anomalake synth`: deterministic files, options and errors."""
 
 from __future__ import annotations
 
@@ -22,9 +22,9 @@ def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp
         monkeypatch.setattr(sys, "argv", ["anomalake", *arguments])
         with pytest.raises(SystemExit) as stopped:
             app.main()
-        said = capsys.readouterr()
+        output = capsys.readouterr()
         assert isinstance(stopped.value.code, int)
-        return stopped.value.code, said.out, said.err
+        return stopped.value.code, output.out, output.err
 
     return call
 
@@ -33,8 +33,8 @@ def contents(folder: Path) -> dict[str, bytes]:
     return {path.relative_to(folder).as_posix(): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
 
 
-def test_the_same_call_writes_the_same_files(run: Run, tmp_path: Path) -> None:
-    for folder in ("one", "two", "two"):
+def test_synth_is_deterministic(run: Run, tmp_path: Path) -> None:
+    for folder in ("first", "second", "second"):
         code, out, _ = run("synth", folder, "--hard", "--intervals", "400", "--live", "3", "--seed", "9")
         assert code == 0
         assert out.startswith("403 intervals of PT1H from 2023-01-01, 42 metrics, ")
@@ -44,15 +44,15 @@ def test_the_same_call_writes_the_same_files(run: Run, tmp_path: Path) -> None:
             f"{folder}/detector.yaml",
             f"{folder}/live",
         ]
-    assert contents(tmp_path / "one") == contents(tmp_path / "two")
-    assert [name for name in sorted(contents(tmp_path / "one")) if name.startswith("live/")] == [
+    assert contents(tmp_path / "first") == contents(tmp_path / "second")
+    assert [name for name in sorted(contents(tmp_path / "first")) if name.startswith("live/")] == [
         "live/20230117/1600/20230117_160000.csv",
         "live/20230117/1700/20230117_170000.csv",
         "live/20230117/1800/20230117_180000.csv",
     ]
 
 
-def test_frequency_start_and_size_are_heeded(run: Run, tmp_path: Path) -> None:
+def test_frequency_start_and_size_are_applied(run: Run, tmp_path: Path) -> None:
     options = ["--frequency", "P1D", "--start", "2020-02-28", "--intervals", "2", "--series", "30", "--live", "1"]
     code, out, _ = run("synth", "shop", *options, "--no-anomalies")
     assert code == 0
@@ -64,7 +64,7 @@ def test_frequency_start_and_size_are_heeded(run: Run, tmp_path: Path) -> None:
     assert (tmp_path / "shop" / "live" / "20200301" / "0000" / "20200301_000000.csv").exists()
 
 
-def test_a_shop_that_cannot_be_made_is_told_in_one_line(run: Run, tmp_path: Path) -> None:
+def test_invalid_settings_are_an_error_in_one_line(run: Run, tmp_path: Path) -> None:
     code, _, err = run("synth", "shop", "--series", "2000000")
     assert (code, err) == (2, "anomalake: series 2,000,000: expected 1 to 1,000,000\n")
     assert not (tmp_path / "shop").exists()

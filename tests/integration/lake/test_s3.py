@@ -69,6 +69,6 @@ def test_alerts_replayed_from_s3_itself(uri: str, tmp_path: Path) -> None:
     assert oracle.shown_in_tables(open_store(uri)) == WORLD
 
 
-def test_a_bucket_that_is_not_there(uri: str) -> None:
+def test_a_missing_bucket_is_an_error(uri: str) -> None:
     with pytest.raises(Exception, match="no-such-bucket"):
         maintenance.replay("s3://no-such-bucket/lake", ["s3://no-such-bucket/x"])

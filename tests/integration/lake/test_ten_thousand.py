@@ -48,7 +48,7 @@ def test_after_rebuild_with_the_tables_deleted(lake: Path) -> None:
 
 
 @pytest.mark.slow
-def test_compaction_rebuild_and_queries_while_alerts_come_in(lake: Path) -> None:
+def test_compaction_rebuild_and_queries_during_ingest(lake: Path) -> None:
     more = made.texts(1_000, first=COUNT)
     world = oracle.relations([*TEXTS, *more])
     errors: list[BaseException] = []

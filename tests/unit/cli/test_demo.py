@@ -54,7 +54,7 @@ def printed_hours(text: str) -> dict[str, list[str]]:
     return {hour: rest.split() for hour, rest in lines}
 
 
-def test_every_hour_of_the_blizzard_is_found_at_all_airports(groups: list[Group]) -> None:
+def test_anomalies_are_found_in_every_hour_of_the_blizzard_at_all_airports(groups: list[Group]) -> None:
     hit: dict[str, dict[str, set[str]]] = {}
     for group in groups:
         for interval in group.intervals:
@@ -74,7 +74,7 @@ def test_the_blizzard_is_the_worst_group(groups: list[Group]) -> None:
     assert max(len(interval.affected) for interval in groups[0].intervals) >= 10
 
 
-def test_its_hours_are_told_with_what_was_expected(first: str) -> None:
+def test_the_hours_of_the_blizzard_are_printed_with_expected_values(first: str) -> None:
     hours = printed_hours(first)
     assert set(CLOSED) <= set(hours)
     cancelled, _, flown, expected_flown, carriers, airports, score, _ = hours["08 Feb 17:00"]
@@ -86,7 +86,7 @@ def test_its_hours_are_told_with_what_was_expected(first: str) -> None:
 
 
 @pytest.mark.parametrize("dimension", ["carrier", "origin"])
-def test_it_says_whom_it_hit(first: str, dimension: str) -> None:
+def test_contributions_are_printed_for_each_dimension(first: str, dimension: str) -> None:
     [line] = re.findall(rf"cancelled by {dimension}: (.*)", first)
     shares = {name: int(share) for name, share in re.findall(r"(\w+) (\d+) %", line)}
     assert 95 <= sum(shares.values()) <= 100
@@ -94,18 +94,18 @@ def test_it_says_whom_it_hit(first: str, dimension: str) -> None:
     assert {"JFK", "LGA", "EWR"} <= set(shares) if dimension == "origin" else {"B6", "UA", "DL"} <= set(shares)
 
 
-def test_hours_without_data_are_told(first: str) -> None:
+def test_hours_without_data_are_counted(first: str) -> None:
     # 7 to 9 February from 05:00 to 23:00, 10 February until 09:00; five hours of three nights.
     assert "62 hours judged, 15 had no data" in first
 
 
-def test_it_says_where_things_lie(first: str, folder: Path) -> None:
+def test_paths_of_the_results_are_printed(first: str, folder: Path) -> None:
     assert str(folder / "flights" / "backtest" / "input.csv") in first
     assert f"--lake {folder / 'lake'}" in first
     assert f"anomalake detect {folder / 'flights.yaml'}" in first
 
 
-def test_it_writes_the_page_and_says_where_to_look(first: str, folder: Path, groups: list[Group]) -> None:
+def test_the_page_is_written_and_its_address_is_printed(first: str, folder: Path, groups: list[Group]) -> None:
     page = folder / "page.html"
     size = re.search(r"6\. The page, one file that needs no network \((\d\.\d) MB\): 1 detector, (\d+) groups", first)
     assert size is not None

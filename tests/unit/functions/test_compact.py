@@ -28,7 +28,7 @@ def ids(lake: Lake) -> set[str]:
     return {entry for table in tables for entry in table["alert_id"].to_pylist()}
 
 
-def test_small_files_become_one_and_hold_the_same() -> None:
+def test_small_files_are_merged_with_equal_rows() -> None:
     lake = lake_of(7)
     before = ids(lake)
     assert len(before) == 7
@@ -38,7 +38,7 @@ def test_small_files_become_one_and_hold_the_same() -> None:
     assert merge(lake, timedelta(0)) == {"partitions": 0, "merged": 0, "deleted": 0}
 
 
-def test_a_file_that_is_no_table_fails_the_run_after_the_rest_is_merged() -> None:
+def test_an_unreadable_file_fails_the_run_after_the_others_are_merged() -> None:
     lake = lake_of(2)
     other = "tables/alert_rows/detector=other/day=2021-01-01"
     for name in "ab":

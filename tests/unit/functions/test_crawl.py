@@ -176,7 +176,7 @@ def test_a_crawl_that_began_before_the_change_does_not_cover_it(queue: Queue) ->
     ],
     ids=lambda error: type(error).__name__ + str(getattr(error, "response", {}).get("Error", {}).get("Code", "")),
 )
-def test_nothing_is_lost_while_glue_throttles_or_is_down(queue: Queue, error: Exception) -> None:
+def test_no_change_is_lost_while_glue_throttles_or_is_down(queue: Queue, error: Exception) -> None:
     queue.change(*days(3))
     queue.glue.errors = [error, error]
     queue.deliver()
@@ -188,7 +188,7 @@ def test_nothing_is_lost_while_glue_throttles_or_is_down(queue: Queue, error: Ex
     assert not queue.waiting
 
 
-def test_two_at_once_start_one_crawl_and_the_other_waits(queue: Queue) -> None:
+def test_two_concurrent_calls_start_one_crawl(queue: Queue) -> None:
     queue.change(*days(2))
 
     class Late(FakeGlue):
@@ -204,7 +204,7 @@ def test_two_at_once_start_one_crawl_and_the_other_waits(queue: Queue) -> None:
     assert len(queue.waiting) == 2
 
 
-def test_one_crawlers_trouble_does_not_hold_up_the_other(queue: Queue) -> None:
+def test_a_failing_crawler_does_not_delay_the_other(queue: Queue) -> None:
     queue.glue.start_crawler("tables")
     queue.change(*days(1), "s3://src/live/a.csv")
     queue.deliver()
@@ -237,7 +237,7 @@ def test_a_table_file_registers_its_partition_and_starts_no_crawl(queue: Queue) 
     assert not queue.waiting
 
 
-def test_partitions_that_glue_does_not_take_come_again_and_crawls_go_on(queue: Queue) -> None:
+def test_partitions_that_glue_rejects_are_delivered_again_and_crawls_start(queue: Queue) -> None:
     queue.catalog = Register()
     queue.catalog.down = True
     queue.change(f"{LAKE}/tables/alert_rows/detector=d/day=2026-01-01/a.parquet", *days(1))
@@ -250,7 +250,7 @@ def test_partitions_that_glue_does_not_take_come_again_and_crawls_go_on(queue: Q
     assert not queue.waiting
 
 
-def test_a_message_that_is_no_change_is_left_for_the_dead_letter_queue(queue: Queue) -> None:
+def test_a_message_that_is_not_a_change_goes_to_the_dead_letter_queue(queue: Queue) -> None:
     queue.change(*days(1))
     queue.waiting["poison"] = (NOON, "hello")
     queue.deliver()
@@ -258,7 +258,7 @@ def test_a_message_that_is_no_change_is_left_for_the_dead_letter_queue(queue: Qu
     assert queue.glue.starts == ["tables"]
 
 
-def test_a_direct_invocation_fails_where_it_could_not_be_followed() -> None:
+def test_a_direct_invocation_with_an_invalid_event_fails() -> None:
     glue = FakeGlue(lambda: NOON)
     glue.errors = [client_error("ThrottlingException")]
     detail = {"bucket": {"name": "src"}, "object": {"key": "live/a.csv"}}

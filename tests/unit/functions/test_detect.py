@@ -19,7 +19,7 @@ from anomalake.records.executions import FAILED, SUCCEEDED
 from anomalake.records.keys import parse_detector_file_key
 from anomalake.services.detect import AlertNotifier, NotificationTopics, local_rules, rules_of, stack_rules
 from anomalake.storage.objects import memory_store
-from functions.detect.app import DetectEventError, asked, detect
+from functions.detect.app import DetectEventError, detect, read_request
 from functions.schedule.app import ScheduleError, handler, update
 from tests.support.live import Bench, IntervalError, detector, hour
 from tests.support.stack import ROOT
@@ -48,7 +48,7 @@ def emf(text: str) -> list[dict[str, Any]]:
 # ---- detect ----
 
 
-def test_each_run_is_told_with_its_status(capsys: pytest.CaptureFixture[str]) -> None:
+def test_each_execution_is_logged_with_its_status(capsys: pytest.CaptureFixture[str]) -> None:
     bench = Bench()
     bench.source.unusual = {(hour(0), "de"): 30.0}
     bench.source.faults = {hour(1): IntervalError("No datapoint was found at the source location")}
@@ -84,7 +84,7 @@ def test_alerts_that_fail_are_counted_by_alert(capsys: pytest.CaptureFixture[str
     assert (of_alert["Delivered"], of_alert["Undelivered"]) == ([0.0], [1.0])
 
 
-def test_alerts_link_to_the_page_and_a_delivered_one_is_not_sent_again_for_another_address() -> None:
+def test_alerts_link_to_the_page_and_a_new_address_does_not_send_them_again() -> None:
     bench = Bench()
     bench.source.unusual = {(hour(0), "de"): 30.0}
     bench.now = bench.due(hour(0))
@@ -99,10 +99,10 @@ def test_alerts_link_to_the_page_and_a_delivered_one_is_not_sent_again_for_anoth
     assert emitted["consoleUrl"] == f"https://kpi.example.com/page.html#{link}"
 
 
-def test_an_event_names_a_detector_and_may_name_a_time() -> None:
-    assert asked({"detector": "shop"}) == ("shop", None)
+def test_an_event_has_a_detector_and_an_optional_time() -> None:
+    assert read_request({"detector": "shop"}) == ("shop", None)
     at = datetime(2021, 2, 17, 11, tzinfo=UTC)
-    assert asked({"detector": "shop", "at": "2021-02-17T11:00Z"}) == ("shop", at)
+    assert read_request({"detector": "shop", "at": "2021-02-17T11:00Z"}) == ("shop", at)
 
 
 @pytest.mark.parametrize(
@@ -110,9 +110,9 @@ def test_an_event_names_a_detector_and_may_name_a_time() -> None:
     [{}, [], None, {"detector": 7}, {"detector": "shop", "at": "noon"}, {"detector": "shop", "at": "2021-02-17T11:00"}],
     ids=["empty", "list", "none", "number", "noon", "no-zone"],
 )
-def test_any_other_event_is_refused_with_what_was_expected(event: Any) -> None:
+def test_an_invalid_event_is_refused_with_the_expected_form(event: Any) -> None:
     with pytest.raises(DetectEventError, match=r"expected .*detector"):
-        asked(event)
+        read_request(event)
 
 
 # ---- whom a stack and a laptop tell ----
@@ -126,7 +126,7 @@ def channels(rules: list[Any]) -> list[tuple[str, str, str]]:
     return [(item.name, channel.name, channel.format) for item, channel in rules]
 
 
-def test_in_a_stack_alerts_go_to_ingest_and_to_people() -> None:
+def test_alerts_of_a_stack_go_to_ingest_and_to_the_topics() -> None:
     lake = Lake(memory_store())
     one = detector(alerts=(rule("a"), rule("b", LambdaAction("arn:aws:lambda:eu-west-1:1:function:mine"))))
     found = stack_rules(one, lake, INGEST, NotificationTopics(LONG, SHORT, 80))
@@ -140,7 +140,7 @@ def test_in_a_stack_alerts_go_to_ingest_and_to_people() -> None:
     assert found[2][0].arn == "arn:aws:lookoutmetrics:us-east-1:000000000000:Alert:people-long-text"
 
 
-def test_the_lake_gets_every_group_where_no_alert_of_the_file_goes_there() -> None:
+def test_every_group_goes_to_the_lake_if_no_rule_of_the_file_does() -> None:
     lake = Lake(memory_store())
     elsewhere = detector(alerts=(rule("b", SnsAction(LONG)),))
     assert channels(stack_rules(elsewhere, lake, INGEST, NotificationTopics())) == [
@@ -153,7 +153,7 @@ def test_the_lake_gets_every_group_where_no_alert_of_the_file_goes_there() -> No
     assert [item.threshold for item in rules_of(detector(alerts=()))] == [50]
 
 
-def test_a_laptop_calls_nobody_unless_asked_to() -> None:
+def test_actions_are_called_on_a_laptop_only_on_request() -> None:
     lake = Lake(memory_store())
     one = detector(alerts=(rule("a"), rule("b", SnsAction(LONG, "SHORT_TEXT"))))
     assert channels(local_rules(one, lake, send=False)) == [("a", "memory://", "JSON"), ("b", "memory://", "JSON")]
@@ -177,7 +177,7 @@ def test_a_laptop_calls_nobody_unless_asked_to() -> None:
         ("P1D", "UTC", 1, "cron(1 0 * * ? *)", "UTC"),
     ],
 )
-def test_a_schedule_fires_when_an_interval_and_its_offset_are_over(
+def test_a_schedule_starts_after_the_end_of_an_interval_and_its_offset(
     frequency: str, timezone: str, offset: int, expression: str, zone: str
 ) -> None:
     given = detector(frequency=frequency, timezone=timezone, offset=offset)
@@ -216,7 +216,7 @@ def shop(tmp_path: Path) -> Path:
     return folder
 
 
-def test_each_detector_file_has_one_schedule_and_loses_it_with_the_file(shop: Path) -> None:
+def test_each_detector_file_has_a_schedule_until_it_is_deleted(shop: Path) -> None:
     client = MadeScheduler()
     schedules = Schedules("group", "target", "role", lambda: client)
     files = DetectorFiles(str(shop), "eu-west-1", "123456789012")
@@ -236,7 +236,7 @@ def test_each_detector_file_has_one_schedule_and_loses_it_with_the_file(shop: Pa
     assert client.schedules == {}
 
 
-def test_a_bad_detector_file_keeps_its_schedule_and_harms_no_other(shop: Path) -> None:
+def test_an_invalid_detector_file_keeps_its_schedule_and_affects_no_other(shop: Path) -> None:
     client = MadeScheduler()
     schedules = Schedules("group", "target", "role", lambda: client)
     files = DetectorFiles(str(shop), "eu-west-1", "123456789012")
@@ -250,9 +250,7 @@ def test_a_bad_detector_file_keeps_its_schedule_and_harms_no_other(shop: Path) -
     assert "\n" not in reason
 
 
-def test_an_event_that_cannot_be_followed_fails_so_that_people_hear_of_it(
-    shop: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_an_invalid_detector_file_fails_the_invocation(shop: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for name, value in {**GOOD, "ANOMALAKE_DETECTORS": str(shop), "POWERTOOLS_SERVICE_NAME": "schedule"}.items():
         monkeypatch.setenv(name, value)
     (shop / "bad.yaml").write_text("AnomalyDetectorName: good")
@@ -266,7 +264,7 @@ def test_an_event_that_cannot_be_followed_fails_so_that_people_hear_of_it(
     assert handler({"detail": {"object": {"key": "detectors/notes.txt"}}}, Context())["scheduled"] == 0
 
 
-def test_a_file_must_be_called_as_its_detector_and_be_the_only_one(shop: Path) -> None:
+def test_a_file_has_the_name_of_its_detector_and_is_unique(shop: Path) -> None:
     files = DetectorFiles(str(shop), "eu-west-1", "123456789012")
     read = files.read("shop")
     assert read is not None
@@ -290,7 +288,7 @@ def test_a_file_must_be_called_as_its_detector_and_be_the_only_one(shop: Path) -
     ("key", "name"),
     [("detectors/shop.yaml", "shop"), ("a.json", "a"), ("a.yml", "a"), ("a.txt", None), ("a b.yaml", None), ("", None)],
 )
-def test_a_key_names_a_detector_or_none(key: str, name: str | None) -> None:
+def test_the_detector_of_a_key(key: str, name: str | None) -> None:
     assert parse_detector_file_key(key) == name
 
 
@@ -334,6 +332,8 @@ def test_the_environment_is_read_and_checked() -> None:
         ("AWS_REGION", "Paris", "a region"),
     ],
 )
-def test_a_wrong_environment_says_which_variable_and_what_was_expected(name: str, value: str, expected: str) -> None:
+def test_an_invalid_environment_is_refused_with_the_variable_and_the_expected_value(
+    name: str, value: str, expected: str
+) -> None:
     with pytest.raises(EnvironmentVariableError, match=f"{name}: .*{expected}"):
         DetectEnvironment.read({**GOOD, name: value})

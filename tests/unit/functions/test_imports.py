@@ -1,4 +1,4 @@
-"""What a cold start of the function ingest imports."""
+"""Modules that a cold start of the function ingest imports."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ respond(alert, first, None)
 for partition in {key.key.rsplit("/", 1)[0].split("/", 2)[2] for key in store.list("tables")}:
     store.put(f"partitions/{partition}", b"")
 def no_client():
-    raise AssertionError("Glue was asked about a known partition")
+    raise AssertionError("Glue was called for a known partition")
 known = Lake(store, GlueCatalog(store, "db", client=no_client))
 print(respond(alert, known, None), file=sys.stderr)
 del sys.modules["numpy"]
@@ -67,7 +67,7 @@ def test_the_first_alert_of_a_known_partition_imports_nothing_heavy() -> None:
 
 
 def test_ingest_imports_half_as_many_modules_as_pandas_and_boto3() -> None:
-    """How long that takes depends on the machine: `python -m benchmarks cold_start` measures it."""
+    """The time of a cold start depends on the machine: `python -m benchmarks cold_start` measures it."""
     alert = (ROOT / "events" / "valid" / "guide-2021.json").read_text()
     ours, theirs = len(run(FIRST_ALERT, alert)["modules"]), len(run(PANDAS_AND_BOTO3)["modules"])
     assert ours <= theirs / 2, f"{ours} modules: expected at most half of {theirs}"

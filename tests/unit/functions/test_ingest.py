@@ -68,7 +68,7 @@ def totals(counted: dict[str, Any]) -> dict[str, float]:
     return {name: sum(item["Value"]) for name, item in counted.items()}
 
 
-def test_a_batch_of_good_alerts_leaves_nothing_to_deliver_again(counted: dict[str, Any]) -> None:
+def test_a_batch_of_valid_alerts_has_no_failures(counted: dict[str, Any]) -> None:
     lake = Lake(memory_store())
     bodies = [json.dumps(alert(seed)) for seed in (1, 2, 2)]
     assert respond(sqs(*bodies), lake, no_object) == {"batchItemFailures": []}
@@ -82,7 +82,7 @@ def test_a_batch_of_good_alerts_leaves_nothing_to_deliver_again(counted: dict[st
     }
 
 
-def test_only_the_messages_that_were_refused_are_delivered_again(counted: dict[str, Any]) -> None:
+def test_only_refused_messages_are_batch_item_failures(counted: dict[str, Any]) -> None:
     lake = Lake(memory_store())
     two_bad = json.dumps([alert(2), {"not": "an alert"}, {"nor": "this"}])
     event = sqs(json.dumps(alert(1)), "{", two_bad)
@@ -93,14 +93,14 @@ def test_only_the_messages_that_were_refused_are_delivered_again(counted: dict[s
     assert totals(counted)["RecordsSetAside"] == 3
 
 
-def test_a_refused_record_that_comes_again_is_counted_once(counted: dict[str, Any]) -> None:
+def test_a_repeated_refused_record_is_counted_once(counted: dict[str, Any]) -> None:
     lake = Lake(memory_store())
     for _ in range(3):
         respond(sqs("{"), lake, no_object)
     assert totals(counted)["RecordsSetAside"] == 1
 
 
-def test_messages_that_the_store_does_not_take_are_delivered_again(counted: dict[str, Any]) -> None:
+def test_messages_that_cannot_be_stored_are_batch_item_failures(counted: dict[str, Any]) -> None:
     lake = Lake(FailingStore())
     event = sqs(json.dumps(alert(1)), json.dumps(alert(2)))
     answer = respond(event, lake, no_object)
@@ -109,14 +109,14 @@ def test_messages_that_the_store_does_not_take_are_delivered_again(counted: dict
     assert totals(counted)["AlertsStored"] == 0
 
 
-def test_a_catalog_that_is_down_fails_no_alert(counted: dict[str, Any]) -> None:
+def test_alerts_are_stored_while_the_catalog_is_down(counted: dict[str, Any]) -> None:
     lake = Lake(memory_store(), DeafCatalog())
     assert respond(sqs(json.dumps(alert(1))), lake, no_object) == {"batchItemFailures": []}
     assert totals(counted)["PartitionsPending"] == 1
     assert totals(counted)["AlertsStored"] == 1
 
 
-def test_an_object_is_read_for_its_alerts() -> None:
+def test_the_alerts_in_a_named_object_are_stored() -> None:
     body = "\n".join(json.dumps(alert(seed)) for seed in range(3)).encode()
 
     def fetch(pointer: ObjectPointer) -> Iterator[EventItem]:
@@ -126,7 +126,7 @@ def test_an_object_is_read_for_its_alerts() -> None:
     assert respond(json.loads(inbox("inbox/a b.jsonl")), Lake(memory_store()), fetch)["stored"] == 3
 
 
-def test_an_object_that_cannot_be_read_fails_its_message_only() -> None:
+def test_an_unreadable_object_fails_only_its_message() -> None:
     def fetch(pointer: ObjectPointer) -> Iterator[EventItem]:
         raise StoreError(f"{pointer.place}: 500")
 
@@ -134,7 +134,7 @@ def test_an_object_that_cannot_be_read_fails_its_message_only() -> None:
     assert answer == {"batchItemFailures": [{"itemIdentifier": "m0"}]}
 
 
-def test_an_object_that_names_itself_is_refused_and_not_followed() -> None:
+def test_an_object_that_names_itself_is_refused() -> None:
     def fetch(pointer: ObjectPointer) -> Iterator[EventItem]:
         return read_file(pointer.place, inbox("round.json").encode(), pointer.delivery)
 
@@ -142,7 +142,7 @@ def test_an_object_that_names_itself_is_refused_and_not_followed() -> None:
     assert answer == {"batchItemFailures": [{"itemIdentifier": "m0"}]}
 
 
-def test_a_direct_invocation_is_told_what_became_of_it() -> None:
+def test_a_direct_invocation_returns_counts() -> None:
     lake = Lake(memory_store())
     assert respond(alert(1), lake, no_object) == {"stored": 1, "repeated": 0, "clashes": 0}
     assert respond(alert(1), lake, no_object) == {"stored": 0, "repeated": 1, "clashes": 0}
@@ -150,7 +150,9 @@ def test_a_direct_invocation_is_told_what_became_of_it() -> None:
     assert respond(clash, lake, no_object) == {"stored": 1, "repeated": 0, "clashes": 1}
 
 
-def test_a_direct_invocation_with_a_bad_record_fails_after_the_good_are_stored(counted: dict[str, Any]) -> None:
+def test_a_direct_invocation_with_an_invalid_record_fails_after_the_valid_records_are_stored(
+    counted: dict[str, Any],
+) -> None:
     store = memory_store()
     with pytest.raises(IngestError) as error:
         respond([alert(1), alert(2, timestamp="yesterday"), alert(3)], Lake(store), no_object)
@@ -162,12 +164,12 @@ def test_a_direct_invocation_with_a_bad_record_fails_after_the_good_are_stored(c
     assert totals(counted)["AlertsStored"] == 2
 
 
-def test_a_direct_invocation_that_the_store_fails_fails() -> None:
+def test_a_direct_invocation_fails_if_the_store_fails() -> None:
     with pytest.raises(IngestError, match=r"0 records refused, 1 failed, 0 stored: .*503"):
         respond(alert(1), Lake(FailingStore()), no_object)
 
 
-def test_what_is_set_aside_is_logged_with_its_reason() -> None:
+def test_a_record_set_aside_is_logged_with_its_reason() -> None:
     class Kept(logging.Handler):
         def emit(self, record: logging.LogRecord) -> None:
             lines.append(record.__dict__)
@@ -184,7 +186,7 @@ def test_what_is_set_aside_is_logged_with_its_reason() -> None:
     assert "expected" in line["reason"]
 
 
-def test_a_killed_write_is_not_taken_for_a_failure_of_a_record() -> None:
+def test_a_killed_write_is_not_a_failure_of_a_record() -> None:
     class Dying(FailingStore):
         def put(self, key: str, body: bytes) -> None:
             raise Killed

@@ -21,7 +21,7 @@ from anomalake.records.intervals import from_parquet, metrics_of, to_parquet
 from anomalake.records.keys import parse_stamp, stamp
 from anomalake.records.metric_sets import metric_set_keys, read_metric_sets
 from anomalake.records.models import ModelStore
-from anomalake.services.source_registration import register_source
+from anomalake.services.sources import register_source
 from anomalake.storage.objects import memory_store
 from tests.support.live import ARN, START, detector, hour
 from tests.support.source_data import FilesInMemory

@@ -99,7 +99,7 @@ def forgotten(bench: Bench) -> Iterator[None]:
 # ---- what it shows ----
 
 
-def test_the_page_bears_its_token_and_forbids_what_its_own_policy_forbids(served: Served) -> None:
+def test_the_page_has_its_token_and_the_policy_of_its_html(served: Served) -> None:
     answer = served.client().get("/")
     assert answer.status_code == 200
     assert answer.headers["content-type"] == "text/html; charset=utf-8"
@@ -110,7 +110,7 @@ def test_the_page_bears_its_token_and_forbids_what_its_own_policy_forbids(served
     assert answer.headers["cache-control"] == "no-store"
 
 
-def test_every_answer_forbids_sniffing_framing_and_telling_where_one_came_from(client: TestClient) -> None:
+def test_every_response_has_the_security_headers(client: TestClient) -> None:
     for answer in (client.get("/"), client.get("/document"), client.get("/x"), client.post("/feedback", json={})):
         assert answer.headers["x-content-type-options"] == "nosniff"
         assert answer.headers["x-frame-options"] == "DENY"
@@ -120,13 +120,13 @@ def test_every_answer_forbids_sniffing_framing_and_telling_where_one_came_from(c
         assert "server" not in answer.headers
 
 
-def test_each_server_has_a_token_of_its_own(served: Served) -> None:
+def test_each_server_has_its_own_token(served: Served) -> None:
     site = Site(served.make, served.show, served.store, served.said.append)
     pages = {TestClient(application(site, PORT), base_url=OWN).get("/").text for _ in range(3)}
     assert len(pages) == 3
 
 
-def test_the_document_is_told_by_its_etag(served: Served) -> None:
+def test_a_document_with_a_known_etag_is_not_sent_again(served: Served) -> None:
     client = served.client()
     first = client.get("/document")
     assert first.headers["content-type"] == "application/gzip"
@@ -137,7 +137,7 @@ def test_the_document_is_told_by_its_etag(served: Served) -> None:
     assert client.get("/document", headers={"If-None-Match": '"other", W/"x"'}).status_code == 200
 
 
-def test_it_is_made_anew_when_it_is_old_and_stays_the_same_while_it_says_the_same(served: Served) -> None:
+def test_an_old_document_is_read_again_and_keeps_its_etag_while_its_content_is_equal(served: Served) -> None:
     client = served.client()
     first = client.get("/document")
     served.time += MAX_AGE - 0.1
@@ -154,7 +154,7 @@ def test_it_is_made_anew_when_it_is_old_and_stays_the_same_while_it_says_the_sam
     assert b'"set_aside":7' in gzip.decompress(newer.content)
 
 
-def test_a_write_through_the_page_makes_it_anew_at_once(served: Served, client: TestClient, group: str) -> None:
+def test_the_document_is_read_again_after_a_write(served: Served, client: TestClient, group: str) -> None:
     client.get("/document")
     assert served.makes == 1
     assert client.post("/snooze", json={"detector": "shop", "until": UNTIL, "group": group}).status_code == 200
@@ -163,7 +163,7 @@ def test_a_write_through_the_page_makes_it_anew_at_once(served: Served, client: 
     assert served.makes == 2
 
 
-def test_a_lake_that_fails_leaves_the_last_good_one_and_is_told(served: Served) -> None:
+def test_the_last_good_document_stays_if_the_lake_fails(served: Served) -> None:
     client = served.client()
     first = client.get("/document")
     served.fault = QueryError("alerts:\ncannot be read: ü")
@@ -179,13 +179,13 @@ def test_a_lake_that_fails_leaves_the_last_good_one_and_is_told(served: Served) 
     assert PROBLEM not in client.get("/document").headers
 
 
-def test_a_lake_that_fails_at_the_start_is_an_error_of_the_start(served: Served) -> None:
+def test_a_lake_that_fails_at_the_start_is_an_error(served: Served) -> None:
     served.fault = QueryError("nothing there")
     with pytest.raises(QueryError, match="nothing there"):
         served.client()
 
 
-def test_one_document_is_made_at_a_time(served: Served) -> None:
+def test_concurrent_requests_read_the_document_once(served: Served) -> None:
     making, most, lock = 0, 0, threading.Lock()
     both = threading.Barrier(2)
     plain = served.make
@@ -215,7 +215,7 @@ def test_one_document_is_made_at_a_time(served: Served) -> None:
 # ---- what it takes in ----
 
 
-def test_feedback_about_a_group_is_in_the_lake(served: Served, client: TestClient, group: str) -> None:
+def test_feedback_on_a_group_is_written_to_the_lake(served: Served, client: TestClient, group: str) -> None:
     answer = client.post("/feedback", json={"detector": "shop", "group": group, "is_anomaly": False})
     assert answer.status_code == 200
     assert answer.json()["said"] == [
@@ -234,7 +234,9 @@ def test_feedback_about_a_group_is_in_the_lake(served: Served, client: TestClien
     }
 
 
-def test_feedback_may_be_about_one_metric_and_one_interval(served: Served, client: TestClient, group: str) -> None:
+def test_feedback_on_a_metric_in_an_interval_is_written_to_the_lake(
+    served: Served, client: TestClient, group: str
+) -> None:
     found = read_group(served.store, "shop", group)
     assert found is not None
     [french] = found.intervals[1].affected
@@ -244,7 +246,7 @@ def test_feedback_may_be_about_one_metric_and_one_interval(served: Served, clien
     assert answer.json()["said"] == ["2026-03-03T01:00:00+00:00 views country fr: an anomaly"]
 
 
-def test_snoozes_are_in_the_lake(served: Served, client: TestClient, group: str) -> None:
+def test_snoozes_are_written_to_the_lake(served: Served, client: TestClient, group: str) -> None:
     pairs = [["country", "de"], ["platform", "\ud800 </script>"]]
     for given in (
         {"group": group},
@@ -302,7 +304,7 @@ SNOOZE = {"detector": "shop", "until": UNTIL, "measure": "views"}
         ("snooze", {**SNOOZE, "at": UNTIL}, 400, '"at": expected only detector, until'),
     ],
 )  # fmt: skip
-def test_what_says_nothing_sensible_is_refused_in_one_line(
+def test_invalid_fields_are_refused_with_one_line(
     served: Served, client: TestClient, path: str, given: dict[str, Any], status: int, said: str
 ) -> None:
     before = [item.key for item in served.store.list("")]
@@ -325,7 +327,7 @@ def test_what_says_nothing_sensible_is_refused_in_one_line(
     ],
     ids=["empty", "half", "no-utf-8", "deep", "list", "number"],
 )
-def test_a_body_that_is_no_object_is_refused(client: TestClient, body: bytes, said: str) -> None:
+def test_a_body_that_is_not_an_object_is_refused(client: TestClient, body: bytes, said: str) -> None:
     answer = client.post("/feedback", content=body, headers={"Content-Type": "application/json"})
     assert answer.status_code == 400
     assert said in answer.json()["error"]
@@ -336,7 +338,9 @@ def test_a_body_that_is_too_large_is_refused(client: TestClient) -> None:
     assert (answer.status_code, answer.json()) == (413, {"error": "expected at most 65,536 bytes"})
 
 
-def test_a_damaged_record_and_a_store_that_fails_are_told(served: Served, client: TestClient, group: str) -> None:
+def test_damaged_records_and_store_failures_have_their_own_status(
+    served: Served, client: TestClient, group: str
+) -> None:
     given = {"detector": "shop", "group": group, "is_anomaly": False}
     assert isinstance(served.store, WrappedStore)
     damaged = Damaged(served.store)
@@ -380,7 +384,7 @@ def test_another_host_is_refused(served: Served, host: str) -> None:
 
 
 @pytest.mark.parametrize("host", [f"127.0.0.1:{PORT}", f"localhost:{PORT}", f"LocalHost:{PORT}"])
-def test_this_machines_own_names_are_let_in(served: Served, host: str) -> None:
+def test_names_of_this_machine_are_accepted(served: Served, host: str) -> None:
     assert served.client(Host=host).get("/").status_code == 200
 
 
@@ -396,7 +400,7 @@ def test_another_origin_is_refused(served: Served, origin: str) -> None:
 
 
 @pytest.mark.parametrize("token", [None, "", "4f8a-its-ow", "4f8a-its-own ", "ü"])
-def test_who_does_not_bear_the_token_is_refused(served: Served, token: str | None) -> None:
+def test_a_request_without_the_token_is_refused(served: Served, token: str | None) -> None:
     headers = {"X-Anomalake-Token": token.encode()} if token is not None else {}
     for path, given in (("/snooze", SNOOZE), ("/feedback", FEEDBACK)):
         answer = served.client(Origin=OWN).post(path, json=given, headers=headers)
@@ -424,13 +428,13 @@ def test_a_form_of_another_site_is_refused(client: TestClient, kind: str) -> Non
         ("GET", "/favicon.ico", 404),
     ],
 )
-def test_there_is_nothing_else(client: TestClient, method: str, path: str, status: int) -> None:
+def test_other_methods_and_paths_are_refused(client: TestClient, method: str, path: str, status: int) -> None:
     answer = client.request(method, path)
     assert answer.status_code == status
     assert list(answer.json()) == ["error"]
 
 
-def test_nothing_secret_is_ever_said(served: Served, client: TestClient) -> None:
+def test_the_token_is_not_in_any_message(served: Served, client: TestClient) -> None:
     client.post("/feedback", json=FEEDBACK)
     served.fault = StoreError("gone")
     served.time += MAX_AGE

@@ -18,7 +18,7 @@ from tests.support.documents import empty, one
 from tests.support.stores import WrappedStore
 
 
-def test_a_lake_that_does_not_answer_is_an_error_and_no_empty_page(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_lake_that_does_not_answer_is_an_error_instead_of_an_empty_page(monkeypatch: pytest.MonkeyPatch) -> None:
     class Down(WrappedStore):
         def _before(self, call: str) -> None:
             raise StoreError("s3://bucket/lake: cannot list: 503")
@@ -28,7 +28,7 @@ def test_a_lake_that_does_not_answer_is_an_error_and_no_empty_page(monkeypatch: 
         page_files.make_document("s3://bucket/lake")
 
 
-def test_a_page_is_written_whole_with_its_folder(tmp_path: Path) -> None:
+def test_a_page_is_written_atomically_and_its_folder_is_created(tmp_path: Path) -> None:
     out = tmp_path / "some" / "where" / "page.html"
     written = write_page(one(), out)
     body = out.read_bytes()
@@ -42,7 +42,7 @@ def test_a_page_is_written_whole_with_its_folder(tmp_path: Path) -> None:
     assert out.read_bytes() != body
 
 
-def test_a_page_that_cannot_be_written_leaves_the_old_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_failed_write_keeps_the_old_page(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     out = tmp_path / "page.html"
     write_page(empty(), out)
     before = out.read_bytes()
@@ -59,13 +59,13 @@ def test_a_page_that_cannot_be_written_leaves_the_old_one(tmp_path: Path, monkey
     assert [path.name for path in tmp_path.iterdir()] == ["page.html"]
 
 
-def test_a_folder_is_no_place_for_a_page(tmp_path: Path) -> None:
+def test_a_page_is_not_written_to_a_folder(tmp_path: Path) -> None:
     with pytest.raises(PageFileError, match=r"is a folder; expected a file such as .*page\.html"):
         write_page(empty(), tmp_path)
     assert not list(tmp_path.iterdir())
 
 
-def test_a_device_or_a_pipe_is_no_place_for_a_page(tmp_path: Path) -> None:
+def test_a_page_is_not_written_to_a_device_or_a_pipe(tmp_path: Path) -> None:
     pipe = tmp_path / "pipe"
     os.mkfifo(pipe)
     for out in (pipe, Path(os.devnull)):
@@ -74,7 +74,7 @@ def test_a_device_or_a_pipe_is_no_place_for_a_page(tmp_path: Path) -> None:
     assert pipe.is_fifo()
 
 
-def test_a_link_goes_on_leading_to_the_page(tmp_path: Path) -> None:
+def test_a_page_is_written_through_a_symbolic_link(tmp_path: Path) -> None:
     link, real = tmp_path / "link.html", tmp_path / "elsewhere" / "page.html"
     link.symlink_to(real)
     for _ in range(2):

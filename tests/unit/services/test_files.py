@@ -1,4 +1,4 @@
-"""A file is written whole or not at all, whatever lies in its place."""
+"""Files are written completely or not at all."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import pytest
 from anomalake.services.files import FileWriteError, write_whole
 
 
-def test_a_disk_that_fills_up_leaves_what_was_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_full_disk_keeps_the_old_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     out = tmp_path / "template.yaml"
     write_whole(out, b"before")
 
@@ -27,7 +27,7 @@ def test_a_disk_that_fills_up_leaves_what_was_there(tmp_path: Path, monkeypatch:
     assert list(tmp_path.iterdir()) == [out]
 
 
-def test_a_link_stays_one_and_a_folder_is_refused(tmp_path: Path) -> None:
+def test_a_symbolic_link_is_kept_and_a_folder_is_refused(tmp_path: Path) -> None:
     real, link = tmp_path / "real", tmp_path / "link"
     link.symlink_to(real)
     write_whole(link, b"body")
@@ -40,6 +40,6 @@ def test_a_link_stays_one_and_a_folder_is_refused(tmp_path: Path) -> None:
     assert sorted(path.name for path in tmp_path.iterdir()) == ["link", "real"]
 
 
-def test_a_device_is_written_to_and_stays_one() -> None:
+def test_a_device_is_written_to_directly() -> None:
     write_whole(Path("/dev/null"), b"body")
     assert Path("/dev/null").is_char_device()

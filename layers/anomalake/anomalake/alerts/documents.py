@@ -24,12 +24,15 @@ class AlertDocument:
         Id of the outermost delivery (SQS message id), for reporting a failure.
     value
         The parsed body, where the envelope's reader has parsed it.
+    refusal
+        Why the document is refused without being read; None: it is read.
     """
 
     body: str | bytes
     place: str
     delivery: str | None = None
     value: object = field(default=UNPARSED, compare=False, repr=False)
+    refusal: Refusal | None = field(default=None, compare=False, repr=False)
 
 
 @dataclass(frozen=True, slots=True)

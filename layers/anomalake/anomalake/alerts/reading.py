@@ -41,6 +41,8 @@ def read_alert(document: AlertDocument) -> Alert:
     Refusal
         The document is not an alert: field, value, and what was expected.
     """
+    if document.refusal is not None:
+        raise document.refusal
     text = _decoded(document)
     try:
         value = parse(text) if document.value is UNPARSED else document.value

@@ -59,13 +59,14 @@ def snooze(
 ) -> None:
     """Send no alerts about a group or about some metrics until a time. Anomalies are still found and recorded."""
     from anomalake.records.snoozes import Snooze
-    from anomalake.services.feedback import snooze as keep
+    from anomalake.services.feedback import line_of_snooze
+    from anomalake.services.feedback import snooze as write
     from anomalake.storage.objects import open_store
 
     pairs = tuple(_pair(text) for text in dimension or ())
     wanted = Snooze(instant_of(until), group, series, measure, pairs)
-    keep(open_store(lake, create=False), detector, wanted)
-    line(stdout(), f"no alerts until {wanted.until.isoformat()}")
+    write(open_store(lake, create=False), detector, wanted)
+    line(stdout(), line_of_snooze(wanted))
 
 
 def _pair(text: str) -> tuple[str, str]:

@@ -10,10 +10,10 @@ from dataclasses import dataclass, field
 
 import pyarrow as pa
 
-from anomalake.alerts import Alert, AlertDocument, EventItem, ObjectPointer, Refusal, read_alert, read_file, read_lines
+from anomalake.alerts import Alert, AlertDocument, EventItem, ObjectPointer, read_file, read_lines
 from anomalake.lake import csv_rows, layout, rows
 from anomalake.lake.documents import Fetch, documents_of
-from anomalake.lake.lake import Lake
+from anomalake.lake.lake import Failed, Lake, Refused
 from anomalake.lake.ports import CatalogError, Partition
 from anomalake.storage.store import ObjectNotFound, StoreError
 
@@ -261,16 +261,7 @@ class Worker:
     def _batches(self, chunk: Sequence[Piece], tally: _Tally) -> Iterator[list[Alert]]:
         batch: list[Alert] = []
         size = 0
-        for document in self._documents(chunk, tally):
-            try:
-                alert = read_alert(document)
-            except Refusal as refusal:
-                try:
-                    self._lake.set_aside(document, refusal)
-                    tally.refused.append(str(refusal))
-                except StoreError as error:
-                    tally.fail(f"{document.place}: {error}")
-                continue
+        for alert, _ in self._lake.read(self._documents(chunk, tally), tally.refuse, tally.fail):
             batch.append(alert)
             size += len(alert.original)
             if size >= BATCH_CHARACTERS:
@@ -287,17 +278,13 @@ class Worker:
                 try:
                     body = self._job.read(piece)
                 except (StoreError, OSError) as error:
-                    tally.fail(f"{piece.name}: {error}")
+                    tally.fail(Failed(piece.name, None, str(error)))
                     continue
             if piece.first_line is None:
-                found = read_file(piece.name, body)
+                items = read_file(piece.name, body)
             else:
-                found = read_lines(io.BytesIO(body), piece.name, first=piece.first_line)
-            yield from documents_of(
-                found,
-                self._job.fetch or _no_objects,
-                lambda pointer, error: tally.fail(f"{pointer.place}: {error}"),
-            )
+                items = read_lines(io.BytesIO(body), piece.name, first=piece.first_line)
+            yield from documents_of(items, self._job.fetch or _no_objects, tally.fail)
 
     def _look_up(self, alert: Alert) -> int:
         if not self._job.look_up:
@@ -365,10 +352,14 @@ class _Tally:
             self.identities += _identity(alert)
         self.known += bytes(known)
 
-    def fail(self, reason: str) -> None:
+    def refuse(self, refused: Refused) -> None:
+        """Count a record that was set aside."""
+        self.refused.append(str(refused.refusal))
+
+    def fail(self, failed: Failed) -> None:
         """Count a record that could not be read."""
         self.failed += 1
-        self.errors.append(reason)
+        self.errors.append(f"{failed.place}: {failed.error}")
 
     def lose(self, count: int, chunk: Sequence[Piece], error: StoreError) -> None:
         """Count alerts that could not be stored."""

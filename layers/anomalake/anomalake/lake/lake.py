@@ -6,7 +6,7 @@ import base64
 import gzip
 import json
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
@@ -124,7 +124,8 @@ class Lake:
         The call may be repeated with the same documents, or with some of them, any number of times.
         """
         failed: list[Failed] = []
-        alerts, refused = self._read(documents, failed)
+        refused: list[Refused] = []
+        alerts = list(self.read(documents, refused.append, failed.append))
         documents_by_alert: dict[tuple[str, str], list[AlertDocument]] = defaultdict(list)
         distinct: dict[tuple[str, str], Alert] = {}
         for alert, document in alerts:
@@ -164,6 +165,32 @@ class Lake:
             pending=tuple(written) if pending_reason is not None else (),
             pending_reason=pending_reason,
         )
+
+    def read(
+        self,
+        documents: Iterable[AlertDocument],
+        refused: Callable[[Refused], None],
+        failed: Callable[[Failed], None],
+    ) -> Iterator[tuple[Alert, AlertDocument]]:
+        """Read documents as alerts, and set aside those that are refused; the one path for ingest and replay.
+
+        Parameters
+        ----------
+        refused
+            Called for each record that was set aside.
+        failed
+            Called for each record that could not be set aside.
+        """
+        for document in documents:
+            try:
+                alert = read_alert(document)
+            except Refusal as refusal:
+                try:
+                    refused(self.set_aside(document, refusal))
+                except StoreError as error:
+                    failed(Failed(document.place, document.delivery, str(error)))
+                continue
+            yield alert, document
 
     def set_aside(self, document: AlertDocument, refusal: Refusal) -> Refused:
         """Store a refused record with the reason; raises `StoreError`."""
@@ -227,21 +254,6 @@ class Lake:
             else:
                 key = layout.table_key(format_, partition, rows.names_of(table))
             self.store.put(key, body)
-
-    def _read(
-        self, documents: Iterable[AlertDocument], failed: list[Failed]
-    ) -> tuple[list[tuple[Alert, AlertDocument]], list[Refused]]:
-        alerts: list[tuple[Alert, AlertDocument]] = []
-        refused: list[Refused] = []
-        for document in documents:
-            try:
-                alerts.append((read_alert(document), document))
-            except Refusal as refusal:
-                try:
-                    refused.append(self.set_aside(document, refusal))
-                except StoreError as error:
-                    failed.append(Failed(document.place, document.delivery, str(error)))
-        return alerts, refused
 
     def _store_originals(
         self, alerts: list[Alert], lose: Callable[[Iterable[Alert], StoreError], None]

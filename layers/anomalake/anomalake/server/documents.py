@@ -11,11 +11,11 @@ from typing import Final
 
 from starlette.concurrency import run_in_threadpool
 
+from anomalake.errors import one_line
 from anomalake.lake.lake import Clock, utc_now
 from anomalake.page.document import PageDocument, pack
 from anomalake.page.page import compressed
 from anomalake.server.requests import RequestError
-from anomalake.server.responses import line_of_error
 from anomalake.storage.store import ObjectStore
 
 #: Seconds for which a document is new.
@@ -105,7 +105,7 @@ class Documents:
         try:
             self._document, self.problem = await run_in_threadpool(self._make), ""
         except Exception as error:  # any failure: the last good document stays
-            self.problem = line_of_error(error)
+            self.problem = one_line(error)
             self._site.report(self.problem)
         # A write during the reading counts for the next one. A failure is not repeated at once.
         self._at, self._seen = self._site.clock(), writes

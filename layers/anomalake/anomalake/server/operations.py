@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+from anomalake.errors import one_line
 from anomalake.records.errors import RecordError
 from anomalake.records.snoozes import Snooze
 from anomalake.server.documents import Site
@@ -19,8 +20,7 @@ from anomalake.server.requests import (
     shown,
     text_of,
 )
-from anomalake.server.responses import line_of_error
-from anomalake.services.feedback import UnknownAnomalyError, give_feedback, line_of, snooze
+from anomalake.services.feedback import UnknownAnomalyError, give_feedback, line_of, line_of_snooze, snooze
 from anomalake.storage.store import StoreError
 
 #: Takes the fields of a request; returns lines for the user.
@@ -34,15 +34,15 @@ def perform(operation: Operation, site: Site, fields: Mapping[str, Any]) -> Sequ
     except RequestError:
         raise
     except UnknownAnomalyError as error:
-        raise RequestError(404, line_of_error(error)) from error
+        raise RequestError(404, one_line(error)) from error
     except RecordError as error:
-        raise RequestError(409, line_of_error(error)) from error
+        raise RequestError(409, one_line(error)) from error
     except StoreError as error:
-        raise RequestError(503, line_of_error(error)) from error
+        raise RequestError(503, one_line(error)) from error
     except ValueError as error:
-        raise RequestError(400, line_of_error(error)) from error
+        raise RequestError(400, one_line(error)) from error
     except Exception as error:  # an error of the server itself is one line too
-        raise RequestError(500, line_of_error(error)) from error
+        raise RequestError(500, one_line(error)) from error
 
 
 def feedback_operation(site: Site, fields: Mapping[str, Any]) -> list[str]:
@@ -76,4 +76,4 @@ def snooze_operation(site: Site, fields: Mapping[str, Any]) -> list[str]:
         dimensions=dimensions_of(fields),
     )
     snooze(site.store, text_of(fields, "detector"), wanted)
-    return [f"no alerts until {until.isoformat()}"]
+    return [line_of_snooze(wanted)]

@@ -25,8 +25,7 @@ from anomalake.records.feedback import read_feedback
 from anomalake.services.detect import rules_of
 from anomalake.services.lakes import open_writer, reopen
 from anomalake.services.maintenance import has_rows, register_partitions
-from anomalake.services.source_registration import register_source
-from anomalake.services.sources import open_source_files
+from anomalake.services.sources import open_source_files, register_source
 from anomalake.sources.reading import ReadReport, read_history
 from anomalake.storage.objects import open_store
 

@@ -23,8 +23,7 @@ from anomalake.records.deliveries import DELIVERED, UNDELIVERED, Ledger
 from anomalake.records.executions import SUCCEEDED, Execution
 from anomalake.records.snoozes import read_snoozes
 from anomalake.services.lakes import open_writer
-from anomalake.services.source_registration import register_source
-from anomalake.services.sources import open_source_files
+from anomalake.services.sources import open_source_files, register_source
 from anomalake.services.times import Span
 from anomalake.storage.store import ObjectStore
 

@@ -76,6 +76,11 @@ def line_of(feedback: Feedback) -> str:
     return f"{feedback.timestamp.isoformat()} {feedback.measure} {dimensions}: {verdict}"
 
 
+def line_of_snooze(snooze: Snooze) -> str:
+    """A snooze as one line of text."""
+    return f"no alerts until {snooze.until.isoformat()}"
+
+
 def snooze(store: ObjectStore, detector: str, wanted: Snooze) -> str:
     """Write a snooze and return its key; raises `UnknownAnomalyError` for an unknown detector."""
     if detector not in metric_set_keys(store) and not group_ids(store, detector):

@@ -40,11 +40,7 @@ class Ingested:
 def ingest_event(event: Any, lake: Lake, fetch: Fetch) -> Ingested:
     """Take the alerts of an event into a lake, whatever envelopes they are in; nothing is raised for a bad record."""
     unread: list[Failed] = []
-
-    def failed(pointer: ObjectPointer, error: StoreError) -> None:
-        unread.append(Failed(pointer.place, pointer.delivery, str(error)))
-
-    receipt = lake.ingest(documents_of(read_event(event), fetch, failed))
+    receipt = lake.ingest(documents_of(read_event(event), fetch, unread.append))
     return Ingested(receipt, (*receipt.failed, *unread))
 
 

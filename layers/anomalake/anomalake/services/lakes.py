@@ -68,7 +68,7 @@ class LakeConnection:
         self._database = database
         self._workgroup = workgroup
         self._store = open_store(self.uri, create=False)
-        self._found = self._folder_exists()
+        self._exists = self._folder_exists()
         self._engine: QueryEngine | None = None
 
     @property
@@ -79,9 +79,9 @@ class LakeConnection:
     @property
     def store(self) -> ObjectStore:
         """The lake's object store."""
-        if not self._found and self._folder_exists():
+        if not self._exists and self._folder_exists():
             # The folder was made after the connection was opened.
-            self._store, self._engine, self._found = open_store(self.uri, create=False), None, True
+            self._store, self._engine, self._exists = open_store(self.uri, create=False), None, True
         return self._store
 
     @property

@@ -53,8 +53,8 @@ def replay(
     ------
     ReplaySourceError, LakeUriError, SettingsError, StoreError
     """
-    found = list(sources.find_sources(names))
-    size = sum(source.size for source in found)
+    files = list(sources.find_sources(names))
+    size = sum(source.size for source in files)
     if started is not None:
         started(size)
     lake = open_writer(uri, formats)
@@ -65,7 +65,7 @@ def replay(
         look_up=has_rows(lake),
         writers=_writers(uri),
     )
-    summary = bulk.load(sources.pieces_of(found), job, workers, progress, size)
+    summary = bulk.load(sources.pieces_of(files), job, workers, progress, size)
     register_partitions(lake, summary)
     return summary
 

@@ -15,15 +15,20 @@ import obstore
 from obstore.exceptions import BaseError
 
 from anomalake.alerts.strict_json import StrictJsonError, parse
-from anomalake.errors import AnomalakeError
+from anomalake.errors import AnomalakeError, first_line
 from anomalake.lake.bulk import Piece
 from anomalake.storage.objects import s3_store
 from anomalake.storage.store import StoreError
 
+#: Endings of files with alerts.
 ENDINGS = (".json", ".jsonl", ".ndjson", ".json.gz", ".jsonl.gz", ".ndjson.gz", ".gz")
+#: Endings of files with JSON lines.
 LINES = (".jsonl", ".ndjson", ".jsonl.gz", ".ndjson.gz")
+#: Largest file, in bytes, that is one piece.
 SMALL = 4 * 1024 * 1024
+#: Bytes of a piece of a larger file.
 PIECE = 8 * 1024 * 1024
+#: Bytes of a read.
 READ = 1024 * 1024
 
 
@@ -63,14 +68,14 @@ def _in_folder(name: str) -> Iterator[ReplaySource]:
         return
     if not path.is_dir():
         raise ReplaySourceError(f"source {name!r}: there is no such file or folder")
-    found = sorted(
+    files = sorted(
         file
         for file in path.rglob("*")
         if file.name.endswith(ENDINGS) and not file.name.startswith(".") and file.is_file()
     )
-    if not found:
+    if not files:
         raise ReplaySourceError(f"source {name!r}: no file in it; expected .json, .jsonl, .ndjson, each also as .gz")
-    for file in found:
+    for file in files:
         yield ReplaySource(str(file), file.stat().st_size)
 
 
@@ -83,17 +88,17 @@ def _in_s3(name: str) -> Iterator[ReplaySource]:
     count = 0
     try:
         for page in obstore.list(store, prefix or None):
-            for found in page:
-                if found["path"].endswith(ENDINGS):
+            for entry in page:
+                if entry["path"].endswith(ENDINGS):
                     count += 1
-                    yield ReplaySource(f"s3://{parts.netloc}/{found['path']}", found["size"])
+                    yield ReplaySource(f"s3://{parts.netloc}/{entry['path']}", entry["size"])
         if not count and prefix:
             yield ReplaySource(name, obstore.head(store, prefix)["size"])
             count = 1
     except FileNotFoundError:
         pass
     except (BaseError, OSError) as error:
-        raise ReplaySourceError(f"source {name!r}: {str(error).splitlines()[0]}") from error
+        raise ReplaySourceError(f"source {name!r}: {first_line(error)}") from error
     if not count:
         raise ReplaySourceError(f"source {name!r}: no object there; expected .json, .jsonl, .ndjson, each also as .gz")
 
@@ -159,7 +164,7 @@ def _stream(name: str) -> Iterator[bytes]:
             with Path(name).open("rb") as file:
                 yield from _blocks(file)
     except (BaseError, OSError) as error:
-        raise StoreError(f"{name}: {str(error).splitlines()[0]}") from error
+        raise StoreError(f"{name}: {first_line(error)}") from error
 
 
 def _blocks(file: BinaryIO) -> Iterator[bytes]:
@@ -169,31 +174,31 @@ def _blocks(file: BinaryIO) -> Iterator[bytes]:
 
 def _split(name: str, blocks: Iterator[bytes], size: int) -> Iterator[Piece]:
     """Divide a stream into pieces of lines; a source that is one document is one piece."""
-    held: list[bytes] = []
+    pending: list[bytes] = []
     length = line = 0
-    whole = True
+    is_first = True
     for block in _inflated(blocks):
-        held.append(block)
+        pending.append(block)
         length += len(block)
         if length < PIECE:
             continue
-        text = b"".join(held)
-        if whole and not _starts_with_lines(text):
-            held = [text]
+        text = b"".join(pending)
+        if is_first and not _starts_with_lines(text):
+            pending = [text]
             continue
-        whole = False
+        is_first = False
         end = text.rfind(b"\n") + 1
         if not end:
-            held = [text]
+            pending = [text]
             continue
         yield Piece(name, text[:end], line + 1, size=min(size, end) if size else end)
         size = max(0, size - end)
         line += text.count(b"\n", 0, end)
-        held, length = [text[end:]], len(text) - end
-    rest = b"".join(held)
+        pending, length = [text[end:]], len(text) - end
+    rest = b"".join(pending)
     if rest.strip():
         # A first line that is complete JSON means JSON lines; else read_file decides.
-        yield Piece(name, rest, None if whole else line + 1, size=size or len(rest))
+        yield Piece(name, rest, None if is_first else line + 1, size=size or len(rest))
 
 
 def _starts_with_lines(text: bytes) -> bool:
