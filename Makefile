@@ -59,7 +59,7 @@ docs: $(DOCS)  ## the documentation site, built strictly and offline into site/
 	@echo "(open site/index.html)"
 
 picture: $(DEV)  ## the README's picture of the page, anew
-	@ANOMALAKE_BROWSER=required $(BIN)/python -m pytest -q tests/browser/test_demo_page.py
+	@ANOMALAKE_BROWSER=required ANOMALAKE_PICTURE=1 $(BIN)/python -m pytest -q tests/browser/test_demo_page.py
 	@cp artifacts/browser/readme.png docs/page.png
 
 bench: $(DEV) $(PEERS)  ## the benchmarks; their results go to benchmarks/

@@ -100,9 +100,9 @@ def watch(shown: Page, wrong: list[str], own: str) -> None:
     shown.on("console", lambda said: wrong.append(f"console: {said.type}: {said.text}"))
     shown.on("pageerror", lambda error: wrong.append(f"error: {error}"))
 
-    def dialog(one: Any) -> None:
-        wrong.append(f"dialog: {one.message}")
-        one.dismiss()
+    def dialog(opened: Any) -> None:
+        wrong.append(f"dialog: {opened.message}")
+        opened.dismiss()
 
     shown.on("dialog", dialog)
     shown.on("request", lambda asked: None if _own(asked.url, own) else wrong.append(f"request: {asked.url}"))

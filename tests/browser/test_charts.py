@@ -38,16 +38,18 @@ window.calls = [];
 window.draw = (kind, chosen, more) => {
   document.documentElement.dataset.theme = more.dark ? "dark" : "light";
   const filters = { ...noFilters(), ...chosen, dimensions: new Map() };
-  for (const [one, values] of chosen.dimensions ?? []) filters.dimensions.set(one, new Set(values));
-  for (const one of ["detectors", "measures"]) if (filters[one]) filters[one] = new Set(filters[one]);
+  for (const [dimension, values] of chosen.dimensions ?? []) filters.dimensions.set(dimension, new Set(values));
+  for (const name of ["detectors", "measures"]) if (filters[name]) filters[name] = new Set(filters[name]);
   const selection = select(doc, filters);
   const options = { zone: zoneOf(doc, "detector", selection.detectors), dark: false, width: 1000, ...more };
-  for (const one of ["onTime", "onGroup", "onDetector"]) options[one] = (...args) => window.calls.push([one, ...args]);
+  for (const name of ["onTime", "onGroup", "onDetector"]) {
+    options[name] = (...args) => window.calls.push([name, ...args]);
+  }
   const draws = { drawTimeline, drawLanes, drawLive, drawExpected, drawContributions, drawGroup };
   return draws[kind](place, doc, selection, options);
 };
 window.rows = (set) => drawn.get(place).view.data(set);
-window.scale = (one) => drawn.get(place).view.scale(one);
+window.scale = (channel) => drawn.get(place).view.scale(channel);
 window.at = (row, fields) => {
   const { view } = drawn.get(place);
   const { left, top } = place.querySelector("canvas").getBoundingClientRect();
@@ -116,7 +118,7 @@ class Charts:
 
     def rows(self, name: str) -> list[dict[str, Any]]:
         """A data set of the chart as Vega has it; a time is milliseconds."""
-        caption: str = self.page.evaluate("(name) => JSON.stringify(rows(name).map((one) => ({...one})))", name)
+        caption: str = self.page.evaluate("(name) => JSON.stringify(rows(name).map((row) => ({...row})))", name)
         return list(json.loads(caption))
 
     def place(self, row: dict[str, Any], x: str = "t", y: str = "v") -> tuple[float, float]:
@@ -198,7 +200,9 @@ def test_every_chart_draws_itself_and_says_what_it_shows(tabs: Tabs, kind: str, 
         if kind == "empty":
             assert place.inner_html() == ""
             continue
-        sizes = charts.page.evaluate("[...document.querySelectorAll('#place canvas')].map((one) => one.clientWidth)")
+        sizes = charts.page.evaluate(
+            "[...document.querySelectorAll('#place canvas')].map((canvas) => canvas.clientWidth)"
+        )
         assert all(abs(size - width) <= 1 for size in sizes)
         assert len(sizes) == (
             0 if caption.startswith(("No ", "The expected values are unknown", "The values of")) else 1

@@ -28,8 +28,8 @@ BERLIN = ZoneInfo("Europe/Berlin")
 
 
 def summary(groups: int, intervals: int, of: str, filtered: bool = True) -> str:
-    def count(number: int, one: str, many: str) -> str:
-        return f"{number:,} {one if number == 1 else many}"
+    def count(number: int, singular: str, many: str) -> str:
+        return f"{number:,} {singular if number == 1 else many}"
 
     which = ", filtered" if filtered else ""
     return f"{count(groups, 'group', 'groups')}, {count(intervals, 'anomaly', 'anomalies')} of {of}{which}"
@@ -626,7 +626,7 @@ def test_hostile_names_are_shown_and_do_nothing(open_page: Open, keep: Keep) -> 
     panel_page = open_page("hostile")
     drop(panel_page, "Dimensions")
     for sub in panel_page.locator("details.sub").all():
-        if not sub.evaluate("(one) => one.open"):
+        if not sub.evaluate("(details) => details.open"):
             sub.locator("> summary").click()
     options = texts(panel_page, "details.sub .option bdi")
     assert {"__proto__", "constructor", "<img src=x onerror=alert(1)>"} <= set(options)

@@ -58,18 +58,18 @@ def served(tmp_path: Path) -> Iterator[Served]:
     write_metric_set(bench.store, bench.detector.metric_set)
     listening = listen(0)
     port = listening.getsockname()[1]
-    one = Served(bench, bench.store, f"http://127.0.0.1:{port}/", [])
+    instance = Served(bench, bench.store, f"http://127.0.0.1:{port}/", [])
     site = Site(
         make=lambda: read_document(str(lake), now=bench.now),
         show=lambda packed, token: page(packed, token=token),
         store=bench.store,
-        report=one.said.append,
-        clock=lambda: one.time,
+        report=instance.said.append,
+        clock=lambda: instance.time,
     )
     running = server(application(site, port))
     thread = threading.Thread(target=running.run, kwargs={"sockets": [listening]})
     thread.start()
-    yield one
+    yield instance
     running.should_exit = True
     thread.join()
 

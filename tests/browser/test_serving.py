@@ -62,6 +62,13 @@ class Server:
         """Of what the page has, each time it asked for something newer."""
         return [headers.get("if-none-match") for _, at, _, headers in self.asked if at == "document"]
 
+    def wait_for_tags(self, shown: Page, count: int) -> list[str | None]:
+        """Wait until the page has asked this often for something newer; the request comes after the clock has run."""
+        end = time.monotonic() + PATIENCE
+        while len(tags := self.tags()) < count and time.monotonic() < end:
+            shown.wait_for_timeout(20)
+        return tags
+
 
 @pytest.fixture
 def served(browser: Browser) -> Iterator[tuple[Page, Server]]:
@@ -171,10 +178,7 @@ def test_what_is_new_is_shown_within_a_minute(served: tuple[Page, Server]) -> No
     # Filters stay.
     assert shown.get_by_label("Least severity as a number").input_value() == "90"
     shown.clock.run_for(61_000)
-    end = time.monotonic() + PATIENCE
-    while len(tags := server.tags()) < 2 and time.monotonic() < end:
-        shown.wait_for_timeout(20)
-    assert tags == [None, f'"{server.document.made_at}"']
+    assert server.wait_for_tags(shown, 2) == [None, f'"{server.document.made_at}"']
 
 
 def test_what_is_looked_at_stays_when_there_is_something_new(served: tuple[Page, Server]) -> None:
@@ -193,7 +197,7 @@ def test_what_is_looked_at_stays_when_there_is_something_new(served: tuple[Page,
     intervals = shown.locator("#group-interval option")
     intervals.first.wait_for(state="attached")
     assert intervals.count() == group_intervals_of[group]
-    other = intervals.evaluate_all("(all) => all.findIndex((one) => !one.selected)")
+    other = intervals.evaluate_all("(all) => all.findIndex((option) => !option.selected)")
     shown.locator("#group-interval").select_option(index=other)
     title, interval = shown.title(), intervals.nth(other).text_content()
     # An older group goes: all the others have new numbers.
@@ -207,7 +211,7 @@ def test_what_is_looked_at_stays_when_there_is_something_new(served: tuple[Page,
         "(count) => document.querySelector('#summary').textContent.startsWith(count)",
         f"{len(old.groups.id) - 1} ",
     )
-    assert len(server.tags()) == asked + 1
+    assert len(server.wait_for_tags(shown, asked + 1)) == asked + 1
     assert shown.title() == title
     assert shown.locator("#group-interval option:checked").text_content() == interval
     assert shown.evaluate("document.activeElement.id") == "group-interval"
@@ -222,5 +226,4 @@ def test_a_list_that_is_open_is_not_closed_by_what_is_new(served: tuple[Page, Se
     assert not server.tags()
     shown.keyboard.press("Escape")
     shown.clock.run_for(61_000)
-    until(shown, "() => true")
-    assert server.tags() == [None]
+    assert server.wait_for_tags(shown, 1) == [None]

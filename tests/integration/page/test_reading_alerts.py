@@ -26,8 +26,8 @@ from tests.support.shown_page import Key, counts_of, detector_of, group_interval
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 
 
-def in_group(group: str | None, one: Alert) -> Alert:
-    return replace(one, anomaly_group_id=group)
+def in_group(group: str | None, alert: Alert) -> Alert:
+    return replace(alert, anomaly_group_id=group)
 
 
 ALERTS: Sequence[Alert] = (
@@ -56,9 +56,9 @@ ALERTS: Sequence[Alert] = (
 WHOLE_OR_NOT = pytest.mark.parametrize("whole_bytes", [0, 1_000_000], ids=["asked", "whole"])
 
 
-def key_of(one: Alert) -> Key:
-    group = one.anomaly_group_id if one.anomaly_group_id is not None else one.alert_event_id
-    return one.detector_arn, group, one.metric_name, int(one.timestamp.utc.replace(tzinfo=UTC).timestamp())
+def key_of(alert: Alert) -> Key:
+    group = alert.anomaly_group_id if alert.anomaly_group_id is not None else alert.alert_event_id
+    return alert.detector_arn, group, alert.metric_name, int(alert.timestamp.utc.replace(tzinfo=UTC).timestamp())
 
 
 def said(alerts: Iterable[Alert]) -> dict[Key, dict[str, Any]]:

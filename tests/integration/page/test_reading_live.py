@@ -237,16 +237,18 @@ def test_a_backtests_groups_and_judgement_are_shown_and_live_ones_go_before(own:
 
 
 def test_a_live_group_goes_before_its_namesake_of_the_backtest(own: Ran) -> None:
-    (one, *_), _ = read_groups(own.store, "shop", group_ids(own.store, "shop"))
-    other = replace(one, intervals=tuple(replace(entry, score=1.0) for entry in one.intervals))
+    (live, *_), _ = read_groups(own.store, "shop", group_ids(own.store, "shop"))
+    other = replace(live, intervals=tuple(replace(entry, score=1.0) for entry in live.intervals))
     found = backtest_of_shop()
     write_backtest(own.store, "shop", ARN, Backtest(found.metrics, found.judgement, (other,)))
     assert b'"AnomalyGroupScore":1.0' in to_json(other)
     scores = {
-        key: interval["score"] for key, interval in group_intervals_of(own.document()).items() if key[1] == one.group_id
+        key: interval["score"]
+        for key, interval in group_intervals_of(own.document()).items()
+        if key[1] == live.group_id
     }
     assert scores == {
-        (ARN, one.group_id, one.measure, int(item.timestamp.timestamp())): item.score for item in one.intervals
+        (ARN, group.group_id, group.measure, int(item.timestamp.timestamp())): item.score for item in group.intervals
     }
 
 

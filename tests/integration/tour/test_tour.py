@@ -35,7 +35,7 @@ print(json.dumps({
     "sums": shares.groupby(["timestamp", "dimension_name"])["value_contribution"].sum().unique().tolist(),
     "values": int(lake.query("SELECT count(*) AS n FROM metric_values")["n"].iloc[0]),
     "listed": len(anomalies),
-    "live": [[str(one.timestamp), one.status, one.delivered] for one in runs],
+    "live": [[str(run.timestamp), run.status, run.delivered] for run in runs],
     "alerted": len(alerted),
     "said": len(feedback),
     "page": page.read_text(encoding="utf-8")[:15],

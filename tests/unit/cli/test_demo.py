@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import re
-from datetime import date, datetime
+from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -17,10 +17,8 @@ from anomalake.demo import storm
 from anomalake.groups.grouping import Group
 from anomalake.records.groups import group_ids, read_groups
 from anomalake.storage.objects import open_store
+from tests.support.demo import LAST, SPAN
 
-#: A backtest of ten weeks tests the last three, so its alerts are not about the blizzard.
-LAST = date(2013, 3, 10)
-SPAN = (datetime(2013, 2, 7, 5, tzinfo=storm.ZONE), datetime(2013, 2, 10, 9, tzinfo=storm.ZONE))
 #: Hours in which next to nothing flew: see `test_flights`.
 CLOSED = [f"08 Feb {hour}:00" for hour in range(16, 22)] + [f"09 Feb {hour:02}:00" for hour in range(6, 11)]
 

@@ -128,8 +128,8 @@ def channels(rules: list[Any]) -> list[tuple[str, str, str]]:
 
 def test_alerts_of_a_stack_go_to_ingest_and_to_the_topics() -> None:
     lake = Lake(memory_store())
-    one = detector(alerts=(rule("a"), rule("b", LambdaAction("arn:aws:lambda:eu-west-1:1:function:mine"))))
-    found = stack_rules(one, lake, INGEST, NotificationTopics(LONG, SHORT, 80))
+    defined = detector(alerts=(rule("a"), rule("b", LambdaAction("arn:aws:lambda:eu-west-1:1:function:mine"))))
+    found = stack_rules(defined, lake, INGEST, NotificationTopics(LONG, SHORT, 80))
     assert channels(found) == [
         ("a", INGEST, "JSON"),
         ("b", "arn:aws:lambda:eu-west-1:1:function:mine", "JSON"),
@@ -155,9 +155,9 @@ def test_every_group_goes_to_the_lake_if_no_rule_of_the_file_does() -> None:
 
 def test_actions_are_called_on_a_laptop_only_on_request() -> None:
     lake = Lake(memory_store())
-    one = detector(alerts=(rule("a"), rule("b", SnsAction(LONG, "SHORT_TEXT"))))
-    assert channels(local_rules(one, lake, send=False)) == [("a", "memory://", "JSON"), ("b", "memory://", "JSON")]
-    assert channels(local_rules(one, lake, send=True)) == [("a", "memory://", "JSON"), ("b", LONG, "SHORT_TEXT")]
+    defined = detector(alerts=(rule("a"), rule("b", SnsAction(LONG, "SHORT_TEXT"))))
+    assert channels(local_rules(defined, lake, send=False)) == [("a", "memory://", "JSON"), ("b", "memory://", "JSON")]
+    assert channels(local_rules(defined, lake, send=True)) == [("a", "memory://", "JSON"), ("b", LONG, "SHORT_TEXT")]
 
 
 # ---- schedule ----

@@ -123,7 +123,7 @@ def _run_live(data: FlightsData, lake: Path, span: tuple[datetime, datetime], ou
     _say(
         out,
         f"     {len(judged):,} hours judged, {without:,} had no data (no flight leaves at night): "
-        f"{sum(member.anomalies for member in judged):,} anomalous points of {sum(one.metrics for one in judged):,}",
+        f"{sum(member.anomalies for member in judged):,} anomalous points of {sum(run.metrics for run in judged):,}",
     )
     for item in (entry for entry in runs if entry.status != SUCCEEDED and entry.rows):
         _say(out, f"     {item.timestamp.isoformat()} {item.status.lower()}: {item.reason}")

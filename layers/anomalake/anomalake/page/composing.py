@@ -178,7 +178,7 @@ class _Composition:
 
             values[arn].live = attempt(self._notes, None, make, given.names.name)
         self._note_aggregation(
-            {self._names.of(arn).name: one.live for arn, one in values.items() if one.live is not None}
+            {self._names.of(arn).name: value.live for arn, value in values.items() if value.live is not None}
         )
         return values
 

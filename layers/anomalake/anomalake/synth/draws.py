@@ -12,11 +12,11 @@ def spread(drawn: Floats, between: tuple[float, float]) -> Floats:
     return between[0] + (between[1] - between[0]) * drawn
 
 
-def either(drawn: Floats, one: tuple[float, float], other: tuple[float, float]) -> Floats:
+def either(drawn: Floats, first: tuple[float, float], other: tuple[float, float]) -> Floats:
     """Map numbers from 0 to 1 to one range or, half of them, to another."""
     second = drawn >= 0.5
     place = 2 * drawn - second
-    return np.where(second, spread(place, other), spread(place, one))
+    return np.where(second, spread(place, other), spread(place, first))
 
 
 def either_sign(drawn: Floats, between: tuple[float, float]) -> Floats:

@@ -7,7 +7,7 @@ const liveStep = (detector) => (intervalOf(detector) || 3600) * detector.live.in
 function thinning(times, most, step) {
   const least = Math.ceil(times / most);
   if (least <= 1) return 1;
-  const nice = STEPS.find((one) => one % step === 0 && one / step >= least);
+  const nice = STEPS.find((candidate) => candidate % step === 0 && candidate / step >= least);
   return nice ? nice / step : least;
 }
 
@@ -99,7 +99,7 @@ function addExpected({ usual, judged, below, above, down, up }, values, expected
 /** Series by line: [{text, series}], the largest first, the rest as others. */
 function linesOf(detector, measure, split, mask, points, mean) {
   const { live } = detector;
-  const whole_ = mask.every((one) => one);
+  const whole_ = mask.every((inside) => inside);
   const passing = [...live.series.keys()].filter((s) => (live.series[s] === OTHERS ? whole_ : mask[live.series[s]]));
   if (split === null) return passing.length ? [{ text: null, series: passing }] : [];
   const width = detector.dimensions.length;
@@ -302,7 +302,7 @@ function pointLines(p, times, lines, sums, lineName, band) {
   lines.forEach((_, c) => shown.push([lineName(c), shortened(sums[c].value[p])]));
   const { expected, lower, upper } = sums[0];
   if (band && expected[p] === expected[p]) {
-    const [lo, hi] = [lower[p], upper[p]].map((one) => (one === one ? shortened(one, EXPECTED_DIGITS) : "open"));
+    const [lo, hi] = [lower[p], upper[p]].map((bound) => (bound === bound ? shortened(bound, EXPECTED_DIGITS) : "open"));
     shown.push(["expected", shortened(expected[p], EXPECTED_DIGITS)], ["range", `${lo} – ${hi}`]);
   }
   return shown;

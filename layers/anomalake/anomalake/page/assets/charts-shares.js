@@ -4,14 +4,14 @@
 function addShares(doc, selection, { detector: only = null, dimension }) {
   const { contributions: all, group_intervals: groupIntervals, groups } = doc;
   const sums = doc.detectors.map((detector, d) => {
-    const index = only === null || only === d ? detector.dimensions.findIndex(([one]) => one === dimension) : -1;
+    const index = only === null || only === d ? detector.dimensions.findIndex(([name]) => name === dimension) : -1;
     const values = index < 0 ? [] : detector.dimensions[index][1];
     return { index, values, sums: detector.measures.map(() => new Float64Array(values.length)) };
   });
   for (const i of selection.contributions) {
     const g = groupIntervals.group[all.group_interval[i]];
-    const one = sums[groups.detector[g]];
-    if (one.index === all.dimension[i]) one.sums[groups.measure[g]][all.value[i]] += all.share[i];
+    const sum = sums[groups.detector[g]];
+    if (sum.index === all.dimension[i]) sum.sums[groups.measure[g]][all.value[i]] += all.share[i];
   }
   const bars = new Map();
   sums.forEach(({ values, sums: of }, d) => of.forEach((shares, m) => shares.forEach((share, v) => {

@@ -85,7 +85,7 @@ async function drawCounts(place, doc, selection, options) {
     const bin = Math.floor(key / 10);
     const t = (bin * step + origin) * 1000;
     const lo = 10 * (key - bin * 10);
-    return { t, u: t + step * 1000, lo, hi: lo + 10, n, c: edges.findLastIndex((one) => n >= one), k: key };
+    return { t, u: t + step * 1000, lo, hi: lo + 10, n, c: edges.findLastIndex((edge) => n >= edge), k: key };
   });
   const colours = COUNT_COLOURS[options.dark ? "dark" : "light"].slice(-edges.length);
   const room = [Math.min(...rows.map(({ t }) => t)), Math.max(...rows.map(({ u }) => u))];
@@ -99,9 +99,9 @@ async function drawCounts(place, doc, selection, options) {
       ["from", wallText(t, step)], ["for", stepLength(step)], ["severity", `${lo}–${hi}`],
       ["anomalies", whole(n)],
     ],
-    legend: legendOf(edges.map((one, c) => {
+    legend: legendOf(edges.map((edge, c) => {
       const next = (edges[c + 1] ?? most + 1) - 1;
-      return [colours[c], next > one ? `${whole(one)}–${whole(next)}` : whole(one), "square"];
+      return [colours[c], next > edge ? `${whole(edge)}–${whole(next)}` : whole(edge), "square"];
     }), "anomalies"),
     onTime: options.onTime,
   });
@@ -120,7 +120,7 @@ function wallText(ms, step) {
 /** Lower ends of at most five classes of counts up to `most`, in geometric progression. */
 function classEdges(most) {
   const factor = Math.max(2, Math.ceil(most ** 0.2));
-  return [0, 1, 2, 3, 4].map((c) => factor ** c).filter((one) => one <= most);
+  return [0, 1, 2, 3, 4].map((c) => factor ** c).filter((tick) => tick <= most);
 }
 
 /** One row for each detector, the worst first: its highest severity over time. */

@@ -48,11 +48,11 @@ function drawFilters(changed) {
     });
     drop("Detector", count(() => state.filters.detectors, doc.detectors.length, (d) => doc.detectors[d].title), panel);
   }
-  const measures = [...new Set(doc.detectors.flatMap((one) => one.measures))].sort((a, b) => a.localeCompare(b));
+  const measures = [...new Set(doc.detectors.flatMap((detector) => detector.measures))].sort((a, b) => a.localeCompare(b));
   if (measures.length > 1) {
-    const panel = checklist("Measures", measures.map((one) => [one, one]), filters.measures,
+    const panel = checklist("Measures", measures.map((name) => [name, name]), filters.measures,
       (chosen) => set({ measures: none(chosen) }));
-    drop("Measure", count(() => state.filters.measures, measures.length, (one) => one), panel);
+    drop("Measure", count(() => state.filters.measures, measures.length, (name) => name), panel);
   }
 
   const dimensionLists = () => {
@@ -66,7 +66,7 @@ function drawFilters(changed) {
     });
     const lists = [...all].map(([dimension, values]) => {
       const chosen = state.filters.dimensions.get(dimension) ?? null;
-      const options = [...values].sort((a, b) => a.localeCompare(b)).map((one) => [one, one]);
+      const options = [...values].sort((a, b) => a.localeCompare(b)).map((value) => [value, value]);
       const list = checklist(dimension, options, chosen, (now) => {
         const next = new Map(state.filters.dimensions);
         if (now.size) next.set(dimension, now);
@@ -81,7 +81,7 @@ function drawFilters(changed) {
     return element("div", null, ...lists);
   };
   const dimensions = element("div", null, dimensionLists());
-  if (doc.detectors.some((one) => one.dimensions.length)) {
+  if (doc.detectors.some((detector) => detector.dimensions.length)) {
     drop("Dimensions", () => {
       const now = [...state.filters.dimensions];
       if (!now.length) return ["all"];

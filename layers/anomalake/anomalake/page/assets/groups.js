@@ -7,8 +7,8 @@ function groupHash(doc, g) {
   const { detector, measure, id } = doc.groups;
   const { arn, measures } = doc.detectors[detector[g]];
   const words = [arn, "anomalies", "anomaly", id[g]];
-  if (worstOf(doc, sameId(doc, id[g]).filter((one) => detector[one] === detector[g])) !== g) words.push(measures[measure[g]]);
-  return `#${words.map((one) => encodeURIComponent(one.toWellFormed())).join("/")}`;
+  if (worstOf(doc, sameId(doc, id[g]).filter((other) => detector[other] === detector[g])) !== g) words.push(measures[measure[g]]);
+  return `#${words.map((word) => encodeURIComponent(word.toWellFormed())).join("/")}`;
 }
 
 const ids = new WeakMap();
@@ -18,8 +18,8 @@ function sameId(doc, id) {
   let known = ids.get(doc);
   if (!known) {
     known = new Map();
-    doc.groups.id.forEach((one, g) => {
-      const text = one.toWellFormed();
+    doc.groups.id.forEach((groupId, g) => {
+      const text = groupId.toWellFormed();
       const there = known.get(text);
       if (there) there.push(g);
       else known.set(text, [g]);

@@ -77,7 +77,7 @@ function drawHealth() {
     element("thead", null, element("tr", null, ...heads.map((title, i) =>
       element("th", { scope: "col", class: i > 1 && i < 10 ? "number" : null }, title)))),
     element("tbody", null, ...rows));
-  const reasons = doc.set_aside_reasons.map((one) => element("div.reason", null, named(one)));
+  const reasons = doc.set_aside_reasons.map((reason) => element("div.reason", null, named(reason)));
   const facts = factList(
     ["Set aside", doc.set_aside ? statusMark("bad", plural(doc.set_aside, "record")) : "none", ...folded(reasons, 3)],
     ["Crawl", ...crawlFact(doc.crawl, zone)],

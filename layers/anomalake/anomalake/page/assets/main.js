@@ -90,8 +90,8 @@ function drawLiveControls() {
     return;
   }
   const options = lively.map((d) => [String(d), doc.detectors[d].title]);
-  const one = choices(byId("live-detector"), options, String(live.detector));
-  if (live.detector !== Number(one)) Object.assign(live, { detector: Number(one), split: firstSplit(Number(one)) });
+  const chosen = choices(byId("live-detector"), options, String(live.detector));
+  if (live.detector !== Number(chosen)) Object.assign(live, { detector: Number(chosen), split: firstSplit(Number(chosen)) });
   byId("live-detector-label").hidden = lively.length < 2;
   const { measures, dimensions } = doc.detectors[live.detector];
   const shown = measuresShown(live.detector).map((m) => [String(m), measures[m]]);

@@ -55,9 +55,9 @@ function pagedTable(options) {
     const from = memory.page * size;
     const shown = Array.from(order.slice(from, from + size));
     body.replaceChildren(...shown.map((row) => {
-      const cells = columns.map((one) => element(one.head ? "th" : "td",
-        { scope: one.head ? "row" : null, class: classesOf(one) },
-        one.cell(row)));
+      const cells = columns.map((column) => element(column.head ? "th" : "td",
+        { scope: column.head ? "row" : null, class: classesOf(column) },
+        column.cell(row)));
       const made = element(open ? "tr.opens" : "tr", null, ...cells);
       if (open) {
         made.addEventListener("click", (event) => {
@@ -76,17 +76,17 @@ function pagedTable(options) {
   };
   const back = element("button.quiet", { type: "button", onclick: turn(-1) }, "Previous");
   const on = element("button.quiet", { type: "button", onclick: turn(1) }, "Next");
-  const heads = columns.map((one) => {
-    const sorting = one.title === memory.by ? (memory.down ? "descending" : "ascending") : null;
-    const attributes = { scope: "col", "aria-sort": sorting, class: classesOf(one) };
-    if (!one.key) return element("th", attributes, one.title);
+  const heads = columns.map((column) => {
+    const sorting = column.title === memory.by ? (memory.down ? "descending" : "ascending") : null;
+    const attributes = { scope: "col", "aria-sort": sorting, class: classesOf(column) };
+    if (!column.key) return element("th", attributes, column.title);
     const button = element("button.sort", { type: "button", onclick: () => {
-      memory.down = memory.by === one.title ? !memory.down : (one.down ?? false);
-      memory.by = one.title;
+      memory.down = memory.by === column.title ? !memory.down : (column.down ?? false);
+      memory.by = column.title;
       memory.page = 0;
       pagedTable(options);
       box.querySelector("[aria-sort] button")?.focus();
-    } }, one.title);
+    } }, column.title);
     return element("th", attributes, button);
   });
   const table = element("table", null, element("caption.unseen", null, caption),
@@ -137,19 +137,19 @@ function valueReader(doc, selection) {
   const together = (row, column) => {
     if (row >= all) return column[row - all];
     const m = groupInterval(row);
-    const one = detector(row);
-    const width = one.dimensions.length;
+    const definition = detector(row);
+    const width = definition.dimensions.length;
     const mask = selection.masks[doc.groups.detector[group(row)]];
     let [sum, count] = [0, 0];
     for (let j = index.affected[m]; j < index.affected[m + 1]; j += 1) {
       const combination = rows.combination[j];
       if (combination === OTHERS || !mask[combination]) continue;
-      if (one.combinations.data[combination * width + shares.dimension[row]] !== shares.value[row]) continue;
+      if (definition.combinations.data[combination * width + shares.dimension[row]] !== shares.value[row]) continue;
       sum += column[j];
       count += 1;
     }
     if (!count) return NaN;
-    const aggregation = one.aggregations[measure(row)];
+    const aggregation = definition.aggregations[measure(row)];
     if (aggregation === "SUM" || count === 1) return sum;
     return aggregation === "AVG" ? sum / count : NaN;
   };

@@ -59,8 +59,8 @@ function severity(score) {
 }
 
 /** "1 group", "2 groups". */
-function plural(count, one, many = `${one}s`) {
-  return `${whole(count)} ${count === 1 ? one : many}`;
+function plural(count, singular, many = `${singular}s`) {
+  return `${whole(count)} ${count === 1 ? singular : many}`;
 }
 
 /** Seconds in words. */
