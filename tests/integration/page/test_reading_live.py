@@ -248,7 +248,7 @@ def test_a_live_group_goes_before_its_namesake_of_the_backtest(own: Ran) -> None
         if key[1] == live.group_id
     }
     assert scores == {
-        (ARN, group.group_id, group.measure, int(item.timestamp.timestamp())): item.score for item in group.intervals
+        (ARN, live.group_id, live.measure, int(item.timestamp.timestamp())): item.score for item in live.intervals
     }
 
 

@@ -1,4 +1,4 @@
-"""The promise of the lake at its full size: 10,000 alerts, repeated, shuffled, by 16 at once, killed and retried."""
+"""Exactly once: thousands of alerts, repeated and shuffled, ingested by 16 processes at once, killed and retried."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ from anomalake.services import maintenance
 from tests.support import made, oracle
 from tests.support.invocations import deliver, shuffled_deliveries
 
-COUNT = 10_000
-TEXTS = made.texts(COUNT, clashes=40)
+COUNT = 3_000
+TEXTS = made.texts(COUNT, clashes=20)
 WORLD = oracle.relations(TEXTS)
 
 
 @pytest.fixture(scope="module")
 def lake(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("lake")
-    killed = deliver(folder, shuffled_deliveries(TEXTS, seed=1), concurrent=16, batch=100, kill_share=0.3, seed=2)
+    killed = deliver(folder, shuffled_deliveries(TEXTS, seed=1), concurrent=16, batch=40, kill_share=0.3, seed=2)
     assert killed > 30
     return folder
 
