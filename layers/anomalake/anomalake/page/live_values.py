@@ -17,8 +17,7 @@ from anomalake.page.document import OTHERS, Integers, Live, Numbers
 from anomalake.page.judged import Points
 from anomalake.page.numbering import DetectorNames, floats, largest
 from anomalake.query import templates
-from anomalake.query.detectors import DetectorSchema
-from anomalake.query.relations import columns_of
+from anomalake.query.columns import DetectorSchema, columns_of
 
 # Series are limited so that at least so many times remain.
 _LEAST_TIMES: Final = 300

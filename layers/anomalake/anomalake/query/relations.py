@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 from sqlglot import exp
 
 from anomalake.definitions.metric_set import FREQUENCIES
 from anomalake.query import templates
 from anomalake.query.bounds import ALL, Bounds
-from anomalake.query.detectors import DetectorSchema, DetectorSchemas
+from anomalake.query.columns import DetectorSchema, columns_of
+from anomalake.query.detectors import DetectorSchemas
 from anomalake.query.errors import QueryError
-from anomalake.query.names import column_names
 from anomalake.query.templates import Replacement, Replacements
 from anomalake.query.time_formats import to_strptime
 from anomalake.storage.store import ObjectStore
@@ -25,6 +25,8 @@ BY_DAY = "_by_day"
 PHYSICAL = ("alert_rows", "alert_rows_csv")
 #: Prefix of the tables with a detector's source rows.
 SOURCE = "source_"
+
+T = TypeVar("T")
 
 
 class Tables(Protocol):
@@ -197,13 +199,13 @@ def replacements_of(detector: DetectorSchema) -> Replacements:
     aggregations = {metric.metric_name: metric.aggregation_function for metric in source.metric_list} if source else {}
     live_measures = sorted(aggregations) if source else detector.measures
     value_column, score_column = (template.format(measure) for template in templates.SCORE_COLUMNS)
-    by_dimension = {
-        name: Replacement({dimension: column, f"source_{dimension}": f"source_{column}"}, {dimension: name})
-        for name, column in dimensions.items()
-    }
+    by_dimension: dict[str, Replacement] = {}
+    for names, column in _with_equal_names(dimensions):
+        replacement = Replacement({dimension: column, f"source_{dimension}": f"source_{column}"}, {dimension: names})
+        by_dimension.update(dict.fromkeys(names, replacement))
     scores = [
-        Replacement({value_column: value, score_column: score}, {measure: name})
-        for name, (_, value, score) in measures.items()
+        Replacement({value_column: value, score_column: score}, {measure: names})
+        for names, (_, value, score) in _with_equal_names(measures)
     ]
     live = [
         Replacement(
@@ -216,7 +218,7 @@ def replacements_of(detector: DetectorSchema) -> Replacements:
     return Replacements(
         repeated={
             f"source_{dimension}": [by_dimension[name] for name in sorted(live_dimensions)],
-            dimension: list(by_dimension.values()),
+            dimension: list({id(one): one for one in by_dimension.values()}.values()),
             value_column: scores,
             score_column: scores,
             measure: live,
@@ -238,14 +240,12 @@ def replacements_of(detector: DetectorSchema) -> Replacements:
     )
 
 
-def columns_of(detector: DetectorSchema) -> tuple[dict[str, tuple[str, ...]], dict[str, str]]:
-    """Return the columns of a detector's measures and of its dimensions, by their names.
-
-    A measure has three columns: its value in live data, and its value and score in anomalies.
-    """
-    measures = column_names(detector.measures, templates.fixed_columns(), ("{}", *templates.SCORE_COLUMNS))
-    taken = templates.fixed_columns().union(*measures.values())
-    return measures, {name: column for name, (column,) in column_names(detector.dimensions, taken).items()}
+def _with_equal_names(columns: Mapping[str, T]) -> list[tuple[tuple[str, ...], T]]:
+    """Return the names of each column, and the column."""
+    names: dict[T, list[str]] = {}
+    for name, column in columns.items():
+        names.setdefault(column, []).append(name)
+    return [(tuple(of_column), column) for column, of_column in names.items()]
 
 
 def source_columns(detector: DetectorSchema) -> dict[str, str]:

@@ -8,9 +8,9 @@ from typing import Literal
 from sqlglot import exp
 
 from anomalake.definitions.metric_set import MetricSet
-from anomalake.query.detectors import DetectorSchema
+from anomalake.query.columns import DetectorSchema, columns_of
 from anomalake.query.names import sql_name
-from anomalake.query.relations import BY_DAY, Relation, columns_of
+from anomalake.query.relations import BY_DAY, Relation
 from anomalake.query.templates import DIALECT
 from anomalake.quicksight.names import LONGEST_COLUMN, QuickSightError, check, shortened
 
