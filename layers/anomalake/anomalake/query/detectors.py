@@ -58,10 +58,7 @@ class DetectorSchemas:
         if original is None:
             candidates = self.all()
         else:
-            own_name = detector_of(original)
-            keys = [entry.key for entry in self._store.list(f"{_FOLDER}{own_name}") if entry.key.endswith(".json")]
-            recorded = [entry.key for entry in self._store.list(column_records.column_folder(own_name))]
-            candidates = self._with_name(keys, metric_set_keys(self._store).get(own_name, ()), recorded)
+            candidates = self._named(detector_of(original))
         detector = next((detector for detector in candidates if detector.sql_name == name), None)
         if detector is None and len(candidates) > 1 and original is not None:
             own_name = candidates[0].name
@@ -69,6 +66,16 @@ class DetectorSchemas:
                 choices = " and ".join(f"{candidate.sql_name} ({candidate.arn})" for candidate in candidates)
                 raise QueryError(f"{name}: {len(candidates)} detectors have the name {own_name}; expected {choices}")
         return detector
+
+    def of_arn(self, arn: str) -> DetectorSchema | None:
+        """Return the detector with an ARN; None if the lake has none; raises `QueryError`, `StoreError`."""
+        return next((detector for detector in self._named(detector_of(arn)) if detector.arn == arn), None)
+
+    def _named(self, name: str) -> list[DetectorSchema]:
+        """Return the detectors of one name."""
+        shapes = [entry.key for entry in self._store.list(f"{_FOLDER}{name}") if entry.key.endswith(".json")]
+        recorded = [entry.key for entry in self._store.list(column_records.column_folder(name))]
+        return self._with_name(shapes, metric_set_keys(self._store).get(name, ()), recorded)
 
     def _with_name(
         self, shape_keys: Iterable[str], source_keys: Iterable[str], column_keys: Collection[str]
