@@ -9,14 +9,14 @@ from typing import Protocol, TypeVar
 
 from sqlglot import exp
 
-from anomalake.definitions.metric_set import FREQUENCIES
+from anomalake.definitions.metric_set import FREQUENCIES, MetricSet
 from anomalake.query import templates
 from anomalake.query.bounds import ALL, Bounds
 from anomalake.query.columns import DetectorSchema, columns_of
 from anomalake.query.detectors import DetectorSchemas
 from anomalake.query.errors import QueryError
 from anomalake.query.templates import Replacement, Replacements
-from anomalake.query.time_formats import to_strptime
+from anomalake.query.time_formats import has_offset, read_timestamp
 from anomalake.storage.store import ObjectStore
 
 #: Ending of the forms of relations that have the partition column ``day``.
@@ -87,7 +87,10 @@ class Relation:
         """Return the SQL of the relation's ``_by_day`` form, from its file."""
         if self.detector is None:
             return templates.template(f"{self.kind}{BY_DAY}")
-        return templates.instantiate(templates.example(self.kind), replacements_of(self.detector))
+        query = templates.instantiate(templates.example(self.kind), replacements_of(self.detector))
+        if self.kind == "live" and self.detector.source is not None:
+            _read_timestamps(query, self.detector.source)
+        return query
 
     def columns(self) -> list[str]:
         """Return the names of its columns, in order."""
@@ -228,7 +231,6 @@ def replacements_of(detector: DetectorSchema) -> Replacements:
             templates.EXAMPLE_DETECTOR: detector.name,
             templates.EXAMPLE_ARN: detector.arn,
             templates.EXAMPLE_TIMEZONE: source.timezone if source else "UTC",
-            templates.EXAMPLE_FORMAT: to_strptime(source.timestamp_format) if source else templates.EXAMPLE_FORMAT,
         },
         numbers={
             templates.EXAMPLE_MINUTES: str(FREQUENCIES[source.frequency]) if source else templates.EXAMPLE_MINUTES
@@ -238,6 +240,27 @@ def replacements_of(detector: DetectorSchema) -> Replacements:
             for prefix, suffix in (("live_", BY_DAY), ("metricvalue_anomalyscore_", BY_DAY), ("source_", ""))
         },
     )
+
+
+def _read_timestamps(query: exp.Query, source: MetricSet) -> None:
+    """Let the relation of the live data read timestamps in the format of a source; the query is changed."""
+    (example,) = (node for node in query.find_all(exp.Try) if isinstance(node.this, exp.StrToTime))
+    parsed = read_timestamp(example.this.this, source.timestamp_format)
+    if parsed.fields:
+        (table,) = query.find_all(exp.Table)
+        fields = exp.select("*", *parsed.fields).from_(table.copy())
+        table.replace(fields.subquery(table.alias))
+    example.replace(parsed.time)
+    if not has_offset(source.timestamp_format):
+        return
+    # What is read is UTC, not wall-clock time: the zone is that of the wall-clock time that follows from it.
+    for zone in query.find_all(exp.Literal):
+        if zone.is_string and zone.this == source.timezone:
+            zone.set("this", "UTC")
+    (clock,) = (column for column in query.selects if column.alias_or_name == "local_timestamp")
+    utc = exp.Anonymous(this="with_timezone", expressions=[clock.copy(), exp.Literal.string("UTC")])
+    local = exp.Anonymous(this="at_timezone", expressions=[utc, exp.Literal.string(source.timezone)])
+    clock.replace(exp.alias_(exp.cast(local, "TIMESTAMP"), "local_timestamp"))
 
 
 def _with_equal_names(columns: Mapping[str, T]) -> list[tuple[tuple[str, ...], T]]:
