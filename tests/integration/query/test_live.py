@@ -251,3 +251,15 @@ def test_timestamps_with_an_offset_in_athena(lake: LakeHandle, tmp_path: Path) -
     assert "CAST(AT_TIMEZONE(WITH_TIMEZONE(w.local_timestamp, 'UTC'), 'Europe/Paris') AS TIMESTAMP)" in sql
     assert "REGEXP_EXTRACT(f.source_timestamp, '(?i)\\A([0-9]{4})" in sql
     assert "DATE_PARSE" not in sql
+
+
+def test_a_dimension_that_the_source_lacks_is_null_in_live_data(tmp_path: Path) -> None:
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data" / "input.csv").write_text("timestamp,marketplace,revenue\n2021-02-14 04:00:00,it,2\n")
+    series = [({"marketplace": "it", "platform": "pc_web"}, "10"), ({"marketplace": "it"}, "2")]
+    lake = write(tmp_path, [alert("e1", series=series)])
+    lake.register_source(source(metric_list=(Measure("revenue"),), dimension_list=("marketplace",), timezone="UTC"))
+    (live,) = rows(lake, "SELECT marketplace, platform, revenue FROM live_orders")
+    assert live == {"marketplace": "it", "platform": None, "revenue": 2}
+    (joined,) = rows(lake, "SELECT platform, revenue, revenueanomalymetricvalue AS value FROM with_livedata_orders")
+    assert joined == {"platform": None, "revenue": 2, "value": 2}

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from anomalake.cli.console import line, stdout
+from anomalake.cli.console import line, note_missing_lake, stdout
 from anomalake.cli.options import DetectorFile
 
 
@@ -34,6 +34,8 @@ def quicksight(
     if out.exists() and detector.exists() and out.samefile(detector):
         raise QuickSightError(f"--out {out}: is the detector file; expected another file")
     metric_set = read_detector(detector).metric_set
+    if lake:
+        note_missing_lake(lake)
     schema = DetectorSchemas(open_store(lake, create=False)).of_arn(metric_set.detector_arn) if lake else None
     text = to_yaml(quicksight_template(metric_set, schema))
     if str(out) == "-":

@@ -202,10 +202,14 @@ def replacements_of(detector: DetectorSchema) -> Replacements:
     aggregations = {metric.metric_name: metric.aggregation_function for metric in source.metric_list} if source else {}
     live_measures = sorted(aggregations) if source else detector.measures
     value_column, score_column = (template.format(measure) for template in templates.SCORE_COLUMNS)
-    by_dimension: dict[str, Replacement] = {}
-    for names, column in _with_equal_names(dimensions):
-        replacement = Replacement({dimension: column, f"source_{dimension}": f"source_{column}"}, {dimension: names})
-        by_dimension.update(dict.fromkeys(names, replacement))
+    all_dimensions = [
+        Replacement(
+            {dimension: column, f"source_{dimension}": f"source_{column}"},
+            {dimension: names},
+            absent=frozenset() if set(names) & set(live_dimensions) else frozenset({f"source_{dimension}"}),
+        )
+        for names, column in _with_equal_names(dimensions)
+    ]
     scores = [
         Replacement({value_column: value, score_column: score}, {measure: names})
         for names, (_, value, score) in _with_equal_names(measures)
@@ -220,8 +224,8 @@ def replacements_of(detector: DetectorSchema) -> Replacements:
     ]
     return Replacements(
         repeated={
-            f"source_{dimension}": [by_dimension[name] for name in sorted(live_dimensions)],
-            dimension: list({id(one): one for one in by_dimension.values()}.values()),
+            f"source_{dimension}": all_dimensions,
+            dimension: all_dimensions,
             value_column: scores,
             score_column: scores,
             measure: live,

@@ -63,11 +63,14 @@ class Replacement:
         New string literals by those of the example; several where names are equal.
     average
         Whether sums become averages.
+    absent
+        Columns of the example that the table of the detector lacks; they become NULL.
     """
 
     identifiers: Mapping[str, str]
     texts: Mapping[str, Sequence[str]]
     average: bool = False
+    absent: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -213,6 +216,8 @@ def _identifiers(node: exp.Expr) -> Iterator[str]:
 
 def _replaced(node: exp.Expr, replacement: Replacement) -> exp.Expr:
     """Apply a replacement to an item; the item is changed and returned."""
+    for column in [column for column in node.find_all(exp.Column) if column.name in replacement.absent]:
+        column.replace(exp.cast(exp.null(), "VARCHAR"))
     for leaf in list(node.find_all(exp.Identifier, exp.Literal)):
         if isinstance(leaf, exp.Identifier) and leaf.name in replacement.identifiers:
             leaf.replace(exp.to_identifier(replacement.identifiers[leaf.name], quoted=True))
