@@ -179,6 +179,14 @@ def test_a_lake_that_cannot_be_written_is_queried_all_the_same(tmp_path: Path) -
     assert not (tmp_path / "columns").exists()
 
 
+def test_a_shape_made_by_hand_cannot_leave_the_folder_of_the_records(tmp_path: Path) -> None:
+    store = open_store(str(tmp_path / "lake"))
+    body = {"detector_arn": "arn:a:b:c:1:AnomalyDetector:../../../x", "metric_name": "m", "dimensions": ["d"]}
+    store.put("shapes/detector=x/1.json", json.dumps(body).encode())
+    assert len(DetectorSchemas(store).all()) == 1
+    assert {file.name for file in tmp_path.rglob("*") if file.is_file()} == {"1.json"}
+
+
 class Racing(Objects):
     """A store in which another process records columns just before each record of this one."""
 

@@ -16,6 +16,7 @@ from anomalake.definitions.metric_set import MetricSet
 from anomalake.query import templates
 from anomalake.query.names import column_names
 from anomalake.records.columns import ColumnRecord, create_column_record, read_column_record
+from anomalake.records.errors import RecordInputError
 from anomalake.storage.store import ObjectStore, StoreError
 
 # Templates of the columns of a measure (its value in live data, its value and score in anomalies) and of a dimension.
@@ -70,7 +71,7 @@ def columns_of(detector: DetectorSchema) -> tuple[dict[str, tuple[str, ...]], di
 def recorded_columns(store: ObjectStore, detector: DetectorSchema, last: int) -> tuple[ColumnRecord, ...]:
     """Read the records of a detector's columns, and write one for the names that have none.
 
-    Where the lake cannot be written, nothing is recorded and nothing is raised.
+    Where the lake cannot be written, or the detector's name cannot be part of a key, nothing is recorded or raised.
 
     Parameters
     ----------
@@ -91,7 +92,7 @@ def recorded_columns(store: ObjectStore, detector: DetectorSchema, last: int) ->
             break
         try:
             written = create_column_record(store, number, new)
-        except StoreError:
+        except (StoreError, RecordInputError):
             break
         record = new if written else read_column_record(store, detector.arn, number)
         if record is not None:

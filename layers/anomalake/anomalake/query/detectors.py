@@ -38,11 +38,13 @@ class DetectorSchemas:
             if entry.key.startswith(_FOLDER) and entry.key.endswith(".json"):
                 shapes.setdefault(name, []).append(entry.key)
         sources = metric_set_keys(self._store)
-        recorded = [entry.key for entry in self._store.list(column_records.FOLDER)]
+        recorded: dict[str, list[str]] = {}
+        for entry in self._store.list(column_records.FOLDER):
+            recorded.setdefault(column_records.detector_in(entry.key), []).append(entry.key)
         return [
             detector
             for name in sorted(shapes.keys() | sources.keys())
-            for detector in self._with_name(shapes.get(name, ()), sources.get(name, ()), recorded)
+            for detector in self._with_name(shapes.get(name, ()), sources.get(name, ()), recorded.get(name, ()))
         ]
 
     def find(self, name: str) -> DetectorSchema | None:
@@ -80,10 +82,7 @@ class DetectorSchemas:
     def _with_name(
         self, shape_keys: Iterable[str], source_keys: Iterable[str], column_keys: Collection[str]
     ) -> list[DetectorSchema]:
-        """Return the detectors whose shapes and metric sets have these keys, which are of one detector name.
-
-        Keys of column records may be of several detector names.
-        """
+        """Return the detectors whose shapes, metric sets and columns have these keys, all of one detector name."""
         measures: dict[str, set[str]] = {}
         dimensions: dict[str, set[str]] = {}
         for key in shape_keys:

@@ -13,7 +13,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 from anomalake.definitions.arns import detector_of
-from anomalake.records.errors import RecordError
+from anomalake.definitions.metric_set import NAME
+from anomalake.records.errors import RecordError, RecordInputError
 from anomalake.storage.store import ObjectNotFound, ObjectStore
 
 FOLDER = "columns"
@@ -45,8 +46,16 @@ def column_folder(detector: str) -> str:
 
 
 def column_key(detector_arn: str, number: int) -> str:
-    """Return the key of a detector's record."""
-    return f"{column_folder(detector_of(detector_arn))}/{_hash(detector_arn)}/{number:04d}.json"
+    """Return the key of a detector's record; raises `RecordInputError` for an invalid name of the detector."""
+    name = detector_of(detector_arn)
+    if not NAME.fullmatch(name):
+        raise RecordInputError(f"detector {name!r}: expected 1 to 63 of A-Z a-z 0-9 _ -")
+    return f"{column_folder(name)}/{_hash(detector_arn)}/{number:04d}.json"
+
+
+def detector_in(key: str) -> str:
+    """Return the name of the detector whose record has a key."""
+    return key.removeprefix(f"{FOLDER}/detector=").partition("/")[0]
 
 
 def last_number(keys: Iterable[str], detector_arn: str) -> int:
