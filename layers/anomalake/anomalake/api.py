@@ -242,6 +242,8 @@ class LakeHandle:
         ------
         QueryError
             The folder is a file, or the format is unknown.
+        IncompleteExportError
+            Relations cannot be read. The others are written.
         OSError
         """
         from anomalake.services.export import export
@@ -262,12 +264,16 @@ class LakeHandle:
             There is a folder with that name.
         StoreError
             The lake cannot be read.
+        IncompletePageError
+            A part of the lake cannot be read. The page is written, and shows the rest.
         OSError
         """
-        from anomalake.services.dashboard import make_document, write_page
+        from anomalake.services.dashboard import check_complete, make_document, write_page
 
         document, _ = make_document(self._connection)
-        return write_page(document, Path(out)).path
+        written = write_page(document, Path(out))
+        check_complete(written)
+        return written.path
 
     def feedback(
         self,

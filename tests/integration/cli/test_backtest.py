@@ -73,11 +73,13 @@ def test_alerts_are_stored_once_however_often_the_backtest_runs(run: Run, folder
     assert first.code == 0
     new = re.search(r"alerts in lake: (\d+) new, 0 repeated\n", first.out)
     assert new is not None
-    before = contents(tmp_path / "lake")
     points = re.search(r"(\d+) of 3,600 tested points", first.out)
     assert points is not None
     assert rows(tmp_path / "lake", "SELECT count(*) FROM metric_values") == [(int(points[1]),)]
     assert rows(tmp_path / "lake", "SELECT count(*) FROM alerts") == [(int(new[1]),)]
+    # The columns of detectors are recorded by the first query on one of them, or before the next write.
+    assert rows(tmp_path / "lake", "SELECT count(*) FROM anomalies_shop") == [(int(points[1]),)]
+    before = contents(tmp_path / "lake")
     again = run(*call)
     assert f"alerts in lake: 0 new, {new[1]} repeated\n" in again.out
     assert again.out.splitlines()[:-1] == first.out.splitlines()[:-1]

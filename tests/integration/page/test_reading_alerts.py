@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import io
+import json
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
@@ -15,7 +17,7 @@ from anomalake.alerts import Alert
 from anomalake.api import open_lake
 from anomalake.aws.athena_engine import AthenaEngine
 from anomalake.page import alert_rows
-from anomalake.page.document import PageDocument, pack
+from anomalake.page.document import PageDocument, Span, pack
 from anomalake.page.limits import Limits
 from anomalake.services.dashboard import read_document
 from anomalake.storage.objects import open_store
@@ -193,6 +195,39 @@ def test_records_that_were_set_aside_are_counted_with_their_reasons(tmp_path: Pa
     assert document.set_aside == 3
     assert len(document.set_aside_reasons) == 3
     assert all("expected" in set_aside_reason for set_aside_reason in document.set_aside_reasons)
+
+
+TIMES = (
+    "1970-01-01T00:00Z", "1970-01-01T00:00:00.000001Z", "2021-02-14T10:00:00.123456Z", "2021-02-14T10:00:00.999999Z",
+    "2021-02-14T10:00:01.123456789Z", "2021-02-14T12:00:02+02:00[Europe/Paris]", "2199-12-31T23:59:59.999999999Z",
+)  # fmt: skip
+
+
+@WHOLE_OR_NOT
+@pytest.mark.parametrize("formats", ["parquet", "csv"])
+def test_alerts_at_any_time_are_shown(tmp_path: Path, formats: str, whole_bytes: int) -> None:
+    lines = [
+        json.dumps(made.alert(1, timestamp=time, alertEventId=f"e{at}", anomalyGroupId="g"))
+        for at, time in enumerate(TIMES)
+    ]
+    (tmp_path / "alerts.jsonl").write_text("\n".join(lines), encoding="utf-8")
+    lake = tmp_path / "lake"
+    open_lake(lake).replay(tmp_path / "alerts.jsonl", formats=formats)
+    document = read(lake, whole_bytes=whole_bytes)
+    assert document.notes == ()
+    # Two alerts about one group within a second are about one interval.
+    expected = [0, 1_613_296_800, 1_613_296_801, 1_613_296_802, 7_258_118_399]
+    assert document.group_intervals.time.tolist() == expected
+    assert counts_of(document) == {}
+    (shown_detector,) = document.detectors
+    assert shown_detector.alerts == Span(expected[0], expected[-1])
+    for sql in ("SELECT * FROM metric_values", "SELECT * FROM anomalies", "SELECT * FROM alerts"):
+        for format_ in ("table", "csv", "json"):
+            out = io.StringIO()
+            open_lake(lake).write(sql, format_, out)
+            assert "10:00:00.123456" in out.getvalue()
+    few = read(lake, whole_bytes=0, group_intervals=2)
+    assert len(few.group_intervals.time) + sum(counts_of(few).values()) == len(expected)
 
 
 def test_a_shape_that_cannot_be_read_is_told_and_the_page_goes_on(tmp_path: Path) -> None:

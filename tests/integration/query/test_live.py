@@ -11,9 +11,11 @@ from pathlib import Path
 import pytest
 
 from anomalake.api import LakeHandle
+from anomalake.aws.athena_engine import AthenaEngine
 from anomalake.definitions.metric_set import CsvFormat, JsonLinesFormat, Measure, MetricSet
 from anomalake.definitions.metric_set_fields import metric_set_to_fields
 from anomalake.query.errors import QueryError, SourceError
+from anomalake.storage.objects import open_store
 from tests.integration.query.lakes import ORDERS, alert, rows, write
 
 ROWS = """timestamp,platform,marketplace,views,revenue,note
@@ -205,3 +207,59 @@ def test_invalid_sources_are_refused(tmp_path: Path, lake: LakeHandle) -> None:
     lake.register_source(source(historical_data_path_list=("s3://bucket/data",), file_format=JsonLinesFormat()))
     with pytest.raises(QueryError, match="is not in a folder"):
         lake.query_rows("SELECT * FROM live_orders")
+
+
+def test_timestamps_with_an_offset(tmp_path: Path, lake: LakeHandle) -> None:
+    text = (
+        "timestamp,platform,marketplace,views,revenue\n"
+        "2021-02-14T04:00:00Z,pc_web,it,1,2\n"
+        "2021-02-14T06:30:00.25+02:00,pc_web,it,1,3\n"
+        "2021-02-14 04:00:00,pc_web,it,1,5\n"
+    )
+    (tmp_path / "data" / "input.csv").write_text(text)
+    lake.register_source(source(timestamp_format="yyyy-MM-dd'T'HH:mm:ss.SX"))
+    (fraction,) = rows(lake, "SELECT * FROM live_orders WHERE timestamp IS NOT NULL")
+    assert fraction["timestamp"] == datetime(2021, 2, 14, 4, 30, 0, 250_000)
+    lake.register_source(source(timestamp_format="yyyy-MM-dd'T'HH:mm:ssX"))
+    (whole,) = rows(lake, "SELECT * FROM live_orders WHERE timestamp IS NOT NULL")
+    assert (whole["timestamp"], whole["local_timestamp"]) == (datetime(2021, 2, 14, 4), datetime(2021, 2, 14, 5))
+    (joined,) = rows(lake, "SELECT * FROM with_livedata_orders")
+    assert (joined["timestamp"], joined["local_timestamp"]) == (datetime(2021, 2, 14, 4), datetime(2021, 2, 14, 5))
+    assert (joined["revenue"], joined["revenueanomalymetricvalue"]) == (2, 10)
+
+
+def test_a_quoted_z_is_text(tmp_path: Path, lake: LakeHandle) -> None:
+    (tmp_path / "data" / "input.csv").write_text(
+        "timestamp,platform,marketplace,views,revenue\n2021-02-14T05:00:00Z,pc_web,it,1,2\n"
+    )
+    lake.register_source(source(timestamp_format="yyyy-MM-dd'T'HH:mm:ss'Z'"))
+    (row,) = rows(lake, "SELECT * FROM live_orders")
+    assert (row["timestamp"], row["local_timestamp"]) == (datetime(2021, 2, 14, 4), datetime(2021, 2, 14, 5))
+
+
+@pytest.mark.parametrize("pattern", ["yyyy-MM-dd HH:mm z", "yyyy-MM-dd HH:mm VV"])
+def test_timestamps_that_queries_cannot_read_are_refused_at_registration(lake: LakeHandle, pattern: str) -> None:
+    with pytest.raises(SourceError, match="queries on live data do not read names of zones"):
+        lake.register_source(source(timestamp_format=pattern))
+    assert "live_orders" not in lake.relations()
+
+
+def test_timestamps_with_an_offset_in_athena(lake: LakeHandle, tmp_path: Path) -> None:
+    lake.register_source(source(timestamp_format="yyyy-MM-dd'T'HH:mm:ssX"))
+    sql = AthenaEngine(open_store(str(tmp_path))).to_athena("SELECT local_timestamp FROM live_orders")
+    assert isinstance(sql, str)
+    assert "CAST(AT_TIMEZONE(WITH_TIMEZONE(w.local_timestamp, 'UTC'), 'Europe/Paris') AS TIMESTAMP)" in sql
+    assert "REGEXP_EXTRACT(f.source_timestamp, '(?i)\\A([0-9]{4})" in sql
+    assert "DATE_PARSE" not in sql
+
+
+def test_a_dimension_that_the_source_lacks_is_null_in_live_data(tmp_path: Path) -> None:
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data" / "input.csv").write_text("timestamp,marketplace,revenue\n2021-02-14 04:00:00,it,2\n")
+    series = [({"marketplace": "it", "platform": "pc_web"}, "10"), ({"marketplace": "it"}, "2")]
+    lake = write(tmp_path, [alert("e1", series=series)])
+    lake.register_source(source(metric_list=(Measure("revenue"),), dimension_list=("marketplace",), timezone="UTC"))
+    (live,) = rows(lake, "SELECT marketplace, platform, revenue FROM live_orders")
+    assert live == {"marketplace": "it", "platform": None, "revenue": 2}
+    (joined,) = rows(lake, "SELECT platform, revenue, revenueanomalymetricvalue AS value FROM with_livedata_orders")
+    assert joined == {"platform": None, "revenue": 2, "value": 2}

@@ -303,6 +303,12 @@ MISTAKES = [
     ("MetricSet.Offset", -1, "", "'-1': expected a whole number from 0 to 432000"),
     ("MetricSet.Offset", 1.5, "", "'1.5': expected a whole number from 0 to 432000"),
     ("MetricSet.MinimumGoodShare", 90, "", "'90': expected a number from 0 to 1"),
+    (
+        "MetricSet.AliasList",
+        [{"Name": "x"}],
+        "MetricSet.AliasList[0].Aliases",
+        "is missing; expected a list of 1 to 20",
+    ),
     ("MetricSet.Timezone", "Paris", "", "'Paris': expected a zone of the tz database, such as Europe/Paris or UTC"),
     (
         "MetricSet.Timezone",

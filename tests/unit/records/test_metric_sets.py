@@ -7,7 +7,7 @@ from datetime import datetime
 
 import pytest
 
-from anomalake.definitions.metric_set import CsvFormat, JsonLinesFormat, Measure
+from anomalake.definitions.metric_set import CsvFormat, JsonLinesFormat, Measure, NameAliases
 from anomalake.definitions.metric_set_fields import metric_set_from_fields, metric_set_to_fields
 from anomalake.query.errors import SourceError
 from anomalake.query.time_formats import to_strptime
@@ -18,6 +18,7 @@ from anomalake.records.metric_sets import (
     read_metric_sets,
     write_metric_set,
 )
+from anomalake.records.versions import version_of
 from anomalake.sources.csv_header import header_of
 from anomalake.storage.objects import memory_store
 
@@ -48,6 +49,29 @@ def test_a_request_of_create_metric_set_is_read() -> None:
     assert source.columns == ("timestamp", "platform", "marketplace", "views", "revenue")
     assert source.file_format == CsvFormat()
     assert metric_set_from_fields(metric_set_to_fields(source)) == source
+
+
+def test_aliases_survive_and_change_no_model() -> None:
+    aliases = [{"Name": "platform", "Aliases": ["Platform", "PLATFORM"]}, {"Name": "views", "Aliases": ["Views"]}]
+    plain = metric_set_from_fields(FIELDS)
+    source = metric_set_from_fields({**FIELDS, "AliasList": aliases})
+    assert source.alias_list == (
+        NameAliases("platform", ("Platform", "PLATFORM")),
+        NameAliases("views", ("Views",)),
+    )
+    assert source.aliases_of(source.measures) == {"views": ("Views",)}
+    assert metric_set_to_fields(source)["AliasList"] == aliases
+    assert metric_set_from_fields(metric_set_to_fields(source)) == source
+    assert "AliasList" not in metric_set_to_fields(plain)
+    assert version_of(source) == version_of(plain)
+
+
+@pytest.mark.parametrize(
+    "aliases", ["x", [{"Name": "platform"}], [{"Aliases": ["x"]}], [{"Name": "no", "Aliases": ["x"]}]]
+)
+def test_invalid_aliases_are_refused(aliases: object) -> None:
+    with pytest.raises(SourceError, match="AliasList"):
+        metric_set_from_fields({**FIELDS, "AliasList": aliases})
 
 
 def test_json_lines_survive() -> None:

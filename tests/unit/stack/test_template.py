@@ -279,6 +279,15 @@ def test_detect_may_write_detection_records_and_sources_only() -> None:
     assert written == {"detection/*", "sources/*"}
 
 
+def test_the_catalog_may_write_settings_partitions_and_columns_only() -> None:
+    (written,) = [
+        {arn["Fn::Sub"].split("/lake/")[1] for arn in statement["Resource"]}
+        for name, statement in statements("AWS::IAM::Role")
+        if name == "CatalogRole" and statement["Action"] == "s3:PutObject"
+    ]
+    assert written == {"lake.json", "partitions/*", "columns/*"}
+
+
 def test_each_notification_topic_has_up_to_five_subscriptions() -> None:
     for kind, topic, protocol in (("Email", "LongTextTopic", "email"), ("Phone", "ShortTextTopic", "sms")):
         for number in range(5):

@@ -45,7 +45,7 @@ def reason_lines(outcome: BacktestOutcome) -> Iterator[str]:
     """Reasons why rows and alerts were not used, the first of each."""
     sent = outcome.sent
     reasons = (*sent.summary.reasons, *sent.too_large) if sent is not None else ()
-    for lines in (outcome.read.problems, reasons):
+    for lines in (outcome.read.problems, reasons, outcome.unread):
         for reason in lines[:MOST_REASONS]:
             yield f"  {reason}"
         if len(lines) > MOST_REASONS:
@@ -57,11 +57,11 @@ def reason_lines(outcome: BacktestOutcome) -> Iterator[str]:
 
 
 def went_well(outcome: BacktestOutcome) -> bool:
-    """Whether every row could be read and every alert was stored."""
+    """Whether every row and all feedback could be read, and every alert was stored."""
+    if outcome.read.bad or outcome.unread:
+        return False
     sent = outcome.sent
-    return not outcome.read.bad and (
-        sent is None or not (sent.summary.refused or sent.summary.failed or sent.too_large)
-    )
+    return sent is None or not (sent.summary.refused or sent.summary.failed or sent.too_large)
 
 
 def _evaluated_lines(evaluated: Evaluation) -> Iterator[str]:

@@ -26,7 +26,7 @@ from anomalake.query import output
 from anomalake.records.executions import FAILED, SUCCEEDED
 from anomalake.records.groups import group_ids, read_groups
 from anomalake.services.backtest import backtest
-from anomalake.services.dashboard import make_document, summary_of, write_page
+from anomalake.services.dashboard import check_complete, make_document, summary_of, write_page
 from anomalake.services.detect import live_detector, local_rules
 from anomalake.services.lakes import open_writer
 
@@ -152,6 +152,7 @@ def _print_storm(groups: Sequence[Group], live: LiveDetector, handle: LakeHandle
 def _write_page(lake: Path, path: Path, groups: Sequence[Group], out: Console) -> None:
     document, _ = make_document(str(lake))
     written = write_page(document, path)
+    check_complete(written)
     _say(out, f"\n6. The page, one file that needs no network ({written.size / 1e6:.1f} MB): {summary_of(document)}.")
     address = path.absolute().as_uri()
     _say(out, f"   Open it in a browser: {address}")

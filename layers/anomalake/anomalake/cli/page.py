@@ -20,16 +20,20 @@ def dashboard(
 ) -> None:
     """Write the page: live values, anomalies and contributions in one HTML file that needs no network.
 
-    Open it in a browser, send it to a colleague, or publish it at the URL that `--page` of `detect` gives.
+    Open it in a browser, send it to a colleague, or publish it at the URL that `--page` of `detect` gives. Exit code 1:
+    a part of the lake could not be read; the page shows the rest.
     """
-    from anomalake.services.dashboard import make_document, summary_of, write_page
+    from anomalake.services.dashboard import check_complete, make_document, summary_of, unread_in, write_page
 
     note_missing_lake(lake)
     document, _ = make_document(lake)
     written = write_page(document, out)
     line(stdout(), f"{out}: {written.size / 1e6:.1f} MB, {summary_of(document)}")
+    unread = unread_in(document)
     for text in document.notes:
-        line(stderr(), f"  {text}")
+        if text not in unread:
+            line(stderr(), f"  {text}")
+    check_complete(written)
 
 
 def serve(
@@ -41,7 +45,8 @@ def serve(
 ) -> None:
     """Serve the page at http://127.0.0.1, always current, with buttons for feedback and snoozes; Ctrl-C ends it.
 
-    Only this machine can reach it. The lake is read again when the page is looked at, at most every ten seconds.
+    Only this machine can reach it. The lake is read again when the page is looked at, at most every ten seconds. Exit
+    code 1: when it was read last, a part could not be read.
     """
     import webbrowser
     from contextlib import closing
@@ -49,7 +54,7 @@ def serve(
     from anomalake.errors import require
     from anomalake.page.limits import DEFAULT
     from anomalake.page.page import page
-    from anomalake.services.dashboard import make_document
+    from anomalake.services.dashboard import make_document, unread_in
     from anomalake.storage.objects import open_store
 
     require("starlette", "uvicorn", extra="serve")
@@ -58,10 +63,17 @@ def serve(
     from anomalake.server.listening import ADDRESS, listen, server
 
     console, limits = stdout(), DEFAULT
+    complete, reported = True, tuple[str, ...]()
 
     def make() -> PageDocument:
-        nonlocal limits
+        nonlocal limits, complete, reported
+        complete = False
         document, limits = make_document(lake, limits)
+        unread = unread_in(document)
+        for text in unread:
+            if text not in reported:
+                report(text)
+        complete, reported = not unread, unread
         return document
 
     def show(packed: bytes, token: str) -> bytes:
@@ -84,3 +96,5 @@ def serve(
         except KeyboardInterrupt:
             if console.is_terminal:
                 console.print()
+    if not complete:
+        raise typer.Exit(1)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Collection
 from dataclasses import dataclass, field
 from typing import Literal
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
@@ -91,6 +92,14 @@ class DimensionFilter:
 
 
 @dataclass(frozen=True, slots=True)
+class NameAliases:
+    """Other names of a measure or dimension, such as the one before a rename."""
+
+    name: str
+    aliases: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class MetricSet:
     """The source data of a detector, and their measures and dimensions.
 
@@ -119,6 +128,8 @@ class MetricSet:
         AthenaSourceConfig, instead of paths.
     minimum_good_share
         MinimumGoodShare, a setting of anomalake: an interval with a smaller share of valid rows fails.
+    alias_list
+        AliasList, a setting of anomalake: names that share a column in queries.
     """
 
     detector_arn: str
@@ -137,6 +148,7 @@ class MetricSet:
     dimension_filter_list: tuple[DimensionFilter, ...] = ()
     athena: AthenaTable | None = None
     minimum_good_share: float = DEFAULT_MINIMUM_GOOD_SHARE
+    alias_list: tuple[NameAliases, ...] = ()
 
     def __post_init__(self) -> None:
         name = self.detector_arn.rpartition(":")[2]
@@ -165,6 +177,7 @@ class MetricSet:
         twice = sorted({column for column in columns if columns.count(column) > 1})
         if twice:
             raise SourceError(f"column {twice[0]!r} is named twice among timestamp, measures and dimensions")
+        self._check_aliases(columns)
         if not isinstance(self.file_format, CsvFormat):
             return
         if self.file_format.header_list:
@@ -175,6 +188,20 @@ class MetricSet:
                 )
         elif not self.file_format.contains_header:
             raise SourceError("CsvFormatDescriptor: no header in the files; expected HeaderList")
+
+    def _check_aliases(self, columns: list[str]) -> None:
+        names = [one.name for one in self.alias_list]
+        aliases = [alias for one in self.alias_list for alias in one.aliases]
+        for name in names:
+            if name not in (*self.measures, *self.dimension_list) or names.count(name) > 1:
+                raise SourceError(f"AliasList {name!r}: expected a name of MetricList or DimensionList, once")
+        for alias in aliases:
+            if alias in columns or aliases.count(alias) > 1:
+                raise SourceError(f"AliasList {alias!r}: is a column of the metric set, or the alias of two names")
+
+    def aliases_of(self, names: Collection[str]) -> dict[str, tuple[str, ...]]:
+        """Return the aliases of those of some names that have any."""
+        return {one.name: one.aliases for one in self.alias_list if one.name in names}
 
     @property
     def measures(self) -> tuple[str, ...]:

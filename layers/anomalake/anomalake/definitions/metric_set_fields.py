@@ -27,6 +27,7 @@ from anomalake.definitions.metric_set import (
     JsonLinesFormat,
     Measure,
     MetricSet,
+    NameAliases,
     ParquetFormat,
     check_timezone,
 )
@@ -35,6 +36,7 @@ from anomalake.definitions.time_formats import WallClockReader, parts_of, templa
 MOST_MEASURES = 20
 MOST_DIMENSIONS = 20
 MOST_PATHS = 10
+MOST_ALIASES = 20
 LONGEST_OFFSET = 432_000
 
 #: Bound of the lists of a stored metric set.
@@ -74,6 +76,7 @@ def read_metric_set(fields: Fields, arn: str, frequency: str, data: str | None, 
     filters = _filters(fields, dimensions, problems)
     offset = int(fields.number("Offset", 0, LONGEST_OFFSET, default=0, whole=True))
     share = fields.number("MinimumGoodShare", 0, 1, default=DEFAULT_MINIMUM_GOOD_SHARE)
+    aliases = _aliases(fields, problems, stored)
     templates, histories, file_format, athena = _source(
         source, data, is_text=fields.fields("TimestampColumn").has("ColumnFormat")
     )
@@ -99,6 +102,7 @@ def read_metric_set(fields: Fields, arn: str, frequency: str, data: str | None, 
             dimension_filter_list=filters,
             athena=athena,
             minimum_good_share=share,
+            alias_list=aliases,
         )
     except SourceError as error:
         problems.add(fields.path, fields.node, str(error))
@@ -161,6 +165,8 @@ def metric_set_to_fields(metric_set: MetricSet) -> dict[str, Any]:
         ]
     if metric_set.minimum_good_share != DEFAULT_MINIMUM_GOOD_SHARE:
         fields["MinimumGoodShare"] = metric_set.minimum_good_share
+    if metric_set.alias_list:
+        fields["AliasList"] = [{"Name": one.name, "Aliases": list(one.aliases)} for one in metric_set.alias_list]
     return fields
 
 
@@ -247,6 +253,16 @@ def _filters(fields: Fields, dimensions: tuple[str, ...], problems: Problems) ->
         if item.name not in dimensions:
             fields.problem(names[0], f"{item.name!r}: expected a dimension of DimensionList: {', '.join(dimensions)}")
     return found
+
+
+def _aliases(fields: Fields, problems: Problems, stored: bool) -> tuple[NameAliases, ...]:
+    found = []
+    for node, path in fields.items("AliasList", most=MOST_STORED if stored else MOST_MEASURES + MOST_DIMENSIONS):
+        one = Fields(node, path, problems)
+        name = one.text("Name", "a measure or dimension", required=True)
+        found.append(NameAliases(name, one.texts("Aliases", "another name of it", most=MOST_ALIASES, least=1)))
+        one.unknown()
+    return tuple(found)
 
 
 def _measures(fields: Fields, problems: Problems, stored: bool) -> tuple[Measure, ...]:

@@ -16,6 +16,8 @@ LETTERS = {
     "S": (1, 2, 3, 4, 5, 6, 7, 8, 9), "z": (1, 2, 3), "Z": (1, 2, 3), "X": (1, 2, 3), "x": (1, 2, 3), "V": (2,),
 }  # fmt: skip
 FOLDER_LETTERS = "yYMdaHkhKms"
+#: Letters of the zone of the timestamp itself: as an offset, as a name.
+OFFSET_LETTERS, ZONE_LETTERS = "ZXx", "zV"
 EXPECTED = "y, M, d, H, k, h or K with a, m, s, S, E, z, Z, X, x, VV as in yyyy-MM-dd HH:mm:ss"
 
 _PART = re.compile(r"'(?P<quoted>(?:[^']|'')*)'|(?P<letters>([A-Za-z])\3*)|(?P<other>[^A-Za-z']+)")
@@ -25,7 +27,8 @@ _MONTHS = (
     "December",
 )  # fmt: skip
 _DAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
-_SHORT_MONTHS = {name[:3].lower(): number for number, name in enumerate(_MONTHS, 1)}
+#: Numbers of the months by the first three letters of their names.
+SHORT_MONTHS = {name[:3].lower(): number for number, name in enumerate(_MONTHS, 1)}
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,21 +144,24 @@ class WallClockReader:
 
     def __init__(self, parts: tuple[Part, ...]) -> None:
         self.parts = parts
-        self._letters = [part.text[0] for part in parts if part.is_field]
+        #: Letter of each field, which is a group of the expression.
+        self.letters = [part.text[0] for part in parts if part.is_field]
         pieces = []
         for place, part in enumerate(parts):
             after = parts[place + 1] if place + 1 < len(parts) else None
             pieces.append(_piece(part, after) if part.is_field else re.escape(part.text))
-        self._regex = re.compile("".join(pieces), re.ASCII | re.IGNORECASE)
+        #: Regular expression of the whole text, in the syntax that Python, Trino and DuckDB share; without case.
+        self.expression = "".join(pieces)
+        self._regex = re.compile(self.expression, re.ASCII | re.IGNORECASE)
 
     @property
     def has_time(self) -> bool:
         """Whether the pattern has a time of day."""
-        return any(letter in "HkhKmsS" for letter in self._letters)
+        return any(letter in "HkhKmsS" for letter in self.letters)
 
     def missing(self) -> str:
         """Parts that the pattern lacks for a date and an hour; empty if none."""
-        letters = set(self._letters)
+        letters = set(self.letters)
         for item, name in (("yY", "a year (yyyy)"), ("M", "a month (MM)"), ("d", "a day (dd)")):
             if not letters & set(item):
                 return name
@@ -181,7 +187,7 @@ class WallClockReader:
 
     def _clock(self, values: tuple[str, ...]) -> WallClock:
         fields: dict[str, str] = {}
-        for letter, value in zip(self._letters, values, strict=True):
+        for letter, value in zip(self.letters, values, strict=True):
             if fields.setdefault(letter, value) != value and letter not in "Mya":
                 raise ValueError(value)
         year = int(fields.get("y") or fields.get("Y") or 0)
@@ -192,7 +198,7 @@ class WallClockReader:
         month = fields.get("M", "1")
         local = datetime(
             year,
-            int(month) if month.isdigit() else _SHORT_MONTHS[month[:3].lower()],
+            int(month) if month.isdigit() else SHORT_MONTHS[month[:3].lower()],
             int(fields.get("d", "1")),
             _hour(fields),
             int(fields.get("m", "0")),
@@ -210,9 +216,9 @@ def _piece(part: Part, after: Part | None) -> str:
     if letter == "a":
         return "(AM|PM)"
     if letter in "zV":
-        return r"([A-Za-z][A-Za-z0-9_/+:-]*|[+-]\d\d:?\d\d)"
+        return r"([A-Za-z][A-Za-z0-9_/+:-]*|[+-][0-9]{2}:?[0-9]{2})"
     if letter in "ZXx":
-        return r"(Z|(?:GMT|UTC)?[+-]\d\d(?::?\d\d)?)"
+        return r"(Z|(?:GMT|UTC)?[+-][0-9]{2}(?::?[0-9]{2})?)"
     if letter in "yY":
         return f"([0-9]{{{2 if width == 2 else 4}}})"
     tight = (
@@ -240,8 +246,9 @@ def _hour(fields: dict[str, str]) -> int:
 
 
 def _offset(fields: dict[str, str], local: datetime) -> int | None:
-    for letter in "ZXxzV":
+    for letter in OFFSET_LETTERS + ZONE_LETTERS:
         if letter in fields:
-            shift = zone_of("Z" if fields[letter] in "Zz" else fields[letter]).utcoffset(local)
+            is_name = letter in ZONE_LETTERS and fields[letter] not in "Zz"
+            shift = zone_of(fields[letter] if is_name else fields[letter].upper()).utcoffset(local)
             return None if shift is None else int(shift.total_seconds())
     return None

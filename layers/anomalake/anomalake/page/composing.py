@@ -20,7 +20,7 @@ from anomalake.page.definitions import Definition, definition_of, merge, zone_or
 from anomalake.page.document import DetectorView, Live, PageDocument, Span
 from anomalake.page.judged import Points
 from anomalake.page.limits import DEFAULT, Limits
-from anomalake.page.notes import attempt
+from anomalake.page.notes import UnreadNote, attempt
 from anomalake.page.numbering import DetectorNames, LakeNames
 from anomalake.query.detectors import DetectorSchema
 
@@ -191,6 +191,7 @@ class _Composition:
             return None
         if isinstance(answer, str):
             detector.problem = answer
+            self._notes.append(UnreadNote(f"{names.name}: source data: could not be read: {answer}."))
             return None
         observed = attempt(self._notes, None, lambda: live_values.observed_in(answer, schema, names), names.name)
         if observed is None or len(observed):

@@ -14,6 +14,8 @@ FORMAT: Final = 2
 OTHERS: Final = -1
 #: Instead of a dimension value: the metric does not have the dimension.
 LACKS: Final = -1
+#: State of a crawler that cannot be read; the reason is its message.
+UNKNOWN: Final = "UNKNOWN"
 
 Integers = npt.NDArray[np.int64]
 Numbers = npt.NDArray[np.float64]
@@ -281,7 +283,7 @@ class PageDocument:
     crawl
         None where no crawler is named.
     notes
-        Sentences about what was aggregated, left out or not readable.
+        Sentences about what was aggregated, left out or not readable; the latter are an `UnreadNote`.
     """
 
     made_at: int

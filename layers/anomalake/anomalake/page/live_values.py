@@ -15,10 +15,9 @@ from anomalake.definitions.intervals import DAILY, floor_to_starts, starts_betwe
 from anomalake.definitions.metric_set import FREQUENCIES
 from anomalake.page.document import OTHERS, Integers, Live, Numbers
 from anomalake.page.judged import Points
-from anomalake.page.numbering import DetectorNames, floats, largest
+from anomalake.page.numbering import DetectorNames, floats, largest, seconds
 from anomalake.query import templates
-from anomalake.query.detectors import DetectorSchema
-from anomalake.query.relations import columns_of
+from anomalake.query.columns import DetectorSchema, columns_of
 
 # Series are limited so that at least so many times remain.
 _LEAST_TIMES: Final = 300
@@ -102,11 +101,11 @@ def observed_in(table: pa.Table, detector: DetectorSchema, names: DetectorNames)
     rows = table.num_rows
     codes = {name: names.values_of(name, table[columns_in[name]]) for name in source.dimension_list}
     combination = names.combinations_of(codes, rows)
-    seconds = table["timestamp"].cast(pa.timestamp("s"), safe=False).cast(pa.int64()).to_numpy().astype(np.int64)
-    unique, place = np.unique(seconds, return_inverse=True)
+    instants = seconds(table["timestamp"])
+    unique, place = np.unique(instants, return_inverse=True)
     time = floor_to_starts(unique, source.frequency, source.timezone)[place]
     # Sorted, so that sums are equal to the last bit in whatever order the answer is.
-    order = np.lexsort((seconds, combination))
+    order = np.lexsort((instants, combination))
     time, combination = time[order], combination[order]
     new = np.ones(rows, bool)
     new[1:] = (time[1:] != time[:-1]) | (combination[1:] != combination[:-1])

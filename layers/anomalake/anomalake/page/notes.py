@@ -23,12 +23,16 @@ _CONTENT_ERRORS: Final = (ValueError, LookupError, TypeError, AttributeError, pa
 T = TypeVar("T")
 
 
+class UnreadNote(str):
+    """A note that a part of the lake could not be read."""
+
+
 def attempt(notes: list[str], default: T, work: Callable[[], T], what: str) -> T:
     """Return the result of `work`; where it fails, return `default` and add a note that names `what`."""
     try:
         return work()
     except (*LAKE_ERRORS, *_CONTENT_ERRORS) as error:
-        notes.append(f"{what}: could not be read: {error_line(error)}.")
+        notes.append(UnreadNote(f"{what}: could not be read: {error_line(error)}."))
         return default
 
 
@@ -62,7 +66,7 @@ def read_each(
     invalid = [result for result in results if isinstance(result, _Invalid)]
     if invalid:
         rest = f", and {len(invalid) - 1:,} more" if len(invalid) > 1 else ""
-        notes.append(f"{what} left out: {invalid[0]}{rest}.")
+        notes.append(UnreadNote(f"{what} left out: {invalid[0]}{rest}."))
     return [result for result in results if result is not None and not isinstance(result, _Invalid)]
 
 

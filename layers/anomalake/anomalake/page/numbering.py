@@ -211,5 +211,6 @@ def floats(column: pa.ChunkedArray) -> Numbers:
 
 
 def seconds(column: pa.ChunkedArray) -> Integers:
-    """Return timestamps as epoch seconds."""
-    return np.asarray(column.cast(pa.timestamp("s")).cast(pa.int64()).to_numpy(), np.int64)
+    """Return timestamps as epoch seconds, without fractions."""
+    whole = pc.floor_temporal(column, unit="second").cast(pa.timestamp("s"))
+    return np.asarray(whole.cast(pa.int64()).to_numpy(), np.int64)

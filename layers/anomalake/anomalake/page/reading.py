@@ -13,9 +13,9 @@ from anomalake.page import alert_rows, health, live_values
 from anomalake.page.alert_rows import Ask
 from anomalake.page.contents import AlertContents, GroupIntervalKey, LakeContents
 from anomalake.page.detector_records import read_detectors
-from anomalake.page.document import Crawl
+from anomalake.page.document import UNKNOWN, Crawl
 from anomalake.page.limits import DEFAULT, Limits
-from anomalake.page.notes import LAKE_ERRORS, attempt, error_line
+from anomalake.page.notes import LAKE_ERRORS, UnreadNote, attempt, error_line
 from anomalake.query.detectors import DetectorSchema, DetectorSchemas
 from anomalake.records.listing import DetectorRecords, list_records
 from anomalake.storage.store import ObjectStore
@@ -57,6 +57,8 @@ def read_lake(
         State of the Glue crawler; None where there is none.
     """
     notes: list[str] = []
+    if crawl is not None and crawl.state == UNKNOWN:
+        notes.append(UnreadNote(f"crawler {crawl.name}: could not be read: {crawl.message}."))
     records = attempt(notes, dict[str, DetectorRecords](), lambda: list_records(store), "records of detectors")
     detectors = read_detectors(store, records, limits, notes)
     schemas = attempt(notes, list[DetectorSchema](), DetectorSchemas(store).all, "detectors")

@@ -3,50 +3,25 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable
+from dataclasses import replace
 
 from anomalake.definitions.arns import detector_of
-from anomalake.definitions.metric_set import MetricSet
 from anomalake.lake.layout import SHAPES
+from anomalake.query.columns import DetectorSchema as DetectorSchema
+from anomalake.query.columns import recorded_columns
 from anomalake.query.errors import QueryError
 from anomalake.query.names import detector_names, original_name, sql_name
+from anomalake.records import columns as column_records
+from anomalake.records.errors import RecordError
 from anomalake.records.metric_sets import metric_set_keys, read_metric_sets
 from anomalake.storage.store import ObjectStore
 
 _FOLDER = f"{SHAPES}/detector="
 
 
-@dataclass(frozen=True, slots=True)
-class DetectorSchema:
-    """Measures and dimensions of a detector, from which the columns of its relations follow.
-
-    Attributes
-    ----------
-    arn
-        ARN of the detector.
-    sql_name
-        Name of the detector in the names of its relations.
-    measures, dimensions
-        Names in its alerts and its metric set, sorted.
-    source
-        Its metric set; None if no source data is registered.
-    """
-
-    arn: str
-    sql_name: str
-    measures: tuple[str, ...] = ()
-    dimensions: tuple[str, ...] = ()
-    source: MetricSet | None = None
-
-    @property
-    def name(self) -> str:
-        """Name of the detector, as in its ARN."""
-        return detector_of(self.arn)
-
-
 class DetectorSchemas:
-    """The detectors of a lake. Each call reads the lake."""
+    """The detectors of a lake. Each call reads the lake, and records the columns of names that have none yet."""
 
     def __init__(self, store: ObjectStore) -> None:
         self._store = store
@@ -63,10 +38,13 @@ class DetectorSchemas:
             if entry.key.startswith(_FOLDER) and entry.key.endswith(".json"):
                 shapes.setdefault(name, []).append(entry.key)
         sources = metric_set_keys(self._store)
+        recorded: dict[str, list[str]] = {}
+        for entry in self._store.list(column_records.FOLDER):
+            recorded.setdefault(column_records.detector_in(entry.key), []).append(entry.key)
         return [
             detector
             for name in sorted(shapes.keys() | sources.keys())
-            for detector in self._with_name(shapes.get(name, ()), sources.get(name, ()))
+            for detector in self._with_name(shapes.get(name, ()), sources.get(name, ()), recorded.get(name, ()))
         ]
 
     def find(self, name: str) -> DetectorSchema | None:
@@ -82,9 +60,7 @@ class DetectorSchemas:
         if original is None:
             candidates = self.all()
         else:
-            own_name = detector_of(original)
-            keys = [entry.key for entry in self._store.list(f"{_FOLDER}{own_name}") if entry.key.endswith(".json")]
-            candidates = self._with_name(keys, metric_set_keys(self._store).get(own_name, ()))
+            candidates = self._named(detector_of(original))
         detector = next((detector for detector in candidates if detector.sql_name == name), None)
         if detector is None and len(candidates) > 1 and original is not None:
             own_name = candidates[0].name
@@ -93,8 +69,20 @@ class DetectorSchemas:
                 raise QueryError(f"{name}: {len(candidates)} detectors have the name {own_name}; expected {choices}")
         return detector
 
-    def _with_name(self, shape_keys: Iterable[str], source_keys: Iterable[str]) -> list[DetectorSchema]:
-        """Return the detectors whose shapes and metric sets have these keys, which are of one detector name."""
+    def of_arn(self, arn: str) -> DetectorSchema | None:
+        """Return the detector with an ARN; None if the lake has none; raises `QueryError`, `StoreError`."""
+        return next((detector for detector in self._named(detector_of(arn)) if detector.arn == arn), None)
+
+    def _named(self, name: str) -> list[DetectorSchema]:
+        """Return the detectors of one name."""
+        shapes = [entry.key for entry in self._store.list(f"{_FOLDER}{name}") if entry.key.endswith(".json")]
+        recorded = [entry.key for entry in self._store.list(column_records.column_folder(name))]
+        return self._with_name(shapes, metric_set_keys(self._store).get(name, ()), recorded)
+
+    def _with_name(
+        self, shape_keys: Iterable[str], source_keys: Iterable[str], column_keys: Collection[str]
+    ) -> list[DetectorSchema]:
+        """Return the detectors whose shapes, metric sets and columns have these keys, all of one detector name."""
         measures: dict[str, set[str]] = {}
         dimensions: dict[str, set[str]] = {}
         for key in shape_keys:
@@ -112,9 +100,18 @@ class DetectorSchemas:
         for arn, source in sources.items():
             measures.setdefault(arn, set()).update(metric.metric_name for metric in source.metric_list)
             dimensions.setdefault(arn, set()).update(source.dimension_list)
-        return [
+        detectors = (
             DetectorSchema(
                 arn, safe, tuple(sorted(measures[arn])), tuple(sorted(dimensions.get(arn, ()))), sources.get(arn)
             )
             for arn, safe in sorted(detector_names(measures).items(), key=lambda item: item[1])
-        ]
+        )
+        return [self._with_columns(detector, column_keys) for detector in detectors]
+
+    def _with_columns(self, detector: DetectorSchema, keys: Iterable[str]) -> DetectorSchema:
+        """Return a detector with the records of its columns, and record the columns of new names."""
+        last = column_records.last_number(keys, detector.arn)
+        try:
+            return replace(detector, recorded=recorded_columns(self._store, detector, last))
+        except RecordError as error:
+            raise QueryError(f"{error}; without that object, names are given columns again") from error

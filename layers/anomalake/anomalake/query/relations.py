@@ -3,20 +3,20 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 from sqlglot import exp
 
-from anomalake.definitions.metric_set import FREQUENCIES
+from anomalake.definitions.metric_set import FREQUENCIES, MetricSet
 from anomalake.query import templates
 from anomalake.query.bounds import ALL, Bounds
-from anomalake.query.detectors import DetectorSchema, DetectorSchemas
+from anomalake.query.columns import DetectorSchema, columns_of
+from anomalake.query.detectors import DetectorSchemas
 from anomalake.query.errors import QueryError
-from anomalake.query.names import column_names
 from anomalake.query.templates import Replacement, Replacements
-from anomalake.query.time_formats import to_strptime
+from anomalake.query.time_formats import has_offset, read_timestamp
 from anomalake.storage.store import ObjectStore
 
 #: Ending of the forms of relations that have the partition column ``day``.
@@ -25,6 +25,8 @@ BY_DAY = "_by_day"
 PHYSICAL = ("alert_rows", "alert_rows_csv")
 #: Prefix of the tables with a detector's source rows.
 SOURCE = "source_"
+
+T = TypeVar("T")
 
 
 class Tables(Protocol):
@@ -85,7 +87,10 @@ class Relation:
         """Return the SQL of the relation's ``_by_day`` form, from its file."""
         if self.detector is None:
             return templates.template(f"{self.kind}{BY_DAY}")
-        return templates.instantiate(templates.example(self.kind), replacements_of(self.detector))
+        query = templates.instantiate(templates.example(self.kind), replacements_of(self.detector))
+        if self.kind == "live" and self.detector.source is not None:
+            _read_timestamps(query, self.detector.source)
+        return query
 
     def columns(self) -> list[str]:
         """Return the names of its columns, in order."""
@@ -197,13 +202,17 @@ def replacements_of(detector: DetectorSchema) -> Replacements:
     aggregations = {metric.metric_name: metric.aggregation_function for metric in source.metric_list} if source else {}
     live_measures = sorted(aggregations) if source else detector.measures
     value_column, score_column = (template.format(measure) for template in templates.SCORE_COLUMNS)
-    by_dimension = {
-        name: Replacement({dimension: column, f"source_{dimension}": f"source_{column}"}, {dimension: name})
-        for name, column in dimensions.items()
-    }
+    all_dimensions = [
+        Replacement(
+            {dimension: column, f"source_{dimension}": f"source_{column}"},
+            {dimension: names},
+            absent=frozenset() if set(names) & set(live_dimensions) else frozenset({f"source_{dimension}"}),
+        )
+        for names, column in _with_equal_names(dimensions)
+    ]
     scores = [
-        Replacement({value_column: value, score_column: score}, {measure: name})
-        for name, (_, value, score) in measures.items()
+        Replacement({value_column: value, score_column: score}, {measure: names})
+        for names, (_, value, score) in _with_equal_names(measures)
     ]
     live = [
         Replacement(
@@ -215,8 +224,8 @@ def replacements_of(detector: DetectorSchema) -> Replacements:
     ]
     return Replacements(
         repeated={
-            f"source_{dimension}": [by_dimension[name] for name in sorted(live_dimensions)],
-            dimension: list(by_dimension.values()),
+            f"source_{dimension}": all_dimensions,
+            dimension: all_dimensions,
             value_column: scores,
             score_column: scores,
             measure: live,
@@ -226,7 +235,6 @@ def replacements_of(detector: DetectorSchema) -> Replacements:
             templates.EXAMPLE_DETECTOR: detector.name,
             templates.EXAMPLE_ARN: detector.arn,
             templates.EXAMPLE_TIMEZONE: source.timezone if source else "UTC",
-            templates.EXAMPLE_FORMAT: to_strptime(source.timestamp_format) if source else templates.EXAMPLE_FORMAT,
         },
         numbers={
             templates.EXAMPLE_MINUTES: str(FREQUENCIES[source.frequency]) if source else templates.EXAMPLE_MINUTES
@@ -238,14 +246,33 @@ def replacements_of(detector: DetectorSchema) -> Replacements:
     )
 
 
-def columns_of(detector: DetectorSchema) -> tuple[dict[str, tuple[str, ...]], dict[str, str]]:
-    """Return the columns of a detector's measures and of its dimensions, by their names.
+def _read_timestamps(query: exp.Query, source: MetricSet) -> None:
+    """Let the relation of the live data read timestamps in the format of a source; the query is changed."""
+    (example,) = (node for node in query.find_all(exp.Try) if isinstance(node.this, exp.StrToTime))
+    parsed = read_timestamp(example.this.this, source.timestamp_format)
+    if parsed.fields:
+        (table,) = query.find_all(exp.Table)
+        fields = exp.select("*", *parsed.fields).from_(table.copy())
+        table.replace(fields.subquery(table.alias))
+    example.replace(parsed.time)
+    if not has_offset(source.timestamp_format):
+        return
+    # What is read is UTC, not wall-clock time: the zone is that of the wall-clock time that follows from it.
+    for zone in query.find_all(exp.Literal):
+        if zone.is_string and zone.this == source.timezone:
+            zone.set("this", "UTC")
+    (clock,) = (column for column in query.selects if column.alias_or_name == "local_timestamp")
+    utc = exp.Anonymous(this="with_timezone", expressions=[clock.copy(), exp.Literal.string("UTC")])
+    local = exp.Anonymous(this="at_timezone", expressions=[utc, exp.Literal.string(source.timezone)])
+    clock.replace(exp.alias_(exp.cast(local, "TIMESTAMP"), "local_timestamp"))
 
-    A measure has three columns: its value in live data, and its value and score in anomalies.
-    """
-    measures = column_names(detector.measures, templates.fixed_columns(), ("{}", *templates.SCORE_COLUMNS))
-    taken = templates.fixed_columns().union(*measures.values())
-    return measures, {name: column for name, (column,) in column_names(detector.dimensions, taken).items()}
+
+def _with_equal_names(columns: Mapping[str, T]) -> list[tuple[tuple[str, ...], T]]:
+    """Return the names of each column, and the column."""
+    names: dict[T, list[str]] = {}
+    for name, column in columns.items():
+        names.setdefault(column, []).append(name)
+    return [(tuple(of_column), column) for column, of_column in names.items()]
 
 
 def source_columns(detector: DetectorSchema) -> dict[str, str]:

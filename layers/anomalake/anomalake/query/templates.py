@@ -57,15 +57,20 @@ class Replacement:
 
     Attributes
     ----------
-    identifiers, texts
-        New identifiers and string literals by those of the example.
+    identifiers
+        New identifiers by those of the example.
+    texts
+        New string literals by those of the example; several where names are equal.
     average
         Whether sums become averages.
+    absent
+        Columns of the example that the table of the detector lacks; they become NULL.
     """
 
     identifiers: Mapping[str, str]
-    texts: Mapping[str, str]
+    texts: Mapping[str, Sequence[str]]
     average: bool = False
+    absent: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -211,12 +216,30 @@ def _identifiers(node: exp.Expr) -> Iterator[str]:
 
 def _replaced(node: exp.Expr, replacement: Replacement) -> exp.Expr:
     """Apply a replacement to an item; the item is changed and returned."""
+    for column in [column for column in node.find_all(exp.Column) if column.name in replacement.absent]:
+        column.replace(exp.cast(exp.null(), "VARCHAR"))
     for leaf in list(node.find_all(exp.Identifier, exp.Literal)):
         if isinstance(leaf, exp.Identifier) and leaf.name in replacement.identifiers:
             leaf.replace(exp.to_identifier(replacement.identifiers[leaf.name], quoted=True))
         elif isinstance(leaf, exp.Literal) and leaf.is_string and leaf.this in replacement.texts:
-            leaf.replace(exp.Literal.string(replacement.texts[leaf.this]))
+            _replace_text(leaf, replacement.texts[leaf.this])
     if replacement.average:
         for sum_ in list(node.find_all(exp.Sum)):
             sum_.replace(exp.cast(exp.Avg(this=sum_.this.copy()), "DECIMAL(38, 20)"))
     return node
+
+
+def _replace_text(leaf: exp.Literal, texts: Sequence[str]) -> None:
+    """Replace a string literal by several: ``x = text`` by ``x IN (…)``, ``m[text]`` by the first of ``m[…]``."""
+    literals = [exp.Literal.string(text) for text in texts]
+    around = leaf.parent
+    if len(literals) == 1 or around is None:
+        leaf.replace(literals[0])
+    elif isinstance(around, exp.EQ):
+        around.replace(exp.In(this=around.this.copy(), expressions=literals))
+    else:
+        items = []
+        for literal in literals:
+            leaf = leaf.replace(literal)
+            items.append(around.copy())
+        around.replace(exp.func("coalesce", *items))

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from sqlglot import exp
 
-from anomalake.definitions.metric_set import MetricSet
-from anomalake.query.detectors import DetectorSchema
+from anomalake.definitions.metric_set import DEFAULT_TIMESTAMP_FORMAT, MetricSet
+from anomalake.query.columns import DetectorSchema, columns_of
 from anomalake.query.names import sql_name
-from anomalake.query.relations import BY_DAY, Relation, columns_of
+from anomalake.query.relations import BY_DAY, Relation
 from anomalake.query.templates import DIALECT
 from anomalake.quicksight.names import LONGEST_COLUMN, QuickSightError, check, shortened
 
@@ -114,8 +114,14 @@ class Model:
     data_sets: dict[str, DataSet]
 
 
-def model_of(metric_set: MetricSet) -> Model:
+def model_of(metric_set: MetricSet, schema: DetectorSchema | None = None) -> Model:
     """Return the data sets of a detector.
+
+    Parameters
+    ----------
+    schema
+        The detector in a lake, whose relations may have given columns to other names before. Default: a detector that
+        no lake has yet.
 
     Raises
     ------
@@ -126,9 +132,12 @@ def model_of(metric_set: MetricSet) -> Model:
     check((name, *metric_set.measures, *metric_set.dimension_list))
     detector = DetectorSchema(
         metric_set.detector_arn,
-        sql_name(name),
+        schema.sql_name if schema is not None else sql_name(name),
         tuple(sorted(metric_set.measures)),
         tuple(sorted(metric_set.dimension_list)),
+        # Columns do not depend on the format of timestamps, which queries on live data may not support.
+        replace(metric_set, timestamp_format=DEFAULT_TIMESTAMP_FORMAT),
+        schema.recorded if schema is not None else (),
     )
     by_measure, by_dimension = columns_of(detector)
     numbers = {*_NUMBERS}.union(*by_measure.values())

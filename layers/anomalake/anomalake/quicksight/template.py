@@ -8,6 +8,7 @@ from typing import Any
 import yaml
 
 from anomalake.definitions.metric_set import MetricSet
+from anomalake.query.columns import DetectorSchema
 from anomalake.quicksight.controls import DAYS_SHOWN
 from anomalake.quicksight.data_sets import DATABASE, HISTORY_DAYS, DataSet, Model, model_of
 from anomalake.quicksight.definition import definition
@@ -40,7 +41,7 @@ _HEADER = """\
 """
 
 
-def quicksight_template(metric_set: MetricSet) -> Json:
+def quicksight_template(metric_set: MetricSet, schema: DetectorSchema | None = None) -> Json:
     """Return a CloudFormation template with QuickSight's resources for a detector.
 
     Raises
@@ -48,7 +49,7 @@ def quicksight_template(metric_set: MetricSet) -> Json:
     QuickSightError
         A name cannot be part of a template.
     """
-    model = model_of(metric_set)
+    model = model_of(metric_set, schema)
     arns: dict[str, Json] = {identifier: {"Fn::GetAtt": [_NAMES[identifier], "Arn"]} for identifier in model.data_sets}
     content = definition(model, arns)
     return {

@@ -63,7 +63,9 @@ def parse_version_key(key: str) -> VersionKey | None:
 
 def version_fields(metric_set: MetricSet) -> dict[str, Any]:
     """Return the fields that a model depends on; a change of any of them starts a new model."""
-    fields = metric_set_to_fields(replace(metric_set, name="", description="", offset=0, minimum_good_share=0.9))
+    fields = metric_set_to_fields(
+        replace(metric_set, name="", description="", offset=0, minimum_good_share=0.9, alias_list=())
+    )
     return {name: fields[name] for name in sorted(fields)}
 
 

@@ -92,6 +92,8 @@ class BacktestOutcome:
         Number of points in the file of scores; None without such a file.
     sent
         Alerts in the lake; None without a lake.
+    unread
+        Feedback in the lake that could not be read, one line for each.
     """
 
     detector: Detector
@@ -100,6 +102,7 @@ class BacktestOutcome:
     evaluated: Evaluation | None
     scored: int | None
     sent: LoadedAlerts | None
+    unread: tuple[str, ...] = ()
 
 
 def backtest(
@@ -139,7 +142,7 @@ def backtest(
     labelled = (
         read_labels(labels, metrics, metric_set.timestamp_column, metric_set.timestamp_format) if labels else None
     )
-    feedback = read_feedback(open_store(lake, create=False), detector.name)[0] if lake else []
+    feedback, unread = read_feedback(open_store(lake, create=False), detector.name) if lake else ([], [])
     tested = run_backtest(metrics, detector.arn, holidays=detector.holidays, feedback=feedback, progress=progress)
     evaluated = None
     if labelled is not None:
@@ -153,6 +156,7 @@ def backtest(
         evaluated=evaluated,
         scored=write_scores(scores, tested) if scores else None,
         sent=write_alerts(lake, detector, tested, progress, page) if lake else None,
+        unread=tuple(unread),
     )
 
 

@@ -16,8 +16,9 @@ from anomalake.lake.lake import utc_now
 from anomalake.lake.ports import CatalogError
 from anomalake.page.composing import document_of
 from anomalake.page.contents import LakeContents
-from anomalake.page.document import Crawl, PageDocument, pack
+from anomalake.page.document import UNKNOWN, Crawl, PageDocument, pack
 from anomalake.page.limits import DEFAULT, Limits, halve
+from anomalake.page.notes import UnreadNote, error_line
 from anomalake.page.page import compressed, page
 from anomalake.page.reading import read_lake
 from anomalake.services.files import write_whole
@@ -25,8 +26,14 @@ from anomalake.services.lakes import LakeConnection
 
 #: Most bytes of a gzipped document. With base64 and the code, the page is then smaller than 10 MB.
 MOST_BYTES: Final = 6_000_000
+# How many parts that could not be read an error names.
+_MOST_NAMED: Final = 5
 # How often the limits are halved.
 _MOST_HALVINGS: Final = 12
+
+
+class IncompletePageError(AnomalakeError):
+    """A page lacks parts of its lake that could not be read: which, and why."""
 
 
 class PageFileError(AnomalakeError, ValueError):
@@ -102,7 +109,7 @@ def crawl_of(lake: str) -> Crawl | None:
     try:
         return GlueCrawlers().state(name)
     except CatalogError as error:
-        return Crawl(name, "UNKNOWN", "", None, str(error))
+        return Crawl(name, UNKNOWN, "", None, error_line(error))
 
 
 def fit_document(
@@ -151,6 +158,25 @@ def write_page(document: PageDocument, out: Path, *, title: str = "anomalake") -
     Path(os.path.realpath(out)).parent.mkdir(parents=True, exist_ok=True)
     write_whole(out, body)
     return PageFile(out, len(body), document)
+
+
+def unread_in(document: PageDocument) -> tuple[str, ...]:
+    """Return the notes of a document about what could not be read."""
+    return tuple(note for note in document.notes if isinstance(note, UnreadNote))
+
+
+def check_complete(written: PageFile) -> None:
+    """Check that a page shows all that it is to show.
+
+    Raises
+    ------
+    IncompletePageError
+        A part of the lake could not be read.
+    """
+    unread = unread_in(written.document)
+    if unread:
+        rest = f" (and {len(unread) - _MOST_NAMED:,} more)" if len(unread) > _MOST_NAMED else ""
+        raise IncompletePageError(f"{written.path}: is incomplete: {' '.join(unread[:_MOST_NAMED])}{rest}")
 
 
 def summary_of(document: PageDocument) -> str:

@@ -9,14 +9,24 @@ from pathlib import Path
 
 import pyarrow as pa
 
+from anomalake.errors import AnomalakeError, one_line
 from anomalake.query import output
-from anomalake.query.errors import LakeChangedError, QueryError
+from anomalake.query.errors import LakeChangedError, QueryError, SourceError
 from anomalake.services.lakes import LakeConnection, QueryEngine
+from anomalake.storage.store import StoreError
 
 #: How often a relation is written again when compaction changed the lake meanwhile.
 ATTEMPTS = 10
 
 FORMATS = ("csv", "parquet")
+
+
+class IncompleteExportError(AnomalakeError):
+    """Relations that could not be read, and are not among the written ones: which, and why."""
+
+
+# How many relations that could not be written an error names.
+_MOST_NAMED = 5
 
 
 def export(lake: LakeConnection, folder: Path, format_: str = "csv") -> list[Path]:
@@ -28,6 +38,8 @@ def export(lake: LakeConnection, folder: Path, format_: str = "csv") -> list[Pat
     ------
     QueryError
         The folder is a file, or the format is unknown.
+    IncompleteExportError
+        Relations cannot be read. The others are written.
     OSError
     """
     if format_ not in FORMATS:
@@ -35,7 +47,20 @@ def export(lake: LakeConnection, folder: Path, format_: str = "csv") -> list[Pat
     if folder.exists() and not folder.is_dir():
         raise QueryError(f"{str(folder)!r}: is a file; expected a folder to write to")
     folder.mkdir(parents=True, exist_ok=True)
-    return [_export(lake, name, folder / f"{name}.{format_}", format_) for name in lake.engine.relations.names()]
+    written, unread = [], []
+    names = lake.engine.relations.names()
+    for name in names:
+        try:
+            written.append(_export(lake, name, folder / f"{name}.{format_}", format_))
+        except (QueryError, SourceError, StoreError) as error:
+            unread.append(f"{name}: {one_line(error)}")
+    if unread:
+        rest = f" (and {len(unread) - _MOST_NAMED:,} more)" if len(unread) > _MOST_NAMED else ""
+        raise IncompleteExportError(
+            f"{len(unread):,} of {len(names):,} relations could not be written to {folder}: "
+            f"{'; '.join(unread[:_MOST_NAMED])}{rest}"
+        )
+    return written
 
 
 def _export(lake: LakeConnection, name: str, path: Path, format_: str) -> Path:

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, suppress
 from functools import partial
 from typing import TYPE_CHECKING, Protocol
 
+from anomalake.definitions.errors import SourceError
 from anomalake.lake import layout
 from anomalake.lake.lake import Lake
 from anomalake.lake.ports import Catalog, NoCatalog
 from anomalake.lake.settings import DEFAULT_FORMATS, SettingsError, parse_formats, read_formats, write_formats
+from anomalake.query.errors import QueryError
+from anomalake.records import columns as column_records
 from anomalake.storage.objects import open_store, store_folder
 from anomalake.storage.store import ObjectStore
 
@@ -135,7 +138,26 @@ def open_writer(uri: str, formats: str | None = None) -> Lake:
         raise SettingsError(
             f"{uri}: its tables are {','.join(stored)}, not {wanted}; a rebuild with formats {wanted} changes them"
         )
+    _record_columns(store)
     return Lake(store, _catalog(uri, store), stored)
+
+
+def _record_columns(store: ObjectStore) -> None:
+    """Record the columns that the relations of a lake have, before new names arrive.
+
+    Relations record them when they are made; those that an earlier version of anomalake made did not.
+    """
+    if _is_empty(store, layout.SHAPES) or not _is_empty(store, column_records.FOLDER):
+        return
+    from anomalake.query.detectors import DetectorSchemas
+
+    # A record that cannot be read is an error of queries, not of this lake's writer.
+    with suppress(QueryError, SourceError):
+        DetectorSchemas(store).all()
+
+
+def _is_empty(store: ObjectStore, folder: str) -> bool:
+    return next(iter(store.list(folder)), None) is None
 
 
 def open_existing(uri: str) -> Lake:
@@ -148,7 +170,7 @@ def open_existing(uri: str) -> Lake:
     """
     store = open_store(uri, create=False)
     formats = read_formats(store)
-    if formats is None and next(iter(store.list(layout.ORIGINALS)), None) is None:
+    if formats is None and _is_empty(store, layout.ORIGINALS):
         raise SettingsError(f"lake {uri!r}: there is no lake; expected one that alerts were loaded into")
     return Lake(store, _catalog(uri, store), formats or DEFAULT_FORMATS)
 

@@ -12,7 +12,7 @@ FROM (
     r.day,
     r.anomaly_score,
     row_number() OVER (
-      PARTITION BY r.detector, r.day, r.detector_arn, coalesce(r.anomaly_group_id, r.alert_event_id), r.metric_name, r."timestamp"
+      PARTITION BY r.detector, r.day, r.detector_arn, coalesce(r.anomaly_group_id, r.alert_event_id), r.metric_name, date_trunc('second', r."timestamp")
       ORDER BY cardinality(r.time_series) DESC, r.anomaly_score DESC, r.alert_id
     ) AS choice
   FROM shown_rows AS r
