@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 
 from anomalake.definitions.arns import detector_of
@@ -55,8 +55,8 @@ class DetectorSchemas:
         """Whether the lake has a detector; raises `StoreError`."""
         return next(iter(self._store.list(SHAPES)), None) is not None or bool(metric_set_keys(self._store))
 
-    def all(self) -> list[DetectorSchema]:
-        """Return all detectors, sorted by name; raises `QueryError`, `StoreError`."""
+    def all(self, only: Collection[str] | None = None) -> list[DetectorSchema]:
+        """Return all detectors, sorted by name, or only those of some names; raises `QueryError`, `StoreError`."""
         shapes: dict[str, list[str]] = {}
         for entry in self._store.list(SHAPES):
             name = entry.key.removeprefix(_FOLDER).partition("/")[0]
@@ -66,6 +66,7 @@ class DetectorSchemas:
         return [
             detector
             for name in sorted(shapes.keys() | sources.keys())
+            if only is None or name in only
             for detector in self._with_name(shapes.get(name, ()), sources.get(name, ()))
         ]
 
