@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from benchmarks import cold_start, linearity, machine, memory, page, query, replay, s3, warm
+from benchmarks import cold_start, linearity, machine, memory, page, query, replay, s3, views, warm
 from benchmarks.detection import quality, speed
 from benchmarks.figures import REPORT, Figure, Table, save_figures
 from benchmarks.processes import BenchmarkError
@@ -24,6 +24,7 @@ BENCHMARKS: dict[str, Callable[[Workspace], list[Figure] | list[Figure | Table]]
     "memory": memory.measure,
     "linearity": linearity.measure,
     "query": query.measure,
+    "views": views.measure,
     "page": page.measure,
     "detection": quality.measure,
     "detection_speed": speed.measure,

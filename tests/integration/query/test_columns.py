@@ -22,7 +22,7 @@ from anomalake.query.columns import columns_of
 from anomalake.query.detectors import DetectorSchema, DetectorSchemas
 from anomalake.query.errors import QueryError, SourceError
 from anomalake.query.relations import Relations
-from anomalake.query.statements import statements
+from anomalake.query.statements import CatalogRelation, catalog_relations
 from anomalake.quicksight import quicksight_template
 from anomalake.records.columns import ColumnRecord, column_key, create_column_record
 from anomalake.services.lakes import open_writer
@@ -56,6 +56,10 @@ def column_of(store: ObjectStore, dimension: str) -> str:
     detector = DetectorSchemas(store).find("orders")
     assert detector is not None
     return columns_of(detector)[1][dimension]
+
+
+def statements(store: ObjectStore) -> list[str]:
+    return [item.statement for item in catalog_relations(Relations(store)) if isinstance(item, CatalogRelation)]
 
 
 def test_a_column_keeps_its_meaning_when_another_name_comes(tmp_path: Path) -> None:
@@ -111,12 +115,12 @@ def test_a_rebuild_keeps_the_columns(tmp_path: Path) -> None:
 def test_both_engines_and_the_views_have_the_same_columns(tmp_path: Path) -> None:
     add(tmp_path, of("e1", "Region", "old"))
     store = open_store(str(tmp_path))
-    views = list(statements(Relations(store)))
+    views = statements(store)
     assert any("ELEMENT_AT(a.dimensions, 'Region') AS \"region\"" in view for view in views)
     add(tmp_path, of("e2", "region", "new", "2021-02-14T05:00"))
     sql = AthenaEngine(store).to_athena("SELECT region, region__ FROM anomalies_orders")
     assert isinstance(sql, str)
-    views = list(statements(Relations(store)))
+    views = statements(store)
     for text in (sql, next(view for view in views if 'VIEW "anomalies_orders_by_day"' in view)):
         assert "ELEMENT_AT(a.dimensions, 'Region') AS \"region\"" in text
         assert "ELEMENT_AT(a.dimensions, 'region') AS \"region__\"" in text

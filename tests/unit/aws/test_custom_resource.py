@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 from typing import Any
 
@@ -66,3 +67,47 @@ def test_only_requests_of_cloudformation_are_requests() -> None:
     assert custom_resource.is_request(REQUEST)
     assert not custom_resource.is_request({"Records": []})
     assert not custom_resource.is_request([REQUEST])
+
+
+class Later(Exception):
+    pass
+
+
+def test_a_request_is_passed_on_while_work_is_left_and_then_answered() -> None:
+    passed: list[Any] = []
+    sent: list[bytes] = []
+
+    def respond_to(request: dict[str, Any], left: bool) -> None:
+        def make() -> None:
+            if left:
+                raise Later("ten are left")
+
+        def send(_: str, body: bytes) -> None:
+            sent.append(body)
+
+        custom_resource.answer(request, "views", make, send, go_on=(Later, passed.append))
+
+    respond_to(REQUEST, left=True)
+    assert sent == []
+    respond_to(passed[-1], left=True)
+    respond_to(passed[-1], left=False)
+    assert len(passed) == 2
+    assert json.loads(sent[0])["Status"] == "SUCCESS"
+    assert json.loads(sent[0])["RequestId"] == "request"
+
+
+def test_a_request_that_is_passed_on_too_often_fails() -> None:
+    passed: list[Any] = [REQUEST]
+    sent: list[bytes] = []
+
+    def make() -> None:
+        raise Later("ten are left")
+
+    for _ in range(custom_resource.MOST_INVOCATIONS):
+        with contextlib.suppress(Later):
+            custom_resource.answer(
+                passed[-1], "views", make, lambda _, body: sent.append(body), go_on=(Later, passed.append)
+            )
+    assert len(passed) == custom_resource.MOST_INVOCATIONS
+    assert json.loads(sent[0])["Status"] == "FAILED"
+    assert "ten are left" in json.loads(sent[0])["Reason"]

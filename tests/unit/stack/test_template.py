@@ -234,14 +234,15 @@ def test_no_role_allows_all_actions_or_all_resources() -> None:
         assert "ManagedPolicyArns" not in resource.get("Properties", {}), name
 
 
-def test_only_compact_and_detect_may_delete_objects() -> None:
+def test_only_compact_detect_and_catalog_may_delete_objects() -> None:
     may = {
         name: statement["Resource"]
         for name, statement in statements("AWS::IAM::Role")
         if "s3:DeleteObject" in listed(statement["Action"])
     }
-    assert may.keys() == {"CompactRole", "DetectRole"}
+    assert may.keys() == {"CompactRole", "DetectRole", "CatalogRole"}
     assert may["DetectRole"] == {"Fn::Sub": "${Bucket.Arn}/lake/detection/*"}
+    assert may["CatalogRole"] == {"Fn::Sub": "${Bucket.Arn}/lake/catalog/*"}
 
 
 def test_only_schedule_may_change_the_schedules_and_pass_their_role() -> None:

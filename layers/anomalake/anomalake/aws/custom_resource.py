@@ -8,10 +8,18 @@ from collections.abc import Callable, Mapping
 from typing import Any
 from urllib.parse import urlsplit
 
+from anomalake.errors import require
+
 #: CloudFormation accepts responses of up to 4 KB.
 LONGEST_REASON = 1000
 
+#: How often a request may be passed on because the time of an invocation is over.
+MOST_INVOCATIONS = 5
+_INVOCATION = "AnomalakeInvocation"
+
 Send = Callable[[str, bytes], None]
+#: An error that says that work is left, and what passes the request on to another invocation.
+GoOn = tuple[type[Exception], Callable[[Mapping[str, Any]], None]]
 
 
 def is_request(event: object) -> bool:
@@ -19,7 +27,13 @@ def is_request(event: object) -> bool:
     return isinstance(event, dict) and {"RequestType", "ResponseURL", "StackId", "LogicalResourceId"} <= event.keys()
 
 
-def answer(request: Mapping[str, Any], physical_id: str, make: Callable[[], object], send: Send | None = None) -> None:
+def answer(
+    request: Mapping[str, Any],
+    physical_id: str,
+    make: Callable[[], object],
+    send: Send | None = None,
+    go_on: GoOn | None = None,
+) -> None:
     """Create or update a resource as requested, and send the result to CloudFormation; a deletion does nothing.
 
     Parameters
@@ -30,12 +44,18 @@ def answer(request: Mapping[str, Any], physical_id: str, make: Callable[[], obje
         Creates or updates the resource. Its exception is sent as the reason, and raised after the response is sent.
     send
         Sends a body to a URL with PUT.
+    go_on
+        Where `make` raises this error, the request is passed on, and nothing is sent yet.
     """
     failure: Exception | None = None
     if request["RequestType"] != "Delete":
         try:
             make()
         except Exception as error:
+            number = request.get(_INVOCATION, 1)
+            if go_on is not None and isinstance(error, go_on[0]) and number < MOST_INVOCATIONS:
+                go_on[1]({**request, _INVOCATION: number + 1})
+                return
             failure = error
     reason = f"{type(failure).__name__}: {failure}" if failure else "done"
     body = {
@@ -47,6 +67,14 @@ def answer(request: Mapping[str, Any], physical_id: str, make: Callable[[], obje
     (send or _put)(request["ResponseURL"], json.dumps(body).encode())
     if failure:
         raise failure
+
+
+def invoke_again(function: str, request: Mapping[str, Any]) -> None:
+    """Invoke a function with a request, and do not wait for it."""
+    require("boto3", extra="aws")
+    import boto3
+
+    boto3.client("lambda").invoke(FunctionName=function, InvocationType="Event", Payload=json.dumps(request).encode())
 
 
 def _put(url: str, body: bytes) -> None:

@@ -70,6 +70,14 @@ def shape_key(detector: str, body: bytes) -> str:
     return f"{SHAPES}/detector={detector}/{hashlib.sha256(body).hexdigest()[:32]}.json"
 
 
+def parse_shape_key(key: str) -> str | None:
+    """Return the name of the detector whose shape has a key; None for any other key."""
+    parts = key.split("/")
+    if len(parts) != 3 or parts[0] != SHAPES or not parts[1].startswith("detector="):
+        return None
+    return parts[1].removeprefix("detector=")
+
+
 def set_aside_key(body: bytes) -> str:
     """Key of a set-aside record: equal for equal bodies."""
     name = hashlib.sha256(body).hexdigest()[:32]

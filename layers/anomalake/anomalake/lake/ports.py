@@ -1,12 +1,16 @@
-"""The port to the catalog of partitions that a query engine reads."""
+"""The ports to the catalog of partitions and relations that a query engine reads."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Final, Protocol
 
 from anomalake.errors import AnomalakeError
+
+#: Kinds of relations of a database.
+TABLE: Final = "table"
+VIEW: Final = "view"
 
 
 class CatalogError(AnomalakeError):
@@ -48,3 +52,20 @@ class NoCatalog:
 
     def add_partitions(self, partitions: Iterable[Partition]) -> None:
         """Do nothing: queries list the folders."""
+
+
+class DdlDatabase(Protocol):
+    """A database of the catalog, and the engine that makes its views and tables."""
+
+    @property
+    def name(self) -> str:
+        """Name of the database."""
+        ...
+
+    def relations(self) -> Mapping[str, str]:
+        """Return the names of its relations, with `TABLE` or `VIEW`; raises `CatalogError`."""
+        ...
+
+    def run(self, statement: str) -> None:
+        """Run one statement of DDL; raises `CatalogError`. Several threads call it."""
+        ...

@@ -30,8 +30,8 @@ class DetectorSchemas:
         """Whether the lake has a detector; raises `StoreError`."""
         return next(iter(self._store.list(SHAPES)), None) is not None or bool(metric_set_keys(self._store))
 
-    def all(self) -> list[DetectorSchema]:
-        """Return all detectors, sorted by name; raises `QueryError`, `StoreError`."""
+    def all(self, only: Collection[str] | None = None) -> list[DetectorSchema]:
+        """Return all detectors, sorted by name, or only those of some names; raises `QueryError`, `StoreError`."""
         shapes: dict[str, list[str]] = {}
         for entry in self._store.list(SHAPES):
             name = entry.key.removeprefix(_FOLDER).partition("/")[0]
@@ -44,6 +44,7 @@ class DetectorSchemas:
         return [
             detector
             for name in sorted(shapes.keys() | sources.keys())
+            if only is None or name in only
             for detector in self._with_name(shapes.get(name, ()), sources.get(name, ()), recorded.get(name, ()))
         ]
 

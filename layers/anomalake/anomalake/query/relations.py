@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Protocol, TypeVar
 
@@ -107,13 +107,19 @@ class Relations:
         """Return the names of the public relations without their ``_by_day`` forms; raises `StoreError`."""
         return sorted(relation.name for relation in self.all() if not relation.by_day and relation.kind in _PUBLIC)
 
-    def all(self) -> Iterator[Relation]:
-        """Yield all relations, each after those that it reads; raises `StoreError`."""
+    def all(self, only_detectors: Collection[str] | None = None) -> Iterator[Relation]:
+        """Yield all relations, each after those that it reads; raises `StoreError`.
+
+        Parameters
+        ----------
+        only_detectors
+            Names of the detectors whose relations are yielded, after those of every lake. None: all detectors.
+        """
         for kind in templates.INTERNAL:
             yield Relation(kind, kind, False)
         for kind in templates.GENERIC:
             yield from _both_forms(kind, None)
-        for detector in self.detectors.all():
+        for detector in self.detectors.all(only_detectors):
             for kind in _BY_DEPENDENCY:
                 if kind != "live" or detector.source is not None:
                     yield from _both_forms(kind, detector)

@@ -1,28 +1,73 @@
-"""Statements that create a lake's relations in Athena: views, and tables of source data."""
+"""A lake's relations in Athena: views, and tables of source data."""
 
 from __future__ import annotations
 
+import hashlib
 import re
 from collections import Counter
 from collections.abc import Collection, Iterator, Sequence
+from dataclasses import dataclass, replace
 
 from sqlglot import exp
 
 from anomalake.definitions.metric_set import CsvFormat
+from anomalake.errors import AnomalakeError
 from anomalake.query import templates
 from anomalake.query.detectors import DetectorSchema
 from anomalake.query.errors import SourceError
 from anomalake.query.names import sql_name
 from anomalake.query.relations import BY_DAY, Relation, Relations, empty_source, replace_table, source_columns
 
+#: No character, in the properties of OpenCSVSerde.
+NUL = "\0"
+_DIGEST_LENGTH = 8
 
-def statements(
+
+@dataclass(frozen=True, slots=True)
+class CatalogRelation:
+    """A view or table of the Glue database.
+
+    Attributes
+    ----------
+    name
+        Its name.
+    statement
+        Athena's statement that creates it, or that deletes it.
+    reads
+        Names of the relations that it reads.
+    detector
+        Name of the detector that it belongs to; None for relations of every lake.
+    digest
+        SHA-256 of its statement and of the digests of the relations that it reads, in hex: a view is made again when
+        what it reads is, because Athena keeps the types of a view's columns.
+    """
+
+    name: str
+    statement: str
+    reads: frozenset[str] = frozenset()
+    detector: str | None = None
+    digest: str = ""
+
+    @property
+    def creates(self) -> bool:
+        """Whether the relation exists after its statement."""
+        return not self.statement.startswith("DROP ")
+
+
+@dataclass(frozen=True, slots=True)
+class UndefinedRelations:
+    """A detector whose relations cannot be defined, and the reason."""
+
+    detector: str
+    error: AnomalakeError
+
+
+def catalog_relations(
     relations: Relations, formats: Sequence[str] = ("parquet",), only_detectors: Collection[str] | None = None
-) -> Iterator[str]:
-    """Statements that create or replace the views and source tables, each after those that it reads.
+) -> Iterator[CatalogRelation | UndefinedRelations]:
+    """Yield the relations of a lake in Athena, each after those that it reads.
 
-    The table ``alert_rows`` must exist (in a lake with CSV only: ``alert_rows_csv``). A lake without a shape gets only
-    the relations of every lake.
+    The table ``alert_rows`` must exist (in a lake with CSV only: ``alert_rows_csv``).
 
     Parameters
     ----------
@@ -31,31 +76,51 @@ def statements(
     formats
         Table formats of the lake.
     only_detectors
-        Names of the detectors whose relations are created. None: all relations of the lake.
+        Names of the detectors whose relations are yielded, after those of every lake. None: all detectors.
 
     Raises
     ------
-    QueryError, SourceError, StoreError
+    QueryError, StoreError
     """
+    digests: dict[str, str] = {}
+
+    def digested(relation: CatalogRelation) -> CatalogRelation:
+        parts = [relation.statement, *sorted(digests.get(name, "") for name in relation.reads)]
+        digests[relation.name] = hashlib.sha256("\0".join(parts).encode()).hexdigest()
+        return replace(relation, digest=digests[relation.name])
+
     if "parquet" not in formats:
-        yield create_view("alert_rows", templates.template("alert_rows_from_csv"))
-    to_create = [
-        relation
-        for relation in relations.all()
-        if only_detectors is None or (relation.detector is not None and relation.detector.name in only_detectors)
-    ]
-    detectors = {relation.detector.arn: relation.detector for relation in to_create if relation.detector}
+        yield digested(_view("alert_rows", templates.template("alert_rows_from_csv")))
+    detectors: dict[str, DetectorSchema] = {}
+    by_detector: dict[str, list[Relation]] = {}
+    for relation in relations.all(only_detectors):
+        if relation.detector is None:
+            yield digested(_view(relation.name, _definition(relation)))
+        else:
+            detectors[relation.detector.arn] = relation.detector
+            by_detector.setdefault(relation.detector.arn, []).append(relation)
     name_counts = Counter(detector.name for detector in detectors.values())
     for name in sorted(name for name, number in name_counts.items() if number > 1):
         # With a second detector of that name, no relation has the plain name any more.
         for kind in templates.PER_DETECTOR:
             for end in ("", BY_DAY):
-                yield f"DROP VIEW IF EXISTS {_safe(f'{kind}_{sql_name(name)}{end}')}"
-    for detector in detectors.values():
-        if detector.source is not None:
-            yield from _source_tables(detector)
-    for relation in to_create:
-        yield create_view(relation.name, _definition(relation))
+                view = f"{kind}_{sql_name(name)}{end}"
+                yield digested(CatalogRelation(view, f"DROP VIEW IF EXISTS {_safe(view)}", detector=name))
+    for arn, of_detector in by_detector.items():
+        detector = detectors[arn]
+        try:
+            defined = [*_source(detector)]
+            defined += [_view(relation.name, _definition(relation), detector.name) for relation in of_detector]
+        except SourceError as error:
+            yield UndefinedRelations(detector.name, error)
+            continue
+        for item in defined:
+            yield digested(item)
+
+
+def _view(name: str, query: exp.Query, detector: str | None = None) -> CatalogRelation:
+    reads = frozenset(table.name for table in query.find_all(exp.Table))
+    return CatalogRelation(name, create_view(name, query), reads, detector)
 
 
 def create_view(name: str, query: exp.Query) -> str:
@@ -77,23 +142,36 @@ def _table(name: str) -> exp.Table:
     return exp.Table(this=exp.to_identifier(name, quoted=True))
 
 
-def _source_tables(detector: DetectorSchema) -> Iterator[str]:
+def _source(detector: DetectorSchema) -> Iterator[CatalogRelation]:
+    """Yield the tables of a detector's source rows, one for each location, and the view on them.
+
+    The name of a table has the digest of its definition, so that a changed definition makes another table beside it.
+    """
     source = detector.source
-    assert source is not None
-    table = f"source_{detector.sql_name}"
+    if source is None:
+        return
+    view = f"source_{detector.sql_name}"
     locations = sorted({_location(path) for path in (*source.historical_data_path_list, *source.templated_path_list)})
-    # No result of `sql_name` ends with __p and a number, so these names are free.
-    parts = [table] if len(locations) == 1 else [f"{table}__p{number}" for number in range(1, len(locations) + 1)]
-    for name, location in zip(parts, locations, strict=True):
-        yield f"DROP TABLE IF EXISTS `{name}`"
-        yield _external_table(name, location, detector)
-    if len(parts) > 1:
-        columns = [exp.column(name, quoted=True) for name in source_columns(detector).values()]
-        selects = [exp.select(*columns).from_(_table(name)) for name in parts]
-        query: exp.Query = selects[0]
-        for select in selects[1:]:
-            query = exp.union(query, select, distinct=False)
-        yield create_view(table, query)
+    columns = [exp.column(name, quoted=True) for name in source_columns(detector).values()]
+    parts = []
+    for number, location in enumerate(locations, 1):
+        digest = hashlib.sha256(_external_table("name", location, detector).encode()).hexdigest()[:_DIGEST_LENGTH]
+        name = f"{source_part_prefix(view)}{number}_{digest}"
+        parts.append(name)
+        yield CatalogRelation(name, _external_table(name, location, detector), detector=detector.name)
+    selects: list[exp.Query] = [exp.select(*columns).from_(_table(name)) for name in parts]
+    query = selects[0]
+    for select in selects[1:]:
+        query = exp.union(query, select, distinct=False)
+    yield _view(view, query, detector.name)
+
+
+def source_part_prefix(view: str) -> str:
+    """Return the beginning of the names of the tables that a view on source rows reads.
+
+    No result of `sql_name` has ``__p`` and a number, so the names are free.
+    """
+    return f"{view}__p"
 
 
 def _location(path: str) -> str:
@@ -116,7 +194,8 @@ def _external_table(name: str, location: str, detector: DetectorSchema) -> str:
             )
         fields = [columns.get(column, f"unused_{position}") for position, column in enumerate(csv.header_list)]
         serde = "org.apache.hadoop.hive.serde2.OpenCSVSerde"
-        properties = {"separatorChar": csv.delimiter, "quoteChar": csv.quote_symbol, "escapeChar": csv.quote_symbol}
+        # Without an escape character: a doubled quote is one quote all the same, and a backslash is a backslash.
+        properties = {"separatorChar": csv.delimiter, "quoteChar": csv.quote_symbol or NUL, "escapeChar": NUL}
         table_properties = {"skip.header.line.count": "1"} if csv.contains_header else {}
     else:
         fields = list(columns.values())
@@ -131,6 +210,11 @@ def _external_table(name: str, location: str, detector: DetectorSchema) -> str:
     return f"{text}\nTBLPROPERTIES ({_properties(table_properties)})" if table_properties else text
 
 
+def drop_table(name: str) -> str:
+    """Return ``DROP TABLE IF EXISTS`` in Athena's DDL, which is Hive's."""
+    return f"DROP TABLE IF EXISTS `{_safe(name)}`"
+
+
 def _safe(name: str) -> str:
     assert re.fullmatch(r"[a-z0-9_]+", name), name
     return name
@@ -142,4 +226,6 @@ def _properties(properties: dict[str, str]) -> str:
 
 def _quoted(text: str) -> str:
     """Return a text as a literal in Hive's DDL."""
-    return "'" + text.replace("\\", "\\\\").replace("'", "\\'").replace("\n", "\\n").replace("\t", "\\t") + "'"
+    for character, escape in (("\\", "\\\\"), ("'", "\\'"), ("\n", "\\n"), ("\t", "\\t"), (NUL, "\\u0000")):
+        text = text.replace(character, escape)
+    return f"'{text}'"
