@@ -20,7 +20,7 @@ from anomalake.query import rewrite, templates
 from anomalake.query.bounds import Bounds
 from anomalake.query.detectors import DetectorSchema
 from anomalake.query.errors import QueryError
-from anomalake.query.relations import Relations, decode_csv
+from anomalake.query.relations import Relations, athena_table_rows, decode_csv
 from anomalake.storage.store import ObjectStore
 
 DEFAULT_DATABASE = "anomalake"
@@ -132,6 +132,8 @@ class _AthenaTables:
         """Return None: nothing is cached."""
 
     def source_rows(self, detector: DetectorSchema, columns: dict[str, str]) -> exp.Query:
+        if detector.source is not None and detector.source.athena is not None:
+            return athena_table_rows(detector.source, columns)
         selected = [exp.column(name, quoted=True) for name in columns.values()]
         table = exp.Table(this=exp.to_identifier(f"source_{detector.sql_name}", quoted=True))
         return exp.select(*selected).from_(table)

@@ -21,6 +21,14 @@ DEFAULT_TIMESTAMP_FORMAT = "yyyy-MM-dd HH:mm:ss"
 #: Default of `MetricSet.minimum_good_share`.
 DEFAULT_MINIMUM_GOOD_SHARE = 0.9
 
+#: Types of columns in Parquet files: Athena's, and ZONED for an instant.
+COLUMN_TYPE = re.compile(
+    r"string|boolean|tinyint|smallint|int|bigint|float|double|decimal\([0-9]{1,2},[0-9]{1,2}\)|date|timestamp"
+    r"|timestamp with time zone"
+)
+#: Type of a column with instants. Athena has no such type for a file's column: it reads the instant's time in UTC.
+ZONED = "timestamp with time zone"
+
 # Names in the tz database that mean the machine's own zone, or no zone.
 _NOT_ZONES = ("localtime", "posixrules", "Factory")
 
@@ -46,8 +54,24 @@ class JsonLinesFormat:
 
 
 @dataclass(frozen=True, slots=True)
+class ColumnType:
+    """Name and type of a column; `COLUMN_TYPE` matches the types."""
+
+    name: str
+    type: str
+
+
+@dataclass(frozen=True, slots=True)
 class ParquetFormat:
-    """ParquetFormatDescriptor, a setting of anomalake; Parquet files have typed columns."""
+    """ParquetFormatDescriptor, a setting of anomalake; Parquet files have typed columns.
+
+    Attributes
+    ----------
+    column_list
+        ColumnList: the columns that queries read. Empty: not known; registration for queries reads them from a file.
+    """
+
+    column_list: tuple[ColumnType, ...] = ()
 
 
 FileFormat = CsvFormat | JsonLinesFormat | ParquetFormat
@@ -178,6 +202,11 @@ class MetricSet:
         if twice:
             raise SourceError(f"column {twice[0]!r} is named twice among timestamp, measures and dimensions")
         self._check_aliases(columns)
+        if isinstance(self.file_format, ParquetFormat) and self.file_format.column_list:
+            listed = [column.name for column in self.file_format.column_list]
+            missing = [column for column in columns if column not in listed]
+            if missing:
+                raise SourceError(f"ColumnList: no column {missing[0]!r}; it has {', '.join(listed)[:200]}")
         if not isinstance(self.file_format, CsvFormat):
             return
         if self.file_format.header_list:
@@ -212,6 +241,17 @@ class MetricSet:
     def columns(self) -> tuple[str, ...]:
         """The source's columns that are read."""
         return (self.timestamp_column, *self.dimension_list, *self.measures)
+
+    @property
+    def timestamp_type(self) -> Literal["text", "wall clock", "instant"]:
+        """What the timestamp column has: text in `timestamp_format`, a typed wall-clock time, or a typed instant."""
+        if self.athena is not None:
+            return "text" if self.athena.timestamp_is_text else "wall clock"
+        if not isinstance(self.file_format, ParquetFormat):
+            return "text"
+        types = {column.name: column.type for column in self.file_format.column_list}
+        type_ = types.get(self.timestamp_column, "string")
+        return "text" if type_ == "string" else "instant" if type_ == ZONED else "wall clock"
 
     @property
     def kind(self) -> Literal["csv", "json", "parquet", "athena"]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import codecs
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 from urllib.parse import unquote, urlsplit
@@ -17,10 +17,12 @@ from anomalake.definitions.document import DocumentError, read_document
 from anomalake.definitions.errors import SourceError
 from anomalake.definitions.fields import Fields, Problems
 from anomalake.definitions.metric_set import (
+    COLUMN_TYPE,
     DEFAULT_MINIMUM_GOOD_SHARE,
     DEFAULT_TIMESTAMP_FORMAT,
     NAME,
     AthenaTable,
+    ColumnType,
     CsvFormat,
     DimensionFilter,
     FileFormat,
@@ -78,7 +80,7 @@ def read_metric_set(fields: Fields, arn: str, frequency: str, data: str | None, 
     share = fields.number("MinimumGoodShare", 0, 1, default=DEFAULT_MINIMUM_GOOD_SHARE)
     aliases = _aliases(fields, problems, stored)
     templates, histories, file_format, athena = _source(
-        source, data, is_text=fields.fields("TimestampColumn").has("ColumnFormat")
+        source, data, problems, is_text=fields.fields("TimestampColumn").has("ColumnFormat")
     )
     _check_columns(fields, column, measures, dimensions, file_format, source)
     fields.unknown()
@@ -199,7 +201,8 @@ def _source_fields(metric_set: MetricSet) -> dict[str, Any]:
 
 def _descriptor(file_format: FileFormat) -> dict[str, Any]:
     if isinstance(file_format, ParquetFormat):
-        return {"ParquetFormatDescriptor": {}}
+        columns = [{"Name": column.name, "Type": column.type} for column in file_format.column_list]
+        return {"ParquetFormatDescriptor": {"ColumnList": columns} if columns else {}}
     common = {"FileCompression": file_format.file_compression, "Charset": file_format.charset}
     if isinstance(file_format, JsonLinesFormat):
         return {"JsonFormatDescriptor": common}
@@ -299,7 +302,7 @@ def _timestamp(fields: Fields, frequency: str, *, check: bool, typed: bool) -> t
 
 
 def _source(
-    source: Fields, data: str | None, *, is_text: bool
+    source: Fields, data: str | None, problems: Problems, *, is_text: bool
 ) -> tuple[tuple[str, ...], tuple[str, ...], FileFormat, AthenaTable | None]:
     files, athena = source.has("S3SourceConfig"), source.has("AthenaSourceConfig")
     if source.node is not None and files == athena:
@@ -326,7 +329,7 @@ def _source(
     )
     if not templates and not histories:
         config.problem("HistoricalDataPathList", "no path; expected TemplatedPathList or HistoricalDataPathList")
-    file_format = _file_format(config.fields("FileFormatDescriptor"))
+    file_format = _file_format(config.fields("FileFormatDescriptor"), problems)
     config.unknown()
     return templates, histories, file_format, None
 
@@ -363,7 +366,7 @@ def _resolved(path: str, data: str) -> str:
     return path
 
 
-def _file_format(fields: Fields) -> FileFormat:
+def _file_format(fields: Fields, problems: Problems) -> FileFormat:
     kinds = [
         kind for kind in ("CsvFormatDescriptor", "JsonFormatDescriptor", "ParquetFormatDescriptor") if fields.has(kind)
     ]
@@ -375,8 +378,9 @@ def _file_format(fields: Fields) -> FileFormat:
     one = fields.fields(kinds[0])
     if kinds[0] == "ParquetFormatDescriptor":
         one.ignore("FileCompression")
+        columns = tuple(_column_types(one, problems))
         one.unknown()
-        return ParquetFormat()
+        return ParquetFormat(columns)
     compression = one.choice("FileCompression", ("NONE", "GZIP"), default="NONE")
     charset = one.text("Charset", "a charset such as UTF-8", longest=63, default="UTF-8")
     if not _is_charset(charset):
@@ -385,6 +389,15 @@ def _file_format(fields: Fields) -> FileFormat:
         one.unknown()
         return JsonLinesFormat(compression, charset)
     return _csv_format(one, compression, charset)
+
+
+def _column_types(fields: Fields, problems: Problems) -> Iterator[ColumnType]:
+    for node, path in fields.items("ColumnList", most=10_000):
+        one = Fields(node, path, problems)
+        name = one.text("Name", "a column's name", pattern=_COLUMN, required=True)
+        type_ = one.text("Type", "a type such as string, bigint or timestamp", pattern=COLUMN_TYPE, required=True)
+        one.unknown()
+        yield ColumnType(name, type_)
 
 
 def _csv_format(one: Fields, compression: str, charset: str) -> CsvFormat:

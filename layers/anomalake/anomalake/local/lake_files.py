@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import duckdb
@@ -12,15 +12,15 @@ import pyarrow as pa
 import sqlglot
 from sqlglot import exp
 
-from anomalake.definitions.metric_set import CsvFormat, JsonLinesFormat
+from anomalake.definitions.metric_set import CsvFormat, JsonLinesFormat, MetricSet
 from anomalake.lake.layout import TABLES
 from anomalake.lake.rows import SCHEMA
 from anomalake.lake.settings import read_table_format
-from anomalake.local.source_tables import csv_options, files_by_header, json_options, source_files
+from anomalake.local.source_tables import csv_options, files_by_header, json_options, parquet_options, source_files
 from anomalake.query.bounds import Bounds
 from anomalake.query.detectors import DetectorSchema
-from anomalake.query.errors import LakeChangedError, QueryError
-from anomalake.query.relations import decode_csv, empty_source
+from anomalake.query.errors import LakeChangedError, QueryError, SourceElsewhereError
+from anomalake.query.relations import decode_csv, empty_source, typed_column
 from anomalake.storage.store import ObjectStore
 
 #: How often a folder is listed until the listing is stable.
@@ -91,6 +91,13 @@ class LakeFiles:
     def source_rows(self, detector: DetectorSchema, columns: dict[str, str]) -> exp.Query:
         source = detector.source
         assert source is not None
+        if source.athena is not None:
+            table = source.athena
+            raise SourceElsewhereError(
+                f"live data of {detector.name}: the rows are in Athena's table "
+                f"{table.data_catalog}.{table.database_name}.{table.table_name} (workgroup {table.work_group_name}), "
+                "which queries on a lake in a folder do not read; ask a lake in S3, whose queries Athena answers"
+            )
         files = source_files(source, self._folder)
         if not files:
             return empty_source(detector)
@@ -102,7 +109,7 @@ class LakeFiles:
         elif isinstance(source.file_format, JsonLinesFormat):
             reads = [self._read_json(files, source.file_format, columns)]
         else:
-            raise QueryError(f"source of {source.detector_arn}: expected CSV or JSON lines")
+            reads = [self._read_parquet(files, source, columns)]
         query: exp.Query = reads[0]
         for read in reads[1:]:
             query = exp.union(query, read, distinct=False, copy=False)
@@ -119,12 +126,19 @@ class LakeFiles:
     def _read_json(self, files: list[str], json_lines: JsonLinesFormat, columns: Mapping[str, str]) -> exp.Select:
         return self._read("read_json", files, json_options(json_lines, columns), columns)
 
-    def _read(self, function: str, files: list[str], options: list[exp.Expr], columns: Mapping[str, str]) -> exp.Select:
+    def _read_parquet(self, files: list[str], source: MetricSet, columns: Mapping[str, str]) -> exp.Select:
+        return self._read("read_parquet", files, parquet_options(), columns, lambda name: typed_column(source, name))
+
+    def _read(
+        self,
+        function: str,
+        files: list[str],
+        options: list[exp.Expr],
+        columns: Mapping[str, str],
+        column_of: Callable[[str], exp.Expr] = lambda name: exp.column(name, quoted=True),
+    ) -> exp.Select:
         names = exp.Parameter(this=exp.Var(this=self._name(files)))
-        selected = [
-            exp.alias_(exp.column(exp.to_identifier(name, quoted=True)), column, quoted=True)
-            for name, column in columns.items()
-        ]
+        selected = [exp.alias_(column_of(name), column, quoted=True) for name, column in columns.items()]
         return exp.select(*selected).from_(exp.Table(this=exp.Anonymous(this=function, expressions=[names, *options])))
 
     def _parameter(self, files: Sequence[str]) -> str:

@@ -38,16 +38,21 @@ def json_options(json_lines: JsonLinesFormat, columns: Iterable[str]) -> list[ex
     ]
 
 
+def parquet_options() -> list[exp.Expr]:
+    """Options of ``read_parquet`` for files whose columns have the same names, in any order."""
+    return [_option("union_by_name", exp.true()), _option("hive_partitioning", exp.false())]
+
+
 def source_files(source: MetricSet, lake: Path) -> list[str]:
     """List the files of a source; relative paths start at the lake. Raises `QueryError` for a path elsewhere."""
     files: set[Path] = set()
     for path in source.historical_data_path_list:
-        folder = _local(path, lake)
+        folder = local_path(path, lake)
         members = folder.iterdir() if folder.is_dir() else [folder]
         files.update(member for member in members if member.is_file())
     for path in source.templated_path_list:
         first, *rest = re.split(r"[{][{][^{}]*[}][}]", path)
-        root = _local(first[: first.rfind("/") + 1] or ".", lake)
+        root = local_path(first[: first.rfind("/") + 1] or ".", lake)
         pattern = re.compile(
             re.escape(first[first.rfind("/") + 1 :]) + "".join("[^/]*" + re.escape(part) for part in rest) + "(/[^/]+)?"
         )
@@ -57,7 +62,8 @@ def source_files(source: MetricSet, lake: Path) -> list[str]:
     return sorted(str(file) for file in files if not file.name.startswith((".", "_")))
 
 
-def _local(path: str, lake: Path) -> Path:
+def local_path(path: str, lake: Path) -> Path:
+    """Return the absolute path of a source; relative paths start at the lake. Raises `QueryError` for other URIs."""
     if path.startswith("file://"):
         path = path.removeprefix("file://")
     elif "://" in path:

@@ -15,7 +15,7 @@ from anomalake.definitions.metric_set import FREQUENCIES
 from anomalake.groups.anomaly_group import Group
 from anomalake.page import alert_rows, anomalies, health, judged, live_values
 from anomalake.page.anomalies import AnomalyTable, Counts
-from anomalake.page.contents import AlertContents, AlertSummary, GroupIntervalKey, LakeContents
+from anomalake.page.contents import AlertContents, AlertSummary, Elsewhere, GroupIntervalKey, LakeContents
 from anomalake.page.definitions import Definition, definition_of, merge, zone_or_utc
 from anomalake.page.document import DetectorView, Live, PageDocument, Span
 from anomalake.page.judged import Points
@@ -191,6 +191,9 @@ class _Composition:
             return None
         if isinstance(answer, str):
             detector.problem = answer
+            if isinstance(answer, Elsewhere):
+                self._notes.append(f"{answer}.")
+                return None
             self._notes.append(UnreadNote(f"{names.name}: source data: could not be read: {answer}."))
             return None
         observed = attempt(self._notes, None, lambda: live_values.observed_in(answer, schema, names), names.name)
@@ -294,5 +297,8 @@ def _named(detectors: Collection[str]) -> str:
 def _no_rows(schema: DetectorSchema) -> str:
     source = schema.source
     assert source is not None
+    if source.athena is not None:
+        table = source.athena
+        return f"source data: no row is found in {table.data_catalog}.{table.database_name}.{table.table_name}"
     paths = (*source.historical_data_path_list, *source.templated_path_list)
     return f"source data: no row is found below {paths[0] if paths else '(no path)'}"

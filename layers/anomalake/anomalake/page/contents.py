@@ -17,6 +17,11 @@ from anomalake.records.executions import Execution
 from anomalake.records.intervals import IntervalRecord
 from anomalake.records.listing import DetectorRecords
 
+
+class Elsewhere(str):
+    """Why source data are not among a lake's contents: another engine reads them."""
+
+
 #: A group in one interval: AnomalyDetectorArn, anomalyGroupId, measure, epoch seconds.
 GroupIntervalKey = tuple[str, str, str, int]
 #: AnomalyDetectorArn, measure, start of the UTC day (epoch seconds), lower end of the class of scores.
@@ -118,7 +123,8 @@ class LakeContents:
     alerts
         None where they could not be read.
     source_data
-        By ARN: values by time and combination (`live_values.sql_of`), or the reason why there are none.
+        By ARN: values by time and combination (`live_values.sql_of`), or the reason why there are none; `Elsewhere` is
+        no fault of the lake.
     set_aside, set_aside_reasons
         Number of records that were set aside, and reasons of the newest ones.
     crawl

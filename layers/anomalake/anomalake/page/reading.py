@@ -11,12 +11,13 @@ import pyarrow as pa
 
 from anomalake.page import alert_rows, health, live_values
 from anomalake.page.alert_rows import Ask
-from anomalake.page.contents import AlertContents, GroupIntervalKey, LakeContents
+from anomalake.page.contents import AlertContents, Elsewhere, GroupIntervalKey, LakeContents
 from anomalake.page.detector_records import read_detectors
 from anomalake.page.document import UNKNOWN, Crawl
 from anomalake.page.limits import DEFAULT, Limits
 from anomalake.page.notes import LAKE_ERRORS, UnreadNote, attempt, error_line
 from anomalake.query.detectors import DetectorSchema, DetectorSchemas
+from anomalake.query.errors import SourceElsewhereError
 from anomalake.records.listing import DetectorRecords, list_records
 from anomalake.storage.store import ObjectStore
 
@@ -94,6 +95,8 @@ def _read_source_data(ask: Ask, schemas: Sequence[DetectorSchema]) -> dict[str, 
     def read(schema: DetectorSchema) -> pa.Table | str:
         try:
             return ask(live_values.sql_of(schema))
+        except SourceElsewhereError as error:
+            return Elsewhere(error_line(error))
         except LAKE_ERRORS as error:
             return error_line(error)
 

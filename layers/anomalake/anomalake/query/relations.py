@@ -25,6 +25,8 @@ BY_DAY = "_by_day"
 PHYSICAL = ("alert_rows", "alert_rows_csv")
 #: Prefix of the tables with a detector's source rows.
 SOURCE = "source_"
+#: Column of the timestamps in source rows.
+SOURCE_TIMESTAMP = "source_timestamp"
 
 T = TypeVar("T")
 
@@ -45,7 +47,13 @@ class Tables(Protocol):
         ...
 
     def source_rows(self, detector: DetectorSchema, columns: dict[str, str]) -> exp.Query:
-        """Return a detector's source rows as text. `columns`: new names by names in the source."""
+        """Return a detector's source rows, with the types of `typed_column`.
+
+        Parameters
+        ----------
+        columns
+            New names by names in the source.
+        """
         ...
 
 
@@ -253,15 +261,21 @@ def replacements_of(detector: DetectorSchema) -> Replacements:
 
 
 def _read_timestamps(query: exp.Query, source: MetricSet) -> None:
-    """Let the relation of the live data read timestamps in the format of a source; the query is changed."""
+    """Let the relation of the live data read timestamps in the type or format of a source; the query is changed."""
     (example,) = (node for node in query.find_all(exp.Try) if isinstance(node.this, exp.StrToTime))
-    parsed = read_timestamp(example.this.this, source.timestamp_format)
-    if parsed.fields:
-        (table,) = query.find_all(exp.Table)
-        fields = exp.select("*", *parsed.fields).from_(table.copy())
-        table.replace(fields.subquery(table.alias))
-    example.replace(parsed.time)
-    if not has_offset(source.timestamp_format):
+    column = example.this.this
+    if source.timestamp_type == "text":
+        parsed = read_timestamp(column, source.timestamp_format)
+        if parsed.fields:
+            (table,) = query.find_all(exp.Table)
+            fields = exp.select("*", *parsed.fields).from_(table.copy())
+            table.replace(fields.subquery(table.alias))
+        example.replace(parsed.time)
+        is_utc = has_offset(source.timestamp_format)
+    else:
+        example.replace(column.copy())
+        is_utc = source.timestamp_type == "instant"
+    if not is_utc:
         return
     # What is read is UTC, not wall-clock time: the zone is that of the wall-clock time that follows from it.
     for zone in query.find_all(exp.Literal):
@@ -288,10 +302,30 @@ def source_columns(detector: DetectorSchema) -> dict[str, str]:
     if source is None:
         # In alerts a measure and a dimension may have the same name, so names of columns are used instead.
         columns = [*dimensions.values(), *(column for column, *_ in measures.values())]
-        return {column: f"source_{column}" for column in ("timestamp", *columns)}
+        return {"timestamp": SOURCE_TIMESTAMP, **{column: f"source_{column}" for column in columns}}
     names = {name: f"source_{dimensions[name]}" for name in source.dimension_list}
     names.update({metric.metric_name: f"source_{measures[metric.metric_name][0]}" for metric in source.metric_list})
-    return {source.timestamp_column: "source_timestamp", **names}
+    return {source.timestamp_column: SOURCE_TIMESTAMP, **names}
+
+
+def typed_column(source: MetricSet, name: str) -> exp.Expr:
+    """Return a column of a source's typed rows, in the type in which relations read it.
+
+    A typed timestamp is a timestamp (in UTC if it has instants). All else is text, as in CSV files: the text of a
+    double is its shortest decimal in both engines, where a cast of a double to a decimal has noise.
+    """
+    is_time = name == source.timestamp_column and source.timestamp_type != "text"
+    return exp.cast(exp.column(name, quoted=True), "TIMESTAMP" if is_time else "VARCHAR")
+
+
+def athena_table_rows(source: MetricSet, columns: Mapping[str, str]) -> exp.Query:
+    """Return the rows of a source that is an Athena table. `columns`: new names by names in the source."""
+    table = source.athena
+    assert table is not None
+    selected = [exp.alias_(typed_column(source, name), column, quoted=True) for name, column in columns.items()]
+    return exp.select(*selected).from_(
+        exp.table_(table.table_name, db=table.database_name, catalog=table.data_catalog, quoted=True)
+    )
 
 
 def expand(relation: Relation, relations: Relations, tables: Tables, bounds: Bounds = ALL) -> exp.Query:
@@ -343,8 +377,16 @@ def decode_csv(rows: exp.Query) -> exp.Query:
 
 def empty_source(detector: DetectorSchema) -> exp.Query:
     """Empty source relation of a detector."""
-    columns = source_columns(detector).values()
-    nulls = [exp.alias_(exp.cast(exp.Null(), "VARCHAR"), name, quoted=True) for name in columns]
+    source = detector.source
+    typed = source is not None and source.timestamp_type != "text"
+    nulls = [
+        exp.alias_(
+            exp.cast(exp.Null(), "TIMESTAMP" if typed and column == SOURCE_TIMESTAMP else "VARCHAR"),
+            column,
+            quoted=True,
+        )
+        for column in source_columns(detector).values()
+    ]
     return exp.select(*nulls).where(exp.false())
 
 

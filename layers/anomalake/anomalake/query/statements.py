@@ -10,13 +10,22 @@ from dataclasses import dataclass, replace
 
 from sqlglot import exp
 
-from anomalake.definitions.metric_set import CsvFormat
+from anomalake.definitions.metric_set import ZONED, CsvFormat, MetricSet, ParquetFormat
 from anomalake.errors import AnomalakeError
 from anomalake.query import templates
 from anomalake.query.detectors import DetectorSchema
 from anomalake.query.errors import SourceError
 from anomalake.query.names import sql_name
-from anomalake.query.relations import BY_DAY, Relation, Relations, empty_source, replace_table, source_columns
+from anomalake.query.relations import (
+    BY_DAY,
+    Relation,
+    Relations,
+    athena_table_rows,
+    empty_source,
+    replace_table,
+    source_columns,
+    typed_column,
+)
 
 #: No character, in the properties of OpenCSVSerde.
 NUL = "\0"
@@ -47,6 +56,11 @@ class CatalogRelation:
     reads: frozenset[str] = frozenset()
     detector: str | None = None
     digest: str = ""
+
+    @property
+    def is_table(self) -> bool:
+        """Whether the relation is a table of source rows."""
+        return self.statement.startswith("CREATE EXTERNAL TABLE ")
 
     @property
     def creates(self) -> bool:
@@ -119,7 +133,8 @@ def catalog_relations(
 
 
 def _view(name: str, query: exp.Query, detector: str | None = None) -> CatalogRelation:
-    reads = frozenset(table.name for table in query.find_all(exp.Table))
+    # A table with the name of a database is one of a source.
+    reads = frozenset(table.name for table in query.find_all(exp.Table) if not table.db)
     return CatalogRelation(name, create_view(name, query), reads, detector)
 
 
@@ -143,7 +158,7 @@ def _table(name: str) -> exp.Table:
 
 
 def _source(detector: DetectorSchema) -> Iterator[CatalogRelation]:
-    """Yield the tables of a detector's source rows, one for each location, and the view on them.
+    """Yield the tables of a detector's source rows, one for each location of files, and the view on them.
 
     The name of a table has the digest of its definition, so that a changed definition makes another table beside it.
     """
@@ -151,8 +166,11 @@ def _source(detector: DetectorSchema) -> Iterator[CatalogRelation]:
     if source is None:
         return
     view = f"source_{detector.sql_name}"
+    if source.athena is not None:
+        yield _view(view, athena_table_rows(source, source_columns(detector)), detector.name)
+        return
     locations = sorted({_location(path) for path in (*source.historical_data_path_list, *source.templated_path_list)})
-    columns = [exp.column(name, quoted=True) for name in source_columns(detector).values()]
+    columns = _columns(detector, source)
     parts = []
     for number, location in enumerate(locations, 1):
         digest = hashlib.sha256(_external_table("name", location, detector).encode()).hexdigest()[:_DIGEST_LENGTH]
@@ -164,6 +182,16 @@ def _source(detector: DetectorSchema) -> Iterator[CatalogRelation]:
     for select in selects[1:]:
         query = exp.union(query, select, distinct=False)
     yield _view(view, query, detector.name)
+
+
+def _columns(detector: DetectorSchema, source: MetricSet) -> list[exp.Expr]:
+    """Return the columns of source rows, as a query selects them from a table of files."""
+    columns = source_columns(detector)
+    if not isinstance(source.file_format, ParquetFormat):
+        return [exp.column(column, quoted=True) for column in columns.values()]
+    # Parquet's columns keep their names, by which Athena finds them.
+    typed = ((typed_column(source, name), column) for name, column in columns.items())
+    return [exp.alias_(value, column, quoted=True) for value, column in typed]
 
 
 def source_part_prefix(view: str) -> str:
@@ -184,6 +212,8 @@ def _location(path: str) -> str:
 def _external_table(name: str, location: str, detector: DetectorSchema) -> str:
     source = detector.source
     assert source is not None
+    if isinstance(source.file_format, ParquetFormat):
+        return _parquet_table(name, location, source, source.file_format)
     columns = source_columns(detector)
     if isinstance(source.file_format, CsvFormat):
         csv = source.file_format
@@ -208,6 +238,32 @@ def _external_table(name: str, location: str, detector: DetectorSchema) -> str:
         f"ROW FORMAT SERDE '{serde}'\nWITH SERDEPROPERTIES ({_properties(properties)})\nLOCATION {_quoted(location)}"
     )
     return f"{text}\nTBLPROPERTIES ({_properties(table_properties)})" if table_properties else text
+
+
+def _parquet_table(name: str, location: str, source: MetricSet, parquet: ParquetFormat) -> str:
+    types = {column.name: column.type for column in parquet.column_list}
+    if not types:
+        raise SourceError(
+            f"source of {source.detector_arn}: ColumnList is empty; expected the columns of its files, "
+            "which register_source adds"
+        )
+    lower = [column.lower() for column in source.columns]
+    for column in source.columns:
+        if not _PARQUET_COLUMN.fullmatch(column) or lower.count(column.lower()) > 1:
+            raise SourceError(
+                f"source of {source.detector_arn}: column {column!r}: Athena finds Parquet's columns by their names, "
+                "without case; expected letters, digits, _, - and spaces, and no two names that differ in case only"
+            )
+    # Athena reads an instant of a file as its time in UTC.
+    fields = ((column.lower(), types[column]) for column in source.columns)
+    field_list = ",\n  ".join(f"`{column}` {'timestamp' if type_ == ZONED else type_}" for column, type_ in fields)
+    return (
+        f"CREATE EXTERNAL TABLE IF NOT EXISTS `{_safe(name)}` (\n  {field_list}\n)\n"
+        f"STORED AS PARQUET\nLOCATION {_quoted(location)}"
+    )
+
+
+_PARQUET_COLUMN = re.compile(r"[A-Za-z0-9_ -]+")
 
 
 def drop_table(name: str) -> str:

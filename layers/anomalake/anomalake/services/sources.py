@@ -10,13 +10,17 @@ from datetime import datetime
 
 from anomalake.definitions.errors import SourceError
 from anomalake.definitions.intervals import folder_of
-from anomalake.definitions.metric_set import CsvFormat, MetricSet
+from anomalake.definitions.metric_set import ZONED, CsvFormat, MetricSet, ParquetFormat
 from anomalake.definitions.metric_set_fields import metric_set_from_fields
 from anomalake.local.source_files import FolderOrS3Files
+from anomalake.local.source_tables import local_path
 from anomalake.query.time_formats import check_readable
 from anomalake.records.metric_sets import metric_set_key, write_metric_set
 from anomalake.sources.csv_header import header_of
+from anomalake.sources.parquet_rows import column_types
 from anomalake.sources.ports import SourceFile, SourceFiles, SourceTables
+from anomalake.sources.rows import SourceFileError
+from anomalake.storage.objects import store_folder
 from anomalake.storage.store import ObjectNotFound, ObjectStore
 
 #: Bytes of a file that are read to find its header.
@@ -40,8 +44,8 @@ def register_source(
 ) -> MetricSet:
     """Write the record of a metric set, so that its detector's ``live_`` relation has rows.
 
-    Nothing is written if the record exists already. Queries on CSV files in S3 need the names of the columns; if the
-    metric set lists none, they are read from the header of a file.
+    Nothing is written if the record exists already. Queries on CSV files in S3 need the names of the columns, and those
+    on Parquet files their types; if the metric set lists none, they are read from a file.
 
     Parameters
     ----------
@@ -62,28 +66,59 @@ def register_source(
     StoreError
     """
     check_queryable(metric_set)
-    csv_format = metric_set.file_format
-    if not (isinstance(csv_format, CsvFormat) and not csv_format.header_list and _is_in_s3(metric_set)):
-        if _registered(store, metric_set) != metric_set:
-            write_metric_set(store, metric_set)
-        return metric_set
     registered = _registered(store, metric_set)
-    if registered is not None and _without_header(registered) == metric_set:
+    if registered == metric_set or (registered is not None and _without_columns(registered) == metric_set):
         return registered
-    with_header = replace(
-        metric_set, file_format=replace(csv_format, header_list=_header(metric_set, start, files or FolderOrS3Files()))
-    )
-    write_metric_set(store, with_header)
-    return with_header
+    completed = _with_columns(_at(store, metric_set), start, files or FolderOrS3Files())
+    completed = replace(metric_set, file_format=completed.file_format)
+    check_queryable(completed)
+    write_metric_set(store, completed)
+    return completed
 
 
 def check_queryable(metric_set: MetricSet) -> None:
-    """Check that queries can read a source: its file format and its timestamps; raises `SourceError`."""
-    if metric_set.kind not in ("csv", "json"):
-        raise SourceError(
-            f"source of {metric_set.detector_arn}: is {metric_set.kind}; queries on live data read CSV and JSON lines"
-        )
-    check_readable(metric_set.timestamp_format)
+    """Check that queries can read a source: its timestamps and its types; raises `SourceError`."""
+    if metric_set.timestamp_type == "text":
+        check_readable(metric_set.timestamp_format)
+    if not isinstance(metric_set.file_format, ParquetFormat):
+        return
+    for column in metric_set.file_format.column_list:
+        allowed, expected = _types_of(column.name, metric_set)
+        if column.type.partition("(")[0] not in allowed:
+            raise SourceError(
+                f"source of {metric_set.detector_arn}: column {column.name!r} has the type {column.type}; "
+                f"queries on live data expect {expected}"
+            )
+
+
+def _types_of(column: str, metric_set: MetricSet) -> tuple[tuple[str, ...], str]:
+    """Return the types that queries can read in a column, and their names in messages."""
+    if column == metric_set.timestamp_column:
+        return ("string", "date", "timestamp", ZONED), "text, a date or a timestamp"
+    if column in metric_set.measures:
+        return ("string", "float", "double", "decimal", *_WHOLE_NUMBERS), "numbers"
+    # The text of other types differs between engines, so that it would not equal the value in alerts.
+    allowed = ("string", "boolean", "date", "decimal", *_WHOLE_NUMBERS)
+    return allowed, "text, whole numbers, decimals, booleans or dates"
+
+
+_WHOLE_NUMBERS = ("tinyint", "smallint", "int", "bigint")
+
+
+def _at(store: ObjectStore, metric_set: MetricSet) -> MetricSet:
+    """Return a metric set whose relative paths start at the folder of a lake, as queries read them."""
+    if not isinstance(metric_set.file_format, ParquetFormat) or _is_in_s3(metric_set):
+        return metric_set
+    lake = store_folder(store.uri)
+
+    def absolute(paths: tuple[str, ...]) -> tuple[str, ...]:
+        return tuple(str(local_path(path, lake)) for path in paths)
+
+    return replace(
+        metric_set,
+        historical_data_path_list=absolute(metric_set.historical_data_path_list),
+        templated_path_list=absolute(metric_set.templated_path_list),
+    )
 
 
 def _is_in_s3(metric_set: MetricSet) -> bool:
@@ -98,24 +133,45 @@ def _registered(store: ObjectStore, metric_set: MetricSet) -> MetricSet | None:
         return None
 
 
-def _without_header(metric_set: MetricSet) -> MetricSet:
-    if not isinstance(metric_set.file_format, CsvFormat):
+def _without_columns(metric_set: MetricSet) -> MetricSet:
+    """Return a metric set without what `_with_columns` adds."""
+    if isinstance(metric_set.file_format, CsvFormat):
+        return replace(metric_set, file_format=replace(metric_set.file_format, header_list=()))
+    if isinstance(metric_set.file_format, ParquetFormat):
+        return replace(metric_set, file_format=ParquetFormat())
+    return metric_set
+
+
+def _with_columns(metric_set: MetricSet, start: datetime | None, files: SourceFiles) -> MetricSet:
+    """Return a metric set with the columns of its files, if queries need them and it lists none."""
+    format_ = metric_set.file_format
+    if metric_set.athena is not None:
         return metric_set
-    return replace(metric_set, file_format=replace(metric_set.file_format, header_list=()))
-
-
-def _header(metric_set: MetricSet, start: datetime | None, files: SourceFiles) -> tuple[str, ...]:
-    csv_format = metric_set.file_format
-    assert isinstance(csv_format, CsvFormat)
-    for file in _files(metric_set, files, start):
+    if isinstance(format_, CsvFormat) and not format_.header_list and _is_in_s3(metric_set):
+        file = _first_file(metric_set, files, start, "one with a header")
         with closing(files.open(file.name)) as stream:
-            header = header_of(stream.read(_HEADER_BYTES), csv_format)
+            header = header_of(stream.read(_HEADER_BYTES), format_)
         missing = [name for name in metric_set.columns if name not in header]
         if missing:
             raise SourceError(f"{file.name}: line 1: no column {missing[0]!r}; it has {', '.join(header)[:200]}")
-        return header
-    where = f"of the interval from {start.isoformat()}" if start is not None else "under its paths"
-    raise SourceError(f"source of {metric_set.detector_arn}: no file {where}; expected one with a header")
+        return replace(metric_set, file_format=replace(format_, header_list=header))
+    if isinstance(format_, ParquetFormat) and not format_.column_list:
+        file = _first_file(metric_set, files, start, "one with the types of the columns")
+        try:
+            with closing(files.open(file.name)) as stream:
+                columns = column_types(stream, metric_set)
+        except SourceFileError as error:
+            raise SourceError(f"{file.name}: {error}") from error
+        return replace(metric_set, file_format=ParquetFormat(columns))
+    return metric_set
+
+
+def _first_file(metric_set: MetricSet, files: SourceFiles, start: datetime | None, expected: str) -> SourceFile:
+    file = next(_files(metric_set, files, start), None)
+    if file is None:
+        where = f"of the interval from {start.isoformat()}" if start is not None else "under its paths"
+        raise SourceError(f"source of {metric_set.detector_arn}: no file {where}; expected {expected}")
+    return file
 
 
 def _files(metric_set: MetricSet, files: SourceFiles, start: datetime | None) -> Iterator[SourceFile]:
@@ -123,6 +179,9 @@ def _files(metric_set: MetricSet, files: SourceFiles, start: datetime | None) ->
         for template in metric_set.templated_path_list:
             yield from files.list(folder_of(template, start, metric_set.timezone))
         return
-    for path in (*metric_set.historical_data_path_list, *metric_set.templated_path_list):
-        fixed, template, _ = path.partition("{{")
-        yield from files.walk(fixed[: fixed.rfind("/") + 1] if template else fixed)
+    for path in metric_set.historical_data_path_list:
+        yield from files.list(path)
+        yield from files.walk(path)
+    for path in metric_set.templated_path_list:
+        fixed = path.partition("{{")[0]
+        yield from files.walk(fixed[: fixed.rfind("/") + 1])

@@ -138,7 +138,7 @@ def _pass(
 
     def make(relation: CatalogRelation) -> None:
         store.delete([digest_key(database.name, relation.name, old) for old in digests.get(relation.name, ())])
-        if relation.name.startswith(SOURCE) and existing.get(relation.name) == TABLE and relation.reads:
+        if relation.name.startswith(SOURCE) and existing.get(relation.name) == TABLE and not relation.is_table:
             # Earlier versions had one table of this name in place of a view on several.
             database.run(drop_table(relation.name))
         database.run(relation.statement)

@@ -8,7 +8,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from anomalake.definitions.metric_set import MetricSet
+from anomalake.definitions.metric_set import ZONED, ColumnType, MetricSet
 from anomalake.errors import first_line
 from anomalake.sources.ports import ByteStream
 from anomalake.sources.rows import RowBlock, SourceFileError, column_places
@@ -51,6 +51,56 @@ def typed_blocks(
             column.dictionary_decode() if pa.types.is_dictionary(column.type) else column for column in columns[split:]
         ]
         yield RowBlock(timestamps, tuple(map(_as_text, columns[1:split])), tuple(map(_as_numbers, measures)), lines)
+
+
+def column_types(stream: ByteStream, metric_set: MetricSet) -> tuple[ColumnType, ...]:
+    """Return the types of a metric set's columns in a Parquet file.
+
+    Raises
+    ------
+    SourceFileError
+        The file is invalid, lacks a column, or has a column of a type that queries cannot read.
+    """
+    whole = b"".join(iter(lambda: stream.read(1 << 24), b""))
+    try:
+        schema = pq.read_schema(pa.BufferReader(whole))
+    except (pa.ArrowException, OSError) as error:
+        raise SourceFileError(f"cannot be read as Parquet: {first_line(error)[:200]}") from error
+    names = _needed(schema, metric_set)
+    _check_types(schema, metric_set)
+    return tuple(ColumnType(name, _column_type(name, schema.field(name).type)) for name in names)
+
+
+def _column_type(name: str, type_: pa.DataType) -> str:
+    if pa.types.is_dictionary(type_):
+        type_ = type_.value_type
+    if pa.types.is_timestamp(type_):
+        return ZONED if type_.tz is not None else "timestamp"
+    if pa.types.is_decimal128(type_):
+        return f"decimal({type_.precision},{type_.scale})"
+    found = _TYPES.get(type_)
+    if found is None:
+        raise SourceFileError(f"column {name!r} has the type {type_}; queries on live data read {_READ_BY_QUERIES}")
+    return found
+
+
+_READ_BY_QUERIES = "text, signed numbers, decimals of up to 38 digits, booleans, dates and timestamps"
+# Unsigned numbers of 32 bits and more are read as signed ones by Athena.
+_TYPES = {
+    pa.string(): "string",
+    pa.large_string(): "string",
+    pa.bool_(): "boolean",
+    pa.int8(): "tinyint",
+    pa.uint8(): "int",
+    pa.int16(): "smallint",
+    pa.uint16(): "int",
+    pa.int32(): "int",
+    pa.int64(): "bigint",
+    pa.float32(): "float",
+    pa.float64(): "double",
+    pa.date32(): "date",
+    pa.date64(): "date",
+}
 
 
 def _needed(schema: pa.Schema, metric_set: MetricSet) -> list[str]:
