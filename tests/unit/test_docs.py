@@ -16,8 +16,9 @@ from anomalake.cli.app import app
 from anomalake.definitions.detector_file import parse_detector
 from anomalake.lake.lake import Lake
 from anomalake.query import templates
-from anomalake.query.relations import Relation
+from anomalake.query.relations import PARTITIONS, Relation
 from anomalake.storage.objects import open_store
+from tests.integration.query.test_live import source
 from tests.support import made
 
 ROOT = Path(__file__).parents[2]
@@ -140,12 +141,14 @@ def test_every_relation_is_described_with_its_columns() -> None:
     expected = {kind: Relation(kind, kind, False).definition().named_selects for kind in templates.GENERIC}
     for kind in templates.PER_DETECTOR:
         columns = templates.example(kind).named_selects
-        expected[f"{kind}_orders"] = [column for column in columns if column != "day"]
+        expected[f"{kind}_orders"] = [column for column in columns if column not in PARTITIONS]
     assert documented() == expected
 
 
 @pytest.mark.parametrize("sql", QUERIES)
 def test_the_queries_of_the_documents_run(sql: str, tmp_path: Path) -> None:
     Lake(open_store(str(tmp_path))).ingest(AlertDocument(item, "made") for item in made.texts(20))
-    columns, _ = open_lake(tmp_path).query_rows(sql)
+    lake = open_lake(tmp_path)
+    lake.register_source(source())
+    columns, _ = lake.query_rows(sql)
     assert columns

@@ -119,7 +119,8 @@ def test_source_rows_are_read_from_the_table_of_the_source(store: ObjectStore) -
     opened(store, AthenaEngine(store)).register_source(source)
     text = AthenaEngine(store).to_athena("SELECT * FROM live_orders")
     assert isinstance(text, str)
-    assert 'SELECT "source_timestamp", "source_marketplace", "source_revenue" FROM "source_orders"' in text
+    assert 'SELECT "source_timestamp", "source_marketplace", "source_revenue", CAST(NULL AS VARCHAR)' in text
+    assert 'FROM "source_orders"' in text
 
 
 def test_maps_are_selected_as_json(store: ObjectStore) -> None:

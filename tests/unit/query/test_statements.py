@@ -10,7 +10,14 @@ import pytest
 import sqlglot
 from sqlglot import exp
 
-from anomalake.definitions.metric_set import CsvFormat, JsonLinesFormat, Measure, MetricSet
+from anomalake.definitions.metric_set import (
+    ColumnType,
+    CsvFormat,
+    JsonLinesFormat,
+    Measure,
+    MetricSet,
+    ParquetFormat,
+)
 from anomalake.query.errors import QueryError
 from anomalake.query.relations import Relations
 from anomalake.query.statements import CatalogRelation, UndefinedRelations, catalog_relations
@@ -129,6 +136,77 @@ def test_source_tables() -> None:
     write_metric_set(store, source(file_format=JsonLinesFormat()))
     (table,) = (statement for statement in statements(Relations(store)) if statement.startswith("CREATE EXTERNAL"))
     assert "'mapping.source_it_s__2x27' = 'it\\'s'" in table
+
+
+def external_tables(metric_set: MetricSet) -> tuple[list[str], exp.Query]:
+    """Return the statements of a source's tables, and the query of the view on them."""
+    store = memory_store()
+    write_metric_set(store, metric_set)
+    created = statements(Relations(store))
+    (view,) = (statement for statement in created if statement.startswith('CREATE OR REPLACE VIEW "source_orders"'))
+    parsed = sqlglot.parse_one(view, read="athena")
+    assert isinstance(parsed, exp.Create)
+    assert isinstance(parsed.expression, exp.Query)
+    return [statement for statement in created if statement.startswith("CREATE EXTERNAL")], parsed.expression
+
+
+def test_folders_of_days_are_projected_partitions() -> None:
+    templates = ("s3://bucket/live/dt={{yyyy-MM-dd}}/{{HHmm}}",)
+    (history, live), view = external_tables(source(templated_path_list=templates))
+    assert "PARTITIONED BY" not in history
+    assert "projection" not in history
+    assert live.endswith(
+        "PARTITIONED BY (`source_folder_day` string)\n"
+        "ROW FORMAT SERDE 'org.apache.hadoop.hive.serde2.OpenCSVSerde'\n"
+        "WITH SERDEPROPERTIES ('separatorChar' = '\\t', 'quoteChar' = '\\'', 'escapeChar' = '\\u0000')\n"
+        "LOCATION 's3://bucket/live/'\n"
+        "TBLPROPERTIES ('skip.header.line.count' = '1', 'projection.enabled' = 'true', "
+        "'projection.source_folder_day.type' = 'date', 'projection.source_folder_day.format' = 'yyyy-MM-dd', "
+        "'projection.source_folder_day.range' = '2010-01-01,NOW+2DAYS', "
+        "'projection.source_folder_day.interval' = '1', 'projection.source_folder_day.interval.unit' = 'DAYS', "
+        "'storage.location.template' = 's3://bucket/live/dt=${source_folder_day}/')"
+    )
+    assert isinstance(view, exp.Union)
+    days = [select.selects[-1].sql("athena") for select in (view.this, view.expression)]
+    assert days == ['CAST(NULL AS VARCHAR) AS "source_folder_day"', '"source_folder_day"']
+
+
+@pytest.mark.parametrize(
+    ("changes", "partitioned"),
+    [
+        # A table on a location would have the rows of another one on the same location again.
+        ({"templated_path_list": ("s3://b/{{yyyyMMdd}}/{{HH}}", "s3://b/{{yyyyMMddHH}}")}, [False]),
+        (
+            {
+                "templated_path_list": ("s3://b/live/{{yyyyMMdd}}/{{HH}}",),
+                "historical_data_path_list": ("s3://b/live/",),
+            },
+            [False],
+        ),
+        ({"templated_path_list": ("s3://b/{{yyyyMMdd}}/{{HH}}/a", "s3://b/{{yyyyMMdd}}/{{HH}}/c")}, [True]),
+        ({"templated_path_list": ("s3://b/x={{yyyyMMdd}}/{{HH}}", "s3://b/y={{yyyyMMdd}}/{{HH}}")}, [True, True]),
+        # A query compares the days of all tables with one text.
+        ({"templated_path_list": ("s3://b/x/{{yyyyMMdd}}/a", "s3://b/y/{{yyyy-MM-dd}}/a")}, [True, False]),
+        ({"templated_path_list": ("s3://b/{{yyyyMMddHH}}",)}, [False]),
+        ({"templated_path_list": ("s3://b/$x/{{yyyyMMdd}}/{{HH}}",)}, [False]),
+    ],
+)
+def test_folders_that_are_partitions(changes: dict[str, object], partitioned: list[bool]) -> None:
+    tables, view = external_tables(source(**({"historical_data_path_list": ()} | changes)))
+    assert ["PARTITIONED BY" in table for table in tables] == partitioned
+    assert len(list(view.find_all(exp.Table))) == len(tables)
+
+
+def test_a_parquet_column_may_have_the_name_of_the_partition() -> None:
+    types = tuple(ColumnType(name, "string") for name in ("Time", "source_folder_day", "revenue"))
+    metric_set = source(
+        historical_data_path_list=(),
+        templated_path_list=("s3://b/{{yyyyMMdd}}/{{HH}}",),
+        dimension_list=("source_folder_day",),
+        file_format=ParquetFormat(types),
+    )
+    (table,), _ = external_tables(metric_set)
+    assert "PARTITIONED BY" not in table
 
 
 def test_no_quote_symbol_is_no_character() -> None:

@@ -14,13 +14,15 @@ import pyarrow as pa
 from pyarrow import csv
 from sqlglot import exp
 
+from anomalake.definitions.day_folders import day_pattern
 from anomalake.errors import one_line, require
 from anomalake.lake.settings import read_table_format
 from anomalake.query import rewrite, templates
 from anomalake.query.bounds import Bounds
 from anomalake.query.detectors import DetectorSchema
 from anomalake.query.errors import QueryError
-from anomalake.query.relations import Relations, athena_table_rows, decode_csv
+from anomalake.query.folder_days import SOURCE_FOLDER_DAY, folder_condition
+from anomalake.query.relations import Relations, athena_table_rows, decode_csv, without_folder_day
 from anomalake.storage.store import ObjectStore
 
 DEFAULT_DATABASE = "anomalake"
@@ -131,12 +133,19 @@ class _AthenaTables:
     def cached(self, name: str) -> None:
         """Return None: nothing is cached."""
 
-    def source_rows(self, detector: DetectorSchema, columns: dict[str, str]) -> exp.Query:
-        if detector.source is not None and detector.source.athena is not None:
-            return athena_table_rows(detector.source, columns)
-        selected = [exp.column(name, quoted=True) for name in columns.values()]
+    def source_rows(self, detector: DetectorSchema, columns: dict[str, str], bounds: Bounds) -> exp.Query:
+        source = detector.source
+        assert source is not None
+        if source.athena is not None:
+            return athena_table_rows(source, columns, bounds)
+        selected: list[exp.Expr] = [exp.column(name, quoted=True) for name in columns.values()]
+        # Views of earlier versions lack the column; they are read where it would be NULL.
+        has_days = day_pattern(source) is not None
+        selected.append(exp.column(SOURCE_FOLDER_DAY, quoted=True) if has_days else without_folder_day())
         table = exp.Table(this=exp.to_identifier(f"source_{detector.sql_name}", quoted=True))
-        return exp.select(*selected).from_(table)
+        rows = exp.select(*selected).from_(table)
+        condition = folder_condition(source, bounds)
+        return rows if condition is None else rows.where(condition)
 
     def _is_csv_only(self) -> bool:
         if self._csv_only is None:

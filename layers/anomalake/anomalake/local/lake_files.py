@@ -12,15 +12,26 @@ import pyarrow as pa
 import sqlglot
 from sqlglot import exp
 
-from anomalake.definitions.metric_set import CsvFormat, JsonLinesFormat, MetricSet
+from anomalake.definitions.metric_set import CsvFormat, JsonLinesFormat
 from anomalake.lake.layout import TABLES
 from anomalake.lake.rows import SCHEMA
 from anomalake.lake.settings import read_table_format
-from anomalake.local.source_tables import csv_options, files_by_header, json_options, parquet_options, source_files
+from anomalake.local.source_tables import (
+    csv_options,
+    file_name_option,
+    files_by_header,
+    folder_day,
+    folder_day_column,
+    folder_day_expressions,
+    json_options,
+    parquet_options,
+    source_files,
+)
 from anomalake.query.bounds import Bounds
 from anomalake.query.detectors import DetectorSchema
 from anomalake.query.errors import LakeChangedError, QueryError, SourceElsewhereError
-from anomalake.query.relations import decode_csv, empty_source, typed_column
+from anomalake.query.folder_days import SOURCE_FOLDER_DAY, holds_folder
+from anomalake.query.relations import decode_csv, empty_source, typed_column, without_folder_day
 from anomalake.storage.store import ObjectStore
 
 #: How often a folder is listed until the listing is stable.
@@ -88,7 +99,7 @@ class LakeFiles:
         assert isinstance(read, exp.Query)
         return read
 
-    def source_rows(self, detector: DetectorSchema, columns: dict[str, str]) -> exp.Query:
+    def source_rows(self, detector: DetectorSchema, columns: dict[str, str], bounds: Bounds) -> exp.Query:
         source = detector.source
         assert source is not None
         if source.athena is not None:
@@ -98,36 +109,42 @@ class LakeFiles:
                 f"{table.data_catalog}.{table.database_name}.{table.table_name} (workgroup {table.work_group_name}), "
                 "which queries on a lake in a folder do not read; ask a lake in S3, whose queries Athena answers"
             )
-        files = source_files(source, self._folder)
+        days = folder_day_expressions(source, self._folder)
+        holds = holds_folder(source, bounds)
+        files = [file for file in source_files(source, self._folder) if holds(folder_day(file, days))]
         if not files:
             return empty_source(detector)
         if isinstance(source.file_format, CsvFormat):
             reads = [
-                self._read_csv(group, header, source.file_format, columns)
+                self._read_csv(group, header, source.file_format, columns, days)
                 for header, group in files_by_header(files, source.file_format).items()
             ]
         elif isinstance(source.file_format, JsonLinesFormat):
-            reads = [self._read_json(files, source.file_format, columns)]
+            options = json_options(source.file_format, columns)
+            reads = [self._read("read_json", files, options, columns, days)]
         else:
-            reads = [self._read_parquet(files, source, columns)]
+            reads = [
+                self._read(
+                    "read_parquet", files, parquet_options(), columns, days, lambda name: typed_column(source, name)
+                )
+            ]
         query: exp.Query = reads[0]
         for read in reads[1:]:
             query = exp.union(query, read, distinct=False, copy=False)
         return query
 
     def _read_csv(
-        self, files: list[str], header: Sequence[str], csv: CsvFormat, columns: Mapping[str, str]
+        self,
+        files: list[str],
+        header: Sequence[str],
+        csv: CsvFormat,
+        columns: Mapping[str, str],
+        days: Sequence[str],
     ) -> exp.Select:
         missing = [name for name in columns if name not in header]
         if missing:
             raise QueryError(f"{files[0]}: line 1: no column {missing[0]!r}; it has {', '.join(header)[:200]}")
-        return self._read("read_csv", files, csv_options(csv, header), columns)
-
-    def _read_json(self, files: list[str], json_lines: JsonLinesFormat, columns: Mapping[str, str]) -> exp.Select:
-        return self._read("read_json", files, json_options(json_lines, columns), columns)
-
-    def _read_parquet(self, files: list[str], source: MetricSet, columns: Mapping[str, str]) -> exp.Select:
-        return self._read("read_parquet", files, parquet_options(), columns, lambda name: typed_column(source, name))
+        return self._read("read_csv", files, csv_options(csv, header), columns, days)
 
     def _read(
         self,
@@ -135,10 +152,16 @@ class LakeFiles:
         files: list[str],
         options: list[exp.Expr],
         columns: Mapping[str, str],
+        days: Sequence[str],
         column_of: Callable[[str], exp.Expr] = lambda name: exp.column(name, quoted=True),
     ) -> exp.Select:
         names = exp.Parameter(this=exp.Var(this=self._name(files)))
         selected = [exp.alias_(column_of(name), column, quoted=True) for name, column in columns.items()]
+        if days:
+            options = [*options, file_name_option()]
+            selected.append(exp.alias_(folder_day_column(days), SOURCE_FOLDER_DAY, quoted=True))
+        else:
+            selected.append(without_folder_day())
         return exp.select(*selected).from_(exp.Table(this=exp.Anonymous(this=function, expressions=[names, *options])))
 
     def _parameter(self, files: Sequence[str]) -> str:

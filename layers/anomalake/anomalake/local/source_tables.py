@@ -8,11 +8,14 @@ from pathlib import Path
 
 from sqlglot import exp
 
+from anomalake.definitions.day_folders import DayFolders, day_folders, day_pattern
 from anomalake.definitions.metric_set import CsvFormat, JsonLinesFormat, MetricSet
 from anomalake.query.errors import QueryError
 from anomalake.sources.csv_header import header_of
 
 _HEADER_BYTES = 65_536
+# No column of a source has a control character.
+_FILE_NAME = "\x01file"
 
 
 def csv_options(csv: CsvFormat, header: Sequence[str]) -> list[exp.Expr]:
@@ -41,6 +44,54 @@ def json_options(json_lines: JsonLinesFormat, columns: Iterable[str]) -> list[ex
 def parquet_options() -> list[exp.Expr]:
     """Options of ``read_parquet`` for files whose columns have the same names, in any order."""
     return [_option("union_by_name", exp.true()), _option("hive_partitioning", exp.false())]
+
+
+def folder_day_expressions(source: MetricSet, lake: Path) -> list[str]:
+    """Return a regular expression for each template of a source whose folders have days, as Athena's partitions have.
+
+    Raises `QueryError` for a path elsewhere.
+    """
+    found = (day_folders(template) for template in source.templated_path_list)
+    pattern = day_pattern(source)
+    expressions = []
+    for folders in found:
+        if folders is not None and folders.pattern == pattern:
+            folder, separator, beginning = folders.prefix.rpartition("/")
+            root = str(local_path(f"{folder}{separator}" or ".", lake))
+            prefix = f"{'' if root == '/' else root}/{beginning}"
+            expressions.append(DayFolders(prefix, folders.pattern).expression)
+    return expressions
+
+
+def folder_day(file: str, expressions: Iterable[str]) -> str | None:
+    """Return the day of a file's folder; None if it has none."""
+    found = (re.search(expression, file) for expression in expressions)
+    return next((match[1] for match in found if match), None)
+
+
+def file_name_option() -> exp.Expr:
+    """Option that adds the column with the path of a row's file."""
+    return _option("filename", exp.Literal.string(_FILE_NAME))
+
+
+def folder_day_column(expressions: Iterable[str]) -> exp.Expr:
+    """Return the day of the folder of a row, read with `file_name_option`."""
+    days = [
+        exp.func(
+            "nullif",
+            exp.Anonymous(
+                this="regexp_extract",
+                expressions=[
+                    exp.column(_FILE_NAME, quoted=True),
+                    exp.Literal.string(expression),
+                    exp.Literal.number(1),
+                ],
+            ),
+            exp.Literal.string(""),
+        )
+        for expression in expressions
+    ]
+    return exp.func("coalesce", *days, exp.cast(exp.Null(), "VARCHAR"))
 
 
 def source_files(source: MetricSet, lake: Path) -> list[str]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from datetime import date, timedelta
 from typing import Protocol, TypeVar
 
 from sqlglot import exp
@@ -15,6 +16,7 @@ from anomalake.query.bounds import ALL, Bounds
 from anomalake.query.columns import DetectorSchema, columns_of
 from anomalake.query.detectors import DetectorSchemas
 from anomalake.query.errors import QueryError
+from anomalake.query.folder_days import FOLDER_DAY, SOURCE_FOLDER_DAY
 from anomalake.query.templates import Replacement, Replacements
 from anomalake.query.time_formats import has_offset, read_timestamp
 from anomalake.storage.store import ObjectStore
@@ -27,6 +29,9 @@ PHYSICAL = ("alert_rows", "alert_rows_csv")
 SOURCE = "source_"
 #: Column of the timestamps in source rows.
 SOURCE_TIMESTAMP = "source_timestamp"
+
+#: Columns that only the ``_by_day`` forms have.
+PARTITIONS = ("day", FOLDER_DAY)
 
 T = TypeVar("T")
 
@@ -46,13 +51,15 @@ class Tables(Protocol):
         """Return the rows of an internal relation that were computed before; None if there are none."""
         ...
 
-    def source_rows(self, detector: DetectorSchema, columns: dict[str, str]) -> exp.Query:
-        """Return a detector's source rows, with the types of `typed_column`.
+    def source_rows(self, detector: DetectorSchema, columns: dict[str, str], bounds: Bounds) -> exp.Query:
+        """Return a detector's source rows, with the types of `typed_column`, and the days of their folders.
 
         Parameters
         ----------
         columns
             New names by names in the source.
+        bounds
+            Rows within bounds are needed; others may be returned too.
         """
         ...
 
@@ -81,14 +88,15 @@ class Relation:
     def definition(self) -> exp.Query:
         """Return its SQL, which reads other relations and physical tables."""
         if self.kind == "source" and self.detector is not None:
-            source = [exp.column(name, quoted=True) for name in source_columns(self.detector).values()]
+            names = (*source_columns(self.detector).values(), SOURCE_FOLDER_DAY)
+            source = [exp.column(name, quoted=True) for name in names]
             return exp.select(*source).from_(exp.to_table(self.name))
         if self.kind in templates.INTERNAL:
             return templates.template(self.kind)
         with_day = self._with_day()
         if self.by_day:
             return with_day
-        columns = [exp.column(name, quoted=True) for name in with_day.named_selects if name != "day"]
+        columns = [exp.column(name, quoted=True) for name in with_day.named_selects if name not in PARTITIONS]
         return exp.select(*columns).from_(exp.to_table(f"{self.name}{BY_DAY}"))
 
     def _with_day(self) -> exp.Query:
@@ -318,14 +326,41 @@ def typed_column(source: MetricSet, name: str) -> exp.Expr:
     return exp.cast(exp.column(name, quoted=True), "TIMESTAMP" if is_time else "VARCHAR")
 
 
-def athena_table_rows(source: MetricSet, columns: Mapping[str, str]) -> exp.Query:
-    """Return the rows of a source that is an Athena table. `columns`: new names by names in the source."""
+def without_folder_day() -> exp.Expr:
+    """Return the column of folder days for rows whose folders have none."""
+    return exp.alias_(exp.cast(exp.Null(), "VARCHAR"), SOURCE_FOLDER_DAY, quoted=True)
+
+
+def athena_table_rows(source: MetricSet, columns: Mapping[str, str], bounds: Bounds = ALL) -> exp.Query:
+    """Return the rows of a source that is an Athena table.
+
+    Parameters
+    ----------
+    columns
+        New names by names in the source.
+    bounds
+        Of typed timestamps, those within bounds and a day more on each side are read.
+    """
     table = source.athena
     assert table is not None
     selected = [exp.alias_(typed_column(source, name), column, quoted=True) for name, column in columns.items()]
-    return exp.select(*selected).from_(
+    rows = exp.select(*selected, without_folder_day()).from_(
         exp.table_(table.table_name, db=table.database_name, catalog=table.data_catalog, quoted=True)
     )
+    if source.timestamp_type == "text":
+        return rows
+    # They are wall-clock times. Those of the day after the last one are before the midnight that follows it.
+    bounds = bounds.widened()
+    timestamp = exp.column(source.timestamp_column, quoted=True)
+    if bounds.first is not None:
+        rows = rows.where(exp.GTE(this=timestamp.copy(), expression=_midnight(bounds.first)))
+    if bounds.last is not None and bounds.last < date.max:
+        rows = rows.where(exp.LT(this=timestamp.copy(), expression=_midnight(bounds.last + timedelta(days=1))))
+    return rows
+
+
+def _midnight(day: date) -> exp.Expr:
+    return exp.cast(exp.Literal.string(f"{day.isoformat()} 00:00:00"), "TIMESTAMP")
 
 
 def expand(relation: Relation, relations: Relations, tables: Tables, bounds: Bounds = ALL) -> exp.Query:
@@ -343,7 +378,7 @@ def expand(relation: Relation, relations: Relations, tables: Tables, bounds: Bou
         if table.name in PHYSICAL:
             inner = physical_rows(table.name, tables, bounds)
         elif table.name.startswith(SOURCE) and detector is not None:
-            inner = _source_rows(detector, tables)
+            inner = _source_rows(detector, tables, bounds)
         else:
             read = own.get(table.name) or relations.find(table.name)
             assert read is not None, table.name
@@ -361,10 +396,10 @@ def physical_rows(name: str, tables: Tables, bounds: Bounds) -> exp.Query:
     return tables.alert_rows(bounds) if name == "alert_rows" else tables.alert_rows_csv(bounds)
 
 
-def _source_rows(detector: DetectorSchema, tables: Tables) -> exp.Query:
+def _source_rows(detector: DetectorSchema, tables: Tables, bounds: Bounds) -> exp.Query:
     if detector.source is None:
         return empty_source(detector)
-    return tables.source_rows(detector, source_columns(detector))
+    return tables.source_rows(detector, source_columns(detector), bounds)
 
 
 def decode_csv(rows: exp.Query) -> exp.Query:
@@ -387,6 +422,7 @@ def empty_source(detector: DetectorSchema) -> exp.Query:
         )
         for column in source_columns(detector).values()
     ]
+    nulls.append(without_folder_day())
     return exp.select(*nulls).where(exp.false())
 
 

@@ -5,16 +5,19 @@ from __future__ import annotations
 import hashlib
 import re
 from collections import Counter
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from datetime import date
 
 from sqlglot import exp
 
+from anomalake.definitions.day_folders import DayFolders, day_folders, day_pattern, day_text
 from anomalake.definitions.metric_set import ZONED, CsvFormat, MetricSet, ParquetFormat
 from anomalake.errors import AnomalakeError
 from anomalake.query import templates
 from anomalake.query.detectors import DetectorSchema
 from anomalake.query.errors import SourceError
+from anomalake.query.folder_days import SOURCE_FOLDER_DAY
 from anomalake.query.names import sql_name
 from anomalake.query.relations import (
     BY_DAY,
@@ -25,8 +28,11 @@ from anomalake.query.relations import (
     replace_table,
     source_columns,
     typed_column,
+    without_folder_day,
 )
 
+#: Folders of earlier days are not read in Athena. A query without bounds on time lists every day's folder.
+FIRST_FOLDER_DAY = date(2010, 1, 1)
 #: No character, in the properties of OpenCSVSerde.
 NUL = "\0"
 _DIGEST_LENGTH = 8
@@ -169,15 +175,14 @@ def _source(detector: DetectorSchema) -> Iterator[CatalogRelation]:
     if source.athena is not None:
         yield _view(view, athena_table_rows(source, source_columns(detector)), detector.name)
         return
-    locations = sorted({_location(path) for path in (*source.historical_data_path_list, *source.templated_path_list)})
     columns = _columns(detector, source)
-    parts = []
-    for number, location in enumerate(locations, 1):
-        digest = hashlib.sha256(_external_table("name", location, detector).encode()).hexdigest()[:_DIGEST_LENGTH]
-        name = f"{source_part_prefix(view)}{number}_{digest}"
-        parts.append(name)
-        yield CatalogRelation(name, _external_table(name, location, detector), detector=detector.name)
-    selects: list[exp.Query] = [exp.select(*columns).from_(_table(name)) for name in parts]
+    selects: list[exp.Query] = []
+    for number, (location, folders) in enumerate(_locations(source), 1):
+        digest = hashlib.sha256(_external_table("name", location, folders, detector).encode()).hexdigest()
+        name = f"{source_part_prefix(view)}{number}_{digest[:_DIGEST_LENGTH]}"
+        yield CatalogRelation(name, _external_table(name, location, folders, detector), detector=detector.name)
+        folder_day = without_folder_day() if folders is None else exp.column(SOURCE_FOLDER_DAY, quoted=True)
+        selects.append(exp.select(*columns, folder_day).from_(_table(name)))
     query = selects[0]
     for select in selects[1:]:
         query = exp.union(query, select, distinct=False)
@@ -202,6 +207,27 @@ def source_part_prefix(view: str) -> str:
     return f"{view}__p"
 
 
+def _locations(source: MetricSet) -> list[tuple[str, DayFolders | None]]:
+    """Return the locations of a source's files, each with its folders of days if those are partitions.
+
+    They are partitions if every path at the location has folders of days, in the pattern that a query's bounds have.
+    """
+    by_location: dict[str, set[DayFolders | None]] = {}
+    pattern = day_pattern(source)
+    clashes = SOURCE_FOLDER_DAY in (column.lower() for column in source.columns) and source.kind == "parquet"
+    for path in source.historical_data_path_list:
+        by_location.setdefault(_location(path), set()).add(None)
+    for path in source.templated_path_list:
+        folders = day_folders(path)
+        usable = folders is not None and folders.pattern == pattern and "$" not in folders.prefix and not clashes
+        by_location.setdefault(_location(path), set()).add(folders if usable else None)
+    locations: list[tuple[str, DayFolders | None]] = []
+    for location, found in sorted(by_location.items()):
+        partitioned = sorted((folders for folders in found if folders is not None), key=lambda folders: folders.prefix)
+        locations += [(location, None)] if None in found else [(location, folders) for folders in partitioned]
+    return locations
+
+
 def _location(path: str) -> str:
     if not path.startswith("s3://"):
         raise SourceError(f"source path {path!r}: expected s3://BUCKET/PREFIX, which Athena can read")
@@ -209,11 +235,12 @@ def _location(path: str) -> str:
     return root if root.endswith("/") else root[: root.rfind("/") + 1] if "{{" in path else f"{root}/"
 
 
-def _external_table(name: str, location: str, detector: DetectorSchema) -> str:
+def _external_table(name: str, location: str, folders: DayFolders | None, detector: DetectorSchema) -> str:
     source = detector.source
     assert source is not None
     if isinstance(source.file_format, ParquetFormat):
-        return _parquet_table(name, location, source, source.file_format)
+        fields, stored = _parquet_columns(source, source.file_format), "STORED AS PARQUET"
+        return _create_table(name, fields, folders, stored, location, {})
     columns = source_columns(detector)
     if isinstance(source.file_format, CsvFormat):
         csv = source.file_format
@@ -222,25 +249,61 @@ def _external_table(name: str, location: str, detector: DetectorSchema) -> str:
                 f"source of {detector.arn}: HeaderList is empty; expected the columns of its files, "
                 "which register_source adds"
             )
-        fields = [columns.get(column, f"unused_{position}") for position, column in enumerate(csv.header_list)]
+        names = [columns.get(column, f"unused_{position}") for position, column in enumerate(csv.header_list)]
         serde = "org.apache.hadoop.hive.serde2.OpenCSVSerde"
         # Without an escape character: a doubled quote is one quote all the same, and a backslash is a backslash.
         properties = {"separatorChar": csv.delimiter, "quoteChar": csv.quote_symbol or NUL, "escapeChar": NUL}
         table_properties = {"skip.header.line.count": "1"} if csv.contains_header else {}
     else:
-        fields = list(columns.values())
+        names = list(columns.values())
         serde = "org.openx.data.jsonserde.JsonSerDe"
         properties = {"case.insensitive": "false"} | {f"mapping.{safe}": column for column, safe in columns.items()}
         table_properties = {}
-    field_list = ",\n  ".join(f"`{_safe(column)}` string" for column in fields)
-    text = (
-        f"CREATE EXTERNAL TABLE IF NOT EXISTS `{_safe(name)}` (\n  {field_list}\n)\n"
-        f"ROW FORMAT SERDE '{serde}'\nWITH SERDEPROPERTIES ({_properties(properties)})\nLOCATION {_quoted(location)}"
-    )
-    return f"{text}\nTBLPROPERTIES ({_properties(table_properties)})" if table_properties else text
+    stored = f"ROW FORMAT SERDE '{serde}'\nWITH SERDEPROPERTIES ({_properties(properties)})"
+    fields = {_safe(column): "string" for column in names}
+    return _create_table(name, fields, folders, stored, location, table_properties)
 
 
-def _parquet_table(name: str, location: str, source: MetricSet, parquet: ParquetFormat) -> str:
+def _create_table(
+    name: str,
+    fields: Mapping[str, str],
+    folders: DayFolders | None,
+    stored: str,
+    location: str,
+    properties: Mapping[str, str],
+) -> str:
+    """Return the statement that creates a table of files.
+
+    Folders of days are partitions that Athena computes from the conditions of a query (partition projection); it finds
+    the files below a folder by itself.
+    """
+    field_list = ",\n  ".join(f"`{column}` {type_}" for column, type_ in fields.items())
+    lines = [f"CREATE EXTERNAL TABLE IF NOT EXISTS `{_safe(name)}` (\n  {field_list}\n)"]
+    if folders is not None:
+        lines.append(f"PARTITIONED BY (`{SOURCE_FOLDER_DAY}` string)")
+        properties = {**properties, **_projection(folders)}
+    lines += [stored, f"LOCATION {_quoted(location)}"]
+    if properties:
+        lines.append(f"TBLPROPERTIES ({_properties(properties)})")
+    return "\n".join(lines)
+
+
+def _projection(folders: DayFolders) -> dict[str, str]:
+    column = f"projection.{SOURCE_FOLDER_DAY}"
+    return {
+        "projection.enabled": "true",
+        f"{column}.type": "date",
+        f"{column}.format": folders.pattern,
+        # Athena's clock is UTC: the day of a zone is at most one ahead.
+        f"{column}.range": f"{day_text(folders.pattern, FIRST_FOLDER_DAY)},NOW+2DAYS",
+        f"{column}.interval": "1",
+        f"{column}.interval.unit": "DAYS",
+        "storage.location.template": f"{folders.prefix}${{{SOURCE_FOLDER_DAY}}}/",
+    }
+
+
+def _parquet_columns(source: MetricSet, parquet: ParquetFormat) -> dict[str, str]:
+    """Return the types of the columns of Parquet files, by their names."""
     types = {column.name: column.type for column in parquet.column_list}
     if not types:
         raise SourceError(
@@ -256,11 +319,7 @@ def _parquet_table(name: str, location: str, source: MetricSet, parquet: Parquet
             )
     # Athena reads an instant of a file as its time in UTC.
     fields = ((column.lower(), types[column]) for column in source.columns)
-    field_list = ",\n  ".join(f"`{column}` {'timestamp' if type_ == ZONED else type_}" for column, type_ in fields)
-    return (
-        f"CREATE EXTERNAL TABLE IF NOT EXISTS `{_safe(name)}` (\n  {field_list}\n)\n"
-        f"STORED AS PARQUET\nLOCATION {_quoted(location)}"
-    )
+    return {column: "timestamp" if type_ == ZONED else type_ for column, type_ in fields}
 
 
 _PARQUET_COLUMN = re.compile(r"[A-Za-z0-9_ -]+")
@@ -276,7 +335,7 @@ def _safe(name: str) -> str:
     return name
 
 
-def _properties(properties: dict[str, str]) -> str:
+def _properties(properties: Mapping[str, str]) -> str:
     return ", ".join(f"{_quoted(key)} = {_quoted(value)}" for key, value in properties.items())
 
 

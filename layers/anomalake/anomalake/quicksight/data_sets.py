@@ -7,10 +7,12 @@ from typing import Literal
 
 from sqlglot import exp
 
+from anomalake.definitions.day_folders import day_pattern
 from anomalake.definitions.metric_set import DEFAULT_TIMESTAMP_FORMAT, MetricSet
 from anomalake.query.columns import DetectorSchema, columns_of
+from anomalake.query.folder_days import EARLY_DAYS, FOLDER_DAY
 from anomalake.query.names import sql_name
-from anomalake.query.relations import BY_DAY, Relation
+from anomalake.query.relations import BY_DAY, Relation, replace_table
 from anomalake.query.templates import DIALECT
 from anomalake.quicksight.names import LONGEST_COLUMN, QuickSightError, check, shortened
 
@@ -50,11 +52,24 @@ class Column:
 
 @dataclass(frozen=True, slots=True)
 class DataSet:
-    """A data set on a relation."""
+    """A data set on a relation.
+
+    Attributes
+    ----------
+    identifier
+        Name in the template.
+    relation
+        The relation, not in its ``_by_day`` form.
+    columns
+        Its columns.
+    narrowed
+        SQL that is read in place of the ``_by_day`` form; None: the view of that form.
+    """
 
     identifier: str
     relation: str
     columns: tuple[Column, ...]
+    narrowed: exp.Query | None = None
 
     def sql(self) -> str:
         """Return its query in Athena's dialect, with the parameters ``${DatabaseName}`` and ``${HistoryDays}``.
@@ -63,10 +78,10 @@ class DataSet:
         exact type that QuickSight has.
         """
         rows = exp.select(*(exp.column(column.source, quoted=True) for column in self.columns))
-        rows = rows.from_(exp.table_(f"{self.relation}{BY_DAY}", db=f"${{{DATABASE}}}", quoted=True))
-        rows = rows.where(
-            f"day >= DATE_FORMAT(DATE_ADD('day', 0 - {_DAYS}, CURRENT_TIMESTAMP), '%Y-%m-%d')", dialect=DIALECT
-        )
+        by_day: exp.Expr = _view(f"{self.relation}{BY_DAY}")
+        if self.narrowed is not None:
+            by_day = self.narrowed.copy().subquery("n")
+        rows = rows.from_(by_day).where(_since("day", 0), dialect=DIALECT)
         query = exp.select(*map(_selected, self.columns)).from_(rows.subquery("r"))
         return query.sql(DIALECT, pretty=True).replace(str(_DAYS), f"${{{HISTORY_DAYS}}}") + "\n"
 
@@ -141,10 +156,11 @@ def model_of(metric_set: MetricSet, schema: DetectorSchema | None = None) -> Mod
     )
     by_measure, by_dimension = columns_of(detector)
     numbers = {*_NUMBERS}.union(*by_measure.values())
-    data_sets = {
-        identifier: _data_set(identifier, Relation(f"{kind}_{detector.sql_name}", kind, False, detector), numbers)
-        for identifier, kind in _KINDS.items()
-    }
+    narrowed = {VALUES: _narrowed_values(detector, metric_set)}
+    data_sets = {}
+    for identifier, kind in _KINDS.items():
+        relation = Relation(f"{kind}_{detector.sql_name}", kind, False, detector)
+        data_sets[identifier] = _data_set(identifier, relation, numbers, narrowed.get(identifier))
     measures = tuple(
         MeasureColumns(
             metric.metric_name,
@@ -159,14 +175,49 @@ def model_of(metric_set: MetricSet, schema: DetectorSchema | None = None) -> Mod
     return Model(name, metric_set.frequency, metric_set.timezone, measures, dimensions, data_sets)
 
 
-def _data_set(identifier: str, relation: Relation, numbers: set[str]) -> DataSet:
+def _narrowed_values(detector: DetectorSchema, metric_set: MetricSet) -> exp.Query | None:
+    """Return the SQL of live values, which reads the history's days only of folders and of alerts.
+
+    A condition on the view itself would not reach the folders, because live values are grouped. None: the folders of
+    the source have no days.
+    """
+    pattern = day_pattern(metric_set)
+    if pattern is None:
+        return None
+    kind = _KINDS[VALUES]
+    query = Relation(f"{kind}_{detector.sql_name}{BY_DAY}", kind, True, detector).definition()
+    for table in list(query.find_all(exp.Table)):
+        rows = exp.select("*").from_(_view(table.name))
+        if table.name.startswith("live_"):
+            # Days of folders differ from those of rows by zones, and rows of the next interval may be in a folder.
+            recent = _since(FOLDER_DAY, EARLY_DAYS, pattern)
+            rows = rows.where(f"{FOLDER_DAY} IS NULL OR {recent}", dialect=DIALECT)
+        else:
+            # Alerts are joined by their wall-clock time.
+            rows = rows.where(_since("day", 1), dialect=DIALECT)
+        replace_table(table, rows)
+    return query
+
+
+def _view(name: str) -> exp.Table:
+    return exp.table_(name, db=f"${{{DATABASE}}}", quoted=True)
+
+
+def _since(column: str, margin: int, pattern: str = "yyyy-MM-dd") -> str:
+    """Return the condition that a day, as text in a pattern, is in the history or up to so many days before it."""
+    format_ = pattern.replace("yyyy", "%Y").replace("MM", "%m").replace("dd", "%d")
+    days = f"0 - {_DAYS}" + (f" - {margin}" if margin else "")
+    return f"{column} >= DATE_FORMAT(DATE_ADD('day', {days}, CURRENT_TIMESTAMP), '{format_}')"
+
+
+def _data_set(identifier: str, relation: Relation, numbers: set[str], narrowed: exp.Query | None) -> DataSet:
     def type_of(column: str) -> Type:
         return "DATETIME" if column in _TIMES else "DECIMAL" if column in numbers else "STRING"
 
     columns = tuple(Column(shortened(column, LONGEST_COLUMN), column, type_of(column)) for column in relation.columns())
     if len({column.name for column in columns}) < len(columns):
         raise QuickSightError(f"{relation.name}: two columns have the same name in QuickSight; expected other names")
-    return DataSet(identifier, relation.name, columns)
+    return DataSet(identifier, relation.name, columns, narrowed)
 
 
 def _selected(column: Column) -> exp.Expr:

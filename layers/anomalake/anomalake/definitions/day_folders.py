@@ -1,0 +1,69 @@
+"""Folders of days: the part of a template path such as ``live/{{yyyyMMdd}}/{{HHmm}}`` that names the day."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from datetime import date, datetime, time
+
+from anomalake.definitions.metric_set import MetricSet
+from anomalake.definitions.time_formats import parts_of, template_parts, write_wall_clock
+
+_SEPARATORS = re.compile(r"[/_.-]+")
+_FIELDS = ("yyyy", "MM", "dd")
+
+
+@dataclass(frozen=True, slots=True)
+class DayFolders:
+    """Folders of days.
+
+    Attributes
+    ----------
+    prefix
+        The path before the day.
+    pattern
+        Java's pattern of the day, such as ``yyyyMMdd`` or ``yyyy/MM/dd``. Its text sorts as days do.
+    """
+
+    prefix: str
+    pattern: str
+
+    @property
+    def expression(self) -> str:
+        """Regular expression of the path of a day's folder; its group is the day."""
+        day = re.sub("[yMd]", "[0-9]", re.escape(self.pattern))
+        return f"^{re.escape(self.prefix)}({day})(?:/|$)"
+
+
+def day_folders(template: str) -> DayFolders | None:
+    """Return the folders of days in a template path; None if no folder has the files of one day.
+
+    The day must be whole and be the end of a folder's name, with year, month and day in this order and of fixed width,
+    so that its text sorts as days do.
+    """
+    parts = template_parts(template)
+    first = next((place for place, part in enumerate(parts) if part.is_field), len(parts))
+    prefix, parts = "".join(part.text for part in parts[:first]), parts[first:]
+    pattern, fields = "", list(_FIELDS)
+    for place, part in enumerate(parts):
+        if part.is_field and part.text == fields[0]:
+            fields.pop(0)
+        elif part.is_field or not _SEPARATORS.fullmatch(part.text):
+            return None
+        pattern += part.text
+        if not fields:
+            after = parts[place + 1] if place + 1 < len(parts) else None
+            ends = after is None or (not after.is_field and after.text.startswith("/"))
+            return DayFolders(prefix, pattern) if ends else None
+    return None
+
+
+def day_pattern(metric_set: MetricSet) -> str | None:
+    """Return the pattern of the days of a source's folders, which is that of the first template that has one."""
+    found = (day_folders(template) for template in metric_set.templated_path_list)
+    return next((folders.pattern for folders in found if folders is not None), None)
+
+
+def day_text(pattern: str, day: date) -> str:
+    """Return a day in a pattern of `DayFolders`."""
+    return write_wall_clock(parts_of(pattern), datetime.combine(day, time()))
