@@ -347,7 +347,9 @@ class LakeHandle:
     def register_source(self, metric_set: MetricSet | Mapping[str, Any]) -> MetricSet:
         """Register a detector's source data, so that its ``live_`` relation has rows.
 
-        If CSV files in S3 have a header and the metric set lists no columns, the columns are read from the first file.
+        If CSV files in S3 have a header and the metric set lists no columns, the columns are read from the first file,
+        and the types of Parquet's columns likewise. A line break in a quoted cell there is a warning, because Athena
+        reads such a row wrongly.
 
         Parameters
         ----------
@@ -371,4 +373,4 @@ class LakeHandle:
         if not isinstance(metric_set, MetricSet):
             metric_set = metric_set_from_fields(metric_set)
         self._connection.create()
-        return register_source(self._connection.store, metric_set)
+        return register_source(self._connection.store, metric_set, warn=lambda line: warn(line, stacklevel=4))

@@ -170,3 +170,17 @@ def test_the_source_is_registered_once_with_the_columns_of_its_files() -> None:
     opened = len(files.opened)
     register_source(store, metric_set, START, files)
     assert len(files.opened) == opened
+
+
+def test_a_line_break_in_the_beginning_of_a_file_is_said_at_registration() -> None:
+    store, lines = memory_store(), list[str]()
+    metric_set = detector(templated_path_list=("s3://data/live/{{yyyyMMdd}}/{{HHmm}}",)).metric_set
+    name = "s3://data/live/20260303/0000/a.csv"
+    files = FilesInMemory({name: b'timestamp,country,views\n2026-03-03 00:00:00,it,1\n2026-03-03 00:00:00,"u\ns",1\n'})
+    register_source(store, metric_set, START, files, lines.append)
+    (line,) = lines
+    assert line.startswith(f"{name}: line 3: a quoted cell has a line break; Athena ends the row there")
+    assert metric_set_keys(store)["shop"]
+    without = FilesInMemory({name: b'timestamp,country,views\n2026-03-03 00:00:00,"it",1\n'})
+    register_source(memory_store(), metric_set, START, without, lines.append)
+    assert len(lines) == 1

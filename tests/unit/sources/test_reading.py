@@ -602,3 +602,50 @@ def test_an_archive_is_inflated_piece_by_piece() -> None:
 def test_the_report_in_a_line() -> None:
     report = ReadReport(files=2, rows=1_250, used=1_200, bad=30, outside=20, duplicates=3)
     assert str(report) == "1,200 of 1,250 rows of 2 files used, 30 bad, 20 outside, 3 duplicates"
+
+
+IN_S3 = {
+    "MetricSource": {"S3SourceConfig": {"HistoricalDataPathList": ["s3://bucket/h"], "FileFormatDescriptor": {}}},
+}
+ROW = "2021-01-01 12:00:00,{},x,1,10"
+BREAK = "a quoted cell has a line break; Athena ends the row there"
+
+
+@pytest.mark.parametrize(
+    ("body", "line"),
+    [
+        (csv(ROW.format("a"), ROW.format('"b\nc"'), ROW.format('"d\ne"')), 3),
+        (csv(ROW.format('"a\n\n\nb"')).rstrip("\n"), 2),
+        (gzip.compress(csv(ROW.format("a"), ROW.format('"b\r\nc"')).encode()), 3),
+        (csv(ROW.format("a"), "", ROW.format("b"), ""), None),
+        (csv(ROW.format("a")).rstrip("\n"), None),
+        (csv(ROW.format("a")).replace("\n", "\r\n"), None),
+        (csv(ROW.format("a"), "2021-01-01,too few"), None),
+    ],
+)
+def test_a_line_break_in_a_cell_of_a_file_in_s3_is_a_problem_for_queries(body: str | bytes, line: int | None) -> None:
+    _, report = read(body, "s3://bucket/h/a.csv", **IN_S3)
+    found = [problem for problem in report.problems if BREAK in problem]
+    assert [problem.partition(": a quoted")[0] for problem in found] == (
+        [] if line is None else [f"s3://bucket/h/a.csv: line {line}"]
+    )
+    assert report.used == report.rows - report.bad
+
+
+def test_a_line_break_in_a_column_that_is_not_read_is_found_too() -> None:
+    body = 't,p,q,v,w,note\n2021-01-01 12:00:00,a,x,1,10,"two\nlines"\n'
+    _, report = read(body, "s3://bucket/h/a.csv", **IN_S3)
+    assert any(BREAK in problem for problem in report.problems)
+    assert report.bad == 0
+
+
+def test_a_line_break_is_no_problem_in_a_folder() -> None:
+    _, report = read(csv(ROW.format('"b\nc"')))
+    assert not any(BREAK in problem for problem in report.problems)
+
+
+def test_the_lines_of_bad_rows_are_found_beside_a_line_break() -> None:
+    _, report = read(csv(ROW.format('"b\nc"'), ROW.format("a").replace("2021", "soon")), "s3://bucket/h/a.csv", **IN_S3)
+    assert report.bad == 1
+    assert any("s3://bucket/h/a.csv: line 4: " in problem for problem in report.problems)
+    assert any(BREAK in problem for problem in report.problems)

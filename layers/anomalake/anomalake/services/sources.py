@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import io
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing
 from dataclasses import replace
 from datetime import datetime
@@ -17,6 +18,8 @@ from anomalake.local.source_tables import local_path
 from anomalake.query.time_formats import check_readable
 from anomalake.records.metric_sets import metric_set_key, write_metric_set
 from anomalake.sources.csv_header import header_of
+from anomalake.sources.csv_rows import break_line, line_with_break
+from anomalake.sources.file_bytes import FileText
 from anomalake.sources.parquet_rows import column_types
 from anomalake.sources.ports import SourceFile, SourceFiles, SourceTables
 from anomalake.sources.rows import SourceFileError
@@ -41,6 +44,7 @@ def register_source(
     metric_set: MetricSet,
     start: datetime | None = None,
     files: SourceFiles | None = None,
+    warn: Callable[[str], None] = lambda _: None,
 ) -> MetricSet:
     """Write the record of a metric set, so that its detector's ``live_`` relation has rows.
 
@@ -53,6 +57,9 @@ def register_source(
         Start of an interval whose files have a header. None: the first file of the history, else of any interval.
     files
         Reads the files. Default: folders and S3.
+    warn
+        Receives a line about a file that Athena does not read as it is meant: a line break in a quoted cell of CSV.
+        Only the beginning of the file that has the header is searched; detection searches every file that it reads.
 
     Returns
     -------
@@ -69,7 +76,7 @@ def register_source(
     registered = _registered(store, metric_set)
     if registered == metric_set or (registered is not None and _without_columns(registered) == metric_set):
         return registered
-    completed = _with_columns(_at(store, metric_set), start, files or FolderOrS3Files())
+    completed = _with_columns(_at(store, metric_set), start, files or FolderOrS3Files(), warn)
     completed = replace(metric_set, file_format=completed.file_format)
     check_queryable(completed)
     write_metric_set(store, completed)
@@ -142,7 +149,9 @@ def _without_columns(metric_set: MetricSet) -> MetricSet:
     return metric_set
 
 
-def _with_columns(metric_set: MetricSet, start: datetime | None, files: SourceFiles) -> MetricSet:
+def _with_columns(
+    metric_set: MetricSet, start: datetime | None, files: SourceFiles, warn: Callable[[str], None]
+) -> MetricSet:
     """Return a metric set with the columns of its files, if queries need them and it lists none."""
     format_ = metric_set.file_format
     if metric_set.athena is not None:
@@ -150,10 +159,14 @@ def _with_columns(metric_set: MetricSet, start: datetime | None, files: SourceFi
     if isinstance(format_, CsvFormat) and not format_.header_list and _is_in_s3(metric_set):
         file = _first_file(metric_set, files, start, "one with a header")
         with closing(files.open(file.name)) as stream:
-            header = header_of(stream.read(_HEADER_BYTES), format_)
+            beginning = stream.read(_HEADER_BYTES)
+        header = header_of(beginning, format_)
         missing = [name for name in metric_set.columns if name not in header]
         if missing:
             raise SourceError(f"{file.name}: line 1: no column {missing[0]!r}; it has {', '.join(header)[:200]}")
+        line = line_with_break(FileText(io.BytesIO(beginning), format_.charset), format_)
+        if line is not None:
+            warn(break_line(file.name, line))
         return replace(metric_set, file_format=replace(format_, header_list=header))
     if isinstance(format_, ParquetFormat) and not format_.column_list:
         file = _first_file(metric_set, files, start, "one with the types of the columns")

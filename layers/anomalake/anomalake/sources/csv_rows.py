@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 from collections.abc import Iterable, Iterator
+from itertools import islice
 from typing import Any
 
 import pyarrow as pa
@@ -19,6 +20,8 @@ from anomalake.sources.rows import Notes, RowBlock, SourceFileError, column_plac
 #: Maximum size of a row; several blocks are in memory at once.
 BLOCK_BYTES = 8 * 1024 * 1024
 _HEADER_BYTES = 1024 * 1024
+# Rows that are searched for a line break.
+_MOST_SEARCHED = 1_000_000
 _CODED = pa.dictionary(pa.int32(), pa.binary())
 
 #: A row's texts: timestamp, dimensions, measures.
@@ -72,6 +75,7 @@ def csv_blocks(text: FileText, metric_set: MetricSet, place: str, notes: Notes) 
         for batch in reader:
             rows += len(batch)
             yield RowBlock(batch.column(0), tuple(batch.columns[1:split]), tuple(batch.columns[split:]), None)
+        notes.spare_lines = text.newlines + text.unended - layout.header_rows - rows - invalid.lines
     except pa.ArrowInvalid as error:
         lost = max(1, text.drain() - layout.header_rows - rows - invalid.lines)
         notes.add(
@@ -99,6 +103,32 @@ def csv_texts(text: FileText, metric_set: MetricSet) -> Iterator[tuple[int, RowT
             line = reader.line_num + 1
     except csv.Error as error:
         yield line, f"cannot be read as CSV: {error}"
+
+
+def line_with_break(text: FileText, csv_format: CsvFormat) -> int | None:
+    """Return the line of the first row that has a line break in a quoted cell; None if there is none.
+
+    At most `_MOST_SEARCHED` rows are read.
+    """
+    lines = io.TextIOWrapper(io.BufferedReader(text, _HEADER_BYTES), "utf-8", newline="")
+    reader = _reader(lines, csv_format)
+    line = 1
+    try:
+        for row in islice(reader, _MOST_SEARCHED):
+            if any("\n" in cell or "\r" in cell for cell in row):
+                return line
+            line = reader.line_num + 1
+    except csv.Error:
+        return None
+    return None
+
+
+def break_line(place: str, line: int) -> str:
+    """Return the problem of a line break in a cell, for queries in Athena."""
+    return (
+        f"{place}: line {line}: a quoted cell has a line break; Athena ends the row there, so that its queries on live "
+        "data (live_…) read the row wrongly; expected none, or JSON lines or Parquet"
+    )
 
 
 class _Layout:

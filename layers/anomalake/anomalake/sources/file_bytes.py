@@ -31,11 +31,14 @@ class FileText(io.RawIOBase):
         Why the file is truncated; empty if it is complete. Its last line is omitted then.
     newlines
         Number of line ends that were read.
+    unended
+        1 if the last line has no end, else 0.
     """
 
     def __init__(self, stream: ByteStream, charset: str) -> None:
         self.broken = ""
         self.newlines = 0
+        self.unended = 0
         whole_lines = self._whole_lines(_recoded(self._inflated(_blocks(stream)), charset))
         self._blocks = map(_marked, whole_lines)
         self._held = memoryview(b"")
@@ -102,6 +105,7 @@ class FileText(io.RawIOBase):
             self.newlines += whole.count(b"\n")
             yield whole
         if rest and not self.broken:
+            self.unended = 1
             yield rest
 
 

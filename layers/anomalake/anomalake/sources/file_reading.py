@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,10 +12,10 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from anomalake.definitions.intervals import NO_INSTANT, floor_to_starts
-from anomalake.definitions.metric_set import MetricSet, ParquetFormat
+from anomalake.definitions.metric_set import CsvFormat, MetricSet, ParquetFormat
 from anomalake.sources.aggregation import Aggregation
 from anomalake.sources.columns import Instants, number_fault, read_numbers, value_fault
-from anomalake.sources.csv_rows import csv_blocks, csv_texts
+from anomalake.sources.csv_rows import break_line, csv_blocks, csv_texts, line_with_break
 from anomalake.sources.file_bytes import FileText
 from anomalake.sources.json_rows import json_blocks
 from anomalake.sources.parquet_rows import parquet_blocks
@@ -61,6 +62,7 @@ class FileReader:
         self.aggregation = Aggregation(metric_set)
         self.counts = RowCounts()
         self.notes = Notes()
+        self._has_break = False
         self._instants = Instants(metric_set)
         places = {name: place for place, name in enumerate(metric_set.dimension_list)}
         self._filters = [(places[item.name], frozenset(item.values)) for item in metric_set.dimension_filter_list]
@@ -78,6 +80,7 @@ class FileReader:
             Opens the file again, to find the lines of invalid rows.
         """
         self.counts.files += 1
+        self.notes.spare_lines = 0
         before = self.notes.bad
         listed = len(self.notes.problems)
         text = None
@@ -95,6 +98,19 @@ class FileReader:
         unlisted = self.notes.bad - before > len(self.notes.problems) - listed
         if unlisted and self.metric_set.kind == "csv" and not self.notes.full:
             self._explain(place, again)
+        if self.notes.spare_lines > 0 and not self._has_break and place.startswith("s3://"):
+            self._find_break(place, again)
+
+    def _find_break(self, place: str, again: Callable[[], ByteStream]) -> None:
+        """Note the first line break in a cell of a CSV file in S3, which Athena does not read."""
+        csv_format = self.metric_set.file_format
+        if not isinstance(csv_format, CsvFormat) or not csv_format.quote_symbol:
+            return
+        with closing(again()) as stream:
+            line = line_with_break(FileText(stream, csv_format.charset), csv_format)
+        if line is not None:
+            self._has_break = True
+            self.notes.add(break_line(place, line))
 
     def add(self, block: RowBlock, window: Window, place: str) -> None:
         """Add the valid rows of a block, and note the invalid ones."""

@@ -54,10 +54,13 @@ class Notes:
         Number of invalid rows.
     problems
         The first problems: file, line, column, value, what was expected.
+    spare_lines
+        Lines of the last CSV file that begin no row: they are empty, or go on with a quoted cell.
     """
 
     bad: int = 0
     problems: list[str] = field(default_factory=list)
+    spare_lines: int = 0
 
     def add(self, problem: str, bad: int = 0) -> None:
         """Count invalid rows, and keep the problem if it is among the first."""
