@@ -193,6 +193,12 @@ def test_a_lake_in_a_folder_has_the_same_days(lake: LakeHandle) -> None:
     assert len(rows(lake, "SELECT * FROM live_orders_by_day WHERE folder_day = '20210224'")) == 1
 
 
+def test_folders_that_are_no_partitions_in_athena_have_no_day_in_a_folder_either(lake: LakeHandle) -> None:
+    lake.register_source(source(historical_data_path_list=("live",), templated_path_list=(TEMPLATE,)))
+    result = rows(lake, "SELECT folder_day FROM live_orders_by_day WHERE day = '2021-02-14'")
+    assert [row["folder_day"] for row in result] == [None] * 3
+
+
 def test_the_history_of_quicksight_reads_its_folders_only(lake: LakeHandle, tmp_path: Path) -> None:
     metric_set = source(historical_data_path_list=("history/20210101",), templated_path_list=(TEMPLATE,))
     sql = model_of(metric_set).data_sets[VALUES].sql()

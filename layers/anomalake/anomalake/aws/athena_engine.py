@@ -14,14 +14,14 @@ import pyarrow as pa
 from pyarrow import csv
 from sqlglot import exp
 
-from anomalake.definitions.day_folders import day_pattern
+from anomalake.definitions.day_folders import SOURCE_FOLDER_DAY, day_pattern
 from anomalake.errors import one_line, require
 from anomalake.lake.settings import read_table_format
 from anomalake.query import rewrite, templates
 from anomalake.query.bounds import Bounds
 from anomalake.query.detectors import DetectorSchema
 from anomalake.query.errors import QueryError
-from anomalake.query.folder_days import SOURCE_FOLDER_DAY, folder_condition
+from anomalake.query.folder_days import folder_condition
 from anomalake.query.relations import Relations, athena_table_rows, decode_csv, without_folder_day
 from anomalake.storage.store import ObjectStore
 

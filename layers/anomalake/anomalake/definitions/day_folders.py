@@ -9,6 +9,9 @@ from datetime import date, datetime, time
 from anomalake.definitions.metric_set import MetricSet
 from anomalake.definitions.time_formats import parts_of, template_parts, write_wall_clock
 
+#: Column of source rows with the day of their folder, in the folder's own form; NULL where folders have no day.
+SOURCE_FOLDER_DAY = "source_folder_day"
+
 _SEPARATORS = re.compile(r"[/_.-]+")
 _FIELDS = ("yyyy", "MM", "dd")
 
@@ -58,10 +61,38 @@ def day_folders(template: str) -> DayFolders | None:
     return None
 
 
+def locations_of(metric_set: MetricSet) -> list[tuple[str, DayFolders | None]]:
+    """Return the locations of a source's files, each with its folders of days if those are partitions in queries.
+
+    They are partitions if every path at the location has folders of days: a second table at a location would have its
+    rows again. All have one pattern, that of the first template with folders of days, because a query compares the days
+    of all with one text.
+    """
+    by_template = {template: day_folders(template) for template in metric_set.templated_path_list}
+    pattern = next((folders.pattern for folders in by_template.values() if folders is not None), None)
+    # Athena finds Parquet's columns by name, and replaces ${…} in the location of a partition.
+    clashes = metric_set.kind == "parquet" and SOURCE_FOLDER_DAY in (name.lower() for name in metric_set.columns)
+    by_location: dict[str, set[DayFolders | None]] = {}
+    for path in metric_set.historical_data_path_list:
+        by_location.setdefault(_location(path), set()).add(None)
+    for path, folders in by_template.items():
+        usable = folders is not None and folders.pattern == pattern and "$" not in folders.prefix and not clashes
+        by_location.setdefault(_location(path), set()).add(folders if usable else None)
+    locations: list[tuple[str, DayFolders | None]] = []
+    for location, found in sorted(by_location.items()):
+        partitions = sorted((folders for folders in found if folders is not None), key=lambda folders: folders.prefix)
+        locations += [(location, None)] if None in found else [(location, folders) for folders in partitions]
+    return locations
+
+
+def _location(path: str) -> str:
+    root = path.partition("{{")[0]
+    return root if root.endswith("/") else root[: root.rfind("/") + 1] if "{{" in path else f"{root}/"
+
+
 def day_pattern(metric_set: MetricSet) -> str | None:
-    """Return the pattern of the days of a source's folders, which is that of the first template that has one."""
-    found = (day_folders(template) for template in metric_set.templated_path_list)
-    return next((folders.pattern for folders in found if folders is not None), None)
+    """Return the pattern of the days of a source's folders; None if no folders of days are partitions."""
+    return next((folders.pattern for _, folders in locations_of(metric_set) if folders is not None), None)
 
 
 def day_text(pattern: str, day: date) -> str:

@@ -12,6 +12,7 @@ import pyarrow as pa
 import sqlglot
 from sqlglot import exp
 
+from anomalake.definitions.day_folders import SOURCE_FOLDER_DAY
 from anomalake.definitions.metric_set import CsvFormat, JsonLinesFormat
 from anomalake.lake.layout import TABLES
 from anomalake.lake.rows import SCHEMA
@@ -30,7 +31,7 @@ from anomalake.local.source_tables import (
 from anomalake.query.bounds import Bounds
 from anomalake.query.detectors import DetectorSchema
 from anomalake.query.errors import LakeChangedError, QueryError, SourceElsewhereError
-from anomalake.query.folder_days import SOURCE_FOLDER_DAY, holds_folder
+from anomalake.query.folder_days import holds_folder
 from anomalake.query.relations import decode_csv, empty_source, typed_column, without_folder_day
 from anomalake.storage.store import ObjectStore
 

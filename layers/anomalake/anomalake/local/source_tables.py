@@ -8,7 +8,7 @@ from pathlib import Path
 
 from sqlglot import exp
 
-from anomalake.definitions.day_folders import DayFolders, day_folders, day_pattern
+from anomalake.definitions.day_folders import DayFolders, locations_of
 from anomalake.definitions.metric_set import CsvFormat, JsonLinesFormat, MetricSet
 from anomalake.query.errors import QueryError
 from anomalake.sources.csv_header import header_of
@@ -47,15 +47,13 @@ def parquet_options() -> list[exp.Expr]:
 
 
 def folder_day_expressions(source: MetricSet, lake: Path) -> list[str]:
-    """Return a regular expression for each template of a source whose folders have days, as Athena's partitions have.
+    """Return the regular expressions of a source's folders of days, which are partitions in Athena.
 
     Raises `QueryError` for a path elsewhere.
     """
-    found = (day_folders(template) for template in source.templated_path_list)
-    pattern = day_pattern(source)
     expressions = []
-    for folders in found:
-        if folders is not None and folders.pattern == pattern:
+    for _, folders in locations_of(source):
+        if folders is not None:
             folder, separator, beginning = folders.prefix.rpartition("/")
             root = str(local_path(f"{folder}{separator}" or ".", lake))
             prefix = f"{'' if root == '/' else root}/{beginning}"

@@ -12,7 +12,7 @@ from datetime import date, timedelta
 
 from sqlglot import exp
 
-from anomalake.definitions.day_folders import day_pattern, day_text
+from anomalake.definitions.day_folders import SOURCE_FOLDER_DAY, day_pattern, day_text
 from anomalake.definitions.metric_set import MetricSet
 from anomalake.query.bounds import Bounds
 
@@ -21,9 +21,7 @@ EARLY_DAYS = 2
 #: Days that a row's folder may be after the row's UTC day: one for zones, and a week for rows that arrive late.
 LATE_DAYS = 8
 
-#: Column of source rows with the day of their folder, in the folder's own form; NULL where folders have no day.
-SOURCE_FOLDER_DAY = "source_folder_day"
-#: Its name in the ``_by_day`` form of live data.
+#: Name of `SOURCE_FOLDER_DAY` in the ``_by_day`` form of live data.
 FOLDER_DAY = "folder_day"
 
 

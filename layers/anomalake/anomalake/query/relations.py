@@ -10,13 +10,14 @@ from typing import Protocol, TypeVar
 
 from sqlglot import exp
 
+from anomalake.definitions.day_folders import SOURCE_FOLDER_DAY
 from anomalake.definitions.metric_set import FREQUENCIES, MetricSet
 from anomalake.query import templates
 from anomalake.query.bounds import ALL, Bounds
 from anomalake.query.columns import DetectorSchema, columns_of
 from anomalake.query.detectors import DetectorSchemas
 from anomalake.query.errors import QueryError
-from anomalake.query.folder_days import FOLDER_DAY, SOURCE_FOLDER_DAY
+from anomalake.query.folder_days import FOLDER_DAY
 from anomalake.query.templates import Replacement, Replacements
 from anomalake.query.time_formats import has_offset, read_timestamp
 from anomalake.storage.store import ObjectStore

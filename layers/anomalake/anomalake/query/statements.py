@@ -11,13 +11,12 @@ from datetime import date
 
 from sqlglot import exp
 
-from anomalake.definitions.day_folders import DayFolders, day_folders, day_pattern, day_text
+from anomalake.definitions.day_folders import SOURCE_FOLDER_DAY, DayFolders, day_text, locations_of
 from anomalake.definitions.metric_set import ZONED, CsvFormat, MetricSet, ParquetFormat
 from anomalake.errors import AnomalakeError
 from anomalake.query import templates
 from anomalake.query.detectors import DetectorSchema
 from anomalake.query.errors import SourceError
-from anomalake.query.folder_days import SOURCE_FOLDER_DAY
 from anomalake.query.names import sql_name
 from anomalake.query.relations import (
     BY_DAY,
@@ -175,9 +174,12 @@ def _source(detector: DetectorSchema) -> Iterator[CatalogRelation]:
     if source.athena is not None:
         yield _view(view, athena_table_rows(source, source_columns(detector)), detector.name)
         return
+    for path in (*source.historical_data_path_list, *source.templated_path_list):
+        if not path.startswith("s3://"):
+            raise SourceError(f"source path {path!r}: expected s3://BUCKET/PREFIX, which Athena can read")
     columns = _columns(detector, source)
     selects: list[exp.Query] = []
-    for number, (location, folders) in enumerate(_locations(source), 1):
+    for number, (location, folders) in enumerate(locations_of(source), 1):
         digest = hashlib.sha256(_external_table("name", location, folders, detector).encode()).hexdigest()
         name = f"{source_part_prefix(view)}{number}_{digest[:_DIGEST_LENGTH]}"
         yield CatalogRelation(name, _external_table(name, location, folders, detector), detector=detector.name)
@@ -205,34 +207,6 @@ def source_part_prefix(view: str) -> str:
     No result of `sql_name` has ``__p`` and a number, so the names are free.
     """
     return f"{view}__p"
-
-
-def _locations(source: MetricSet) -> list[tuple[str, DayFolders | None]]:
-    """Return the locations of a source's files, each with its folders of days if those are partitions.
-
-    They are partitions if every path at the location has folders of days, in the pattern that a query's bounds have.
-    """
-    by_location: dict[str, set[DayFolders | None]] = {}
-    pattern = day_pattern(source)
-    clashes = SOURCE_FOLDER_DAY in (column.lower() for column in source.columns) and source.kind == "parquet"
-    for path in source.historical_data_path_list:
-        by_location.setdefault(_location(path), set()).add(None)
-    for path in source.templated_path_list:
-        folders = day_folders(path)
-        usable = folders is not None and folders.pattern == pattern and "$" not in folders.prefix and not clashes
-        by_location.setdefault(_location(path), set()).add(folders if usable else None)
-    locations: list[tuple[str, DayFolders | None]] = []
-    for location, found in sorted(by_location.items()):
-        partitioned = sorted((folders for folders in found if folders is not None), key=lambda folders: folders.prefix)
-        locations += [(location, None)] if None in found else [(location, folders) for folders in partitioned]
-    return locations
-
-
-def _location(path: str) -> str:
-    if not path.startswith("s3://"):
-        raise SourceError(f"source path {path!r}: expected s3://BUCKET/PREFIX, which Athena can read")
-    root = path.partition("{{")[0]
-    return root if root.endswith("/") else root[: root.rfind("/") + 1] if "{{" in path else f"{root}/"
 
 
 def _external_table(name: str, location: str, folders: DayFolders | None, detector: DetectorSchema) -> str:
