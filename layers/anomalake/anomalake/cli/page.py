@@ -79,8 +79,4 @@ def serve(
         line(console, f"{address} shows {lake}; Ctrl-C ends it")
         if open_:
             webbrowser.open(address)
-        try:
-            server(app).run(sockets=[listening])
-        except KeyboardInterrupt:
-            if console.is_terminal:
-                console.print()
+        server(app).run(sockets=[listening])

@@ -22,8 +22,8 @@ def quicksight(
     template's description says how to deploy it.
     """
     from anomalake.definitions.detector_file import read_detector
+    from anomalake.files import FileWriteError, write_whole
     from anomalake.quicksight import QuickSightError, quicksight_template, to_yaml
-    from anomalake.services.files import FileWriteError, write_whole
 
     if out.exists() and detector.exists() and out.samefile(detector):
         raise QuickSightError(f"--out {out}: is the detector file; expected another file")
