@@ -108,7 +108,7 @@ def server(lake: Path) -> Iterator[tuple[subprocess.Popen[str], str, int]]:
     """`anomalake serve` in a process of its own: it, what it said first, its port."""
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path), "COLUMNS": "200"}
     process = subprocess.Popen(
-        [sys.executable, "-m", "anomalake.cli.app", "serve", "--lake", str(lake), "--port", "0"],
+        [sys.executable, "-m", "anomalake", "serve", "--lake", str(lake), "--port", "0"],
         env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
     )  # fmt: skip
     try:
@@ -157,8 +157,8 @@ def test_serve_shows_the_page_records_feedback_and_ends_without_error(
     [kept] = read_feedback(open_store(str(lake)), "shop")[0]
     assert (kept.is_anomaly, kept.anomaly_group_id, kept.timestamp) == (False, group, hour(0))
     process.send_signal(signal.SIGINT)
-    assert process.communicate(timeout=PATIENCE) == ("", "")
-    assert process.returncode == 0
+    assert process.communicate(timeout=PATIENCE) == ("", "anomalake: interrupted\n")
+    assert process.returncode == 130
 
 
 def test_feedback_on_the_page_of_a_lake_in_s3_is_written_to_s3(monkeypatch: pytest.MonkeyPatch) -> None:
