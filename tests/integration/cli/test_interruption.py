@@ -20,6 +20,8 @@ import pytest
 from tests.support import made
 from tests.support.patience import PATIENCE
 
+pytestmark = pytest.mark.slow
+
 PACKAGE = str(Path(__file__).parents[3] / "layers" / "anomalake")
 #: Waits in a module that a command imports, at its start or later, or in a function of it.
 WAIT = "import pathlib, time; pathlib.Path({mark!r}).touch(); time.sleep({seconds})\n"
