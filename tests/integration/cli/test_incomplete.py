@@ -109,7 +109,7 @@ def test_dashboard_in_python(lake: Path, break_: Break, tmp_path: Path) -> None:
 def test_serve(lake: Path, break_: Break) -> None:
     said = break_(lake)
     process = subprocess.Popen(
-        [sys.executable, "-m", "anomalake.cli.app", "serve", "--lake", str(lake), "--port", "0"],
+        [sys.executable, "-m", "anomalake", "serve", "--lake", str(lake), "--port", "0"],
         env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
         stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
     )  # fmt: skip

@@ -64,6 +64,10 @@ def read_detector(
         The file does not exist or is invalid; the error has all problems.
     """
     file = Path(path)
+    if not os.fspath(path).strip():
+        raise DetectorFileError((f"detector file {path!r}: is empty; expected a path",))
+    if data is not None and not os.fspath(data).strip():
+        raise DetectorFileError((f"data {data!r}: is empty; expected the base of the file's paths, a folder or URI",))
     try:
         text = file.read_text("utf-8-sig")
     except OSError as error:

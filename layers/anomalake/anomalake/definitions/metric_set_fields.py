@@ -357,6 +357,8 @@ def _resolved(path: str, data: str) -> str:
         parts = urlsplit(path, allow_fragments=False)
         if parts.netloc not in ("", "localhost"):
             raise SourceError(f"{path!r}: expected file:///FOLDER")
+        if parts.query:
+            raise SourceError(f"{path!r}: has ?; expected %3F in file:///FOLDER")
         return unquote(parts.path)
     if scheme[0] != "s3" or not re.match(r"s3://[a-z0-9][a-z0-9.-]{1,61}[a-z0-9](/|$)", path):
         raise SourceError(f"{path!r}: expected a folder, file:///FOLDER or s3://BUCKET/PREFIX")

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import io
 import multiprocessing
+import os
+import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, ThreadPoolExecutor, wait
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 import pyarrow as pa
@@ -15,6 +18,7 @@ from anomalake.lake import csv_rows, layout, rows
 from anomalake.lake.documents import Fetch, documents_of
 from anomalake.lake.lake import Failed, Lake, Refused
 from anomalake.lake.ports import CatalogError, Partition
+from anomalake.processes import without_interrupts
 from anomalake.storage.store import ObjectNotFound, StoreError
 
 #: Maximum size of a chunk. Chunks of a small source are smaller, so that all workers end at the same time.
@@ -189,12 +193,11 @@ def load(
         for chunk in _chain(first, second, chunks):
             _count(worker.process(chunk), summary, progress)
         return summary
-    with ProcessPoolExecutor(
-        workers, mp_context=multiprocessing.get_context("spawn"), initializer=_start, initargs=(job,)
-    ) as pool:
+    with _processes(workers, job) as pool:
         waiting: set[Future[ChunkReport]] = set()
         for chunk in _chain(first, second, chunks):
-            waiting.add(pool.submit(_process, chunk))
+            with without_interrupts():
+                waiting.add(pool.submit(_process, chunk))
             if len(waiting) > workers:
                 done, waiting = wait(waiting, return_when=FIRST_COMPLETED)
                 for future in done:
@@ -472,12 +475,34 @@ def _count(report: ChunkReport, summary: Summary, progress: Callable[[ChunkRepor
         progress(report, summary)
 
 
+@contextmanager
+def _processes(workers: int, job: Job) -> Iterator[ProcessPoolExecutor]:
+    """Yield a pool of processes that end with the block, at once if it raises an error."""
+    before = set(multiprocessing.active_children())
+    spawn = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(workers, mp_context=spawn, initializer=_start, initargs=(job,)) as pool:
+        try:
+            yield pool
+        except BaseException:
+            for process in set(multiprocessing.active_children()) - before:
+                process.terminate()
+            raise
+
+
 _worker: Worker | None = None
 
 
 def _start(job: Job) -> None:
     global _worker
+    threading.Thread(target=_end_with_parent, daemon=True).start()
     _worker = Worker(job)
+
+
+def _end_with_parent() -> None:
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        parent.join()
+        os._exit(1)
 
 
 def _process(chunk: list[Piece]) -> ChunkReport:

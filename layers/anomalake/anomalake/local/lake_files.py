@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -16,6 +15,7 @@ from anomalake.definitions.metric_set import CsvFormat, JsonLinesFormat
 from anomalake.lake.layout import TABLES
 from anomalake.lake.rows import SCHEMA
 from anomalake.lake.settings import read_table_format
+from anomalake.local.file_names import PlainNames
 from anomalake.local.source_tables import csv_options, files_by_header, json_options, source_files
 from anomalake.query.bounds import Bounds
 from anomalake.query.detectors import DetectorSchema
@@ -30,9 +30,10 @@ ATTEMPTS = 10
 class LakeFiles:
     """`Tables` of one query: the files that it reads, and relations that were computed before."""
 
-    def __init__(self, store: ObjectStore, folder: Path, cached: Mapping[str, pa.Table]) -> None:
+    def __init__(self, store: ObjectStore, folder: Path, cached: Mapping[str, pa.Table], names: PlainNames) -> None:
         self._store = store
         self._folder = folder
+        self._names = names
         self._format = read_table_format(store)
         self._cached = cached
         self._files: list[str] = []
@@ -67,23 +68,13 @@ class LakeFiles:
 
     def _rows(self, format_: str, bounds: Bounds) -> exp.Query:
         table, ending = TABLES[format_]
-        files = stable_listing(self._folder / table, ending, bounds)
+        files = stable_listing(Path(self._names.of_folder(str(self._folder))) / table, ending, bounds)
         if not files:
             return exp.select("*").from_(f"no_{format_}_rows")
-        rows = f"{_FUNCTIONS[format_]}({self._parameter(files)}, {_OPTIONS[format_]}"
-        if _PARTITION_LIKE.search(str(self._folder)):
-            # A folder above the lake has the form of a partition, and DuckDB uses the first one in a path.
-            columns = ", ".join(f'"{name}"' for name in SCHEMA.names)
-            query = (
-                f"SELECT {columns}, regexp_extract(filename, 'detector=([^/]+)/day=[^/]+/[^/]+$', 1) AS detector, "
-                "regexp_extract(filename, 'day=([^/]+)/[^/]+$', 1) AS day "
-                f"FROM {rows}, hive_partitioning = false, filename = true)"
-            )
-        else:
-            query = (
-                f"SELECT * FROM {rows}, hive_partitioning = true, "
-                "hive_types = {'detector': VARCHAR, 'day': VARCHAR}, hive_types_autocast = false)"
-            )
+        query = (
+            f"SELECT * FROM {_FUNCTIONS[format_]}({self._parameter(files)}, {_OPTIONS[format_]}, "
+            "hive_partitioning = true, hive_types = {'detector': VARCHAR, 'day': VARCHAR}, hive_types_autocast = false)"
+        )
         read = sqlglot.parse_one(query, read="duckdb")
         assert isinstance(read, exp.Query)
         return read
@@ -120,7 +111,7 @@ class LakeFiles:
         return self._read("read_json", files, json_options(json_lines, columns), columns)
 
     def _read(self, function: str, files: list[str], options: list[exp.Expr], columns: Mapping[str, str]) -> exp.Select:
-        names = exp.Parameter(this=exp.Var(this=self._name(files)))
+        names = exp.Parameter(this=exp.Var(this=self._name([self._names.of_file(file) for file in files])))
         selected = [
             exp.alias_(exp.column(exp.to_identifier(name, quoted=True)), column, quoted=True)
             for name, column in columns.items()
@@ -148,7 +139,6 @@ _OPTIONS = {
     "csv": "header = true, delim = ',', quote = '', escape = '', all_varchar = true, auto_detect = false, "
     "max_line_size = 33554432, columns = {" + ", ".join(f"'{name}': 'VARCHAR'" for name in SCHEMA.names) + "}",
 }
-_PARTITION_LIKE = re.compile(r"(^|[/\\])(detector|day)=")
 
 
 def stable_listing(folder: Path, ending: str, bounds: Bounds) -> list[str]:

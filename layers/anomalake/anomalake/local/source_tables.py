@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -11,6 +12,7 @@ from sqlglot import exp
 from anomalake.definitions.metric_set import CsvFormat, JsonLinesFormat, MetricSet
 from anomalake.query.errors import QueryError
 from anomalake.sources.csv_header import header_of
+from anomalake.storage.objects import store_folder
 
 _HEADER_BYTES = 65_536
 
@@ -59,10 +61,10 @@ def source_files(source: MetricSet, lake: Path) -> list[str]:
 
 def _local(path: str, lake: Path) -> Path:
     if path.startswith("file://"):
-        path = path.removeprefix("file://")
-    elif "://" in path:
+        return store_folder(path)
+    if "://" in path:
         raise QueryError(f"source {path!r}: is not in a folder; expected a folder, as the lake is in a folder")
-    return (lake / Path(path).expanduser()).resolve()
+    return (lake / os.path.expanduser(path)).resolve()  # noqa: PTH111 - Path's fails if ~ is not that of a user
 
 
 def files_by_header(files: list[str], csv: CsvFormat) -> dict[tuple[str, ...], list[str]]:

@@ -27,7 +27,7 @@ from anomalake.services.lakes import open_writer, reopen
 from anomalake.services.maintenance import has_rows, register_partitions
 from anomalake.services.sources import open_source_files, register_source
 from anomalake.sources.reading import ReadReport, read_history
-from anomalake.storage.objects import open_store
+from anomalake.storage.objects import check_lake_uri, open_store
 
 # Bytes of alerts that are written to the lake at once.
 _PIECE_BYTES: Final = 4 * 1024 * 1024
@@ -135,6 +135,8 @@ def backtest(
     ------
     DetectorFileError, ReadingError, LabelsError, BacktestError, SettingsError, StoreError, OSError
     """
+    if lake is not None:
+        check_lake_uri(lake)
     detector = read_detector(detector_file, data=data)
     metrics, read = read_history(detector, open_source_files(detector.metric_set))
     metric_set = detector.metric_set

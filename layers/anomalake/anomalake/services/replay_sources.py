@@ -17,7 +17,7 @@ from obstore.exceptions import BaseError
 from anomalake.alerts.strict_json import StrictJsonError, parse
 from anomalake.errors import AnomalakeError, first_line
 from anomalake.lake.bulk import Piece
-from anomalake.storage.objects import s3_store
+from anomalake.storage.objects import s3_store, store_folder
 from anomalake.storage.store import StoreError
 
 #: Endings of files with alerts.
@@ -53,6 +53,8 @@ def find_sources(names: Iterable[str]) -> Iterator[ReplaySource]:
         A name has no file.
     """
     for name in names:
+        if not name.strip():
+            raise ReplaySourceError(f"source {name!r}: is empty; expected a file, a folder, an s3:// prefix or -")
         if name == "-":
             yield ReplaySource("-", 0)
         elif name.startswith("s3://"):
@@ -62,7 +64,7 @@ def find_sources(names: Iterable[str]) -> Iterator[ReplaySource]:
 
 
 def _in_folder(name: str) -> Iterator[ReplaySource]:
-    path = Path(name.removeprefix("file://"))
+    path = store_folder(name) if name.startswith("file://") else Path(name)
     if path.is_file():
         yield ReplaySource(str(path), path.stat().st_size)
         return

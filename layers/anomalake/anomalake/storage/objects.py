@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Callable, Iterable, Iterator
 from datetime import timedelta
 from itertools import islice
 from pathlib import Path
 from typing import Any, TypeVar
-from urllib.parse import unquote, urlsplit
+from urllib.parse import unquote
 
 import obstore
 from obstore.exceptions import AlreadyExistsError, BaseError
@@ -21,6 +22,10 @@ from anomalake.storage.store import ObjectNotFound, ObjectStore, StoredObject, S
 DELETE_AT_ONCE = 1_000
 
 TRANSIENT = (BaseError, OSError)
+
+_S3 = "s3://"
+_SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:")
+_FILE = re.compile(r"file:(?P<host>//(localhost)?(?=/)|(?=/[^/]))")
 
 T = TypeVar("T")
 
@@ -125,13 +130,10 @@ def open_store(uri: str, *, create: bool = True) -> ObjectStore:
     LakeUriError
         The URI does not name a folder or a bucket.
     """
-    parts = urlsplit(uri)
-    if parts.scheme == "s3":
-        if not parts.netloc:
-            raise LakeUriError(f"lake {uri!r}: no bucket; expected s3://BUCKET or s3://BUCKET/PREFIX")
-        return Objects(s3_store(parts.netloc, parts.path.strip("/")), uri.rstrip("/"))
-    if parts.scheme not in ("", "file") or (parts.scheme == "file" and parts.netloc not in ("", "localhost")):
-        raise LakeUriError(f"lake {uri!r}: expected a folder, file:///FOLDER or s3://BUCKET/PREFIX")
+    check_lake_uri(uri)
+    if uri.startswith(_S3):
+        bucket, _, prefix = uri.removeprefix(_S3).partition("/")
+        return Objects(s3_store(bucket, prefix.strip("/")), uri.rstrip("/"))
     folder = store_folder(uri)
     if folder.exists() and not folder.is_dir():
         raise LakeUriError(f"lake {uri!r}: is a file; expected a folder")
@@ -141,10 +143,26 @@ def open_store(uri: str, *, create: bool = True) -> ObjectStore:
     return Objects(LocalStore(folder.resolve()), uri)
 
 
+def check_lake_uri(uri: str) -> None:
+    """Check that a URI names a folder or a bucket; raises `LakeUriError`."""
+    if not uri.strip():
+        raise LakeUriError(f"lake {uri!r}: is empty; expected a folder, file:///FOLDER or s3://BUCKET/PREFIX")
+    if uri.startswith(_S3):
+        if not uri.removeprefix(_S3).partition("/")[0]:
+            raise LakeUriError(f"lake {uri!r}: no bucket; expected s3://BUCKET or s3://BUCKET/PREFIX")
+        return
+    scheme = _SCHEME.match(uri)
+    if scheme is not None and not _FILE.match(uri):
+        raise LakeUriError(f"lake {uri!r}: expected a folder, file:///FOLDER or s3://BUCKET/PREFIX")
+    if scheme is not None and ("?" in uri or "#" in uri):
+        raise LakeUriError(f"lake {uri!r}: has ? or #; expected %3F or %23 in file:///FOLDER")
+
+
 def store_folder(uri: str) -> Path:
     """The folder that the URI of a local lake names."""
-    parts = urlsplit(uri)
-    return Path(unquote(parts.path) if parts.scheme == "file" else uri).expanduser()
+    found = _FILE.match(uri)
+    # `Path.expanduser` fails if a name begins with ~ and is not that of a user.
+    return Path(os.path.expanduser(unquote(uri[found.end("host") :]) if found else uri))  # noqa: PTH111
 
 
 def memory_store() -> ObjectStore:
