@@ -50,7 +50,7 @@ def test_what_the_lake_holds_is_passed_over() -> None:
 
 def test_a_file_that_cannot_be_read_fails_alone() -> None:
     store = memory_store()
-    job = bulk.Job(lambda: Lake(store), read=lambda piece: store.get(piece.name))
+    job = bulk.Job(lambda: Lake(store), read=lambda piece: [store.get(piece.name)])
     summary = bulk.load([bulk.Piece("missing", None), bulk.Piece("b", lines(TEXTS), first_line=1)], job)
     assert (summary.loaded, summary.failed) == (30, 1)
     assert "missing" in summary.reasons[0]
