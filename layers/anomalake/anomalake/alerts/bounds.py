@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from decimal import ROUND_HALF_EVEN, Context, Decimal
 from typing import Final
 
@@ -39,6 +40,29 @@ MAX_FILE_BYTES: Final = 64 * 1024 * 1024 * 1024
 MAX_RECORDS: Final = 10_000
 #: Objects that one delivery names.
 MAX_OBJECTS: Final = 100
+
+
+@dataclass(frozen=True, slots=True)
+class FileLimits:
+    """Limits of a file with alerts. What is beyond one is refused.
+
+    Attributes
+    ----------
+    n_bytes
+        Bytes of the file after decompression.
+    record_bytes
+        Bytes of one record, or characters if the file does not consist of lines.
+    n_records
+        Records of the file; None: any number.
+    """
+
+    n_bytes: int = MAX_FILE_BYTES
+    record_bytes: int = MAX_RECORD_BYTES
+    n_records: int | None = None
+
+
+#: Limits of an object that an event names.
+OBJECT_LIMITS: Final = FileLimits(MAX_OBJECT_BYTES, MAX_RECORD_BYTES, MAX_RECORDS)
 
 _STEP = Decimal(1).scaleb(-METRIC_VALUE_DECIMALS)
 _CONTEXT = Context(prec=METRIC_VALUE_DIGITS + 2, rounding=ROUND_HALF_EVEN)

@@ -7,14 +7,15 @@ from collections.abc import Iterator
 from typing import Any
 from urllib.parse import unquote_plus
 
-from anomalake.alerts.bounds import MAX_RECORD_BYTES
+from anomalake.alerts.bounds import FileLimits
 from anomalake.alerts.documents import AlertDocument, ObjectPointer, Refusal
 from anomalake.alerts.strict_json import StrictJsonError, exact_text, parse
-from anomalake.alerts.values import Text, Value, read_values
+from anomalake.alerts.values import Text, Value, read_values, too_many, unreadable
 
 MAX_ENVELOPES = 8
 #: Value of the field ``record`` of a set-aside record. A replay reads its body again.
 SET_ASIDE_RECORD = "anomalake/set-aside"
+_LIMITS = FileLimits()
 
 EventItem = AlertDocument | ObjectPointer
 
@@ -27,24 +28,26 @@ def read_event(event: Any, place: str = "event") -> Iterator[EventItem]:
     return _unwrap(event, None, place, None, 0)
 
 
-def read_text(text: str | bytes, place: str, delivery: str | None = None) -> Iterator[EventItem]:
-    """Read the alert documents in one text: an alert, a list of alerts, either in envelopes, or several of these."""
-    return _open(text, place, delivery, 0)
-
-
-def read_stream(
-    text: Text, place: str, delivery: str | None = None, most: int = MAX_RECORD_BYTES
+def read_text(
+    text: str | bytes, place: str, delivery: str | None = None, limits: FileLimits = _LIMITS
 ) -> Iterator[EventItem]:
-    """Read the alert documents in a text that is read block by block; `most`: characters of a value."""
-    return _open_values(text, place, delivery, 0, most)
+    """Read the alert documents in one text: an alert, a list of alerts, either in envelopes, or several of these."""
+    return _open(text, place, delivery, 0, limits)
 
 
-def _open(text: str | bytes, place: str, delivery: str | None, depth: int) -> Iterator[EventItem]:
+def read_stream(text: Text, place: str, delivery: str | None, limits: FileLimits) -> Iterator[EventItem]:
+    """Read the alert documents in a text that is read block by block."""
+    return _open_values(text, place, delivery, 0, limits)
+
+
+def _open(
+    text: str | bytes, place: str, delivery: str | None, depth: int, limits: FileLimits = _LIMITS
+) -> Iterator[EventItem]:
     if isinstance(text, bytes):
         try:
             text = text.decode("utf-8")
         except UnicodeDecodeError:
-            yield from _open_values(Text(text), place, delivery, depth)
+            yield from _open_values(Text(text), place, delivery, depth, limits)
             return
     if not text.lstrip().startswith("["):
         try:
@@ -55,13 +58,16 @@ def _open(text: str | bytes, place: str, delivery: str | None, depth: int) -> It
         else:
             yield from _open_value(value, text, place, delivery, depth)
             return
-    yield from _open_values(Text(text), place, delivery, depth)
+    yield from _open_values(Text(text), place, delivery, depth, limits)
 
 
 def _open_values(
-    text: Text, place: str, delivery: str | None, depth: int, most: int = MAX_RECORD_BYTES
+    text: Text, place: str, delivery: str | None, depth: int, limits: FileLimits = _LIMITS
 ) -> Iterator[EventItem]:
-    for item in read_values(text, place, delivery, most):
+    for number, item in enumerate(read_values(text, place, delivery, limits.record_bytes), 1):
+        if limits.n_records is not None and number > limits.n_records:
+            yield unreadable("", place, delivery, too_many(limits.n_records))
+            return
         if isinstance(item, Value):
             if item.is_item:
                 yield from _unwrap(item.value, item.text, item.place, delivery, depth + 1)

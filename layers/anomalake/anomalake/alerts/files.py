@@ -7,10 +7,10 @@ import zlib
 from collections.abc import Iterable, Iterator
 from itertools import chain
 
-from anomalake.alerts.bounds import MAX_FILE_BYTES, MAX_RECORD_BYTES
+from anomalake.alerts.bounds import FileLimits
 from anomalake.alerts.envelopes import EventItem, read_stream, read_text
 from anomalake.alerts.strict_json import StrictJsonError, parse_first
-from anomalake.alerts.values import BEGINNING, Text, UnreadableError, unreadable
+from anomalake.alerts.values import BEGINNING, Text, UnreadableError, too_many, unreadable
 
 #: Bytes from which the form of a file is recognised.
 HEAD = 8 * 1024 * 1024
@@ -21,16 +21,12 @@ LINES = (".jsonl", ".ndjson", ".jsonlines")
 
 _SPACE = re.compile(r"[ \t\r]*")
 _GZIP = b"\x1f\x8b"
+_LIMITS = FileLimits()
 _BOM = b"\xef\xbb\xbf"
 
 
 def read_file(
-    name: str,
-    body: bytes | Iterable[bytes],
-    delivery: str | None = None,
-    *,
-    most: int = MAX_FILE_BYTES,
-    most_in_record: int = MAX_RECORD_BYTES,
+    name: str, body: bytes | Iterable[bytes], delivery: str | None = None, limits: FileLimits = _LIMITS
 ) -> Iterator[EventItem]:
     """Read the alert documents in a file; a file whose name does not end as one with lines may hold lines.
 
@@ -38,34 +34,38 @@ def read_file(
     ----------
     body
         The file, or its blocks.
-    most
-        Bytes of the file after decompression; what follows is refused.
-    most_in_record
-        Bytes of a line or a JSON value.
     """
-    head, rest, is_whole = _head(inflated([body] if isinstance(body, bytes) else body, most))
+    head, rest, is_whole = _head(inflated([body] if isinstance(body, bytes) else body, limits.n_bytes))
     if has_lines(name, head, is_whole):
-        yield from read_lines(chain([head], rest), name, delivery, most=most_in_record)
+        yield from read_lines(chain([head], rest), name, delivery, limits=limits)
     elif is_whole:
-        yield from read_text(head.removeprefix(_BOM), name, delivery)
+        yield from read_text(head.removeprefix(_BOM), name, delivery, limits)
     else:
-        yield from read_stream(Text(head.removeprefix(_BOM), rest), name, delivery, most_in_record)
+        yield from read_stream(Text(head.removeprefix(_BOM), rest), name, delivery, limits)
 
 
 def read_lines(
-    blocks: Iterable[bytes], name: str, delivery: str | None = None, first: int = 1, most: int = MAX_RECORD_BYTES
+    blocks: Iterable[bytes],
+    name: str,
+    delivery: str | None = None,
+    first: int = 1,
+    limits: FileLimits = _LIMITS,
 ) -> Iterator[EventItem]:
     """Read the alert documents in JSON lines, numbered from `first`; blank lines are ignored."""
-    number = first
+    number, n_records, most = first, 0, limits.record_bytes
     lines = _Lines(blocks, most)
     try:
         for line, is_whole in lines:
             bare = line.removeprefix(_BOM).strip() if number == 1 else line.strip()
-            if not is_whole:
-                failure = UnreadableError(f"a line of more than {most:,} bytes", f"at most {most:,}")
-                yield unreadable(bare, f"{name}:{number}", delivery, failure)
-            elif bare:
-                yield from read_text(bare, f"{name}:{number}", delivery)
+            if bare:
+                n_records += 1
+                if limits.n_records is not None and n_records > limits.n_records:
+                    raise too_many(limits.n_records)
+                if is_whole:
+                    yield from read_text(bare, f"{name}:{number}", delivery)
+                else:
+                    failure = UnreadableError(f"a line of more than {most:,} bytes", f"at most {most:,}")
+                    yield unreadable(bare, f"{name}:{number}", delivery, failure)
             number += 1
     except UnreadableError as failure:
         yield unreadable(lines.held, f"{name}:{number}", delivery, failure)

@@ -32,6 +32,11 @@ class UnreadableError(AnomalakeError):
         super().__init__(f"{found}: expected {expected}")
 
 
+def too_many(most: int) -> UnreadableError:
+    """The error of a file with too many records."""
+    return UnreadableError(f"more than {most:,} records", f"at most {most:,}")
+
+
 class Text:
     """A text that is read block by block, as far as it is needed.
 

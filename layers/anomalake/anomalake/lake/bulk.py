@@ -19,7 +19,7 @@ from anomalake.alerts import (
     read_file,
     read_lines,
 )
-from anomalake.alerts.bounds import MAX_ALERT, MAX_RECORD_BYTES
+from anomalake.alerts.bounds import MAX_ALERT, FileLimits
 from anomalake.lake import csv_rows, layout, rows
 from anomalake.lake.documents import Fetch, documents_of
 from anomalake.lake.lake import Failed, Lake, read_alerts, refusal_of
@@ -35,9 +35,10 @@ CHUNK_PIECES = 20_000
 BATCH_CHARACTERS = 2 * 1024 * 1024
 #: Bytes of rows that are collected before they are written.
 ROW_BYTES = 256 * 1024 * 1024
-#: Bytes of a line of a batch of originals: an original in JSON may have twelve bytes for each character.
-MAX_ORIGINAL_LINE = 13 * MAX_ALERT
 MAX_REASONS = 1_000
+
+# In a batch of originals, a line may have twelve bytes for each character of an alert.
+_ORIGINALS = FileLimits(record_bytes=13 * MAX_ALERT)
 
 NEW, KNOWN, CLASHING = 0, 1, 2
 
@@ -300,11 +301,11 @@ class Worker:
             tally.shapes |= self._lake.write_shapes(alerts)
         except StoreError as error:
             # They are not stored, so a repeat later in the chunk must be stored.
-            tally.forget(alerts[i] for i in new)
+            tally.forget(_identity(alerts[i]) for i in new)
             tally.lose(len(alerts), chunk, error)
             return
         if unstorable:
-            tally.forget(item.alert for item in found.unstorable)
+            tally.forget(unstorable)
         for (alert, document, aside), known in zip(batch.entries, looked_up, strict=True):
             item = unstorable.get(_identity(alert)) if unstorable else None
             if item is None:
@@ -323,13 +324,13 @@ class Worker:
                     tally.fail(Failed(reason.refusal.place, group.delivery, str(error)))
 
     def _items(self, piece: Piece, tally: _Tally) -> Iterator[EventItem]:
-        most = MAX_ORIGINAL_LINE if self._job.rebuild else MAX_RECORD_BYTES
+        limits = _ORIGINALS if self._job.rebuild else FileLimits()
         try:
             blocks = self._blocks(piece)
             if piece.first_line is None:
-                yield from read_file(piece.name, blocks, most_in_record=most)
+                yield from read_file(piece.name, blocks, limits=limits)
             else:
-                yield from read_lines(blocks, piece.name, first=piece.first_line, most=most)
+                yield from read_lines(blocks, piece.name, first=piece.first_line, limits=limits)
         except (StoreError, OSError) as error:
             tally.fail(Failed(piece.name, None, str(error)))
 
@@ -361,7 +362,7 @@ class Worker:
             for formats, (tables, partitions) in waiting.rows.items():
                 tally.partitions |= self._write_rows(pa.concat_tables(tables), partitions, formats)
         except StoreError as error:
-            tally.forget(waiting.alerts)
+            tally.forget(waiting.new)
             tally.lose(len(waiting.known), chunk, error)
         else:
             tally.identities += waiting.identities
@@ -416,7 +417,7 @@ class _WaitingRows:
 
     def __init__(self) -> None:
         self.rows: dict[tuple[str, ...], tuple[list[pa.Table], list[Partition]]] = {}
-        self.alerts: list[Alert] = []
+        self.new: list[bytes] = []
         self.n_bytes = 0
         self.identities = bytearray()
         self.known = bytearray()
@@ -431,7 +432,7 @@ class _WaitingRows:
         if not alerts:
             return
         self.n_bytes += table.nbytes
-        self.alerts += alerts
+        self.new += map(_identity, alerts)
         for formats in dict.fromkeys(lacking):
             chosen = [i for i, other in enumerate(lacking) if other == formats]
             tables, partitions = self.rows.setdefault(formats, ([], []))
@@ -462,9 +463,9 @@ class _Tally:
                 new.append(i)
         return new
 
-    def forget(self, alerts: Iterable[Alert]) -> None:
+    def forget(self, identities: Iterable[bytes]) -> None:
         """Forget alerts of this chunk."""
-        self._seen.difference_update(map(_identity, alerts))
+        self._seen.difference_update(identities)
 
     def refuse(self, refusal: Refusal, count: int) -> None:
         """Count records that were set aside."""

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from anomalake.alerts import EventItem, ObjectPointer, read_event, read_file
-from anomalake.alerts.bounds import MAX_OBJECT_BYTES, MAX_OBJECTS, MAX_RECORDS
+from anomalake.alerts.bounds import MAX_OBJECTS, MAX_RECORDS, OBJECT_LIMITS, FileLimits
 from anomalake.lake.documents import Fetch, documents_of
 from anomalake.lake.lake import Failed, Lake, Receipt
 from anomalake.lake.set_aside import Refused
@@ -43,13 +43,7 @@ def ingest_event(event: Any, lake: Lake, fetch: Fetch) -> Ingested:
     return Ingested(receipt, (*receipt.failed, *unread))
 
 
-def fetch(pointer: ObjectPointer, most: int = MAX_OBJECT_BYTES) -> Iterator[EventItem]:
-    """Read the items of an S3 object that an event names, in a stream; raises `StoreError`.
-
-    Parameters
-    ----------
-    most
-        Bytes of the object after decompression; what follows is refused.
-    """
+def fetch(pointer: ObjectPointer, limits: FileLimits = OBJECT_LIMITS) -> Iterator[EventItem]:
+    """Read the items of an S3 object that an event names, in a stream; raises `StoreError`."""
     blocks = read_blocks(s3_store(pointer.bucket), pointer.key, pointer.place, pointer.version_id)
-    return read_file(pointer.place, blocks, pointer.delivery, most=most)
+    return read_file(pointer.place, blocks, pointer.delivery, limits)

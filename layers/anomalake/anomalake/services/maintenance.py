@@ -8,7 +8,7 @@ from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from anomalake.alerts.bounds import MAX_FILE_BYTES
+from anomalake.alerts.bounds import FileLimits
 from anomalake.lake import bulk, layout
 from anomalake.lake.compaction import Compaction
 from anomalake.lake.compaction import compact as compact_lake
@@ -66,7 +66,7 @@ def replay(
     job = bulk.Job(
         open_lake=reopen(uri, lake.formats),
         read=sources.read_piece,
-        fetch=partial(fetch, most=MAX_FILE_BYTES),
+        fetch=partial(fetch, limits=FileLimits()),
         look_up=has_rows(lake),
         writers=_writers(uri),
     )
