@@ -272,7 +272,8 @@ class Worker:
             aside = SetAside()
             documents = documents_of(self._items(piece, tally), self._job.fetch or _no_objects, tally.fail)
             for alert, document in read_alerts(documents, aside.add):
-                batch.entries.append((alert, document, aside))
+                # Not the document, which holds the parsed alert.
+                batch.entries.append((alert, document.place, document.delivery, aside))
                 size += len(alert.original)
                 if size >= BATCH_CHARACTERS:
                     yield batch
@@ -286,7 +287,7 @@ class Worker:
 
     def _load(self, batch: _Batch, waiting: _WaitingRows, tally: _Tally, chunk: Sequence[Piece]) -> None:
         """Store the originals of a batch, and add its rows to those that wait."""
-        alerts = [alert for alert, _, _ in batch.entries]
+        alerts = [entry[0] for entry in batch.entries]
         new: list[int] = []
         try:
             looked_up = [self._look_up(alert) for alert in alerts]
@@ -306,11 +307,12 @@ class Worker:
             return
         if unstorable:
             tally.forget(unstorable)
-        for (alert, document, aside), known in zip(batch.entries, looked_up, strict=True):
+        for (alert, place, delivery, aside), known in zip(batch.entries, looked_up, strict=True):
             item = unstorable.get(_identity(alert)) if unstorable else None
             if item is None:
                 waiting.count(alert, known)
             else:
+                document = AlertDocument(alert.original, place, delivery)
                 aside.add(document, refusal_of(item, document))
         waiting.add(found.table, found.alerts, [looked_up[i].lacking for i in stored])
 
@@ -395,12 +397,12 @@ class _Batch:
     Attributes
     ----------
     entries
-        Each alert with its document, and with what is refused from its piece.
+        Each alert with its place and delivery, and with what is refused from its piece.
     ended
         What is refused from each piece that ends in this batch.
     """
 
-    entries: list[tuple[Alert, AlertDocument, SetAside]] = field(default_factory=list)
+    entries: list[tuple[Alert, str, str | None, SetAside]] = field(default_factory=list)
     ended: list[SetAside] = field(default_factory=list)
 
 
