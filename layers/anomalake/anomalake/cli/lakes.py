@@ -119,7 +119,7 @@ def rebuild(lake: LakeUri, formats: Formats = None, workers: Workers = CORES) ->
         )
     result = f"{summary.loaded:,} alerts in {len(summary.partitions):,} partitions written"
     if summary.refused:
-        result += f", {summary.refused:,} originals refused"
+        result += f", {summary.refused:,} refused"
     line(stdout(), result)
     print_reasons(summary.reasons, *([f"set aside in {lake}/set-aside"] if summary.refused else []))
     if summary.refused or summary.failed:
