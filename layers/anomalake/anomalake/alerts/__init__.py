@@ -1,9 +1,11 @@
 """Alerts: the model, and the readers of every form and envelope of an alert."""
 
 from anomalake.alerts.documents import AlertDocument, ObjectPointer, Refusal
-from anomalake.alerts.envelopes import SET_ASIDE_RECORD, EventItem, read_event, read_file, read_lines, read_text
+from anomalake.alerts.envelopes import SET_ASIDE_RECORD, EventItem, read_event, read_text
+from anomalake.alerts.files import has_lines, inflated, read_file, read_lines
 from anomalake.alerts.model import Alert, Contribution, TimeSeries
 from anomalake.alerts.reading import read_alert
+from anomalake.alerts.values import UnreadableError
 
 __all__ = [
     "SET_ASIDE_RECORD",
@@ -14,6 +16,9 @@ __all__ = [
     "ObjectPointer",
     "Refusal",
     "TimeSeries",
+    "UnreadableError",
+    "has_lines",
+    "inflated",
     "read_alert",
     "read_event",
     "read_file",

@@ -78,10 +78,18 @@ def parse_shape_key(key: str) -> str | None:
     return parts[1].removeprefix("detector=")
 
 
-def set_aside_key(body: bytes) -> str:
-    """Key of a set-aside record: equal for equal bodies."""
-    name = hashlib.sha256(body).hexdigest()[:32]
-    return f"{SET_ASIDE}/{name[:2]}/{name}.json"
+def set_aside_key(digest: str, n_records: int) -> str:
+    """Key of the set-aside records of a delivery: equal for equal records. One record has no number in its key."""
+    name = digest[:32]
+    return (
+        f"{SET_ASIDE}/{name[:2]}/{name}.json" if n_records == 1 else f"{SET_ASIDE}/{name[:2]}/{name}-{n_records}.json"
+    )
+
+
+def n_set_aside(key: str) -> int:
+    """Number of records of a set-aside object."""
+    _, dash, number = key.rpartition("/")[2].removesuffix(".json").partition("-")
+    return int(number) if dash and number.isdecimal() else 1
 
 
 def _hash_of(names: Iterable[str]) -> str:
