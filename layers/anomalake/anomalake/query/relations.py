@@ -9,7 +9,7 @@ from typing import Protocol
 
 from sqlglot import exp
 
-from anomalake.definitions.metric_set import FREQUENCIES
+from anomalake.model.frequencies import FREQUENCIES
 from anomalake.query import templates
 from anomalake.query.bounds import ALL, Bounds
 from anomalake.query.detectors import DetectorSchema, DetectorSchemas
@@ -229,7 +229,9 @@ def replacements_of(detector: DetectorSchema) -> Replacements:
             templates.EXAMPLE_FORMAT: to_strptime(source.timestamp_format) if source else templates.EXAMPLE_FORMAT,
         },
         numbers={
-            templates.EXAMPLE_MINUTES: str(FREQUENCIES[source.frequency]) if source else templates.EXAMPLE_MINUTES
+            templates.EXAMPLE_MINUTES: str(FREQUENCIES[source.frequency].seconds // 60)
+            if source
+            else templates.EXAMPLE_MINUTES
         },
         tables={
             f"{prefix}{templates.EXAMPLE_DETECTOR}{suffix}": f"{prefix}{detector.sql_name}{suffix}"
