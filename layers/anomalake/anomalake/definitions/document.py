@@ -128,7 +128,25 @@ def _read_yaml(text: str) -> Node:
     return _Counter().count(_from_yaml)(tree, 0)
 
 
+def function_of(node: Node) -> str | None:
+    """Name of CloudFormation's function that a node calls, such as ``Ref`` or ``Fn::Sub``; None for any other node."""
+    if not isinstance(node.value, dict) or len(node.value) != 1:
+        return None
+    (name,) = node.value
+    return name if name == "Ref" or name.startswith("Fn::") else None
+
+
 def _from_yaml(tree: yaml.Node, depth: int, step: Callable[[Any, int], Node]) -> Node:
+    node = _plain_from_yaml(tree, depth, step)
+    tag = str(tree.tag)
+    if not tag.startswith("!") or tag == "!":
+        return node
+    # The short form of a function of CloudFormation: "!Sub text" is {"Fn::Sub": "text"}.
+    name = tag[1:] if tag == "!Ref" else f"Fn::{tag[1:]}"
+    return Node({name: node}, node.line)
+
+
+def _plain_from_yaml(tree: yaml.Node, depth: int, step: Callable[[Any, int], Node]) -> Node:
     line = tree.start_mark.line + 1
     if isinstance(tree, yaml.MappingNode):
         members: dict[str, Node] = {}
