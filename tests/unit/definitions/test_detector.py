@@ -23,7 +23,7 @@ from anomalake.definitions.detector import (
 from anomalake.definitions.detector_file import parse_detector, read_detector
 from anomalake.definitions.metric_set import AthenaTable, CsvFormat, JsonLinesFormat, Measure, MetricSet, ParquetFormat
 from anomalake.definitions.metric_set_fields import metric_set_from_fields, metric_set_to_fields
-from anomalake.model.frequencies import FREQUENCIES
+from anomalake.frequencies import FREQUENCIES
 from tests.support.source_data import detector, request
 
 ROOT = Path(__file__).parents[3]

@@ -23,7 +23,7 @@ from anomalake.definitions.intervals import (
     start_of_folder,
     to_utc,
 )
-from anomalake.model.frequencies import FREQUENCIES
+from anomalake.frequencies import FREQUENCIES
 
 ZONES = (
     "UTC", "America/New_York", "America/Sao_Paulo", "Asia/Kolkata", "Asia/Kathmandu", "Australia/Lord_Howe",

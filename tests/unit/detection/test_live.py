@@ -10,7 +10,7 @@ import pytest
 from anomalake.definitions.intervals import interval_start
 from anomalake.definitions.metric_set import Measure
 from anomalake.detection.learning import SCHEDULES
-from anomalake.model.frequencies import FREQUENCIES
+from anomalake.frequencies import FREQUENCIES
 from anomalake.records.executions import EARLY, LEARNING, SKIPPED, SUCCEEDED, read_executions
 from anomalake.records.groups import group_ids, read_group
 from anomalake.records.models import MODELS_KEPT, STATES_KEPT

@@ -11,8 +11,8 @@ import numpy as np
 import numpy.typing as npt
 
 from anomalake.definitions.intervals import interval_starts
+from anomalake.frequencies import FREQUENCIES
 from anomalake.model import Model, State, fit, judge
-from anomalake.model.frequencies import FREQUENCIES
 from anomalake.model.judgement import Judgement
 from anomalake.model.metrics import Metrics
 

@@ -13,7 +13,7 @@ import pytest
 
 from anomalake.definitions.intervals import interval_start, interval_starts
 from anomalake.detection.backtest import run_backtest
-from anomalake.model.frequencies import FREQUENCIES
+from anomalake.frequencies import FREQUENCIES
 from anomalake.model.metrics import Metrics
 from anomalake.records.backtests import Backtest
 from anomalake.sources.reading import NoDataError, ReadReport, read_history, read_interval

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from anomalake.definitions.intervals import interval_starts
-from anomalake.model.frequencies import FREQUENCIES
+from anomalake.frequencies import FREQUENCIES
 from anomalake.model.metrics import Metrics
 from anomalake.sources.reading import read_history
 from anomalake.sources.spacing import spacing_problem

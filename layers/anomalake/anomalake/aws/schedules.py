@@ -10,7 +10,7 @@ from typing import Any
 
 from anomalake.definitions.detector import Detector
 from anomalake.definitions.intervals import grid_of
-from anomalake.model.frequencies import FREQUENCIES
+from anomalake.frequencies import FREQUENCIES
 
 _HOUR, _MINUTE, _DAY_MINUTES = 3600, 60, 24 * 60
 _WEEKDAYS = ("MON", "TUE", "WED", "THU", "FRI", "SAT", "SUN")

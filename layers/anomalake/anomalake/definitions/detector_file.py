@@ -24,7 +24,7 @@ from anomalake.definitions.fields import Fields, Problems
 from anomalake.definitions.messages import printable
 from anomalake.definitions.metric_set import NAME, MetricSet
 from anomalake.definitions.metric_set_fields import read_filters, read_metric_set
-from anomalake.model.frequencies import FREQUENCIES
+from anomalake.frequencies import FREQUENCIES
 
 DEFAULT_REGION = "us-east-1"
 DEFAULT_ACCOUNT = "000000000000"

@@ -5,11 +5,12 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any
-
-import yaml
+from typing import TYPE_CHECKING, Any
 
 from anomalake.errors import AnomalakeError
+
+if TYPE_CHECKING:
+    import yaml
 
 #: More nodes than any definition has. Aliases in YAML can produce millions from a few lines.
 MOST_NODES = 100_000
@@ -113,6 +114,9 @@ def _from_json(tree: Any, depth: int, step: Callable[[Any, int], Node]) -> Node:
 
 
 def _read_yaml(text: str) -> Node:
+    # Not in the layer of the functions that read stored records, which are JSON.
+    import yaml
+
     try:
         tree = yaml.compose(text, Loader=yaml.SafeLoader)
     except yaml.MarkedYAMLError as error:
@@ -147,6 +151,8 @@ def _from_yaml(tree: yaml.Node, depth: int, step: Callable[[Any, int], Node]) ->
 
 
 def _plain_from_yaml(tree: yaml.Node, depth: int, step: Callable[[Any, int], Node]) -> Node:
+    import yaml
+
     line = tree.start_mark.line + 1
     if isinstance(tree, yaml.MappingNode):
         members: dict[str, Node] = {}

@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from anomalake.definitions.time_formats import Part, WallClockReader, template_parts, write_wall_clock
-from anomalake.model.frequencies import FREQUENCIES
+from anomalake.frequencies import FREQUENCIES
 
 Instants = npt.NDArray[np.datetime64]
 Seconds = npt.NDArray[np.int64]

@@ -31,7 +31,7 @@ from anomalake.definitions.metric_set import (
     check_timezone,
 )
 from anomalake.definitions.time_formats import WallClockReader, parts_of, template_parts
-from anomalake.model.frequencies import FREQUENCIES
+from anomalake.frequencies import FREQUENCIES
 
 MOST_MEASURES = 20
 MOST_DIMENSIONS = 20

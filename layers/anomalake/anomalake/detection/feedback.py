@@ -20,7 +20,7 @@ import numpy as np
 import numpy.typing as npt
 
 from anomalake.alerts.timestamps import zone_of
-from anomalake.model.frequencies import FREQUENCIES
+from anomalake.frequencies import FREQUENCIES
 from anomalake.model.judgement import ANOMALOUS, Judgement
 from anomalake.model.metrics import Metrics
 from anomalake.records.feedback import Feedback

@@ -11,9 +11,9 @@ from datetime import UTC, datetime
 from functools import cached_property
 
 from anomalake.alerts import Contribution
+from anomalake.frequencies import FREQUENCIES
 from anomalake.groups.contributions import Dimensions, coarse, contributions
 from anomalake.groups.score import group_score
-from anomalake.model.frequencies import FREQUENCIES
 
 #: Number of intervals without an affected metric of the group that end it: it may pause for one.
 ENDS_AFTER = 2

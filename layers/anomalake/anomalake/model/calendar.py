@@ -9,8 +9,8 @@ from zoneinfo import ZoneInfo
 
 import numpy as np
 
+from anomalake.frequencies import FREQUENCIES
 from anomalake.model.array_types import BoolArray, FloatArray, IntArray, TimeArray
-from anomalake.model.frequencies import FREQUENCIES
 
 # Harmonics of the week in data of less than a day: the 21st has three cycles per day.
 _WEEKLY_HARMONICS = 21

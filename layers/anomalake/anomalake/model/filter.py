@@ -11,6 +11,7 @@ from typing import Final
 
 import numpy as np
 
+from anomalake.frequencies import FREQUENCIES
 from anomalake.model.array_types import BoolArray, Float32Array
 from anomalake.model.calendar import Calendar
 from anomalake.model.filter_state import (
@@ -24,7 +25,6 @@ from anomalake.model.filter_state import (
     FilterState,
     History,
 )
-from anomalake.model.frequencies import FREQUENCIES
 
 #: Number of sigmas from which a value is unusual: it starts or continues an event.
 UNUSUAL: Final = 6.0

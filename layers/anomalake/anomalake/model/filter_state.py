@@ -11,8 +11,8 @@ from typing import Final
 
 import numpy as np
 
+from anomalake.frequencies import FREQUENCIES
 from anomalake.model.array_types import Float32Array, IntArray
-from anomalake.model.frequencies import FREQUENCIES
 
 #: Number of lagged values among the features.
 LAGS: Final = 6

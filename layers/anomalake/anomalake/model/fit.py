@@ -8,6 +8,7 @@ from datetime import date
 
 import numpy as np
 
+from anomalake.frequencies import FREQUENCIES
 from anomalake.model.array_types import BoolArray, Float32Array, FloatArray
 from anomalake.model.blocks import in_blocks
 from anomalake.model.calendar import Calendar, calendar_of, harmonics, longest_period, seasonal_periods
@@ -21,7 +22,6 @@ from anomalake.model.filter_state import (
     concatenate_states,
     initial_state,
 )
-from anomalake.model.frequencies import FREQUENCIES
 from anomalake.model.metrics import Metrics
 from anomalake.model.model import Model, ModelError, State
 from anomalake.model.regression import regress

@@ -6,13 +6,13 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from anomalake.frequencies import FREQUENCIES
 from anomalake.model.array_types import Float32Array, FloatArray, IntArray, TimeArray
 from anomalake.model.blocks import in_blocks
 from anomalake.model.calendar import Calendar, calendar_of, harmonics
 from anomalake.model.counts import judge_counts
 from anomalake.model.filter import JOINT_CLIP, joint_residuals, run_filter
 from anomalake.model.filter_state import JOINT, LAGS, FilterOutput, FilterState, concatenate_states
-from anomalake.model.frequencies import FREQUENCIES
 from anomalake.model.judgement import ANOMALOUS, Judgement
 from anomalake.model.metrics import Combination, Metrics
 from anomalake.model.model import Model, ModelError, State

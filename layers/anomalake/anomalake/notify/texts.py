@@ -7,8 +7,8 @@ from operator import attrgetter
 
 from anomalake.alerts.timestamps import zone_of
 from anomalake.definitions.detector import AlertRule, Detector
+from anomalake.frequencies import FREQUENCIES
 from anomalake.groups.anomaly_group import AffectedMetric, Group, GroupInterval
-from anomalake.model.frequencies import FREQUENCIES
 from anomalake.notify.alert_json import MOST_SCORE, console_url
 from anomalake.notify.plain import ascii_line, figure, gsm, gsm_length, quoted, shown
 

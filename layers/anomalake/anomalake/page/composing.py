@@ -11,8 +11,8 @@ import numpy as np
 import pyarrow as pa
 
 from anomalake.definitions.arns import detector_of
+from anomalake.frequencies import FREQUENCIES
 from anomalake.groups.anomaly_group import Group
-from anomalake.model.frequencies import FREQUENCIES
 from anomalake.page import alert_rows, anomalies, health, judged, live_values
 from anomalake.page.anomalies import AnomalyTable, Counts
 from anomalake.page.contents import AlertContents, AlertSummary, GroupIntervalKey, LakeContents

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 
 from anomalake.definitions.errors import SourceError
 from anomalake.definitions.metric_set import check_timezone
-from anomalake.model.frequencies import FREQUENCIES
+from anomalake.frequencies import FREQUENCIES
 from anomalake.page.notes import read_each
 from anomalake.query.detectors import DetectorSchema
 from anomalake.records import versions as version_records

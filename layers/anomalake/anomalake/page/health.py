@@ -10,8 +10,8 @@ from typing import Final
 import numpy as np
 
 from anomalake.definitions.intervals import floor_to_starts, next_start, starts_between
+from anomalake.frequencies import FREQUENCIES
 from anomalake.lake.layout import SET_ASIDE
-from anomalake.model.frequencies import FREQUENCIES
 from anomalake.page.document import Runs
 from anomalake.page.notes import read_each
 from anomalake.records.executions import FAILED, LEARNING, SKIPPED, SUCCEEDED, Execution

@@ -12,7 +12,7 @@ import pyarrow as pa
 from sqlglot import exp
 
 from anomalake.definitions.intervals import DAILY, floor_to_starts, starts_between
-from anomalake.model.frequencies import FREQUENCIES
+from anomalake.frequencies import FREQUENCIES
 from anomalake.page.document import OTHERS, Integers, Live, Numbers
 from anomalake.page.judged import Points
 from anomalake.page.numbering import DetectorNames, floats, largest

@@ -9,7 +9,7 @@ from typing import Protocol
 
 from sqlglot import exp
 
-from anomalake.model.frequencies import FREQUENCIES
+from anomalake.frequencies import FREQUENCIES
 from anomalake.query import templates
 from anomalake.query.bounds import ALL, Bounds
 from anomalake.query.detectors import DetectorSchema, DetectorSchemas

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from anomalake.model.frequencies import FREQUENCIES
+from anomalake.frequencies import FREQUENCIES
 from anomalake.quicksight.charts import Json, column
 from anomalake.quicksight.data_sets import ANOMALIES, CONTRIBUTIONS, VALUES, MeasureColumns, Model
 from anomalake.quicksight.names import (

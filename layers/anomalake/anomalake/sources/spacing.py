@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from anomalake.model.frequencies import FREQUENCIES
+from anomalake.frequencies import FREQUENCIES
 from anomalake.model.metrics import Metrics
 
 # Fewest distances between intervals with rows that tell a typical one.

@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from anomalake.errors import AnomalakeError
-from anomalake.model.frequencies import FREQUENCIES
+from anomalake.frequencies import FREQUENCIES
 from anomalake.model.metrics import Combination
 
 PLATFORMS: Final = ("pc_web", "mobile_web", "mobile_app")

@@ -1,4 +1,4 @@
-"""The frequencies of detectors: the length of an interval, and what the model derives from it."""
+"""The frequencies of detectors: the length of an interval, and lengths that the model derives from it."""
 
 from __future__ import annotations
 

@@ -7,7 +7,7 @@ from importlib import resources
 
 import pytest
 
-from anomalake.model.frequencies import FREQUENCIES
+from anomalake.frequencies import FREQUENCIES
 from anomalake.quicksight.definition import _GRANULARITY
 from anomalake.quicksight.template import _DAYS_SHOWN
 from anomalake.synth.settings import DEFAULT_INTERVALS
