@@ -168,6 +168,16 @@ def test_the_folders_of_intervals_in_hives_style(hive: str) -> None:
         read_interval(detector, files, NOON.replace(day=2, hour=0))
 
 
+def test_folders_are_read_to_a_bounded_depth(tmp_path: Path) -> None:
+    deep = tmp_path.joinpath(*["a"] * 32)
+    deep.mkdir(parents=True)
+    (deep / "x.csv").write_text("x", encoding="utf-8")
+    assert [file.size for file in FolderOrS3Files().list(str(tmp_path), recursive=True)] == [1]
+    (deep / "a").mkdir()
+    with pytest.raises(StoreError, match="expected at most 32 folders in one another"):
+        FolderOrS3Files().list(str(tmp_path), recursive=True)
+
+
 def test_a_lake_reads_the_same_files(tmp_path: Path) -> None:
     _hive_in_folder(tmp_path)
     lake = open_lake(tmp_path / "lake")

@@ -533,6 +533,20 @@ def test_ten_measures_and_ten_dimensions() -> None:
     assert detector(DimensionList=[]).metric_set.dimension_list == ()
 
 
+def test_subfolders_are_a_field_of_the_source() -> None:
+    whole = request()
+    whole["MetricSet"]["MetricSource"]["S3SourceConfig"]["Recursive"] = True
+    found = parse_detector(json.dumps(whole), "d.yaml").metric_set
+    assert found.recursive
+    assert metric_set_from_fields(metric_set_to_fields(found)) == found
+    # The stored form of other metric sets, and so the version of their models, is as before.
+    assert "Recursive" not in metric_set_to_fields(detector().metric_set)["MetricSource"]["S3SourceConfig"]
+    whole["MetricSet"]["MetricSource"]["S3SourceConfig"]["Recursive"] = "deep"
+    assert problems(whole) == [
+        "d.yaml: MetricSet.MetricSource.S3SourceConfig.Recursive: 'deep': expected true or false"
+    ]
+
+
 def test_json_and_yaml_say_the_same() -> None:
     whole = copy.deepcopy(request())
     assert parse_detector(json.dumps(whole), "d") == parse_detector(yaml.safe_dump(whole), "d")

@@ -54,7 +54,7 @@ def test_the_hours_that_have_the_same_times_have_no_value_and_no_group() -> None
     assert [execution.status for execution in done] == [SUCCEEDED] * 9
     assert [execution.metrics for execution in done] == [1, 1, 1, 0, 0, 1, 1, 1, 1]
     assert [execution.groups for execution in done] == [0] * 9
-    assert ["have no sums" in " ".join(execution.warnings) for execution in done] == [
+    assert ["no sums" in " ".join(execution.warnings) for execution in done] == [
         hour in (FIRST, FIRST + timedelta(hours=1)) for hour in hours[-9:]
     ]
 

@@ -286,7 +286,7 @@ def _window(template: str, start: datetime, frequency: str, timezone: str) -> Wi
 
 
 def _result(reader: FileReader, nothing: str, places: str, start: datetime | None = None) -> tuple[Metrics, ReadReport]:
-    report = _report(reader)
+    report = _report(reader, start)
     share = reader.metric_set.minimum_good_share
     if report.rows and (report.rows - report.bad) / report.rows < share:
         first = f"; first: {report.problems[0]}" if report.problems else ""
@@ -324,11 +324,11 @@ def _why(report: ReadReport) -> str:
     return f": {report.files:,} files have {report.rows:,} rows" + (f", {', '.join(counts)}" if counts else "")
 
 
-def _report(reader: FileReader) -> ReadReport:
+def _report(reader: FileReader, start: datetime | None) -> ReadReport:
     counts: RowCounts = reader.counts
     notes: Notes = reader.notes
     duplicates = reader.aggregation.duplicates()
-    problems = [*_zone_problems(reader), *notes.problems]
+    problems = [*_zone_problems(reader, start), *notes.problems]
     if duplicates:
         problems.append(f"{duplicates:,} rows repeat another one exactly; they are added up all the same")
     if counts.missing:
@@ -347,9 +347,11 @@ def _report(reader: FileReader) -> ReadReport:
     )
 
 
-def _zone_problems(reader: FileReader) -> Iterator[str]:
-    """Describe wall-clock times that the zone skips or has twice."""
+def _zone_problems(reader: FileReader, start: datetime | None) -> Iterator[str]:
+    """Describe wall-clock times that the zone skips or, in the wanted intervals, has twice."""
     timezone, skipped, doubled = reader.metric_set.timezone, reader.instants.skipped, reader.doubled
+    if start is not None:
+        doubled = doubled[doubled == _seconds(start)]
     if skipped:
         first = np.datetime64(min(skipped), "s").item()
         yield (
@@ -359,8 +361,8 @@ def _zone_problems(reader: FileReader) -> Iterator[str]:
     if len(doubled) and any(measure.aggregation_function == "SUM" for measure in reader.metric_set.metric_list):
         first = np.datetime64(int(doubled[0]), "s").item()
         yield (
-            f"{len(doubled):,} intervals have no sums, because their times occur twice in {timezone}, whose clocks go "
-            f"back, and have no offset (first {first}Z)"
+            f"no sums of intervals whose times occur twice in {timezone}, when its clocks go back, and have no offset "
+            f"({len(doubled):,}, first {first}Z)"
         )
 
 
