@@ -23,6 +23,7 @@ from anomalake.definitions.detector import (
 from anomalake.definitions.detector_file import parse_detector, read_detector
 from anomalake.definitions.metric_set import AthenaTable, CsvFormat, JsonLinesFormat, Measure, MetricSet, ParquetFormat
 from anomalake.definitions.metric_set_fields import metric_set_from_fields, metric_set_to_fields
+from anomalake.frequencies import FREQUENCIES
 from tests.support.source_data import detector, request
 
 ROOT = Path(__file__).parents[3]
@@ -276,12 +277,17 @@ def test_paths(tmp_path: Path) -> None:
 #: A field, its value, where the problem is ("": there), and the message.
 MISTAKES = [
     ("AnomalyDetectorName", "a b", "", "'a b': expected 1 to 63 of a-z A-Z 0-9 - _"),
-    ("AnomalyDetectorConfig", {}, "", "no AnomalyDetectorFrequency; expected one of PT5M, PT10M, PT1H, P1D"),
+    (
+        "AnomalyDetectorConfig",
+        {},
+        "",
+        "no AnomalyDetectorFrequency; expected one of PT5M, PT10M, PT15M, PT30M, PT1H, P1D, P7D",
+    ),
     (
         "AnomalyDetectorConfig",
         {"AnomalyDetectorFrequency": "pt5m"},
         "AnomalyDetectorConfig.AnomalyDetectorFrequency",
-        "'pt5m': expected one of PT5M, PT10M, PT1H, P1D; did you mean PT5M?",
+        "'pt5m': expected one of PT5M, PT10M, PT15M, PT30M, PT1H, P1D, P7D; did you mean PT5M?",
     ),
     ("AnomalyDetectorArn", "arn:x", "", "'arn:x': expected arn:aws:lookoutmetrics:REGION:ACCOUNT:AnomalyDetector:NAME"),
     (
@@ -460,16 +466,35 @@ def test_all_problems_come_at_once_with_their_lines() -> None:
         "  Timezone: Mars\n"
     )
     assert found == [
-        "d.yaml: line 2: AnomalyDetectorConfig.AnomalyDetectorFrequency: 'PT2H': expected one of PT5M, PT10M, PT1H, P1D"
-        "; did you mean PT1H?",
+        "d.yaml: line 2: AnomalyDetectorConfig.AnomalyDetectorFrequency: 'PT2H': expected one of "
+        f"{', '.join(FREQUENCIES)}; did you mean PT1H?",
         "d.yaml: line 7: MetricSet.Timezone: is repeated; expected it once",
-        "d.yaml: line 2: AnomalyDetectorConfig: no AnomalyDetectorFrequency; expected one of PT5M, PT10M, PT1H, P1D",
         "d.yaml: line 5: MetricSet.MetricList[0].AggregationFunction: 'SUMM': expected one of SUM, AVG"
         "; did you mean SUM?",
         "d.yaml: line 7: MetricSet.Timezone: 'Mars': expected a zone of the tz database, such as Europe/Paris or UTC",
         "d.yaml: line 4: MetricSet.MetricSource: is missing",
         "d.yaml: line 4: MetricSet.TimestampColumn: is missing",
     ]
+
+
+@pytest.mark.parametrize(
+    ("frequency", "expected"),
+    [
+        ("P1D", []),
+        ("P7D", []),
+        ("P8D", ["'P8D': expected one of PT5M, PT10M, PT15M, PT30M, PT1H, P1D, P7D; did you mean P7D?"]),
+        ("PT1H", ["'yyyy-MM-dd': lacks the time of day (HH:mm), which PT1H wants"]),
+        ("PT30M", ["'yyyy-MM-dd': lacks the time of day (HH:mm), which PT30M wants"]),
+    ],
+)
+def test_dates_without_a_time_fit_days_and_weeks(frequency: str, expected: list[str]) -> None:
+    """An unknown frequency is one problem, and not two."""
+    whole = changed("AnomalyDetectorConfig.AnomalyDetectorFrequency", frequency)
+    whole["MetricSet"]["TimestampColumn"]["ColumnFormat"] = "yyyy-MM-dd"
+    if not expected:
+        assert parse_detector(json.dumps(whole), "d.yaml").frequency == frequency
+    else:
+        assert [problem.partition(": ")[2].partition(": ")[2] for problem in problems(whole)] == expected
 
 
 @pytest.mark.parametrize(
@@ -512,6 +537,20 @@ def test_ten_measures_and_ten_dimensions() -> None:
     found = detector(MetricList=measures, DimensionList=[f"d{n}" for n in range(10)]).metric_set
     assert len(found.metric_list) == len(found.dimension_list) == 10
     assert detector(DimensionList=[]).metric_set.dimension_list == ()
+
+
+def test_subfolders_are_a_field_of_the_source() -> None:
+    whole = request()
+    whole["MetricSet"]["MetricSource"]["S3SourceConfig"]["Recursive"] = True
+    found = parse_detector(json.dumps(whole), "d.yaml").metric_set
+    assert found.recursive
+    assert metric_set_from_fields(metric_set_to_fields(found)) == found
+    # The stored form of other metric sets, and so the version of their models, is as before.
+    assert "Recursive" not in metric_set_to_fields(detector().metric_set)["MetricSource"]["S3SourceConfig"]
+    whole["MetricSet"]["MetricSource"]["S3SourceConfig"]["Recursive"] = "deep"
+    assert problems(whole) == [
+        "d.yaml: MetricSet.MetricSource.S3SourceConfig.Recursive: 'deep': expected true or false"
+    ]
 
 
 def test_json_and_yaml_say_the_same() -> None:

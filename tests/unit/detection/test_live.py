@@ -7,8 +7,10 @@ from datetime import timedelta
 
 import pytest
 
+from anomalake.definitions.intervals import interval_start
 from anomalake.definitions.metric_set import Measure
 from anomalake.detection.learning import SCHEDULES
+from anomalake.frequencies import FREQUENCIES
 from anomalake.records.executions import EARLY, LEARNING, SKIPPED, SUCCEEDED, read_executions
 from anomalake.records.groups import group_ids, read_group
 from anomalake.records.models import MODELS_KEPT, STATES_KEPT
@@ -64,20 +66,32 @@ def test_the_end_and_the_offset_of_the_latest_interval_are_in_the_past() -> None
     assert bench.live().latest() == hour(4)
 
 
+def test_every_frequency_has_a_schedule() -> None:
+    assert list(SCHEDULES) == list(FREQUENCIES)
+    # A model is valid for whole intervals, and a history has at least as many as a first model takes.
+    for name, schedule in SCHEDULES.items():
+        seconds = FREQUENCIES[name].seconds
+        assert schedule.refit % timedelta(seconds=seconds) == timedelta(0)
+        assert schedule.history >= schedule.minimum * timedelta(seconds=seconds)
+        assert schedule.backtest * 7 // 10 >= schedule.minimum or name in ("PT5M", "PT10M", "PT15M", "PT30M", "PT1H")
+
+
 @pytest.mark.parametrize("frequency", list(SCHEDULES))
 def test_learning_takes_as_many_intervals_as_in_lookout_for_metrics(frequency: str) -> None:
     bench = Bench(frequency=frequency, offset=0)
     least = SCHEDULES[frequency].minimum
-    step = {"PT5M": timedelta(minutes=5), "PT10M": timedelta(minutes=10), "PT1H": HOUR, "P1D": timedelta(days=1)}
+    step = timedelta(seconds=FREQUENCIES[frequency].seconds)
     of_l4m = {"PT5M": 25 * HOUR, "PT10M": 50 * HOUR, "PT1H": 300 * HOUR, "P1D": timedelta(days=14)}
-    assert least * step[frequency] == of_l4m[frequency]
-    bench.source.since = START - (least - 2) * step[frequency]
-    done = [bench.run(START + number * step[frequency])[-1] for number in range(3)]
+    own = {"PT15M": 75 * HOUR, "PT30M": 150 * HOUR, "P7D": timedelta(days=182)}
+    assert least * step == {**of_l4m, **own}[frequency]
+    first = interval_start(START, frequency, "UTC")
+    bench.source.since = first - (least - 2) * step
+    done = [bench.run(first + number * step)[-1] for number in range(3)]
     assert [execution.status for execution in done] == [LEARNING, LEARNING, SUCCEEDED]
     reason = "Insufficient amount of data was found at the source location"
     assert done[0].reason == f"{reason}: {least - 2} of {least} intervals; 2 more are needed to fit a model"
     assert done[1].reason == f"{reason}: {least - 1} of {least} intervals; 1 more are needed to fit a model"
-    assert bench.live().intervals.starts() == [START + number * step[frequency] for number in range(3)]
+    assert bench.live().intervals.starts() == [first + number * step for number in range(3)]
 
 
 def test_a_model_is_fitted_to_the_intervals_of_the_learning_phase_where_there_is_no_history() -> None:

@@ -484,16 +484,23 @@ def test_dimension_filters() -> None:
 
 
 def test_clocks_that_change() -> None:
-    """Skipped wall clocks are bad rows, repeated ones the first of the two."""
+    """Skipped wall clocks are bad rows. Repeated ones are the first of the two, and have no sum."""
     rows = [f"2021-{day} {hour},a,x,1,2" for day, hour in [
         ("03-28", "01:59:59"), ("03-28", "02:30:00"), ("03-28", "03:00:00"),
         ("10-31", "01:30:00"), ("10-31", "02:30:00"), ("10-31", "03:00:00"),
     ]]  # fmt: skip
     metrics, report = read(csv(*rows), Timezone="Europe/Paris")
     assert [key[3] for key in values(metrics) if key[0] == "v"] == [
+        "2021-03-28T00:00", "2021-03-28T01:00", "2021-10-30T23:00", "2021-10-31T02:00"
+    ]  # fmt: skip
+    assert [key[3] for key in values(metrics) if key[0] == "w"] == [
         "2021-03-28T00:00", "2021-03-28T01:00", "2021-10-30T23:00", "2021-10-31T00:00", "2021-10-31T02:00"
     ]  # fmt: skip
     assert report.problems == (
+        "Timezone 'Europe/Paris': rows have times that its clocks skip (1, first 2021-03-28 02:30:00); expected the "
+        "zone of the timestamps, such as UTC",
+        "no sums of intervals whose times occur twice in Europe/Paris, when its clocks go back, and have no offset "
+        "(2, first 2021-10-31 00:00:00Z)",
         "/h/a: line 3: Timestamp Column 't' '2021-03-28 02:30:00' is no time in Europe/Paris: its clocks skip it",
     )
 
@@ -531,7 +538,7 @@ def test_many_small_files_are_read_in_order() -> None:
     assert metrics.values[0].tolist() == [[float(sum(range(100)))]]
     assert report.files == 100
     del files["/h/050"]
-    place.list = lambda folder: FilesInMemory({**files, "/h/050": b""}).list(folder)  # type: ignore[method-assign]
+    place.list = lambda folder, **_: FilesInMemory({**files, "/h/050": b""}).list(folder)  # type: ignore[method-assign]
     place.files = files
     with pytest.raises(StoreError, match="/h/050: is gone"):
         read_history(detector(), place)

@@ -23,7 +23,7 @@ from anomalake.cli.lakes import compact, export, query, rebuild, replay
 from anomalake.cli.page import dashboard, serve
 from anomalake.cli.quicksight import quicksight
 from anomalake.cli.synth import synth
-from anomalake.errors import one_line
+from anomalake.errors import problems_of
 from anomalake.services.times import UsageError
 
 app = typer.Typer(
@@ -65,7 +65,7 @@ for command in (
 
 
 def main() -> NoReturn:
-    """Run the command. An error is one line; with ``--debug`` it has a traceback."""
+    """Run the command. Each problem of an error is one line; with ``--debug`` the error has a traceback."""
     debug = "--debug" in sys.argv
     sys.argv = [argument for argument in sys.argv if argument != "--debug"]
     try:
@@ -78,7 +78,8 @@ def main() -> NoReturn:
     except Exception as error:
         if debug or interrupted():
             raise
-        line(stderr(), f"anomalake: {one_line(error)}")
+        for problem in problems_of(error):
+            line(stderr(), f"anomalake: {problem}")
         sys.exit(2 if isinstance(error, ValueError) else 1)
     sys.exit(0)
 

@@ -27,6 +27,9 @@ def summary_lines(outcome: BacktestOutcome, lake: str | None = None, scores: Pat
         f"  trained on {tested.first:,} intervals of {metrics.frequency}, "
         f"tested on the {tested.tested:,} from {first_tested} on"
     )
+    n_with_rows = int(metrics.has_value.sum())
+    if n_with_rows < len(metrics.starts):
+        yield f"  {n_with_rows:,} of {len(metrics.starts):,} intervals have rows"
     yield f"  {outcome.read}"
     n_points, n_anomalous = int(tested.observed.sum()), int(tested.judgement.is_anomaly.sum())
     yield f"  {n_anomalous:,} of {n_points:,} tested points anomalous: {_by_name(tested.points_by_measure())}"

@@ -10,9 +10,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from anomalake.definitions.errors import SourceError
 from anomalake.definitions.time_formats import parts_of, template_parts
-
-#: Minutes of each frequency that L4M supports.
-FREQUENCIES = {"PT5M": 5, "PT10M": 10, "PT1H": 60, "P1D": 1440}
+from anomalake.frequencies import FREQUENCIES
 
 #: Pattern of a detector's name.
 NAME = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9_-]{0,62}")
@@ -110,6 +108,8 @@ class MetricSet:
     templated_path_list, historical_data_path_list
         Locations of the files, as in S3SourceConfig: ``s3://…`` or folders. Templates such as
         ``live/{{yyyyMMdd}}/{{HHmm}}`` have one folder for each interval.
+    recursive
+        Recursive, a setting of anomalake: whether the files in subfolders of `historical_data_path_list` are read too.
     file_format
         FileFormatDescriptor.
     timestamp_column, timestamp_format
@@ -149,6 +149,7 @@ class MetricSet:
     athena: AthenaTable | None = None
     minimum_good_share: float = DEFAULT_MINIMUM_GOOD_SHARE
     alias_list: tuple[NameAliases, ...] = ()
+    recursive: bool = False
 
     def __post_init__(self) -> None:
         name = self.detector_arn.rpartition(":")[2]

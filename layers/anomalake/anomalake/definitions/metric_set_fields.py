@@ -32,6 +32,7 @@ from anomalake.definitions.metric_set import (
     check_timezone,
 )
 from anomalake.definitions.time_formats import WallClockReader, parts_of, template_parts
+from anomalake.frequencies import FREQUENCIES
 
 MOST_MEASURES = 20
 MOST_DIMENSIONS = 20
@@ -53,7 +54,7 @@ def read_metric_set(fields: Fields, arn: str, frequency: str, data: str | None, 
     Parameters
     ----------
     arn, frequency
-        Of the detector.
+        Of the detector. The frequency is empty if it is invalid, which is a problem already.
     data
         Folder or URI to which paths are relative. None: the fields are a stored record (`metric_set_from_fields`).
     """
@@ -72,6 +73,7 @@ def read_metric_set(fields: Fields, arn: str, frequency: str, data: str | None, 
     except SourceError:
         fields.problem("Timezone", f"{timezone!r}: expected a zone of the tz database, such as Europe/Paris or UTC")
     source = fields.fields("MetricSource", required=True)
+    recursive = source.fields("S3SourceConfig").boolean("Recursive", default=False)
     column, pattern = _timestamp(fields, frequency, check=not stored, typed=source.has("AthenaSourceConfig"))
     filters = _filters(fields, dimensions, problems)
     offset = int(fields.number("Offset", 0, LONGEST_OFFSET, default=0, whole=True))
@@ -83,6 +85,8 @@ def read_metric_set(fields: Fields, arn: str, frequency: str, data: str | None, 
     _check_columns(fields, column, measures, dimensions, file_format, source)
     fields.unknown()
     if len(problems.lines) > before:
+        return None
+    if not frequency:
         return None
     try:
         return MetricSet(
@@ -103,6 +107,7 @@ def read_metric_set(fields: Fields, arn: str, frequency: str, data: str | None, 
             athena=athena,
             minimum_good_share=share,
             alias_list=aliases,
+            recursive=recursive,
         )
     except SourceError as error:
         problems.add(fields.path, fields.node, str(error))
@@ -188,13 +193,12 @@ def _source_fields(metric_set: MetricSet) -> dict[str, Any]:
         return {
             "AthenaSourceConfig": athena | ({"S3ResultsPath": table.s3_results_path} if table.s3_results_path else {})
         }
-    return {
-        "S3SourceConfig": {
-            "TemplatedPathList": list(metric_set.templated_path_list),
-            "HistoricalDataPathList": list(metric_set.historical_data_path_list),
-            "FileFormatDescriptor": _descriptor(metric_set.file_format),
-        }
+    config = {
+        "TemplatedPathList": list(metric_set.templated_path_list),
+        "HistoricalDataPathList": list(metric_set.historical_data_path_list),
+        "FileFormatDescriptor": _descriptor(metric_set.file_format),
     }
+    return {"S3SourceConfig": config | ({"Recursive": True} if metric_set.recursive else {})}
 
 
 def _descriptor(file_format: FileFormat) -> dict[str, Any]:
@@ -288,7 +292,8 @@ def _timestamp(fields: Fields, frequency: str, *, check: bool, typed: bool) -> t
     try:
         reader = WallClockReader(parts_of(pattern))
         missing = reader.missing() if check else ""
-        if check and not missing and not reader.has_time and frequency != "P1D" and not typed:
+        shorter_than_a_day = frequency in FREQUENCIES and not FREQUENCIES[frequency].days
+        if check and not missing and not reader.has_time and shorter_than_a_day and not typed:
             missing = f"the time of day (HH:mm), which {frequency} wants"
         if missing:
             column.problem("ColumnFormat", f"{pattern!r}: lacks {missing}")
@@ -315,7 +320,7 @@ def _source(
     config = source.fields("S3SourceConfig")
     if config.node is None:
         return (), (), CsvFormat(), None
-    config.ignore("RoleArn")
+    config.ignore("RoleArn", "Recursive")
     most, longest = (MOST_STORED, 4_096) if data is None else (MOST_PATHS, 1_024)
     templates, histories = (
         tuple(

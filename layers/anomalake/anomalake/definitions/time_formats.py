@@ -252,3 +252,13 @@ def _offset(fields: dict[str, str], local: datetime) -> int | None:
             shift = zone_of(fields[letter] if is_name else fields[letter].upper()).utcoffset(local)
             return None if shift is None else int(shift.total_seconds())
     return None
+
+
+def check_readable_by_queries(pattern: str) -> None:
+    """Check that queries can read timestamps of a pattern; raises `SourceError`."""
+    for part in parts_of(pattern):
+        if part.is_field and part.text[0] in ZONE_LETTERS:
+            raise SourceError(
+                f"TimestampColumn.ColumnFormat {pattern!r}: queries on live data do not read names of zones "
+                f"({part.text}); expected an offset (X, x or Z) or no zone"
+            )

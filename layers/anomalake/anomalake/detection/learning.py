@@ -14,6 +14,7 @@ from anomalake.model.metrics import Metrics, between, join
 from anomalake.records.errors import CorruptError
 from anomalake.records.intervals import IntervalStore, metrics_of
 from anomalake.records.models import ModelStore
+from anomalake.sources.spacing import spacing_problem
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,28 +24,36 @@ class LearningSchedule:
     Attributes
     ----------
     minimum
-        Number of intervals with data that a first model takes: L4M's cold start (25 h, 50 h, 12.5 days, 14 days).
+        Number of intervals with data that a first model takes: L4M's cold start (25 h, 50 h, 12.5 days, 14 days), as
+        many for the frequencies between these, and half a year of weeks.
     history
-        Span that a model is fitted to. Four weeks below an hour, so that a weekly seasonality shows four times (L4M: 9
-        and 18 days); L4M's 3.4 months, and 5 years.
+        Span that a model is fitted to. Four weeks below half an hour, so that a weekly seasonality shows four times
+        (L4M: 9 and 18 days), eight of half hours; L4M's 3.4 months, and 5 years; ten years of weeks.
     refit
-        Span that one model judges: a day where a day has hundreds of intervals, else a week. A fit reads all of the
-        history, and a seasonality does not change faster.
+        Span that one model judges: a day where a day has about a hundred intervals or more, else a week; four weeks of
+        weeks. A fit reads all of the history, and a seasonality does not change faster.
     catch_up
-        Most missed intervals that are judged later: a day of minutes, a week of hours, a month of days.
+        Most missed intervals that are judged later: a day of minutes, a week of hours, a month of days, a quarter of
+        weeks.
+    backtest
+        Fewest intervals of a backtest: L4M's 285, and a year of weeks.
     """
 
     minimum: int
     history: timedelta
     refit: timedelta
     catch_up: int
+    backtest: int = 285
 
 
 SCHEDULES = {
     "PT5M": LearningSchedule(300, timedelta(days=28), timedelta(days=1), 288),
     "PT10M": LearningSchedule(300, timedelta(days=28), timedelta(days=1), 144),
+    "PT15M": LearningSchedule(300, timedelta(days=28), timedelta(days=1), 96),
+    "PT30M": LearningSchedule(300, timedelta(days=56), timedelta(days=7), 336),
     "PT1H": LearningSchedule(300, timedelta(days=104), timedelta(days=7), 168),
     "P1D": LearningSchedule(14, timedelta(days=1826), timedelta(days=7), 31),
+    "P7D": LearningSchedule(26, timedelta(days=3652), timedelta(days=28), 13, backtest=52),
 }
 
 #: Models are due at multiples of `LearningSchedule.refit` since this Monday, so that all runs agree on the times.
@@ -89,8 +98,13 @@ def history_before(
         return None
     starts = grid(metric_set, oldest, last)
     joined = join(parts, starts)
-    observed = np.flatnonzero(~np.isnan(joined.values).all(axis=(0, 1)))
-    return between(joined, int(observed[0]), len(starts)) if len(observed) else None
+    observed = np.flatnonzero(joined.has_value)
+    if not len(observed):
+        return None
+    history = between(joined, int(observed[0]), len(starts))
+    problem = spacing_problem(history)
+    warnings.extend([problem] if problem is not None else [])
+    return history
 
 
 def _newest_history(start: datetime, models: ModelStore, warnings: list[str]) -> tuple[Metrics | None, datetime | None]:
@@ -108,7 +122,7 @@ def _newest_history(start: datetime, models: ModelStore, warnings: list[str]) ->
 
 def intervals_observed(history: Metrics | None) -> int:
     """Count the intervals of a history that have a value."""
-    return int((~np.isnan(history.values)).any(axis=(0, 1)).sum()) if history is not None else 0
+    return int(history.has_value.sum()) if history is not None else 0
 
 
 def grid(metric_set: MetricSet, first: datetime, last: datetime) -> Instants:

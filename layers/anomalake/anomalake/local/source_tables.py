@@ -10,8 +10,10 @@ from pathlib import Path
 from sqlglot import exp
 
 from anomalake.definitions.metric_set import CsvFormat, JsonLinesFormat, MetricSet
+from anomalake.local.source_files import files_below
 from anomalake.query.errors import QueryError
 from anomalake.sources.csv_header import header_of
+from anomalake.sources.ports import is_hidden
 from anomalake.storage.objects import store_folder
 
 _HEADER_BYTES = 65_536
@@ -45,7 +47,8 @@ def source_files(source: MetricSet, lake: Path) -> list[str]:
     files: set[Path] = set()
     for path in source.historical_data_path_list:
         folder = _local(path, lake)
-        members = folder.iterdir() if folder.is_dir() else [folder]
+        flat = folder.iterdir() if folder.is_dir() else [folder]
+        members = files_below(folder) if source.recursive and folder.is_dir() else flat
         files.update(member for member in members if member.is_file())
     for path in source.templated_path_list:
         first, *rest = re.split(r"[{][{][^{}]*[}][}]", path)
@@ -56,7 +59,7 @@ def source_files(source: MetricSet, lake: Path) -> list[str]:
         files.update(
             file for file in root.rglob("*") if file.is_file() and pattern.fullmatch(file.relative_to(root).as_posix())
         )
-    return sorted(str(file) for file in files if not file.name.startswith((".", "_")))
+    return sorted(str(file) for file in files if not is_hidden(file.name))
 
 
 def _local(path: str, lake: Path) -> Path:

@@ -9,7 +9,7 @@ from typing import Final
 import numpy as np
 
 from anomalake.definitions.intervals import floor_to_starts, next_start, starts_between
-from anomalake.definitions.metric_set import FREQUENCIES
+from anomalake.frequencies import FREQUENCIES
 from anomalake.lake.layout import SET_ASIDE, n_set_aside
 from anomalake.lake.set_aside import reasons_of
 from anomalake.page.document import Runs

@@ -9,7 +9,8 @@ from typing import Protocol, TypeVar
 
 from sqlglot import exp
 
-from anomalake.definitions.metric_set import FREQUENCIES, MetricSet
+from anomalake.definitions.metric_set import MetricSet
+from anomalake.frequencies import FREQUENCIES
 from anomalake.query import templates
 from anomalake.query.bounds import ALL, Bounds
 from anomalake.query.columns import DetectorSchema, columns_of
@@ -243,7 +244,9 @@ def replacements_of(detector: DetectorSchema) -> Replacements:
             templates.EXAMPLE_TIMEZONE: source.timezone if source else "UTC",
         },
         numbers={
-            templates.EXAMPLE_MINUTES: str(FREQUENCIES[source.frequency]) if source else templates.EXAMPLE_MINUTES
+            templates.EXAMPLE_MINUTES: str(FREQUENCIES[source.frequency].seconds // 60)
+            if source
+            else templates.EXAMPLE_MINUTES
         },
         tables={
             f"{prefix}{templates.EXAMPLE_DETECTOR}{suffix}": f"{prefix}{detector.sql_name}{suffix}"

@@ -12,8 +12,8 @@ from anomalake.definitions.errors import SourceError
 from anomalake.definitions.intervals import folder_of
 from anomalake.definitions.metric_set import CsvFormat, MetricSet
 from anomalake.definitions.metric_set_fields import metric_set_from_fields
+from anomalake.definitions.time_formats import check_readable_by_queries
 from anomalake.local.source_files import FolderOrS3Files
-from anomalake.query.time_formats import check_readable
 from anomalake.records.metric_sets import metric_set_key, write_metric_set
 from anomalake.sources.csv_header import header_of
 from anomalake.sources.ports import SourceFile, SourceFiles, SourceTables
@@ -83,7 +83,7 @@ def check_queryable(metric_set: MetricSet) -> None:
         raise SourceError(
             f"source of {metric_set.detector_arn}: is {metric_set.kind}; queries on live data read CSV and JSON lines"
         )
-    check_readable(metric_set.timestamp_format)
+    check_readable_by_queries(metric_set.timestamp_format)
 
 
 def _is_in_s3(metric_set: MetricSet) -> bool:

@@ -11,7 +11,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from anomalake.alerts.timestamps import EARLIEST_YEAR, LATEST_YEAR
-from anomalake.definitions.intervals import NO_INSTANT, Seconds, local_seconds, to_utc
+from anomalake.definitions.intervals import NO_INSTANT, Seconds, local_seconds, second_instants, to_utc
 from anomalake.definitions.messages import is_marked, shown
 from anomalake.definitions.metric_set import MetricSet
 from anomalake.definitions.time_formats import WallClockReader, parts_of
@@ -35,6 +35,13 @@ class Instants:
     ----------
     metric_set
         Has the timestamp's format and zone.
+
+    Attributes
+    ----------
+    skipped
+        Wall-clock times that the zone skips, in seconds since 1970.
+    repeated
+        Instants of wall-clock times that the zone has twice: the first, which rows get, and the second.
     """
 
     def __init__(self, metric_set: MetricSet) -> None:
@@ -44,6 +51,8 @@ class Instants:
         self._reader = WallClockReader(parts_of(self._format))
         self._fixed = _FixedWidth(self._reader)
         self._known: dict[Text, int] = {}
+        self.skipped: set[int] = set()
+        self.repeated: dict[int, int] = {}
 
     def read(self, column: pa.Array) -> Seconds:
         """Return instants in seconds since 1970, `NO_INSTANT` for invalid timestamps."""
@@ -102,7 +111,7 @@ class Instants:
         good = local != NO_INSTANT
         own_zone = good & (offsets == NO_INSTANT)
         instants = np.full(len(texts), NO_INSTANT, np.int64)
-        instants[own_zone] = to_utc(local[own_zone], self._zone, gaps_forward=not self._reader.has_time)
+        instants[own_zone] = self._in_zone(local[own_zone], is_date=not self._reader.has_time)
         with_offset = good & ~own_zone
         instants[with_offset] = local[with_offset] - offsets[with_offset]
         return instants
@@ -115,8 +124,19 @@ class Instants:
         bad = (seconds < _EARLIEST) | (seconds >= _LATEST)
         if not zoned:
             seconds = np.where(bad, 0, seconds)
-            seconds = to_utc(seconds, self._zone, gaps_forward=is_date)
+            seconds = self._in_zone(seconds, is_date=is_date)
         return np.where(bad, NO_INSTANT, seconds)
+
+    def _in_zone(self, local: Seconds, *, is_date: bool) -> Seconds:
+        """Convert wall-clock times without an offset to instants; note those that the zone skips or has twice."""
+        instants = to_utc(local, self._zone, gaps_forward=is_date)
+        if is_date:
+            return instants
+        self.skipped.update(local[instants == NO_INSTANT].tolist())
+        again = second_instants(local, self._zone)
+        twice = again != NO_INSTANT
+        self.repeated.update(zip(instants[twice].tolist(), again[twice].tolist(), strict=True))
+        return instants
 
 
 class _FixedWidth:

@@ -12,6 +12,7 @@ import pyarrow as pa
 
 from anomalake.definitions.intervals import NO_INSTANT, floor_to_starts
 from anomalake.definitions.metric_set import MetricSet, ParquetFormat
+from anomalake.model.metrics import Metrics
 from anomalake.sources.aggregation import Aggregation
 from anomalake.sources.columns import Instants, number_fault, read_numbers, value_fault
 from anomalake.sources.csv_rows import csv_blocks, csv_texts
@@ -52,7 +53,7 @@ class FileReader:
 
     Attributes
     ----------
-    aggregation, counts, notes
+    aggregation, counts, notes, instants
         Results of reading.
     """
 
@@ -61,7 +62,7 @@ class FileReader:
         self.aggregation = Aggregation(metric_set)
         self.counts = RowCounts()
         self.notes = Notes()
-        self._instants = Instants(metric_set)
+        self.instants = Instants(metric_set)
         places = {name: place for place, name in enumerate(metric_set.dimension_list)}
         self._filters = [(places[item.name], frozenset(item.values)) for item in metric_set.dimension_filter_list]
 
@@ -98,7 +99,7 @@ class FileReader:
 
     def add(self, block: RowBlock, window: Window, place: str) -> None:
         """Add the valid rows of a block, and note the invalid ones."""
-        instants = self._instants.read(block.timestamps)
+        instants = self.instants.read(block.timestamps)
         bad = instants == NO_INSTANT
         codes = [codes.read(column) for codes, column in zip(self.aggregation.codes, block.dimensions, strict=True)]
         for column in codes:
@@ -130,6 +131,26 @@ class FileReader:
             wanted = kept
         self._use(instants, codes, values, wanted)
 
+    def metrics(self) -> Metrics:
+        """Return the metrics of the rows; raises `LimitExceededError`.
+
+        Sums are missing in both intervals of wall-clock times that the zone has twice (see `doubled`), because no row
+        tells to which of the two it belongs.
+        """
+        metrics = self.aggregation.metrics()
+        unknown = np.isin(metrics.starts.astype(np.int64), self.doubled)
+        for place, measure in enumerate(self.metric_set.metric_list):
+            if measure.aggregation_function == "SUM":
+                metrics.values[place][:, unknown] = np.nan
+        return metrics
+
+    @property
+    def doubled(self) -> npt.NDArray[np.int64]:
+        """Starts of the intervals with wall-clock times that occur again in another interval, and of those others."""
+        pairs = np.array(sorted(self.instants.repeated.items()), np.int64).reshape(-1, 2)
+        starts = floor_to_starts(pairs.ravel(), self.metric_set.frequency, self.metric_set.timezone).reshape(-1, 2)
+        return np.unique(starts[starts[:, 0] != starts[:, 1]])
+
     def _use(
         self,
         instants: npt.NDArray[np.int64],
@@ -160,7 +181,7 @@ class FileReader:
             if self.notes.full:
                 return
             fault = self._fault(
-                self._instants.fault_at(block.timestamps, row),
+                self.instants.fault_at(block.timestamps, row),
                 [_value(column, row) for column in block.dimensions],
                 [_value(column, row) for column in block.measures],
             )
@@ -172,7 +193,7 @@ class FileReader:
         try:
             charset = getattr(self.metric_set.file_format, "charset", "UTF-8")
             for line, texts in csv_texts(FileText(stream, charset), self.metric_set):
-                fault = texts if isinstance(texts, str) else self._fault(self._instants.fault(texts[0]), *texts[1:])
+                fault = texts if isinstance(texts, str) else self._fault(self.instants.fault(texts[0]), *texts[1:])
                 if fault:
                     self.notes.add(f"{place}: line {line}: {fault}")
                 if self.notes.full:
