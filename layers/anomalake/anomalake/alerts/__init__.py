@@ -4,19 +4,23 @@ from anomalake.alerts.documents import AlertDocument, ObjectPointer, Refusal
 from anomalake.alerts.envelopes import SET_ASIDE_RECORD, EventItem, read_event, read_file, read_lines, read_text
 from anomalake.alerts.model import Alert, Contribution, TimeSeries
 from anomalake.alerts.reading import read_alert
+from anomalake.alerts.withdrawals import AlertBody, Withdrawal, read_withdrawal
 
 __all__ = [
     "SET_ASIDE_RECORD",
     "Alert",
+    "AlertBody",
     "Contribution",
     "AlertDocument",
     "EventItem",
     "ObjectPointer",
     "Refusal",
     "TimeSeries",
+    "Withdrawal",
     "read_alert",
     "read_event",
     "read_file",
     "read_lines",
     "read_text",
+    "read_withdrawal",
 ]

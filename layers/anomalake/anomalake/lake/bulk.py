@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 
 import pyarrow as pa
 
-from anomalake.alerts import Alert, AlertDocument, EventItem, ObjectPointer, read_file, read_lines
+from anomalake.alerts import Alert, AlertDocument, EventItem, ObjectPointer, Withdrawal, read_file, read_lines
 from anomalake.lake import csv_rows, layout, rows
 from anomalake.lake.documents import Fetch, documents_of
 from anomalake.lake.lake import Failed, Lake, Refused
@@ -239,6 +239,7 @@ class Worker:
             tally.count(alerts, known)
             tables.append(rows.table_of(new))
             partitions += map(layout.partition_of, new)
+        self._write_withdrawals(tally)
         written: set[Partition] = set()
         try:
             if partitions:
@@ -261,7 +262,7 @@ class Worker:
     def _batches(self, chunk: Sequence[Piece], tally: _Tally) -> Iterator[list[Alert]]:
         batch: list[Alert] = []
         size = 0
-        for alert, _ in self._lake.read(self._documents(chunk, tally), tally.refuse, tally.fail):
+        for alert, _ in self._lake.read(self._documents(chunk, tally), tally.refuse, tally.fail, tally.withdraw):
             batch.append(alert)
             size += len(alert.original)
             if size >= BATCH_CHARACTERS:
@@ -269,6 +270,15 @@ class Worker:
                 batch, size = [], 0
         if batch:
             yield batch
+
+    def _write_withdrawals(self, tally: _Tally) -> None:
+        try:
+            if not self._job.rebuild:
+                for withdrawal in tally.withdrawals:
+                    self._lake.write_withdrawal(withdrawal)
+            self._lake.write_withdrawal_rows(tally.withdrawals, fresh=self._job.rebuild)
+        except StoreError as error:
+            tally.fail(Failed("withdrawals", None, str(error)))
 
     def _documents(self, chunk: Sequence[Piece], tally: _Tally) -> Iterator[AlertDocument]:
         for piece in chunk:
@@ -330,6 +340,7 @@ class _Tally:
         self.errors: list[str] = []
         self.failed = 0
         self.shapes: set[str] = set()
+        self.withdrawals: list[Withdrawal] = []
         self._seen: set[bytes] = set()
 
     def unseen(self, alerts: Iterable[Alert]) -> list[Alert]:
@@ -355,6 +366,10 @@ class _Tally:
     def refuse(self, refused: Refused) -> None:
         """Count a record that was set aside."""
         self.refused.append(str(refused.refusal))
+
+    def withdraw(self, withdrawal: Withdrawal, document: AlertDocument) -> None:
+        """Keep a withdrawal until the end of the chunk."""
+        self.withdrawals.append(withdrawal)
 
     def fail(self, failed: Failed) -> None:
         """Count a record that could not be read."""

@@ -12,8 +12,16 @@ from datetime import UTC, datetime
 
 import pyarrow as pa
 
-from anomalake.alerts import SET_ASIDE_RECORD, Alert, AlertDocument, Refusal, read_alert
-from anomalake.lake import csv_rows, layout, rows
+from anomalake.alerts import (
+    SET_ASIDE_RECORD,
+    Alert,
+    AlertDocument,
+    Refusal,
+    Withdrawal,
+    read_alert,
+    read_withdrawal,
+)
+from anomalake.lake import csv_rows, layout, rows, withdrawal_rows
 from anomalake.lake.ports import Catalog, CatalogError, NoCatalog, Partition
 from anomalake.storage.store import ObjectStore, StoreError
 
@@ -71,6 +79,8 @@ class Receipt:
         Records that repeat such an alert.
     clashes
         Stored alerts whose identity has another body.
+    withdrawals
+        Distinct withdrawals that are stored now and are new in the lake.
     refused, failed
         Records that were set aside, and records to deliver again.
     pending
@@ -82,6 +92,7 @@ class Receipt:
     stored: int = 0
     repeated: int = 0
     clashes: int = 0
+    withdrawals: int = 0
     refused: tuple[Refused, ...] = ()
     failed: tuple[Failed, ...] = ()
     pending: tuple[Partition, ...] = ()
@@ -119,13 +130,14 @@ class Lake:
         self._known_shapes: set[str] = set()
 
     def ingest(self, documents: Iterable[AlertDocument]) -> Receipt:
-        """Store the alerts of documents. Bad records and store failures raise nothing; they are in the receipt.
+        """Store the alerts and withdrawals of documents.
 
-        The call may be repeated with the same documents, or with some of them, any number of times.
+        Bad records and store failures raise nothing; they are in the receipt. The call may be repeated with the same documents, or with some of them, any number of times.
         """
         failed: list[Failed] = []
         refused: list[Refused] = []
-        alerts = list(self.read(documents, refused.append, failed.append))
+        withdrawals: list[tuple[Withdrawal, AlertDocument]] = []
+        alerts = list(self.read(documents, refused.append, failed.append, lambda *read: withdrawals.append(read)))
         documents_by_alert: dict[tuple[str, str], list[AlertDocument]] = defaultdict(list)
         distinct: dict[tuple[str, str], Alert] = {}
         for alert, document in alerts:
@@ -150,6 +162,13 @@ class Lake:
                 written.append(partition)
             except StoreError as error:
                 lose(members, error)
+        withdrawn = 0
+        for withdrawal, document in withdrawals:
+            try:
+                withdrawn += self.write_withdrawal(withdrawal)
+                self.write_withdrawal_rows([withdrawal])
+            except StoreError as error:
+                failed.append(Failed(document.place, document.delivery, str(error)))
         pending_reason = None
         try:
             self.catalog.add_partitions(written)
@@ -160,6 +179,7 @@ class Lake:
             stored=len(new),
             repeated=sum(map(len, documents_by_alert.values())) - len(new),
             clashes=sum(element.clashes for element in new),
+            withdrawals=withdrawn,
             refused=tuple(refused),
             failed=tuple(failed),
             pending=tuple(written) if pending_reason is not None else (),
@@ -171,6 +191,7 @@ class Lake:
         documents: Iterable[AlertDocument],
         refused: Callable[[Refused], None],
         failed: Callable[[Failed], None],
+        withdrawn: Callable[[Withdrawal, AlertDocument], None],
     ) -> Iterator[tuple[Alert, AlertDocument]]:
         """Read documents as alerts, and set aside those that are refused; the one path for ingest and replay.
 
@@ -180,9 +201,15 @@ class Lake:
             Called for each record that was set aside.
         failed
             Called for each record that could not be set aside.
+        withdrawn
+            Called for each document that is a withdrawal.
         """
         for document in documents:
             try:
+                withdrawal = read_withdrawal(document)
+                if withdrawal is not None:
+                    withdrawn(withdrawal, document)
+                    continue
                 alert = read_alert(document)
             except Refusal as refusal:
                 try:
@@ -212,6 +239,19 @@ class Lake:
         key = layout.set_aside_key(raw)
         first_time = self.store.put_new(key, json.dumps(record, indent=1).encode("ascii"))
         return Refused(refusal, key, document.delivery, first_time)
+
+    def write_withdrawal(self, withdrawal: Withdrawal) -> bool:
+        """Store the original of a withdrawal; return whether it is new; raises `StoreError`."""
+        return self.store.put_new(layout.withdrawal_key(withdrawal), withdrawal.original.encode("utf-8"))
+
+    def write_withdrawal_rows(self, withdrawals: Iterable[Withdrawal], *, fresh: bool = False) -> None:
+        """Write the rows of withdrawals; with `fresh`, to files with new names (rebuild); raises `StoreError`."""
+        for partition, table in withdrawal_rows.tables_of(withdrawals).items():
+            if fresh:
+                key = layout.fresh_table_key(layout.WITHDRAWALS, partition)
+            else:
+                key = layout.table_key(layout.WITHDRAWALS, partition, withdrawal_rows.names_of(table))
+            self.store.put(key, withdrawal_rows.to_parquet(table))
 
     def write_bulk_originals(self, alerts: Sequence[Alert]) -> None:
         """Store originals as one compressed object; raises `StoreError`."""

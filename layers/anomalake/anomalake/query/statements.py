@@ -21,8 +21,8 @@ def statements(
 ) -> Iterator[str]:
     """Statements that create or replace the views and source tables, each after those that it reads.
 
-    The table ``alert_rows`` must exist (in a lake with CSV only: ``alert_rows_csv``). A lake without a shape gets only
-    the relations of every lake.
+    The tables ``alert_rows`` (in a lake with CSV only: ``alert_rows_csv``) and ``withdrawal_rows`` must exist. A lake
+    without a shape gets only the relations of every lake.
 
     Parameters
     ----------
