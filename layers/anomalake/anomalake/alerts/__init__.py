@@ -4,7 +4,7 @@ from anomalake.alerts.documents import AlertDocument, ObjectPointer, Refusal
 from anomalake.alerts.envelopes import SET_ASIDE_RECORD, EventItem, read_event, read_file, read_lines, read_text
 from anomalake.alerts.model import Alert, Contribution, TimeSeries
 from anomalake.alerts.reading import read_alert
-from anomalake.alerts.withdrawals import AlertBody, Withdrawal, read_withdrawal
+from anomalake.alerts.withdrawals import AlertBody, StoredAlert, Withdrawal, read_withdrawal
 
 __all__ = [
     "SET_ASIDE_RECORD",
@@ -15,6 +15,7 @@ __all__ = [
     "EventItem",
     "ObjectPointer",
     "Refusal",
+    "StoredAlert",
     "TimeSeries",
     "Withdrawal",
     "read_alert",

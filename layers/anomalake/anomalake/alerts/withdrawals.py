@@ -66,6 +66,26 @@ class AlertBody:
 
 
 @dataclass(frozen=True, slots=True)
+class StoredAlert:
+    """A body of an alert that a lake has, and who made it."""
+
+    body: AlertBody
+    detector_arn: str
+    anomaly_group_id: str | None
+    alert_name: str | None
+
+    @classmethod
+    def of(cls, alert: Alert) -> StoredAlert:
+        """Return the stored form of an alert."""
+        return cls(AlertBody.of(alert), alert.detector_arn, alert.anomaly_group_id, alert.alert_name)
+
+    @property
+    def start(self) -> datetime:
+        """Start of the alert's interval."""
+        return self.body.timestamp.utc.replace(tzinfo=UTC)
+
+
+@dataclass(frozen=True, slots=True)
 class Withdrawal:
     """A withdrawal.
 
@@ -153,16 +173,26 @@ def sequence_after(now: datetime, latest: str | None) -> str:
     return instant.strftime("%Y-%m-%dT%H:%M:%S.%fZ")
 
 
+def body_to_fields(body: AlertBody) -> dict[str, str]:
+    """Return a body of an alert as the fields of a withdrawal."""
+    return {
+        "alertEventId": body.alert_event_id,
+        "metricName": body.metric_name,
+        "timestamp": _zoned_text(body.timestamp),
+        "digest": body.digest,
+    }
+
+
+def body_from_fields(fields: dict[str, Any]) -> AlertBody:
+    """Inverse of `body_to_fields`; raises ValueError for other fields."""
+    try:
+        return _body(fields)
+    except _InvalidField as invalid:
+        raise ValueError(f"{invalid.field}: {invalid.value}: expected {invalid.expected}") from invalid
+
+
 def _fields(bodies: Iterable[AlertBody]) -> list[dict[str, str]]:
-    return [
-        {
-            "alertEventId": body.alert_event_id,
-            "metricName": body.metric_name,
-            "timestamp": _zoned_text(body.timestamp),
-            "digest": body.digest,
-        }
-        for body in sorted({body.key: body for body in bodies}.values(), key=lambda body: body.key)
-    ]
+    return [body_to_fields(body) for _, body in sorted({body.key: body for body in bodies}.items())]
 
 
 def _zoned_text(timestamp: ZonedTimestamp) -> str:

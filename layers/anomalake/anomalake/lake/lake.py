@@ -132,7 +132,8 @@ class Lake:
     def ingest(self, documents: Iterable[AlertDocument]) -> Receipt:
         """Store the alerts and withdrawals of documents.
 
-        Bad records and store failures raise nothing; they are in the receipt. The call may be repeated with the same documents, or with some of them, any number of times.
+        Bad records and store failures raise nothing; they are in the receipt. The call may be repeated with the same
+        documents, or with some of them, any number of times.
         """
         failed: list[Failed] = []
         refused: list[Refused] = []

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from urllib.parse import unquote
 
 import pyarrow as pa
 
-from anomalake.alerts import AlertBody
+from anomalake.alerts import AlertBody, StoredAlert
 from anomalake.alerts.timestamps import ZonedTimestamp
 from anomalake.lake import csv_rows, layout, rows
 from anomalake.lake.ports import Partition
@@ -20,21 +19,6 @@ _COLUMNS = (
     "local_timestamp", "metric_name", "alert_name",
 )  # fmt: skip
 _ATTEMPTS = 5
-
-
-@dataclass(frozen=True, slots=True)
-class StoredAlert:
-    """A body of an alert in the table."""
-
-    body: AlertBody
-    detector_arn: str
-    anomaly_group_id: str | None
-    alert_name: str | None
-
-    @property
-    def start(self) -> datetime:
-        """Start of the alert's interval."""
-        return self.body.timestamp.utc.replace(tzinfo=UTC)
 
 
 def read_stored_alerts(store: ObjectStore, partition: Partition) -> list[StoredAlert]:
