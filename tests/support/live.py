@@ -128,6 +128,7 @@ class MemoryChannel:
     format: str = JSON
     most_bytes: int = 1_000_000
     repeatable: bool = True
+    stores: bool = False
 
     def send(self, message: Message) -> None:
         if self.failures:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import TypeVar
 
@@ -78,7 +78,7 @@ class Delivery:
     status: str
     reason: str = ""
     attempts: int = 0
-    text: str = ""
+    text: str = field(default="", repr=False)
 
 
 def deliver_groups(

@@ -168,7 +168,7 @@ def write_alerts(
 ) -> LoadedAlerts:
     """Write the alerts, groups and points of a backtest to a lake, and register the source; raises `StoreError`.
 
-    They replace those of the detector's earlier backtest, whose alerts are withdrawn where this one does not repeat them.
+    They replace those of the detector's earlier backtest; its alerts that are not repeated are withdrawn.
     """
     writer = open_writer(lake)
     unregistered = None

@@ -22,7 +22,7 @@ _REASON = "a later backtest of the detector does not repeat it"
 
 
 def earlier_alerts(store: ObjectStore, detector: Detector) -> list[StoredAlert]:
-    """Return the alerts of the detector's earlier backtests that are in the lake; raises `RecordError`, `StoreError`."""
+    """Return the alerts of the detector's earlier backtests in the lake; raises `RecordError`, `StoreError`."""
     alerts = [alert for alert in read_backtest_alerts(store, detector.name) if alert.detector_arn == detector.arn]
     intervals: dict[str, set[tuple[str, datetime]]] = defaultdict(set)
     for group in groups_of_earlier_backtests(store, detector.name):
