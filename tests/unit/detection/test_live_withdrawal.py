@@ -48,7 +48,7 @@ class LakeBench(Bench):
         live = super().live(**changes)
         rules = [(rule, LakeChannel(Lake(self.store, formats=self.formats))) for rule in self.detector.alerts]
         people = [
-            AlertRule(f"people-{rule.name}", rule.arn.replace("Alert:", "Alert:people-"), rule.threshold)
+            AlertRule(f"people-{rule.name}", f"{rule.arn}-people", threshold=rule.threshold)
             for rule in self.detector.alerts
         ]
         patience = RetryPolicy(pauses=(0.0,), sleep=lambda seconds: None, now=lambda: self.now)
