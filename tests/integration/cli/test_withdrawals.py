@@ -107,12 +107,17 @@ def test_alerts_of_other_senders_and_detectors_stay(run: Run, files: tuple[Path,
     assert ("other", alert["anomalyGroupId"]) in found
 
 
+@pytest.mark.parametrize("damaged", [False, True], ids=["missing", "damaged"])
 def test_the_earlier_backtest_of_a_lake_without_its_list_of_alerts_is_replaced(
-    run: Run, files: tuple[Path, Path], tmp_path: Path
+    run: Run, files: tuple[Path, Path], tmp_path: Path, damaged: bool
 ) -> None:
     first, second = files
     run("backtest", str(first), "--lake", "lake")
-    open_store(str(tmp_path / "lake")).delete([backtest_key("shop", ALERTS)])
+    store = open_store(str(tmp_path / "lake"))
+    if damaged:
+        store.put(backtest_key("shop", ALERTS), b"no list of alerts")
+    else:
+        store.delete([backtest_key("shop", ALERTS)])
     run("backtest", str(second), "--lake", "lake")
     assert {row[1] for row in shown(tmp_path / "lake")} == {"views"}
 

@@ -56,7 +56,7 @@ def withdraw_interval(
         and _was_sent(alert, ledger)
     ]
     if candidates:
-        of_backtest = {alert.body.key for alert in read_backtest_alerts(store, detector.name)}
+        of_backtest = {alert.body.key for alert in read_backtest_alerts(store, detector.name) or ()}
         candidates = [alert for alert in candidates if alert.body.key not in of_backtest]
     change = change_of((alert.body for alert in candidates), results, states)
     reason = f"the interval from {start.isoformat().replace('+00:00', 'Z')} was run again"

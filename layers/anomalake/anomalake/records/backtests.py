@@ -8,6 +8,7 @@ import json
 import zlib
 from collections import Counter
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -144,7 +145,7 @@ def write_backtest(
         store.put(backtest_key(detector, JUDGEMENT), body)
     store.put(backtest_key(detector, GROUPS), groups_to_lines(backtest.groups))
     store.put(backtest_key(detector, ALERTS), alerts_to_lines(alerts))
-    store.delete([entry.key for entry in store.list(backtest_key(detector, UNFINISHED))])
+    store.delete(unfinished_backtests(store, detector))
     return body is not None
 
 
@@ -238,37 +239,28 @@ def alerts_from_lines(body: bytes, place: str) -> list[StoredAlert]:
         raise RecordError(f"{place}: {error!r}: expected gzipped lines, an alert each") from error
 
 
-def read_backtest_alerts(store: ObjectStore, detector: str) -> list[StoredAlert]:
-    """Read the alerts of a detector's last backtest; none where none are recorded.
+def read_backtest_alerts(store: ObjectStore, detector: str) -> list[StoredAlert] | None:
+    """Read the alerts of a detector's last backtest; None where the record is missing or invalid; raises `StoreError`.
 
-    Raises
-    ------
-    RecordError, StoreError
+    An earlier version of anomalake has recorded the groups only.
     """
     key = backtest_key(detector, ALERTS)
     try:
         return alerts_from_lines(store.get(key), f"{store.uri}/{key}")
-    except ObjectNotFound:
-        return []
+    except (ObjectNotFound, RecordError):
+        return None
 
 
-def groups_of_earlier_backtests(store: ObjectStore, detector: str) -> Iterator[Group]:
-    """Read the groups of backtests whose alerts are in the lake and not recorded.
+def unfinished_backtests(store: ObjectStore, detector: str) -> list[str]:
+    """List the keys of the groups of backtests that ended before `write_backtest`; raises `StoreError`."""
+    return [entry.key for entry in store.list(backtest_key(detector, UNFINISHED))]
 
-    They are those of unfinished backtests, and of one by an earlier version of anomalake.
 
-    Raises
-    ------
-    RecordError, StoreError
-    """
-    keys = [entry.key for entry in store.list(backtest_key(detector, UNFINISHED))]
-    if not store.exists(backtest_key(detector, ALERTS)):
-        keys.append(backtest_key(detector, GROUPS))
+def read_groups_of(store: ObjectStore, keys: Iterable[str]) -> Iterator[Group]:
+    """Read the groups in some objects of backtests; missing and invalid ones are left out; raises `StoreError`."""
     for key in keys:
-        try:
+        with suppress(ObjectNotFound, RecordError):
             yield from groups_from_lines(store.get(key), f"{store.uri}/{key}")
-        except ObjectNotFound:
-            continue
 
 
 def read_backtest_points(store: ObjectStore, detector: str) -> TestedPoints | None:

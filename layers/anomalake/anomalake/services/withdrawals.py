@@ -13,7 +13,13 @@ from anomalake.lake.ports import Partition
 from anomalake.lake.stored_alerts import read_stored_alerts
 from anomalake.lake.withdrawal_rows import read_states
 from anomalake.lake.withdrawing import change_of
-from anomalake.records.backtests import groups_of_earlier_backtests, read_backtest_alerts
+from anomalake.records.backtests import (
+    GROUPS,
+    backtest_key,
+    read_backtest_alerts,
+    read_groups_of,
+    unfinished_backtests,
+)
 from anomalake.records.deliveries import Ledger
 from anomalake.records.groups import groups_folder, parse_group_key
 from anomalake.storage.store import ObjectStore, StoreError
@@ -22,10 +28,13 @@ _REASON = "a later backtest of the detector does not repeat it"
 
 
 def earlier_alerts(store: ObjectStore, detector: Detector) -> list[StoredAlert]:
-    """Return the alerts of the detector's earlier backtests in the lake; raises `RecordError`, `StoreError`."""
-    alerts = [alert for alert in read_backtest_alerts(store, detector.name) if alert.detector_arn == detector.arn]
+    """Return the alerts of the detector's earlier backtests in the lake; raises `StoreError`."""
+    recorded = read_backtest_alerts(store, detector.name)
+    alerts = [alert for alert in recorded or () if alert.detector_arn == detector.arn]
+    keys = unfinished_backtests(store, detector.name)
+    keys += [backtest_key(detector.name, GROUPS)] if recorded is None else []
     intervals: dict[str, set[tuple[str, datetime]]] = defaultdict(set)
-    for group in groups_of_earlier_backtests(store, detector.name):
+    for group in read_groups_of(store, keys):
         for interval in group.intervals:
             intervals[f"{interval.timestamp.astimezone(UTC):%Y-%m-%d}"].add((group.group_id, interval.timestamp))
     for day, wanted in sorted(intervals.items()):
