@@ -9,7 +9,8 @@ from typing import Any
 
 import pytest
 
-from anomalake.alerts import EventItem, ObjectPointer, read_file
+from anomalake.alerts import AlertBody, AlertDocument, EventItem, ObjectPointer, read_alert, read_file
+from anomalake.alerts.withdrawals import withdrawal_text
 from anomalake.aws import observability
 from anomalake.lake.lake import Lake
 from anomalake.lake.ports import CatalogError, Partition
@@ -193,3 +194,14 @@ def test_a_killed_write_is_not_a_failure_of_a_record() -> None:
 
     with pytest.raises(Killed):
         respond(sqs(json.dumps(alert(1))), Lake(Dying()), no_object)
+
+
+def test_the_function_takes_the_withdrawals_of_detect() -> None:
+    body = AlertBody.of(read_alert(AlertDocument(json.dumps(alert(1)), "alert")))
+    text = withdrawal_text(alert(1)["anomalyDetectorArn"], "2026-11-27T00:00:00.000000Z", "run again", [body])
+    store = memory_store()
+    assert respond(json.loads(text), Lake(store), no_object) == {"stored": 0, "repeated": 0, "clashes": 0}
+    assert respond(sqs(text, json.dumps(alert(2))), Lake(store), no_object) == {"batchItemFailures": []}
+    (key,) = [entry.key for entry in store.list("originals/withdrawals")]
+    assert json.loads(store.get(key)) == json.loads(text)
+    assert respond(sqs(text), Lake(FailingStore()), no_object) == {"batchItemFailures": [{"itemIdentifier": "m0"}]}  # type: ignore[arg-type]
