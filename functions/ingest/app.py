@@ -85,4 +85,7 @@ def _report(ingested: Ingested) -> None:
         logger.error("record failed", place=failed.place, reason=failed.error)
     if receipt.pending:
         logger.warning("partitions pending", count=len(receipt.pending), reason=receipt.pending_reason)
-    logger.info("ingested", stored=receipt.stored, repeated=receipt.repeated, clashes=receipt.clashes)
+    logger.info(
+        "ingested",
+        stored=receipt.stored, repeated=receipt.repeated, clashes=receipt.clashes, withdrawals=receipt.withdrawals,
+    )  # fmt: skip

@@ -14,7 +14,7 @@ from anomalake.frequencies import FREQUENCIES
 from anomalake.records.executions import EARLY, LEARNING, SKIPPED, SUCCEEDED, read_executions
 from anomalake.records.groups import group_ids, read_group
 from anomalake.records.models import MODELS_KEPT, STATES_KEPT
-from tests.support.live import HOUR, START, Bench, detector, hour
+from tests.support.live import HOUR, MONDAY, START, Bench, detector, hour
 
 
 def test_an_interval_is_judged_recorded_grouped_and_alerted() -> None:
@@ -22,7 +22,7 @@ def test_an_interval_is_judged_recorded_grouped_and_alerted() -> None:
     bench.source.unusual = {(hour(0), "de"): 30.0}
     (done,) = bench.run(hour(0))
     assert (done.status, done.reason, done.warnings) == (SUCCEEDED, "", ())
-    assert (done.timestamp, done.model) == (hour(0), hour(0))
+    assert (done.timestamp, done.model) == (hour(0), MONDAY)
     assert (done.rows, done.metrics, done.anomalies, done.groups, done.delivered) == (3, 3, 1, 1, 1)
     assert list(read_executions(bench.store, "shop", hour(0))) == [done]
     (alert,) = bench.channel.sent
@@ -173,10 +173,9 @@ def test_a_new_model_is_fitted_each_week_and_knows_new_metrics() -> None:
     bench.source.countries["it"] = hour(3)
     for number in range(0, 24 * 7, 23):
         bench.run(hour(number), at_once=100)
-    # The Monday after that Tuesday.
-    monday = START + timedelta(days=6)
+    monday = MONDAY + timedelta(days=7)
     models = bench.live().models.model_starts()
-    assert models == [START, monday]
+    assert models == [MONDAY, monday]
     record = bench.live().intervals.read(monday)
     assert record is not None
     expected = {row["combination"]: row["expected"] for row in record.table.to_pylist()}
@@ -184,8 +183,8 @@ def test_a_new_model_is_fitted_each_week_and_knows_new_metrics() -> None:
     before = bench.live().intervals.read(monday - HOUR)
     assert before is not None
     assert {row["combination"]: row["expected"] for row in before.table.to_pylist()}['["it"]'] is None
-    # The second model is fitted to the records of the lake; the source's history was read once.
-    assert bench.source.histories == 1
+    # The second model is fitted to the records of the lake; the source has the day before the first run.
+    assert bench.source.histories == 2
 
 
 def test_old_states_models_and_intervals_are_deleted() -> None:
@@ -211,7 +210,7 @@ def test_a_change_of_alerts_keeps_the_model() -> None:
     folders = {key.split("/")[2] for key in bench.content()}
     bench.detector = detector(alerts=())
     (done,) = bench.run(hour(1))
-    assert (done.status, done.model, done.warnings) == (SUCCEEDED, hour(0), ())
+    assert (done.status, done.model, done.warnings) == (SUCCEEDED, MONDAY, ())
     assert {key.split("/")[2] for key in bench.content()} == folders
 
 
@@ -222,15 +221,15 @@ def test_a_changed_metric_set_gets_a_new_model_and_one_warning() -> None:
     changed = Bench(bench.store, metric_list=(Measure("views"), Measure("orders")))
     (done,) = changed.run(hour(3))
     assert done.status == SUCCEEDED
-    assert done.model == hour(3)
+    assert done.model == MONDAY
     assert done.warnings == ("the detector file changed in MetricList: a new model is fitted to the source's history",)
     (done,) = changed.run(hour(4))
     assert done.warnings == ()
     # With the old file, its model is still there, and missed intervals are caught up.
     again = bench.run(hour(4))
     assert [(execution.timestamp, execution.model, execution.warnings) for execution in again] == [
-        (hour(3), hour(0), ()),
-        (hour(4), hour(0), ()),
+        (hour(3), MONDAY, ()),
+        (hour(4), MONDAY, ()),
     ]
 
 
@@ -241,7 +240,7 @@ def test_two_detectors_of_one_name_never_mix() -> None:
     set_ = bench.detector.metric_set
     bench.detector = replace(bench.detector, arn=other, metric_set=replace(set_, detector_arn=other))
     (done,) = bench.run(hour(1))
-    assert done.model == hour(1)
+    assert done.model == MONDAY
     assert done.warnings == (
         "the detector file changed in AnomalyDetectorArn: a new model is fitted to the source's history",
     )

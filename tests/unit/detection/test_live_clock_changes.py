@@ -25,7 +25,7 @@ ONE_MEASURE = {"MetricList": [{"MetricName": "v", "AggregationFunction": "SUM"}]
 class NoNotifier:
     """A notifier that must not be called with a group."""
 
-    def notify(self, groups: object, start: datetime) -> DeliverySummary:
+    def notify(self, groups: object, start: datetime, *, again: bool = False) -> DeliverySummary:
         assert not groups
         return DeliverySummary()
 

@@ -137,6 +137,8 @@ def test_alerts_of_a_stack_go_to_ingest_and_to_the_topics() -> None:
         ("people-short-text", SHORT, "SHORT_TEXT"),
     ]
     assert [item.threshold for item, _ in found] == [70, 70, 80, 80]
+    # Only the lake's own function gets corrected alerts and withdrawals.
+    assert [channel.stores for _, channel in found] == [True, False, False, False]
     assert found[2][0].arn == "arn:aws:lookoutmetrics:us-east-1:000000000000:Alert:people-long-text"
 
 

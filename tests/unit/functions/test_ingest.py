@@ -9,7 +9,8 @@ from typing import Any
 
 import pytest
 
-from anomalake.alerts import EventItem, ObjectPointer, read_file
+from anomalake.alerts import AlertBody, AlertDocument, EventItem, ObjectPointer, read_alert, read_file
+from anomalake.alerts.withdrawals import withdrawal_text
 from anomalake.aws import observability
 from anomalake.lake import bulk
 from anomalake.lake.lake import Lake
@@ -263,3 +264,14 @@ def test_records_set_aside_are_logged_once_an_object(monkeypatch: pytest.MonkeyP
     monkeypatch.setattr(observability.logger, "warning", lambda message, **fields: lines.append(fields))
     respond(sqs(json.dumps(list(range(500))), "{"), Lake(memory_store()), no_object)
     assert [line["records"] for line in lines] == [500, 1]
+
+
+def test_the_function_takes_the_withdrawals_of_detect() -> None:
+    body = AlertBody.of(read_alert(AlertDocument(json.dumps(alert(1)), "alert")))
+    text = withdrawal_text(alert(1)["anomalyDetectorArn"], "2026-11-27T00:00:00.000000Z", "run again", [body])
+    store = memory_store()
+    assert respond(json.loads(text), Lake(store), no_object) == {"stored": 0, "repeated": 0, "clashes": 0}
+    assert respond(sqs(text, json.dumps(alert(2))), Lake(store), no_object) == {"batchItemFailures": []}
+    (key,) = [entry.key for entry in store.list("originals/withdrawals")]
+    assert json.loads(store.get(key)) == json.loads(text)
+    assert respond(sqs(text), Lake(FailingStore()), no_object) == {"batchItemFailures": [{"itemIdentifier": "m0"}]}  # type: ignore[arg-type]

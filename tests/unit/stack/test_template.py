@@ -13,7 +13,8 @@ import pytest
 
 from anomalake.aws import environment
 from anomalake.definitions.detector_file import read_detector
-from anomalake.lake.layout import TABLES
+from anomalake.lake import withdrawal_rows
+from anomalake.lake.layout import FILES, TABLES, WITHDRAWALS
 from anomalake.lake.rows import SCHEMA
 from anomalake.quicksight import quicksight_template
 from tests.support.stack import ROOT, system, template
@@ -439,7 +440,12 @@ def glue_type(type_: pa.DataType) -> str:
         return f"struct<{','.join(f'{field.name}:{glue_type(field.type)}' for field in type_)}>"
     if pa.types.is_decimal(type_):
         return f"decimal({type_.precision},{type_.scale})"
-    return {"string": "string", "double": "double", "int64": "bigint", "timestamp[us]": "timestamp"}[str(type_)]
+    return _GLUE_TYPES[str(type_)]
+
+
+_GLUE_TYPES = {
+    "string": "string", "double": "double", "int64": "bigint", "timestamp[us]": "timestamp", "bool": "boolean",
+}  # fmt: skip
 
 
 def test_the_declared_tables_have_the_columns_that_are_written() -> None:
@@ -452,6 +458,14 @@ def test_the_declared_tables_have_the_columns_that_are_written() -> None:
         assert [key["Name"] for key in table["PartitionKeys"]] == ["detector", "day"]
         assert f"tables/{table['Name']}" == folder
         assert table["StorageDescriptor"]["Location"] == {"Fn::Sub": f"s3://${{Bucket}}/lake/{folder}/"}
+    withdrawals = RESOURCES["WithdrawalRows"]["Properties"]["TableInput"]
+    columns = [(column["Name"], column["Type"]) for column in withdrawals["StorageDescriptor"]["Columns"]]
+    assert columns == [(field.name, glue_type(field.type)) for field in withdrawal_rows.SCHEMA]
+    assert f"tables/{withdrawals['Name']}" == FILES[WITHDRAWALS][0]
+    location = {"Fn::Sub": f"s3://${{Bucket}}/lake/{FILES[WITHDRAWALS][0]}/"}
+    assert withdrawals["StorageDescriptor"]["Location"] == location
+    # Its rows have the columns of partitions, so that no partition needs to be registered.
+    assert "PartitionKeys" not in withdrawals
 
 
 def test_query_results_have_an_enforced_encrypted_location() -> None:

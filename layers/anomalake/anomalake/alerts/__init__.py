@@ -6,22 +6,27 @@ from anomalake.alerts.files import has_lines, inflated, read_file, read_lines
 from anomalake.alerts.model import Alert, Contribution, TimeSeries
 from anomalake.alerts.reading import read_alert
 from anomalake.alerts.values import UnreadableError
+from anomalake.alerts.withdrawals import AlertBody, StoredAlert, Withdrawal, read_withdrawal
 
 __all__ = [
     "SET_ASIDE_RECORD",
     "Alert",
+    "AlertBody",
     "Contribution",
     "AlertDocument",
     "EventItem",
     "ObjectPointer",
     "Refusal",
+    "StoredAlert",
     "TimeSeries",
     "UnreadableError",
     "has_lines",
     "inflated",
+    "Withdrawal",
     "read_alert",
     "read_event",
     "read_file",
     "read_lines",
     "read_text",
+    "read_withdrawal",
 ]

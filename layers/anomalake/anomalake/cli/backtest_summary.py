@@ -84,6 +84,8 @@ def _evaluated_lines(evaluated: Evaluation) -> Iterator[str]:
 def _sent(sent: LoadedAlerts) -> str:
     summary = sent.summary
     text = f"{summary.loaded:,} new, {summary.repeated:,} repeated"
+    if sent.withdrawn:
+        text += f", {sent.withdrawn:,} of an earlier backtest withdrawn (SELECT * FROM withdrawals)"
     if summary.clashes:
         text += f", {summary.clashes:,} clashing with others of the same id (SELECT * FROM clashes)"
     refused = summary.refused + len(sent.too_large)

@@ -9,7 +9,7 @@ import numpy as np
 
 from anomalake.definitions.intervals import Instants, interval_starts, previous_start
 from anomalake.definitions.metric_set import MetricSet
-from anomalake.detection.source import HistorySource
+from anomalake.detection.source import HistorySource, IntervalError
 from anomalake.model.metrics import Metrics, between, join
 from anomalake.records.errors import CorruptError
 from anomalake.records.intervals import IntervalStore, metrics_of
@@ -61,7 +61,7 @@ _FIRST_MONDAY = datetime(1970, 1, 5, tzinfo=UTC)
 
 
 def model_due(frequency: str, start: datetime) -> datetime:
-    """Earliest acceptable fit time for the model of an interval."""
+    """Return the time at which the model of an interval is due."""
     every = SCHEDULES[frequency].refit
     return start - (start - _FIRST_MONDAY) % every
 
@@ -74,24 +74,31 @@ def history_before(
     source: HistorySource,
     warnings: list[str],
 ) -> Metrics | None:
-    """Return the history that a model for the interval at `start` is fitted to.
+    """Return the observed values before the interval at `start`, as far back as its model is fitted to.
 
-    It has the history of the newest model and the intervals since; where that history is lost or corrupt, the one of
-    the model before. Where there is none, or more intervals are missing than are caught up, it has the source's history
-    too. Values in the lake take precedence over those of the source.
+    They are the history of the newest model and the intervals since; where that history is lost or corrupt, the one of
+    the model before. Where there is none, or an interval was never run, they are those of the source too, so that it
+    does not matter which intervals were run. Values in the lake take precedence over those of the source.
 
     Returns
     -------
     On a grid that ends with the interval before `start`; None where nothing was observed.
     """
     frequency, timezone = metric_set.frequency, metric_set.timezone
-    oldest, last = start - SCHEDULES[frequency].history, previous_start(start, frequency, timezone)
+    oldest = model_due(frequency, start) - SCHEDULES[frequency].history
+    last = previous_start(start, frequency, timezone)
     stored, since = _newest_history(start, models, warnings)
     since = max(since, oldest) if since is not None else oldest
     records, problems = intervals.read_many(interval for interval in intervals.starts() if since <= interval < start)
     warnings.extend(problems)
-    missing = len(grid(metric_set, since, last)) - len(records)
-    from_source = source.history(start) if stored is None or missing > SCHEDULES[frequency].catch_up else None
+    from_source = None
+    if stored is None:
+        from_source = source.history(start)
+    elif len(grid(metric_set, since, last)) > len(records) + len(problems):
+        try:
+            from_source = source.history(start)
+        except IntervalError as error:
+            warnings.append(f"{error}; intervals that were never run are used as not observed")
     recent = metrics_of(records, grid(metric_set, since, last))
     parts = [part for part in (from_source, stored, recent) if part is not None and len(part.combinations)]
     if not parts:
@@ -105,6 +112,31 @@ def history_before(
     problem = spacing_problem(history)
     warnings.extend([problem] if problem is not None else [])
     return history
+
+
+def fit_time(history: Metrics | None, frequency: str, start: datetime) -> datetime | None:
+    """Return the start of the first interval that the model of an interval judges; None where there is no model yet.
+
+    It is the time at which the model is due or, in the learning phase, that from which there is enough history. So it
+    depends on the data only, and all runs agree on it.
+
+    Parameters
+    ----------
+    history
+        Observed values before `start`.
+    """
+    if history is None:
+        return None
+    observed = np.flatnonzero((~np.isnan(history.values)).any(axis=(0, 1)))
+    minimum = SCHEDULES[frequency].minimum
+    if len(observed) < minimum:
+        return None
+    latest = int(observed[minimum - 1])
+    if latest + 1 == len(history.starts):
+        enough = start
+    else:
+        enough = datetime.fromtimestamp(int(history.starts[latest + 1].astype(np.int64)), UTC)
+    return max(model_due(frequency, start), enough)
 
 
 def _newest_history(start: datetime, models: ModelStore, warnings: list[str]) -> tuple[Metrics | None, datetime | None]:

@@ -19,6 +19,7 @@ from anomalake.alerts import (
     ObjectPointer,
     Refusal,
     UnreadableError,
+    Withdrawal,
     read_file,
     read_lines,
 )
@@ -255,6 +256,7 @@ class Worker:
             if waiting.n_bytes >= ROW_BYTES:
                 self._write(waiting, tally, chunk)
                 waiting = _WaitingRows()
+        self._write_withdrawals(tally)
         self._write(waiting, tally, chunk)
         return ChunkReport(
             identities=bytes(tally.identities),
@@ -274,7 +276,7 @@ class Worker:
             # What is refused from one piece is one set-aside object, or one for each delivery in it.
             aside = SetAside()
             documents = documents_of(self._items(piece, tally), self._job.fetch or _no_objects, tally.fail)
-            for alert, document in read_alerts(documents, aside.add):
+            for alert, document in read_alerts(documents, aside.add, tally.withdraw):
                 # Not the document, which holds the parsed alert.
                 batch.entries.append((alert, document.place, document.delivery, aside))
                 size += len(alert.original)
@@ -287,6 +289,15 @@ class Worker:
                 yield batch
                 batch, size = _Batch(), 0
         yield batch
+
+    def _write_withdrawals(self, tally: _Tally) -> None:
+        try:
+            if not self._job.rebuild:
+                for withdrawal in tally.withdrawals:
+                    self._lake.write_withdrawal(withdrawal)
+            self._lake.write_withdrawal_rows(tally.withdrawals, fresh=self._job.rebuild)
+        except StoreError as error:
+            tally.fail(Failed("withdrawals", None, str(error)))
 
     def _load(self, batch: _Batch, waiting: _WaitingRows, tally: _Tally, chunk: Sequence[Piece]) -> None:
         """Store the originals of a batch, and add its rows to those that wait."""
@@ -457,6 +468,7 @@ class _Tally:
         self.errors: list[str] = []
         self.partitions: set[Partition] = set()
         self.shapes: set[str] = set()
+        self.withdrawals: list[Withdrawal] = []
         self._seen: set[bytes] = set()
 
     def unseen(self, alerts: Sequence[Alert], looked_up: Sequence[_LookedUp]) -> list[int]:
@@ -477,6 +489,10 @@ class _Tally:
         self.refused += count
         if len(self.reasons) < MAX_REASONS:
             self.reasons.append(str(refusal))
+
+    def withdraw(self, withdrawal: Withdrawal, document: AlertDocument) -> None:
+        """Keep a withdrawal until the end of the chunk."""
+        self.withdrawals.append(withdrawal)
 
     def fail(self, failed: Failed) -> None:
         """Count a record that could not be read or set aside."""

@@ -11,8 +11,8 @@ from datetime import UTC, datetime
 
 import pyarrow as pa
 
-from anomalake.alerts import Alert, AlertDocument, Refusal, read_alert
-from anomalake.lake import csv_rows, layout, rows
+from anomalake.alerts import Alert, AlertDocument, Refusal, Withdrawal, read_alert, read_withdrawal
+from anomalake.lake import csv_rows, layout, rows, withdrawal_rows
 from anomalake.lake.ports import Catalog, CatalogError, NoCatalog, Partition
 from anomalake.lake.set_aside import Group, Refused, SetAside
 from anomalake.lake.storable import Unstorable, rows_of
@@ -52,6 +52,8 @@ class Receipt:
         Records that repeat such an alert.
     clashes
         Stored alerts whose identity has another body.
+    withdrawals
+        Distinct withdrawals that are stored now and are new in the lake.
     refused, failed
         Records that were set aside, and records to deliver again.
     pending
@@ -63,6 +65,7 @@ class Receipt:
     stored: int = 0
     repeated: int = 0
     clashes: int = 0
+    withdrawals: int = 0
     refused: tuple[Refused, ...] = ()
     failed: tuple[Failed, ...] = ()
     pending: tuple[Partition, ...] = ()
@@ -100,7 +103,7 @@ class Lake:
         self._known_shapes: set[str] = set()
 
     def ingest(self, documents: Iterable[AlertDocument]) -> Receipt:
-        """Store the alerts of documents. Bad records and store failures raise nothing; they are in the receipt.
+        """Store the alerts and withdrawals of documents.
 
         Alerts are stored before refused records are. The call may be repeated with the same documents, or with some of
         them, any number of times.
@@ -123,6 +126,7 @@ class Lake:
             stored=tally.stored,
             repeated=tally.repeated,
             clashes=tally.clashes,
+            withdrawals=tally.withdrawals,
             refused=tuple(tally.refused),
             failed=tuple(tally.failed),
             pending=tuple(sorted(tally.partitions)) if pending_reason is not None else (),
@@ -132,7 +136,8 @@ class Lake:
     def _ingest_batch(self, documents: Iterable[AlertDocument], aside: SetAside, tally: _Tally) -> None:
         documents_by_alert: dict[tuple[str, str], list[AlertDocument]] = defaultdict(list)
         distinct: dict[Partition, dict[tuple[str, str], Alert]] = defaultdict(dict)
-        for alert, document in read_alerts(documents, aside.add):
+        withdrawals: list[tuple[Withdrawal, AlertDocument]] = []
+        for alert, document in read_alerts(documents, aside.add, lambda *read: withdrawals.append(read)):
             if _body(alert) in tally.bodies:
                 tally.repeated += 1
                 continue
@@ -163,6 +168,12 @@ class Lake:
                 tally.partitions.add(partition)
             except StoreError as error:
                 lose(kept, error)
+        for withdrawal, document in withdrawals:
+            try:
+                tally.withdrawals += self.write_withdrawal(withdrawal)
+                self.write_withdrawal_rows([withdrawal])
+            except StoreError as error:
+                tally.failed.append(Failed(document.place, document.delivery, str(error)))
         new = [item for item in stored if item.new and _body(item.alert) in documents_by_alert]
         tally.stored += len(new)
         tally.repeated += sum(map(len, documents_by_alert.values())) - len(new)
@@ -181,6 +192,19 @@ class Lake:
         key, body = group.finish(self._clock())
         first_time = self.store.put_new(key, body)
         return [Refused(item.refusal, key, group.delivery, first_time, item.count) for item in group.reasons]
+
+    def write_withdrawal(self, withdrawal: Withdrawal) -> bool:
+        """Store the original of a withdrawal; return whether it is new; raises `StoreError`."""
+        return self.store.put_new(layout.withdrawal_key(withdrawal), withdrawal.original.encode("utf-8"))
+
+    def write_withdrawal_rows(self, withdrawals: Iterable[Withdrawal], *, fresh: bool = False) -> None:
+        """Write the rows of withdrawals; with `fresh`, to files with new names (rebuild); raises `StoreError`."""
+        for partition, table in withdrawal_rows.tables_of(withdrawals).items():
+            if fresh:
+                key = layout.fresh_table_key(layout.WITHDRAWALS, partition)
+            else:
+                key = layout.table_key(layout.WITHDRAWALS, partition, withdrawal_rows.names_of(table))
+            self.store.put(key, withdrawal_rows.to_parquet(table))
 
     def write_bulk_originals(self, alerts: Sequence[Alert]) -> None:
         """Store originals as one compressed object; raises `StoreError`."""
@@ -266,7 +290,7 @@ class _Tally:
     """What one call of `Lake.ingest` has done so far; `bodies` are those of the alerts that it has stored."""
 
     def __init__(self) -> None:
-        self.stored = self.repeated = self.clashes = 0
+        self.stored = self.repeated = self.clashes = self.withdrawals = 0
         self.refused: list[Refused] = []
         self.failed: list[Failed] = []
         self.partitions: set[Partition] = set()
@@ -274,17 +298,25 @@ class _Tally:
 
 
 def read_alerts(
-    documents: Iterable[AlertDocument], refused: Callable[[AlertDocument, Refusal], None]
+    documents: Iterable[AlertDocument],
+    refused: Callable[[AlertDocument, Refusal], None],
+    withdrawn: Callable[[Withdrawal, AlertDocument], None],
 ) -> Iterator[tuple[Alert, AlertDocument]]:
     """Read documents as alerts; the one path for ingest and replay.
 
     Parameters
     ----------
     refused
-        Called for each document that is not an alert.
+        Called for each document that is neither an alert nor a withdrawal.
+    withdrawn
+        Called for each document that is a withdrawal.
     """
     for document in documents:
         try:
+            withdrawal = read_withdrawal(document)
+            if withdrawal is not None:
+                withdrawn(withdrawal, document)
+                continue
             alert = read_alert(document)
         except Refusal as refusal:
             refused(document, refusal)

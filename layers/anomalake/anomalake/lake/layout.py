@@ -6,7 +6,7 @@ import hashlib
 import uuid
 from collections.abc import Iterable
 
-from anomalake.alerts import Alert
+from anomalake.alerts import Alert, Withdrawal
 from anomalake.lake.ports import Partition
 
 ORIGINALS = "originals"
@@ -18,6 +18,10 @@ SETTINGS = "lake.json"
 
 #: Folder and file ending of the physical table in each format.
 TABLES = {"parquet": ("tables/alert_rows", ".parquet"), "csv": ("tables/alert_rows_csv", ".csv")}
+#: Kind of file of the table of withdrawals, which has one format.
+WITHDRAWALS = "withdrawals"
+#: Folder and ending of each kind of table file.
+FILES = {**TABLES, WITHDRAWALS: ("tables/withdrawal_rows", ".parquet")}
 
 
 def partition_of(alert: Alert) -> Partition:
@@ -53,15 +57,20 @@ def bulk_key(alerts: Iterable[Alert]) -> str:
     return f"{BULK_ORIGINALS}/{_hash_of(alert.alert_id + alert.digest for alert in alerts)}.jsonl.gz"
 
 
+def withdrawal_key(withdrawal: Withdrawal) -> str:
+    """Key of the original of a withdrawal: equal for equal documents."""
+    return f"{ORIGINALS}/withdrawals/detector={withdrawal.detector}/{withdrawal.digest[:32]}.json"
+
+
 def table_key(format_: str, partition: Partition, names: Iterable[str]) -> str:
     """Key of the file with the rows of these names (identity and digest): equal for equal rows."""
-    table, ending = TABLES[format_]
+    table, ending = FILES[format_]
     return f"{partition_folder(table, partition)}/{_hash_of(names)}{ending}"
 
 
 def fresh_table_key(format_: str, partition: Partition) -> str:
     """A new key that no file had before, for compaction and rebuild."""
-    table, ending = TABLES[format_]
+    table, ending = FILES[format_]
     return f"{partition_folder(table, partition)}/merged-{uuid.uuid4().hex}{ending}"
 
 

@@ -12,7 +12,8 @@ import sqlglot
 from sqlglot import exp
 
 from anomalake.definitions.metric_set import CsvFormat, JsonLinesFormat
-from anomalake.lake.layout import TABLES
+from anomalake.lake import withdrawal_rows
+from anomalake.lake.layout import FILES, TABLES, WITHDRAWALS
 from anomalake.lake.rows import SCHEMA
 from anomalake.lake.settings import read_table_format
 from anomalake.local.file_names import PlainNames
@@ -65,6 +66,25 @@ class LakeFiles:
 
     def alert_rows_csv(self, bounds: Bounds) -> exp.Query:
         return self._rows("csv", bounds)
+
+    def has_withdrawals(self, bounds: Bounds) -> bool:
+        return bool(self._withdrawal_files(bounds))
+
+    def withdrawal_rows(self, bounds: Bounds) -> exp.Query:
+        files = self._withdrawal_files(bounds)
+        if not files:
+            return exp.select("*").from_("no_withdrawals_rows")
+        read = sqlglot.parse_one(
+            f"SELECT * FROM read_parquet({self._parameter(files)}, hive_partitioning = false)", read="duckdb"
+        )
+        assert isinstance(read, exp.Query)
+        return read
+
+    def _withdrawal_files(self, bounds: Bounds) -> list[str]:
+        folder, ending = FILES[WITHDRAWALS]
+        path = self._folder / folder
+        # Most lakes have no withdrawals.
+        return stable_listing(path, ending, bounds) if path.is_dir() else []
 
     def _rows(self, format_: str, bounds: Bounds) -> exp.Query:
         table, ending = TABLES[format_]
@@ -132,6 +152,7 @@ _PARTITIONS = {"detector": pa.array([], pa.string()), "day": pa.array([], pa.str
 _NO_ROWS = {
     "parquet": pa.table({field.name: pa.array([], field.type) for field in SCHEMA} | _PARTITIONS),
     "csv": pa.table({name: pa.array([], pa.string()) for name in SCHEMA.names} | _PARTITIONS),
+    WITHDRAWALS: withdrawal_rows.SCHEMA.empty_table(),
 }
 _FUNCTIONS = {"parquet": "read_parquet", "csv": "read_csv"}
 _OPTIONS = {
