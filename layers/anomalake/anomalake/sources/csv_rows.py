@@ -5,28 +5,44 @@ from __future__ import annotations
 import csv
 import io
 from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 from typing import Any
 
 import pyarrow as pa
 from pyarrow import csv as arrow_csv
 
-from anomalake.definitions.messages import shown
+from anomalake.definitions.messages import mark, shown
 from anomalake.definitions.metric_set import CsvFormat, MetricSet
+from anomalake.definitions.time_formats import timestamp_reader
 from anomalake.errors import first_line
+from anomalake.sources.cells import joined
 from anomalake.sources.file_bytes import FileText
+from anomalake.sources.numbers import Numbers
 from anomalake.sources.rows import Notes, RowBlock, SourceFileError, column_places
 
 #: Maximum size of a row; several blocks are in memory at once.
 BLOCK_BYTES = 8 * 1024 * 1024
 _HEADER_BYTES = 1024 * 1024
 _CODED = pa.dictionary(pa.int32(), pa.binary())
+# Rows among which a header is looked for, to say in a message how many lines to skip.
+_SEARCHED_ROWS = 30
 
-#: A row's texts: timestamp, dimensions, measures.
-RowTexts = tuple[str, tuple[str, ...], tuple[str, ...]]
+
+@dataclass(frozen=True, slots=True)
+class CsvRow:
+    """A row as it is written: its line, all of its cells by column, and those of timestamp, dimensions, measures."""
+
+    line: int
+    cells: dict[str, str]
+    timestamp: str
+    dimensions: tuple[str, ...]
+    measures: tuple[str, ...]
 
 
 def csv_blocks(text: FileText, metric_set: MetricSet, place: str, notes: Notes) -> Iterator[RowBlock]:
     """Read the rows of a CSV file; rows with another number of columns are noted as invalid.
+
+    A row may lack columns at its end that need no value, and may have empty ones too many: see `_Layout.fitted`.
 
     Parameters
     ----------
@@ -42,12 +58,11 @@ def csv_blocks(text: FileText, metric_set: MetricSet, place: str, notes: Notes) 
     layout = _Layout(source, metric_set)
     if not layout.width:
         return
-    invalid = _InvalidRows(notes)
+    other = _OtherRows(layout, text, notes)
     names = [f"c{number}" for number in range(layout.width)]
     columns = [names[number] for number in layout.places]
     types = dict.fromkeys(columns, _CODED)
-    types.update({column: pa.binary() for column in columns[1 + len(metric_set.dimension_list) :]})
-    split = 1 + len(metric_set.dimension_list)
+    types.update({column: pa.binary() for column in columns[layout.split :]})
     rows = 0
     try:
         reader = arrow_csv.open_csv(
@@ -59,7 +74,7 @@ def csv_blocks(text: FileText, metric_set: MetricSet, place: str, notes: Notes) 
                 delimiter=layout.csv.delimiter,
                 quote_char=layout.csv.quote_symbol or False,
                 newlines_in_values=bool(layout.csv.quote_symbol),
-                invalid_row_handler=invalid,
+                invalid_row_handler=other,
             ),
             arrow_csv.ConvertOptions(
                 check_utf8=False,
@@ -71,75 +86,206 @@ def csv_blocks(text: FileText, metric_set: MetricSet, place: str, notes: Notes) 
         )
         for batch in reader:
             rows += len(batch)
-            yield RowBlock(batch.column(0), tuple(batch.columns[1:split]), tuple(batch.columns[split:]), None)
+            yield layout.block(batch.columns)
+            rows += len(other.fitted)
+            yield from other.blocks()
     except pa.ArrowInvalid as error:
-        lost = max(1, text.drain() - layout.header_rows - rows - invalid.lines)
+        rows += len(other.fitted)
+        yield from other.blocks()
+        lost = max(1, text.drain() - layout.skipped - layout.header_rows - rows - other.lines)
         notes.add(
             f"{place}: after row {rows}: cannot be read as CSV: {first_line(error)[:200]}; {lost} lines lost", lost
         )
+    yield from other.blocks()
 
 
-def csv_texts(text: FileText, metric_set: MetricSet) -> Iterator[tuple[int, RowTexts | str]]:
-    """Read row by row: the line of each row, and its texts or the problem of its columns."""
+def csv_rows(text: FileText, metric_set: MetricSet) -> Iterator[CsvRow | tuple[int, str]]:
+    """Read row by row: each row, or its line and the problem of its columns."""
     source = io.BufferedReader(text, _HEADER_BYTES)
     layout = _Layout(source, metric_set)
-    split = 1 + len(metric_set.dimension_list)
+    first, n_dimensions = layout.n_timestamps, len(metric_set.dimension_list)
     lines = io.TextIOWrapper(source, "utf-8", newline="")
     reader = _reader(lines, layout.csv)
-    line, to_skip = 1, layout.header_rows
+    line, to_skip = 1 + layout.skipped, layout.header_rows
     try:
         for row in reader:
             if row and to_skip:
                 to_skip -= 1
-            elif row and len(row) != layout.width:
-                yield line, f"{len(row)} columns, {shown(layout.csv.delimiter.join(row))}: expected {layout.width}"
             elif row:
-                texts = [row[place] for place in layout.places]
-                yield line, (texts[0], tuple(texts[1:split]), tuple(texts[split:]))
-            line = reader.line_num + 1
+                cells = row if len(row) == layout.width else layout.fitted(row)
+                if cells is None or (cells is not row and row == _unfinished_row(text, layout.csv)):
+                    yield line, f"{len(row)} columns, {shown(layout.csv.delimiter.join(row))}: expected {layout.width}"
+                else:
+                    texts = [cells[place] for place in layout.places]
+                    named = dict(zip(layout.header, cells, strict=True))
+                    stamp, rest = " ".join(texts[:first]), texts[first:]
+                    yield CsvRow(line, named, stamp, tuple(rest[:n_dimensions]), tuple(rest[n_dimensions:]))
+            line = layout.skipped + reader.line_num + 1
     except csv.Error as error:
         yield line, f"cannot be read as CSV: {error}"
 
 
 class _Layout:
-    """Positions of the columns in a file."""
+    """Positions of the columns in a file.
+
+    Attributes
+    ----------
+    skipped, header_rows
+        Lines that are skipped, and rows of the header after them.
+    header, width
+        Names of the columns, and their number; 0 if the file has no row.
+    places
+        Positions of the columns that are read.
+    split
+        Number of these before the measures.
+    """
 
     def __init__(self, source: io.BufferedReader[Any], metric_set: MetricSet) -> None:
         assert isinstance(metric_set.file_format, CsvFormat)
         self.csv = metric_set.file_format
-        self.header_rows = int(self.csv.contains_header)
+        self.n_timestamps = len(metric_set.timestamp_columns)
+        self.split = self.n_timestamps + len(metric_set.dimension_list)
+        self.skipped = _skip_lines(source, self.csv.skip_lines)
+        self.width, self.header_rows = 0, 0
+        self.header: tuple[str, ...] = ()
+        self.places: list[int] = []
         beginning = source.peek(_HEADER_BYTES)[:_HEADER_BYTES]
-        first = _first_row(beginning, self.csv)
+        where = f"line {1 + self.skipped}"
+        found = _first_rows(beginning, self.csv, where)
+        if not found:
+            return
+        first = found[0][1]
         header = self.csv.header_list or first
-        if self.csv.contains_header and not first:
-            raise SourceFileError("is empty; expected a header")
-        if self.csv.header_list and self.csv.contains_header and len(first) != len(header):
-            raise SourceFileError(f"line 1: {len(first)} columns; expected the {len(header)} of HeaderList")
-        self.width = len(header) if first else 0
-        self.places = column_places(header, metric_set.columns, "line 1")
+        if self.csv.contains_header and len(first) != len(header):
+            raise SourceFileError(f"{where}: {len(first)} columns; expected the {len(header)} of HeaderList")
+        try:
+            self.places = column_places(header, metric_set.columns, where)
+        except SourceFileError as error:
+            raise SourceFileError(f"{error}{_header_elsewhere(found, metric_set, self.skipped)}") from error
+        self.header, self.width = header, len(header)
+        self.header_rows = int(self.csv.contains_header or self._is_header(first, metric_set))
+        self._needed = max(self.places[: self.split])
+        self._measures = self.places[self.split :]
+
+    def block(self, columns: list[pa.Array]) -> RowBlock:
+        """Rows of these columns, in the order of `places`."""
+        n = self.n_timestamps
+        return RowBlock(joined(columns[:n]), tuple(columns[n : self.split]), tuple(columns[self.split :]), None)
+
+    def fitted(self, row: list[str]) -> list[str] | None:
+        """A row with the right number of columns; None if it is invalid.
+
+        Some programs omit the last cells if they are empty. A row may lack columns that are not read, and measures if
+        it has at least one. It may also have empty cells after the last column.
+        """
+        if any("\n" in cell for cell in row):
+            return None
+        if len(row) > self.width:
+            return None if any(row[self.width :]) else row[: self.width]
+        if len(row) <= self._needed or not any(place < len(row) for place in self._measures):
+            return None
+        return row + [""] * (self.width - len(row))
+
+    def _is_header(self, row: tuple[str, ...], metric_set: MetricSet) -> bool:
+        """Whether a file's first row has neither a timestamp nor a number, although no header is expected."""
+        if len(row) != self.width:
+            return False
+        stamp = " ".join(row[place] for place in self.places[: self.n_timestamps])
+        numbers = Numbers(metric_set)
+        try:
+            timestamp_reader(metric_set.timestamp_format).read(stamp)
+        except ValueError:
+            return not any(numbers.has_number(row[place]) for place in self.places[self.split :])
+        return False
 
 
-class _InvalidRows:
-    """Collects rows with another number of columns than the header."""
+class _OtherRows:
+    """Collects rows with another number of columns than the header: invalid ones, and ones that can be fitted."""
 
-    def __init__(self, notes: Notes) -> None:
+    def __init__(self, layout: _Layout, text: FileText, notes: Notes) -> None:
         self.lines = 0
+        self.fitted: list[list[str]] = []
+        self._layout = layout
+        self._text = text
         self._notes = notes
 
     def __call__(self, row: arrow_csv.InvalidRow) -> str:
+        written = row.text.rstrip("\r\n")
         # An unclosed quote contains several lines: all of them are lost.
-        lines = 1 + row.text.rstrip("\r\n").count("\n")
-        self.lines += lines
-        self._notes.bad += lines
+        lines = 1 + written.count("\n")
+        cells = self._cells(written) if lines == 1 else None
+        if cells is None:
+            self.lines += lines
+            self._notes.bad += lines
+        else:
+            self.fitted.append(cells)
         return "skip"
 
+    def blocks(self) -> Iterator[RowBlock]:
+        """Return the fitted rows so far, as one block."""
+        if not self.fitted:
+            return
+        cells = list(zip(*self.fitted, strict=True))
+        self.fitted = []
+        columns = [pa.array(map(str.encode, cells[place]), pa.binary()) for place in self._layout.places]
+        coded = [column.dictionary_encode() for column in columns[: self._layout.split]]
+        yield self._layout.block(coded + columns[self._layout.split :])
 
-def _first_row(beginning: bytes, csv_format: CsvFormat) -> tuple[str, ...]:
+    def _cells(self, written: str) -> list[str] | None:
+        try:
+            row: list[str] = next(_reader([written], self._layout.csv), [])
+        except csv.Error:
+            return None
+        return None if row == _unfinished_row(self._text, self._layout.csv) else self._layout.fitted(row)
+
+
+def _unfinished_row(text: FileText, csv_format: CsvFormat) -> list[str] | None:
+    """The row in the last line of a file without a line end; what it lacks may be cut off."""
+    if not text.last_line:
+        return None
+    line = mark(text.last_line.decode("utf-8", "surrogateescape"))
+    return next(_reader([line], csv_format), None)
+
+
+def _skip_lines(source: io.BufferedReader[Any], lines: int) -> int:
+    """Skip lines, and then blank ones; return their number."""
+    skipped = 0
+    while skipped < lines and (line := source.readline(_HEADER_BYTES)):
+        skipped += line.endswith(b"\n")
+    while source.peek(2)[:2].startswith((b"\n", b"\r\n")):
+        source.readline()
+        skipped += 1
+    return skipped
+
+
+def _header_elsewhere(rows: list[tuple[int, tuple[str, ...]]], metric_set: MetricSet, skipped: int) -> str:
+    """Hint at a row further down that has the names of the columns."""
+    for line, row in rows[1:]:
+        try:
+            column_places(row, metric_set.columns, "")
+        except SourceFileError:
+            continue
+        return f"; line {skipped + line} has them: SkipLines {skipped + line - 1} skips the lines before it"
+    return ""
+
+
+def _first_rows(beginning: bytes, csv_format: CsvFormat, where: str) -> list[tuple[int, tuple[str, ...]]]:
+    """The first rows, each with its line from 1."""
     lines = io.StringIO(beginning.decode("utf-8", "replace"), newline="")
+    found: list[tuple[int, tuple[str, ...]]] = []
+    line = 1
     try:
-        return next((tuple(row) for row in _reader(lines, csv_format) if row), ())
+        reader = _reader(lines, csv_format)
+        for row in reader:
+            if row:
+                found.append((line, tuple(row)))
+            if len(found) == _SEARCHED_ROWS:
+                break
+            line = reader.line_num + 1
     except csv.Error as error:
-        raise SourceFileError(f"line 1: cannot be read as CSV: {error}") from error
+        if not found:
+            raise SourceFileError(f"{where}: cannot be read as CSV: {error}") from error
+    return found
 
 
 def _reader(lines: Iterable[str], csv_format: CsvFormat) -> Any:

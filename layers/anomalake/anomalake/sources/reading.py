@@ -4,20 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import cast
 
 from anomalake.definitions.detector import Detector
 from anomalake.definitions.intervals import folder_of, next_start, start_of_folder
+from anomalake.definitions.messages import printable
 from anomalake.definitions.metric_set import MetricSet
 from anomalake.errors import AnomalakeError
 from anomalake.model.metrics import Metrics
 from anomalake.sources.aggregation import LimitExceededError
-from anomalake.sources.file_reading import FileReader, RowCounts, Window
+from anomalake.sources.file_reading import FileReader, RowCounts
 from anomalake.sources.parquet_rows import typed_blocks
 from anomalake.sources.ports import SourceFile, SourceFiles, SourceTables
 from anomalake.sources.prefetching import opened
+from anomalake.sources.repeats import Window
 from anomalake.sources.rows import Notes
 
 
@@ -42,9 +44,9 @@ class ReadReport:
     filtered
         Rows that the dimension filters exclude.
     duplicates
-        Used rows that repeat another row exactly. They count, as in L4M.
+        Used rows that repeat another row in all columns that are read. They count, as in L4M.
     missing
-        Empty cells of measures in used rows.
+        Cells of measures without a value, in used rows.
     problems
         The first invalid rows (file, line, column, value, what was expected), and other problems.
     """
@@ -266,7 +268,9 @@ def _result(reader: FileReader, nothing: str, places: str) -> tuple[Metrics, Rea
     if reader.aggregation.empty:
         raise NoDataError(f"{nothing}{_why(report)}", report)
     try:
-        return reader.aggregation.metrics(), report
+        metrics = reader.aggregation.metrics()
+        problems = (*report.problems, *map(printable, reader.aggregation.problems))
+        return metrics, replace(report, problems=problems)
     except LimitExceededError as error:
         raise InsufficientDataError(
             f"Metric set beyond its limits at the source location: {places}: {error}", report
@@ -285,12 +289,8 @@ def _why(report: ReadReport) -> str:
 def _report(reader: FileReader) -> ReadReport:
     counts: RowCounts = reader.counts
     notes: Notes = reader.notes
-    duplicates = reader.aggregation.duplicates()
-    problems = list(notes.problems)
-    if duplicates:
-        problems.append(f"{duplicates:,} rows repeat another one exactly; they are added up all the same")
-    if counts.missing:
-        problems.append(f"{counts.missing:,} cells of measures are empty; those measures are left out of their rows")
+    duplicates, remark = reader.repeats()
+    problems = [*notes.problems, *map(printable, filter(None, [remark, *reader.remarks()]))]
     return ReadReport(
         files=counts.files,
         rows=counts.used + notes.bad + counts.outside + counts.future + counts.filtered,
