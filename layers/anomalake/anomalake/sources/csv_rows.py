@@ -6,6 +6,7 @@ import csv
 import io
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from itertools import islice
 from typing import Any
 
 import pyarrow as pa
@@ -18,7 +19,7 @@ from anomalake.errors import first_line
 from anomalake.sources.cells import joined
 from anomalake.sources.file_bytes import FileText
 from anomalake.sources.numbers import Numbers
-from anomalake.sources.rows import Notes, RowBlock, SourceFileError, column_places
+from anomalake.sources.rows import Notes, RowBlock, SourceFileError, column_places, found_places
 
 #: Maximum size of a row; several blocks are in memory at once.
 BLOCK_BYTES = 8 * 1024 * 1024
@@ -113,7 +114,7 @@ def csv_rows(text: FileText, metric_set: MetricSet) -> Iterator[CsvRow | tuple[i
                 to_skip -= 1
             elif row:
                 cells = row if len(row) == layout.width else layout.fitted(row)
-                if cells is None or (cells is not row and row == _unfinished_row(text, layout.csv)):
+                if cells is None or (cells is not row and row == layout.unfinished(text)):
                     yield line, f"{len(row)} columns, {shown(layout.csv.delimiter.join(row))}: expected {layout.width}"
                 else:
                     texts = [cells[place] for place in layout.places]
@@ -149,19 +150,19 @@ class _Layout:
         self.width, self.header_rows = 0, 0
         self.header: tuple[str, ...] = ()
         self.places: list[int] = []
+        self._unfinished: list[str] | None = None
         beginning = source.peek(_HEADER_BYTES)[:_HEADER_BYTES]
         where = f"line {1 + self.skipped}"
-        found = _first_rows(beginning, self.csv, where)
-        if not found:
+        _, first = next(_rows(beginning, self.csv, where), (0, ()))
+        if not first:
             return
-        first = found[0][1]
         header = self.csv.header_list or first
         if self.csv.contains_header and len(first) != len(header):
             raise SourceFileError(f"{where}: {len(first)} columns; expected the {len(header)} of HeaderList")
         try:
             self.places = column_places(header, metric_set.columns, where)
         except SourceFileError as error:
-            raise SourceFileError(f"{error}{_header_elsewhere(found, metric_set, self.skipped)}") from error
+            raise SourceFileError(f"{error}{self._elsewhere(beginning, metric_set)}") from error
         self.header, self.width = header, len(header)
         self.header_rows = int(self.csv.contains_header or self._is_header(first, metric_set))
         self._needed = max(self.places[: self.split])
@@ -185,6 +186,27 @@ class _Layout:
         if len(row) <= self._needed or not any(place < len(row) for place in self._measures):
             return None
         return row + [""] * (self.width - len(row))
+
+    def unfinished(self, text: FileText) -> list[str]:
+        """The row in the last line of a file without a line end; what it lacks may be cut off. Empty: none."""
+        if text.last_line and self._unfinished is None:
+            line = mark(text.last_line.decode("utf-8", "surrogateescape"))
+            try:
+                self._unfinished = next(_reader([line], self.csv), [])
+            except csv.Error:
+                self._unfinished = []
+        return self._unfinished or []
+
+    def _elsewhere(self, beginning: bytes, metric_set: MetricSet) -> str:
+        """Hint at a row further down that has the names of the columns."""
+        try:
+            for line, row in islice(_rows(beginning, self.csv, ""), 1, _SEARCHED_ROWS):
+                if None not in found_places(row, metric_set.columns):
+                    before = self.skipped + line - 1
+                    return f"; line {before + 1} has them: SkipLines {before} skips the lines before it"
+        except SourceFileError:
+            pass
+        return ""
 
     def _is_header(self, row: tuple[str, ...], metric_set: MetricSet) -> bool:
         """Whether a file's first row has neither a timestamp nor a number, although no header is expected."""
@@ -236,15 +258,7 @@ class _OtherRows:
             row: list[str] = next(_reader([written], self._layout.csv), [])
         except csv.Error:
             return None
-        return None if row == _unfinished_row(self._text, self._layout.csv) else self._layout.fitted(row)
-
-
-def _unfinished_row(text: FileText, csv_format: CsvFormat) -> list[str] | None:
-    """The row in the last line of a file without a line end; what it lacks may be cut off."""
-    if not text.last_line:
-        return None
-    line = mark(text.last_line.decode("utf-8", "surrogateescape"))
-    return next(_reader([line], csv_format), None)
+        return None if row == self._layout.unfinished(self._text) else self._layout.fitted(row)
 
 
 def _skip_lines(source: io.BufferedReader[Any], lines: int) -> int:
@@ -258,34 +272,17 @@ def _skip_lines(source: io.BufferedReader[Any], lines: int) -> int:
     return skipped
 
 
-def _header_elsewhere(rows: list[tuple[int, tuple[str, ...]]], metric_set: MetricSet, skipped: int) -> str:
-    """Hint at a row further down that has the names of the columns."""
-    for line, row in rows[1:]:
-        try:
-            column_places(row, metric_set.columns, "")
-        except SourceFileError:
-            continue
-        return f"; line {skipped + line} has them: SkipLines {skipped + line - 1} skips the lines before it"
-    return ""
-
-
-def _first_rows(beginning: bytes, csv_format: CsvFormat, where: str) -> list[tuple[int, tuple[str, ...]]]:
-    """The first rows, each with its line from 1."""
-    lines = io.StringIO(beginning.decode("utf-8", "replace"), newline="")
-    found: list[tuple[int, tuple[str, ...]]] = []
+def _rows(beginning: bytes, csv_format: CsvFormat, where: str) -> Iterator[tuple[int, tuple[str, ...]]]:
+    """The rows at the beginning of a file, each with its line from 1."""
+    reader = _reader(io.StringIO(beginning.decode("utf-8", "replace"), newline=""), csv_format)
     line = 1
     try:
-        reader = _reader(lines, csv_format)
         for row in reader:
             if row:
-                found.append((line, tuple(row)))
-            if len(found) == _SEARCHED_ROWS:
-                break
+                yield line, tuple(row)
             line = reader.line_num + 1
     except csv.Error as error:
-        if not found:
-            raise SourceFileError(f"{where}: cannot be read as CSV: {error}") from error
-    return found
+        raise SourceFileError(f"{where}: cannot be read as CSV: {error}") from error
 
 
 def _reader(lines: Iterable[str], csv_format: CsvFormat) -> Any:

@@ -94,6 +94,8 @@ def found_places(header: Sequence[str], wanted: Sequence[str]) -> list[int | Non
 
     A name is found as it is, else without the blanks around it, else without regard to case.
     """
+    if all(header.count(name) == 1 for name in wanted):
+        return [header.index(name) for name in wanted]
     places: dict[str, int | None] = {}
     for form in (str, _stripped, _caseless):
         # A column belongs to the name that it matches best.
