@@ -432,7 +432,7 @@ CSV_MISTAKES = [
     ({"Charset": "base64"}, "Charset: 'base64': expected a charset such as UTF-8 or ISO-8859-1"),
     ({"ContainsHeader": "maybe"}, "ContainsHeader: 'maybe': expected true or false"),
     ({"ContainsHeader": False}, "HeaderList: is missing; expected the columns' names, for ContainsHeader is false"),
-    ({"HeaderList": ["t", "p", "q", "v"]}, "HeaderList: no column 'w'; it has t, p, q, v"),
+    ({"HeaderList": ["t", "p", "q", "v"]}, "HeaderList: no column 'w'; it has 't', 'p', 'q', 'v'"),
     ({"Delimeter": ","}, "Delimeter: no such field; did you mean Delimiter?"),
 ]
 

@@ -212,6 +212,10 @@ class Aggregation:
         row = _mixed(instants.astype(np.uint64) ^ _mixed(combinations.astype(np.uint64)))
         for column in values:
             row = _mixed(row ^ (column + 0.0).view(np.uint64))
+        # A row without a value changes nothing, so it does not matter that it is repeated.
+        empty = np.all([np.isnan(column) for column in values], axis=0)
+        if empty.any():
+            row, starts = row[~empty], starts[~empty]
         self._hashes.append(row)
         self._minutes.append((starts // 60).astype(np.uint32))
         self.hashed += len(row)

@@ -165,6 +165,10 @@ class _Layout:
             raise SourceFileError(f"{error}{self._elsewhere(beginning, metric_set)}") from error
         self.header, self.width = header, len(header)
         self.header_rows = int(self.csv.contains_header or self._is_header(first, metric_set))
+        if self.header_rows and b"\n" not in beginning and len(list(_rows(beginning, self.csv, where))) == 1:
+            # Arrow fails on a header without a line end.
+            self.width = 0
+            return
         self._needed = max(self.places[: self.split])
         self._measures = self.places[self.split :]
 
@@ -217,7 +221,7 @@ class _Layout:
         try:
             timestamp_reader(metric_set.timestamp_format).read(stamp)
         except ValueError:
-            return not any(numbers.has_number(row[place]) for place in self.places[self.split :])
+            return all(numbers.fault("", row[place]) for place in self.places[self.split :])
         return False
 
 

@@ -153,6 +153,8 @@ class FileReader:
     def _is_used(self, row: WrittenRow, window: Window) -> bool:
         if self._fault(None, row.dimensions, row.measures):
             return False
+        if not any(numbers.has_value(value) for numbers, value in zip(self._numbers, row.measures, strict=True)):
+            return False
         instant = int(self._instants.read(pa.array([row.timestamp]))[0])
         return (
             instant != NO_INSTANT

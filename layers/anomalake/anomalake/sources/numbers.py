@@ -87,9 +87,10 @@ class Numbers:
             return None
         return f"column {name!r} {shown(value)}: {EXPECTED}{self._hint(value)}"
 
-    def has_number(self, value: Text) -> bool:
-        """Whether a cell has a number, or no value."""
-        return self._number(value) is not None
+    def has_value(self, value: Text | float) -> bool:
+        """Whether a cell has a valid number."""
+        number = value if isinstance(value, (int, float)) else None if value is None else self._number(value)
+        return number is not None and abs(number) < MAX_MAGNITUDE
 
     def _read_plain(self, texts: pa.Array) -> tuple[Floats, Flags]:
         empty = pc.equal(pc.binary_length(texts), 0)

@@ -69,12 +69,13 @@ def remark_on_repeats(
     used_rows
         Reads the rows of a file again, each with a check whether it was used.
     """
-    functions = {measure.aggregation_function for measure in metric_set.metric_list}
-    effect = "SUM adds each of them" if "SUM" in functions else "AVG counts each of them"
+    is_sum = any(measure.aggregation_function == "SUM" for measure in metric_set.metric_list)
+    effect = "SUM adds each of them" if is_sum else "AVG counts each of them"
+    remedy = "remove the repeats or use AVG" if is_sum else "remove the repeats"
     return (
         f"{repeats.rows:,} rows have the same timestamp, dimension values and measures as another row (in "
         f"{repeats.intervals:,} intervals), and {effect}{_example(repeats, files, used_rows)}; if they are one record, "
-        "remove the repeats or use AVG, else name a column that tells them apart in DimensionList"
+        f"{remedy}, else name a column that tells them apart in DimensionList"
     )
 
 
