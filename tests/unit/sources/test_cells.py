@@ -17,6 +17,7 @@ import pytest
 from anomalake.alerts.documents import AlertDocument, Refusal
 from anomalake.alerts.reading import MAX_MAGNITUDE, MAX_VALUE, read_alert
 from anomalake.model.metrics import Metrics
+from anomalake.sources import csv_rows
 from anomalake.sources.numbers import Numbers
 from anomalake.sources.reading import InsufficientDataError, NoDataError, ReadReport, read_history, read_interval
 from tests.support.source_data import FilesInMemory, detector
@@ -467,6 +468,24 @@ def test_rows_that_lack_empty_last_columns() -> None:
         f"/h/a: line 6: 2 columns, '{STAMP},a': expected 5",
         f"/h/a: line 7: 6 columns, '{STAMP},a,1,2,x,y': expected 5",
     ]
+
+
+@pytest.mark.parametrize("short", [1, 2, 50])
+def test_a_large_file_whose_rows_lack_a_column(short: int) -> None:
+    """The usual rows are read fast, whichever these are."""
+    rows = [f"2021-01-01 {n % 24:02d}:00:00,{n},{'x' * 10}{'' if n % short == 0 else ','}\n" for n in range(20_000)]
+    metrics, report = read("t,v,other,note\n" + "".join(rows) + f"{STAMP},one,x\n{STAMP},1,x,y,z\n")
+    assert (report.used, report.bad) == (20_000, 2)
+    assert np.nansum(metrics.values) == sum(range(20_000))
+    assert [line.partition(": line ")[2][:5] for line in report.problems] == ["20002", "20003"]
+
+
+def test_too_many_rows_that_lack_columns_are_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(csv_rows, "_BLOCK_ROWS", 2)
+    monkeypatch.setattr(csv_rows, "_MOST_BLOCKS", 2)
+    _, report = read("t,v,note\n" + f"{STAMP},1\n" * 10)
+    assert (report.used, report.bad) == (4, 6)
+    assert report.problems[0] == "/h/a: more than 4 rows after each other have another number of columns"
 
 
 def test_invalid_cells_of_rows_that_lack_columns_are_told() -> None:

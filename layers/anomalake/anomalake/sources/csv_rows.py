@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from itertools import islice
@@ -25,6 +26,11 @@ from anomalake.sources.rows import Notes, RowBlock, SourceFileError, column_plac
 BLOCK_BYTES = 8 * 1024 * 1024
 _HEADER_BYTES = 1024 * 1024
 _CODED = pa.dictionary(pa.int32(), pa.binary())
+# A file of this size is large, so its rows are looked at before they are read.
+_LARGE_BYTES = 256 * 1024
+# Rows with another number of columns are held in blocks of so many, until Arrow has read a row with the usual number.
+_BLOCK_ROWS = 65_536
+_MOST_BLOCKS = 32
 # Rows among which a header is looked for, to say in a message how many lines to skip.
 _SEARCHED_ROWS = 30
 
@@ -43,7 +49,7 @@ class CsvRow:
 def csv_blocks(text: FileText, metric_set: MetricSet, place: str, notes: Notes) -> Iterator[RowBlock]:
     """Read the rows of a CSV file; rows with another number of columns are noted as invalid.
 
-    A row may lack columns at its end that need no value, and may have empty ones too many: see `_Layout.fitted`.
+    A row may lack columns at its end that need no value, and may have empty ones too many: see `_Layout.cells`.
 
     Parameters
     ----------
@@ -59,9 +65,9 @@ def csv_blocks(text: FileText, metric_set: MetricSet, place: str, notes: Notes) 
     layout = _Layout(source, metric_set)
     if not layout.width:
         return
-    other = _OtherRows(layout, text, notes)
-    names = [f"c{number}" for number in range(layout.width)]
-    columns = [names[number] for number in layout.places]
+    other = _OtherRows(layout, text, place, notes)
+    names = [f"c{number}" for number in range(layout.usual_width)]
+    columns = [names[number] for number in layout.places if number < layout.usual_width]
     types = dict.fromkeys(columns, _CODED)
     types.update({column: pa.binary() for column in columns[layout.split :]})
     rows = 0
@@ -87,12 +93,13 @@ def csv_blocks(text: FileText, metric_set: MetricSet, place: str, notes: Notes) 
         )
         for batch in reader:
             rows += len(batch)
-            yield layout.block(batch.columns)
-            rows += len(other.fitted)
+            found = dict(zip(columns, batch.columns, strict=True))
+            empty = pa.nulls(len(batch), pa.binary())
+            yield layout.block([found.get(f"c{number}", empty) for number in layout.places])
             yield from other.blocks()
     except pa.ArrowInvalid as error:
-        rows += len(other.fitted)
         yield from other.blocks()
+        rows += other.rows
         lost = max(1, text.drain() - layout.skipped - layout.header_rows - rows - other.lines)
         notes.add(
             f"{place}: after row {rows}: cannot be read as CSV: {first_line(error)[:200]}; {lost} lines lost", lost
@@ -113,8 +120,8 @@ def csv_rows(text: FileText, metric_set: MetricSet) -> Iterator[CsvRow | tuple[i
             if row and to_skip:
                 to_skip -= 1
             elif row:
-                cells = row if len(row) == layout.width else layout.fitted(row)
-                if cells is None or (cells is not row and row == layout.unfinished(text)):
+                cells = layout.cells(row, text)
+                if cells is None:
                     yield line, f"{len(row)} columns, {shown(layout.csv.delimiter.join(row))}: expected {layout.width}"
                 else:
                     texts = [cells[place] for place in layout.places]
@@ -135,6 +142,8 @@ class _Layout:
         Lines that are skipped, and rows of the header after them.
     header, width
         Names of the columns, and their number; 0 if the file has no row.
+    usual_width
+        Number of columns of most rows.
     places
         Positions of the columns that are read.
     split
@@ -147,7 +156,7 @@ class _Layout:
         self.n_timestamps = len(metric_set.timestamp_columns)
         self.split = self.n_timestamps + len(metric_set.dimension_list)
         self.skipped = _skip_lines(source, self.csv.skip_lines)
-        self.width, self.header_rows = 0, 0
+        self.width, self.usual_width, self.header_rows = 0, 0, 0
         self.header: tuple[str, ...] = ()
         self.places: list[int] = []
         self._unfinished: list[str] | None = None
@@ -169,27 +178,24 @@ class _Layout:
             # Arrow fails on a header without a line end.
             self.width = 0
             return
-        self._needed = max(self.places[: self.split])
-        self._measures = self.places[self.split :]
+        self.usual_width = self._usual_width(beginning)
 
     def block(self, columns: list[pa.Array]) -> RowBlock:
-        """Rows of these columns, in the order of `places`."""
+        """Rows of the columns that are read, in the order of `places`; measures without a column have no value."""
         n = self.n_timestamps
         return RowBlock(joined(columns[:n]), tuple(columns[n : self.split]), tuple(columns[self.split :]), None)
 
-    def fitted(self, row: list[str]) -> list[str] | None:
+    def cells(self, row: list[str], text: FileText) -> list[str] | None:
         """A row with the right number of columns; None if it is invalid.
 
         Some programs omit the last cells if they are empty. A row may lack columns that are not read, and measures if
         it has at least one. It may also have empty cells after the last column.
         """
-        if any("\n" in cell for cell in row):
-            return None
-        if len(row) > self.width:
+        if len(row) >= self.width:
             return None if any(row[self.width :]) else row[: self.width]
-        if len(row) <= self._needed or not any(place < len(row) for place in self._measures):
+        if len(row) != self.usual_width and (row == self.unfinished(text) or any("\n" in cell for cell in row)):
             return None
-        return row + [""] * (self.width - len(row))
+        return row + [""] * (self.width - len(row)) if self._is_enough(len(row)) else None
 
     def unfinished(self, text: FileText) -> list[str]:
         """The row in the last line of a file without a line end; what it lacks may be cut off. Empty: none."""
@@ -200,6 +206,22 @@ class _Layout:
             except csv.Error:
                 self._unfinished = []
         return self._unfinished or []
+
+    def _is_enough(self, n_columns: int) -> bool:
+        """Whether the first columns have the timestamp, all dimensions and a measure."""
+        return n_columns > max(self.places[: self.split]) and n_columns > min(self.places[self.split :])
+
+    def _usual_width(self, beginning: bytes) -> int:
+        """Number of columns of most rows, if it is enough: a large file is read fast if its rows are alike."""
+        if len(beginning) < _LARGE_BYTES:
+            return self.width
+        lines = beginning[len(beginning) // 2 :].split(b"\n")[1:_SEARCHED_ROWS]
+        try:
+            widths = Counter(len(row) for row in _reader((line.decode("utf-8", "replace") for line in lines), self.csv))
+        except csv.Error:
+            return self.width
+        usual = widths.most_common(1)[0][0] if widths else self.width
+        return usual if usual < self.width and self._is_enough(usual) else self.width
 
     def _elsewhere(self, beginning: bytes, metric_set: MetricSet) -> str:
         """Hint at a row further down that has the names of the columns."""
@@ -226,43 +248,70 @@ class _Layout:
 
 
 class _OtherRows:
-    """Collects rows with another number of columns than the header: invalid ones, and ones that can be fitted."""
+    """Collects rows with another number of columns than usual: invalid ones, and ones that have what is needed.
 
-    def __init__(self, layout: _Layout, text: FileText, notes: Notes) -> None:
-        self.lines = 0
-        self.fitted: list[list[str]] = []
+    Attributes
+    ----------
+    lines
+        Lines of invalid rows.
+    rows
+        Number of other rows.
+    """
+
+    def __init__(self, layout: _Layout, text: FileText, place: str, notes: Notes) -> None:
+        self.lines, self.rows = 0, 0
+        self._place, self._is_told = place, False
         self._layout = layout
         self._text = text
         self._notes = notes
+        self._cells: list[list[str]] = []
+        self._blocks: list[RowBlock] = []
 
     def __call__(self, row: arrow_csv.InvalidRow) -> str:
         written = row.text.rstrip("\r\n")
-        # An unclosed quote contains several lines: all of them are lost.
-        lines = 1 + written.count("\n")
-        cells = self._cells(written) if lines == 1 else None
+        cells = self._read(written)
+        if cells is not None and len(self._blocks) >= _MOST_BLOCKS:
+            self._tell_of_the_limit()
+            cells = None
         if cells is None:
+            # An unclosed quote contains several lines: all of them are lost.
+            lines = 1 + written.count("\n")
             self.lines += lines
             self._notes.bad += lines
-        else:
-            self.fitted.append(cells)
+            return "skip"
+        self.rows += 1
+        self._cells.append(cells)
+        if len(self._cells) == _BLOCK_ROWS:
+            self._end_block()
         return "skip"
 
     def blocks(self) -> Iterator[RowBlock]:
-        """Return the fitted rows so far, as one block."""
-        if not self.fitted:
+        """Return the rows since the last call."""
+        self._end_block()
+        blocks, self._blocks = self._blocks, []
+        yield from blocks
+
+    def _tell_of_the_limit(self) -> None:
+        if not self._is_told:
+            self._is_told = True
+            most = _MOST_BLOCKS * _BLOCK_ROWS
+            self._notes.add(f"{self._place}: more than {most:,} rows after each other have another number of columns")
+
+    def _end_block(self) -> None:
+        if not self._cells:
             return
-        cells = list(zip(*self.fitted, strict=True))
-        self.fitted = []
+        cells = list(zip(*self._cells, strict=True))
+        self._cells = []
         columns = [pa.array(map(str.encode, cells[place]), pa.binary()) for place in self._layout.places]
         coded = [column.dictionary_encode() for column in columns[: self._layout.split]]
-        yield self._layout.block(coded + columns[self._layout.split :])
+        self._blocks.append(self._layout.block(coded + columns[self._layout.split :]))
 
-    def _cells(self, written: str) -> list[str] | None:
+    def _read(self, written: str) -> list[str] | None:
         try:
-            row: list[str] = next(_reader([written], self._layout.csv), [])
+            rows: list[list[str]] = list(_reader(io.StringIO(written, newline=""), self._layout.csv))
         except csv.Error:
             return None
-        return None if row == self._layout.unfinished(self._text) else self._layout.fitted(row)
+        return self._layout.cells(rows[0], self._text) if len(rows) == 1 else None
 
 
 def _skip_lines(source: io.BufferedReader[Any], lines: int) -> int:
