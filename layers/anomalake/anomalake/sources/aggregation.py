@@ -213,9 +213,10 @@ class Aggregation:
         for column in values:
             row = _mixed(row ^ (column + 0.0).view(np.uint64))
         # A row without a value changes nothing, so it does not matter that it is repeated.
-        empty = np.all([np.isnan(column) for column in values], axis=0)
+        empty = np.isnan(values[0])
         if empty.any():
-            row, starts = row[~empty], starts[~empty]
+            kept = ~np.all([np.isnan(column) for column in values], axis=0)
+            row, starts = row[kept], starts[kept]
         self._hashes.append(row)
         self._minutes.append((starts // 60).astype(np.uint32))
         self.hashed += len(row)

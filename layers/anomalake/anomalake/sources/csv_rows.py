@@ -93,9 +93,7 @@ def csv_blocks(text: FileText, metric_set: MetricSet, place: str, notes: Notes) 
         )
         for batch in reader:
             rows += len(batch)
-            found = dict(zip(columns, batch.columns, strict=True))
-            empty = pa.nulls(len(batch), pa.binary())
-            yield layout.block([found.get(f"c{number}", empty) for number in layout.places])
+            yield layout.block(batch.columns if len(columns) == len(layout.places) else _padded(layout, batch))
             yield from other.blocks()
     except pa.ArrowInvalid as error:
         yield from other.blocks()
@@ -245,6 +243,13 @@ class _Layout:
         except ValueError:
             return all(numbers.fault("", row[place]) for place in self.places[self.split :])
         return False
+
+
+def _padded(layout: _Layout, batch: pa.RecordBatch) -> list[pa.Array]:
+    """The columns that are read, of rows that lack some of them."""
+    found = dict(zip(batch.schema.names, batch.columns, strict=True))
+    empty = pa.nulls(len(batch), pa.binary())
+    return [found.get(f"c{number}", empty) for number in layout.places]
 
 
 class _OtherRows:

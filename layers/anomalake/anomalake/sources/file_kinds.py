@@ -27,6 +27,7 @@ _KINDS = (
 # Names of parts of Office files, which are ZIP archives.
 _PARTS = ((b"xl/", "is an Excel workbook (.xlsx)"), (b"[Content_Types].xml", "is an Office file (such as .xlsx)"))
 _MIMETYPE = b"mimetypeapplication/vnd.oasis.opendocument"
+_SIGNATURES = tuple(signature for signature, _, _ in _KINDS)
 # Signatures with which a text may begin too.
 _SHORT = (b"ORC", b"BZh", b"PAR1", b"Rar!")
 
@@ -41,7 +42,7 @@ def kind_of(beginning: bytes, charset: str) -> str:
     charset
         Charset in which text was expected.
     """
-    for signature, kind, expected in _KINDS:
+    for signature, kind, expected in _KINDS if beginning.startswith(_SIGNATURES) else ():
         if not beginning.startswith(signature):
             continue
         if signature in _SHORT and not _is_binary(beginning):
@@ -53,11 +54,11 @@ def kind_of(beginning: bytes, charset: str) -> str:
             if _MIMETYPE in beginning:
                 return f"is an OpenDocument file (such as .ods); {_WORKBOOK}"
         return f"{kind}; {expected}"
-    if beginning.lstrip()[:15].lower().startswith((b"<!doctype html", b"<html")):
+    if beginning[:64].lstrip().lower().startswith((b"<!doctype html", b"<html")):
         return "is HTML; expected the table as CSV"
-    for mark in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE):
-        if beginning.startswith(mark) and codecs.lookup(charset).name in ("utf-8", "utf-8-sig", "ascii"):
-            return "is text in UTF-16; expected Charset UTF-16 for it"
+    is_utf16 = beginning.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
+    if is_utf16 and codecs.lookup(charset).name in ("utf-8", "utf-8-sig", "ascii"):
+        return "is text in UTF-16; expected Charset UTF-16 for it"
     return ""
 
 

@@ -39,7 +39,7 @@ def json_blocks(text: FileText, metric_set: MetricSet, place: str, notes: Notes)
     """
     names = metric_set.columns
     n_timestamps, n_dimensions = len(metric_set.timestamp_columns), len(metric_set.dimension_list)
-    all_names, members = frozenset(names), _Members(names)
+    members = _Members(names)
     columns: list[list[str | None]] = [[] for _ in names]
     lines: list[int] = []
     source = io.BufferedReader(text, 1024 * 1024)
@@ -50,10 +50,9 @@ def json_blocks(text: FileText, metric_set: MetricSet, place: str, notes: Notes)
             continue
         try:
             record = _record(line)
-            texts = [
-                _text_of(record.get(name), name)
-                for name in (names if all_names <= record.keys() else members.of(record))
-            ]
+            texts = [_text_of(record.get(name), name) for name in names]
+            if None in texts:
+                texts = [_text_of(record.get(name), name) for name in members.of(record)]
         except (ValueError, RecursionError) as error:
             problem = f"{place}: line {number}: {shown(line.strip())}: {error}; expected a JSON object a line"
             notes.add(problem, 1)
