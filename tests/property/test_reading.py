@@ -8,6 +8,7 @@ import io
 import json
 from collections import defaultdict
 from datetime import UTC, datetime, timedelta
+from decimal import Decimal
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -18,6 +19,7 @@ from hypothesis import strategies as st
 
 from anomalake.definitions.detector import Detector, DetectorFileError
 from anomalake.definitions.detector_file import parse_detector
+from anomalake.definitions.messages import is_marked
 from anomalake.model.metrics import Metrics
 from anomalake.sources.reading import InsufficientDataError, NoDataError, read_history
 from tests.support.source_data import FilesInMemory, detector, request
@@ -34,7 +36,10 @@ DAYS = {"P1D": 1, "P7D": 7}
 
 texts = st.one_of(
     st.sampled_from(["NA", "007", "", "null", "nan", "a,b", 'a"b', "a\nb", "a\r\nb", " a ", "🎉", "'", "é", "|", "\t"]),
-    st.text(st.characters(blacklist_categories=["Cs"], blacklist_characters="\x00"), max_size=6),
+    # Private characters stand for bytes that are not text.
+    st.text(st.characters(blacklist_categories=["Cs"], blacklist_characters="\x00"), max_size=6).filter(
+        lambda text: not is_marked(text)
+    ),
 )
 numbers = st.one_of(
     st.just(""),
@@ -151,6 +156,43 @@ def test_csv(given: list[Any], options: dict[str, Any], zone: str, frequency: st
     )  # fmt: skip
     good = sum(bad is None and _start(clock, zone, frequency) is not None for clock, *_, bad in given)
     check(found, body, expected(table, given, zone, frequency), len(table), good)
+
+
+def written(value: Decimal, decimal: str, thousands: str) -> str:
+    """A number with separators, as Python's own formatting makes them."""
+    text = f"{value:,}" if thousands else f"{value}"
+    return text.translate({ord(","): thousands, ord("."): decimal})
+
+
+@settings(max_examples=150)
+@given(
+    st.lists(st.decimals(-(10**15), 10**15, places=3) | st.none(), min_size=1, max_size=20),
+    st.sampled_from([(".", ""), (".", ","), (",", ""), (",", "."), (",", " "), (".", "'")]),
+    st.sampled_from(["", "{} %", "${}", "{}\u00a0€"]),
+    st.integers(0, 3),
+    st.integers(0, 19),
+)
+def test_numbers_with_separators(
+    given: list[Decimal | None], separators: tuple[str, str], sign: str, skip: int, bad: int
+) -> None:
+    """Every value comes out, whether a whole column or its cells are converted."""
+    cells = ["?" if value is None else (sign or "{}").format(written(value, *separators)) for value in given]
+    if bad < len(cells):
+        cells[bad] = "1.2,3.4"
+    body = (
+        "note;x\n" * skip + "t;p;q;v;w\n" + "".join(f"2021-01-01 12:00:00;{n};x;{c};1\n" for n, c in enumerate(cells))
+    )
+    options = {"Delimiter": ";", "SkipLines": skip, "DecimalSeparator": separators[0]}
+    options["ThousandsSeparator"] = separators[1]
+    found = detector(FileFormatDescriptor={"CsvFormatDescriptor": options}, MinimumGoodShare=0)
+    want = {
+        (measure, str(n), "x", datetime(2021, 1, 1, 12)): float(value) if measure == "v" else 1.0
+        for n, value in enumerate(given)
+        for measure in ("v", "w")
+        if n != bad and value is not None
+    }
+    want |= {("w", str(n), "x", datetime(2021, 1, 1, 12)): 1.0 for n, value in enumerate(given) if n != bad}
+    check(found, body.encode(), want, len(cells), len(cells) - (bad < len(cells)))
 
 
 @settings(max_examples=100)

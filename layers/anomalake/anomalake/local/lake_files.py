@@ -22,6 +22,7 @@ from anomalake.query.bounds import Bounds
 from anomalake.query.detectors import DetectorSchema
 from anomalake.query.errors import LakeChangedError, QueryError
 from anomalake.query.relations import decode_csv, empty_source
+from anomalake.sources.rows import SourceFileError, as_wanted
 from anomalake.storage.store import ObjectStore
 
 #: How often a folder is listed until the listing is stable.
@@ -114,6 +115,8 @@ class LakeFiles:
             reads = [self._read_json(files, source.file_format, columns)]
         else:
             raise QueryError(f"source of {source.detector_arn}: expected CSV or JSON lines")
+        if not reads:
+            return empty_source(detector)
         query: exp.Query = reads[0]
         for read in reads[1:]:
             query = exp.union(query, read, distinct=False, copy=False)
@@ -122,9 +125,10 @@ class LakeFiles:
     def _read_csv(
         self, files: list[str], header: Sequence[str], csv: CsvFormat, columns: Mapping[str, str]
     ) -> exp.Select:
-        missing = [name for name in columns if name not in header]
-        if missing:
-            raise QueryError(f"{files[0]}: line 1: no column {missing[0]!r}; it has {', '.join(header)[:200]}")
+        try:
+            header = as_wanted(header, tuple(columns), f"{files[0]}: line 1")
+        except SourceFileError as error:
+            raise QueryError(str(error)) from error
         return self._read("read_csv", files, csv_options(csv, header), columns)
 
     def _read_json(self, files: list[str], json_lines: JsonLinesFormat, columns: Mapping[str, str]) -> exp.Select:

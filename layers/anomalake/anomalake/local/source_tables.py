@@ -71,7 +71,7 @@ def _local(path: str, lake: Path) -> Path:
 
 
 def files_by_header(files: list[str], csv: CsvFormat) -> dict[tuple[str, ...], list[str]]:
-    """Group files by their header, because the order of the columns may differ between files."""
+    """Group files by their header, because the order of the columns may differ; empty files are left out."""
     if csv.header_list:
         return {csv.header_list: files}
     groups: dict[tuple[str, ...], list[str]] = {}
@@ -81,7 +81,8 @@ def files_by_header(files: list[str], csv: CsvFormat) -> dict[tuple[str, ...], l
                 beginning = file.read(_HEADER_BYTES)
         except FileNotFoundError:
             continue
-        groups.setdefault(header_of(beginning, csv), []).append(name)
+        if header := header_of(beginning, csv):
+            groups.setdefault(header, []).append(name)
     return groups
 
 

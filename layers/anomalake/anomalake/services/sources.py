@@ -12,11 +12,12 @@ from anomalake.definitions.errors import SourceError
 from anomalake.definitions.intervals import folder_of
 from anomalake.definitions.metric_set import CsvFormat, MetricSet
 from anomalake.definitions.metric_set_fields import metric_set_from_fields
-from anomalake.definitions.time_formats import check_readable_by_queries
+from anomalake.definitions.time_formats import NUMBER_FORMATS, check_readable_by_queries
 from anomalake.local.source_files import FolderOrS3Files
 from anomalake.records.metric_sets import metric_set_key, write_metric_set
 from anomalake.sources.csv_header import header_of
 from anomalake.sources.ports import SourceFile, SourceFiles, SourceTables
+from anomalake.sources.rows import SourceFileError, as_wanted
 from anomalake.storage.store import ObjectNotFound, ObjectStore
 
 #: Bytes of a file that are read to find its header.
@@ -83,7 +84,29 @@ def check_queryable(metric_set: MetricSet) -> None:
         raise SourceError(
             f"source of {metric_set.detector_arn}: is {metric_set.kind}; queries on live data read CSV and JSON lines"
         )
+    unsupported = _unsupported_settings(metric_set)
+    if unsupported:
+        raise SourceError(
+            f"source of {metric_set.detector_arn}: queries on live data do not support {', '.join(unsupported)}"
+        )
     check_readable_by_queries(metric_set.timestamp_format)
+
+
+def _unsupported_settings(metric_set: MetricSet) -> list[str]:
+    """Settings of anomalake that detection knows and queries do not."""
+    csv_format = metric_set.file_format
+    found = {
+        "ColumnNames": bool(metric_set.joined_timestamp_columns),
+        f"ColumnFormat {metric_set.timestamp_format}": metric_set.timestamp_format in NUMBER_FORMATS,
+    }
+    if isinstance(csv_format, CsvFormat):
+        found |= {
+            "DecimalSeparator": csv_format.decimal_separator != ".",
+            "ThousandsSeparator": bool(csv_format.thousands_separator),
+            "NullValues with numbers": any(letter.isdigit() for text in csv_format.null_values for letter in text),
+            "SkipLines": csv_format.skip_lines > 0,
+        }
+    return [name for name, is_set in found.items() if is_set]
 
 
 def _is_in_s3(metric_set: MetricSet) -> bool:
@@ -110,10 +133,12 @@ def _header(metric_set: MetricSet, start: datetime | None, files: SourceFiles) -
     for file in _files(metric_set, files, start):
         with closing(files.open(file.name)) as stream:
             header = header_of(stream.read(_HEADER_BYTES), csv_format)
-        missing = [name for name in metric_set.columns if name not in header]
-        if missing:
-            raise SourceError(f"{file.name}: line 1: no column {missing[0]!r}; it has {', '.join(header)[:200]}")
-        return header
+        if not header:
+            continue
+        try:
+            return as_wanted(header, metric_set.columns, f"{file.name}: line 1")
+        except SourceFileError as error:
+            raise SourceError(str(error)) from error
     where = f"of the interval from {start.isoformat()}" if start is not None else "under its paths"
     raise SourceError(f"source of {metric_set.detector_arn}: no file {where}; expected one with a header")
 

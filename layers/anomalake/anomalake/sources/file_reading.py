@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -11,24 +12,19 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from anomalake.definitions.intervals import NO_INSTANT, floor_to_starts
+from anomalake.definitions.messages import listed
 from anomalake.definitions.metric_set import MetricSet, ParquetFormat
 from anomalake.model.metrics import Metrics
 from anomalake.sources.aggregation import Aggregation
-from anomalake.sources.columns import Instants, number_fault, read_numbers, value_fault
-from anomalake.sources.csv_rows import csv_blocks, csv_texts
+from anomalake.sources.columns import Instants, value_fault
+from anomalake.sources.csv_rows import CsvRow, csv_blocks, csv_rows
 from anomalake.sources.file_bytes import FileText
 from anomalake.sources.json_rows import json_blocks
+from anomalake.sources.numbers import Numbers
 from anomalake.sources.parquet_rows import parquet_blocks
 from anomalake.sources.ports import ByteStream
+from anomalake.sources.repeats import ReadFile, Window, WrittenRow, remark_on_repeats
 from anomalake.sources.rows import Notes, RowBlock, SourceFileError
-
-
-@dataclass(frozen=True, slots=True)
-class Window:
-    """A span of time in seconds since 1970: from `low` on, before `high`; None: no limit."""
-
-    low: int | None
-    high: int | None
 
 
 @dataclass(slots=True)
@@ -63,6 +59,8 @@ class FileReader:
         self.counts = RowCounts()
         self.notes = Notes()
         self.instants = Instants(metric_set)
+        self._numbers = [Numbers(metric_set) for _ in metric_set.measures]
+        self._read_files: list[ReadFile] = []
         places = {name: place for place, name in enumerate(metric_set.dimension_list)}
         self._filters = [(places[item.name], frozenset(item.values)) for item in metric_set.dimension_filter_list]
 
@@ -79,13 +77,21 @@ class FileReader:
             Opens the file again, to find the lines of invalid rows.
         """
         self.counts.files += 1
+        hashed = self.aggregation.hashed
+        try:
+            self._read(place, stream, window, again)
+        finally:
+            if self.aggregation.hashed > hashed:
+                self._read_files.append(ReadFile(place, window, again, self.aggregation.hashed))
+
+    def _read(self, place: str, stream: ByteStream, window: Window, again: Callable[[], ByteStream]) -> None:
         before = self.notes.bad
         listed = len(self.notes.problems)
         text = None
         if not isinstance(self.metric_set.file_format, ParquetFormat):
             text = FileText(stream, self.metric_set.file_format.charset)
         try:
-            for block in self._blocks(place, stream, text):
+            for block in self._blocks(place, stream, text, self.notes):
                 self.add(block, window, place)
         except SourceFileError as fault:
             lines = 1 if text is None else max(1, text.drain())
@@ -97,6 +103,67 @@ class FileReader:
         if unlisted and self.metric_set.kind == "csv" and not self.notes.full:
             self._explain(place, again)
 
+    def remarks(self) -> list[str]:
+        """Remarks on rows that were used: what was left out of them, and what may be wrong with them."""
+        remarks = []
+        if self.counts.missing:
+            remarks.append(
+                f"{self.counts.missing:,} cells of measures are empty or mean no value; those measures are left out of "
+                "their rows"
+            )
+        for name, numbers in zip(self.metric_set.measures, self._numbers, strict=True):
+            if len(numbers.units) > 1:
+                remarks.append(
+                    f"column {name!r} has numbers with the signs {listed(sorted(numbers.units))}; they are added up "
+                    "as if they had one unit"
+                )
+        return remarks
+
+    def repeats(self) -> tuple[int, str]:
+        """Number of rows that repeat another row in all columns that are read; and a remark on them."""
+        found = self.aggregation.repeats()
+        if found is None:
+            return 0, ""
+        return found.rows, remark_on_repeats(found, self._read_files, self.metric_set, self._written_rows)
+
+    def _written_rows(self, file: ReadFile) -> Iterator[tuple[WrittenRow, Callable[[], bool]]]:
+        """Read a file again, row by row; each with a check whether it was used."""
+        stream = file.again()
+        try:
+            for row in self._rows_of(file.place, stream):
+                yield row, partial(self._is_used, row, file.window)
+        finally:
+            stream.close()
+
+    def _rows_of(self, place: str, stream: ByteStream) -> Iterator[WrittenRow]:
+        text = None
+        if not isinstance(self.metric_set.file_format, ParquetFormat):
+            text = FileText(stream, self.metric_set.file_format.charset)
+        if text is not None and self.metric_set.kind == "csv":
+            for row in csv_rows(text, self.metric_set):
+                if isinstance(row, CsvRow):
+                    yield WrittenRow(row.line, row.timestamp, row.dimensions, row.measures, row.cells)
+            return
+        for block in self._blocks(place, stream, text, Notes()):
+            assert block.lines is not None
+            columns = [column.to_pylist() for column in (block.timestamps, *block.dimensions, *block.measures)]
+            split = 1 + len(block.dimensions)
+            for line, *cells in zip(block.lines.tolist(), *columns, strict=True):
+                yield WrittenRow(line, cells[0], tuple(cells[1:split]), tuple(cells[split:]))
+
+    def _is_used(self, row: WrittenRow, window: Window) -> bool:
+        if self._fault(None, row.dimensions, row.measures):
+            return False
+        if not any(numbers.has_value(value) for numbers, value in zip(self._numbers, row.measures, strict=True)):
+            return False
+        instant = int(self.instants.read(pa.array([row.timestamp]))[0])
+        return (
+            instant != NO_INSTANT
+            and (window.low is None or instant >= window.low)
+            and (window.high is None or instant < window.high)
+            and all(row.dimensions[place] in allowed for place, allowed in self._filters)
+        )
+
     def add(self, block: RowBlock, window: Window, place: str) -> None:
         """Add the valid rows of a block, and note the invalid ones."""
         instants = self.instants.read(block.timestamps)
@@ -105,10 +172,10 @@ class FileReader:
         for column in codes:
             bad |= column < 0
         values = []
-        for column in block.measures:
-            numbers, faulty = read_numbers(column)
+        for numbers, column in zip(self._numbers, block.measures, strict=True):
+            found, faulty = numbers.read(column)
             bad |= faulty
-            values.append(numbers)
+            values.append(found)
         if bad.any():
             self.notes.bad += int(bad.sum())
             if block.lines is not None:
@@ -167,12 +234,12 @@ class FileReader:
         starts = floor_to_starts(instants, self.metric_set.frequency, self.metric_set.timezone)
         self.aggregation.add(instants, starts, codes, values)
 
-    def _blocks(self, place: str, stream: ByteStream, text: FileText | None) -> Iterator[RowBlock]:
+    def _blocks(self, place: str, stream: ByteStream, text: FileText | None, notes: Notes) -> Iterator[RowBlock]:
         if text is None:
             return parquet_blocks(stream, self.metric_set)
         if self.metric_set.kind == "json":
-            return json_blocks(text, self.metric_set, place, self.notes)
-        return csv_blocks(text, self.metric_set, place, self.notes)
+            return json_blocks(text, self.metric_set, place, notes)
+        return csv_blocks(text, self.metric_set, place, notes)
 
     def _describe(self, block: RowBlock, bad: npt.NDArray[np.bool_], place: str) -> None:
         """Describe the invalid rows of a block with known lines."""
@@ -192,8 +259,8 @@ class FileReader:
         stream = again()
         try:
             charset = getattr(self.metric_set.file_format, "charset", "UTF-8")
-            for line, texts in csv_texts(FileText(stream, charset), self.metric_set):
-                fault = texts if isinstance(texts, str) else self._fault(self.instants.fault(texts[0]), *texts[1:])
+            for row in csv_rows(FileText(stream, charset), self.metric_set):
+                line, fault = row if isinstance(row, tuple) else (row.line, self._fault_of(row))
                 if fault:
                     self.notes.add(f"{place}: line {line}: {fault}")
                 if self.notes.full:
@@ -201,12 +268,18 @@ class FileReader:
         finally:
             stream.close()
 
+    def _fault_of(self, row: CsvRow) -> str | None:
+        return self._fault(self.instants.fault(row.timestamp), row.dimensions, row.measures)
+
     def _fault(self, timestamp: str | None, dimensions: Sequence[Any], measures: Sequence[Any]) -> str | None:
         """Problem of a row: of its timestamp first, then of its values."""
         faults = [
             timestamp,
             *map(value_fault, self.metric_set.dimension_list, dimensions),
-            *map(number_fault, self.metric_set.measures, measures),
+            *(
+                numbers.fault(name, value)
+                for numbers, name, value in zip(self._numbers, self.metric_set.measures, measures, strict=True)
+            ),
         ]
         return next((fault for fault in faults if fault), None)
 

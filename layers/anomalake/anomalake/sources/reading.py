@@ -12,14 +12,16 @@ import numpy as np
 
 from anomalake.definitions.detector import Detector
 from anomalake.definitions.intervals import folder_of, next_start, start_of_folder
+from anomalake.definitions.messages import printable
 from anomalake.definitions.metric_set import MetricSet
 from anomalake.errors import AnomalakeError
 from anomalake.model.metrics import Metrics
 from anomalake.sources.aggregation import LimitExceededError
-from anomalake.sources.file_reading import FileReader, RowCounts, Window
+from anomalake.sources.file_reading import FileReader, RowCounts
 from anomalake.sources.parquet_rows import typed_blocks
 from anomalake.sources.ports import SourceFile, SourceFiles, SourceTables, is_hidden
 from anomalake.sources.prefetching import opened
+from anomalake.sources.repeats import Window
 from anomalake.sources.rows import Notes
 from anomalake.sources.spacing import spacing_problem
 
@@ -45,9 +47,9 @@ class ReadReport:
     filtered
         Rows that the dimension filters exclude.
     duplicates
-        Used rows that repeat another row exactly. They count, as in L4M.
+        Used rows that repeat another row in all columns that are read. They count, as in L4M.
     missing
-        Empty cells of measures in used rows.
+        Cells of measures without a value, in used rows.
     problems
         The first invalid rows (file, line, column, value, what was expected), and other problems.
     """
@@ -300,7 +302,9 @@ def _result(reader: FileReader, nothing: str, places: str, start: datetime | Non
     if reader.aggregation.empty:
         raise NoDataError(f"{nothing}{_why(report)}", report)
     try:
-        return reader.metrics(), report
+        metrics = reader.metrics()
+        problems = (*report.problems, *map(printable, reader.aggregation.problems))
+        return metrics, replace(report, problems=problems)
     except LimitExceededError as error:
         raise InsufficientDataError(
             f"Metric set beyond its limits at the source location: {places}: {error}", report
@@ -327,12 +331,12 @@ def _why(report: ReadReport) -> str:
 def _report(reader: FileReader, start: datetime | None) -> ReadReport:
     counts: RowCounts = reader.counts
     notes: Notes = reader.notes
-    duplicates = reader.aggregation.duplicates()
-    problems = [*_zone_problems(reader, start), *notes.problems]
-    if duplicates:
-        problems.append(f"{duplicates:,} rows repeat another one exactly; they are added up all the same")
-    if counts.missing:
-        problems.append(f"{counts.missing:,} cells of measures are empty; those measures are left out of their rows")
+    duplicates, remark = reader.repeats()
+    problems = [
+        *_zone_problems(reader, start),
+        *notes.problems,
+        *map(printable, filter(None, [remark, *reader.remarks()])),
+    ]
     return ReadReport(
         files=counts.files,
         rows=counts.used + notes.bad + counts.outside + counts.future + counts.filtered,
