@@ -97,7 +97,7 @@ def run(command: Sequence[str], env: Mapping[str, str]) -> Run:
 
 def anomalake(*arguments: str, **variables: str) -> Run:
     """Run the command ``anomalake``."""
-    return run([sys.executable, "-m", "anomalake.cli.app", *arguments], environment(**variables))
+    return run([sys.executable, "-m", "anomalake", *arguments], environment(**variables))
 
 
 def replay(source: Path, lake: str, count: int, **variables: str) -> Run:

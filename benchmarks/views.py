@@ -32,7 +32,7 @@ class SlowDatabase:
     name = "anomalake"
 
     def __init__(self) -> None:
-        self.existing = {"alert_rows": TABLE}
+        self.existing = {"alert_rows": TABLE, "withdrawal_rows": TABLE}
         self.number = 0
         self._quota = threading.Semaphore(QUOTA)
         self._lock = threading.Lock()

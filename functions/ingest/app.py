@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections import defaultdict
 from functools import cache
 from typing import Any
 
@@ -13,6 +14,7 @@ from anomalake.errors import AnomalakeError
 from anomalake.lake.documents import Fetch
 from anomalake.lake.lake import Lake
 from anomalake.lake.ports import NoCatalog
+from anomalake.lake.set_aside import Refused
 from anomalake.services.ingest import Ingested, fetch, ingest_event
 from anomalake.storage.objects import open_store
 
@@ -51,7 +53,8 @@ def respond(event: Any, lake: Lake, fetch: Fetch) -> dict[str, Any]:
     if problems:
         refused, failed = receipt.refused, ingested.failed
         first = str(refused[0].refusal) if refused else f"{failed[0].place}: {failed[0].error}"
-        raise IngestError(f"{len(refused)} records refused, {len(failed)} failed, {receipt.stored} stored: {first}")
+        n_refused = sum(item.count for item in refused)
+        raise IngestError(f"{n_refused} records refused, {len(failed)} failed, {receipt.stored} stored: {first}")
     return {"stored": receipt.stored, "repeated": receipt.repeated, "clashes": receipt.clashes}
 
 
@@ -67,13 +70,22 @@ def _report(ingested: Ingested) -> None:
     count("AlertsStored", receipt.stored)
     count("AlertsRepeated", receipt.repeated)
     count("AlertClashes", receipt.clashes)
-    count("RecordsSetAside", sum(refused.first_time for refused in receipt.refused))
+    count("RecordsSetAside", sum(refused.count for refused in receipt.refused if refused.first_time))
     count("RecordsFailed", len(ingested.failed))
     count("PartitionsPending", len(receipt.pending))
+    by_key: dict[str, list[Refused]] = defaultdict(list)
     for refused in receipt.refused:
-        logger.warning("record set aside", reason=str(refused.refusal), key=refused.key, first_time=refused.first_time)
+        by_key[refused.key].append(refused)
+    for key, (first, *others) in by_key.items():
+        # One line an object, which has the other reasons.
+        n_records = sum(refused.count for refused in (first, *others))
+        reason = str(first.refusal)
+        logger.warning("record set aside", reason=reason, key=key, first_time=first.first_time, records=n_records)
     for failed in ingested.failed:
         logger.error("record failed", place=failed.place, reason=failed.error)
     if receipt.pending:
         logger.warning("partitions pending", count=len(receipt.pending), reason=receipt.pending_reason)
-    logger.info("ingested", stored=receipt.stored, repeated=receipt.repeated, clashes=receipt.clashes)
+    logger.info(
+        "ingested",
+        stored=receipt.stored, repeated=receipt.repeated, clashes=receipt.clashes, withdrawals=receipt.withdrawals,
+    )  # fmt: skip

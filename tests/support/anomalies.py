@@ -109,6 +109,7 @@ class RecordingChannel:
     """A channel that records its messages, and fails with the given errors first."""
 
     name = "a channel"
+    stores = False
 
     def __init__(
         self, *failures: ChannelError | None, format_: str = "JSON", repeatable: bool = False, most_bytes: int = 250_000

@@ -31,7 +31,7 @@ class FakeDatabase:
 
     def __init__(self, name: str = "anomalake", existing: dict[str, str] | None = None) -> None:
         self.name = name
-        self.existing = {"alert_rows": TABLE, "alert_rows_csv": TABLE} | (existing or {})
+        self.existing = {"alert_rows": TABLE, "alert_rows_csv": TABLE, "withdrawal_rows": TABLE} | (existing or {})
         self.statements: list[str] = []
         self.broken: set[str] = set()
         self._lock = threading.Lock()

@@ -29,6 +29,8 @@ from anomalake.storage.store import ObjectStore, StoreError
 ARN = "arn:aws:lookoutmetrics:us-east-1:000000000000:AnomalyDetector:shop"
 #: A Tuesday, six days before a new week.
 START = datetime(2026, 3, 3, tzinfo=UTC)
+#: The Monday on which the model of `START` is due.
+MONDAY = datetime(2026, 3, 2, tzinfo=UTC)
 HOUR = timedelta(hours=1)
 COUNTRIES = ("de", "fr", "uk")
 
@@ -126,6 +128,7 @@ class MemoryChannel:
     format: str = JSON
     most_bytes: int = 1_000_000
     repeatable: bool = True
+    stores: bool = False
 
     def send(self, message: Message) -> None:
         if self.failures:
@@ -233,4 +236,6 @@ class Bench:
         return {key: body for key, body in objects.items() if not any(folder in key for folder in left_out)}
 
 
-__all__ = ["ARN", "COUNTRIES", "HOUR", "START", "Bench", "IntervalError", "StoreError", "detector", "hour", "usual"]
+__all__ = [
+    "ARN", "COUNTRIES", "HOUR", "MONDAY", "START", "Bench", "IntervalError", "StoreError", "detector", "hour", "usual",
+]  # fmt: skip

@@ -18,12 +18,17 @@ Row = tuple[Any, ...]
 
 
 def relations(originals: Iterable[str]) -> dict[str, list[Row]]:
-    """Rows of alerts, metric_values and dimension_contributions, each sorted, for a set of well-formed alerts."""
+    """Rows of alerts, metric_values and dimension_contributions, each sorted, for a set of well-formed documents."""
     shown: dict[tuple[str, str, datetime], tuple[str, dict[str, Any]]] = {}
-    for text in originals:
-        alert = json.loads(text, parse_float=Decimal)
+    documents = [json.loads(text, parse_float=Decimal) for text in originals]
+    withdrawn = _withdrawn(document for document in documents if "record" in document)
+    for alert in documents:
+        if "record" in alert:
+            continue
         identity = (alert["alertEventId"], alert["impactedMetric"]["metricName"], _utc(alert["timestamp"]))
         body = (_digest(alert), alert)
+        if (identity, body[0]) in withdrawn:
+            continue
         if identity not in shown or body[0] < shown[identity][0]:
             shown[identity] = body
     made: dict[str, list[Row]] = {"alerts": [], "metric_values": [], "dimension_contributions": []}
@@ -63,6 +68,18 @@ def relations(originals: Iterable[str]) -> dict[str, list[Row]]:
     return {name: sorted(rows, key=repr) for name, rows in made.items()}
 
 
+def _withdrawn(documents: Iterable[dict[str, Any]]) -> set[tuple[tuple[str, str, datetime], str]]:
+    """Return the bodies that the deciding documents withdraw (ADR 0010)."""
+    states: dict[tuple[tuple[str, str, datetime], str], tuple[str, str, bool]] = {}
+    for document in documents:
+        for field in ("withdrawn", "reinstated"):
+            for body in document[field]:
+                key = ((body["alertEventId"], body["metricName"], _utc(body["timestamp"])), body["digest"])
+                state = (document["sequence"], _digest(document), field == "withdrawn")
+                states[key] = max(state, states.get(key, state))
+    return {key for key, (_, _, is_withdrawn) in states.items() if is_withdrawn}
+
+
 HEAD = "detector, detector_arn, alert_event_id, anomaly_group_id, timestamp, timezone, local_timestamp, metric_name"
 COLUMNS = {
     "alerts": f"{HEAD}, anomaly_score",
@@ -98,6 +115,11 @@ def _utc(stamp: str) -> datetime:
     return wall - sign * timedelta(hours=int(found[3][1:3]), minutes=int(found[3][4:6]))
 
 
+def digest(text: str) -> str:
+    """Digest of the body of an alert."""
+    return _digest(json.loads(text, parse_float=Decimal))
+
+
 def _digest(alert: Any) -> str:
     def numbers(value: Any) -> Any:
         if isinstance(value, dict):
@@ -115,10 +137,19 @@ def _digest(alert: Any) -> str:
 def shown_in_tables(store: Any) -> dict[str, list[Row]]:
     """What the table files of a store say, by ADR 0001's rule, read without SQL: for stores that no engine reads."""
     shown: dict[str, tuple[str, str, dict[str, Any]]] = {}
+    states: dict[tuple[str, str], tuple[str, str, bool]] = {}
+    for found in store.list("tables/withdrawal_rows"):
+        partition = dict(part.split("=", 1) for part in found.key.split("/")[2:4])
+        for row in pq.read_table(pa.BufferReader(store.get(found.key)), use_threads=False).to_pylist():
+            assert (row["detector"], row["day"]) == (partition["detector"], partition["day"])
+            state = (row["sequence"], row["document"], row["is_withdrawn"])
+            states[row["alert_id"], row["digest"]] = max(state, states.get((row["alert_id"], row["digest"]), state))
     for found in store.list("tables/alert_rows"):
         partition = dict(part.split("=", 1) for part in found.key.split("/")[2:4])
         for row in pq.read_table(pa.BufferReader(store.get(found.key)), use_threads=False).to_pylist():
             assert row["timestamp"].strftime("%Y-%m-%d") == partition["day"]
+            if states.get((row["alert_id"], row["digest"]), ("", "", False))[2]:
+                continue
             if row["alert_id"] not in shown or row["digest"] < shown[row["alert_id"]][0]:
                 shown[row["alert_id"]] = (row["digest"], partition["detector"], row)
     made: dict[str, list[Row]] = {"alerts": [], "metric_values": [], "dimension_contributions": []}

@@ -9,7 +9,7 @@ from typing import Any
 
 from anomalake.definitions.detector import Detector
 from anomalake.definitions.detector_file import parse_detector
-from anomalake.sources.ports import SourceFile
+from anomalake.sources.ports import SourceFile, is_hidden
 from anomalake.storage.store import StoreError
 
 
@@ -20,8 +20,11 @@ class FilesInMemory:
         self.files = dict(files)
         self.opened: list[str] = []
 
-    def list(self, folder: str) -> list[SourceFile]:
+    def list(self, folder: str, *, recursive: bool = False) -> list[SourceFile]:
         folder = folder.rstrip("/")
+        if recursive:
+            below = [file for file in self.walk(f"{folder}/") if not is_hidden(file.name.removeprefix(folder)[1:])]
+            return sorted(below, key=lambda file: file.name)
         return [
             SourceFile(name, len(body))
             for name, body in sorted(self.files.items())

@@ -1,5 +1,25 @@
-"""``python -m anomalake`` is the command ``anomalake``."""
+"""The command ``anomalake``, also as ``python -m anomalake``.
 
-from anomalake.cli.app import main
+This module imports little, so that Ctrl-C is handled while the command is still imported.
+"""
 
-main()
+from typing import NoReturn
+
+from anomalake.cli import interruption
+
+
+def main() -> NoReturn:
+    """Run the command; Ctrl-C ends it with one line and exit code 130."""
+    interruption.watch()
+    try:
+        from anomalake.cli.app import main as run
+
+        run()
+    except BaseException:
+        if not interruption.interrupted():
+            raise
+        interruption.end()
+
+
+if __name__ == "__main__":
+    main()

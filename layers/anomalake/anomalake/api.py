@@ -13,6 +13,7 @@ from zoneinfo import ZoneInfo
 import pyarrow as pa
 
 from anomalake.errors import require
+from anomalake.files import path_of
 from anomalake.query import output
 from anomalake.query.errors import QueryError
 from anomalake.services.lakes import LakeConnection
@@ -94,11 +95,11 @@ def backtest(
     from anomalake.services import backtest as backtesting
 
     return backtesting.backtest(
-        Path(detector),
+        path_of("detector", detector),
         data=os.fspath(data) if data is not None else None,
         lake=_uri(lake) if lake is not None else None,
-        labels=Path(labels) if labels is not None else None,
-        scores=Path(scores) if scores is not None else None,
+        labels=path_of("labels", labels) if labels is not None else None,
+        scores=path_of("scores", scores) if scores is not None else None,
         page=_page(page),
         progress=progress,
     )
@@ -151,7 +152,7 @@ def detect(
     from anomalake.services.times import span_of
 
     page = _page(page)
-    read = read_detector(Path(detector), data=os.fspath(data) if data is not None else None)
+    read = read_detector(path_of("detector", detector), data=os.fspath(data) if data is not None else None)
     span = span_of(at, first, last, ZoneInfo(read.timezone))
     intervals = list(detection.detect(read, _uri(lake), span, page=page))
     for interval in intervals:
@@ -248,7 +249,7 @@ class LakeHandle:
         """
         from anomalake.services.export import export
 
-        return export(self._connection, Path(out_dir), format_)
+        return export(self._connection, path_of("out_dir", out_dir), format_)
 
     def dashboard(self, out: str | os.PathLike[str]) -> Path:
         """Write the page: live values, anomalies and contributions in one HTML file that needs no network.
@@ -270,8 +271,9 @@ class LakeHandle:
         """
         from anomalake.services.dashboard import check_complete, make_document, write_page
 
+        path = path_of("out", out)
         document, _ = make_document(self._connection)
-        written = write_page(document, Path(out))
+        written = write_page(document, path)
         check_complete(written)
         return written.path
 

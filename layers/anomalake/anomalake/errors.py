@@ -12,6 +12,12 @@ class AnomalakeError(Exception):
     """
 
 
+def problems_of(error: Exception) -> tuple[str, ...]:
+    """Return the lines of an error with several problems (its `problems`), or its message as one line."""
+    problems = getattr(error, "problems", ())
+    return tuple(problems) if problems and isinstance(error, AnomalakeError) else (one_line(error),)
+
+
 def one_line(error: Exception) -> str:
     """Return the message of an error on one line; an error of another package has its type before it."""
     text = " ".join(str(error).split())

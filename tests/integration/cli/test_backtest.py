@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import re
+from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -45,6 +47,40 @@ def test_the_summary_has_the_tested_span_and_the_anomalies(run: Run, folder: Pat
     scores = [float(line.split()[0]) for line in lines[5:10]]
     assert scores == sorted(scores, reverse=True)
     assert "platform=" in lines[5]
+
+
+def test_each_problem_of_a_detector_file_is_one_line(run: Run, folder: Path) -> None:
+    (folder / "bad.yaml").write_text("AnomalyDetectorName: shop\nMetricSet: {Timezone: Mars}\n", encoding="utf-8")
+    for command in ("backtest", "detect"):
+        said = run(command, str(folder / "bad.yaml"), *(("--lake", "lake") if command == "detect" else ()))
+        assert (said.code, said.out) == (2, "")
+        lines = said.err.splitlines()
+        assert len(lines) >= 4
+        assert all(line.startswith(f"anomalake: {folder}/bad.yaml: line 2: ") for line in lines if "Metric" in line)
+        assert sum("Timezone" in line for line in lines) == 1
+
+
+def test_weekly_data_read_as_days_are_told(run: Run, folder: Path) -> None:
+    days = [date(2020, 1, 6) + timedelta(days=7 * number) for number in range(48)]
+    (folder / "weeks").mkdir()
+    (folder / "weeks" / "a.csv").write_text("t,v\n" + "".join(f"{day},100\n" for day in days), encoding="utf-8")
+    definition = {
+        "AnomalyDetectorName": "weeks",
+        "AnomalyDetectorConfig": {"AnomalyDetectorFrequency": "P1D"},
+        "MetricSet": {
+            "MetricSource": {"S3SourceConfig": {"HistoricalDataPathList": ["weeks/"]}},
+            "TimestampColumn": {"ColumnName": "t", "ColumnFormat": "yyyy-MM-dd"},
+            "MetricList": [{"MetricName": "v", "AggregationFunction": "SUM"}],
+        },
+    }
+    (folder / "weeks.json").write_text(json.dumps(definition), encoding="utf-8")
+    said = run("backtest", str(folder / "weeks.json"))
+    assert said.code == 0
+    assert "  48 of 330 intervals have rows\n" in said.out
+    assert said.err == (
+        "  282 of 330 intervals have no rows: rows are typically 7 days apart, and AnomalyDetectorFrequency is P1D; "
+        "expected P7D\n"
+    )
 
 
 def test_labels_are_compared_with_the_anomalies(run: Run, folder: Path) -> None:

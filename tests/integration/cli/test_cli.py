@@ -58,8 +58,30 @@ def test_a_refused_record_is_printed_with_its_line_and_sets_the_exit_code(run: R
     result = run("replay", "a.jsonl", "--lake", "lake")
     assert result.code == 1
     assert result.out == "1 loaded, 0 repeated, 1 refused\n"
-    assert "a.jsonl:2: alertEventId: missing: expected text" in result.err
+    assert "a.jsonl:2: $: an object without fields: expected an alert (alertEventId, " in result.err
     assert len(list((tmp_path / "lake" / "set-aside").rglob("*.json"))) == 1
+
+
+def test_links_in_a_folder_are_told_and_a_fifo_is_an_error(run: Run, stored: Path, tmp_path: Path) -> None:
+    (stored / "link.json").symlink_to("/etc/hostname")
+    os.mkfifo(tmp_path / "fifo")
+    result = run("replay", str(stored), "--lake", "lake")
+    assert result.code == 0
+    assert result.err == f"anomalake: note: {stored}: 1 symbolic link not followed\n"
+    result = run("replay", "fifo", "--lake", "lake")
+    assert result.code == 2
+    assert "source 'fifo': a FIFO; expected a file or folder (`-` reads standard input)" in result.err
+
+
+def test_a_rebuild_names_the_original_that_it_refuses(run: Run, stored: Path, tmp_path: Path) -> None:
+    run("replay", str(stored), "--lake", "lake")
+    originals = tmp_path / "lake" / "originals" / "bulk"
+    (originals / "0.jsonl.gz").write_bytes(gzip.compress(b'\n{"alertEventId": 7}\n'))
+    result = run("rebuild", "--lake", "lake")
+    assert result.code == 1
+    assert result.out.endswith(" partitions written, 1 refused\n")
+    assert "originals/bulk/0.jsonl.gz:2: alertEventId: 7: expected text" in result.err
+    assert oracle.answers(anomalake.open_lake("lake")) == oracle.relations(TEXTS)
 
 
 def test_several_processes_load_the_same_as_one_process(

@@ -108,7 +108,7 @@ def server(lake: Path) -> Iterator[tuple[subprocess.Popen[str], str, int]]:
     """`anomalake serve` in a process of its own: it, what it said first, its port."""
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path), "COLUMNS": "200"}
     process = subprocess.Popen(
-        [sys.executable, "-m", "anomalake.cli.app", "serve", "--lake", str(lake), "--port", "0"],
+        [sys.executable, "-m", "anomalake", "serve", "--lake", str(lake), "--port", "0"],
         env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
     )  # fmt: skip
     try:

@@ -105,11 +105,11 @@ def test_dashboard_in_python(lake: Path, break_: Break, tmp_path: Path) -> None:
     assert (tmp_path / "page.html").exists()
 
 
-@BREAKS
+@pytest.mark.parametrize("break_", [break_rows, break_record])
 def test_serve(lake: Path, break_: Break) -> None:
     said = break_(lake)
     process = subprocess.Popen(
-        [sys.executable, "-m", "anomalake.cli.app", "serve", "--lake", str(lake), "--port", "0"],
+        [sys.executable, "-m", "anomalake", "serve", "--lake", str(lake), "--port", "0"],
         env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
         stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
     )  # fmt: skip
@@ -148,7 +148,7 @@ def test_export_writes_the_other_relations(run: Run, lake: Path, tmp_path: Path)
     break_source(lake)
     result = run("export", "--lake", "lake", "--out", "rest")
     assert (result.code, result.err.count("\n")) == (1, 1)
-    assert "2 of 14 relations could not be written to rest: live_orders: " in result.err
+    assert "2 of 15 relations could not be written to rest: live_orders: " in result.err
     complete, rest = ({file.name for file in (tmp_path / name).iterdir()} for name in ("complete", "rest"))
     assert complete - rest == {"live_orders.csv", "with_livedata_orders.csv"}
     with pytest.raises(IncompleteExportError, match="live_orders"):

@@ -22,9 +22,10 @@ TEXTS = made.texts(80, clashes=3)
 WORLD = oracle.relations(TEXTS)
 
 
-@pytest.fixture(params=[0.0, 0.2], ids=["sound", "failing"])
+@pytest.fixture(params=[(0.0, 0.0), (0.2, 0.0), (0.0, 0.3)], ids=["sound", "failing", "cut off"])
 def uri(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
-    with s3_server(request.param, seed=7) as endpoint:
+    fault_share, cut_share = request.param
+    with s3_server(fault_share, seed=7, cut_share=cut_share) as endpoint:
         monkeypatch.setenv("AWS_ENDPOINT_URL", endpoint)
         bucket = f"lake-{uuid.uuid4().hex}"
         boto3.client("s3", region_name="us-east-1").create_bucket(Bucket=bucket)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import calendar
 import hashlib
 import json
 from collections import defaultdict
@@ -12,8 +13,10 @@ from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from anomalake.alerts import Alert, Contribution, TimeSeries
+from anomalake.alerts import Alert, AlertBody, AlertDocument, Contribution, TimeSeries
+from anomalake.alerts.reading import alert_id
 from anomalake.alerts.timestamps import ZonedTimestamp
+from anomalake.alerts.withdrawals import withdrawal_text
 from anomalake.api import LakeHandle, open_lake
 from anomalake.lake import layout
 from anomalake.lake.lake import Lake
@@ -56,7 +59,8 @@ def alert(
     """Return an alert; `when` is UTC, and alerts that differ only in `body` have the same identity."""
     utc = datetime.fromisoformat(when)
     local = utc.replace(tzinfo=ZoneInfo("UTC")).astimezone(ZoneInfo(zone)).replace(tzinfo=None)
-    identity = hashlib.sha256(f"{event}|{metric}|{when}".encode()).hexdigest()[:32]
+    timestamp = ZonedTimestamp(utc, local, zone, f"{calendar.timegm(utc.timetuple())}.{utc.microsecond:06d}000")
+    identity = alert_id(event, metric, timestamp)
     digest = hashlib.sha256(f"{identity}|{series}|{shares}|{score}|{body}".encode()).hexdigest()
     return Alert(
         alert_id=identity,
@@ -65,7 +69,7 @@ def alert(
         detector_arn=detector_arn,
         alert_event_id=event,
         anomaly_group_id=None,
-        timestamp=ZonedTimestamp(utc, local, zone, f"{utc.timestamp():.9f}"),
+        timestamp=timestamp,
         metric_name=metric,
         anomaly_score=score,
         alert_name="an alert",
@@ -93,6 +97,19 @@ def write(folder: Path, alerts: Iterable[Alert], formats: Sequence[str] = ("parq
         lake.write_shapes(members)
         lake.write_rows(partition, members)
     return open_lake(str(folder))
+
+
+def withdraw(
+    folder: Path,
+    alerts: Iterable[Alert],
+    reinstated: Iterable[Alert] = (),
+    sequence: str = "2021-03-01T00:00:00.000000Z",
+) -> None:
+    """Ingest the withdrawal of some bodies of alerts of one detector."""
+    bodies, again = [AlertBody.of(alert_) for alert_ in alerts], [AlertBody.of(alert_) for alert_ in reinstated]
+    text = withdrawal_text(ORDERS, sequence, "late data", bodies, again)
+    receipt = Lake(open_store(str(folder))).ingest([AlertDocument(text, "withdrawal")])
+    assert (receipt.withdrawals, receipt.refused, receipt.failed) == (1, (), ())
 
 
 def rows(lake: LakeHandle, sql: str) -> list[dict[str, Any]]:

@@ -199,6 +199,42 @@ def test_folders_that_are_no_partitions_in_athena_have_no_day_in_a_folder_either
     assert [row["folder_day"] for row in result] == [None] * 3
 
 
+def test_a_history_with_subfolders_beside_folders_of_days(lake: LakeHandle) -> None:
+    lake.register_source(
+        source(historical_data_path_list=("history",), templated_path_list=(TEMPLATE,), recursive=True)
+    )
+    result = rows(lake, "SELECT folder_day FROM live_orders_by_day WHERE day = '2021-02-14'")
+    assert sorted(row["folder_day"] or "" for row in result) == ["", "20210214", "20210215"]
+
+
+def test_rows_of_folders_of_days_in_a_history_with_subfolders_occur_once(lake: LakeHandle, tmp_path: Path) -> None:
+    (tmp_path / "live").rename(tmp_path / "history" / "live")
+    templates = (f"history/{TEMPLATE}",)
+    lake.register_source(source(historical_data_path_list=("history",), templated_path_list=templates, recursive=True))
+    result = rows(lake, "SELECT folder_day FROM live_orders_by_day WHERE day = '2021-02-14'")
+    assert [row["folder_day"] for row in result] == [None] * 4
+
+
+@pytest.mark.parametrize("name", ["a*b", "a[xyz]b", "dt?"])
+def test_folders_and_files_whose_names_are_patterns(tmp_path: Path, name: str) -> None:
+    handle = write(tmp_path / "lake", [])
+    for day, file in (("20210214", "a.csv"), ("20210214", "[b]*.csv"), ("20210215", "c.csv"), ("20210224", "*.csv")):
+        folder = tmp_path / name / f"x{name}{day}" / "0500"
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / file).write_text(f"{','.join(HEADER)}\n2021-02-14 05:00:00,pc,it,1,2\n")
+        other = tmp_path / name / "live" / day / "0500"
+        other.mkdir(parents=True, exist_ok=True)
+        (other / file).write_text(f"{','.join(HEADER)}\n2021-02-14 05:00:00,pc,it,1,3\n")
+    templates = (f"{tmp_path}/{name}/x{name}{{{{yyyyMMdd}}}}/{{{{HHmm}}}}", f"{tmp_path}/{name}/{TEMPLATE}")
+    handle.register_source(source(historical_data_path_list=(), templated_path_list=templates))
+    sql = "SELECT folder_day, revenue FROM live_orders_by_day"
+    found = [(row["folder_day"], int(row["revenue"])) for row in rows(handle, sql)]
+    days = ["20210214", "20210214", "20210215", "20210224"]
+    assert sorted(found) == sorted((day, revenue) for day in days for revenue in (2, 3))
+    bounded = rows(handle, f"{sql} WHERE day = '2021-02-14'")
+    assert sorted(row["folder_day"] for row in bounded) == ["20210214"] * 4 + ["20210215"] * 2
+
+
 def test_the_history_of_quicksight_reads_its_folders_only(lake: LakeHandle, tmp_path: Path) -> None:
     metric_set = source(historical_data_path_list=("history/20210101",), templated_path_list=(TEMPLATE,))
     sql = model_of(metric_set).data_sets[VALUES].sql()

@@ -68,6 +68,15 @@ def test_live_rows(lake: LakeHandle) -> None:
     assert result[-1]["timestamp"] is None
 
 
+def test_live_rows_of_names_in_another_case_and_of_empty_parts(lake: LakeHandle, tmp_path: Path) -> None:
+    (tmp_path / "data" / "input.csv").write_text(ROWS.replace("marketplace", " Marketplace", 1))
+    (tmp_path / "data" / "part.csv").write_text("")
+    lake.register_source(source())
+    assert len(rows(lake, "SELECT * FROM live_orders WHERE marketplace = 'it'")) == 2
+    (tmp_path / "data" / "input.csv").unlink()
+    assert rows(lake, "SELECT * FROM live_orders") == []
+
+
 def test_a_create_metric_set_request_is_registered_as_its_metric_set_is(lake: LakeHandle) -> None:
     registered = lake.register_source(metric_set_to_fields(source()))
     assert registered == source()
@@ -200,6 +209,16 @@ def test_invalid_sources_are_refused(tmp_path: Path, lake: LakeHandle) -> None:
     ):
         with pytest.raises(SourceError, match=message):
             source(**changes)
+    for settings, message in (
+        ({"file_format": CsvFormat(decimal_separator=",")}, "DecimalSeparator"),
+        ({"file_format": CsvFormat(thousands_separator=",")}, "ThousandsSeparator"),
+        ({"file_format": CsvFormat(null_values=("-200",))}, "NullValues with numbers"),
+        ({"file_format": CsvFormat(skip_lines=1)}, "SkipLines"),
+        ({"timestamp_format": "epoch_seconds"}, "ColumnFormat epoch_seconds"),
+        ({"timestamp_column": "d h", "joined_timestamp_columns": ("d", "h")}, "ColumnNames"),
+    ):
+        with pytest.raises(SourceError, match=f"queries on live data do not support {message}$"):
+            lake.register_source(source(**settings))
     (tmp_path / "data" / "other.csv").write_text("timestamp,platform\n")
     lake.register_source(source())
     with pytest.raises(QueryError, match=r"other.csv: line 1: no column 'marketplace'"):

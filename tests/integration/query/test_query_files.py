@@ -14,7 +14,7 @@ from anomalake.definitions.metric_set import Measure, MetricSet
 from anomalake.query import templates
 from anomalake.query.detectors import DetectorSchema
 from anomalake.query.relations import BY_DAY, Relation
-from tests.integration.query.lakes import alert, write
+from tests.integration.query.lakes import alert, withdraw, write
 
 QUERIES = Path(__file__).parents[3] / "queries"
 FILES = sorted(QUERIES.glob("*.sql"))
@@ -56,6 +56,7 @@ def lake(request: pytest.FixtureRequest, tmp_path: Path) -> LakeHandle:
         (request.param,),
     )
     lake.register_source(EXAMPLE)
+    withdraw(tmp_path, [alert("e3")])
     return lake
 
 

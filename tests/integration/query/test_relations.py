@@ -34,6 +34,10 @@ COLUMNS = {
         "detector", "detector_arn", "timestamp", "measure", "dimensions", "value", "score", "group_id", "group_start",
         "group_end", "timezone", "local_timestamp",
     ],
+    "withdrawals": [
+        "detector", "detector_arn", "alert_event_id", "timestamp", "timezone", "local_timestamp", "metric_name",
+        "withdrawn_at", "reason", "alert_id", "digest",
+    ],
 }  # fmt: skip
 
 TRICKY = [

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, date, datetime
 from decimal import Decimal
 from pathlib import Path
@@ -99,6 +100,33 @@ def test_parquet_files_may_differ_in_order_and_types_of_columns(tmp_path: Path, 
         (None, None, None),
     ]
     assert [row["timestamp"] for row in result].count(None) == 2
+
+
+def test_parquet_files_in_subfolders(tmp_path: Path, lake: LakeHandle) -> None:
+    """With an empty file, and names of columns in another case, as detection reads them."""
+    folder = tmp_path / "data" / "dt=2021-02-14" / "hour=05"
+    folder.mkdir(parents=True)
+    (folder / "a.parquet").touch()
+    columns = {"Timestamp": [CLOCK], "PLATFORM": [7], "marketplace": ["it"], "Views": [3], "revenue": [70.53]}
+    pq.write_table(pa.table(columns), folder / "b.parquet")
+    metric_set = source(file_format=ParquetFormat(), recursive=True)
+    registered = lake.register_source(metric_set)
+    assert isinstance(registered.file_format, ParquetFormat)
+    assert [column.name for column in registered.file_format.column_list] == list(metric_set.columns)
+    (row,) = rows(lake, "SELECT timestamp, platform, marketplace, views, revenue FROM live_orders")
+    assert list(row.values()) == [INSTANT, "7", "it", 3, Decimal("70.53")]
+    with pytest.raises(SourceError, match="no file under its paths; expected one with the types of the columns"):
+        lake.register_source(replace(metric_set, recursive=False, historical_data_path_list=("nothing",)))
+
+
+@pytest.mark.parametrize("names", [("revenue ",), ("revenue", "Revenue")])
+def test_parquet_columns_that_athena_does_not_find_are_refused(
+    tmp_path: Path, lake: LakeHandle, names: tuple[str, ...]
+) -> None:
+    columns = {name: pa.array([1.0]) for name in ("platform", "marketplace", "views", *names)}
+    pq.write_table(pa.table({"timestamp": pa.array([CLOCK]), **columns}), tmp_path / "data" / "a.parquet")
+    with pytest.raises(SourceError, match=f"column 'revenue' is '{names[0]}' in the file; queries on live data find"):
+        lake.register_source(source(file_format=ParquetFormat()))
 
 
 def test_registered_types_are_kept(tmp_path: Path, lake: LakeHandle) -> None:

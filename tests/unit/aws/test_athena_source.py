@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 import sqlglot
 
-from anomalake.aws.athena_source import AthenaTables, statement
+from anomalake.aws.athena_source import AthenaTables, run_query, statement
 from anomalake.definitions.detector import Detector
 from anomalake.definitions.metric_set import AthenaTable
 from anomalake.services.sources import open_source_files
@@ -122,3 +122,29 @@ def test_a_failure_of_athena_is_raised() -> None:
 
 def test_the_kind_of_source_selects_the_reader() -> None:
     assert isinstance(open_source_files(table().metric_set), AthenaTables)
+
+
+@pytest.mark.parametrize(
+    ("message", "hints"),
+    [
+        ("You are not authorized to perform: glue:GetTable on the resource", True),
+        ("Insufficient permissions to execute the query. User: x is not authorized to perform: glue:GetDatabase", True),
+        ("Access Denied (Service: Amazon S3; Status Code: 403)", True),
+        ("SYNTAX_ERROR: line 1:8: Column 't' cannot be resolved", False),
+    ],
+)
+def test_a_denied_query_names_the_parameter(
+    message: str, hints: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import awswrangler as wr
+
+    def fail(**_: Any) -> str:
+        raise wr.exceptions.QueryFailed(message)
+
+    monkeypatch.setattr(wr.athena, "start_query_execution", fail)
+    source = table().metric_set.athena
+    assert source is not None
+    with pytest.raises(StoreError, match="Athena, workgroup w, database db: ") as raised:
+        run_query("SELECT 1", source, tmp_path / "answer.csv")
+    assert message in str(raised.value)
+    assert ("SourceDatabases" in str(raised.value)) == hints

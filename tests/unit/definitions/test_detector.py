@@ -21,8 +21,10 @@ from anomalake.definitions.detector import (
     SnsAction,
 )
 from anomalake.definitions.detector_file import parse_detector, read_detector
+from anomalake.definitions.errors import SourceError
 from anomalake.definitions.metric_set import AthenaTable, CsvFormat, JsonLinesFormat, Measure, MetricSet, ParquetFormat
 from anomalake.definitions.metric_set_fields import metric_set_from_fields, metric_set_to_fields
+from anomalake.frequencies import FREQUENCIES
 from tests.support.source_data import detector, request
 
 ROOT = Path(__file__).parents[3]
@@ -236,15 +238,71 @@ def test_an_arn_is_enough_of_a_name() -> None:
         ({"CsvFormatDescriptor": {"QuoteSymbol": ""}}, CsvFormat(quote_symbol="")),
         ({"CsvFormatDescriptor": {"HeaderList": ["t", "p", "q", "v", "w"]}},
          CsvFormat(contains_header=False, header_list=("t", "p", "q", "v", "w"))),
+        ({"CsvFormatDescriptor": {
+            "DecimalSeparator": ",", "ThousandsSeparator": "SPACE", "NullValues": ["TBD", "-200"], "SkipLines": 2}},
+         CsvFormat(decimal_separator=",", thousands_separator=" ", null_values=("TBD", "-200"), skip_lines=2)),
+        ({"CsvFormatDescriptor": {"ThousandsSeparator": "'", "NullValues": []}},
+         CsvFormat(thousands_separator="'", null_values=())),
         ({"JsonFormatDescriptor": {"FileCompression": "GZIP"}}, JsonLinesFormat("GZIP")),
         ({"ParquetFormatDescriptor": {}}, ParquetFormat()),
     ],
-    ids=["default", "tab", "space", "unquoted", "headerless", "json", "parquet"],
+    ids=["default", "tab", "space", "unquoted", "headerless", "numbers", "apostrophe", "json", "parquet"],
 )  # fmt: skip
 def test_formats(descriptor: dict[str, Any], expected: object) -> None:
     found = detector(FileFormatDescriptor=descriptor).metric_set
     assert found.file_format == expected
     assert metric_set_from_fields(metric_set_to_fields(found)) == found
+
+
+@pytest.mark.parametrize(
+    ("column", "expected"),
+    [
+        ({"ColumnName": "t", "ColumnFormat": "epoch_seconds"}, ("t", ("t",), "epoch_seconds")),
+        ({"ColumnName": "t", "ColumnFormat": "epoch_milliseconds"}, ("t", ("t",), "epoch_milliseconds")),
+        ({"ColumnName": "t", "ColumnFormat": "excel_serial"}, ("t", ("t",), "excel_serial")),
+        ({"ColumnNames": ["date", "hour"], "ColumnFormat": "yyyy-MM-dd H"},
+         ("date hour", ("date", "hour"), "yyyy-MM-dd H")),
+    ],
+    ids=["seconds", "milliseconds", "excel", "two columns"],
+)  # fmt: skip
+def test_timestamp_columns(column: dict[str, Any], expected: tuple[object, ...]) -> None:
+    found = detector(TimestampColumn=column).metric_set
+    assert (found.timestamp_column, found.timestamp_columns, found.timestamp_format) == expected
+    assert found.columns == (*found.timestamp_columns, "p", "q", "v", "w")
+    assert metric_set_from_fields(metric_set_to_fields(found)) == found
+
+
+@pytest.mark.parametrize(
+    ("column", "expected"),
+    [
+        ({"ColumnNames": ["d", "h"]}, "ColumnFormat: is missing; expected the pattern of 'd h'"),
+        ({"ColumnNames": ["d"], "ColumnFormat": "yyyy-MM-dd H"}, "ColumnNames: has 1 members; expected 2 to 6"),
+        ({"ColumnNames": ["d", "h"], "ColumnName": "t", "ColumnFormat": "yyyy-MM-dd H"},
+         "ColumnName: is given beside ColumnNames; expected one of them"),
+        ({"ColumnNames": ["d", "h"], "ColumnFormat": "epoch_seconds"},
+         "ColumnFormat: 'epoch_seconds': expected a pattern for the texts of several columns"),
+        ({"ColumnNames": ["d", "h"], "ColumnFormat": "yyyy-MM-dd"},
+         "ColumnFormat: 'yyyy-MM-dd': lacks the time of day (HH:mm), which PT1H wants"),
+    ],
+)  # fmt: skip
+def test_a_mistake_in_the_timestamp_column_is_told(column: dict[str, Any], expected: str) -> None:
+    assert f"d.yaml: MetricSet.TimestampColumn.{expected}" in problems(request(TimestampColumn=column))
+
+
+def test_columns_of_a_table_are_not_joined() -> None:
+    config = {"AthenaSourceConfig": {"DatabaseName": "db", "TableName": "kpis"}}
+    stamps = {"ColumnNames": ["d", "h"], "ColumnFormat": "yyyy-MM-dd H"}
+    what = "d.yaml: MetricSet.TimestampColumn.ColumnNames: expected ColumnName for a table; a view can join columns"
+    assert what in problems(request(MetricSource=config, TimestampColumn=stamps))
+
+
+@pytest.mark.parametrize("name", ["", "x" * 257])
+def test_names_that_no_alert_can_have_are_refused(name: str) -> None:
+    fields: dict[str, Any] = {"historical_data_path_list": ("/h",), "timestamp_column": "t"}
+    arn = f"{ARN}:AnomalyDetector:shop"
+    for names in ({"metric_list": (Measure(name),)}, {"metric_list": (Measure("v"),), "dimension_list": (name,)}):
+        with pytest.raises(SourceError, match=f"{len(name)} characters; expected 1 to 256"):
+            MetricSet(arn, **fields, **names)
 
 
 def test_athena_tables() -> None:
@@ -276,12 +334,17 @@ def test_paths(tmp_path: Path) -> None:
 #: A field, its value, where the problem is ("": there), and the message.
 MISTAKES = [
     ("AnomalyDetectorName", "a b", "", "'a b': expected 1 to 63 of a-z A-Z 0-9 - _"),
-    ("AnomalyDetectorConfig", {}, "", "no AnomalyDetectorFrequency; expected one of PT5M, PT10M, PT1H, P1D"),
+    (
+        "AnomalyDetectorConfig",
+        {},
+        "",
+        "no AnomalyDetectorFrequency; expected one of PT5M, PT10M, PT15M, PT30M, PT1H, P1D, P7D",
+    ),
     (
         "AnomalyDetectorConfig",
         {"AnomalyDetectorFrequency": "pt5m"},
         "AnomalyDetectorConfig.AnomalyDetectorFrequency",
-        "'pt5m': expected one of PT5M, PT10M, PT1H, P1D; did you mean PT5M?",
+        "'pt5m': expected one of PT5M, PT10M, PT15M, PT30M, PT1H, P1D, P7D; did you mean PT5M?",
     ),
     ("AnomalyDetectorArn", "arn:x", "", "'arn:x': expected arn:aws:lookoutmetrics:REGION:ACCOUNT:AnomalyDetector:NAME"),
     (
@@ -438,8 +501,14 @@ CSV_MISTAKES = [
     ({"Charset": "base64"}, "Charset: 'base64': expected a charset such as UTF-8 or ISO-8859-1"),
     ({"ContainsHeader": "maybe"}, "ContainsHeader: 'maybe': expected true or false"),
     ({"ContainsHeader": False}, "HeaderList: is missing; expected the columns' names, for ContainsHeader is false"),
-    ({"HeaderList": ["t", "p", "q", "v"]}, "HeaderList: no column 'w'; it has t, p, q, v"),
+    ({"HeaderList": ["t", "p", "q", "v"]}, "HeaderList: no column 'w'; it has 't', 'p', 'q', 'v'"),
     ({"Delimeter": ","}, "Delimeter: no such field; did you mean Delimiter?"),
+    ({"DecimalSeparator": ";"}, "DecimalSeparator: ';': expected one of ., ,"),
+    ({"ThousandsSeparator": "."}, "ThousandsSeparator: '.': expected another character than DecimalSeparator"),
+    ({"ThousandsSeparator": "0"}, "ThousandsSeparator: '0': expected one character, such as , . ' or a blank"),
+    ({"ThousandsSeparator": "''"}, "ThousandsSeparator: \"''\": expected one character, such as , . ' or a blank"),
+    ({"NullValues": "?"}, "NullValues: '?': expected a list"),
+    ({"SkipLines": -1}, "SkipLines: '-1': expected a whole number from 0 to 1000"),
 ]
 
 
@@ -460,16 +529,35 @@ def test_all_problems_come_at_once_with_their_lines() -> None:
         "  Timezone: Mars\n"
     )
     assert found == [
-        "d.yaml: line 2: AnomalyDetectorConfig.AnomalyDetectorFrequency: 'PT2H': expected one of PT5M, PT10M, PT1H, P1D"
-        "; did you mean PT1H?",
+        "d.yaml: line 2: AnomalyDetectorConfig.AnomalyDetectorFrequency: 'PT2H': expected one of "
+        f"{', '.join(FREQUENCIES)}; did you mean PT1H?",
         "d.yaml: line 7: MetricSet.Timezone: is repeated; expected it once",
-        "d.yaml: line 2: AnomalyDetectorConfig: no AnomalyDetectorFrequency; expected one of PT5M, PT10M, PT1H, P1D",
         "d.yaml: line 5: MetricSet.MetricList[0].AggregationFunction: 'SUMM': expected one of SUM, AVG"
         "; did you mean SUM?",
         "d.yaml: line 7: MetricSet.Timezone: 'Mars': expected a zone of the tz database, such as Europe/Paris or UTC",
         "d.yaml: line 4: MetricSet.MetricSource: is missing",
         "d.yaml: line 4: MetricSet.TimestampColumn: is missing",
     ]
+
+
+@pytest.mark.parametrize(
+    ("frequency", "expected"),
+    [
+        ("P1D", []),
+        ("P7D", []),
+        ("P8D", ["'P8D': expected one of PT5M, PT10M, PT15M, PT30M, PT1H, P1D, P7D; did you mean P7D?"]),
+        ("PT1H", ["'yyyy-MM-dd': lacks the time of day (HH:mm), which PT1H wants"]),
+        ("PT30M", ["'yyyy-MM-dd': lacks the time of day (HH:mm), which PT30M wants"]),
+    ],
+)
+def test_dates_without_a_time_fit_days_and_weeks(frequency: str, expected: list[str]) -> None:
+    """An unknown frequency is one problem, and not two."""
+    whole = changed("AnomalyDetectorConfig.AnomalyDetectorFrequency", frequency)
+    whole["MetricSet"]["TimestampColumn"]["ColumnFormat"] = "yyyy-MM-dd"
+    if not expected:
+        assert parse_detector(json.dumps(whole), "d.yaml").frequency == frequency
+    else:
+        assert [problem.partition(": ")[2].partition(": ")[2] for problem in problems(whole)] == expected
 
 
 @pytest.mark.parametrize(
@@ -512,6 +600,20 @@ def test_ten_measures_and_ten_dimensions() -> None:
     found = detector(MetricList=measures, DimensionList=[f"d{n}" for n in range(10)]).metric_set
     assert len(found.metric_list) == len(found.dimension_list) == 10
     assert detector(DimensionList=[]).metric_set.dimension_list == ()
+
+
+def test_subfolders_are_a_field_of_the_source() -> None:
+    whole = request()
+    whole["MetricSet"]["MetricSource"]["S3SourceConfig"]["Recursive"] = True
+    found = parse_detector(json.dumps(whole), "d.yaml").metric_set
+    assert found.recursive
+    assert metric_set_from_fields(metric_set_to_fields(found)) == found
+    # The stored form of other metric sets, and so the version of their models, is as before.
+    assert "Recursive" not in metric_set_to_fields(detector().metric_set)["MetricSource"]["S3SourceConfig"]
+    whole["MetricSet"]["MetricSource"]["S3SourceConfig"]["Recursive"] = "deep"
+    assert problems(whole) == [
+        "d.yaml: MetricSet.MetricSource.S3SourceConfig.Recursive: 'deep': expected true or false"
+    ]
 
 
 def test_json_and_yaml_say_the_same() -> None:

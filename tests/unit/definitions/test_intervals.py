@@ -19,9 +19,11 @@ from anomalake.definitions.intervals import (
     interval_starts,
     next_start,
     previous_start,
+    second_instants,
     start_of_folder,
     to_utc,
 )
+from anomalake.frequencies import FREQUENCIES
 
 ZONES = (
     "UTC", "America/New_York", "America/Sao_Paulo", "Asia/Kolkata", "Asia/Kathmandu", "Australia/Lord_Howe",
@@ -41,11 +43,19 @@ def utc(text: str) -> datetime:
         ("PT1H", "America/New_York", "2021-02-14T16:59", "2021-02-14T16:00"),
         ("PT1H", "Asia/Kolkata", "2021-02-14T16:29", "2021-02-14T15:30"),
         ("PT1H", "Asia/Kathmandu", "2021-02-14T16:29", "2021-02-14T16:15"),
+        ("PT15M", "Asia/Kathmandu", "2021-02-14T16:29", "2021-02-14T16:15"),
+        ("PT30M", "Europe/Paris", "2021-02-14T16:29:59", "2021-02-14T16:00"),
+        ("PT30M", "Asia/Kathmandu", "2021-02-14T16:29", "2021-02-14T16:15"),
         ("P1D", "UTC", "2021-02-14T16:29", "2021-02-14T00:00"),
         ("P1D", "Europe/Paris", "2021-03-28T12:00", "2021-03-27T23:00"),
         ("P1D", "Europe/Paris", "2021-03-28T22:00", "2021-03-28T22:00"),
         # Brazil's clocks skipped midnight: the day began at one.
         ("P1D", "America/Sao_Paulo", "2018-11-04T12:00", "2018-11-04T03:00"),
+        # Weeks begin on Monday: 8 February 2021 was one, and so was 29 March, the day after the clocks changed.
+        ("P7D", "UTC", "2021-02-14T23:59", "2021-02-08T00:00"),
+        ("P7D", "Europe/Paris", "2021-03-28T21:59", "2021-03-21T23:00"),
+        ("P7D", "Europe/Paris", "2021-03-28T22:00", "2021-03-28T22:00"),
+        ("P7D", "America/New_York", "2021-02-15T04:59", "2021-02-08T05:00"),
     ],
 )
 def test_starts(frequency: str, zone: str, instant: str, start: str) -> None:
@@ -62,6 +72,37 @@ def test_a_day_has_as_many_hours_as_its_zone_gives_it(day: str, hours: int) -> N
     assert len(interval_starts("PT1H", "Europe/Paris", start, last)) == hours
 
 
+@pytest.mark.parametrize(("day", "hours"), [("2021-03-28", 167), ("2021-10-31", 169), ("2021-07-01", 168)])
+def test_a_week_has_as_many_hours_as_its_zone_gives_it(day: str, hours: int) -> None:
+    start = interval_start(utc(f"{day}T12:00"), "P7D", "Europe/Paris")
+    end = next_start(start, "P7D", "Europe/Paris")
+    assert end - start == timedelta(hours=hours)
+    assert start.astimezone(ZoneInfo("Europe/Paris")).weekday() == 0
+
+
+@given(
+    st.lists(st.datetimes(datetime(1972, 1, 8), datetime(2090, 1, 1)), min_size=1, max_size=5),
+    st.sampled_from(ZONES),
+)
+def test_wall_clocks_that_occur_twice(clocks: list[datetime], zone: str) -> None:
+    """The oracle is zoneinfo: fold 1 is another instant, and both have the same wall clock."""
+    local = np.array([(item - datetime(1970, 1, 1)) // timedelta(seconds=1) for item in clocks], np.int64)
+    for clock, found in zip(clocks, second_instants(local, zone).tolist(), strict=True):
+        first = clock.replace(microsecond=0, tzinfo=ZoneInfo(zone))
+        second = first.replace(fold=1)
+        exists = first.astimezone(UTC).astimezone(ZoneInfo(zone)).replace(tzinfo=None) == first.replace(tzinfo=None)
+        if exists and first.utcoffset() != second.utcoffset():
+            assert found == second.timestamp()
+        else:
+            assert found == NO_INSTANT
+
+
+def test_both_instants_of_an_autumn_hour() -> None:
+    local = np.array([1635645600, 1635649199, 1635649200], np.int64)  # 2021-10-31 02:00:00, 02:59:59 and 03:00:00
+    assert to_utc(local, "Europe/Paris").tolist() == [1635638400, 1635641999, 1635645600]
+    assert second_instants(local, "Europe/Paris").tolist() == [1635642000, 1635645599, NO_INSTANT]
+
+
 def test_a_day_that_a_zone_left_out_has_no_interval() -> None:
     """Samoa had no 30 December 2011."""
     starts = interval_starts("P1D", "Pacific/Apia", utc("2011-12-29T00:00"), utc("2012-01-01T00:00"))
@@ -76,7 +117,7 @@ def _instants(starts: np.ndarray) -> list[datetime]:
 @given(
     st.datetimes(datetime(1972, 1, 1), datetime(2090, 1, 1)),
     st.sampled_from(ZONES),
-    st.sampled_from(["PT5M", "PT10M", "PT1H", "P1D"]),
+    st.sampled_from(list(FREQUENCIES)),
 )
 def test_intervals_follow_each_other(instant: datetime, zone: str, frequency: str) -> None:
     moment = instant.replace(tzinfo=UTC)
@@ -143,7 +184,7 @@ def test_folders_of_other_keys_are_refused(template: str) -> None:
 @given(
     st.datetimes(datetime(1990, 1, 1), datetime(2060, 1, 1)),
     st.sampled_from(ZONES),
-    st.sampled_from(["PT5M", "PT1H", "P1D"]),
+    st.sampled_from(["PT5M", "PT30M", "PT1H", "P1D", "P7D"]),
     st.sampled_from(["/l/{{yyyyMMdd}}/{{HHmm}}", "/l.x/{{yyyy}}/{{MMM}}/{{d}}/{{hh-mm-a}}", "/{{yyyyMMddHHmmss}}"]),
 )
 def test_a_folder_tells_its_interval(instant: datetime, zone: str, frequency: str, template: str) -> None:
@@ -154,6 +195,14 @@ def test_a_folder_tells_its_interval(instant: datetime, zone: str, frequency: st
     # When clocks go back two intervals have the same folder; it is the first one's.
     assert folder_of(template, found, zone) == folder
     assert found <= start <= found + timedelta(hours=24 if zone == "Pacific/Apia" else 1)
+
+
+def test_a_week_is_in_the_folder_of_the_month_of_its_monday() -> None:
+    template = "/l/{{yyyy}}/{{MM}}"
+    starts = [start_of_folder(template, f"/l/2021/{month:02}", "P7D", "UTC") for month in (2, 3, 4)]
+    assert starts == [utc("2021-02-01"), utc("2021-03-01"), utc("2021-04-05")]
+    assert start_of_folder("/l/{{yyyyMMdd}}", "/l/20210405", "P7D", "UTC") == utc("2021-04-05")
+    assert start_of_folder("/l/{{yyyyMMdd}}", "/l/20210406", "P7D", "UTC") is None
 
 
 @pytest.mark.parametrize(

@@ -12,6 +12,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import pytest
 
+from anomalake.definitions.intervals import interval_starts
 from anomalake.detection.backtest import BacktestError, run_backtest
 from anomalake.detection.evaluation import evaluate
 from anomalake.detection.score_files import SCHEMA, write_scores
@@ -75,6 +76,38 @@ def test_groups_have_all_anomalous_points(backtest: Backtest) -> None:
 
 def test_a_repeated_backtest_has_the_same_groups(synthetic: Shop, backtest: Backtest) -> None:
     assert run_backtest(synthetic.metrics, ARN).groups == backtest.groups
+
+
+@pytest.mark.parametrize(
+    ("frequency", "n_intervals", "periods"),
+    [("PT15M", 1_500, (96, 672)), ("PT30M", 1_000, (48, 336)), ("P7D", 60, ()), ("P7D", 208, (52,))],
+)
+def test_an_obvious_anomaly_is_found_and_no_other(frequency: str, n_intervals: int, periods: tuple[int, ...]) -> None:
+    """Values of 100 with a swing of 20 in each seasonal period and noise of 3; one value is 60 more."""
+    at = np.arange(n_intervals)
+    usual = 100 + sum((20 * np.sin(2 * np.pi * at / period) for period in periods), np.zeros(n_intervals))
+    values = usual + np.random.default_rng(1).normal(0, 3, (10, n_intervals))
+    unusual = n_intervals * 17 // 20
+    values[:, unusual] += 60
+    first = datetime(2018, 1, 1, tzinfo=UTC)
+    starts = interval_starts(frequency, "Europe/Paris", first, datetime(2024, 1, 1, tzinfo=UTC))[:n_intervals]
+    pages = tuple((f"{number}",) for number in range(10))
+    tested = run_backtest(Metrics(frequency, "Europe/Paris", starts, ("views",), ("page",), pages, values[None]), ARN)
+    (group,) = tested.groups
+    (interval,) = group.intervals
+    assert interval.timestamp == starts[unusual].item().replace(tzinfo=UTC)
+    assert len(interval.affected) >= 9
+
+
+def test_a_backtest_of_weeks_takes_a_year(synthetic: Shop) -> None:
+    metrics = replace(
+        synthetic.metrics,
+        frequency="P7D",
+        starts=interval_starts("P7D", "UTC", datetime(2020, 1, 6, tzinfo=UTC), datetime(2020, 12, 27, tzinfo=UTC)),
+        values=synthetic.metrics.values[:, :, :51],
+    )
+    with pytest.raises(BacktestError, match=r"51 intervals of P7D, from .*; expected at least 52 intervals"):
+        run_backtest(metrics, ARN)
 
 
 def test_progress_is_reported_to_the_end(synthetic: Shop) -> None:

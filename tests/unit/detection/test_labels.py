@@ -41,6 +41,12 @@ def test_a_row_labels_the_metric_it_names(tmp_path: Path) -> None:
     assert labelled(tmp_path, text, metrics_of()) == ({(1, 2, 2)}, 0)
 
 
+@pytest.mark.parametrize("stamp", ["1679709600", "2023-03-25 02:00:00"])
+def test_timestamps_may_be_as_in_the_source(tmp_path: Path, stamp: str) -> None:
+    text = f"timestamp,measure,platform,market,label\n{stamp},views,b,x,1\n"
+    assert labelled(tmp_path, text, metrics_of(), timestamp_format="epoch_seconds") == ({(0, 2, 2)}, 0)
+
+
 @pytest.mark.parametrize(
     ("header", "row", "expected"),
     [

@@ -7,12 +7,14 @@ from datetime import timedelta
 
 import pytest
 
+from anomalake.definitions.intervals import interval_start
 from anomalake.definitions.metric_set import Measure
 from anomalake.detection.learning import SCHEDULES
+from anomalake.frequencies import FREQUENCIES
 from anomalake.records.executions import EARLY, LEARNING, SKIPPED, SUCCEEDED, read_executions
 from anomalake.records.groups import group_ids, read_group
 from anomalake.records.models import MODELS_KEPT, STATES_KEPT
-from tests.support.live import HOUR, START, Bench, detector, hour
+from tests.support.live import HOUR, MONDAY, START, Bench, detector, hour
 
 
 def test_an_interval_is_judged_recorded_grouped_and_alerted() -> None:
@@ -20,7 +22,7 @@ def test_an_interval_is_judged_recorded_grouped_and_alerted() -> None:
     bench.source.unusual = {(hour(0), "de"): 30.0}
     (done,) = bench.run(hour(0))
     assert (done.status, done.reason, done.warnings) == (SUCCEEDED, "", ())
-    assert (done.timestamp, done.model) == (hour(0), hour(0))
+    assert (done.timestamp, done.model) == (hour(0), MONDAY)
     assert (done.rows, done.metrics, done.anomalies, done.groups, done.delivered) == (3, 3, 1, 1, 1)
     assert list(read_executions(bench.store, "shop", hour(0))) == [done]
     (alert,) = bench.channel.sent
@@ -64,20 +66,32 @@ def test_the_end_and_the_offset_of_the_latest_interval_are_in_the_past() -> None
     assert bench.live().latest() == hour(4)
 
 
+def test_every_frequency_has_a_schedule() -> None:
+    assert list(SCHEDULES) == list(FREQUENCIES)
+    # A model is valid for whole intervals, and a history has at least as many as a first model takes.
+    for name, schedule in SCHEDULES.items():
+        seconds = FREQUENCIES[name].seconds
+        assert schedule.refit % timedelta(seconds=seconds) == timedelta(0)
+        assert schedule.history >= schedule.minimum * timedelta(seconds=seconds)
+        assert schedule.backtest * 7 // 10 >= schedule.minimum or name in ("PT5M", "PT10M", "PT15M", "PT30M", "PT1H")
+
+
 @pytest.mark.parametrize("frequency", list(SCHEDULES))
 def test_learning_takes_as_many_intervals_as_in_lookout_for_metrics(frequency: str) -> None:
     bench = Bench(frequency=frequency, offset=0)
     least = SCHEDULES[frequency].minimum
-    step = {"PT5M": timedelta(minutes=5), "PT10M": timedelta(minutes=10), "PT1H": HOUR, "P1D": timedelta(days=1)}
+    step = timedelta(seconds=FREQUENCIES[frequency].seconds)
     of_l4m = {"PT5M": 25 * HOUR, "PT10M": 50 * HOUR, "PT1H": 300 * HOUR, "P1D": timedelta(days=14)}
-    assert least * step[frequency] == of_l4m[frequency]
-    bench.source.since = START - (least - 2) * step[frequency]
-    done = [bench.run(START + number * step[frequency])[-1] for number in range(3)]
+    own = {"PT15M": 75 * HOUR, "PT30M": 150 * HOUR, "P7D": timedelta(days=182)}
+    assert least * step == {**of_l4m, **own}[frequency]
+    first = interval_start(START, frequency, "UTC")
+    bench.source.since = first - (least - 2) * step
+    done = [bench.run(first + number * step)[-1] for number in range(3)]
     assert [execution.status for execution in done] == [LEARNING, LEARNING, SUCCEEDED]
     reason = "Insufficient amount of data was found at the source location"
     assert done[0].reason == f"{reason}: {least - 2} of {least} intervals; 2 more are needed to fit a model"
     assert done[1].reason == f"{reason}: {least - 1} of {least} intervals; 1 more are needed to fit a model"
-    assert bench.live().intervals.starts() == [START + number * step[frequency] for number in range(3)]
+    assert bench.live().intervals.starts() == [first + number * step for number in range(3)]
 
 
 def test_a_model_is_fitted_to_the_intervals_of_the_learning_phase_where_there_is_no_history() -> None:
@@ -159,10 +173,9 @@ def test_a_new_model_is_fitted_each_week_and_knows_new_metrics() -> None:
     bench.source.countries["it"] = hour(3)
     for number in range(0, 24 * 7, 23):
         bench.run(hour(number), at_once=100)
-    # The Monday after that Tuesday.
-    monday = START + timedelta(days=6)
+    monday = MONDAY + timedelta(days=7)
     models = bench.live().models.model_starts()
-    assert models == [START, monday]
+    assert models == [MONDAY, monday]
     record = bench.live().intervals.read(monday)
     assert record is not None
     expected = {row["combination"]: row["expected"] for row in record.table.to_pylist()}
@@ -170,8 +183,8 @@ def test_a_new_model_is_fitted_each_week_and_knows_new_metrics() -> None:
     before = bench.live().intervals.read(monday - HOUR)
     assert before is not None
     assert {row["combination"]: row["expected"] for row in before.table.to_pylist()}['["it"]'] is None
-    # The second model is fitted to the records of the lake; the source's history was read once.
-    assert bench.source.histories == 1
+    # The second model is fitted to the records of the lake; the source has the day before the first run.
+    assert bench.source.histories == 2
 
 
 def test_old_states_models_and_intervals_are_deleted() -> None:
@@ -197,7 +210,7 @@ def test_a_change_of_alerts_keeps_the_model() -> None:
     folders = {key.split("/")[2] for key in bench.content()}
     bench.detector = detector(alerts=())
     (done,) = bench.run(hour(1))
-    assert (done.status, done.model, done.warnings) == (SUCCEEDED, hour(0), ())
+    assert (done.status, done.model, done.warnings) == (SUCCEEDED, MONDAY, ())
     assert {key.split("/")[2] for key in bench.content()} == folders
 
 
@@ -208,15 +221,15 @@ def test_a_changed_metric_set_gets_a_new_model_and_one_warning() -> None:
     changed = Bench(bench.store, metric_list=(Measure("views"), Measure("orders")))
     (done,) = changed.run(hour(3))
     assert done.status == SUCCEEDED
-    assert done.model == hour(3)
+    assert done.model == MONDAY
     assert done.warnings == ("the detector file changed in MetricList: a new model is fitted to the source's history",)
     (done,) = changed.run(hour(4))
     assert done.warnings == ()
     # With the old file, its model is still there, and missed intervals are caught up.
     again = bench.run(hour(4))
     assert [(execution.timestamp, execution.model, execution.warnings) for execution in again] == [
-        (hour(3), hour(0), ()),
-        (hour(4), hour(0), ()),
+        (hour(3), MONDAY, ()),
+        (hour(4), MONDAY, ()),
     ]
 
 
@@ -227,7 +240,7 @@ def test_two_detectors_of_one_name_never_mix() -> None:
     set_ = bench.detector.metric_set
     bench.detector = replace(bench.detector, arn=other, metric_set=replace(set_, detector_arn=other))
     (done,) = bench.run(hour(1))
-    assert done.model == hour(1)
+    assert done.model == MONDAY
     assert done.warnings == (
         "the detector file changed in AnomalyDetectorArn: a new model is fitted to the source's history",
     )

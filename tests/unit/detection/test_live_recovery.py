@@ -8,7 +8,7 @@ import pytest
 
 from anomalake.records.executions import FAILED, SUCCEEDED, read_executions
 from anomalake.records.groups import group_ids, read_group
-from tests.support.live import HOUR, START, Bench, IntervalError, StoreError, hour
+from tests.support.live import HOUR, MONDAY, START, Bench, IntervalError, StoreError, hour
 
 EMPTY = IntervalError(
     "No datapoint was found at the source location for time interval from 2026-03-03T01:00:00Z to 2026-03-03T02:00:00Z"
@@ -148,12 +148,7 @@ def test_lost_or_corrupt_states_and_models_are_computed_again(kinds: tuple[str, 
     ours, theirs = bench.live().intervals.read(hour(4)), undamaged.live().intervals.read(hour(4))
     assert ours is not None
     assert theirs is not None
-    for row, other in zip(ours.table.to_pylist(), theirs.table.to_pylist(), strict=True):
-        assert row["value"] == other["value"]
-        # The new model is fitted to four more intervals or to the source, and is similar.
-        assert row["expected"] == pytest.approx(other["expected"], rel=0.1)
-    if "models" not in kinds:
-        assert ours.table.equals(theirs.table)
+    assert ours.table.equals(theirs.table)
     (after,) = bench.run(hour(5))
     assert (after.status, after.warnings) == (SUCCEEDED, ())
 
@@ -194,10 +189,10 @@ def test_a_group_with_a_corrupt_record_is_not_continued_with_a_warning() -> None
 def test_a_model_with_other_arrays_is_fitted_again() -> None:
     bench = without_failures(2)
     models = bench.live().models
-    models.delete_model(hour(0))
-    models.write_model(hour(0), {"other": models.read_state(hour(0)).arrays["level"]})  # type: ignore[union-attr]
+    models.delete_model(MONDAY)
+    models.write_model(MONDAY, {"other": models.read_state(hour(0)).arrays["level"]})  # type: ignore[union-attr]
     (done,) = bench.run(hour(2))
-    assert (done.status, done.model) == (SUCCEEDED, hour(2))
+    assert (done.status, done.model) == (SUCCEEDED, MONDAY)
     assert "a new one is fitted" in done.warnings[0]
 
 

@@ -137,6 +137,8 @@ def test_alerts_of_a_stack_go_to_ingest_and_to_the_topics() -> None:
         ("people-short-text", SHORT, "SHORT_TEXT"),
     ]
     assert [item.threshold for item, _ in found] == [70, 70, 80, 80]
+    # Only the lake's own function gets corrected alerts and withdrawals.
+    assert [channel.stores for _, channel in found] == [True, False, False, False]
     assert found[2][0].arn == "arn:aws:lookoutmetrics:us-east-1:000000000000:Alert:people-long-text"
 
 
@@ -175,6 +177,11 @@ def test_actions_are_called_on_a_laptop_only_on_request() -> None:
         ("P1D", "America/New_York", 0, "cron(0 0 * * ? *)", "America/New_York"),
         ("P1D", "Europe/Paris", 3600, "cron(0 1 * * ? *)", "Europe/Paris"),
         ("P1D", "UTC", 1, "cron(1 0 * * ? *)", "UTC"),
+        ("PT15M", "Asia/Kolkata", 60, "cron(1/15 * * * ? *)", "UTC"),
+        ("PT30M", "Asia/Kathmandu", 0, "cron(15/30 * * * ? *)", "UTC"),
+        ("PT30M", "Europe/Paris", 1740, "cron(29/30 * * * ? *)", "UTC"),
+        ("P7D", "Europe/Paris", 0, "cron(0 0 ? * MON *)", "Europe/Paris"),
+        ("P7D", "UTC", 2 * 86_400 + 3_661, "cron(2 1 ? * WED *)", "UTC"),
     ],
 )
 def test_a_schedule_starts_after_the_end_of_an_interval_and_its_offset(

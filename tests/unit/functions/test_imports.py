@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 from typing import Any
+
+import pytest
 
 from tests.support.patience import PATIENCE
 from tests.support.stack import ROOT
@@ -43,6 +46,29 @@ print(json.dumps({"modules": sorted(sys.modules)}))
 """
 
 
+#: Packages of the project that are not in Lambda's runtime, by the modules that they have.
+PACKAGES = {
+    "aws-lambda-powertools": "aws_lambda_powertools", "awswrangler": "awswrangler", "duckdb": "duckdb",
+    "numpy": "numpy", "obstore": "obstore", "pandas": "pandas", "pyarrow": "pyarrow", "pyyaml": "yaml",
+    "sqlglot": "sqlglot", "starlette": "starlette", "threadpoolctl": "threadpoolctl", "typer": "typer",
+}  # fmt: skip
+LAYER_OF = {
+    "catalog": "analytics", "compact": "ingest", "crawl": "ingest", "detect": "detection", "ingest": "ingest",
+    "schedule": "detection",
+}  # fmt: skip
+
+IMPORTED = """
+import json, sys
+class NotInTheLayer:
+    def find_spec(self, name, path=None, target=None):
+        if name in {absent}:
+            raise ModuleNotFoundError(name)
+sys.meta_path.insert(0, NotInTheLayer())
+import functions.{function}.app
+print(json.dumps({{}}))
+"""
+
+
 def run(program: str, text: str = "") -> dict[str, Any]:
     done = subprocess.run(
         [sys.executable, "-c", program],
@@ -64,6 +90,17 @@ def test_the_first_alert_of_a_known_partition_imports_nothing_heavy() -> None:
     modules = set(run(FIRST_ALERT, alert)["modules"])
     assert "pyarrow" in modules
     assert not modules & set(HEAVY)
+
+
+@pytest.mark.parametrize("function", sorted(path.parent.name for path in (ROOT / "functions").glob("*/app.py")))
+def test_a_function_imports_only_what_its_layer_has(function: str) -> None:
+    layer = LAYER_OF[function]
+    template = (ROOT / "template.yaml").read_text("utf-8")
+    resource = template.partition(f"  {function.capitalize()}Function:")[2]
+    assert re.search(r"Layers: \[!Ref PackageLayer, !Ref (\w+)Dependencies\]", resource)[1].lower() == layer  # type: ignore[index]
+    requirements = (ROOT / "layers" / "dependencies" / layer / "requirements.txt").read_text("utf-8")
+    absent = [module for package, module in PACKAGES.items() if not re.search(rf"(?m)^{package}==", requirements)]
+    assert run(IMPORTED.format(absent=absent, function=function)) == {}
 
 
 def test_ingest_imports_half_as_many_modules_as_pandas_and_boto3() -> None:

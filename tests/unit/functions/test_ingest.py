@@ -9,8 +9,10 @@ from typing import Any
 
 import pytest
 
-from anomalake.alerts import EventItem, ObjectPointer, read_file
+from anomalake.alerts import AlertBody, AlertDocument, EventItem, ObjectPointer, read_alert, read_file
+from anomalake.alerts.withdrawals import withdrawal_text
 from anomalake.aws import observability
+from anomalake.lake import bulk
 from anomalake.lake.lake import Lake
 from anomalake.lake.ports import CatalogError, Partition
 from anomalake.storage.objects import memory_store
@@ -193,3 +195,83 @@ def test_a_killed_write_is_not_a_failure_of_a_record() -> None:
 
     with pytest.raises(Killed):
         respond(sqs(json.dumps(alert(1))), Lake(Dying()), no_object)
+
+
+def test_records_beyond_the_limit_of_a_delivery_are_set_aside_as_one(
+    counted: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("anomalake.services.ingest.MAX_RECORDS", 3)
+    store = memory_store()
+    many = json.dumps([alert(seed) for seed in range(5)])
+    answer = respond(sqs(many, json.dumps(alert(10))), Lake(store), no_object)
+    assert answer == {"batchItemFailures": [{"itemIdentifier": "m0"}]}
+    assert totals(counted)["AlertsStored"] == 4
+    assert totals(counted)["RecordsSetAside"] == 2
+    [aside] = store.list("set-aside")
+    reasons = [record["reason"] for record in json.loads(store.get(aside.key))["records"]]
+    assert reasons[0] == "SQS message m0[3]: $: more than 3 records in one delivery: expected at most 3"
+
+
+def test_an_object_is_not_read_beyond_the_limit_of_a_delivery(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("anomalake.services.ingest.MAX_RECORDS", 3)
+    read: list[int] = []
+
+    def fetch(pointer: ObjectPointer) -> Iterator[EventItem]:
+        for seed in range(100):
+            read.append(seed)
+            yield from read_file(pointer.place, json.dumps(alert(seed)).encode(), pointer.delivery)
+
+    store = memory_store()
+    assert respond(sqs(inbox("a.json")), Lake(store), fetch) == {"batchItemFailures": [{"itemIdentifier": "m0"}]}
+    assert read == [0, 1, 2, 3]
+    [aside] = store.list("set-aside")
+    assert json.loads(store.get(aside.key))["place"] == "s3://b/a.json"
+
+
+def test_objects_beyond_the_limit_of_a_delivery_are_not_read_and_can_be_replayed(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("anomalake.services.ingest.MAX_OBJECTS", 2)
+    read: list[str] = []
+
+    def fetch(pointer: ObjectPointer) -> Iterator[EventItem]:
+        read.append(pointer.key)
+        return read_file(pointer.place, json.dumps(alert(int(pointer.key))).encode(), pointer.delivery)
+
+    message = "[" + ",".join(inbox(str(i)) for i in range(4)) + "]"
+    store = memory_store()
+    respond(sqs(message), Lake(store), fetch)
+    assert read == ["0", "1"]
+    [aside] = store.list("set-aside")
+    job = bulk.Job(lambda: Lake(memory_store()), fetch=fetch)
+    assert bulk.load([bulk.Piece(aside.key, store.get(aside.key))], job).loaded == 2
+    assert read == ["0", "1", "2", "3"]
+
+
+def test_an_object_that_fails_after_some_records_fails_its_message_and_keeps_them() -> None:
+    def fetch(pointer: ObjectPointer) -> Iterator[EventItem]:
+        yield from read_file(pointer.place, json.dumps([alert(1), alert(2)]).encode(), pointer.delivery)
+        raise StoreError(f"{pointer.place}: the answer ended")
+
+    store = memory_store()
+    answer = respond(sqs(inbox("a.json"), json.dumps(alert(3))), Lake(store), fetch)
+    assert answer == {"batchItemFailures": [{"itemIdentifier": "m0"}]}
+    assert respond(alert(1), Lake(store), no_object)["repeated"] == 1
+
+
+def test_records_set_aside_are_logged_once_an_object(monkeypatch: pytest.MonkeyPatch) -> None:
+    lines: list[dict[str, Any]] = []
+    monkeypatch.setattr(observability.logger, "warning", lambda message, **fields: lines.append(fields))
+    respond(sqs(json.dumps(list(range(500))), "{"), Lake(memory_store()), no_object)
+    assert [line["records"] for line in lines] == [500, 1]
+
+
+def test_the_function_takes_the_withdrawals_of_detect() -> None:
+    body = AlertBody.of(read_alert(AlertDocument(json.dumps(alert(1)), "alert")))
+    text = withdrawal_text(alert(1)["anomalyDetectorArn"], "2026-11-27T00:00:00.000000Z", "run again", [body])
+    store = memory_store()
+    assert respond(json.loads(text), Lake(store), no_object) == {"stored": 0, "repeated": 0, "clashes": 0}
+    assert respond(sqs(text, json.dumps(alert(2))), Lake(store), no_object) == {"batchItemFailures": []}
+    (key,) = [entry.key for entry in store.list("originals/withdrawals")]
+    assert json.loads(store.get(key)) == json.loads(text)
+    assert respond(sqs(text), Lake(FailingStore()), no_object) == {"batchItemFailures": [{"itemIdentifier": "m0"}]}  # type: ignore[arg-type]

@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+import contextlib
 import gzip
 import json
 from collections import Counter
+from decimal import Context, Decimal
 
 import pytest
 
-from anomalake.lake import bulk
+from anomalake.alerts import AlertDocument
+from anomalake.lake import bulk, csv_rows, layout, rows
 from anomalake.lake.compaction import compact
 from anomalake.lake.lake import Lake
 from anomalake.storage.objects import memory_store
 from anomalake.storage.store import ObjectStore, StoreError
 from tests.support import made, oracle
-from tests.support.stores import WrappedStore
+from tests.support.stores import Killed, KillingStore, WrappedStore
 
 TEXTS = made.texts(30, clashes=3)
 
@@ -50,7 +53,7 @@ def test_what_the_lake_holds_is_passed_over() -> None:
 
 def test_a_file_that_cannot_be_read_fails_alone() -> None:
     store = memory_store()
-    job = bulk.Job(lambda: Lake(store), read=lambda piece: store.get(piece.name))
+    job = bulk.Job(lambda: Lake(store), read=lambda piece: [store.get(piece.name)])
     summary = bulk.load([bulk.Piece("missing", None), bulk.Piece("b", lines(TEXTS), first_line=1)], job)
     assert (summary.loaded, summary.failed) == (30, 1)
     assert "missing" in summary.reasons[0]
@@ -149,3 +152,163 @@ def test_a_repeat_of_an_alert_that_was_not_stored_is_stored(monkeypatch: pytest.
     assert (summary.loaded, summary.repeated, summary.failed) == (1, 0, 1)
     assert oracle.shown_in_tables(store) == oracle.relations(TEXTS[:1])
     assert [found.key.split("/")[0] for found in store.list("originals")] == ["originals"]
+
+
+BOTH = ("parquet", "csv")
+
+
+def rows_in(store: ObjectStore) -> dict[str, set[str]]:
+    """Identity and digest of the rows in the table of each format."""
+    found: dict[str, set[str]] = {}
+    for format_, (folder, _) in layout.TABLES.items():
+        bodies = [store.get(item.key) for item in store.list(folder)]
+        tables = [
+            rows.from_parquet(body, ["alert_id", "digest"]) if format_ == "parquet" else csv_rows.identities(body)
+            for body in bodies
+        ]
+        found[format_] = {name for table in tables for name in rows.names_of(table)}
+    return found
+
+
+@pytest.mark.parametrize("formats", [BOTH, BOTH[::-1]], ids=",".join)
+def test_a_kill_between_two_formats_is_mended_by_a_replay(formats: tuple[str, ...]) -> None:
+    whole, store = memory_store(), memory_store()
+    piece = bulk.Piece("a", lines(TEXTS), first_line=1)
+    bulk.load([piece], bulk.Job(lambda: Lake(whole, formats=formats)))
+    expected = rows_in(whole)
+    assert expected["csv"] == expected["parquet"]
+    assert len(expected["csv"]) == 30
+
+    class Dying(WrappedStore):
+        def put(self, key: str, body: bytes) -> None:
+            if key.startswith(f"{layout.TABLES[formats[1]][0]}/"):
+                raise Killed
+            super().put(key, body)
+
+    with pytest.raises(Killed):
+        bulk.load([piece], bulk.Job(lambda: Lake(Dying(store), formats=formats)))
+    assert len(rows_in(store)[formats[0]]) > len(rows_in(store)[formats[1]])
+    originals = {item.key for item in store.list("originals")}
+    summary = bulk.load([piece], bulk.Job(lambda: Lake(store, formats=formats), look_up=True))
+    assert (summary.loaded + summary.repeated, summary.failed) == (30, 0)
+    assert summary.repeated > 0
+    assert rows_in(store) == expected
+    assert len({item.key for item in store.list("originals")} - originals) <= 1
+    compact(Lake(store, formats=formats))
+    assert rows_in(store) == expected
+    again = bulk.load([piece], bulk.Job(lambda: Lake(store, formats=formats), look_up=True))
+    assert (again.loaded, again.repeated) == (0, 30)
+
+
+@pytest.mark.parametrize("kill_at", range(0, 30, 3))
+@pytest.mark.parametrize("after", [False, True])
+def test_a_kill_at_any_write_is_mended_in_both_formats_by_a_replay_or_a_rebuild(kill_at: int, after: bool) -> None:
+    piece = bulk.Piece("a", lines(TEXTS), first_line=1)
+    for mend in ("replay", "rebuild"):
+        store = memory_store()
+        dying = KillingStore(store, kill_at, after)
+        with contextlib.suppress(Killed):
+            bulk.load([piece], bulk.Job(lambda dying=dying: Lake(dying, formats=BOTH)))  # type: ignore[misc]
+        if mend == "rebuild":
+            bulk.rebuild(Lake(store, formats=BOTH), lambda store=store: Lake(store, formats=BOTH))  # type: ignore[misc]
+        else:
+            bulk.load([piece], bulk.Job(lambda store=store: Lake(store, formats=BOTH), look_up=True))  # type: ignore[misc]
+        found = rows_in(store)
+        assert found["csv"] == found["parquet"]
+        if mend == "replay":
+            assert len(found["csv"]) == 30
+            assert oracle.shown_in_tables(store) == oracle.relations(TEXTS)
+
+
+def test_a_damaged_table_file_does_not_end_a_replay() -> None:
+    store = memory_store()
+    piece = bulk.Piece("b", lines(TEXTS), first_line=1)
+    load(store, piece)
+    damaged = next(iter(store.list("tables"))).key
+    store.put(damaged, b"damaged")
+    summary = load(store, piece)
+    assert (summary.loaded + summary.repeated, summary.failed) == (30, 0)
+    assert summary.loaded > 0
+    assert oracle.shown_in_tables(store) == oracle.relations(TEXTS)
+
+
+TOO_LARGE = "999999999999999999.9999999999999999999999"
+BAD = json.dumps(made.alert(77)).replace('"metricValue": ', f'"metricValue": {TOO_LARGE}, "was": ', 1)
+
+
+def as_before(value: int | Decimal) -> Decimal:
+    """A metric value as an earlier reader accepted it: checked before it was rounded."""
+    return Decimal(value).quantize(Decimal("1e-20"), context=Context(prec=40))
+
+
+def test_an_alert_that_no_row_can_hold_is_refused_alone_by_replay_and_ingest(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("anomalake.alerts.reading.storable_metric_value", as_before)
+    piece = bulk.Piece("a.jsonl", lines([*TEXTS[:7], BAD, *TEXTS[7:], BAD]), first_line=1)
+    store = memory_store()
+    summary = load(store, piece)
+    assert (summary.loaded, summary.refused, summary.failed) == (30, 2, 0)
+    assert summary.reasons[0].startswith("a.jsonl:8: $: a value that its column cannot hold (")
+    assert "\n" not in summary.reasons[0]
+    assert oracle.shown_in_tables(store) == oracle.relations(TEXTS)
+    [key] = [item.key for item in store.list("set-aside")]
+    assert key.endswith("-2.json")
+    assert all(TOO_LARGE.encode() not in gzip.decompress(store.get(item.key)) for item in store.list("originals"))
+
+    store = memory_store()
+    documents = [AlertDocument(text, f"m{i}", f"m{i}") for i, text in enumerate([*TEXTS, BAD])]
+    receipt = Lake(store).ingest(documents)
+    assert (receipt.stored, receipt.failed, [item.delivery for item in receipt.refused]) == (30, (), ["m30"])
+    assert oracle.shown_in_tables(store) == oracle.relations(TEXTS)
+
+
+@pytest.mark.parametrize("reader", ["as before", "of today"])
+@pytest.mark.parametrize("batched", [False, True])
+def test_an_original_that_cannot_be_stored_does_not_end_a_rebuild(
+    reader: str, batched: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A lake of an earlier version has such an original."""
+    store = memory_store()
+    if batched:
+        body = "\n".join([*(json.dumps(text) for text in TEXTS), BAD]).encode()
+        store.put("originals/bulk/0.jsonl.gz", gzip.compress(body))
+        place = "originals/bulk/0.jsonl.gz:31: "
+    else:
+        load(store, bulk.Piece("b", lines(TEXTS), first_line=1))
+        store.put("originals/detector=x/day=2021-03-27/0/1.json", BAD.encode())
+        place = "originals/detector=x/day=2021-03-27/0/1.json: "
+    if reader == "as before":
+        monkeypatch.setattr("anomalake.alerts.reading.storable_metric_value", as_before)
+    summary = bulk.rebuild(Lake(store), lambda: Lake(store))
+    assert (summary.loaded, summary.refused, summary.failed) == (30, 1, 0)
+    assert summary.reasons[0].startswith(place)
+    assert oracle.shown_in_tables(store) == oracle.relations(TEXTS)
+
+
+def test_a_row_that_is_too_large_for_a_query_is_refused() -> None:
+    alert = made.alert(1)
+    share = {"dimensionValue": "", "valueContribution": 1}
+    name = "🙂" * 256
+    alert["impactedMetric"]["dimensionContribution"] = [
+        {"dimensionName": name, "dimensionValueContributions": [share] * 8_000}
+    ]
+    text = json.dumps(alert)
+    assert len(text) < 500_000
+    store = memory_store()
+    receipt = Lake(store).ingest([AlertDocument(text, "big"), AlertDocument(TEXTS[0], "good")])
+    assert receipt.stored == 1
+    [refused] = receipt.refused
+    assert refused.refusal.expected == "at most 32,000,000"
+    assert refused.refusal.value.endswith(" bytes as CSV")
+    alert["impactedMetric"]["dimensionContribution"][0]["dimensionValueContributions"] = [share] * 100_001
+    [refused] = Lake(store).ingest([AlertDocument(json.dumps(alert), "big")]).refused
+    assert refused.refusal.expected == "a list of at most 100,000"
+
+
+def test_rows_are_written_before_they_take_too_much_memory(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(bulk, "ROW_BYTES", 1)
+    monkeypatch.setattr(bulk, "BATCH_CHARACTERS", 1)
+    store = memory_store()
+    summary = load(store, bulk.Piece("a", lines(TEXTS * 2), first_line=1))
+    assert (summary.loaded, summary.repeated) == (30, 30)
+    assert len(list(store.list("tables"))) == 30
+    assert oracle.shown_in_tables(store) == oracle.relations(TEXTS)

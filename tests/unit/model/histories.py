@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from anomalake.definitions.intervals import interval_starts
+from anomalake.frequencies import FREQUENCIES
 from anomalake.model import Model, State, fit, judge
 from anomalake.model.judgement import Judgement
 from anomalake.model.metrics import Metrics
@@ -27,7 +28,7 @@ def starts(
 ) -> npt.NDArray[np.datetime64]:
     """Return the starts of `n` intervals, the first of which contains the instant `first`."""
     begin = datetime.fromisoformat(first).replace(tzinfo=UTC)
-    last = datetime.fromtimestamp(begin.timestamp() + (n + 1) * {"P1D": 86_400}.get(frequency, 3_600), UTC)
+    last = datetime.fromtimestamp(begin.timestamp() + (n + 1) * max(3_600, FREQUENCIES[frequency].seconds), UTC)
     return interval_starts(frequency, timezone, begin, last)[:n].astype("datetime64[s]")
 
 

@@ -62,6 +62,12 @@ def test_months_and_years_of_daily_data() -> None:
         (14, "P1D", ("week",)),
         (180, "P1D", ("week", "month")),
         (730, "P1D", ("week", "month", "year")),
+        (95, "PT30M", ()),
+        (96, "PT30M", ("day",)),
+        (672, "PT30M", ("day", "week")),
+        (1_344, "PT15M", ("day", "week")),
+        (103, "P7D", ()),
+        (104, "P7D", ("year",)),
     ],
 )
 def test_a_seasonal_period_needs_enough_history(n: int, frequency: str, periods: tuple[str, ...]) -> None:
@@ -70,6 +76,15 @@ def test_a_seasonal_period_needs_enough_history(n: int, frequency: str, periods:
     basis = harmonics(calendar, periods)
     assert basis.shape[0] == n
     assert np.linalg.matrix_rank(basis) == basis.shape[1]  # no harmonic is there twice
+
+
+def test_a_week_has_one_phase_and_its_place_in_the_year() -> None:
+    grid = starts(53, "P7D", NEW_YORK, "2024-01-03")
+    calendar = calendar_of(grid, "P7D", NEW_YORK, [date(2024, 1, 7), date(2024, 1, 15)])
+    assert set(calendar.week_phase) == set(calendar.day_phase) == {0}
+    assert calendar.year[[0, 52]].tolist() == [0, 364 / 366]
+    # A holiday makes its week one: a Sunday, and a Monday.
+    assert np.flatnonzero(calendar.is_holiday).tolist() == [0, 2]
 
 
 @pytest.mark.parametrize("change", ["2024-03-10", "2024-11-03"])

@@ -65,7 +65,7 @@ def ledger(store: ObjectStore) -> dict[str, dict[str, object]]:
 def test_a_delivered_alert_is_written_down_and_not_sent_again() -> None:
     store, channel = memory_store(), RecordingChannel()
     assert send(channel, store) == Delivery(
-        "watch", f"{rule().arn}:event/{GROUP.group_id}", START, "delivered", attempts=1
+        "watch", f"{rule().arn}:event/{GROUP.group_id}", START, "delivered", attempts=1, text=channel.messages[0].text
     )
     assert send(channel, store, "r2").status == "repeated"
     assert len(channel.messages) == 1

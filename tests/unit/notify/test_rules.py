@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from anomalake.definitions.detector import DimensionFilter
-from anomalake.notify.rules import alerts_due, has_grown
+from anomalake.notify.rules import alerts_due, alerts_due_in_lake, has_grown
 from anomalake.records.deliveries import SentAlert
 from anomalake.records.snoozes import Snooze
 from tests.support.anomalies import HOUR, START, group_of, interval, metric, rule, scored
@@ -98,6 +98,27 @@ def test_earlier_intervals_are_other_runs_business() -> None:
     assert alerts_due([made], rule(), {}, since=START + 2 * HOUR) == ()
     [only] = alerts_due([made], rule(), {}, since=START + HOUR)
     assert only.interval.timestamp == START + HOUR
+
+
+def due_in_lake(at: int, *scores: float, delivered: tuple[int, ...] = ()) -> bool:
+    """Whether an interval alerts the lake, where alerts about others were delivered with the highest score."""
+    made = group_of(*(scored(score, number) for number, score in enumerate(scores[: at + 1])))
+    sent = {made.group_id: tuple(SentAlert(START + number * HOUR, 99.0, 100.0, 3) for number in delivered)}
+    found = alerts_due_in_lake([made], rule(), sent, since=START + at * HOUR)
+    assert [item.interval.timestamp for item in found] in ([], [START + at * HOUR])
+    return bool(found)
+
+
+def test_a_lake_has_the_alerts_that_the_results_call_for_whatever_was_sent() -> None:
+    scores = (60, 65, 75, 76)
+    assert [due_in_lake(at, *scores, delivered=(0, 1, 2, 3)) for at in range(4)] == [True, False, True, False]
+
+
+def test_where_no_earlier_alert_reached_the_lake_an_interval_is_like_the_first() -> None:
+    assert due_in_lake(1, 60, 65)
+    assert due_in_lake(1, 60, 65, delivered=(1,))
+    assert not due_in_lake(1, 60, 65, delivered=(0,))
+    assert not due_in_lake(1, 60, 40)
 
 
 def test_nothing_told_is_nothing_to_outgrow() -> None:

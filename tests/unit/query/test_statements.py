@@ -52,6 +52,10 @@ def source(**changes: object) -> MetricSet:
     return MetricSet(**{**fields, **changes})  # type: ignore[arg-type]
 
 
+#: Tables of a lake in one format.
+PARQUET, CSV = {"alert_rows", "withdrawal_rows"}, {"alert_rows_csv", "withdrawal_rows"}
+
+
 def statements(relations: Relations, formats: Sequence[str] = ("parquet",)) -> list[str]:
     found = list(catalog_relations(relations, formats))
     assert all(isinstance(item, CatalogRelation) for item in found)
@@ -81,14 +85,14 @@ def names_in_order(statements_: list[str], known: set[str]) -> list[str]:
 
 
 def test_an_empty_lake_gets_the_relations_of_every_lake() -> None:
-    names = names_in_order(statements(Relations(memory_store())), {"alert_rows"})
-    assert names[0] == "shown_rows"
-    relations = {"metric_values", "dimension_contributions", "alerts", "clashes", "anomalies"}
-    assert set(names) == {"shown_rows", "group_spans"} | relations | {f"{name}_by_day" for name in relations}
+    names = names_in_order(statements(Relations(memory_store())), PARQUET)
+    assert names[:3] == ["withdrawn_bodies", "rows_in_force", "shown_rows"]
+    relations = {"metric_values", "dimension_contributions", "alerts", "clashes", "anomalies", "withdrawals"}
+    assert set(names) == {*names[:3], "group_spans"} | relations | {f"{name}_by_day" for name in relations}
 
 
 def test_csv_only_tables_are_decoded_by_a_view() -> None:
-    assert names_in_order(statements(Relations(memory_store()), ["csv"]), {"alert_rows_csv"})[0] == "alert_rows"
+    assert names_in_order(statements(Relations(memory_store()), ["csv"]), CSV)[0] == "alert_rows"
 
 
 def test_each_view_is_created_after_those_that_it_reads() -> None:
@@ -96,7 +100,7 @@ def test_each_view_is_created_after_those_that_it_reads() -> None:
     shape(store, "orders")
     shape(store, "My-Detector", dimensions=())
     write_metric_set(store, source())
-    names = names_in_order(statements(Relations(store)), {"alert_rows"})
+    names = names_in_order(statements(Relations(store)), PARQUET)
     assert len(set(names)) == len(names)
     for name in (
         "live_orders",
@@ -132,7 +136,7 @@ def test_source_tables() -> None:
     )
     assert "'separatorChar' = '\\t', 'quoteChar' = '\\'', 'escapeChar' = '\\u0000'" in tables[0]
     assert "'skip.header.line.count' = '1'" in tables[0]
-    assert "source_orders" in names_in_order(created, {"alert_rows"})
+    assert "source_orders" in names_in_order(created, PARQUET)
     write_metric_set(store, source(file_format=JsonLinesFormat()))
     (table,) = (statement for statement in statements(Relations(store)) if statement.startswith("CREATE EXTERNAL"))
     assert "'mapping.source_it_s__2x27' = 'it\\'s'" in table
@@ -182,6 +186,15 @@ def test_folders_of_days_are_projected_partitions() -> None:
                 "historical_data_path_list": ("s3://b/live/",),
             },
             [False],
+        ),
+        # Athena reads the subfolders of a table's location.
+        (
+            {
+                "templated_path_list": ("s3://b/data/live/{{yyyyMMdd}}/{{HH}}",),
+                "historical_data_path_list": ("s3://b/data/", "s3://b/data/2020", "s3://b/database"),
+                "recursive": True,
+            },
+            [False, False],
         ),
         ({"templated_path_list": ("s3://b/{{yyyyMMdd}}/{{HH}}/a", "s3://b/{{yyyyMMdd}}/{{HH}}/c")}, [True]),
         ({"templated_path_list": ("s3://b/x={{yyyyMMdd}}/{{HH}}", "s3://b/y={{yyyyMMdd}}/{{HH}}")}, [True, True]),
@@ -246,7 +259,7 @@ def test_views_with_the_plain_name_are_dropped_if_two_detectors_have_it() -> Non
     shape(store, "orders", arn="arn:aws:lookoutmetrics:us-west-2:123456789012:AnomalyDetector:orders")
     created = statements(Relations(store))
     assert "DROP VIEW IF EXISTS metricvalue_anomalyscore_orders" in created
-    assert "metricvalue_anomalyscore_orders" not in names_in_order(created, {"alert_rows"})
+    assert "metricvalue_anomalyscore_orders" not in names_in_order(created, PARQUET)
 
 
 def test_an_invalid_shape_is_reported_with_its_key() -> None:

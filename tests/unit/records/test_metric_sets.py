@@ -138,3 +138,4 @@ def test_headers() -> None:
     assert header_of(text, CsvFormat(delimiter=";")) == ("timestamp", "a;b", "c")
     assert header_of(gzip.compress(text)[:-9], CsvFormat(delimiter=";")) == ("timestamp", "a;b", "c")
     assert header_of(b"", CsvFormat()) == ()
+    assert header_of(b"note\n" + text, CsvFormat(delimiter=";", skip_lines=1))[1:] == ("a;b", "c")

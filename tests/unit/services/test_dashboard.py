@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
+from anomalake.files import FileWriteError
 from anomalake.services import dashboard as page_files
 from anomalake.services import lakes
 from anomalake.services.dashboard import PageFileError, summary_of, write_page
-from anomalake.services.files import FileWriteError
 from anomalake.storage.objects import memory_store
 from anomalake.storage.store import StoreError
 from tests.support.documents import empty, one

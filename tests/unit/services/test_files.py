@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from anomalake.services.files import FileWriteError, write_whole
+from anomalake.files import FileWriteError, write_whole
 
 
 def test_a_full_disk_keeps_the_old_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

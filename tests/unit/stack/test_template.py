@@ -13,7 +13,8 @@ import pytest
 
 from anomalake.aws import environment
 from anomalake.definitions.detector_file import read_detector
-from anomalake.lake.layout import TABLES
+from anomalake.lake import withdrawal_rows
+from anomalake.lake.layout import FILES, TABLES, WITHDRAWALS
 from anomalake.lake.rows import SCHEMA
 from anomalake.quicksight import quicksight_template
 from tests.support.stack import ROOT, system, template
@@ -289,6 +290,58 @@ def test_the_catalog_may_write_settings_partitions_and_columns_only() -> None:
     assert written == {"lake.json", "partitions/*", "columns/*"}
 
 
+def test_detect_reads_the_databases_of_the_parameters_only() -> None:
+    arn = "arn:${AWS::Partition}:glue:${AWS::Region}:${AWS::AccountId}"
+    absent = {"Ref": "AWS::NoValue"}
+    (resources,) = [
+        statement["Resource"]
+        for name, statement in statements("AWS::IAM::Role")
+        if name == "DetectRole" and "glue:GetTable" in listed(statement["Action"])
+    ]
+    assert resources == [
+        {"Fn::Sub": f"{arn}:catalog"},
+        {"Fn::Sub": f"{arn}:database/${{DatabaseName}}"},
+        {"Fn::Sub": f"{arn}:table/${{DatabaseName}}/*"},
+        {"Fn::If": ["OtherDatabases", {"Fn::Sub": f"{arn}:database/${{SourceDatabases}}"}, absent]},
+        {"Fn::If": ["OtherDatabases", {"Fn::Sub": f"{arn}:table/${{SourceDatabases}}/*"}, absent]},
+    ]
+
+
+def test_no_role_reads_every_glue_table_by_default() -> None:
+    for name, statement in statements("AWS::IAM::Role"):
+        for node in nodes(statement.get("Resource", [])):
+            if isinstance(node, str) and ":glue:" in node:
+                assert not node.endswith((":database/*", ":table/*")), f"{name}: {node}"
+    assert TEMPLATE["Parameters"]["SourceDatabases"]["Default"] == ""
+
+
+def test_the_key_encrypts_every_topic() -> None:
+    topics = [resource for resource in RESOURCES.values() if resource["Type"] == "AWS::SNS::Topic"]
+    assert len(topics) == 4
+    for topic in topics:
+        expected = {"Fn::If": ["Key", {"Ref": "KmsKeyArn"}, {"Ref": "AWS::NoValue"}]}
+        assert topic["Properties"]["KmsMasterKeyId"] == expected
+
+
+def test_every_role_that_sends_to_a_topic_or_queue_may_use_the_key() -> None:
+    sends = ("sns:Publish", "sqs:SendMessage", "sqs:ReceiveMessage")
+    senders = {name for name, item in statements("AWS::IAM::Role") if set(sends) & set(listed(item["Action"]))}
+    may = {
+        name
+        for name, item in statements("AWS::IAM::Role")
+        if set(listed(item["Action"])) == {"kms:Decrypt", "kms:GenerateDataKey"}
+    }
+    assert senders <= may
+
+
+def test_no_queue_takes_all_of_the_accounts_concurrency() -> None:
+    limits = {name: source["ScalingConfig"]["MaximumConcurrency"] for name, _, source in sources()}
+    assert limits == {"IngestFunction": {"Ref": "IngestConcurrency"}, "CrawlFunction": 2, "CatalogFunction": 2}
+    # A new account has ten.
+    assert 2 <= int(TEMPLATE["Parameters"]["IngestConcurrency"]["Default"]) <= 5
+    assert not [name for name, function in FUNCTIONS.items() if "ReservedConcurrentExecutions" in function]
+
+
 def test_each_notification_topic_has_up_to_five_subscriptions() -> None:
     for kind, topic, protocol in (("Email", "LongTextTopic", "email"), ("Phone", "ShortTextTopic", "sms")):
         for number in range(5):
@@ -387,7 +440,12 @@ def glue_type(type_: pa.DataType) -> str:
         return f"struct<{','.join(f'{field.name}:{glue_type(field.type)}' for field in type_)}>"
     if pa.types.is_decimal(type_):
         return f"decimal({type_.precision},{type_.scale})"
-    return {"string": "string", "double": "double", "int64": "bigint", "timestamp[us]": "timestamp"}[str(type_)]
+    return _GLUE_TYPES[str(type_)]
+
+
+_GLUE_TYPES = {
+    "string": "string", "double": "double", "int64": "bigint", "timestamp[us]": "timestamp", "bool": "boolean",
+}  # fmt: skip
 
 
 def test_the_declared_tables_have_the_columns_that_are_written() -> None:
@@ -400,6 +458,14 @@ def test_the_declared_tables_have_the_columns_that_are_written() -> None:
         assert [key["Name"] for key in table["PartitionKeys"]] == ["detector", "day"]
         assert f"tables/{table['Name']}" == folder
         assert table["StorageDescriptor"]["Location"] == {"Fn::Sub": f"s3://${{Bucket}}/lake/{folder}/"}
+    withdrawals = RESOURCES["WithdrawalRows"]["Properties"]["TableInput"]
+    columns = [(column["Name"], column["Type"]) for column in withdrawals["StorageDescriptor"]["Columns"]]
+    assert columns == [(field.name, glue_type(field.type)) for field in withdrawal_rows.SCHEMA]
+    assert f"tables/{withdrawals['Name']}" == FILES[WITHDRAWALS][0]
+    location = {"Fn::Sub": f"s3://${{Bucket}}/lake/{FILES[WITHDRAWALS][0]}/"}
+    assert withdrawals["StorageDescriptor"]["Location"] == location
+    # Its rows have the columns of partitions, so that no partition needs to be registered.
+    assert "PartitionKeys" not in withdrawals
 
 
 def test_query_results_have_an_enforced_encrypted_location() -> None:
@@ -559,6 +625,11 @@ def test_every_parameter_is_described_checked_and_used() -> None:
         ("AlertTargetArns", "arn:aws:sns:eu-west-1:123456789012:anomalies", True),
         ("AlertTargetArns", "arn:aws:lambda:eu-west-1:123456789012:function:notify", True),
         ("AlertTargetArns", "*", False),
+        ("SourceDatabases", "sales", True),
+        ("SourceDatabases", "kpi_*", True),
+        ("SourceDatabases", "sales/orders", False),
+        ("SourceDatabases", "Sales", False),
+        ("SourceDatabases", "${AWS::AccountId}", False),
         ("AlertTargetArns", "arn:aws:s3:::bucket", False),
     ],
 )

@@ -189,7 +189,7 @@ def test_more_series_than_pairs_have_products_too() -> None:
 @pytest.mark.parametrize(
     ("changes", "expected"),
     [
-        ({"frequency": "PT2H"}, "frequency 'PT2H': expected one of PT5M, PT10M, PT1H, P1D"),
+        ({"frequency": "PT2H"}, "frequency 'PT2H': expected one of PT5M, PT10M, PT15M, PT30M, PT1H, P1D"),
         ({"intervals": 0}, "intervals 0: expected 1 to 10,000,000"),
         ({"series": 0}, "series 0: expected 1 to 1,000,000"),
         ({"seed": -1}, "seed -1: expected 0 to"),

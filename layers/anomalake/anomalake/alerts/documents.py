@@ -26,6 +26,8 @@ class AlertDocument:
         The parsed body, where the envelope's reader has parsed it.
     refusal
         Why the document is refused without being read; None: it is read.
+    is_beginning
+        Whether `body` is only the beginning of a record that is too large, or of an object that cannot be read.
     """
 
     body: str | bytes
@@ -33,6 +35,7 @@ class AlertDocument:
     delivery: str | None = None
     value: object = field(default=UNPARSED, compare=False, repr=False)
     refusal: Refusal | None = field(default=None, compare=False, repr=False)
+    is_beginning: bool = False
 
 
 @dataclass(frozen=True, slots=True)

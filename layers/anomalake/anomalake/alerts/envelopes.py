@@ -1,22 +1,21 @@
-"""Envelopes of alerts: SQS, SNS, EventBridge, S3 events, lists, files. No other module reads envelopes."""
+"""Envelopes of alerts: SQS, SNS, EventBridge, S3 events, lists, set-aside records. No other module reads envelopes."""
 
 from __future__ import annotations
 
 import base64
-import gzip
-import zlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from typing import Any
 from urllib.parse import unquote_plus
 
-from anomalake.alerts.documents import AlertDocument, ObjectPointer
-from anomalake.alerts.strict_json import StrictJsonError, array_items, exact_text, parse
+from anomalake.alerts.bounds import FileLimits
+from anomalake.alerts.documents import AlertDocument, ObjectPointer, Refusal
+from anomalake.alerts.strict_json import StrictJsonError, exact_text, parse
+from anomalake.alerts.values import Text, Value, read_values, too_many, unreadable
 
 MAX_ENVELOPES = 8
 #: Value of the field ``record`` of a set-aside record. A replay reads its body again.
 SET_ASIDE_RECORD = "anomalake/set-aside"
-_GZIP = b"\x1f\x8b"
-_LINES = (".jsonl", ".ndjson", ".jsonlines")
+_LIMITS = FileLimits()
 
 EventItem = AlertDocument | ObjectPointer
 
@@ -29,63 +28,57 @@ def read_event(event: Any, place: str = "event") -> Iterator[EventItem]:
     return _unwrap(event, None, place, None, 0)
 
 
-def read_text(text: str | bytes, place: str, delivery: str | None = None) -> Iterator[EventItem]:
-    """Read the alert documents in one text: an alert, a list of alerts, or either in envelopes."""
-    return _open(text, place, delivery, 0)
+def read_text(
+    text: str | bytes, place: str, delivery: str | None = None, limits: FileLimits = _LIMITS
+) -> Iterator[EventItem]:
+    """Read the alert documents in one text: an alert, a list of alerts, either in envelopes, or several of these."""
+    return _open(text, place, delivery, 0, limits)
 
 
-def read_lines(lines: Iterable[bytes], name: str, delivery: str | None = None, first: int = 1) -> Iterator[EventItem]:
-    """Read the alert documents in JSON lines, numbered from `first`; blank lines are ignored."""
-    for number, line in enumerate(lines, first):
-        bare = line.strip()
-        if bare:
-            yield from _open(bare, f"{name}:{number}", delivery, 0)
+def read_stream(text: Text, place: str, delivery: str | None, limits: FileLimits) -> Iterator[EventItem]:
+    """Read the alert documents in a text that is read block by block."""
+    return _open_values(text, place, delivery, 0, limits)
 
 
-def read_file(name: str, body: bytes, delivery: str | None = None) -> Iterator[EventItem]:
-    """Read the alert documents in a file: JSON or JSON lines, either gzipped; a ``.json`` file may hold lines."""
-    if body.startswith(_GZIP):
-        try:
-            body = gzip.decompress(body)
-        except (OSError, EOFError, zlib.error):
-            yield AlertDocument(body, name, delivery)
-            return
-    stem = name.removesuffix(".gz")
-    if stem.endswith(_LINES) or _looks_like_lines(body):
-        yield from read_lines(body.split(b"\n"), name, delivery)
-    else:
-        yield from _open(body.removeprefix(b"\xef\xbb\xbf"), name, delivery, 0)
-
-
-def _looks_like_lines(body: bytes) -> bool:
-    first, newline, rest = body.strip().partition(b"\n")
-    begins = (b"{", b'"', b"[")
-    if not newline or not first.startswith(begins) or not rest.lstrip().startswith(begins):
-        return False
-    try:
-        parse(first.decode("utf-8"))
-    except (StrictJsonError, UnicodeDecodeError):
-        return False
-    return True
-
-
-def _open(text: str | bytes, place: str, delivery: str | None, depth: int) -> Iterator[EventItem]:
+def _open(
+    text: str | bytes, place: str, delivery: str | None, depth: int, limits: FileLimits = _LIMITS
+) -> Iterator[EventItem]:
     if isinstance(text, bytes):
         try:
             text = text.decode("utf-8")
         except UnicodeDecodeError:
-            yield AlertDocument(text, place, delivery)
+            yield from _open_values(Text(text), place, delivery, depth, limits)
             return
-    try:
-        value = parse(text)
-    except StrictJsonError:
-        yield AlertDocument(text, place, delivery)
-        return
-    if isinstance(value, list):
-        items = array_items(text) or []
-        for i, (item, parsed) in enumerate(items):
-            yield from _unwrap(parsed, item, f"{place}[{i}]", delivery, depth + 1)
-    elif isinstance(value, str) and depth < MAX_ENVELOPES:
+    if not text.lstrip().startswith("["):
+        try:
+            value = parse(text)
+        except StrictJsonError:
+            # Not JSON, or several values.
+            pass
+        else:
+            yield from _open_value(value, text, place, delivery, depth)
+            return
+    yield from _open_values(Text(text), place, delivery, depth, limits)
+
+
+def _open_values(
+    text: Text, place: str, delivery: str | None, depth: int, limits: FileLimits = _LIMITS
+) -> Iterator[EventItem]:
+    for number, item in enumerate(read_values(text, place, delivery, limits.record_bytes), 1):
+        if limits.n_records is not None and number > limits.n_records:
+            yield unreadable("", place, delivery, too_many(limits.n_records))
+            return
+        if isinstance(item, Value):
+            if item.is_item:
+                yield from _unwrap(item.value, item.text, item.place, delivery, depth + 1)
+            else:
+                yield from _open_value(item.value, item.text, item.place, delivery, depth)
+        else:
+            yield item
+
+
+def _open_value(value: Any, text: str, place: str, delivery: str | None, depth: int) -> Iterator[EventItem]:
+    if isinstance(value, str) and depth < MAX_ENVELOPES:
         # A JSON string: a batch stores an original with line breaks in this form.
         yield from _open(value, place, delivery, depth + 1)
     else:
@@ -94,17 +87,22 @@ def _open(text: str | bytes, place: str, delivery: str | None, depth: int) -> It
 
 def _unwrap(value: Any, text: str | None, place: str, delivery: str | None, depth: int) -> Iterator[EventItem]:
     """Unwrap a parsed value. `text` is its JSON text; None where only the parsed value is known."""
-    if depth < MAX_ENVELOPES:
-        if isinstance(value, dict):
-            inner = _envelope(value, place, delivery, depth + 1)
-            if inner is not None:
+    if isinstance(value, dict):
+        inner = _envelope(value, place, delivery, depth + 1)
+        if inner is not None:
+            if depth < MAX_ENVELOPES:
                 yield from inner
-                return
-        elif isinstance(value, list):
+            else:
+                body = text if text is not None else exact_text(value)
+                refusal = Refusal(place, "$", f"an envelope in {depth} others", f"at most {MAX_ENVELOPES} envelopes")
+                yield AlertDocument(body, place, delivery, refusal=refusal)
+            return
+    elif depth < MAX_ENVELOPES:
+        if isinstance(value, list):
             for i, item in enumerate(value):
                 yield from _unwrap(item, None, f"{place}[{i}]", delivery, depth + 1)
             return
-        elif isinstance(value, str) and text is None:
+        if isinstance(value, str) and text is None:
             yield from _open(value, place, delivery, depth + 1)
             return
     if text is not None:
@@ -158,13 +156,42 @@ def _records(records: list[Any], place: str, delivery: str | None, depth: int) -
 
 
 def _set_aside(value: dict[str, Any], place: str, delivery: str | None, depth: int) -> Iterator[EventItem]:
-    body, encoded = value.get("body"), value.get("body_base64")
-    if isinstance(body, str):
-        return _open(body, place, delivery, depth)
+    records = value.get("records")
+    if not isinstance(records, list):
+        yield from _set_aside_record(value, place, delivery, depth)
+        return
+    for i, record in enumerate(records):
+        at = f"{place} record {i}"
+        if isinstance(record, dict):
+            yield from _set_aside_record(record, at, delivery, depth)
+        else:
+            yield AlertDocument(exact_text(record), at, delivery)
+
+
+def _set_aside_record(record: dict[str, Any], place: str, delivery: str | None, depth: int) -> Iterator[EventItem]:
+    whole = _body_of(record, "body")
+    if whole is not None:
+        yield from _open(whole, place, delivery, depth)
+        return
+    beginning = _body_of(record, "beginning")
+    if beginning is None:
+        yield AlertDocument(exact_text(record), place, delivery)
+        return
+    where, *rest = (str(record.get(name, "")) for name in ("place", "field", "value", "expected"))
+    yield AlertDocument(beginning, where, delivery, refusal=Refusal(where, *rest), is_beginning=True)
+
+
+def _body_of(record: dict[str, Any], name: str) -> str | bytes | None:
+    """The body or beginning of a set-aside record: text, or bytes that are not text."""
+    text, encoded = record.get(name), record.get(f"{name}_base64")
+    if isinstance(text, str):
+        return text
+    if not isinstance(encoded, str):
+        return None
     try:
-        return _open(base64.b64decode(encoded or "", validate=True), place, delivery, depth)
-    except (ValueError, TypeError):
-        return iter([AlertDocument(exact_text(value), place, delivery)])
+        return base64.b64decode(encoded, validate=True)
+    except ValueError:
+        return None
 
 
 def _event_bridge(value: dict[str, Any], place: str, delivery: str | None, depth: int) -> Iterator[EventItem]:

@@ -5,9 +5,21 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Callable
-from decimal import ROUND_HALF_EVEN, Context, Decimal
+from decimal import Decimal
+from itertools import islice
 from typing import Any, TypeVar
 
+from anomalake.alerts.bounds import (
+    LEAST_CONTRIBUTION,
+    MAX_ALERT,
+    MAX_ID,
+    MAX_ITEMS,
+    MAX_NAME,
+    MAX_TEXT,
+    MAX_VALUE,
+    MOST_CONTRIBUTION,
+    storable_metric_value,
+)
 from anomalake.alerts.documents import UNPARSED, AlertDocument, Refusal
 from anomalake.alerts.model import Alert, Contribution, TimeSeries
 from anomalake.alerts.strict_json import StrictJsonError, canonical, parse, shorten
@@ -15,20 +27,16 @@ from anomalake.alerts.timestamps import EXPECTED as A_TIMESTAMP
 from anomalake.alerts.timestamps import ZonedTimestamp, parse_zoned
 from anomalake.errors import AnomalakeError
 
-MAX_BYTES = 6 * 1024 * 1024
-MAX_ID = 2048
-MAX_NAME = 256
-MAX_VALUE = 1024
-MAX_TEXT = 4096
-MAX_MAGNITUDE = 10**18
-METRIC_VALUE_STEP = Decimal(1).scaleb(-20)
-
 _DETECTOR_ARN = re.compile(
     r"arn:[a-z0-9-]{1,32}:[a-z0-9-]{1,32}:[a-z0-9-]{0,32}:[0-9]{0,12}:AnomalyDetector:(?P<name>[a-zA-Z0-9][a-zA-Z0-9_-]{0,62})"
 )
 T = TypeVar("T")
 
-_DECIMALS = Context(prec=40, rounding=ROUND_HALF_EVEN)
+#: Fields of an object that a message names.
+MOST_SHOWN = 5
+#: Fields that only an alert has. An object with none of them is something else, such as an unknown envelope.
+_FIELDS_OF_AN_ALERT = ("alertEventId", "anomalyDetectorArn", "impactedMetric")
+_AN_ALERT = f"an alert ({', '.join(_FIELDS_OF_AN_ALERT)}, …), or an envelope of SQS, SNS, EventBridge or S3 around it"
 
 
 def read_alert(document: AlertDocument) -> Alert:
@@ -86,7 +94,7 @@ def _shown(value: object) -> str:
     if isinstance(value, str):
         return shorten(value)
     if isinstance(value, dict):
-        return f"an object with {len(value)} fields"
+        return _shown_object(value)
     if isinstance(value, list):
         return f"a list of {len(value)}"
     if isinstance(value, bool):
@@ -94,10 +102,18 @@ def _shown(value: object) -> str:
     return shorten(str(value)).strip("'")
 
 
+def _shown_object(value: dict[str, Any]) -> str:
+    if not value:
+        return "an object without fields"
+    first = ", ".join(shorten(name, 40) for name in islice(value, MOST_SHOWN))
+    more = f" and {len(value) - MOST_SHOWN} more" if len(value) > MOST_SHOWN else ""
+    return f"an object with {first}{more}"
+
+
 def _decoded(document: AlertDocument) -> str:
     body = document.body
-    if len(body) > MAX_BYTES:
-        raise Refusal(document.place, "$", f"{len(body):,} characters", f"at most {MAX_BYTES:,}")
+    if len(body) > MAX_ALERT:
+        raise Refusal(document.place, "$", f"{len(body):,} characters", f"at most {MAX_ALERT:,}")
     if isinstance(body, str):
         return body
     try:
@@ -110,6 +126,8 @@ def _decoded(document: AlertDocument) -> str:
 def _alert(value: Any, digest: str, text: str) -> Alert:
     if not isinstance(value, dict):
         raise _InvalidField("$", value, "an object: an alert")
+    if not any(name in value for name in _FIELDS_OF_AN_ALERT):
+        raise _InvalidField("$", value, _AN_ALERT)
     event_id = _text(value, "alertEventId", MAX_ID)
     arn = _text(value, "anomalyDetectorArn", MAX_ID)
     found = _DETECTOR_ARN.fullmatch(arn)
@@ -187,6 +205,8 @@ def _each(within: dict[str, Any], key: str, read: Callable[[dict[str, Any]], T])
         return []
     if not isinstance(items, list):
         raise _InvalidField(key, items, "a list")
+    if len(items) > MAX_ITEMS:
+        raise _InvalidField(key, items, f"a list of at most {MAX_ITEMS:,}")
     values: list[T] = []
     try:
         for item in items:
@@ -220,13 +240,11 @@ def _metric_value(series: dict[str, Any]) -> Decimal | None:
     value = series.get("metricValue")
     if value is None:
         return None
-    if isinstance(value, bool) or not isinstance(value, (int, Decimal)) or not -MAX_MAGNITUDE < value < MAX_MAGNITUDE:
+    is_number = isinstance(value, (int, Decimal)) and not isinstance(value, bool)
+    storable = storable_metric_value(value) if is_number else None
+    if storable is None:
         raise _InvalidField("metricValue", value, "a number below 10^18 in size, or null")
-    if isinstance(value, int):
-        return Decimal(value)
-    exponent = value.as_tuple().exponent
-    assert isinstance(exponent, int)
-    return value.quantize(METRIC_VALUE_STEP, context=_DECIMALS) if exponent < -20 else value
+    return storable
 
 
 def _contributions(dimension: dict[str, Any]) -> list[Contribution]:
@@ -240,6 +258,6 @@ def _contributions(dimension: dict[str, Any]) -> list[Contribution]:
 
 def _per_cent(within: dict[str, Any]) -> int:
     value = within.get("valueContribution", _MISSING)
-    if isinstance(value, int) and not isinstance(value, bool) and -(2**63) <= value < 2**63:
+    if isinstance(value, int) and not isinstance(value, bool) and LEAST_CONTRIBUTION <= value <= MOST_CONTRIBUTION:
         return value
     raise _InvalidField("valueContribution", value, "a whole number")

@@ -85,14 +85,48 @@ def parse(text: str) -> Any:
     try:
         value = _DECODER.decode(text)
     except json.JSONDecodeError as error:
-        at = shorten(text[max(error.pos - 20, 0) : error.pos + 20]) if text else "''"
-        raise StrictJsonError(at, f"JSON ({error.msg} at line {error.lineno} column {error.colno})") from error
+        raise _not_json(error) from error
     except RecursionError as error:
         raise StrictJsonError(shorten(text), _SHALLOW) from error
     # The decoder's own limit depends on Python's version. Most texts have too few brackets to need the check.
     if text.count("{") + text.count("[") > MAX_DEPTH and _deeper_than(value, MAX_DEPTH):
         raise StrictJsonError(shorten(text), _SHALLOW)
     return value
+
+
+def parse_first(text: str, start: int) -> tuple[Any, int]:
+    """Read the JSON value that starts at a position; return it and the position of its end.
+
+    Raises
+    ------
+    StrictJsonError
+        As `parse`.
+    """
+    try:
+        value, end = _DECODER.raw_decode(text, start)
+    except json.JSONDecodeError as error:
+        raise _not_json(error) from error
+    except RecursionError as error:
+        raise StrictJsonError(shorten(text[start : start + 200]), _SHALLOW) from error
+    if text.count("{", start, end) + text.count("[", start, end) > MAX_DEPTH and _deeper_than(value, MAX_DEPTH):
+        raise StrictJsonError(shorten(text[start:end]), _SHALLOW)
+    return value, end
+
+
+_LENIENT = json.JSONDecoder(strict=False, parse_float=str, parse_int=str, parse_constant=str)
+
+
+def end_of_first(text: str, start: int) -> int | None:
+    """The end of the JSON value at a position, though it repeats a key or has NaN, say; None if it is not JSON."""
+    try:
+        return _LENIENT.raw_decode(text, start)[1]
+    except (ValueError, RecursionError):
+        return None
+
+
+def _not_json(error: json.JSONDecodeError) -> StrictJsonError:
+    at = shorten(error.doc[max(error.pos - 20, 0) : error.pos + 20]) if error.doc else "''"
+    return StrictJsonError(at, f"JSON ({error.msg} at line {error.lineno} column {error.colno})")
 
 
 _SHALLOW = f"JSON of at most {MAX_DEPTH} levels"
@@ -110,30 +144,6 @@ def _deeper_than(value: Any, depth: int) -> bool:
         if not level:
             return False
     return True
-
-
-def array_items(text: str) -> list[tuple[str, Any]] | None:
-    """Items of a JSON array, each with its unchanged text; None if the text is not an array."""
-    at = _after_space(text, 0)
-    if at >= len(text) or text[at] != "[":
-        return None
-    items: list[tuple[str, Any]] = []
-    at = _after_space(text, at + 1)
-    if text[at : at + 1] == "]":
-        return items
-    while True:
-        value, end = _DECODER.raw_decode(text, at)
-        items.append((text[at:end], value))
-        at = _after_space(text, end)
-        if text[at : at + 1] != ",":
-            return items
-        at = _after_space(text, at + 1)
-
-
-def _after_space(text: str, at: int) -> int:
-    while at < len(text) and text[at] in " \t\r\n":
-        at += 1
-    return at
 
 
 def _canonical_number(value: object) -> dict[str, str]:

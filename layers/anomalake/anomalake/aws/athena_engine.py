@@ -16,6 +16,7 @@ from sqlglot import exp
 
 from anomalake.definitions.day_folders import SOURCE_FOLDER_DAY, day_pattern
 from anomalake.errors import one_line, require
+from anomalake.lake.layout import FILES, WITHDRAWALS
 from anomalake.lake.settings import read_table_format
 from anomalake.query import rewrite, templates
 from anomalake.query.bounds import Bounds
@@ -121,6 +122,7 @@ class _AthenaTables:
     def __init__(self, store: ObjectStore) -> None:
         self._store = store
         self._csv_only: bool | None = None
+        self._has_withdrawals: bool | None = None
 
     def alert_rows(self, bounds: Bounds) -> exp.Query:
         if not self._is_csv_only():
@@ -129,6 +131,15 @@ class _AthenaTables:
 
     def alert_rows_csv(self, bounds: Bounds) -> exp.Query:
         return _within("alert_rows_csv", bounds)
+
+    def withdrawal_rows(self, bounds: Bounds) -> exp.Query:
+        return _within("withdrawal_rows", bounds)
+
+    def has_withdrawals(self, bounds: Bounds) -> bool:
+        if self._has_withdrawals is None:
+            folder = FILES[WITHDRAWALS][0]
+            self._has_withdrawals = next(iter(self._store.list(folder)), None) is not None
+        return self._has_withdrawals
 
     def cached(self, name: str) -> None:
         """Return None: nothing is cached."""

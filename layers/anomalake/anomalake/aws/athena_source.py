@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import tempfile
 from collections.abc import Iterator
 from datetime import datetime, timedelta
@@ -24,6 +25,13 @@ BLOCK_BYTES = 8_000_000
 
 # No time zone sets its clocks back by more than this, so bounds on wall-clock times with this margin exclude no row.
 _CLOCK_MARGIN = timedelta(hours=3)
+
+
+_DENIED = re.compile(r"access ?denied|not authorized|insufficient permission", re.IGNORECASE)
+_DENIED_HINT = (
+    "expected permission: a stack reads the databases of its parameters DatabaseName and SourceDatabases, with data in "
+    "its bucket or in SourceBucket"
+)
 
 
 class RunQuery(Protocol):
@@ -146,4 +154,6 @@ def run_query(sql: str, table: AthenaTable, file: Path) -> None:
             raise StoreError(f"{where}: no OutputLocation; expected S3ResultsPath, or a workgroup that has one")
         wr.s3.download(path=location, local_file=str(file))
     except (wr.exceptions.QueryFailed, wr.exceptions.QueryCancelled, ClientError, BotoCoreError) as error:
-        raise StoreError(f"{where}: {one_line(error)}") from error
+        text = one_line(error)
+        hint = f"; {_DENIED_HINT}" if _DENIED.search(text) else ""
+        raise StoreError(f"{where}: {text}{hint}") from error

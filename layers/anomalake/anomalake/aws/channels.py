@@ -41,10 +41,16 @@ _TRANSIENT = (
 T = TypeVar("T")
 
 
-def channel_of(rule: AlertRule, lake: Lake) -> Channel:
-    """Channel of a rule's action; the lake itself if the rule has no action."""
+def channel_of(rule: AlertRule, lake: Lake, ingest: str | None = None) -> Channel:
+    """Channel of a rule's action; the lake itself if the rule has no action.
+
+    Parameters
+    ----------
+    ingest
+        ARN of the function that stores alerts in the lake.
+    """
     if isinstance(rule.action, LambdaAction):
-        return LambdaChannel(rule.action.lambda_arn)
+        return LambdaChannel(rule.action.lambda_arn, stores=rule.action.lambda_arn == ingest)
     if isinstance(rule.action, SnsAction):
         return SnsChannel(rule.action.topic_arn, rule.action.format)
     return LakeChannel(lake)
@@ -69,14 +75,23 @@ class LambdaChannel:
         ARN of the function, in any region, with or without an alias.
     make_client
         Creates the Lambda client on first use.
+    stores
+        Whether the function stores alerts in the detector's lake.
     """
 
     format = JSON
     most_bytes = LAMBDA_BYTES
     repeatable = True
 
-    def __init__(self, function_arn: str, make_client: Callable[[str, str | None, float], Any] = client) -> None:
+    def __init__(
+        self,
+        function_arn: str,
+        make_client: Callable[[str, str | None, float], Any] = client,
+        *,
+        stores: bool = False,
+    ) -> None:
         self.name = function_arn
+        self.stores = stores
         self._make_client = make_client
         self._made: Any = None
 
@@ -112,6 +127,7 @@ class SnsChannel:
     """
 
     most_bytes = SNS_BYTES
+    stores = False
 
     def __init__(
         self, topic_arn: str, format_: str, make_client: Callable[[str, str | None, float], Any] = client
@@ -143,6 +159,7 @@ class LakeChannel:
     format = JSON
     most_bytes = LAMBDA_BYTES
     repeatable = True
+    stores = True
 
     def __init__(self, lake: Lake) -> None:
         self.name = lake.store.uri

@@ -9,9 +9,11 @@ from functools import cached_property
 from typing import Any
 
 from anomalake.definitions.detector import Detector
-from anomalake.definitions.intervals import DAILY, grid_of
+from anomalake.definitions.intervals import grid_of
+from anomalake.frequencies import FREQUENCIES
 
-_HOUR, _MINUTE = 3600, 60
+_HOUR, _MINUTE, _DAY_MINUTES = 3600, 60, 24 * 60
+_WEEKDAYS = ("MON", "TUE", "WED", "THU", "FRI", "SAT", "SUN")
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,13 +27,15 @@ class CronSchedule:
 def cron_schedule(detector: Detector) -> CronSchedule:
     """Schedule of a detector: the end of each interval plus the offset, rounded up to a minute.
 
-    Days end at midnight in the zone. Shorter intervals are a grid in UTC, and so is their schedule, because a schedule
-    in a zone skips or merges hours when its clocks change.
+    Days and weeks end at midnight in the zone. Shorter intervals are a grid in UTC, and so is their schedule, because a
+    schedule in a zone skips or merges hours when its clocks change.
     """
     offset = detector.metric_set.offset
-    if detector.frequency == DAILY:
+    days = FREQUENCIES[detector.frequency].days
+    if days:
         minutes = -(-offset // _MINUTE)
-        return CronSchedule(f"cron({minutes % 60} {minutes // 60 % 24} * * ? *)", detector.timezone)
+        day = "* * ?" if days == 1 else f"? * {_WEEKDAYS[minutes // _DAY_MINUTES % 7]}"
+        return CronSchedule(f"cron({minutes % 60} {minutes // 60 % 24} {day} *)", detector.timezone)
     step, shift = grid_of(detector.frequency, detector.timezone)
     minutes = -(-(offset + shift) % step // _MINUTE) if (offset + shift) % step else 0
     minutes %= step // _MINUTE

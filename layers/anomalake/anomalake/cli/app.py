@@ -18,11 +18,13 @@ from anomalake.cli.console import line, stderr
 from anomalake.cli.demo import demo
 from anomalake.cli.detect import detect
 from anomalake.cli.feedback import feedback, snooze
+from anomalake.cli.interruption import interrupted
 from anomalake.cli.lakes import compact, export, query, rebuild, replay
 from anomalake.cli.page import dashboard, serve
 from anomalake.cli.quicksight import quicksight
 from anomalake.cli.synth import synth
-from anomalake.errors import one_line
+from anomalake.errors import problems_of
+from anomalake.services.times import UsageError
 
 app = typer.Typer(
     name="anomalake",
@@ -63,22 +65,35 @@ for command in (
 
 
 def main() -> NoReturn:
-    """Run the command. An error is one line; with ``--debug`` it has a traceback."""
+    """Run the command. Each problem of an error is one line; with ``--debug`` the error has a traceback."""
     debug = "--debug" in sys.argv
     sys.argv = [argument for argument in sys.argv if argument != "--debug"]
     try:
+        _refuse_empty(sys.argv[1:])
         app(standalone_mode=True)
     except BrokenPipeError:
         # The reader has closed the pipe; Python would fail again when it flushes standard output.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(1)
     except Exception as error:
-        if debug:
+        if debug or interrupted():
             raise
-        line(stderr(), f"anomalake: {one_line(error)}")
+        for problem in problems_of(error):
+            line(stderr(), f"anomalake: {problem}")
         sys.exit(2 if isinstance(error, ValueError) else 1)
     sys.exit(0)
 
 
-if __name__ == "__main__":
-    main()
+def _refuse_empty(arguments: list[str]) -> None:
+    """Refuse an empty path, URI or other value: it is that of an unset variable, and would name the current folder."""
+    before = ""
+    for number, argument in enumerate(arguments, 1):
+        option, equals, value = argument.partition("=")
+        if not argument.strip():
+            name = before if before.startswith("--") else f"argument {number}"
+        elif option.startswith("--") and equals and not value.strip():
+            name = option
+        else:
+            before = argument
+            continue
+        raise UsageError(f"{name}: is empty; expected a value")

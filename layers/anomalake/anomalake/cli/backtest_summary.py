@@ -27,6 +27,9 @@ def summary_lines(outcome: BacktestOutcome, lake: str | None = None, scores: Pat
         f"  trained on {tested.first:,} intervals of {metrics.frequency}, "
         f"tested on the {tested.tested:,} from {first_tested} on"
     )
+    n_with_rows = int(metrics.has_value.sum())
+    if n_with_rows < len(metrics.starts):
+        yield f"  {n_with_rows:,} of {len(metrics.starts):,} intervals have rows"
     yield f"  {outcome.read}"
     n_points, n_anomalous = int(tested.observed.sum()), int(tested.judgement.is_anomaly.sum())
     yield f"  {n_anomalous:,} of {n_points:,} tested points anomalous: {_by_name(tested.points_by_measure())}"
@@ -81,6 +84,8 @@ def _evaluated_lines(evaluated: Evaluation) -> Iterator[str]:
 def _sent(sent: LoadedAlerts) -> str:
     summary = sent.summary
     text = f"{summary.loaded:,} new, {summary.repeated:,} repeated"
+    if sent.withdrawn:
+        text += f", {sent.withdrawn:,} of an earlier backtest withdrawn (SELECT * FROM withdrawals)"
     if summary.clashes:
         text += f", {summary.clashes:,} clashing with others of the same id (SELECT * FROM clashes)"
     refused = summary.refused + len(sent.too_large)

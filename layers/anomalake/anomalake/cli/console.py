@@ -34,7 +34,7 @@ def note(text: str) -> None:
 
 def note_missing_lake(lake: str) -> None:
     """Print a note if a lake's folder does not exist."""
-    if "://" not in lake and not Path(lake).exists():
+    if lake.strip() and "://" not in lake and not Path(lake).exists():
         note(f"there is nothing at {lake} yet")
 
 

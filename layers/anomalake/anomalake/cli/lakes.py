@@ -10,7 +10,7 @@ from typing import Annotated
 
 import typer
 
-from anomalake.cli.console import line, note_missing_lake, percent_bar, print_reasons, stdout
+from anomalake.cli.console import line, note, note_missing_lake, percent_bar, print_reasons, stdout
 from anomalake.cli.options import CORES, Formats, LakeUri, Workers
 
 
@@ -64,6 +64,8 @@ def replay(
     if summary.failed:
         result += f", {summary.failed:,} failed (run it again)"
     line(stdout(), result)
+    for text in summary.notes:
+        note(text)
     print_reasons(summary.reasons, *([f"set aside in {lake}/set-aside"] if summary.refused else []))
     if summary.refused or summary.failed:
         raise typer.Exit(1)
@@ -115,8 +117,11 @@ def rebuild(lake: LakeUri, formats: Formats = None, workers: Workers = CORES) ->
             workers=workers,
             progress=lambda report, so_far: bar.update(task, advance=report.size, done=so_far.loaded),
         )
-    line(stdout(), f"{summary.loaded:,} alerts in {len(summary.partitions):,} partitions written")
-    print_reasons(summary.reasons)
+    result = f"{summary.loaded:,} alerts in {len(summary.partitions):,} partitions written"
+    if summary.refused:
+        result += f", {summary.refused:,} refused"
+    line(stdout(), result)
+    print_reasons(summary.reasons, *([f"set aside in {lake}/set-aside"] if summary.refused else []))
     if summary.refused or summary.failed:
         raise typer.Exit(1)
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from anomalake.cli import interruption
 from anomalake.cli.console import line, note_missing_lake, stderr, stdout
 from anomalake.cli.options import LakeUri
 
@@ -91,6 +92,7 @@ def serve(
         line(console, f"{address} shows {lake}; Ctrl-C ends it")
         if open_:
             webbrowser.open(address)
+        interruption.release()
         try:
             server(app).run(sockets=[listening])
         except KeyboardInterrupt:

@@ -26,9 +26,9 @@ def quicksight(
     template's description says how to deploy it.
     """
     from anomalake.definitions.detector_file import read_detector
+    from anomalake.files import FileWriteError, write_whole
     from anomalake.query.detectors import DetectorSchemas
     from anomalake.quicksight import QuickSightError, quicksight_template, to_yaml
-    from anomalake.services.files import FileWriteError, write_whole
     from anomalake.storage.objects import open_store
 
     if out.exists() and detector.exists() and out.samefile(detector):

@@ -17,6 +17,8 @@ class Frequency(str, Enum):
 
     PT5M = "PT5M"
     PT10M = "PT10M"
+    PT15M = "PT15M"
+    PT30M = "PT30M"
     PT1H = "PT1H"
     P1D = "P1D"
 
@@ -36,7 +38,7 @@ def synth(
         typer.Option(
             "--intervals",
             min=1,
-            help="Intervals of history. Default: 12 months of PT1H, 30 days of PT5M, 60 of PT10M, 3 years of P1D.",
+            help="Intervals of history. Default: 12 months of PT1H, 30 days of PT5M, 3 years of P1D.",
         ),
     ] = None,
     series: Annotated[

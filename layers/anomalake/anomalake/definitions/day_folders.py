@@ -64,9 +64,9 @@ def day_folders(template: str) -> DayFolders | None:
 def locations_of(metric_set: MetricSet) -> list[tuple[str, DayFolders | None]]:
     """Return the locations of a source's files, each with its folders of days if those are partitions in queries.
 
-    They are partitions if every path at the location has folders of days: a second table at a location would have its
-    rows again. All have one pattern, that of the first template with folders of days, because a query compares the days
-    of all with one text.
+    They are partitions if every path at the location has folders of days, and no location above is read as a whole: a
+    second table at a location would have its rows again, and a table has the files of all subfolders. All have one
+    pattern, that of the first template with folders of days, because a query compares the days of all with one text.
     """
     by_template = {template: day_folders(template) for template in metric_set.templated_path_list}
     pattern = next((folders.pattern for folders in by_template.values() if folders is not None), None)
@@ -78,8 +78,11 @@ def locations_of(metric_set: MetricSet) -> list[tuple[str, DayFolders | None]]:
     for path, folders in by_template.items():
         usable = folders is not None and folders.pattern == pattern and "$" not in folders.prefix and not clashes
         by_location.setdefault(_location(path), set()).add(folders if usable else None)
+    whole = tuple(location for location, found in by_location.items() if None in found)
     locations: list[tuple[str, DayFolders | None]] = []
     for location, found in sorted(by_location.items()):
+        if any(location != above and location.startswith(above) for above in whole):
+            continue
         partitions = sorted((folders for folders in found if folders is not None), key=lambda folders: folders.prefix)
         locations += [(location, None)] if None in found else [(location, folders) for folders in partitions]
     return locations

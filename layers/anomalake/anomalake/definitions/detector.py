@@ -85,7 +85,7 @@ class Detector:
     name, description, arn
         AnomalyDetectorName, AnomalyDetectorDescription (empty if there is none), AnomalyDetectorArn.
     frequency
-        ``PT5M``, ``PT10M``, ``PT1H`` or ``P1D``.
+        One of `FREQUENCIES`.
     timezone
         Zone of the metric set, an IANA name.
     metric_set

@@ -9,6 +9,7 @@ from datetime import date
 from pathlib import Path
 from typing import cast, get_args
 
+from anomalake.definitions.cloudformation import fields_of
 from anomalake.definitions.detector import (
     DEFAULT_THRESHOLD,
     AlertRule,
@@ -21,8 +22,9 @@ from anomalake.definitions.detector import (
 from anomalake.definitions.document import DocumentError, Node, read_document
 from anomalake.definitions.fields import Fields, Problems
 from anomalake.definitions.messages import printable
-from anomalake.definitions.metric_set import FREQUENCIES, NAME, MetricSet
+from anomalake.definitions.metric_set import NAME, MetricSet
 from anomalake.definitions.metric_set_fields import read_filters, read_metric_set
+from anomalake.frequencies import FREQUENCIES
 
 DEFAULT_REGION = "us-east-1"
 DEFAULT_ACCOUNT = "000000000000"
@@ -64,6 +66,10 @@ def read_detector(
         The file does not exist or is invalid; the error has all problems.
     """
     file = Path(path)
+    if not os.fspath(path).strip():
+        raise DetectorFileError((f"detector file {path!r}: is empty; expected a path",))
+    if data is not None and not os.fspath(data).strip():
+        raise DetectorFileError((f"data {data!r}: is empty; expected the base of the file's paths, a folder or URI",))
     try:
         text = file.read_text("utf-8-sig")
     except OSError as error:
@@ -98,7 +104,7 @@ def parse_detector(
     """
     problems = Problems(place)
     try:
-        root = read_document(text)
+        root = fields_of(read_document(text))
     except DocumentError as error:
         line = f": line {error.line}" if error.line is not None else ""
         message = printable(f"{place}{line}: {error}; expected L4M's fields in YAML or JSON")
@@ -125,12 +131,12 @@ def _detector(fields: Fields, data: str, region: str, account: str, problems: Pr
             "MetricSetFrequency",
             f"{own!r}: expected AnomalyDetectorConfig.AnomalyDetectorFrequency, which is {frequency}",
         )
-    if not frequency and not own:
+    if not config.has("AnomalyDetectorFrequency") and not metric_set.has("MetricSetFrequency"):
         fields.problem(
             "AnomalyDetectorConfig", f"no AnomalyDetectorFrequency; expected one of {', '.join(FREQUENCIES)}"
         )
     holidays = _holidays(fields, problems)
-    found = read_metric_set(metric_set, arn or "arn:::::AnomalyDetector:x", frequency or own or "PT1H", data, problems)
+    found = read_metric_set(metric_set, arn or "arn:::::AnomalyDetector:x", frequency or own, data, problems)
     rules = [rule for alert in alerts if (rule := _alert(alert, arn, found, problems)) is not None]
     names = [rule.name for rule in rules]
     for name in sorted({name for name in names if names.count(name) > 1}):

@@ -5,11 +5,12 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any
-
-import yaml
+from typing import TYPE_CHECKING, Any
 
 from anomalake.errors import AnomalakeError
+
+if TYPE_CHECKING:
+    import yaml
 
 #: More nodes than any definition has. Aliases in YAML can produce millions from a few lines.
 MOST_NODES = 100_000
@@ -113,6 +114,9 @@ def _from_json(tree: Any, depth: int, step: Callable[[Any, int], Node]) -> Node:
 
 
 def _read_yaml(text: str) -> Node:
+    # Not in the layer of the functions that read stored records, which are JSON.
+    import yaml
+
     try:
         tree = yaml.compose(text, Loader=yaml.SafeLoader)
     except yaml.MarkedYAMLError as error:
@@ -128,7 +132,27 @@ def _read_yaml(text: str) -> Node:
     return _Counter().count(_from_yaml)(tree, 0)
 
 
+def function_of(node: Node) -> str | None:
+    """Name of CloudFormation's function that a node calls, such as ``Ref`` or ``Fn::Sub``; None for any other node."""
+    if not isinstance(node.value, dict) or len(node.value) != 1:
+        return None
+    (name,) = node.value
+    return name if name == "Ref" or name.startswith("Fn::") else None
+
+
 def _from_yaml(tree: yaml.Node, depth: int, step: Callable[[Any, int], Node]) -> Node:
+    node = _plain_from_yaml(tree, depth, step)
+    tag = str(tree.tag)
+    if not tag.startswith("!") or tag == "!":
+        return node
+    # The short form of a function of CloudFormation: "!Sub text" is {"Fn::Sub": "text"}.
+    name = tag[1:] if tag == "!Ref" else f"Fn::{tag[1:]}"
+    return Node({name: node}, node.line)
+
+
+def _plain_from_yaml(tree: yaml.Node, depth: int, step: Callable[[Any, int], Node]) -> Node:
+    import yaml
+
     line = tree.start_mark.line + 1
     if isinstance(tree, yaml.MappingNode):
         members: dict[str, Node] = {}

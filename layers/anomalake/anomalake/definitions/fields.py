@@ -8,7 +8,7 @@ import re
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass, field
 
-from anomalake.definitions.document import Node
+from anomalake.definitions.document import Node, function_of
 from anomalake.definitions.messages import printable
 
 _SHOWN = 60
@@ -194,4 +194,7 @@ class Fields:
 def _shown(node: Node) -> str:
     if isinstance(node.value, str):
         return repr(node.value[:_SHOWN])
-    return "null" if node.value is None else "a list" if isinstance(node.value, list) else "fields"
+    if isinstance(node.value, dict):
+        function = function_of(node)
+        return "fields" if function is None else f"{function}, which is not evaluated here"
+    return "null" if node.value is None else "a list"

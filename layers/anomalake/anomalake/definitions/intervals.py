@@ -1,8 +1,8 @@
 """Arithmetic of intervals: their starts, with the clock changes of a zone, and their folders.
 
 A ``P1D`` interval begins at midnight in the zone (if the zone skips midnight, at the first instant of the day), so it
-has 23, 24 or 25 hours. Shorter intervals are a regular grid in UTC, aligned with the zone's standard time: an hour in
-India begins at half past in UTC.
+has 23, 24 or 25 hours. A ``P7D`` interval begins so on a Monday. Shorter intervals are a regular grid in UTC, aligned
+with the zone's standard time: an hour in India begins at half past in UTC.
 """
 
 from __future__ import annotations
@@ -14,12 +14,13 @@ from zoneinfo import ZoneInfo
 import numpy as np
 import numpy.typing as npt
 
-from anomalake.definitions.metric_set import FREQUENCIES
 from anomalake.definitions.time_formats import Part, WallClockReader, template_parts, write_wall_clock
+from anomalake.frequencies import FREQUENCIES
 
 Instants = npt.NDArray[np.datetime64]
 Seconds = npt.NDArray[np.int64]
 
+#: Frequency of days.
 DAILY = "P1D"
 #: Marks a missing instant in arrays of seconds.
 NO_INSTANT = np.iinfo(np.int64).min
@@ -33,7 +34,7 @@ _DAY = 86_400
 @lru_cache(maxsize=64)
 def grid_of(frequency: str, timezone: str) -> tuple[int, int]:
     """Step and offset of the regular grid of a frequency below a day, in seconds of UTC."""
-    step = FREQUENCIES[frequency] * 60
+    step = FREQUENCIES[frequency].seconds
     offset = ZoneInfo(timezone).utcoffset(datetime(2024, 1, 1))
     assert offset is not None
     return step, -int(offset.total_seconds()) % step
@@ -46,9 +47,11 @@ def interval_start(instant: datetime, frequency: str, timezone: str) -> datetime
 
 def next_start(start: datetime, frequency: str, timezone: str) -> datetime:
     """Start of the interval after the one that begins at `start`."""
-    if frequency != DAILY:
+    days = FREQUENCIES[frequency].days
+    if not days:
         return start + timedelta(seconds=grid_of(frequency, timezone)[0])
-    return _as_datetime(day_start(start.astimezone(ZoneInfo(timezone)).date() + timedelta(days=1), timezone))
+    first_day = _first_day(start.astimezone(ZoneInfo(timezone)).date(), days)
+    return _as_datetime(day_start(first_day + timedelta(days=days), timezone))
 
 
 def previous_start(start: datetime, frequency: str, timezone: str) -> datetime:
@@ -72,10 +75,11 @@ def starts_between(frequency: str, timezone: str, first: int, last: int) -> Seco
     """As `interval_starts`, from one start to another, in seconds since 1970."""
     if last < first:
         return np.empty(0, np.int64)
-    if frequency != DAILY:
+    days = FREQUENCIES[frequency].days
+    if not days:
         return np.arange(first, last + 1, grid_of(frequency, timezone)[0], dtype=np.int64)
-    days = _day_of(first, timezone), _day_of(last, timezone)
-    dates = (date.fromordinal(day) for day in range(days[0].toordinal(), days[1].toordinal() + 1))
+    first_day, last_day = _first_day(_day_of(first, timezone), days), _day_of(last, timezone)
+    dates = (date.fromordinal(day) for day in range(first_day.toordinal(), last_day.toordinal() + 1, days))
     # A day that a zone skipped (30 December 2011 in Samoa) begins at the start of the next day.
     return np.unique(np.array([day_start(day, timezone) for day in dates], np.int64))
 
@@ -93,7 +97,7 @@ def floor_to_starts(seconds: Seconds, frequency: str, timezone: str) -> Seconds:
     if not known.any():
         return result
     instants = seconds[known]
-    if frequency != DAILY:
+    if not FREQUENCIES[frequency].days:
         step, shift = grid_of(frequency, timezone)
         result[known] = (instants - shift) // step * step + shift
         return result
@@ -101,6 +105,11 @@ def floor_to_starts(seconds: Seconds, frequency: str, timezone: str) -> Seconds:
     starts = starts_between(frequency, timezone, low, high + _DAY)
     result[known] = starts[np.searchsorted(starts, instants, side="right") - 1]
     return result
+
+
+def _first_day(day: date, days: int) -> date:
+    """First day of the interval of one or seven days that contains a day; weeks begin on Monday."""
+    return day - timedelta(days=day.weekday() % days)
 
 
 @lru_cache(maxsize=65_536)
@@ -133,6 +142,28 @@ def to_utc(local: Seconds, timezone: str, *, gaps_forward: bool = False) -> Seco
     skipped = (ends != NO_INSTANT)[place]
     utc[skipped] = ends[place][skipped] if gaps_forward else NO_INSTANT
     return utc
+
+
+def second_instants(local: Seconds, timezone: str) -> Seconds:
+    """Second instants of wall-clock times that the zone has twice, when clocks go back; `NO_INSTANT` for all others."""
+    result = np.full(len(local), NO_INSTANT, np.int64)
+    if timezone == "UTC":
+        return result
+    quarters, place = np.unique(local // _QUARTER, return_inverse=True)
+    offsets = np.array([_second_offset(int(quarter), timezone) for quarter in quarters], np.int64)[place]
+    twice = offsets != NO_INSTANT
+    result[twice] = local[twice] - offsets[twice]
+    return result
+
+
+@lru_cache(maxsize=262_144)
+def _second_offset(quarter: int, timezone: str) -> int:
+    """Offset of a quarter of an hour in wall-clock time when it occurs again; `NO_INSTANT` if it occurs once."""
+    local = (datetime(1970, 1, 1) + timedelta(seconds=quarter * _QUARTER)).replace(tzinfo=ZoneInfo(timezone))
+    first, second = local.utcoffset(), local.replace(fold=1).utcoffset()
+    assert first is not None
+    assert second is not None
+    return int(second.total_seconds()) if second < first else int(NO_INSTANT)
 
 
 @lru_cache(maxsize=262_144)
@@ -183,7 +214,9 @@ def start_of_folder(template: str, folder: str, frequency: str, timezone: str) -
         return None
     seconds = int(to_utc(np.array([local_seconds(local)]), timezone, gaps_forward=True)[0])
     start = interval_start(_as_datetime(seconds), frequency, timezone)
-    return start if folder_of(template, start, timezone) == folder else None
+    # The first day of a month may be within a week that began in the month before.
+    starts = (start, next_start(start, frequency, timezone))
+    return next((first for first in starts if folder_of(template, first, timezone) == folder), None)
 
 
 @lru_cache(maxsize=64)

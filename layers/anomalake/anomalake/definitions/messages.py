@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 
 LONGEST = 80
+_LONGEST_LIST = 300
 
 # Private characters for the bytes 80 to FF that are not valid text; data do not contain them.
 _FIRST_MARK = 0x10FE00
@@ -27,6 +29,12 @@ def shown(value: object) -> str:
     text = value.decode("utf-8", "backslashreplace") if isinstance(value, bytes) else str(value)
     text = _MARKED.sub(lambda found: f"\\x{ord(found[0]) - _FIRST_MARK:02x}", text)
     return repr(text if len(text) <= LONGEST else f"{text[:LONGEST]}…")
+
+
+def listed(names: Iterable[str]) -> str:
+    """Names for a message, in quotes, so that a blank in a name can be seen; of bounded length."""
+    text = ", ".join(map(shown, names)) or "none"
+    return text if len(text) <= _LONGEST_LIST else f"{text[:_LONGEST_LIST]}…"
 
 
 def printable(text: str) -> str:

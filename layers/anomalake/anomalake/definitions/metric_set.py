@@ -8,16 +8,22 @@ from dataclasses import dataclass, field
 from typing import Literal
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
+# The bounds of an alert's names and values are those of the source data too.
+from anomalake.alerts.bounds import MAX_METRIC_VALUE as MAX_METRIC_VALUE
+from anomalake.alerts.bounds import MAX_NAME as MAX_NAME
+from anomalake.alerts.bounds import MAX_VALUE as MAX_VALUE
 from anomalake.definitions.errors import SourceError
-from anomalake.definitions.time_formats import parts_of, template_parts
-
-#: Minutes of each frequency that L4M supports.
-FREQUENCIES = {"PT5M": 5, "PT10M": 10, "PT1H": 60, "P1D": 1440}
+from anomalake.definitions.messages import listed, shown
+from anomalake.definitions.time_formats import NUMBER_FORMATS, template_parts, timestamp_reader
+from anomalake.frequencies import FREQUENCIES
 
 #: Pattern of a detector's name.
 NAME = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9_-]{0,62}")
 
 DEFAULT_TIMESTAMP_FORMAT = "yyyy-MM-dd HH:mm:ss"
+#: Default of `CsvFormat.null_values`: what publishers of tables write for "no value". What a failed computation
+#: writes (``nan``, ``null``, ``inf``) is not among them.
+DEFAULT_NULL_VALUES: tuple[str, ...] = (".", "..", "-", "--", "?", "NA", "N/A", "#N/A")
 #: Default of `MetricSet.minimum_good_share`.
 DEFAULT_MINIMUM_GOOD_SHARE = 0.9
 
@@ -35,7 +41,13 @@ _NOT_ZONES = ("localtime", "posixrules", "Factory")
 
 @dataclass(frozen=True, slots=True)
 class CsvFormat:
-    """CsvFormatDescriptor; an empty `quote_symbol` means no quoting."""
+    """CsvFormatDescriptor; an empty `quote_symbol` means no quoting.
+
+    Attributes
+    ----------
+    decimal_separator, thousands_separator, null_values, skip_lines
+        DecimalSeparator, ThousandsSeparator (empty: none), NullValues and SkipLines, settings of anomalake.
+    """
 
     delimiter: str = ","
     quote_symbol: str = '"'
@@ -43,6 +55,10 @@ class CsvFormat:
     header_list: tuple[str, ...] = ()
     file_compression: str = "NONE"
     charset: str = "UTF-8"
+    decimal_separator: str = "."
+    thousands_separator: str = ""
+    null_values: tuple[str, ...] = DEFAULT_NULL_VALUES
+    skip_lines: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,10 +150,15 @@ class MetricSet:
     templated_path_list, historical_data_path_list
         Locations of the files, as in S3SourceConfig: ``s3://…`` or folders. Templates such as
         ``live/{{yyyyMMdd}}/{{HHmm}}`` have one folder for each interval.
+    recursive
+        Recursive, a setting of anomalake: whether the files in subfolders of `historical_data_path_list` are read too.
     file_format
         FileFormatDescriptor.
     timestamp_column, timestamp_format
-        TimestampColumn: ColumnName, and ColumnFormat in Java's letters.
+        TimestampColumn: ColumnName, and ColumnFormat in Java's letters or one of `NUMBER_FORMATS`.
+    joined_timestamp_columns
+        ColumnNames, a setting of anomalake: columns whose texts, joined by one blank, are the timestamp;
+        `timestamp_column` is their names, joined likewise. Empty: the timestamp is in one column.
     timezone
         Zone of the rows' timestamps.
     metric_list, dimension_list, frequency
@@ -173,6 +194,8 @@ class MetricSet:
     athena: AthenaTable | None = None
     minimum_good_share: float = DEFAULT_MINIMUM_GOOD_SHARE
     alias_list: tuple[NameAliases, ...] = ()
+    recursive: bool = False
+    joined_timestamp_columns: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         name = self.detector_arn.rpartition(":")[2]
@@ -192,28 +215,33 @@ class MetricSet:
                 )
         self._check_columns()
         check_timezone(self.timezone)
-        parts_of(self.timestamp_format)
+        timestamp_reader(self.timestamp_format)
         for template in self.templated_path_list:
             template_parts(template)
 
     def _check_columns(self) -> None:
-        columns = [self.timestamp_column, *self.measures, *self.dimension_list]
+        columns = [*self.timestamp_columns, *self.measures, *self.dimension_list]
+        if self.joined_timestamp_columns and self.athena is not None:
+            raise SourceError("TimestampColumn.ColumnNames: expected ColumnName for a table; a view can join columns")
+        for name in (*self.measures, *self.dimension_list):
+            if not 1 <= len(name) <= MAX_NAME:
+                raise SourceError(f"column {shown(name)}: {len(name)} characters; expected 1 to {MAX_NAME}")
         twice = sorted({column for column in columns if columns.count(column) > 1})
         if twice:
             raise SourceError(f"column {twice[0]!r} is named twice among timestamp, measures and dimensions")
         self._check_aliases(columns)
         if isinstance(self.file_format, ParquetFormat) and self.file_format.column_list:
-            listed = [column.name for column in self.file_format.column_list]
-            missing = [column for column in columns if column not in listed]
+            typed = [column.name for column in self.file_format.column_list]
+            missing = [column for column in columns if column not in typed]
             if missing:
-                raise SourceError(f"ColumnList: no column {missing[0]!r}; it has {', '.join(listed)[:200]}")
+                raise SourceError(f"ColumnList: no column {missing[0]!r}; it has {listed(typed)}")
         if not isinstance(self.file_format, CsvFormat):
             return
         if self.file_format.header_list:
             missing = [column for column in columns if column not in self.file_format.header_list]
             if missing:
                 raise SourceError(
-                    f"HeaderList: no column {missing[0]!r}; it has {', '.join(self.file_format.header_list)}"
+                    f"HeaderList: no column {missing[0]!r}; it has {listed(self.file_format.header_list)}"
                 )
         elif not self.file_format.contains_header:
             raise SourceError("CsvFormatDescriptor: no header in the files; expected HeaderList")
@@ -238,9 +266,14 @@ class MetricSet:
         return tuple(measure.metric_name for measure in self.metric_list)
 
     @property
+    def timestamp_columns(self) -> tuple[str, ...]:
+        """The source's columns that have the timestamp."""
+        return self.joined_timestamp_columns or (self.timestamp_column,)
+
+    @property
     def columns(self) -> tuple[str, ...]:
         """The source's columns that are read."""
-        return (self.timestamp_column, *self.dimension_list, *self.measures)
+        return (*self.timestamp_columns, *self.dimension_list, *self.measures)
 
     @property
     def timestamp_type(self) -> Literal["text", "wall clock", "instant"]:
@@ -252,6 +285,23 @@ class MetricSet:
         types = {column.name: column.type for column in self.file_format.column_list}
         type_ = types.get(self.timestamp_column, "string")
         return "text" if type_ == "string" else "instant" if type_ == ZONED else "wall clock"
+
+    @property
+    def settings_without_queries(self) -> tuple[str, ...]:
+        """Settings of anomalake that detection knows and queries on live data do not."""
+        csv = self.file_format
+        found = {
+            "ColumnNames": bool(self.joined_timestamp_columns),
+            f"ColumnFormat {self.timestamp_format}": self.timestamp_format in NUMBER_FORMATS,
+        }
+        if isinstance(csv, CsvFormat):
+            found |= {
+                "DecimalSeparator": csv.decimal_separator != ".",
+                "ThousandsSeparator": bool(csv.thousands_separator),
+                "NullValues with numbers": any(letter.isdigit() for text in csv.null_values for letter in text),
+                "SkipLines": csv.skip_lines > 0,
+            }
+        return tuple(name for name, is_set in found.items() if is_set)
 
     @property
     def kind(self) -> Literal["csv", "json", "parquet", "athena"]:

@@ -16,9 +16,11 @@ from urllib.parse import unquote, urlsplit
 from anomalake.definitions.document import DocumentError, read_document
 from anomalake.definitions.errors import SourceError
 from anomalake.definitions.fields import Fields, Problems
+from anomalake.definitions.messages import listed
 from anomalake.definitions.metric_set import (
     COLUMN_TYPE,
     DEFAULT_MINIMUM_GOOD_SHARE,
+    DEFAULT_NULL_VALUES,
     DEFAULT_TIMESTAMP_FORMAT,
     NAME,
     AthenaTable,
@@ -33,13 +35,17 @@ from anomalake.definitions.metric_set import (
     ParquetFormat,
     check_timezone,
 )
-from anomalake.definitions.time_formats import WallClockReader, parts_of, template_parts
+from anomalake.definitions.time_formats import NUMBER_FORMATS, template_parts, timestamp_reader
+from anomalake.frequencies import FREQUENCIES
 
 MOST_MEASURES = 20
 MOST_DIMENSIONS = 20
 MOST_PATHS = 10
 MOST_ALIASES = 20
 LONGEST_OFFSET = 432_000
+MOST_TIMESTAMP_COLUMNS = 6
+MOST_NULL_VALUES = 100
+MOST_SKIPPED_LINES = 1_000
 
 #: Bound of the lists of a stored metric set.
 MOST_STORED = 10_000
@@ -55,7 +61,7 @@ def read_metric_set(fields: Fields, arn: str, frequency: str, data: str | None, 
     Parameters
     ----------
     arn, frequency
-        Of the detector.
+        Of the detector. The frequency is empty if it is invalid, which is a problem already.
     data
         Folder or URI to which paths are relative. None: the fields are a stored record (`metric_set_from_fields`).
     """
@@ -74,7 +80,8 @@ def read_metric_set(fields: Fields, arn: str, frequency: str, data: str | None, 
     except SourceError:
         fields.problem("Timezone", f"{timezone!r}: expected a zone of the tz database, such as Europe/Paris or UTC")
     source = fields.fields("MetricSource", required=True)
-    column, pattern = _timestamp(fields, frequency, check=not stored, typed=source.has("AthenaSourceConfig"))
+    recursive = source.fields("S3SourceConfig").boolean("Recursive", default=False)
+    timestamps, pattern = _timestamp(fields, frequency, check=not stored, typed=source.has("AthenaSourceConfig"))
     filters = _filters(fields, dimensions, problems)
     offset = int(fields.number("Offset", 0, LONGEST_OFFSET, default=0, whole=True))
     share = fields.number("MinimumGoodShare", 0, 1, default=DEFAULT_MINIMUM_GOOD_SHARE)
@@ -82,14 +89,16 @@ def read_metric_set(fields: Fields, arn: str, frequency: str, data: str | None, 
     templates, histories, file_format, athena = _source(
         source, data, problems, is_text=fields.fields("TimestampColumn").has("ColumnFormat")
     )
-    _check_columns(fields, column, measures, dimensions, file_format, source)
+    _check_columns(fields, timestamps, measures, dimensions, file_format, source)
     fields.unknown()
     if len(problems.lines) > before:
+        return None
+    if not frequency:
         return None
     try:
         return MetricSet(
             detector_arn=arn,
-            timestamp_column=column,
+            timestamp_column=" ".join(timestamps),
             metric_list=measures,
             dimension_list=dimensions,
             timestamp_format=pattern,
@@ -105,6 +114,8 @@ def read_metric_set(fields: Fields, arn: str, frequency: str, data: str | None, 
             athena=athena,
             minimum_good_share=share,
             alias_list=aliases,
+            recursive=recursive,
+            joined_timestamp_columns=timestamps if len(timestamps) > 1 else (),
         )
     except SourceError as error:
         problems.add(fields.path, fields.node, str(error))
@@ -172,9 +183,14 @@ def metric_set_to_fields(metric_set: MetricSet) -> dict[str, Any]:
     return fields
 
 
-def _timestamp_fields(metric_set: MetricSet) -> dict[str, str]:
+def _timestamp_fields(metric_set: MetricSet) -> dict[str, Any]:
     if metric_set.athena is not None and not metric_set.athena.timestamp_is_text:
         return {"ColumnName": metric_set.timestamp_column}
+    if metric_set.joined_timestamp_columns:
+        return {
+            "ColumnNames": list(metric_set.joined_timestamp_columns),
+            "ColumnFormat": metric_set.timestamp_format,
+        }
     return {"ColumnName": metric_set.timestamp_column, "ColumnFormat": metric_set.timestamp_format}
 
 
@@ -190,13 +206,12 @@ def _source_fields(metric_set: MetricSet) -> dict[str, Any]:
         return {
             "AthenaSourceConfig": athena | ({"S3ResultsPath": table.s3_results_path} if table.s3_results_path else {})
         }
-    return {
-        "S3SourceConfig": {
-            "TemplatedPathList": list(metric_set.templated_path_list),
-            "HistoricalDataPathList": list(metric_set.historical_data_path_list),
-            "FileFormatDescriptor": _descriptor(metric_set.file_format),
-        }
+    config = {
+        "TemplatedPathList": list(metric_set.templated_path_list),
+        "HistoricalDataPathList": list(metric_set.historical_data_path_list),
+        "FileFormatDescriptor": _descriptor(metric_set.file_format),
     }
+    return {"S3SourceConfig": config | ({"Recursive": True} if metric_set.recursive else {})}
 
 
 def _descriptor(file_format: FileFormat) -> dict[str, Any]:
@@ -206,15 +221,22 @@ def _descriptor(file_format: FileFormat) -> dict[str, Any]:
     common = {"FileCompression": file_format.file_compression, "Charset": file_format.charset}
     if isinstance(file_format, JsonLinesFormat):
         return {"JsonFormatDescriptor": common}
-    return {
-        "CsvFormatDescriptor": {
-            **common,
-            "ContainsHeader": file_format.contains_header,
-            "Delimiter": file_format.delimiter,
-            "HeaderList": list(file_format.header_list),
-            "QuoteSymbol": file_format.quote_symbol,
-        }
+    csv_fields = {
+        **common,
+        "ContainsHeader": file_format.contains_header,
+        "Delimiter": file_format.delimiter,
+        "HeaderList": list(file_format.header_list),
+        "QuoteSymbol": file_format.quote_symbol,
     }
+    if file_format.decimal_separator != ".":
+        csv_fields["DecimalSeparator"] = file_format.decimal_separator
+    if file_format.thousands_separator:
+        csv_fields["ThousandsSeparator"] = file_format.thousands_separator
+    if file_format.null_values != DEFAULT_NULL_VALUES:
+        csv_fields["NullValues"] = list(file_format.null_values)
+    if file_format.skip_lines:
+        csv_fields["SkipLines"] = file_format.skip_lines
+    return {"CsvFormatDescriptor": csv_fields}
 
 
 def read_filters(fields: Fields, name: str, problems: Problems) -> tuple[DimensionFilter, ...]:
@@ -280,25 +302,37 @@ def _measures(fields: Fields, problems: Problems, stored: bool) -> tuple[Measure
     return tuple(measures)
 
 
-def _timestamp(fields: Fields, frequency: str, *, check: bool, typed: bool) -> tuple[str, str]:
+def _timestamp(fields: Fields, frequency: str, *, check: bool, typed: bool) -> tuple[tuple[str, ...], str]:
     column = fields.fields("TimestampColumn", required=True)
     if column.node is None:
-        return "", DEFAULT_TIMESTAMP_FORMAT
-    name = column.text("ColumnName", "a column's name", pattern=_COLUMN, required=True)
+        return (), DEFAULT_TIMESTAMP_FORMAT
+    if column.has("ColumnNames"):
+        names = column.texts("ColumnNames", "a column's name", most=MOST_TIMESTAMP_COLUMNS, least=2)
+        if column.has("ColumnName"):
+            column.problem("ColumnName", "is given beside ColumnNames; expected one of them")
+        if not column.has("ColumnFormat"):
+            column.problem("ColumnFormat", f"is missing; expected the pattern of {' '.join(names)[:60]!r}")
+        if typed:
+            column.problem("ColumnNames", "expected ColumnName for a table; a view can join columns")
+    else:
+        names = (column.text("ColumnName", "a column's name", pattern=_COLUMN, required=True),)
     pattern = column.text(
         "ColumnFormat", "a pattern such as yyyy-MM-dd HH:mm:ss", longest=63, default=DEFAULT_TIMESTAMP_FORMAT
     )
+    if len(names) > 1 and pattern in NUMBER_FORMATS:
+        column.problem("ColumnFormat", f"{pattern!r}: expected a pattern for the texts of several columns")
     try:
-        reader = WallClockReader(parts_of(pattern))
+        reader = timestamp_reader(pattern)
         missing = reader.missing() if check else ""
-        if check and not missing and not reader.has_time and frequency != "P1D" and not typed:
+        shorter_than_a_day = frequency in FREQUENCIES and not FREQUENCIES[frequency].days
+        if check and not missing and not reader.has_time and shorter_than_a_day and not typed:
             missing = f"the time of day (HH:mm), which {frequency} wants"
         if missing:
             column.problem("ColumnFormat", f"{pattern!r}: lacks {missing}")
     except SourceError as error:
         column.problem("ColumnFormat", str(error).removeprefix("TimestampColumn.ColumnFormat "))
     column.unknown()
-    return name, pattern
+    return names, pattern
 
 
 def _source(
@@ -318,7 +352,7 @@ def _source(
     config = source.fields("S3SourceConfig")
     if config.node is None:
         return (), (), CsvFormat(), None
-    config.ignore("RoleArn")
+    config.ignore("RoleArn", "Recursive")
     most, longest = (MOST_STORED, 4_096) if data is None else (MOST_PATHS, 1_024)
     templates, histories = (
         tuple(
@@ -360,6 +394,8 @@ def _resolved(path: str, data: str) -> str:
         parts = urlsplit(path, allow_fragments=False)
         if parts.netloc not in ("", "localhost"):
             raise SourceError(f"{path!r}: expected file:///FOLDER")
+        if parts.query:
+            raise SourceError(f"{path!r}: has ?; expected %3F in file:///FOLDER")
         return unquote(parts.path)
     if scheme[0] != "s3" or not re.match(r"s3://[a-z0-9][a-z0-9.-]{1,61}[a-z0-9](/|$)", path):
         raise SourceError(f"{path!r}: expected a folder, file:///FOLDER or s3://BUCKET/PREFIX")
@@ -419,8 +455,24 @@ def _csv_format(one: Fields, compression: str, charset: str) -> CsvFormat:
     contains = one.boolean("ContainsHeader", default=not header)
     if not contains and not header:
         one.problem("HeaderList", "is missing; expected the columns' names, for ContainsHeader is false")
+    decimal, thousands, nulls = _number_format(one)
+    skip = int(one.number("SkipLines", 0, MOST_SKIPPED_LINES, default=0, whole=True))
     one.unknown()
-    return CsvFormat(delimiter, quote, contains, header, compression, charset)
+    return CsvFormat(delimiter, quote, contains, header, compression, charset, decimal, thousands, nulls, skip)
+
+
+def _number_format(one: Fields) -> tuple[str, str, tuple[str, ...]]:
+    decimal = one.choice("DecimalSeparator", (".", ","), default=".")
+    thousands = one.text("ThousandsSeparator", "one character, or none", longest=1_000, shortest=0)
+    thousands = {"SPACE": " "}.get(thousands, thousands)
+    if len(thousands) > 1 or thousands.isalnum() or (thousands and thousands in "+-%\r\n\x00"):
+        one.problem("ThousandsSeparator", f"{thousands[:60]!r}: expected one character, such as , . ' or a blank")
+    if thousands == decimal:
+        one.problem("ThousandsSeparator", f"{thousands!r}: expected another character than DecimalSeparator")
+    nulls = DEFAULT_NULL_VALUES
+    if one.has("NullValues"):
+        nulls = one.texts("NullValues", "a text", most=MOST_NULL_VALUES)
+    return decimal, thousands, nulls
 
 
 def _is_charset(name: str) -> bool:
@@ -446,17 +498,17 @@ def _athena(fields: Fields, is_text: bool) -> AthenaTable:
 
 def _check_columns(
     fields: Fields,
-    timestamp: str,
+    timestamps: tuple[str, ...],
     measures: tuple[Measure, ...],
     dimensions: tuple[str, ...],
     file_format: FileFormat,
     source: Fields,
 ) -> None:
-    columns = [item for item in (timestamp, *(measure.metric_name for measure in measures), *dimensions) if item]
+    columns = [item for item in (*timestamps, *(measure.metric_name for measure in measures), *dimensions) if item]
     for name in sorted({name for name in columns if columns.count(name) > 1}):
         fields.problem("MetricList", f"column {name!r} is named twice among timestamp, measures and dimensions")
     if isinstance(file_format, CsvFormat) and file_format.header_list:
         for name in columns:
             if name not in file_format.header_list:
                 config = source.fields("S3SourceConfig").fields("FileFormatDescriptor").fields("CsvFormatDescriptor")
-                config.problem("HeaderList", f"no column {name!r}; it has {', '.join(file_format.header_list)[:200]}")
+                config.problem("HeaderList", f"no column {name!r}; it has {listed(file_format.header_list)}")

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import math
 import re
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
+from functools import lru_cache
+from typing import Any
 
 from anomalake.alerts.timestamps import EARLIEST_YEAR, LATEST_YEAR, zone_of
 from anomalake.definitions.errors import SourceError
@@ -20,6 +23,10 @@ FOLDER_LETTERS = "yYMdaHkhKms"
 OFFSET_LETTERS, ZONE_LETTERS = "ZXx", "zV"
 EXPECTED = "y, M, d, H, k, h or K with a, m, s, S, E, z, Z, X, x, VV as in yyyy-MM-dd HH:mm:ss"
 
+#: Column formats of timestamps that are numbers, settings of anomalake.
+EPOCH_SECONDS, EPOCH_MILLISECONDS, EXCEL_SERIAL = "epoch_seconds", "epoch_milliseconds", "excel_serial"
+NUMBER_FORMATS = (EPOCH_SECONDS, EPOCH_MILLISECONDS, EXCEL_SERIAL)
+
 _PART = re.compile(r"'(?P<quoted>(?:[^']|'')*)'|(?P<letters>([A-Za-z])\3*)|(?P<other>[^A-Za-z']+)")
 _KEY = re.compile(r"[{][{](?P<key>[^{}]*)[}][}]")
 _MONTHS = (
@@ -29,6 +36,14 @@ _MONTHS = (
 _DAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
 #: Numbers of the months by the first three letters of their names.
 SHORT_MONTHS = {name[:3].lower(): number for number, name in enumerate(_MONTHS, 1)}
+_TIME_LETTERS, _ZONE_LETTERS = "HkhKamsS", "ZXxzV"
+_NUMBER = re.compile(r"\s*[+-]?([0-9]+[.]?[0-9]*|[.][0-9]+)([eE][+-]?[0-9]+)?\s*", re.ASCII)
+# Days from Excel's day 0 to 1970. Excel has a 29 February 1900, so days before March 1900 would be one off.
+_EXCEL_DAYS = 25_569
+_DAY = 86_400
+_FIRST, _LAST = (
+    (datetime(year, 1, 1) - datetime(1970, 1, 1)).total_seconds() for year in (EARLIEST_YEAR, LATEST_YEAR + 1)
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -207,6 +222,109 @@ class WallClockReader:
         return WallClock(local, _offset(fields, local))
 
 
+class NumberReader:
+    """Reads timestamps that are numbers: seconds or milliseconds since 1970 in UTC, or Excel's days in wall-clock time.
+
+    Parameters
+    ----------
+    column_format
+        One of `NUMBER_FORMATS`.
+    """
+
+    has_time = True
+
+    def __init__(self, column_format: str) -> None:
+        self.column_format = column_format
+        self.is_utc = column_format != EXCEL_SERIAL
+        self._factor, self._divisor = (_DAY, 1) if not self.is_utc else (1, 1)
+        if column_format == EPOCH_MILLISECONDS:
+            self._divisor = 1000
+        # Excel writes ten digits of a day's fraction at most, so its seconds are rounded; others are cut off.
+        self._shift = 0.0 if self.is_utc else 0.5 - _EXCEL_DAYS * _DAY
+
+    def scaled(self, number: Any) -> Any:
+        """Seconds since 1970 of a number, or of an array of numbers; the fraction is to be cut off."""
+        return number * self._factor / self._divisor + self._shift
+
+    def missing(self) -> str:
+        """Parts that the format lacks: none."""
+        return ""
+
+    def read(self, text: str) -> WallClock:
+        """Read one text; raises `ValueError`."""
+        number = self.scaled(float(text)) if _NUMBER.fullmatch(text) else math.nan
+        if not _FIRST <= number < _LAST:
+            raise ValueError(f"{text!r} does not match {self.column_format!r}")
+        local = datetime(1970, 1, 1) + timedelta(seconds=math.floor(number))
+        return WallClock(local, 0 if self.is_utc else None)
+
+
+class PatternReader:
+    """Reads timestamps of one pattern, and dates without a time as midnight.
+
+    pandas writes midnight as a bare date. It is read if the pattern begins with a whole date and has no zone.
+
+    Parameters
+    ----------
+    pattern
+        ColumnFormat in Java's letters.
+    """
+
+    def __init__(self, pattern: str) -> None:
+        self.full = WallClockReader(parts_of(pattern))
+        self.has_time, self.missing = self.full.has_time, self.full.missing
+        date = _date_parts(self.full.parts)
+        self._date = WallClockReader(date) if date else None
+
+    @property
+    def is_digits(self) -> bool:
+        """Whether the timestamps consist of digits only, as in ``yyyyMMddHH``."""
+        return all(part.is_field and part.text[0] in "yYMdHkms" and len(part.text) != 3 for part in self.full.parts)
+
+    def read(self, text: str) -> WallClock:
+        """Read one text; raises `ValueError`."""
+        try:
+            return self.full.read(text)
+        except ValueError:
+            if self._date is None:
+                raise
+        try:
+            return self._date.read(text)
+        except ValueError as error:
+            raise ValueError(f"{text!r} does not match {''.join(part.text for part in self.full.parts)!r}") from error
+
+
+TimestampReader = NumberReader | PatternReader
+
+
+@lru_cache(maxsize=64)
+def timestamp_reader(column_format: str) -> TimestampReader:
+    """The reader of a ColumnFormat.
+
+    Raises
+    ------
+    SourceError
+        The format is not supported.
+    """
+    if column_format in NUMBER_FORMATS:
+        return NumberReader(column_format)
+    return PatternReader(column_format)
+
+
+def _date_parts(parts: tuple[Part, ...]) -> tuple[Part, ...]:
+    """The date with which a pattern begins; empty if it is not whole, or the rest has a zone or no time."""
+    first = next((at for at, part in enumerate(parts) if part.is_field and part.text[0] in _TIME_LETTERS), None)
+    if first is None:
+        return ()
+    end = first
+    while end and not parts[end - 1].is_field:
+        end -= 1
+    letters = {part.text[0] for part in parts[:end] if part.is_field}
+    rest = {part.text[0] for part in parts[end:] if part.is_field}
+    whole = bool(letters & set("yY")) and {"M", "d"} <= letters
+    return parts[:end] if whole and rest <= set(_TIME_LETTERS) else ()
+
+
 def _piece(part: Part, after: Part | None) -> str:
     letter, width = part.text[0], len(part.text)
     if letter == "M" and width >= 3:
@@ -252,3 +370,13 @@ def _offset(fields: dict[str, str], local: datetime) -> int | None:
             shift = zone_of(fields[letter] if is_name else fields[letter].upper()).utcoffset(local)
             return None if shift is None else int(shift.total_seconds())
     return None
+
+
+def check_readable_by_queries(pattern: str) -> None:
+    """Check that queries can read timestamps of a pattern; raises `SourceError`."""
+    for part in parts_of(pattern):
+        if part.is_field and part.text[0] in ZONE_LETTERS:
+            raise SourceError(
+                f"TimestampColumn.ColumnFormat {pattern!r}: queries on live data do not read names of zones "
+                f"({part.text}); expected an offset (X, x or Z) or no zone"
+            )

@@ -16,6 +16,7 @@ from typing import Final
 import pandas as pd
 
 from anomalake.errors import AnomalakeError
+from anomalake.files import write_whole
 
 TIMEZONE: Final = "America/New_York"
 #: Local time at which the history ends and the live folders begin.
@@ -79,7 +80,7 @@ def make_flights(folder: Path, last: date = YEAR_END) -> FlightsData:
         start = datetime.strptime(hour, "%Y-%m-%d %H")
         path = data.live / f"{start:%Y%m%d}" / f"{start:%H%M}" / f"{start:%Y%m%d_%H%M%S}.csv"
         _write(path, [header, *of_hour])
-    data.detector.write_text(files(__package__).joinpath(_DETECTOR_FILE).read_text("utf-8"), encoding="utf-8")
+    write_whole(data.detector, files(__package__).joinpath(_DETECTOR_FILE).read_bytes())
     return data
 
 
@@ -110,4 +111,4 @@ def hourly_rows(flights: pd.DataFrame) -> pd.DataFrame:
 
 def _write(path: Path, lines: list[str]) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text("\n".join([*lines, ""]), encoding="utf-8")
+    write_whole(path, "\n".join([*lines, ""]).encode("utf-8"))

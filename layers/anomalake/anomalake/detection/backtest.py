@@ -10,6 +10,7 @@ from typing import Final
 import numpy as np
 
 from anomalake.detection.feedback import apply_feedback
+from anomalake.detection.learning import SCHEDULES
 from anomalake.errors import AnomalakeError
 from anomalake.groups.grouping import group
 from anomalake.model import fit, judge
@@ -17,9 +18,6 @@ from anomalake.model.judgement import Judgement
 from anomalake.model.metrics import Metrics, between
 from anomalake.records.backtests import Backtest
 from anomalake.records.feedback import Feedback
-
-#: Fewest intervals of a history.
-MIN_INTERVALS: Final = 285
 
 # Number of steps in which the tested intervals are judged, so that progress is reported.
 _STEPS: Final = 20
@@ -57,10 +55,10 @@ def run_backtest(
     Raises
     ------
     BacktestError
-        The history has fewer than `MIN_INTERVALS` intervals, or has no metric.
+        The history has fewer intervals than `LearningSchedule.backtest`, or has no metric.
     """
     n_intervals = len(metrics.starts)
-    if n_intervals < MIN_INTERVALS or not metrics.n_metrics:
+    if n_intervals < SCHEDULES[metrics.frequency].backtest or not metrics.n_metrics:
         raise BacktestError(_insufficient(metrics))
     first = first_tested(n_intervals)
     report = progress if progress is not None else _no_progress
@@ -90,10 +88,13 @@ def _joined(parts: list[Judgement]) -> Judgement:
 
 def _insufficient(metrics: Metrics) -> str:
     n_intervals = len(metrics.starts)
+    n_with_rows = int(metrics.has_value.sum())
+    with_rows = f" ({n_with_rows:,} with rows)" if n_with_rows < n_intervals else ""
     span = f", from {metrics.starts[0]}Z to {metrics.starts[-1]}Z" if n_intervals else ""
     return (
         f"Insufficient amount of data was found at the source location: {n_intervals:,} intervals of "
-        f"{metrics.frequency}{span}, {metrics.n_metrics:,} metrics; expected at least {MIN_INTERVALS} intervals"
+        f"{metrics.frequency}{with_rows}{span}, {metrics.n_metrics:,} metrics; "
+        f"expected at least {SCHEDULES[metrics.frequency].backtest} intervals"
     )
 
 

@@ -4,9 +4,9 @@ The evidence of a point of severity ``s`` is ``e = s / (100 - s)``; a point is a
 changes this threshold for its metric and its direction. "No anomaly" on a point with evidence ``f`` raises it from 1 to
 ``1.25 f``. "Anomaly" lowers it to between 0.25 and 0.8, the lower the less evidence the point had.
 
-The full change holds at the same time of day (for daily data, on the same weekday). It decreases with the distance from
-that time, down to the square root at the opposite time. So the same deviation is no anomaly the next time, a much
-larger one still is, and no other metric changes.
+The full change holds at the same time of day (for daily data, on the same weekday; for weekly data, in every week). It
+decreases with the distance from that time, down to the square root at the opposite time. So the same deviation is no
+anomaly the next time, a much larger one still is, and no other metric changes.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ import numpy as np
 import numpy.typing as npt
 
 from anomalake.alerts.timestamps import zone_of
+from anomalake.frequencies import FREQUENCIES
 from anomalake.model.judgement import ANOMALOUS, Judgement
 from anomalake.model.metrics import Metrics
 from anomalake.records.feedback import Feedback
@@ -105,7 +106,7 @@ def _weights(metrics: Metrics, starts: npt.NDArray[np.datetime64], timestamp: da
 
     It is 0 up to the feedback's interval, and then 1 at the same time of day or week, down to 0.5 at the opposite time.
     """
-    period = _WEEK if metrics.frequency == "P1D" else _DAY
+    period = _WEEK if FREQUENCIES[metrics.frequency].days else _DAY
     instants = starts.astype("datetime64[s]").astype(np.int64)
     zone = zone_of(metrics.timezone)
     at = int(timestamp.timestamp())

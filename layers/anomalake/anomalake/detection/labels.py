@@ -13,7 +13,7 @@ import numpy.typing as npt
 
 from anomalake.definitions.intervals import NO_INSTANT, floor_to_starts, to_utc
 from anomalake.definitions.metric_set import DEFAULT_TIMESTAMP_FORMAT
-from anomalake.definitions.time_formats import WallClockReader, parts_of
+from anomalake.definitions.time_formats import timestamp_reader
 from anomalake.errors import AnomalakeError
 from anomalake.model.metrics import Metrics
 
@@ -153,7 +153,7 @@ class _Intervals:
     def __init__(self, metrics: Metrics, timestamp_format: str) -> None:
         self._metrics = metrics
         # Sources with typed timestamps, such as Parquet, have no timestamp format.
-        self._reader = WallClockReader(parts_of(timestamp_format or DEFAULT_TIMESTAMP_FORMAT))
+        self._reader = timestamp_reader(timestamp_format or DEFAULT_TIMESTAMP_FORMAT)
         starts = metrics.starts.astype("datetime64[s]").astype(np.int64).tolist()
         self._at = {start: at for at, start in enumerate(starts)}
         self._known: dict[str, int | None] = {}

@@ -9,11 +9,12 @@ import numpy as np
 
 from anomalake.definitions.intervals import Instants, interval_starts, previous_start
 from anomalake.definitions.metric_set import MetricSet
-from anomalake.detection.source import HistorySource
+from anomalake.detection.source import HistorySource, IntervalError
 from anomalake.model.metrics import Metrics, between, join
 from anomalake.records.errors import CorruptError
 from anomalake.records.intervals import IntervalStore, metrics_of
 from anomalake.records.models import ModelStore
+from anomalake.sources.spacing import spacing_problem
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,28 +24,36 @@ class LearningSchedule:
     Attributes
     ----------
     minimum
-        Number of intervals with data that a first model takes: L4M's cold start (25 h, 50 h, 12.5 days, 14 days).
+        Number of intervals with data that a first model takes: L4M's cold start (25 h, 50 h, 12.5 days, 14 days), as
+        many for the frequencies between these, and half a year of weeks.
     history
-        Span that a model is fitted to. Four weeks below an hour, so that a weekly seasonality shows four times (L4M: 9
-        and 18 days); L4M's 3.4 months, and 5 years.
+        Span that a model is fitted to. Four weeks below half an hour, so that a weekly seasonality shows four times
+        (L4M: 9 and 18 days), eight of half hours; L4M's 3.4 months, and 5 years; ten years of weeks.
     refit
-        Span that one model judges: a day where a day has hundreds of intervals, else a week. A fit reads all of the
-        history, and a seasonality does not change faster.
+        Span that one model judges: a day where a day has about a hundred intervals or more, else a week; four weeks of
+        weeks. A fit reads all of the history, and a seasonality does not change faster.
     catch_up
-        Most missed intervals that are judged later: a day of minutes, a week of hours, a month of days.
+        Most missed intervals that are judged later: a day of minutes, a week of hours, a month of days, a quarter of
+        weeks.
+    backtest
+        Fewest intervals of a backtest: L4M's 285, and a year of weeks.
     """
 
     minimum: int
     history: timedelta
     refit: timedelta
     catch_up: int
+    backtest: int = 285
 
 
 SCHEDULES = {
     "PT5M": LearningSchedule(300, timedelta(days=28), timedelta(days=1), 288),
     "PT10M": LearningSchedule(300, timedelta(days=28), timedelta(days=1), 144),
+    "PT15M": LearningSchedule(300, timedelta(days=28), timedelta(days=1), 96),
+    "PT30M": LearningSchedule(300, timedelta(days=56), timedelta(days=7), 336),
     "PT1H": LearningSchedule(300, timedelta(days=104), timedelta(days=7), 168),
     "P1D": LearningSchedule(14, timedelta(days=1826), timedelta(days=7), 31),
+    "P7D": LearningSchedule(26, timedelta(days=3652), timedelta(days=28), 13, backtest=52),
 }
 
 #: Models are due at multiples of `LearningSchedule.refit` since this Monday, so that all runs agree on the times.
@@ -52,7 +61,7 @@ _FIRST_MONDAY = datetime(1970, 1, 5, tzinfo=UTC)
 
 
 def model_due(frequency: str, start: datetime) -> datetime:
-    """Earliest acceptable fit time for the model of an interval."""
+    """Return the time at which the model of an interval is due."""
     every = SCHEDULES[frequency].refit
     return start - (start - _FIRST_MONDAY) % every
 
@@ -65,32 +74,69 @@ def history_before(
     source: HistorySource,
     warnings: list[str],
 ) -> Metrics | None:
-    """Return the history that a model for the interval at `start` is fitted to.
+    """Return the observed values before the interval at `start`, as far back as its model is fitted to.
 
-    It has the history of the newest model and the intervals since; where that history is lost or corrupt, the one of
-    the model before. Where there is none, or more intervals are missing than are caught up, it has the source's history
-    too. Values in the lake take precedence over those of the source.
+    They are the history of the newest model and the intervals since; where that history is lost or corrupt, the one of
+    the model before. Where there is none, or an interval was never run, they are those of the source too, so that it
+    does not matter which intervals were run. Values in the lake take precedence over those of the source.
 
     Returns
     -------
     On a grid that ends with the interval before `start`; None where nothing was observed.
     """
     frequency, timezone = metric_set.frequency, metric_set.timezone
-    oldest, last = start - SCHEDULES[frequency].history, previous_start(start, frequency, timezone)
+    oldest = model_due(frequency, start) - SCHEDULES[frequency].history
+    last = previous_start(start, frequency, timezone)
     stored, since = _newest_history(start, models, warnings)
     since = max(since, oldest) if since is not None else oldest
     records, problems = intervals.read_many(interval for interval in intervals.starts() if since <= interval < start)
     warnings.extend(problems)
-    missing = len(grid(metric_set, since, last)) - len(records)
-    from_source = source.history(start) if stored is None or missing > SCHEDULES[frequency].catch_up else None
+    from_source = None
+    if stored is None:
+        from_source = source.history(start)
+    elif len(grid(metric_set, since, last)) > len(records) + len(problems):
+        try:
+            from_source = source.history(start)
+        except IntervalError as error:
+            warnings.append(f"{error}; intervals that were never run are used as not observed")
     recent = metrics_of(records, grid(metric_set, since, last))
     parts = [part for part in (from_source, stored, recent) if part is not None and len(part.combinations)]
     if not parts:
         return None
     starts = grid(metric_set, oldest, last)
     joined = join(parts, starts)
-    observed = np.flatnonzero(~np.isnan(joined.values).all(axis=(0, 1)))
-    return between(joined, int(observed[0]), len(starts)) if len(observed) else None
+    observed = np.flatnonzero(joined.has_value)
+    if not len(observed):
+        return None
+    history = between(joined, int(observed[0]), len(starts))
+    problem = spacing_problem(history)
+    warnings.extend([problem] if problem is not None else [])
+    return history
+
+
+def fit_time(history: Metrics | None, frequency: str, start: datetime) -> datetime | None:
+    """Return the start of the first interval that the model of an interval judges; None where there is no model yet.
+
+    It is the time at which the model is due or, in the learning phase, that from which there is enough history. So it
+    depends on the data only, and all runs agree on it.
+
+    Parameters
+    ----------
+    history
+        Observed values before `start`.
+    """
+    if history is None:
+        return None
+    observed = np.flatnonzero((~np.isnan(history.values)).any(axis=(0, 1)))
+    minimum = SCHEDULES[frequency].minimum
+    if len(observed) < minimum:
+        return None
+    latest = int(observed[minimum - 1])
+    if latest + 1 == len(history.starts):
+        enough = start
+    else:
+        enough = datetime.fromtimestamp(int(history.starts[latest + 1].astype(np.int64)), UTC)
+    return max(model_due(frequency, start), enough)
 
 
 def _newest_history(start: datetime, models: ModelStore, warnings: list[str]) -> tuple[Metrics | None, datetime | None]:
@@ -108,7 +154,7 @@ def _newest_history(start: datetime, models: ModelStore, warnings: list[str]) ->
 
 def intervals_observed(history: Metrics | None) -> int:
     """Count the intervals of a history that have a value."""
-    return int((~np.isnan(history.values)).any(axis=(0, 1)).sum()) if history is not None else 0
+    return int(history.has_value.sum()) if history is not None else 0
 
 
 def grid(metric_set: MetricSet, first: datetime, last: datetime) -> Instants:

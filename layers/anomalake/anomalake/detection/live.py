@@ -198,8 +198,8 @@ class LiveDetector:
         feedback, problems = read_feedback(self.store, self.detector.name)
         warnings += problems
         judgement = apply_feedback(metrics, of_model, feedback)
-        groups = self._live_groups.update(start, metrics, judgement, of_model, warnings)
-        summary = self._live_groups.notify(groups, start, warnings)
+        groups, again = self._live_groups.update(start, metrics, judgement, of_model, warnings)
+        summary = self._live_groups.notify(groups, start, warnings, again=again)
         # The state is written last: it marks the interval as done.
         self._live_models.write_state(start, model, state, warnings)
         execution = replace(

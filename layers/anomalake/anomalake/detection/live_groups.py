@@ -18,6 +18,7 @@ from anomalake.records.deliveries import UndeliveredIntervals
 from anomalake.records.errors import CorruptError
 from anomalake.records.groups import delete_group, read_groups, write_group
 from anomalake.records.intervals import IntervalRecord, IntervalStore, to_parquet
+from anomalake.records.versions import read_versions, version_of
 from anomalake.storage.store import ObjectStore
 
 #: Age of an interval up to which its alerts are delivered again.
@@ -36,17 +37,21 @@ class DeliverySummary:
         Number of alerts by the name of the alert rule.
     reasons
         Why alerts were not delivered, a line each.
+    is_complete
+        False where earlier alerts could not be withdrawn.
     """
 
     delivered: Mapping[str, int] = field(default_factory=dict)
     undelivered: Mapping[str, int] = field(default_factory=dict)
     reasons: tuple[str, ...] = ()
+    is_complete: bool = True
 
     def __add__(self, other: DeliverySummary) -> DeliverySummary:
         return DeliverySummary(
             dict(Counter(self.delivered) + Counter(other.delivered)),
             dict(Counter(self.undelivered) + Counter(other.undelivered)),
             (*self.reasons, *other.reasons),
+            self.is_complete and other.is_complete,
         )
 
     @property
@@ -63,8 +68,11 @@ class DeliverySummary:
 class Notifier(Protocol):
     """Sender of alerts; a repeated call sends no alert a second time."""
 
-    def notify(self, groups: Sequence[Group], start: datetime) -> DeliverySummary:
-        """Send the alerts about groups in the interval that begins at `start`; raises `StoreError`."""
+    def notify(self, groups: Sequence[Group], start: datetime, *, again: bool = False) -> DeliverySummary:
+        """Send the alerts about groups in the interval that begins at `start`; raises `StoreError`.
+
+        With `again`, the interval was run before: alerts of earlier runs that are no longer results are withdrawn.
+        """
         ...
 
 
@@ -86,13 +94,16 @@ class LiveGroups:
         self._metric_set = detector.metric_set
         self._store = store
         self._intervals = intervals
+        self._version = version_of(detector.metric_set)
         self._notifier = notifier
         self._undelivered = UndeliveredIntervals(store, detector.name)
 
     def update(
         self, start: datetime, metrics: Metrics, judgement: Judgement, of_model: Judgement, warnings: list[str]
-    ) -> tuple[Group, ...]:
-        """Group the anomalies of an interval; store the groups and the interval; return the groups.
+    ) -> tuple[tuple[Group, ...], bool]:
+        """Group the anomalies of an interval; store the groups and the interval.
+
+        Return the groups, and whether the interval was run before, in this version of the detector or in another.
 
         Parameters
         ----------
@@ -107,42 +118,64 @@ class LiveGroups:
             ids.update(dict.fromkeys(record.open_groups if record is not None else ()))
         changed = group(metrics, judgement, self._detector.arn, self._read_groups(ids, start, warnings))
         groups = tuple(changed_group for changed_group in changed if changed_group.end == start)
-        earlier_run = self._interval(start, [])
+        earlier_runs = self._earlier_runs(start)
         current = {changed_group.group_id for changed_group in groups}
         # This order keeps, wherever a run dies, the ids of all groups with a part in the interval in its record.
-        for removed in set(earlier_run.open_groups if earlier_run is not None else ()) - current:
+        for removed in {group_id for run in earlier_runs for group_id in run.open_groups} - current:
             delete_group(self._store, self._detector.name, removed, start)
         self._intervals.write(start, to_parquet(start, metrics, judgement, sorted(current), of_model.severity))
         for changed_group in groups:
             write_group(self._store, self._detector.name, changed_group, start)
-        return groups
+        return groups, bool(earlier_runs)
 
-    def notify(self, groups: Sequence[Group], start: datetime, warnings: list[str]) -> DeliverySummary:
-        """Send the alerts about an interval's groups, then those of earlier intervals that were not delivered."""
+    def notify(
+        self, groups: Sequence[Group], start: datetime, warnings: list[str], *, again: bool = False
+    ) -> DeliverySummary:
+        """Send the alerts about an interval's groups, then those of earlier intervals that were not delivered.
+
+        Parameters
+        ----------
+        again
+            Whether the interval was run before; alerts that are no longer results are then withdrawn.
+        """
         waiting = self._undelivered.starts()
-        summary = self._notifier.notify(groups, start)
-        if summary.total_undelivered:
+        summary = self._notifier.notify(groups, start, again=again)
+        if summary.total_undelivered or not summary.is_complete:
             self._undelivered.add(start)
         elif start in waiting:
             self._undelivered.remove(start)
         for earlier in [interval for interval in waiting if interval < start][:REDELIVERIES_PER_RUN]:
             record = self._interval(earlier, warnings)
             ids = record.open_groups if record is not None else ()
-            again = self._notifier.notify(self._read_groups(ids, self._next(earlier), warnings), earlier)
-            summary = summary + again
-            if not again.total_undelivered or start - earlier > REDELIVERY_PERIOD:
+            of_earlier = self._read_groups(ids, self._next(earlier), warnings)
+            repeated = self._notifier.notify(of_earlier, earlier, again=True)
+            summary = summary + repeated
+            if (repeated.is_complete and not repeated.total_undelivered) or start - earlier > REDELIVERY_PERIOD:
                 self._undelivered.remove(earlier)
         warnings += summary.reasons
         return summary
+
+    def _earlier_runs(self, start: datetime) -> list[IntervalRecord]:
+        """Return the records of an interval in all versions of the detector."""
+        found = [self._interval(start, [])]
+        for version in read_versions(self._store, self._detector.name):
+            # Another detector of this name has groups of its own.
+            if version.fields.get("AnomalyDetectorArn") == self._detector.arn and version.version != self._version:
+                found.append(
+                    self._interval(start, [], IntervalStore(self._store, self._detector.name, version.version))
+                )
+        return [record for record in found if record is not None]
 
     def _read_groups(self, ids: Iterable[str], before: datetime, warnings: list[str]) -> list[Group]:
         groups, problems = read_groups(self._store, self._detector.name, ids, before)
         warnings.extend(f"{problem}; the group is not continued" for problem in problems)
         return groups
 
-    def _interval(self, start: datetime, warnings: list[str]) -> IntervalRecord | None:
+    def _interval(
+        self, start: datetime, warnings: list[str], intervals: IntervalStore | None = None
+    ) -> IntervalRecord | None:
         try:
-            return self._intervals.read(start)
+            return (intervals or self._intervals).read(start)
         except CorruptError as error:
             warnings.append(f"{error}; its groups are not continued")
             return None

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -11,9 +11,9 @@ import numpy as np
 from anomalake.definitions.detector import Detector
 from anomalake.definitions.intervals import next_start, previous_start
 from anomalake.detection.engine import FittedModel, ModelEngine
-from anomalake.detection.learning import SCHEDULES, grid, history_before, intervals_observed, model_due
-from anomalake.detection.source import HistorySource
-from anomalake.model.metrics import Metrics
+from anomalake.detection.learning import SCHEDULES, fit_time, grid, history_before, intervals_observed, model_due
+from anomalake.detection.source import HistorySource, IntervalError
+from anomalake.model.metrics import Metrics, between, join
 from anomalake.records.errors import CorruptError
 from anomalake.records.intervals import IntervalStore, metrics_of
 from anomalake.records.models import ModelStore
@@ -56,6 +56,8 @@ class LiveModels:
         self._models = models
         self._source = source
         self._engine = engine
+        # Values of the source in intervals that were never run, so that several runs read it once.
+        self._recent: Metrics | None = None
 
     def model_for(self, start: datetime, warnings: list[str]) -> ActiveModel | str:
         """Return the model of an interval, which is fitted now if one is due; or a line that says why there is none."""
@@ -69,23 +71,25 @@ class LiveModels:
                 f"the model for {start.isoformat()} is lost: a new one is fitted to the lake and the source"
             )
         history = history_before(start, self._metric_set, self._intervals, self._models, self._source, warnings)
-        observed, minimum = intervals_observed(history), SCHEDULES[self._metric_set.frequency].minimum
-        if history is None or observed < minimum:
+        began = fit_time(history, self._metric_set.frequency, start)
+        if history is None or began is None:
+            observed, minimum = intervals_observed(history), SCHEDULES[self._metric_set.frequency].minimum
             if earlier is not None:
                 warnings.append(
                     f"the model of {earlier.start.isoformat()} stays in use: {_insufficient(observed, minimum)}"
                 )
                 return earlier
             return _insufficient(observed, minimum)
-        fitted = self._engine.fit(history, self._detector.holidays)
-        self._models.write_history(start, history)
-        if not self._models.write_model(start, self._engine.model_to_arrays(fitted)):
+        learnt, self._recent = _split(history, began)
+        fitted = self._engine.fit(learnt, self._detector.holidays)
+        self._models.write_history(began, learnt)
+        if not self._models.write_model(began, self._engine.model_to_arrays(fitted)):
             # Another run has written its model first: all runs use that one.
-            other = self._read_model(start, warnings)
-            return ActiveModel(start, other if other is not None else fitted)
+            other = self._read_model(began, warnings)
+            return ActiveModel(began, other if other is not None else fitted)
         self._models.prune_models()
-        self._intervals.delete_before(start - SCHEDULES[self._metric_set.frequency].history)
-        return ActiveModel(start, fitted)
+        self._intervals.delete_before(began - SCHEDULES[self._metric_set.frequency].history)
+        return ActiveModel(began, fitted)
 
     def state_before(self, start: datetime, model: ActiveModel, warnings: list[str]) -> Any:
         """Return the filter's state before an interval; compute it from an earlier one where it is not stored."""
@@ -107,9 +111,26 @@ class LiveModels:
         starts = [datetime.fromtimestamp(int(seconds), UTC) for seconds in missing.astype(np.int64)]
         records, problems = self._intervals.read_many(starts)
         warnings.extend(f"{problem}; used as not observed" for problem in problems)
-        warnings.append(f"no state before {start.isoformat()}: computed over {len(starts)} intervals")
-        metrics = metrics_of(records, missing)
-        return self._engine.judge(model.fitted.model, state, metrics or self._unobserved(missing))[1]
+        if records:
+            warnings.append(f"no state before {start.isoformat()}: computed over {len(starts)} intervals")
+        parts = [metrics_of(records, missing)]
+        if len(records) + len(problems) < len(starts):
+            parts.insert(0, self._from_source(starts[0], start, warnings))
+        observed = [part for part in parts if part is not None and len(part.combinations)]
+        metrics = join(observed, missing) if observed else self._unobserved(missing)
+        return self._engine.judge(model.fitted.model, state, metrics)[1]
+
+    def _from_source(self, first: datetime, until: datetime, warnings: list[str]) -> Metrics | None:
+        """Return the source's values of a span, for the intervals that were never run."""
+        wanted = grid(self._metric_set, first, self._previous(until))
+        if self._recent is None or not np.isin(wanted, self._recent.starts).all():
+            try:
+                history = self._source.history(until)
+            except IntervalError as error:
+                warnings.append(f"{error}; intervals that were never run are used as not observed")
+                return None
+            self._recent = join([history], wanted) if history is not None else self._unobserved(wanted)
+        return self._recent
 
     def write_state(self, start: datetime, model: ActiveModel, state: Any, warnings: list[str]) -> None:
         """Write the state after an interval. If it differs from the stored one, replace the later states too."""
@@ -123,7 +144,8 @@ class LiveModels:
             latest = dependent[-1]
             state = self.state_before(self._next(latest), model, [])
             self._models.write_state(latest, model.start, self._engine.state_to_arrays(state))
-            warnings.append(f"states up to {latest.isoformat()} were computed again with this interval's late data")
+            if before is not None:
+                warnings.append(f"states up to {latest.isoformat()} were computed again with this interval's late data")
         self._models.prune_states()
 
     def advance_unobserved(self, start: datetime, metrics: Metrics, warnings: list[str]) -> None:
@@ -182,6 +204,13 @@ class LiveModels:
 
     def _previous(self, start: datetime) -> datetime:
         return previous_start(start, self._metric_set.frequency, self._metric_set.timezone)
+
+
+def _split(history: Metrics, at: datetime) -> tuple[Metrics, Metrics]:
+    """Split a history into the intervals before an instant and those from then on."""
+    index = int(np.searchsorted(history.starts, np.datetime64(at.replace(tzinfo=None), "s")))
+    since = between(history, index, len(history.starts))
+    return between(history, 0, index), replace(since, values=since.values.copy())
 
 
 def _insufficient(observed: int, minimum: int) -> str:

@@ -11,6 +11,8 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from anomalake.files import unfinished
+
 if TYPE_CHECKING:
     from anomalake.records.backtests import Backtest
 
@@ -51,16 +53,14 @@ def write_scores(path: Path, backtest: Backtest) -> int:
         The file cannot be written.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    unfinished = path.with_name(f".{path.name}.unfinished")
     n_points = 0
-    try:
-        with pq.ParquetWriter(unfinished, SCHEMA, compression="zstd", use_dictionary=_DICTIONARY) as out:
-            for batch in _batches(backtest):
-                out.write_batch(batch)
-                n_points += batch.num_rows
-        unfinished.replace(path)
-    finally:
-        unfinished.unlink(missing_ok=True)
+    with (
+        unfinished(path) as hidden,
+        pq.ParquetWriter(hidden, SCHEMA, compression="zstd", use_dictionary=_DICTIONARY) as out,
+    ):
+        for batch in _batches(backtest):
+            out.write_batch(batch)
+            n_points += batch.num_rows
     return n_points
 
 

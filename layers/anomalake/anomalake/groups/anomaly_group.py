@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from functools import cached_property
 
 from anomalake.alerts import Contribution
-from anomalake.definitions.metric_set import FREQUENCIES
+from anomalake.frequencies import FREQUENCIES
 from anomalake.groups.contributions import Dimensions, coarse, contributions
 from anomalake.groups.score import group_score
 
@@ -236,4 +236,4 @@ def open_groups(groups: Iterable[Group], frequency: str, timestamp: datetime) ->
 
 def steps(frequency: str, earlier: datetime, later: datetime) -> int:
     """Return the number of intervals from one start to another; a day of 23 or 25 hours counts as 1."""
-    return round((later - earlier).total_seconds() / (60 * FREQUENCIES[frequency]))
+    return round((later - earlier).total_seconds() / FREQUENCIES[frequency].seconds)

@@ -12,7 +12,7 @@ from datetime import datetime, timedelta
 import pyarrow as pa
 
 from anomalake.errors import AnomalakeError, first_line
-from anomalake.lake import csv_rows, layout, rows
+from anomalake.lake import csv_rows, layout, rows, withdrawal_rows
 from anomalake.lake.lake import Clock, Lake, utc_now
 from anomalake.lake.ports import Partition
 from anomalake.storage.store import ObjectNotFound, ObjectStore
@@ -53,8 +53,8 @@ def compact(
     waiting = _sweep(lake.store, clock(), grace, done)
     todo = [
         (format_, partition)
-        for format_ in lake.formats
-        for partition, keys in sorted(_files(lake.store, format_, layout.TABLES[format_][0]).items())
+        for format_ in (*lake.formats, layout.WITHDRAWALS)
+        for partition, keys in sorted(_files(lake.store, format_, layout.FILES[format_][0]).items())
         if len(keys - waiting) > 1
     ]
     superseded: list[str] = []
@@ -87,7 +87,7 @@ class _UnreadableFileError(AnomalakeError):
 
 
 def _files(store: ObjectStore, format_: str, folder: str) -> dict[Partition, set[str]]:
-    ending = layout.TABLES[format_][1]
+    ending = layout.FILES[format_][1]
     files: dict[Partition, set[str]] = defaultdict(set)
     for found in store.list(folder):
         partition = layout.partition_in(found.key)
@@ -98,7 +98,7 @@ def _files(store: ObjectStore, format_: str, folder: str) -> dict[Partition, set
 
 def _merge(store: ObjectStore, format_: str, partition: Partition, waiting: set[str]) -> set[str]:
     """Merge one partition; return the keys that the new file replaces."""
-    folder = layout.partition_folder(layout.TABLES[format_][0], partition)
+    folder = layout.partition_folder(layout.FILES[format_][0], partition)
     for _ in range(ATTEMPTS):
         keys = _files(store, format_, folder).get(partition, set()) - waiting
         if len(keys) < 2:
@@ -119,6 +119,8 @@ def _merged(format_: str, bodies: list[tuple[str, bytes]]) -> bytes:
         try:
             if format_ == "csv":
                 csv_rows.merge([body])
+            elif format_ == layout.WITHDRAWALS:
+                tables.append(withdrawal_rows.from_parquet(body))
             else:
                 tables.append(rows.from_parquet(body))
         except (pa.ArrowException, ValueError) as error:
@@ -128,6 +130,8 @@ def _merged(format_: str, bodies: list[tuple[str, bytes]]) -> bytes:
             ) from error
     if format_ == "csv":
         return csv_rows.merge(body for _, body in bodies)
+    if format_ == layout.WITHDRAWALS:
+        return withdrawal_rows.to_parquet(withdrawal_rows.merged(tables))
     return rows.to_parquet(_distinct(pa.concat_tables(tables)))
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import gzip
 import json
 from collections import defaultdict
@@ -12,13 +11,17 @@ from datetime import UTC, datetime
 
 import pyarrow as pa
 
-from anomalake.alerts import SET_ASIDE_RECORD, Alert, AlertDocument, Refusal, read_alert
-from anomalake.lake import csv_rows, layout, rows
+from anomalake.alerts import Alert, AlertDocument, Refusal, Withdrawal, read_alert, read_withdrawal
+from anomalake.lake import csv_rows, layout, rows, withdrawal_rows
 from anomalake.lake.ports import Catalog, CatalogError, NoCatalog, Partition
+from anomalake.lake.set_aside import Group, Refused, SetAside
+from anomalake.lake.storable import Unstorable, rows_of
 from anomalake.storage.store import ObjectStore, StoreError
 
 #: Up to this number of alerts in one call, each original is an object; more are stored as one compressed batch.
 MAX_SINGLE_ORIGINALS = 10
+#: Characters of documents that are read and stored at once.
+BATCH_CHARACTERS = 16 * 1024 * 1024
 
 Clock = Callable[[], datetime]
 
@@ -26,28 +29,6 @@ Clock = Callable[[], datetime]
 def utc_now() -> datetime:
     """The current time in UTC."""
     return datetime.now(UTC)
-
-
-@dataclass(frozen=True, slots=True)
-class Refused:
-    """A record that was set aside.
-
-    Attributes
-    ----------
-    refusal
-        The reason.
-    key
-        Key of the set-aside record.
-    delivery
-        Id of its delivery, if there is one.
-    first_time
-        False if the same record was set aside before.
-    """
-
-    refusal: Refusal
-    key: str
-    delivery: str | None
-    first_time: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +52,8 @@ class Receipt:
         Records that repeat such an alert.
     clashes
         Stored alerts whose identity has another body.
+    withdrawals
+        Distinct withdrawals that are stored now and are new in the lake.
     refused, failed
         Records that were set aside, and records to deliver again.
     pending
@@ -82,6 +65,7 @@ class Receipt:
     stored: int = 0
     repeated: int = 0
     clashes: int = 0
+    withdrawals: int = 0
     refused: tuple[Refused, ...] = ()
     failed: tuple[Failed, ...] = ()
     pending: tuple[Partition, ...] = ()
@@ -119,99 +103,108 @@ class Lake:
         self._known_shapes: set[str] = set()
 
     def ingest(self, documents: Iterable[AlertDocument]) -> Receipt:
-        """Store the alerts of documents. Bad records and store failures raise nothing; they are in the receipt.
+        """Store the alerts and withdrawals of documents.
 
-        The call may be repeated with the same documents, or with some of them, any number of times.
+        Alerts are stored before refused records are. The call may be repeated with the same documents, or with some of
+        them, any number of times.
         """
-        failed: list[Failed] = []
-        refused: list[Refused] = []
-        alerts = list(self.read(documents, refused.append, failed.append))
+        tally = _Tally()
+        aside = SetAside()
+        last: AlertDocument | None = None
+        for batch in _batches(documents):
+            if last is not None:
+                self._put_aside(aside.take(last.delivery), tally)
+            self._ingest_batch(batch, aside, tally)
+            last = batch[-1]
+        self._put_aside(aside.take(), tally)
+        pending_reason = None
+        try:
+            self.catalog.add_partitions(sorted(tally.partitions))
+        except CatalogError as error:
+            pending_reason = str(error)
+        return Receipt(
+            stored=tally.stored,
+            repeated=tally.repeated,
+            clashes=tally.clashes,
+            withdrawals=tally.withdrawals,
+            refused=tuple(tally.refused),
+            failed=tuple(tally.failed),
+            pending=tuple(sorted(tally.partitions)) if pending_reason is not None else (),
+            pending_reason=pending_reason,
+        )
+
+    def _ingest_batch(self, documents: Iterable[AlertDocument], aside: SetAside, tally: _Tally) -> None:
         documents_by_alert: dict[tuple[str, str], list[AlertDocument]] = defaultdict(list)
-        distinct: dict[tuple[str, str], Alert] = {}
-        for alert, document in alerts:
+        distinct: dict[Partition, dict[tuple[str, str], Alert]] = defaultdict(dict)
+        withdrawals: list[tuple[Withdrawal, AlertDocument]] = []
+        for alert, document in read_alerts(documents, aside.add, lambda *read: withdrawals.append(read)):
+            if _body(alert) in tally.bodies:
+                tally.repeated += 1
+                continue
             documents_by_alert[_body(alert)].append(document)
-            distinct.setdefault(_body(alert), alert)
+            distinct[layout.partition_of(alert)].setdefault(_body(alert), alert)
 
         def lose(lost: Iterable[Alert], error: StoreError) -> None:
             # The alert is stored for none of the deliveries that contain it.
             for alert in lost:
                 for item in documents_by_alert.pop(_body(alert)):
-                    failed.append(Failed(item.place, item.delivery, str(error)))
+                    tally.failed.append(Failed(item.place, item.delivery, str(error)))
 
-        stored = self._store_originals(list(distinct.values()), lose)
-        partitions: dict[Partition, list[Alert]] = defaultdict(list)
-        for item in stored:
-            partitions[layout.partition_of(item.alert)].append(item.alert)
-        written = []
-        for partition, members in partitions.items():
-            try:
-                self.write_shapes(members)
-                self.write_rows(partition, members)
-                written.append(partition)
-            except StoreError as error:
-                lose(members, error)
-        pending_reason = None
-        try:
-            self.catalog.add_partitions(written)
-        except CatalogError as error:
-            pending_reason = str(error)
-        new = [entry for entry in stored if entry.new and _body(entry.alert) in documents_by_alert]
-        return Receipt(
-            stored=len(new),
-            repeated=sum(map(len, documents_by_alert.values())) - len(new),
-            clashes=sum(element.clashes for element in new),
-            refused=tuple(refused),
-            failed=tuple(failed),
-            pending=tuple(written) if pending_reason is not None else (),
-            pending_reason=pending_reason,
-        )
-
-    def read(
-        self,
-        documents: Iterable[AlertDocument],
-        refused: Callable[[Refused], None],
-        failed: Callable[[Failed], None],
-    ) -> Iterator[tuple[Alert, AlertDocument]]:
-        """Read documents as alerts, and set aside those that are refused; the one path for ingest and replay.
-
-        Parameters
-        ----------
-        refused
-            Called for each record that was set aside.
-        failed
-            Called for each record that could not be set aside.
-        """
-        for document in documents:
-            try:
-                alert = read_alert(document)
-            except Refusal as refusal:
-                try:
-                    refused(self.set_aside(document, refusal))
-                except StoreError as error:
-                    failed(Failed(document.place, document.delivery, str(error)))
+        made: dict[Partition, tuple[pa.Table, list[Alert]]] = {}
+        for partition, members in distinct.items():
+            found = rows_of(sorted(members.values(), key=_in_time))
+            made[partition] = found.table, found.alerts
+            for item in found.unstorable:
+                for document in documents_by_alert.pop(_body(item.alert)):
+                    aside.add(document, refusal_of(item, document))
+        stored = self._store_originals([alert for _, alerts in made.values() for alert in alerts], lose)
+        for partition, (table, alerts) in made.items():
+            kept = [alert for alert in alerts if _body(alert) in documents_by_alert]
+            if not kept:
                 continue
-            yield alert, document
+            try:
+                self.write_shapes(kept)
+                self.put_rows(partition, table if len(kept) == len(alerts) else rows.table_of(kept))
+                tally.partitions.add(partition)
+            except StoreError as error:
+                lose(kept, error)
+        for withdrawal, document in withdrawals:
+            try:
+                tally.withdrawals += self.write_withdrawal(withdrawal)
+                self.write_withdrawal_rows([withdrawal])
+            except StoreError as error:
+                tally.failed.append(Failed(document.place, document.delivery, str(error)))
+        new = [item for item in stored if item.new and _body(item.alert) in documents_by_alert]
+        tally.stored += len(new)
+        tally.repeated += sum(map(len, documents_by_alert.values())) - len(new)
+        tally.clashes += sum(item.clashes for item in new)
+        tally.bodies.update(documents_by_alert)
 
-    def set_aside(self, document: AlertDocument, refusal: Refusal) -> Refused:
-        """Store a refused record with the reason; raises `StoreError`."""
-        body = document.body
-        raw = body if isinstance(body, bytes) else body.encode("utf-8", "surrogatepass")
-        record: dict[str, str] = {
-            "record": SET_ASIDE_RECORD,
-            "reason": str(refusal),
-            "place": refusal.place,
-            "field": refusal.field,
-            "value": refusal.value,
-            "expected": refusal.expected,
-            "received_at": self._clock().isoformat(timespec="seconds"),
-        }
-        if isinstance(body, str):
-            record["body"] = body
-        else:
-            record["body_base64"] = base64.b64encode(body).decode("ascii")
-        key = layout.set_aside_key(raw)
-        first_time = self.store.put_new(key, json.dumps(record, indent=1).encode("ascii"))
-        return Refused(refusal, key, document.delivery, first_time)
+    def _put_aside(self, groups: Iterable[Group], tally: _Tally) -> None:
+        for group in groups:
+            try:
+                tally.refused += self.put_aside(group)
+            except StoreError as error:
+                tally.failed += [Failed(item.refusal.place, group.delivery, str(error)) for item in group.reasons]
+
+    def put_aside(self, group: Group) -> list[Refused]:
+        """Store the refused records of a delivery as one object; raises `StoreError`."""
+        key, body = group.finish(self._clock())
+        first_time = self.store.put_new(key, body)
+        return [Refused(item.refusal, key, group.delivery, first_time, item.count) for item in group.reasons]
+
+    def write_withdrawal(self, withdrawal: Withdrawal) -> bool:
+        """Store the original of a withdrawal; return whether it is new; raises `StoreError`."""
+        return self.store.put_new(layout.withdrawal_key(withdrawal), withdrawal.original.encode("utf-8"))
+
+    def write_withdrawal_rows(self, withdrawals: Iterable[Withdrawal], *, fresh: bool = False) -> None:
+        """Write the rows of withdrawals; with `fresh`, to files with new names (rebuild); raises `StoreError`."""
+        for partition, table in withdrawal_rows.tables_of(withdrawals).items():
+            if fresh:
+                key = layout.fresh_table_key(layout.WITHDRAWALS, partition)
+            else:
+                key = layout.table_key(layout.WITHDRAWALS, partition, withdrawal_rows.names_of(table))
+            self.store.put(key, withdrawal_rows.to_parquet(table))
 
     def write_bulk_originals(self, alerts: Sequence[Alert]) -> None:
         """Store originals as one compressed object; raises `StoreError`."""
@@ -236,18 +229,21 @@ class Lake:
 
     def write_rows(self, partition: Partition, alerts: Iterable[Alert]) -> None:
         """Write the rows of a partition's alerts, one file for each format; raises `StoreError`."""
-        ordered = sorted(alerts, key=lambda item: (item.timestamp.utc, item.alert_id, item.digest))
-        self.put_rows(partition, rows.table_of(ordered))
+        self.put_rows(partition, rows.table_of(sorted(alerts, key=_in_time)))
 
-    def put_rows(self, partition: Partition, table: pa.Table, *, fresh: bool = False) -> None:
+    def put_rows(
+        self, partition: Partition, table: pa.Table, *, formats: Sequence[str] | None = None, fresh: bool = False
+    ) -> None:
         """Write rows of a partition, one file for each format; raises `StoreError`.
 
         Parameters
         ----------
+        formats
+            Formats that lack the rows; default: all formats of the lake.
         fresh
             To a file with a new name (rebuild), instead of the name computed from the alerts.
         """
-        for format_ in self.formats:
+        for format_ in self.formats if formats is None else formats:
             body = rows.to_parquet(table) if format_ == "parquet" else csv_rows.to_csv(table)
             if fresh:
                 key = layout.fresh_table_key(format_, partition)
@@ -288,6 +284,66 @@ class _StoredOriginal:
     alert: Alert
     new: bool
     clashes: bool
+
+
+class _Tally:
+    """What one call of `Lake.ingest` has done so far; `bodies` are those of the alerts that it has stored."""
+
+    def __init__(self) -> None:
+        self.stored = self.repeated = self.clashes = self.withdrawals = 0
+        self.refused: list[Refused] = []
+        self.failed: list[Failed] = []
+        self.partitions: set[Partition] = set()
+        self.bodies: set[tuple[str, str]] = set()
+
+
+def read_alerts(
+    documents: Iterable[AlertDocument],
+    refused: Callable[[AlertDocument, Refusal], None],
+    withdrawn: Callable[[Withdrawal, AlertDocument], None],
+) -> Iterator[tuple[Alert, AlertDocument]]:
+    """Read documents as alerts; the one path for ingest and replay.
+
+    Parameters
+    ----------
+    refused
+        Called for each document that is neither an alert nor a withdrawal.
+    withdrawn
+        Called for each document that is a withdrawal.
+    """
+    for document in documents:
+        try:
+            withdrawal = read_withdrawal(document)
+            if withdrawal is not None:
+                withdrawn(withdrawal, document)
+                continue
+            alert = read_alert(document)
+        except Refusal as refusal:
+            refused(document, refusal)
+            continue
+        yield alert, document
+
+
+def refusal_of(item: Unstorable, document: AlertDocument) -> Refusal:
+    """The refusal of a document whose alert cannot be stored."""
+    return Refusal(document.place, "$", item.found, item.expected)
+
+
+def _batches(documents: Iterable[AlertDocument]) -> Iterator[list[AlertDocument]]:
+    batch: list[AlertDocument] = []
+    size = 0
+    for document in documents:
+        batch.append(document)
+        size += len(document.body)
+        if size >= BATCH_CHARACTERS:
+            yield batch
+            batch, size = [], 0
+    if batch:
+        yield batch
+
+
+def _in_time(alert: Alert) -> tuple[datetime, str, str]:
+    return alert.timestamp.utc, alert.alert_id, alert.digest
 
 
 def _body(alert: Alert) -> tuple[str, str]:

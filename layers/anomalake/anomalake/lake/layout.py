@@ -6,7 +6,7 @@ import hashlib
 import uuid
 from collections.abc import Iterable
 
-from anomalake.alerts import Alert
+from anomalake.alerts import Alert, Withdrawal
 from anomalake.lake.ports import Partition
 
 ORIGINALS = "originals"
@@ -18,6 +18,10 @@ SETTINGS = "lake.json"
 
 #: Folder and file ending of the physical table in each format.
 TABLES = {"parquet": ("tables/alert_rows", ".parquet"), "csv": ("tables/alert_rows_csv", ".csv")}
+#: Kind of file of the table of withdrawals, which has one format.
+WITHDRAWALS = "withdrawals"
+#: Folder and ending of each kind of table file.
+FILES = {**TABLES, WITHDRAWALS: ("tables/withdrawal_rows", ".parquet")}
 
 
 def partition_of(alert: Alert) -> Partition:
@@ -53,15 +57,20 @@ def bulk_key(alerts: Iterable[Alert]) -> str:
     return f"{BULK_ORIGINALS}/{_hash_of(alert.alert_id + alert.digest for alert in alerts)}.jsonl.gz"
 
 
+def withdrawal_key(withdrawal: Withdrawal) -> str:
+    """Key of the original of a withdrawal: equal for equal documents."""
+    return f"{ORIGINALS}/withdrawals/detector={withdrawal.detector}/{withdrawal.digest[:32]}.json"
+
+
 def table_key(format_: str, partition: Partition, names: Iterable[str]) -> str:
     """Key of the file with the rows of these names (identity and digest): equal for equal rows."""
-    table, ending = TABLES[format_]
+    table, ending = FILES[format_]
     return f"{partition_folder(table, partition)}/{_hash_of(names)}{ending}"
 
 
 def fresh_table_key(format_: str, partition: Partition) -> str:
     """A new key that no file had before, for compaction and rebuild."""
-    table, ending = TABLES[format_]
+    table, ending = FILES[format_]
     return f"{partition_folder(table, partition)}/merged-{uuid.uuid4().hex}{ending}"
 
 
@@ -78,10 +87,18 @@ def parse_shape_key(key: str) -> str | None:
     return parts[1].removeprefix("detector=")
 
 
-def set_aside_key(body: bytes) -> str:
-    """Key of a set-aside record: equal for equal bodies."""
-    name = hashlib.sha256(body).hexdigest()[:32]
-    return f"{SET_ASIDE}/{name[:2]}/{name}.json"
+def set_aside_key(digest: str, n_records: int) -> str:
+    """Key of the set-aside records of a delivery: equal for equal records. One record has no number in its key."""
+    name = digest[:32]
+    return (
+        f"{SET_ASIDE}/{name[:2]}/{name}.json" if n_records == 1 else f"{SET_ASIDE}/{name[:2]}/{name}-{n_records}.json"
+    )
+
+
+def n_set_aside(key: str) -> int:
+    """Number of records of a set-aside object."""
+    _, dash, number = key.rpartition("/")[2].removesuffix(".json").partition("-")
+    return int(number) if dash and number.isdecimal() else 1
 
 
 def _hash_of(names: Iterable[str]) -> str:

@@ -9,8 +9,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from anomalake.alerts import Alert
+from anomalake.alerts.bounds import METRIC_VALUE_DECIMALS, METRIC_VALUE_DIGITS
 
-METRIC_VALUE = pa.decimal128(38, 20)
+METRIC_VALUE = pa.decimal128(METRIC_VALUE_DIGITS, METRIC_VALUE_DECIMALS)
 
 SCHEMA = pa.schema(
     [

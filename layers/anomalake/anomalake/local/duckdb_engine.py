@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
@@ -16,6 +16,7 @@ from anomalake.errors import first_line
 from anomalake.lake.layout import TABLES, partition_in
 from anomalake.lake.settings import read_table_format
 from anomalake.local.duckdb_dialect import as_athena, describe, to_duckdb
+from anomalake.local.file_names import PlainNames
 from anomalake.local.lake_files import LakeFiles
 from anomalake.query import rewrite, templates
 from anomalake.query.bounds import Bounds
@@ -149,21 +150,19 @@ class DuckDBEngine:
         if isinstance(statement, rewrite.Describe):
             query: exp.Query = exp.select("*").from_(exp.Table(this=exp.to_identifier(statement.table, quoted=True)))
             statement = rewrite.Select(query.limit(0))
-        tables = LakeFiles(self._store, self._folder, self._cached)
-        query = rewrite.rewrite(statement.query, self.relations, tables)
-        text = f"{statement.explain} {to_duckdb(query)}"
-        connection = duckdb.connect(config=_CONFIG)
-        try:
-            tables.prepare(connection)
-            try:
-                reader = connection.sql(text, params=tables.parameters).to_arrow_reader(BATCH_ROWS)
-                if described:
-                    yield describe(reader.schema).to_reader()
-                else:
-                    yield as_athena(reader)
-            except (duckdb.Error, pa.ArrowException, OSError) as error:
-                if tables.changed():
-                    raise LakeChangedError(str(error)) from error
-                raise QueryError(f"query: {first_line(error)}") from error
-        finally:
-            connection.close()
+        with PlainNames() as plain:
+            tables = LakeFiles(self._store, self._folder, self._cached, plain)
+            query = rewrite.rewrite(statement.query, self.relations, tables)
+            text = f"{statement.explain} {to_duckdb(query)}"
+            with closing(duckdb.connect(config=_CONFIG)) as connection:
+                tables.prepare(connection)
+                try:
+                    reader = connection.sql(text, params=tables.parameters).to_arrow_reader(BATCH_ROWS)
+                    if described:
+                        yield describe(reader.schema).to_reader()
+                    else:
+                        yield as_athena(reader)
+                except (duckdb.Error, pa.ArrowException, OSError) as error:
+                    if tables.changed():
+                        raise LakeChangedError(str(error)) from error
+                    raise QueryError(f"query: {plain.restored(first_line(error))}") from error

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import re
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
@@ -13,10 +12,12 @@ import sqlglot
 from sqlglot import exp
 
 from anomalake.definitions.day_folders import SOURCE_FOLDER_DAY
-from anomalake.definitions.metric_set import CsvFormat, JsonLinesFormat
-from anomalake.lake.layout import TABLES
+from anomalake.definitions.metric_set import CsvFormat, JsonLinesFormat, MetricSet
+from anomalake.lake import withdrawal_rows
+from anomalake.lake.layout import FILES, TABLES, WITHDRAWALS
 from anomalake.lake.rows import SCHEMA
 from anomalake.lake.settings import read_table_format
+from anomalake.local.file_names import PlainNames
 from anomalake.local.source_tables import (
     csv_options,
     file_name_option,
@@ -27,12 +28,14 @@ from anomalake.local.source_tables import (
     json_options,
     parquet_options,
     source_files,
+    with_rows,
 )
 from anomalake.query.bounds import Bounds
 from anomalake.query.detectors import DetectorSchema
 from anomalake.query.errors import LakeChangedError, QueryError, SourceElsewhereError
 from anomalake.query.folder_days import holds_folder
 from anomalake.query.relations import decode_csv, empty_source, typed_column, without_folder_day
+from anomalake.sources.rows import SourceFileError, as_wanted
 from anomalake.storage.store import ObjectStore
 
 #: How often a folder is listed until the listing is stable.
@@ -42,9 +45,10 @@ ATTEMPTS = 10
 class LakeFiles:
     """`Tables` of one query: the files that it reads, and relations that were computed before."""
 
-    def __init__(self, store: ObjectStore, folder: Path, cached: Mapping[str, pa.Table]) -> None:
+    def __init__(self, store: ObjectStore, folder: Path, cached: Mapping[str, pa.Table], names: PlainNames) -> None:
         self._store = store
         self._folder = folder
+        self._names = names
         self._format = read_table_format(store)
         self._cached = cached
         self._files: list[str] = []
@@ -77,25 +81,34 @@ class LakeFiles:
     def alert_rows_csv(self, bounds: Bounds) -> exp.Query:
         return self._rows("csv", bounds)
 
+    def has_withdrawals(self, bounds: Bounds) -> bool:
+        return bool(self._withdrawal_files(bounds))
+
+    def withdrawal_rows(self, bounds: Bounds) -> exp.Query:
+        files = self._withdrawal_files(bounds)
+        if not files:
+            return exp.select("*").from_("no_withdrawals_rows")
+        read = sqlglot.parse_one(
+            f"SELECT * FROM read_parquet({self._parameter(files)}, hive_partitioning = false)", read="duckdb"
+        )
+        assert isinstance(read, exp.Query)
+        return read
+
+    def _withdrawal_files(self, bounds: Bounds) -> list[str]:
+        folder, ending = FILES[WITHDRAWALS]
+        path = self._folder / folder
+        # Most lakes have no withdrawals.
+        return stable_listing(path, ending, bounds) if path.is_dir() else []
+
     def _rows(self, format_: str, bounds: Bounds) -> exp.Query:
         table, ending = TABLES[format_]
-        files = stable_listing(self._folder / table, ending, bounds)
+        files = stable_listing(Path(self._names.of_folder(str(self._folder))) / table, ending, bounds)
         if not files:
             return exp.select("*").from_(f"no_{format_}_rows")
-        rows = f"{_FUNCTIONS[format_]}({self._parameter(files)}, {_OPTIONS[format_]}"
-        if _PARTITION_LIKE.search(str(self._folder)):
-            # A folder above the lake has the form of a partition, and DuckDB uses the first one in a path.
-            columns = ", ".join(f'"{name}"' for name in SCHEMA.names)
-            query = (
-                f"SELECT {columns}, regexp_extract(filename, 'detector=([^/]+)/day=[^/]+/[^/]+$', 1) AS detector, "
-                "regexp_extract(filename, 'day=([^/]+)/[^/]+$', 1) AS day "
-                f"FROM {rows}, hive_partitioning = false, filename = true)"
-            )
-        else:
-            query = (
-                f"SELECT * FROM {rows}, hive_partitioning = true, "
-                "hive_types = {'detector': VARCHAR, 'day': VARCHAR}, hive_types_autocast = false)"
-            )
+        query = (
+            f"SELECT * FROM {_FUNCTIONS[format_]}({self._parameter(files)}, {_OPTIONS[format_]}, "
+            "hive_partitioning = true, hive_types = {'detector': VARCHAR, 'day': VARCHAR}, hive_types_autocast = false)"
+        )
         read = sqlglot.parse_one(query, read="duckdb")
         assert isinstance(read, exp.Query)
         return read
@@ -113,57 +126,72 @@ class LakeFiles:
         days = folder_day_expressions(source, self._folder)
         holds = holds_folder(source, bounds)
         files = [file for file in source_files(source, self._folder) if holds(folder_day(file, days))]
-        if not files:
-            return empty_source(detector)
+        reads: list[exp.Select] = []
         if isinstance(source.file_format, CsvFormat):
-            reads = [
-                self._read_csv(group, header, source.file_format, columns, days)
-                for header, group in files_by_header(files, source.file_format).items()
-            ]
+            for header, group in files_by_header(files, source.file_format).items():
+                reads += self._read_csv(source, group, header, columns)
         elif isinstance(source.file_format, JsonLinesFormat):
-            options = json_options(source.file_format, columns)
-            reads = [self._read("read_json", files, options, columns, days)]
+            reads = self._read(source, "read_json", files, json_options(source.file_format, columns), columns)
         else:
-            reads = [
-                self._read(
-                    "read_parquet", files, parquet_options(), columns, days, lambda name: typed_column(source, name)
-                )
-            ]
+            reads = self._read(
+                source,
+                "read_parquet",
+                with_rows(files),
+                parquet_options(),
+                columns,
+                lambda name: typed_column(source, name),
+            )
+        if not reads:
+            return empty_source(detector)
         query: exp.Query = reads[0]
         for read in reads[1:]:
             query = exp.union(query, read, distinct=False, copy=False)
         return query
 
     def _read_csv(
-        self,
-        files: list[str],
-        header: Sequence[str],
-        csv: CsvFormat,
-        columns: Mapping[str, str],
-        days: Sequence[str],
-    ) -> exp.Select:
-        missing = [name for name in columns if name not in header]
-        if missing:
-            raise QueryError(f"{files[0]}: line 1: no column {missing[0]!r}; it has {', '.join(header)[:200]}")
-        return self._read("read_csv", files, csv_options(csv, header), columns, days)
+        self, source: MetricSet, files: list[str], header: Sequence[str], columns: Mapping[str, str]
+    ) -> list[exp.Select]:
+        assert isinstance(source.file_format, CsvFormat)
+        try:
+            header = as_wanted(header, tuple(columns), f"{files[0]}: line 1")
+        except SourceFileError as error:
+            raise QueryError(str(error)) from error
+        return self._read(source, "read_csv", files, csv_options(source.file_format, header), columns)
 
     def _read(
         self,
+        source: MetricSet,
         function: str,
         files: list[str],
         options: list[exp.Expr],
         columns: Mapping[str, str],
-        days: Sequence[str],
         column_of: Callable[[str], exp.Expr] = lambda name: exp.column(name, quoted=True),
-    ) -> exp.Select:
-        names = exp.Parameter(this=exp.Var(this=self._name(files)))
+    ) -> list[exp.Select]:
+        """Return the reads of files: one, and one for each day of files whose plain names lack it."""
+        days = folder_day_expressions(source, self._folder)
+        plain_days = folder_day_expressions(source, self._folder, self._names.of_file)
+        together: list[str] = []
+        apart: dict[str | None, list[str]] = {}
+        for file in files:
+            name, day = self._names.of_file(file), folder_day(file, days)
+            (together if folder_day(name, plain_days) == day else apart.setdefault(day, [])).append(name)
         selected = [exp.alias_(column_of(name), column, quoted=True) for name, column in columns.items()]
-        if days:
-            options = [*options, file_name_option()]
-            selected.append(exp.alias_(folder_day_column(days), SOURCE_FOLDER_DAY, quoted=True))
-        else:
-            selected.append(without_folder_day())
-        return exp.select(*selected).from_(exp.Table(this=exp.Anonymous(this=function, expressions=[names, *options])))
+
+        def read(names: list[str], day: exp.Expr, *more: exp.Expr) -> exp.Select:
+            parameter = exp.Parameter(this=exp.Var(this=self._name(names)))
+            function_ = exp.Anonymous(this=function, expressions=[parameter, *options, *more])
+            return exp.select(*selected, day).from_(exp.Table(this=function_))
+
+        reads = [
+            read(names, exp.alias_(exp.cast(exp.convert(day), "VARCHAR"), SOURCE_FOLDER_DAY, quoted=True))
+            for day, names in apart.items()
+        ]
+        if together and days:
+            column = exp.alias_(folder_day_column(plain_days), SOURCE_FOLDER_DAY, quoted=True)
+            reads.append(read(together, column, file_name_option()))
+        elif together:
+            reads.append(read(together, without_folder_day()))
+        return reads
 
     def _parameter(self, files: Sequence[str]) -> str:
         return f"${self._name(files)}"
@@ -179,6 +207,7 @@ _PARTITIONS = {"detector": pa.array([], pa.string()), "day": pa.array([], pa.str
 _NO_ROWS = {
     "parquet": pa.table({field.name: pa.array([], field.type) for field in SCHEMA} | _PARTITIONS),
     "csv": pa.table({name: pa.array([], pa.string()) for name in SCHEMA.names} | _PARTITIONS),
+    WITHDRAWALS: withdrawal_rows.SCHEMA.empty_table(),
 }
 _FUNCTIONS = {"parquet": "read_parquet", "csv": "read_csv"}
 _OPTIONS = {
@@ -186,7 +215,6 @@ _OPTIONS = {
     "csv": "header = true, delim = ',', quote = '', escape = '', all_varchar = true, auto_detect = false, "
     "max_line_size = 33554432, columns = {" + ", ".join(f"'{name}': 'VARCHAR'" for name in SCHEMA.names) + "}",
 }
-_PARTITION_LIKE = re.compile(r"(^|[/\\])(detector|day)=")
 
 
 def stable_listing(folder: Path, ending: str, bounds: Bounds) -> list[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Sequence
 from functools import lru_cache
 from pathlib import Path
@@ -12,11 +13,13 @@ from obstore.exceptions import BaseError
 from obstore.store import S3Store
 
 from anomalake.errors import first_line
-from anomalake.sources.ports import ByteStream, SourceFile
-from anomalake.storage.objects import s3_store
+from anomalake.query.errors import QueryError
+from anomalake.sources.ports import ByteStream, SourceFile, is_hidden
+from anomalake.storage.objects import s3_store, store_folder
 from anomalake.storage.store import StoreError
 
-_HIDDEN = (".", "_")
+# Subfolders of a folder that is read with its subfolders.
+_DEEPEST = 32
 
 
 class FolderOrS3Files:
@@ -25,15 +28,18 @@ class FolderOrS3Files:
     def __init__(self) -> None:
         self._store = lru_cache(maxsize=16)(s3_store)
 
-    def list(self, folder: str) -> Sequence[SourceFile]:
+    def list(self, folder: str, *, recursive: bool = False) -> Sequence[SourceFile]:
         if folder.startswith("s3://"):
-            return self._list_s3(folder)
+            files = self._list_s3_below(folder) if recursive else []
+            return files or self._list_s3(folder)
         path = Path(folder)
         try:
             if path.is_file():
                 return [SourceFile(str(path), path.stat().st_size)]
+            if recursive:
+                return [_file(member) for member in files_below(path)]
             members = sorted(path.iterdir()) if path.is_dir() else []
-            return [_file(member) for member in members if not member.name.startswith(_HIDDEN) and member.is_file()]
+            return [_file(member) for member in members if not is_hidden(member.name) and member.is_file()]
         except OSError as error:
             raise StoreError(f"{folder}: {error.strerror or error}") from error
 
@@ -43,7 +49,7 @@ class FolderOrS3Files:
             return
         try:
             for path in Path(folder).rglob("*"):
-                if not path.name.startswith(_HIDDEN) and path.is_file():
+                if not is_hidden(path.name) and path.is_file():
                     yield _file(path)
         except OSError as error:
             raise StoreError(f"{folder}: {error.strerror or error}") from error
@@ -76,6 +82,13 @@ class FolderOrS3Files:
         except (BaseError, OSError) as error:
             raise StoreError(f"{uri}: {first_line(error)}") from error
         return sorted((file for file in files if _is_data(file.name)), key=lambda file: file.name)
+
+    def _list_s3_below(self, uri: str) -> Sequence[SourceFile]:
+        root = f"s3://{'/'.join(part for part in _parts(uri) if part)}/"
+        # An empty object is the mark of a folder, or a file without rows.
+        files = [file for file in self._walk_s3(uri) if file.size and file.name.startswith(root)]
+        visible = [file for file in files if not is_hidden(file.name.removeprefix(root))]
+        return sorted(visible, key=lambda file: file.name)
 
     def _walk_s3(self, uri: str) -> Iterator[SourceFile]:
         bucket, prefix = _parts(uri)
@@ -136,4 +149,34 @@ def _file(path: Path) -> SourceFile:
 
 
 def _is_data(name: str) -> bool:
-    return not name.rpartition("/")[2].startswith(_HIDDEN)
+    last = name.rpartition("/")[2]
+    # Hadoop marks a folder by an empty object.
+    return not is_hidden(last) and not last.endswith("_$folder$")
+
+
+def local_path(path: str, lake: Path) -> Path:
+    """Return the absolute path of a source; relative paths start at the lake. Raises `QueryError` for other URIs."""
+    if path.startswith("file://"):
+        return store_folder(path)
+    if "://" in path:
+        raise QueryError(f"source {path!r}: is not in a folder; expected a folder, as the lake is in a folder")
+    return (lake / os.path.expanduser(path)).resolve()  # noqa: PTH111 - Path's fails if ~ is not that of a user
+
+
+def files_below(folder: Path) -> Sequence[Path]:
+    """List the files of a folder and its subfolders, sorted, without links and hidden names; raises `OSError`."""
+    found = []
+    for place, folders, names in os.walk(folder, onerror=_raise):
+        parent = Path(place)
+        folders[:] = [name for name in folders if not is_hidden(name)]
+        if folders and len(parent.relative_to(folder).parts) >= _DEEPEST:
+            raise OSError(f"{place}: expected at most {_DEEPEST} folders in one another")
+        paths = [parent / name for name in names if not is_hidden(name)]
+        found += [path for path in paths if path.is_file() and not path.is_symlink()]
+    return sorted(found)
+
+
+def _raise(error: OSError) -> None:
+    # A folder that does not exist has no files.
+    if not isinstance(error, FileNotFoundError):
+        raise error

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
 from sqlglot import exp
 
 from anomalake.definitions.day_folders import DayFolders, locations_of
 from anomalake.definitions.metric_set import CsvFormat, JsonLinesFormat, MetricSet
-from anomalake.query.errors import QueryError
+from anomalake.local.source_files import files_below, local_path
 from anomalake.sources.csv_header import header_of
+from anomalake.sources.ports import is_hidden
 
 _HEADER_BYTES = 65_536
 # No column of a source has a control character.
@@ -46,16 +47,21 @@ def parquet_options() -> list[exp.Expr]:
     return [_option("union_by_name", exp.true()), _option("hive_partitioning", exp.false())]
 
 
-def folder_day_expressions(source: MetricSet, lake: Path) -> list[str]:
+def folder_day_expressions(source: MetricSet, lake: Path, name_of: Callable[[str], str] = str) -> list[str]:
     """Return the regular expressions of a source's folders of days, which are partitions in Athena.
 
     Raises `QueryError` for a path elsewhere.
+
+    Parameters
+    ----------
+    name_of
+        Returns the name of a folder in the paths that the expressions are for.
     """
     expressions = []
     for _, folders in locations_of(source):
         if folders is not None:
             folder, separator, beginning = folders.prefix.rpartition("/")
-            root = str(local_path(f"{folder}{separator}" or ".", lake))
+            root = name_of(str(local_path(f"{folder}{separator}" or ".", lake)))
             prefix = f"{'' if root == '/' else root}/{beginning}"
             expressions.append(DayFolders(prefix, folders.pattern).expression)
     return expressions
@@ -97,7 +103,8 @@ def source_files(source: MetricSet, lake: Path) -> list[str]:
     files: set[Path] = set()
     for path in source.historical_data_path_list:
         folder = local_path(path, lake)
-        members = folder.iterdir() if folder.is_dir() else [folder]
+        flat = folder.iterdir() if folder.is_dir() else [folder]
+        members = files_below(folder) if source.recursive and folder.is_dir() else flat
         files.update(member for member in members if member.is_file())
     for path in source.templated_path_list:
         first, *rest = re.split(r"[{][{][^{}]*[}][}]", path)
@@ -108,20 +115,11 @@ def source_files(source: MetricSet, lake: Path) -> list[str]:
         files.update(
             file for file in root.rglob("*") if file.is_file() and pattern.fullmatch(file.relative_to(root).as_posix())
         )
-    return sorted(str(file) for file in files if not file.name.startswith((".", "_")))
-
-
-def local_path(path: str, lake: Path) -> Path:
-    """Return the absolute path of a source; relative paths start at the lake. Raises `QueryError` for other URIs."""
-    if path.startswith("file://"):
-        path = path.removeprefix("file://")
-    elif "://" in path:
-        raise QueryError(f"source {path!r}: is not in a folder; expected a folder, as the lake is in a folder")
-    return (lake / Path(path).expanduser()).resolve()
+    return sorted(str(file) for file in files if not is_hidden(file.name))
 
 
 def files_by_header(files: list[str], csv: CsvFormat) -> dict[tuple[str, ...], list[str]]:
-    """Group files by their header, because the order of the columns may differ between files."""
+    """Group files by their header, because the order of the columns may differ; empty files are left out."""
     if csv.header_list:
         return {csv.header_list: files}
     groups: dict[tuple[str, ...], list[str]] = {}
@@ -131,8 +129,21 @@ def files_by_header(files: list[str], csv: CsvFormat) -> dict[tuple[str, ...], l
                 beginning = file.read(_HEADER_BYTES)
         except FileNotFoundError:
             continue
-        groups.setdefault(header_of(beginning, csv), []).append(name)
+        if header := header_of(beginning, csv):
+            groups.setdefault(header, []).append(name)
     return groups
+
+
+def with_rows(files: list[str]) -> list[str]:
+    """Return Parquet files without those of no bytes, which have no rows."""
+    return [file for file in files if not _is_empty(Path(file))]
+
+
+def _is_empty(file: Path) -> bool:
+    try:
+        return not file.stat().st_size
+    except FileNotFoundError:
+        return False
 
 
 def _text_columns(names: Iterable[str]) -> exp.Struct:

@@ -17,6 +17,8 @@ from typing import Final, TypeVar
 
 from threadpoolctl import threadpool_limits
 
+from anomalake.processes import without_interrupts
+
 T = TypeVar("T")
 
 #: Computes the result of the series from a first index up to an end index, the latter excluded.
@@ -72,7 +74,8 @@ def _fork(work: Work[T], share: Bounds) -> Connection | None:
         with warnings.catch_warnings():
             # Python warns that locks of other threads stay locked in a fork; the work uses none, only NumPy.
             warnings.simplefilter("ignore", DeprecationWarning)
-            context.Process(target=_send, args=(sender, work, share), daemon=True).start()
+            with without_interrupts():
+                context.Process(target=_send, args=(sender, work, share), daemon=True).start()
     except OSError:
         return None
     finally:

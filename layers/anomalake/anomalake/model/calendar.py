@@ -5,22 +5,19 @@ from __future__ import annotations
 from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
-from typing import Final
 from zoneinfo import ZoneInfo
 
 import numpy as np
 
+from anomalake.frequencies import FREQUENCIES
 from anomalake.model.array_types import BoolArray, FloatArray, IntArray, TimeArray
-
-#: Intervals per day and per week. The shortest seasonal period of daily data is the week, so it is used for both.
-PERIOD_LENGTHS: Final = {"PT5M": (288, 2016), "PT10M": (144, 1008), "PT1H": (24, 168), "P1D": (7, 7)}
-SECONDS: Final = {"PT5M": 300, "PT10M": 600, "PT1H": 3_600, "P1D": 86_400}
 
 # Harmonics of the week in data of less than a day: the 21st has three cycles per day.
 _WEEKLY_HARMONICS = 21
-_DAILY_HARMONICS = {"PT5M": 12, "PT10M": 12, "PT1H": 8}
-# Days of history that daily data need for each seasonal period: two weeks, half a year, two years.
-_LEAST_DAYS = {"week": 14, "month": 180, "year": 730}
+# Harmonics of each seasonal period in data of days and weeks.
+_HARMONICS = {"week": 3, "month": 2, "year": 4}
+# Intervals of history that data of days and weeks need for each seasonal period: two weeks, half a year, two years.
+_LEAST_INTERVALS = {1: {"week": 14, "month": 180, "year": 730}, 7: {"year": 104}}
 # Weekday of 1 January 1970, where Monday is 0.
 _THURSDAY = 3
 # Seconds within which a zone's offset is constant: offsets change at whole quarters of an hour.
@@ -34,13 +31,13 @@ class Calendar:
     Attributes
     ----------
     day_length, week_length
-        Intervals per day and per week (`PERIOD_LENGTHS`).
+        Phases of the daily and the weekly pattern (`Frequency`).
     day_phase, week_phase
         Index of the interval in the day and in the week, in local time; weeks begin on Monday.
     month, year
         Elapsed share of the month and of the year, from 0 to 1.
     is_holiday
-        True for intervals of a holiday.
+        True for intervals with a holiday.
     """
 
     frequency: str
@@ -55,7 +52,7 @@ class Calendar:
 
 def calendar_of(starts: TimeArray, frequency: str, timezone: str, holidays: Collection[date] = ()) -> Calendar:
     """Return the calendar positions of the intervals that start at `starts` (UTC)."""
-    day_length, week_length = PERIOD_LENGTHS[frequency]
+    interval = FREQUENCIES[frequency]
     local = wall_clock(starts, timezone)
     days = local.astype("datetime64[D]")
     weekday = (days.astype(np.int64) + _THURSDAY) % 7
@@ -63,21 +60,24 @@ def calendar_of(starts: TimeArray, frequency: str, timezone: str, holidays: Coll
     month_start, next_month = months.astype("datetime64[D]"), (months + np.timedelta64(1, "M")).astype("datetime64[D]")
     years = local.astype("datetime64[Y]")
     year_start, next_year = years.astype("datetime64[D]"), (years + np.timedelta64(1, "Y")).astype("datetime64[D]")
-    if frequency == "P1D":
-        day_phase = weekday
-        week_phase = weekday
+    if interval.days:
+        day_phase = week_phase = weekday % interval.week_length
     else:
-        day_phase = (local - days).astype("timedelta64[s]").astype(np.int64) // SECONDS[frequency]
-        week_phase = weekday * day_length + day_phase
+        day_phase = (local - days).astype("timedelta64[s]").astype(np.int64) // interval.seconds
+        week_phase = weekday * interval.day_length + day_phase
+    dates = np.array(sorted(holidays), dtype="datetime64[D]")
+    if interval.days:
+        # The first day of the interval with the holiday.
+        dates = dates - (dates.astype(np.int64) + _THURSDAY) % interval.days
     return Calendar(
         frequency,
-        day_length,
-        week_length,
+        interval.day_length,
+        interval.week_length,
         day_phase,
         week_phase,
         (days - month_start) / (next_month - month_start),
         (days - year_start) / (next_year - year_start),
-        np.isin(days, np.array(sorted(holidays), dtype="datetime64[D]")),
+        np.isin(days, dates),
     )
 
 
@@ -100,35 +100,34 @@ def _utc_offset(second: int, zone: ZoneInfo) -> int:
 
 def seasonal_periods(n_history: int, frequency: str) -> tuple[str, ...]:
     """Return the names of the seasonal periods that can be estimated from `n_history` intervals, shortest first."""
-    if frequency == "P1D":
-        return tuple(name for name, least in _LEAST_DAYS.items() if n_history >= least)
-    day_length, week_length = PERIOD_LENGTHS[frequency]
-    return ("day",) * (n_history >= 2 * day_length) + ("week",) * (n_history >= 2 * week_length)
+    interval = FREQUENCIES[frequency]
+    if interval.days:
+        return tuple(name for name, least in _LEAST_INTERVALS[interval.days].items() if n_history >= least)
+    return ("day",) * (n_history >= 2 * interval.day_length) + ("week",) * (n_history >= 2 * interval.week_length)
 
 
 def longest_period(periods: Collection[str], frequency: str) -> int:
     """Return the number of intervals of the longest seasonal period; of a week when `periods` is empty."""
-    day_length, week_length = PERIOD_LENGTHS[frequency]
-    lengths = {"day": day_length, "week": week_length, "month": 31, "year": 366}
-    return lengths[tuple(periods)[-1]] if periods else week_length
+    interval = FREQUENCIES[frequency]
+    if not periods:
+        return max(interval.week_length, interval.level_memory)
+    year = 366 // max(1, interval.days)
+    return {"day": interval.day_length, "week": interval.week_length, "month": 31, "year": year}[tuple(periods)[-1]]
 
 
 def harmonics(calendar: Calendar, periods: Collection[str]) -> FloatArray:
     """Return cosines and sines of the seasonal periods, in pairs: shape (T, 2 × harmonics)."""
     cycles: list[FloatArray] = []
-    if calendar.frequency == "P1D":
-        if "week" in periods:
-            cycles += [k * calendar.week_phase / calendar.week_length for k in (1, 2, 3)]
-        if "month" in periods:
-            cycles += [k * calendar.month for k in (1, 2)]
-        if "year" in periods:
-            cycles += [k * calendar.year for k in (1, 2, 3, 4)]
+    interval = FREQUENCIES[calendar.frequency]
+    if interval.days:
+        elapsed = {"week": calendar.week_phase / calendar.week_length, "month": calendar.month, "year": calendar.year}
+        cycles += [k * elapsed[period] for period in periods for k in range(1, _HARMONICS[period] + 1)]
     else:
         weekly = range(1, _WEEKLY_HARMONICS + 1) if "week" in periods else range(0)
         cycles += [k * calendar.week_phase / calendar.week_length for k in weekly]
         if "day" in periods:
             # The k-th harmonic of the day is the 7k-th of the week.
-            daily = [k for k in range(1, _DAILY_HARMONICS[calendar.frequency] + 1) if 7 * k not in weekly]
+            daily = [k for k in range(1, interval.daily_harmonics + 1) if 7 * k not in weekly]
             cycles += [k * calendar.day_phase / calendar.day_length for k in daily]
     if not cycles:
         return np.empty((len(calendar.day_phase), 0))

@@ -11,6 +11,7 @@ from typing import Final
 
 import numpy as np
 
+from anomalake.frequencies import FREQUENCIES
 from anomalake.model.array_types import BoolArray, Float32Array
 from anomalake.model.calendar import Calendar
 from anomalake.model.filter_state import (
@@ -27,8 +28,6 @@ from anomalake.model.filter_state import (
 
 #: Number of sigmas from which a value is unusual: it starts or continues an event.
 UNUSUAL: Final = 6.0
-#: Intervals after which an event that has settled becomes the new level. After three times as many, any event does.
-EVENT_LENGTHS: Final = {"PT5M": 48, "PT10M": 36, "PT1H": 24, "P1D": 7}
 #: Bound of a residual, in sigmas, in the sum of `JOINT` residuals.
 JOINT_CLIP: Final = 3.5
 
@@ -76,6 +75,7 @@ def first_pass(
     cleaned[:LAGS] = state.lags[::-1]
     observed = ~np.isnan(values)
     weights = observed.astype(np.float32)
+    level_rate = 1 / FREQUENCIES[calendar.frequency].level_memory
     visits_of_day_phase = np.zeros(calendar.day_length, np.int64)
     visits_of_week_phase = np.zeros(calendar.week_length, np.int64)
     level = state.level
@@ -105,7 +105,7 @@ def first_pass(
             (day_phase, week_phase),
             max(_DAY_RATE, 1 / (visits_of_day_phase[day_phase] + 2)),
             max(_WEEK_RATE, 1 / (visits_of_week_phase[week_phase] + 2)),
-            max(1 / calendar.day_length, 1 / (t + 1)),
+            max(level_rate, 1 / (t + 1)),
         )
         visits_of_day_phase[day_phase] += 1
         visits_of_week_phase[week_phase] += 1
@@ -139,7 +139,8 @@ def run_filter(
     features = np.ones((FEATURES, n_series), np.float32)
     beta, lag_beta, base = coefficients.beta, coefficients.beta[FIRST_LAG:], coefficients.sigma
     memory = np.clip(lag_beta.sum(axis=0), 0, 1)
-    event_length = EVENT_LENGTHS[calendar.frequency]
+    frequency = FREQUENCIES[calendar.frequency]
+    event_length, level_rate = frequency.event_length, 1 / frequency.level_memory
     level = state.level
     for t in range(n_times):
         day_phase, week_phase = int(calendar.day_phase[t]), int(calendar.week_phase[t])
@@ -211,7 +212,7 @@ def run_filter(
             _update_spread(state, np.minimum(size, _SPREAD_CLIP * spread), observed & ~unusual, day_phase, base)
             state.last_week[week_phase] = clean - level
         level = _update_pattern(
-            state, level, clean - level, weight, (day_phase, week_phase), _DAY_RATE, _WEEK_RATE, 1 / calendar.day_length
+            state, level, clean - level, weight, (day_phase, week_phase), _DAY_RATE, _WEEK_RATE, level_rate
         )
         _push(state.lags, clean)
         _push(state.raw_lags, np.where(observed, value, clean))

@@ -11,8 +11,8 @@ from typing import Final
 
 import numpy as np
 
+from anomalake.frequencies import FREQUENCIES
 from anomalake.model.array_types import Float32Array, IntArray
-from anomalake.model.calendar import PERIOD_LENGTHS
 
 #: Number of lagged values among the features.
 LAGS: Final = 6
@@ -138,7 +138,7 @@ def concatenate_states(parts: list[FilterState]) -> FilterState:
 
 def initial_state(level: Float32Array, frequency: str) -> FilterState:
     """Return the state of series before their first interval; `level` has shape (S,)."""
-    day_length, week_length = PERIOD_LENGTHS[frequency]
+    day_length, week_length = FREQUENCIES[frequency].day_length, FREQUENCIES[frequency].week_length
     n_series = len(level)
 
     def zeros(*shape: int) -> Float32Array:

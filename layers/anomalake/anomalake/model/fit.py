@@ -8,17 +8,10 @@ from datetime import date
 
 import numpy as np
 
+from anomalake.frequencies import FREQUENCIES
 from anomalake.model.array_types import BoolArray, Float32Array, FloatArray
 from anomalake.model.blocks import in_blocks
-from anomalake.model.calendar import (
-    PERIOD_LENGTHS,
-    SECONDS,
-    Calendar,
-    calendar_of,
-    harmonics,
-    longest_period,
-    seasonal_periods,
-)
+from anomalake.model.calendar import Calendar, calendar_of, harmonics, longest_period, seasonal_periods
 from anomalake.model.counts import CountModel, are_integers, fit_counts
 from anomalake.model.filter import first_pass, joint_residuals, run_filter
 from anomalake.model.filter_state import (
@@ -36,9 +29,6 @@ from anomalake.model.season import fit_harmonics
 from anomalake.model.spread import MAD, median, quantiles
 from anomalake.model.standard import standard, standardised
 from anomalake.model.tails import Tails, concatenate_tails, fit_tails
-
-#: Least number of observed points of a metric that is judged.
-LEAST_POINTS = {"PT5M": 72, "PT10M": 72, "PT1H": 48, "P1D": 10}
 
 # Least spread: a share of the range that holds 98 % of the values, or, for a constant, of its scale.
 _LEAST_SPREAD, _LEAST_OF_CONSTANT = 0.005, 0.1
@@ -99,7 +89,7 @@ def fit(metrics: Metrics, *, holidays: Collection[date] = ()) -> Model:
         return _fit_block(values[first:end], calendar, basis, longest)
 
     parts = in_blocks(fit_block, metrics.n_metrics, n_times)
-    step = np.timedelta64(SECONDS[metrics.frequency], "s")
+    step = np.timedelta64(FREQUENCIES[metrics.frequency].seconds, "s")
     state = concatenate_states([part.state for part in parts])
     return Model(
         frequency=metrics.frequency,
@@ -129,7 +119,8 @@ def fit(metrics: Metrics, *, holidays: Collection[date] = ()) -> Model:
 def _fit_block(raw: FloatArray, calendar: Calendar, basis: FloatArray, longest: int) -> _BlockFit:
     """Fit a block of metrics; `raw` has shape (S, T)."""
     n_times = raw.shape[1]
-    day_length, week_length = PERIOD_LENGTHS[calendar.frequency]
+    frequency = FREQUENCIES[calendar.frequency]
+    memory = frequency.level_memory
     center, scale, constant = standard(raw)
     values = standardised(raw, center, scale)
     observed = ~np.isnan(values)
@@ -137,7 +128,7 @@ def _fit_block(raw: FloatArray, calendar: Calendar, basis: FloatArray, longest: 
     coefficients = fit_harmonics(_without_holidays(values, calendar.is_holiday), basis, longest)
     harmonic = (basis.astype(np.float32) @ coefficients).astype(np.float32)
     rest = values - harmonic
-    start = initial_state(_first_level(rest, day_length), calendar.frequency)
+    start = initial_state(_first_level(rest, memory), calendar.frequency)
 
     low, high = quantiles(values[_every_fifth(n_times)], (0.01, 0.99))
     floor = np.where(constant, _LEAST_OF_CONSTANT, np.maximum(_LEAST_SPREAD * (high - low), 1e-6))
@@ -146,9 +137,10 @@ def _fit_block(raw: FloatArray, calendar: Calendar, basis: FloatArray, longest: 
     # The spread that counting and rounding cause, in standardised units.
     grain = np.maximum(np.sqrt(counts.mean * counts.dispersion), np.where(integers, _ROUNDING, 0.0)) / scale
     floor = np.maximum(floor, grain).astype(np.float32)
-    history, targets, first_end = first_pass(rest, harmonic, calendar, start, _largest_jump(rest, day_length))
+    history, targets, first_end = first_pass(rest, harmonic, calendar, start, _largest_jump(rest, memory))
     # Intervals at the start that are left out: the references have no estimate yet.
-    n_warmup = week_length if n_times > 2.5 * week_length else min(day_length, n_times // 3)
+    longest_memory = max(memory, frequency.week_length)
+    n_warmup = longest_memory if n_times > 2.5 * longest_memory else min(memory, n_times // 3)
     usual_targets = _without_holidays(targets, calendar.is_holiday)
     beta, sigma = regress(history, usual_targets, n_warmup, grain.astype(np.float32))
     holiday = _holiday_spread(history, targets, beta, sigma, calendar.is_holiday)
@@ -174,7 +166,7 @@ def _fit_block(raw: FloatArray, calendar: Calendar, basis: FloatArray, longest: 
         center=center,
         scale=scale,
         nonnegative=~(raw < 0).any(axis=1),
-        is_ready=observed.sum(axis=0) >= LEAST_POINTS[calendar.frequency],
+        is_ready=observed.sum(axis=0) >= frequency.least_points,
         harmonics=coefficients,
         coefficients=filter_coefficients,
         tails=tails_of(output.z),
@@ -185,14 +177,14 @@ def _fit_block(raw: FloatArray, calendar: Calendar, basis: FloatArray, longest: 
     )
 
 
-def _first_level(rest: Float32Array, day_length: int) -> Float32Array:
-    """Return the median of the first day, or of the whole history where the first day has no value."""
-    first = rest[:day_length]
+def _first_level(rest: Float32Array, memory: int) -> Float32Array:
+    """Return the median of the first day (`Frequency.level_memory`), or of the whole history if that has no value."""
+    first = rest[:memory]
     level: Float32Array = np.where(np.isnan(first).all(axis=0), median(rest), median(first)).astype(np.float32)
     return level
 
 
-def _largest_jump(rest: Float32Array, day_length: int) -> Float32Array:
+def _largest_jump(rest: Float32Array, memory: int) -> Float32Array:
     """Return the largest deviation of a value that the first pass learns from."""
     rows = _every_fifth(len(rest))
 
@@ -200,7 +192,7 @@ def _largest_jump(rest: Float32Array, day_length: int) -> Float32Array:
         sample = differences[rows]
         return np.float32(MAD) * median(np.abs(sample - median(sample))).astype(np.float32)
 
-    by_day = sigma_of(rest[day_length:] - rest[:-day_length]) if len(rest) > 2 * day_length else sigma_of(rest)
+    by_day = sigma_of(rest[memory:] - rest[:-memory]) if len(rest) > 2 * memory else sigma_of(rest)
     by_step = sigma_of(rest[1:] - rest[:-1]) if len(rest) > 1 else by_day
     sigma = np.maximum(by_day, by_step)
     jump: Float32Array = np.float32(_JUMP) * np.where(sigma > 0, sigma, np.float32(0.1))

@@ -6,9 +6,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from anomalake.frequencies import FREQUENCIES
 from anomalake.model.array_types import Float32Array, FloatArray, IntArray, TimeArray
 from anomalake.model.blocks import in_blocks
-from anomalake.model.calendar import SECONDS, Calendar, calendar_of, harmonics
+from anomalake.model.calendar import Calendar, calendar_of, harmonics
 from anomalake.model.counts import judge_counts
 from anomalake.model.filter import JOINT_CLIP, joint_residuals, run_filter
 from anomalake.model.filter_state import JOINT, LAGS, FilterOutput, FilterState, concatenate_states
@@ -89,7 +90,7 @@ def judge(model: Model, state: State, metrics: Metrics, first: int) -> tuple[Jud
     def all_metrics(name: str, fill: float) -> FloatArray:
         return _in_order(np.concatenate([getattr(judged, name) for judged, _ in parts]), model_rows, fill)
 
-    step = np.timedelta64(SECONDS[model.frequency], "s")
+    step = np.timedelta64(FREQUENCIES[model.frequency].seconds, "s")
     after = State(starts[-1] + step, concatenate_states([filtered for _, filtered in parts]))
     expected, lower, upper = (all_metrics(name, np.nan) for name in ("expected", "lower", "upper"))
     severity = all_metrics("severity", 0.0)
@@ -183,13 +184,14 @@ def _joint_limit(needed: FloatArray) -> FloatArray:
 def _missed_starts(next_start: np.datetime64, first: np.datetime64, frequency: str) -> TimeArray:
     """Return the starts of the intervals between the state and the first to judge, at most `_MOST_MISSED`."""
     gap = int((first - next_start) / np.timedelta64(1, "s"))
-    if gap < -SECONDS[frequency] // 2:
+    seconds = FREQUENCIES[frequency].seconds
+    if gap < -seconds // 2:
         raise ModelError(f"interval {first}Z is before {next_start}Z, the next of the state; expected that interval")
-    count = min(round(gap / SECONDS[frequency]), _MOST_MISSED)
-    steps = np.arange(-count, 0) * np.timedelta64(SECONDS[frequency], "s")
+    count = min(round(gap / seconds), _MOST_MISSED)
+    steps = np.arange(-count, 0) * np.timedelta64(seconds, "s")
     missed: TimeArray = first + steps
     # After a clock change, 24 hours before the start of a day may be on the day before that. Noon never is.
-    return missed + np.timedelta64(12, "h") if frequency == "P1D" else missed
+    return missed + np.timedelta64(12, "h") if FREQUENCIES[frequency].days else missed
 
 
 def _align(model: Model, metrics: Metrics) -> tuple[IntArray, IntArray]:

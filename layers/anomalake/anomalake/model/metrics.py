@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from anomalake.model.array_types import FloatArray, TimeArray
+from anomalake.model.array_types import BoolArray, FloatArray, TimeArray
 
 #: Values of the dimensions of one metric, in the order of `Metrics.dimension_names`; None for a missing value.
 Combination = tuple[str | None, ...]
@@ -22,7 +22,7 @@ class Metrics:
     Attributes
     ----------
     frequency
-        ``PT5M``, ``PT10M``, ``PT1H`` or ``P1D``.
+        One of `FREQUENCIES`.
     timezone
         Zone of the metric set, an IANA name.
     starts
@@ -59,6 +59,12 @@ class Metrics:
     def flat(self) -> FloatArray:
         """View of the values as (M × K, T), measure by measure."""
         return self.values.reshape(self.n_metrics, len(self.starts))
+
+    @property
+    def has_value(self) -> BoolArray:
+        """Whether anything was observed in an interval, shape (T,)."""
+        observed: BoolArray = (~np.isnan(self.values)).any(axis=(0, 1))
+        return observed
 
     def dimensions(self, k: int) -> tuple[tuple[str, str], ...]:
         """Return names and values of combination `k`, without missing values."""

@@ -66,6 +66,16 @@ def alert_body(
     }
 
 
+def same_result(text: str, other: str) -> bool:
+    """Whether two alerts report the same score, metrics and contributions; links and descriptions may differ."""
+    try:
+        first, second = json.loads(text), json.loads(other)
+        return all(first[name] == second[name] for name in ("anomalyScore", "impactedMetric"))
+    except (ValueError, TypeError, KeyError):
+        # One of them is a text for people.
+        return False
+
+
 def alert_text(body: dict[str, Any], most_bytes: int) -> str:
     """Write an alert as ASCII JSON on one line, in at most `most_bytes`.
 

@@ -58,6 +58,11 @@ class Channel(Protocol):
         """Whether the recipient recognises a repeated message, as anomalake's ingest does."""
         ...
 
+    @property
+    def stores(self) -> bool:
+        """Whether the recipient is the lake of the detector: it gets corrected alerts, and withdrawals."""
+        ...
+
     def send(self, message: Message) -> None:
         """Send a message once; return when it was accepted; raises `ChannelError`."""
         ...

@@ -5,16 +5,16 @@ from __future__ import annotations
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import TypeVar
 
 from anomalake.definitions.detector import AlertRule, Detector
 from anomalake.groups.anomaly_group import Group
-from anomalake.notify.alert_json import AlertTooLargeError, alert_event_id
+from anomalake.notify.alert_json import AlertTooLargeError, alert_event_id, same_result
 from anomalake.notify.channel import Channel, ChannelError, Message
 from anomalake.notify.messages import message_of
-from anomalake.notify.rules import Due, alerts_due
+from anomalake.notify.rules import Due, alerts_due, alerts_due_in_lake
 from anomalake.records.deliveries import (
     DELIVERED,
     IN_DOUBT,
@@ -68,6 +68,8 @@ class Delivery:
         Why it is not delivered, or why the ledger could not be written.
     attempts
         Number of attempts to send it.
+    text
+        Text that the recipient has; empty if that is not certain.
     """
 
     alert_name: str
@@ -76,6 +78,7 @@ class Delivery:
     status: str
     reason: str = ""
     attempts: int = 0
+    text: str = field(default="", repr=False)
 
 
 def deliver_groups(
@@ -105,7 +108,10 @@ def deliver_groups(
     patience = patience or RetryPolicy()
     groups = tuple(groups)
     sent = _with_retries(lambda: ledger.sent(rule.name, groups), patience)
-    due = alerts_due(groups, rule, sent, snoozes, since=since)
+    if channel.stores and since is not None:
+        due = alerts_due_in_lake(groups, rule, sent, snoozes, since=since)
+    else:
+        due = alerts_due(groups, rule, sent, snoozes, since=since)
     return tuple(deliver(item, rule, detector, channel, ledger, run=run, page=page, patience=patience) for item in due)
 
 
@@ -135,7 +141,7 @@ def deliver(
     The message is recorded before it is sent, and the result afterwards. If a run ended between the two, a
     `repeatable` channel gets the same bytes again, which its recipient recognises; for any other channel the alert is
     undelivered, with an uncertain result. An alert that was certainly not sent is sent by the next run of its interval,
-    with the same bytes.
+    with the same bytes. A channel that `stores` alerts gets an alert whose result has changed once more, corrected.
     """
     return _Courier(due, rule, detector, channel, ledger, run, page, patience or RetryPolicy()).deliver()
 
@@ -154,16 +160,18 @@ class _Courier:
     def deliver(self) -> Delivery:
         try:
             entry = _with_retries(self._latest_round, self.patience)
-            if entry.status == DELIVERED:
-                return self._told(REPEATED)
+            announced = self._announced(entry) if entry.status != DELIVERED or self.channel.stores else None
+            changed = self._has_changed(announced)
+            if entry.status == DELIVERED and not changed:
+                return self._told(REPEATED, text=announced.text if announced is not None else "")
             if not self.channel.repeatable:
                 if entry.status == IN_DOUBT:
                     return self._told(REPEATED, "in doubt since an earlier run")
                 if entry.status == INTENT:
                     return self._close(entry, IN_DOUBT, 0, _DIED)
-            message = self._message(entry)
+            message = announced if announced is not None and not changed else self._message()
             # An unfinished round is repeated: the recipient recognises a repeated message.
-            begun = entry if entry.status == INTENT else self._announce(entry, message)
+            begun = entry if entry.status == INTENT and not changed else self._announce(entry, message)
         except AlertTooLargeError as error:
             return self._told(UNDELIVERED, str(error))
         except StoreError as error:
@@ -173,12 +181,18 @@ class _Courier:
         return self._send(begun, message)
 
     def _latest_round(self) -> DeliveryRound:
-        return self.ledger.latest_round(self.rule.name, self.due.group.group_id, self.due.interval.timestamp)
+        group_id, start = self.due.group.group_id, self.due.interval.timestamp
+        return self.ledger.latest_round(self.rule.name, group_id, start, corrected=self.channel.stores)
 
-    def _message(self, entry: DeliveryRound) -> Message:
+    def _announced(self, entry: DeliveryRound) -> Message | None:
         announced = _with_retries(lambda: self.ledger.read_announcement(entry), self.patience) if entry.number else None
-        if announced is not None:
-            return Message(announced.text, announced.subject)
+        return Message(announced.text, announced.subject) if announced is not None else None
+
+    def _has_changed(self, announced: Message | None) -> bool:
+        """Whether a lake must have another result than was announced; other recipients get each alert once."""
+        return self.channel.stores and announced is not None and not same_result(announced.text, self._message().text)
+
+    def _message(self) -> Message:
         channel = self.channel
         return message_of(self.due, self.rule, self.detector, channel.format, channel.most_bytes, self.page)
 
@@ -204,10 +218,10 @@ class _Courier:
                 if not error.retryable:
                     break
             else:
-                return self._close(entry, DELIVERED, attempts)
+                return self._close(entry, DELIVERED, attempts, text=message.text)
         return self._close(entry, UNDELIVERED, attempts, reason)
 
-    def _close(self, entry: DeliveryRound, status: str, attempts: int, reason: str = "") -> Delivery:
+    def _close(self, entry: DeliveryRound, status: str, attempts: int, reason: str = "", text: str = "") -> Delivery:
         severity = SentAlert.of(self.due.interval)
         outcome = Outcome(
             self.due.group.group_id, severity.timestamp, severity.score, severity.impact, severity.affected,
@@ -218,11 +232,11 @@ class _Courier:
         except StoreError as error:
             reason = f"{reason}; " if reason else ""
             reason += f"this could not be written down: {error}"
-        return self._told(DELIVERED if status == DELIVERED else UNDELIVERED, reason, attempts)
+        return self._told(DELIVERED if status == DELIVERED else UNDELIVERED, reason, attempts, text)
 
-    def _told(self, status: str, reason: str = "", attempts: int = 0) -> Delivery:
+    def _told(self, status: str, reason: str = "", attempts: int = 0, text: str = "") -> Delivery:
         event = alert_event_id(self.due.group, self.rule)
-        return Delivery(self.rule.name, event, self.due.interval.timestamp, status, reason, attempts)
+        return Delivery(self.rule.name, event, self.due.interval.timestamp, status, reason, attempts, text)
 
 
 def _with_retries(call: Callable[[], T], patience: RetryPolicy) -> T:

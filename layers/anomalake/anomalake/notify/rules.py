@@ -53,6 +53,37 @@ def alerts_due(
     return tuple(sorted(due, key=lambda entry: (entry.interval.timestamp, entry.group.measure, entry.group.group_id)))
 
 
+def alerts_due_in_lake(
+    groups: Iterable[Group],
+    rule: AlertRule,
+    sent: Mapping[str, Iterable[SentAlert]],
+    snoozes: Iterable[Snooze] = (),
+    *,
+    since: datetime,
+) -> tuple[Due, ...]:
+    """Return the alerts of a lake that are due under a rule, by time.
+
+    A lake has the alerts that the results of all intervals of a group call for, whatever was sent when these were
+    others. Only where no alert about an earlier interval was delivered, an interval alerts as if it were the first.
+
+    Parameters
+    ----------
+    sent, snoozes, since
+        As in `alerts_due`.
+    """
+    groups, snoozed = tuple(groups), tuple(snoozes)
+    due = {(item.group.group_id, item.interval.timestamp): item for item in alerts_due(groups, rule, {}, snoozed)}
+    for group in groups:
+        earlier = {interval.timestamp for interval in group.intervals if interval.timestamp < since}
+        if not earlier.intersection(alert.timestamp for alert in sent.get(group.group_id, ())):
+            due |= {
+                (group.group_id, item.interval.timestamp): item
+                for item in alerts_due([group], rule, {}, snoozed, since=since)
+            }
+    wanted = [item for item in due.values() if item.interval.timestamp >= since]
+    return tuple(sorted(wanted, key=lambda item: (item.interval.timestamp, item.group.measure, item.group.group_id)))
+
+
 def _due(
     group: Group,
     rule: AlertRule,

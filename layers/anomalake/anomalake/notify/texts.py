@@ -7,6 +7,7 @@ from operator import attrgetter
 
 from anomalake.alerts.timestamps import zone_of
 from anomalake.definitions.detector import AlertRule, Detector
+from anomalake.frequencies import FREQUENCIES
 from anomalake.groups.anomaly_group import AffectedMetric, Group, GroupInterval
 from anomalake.notify.alert_json import MOST_SCORE, console_url
 from anomalake.notify.plain import ascii_line, figure, gsm, gsm_length, quoted, shown
@@ -98,7 +99,7 @@ _RELATIONSHIPS = {
 
 def _time(interval: GroupInterval, detector: Detector) -> str:
     local = interval.timestamp.astimezone(zone_of(detector.timezone))
-    return local.strftime("%Y-%m-%d" if detector.frequency == "P1D" else "%Y-%m-%d %H:%M")
+    return local.strftime("%Y-%m-%d" if FREQUENCIES[detector.frequency].days else "%Y-%m-%d %H:%M")
 
 
 def _total(interval: GroupInterval) -> str:

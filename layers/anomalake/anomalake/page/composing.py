@@ -11,7 +11,7 @@ import numpy as np
 import pyarrow as pa
 
 from anomalake.definitions.arns import detector_of
-from anomalake.definitions.metric_set import FREQUENCIES
+from anomalake.frequencies import FREQUENCIES
 from anomalake.groups.anomaly_group import Group
 from anomalake.page import alert_rows, anomalies, health, judged, live_values
 from anomalake.page.anomalies import AnomalyTable, Counts

@@ -6,7 +6,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 
 from anomalake.definitions.errors import SourceError
-from anomalake.definitions.metric_set import FREQUENCIES, check_timezone
+from anomalake.definitions.metric_set import check_timezone
+from anomalake.frequencies import FREQUENCIES
 from anomalake.page.notes import read_each
 from anomalake.query.detectors import DetectorSchema
 from anomalake.records import versions as version_records

@@ -112,7 +112,7 @@ class DetectorView:
     Attributes
     ----------
     frequency
-        PT5M, PT10M, PT1H, P1D; None where only its alerts are known.
+        One of `FREQUENCIES`; None where only its alerts are known.
     timezone
         Time zone of its metric set, or of its alerts.
     aggregations

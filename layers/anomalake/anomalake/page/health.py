@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Final
@@ -10,8 +9,9 @@ from typing import Final
 import numpy as np
 
 from anomalake.definitions.intervals import floor_to_starts, next_start, starts_between
-from anomalake.definitions.metric_set import FREQUENCIES
-from anomalake.lake.layout import SET_ASIDE
+from anomalake.frequencies import FREQUENCIES
+from anomalake.lake.layout import SET_ASIDE, n_set_aside
+from anomalake.lake.set_aside import reasons_of
 from anomalake.page.document import Runs
 from anomalake.page.notes import read_each
 from anomalake.records.executions import FAILED, LEARNING, SKIPPED, SUCCEEDED, Execution
@@ -73,16 +73,17 @@ def runs_of(
 def read_set_aside(store: ObjectStore, notes: list[str]) -> tuple[int, tuple[str, ...]]:
     """Return the number of records that the lake set aside, and the reasons of some of them, newest first."""
     keys = sorted(entry.key for entry in store.list(SET_ASIDE))
-    reasons = read_each(store, keys[:_MOST_RECORDS], _reason, notes, "records that were set aside")
+    reasons = read_each(store, keys[:_MOST_RECORDS], _reasons, notes, "records that were set aside")
     newest = sorted(reasons, key=lambda item: item[0], reverse=True)
-    return len(keys), tuple(reason for _, reason in newest[:_MOST_LINES])
+    lines = [f"{at}: {reason}"[:300] for at, found in newest for reason in found]
+    return sum(map(n_set_aside, keys)), tuple(lines[:_MOST_LINES])
 
 
-def _reason(body: bytes, place: str) -> tuple[str, str]:
+def _reasons(body: bytes, place: str) -> tuple[str, list[str]]:
     try:
-        record = json.loads(body)
-        return str(record["received_at"]), f"{record['received_at']}: {record['reason']}"[:300]
-    except (ValueError, TypeError, KeyError) as error:
+        at, reasons = reasons_of(body)
+        return at, reasons[:_MOST_LINES]
+    except (ValueError, TypeError, KeyError, AttributeError) as error:
         raise ValueError(f"{place}: {error!r}; expected a record that was set aside") from error
 
 

@@ -12,7 +12,7 @@ import pyarrow as pa
 from sqlglot import exp
 
 from anomalake.definitions.intervals import DAILY, floor_to_starts, starts_between
-from anomalake.definitions.metric_set import FREQUENCIES
+from anomalake.frequencies import FREQUENCIES
 from anomalake.page.document import OTHERS, Integers, Live, Numbers
 from anomalake.page.judged import Points
 from anomalake.page.numbering import DetectorNames, floats, largest, seconds
@@ -192,19 +192,19 @@ class _Grid:
         self._unique = unique
         self._frequency = frequency if frequency in FREQUENCIES else None
         self._timezone = timezone
+        self._seconds = FREQUENCIES[frequency].seconds if frequency in FREQUENCIES else _DAY
         self._all = unique
-        if self._frequency is not None:
-            minutes = FREQUENCIES[self._frequency]
-            if (int(unique[-1]) - int(unique[0])) // (60 * minutes) < _GAPS * len(unique) + 100:
-                starts = starts_between(self._frequency, timezone, int(unique[0]), int(unique[-1]))
-                self._all = np.union1d(starts, unique)
+        first, last = int(unique[0]), int(unique[-1])
+        if self._frequency is not None and (last - first) // self._seconds < _GAPS * len(unique) + 100:
+            self._all = np.union1d(starts_between(self._frequency, timezone, first, last), unique)
         self._days = floor_to_starts(self._all, DAILY, timezone)
 
     def steps(self) -> list[int]:
         """Return the numbers of intervals that a span may have."""
-        day = self._per_day()
+        day = _DAY // self._seconds
         within = [n for n in (1, 2, 3, 4, 6, 8, 12, 18, 24, 36, 48, 72, 144) if n < day and day % n == 0]
-        return [*within, *(day * days for days in (1, 2, 4, 7, 14, 28, 56, 112, 224))]
+        spans = [days * _DAY for days in (1, 2, 4, 7, 14, 28, 56, 112, 224)]
+        return [*within, *(span // self._seconds for span in spans if span % self._seconds == 0)]
 
     def n_times(self, intervals: int) -> int:
         """Return the number of spans of so many intervals."""
@@ -216,20 +216,16 @@ class _Grid:
         times, place = np.unique(starts, return_inverse=True)
         return times, place[np.searchsorted(self._all, self._unique)]
 
-    def _per_day(self) -> int:
-        return 1440 // FREQUENCIES[self._frequency] if self._frequency is not None else 1
-
     def _starts(self, intervals: int) -> Integers:
         if intervals == 1:
             return self._all
-        day = self._per_day()
-        if intervals < day:
-            seconds = intervals * (_DAY // day)
+        seconds = intervals * self._seconds
+        if seconds < _DAY:
             return self._days + (self._all - self._days) // seconds * seconds
         days = np.unique(self._days)
         # Days since 1970, at noon, so that daylight saving time changes no day. Weeks begin on Monday.
         ordinal = (days + _DAY // 2) // _DAY + 3
-        length = intervals // day
+        length = seconds // _DAY
         _, first, place = np.unique(ordinal // length, return_index=True, return_inverse=True)
         return days[first][place][np.searchsorted(days, self._days)]
 

@@ -11,7 +11,8 @@ from typing import Protocol, TypeVar
 from sqlglot import exp
 
 from anomalake.definitions.day_folders import SOURCE_FOLDER_DAY
-from anomalake.definitions.metric_set import FREQUENCIES, MetricSet
+from anomalake.definitions.metric_set import MetricSet
+from anomalake.frequencies import FREQUENCIES
 from anomalake.query import templates
 from anomalake.query.bounds import ALL, Bounds
 from anomalake.query.columns import DetectorSchema, columns_of
@@ -24,8 +25,8 @@ from anomalake.storage.store import ObjectStore
 
 #: Ending of the forms of relations that have the partition column ``day``.
 BY_DAY = "_by_day"
-#: Tables with the rows of all detectors, in Parquet and in CSV.
-PHYSICAL = ("alert_rows", "alert_rows_csv")
+#: Tables with the rows of all detectors: alerts in Parquet and in CSV, and withdrawals.
+PHYSICAL = ("alert_rows", "alert_rows_csv", "withdrawal_rows")
 #: Prefix of the tables with a detector's source rows.
 SOURCE = "source_"
 #: Column of the timestamps in source rows.
@@ -46,6 +47,14 @@ class Tables(Protocol):
 
     def alert_rows_csv(self, bounds: Bounds) -> exp.Query:
         """Return the rows of the CSV table within bounds, with undecoded cells."""
+        ...
+
+    def withdrawal_rows(self, bounds: Bounds) -> exp.Query:
+        """Return the rows of the table of withdrawals within bounds; the engine may return other rows too."""
+        ...
+
+    def has_withdrawals(self, bounds: Bounds) -> bool:
+        """Whether there may be such a row."""
         ...
 
     def cached(self, name: str) -> exp.Query | None:
@@ -260,7 +269,9 @@ def replacements_of(detector: DetectorSchema) -> Replacements:
             templates.EXAMPLE_TIMEZONE: source.timezone if source else "UTC",
         },
         numbers={
-            templates.EXAMPLE_MINUTES: str(FREQUENCIES[source.frequency]) if source else templates.EXAMPLE_MINUTES
+            templates.EXAMPLE_MINUTES: str(FREQUENCIES[source.frequency].seconds // 60)
+            if source
+            else templates.EXAMPLE_MINUTES
         },
         tables={
             f"{prefix}{templates.EXAMPLE_DETECTOR}{suffix}": f"{prefix}{detector.sql_name}{suffix}"
@@ -369,6 +380,8 @@ def expand(relation: Relation, relations: Relations, tables: Tables, bounds: Bou
     detector = relation.detector
     if detector is not None:
         bounds = bounds.and_(Bounds(frozenset({detector.name})))
+    if relation.kind == templates.IN_FORCE and not tables.has_withdrawals(bounds):
+        return physical_rows("alert_rows", tables, bounds)
     query = relation.definition()
     # The relations of a detector read each other; they are found without a read of the lake.
     own: dict[str, Relation] = {}
@@ -394,7 +407,8 @@ def expand(relation: Relation, relations: Relations, tables: Tables, bounds: Bou
 
 def physical_rows(name: str, tables: Tables, bounds: Bounds) -> exp.Query:
     """Return the rows of a table in `PHYSICAL` within bounds."""
-    return tables.alert_rows(bounds) if name == "alert_rows" else tables.alert_rows_csv(bounds)
+    read = {"alert_rows": tables.alert_rows, "alert_rows_csv": tables.alert_rows_csv}
+    return read.get(name, tables.withdrawal_rows)(bounds)
 
 
 def _source_rows(detector: DetectorSchema, tables: Tables, bounds: Bounds) -> exp.Query:

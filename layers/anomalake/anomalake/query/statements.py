@@ -86,7 +86,7 @@ def catalog_relations(
 ) -> Iterator[CatalogRelation | UndefinedRelations]:
     """Yield the relations of a lake in Athena, each after those that it reads.
 
-    The table ``alert_rows`` must exist (in a lake with CSV only: ``alert_rows_csv``).
+    The tables ``alert_rows`` (in a lake with CSV only: ``alert_rows_csv``) and ``withdrawal_rows`` must exist.
 
     Parameters
     ----------

@@ -17,7 +17,7 @@ from sqlglot import exp
 DIALECT = "athena"
 
 #: Relations of every lake, each after those that it reads.
-GENERIC = ("alerts", "clashes", "dimension_contributions", "metric_values", "anomalies")
+GENERIC = ("alerts", "clashes", "dimension_contributions", "metric_values", "anomalies", "withdrawals")
 #: Relations of each detector. Their columns follow from its dimensions and measures.
 PER_DETECTOR = (
     "anomalies",
@@ -27,7 +27,9 @@ PER_DETECTOR = (
     "with_livedata",
 )
 #: Relations that only other relations read, each after those that it reads.
-INTERNAL = ("shown_rows", "group_spans")
+INTERNAL = ("withdrawn_bodies", "rows_in_force", "shown_rows", "group_spans")
+#: Internal relation of the alerts that are in force.
+IN_FORCE = "rows_in_force"
 #: Internal relations that must be computed from all days: bounds on days would change their rows.
 READ_OVER_ALL_DAYS = frozenset({"group_spans"})
 

@@ -17,9 +17,9 @@ from anomalake.definitions.errors import SourceError
 from anomalake.definitions.time_formats import (
     OFFSET_LETTERS,
     SHORT_MONTHS,
-    ZONE_LETTERS,
     Part,
     WallClockReader,
+    check_readable_by_queries,
     parts_of,
 )
 from anomalake.query.templates import DIALECT
@@ -63,16 +63,6 @@ def has_offset(pattern: str) -> bool:
     return any(part.is_field and part.text[0] in OFFSET_LETTERS for part in parts_of(pattern))
 
 
-def check_readable(pattern: str) -> None:
-    """Check that queries can read timestamps of a pattern; raises `SourceError`."""
-    for part in parts_of(pattern):
-        if part.is_field and part.text[0] in ZONE_LETTERS:
-            raise SourceError(
-                f"TimestampColumn.ColumnFormat {pattern!r}: queries on live data do not read names of zones "
-                f"({part.text}); expected an offset (X, x or Z) or no zone"
-            )
-
-
 @dataclass(frozen=True, slots=True)
 class ParsedTimestamp:
     """A timestamp in SQL.
@@ -90,11 +80,11 @@ class ParsedTimestamp:
 
 
 def read_timestamp(text: exp.Column, pattern: str) -> ParsedTimestamp:
-    """Return the SQL that reads a column of timestamps; raises `SourceError` (`check_readable`).
+    """Return the SQL that reads a column of timestamps; raises `SourceError` (`check_readable_by_queries`).
 
     Fractions of a second are cut to milliseconds, which both engines have.
     """
-    check_readable(pattern)
+    check_readable_by_queries(pattern)
     parts = parts_of(pattern)
     if _is_plain(parts):
         format_ = exp.Literal.string(to_strptime(pattern))

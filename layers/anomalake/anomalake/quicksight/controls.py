@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
+from anomalake.frequencies import FREQUENCIES
 from anomalake.quicksight.charts import Json, column
 from anomalake.quicksight.data_sets import ANOMALIES, CONTRIBUTIONS, VALUES, MeasureColumns, Model
 from anomalake.quicksight.names import (
@@ -153,7 +154,7 @@ def _when(model: Model) -> Json:
             "RangeMinimumValue": rolling(sub(f"addDateTime(-${{{DAYS_SHOWN}}}, 'DD', truncDate('DD', now()))")),
             "RangeMaximumValue": rolling("addDateTime(1, 'DD', truncDate('DD', now()))"),
             "NullOption": "NON_NULLS_ONLY",
-            "TimeGranularity": "DAY" if model.frequency == "P1D" else "MINUTE",
+            "TimeGranularity": "DAY" if FREQUENCIES[model.frequency].days else "MINUTE",
             "DefaultFilterControlConfiguration": {
                 "Title": sub("Time (${Timezone})"),
                 "ControlOptions": {"DefaultDateTimePickerOptions": {"Type": "DATE_RANGE"}},

@@ -23,8 +23,11 @@ from anomalake.quicksight.theme import CLASSES
 
 LIVE_SHEET, UNUSUAL_SHEET, ANOMALY_SHEET, CONTRIBUTION_SHEET = "live", "unusual", "anomalies", "contributions"
 
-# QuickSight has no granularity of 5 or 10 minutes.
-_GRANULARITY = {"PT5M": "MINUTE", "PT10M": "MINUTE", "PT1H": "HOUR", "P1D": "DAY"}
+# QuickSight has no granularity of several minutes, and its weeks begin on Sunday.
+_GRANULARITY = {
+    "PT5M": "MINUTE", "PT10M": "MINUTE", "PT15M": "MINUTE", "PT30M": "MINUTE",
+    "PT1H": "HOUR", "P1D": "DAY", "P7D": "DAY",
+}  # fmt: skip
 # The grid has 36 columns.
 _WIDE, _HIGH, _TALL = 36, 9, 14
 

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import gzip
+import hashlib
 import json
+import zlib
 from collections import Counter
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -13,6 +16,8 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
+from anomalake.alerts import StoredAlert
+from anomalake.alerts.withdrawals import body_from_fields, body_to_fields
 from anomalake.groups.anomaly_group import Group
 from anomalake.model.judgement import Judgement
 from anomalake.model.metrics import Metrics
@@ -25,8 +30,10 @@ from anomalake.storage.store import ObjectNotFound, ObjectStore
 #: Most tested points that are stored; a page could not read more in a useful time.
 MOST_POINTS: Final = 5_000_000
 
-#: Names of a backtest's objects.
-JUDGEMENT, GROUPS = "judgement.parquet", "groups.jsonl.gz"
+#: Names of a backtest's objects: tested points, groups, and alerts in the lake.
+JUDGEMENT, GROUPS, ALERTS = "judgement.parquet", "groups.jsonl.gz", "alerts.jsonl.gz"
+#: Folder of the groups of backtests whose alerts are being written.
+UNFINISHED = "unfinished"
 
 _KEY = key_pattern(r"backtest/(?P<name>.+)")
 _JUDGED = ("expected", "lower", "upper", "severity")
@@ -117,8 +124,15 @@ def parse_backtest_key(key: str) -> BacktestKey | None:
     return BacktestKey(match["detector"], match["name"]) if match is not None else None
 
 
-def write_backtest(store: ObjectStore, detector: str, detector_arn: str, backtest: Backtest) -> bool:
+def write_backtest(
+    store: ObjectStore, detector: str, detector_arn: str, backtest: Backtest, alerts: Iterable[StoredAlert] = ()
+) -> bool:
     """Write a backtest in place of the detector's earlier one; equal bytes for equal results.
+
+    Parameters
+    ----------
+    alerts
+        Its alerts in the lake.
 
     Returns
     -------
@@ -130,7 +144,16 @@ def write_backtest(store: ObjectStore, detector: str, detector_arn: str, backtes
     else:
         store.put(backtest_key(detector, JUDGEMENT), body)
     store.put(backtest_key(detector, GROUPS), groups_to_lines(backtest.groups))
+    store.put(backtest_key(detector, ALERTS), alerts_to_lines(alerts))
+    store.delete(unfinished_backtests(store, detector))
     return body is not None
+
+
+def begin_backtest(store: ObjectStore, detector: str, backtest: Backtest) -> None:
+    """Record the groups of a backtest before its alerts are written; `write_backtest` ends it."""
+    body = groups_to_lines(backtest.groups)
+    name = f"{UNFINISHED}/{hashlib.sha256(body).hexdigest()[:32]}.jsonl.gz"
+    store.put(backtest_key(detector, name), body)
 
 
 def judgement_to_parquet(backtest: Backtest, detector_arn: str) -> bytes | None:
@@ -188,6 +211,56 @@ def groups_from_lines(body: bytes, place: str) -> Iterator[Group]:
         raise RecordError(f"{place}: {error}: expected gzipped lines") from error
     for number, line in enumerate(lines, 1):
         yield group_records.from_json(line, f"{place}: line {number}")
+
+
+def alerts_to_lines(alerts: Iterable[StoredAlert]) -> bytes:
+    """Write the alerts of a backtest as gzipped lines of JSON, an alert each, sorted."""
+    lines = [
+        {
+            **body_to_fields(alert.body),
+            "anomalyDetectorArn": alert.detector_arn,
+            "anomalyGroupId": alert.anomaly_group_id,
+            "alertName": alert.alert_name,
+        }
+        for alert in sorted(alerts, key=lambda alert: alert.body.key)
+    ]
+    return gzip.compress(b"".join(json.dumps(line).encode("ascii") + b"\n" for line in lines), mtime=0)
+
+
+def alerts_from_lines(body: bytes, place: str) -> list[StoredAlert]:
+    """Inverse of `alerts_to_lines`; raises `RecordError`, which names `place`."""
+    try:
+        lines = [json.loads(line) for line in gzip.decompress(body).splitlines()]
+        return [
+            StoredAlert(body_from_fields(line), line["anomalyDetectorArn"], line["anomalyGroupId"], line["alertName"])
+            for line in lines
+        ]
+    except (OSError, EOFError, ValueError, TypeError, KeyError, zlib.error) as error:
+        raise RecordError(f"{place}: {error!r}: expected gzipped lines, an alert each") from error
+
+
+def read_backtest_alerts(store: ObjectStore, detector: str) -> list[StoredAlert] | None:
+    """Read the alerts of a detector's last backtest; None where the record is missing or invalid; raises `StoreError`.
+
+    An earlier version of anomalake has recorded the groups only.
+    """
+    key = backtest_key(detector, ALERTS)
+    try:
+        return alerts_from_lines(store.get(key), f"{store.uri}/{key}")
+    except (ObjectNotFound, RecordError):
+        return None
+
+
+def unfinished_backtests(store: ObjectStore, detector: str) -> list[str]:
+    """List the keys of the groups of backtests that ended before `write_backtest`; raises `StoreError`."""
+    return [entry.key for entry in store.list(backtest_key(detector, UNFINISHED))]
+
+
+def read_groups_of(store: ObjectStore, keys: Iterable[str]) -> Iterator[Group]:
+    """Read the groups in some objects of backtests; missing and invalid ones are left out; raises `StoreError`."""
+    for key in keys:
+        with suppress(ObjectNotFound, RecordError):
+            yield from groups_from_lines(store.get(key), f"{store.uri}/{key}")
 
 
 def read_backtest_points(store: ObjectStore, detector: str) -> TestedPoints | None:

@@ -183,14 +183,23 @@ class Ledger:
         sent = {}
         for group in groups:
             folder = delivery_folder(self._detector, alert_name, group.group_id)
-            keys = [entry.key for entry in self._store.list(folder)]
-            delivered = sorted(key for key in keys if key.endswith(f"-{DELIVERED}.json"))
-            if delivered:
-                sent[group.group_id] = tuple(self._sent_alert(key) for key in delivered)
+            keys = sorted(entry.key for entry in self._store.list(folder) if entry.key.endswith(f"-{DELIVERED}.json"))
+            # Of an interval whose alert was corrected, the latest round.
+            latest = {key.rsplit("/", 1)[0]: key for key in keys}
+            if latest:
+                sent[group.group_id] = tuple(self._sent_alert(key) for key in latest.values())
         return sent
 
-    def latest_round(self, alert_name: str, group_id: str, start: datetime) -> DeliveryRound:
-        """Read the latest round of an alert's delivery; raises `StoreError`."""
+    def latest_round(
+        self, alert_name: str, group_id: str, start: datetime, *, corrected: bool = False
+    ) -> DeliveryRound:
+        """Read the latest round of an alert's delivery; raises `StoreError`.
+
+        Parameters
+        ----------
+        corrected
+            Whether a later round may have another text: an earlier round that was delivered then means nothing.
+        """
         folder = delivery_folder(self._detector, alert_name, group_id, start)
         rounds: dict[int, set[str]] = {}
         for entry in self._store.list(folder):
@@ -199,9 +208,9 @@ class Ledger:
                 rounds.setdefault(int(match["number"]), set()).add(match["status"])
         if not rounds:
             return DeliveryRound(folder)
-        if any(DELIVERED in statuses for statuses in rounds.values()):
-            return DeliveryRound(folder, max(rounds), DELIVERED)
         latest = rounds[max(rounds)]
+        if DELIVERED in latest or (not corrected and any(DELIVERED in statuses for statuses in rounds.values())):
+            return DeliveryRound(folder, max(rounds), DELIVERED)
         status = next((status for status in (IN_DOUBT, UNDELIVERED) if status in latest), INTENT)
         return DeliveryRound(folder, max(rounds), status)
 
@@ -223,6 +232,17 @@ class Ledger:
             return announcement_from_json(self._store.get(key), f"{self._store.uri}/{key}")
         except (ObjectNotFound, RecordError):
             return None
+
+    def announced_texts(self, alert_name: str, group_id: str, start: datetime) -> list[str]:
+        """Read the texts of all rounds of an alert's delivery; invalid records are left out; raises `StoreError`."""
+        folder = delivery_folder(self._detector, alert_name, group_id, start)
+        texts = []
+        for entry in self._store.list(folder):
+            match = _ROUND.fullmatch(entry.key.rsplit("/", 1)[-1])
+            if match is not None and match["status"] == INTENT:
+                announcement = self.read_announcement(DeliveryRound(folder, int(match["number"]), INTENT))
+                texts += [announcement.text] if announcement is not None else []
+        return texts
 
     def write_outcome(self, delivery_round: DeliveryRound, status: str, outcome: Outcome) -> None:
         """End a round; may be repeated; raises `StoreError`."""

@@ -20,6 +20,8 @@ Key                                          Content                            
 ``snoozes/HASH.json``                        a snooze                                 snoozes
 ``backtest/judgement.parquet``               points of the last backtest              backtests
 ``backtest/groups.jsonl.gz``                 groups of the last backtest              backtests
+``backtest/alerts.jsonl.gz``                 its alerts in the lake                   backtests
+``backtest/unfinished/HASH.jsonl.gz``        groups of a backtest that is written     backtests
 ===========================================  =======================================  ============
 
 START and GIVEN are stamps: instants in UTC as ``YYYYMMDDTHHMMSSZ``, so that keys sort by time. START is the start of

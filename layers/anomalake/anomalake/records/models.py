@@ -60,11 +60,13 @@ def state_key(detector: str, version: str, start: datetime) -> str:
 
 
 def history_to_bytes(metrics: Metrics) -> bytes:
-    """Write a history, with values as float32."""
+    """Write a history; its values are float32 where that loses nothing, so that a model fitted again is the same."""
+    with np.errstate(over="ignore"):
+        narrow = metrics.values.astype(np.float32)
     arrays = {
         "starts": metrics.starts.astype("datetime64[s]").astype(np.int64),
         "combinations": np.array([json.dumps(combination) for combination in metrics.combinations], dtype=np.str_),
-        "values": metrics.values.astype(np.float32),
+        "values": narrow if np.array_equal(narrow, metrics.values, equal_nan=True) else metrics.values,
     }
     about = {
         "frequency": metrics.frequency,

@@ -9,6 +9,7 @@ import uvicorn
 from starlette.types import ASGIApp
 
 from anomalake.errors import AnomalakeError
+from anomalake.server.connections import BoundedConnection
 
 #: The only address that the server listens at.
 ADDRESS: Final = "127.0.0.1"
@@ -32,9 +33,9 @@ def listen(port: int) -> socket.socket:
 
 
 def server(app: ASGIApp) -> uvicorn.Server:
-    """A server for an application. It logs errors, but no requests."""
+    """A server for an application. It logs errors, but no requests; it answers 503 if all connections are in use."""
     config = uvicorn.Config(
         app, access_log=False, log_level="error", server_header=False, proxy_headers=False, lifespan="off", ws="none",
-        http="h11", loop="asyncio", limit_concurrency=100, timeout_graceful_shutdown=3,
+        http=BoundedConnection, loop="asyncio", timeout_graceful_shutdown=2,
     )  # fmt: skip
     return uvicorn.Server(config)

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from anomalake.alerts import AlertDocument, Refusal, StoredAlert, read_alert
 from anomalake.aws.channels import LAMBDA_BYTES
 from anomalake.definitions.detector import Detector
 from anomalake.definitions.detector_file import read_detector
@@ -20,14 +22,16 @@ from anomalake.notify.alert_json import AlertTooLargeError
 from anomalake.notify.channel import JSON
 from anomalake.notify.messages import message_of
 from anomalake.notify.rules import Due, passes, passes_measure
-from anomalake.records.backtests import Backtest, write_backtest
+from anomalake.records.backtests import Backtest, begin_backtest, write_backtest
 from anomalake.records.feedback import read_feedback
 from anomalake.services.detect import rules_of
 from anomalake.services.lakes import open_writer, reopen
 from anomalake.services.maintenance import has_rows, register_partitions
 from anomalake.services.sources import open_source_files, register_source
+from anomalake.services.withdrawals import earlier_alerts, replace_alerts
 from anomalake.sources.reading import ReadReport, read_history
-from anomalake.storage.objects import open_store
+from anomalake.storage.objects import check_lake_uri, open_store
+from anomalake.storage.store import StoreError
 
 # Bytes of alerts that are written to the lake at once.
 _PIECE_BYTES: Final = 4 * 1024 * 1024
@@ -60,6 +64,8 @@ class LoadedAlerts:
     ----------
     summary
         Numbers of loaded, repeated and refused alerts.
+    withdrawn
+        Number of alerts of earlier backtests that are withdrawn, because this one does not repeat them.
     too_large
         Alerts that are too large even with one metric, one line for each.
     unregistered
@@ -72,6 +78,7 @@ class LoadedAlerts:
     too_large: tuple[str, ...]
     unregistered: str | None
     points_written: bool = True
+    withdrawn: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,6 +142,8 @@ def backtest(
     ------
     DetectorFileError, ReadingError, LabelsError, BacktestError, SettingsError, StoreError, OSError
     """
+    if lake is not None:
+        check_lake_uri(lake)
     detector = read_detector(detector_file, data=data)
     metrics, read = read_history(detector, open_source_files(detector.metric_set))
     metric_set = detector.metric_set
@@ -163,7 +172,10 @@ def backtest(
 def write_alerts(
     lake: str, detector: Detector, tested: Backtest, progress: Progress | None = None, page: str = ""
 ) -> LoadedAlerts:
-    """Write the alerts, groups and points of a backtest to a lake, and register the source; raises `StoreError`."""
+    """Write the alerts, groups and points of a backtest to a lake, and register the source; raises `StoreError`.
+
+    They replace those of the detector's earlier backtest; its alerts that are not repeated are withdrawn.
+    """
     writer = open_writer(lake)
     unregistered = None
     try:
@@ -177,12 +189,18 @@ def write_alerts(
         if progress is not None:
             progress("alerts", done, n_groups)
 
-    texts = alert_texts(detector, tested, too_large.append, report, page)
+    earlier = earlier_alerts(writer.store, detector)
+    begin_backtest(writer.store, detector.name, tested)
+    alerts: list[StoredAlert] = []
+    texts = _noted(alert_texts(detector, tested, too_large.append, report, page), alerts)
     job = bulk.Job(open_lake=reopen(lake, writer.formats), look_up=has_rows(writer))
     summary = bulk.load(_pieces(texts), job)
+    if summary.failed:
+        raise StoreError(f"{lake}: {summary.failed:,} alerts are not stored: {summary.reasons[0]}")
     register_partitions(writer, summary)
-    written = write_backtest(writer.store, detector.name, detector.arn, tested)
-    return LoadedAlerts(summary, tuple(too_large), unregistered, written)
+    withdrawn = replace_alerts(writer, detector, earlier, alerts)
+    written = write_backtest(writer.store, detector.name, detector.arn, tested, alerts)
+    return LoadedAlerts(summary, tuple(too_large), unregistered, written, withdrawn)
 
 
 def alert_texts(
@@ -206,6 +224,15 @@ def alert_texts(
                 except AlertTooLargeError as error:
                     too_large(str(error))
         progress(number)
+
+
+def _noted(texts: Iterator[str], alerts: list[StoredAlert]) -> Iterator[str]:
+    """Note each alert before it is written."""
+    for text in texts:
+        # An alert that the lake refuses is set aside, and told in the summary.
+        with suppress(Refusal):
+            alerts.append(StoredAlert.of(read_alert(AlertDocument(text, "alert"))))
+        yield text
 
 
 def _pieces(texts: Iterator[str]) -> Iterator[bulk.Piece]:

@@ -12,6 +12,7 @@ import pyarrow as pa
 
 from anomalake.aws.crawler import GlueCrawlers
 from anomalake.errors import AnomalakeError
+from anomalake.files import write_whole
 from anomalake.lake.lake import utc_now
 from anomalake.lake.ports import CatalogError
 from anomalake.page.composing import document_of
@@ -21,7 +22,6 @@ from anomalake.page.limits import DEFAULT, Limits, halve
 from anomalake.page.notes import UnreadNote, error_line
 from anomalake.page.page import compressed, page
 from anomalake.page.reading import read_lake
-from anomalake.services.files import write_whole
 from anomalake.services.lakes import LakeConnection
 
 #: Most bytes of a gzipped document. With base64 and the code, the page is then smaller than 10 MB.

@@ -17,8 +17,11 @@ from anomalake.detection.source import LiveSource, SourceReader
 from anomalake.groups.grouping import Group
 from anomalake.lake.lake import Clock, Lake, utc_now
 from anomalake.model.judgement import ANOMALOUS
+from anomalake.notify.alert_json import alert_event_id
 from anomalake.notify.channel import Channel
-from anomalake.notify.delivery import RetryPolicy, counts, deliver_groups
+from anomalake.notify.delivery import Delivery, RetryPolicy, counts, deliver_groups
+from anomalake.notify.rules import alerts_due_in_lake
+from anomalake.notify.withdrawing import withdraw_interval
 from anomalake.records.deliveries import DELIVERED, UNDELIVERED, Ledger
 from anomalake.records.executions import SUCCEEDED, Execution
 from anomalake.records.snoozes import read_snoozes
@@ -70,13 +73,14 @@ class AlertNotifier:
         self._page = page
         self._ledger = Ledger(store, detector.name)
 
-    def notify(self, groups: Sequence[Group], start: datetime) -> DeliverySummary:
-        """Deliver the alerts that are due for the interval; raises `StoreError`."""
+    def notify(self, groups: Sequence[Group], start: datetime, *, again: bool = False) -> DeliverySummary:
+        """Deliver the alerts that are due for the interval, and withdraw earlier ones; raises `StoreError`."""
         summary = DeliverySummary()
-        if not groups:
+        if not groups and not again:
             return summary
         snoozes, unread = read_snoozes(self._store, self._detector.name)
         summary += DeliverySummary(reasons=tuple(unread))
+        stored: list[Delivery] = []
         for rule, channel in self._rules:
             deliveries = deliver_groups(
                 groups, rule, self._detector, channel, self._ledger,
@@ -86,7 +90,28 @@ class AlertNotifier:
                 summary += DeliverySummary({name: number[DELIVERED]}, {name: number[UNDELIVERED]})
             reasons = (f"alert {delivery.alert_name}: {delivery.reason}" for delivery in deliveries if delivery.reason)
             summary += DeliverySummary(reasons=tuple(reasons))
-        return summary
+            stored += deliveries if channel.stores else ()
+        return summary + self._withdraw(groups, start, stored) if again else summary
+
+    def _withdraw(self, groups: Sequence[Group], start: datetime, stored: Sequence[Delivery]) -> DeliverySummary:
+        """Withdraw the alerts of an interval that are in the lake, but no results."""
+        lakes = [(rule, channel) for rule, channel in self._rules if channel.stores]
+        if not lakes:
+            return DeliverySummary()
+        texts = [delivery.text for delivery in stored if delivery.text and delivery.timestamp == start]
+        known = {delivery.alert_event_id for delivery in stored if delivery.text}
+        # A snoozed result is a result.
+        due = [
+            alert_event_id(item.group, rule)
+            for rule, _ in lakes
+            for item in alerts_due_in_lake(groups, rule, self._ledger.sent(rule.name, groups), since=start)
+        ]
+        unknown = {delivery.alert_event_id for delivery in stored}.union(due) - known
+        problem = withdraw_interval(
+            self._detector, self._store, start, texts, unknown, lakes[0][1], self._ledger,
+            self._patience or RetryPolicy(),
+        )  # fmt: skip
+        return DeliverySummary() if problem is None else DeliverySummary(reasons=(problem,), is_complete=False)
 
 
 def live_detector(
@@ -186,7 +211,7 @@ def stack_rules(
     if topics.short_text_topic is not None:
         topic = SnsAction(topics.short_text_topic, "SHORT_TEXT")
         rules.append(_topic_rule(detector, "people-short-text", topics, topic))
-    return [(rule, channel_of(rule, lake)) for rule in rules]
+    return [(rule, channel_of(rule, lake, ingest)) for rule in rules]
 
 
 def _own_rule(detector: Detector, name: str, threshold: float) -> AlertRule:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -10,6 +9,7 @@ from pathlib import Path
 import pyarrow as pa
 
 from anomalake.errors import AnomalakeError, one_line
+from anomalake.files import unfinished
 from anomalake.query import output
 from anomalake.query.errors import LakeChangedError, QueryError, SourceError
 from anomalake.services.lakes import LakeConnection, QueryEngine
@@ -64,18 +64,14 @@ def export(lake: LakeConnection, folder: Path, format_: str = "csv") -> list[Pat
 
 
 def _export(lake: LakeConnection, name: str, path: Path, format_: str) -> Path:
-    unfinished = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        for _ in range(ATTEMPTS):
-            try:
-                _write(lake.engine, name, unfinished, format_)
-                unfinished.replace(path)
-                return path
-            except LakeChangedError:
-                continue
-        raise QueryError(f"{lake.uri}: its files keep changing; run the export again")
-    finally:
-        unfinished.unlink(missing_ok=True)
+    for _ in range(ATTEMPTS):
+        try:
+            with unfinished(path) as hidden:
+                _write(lake.engine, name, hidden, format_)
+            return path
+        except LakeChangedError:
+            continue
+    raise QueryError(f"{lake.uri}: its files keep changing; run the export again")
 
 
 def _write(engine: QueryEngine, name: str, path: Path, format_: str) -> None:

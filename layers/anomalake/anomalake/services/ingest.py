@@ -6,14 +6,12 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-import obstore
-
 from anomalake.alerts import EventItem, ObjectPointer, read_event, read_file
-from anomalake.errors import first_line
+from anomalake.alerts.bounds import MAX_OBJECTS, MAX_RECORDS, OBJECT_LIMITS, FileLimits
 from anomalake.lake.documents import Fetch, documents_of
-from anomalake.lake.lake import Failed, Lake, Receipt, Refused
-from anomalake.storage.objects import TRANSIENT, s3_store
-from anomalake.storage.store import ObjectNotFound, StoreError
+from anomalake.lake.lake import Failed, Lake, Receipt
+from anomalake.lake.set_aside import Refused
+from anomalake.storage.objects import read_blocks, s3_store
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,18 +38,12 @@ class Ingested:
 def ingest_event(event: Any, lake: Lake, fetch: Fetch) -> Ingested:
     """Take the alerts of an event into a lake, whatever envelopes they are in; nothing is raised for a bad record."""
     unread: list[Failed] = []
-    receipt = lake.ingest(documents_of(read_event(event), fetch, unread.append))
+    documents = documents_of(read_event(event), fetch, unread.append, MAX_RECORDS, MAX_OBJECTS)
+    receipt = lake.ingest(documents)
     return Ingested(receipt, (*receipt.failed, *unread))
 
 
-def fetch(pointer: ObjectPointer) -> Iterator[EventItem]:
-    """Read the items of an S3 object that an event names; raises `StoreError`."""
-    store = s3_store(pointer.bucket)
-    options = {"version": pointer.version_id} if pointer.version_id else None
-    try:
-        body = bytes(obstore.get(store, pointer.key, options=options).bytes())  # type: ignore[arg-type]
-    except FileNotFoundError as error:
-        raise ObjectNotFound(f"{pointer.place}: there is no such object") from error
-    except TRANSIENT as error:
-        raise StoreError(f"{pointer.place}: {first_line(error)}") from error
-    return read_file(pointer.place, body, pointer.delivery)
+def fetch(pointer: ObjectPointer, limits: FileLimits = OBJECT_LIMITS) -> Iterator[EventItem]:
+    """Read the items of an S3 object that an event names, in a stream; raises `StoreError`."""
+    blocks = read_blocks(s3_store(pointer.bucket), pointer.key, pointer.place, pointer.version_id)
+    return read_file(pointer.place, blocks, pointer.delivery, limits)

@@ -4,7 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from datetime import timedelta
+from functools import partial
+from pathlib import Path
+from tempfile import TemporaryDirectory
 
+from anomalake.alerts.bounds import FileLimits
 from anomalake.lake import bulk, layout
 from anomalake.lake.compaction import Compaction
 from anomalake.lake.compaction import compact as compact_lake
@@ -53,7 +57,8 @@ def replay(
     ------
     ReplaySourceError, LakeUriError, SettingsError, StoreError
     """
-    files = list(sources.find_sources(names))
+    notes: list[str] = []
+    files = list(sources.find_sources(names, notes.append))
     size = sum(source.size for source in files)
     if started is not None:
         started(size)
@@ -61,11 +66,13 @@ def replay(
     job = bulk.Job(
         open_lake=reopen(uri, lake.formats),
         read=sources.read_piece,
-        fetch=fetch,
+        fetch=partial(fetch, limits=FileLimits()),
         look_up=has_rows(lake),
         writers=_writers(uri),
     )
-    summary = bulk.load(sources.pieces_of(files), job, workers, progress, size)
+    with TemporaryDirectory(prefix="anomalake-") as scratch:
+        summary = bulk.load(sources.pieces_of(files, Path(scratch)), job, workers, progress, size)
+    summary.notes += notes
     register_partitions(lake, summary)
     return summary
 
@@ -99,8 +106,8 @@ def _writers(uri: str) -> int:
 
 
 def has_rows(lake: Lake) -> bool:
-    """Whether the table of a lake's first format has a file."""
-    return next(iter(lake.store.list(layout.TABLES[lake.formats[0]][0])), None) is not None
+    """Whether a table of a lake has a file, in one of its formats."""
+    return any(next(iter(lake.store.list(layout.TABLES[format_][0])), None) is not None for format_ in lake.formats)
 
 
 def register_partitions(lake: Lake, summary: bulk.Summary) -> None:

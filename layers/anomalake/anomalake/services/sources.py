@@ -13,16 +13,15 @@ from anomalake.definitions.errors import SourceError
 from anomalake.definitions.intervals import folder_of
 from anomalake.definitions.metric_set import ZONED, CsvFormat, MetricSet, ParquetFormat
 from anomalake.definitions.metric_set_fields import metric_set_from_fields
-from anomalake.local.source_files import FolderOrS3Files
-from anomalake.local.source_tables import local_path
-from anomalake.query.time_formats import check_readable
+from anomalake.definitions.time_formats import check_readable_by_queries
+from anomalake.local.source_files import FolderOrS3Files, local_path
 from anomalake.records.metric_sets import metric_set_key, write_metric_set
 from anomalake.sources.csv_header import header_of
 from anomalake.sources.csv_rows import break_line, line_with_break
 from anomalake.sources.file_bytes import FileText
 from anomalake.sources.parquet_rows import column_types
 from anomalake.sources.ports import SourceFile, SourceFiles, SourceTables
-from anomalake.sources.rows import SourceFileError
+from anomalake.sources.rows import SourceFileError, as_wanted
 from anomalake.storage.objects import store_folder
 from anomalake.storage.store import ObjectNotFound, ObjectStore
 
@@ -84,9 +83,14 @@ def register_source(
 
 
 def check_queryable(metric_set: MetricSet) -> None:
-    """Check that queries can read a source: its timestamps and its types; raises `SourceError`."""
+    """Check that queries can read a source: its settings, its timestamps and its types; raises `SourceError`."""
+    if metric_set.settings_without_queries:
+        raise SourceError(
+            f"source of {metric_set.detector_arn}: queries on live data do not support "
+            f"{', '.join(metric_set.settings_without_queries)}"
+        )
     if metric_set.timestamp_type == "text":
-        check_readable(metric_set.timestamp_format)
+        check_readable_by_queries(metric_set.timestamp_format)
     if not isinstance(metric_set.file_format, ParquetFormat):
         return
     for column in metric_set.file_format.column_list:
@@ -157,34 +161,47 @@ def _with_columns(
     if metric_set.athena is not None:
         return metric_set
     if isinstance(format_, CsvFormat) and not format_.header_list and _is_in_s3(metric_set):
-        file = _first_file(metric_set, files, start, "one with a header")
+        return replace(metric_set, file_format=_with_header(metric_set, format_, start, files, warn))
+    if isinstance(format_, ParquetFormat) and not format_.column_list:
+        return replace(metric_set, file_format=_with_types(metric_set, start, files))
+    return metric_set
+
+
+def _with_header(
+    metric_set: MetricSet, csv: CsvFormat, start: datetime | None, files: SourceFiles, warn: Callable[[str], None]
+) -> CsvFormat:
+    for file in _files(metric_set, files, start):
         with closing(files.open(file.name)) as stream:
             beginning = stream.read(_HEADER_BYTES)
-        header = header_of(beginning, format_)
-        missing = [name for name in metric_set.columns if name not in header]
-        if missing:
-            raise SourceError(f"{file.name}: line 1: no column {missing[0]!r}; it has {', '.join(header)[:200]}")
-        line = line_with_break(FileText(io.BytesIO(beginning), format_.charset), format_)
+        header = header_of(beginning, csv)
+        if not header:
+            continue
+        try:
+            header = as_wanted(header, metric_set.columns, f"{file.name}: line 1")
+        except SourceFileError as error:
+            raise SourceError(str(error)) from error
+        line = line_with_break(FileText(io.BytesIO(beginning), csv.charset), csv)
         if line is not None:
             warn(break_line(file.name, line))
-        return replace(metric_set, file_format=replace(format_, header_list=header))
-    if isinstance(format_, ParquetFormat) and not format_.column_list:
-        file = _first_file(metric_set, files, start, "one with the types of the columns")
+        return replace(csv, header_list=header)
+    raise _no_file(metric_set, start, "one with a header")
+
+
+def _with_types(metric_set: MetricSet, start: datetime | None, files: SourceFiles) -> ParquetFormat:
+    for file in _files(metric_set, files, start):
         try:
             with closing(files.open(file.name)) as stream:
                 columns = column_types(stream, metric_set)
         except SourceFileError as error:
             raise SourceError(f"{file.name}: {error}") from error
-        return replace(metric_set, file_format=ParquetFormat(columns))
-    return metric_set
+        if columns:
+            return ParquetFormat(columns)
+    raise _no_file(metric_set, start, "one with the types of the columns")
 
 
-def _first_file(metric_set: MetricSet, files: SourceFiles, start: datetime | None, expected: str) -> SourceFile:
-    file = next(_files(metric_set, files, start), None)
-    if file is None:
-        where = f"of the interval from {start.isoformat()}" if start is not None else "under its paths"
-        raise SourceError(f"source of {metric_set.detector_arn}: no file {where}; expected {expected}")
-    return file
+def _no_file(metric_set: MetricSet, start: datetime | None, expected: str) -> SourceError:
+    where = f"of the interval from {start.isoformat()}" if start is not None else "under its paths"
+    return SourceError(f"source of {metric_set.detector_arn}: no file {where}; expected {expected}")
 
 
 def _files(metric_set: MetricSet, files: SourceFiles, start: datetime | None) -> Iterator[SourceFile]:
@@ -193,7 +210,7 @@ def _files(metric_set: MetricSet, files: SourceFiles, start: datetime | None) ->
             yield from files.list(folder_of(template, start, metric_set.timezone))
         return
     for path in metric_set.historical_data_path_list:
-        yield from files.list(path)
+        yield from files.list(path, recursive=metric_set.recursive)
         yield from files.walk(path)
     for path in metric_set.templated_path_list:
         fixed = path.partition("{{")[0]

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
 
 import numpy as np
 import numpy.typing as npt
 
 from anomalake.definitions.intervals import Seconds, starts_between
-from anomalake.definitions.metric_set import MetricSet
+from anomalake.definitions.messages import shown
+from anomalake.definitions.metric_set import MAX_METRIC_VALUE, MetricSet
 from anomalake.errors import AnomalakeError
 from anomalake.model.metrics import Combination, Metrics
 from anomalake.sources.columns import Codes
@@ -37,6 +39,17 @@ class Aggregation:
     ----------
     metric_set
         The metric set.
+
+    Attributes
+    ----------
+    codes
+        Codes of each dimension's values.
+    hashed
+        Number of rows among which repeated rows are found.
+    problems
+        Values that `metrics` has left out.
+    last_start
+        Start of the last interval with a row.
     """
 
     def __init__(self, metric_set: MetricSet) -> None:
@@ -46,7 +59,9 @@ class Aggregation:
         self._parts: list[_Sums] = []
         self._pending = 0
         self._hashes: list[npt.NDArray[np.uint64]] = []
-        self._hashed = 0
+        self._minutes: list[npt.NDArray[np.uint32]] = []
+        self.hashed = 0
+        self.problems: list[str] = []
         self.last_start: int | None = None
 
     def add(self, instants: Seconds, starts: Seconds, codes: Sequence[Seconds], values: Sequence[Floats]) -> None:
@@ -64,7 +79,7 @@ class Aggregation:
         if not len(instants):
             return
         combinations = self._combine(codes, len(instants))
-        self._remember(instants, combinations, values)
+        self._remember(instants, starts, combinations, values)
         keys, place = np.unique((combinations << _START_BITS) | starts, return_inverse=True)
         sums, counts = [], []
         for column in values:
@@ -84,11 +99,25 @@ class Aggregation:
         """Whether no row was added."""
         return not self._parts
 
-    def duplicates(self) -> int:
-        """Number of rows that repeat another row in all columns of the metric set, among the first twenty million."""
+    def repeats(self) -> Repeats | None:
+        """Rows that repeat another row in all columns of the metric set, among the first twenty million."""
         if not self._hashes:
-            return 0
-        return self._hashed - len(np.unique(np.concatenate(self._hashes)))
+            return None
+        hashes = np.concatenate(self._hashes)
+        ordered = np.sort(hashes)
+        repeated = np.unique(ordered[1:][ordered[1:] == ordered[:-1]])
+        if not len(repeated):
+            return None
+        place = np.minimum(np.searchsorted(repeated, hashes), len(repeated) - 1)
+        rows = np.flatnonzero(repeated[place] == hashes)
+        firsts, group = np.unique(place[rows], return_index=True, return_inverse=True)[1:]
+        second = np.min(np.setdiff1d(np.arange(len(rows)), firsts))
+        return Repeats(
+            rows=len(rows) - len(repeated),
+            intervals=len(np.unique(np.concatenate(self._minutes)[rows])),
+            first=int(rows[firsts[group[second]]]),
+            second=int(rows[second]),
+        )
 
     def metrics(self) -> Metrics:
         """Return the metrics from the first interval to the last.
@@ -122,7 +151,9 @@ class Aggregation:
             found = total.sums[place][seen]
             if measure.aggregation_function == "AVG":
                 found = found / total.counts[place][seen]
-            values[place, row[seen], column[seen]] = found
+            values[place, row[seen], column[seen]] = self._within_bounds(
+                found, measure.metric_name, known, total.keys[seen]
+            )
         return Metrics(
             frequency=metric_set.frequency,
             timezone=metric_set.timezone,
@@ -132,6 +163,24 @@ class Aggregation:
             combinations=tuple(known[place] for place in order),
             values=values,
         )
+
+    def _within_bounds(self, found: Floats, measure: str, known: list[Combination], keys: Seconds) -> Floats:
+        """Leave out values that an alert cannot have, and note them."""
+        large = np.abs(found) >= MAX_METRIC_VALUE
+        if not large.any():
+            return found
+        first = int(np.argmax(large))
+        start = datetime.fromtimestamp(int(keys[first]) & ((1 << _START_BITS) - 1), UTC)
+        of = ", ".join(
+            f"{name} {shown(value)}"
+            for name, value in zip(self._metric_set.dimension_list, known[int(keys[first]) >> _START_BITS], strict=True)
+            if value is not None
+        )
+        self.problems.append(
+            f"{int(large.sum()):,} values of {measure!r} are left out, for they are not below 1e18 in size; first: "
+            f"{found[first]:g} in the interval from {start:%Y-%m-%dT%H:%M:%SZ}{f', {of}' if of else ''}"
+        )
+        return np.where(large, np.nan, found)
 
     def _named(self) -> list[Combination]:
         texts = [codes.values for codes in self.codes]
@@ -157,14 +206,30 @@ class Aggregation:
             )
         return numbers[place]
 
-    def _remember(self, instants: Seconds, combinations: Seconds, values: Sequence[Floats]) -> None:
-        if self._hashed >= _HASHED_ROWS:
+    def _remember(self, instants: Seconds, starts: Seconds, combinations: Seconds, values: Sequence[Floats]) -> None:
+        if self.hashed >= _HASHED_ROWS:
             return
         row = _mixed(instants.astype(np.uint64) ^ _mixed(combinations.astype(np.uint64)))
         for column in values:
             row = _mixed(row ^ (column + 0.0).view(np.uint64))
+        # A row without a value changes nothing, so it does not matter that it is repeated.
+        empty = np.isnan(values[0])
+        if empty.any():
+            kept = ~np.all([np.isnan(column) for column in values], axis=0)
+            row, starts = row[kept], starts[kept]
         self._hashes.append(row)
-        self._hashed += len(row)
+        self._minutes.append((starts // 60).astype(np.uint32))
+        self.hashed += len(row)
+
+
+@dataclass(frozen=True, slots=True)
+class Repeats:
+    """Rows that repeat another row: their number, their intervals, and the places of the first repeated pair."""
+
+    rows: int
+    intervals: int
+    first: int
+    second: int
 
 
 class _Sums:

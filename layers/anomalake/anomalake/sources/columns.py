@@ -1,31 +1,23 @@
-"""Conversion of text columns to instants, numbers and codes. Each distinct text is parsed once."""
+"""Conversion of columns to instants and codes. Each distinct text is parsed once."""
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from anomalake.alerts.timestamps import EARLIEST_YEAR, LATEST_YEAR
-from anomalake.definitions.intervals import NO_INSTANT, Seconds, local_seconds, to_utc
+from anomalake.definitions.intervals import NO_INSTANT, Seconds, local_seconds, second_instants, to_utc
 from anomalake.definitions.messages import is_marked, shown
-from anomalake.definitions.metric_set import MetricSet
-from anomalake.definitions.time_formats import WallClockReader, parts_of
+from anomalake.definitions.metric_set import MAX_VALUE, MetricSet
+from anomalake.definitions.time_formats import NumberReader, PatternReader, WallClockReader, timestamp_reader
+from anomalake.sources.cells import Text, as_text, codes_of
 
-#: Values of a larger magnitude would make sums inexact.
-LARGEST = 1e30
-LONGEST_VALUE = 4_096
-
-_NUMBER = re.compile(r"\s*[+-]?([0-9]+[.]?[0-9]*|[.][0-9]+)([eE][+-]?[0-9]+)?\s*", re.ASCII)
 _REMEMBERED = 1_000_000
 _EARLIEST = np.datetime64(f"{EARLIEST_YEAR}-01-01", "s").astype(np.int64)
 _LATEST = np.datetime64(f"{LATEST_YEAR + 1}-01-01", "s").astype(np.int64)
-
-Text = str | bytes | None
 
 
 class Instants:
@@ -35,15 +27,24 @@ class Instants:
     ----------
     metric_set
         Has the timestamp's format and zone.
+
+    Attributes
+    ----------
+    skipped
+        Wall-clock times that the zone skips, in seconds since 1970.
+    repeated
+        Instants of wall-clock times that the zone has twice: the first, which rows get, and the second.
     """
 
     def __init__(self, metric_set: MetricSet) -> None:
         self._zone = metric_set.timezone
         self._column = metric_set.timestamp_column
         self._format = metric_set.timestamp_format
-        self._reader = WallClockReader(parts_of(self._format))
-        self._fixed = _FixedWidth(self._reader)
+        self._reader = timestamp_reader(self._format)
+        self._fixed = _FixedWidth(self._reader.full) if isinstance(self._reader, PatternReader) else None
         self._known: dict[Text, int] = {}
+        self.skipped: set[int] = set()
+        self.repeated: dict[int, int] = {}
 
     def read(self, column: pa.Array) -> Seconds:
         """Return instants in seconds since 1970, `NO_INSTANT` for invalid timestamps."""
@@ -58,7 +59,7 @@ class Instants:
                 unknown = distinct
             self._known.update(zip(unknown, self._parse(unknown).tolist(), strict=True))
         seconds = np.array([*(self._known[text] for text in distinct), NO_INSTANT], np.int64)
-        return seconds[_codes(coded, len(distinct))]
+        return seconds[codes_of(coded, len(distinct))]
 
     def fault_at(self, column: pa.Array, row: int) -> str | None:
         """Problem of a row's timestamp; empty if none."""
@@ -80,7 +81,7 @@ class Instants:
         if self._parse([text])[0] != NO_INSTANT:
             return None
         try:
-            self._reader.read(_as_text(text))
+            self._reader.read(as_text(text))
         except ValueError:
             return (
                 f"Timestamp Column {self._column!r} {shown('' if text is None else text)} does not match provided "
@@ -89,20 +90,26 @@ class Instants:
         return f"Timestamp Column {self._column!r} {shown(text)} is no time in {self._zone}: its clocks skip it"
 
     def _parse(self, texts: Sequence[Text]) -> Seconds:
-        local, parsed = self._fixed.parse(texts)
+        if isinstance(self._reader, NumberReader):
+            local, parsed = _parse_numbers(texts, self._reader)
+        else:
+            assert self._fixed is not None
+            local, parsed = self._fixed.parse(texts)
         offsets = np.full(len(texts), NO_INSTANT, np.int64)
         for place in np.flatnonzero(~parsed).tolist():
             try:
-                clock = self._reader.read(_as_text(texts[place]))
+                clock = self._reader.read(as_text(texts[place]))
             except ValueError:
                 continue
             local[place] = local_seconds(clock.local)
             if clock.offset is not None:
                 offsets[place] = clock.offset
         good = local != NO_INSTANT
+        if isinstance(self._reader, NumberReader) and self._reader.is_utc:
+            return local
         own_zone = good & (offsets == NO_INSTANT)
         instants = np.full(len(texts), NO_INSTANT, np.int64)
-        instants[own_zone] = to_utc(local[own_zone], self._zone, gaps_forward=not self._reader.has_time)
+        instants[own_zone] = self._in_zone(local[own_zone], is_date=not self._reader.has_time)
         with_offset = good & ~own_zone
         instants[with_offset] = local[with_offset] - offsets[with_offset]
         return instants
@@ -115,8 +122,32 @@ class Instants:
         bad = (seconds < _EARLIEST) | (seconds >= _LATEST)
         if not zoned:
             seconds = np.where(bad, 0, seconds)
-            seconds = to_utc(seconds, self._zone, gaps_forward=is_date)
+            seconds = self._in_zone(seconds, is_date=is_date)
         return np.where(bad, NO_INSTANT, seconds)
+
+    def _in_zone(self, local: Seconds, *, is_date: bool) -> Seconds:
+        """Convert wall-clock times without an offset to instants; note those that the zone skips or has twice."""
+        instants = to_utc(local, self._zone, gaps_forward=is_date)
+        if is_date:
+            return instants
+        self.skipped.update(local[instants == NO_INSTANT].tolist())
+        again = second_instants(local, self._zone)
+        twice = again != NO_INSTANT
+        self.repeated.update(zip(instants[twice].tolist(), again[twice].tolist(), strict=True))
+        return instants
+
+
+def _parse_numbers(texts: Sequence[Text], reader: NumberReader) -> tuple[Seconds, npt.NDArray[np.bool_]]:
+    """Parse timestamps that are whole numbers, in seconds; also return which texts are valid. Others are left."""
+    local = np.full(len(texts), NO_INSTANT, np.int64)
+    try:
+        numbers = pa.array(texts).cast(pa.string()).cast(pa.int64())
+    except (pa.ArrowInvalid, pa.ArrowTypeError, pa.ArrowNotImplementedError, UnicodeEncodeError):
+        return local, np.zeros(len(texts), np.bool_)
+    scaled = np.floor(reader.scaled(numbers.fill_null(NO_INSTANT).to_numpy(zero_copy_only=False).astype(np.float64)))
+    parsed = (scaled >= _EARLIEST) & (scaled < _LATEST)
+    local[parsed] = scaled[parsed].astype(np.int64)
+    return local, parsed
 
 
 class _FixedWidth:
@@ -172,71 +203,19 @@ class _FixedWidth:
         return local, parsed
 
 
-def read_numbers(column: pa.Array) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.bool_]]:
-    """Values of a measure, NaN for empty cells, and a mask of invalid cells."""
-    if pa.types.is_floating(column.type):
-        present = column.is_valid().to_numpy(zero_copy_only=False)
-        values = column.to_numpy(zero_copy_only=False).astype(np.float64, copy=True)
-    else:
-        try:
-            texts = column.cast(pa.string())
-            empty = pc.equal(pc.binary_length(texts), 0)
-            if pc.any(empty).as_py():
-                texts = pc.if_else(empty, pa.scalar(None, pa.string()), texts)
-            present = texts.is_valid().to_numpy(zero_copy_only=False)
-            values = texts.cast(pa.float64()).to_numpy(zero_copy_only=False).astype(np.float64, copy=True)
-        except pa.ArrowInvalid:
-            return _read_numbers_one_by_one(column)
-    with np.errstate(invalid="ignore"):
-        bad = present & ~(np.abs(values) <= LARGEST)
-    values[~present | bad] = np.nan
-    return values, bad
-
-
-def _read_numbers_one_by_one(column: pa.Array) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.bool_]]:
-    coded = column.dictionary_encode()
-    distinct = coded.dictionary.to_pylist()
-    parsed = [_number(text) for text in distinct]
-    values = np.array([*(np.nan if item is None else item for item in parsed), np.nan], np.float64)
-    bad = np.array([*(entry is None for entry in parsed), False], np.bool_)
-    codes = _codes(coded, len(distinct))
-    return values[codes], bad[codes]
-
-
-def _number(text: Text) -> float | None:
-    """Parse a number: NaN for an empty text, None for an invalid one."""
-    try:
-        plain = _as_text(text)
-    except ValueError:
-        return None
-    if not plain.strip():
-        return float("nan")
-    value = float(plain) if _NUMBER.fullmatch(plain) else float("inf")
-    return value if abs(value) <= LARGEST else None
-
-
-def number_fault(name: str, value: Text | float) -> str | None:
-    """Problem of a measure's value; empty if none."""
-    if isinstance(value, (int, float)):
-        return None if abs(value) <= LARGEST else f"column {name!r} {value!r}: expected a number, up to {LARGEST:g}"
-    if value is None or _number(value) is not None:
-        return None
-    return f"column {name!r} {shown(value)}: expected a number, up to {LARGEST:g}"
-
-
 def value_fault(name: str, value: Text) -> str | None:
     """Problem of a dimension's value; empty if none."""
     if value is None or _value(value) is not None:
         return None
-    return f"column {name!r} {shown(value)}: expected text in the charset, up to {LONGEST_VALUE} characters"
+    return f"column {name!r} {shown(value)}: expected text in the charset, up to {MAX_VALUE} characters"
 
 
 def _value(value: str | bytes) -> str | None:
     try:
-        text = _as_text(value)
+        text = as_text(value)
     except ValueError:
         return None
-    return text if len(text) <= LONGEST_VALUE and not is_marked(text) else None
+    return text if len(text) <= MAX_VALUE and not is_marked(text) else None
 
 
 class Codes:
@@ -254,7 +233,7 @@ class Codes:
         for place, given in enumerate(distinct):
             value = None if given is None else _value(given)
             codes[place] = -1 if value is None and given is not None else self._code(value)
-        places = _codes(coded, len(distinct))
+        places = codes_of(coded, len(distinct))
         codes[-1] = self._code(None) if coded.null_count else -1
         return codes[places]
 
@@ -263,21 +242,3 @@ class Codes:
         if code == len(self.values):
             self.values.append(value)
         return code
-
-
-def _codes(coded: pa.DictionaryArray, missing: int) -> npt.NDArray[np.int64]:
-    indices = coded.indices
-    if indices.null_count:
-        indices = indices.fill_null(missing)
-    codes: npt.NDArray[np.int64] = indices.to_numpy(zero_copy_only=False).astype(np.int64)
-    return codes
-
-
-def _as_text(value: Text) -> str:
-    """Decode UTF-8; raises `ValueError`."""
-    if value is None:
-        raise ValueError("nothing")
-    if isinstance(value, bytes):
-        return value.decode("utf-8")
-    value.encode("utf-8")
-    return value

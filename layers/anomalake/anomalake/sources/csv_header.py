@@ -20,6 +20,9 @@ def header_of(beginning: bytes, csv_format: CsvFormat) -> tuple[str, ...]:
     if beginning[:2] == b"\x1f\x8b":
         beginning = zlib.decompressobj(wbits=31).decompress(beginning)
     text = beginning.decode("utf-8-sig", "replace")
+    for _ in range(csv_format.skip_lines):
+        text = text.partition("\n")[2]
+    text = text.lstrip("\r\n")
     reader = csv.reader(
         io.StringIO(text, newline=""),
         delimiter=csv_format.delimiter,

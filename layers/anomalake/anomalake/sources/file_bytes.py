@@ -8,7 +8,9 @@ import zlib
 from collections.abc import Iterator
 
 from anomalake.definitions.messages import mark
+from anomalake.sources.file_kinds import KIND_BYTES, kind_of
 from anomalake.sources.ports import ByteStream
+from anomalake.sources.rows import SourceFileError
 
 READ = 1024 * 1024
 _GZIP = b"\x1f\x8b"
@@ -21,7 +23,8 @@ class FileText(io.RawIOBase):
     Parameters
     ----------
     stream
-        The file; compression is recognised.
+        The file; compression is recognised. Reading raises `SourceFileError` if it is a workbook, an archive or other
+        file that is not text.
     charset
         Charset of the file, such as ``UTF-8``.
 
@@ -31,15 +34,15 @@ class FileText(io.RawIOBase):
         Why the file is truncated; empty if it is complete. Its last line is omitted then.
     newlines
         Number of line ends that were read.
-    unended
-        1 if the last line has no end, else 0.
+    last_line
+        The last line, once it was read, if it has no line end; else empty.
     """
 
     def __init__(self, stream: ByteStream, charset: str) -> None:
         self.broken = ""
         self.newlines = 0
-        self.unended = 0
-        whole_lines = self._whole_lines(_recoded(self._inflated(_blocks(stream)), charset))
+        self.last_line = b""
+        whole_lines = self._whole_lines(_recoded(_checked(self._inflated(_blocks(stream)), charset), charset))
         self._blocks = map(_marked, whole_lines)
         self._held = memoryview(b"")
 
@@ -105,7 +108,7 @@ class FileText(io.RawIOBase):
             self.newlines += whole.count(b"\n")
             yield whole
         if rest and not self.broken:
-            self.unended = 1
+            self.last_line = rest
             yield rest
 
 
@@ -123,6 +126,18 @@ def _blocks(stream: ByteStream) -> Iterator[bytes]:
         yield block
 
 
+def _checked(blocks: Iterator[bytes], charset: str) -> Iterator[bytes]:
+    """Raise `SourceFileError` if the file is of a kind that is not text."""
+    first = next(blocks, b"")
+    while len(first) < KIND_BYTES and (more := next(blocks, b"")):
+        first += more
+    kind = kind_of(first, charset)
+    if kind:
+        raise SourceFileError(kind)
+    yield first
+    yield from blocks
+
+
 def _recoded(blocks: Iterator[bytes], charset: str) -> Iterator[bytes]:
     name = codecs.lookup(charset).name
     if name in ("utf-8", "utf-8-sig", "ascii"):
@@ -133,6 +148,10 @@ def _recoded(blocks: Iterator[bytes], charset: str) -> Iterator[bytes]:
         yield from blocks
         return
     decoder = codecs.getincrementaldecoder(name)("surrogateescape")
+    started = False
     for block in blocks:
-        yield decoder.decode(block).encode("utf-8", "surrogateescape")
+        decoded = decoder.decode(block)
+        # A codec such as UTF-16-LE leaves the byte order mark in the text.
+        yield (decoded if started else decoded.removeprefix("\ufeff")).encode("utf-8", "surrogateescape")
+        started = started or bool(decoded)
     yield decoder.decode(b"", True).encode("utf-8", "surrogateescape")

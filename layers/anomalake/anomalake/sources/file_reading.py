@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -12,23 +13,19 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from anomalake.definitions.intervals import NO_INSTANT, floor_to_starts
+from anomalake.definitions.messages import listed
 from anomalake.definitions.metric_set import CsvFormat, MetricSet, ParquetFormat
+from anomalake.model.metrics import Metrics
 from anomalake.sources.aggregation import Aggregation
-from anomalake.sources.columns import Instants, number_fault, read_numbers, value_fault
-from anomalake.sources.csv_rows import break_line, csv_blocks, csv_texts, line_with_break
+from anomalake.sources.columns import Instants, value_fault
+from anomalake.sources.csv_rows import CsvRow, break_line, csv_blocks, csv_rows, line_with_break
 from anomalake.sources.file_bytes import FileText
 from anomalake.sources.json_rows import json_blocks
+from anomalake.sources.numbers import Numbers
 from anomalake.sources.parquet_rows import parquet_blocks
 from anomalake.sources.ports import ByteStream
+from anomalake.sources.repeats import ReadFile, Window, WrittenRow, remark_on_repeats
 from anomalake.sources.rows import Notes, RowBlock, SourceFileError
-
-
-@dataclass(frozen=True, slots=True)
-class Window:
-    """A span of time in seconds since 1970: from `low` on, before `high`; None: no limit."""
-
-    low: int | None
-    high: int | None
 
 
 @dataclass(slots=True)
@@ -53,7 +50,7 @@ class FileReader:
 
     Attributes
     ----------
-    aggregation, counts, notes
+    aggregation, counts, notes, instants
         Results of reading.
     """
 
@@ -63,7 +60,9 @@ class FileReader:
         self.counts = RowCounts()
         self.notes = Notes()
         self._has_break = False
-        self._instants = Instants(metric_set)
+        self.instants = Instants(metric_set)
+        self._numbers = [Numbers(metric_set) for _ in metric_set.measures]
+        self._read_files: list[ReadFile] = []
         places = {name: place for place, name in enumerate(metric_set.dimension_list)}
         self._filters = [(places[item.name], frozenset(item.values)) for item in metric_set.dimension_filter_list]
 
@@ -81,13 +80,21 @@ class FileReader:
         """
         self.counts.files += 1
         self.notes.spare_lines = 0
+        hashed = self.aggregation.hashed
+        try:
+            self._read(place, stream, window, again)
+        finally:
+            if self.aggregation.hashed > hashed:
+                self._read_files.append(ReadFile(place, window, again, self.aggregation.hashed))
+
+    def _read(self, place: str, stream: ByteStream, window: Window, again: Callable[[], ByteStream]) -> None:
         before = self.notes.bad
         listed = len(self.notes.problems)
         text = None
         if not isinstance(self.metric_set.file_format, ParquetFormat):
             text = FileText(stream, self.metric_set.file_format.charset)
         try:
-            for block in self._blocks(place, stream, text):
+            for block in self._blocks(place, stream, text, self.notes):
                 self.add(block, window, place)
         except SourceFileError as fault:
             lines = 1 if text is None else max(1, text.drain())
@@ -102,9 +109,11 @@ class FileReader:
             self._find_break(place, again)
 
     def _find_break(self, place: str, again: Callable[[], ByteStream]) -> None:
-        """Note the first line break in a cell of a CSV file in S3, which Athena does not read."""
+        """Note the first line break in a cell of a CSV file in S3, which Athena does not read, if queries read it."""
         csv_format = self.metric_set.file_format
         if not isinstance(csv_format, CsvFormat) or not csv_format.quote_symbol:
+            return
+        if self.metric_set.settings_without_queries:
             return
         with closing(again()) as stream:
             line = line_with_break(FileText(stream, csv_format.charset), csv_format)
@@ -112,18 +121,79 @@ class FileReader:
             self._has_break = True
             self.notes.add(break_line(place, line))
 
+    def remarks(self) -> list[str]:
+        """Remarks on rows that were used: what was left out of them, and what may be wrong with them."""
+        remarks = []
+        if self.counts.missing:
+            remarks.append(
+                f"{self.counts.missing:,} cells of measures are empty or mean no value; those measures are left out of "
+                "their rows"
+            )
+        for name, numbers in zip(self.metric_set.measures, self._numbers, strict=True):
+            if len(numbers.units) > 1:
+                remarks.append(
+                    f"column {name!r} has numbers with the signs {listed(sorted(numbers.units))}; they are added up "
+                    "as if they had one unit"
+                )
+        return remarks
+
+    def repeats(self) -> tuple[int, str]:
+        """Number of rows that repeat another row in all columns that are read; and a remark on them."""
+        found = self.aggregation.repeats()
+        if found is None:
+            return 0, ""
+        return found.rows, remark_on_repeats(found, self._read_files, self.metric_set, self._written_rows)
+
+    def _written_rows(self, file: ReadFile) -> Iterator[tuple[WrittenRow, Callable[[], bool]]]:
+        """Read a file again, row by row; each with a check whether it was used."""
+        stream = file.again()
+        try:
+            for row in self._rows_of(file.place, stream):
+                yield row, partial(self._is_used, row, file.window)
+        finally:
+            stream.close()
+
+    def _rows_of(self, place: str, stream: ByteStream) -> Iterator[WrittenRow]:
+        text = None
+        if not isinstance(self.metric_set.file_format, ParquetFormat):
+            text = FileText(stream, self.metric_set.file_format.charset)
+        if text is not None and self.metric_set.kind == "csv":
+            for row in csv_rows(text, self.metric_set):
+                if isinstance(row, CsvRow):
+                    yield WrittenRow(row.line, row.timestamp, row.dimensions, row.measures, row.cells)
+            return
+        for block in self._blocks(place, stream, text, Notes()):
+            assert block.lines is not None
+            columns = [column.to_pylist() for column in (block.timestamps, *block.dimensions, *block.measures)]
+            split = 1 + len(block.dimensions)
+            for line, *cells in zip(block.lines.tolist(), *columns, strict=True):
+                yield WrittenRow(line, cells[0], tuple(cells[1:split]), tuple(cells[split:]))
+
+    def _is_used(self, row: WrittenRow, window: Window) -> bool:
+        if self._fault(None, row.dimensions, row.measures):
+            return False
+        if not any(numbers.has_value(value) for numbers, value in zip(self._numbers, row.measures, strict=True)):
+            return False
+        instant = int(self.instants.read(pa.array([row.timestamp]))[0])
+        return (
+            instant != NO_INSTANT
+            and (window.low is None or instant >= window.low)
+            and (window.high is None or instant < window.high)
+            and all(row.dimensions[place] in allowed for place, allowed in self._filters)
+        )
+
     def add(self, block: RowBlock, window: Window, place: str) -> None:
         """Add the valid rows of a block, and note the invalid ones."""
-        instants = self._instants.read(block.timestamps)
+        instants = self.instants.read(block.timestamps)
         bad = instants == NO_INSTANT
         codes = [codes.read(column) for codes, column in zip(self.aggregation.codes, block.dimensions, strict=True)]
         for column in codes:
             bad |= column < 0
         values = []
-        for column in block.measures:
-            numbers, faulty = read_numbers(column)
+        for numbers, column in zip(self._numbers, block.measures, strict=True):
+            found, faulty = numbers.read(column)
             bad |= faulty
-            values.append(numbers)
+            values.append(found)
         if bad.any():
             self.notes.bad += int(bad.sum())
             if block.lines is not None:
@@ -146,6 +216,26 @@ class FileReader:
             wanted = kept
         self._use(instants, codes, values, wanted)
 
+    def metrics(self) -> Metrics:
+        """Return the metrics of the rows; raises `LimitExceededError`.
+
+        Sums are missing in both intervals of wall-clock times that the zone has twice (see `doubled`), because no row
+        tells to which of the two it belongs.
+        """
+        metrics = self.aggregation.metrics()
+        unknown = np.isin(metrics.starts.astype(np.int64), self.doubled)
+        for place, measure in enumerate(self.metric_set.metric_list):
+            if measure.aggregation_function == "SUM":
+                metrics.values[place][:, unknown] = np.nan
+        return metrics
+
+    @property
+    def doubled(self) -> npt.NDArray[np.int64]:
+        """Starts of the intervals with wall-clock times that occur again in another interval, and of those others."""
+        pairs = np.array(sorted(self.instants.repeated.items()), np.int64).reshape(-1, 2)
+        starts = floor_to_starts(pairs.ravel(), self.metric_set.frequency, self.metric_set.timezone).reshape(-1, 2)
+        return np.unique(starts[starts[:, 0] != starts[:, 1]])
+
     def _use(
         self,
         instants: npt.NDArray[np.int64],
@@ -162,12 +252,12 @@ class FileReader:
         starts = floor_to_starts(instants, self.metric_set.frequency, self.metric_set.timezone)
         self.aggregation.add(instants, starts, codes, values)
 
-    def _blocks(self, place: str, stream: ByteStream, text: FileText | None) -> Iterator[RowBlock]:
+    def _blocks(self, place: str, stream: ByteStream, text: FileText | None, notes: Notes) -> Iterator[RowBlock]:
         if text is None:
             return parquet_blocks(stream, self.metric_set)
         if self.metric_set.kind == "json":
-            return json_blocks(text, self.metric_set, place, self.notes)
-        return csv_blocks(text, self.metric_set, place, self.notes)
+            return json_blocks(text, self.metric_set, place, notes)
+        return csv_blocks(text, self.metric_set, place, notes)
 
     def _describe(self, block: RowBlock, bad: npt.NDArray[np.bool_], place: str) -> None:
         """Describe the invalid rows of a block with known lines."""
@@ -176,7 +266,7 @@ class FileReader:
             if self.notes.full:
                 return
             fault = self._fault(
-                self._instants.fault_at(block.timestamps, row),
+                self.instants.fault_at(block.timestamps, row),
                 [_value(column, row) for column in block.dimensions],
                 [_value(column, row) for column in block.measures],
             )
@@ -187,8 +277,8 @@ class FileReader:
         stream = again()
         try:
             charset = getattr(self.metric_set.file_format, "charset", "UTF-8")
-            for line, texts in csv_texts(FileText(stream, charset), self.metric_set):
-                fault = texts if isinstance(texts, str) else self._fault(self._instants.fault(texts[0]), *texts[1:])
+            for row in csv_rows(FileText(stream, charset), self.metric_set):
+                line, fault = row if isinstance(row, tuple) else (row.line, self._fault_of(row))
                 if fault:
                     self.notes.add(f"{place}: line {line}: {fault}")
                 if self.notes.full:
@@ -196,12 +286,18 @@ class FileReader:
         finally:
             stream.close()
 
+    def _fault_of(self, row: CsvRow) -> str | None:
+        return self._fault(self.instants.fault(row.timestamp), row.dimensions, row.measures)
+
     def _fault(self, timestamp: str | None, dimensions: Sequence[Any], measures: Sequence[Any]) -> str | None:
         """Problem of a row: of its timestamp first, then of its values."""
         faults = [
             timestamp,
             *map(value_fault, self.metric_set.dimension_list, dimensions),
-            *map(number_fault, self.metric_set.measures, measures),
+            *(
+                numbers.fault(name, value)
+                for numbers, name, value in zip(self._numbers, self.metric_set.measures, measures, strict=True)
+            ),
         ]
         return next((fault for fault in faults if fault), None)
 

@@ -9,7 +9,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from anomalake.definitions.metric_set import ZONED, ColumnType, MetricSet
+from anomalake.definitions.time_formats import NUMBER_FORMATS, NumberReader, timestamp_reader
 from anomalake.errors import first_line
+from anomalake.sources.cells import joined
 from anomalake.sources.ports import ByteStream
 from anomalake.sources.rows import RowBlock, SourceFileError, column_places
 
@@ -26,11 +28,13 @@ def parquet_blocks(stream: ByteStream, metric_set: MetricSet) -> Iterator[RowBlo
     """
     # Parquet's metadata are at the end of the file, so all of it is read.
     whole = b"".join(iter(lambda: stream.read(1 << 24), b""))
+    if not whole:
+        return
     try:
         file = pq.ParquetFile(pa.BufferReader(whole))
-        yield from typed_blocks(
-            file.schema_arrow, file.iter_batches(BLOCK_ROWS, columns=_needed(file.schema_arrow, metric_set)), metric_set
-        )
+        schema = file.schema_arrow
+        names = [schema.names[place] for place in column_places(schema.names, metric_set.columns, "schema")]
+        yield from typed_blocks(schema, file.iter_batches(BLOCK_ROWS, columns=names), metric_set)
     except (pa.ArrowException, OSError) as error:
         raise SourceFileError(f"cannot be read as Parquet: {first_line(error)[:200]}") from error
 
@@ -38,23 +42,22 @@ def parquet_blocks(stream: ByteStream, metric_set: MetricSet) -> Iterator[RowBlo
 def typed_blocks(
     schema: pa.Schema, batches: Iterator[pa.RecordBatch], metric_set: MetricSet, first_row: int = 1
 ) -> Iterator[RowBlock]:
-    """Convert batches with typed columns; raises `SourceFileError` for unsupported types."""
-    _check_types(schema, metric_set)
-    names = metric_set.columns
-    split = 1 + len(metric_set.dimension_list)
+    """Convert batches with typed columns; raises `SourceFileError` for missing columns and unsupported types."""
+    names = [schema.names[place] for place in column_places(schema.names, metric_set.columns, "schema")]
+    _check_types(schema, names, metric_set)
+    n_timestamps = len(metric_set.timestamp_columns)
+    split = n_timestamps + len(metric_set.dimension_list)
     for batch in batches:
-        columns = [batch.column(batch.schema.get_field_index(name)) for name in names]
+        columns = [_decoded(batch.column(batch.schema.get_field_index(name))) for name in names]
         lines = np.arange(first_row, first_row + len(batch), dtype=np.int64)
         first_row += len(batch)
-        timestamps = columns[0].dictionary_decode() if pa.types.is_dictionary(columns[0].type) else columns[0]
-        measures = [
-            column.dictionary_decode() if pa.types.is_dictionary(column.type) else column for column in columns[split:]
-        ]
-        yield RowBlock(timestamps, tuple(map(_as_text, columns[1:split])), tuple(map(_as_numbers, measures)), lines)
+        dimensions = tuple(map(_as_text, columns[n_timestamps:split]))
+        measures = tuple(map(_as_numbers, columns[split:]))
+        yield RowBlock(_timestamps(columns[:n_timestamps]), dimensions, measures, lines)
 
 
 def column_types(stream: ByteStream, metric_set: MetricSet) -> tuple[ColumnType, ...]:
-    """Return the types of a metric set's columns in a Parquet file.
+    """Return the types of a metric set's columns in a Parquet file; none if it is empty.
 
     Raises
     ------
@@ -62,13 +65,24 @@ def column_types(stream: ByteStream, metric_set: MetricSet) -> tuple[ColumnType,
         The file is invalid, lacks a column, or has a column of a type that queries cannot read.
     """
     whole = b"".join(iter(lambda: stream.read(1 << 24), b""))
+    if not whole:
+        return ()
     try:
         schema = pq.read_schema(pa.BufferReader(whole))
     except (pa.ArrowException, OSError) as error:
         raise SourceFileError(f"cannot be read as Parquet: {first_line(error)[:200]}") from error
-    names = _needed(schema, metric_set)
-    _check_types(schema, metric_set)
-    return tuple(ColumnType(name, _column_type(name, schema.field(name).type)) for name in names)
+    written = [schema.names[place] for place in column_places(schema.names, metric_set.columns, "schema")]
+    for name, found in zip(metric_set.columns, written, strict=True):
+        if [one.lower() for one in schema.names].count(name.lower()) != 1:
+            raise SourceFileError(
+                f"column {name!r} is {found!r} in the file; queries on live data find columns by their names, without "
+                "case; expected this name, and no other that differs in case only"
+            )
+    _check_types(schema, written, metric_set)
+    return tuple(
+        ColumnType(name, _column_type(name, schema.field(found).type))
+        for name, found in zip(metric_set.columns, written, strict=True)
+    )
 
 
 def _column_type(name: str, type_: pa.DataType) -> str:
@@ -103,25 +117,41 @@ _TYPES = {
 }
 
 
-def _needed(schema: pa.Schema, metric_set: MetricSet) -> list[str]:
-    column_places(tuple(schema.names), metric_set.columns, "schema")
-    return list(metric_set.columns)
+def _timestamps(columns: list[pa.Array]) -> pa.Array:
+    """The timestamp column: text, or of a temporal type; numbers become their text."""
+    if len(columns) == 1 and pa.types.is_temporal(columns[0].type):
+        return columns[0]
+    return joined([column.cast(pa.string()) for column in columns])
 
 
-def _check_types(schema: pa.Schema, metric_set: MetricSet) -> None:
-    for name in metric_set.columns:
+def _check_types(schema: pa.Schema, names: list[str], metric_set: MetricSet) -> None:
+    n_timestamps = len(metric_set.timestamp_columns)
+    for place, name in enumerate(names):
         type_ = schema.field(name).type
         if pa.types.is_dictionary(type_):
             type_ = type_.value_type
-        if name == metric_set.timestamp_column:
-            fits, expected = _is_text(type_) or pa.types.is_temporal(type_), "a timestamp, a date or text"
-            fits = fits and not (pa.types.is_time(type_) or pa.types.is_duration(type_))
-        elif name in metric_set.dimension_list:
+        if place < n_timestamps:
+            fits, expected = _is_timestamp(type_, metric_set)
+        elif place < n_timestamps + len(metric_set.dimension_list):
             fits, expected = not pa.types.is_nested(type_), "one value a row"
         else:
             fits, expected = _is_text(type_) or _is_number(type_), "a number"
         if not fits:
             raise SourceFileError(f"column {name!r} has the type {type_}; expected {expected}")
+
+
+def _is_timestamp(type_: pa.DataType, metric_set: MetricSet) -> tuple[bool, str]:
+    """Whether a column's type is one of a timestamp, or of a part of it; and which are."""
+    reader = timestamp_reader(metric_set.timestamp_format)
+    if metric_set.joined_timestamp_columns:
+        fits = _is_text(type_) or pa.types.is_date(type_) or pa.types.is_integer(type_)
+        return fits, "text, a date or a whole number, for it is joined with others"
+    if pa.types.is_integer(type_) or pa.types.is_floating(type_):
+        # The number 20210131 is a day in the format yyyyMMdd.
+        fits = isinstance(reader, NumberReader) or (pa.types.is_integer(type_) and reader.is_digits)
+        return fits, f"a timestamp, a date or text, or ColumnFormat {', '.join(NUMBER_FORMATS)} for numbers"
+    fits = pa.types.is_timestamp(type_) or pa.types.is_date(type_) or _is_text(type_)
+    return fits, "a timestamp, a date or text"
 
 
 def _is_text(type_: pa.DataType) -> bool:
@@ -133,8 +163,6 @@ def _is_number(type_: pa.DataType) -> bool:
 
 
 def _as_text(column: pa.Array) -> pa.Array:
-    if pa.types.is_dictionary(column.type):
-        column = column.dictionary_decode()
     return (column if pa.types.is_binary(column.type) else column.cast(pa.string())).dictionary_encode()
 
 

@@ -20,6 +20,11 @@ class SourceFile:
     size: int
 
 
+def is_hidden(relative: str) -> bool:
+    """Whether a part of a file's relative path begins with ``.`` or ``_``, as of files that are not finished."""
+    return any(part.startswith((".", "_")) for part in relative.split("/"))
+
+
 class ByteStream(Protocol):
     """An open file."""
 
@@ -35,8 +40,13 @@ class ByteStream(Protocol):
 class SourceFiles(Protocol):
     """Files in folders or in an object store. Names that begin with ``.`` or ``_`` are ignored."""
 
-    def list(self, folder: str) -> Sequence[SourceFile]:
+    def list(self, folder: str, *, recursive: bool = False) -> Sequence[SourceFile]:
         """List the files directly in a folder, sorted, or the file with that name; empty if there is none.
+
+        Parameters
+        ----------
+        recursive
+            List the files of subfolders too, at any depth. Links are not followed.
 
         Raises
         ------

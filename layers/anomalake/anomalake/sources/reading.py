@@ -2,23 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import cast
 
+import numpy as np
+
 from anomalake.definitions.detector import Detector
 from anomalake.definitions.intervals import folder_of, next_start, start_of_folder
+from anomalake.definitions.messages import printable
 from anomalake.definitions.metric_set import MetricSet
 from anomalake.errors import AnomalakeError
 from anomalake.model.metrics import Metrics
 from anomalake.sources.aggregation import LimitExceededError
-from anomalake.sources.file_reading import FileReader, RowCounts, Window
+from anomalake.sources.file_reading import FileReader, RowCounts
 from anomalake.sources.parquet_rows import typed_blocks
-from anomalake.sources.ports import SourceFile, SourceFiles, SourceTables
+from anomalake.sources.ports import SourceFile, SourceFiles, SourceTables, is_hidden
 from anomalake.sources.prefetching import opened
+from anomalake.sources.repeats import Window
 from anomalake.sources.rows import Notes
+from anomalake.sources.spacing import spacing_problem
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,9 +47,9 @@ class ReadReport:
     filtered
         Rows that the dimension filters exclude.
     duplicates
-        Used rows that repeat another row exactly. They count, as in L4M.
+        Used rows that repeat another row in all columns that are read. They count, as in L4M.
     missing
-        Empty cells of measures in used rows.
+        Cells of measures without a value, in used rows.
     problems
         The first invalid rows (file, line, column, value, what was expected), and other problems.
     """
@@ -115,14 +120,19 @@ def read_history(detector: Detector, files: SourceData, *, until: datetime | Non
     StoreError
         The files cannot be read.
     """
-    metric_set = detector.metric_set
+    metrics, report = _read_history(detector.metric_set, files, until)
+    problem = spacing_problem(metrics)
+    return metrics, report if problem is None else replace(report, problems=(problem, *report.problems))
+
+
+def _read_history(metric_set: MetricSet, files: SourceData, until: datetime | None) -> tuple[Metrics, ReadReport]:
     if metric_set.athena is not None:
         return _read_table(metric_set, _tables(files), None, until)
     files = _files(files)
     reader = FileReader(metric_set)
     high = None if until is None else _seconds(until)
-    listed = {file.name: file for path in metric_set.historical_data_path_list for file in files.list(path)}
-    _read_all(reader, files, [(file, Window(None, high)) for file in listed.values()])
+    listed = _historical_files(metric_set, files, reader)
+    _read_all(reader, files, [(file, Window(None, high)) for file in listed])
     after = _after(reader)
     for template in metric_set.templated_path_list:
         _read_all(reader, files, _live_files(metric_set, template, files, after, high))
@@ -159,14 +169,38 @@ def read_interval(detector: Detector, files: SourceData, start: datetime) -> tup
         return _read_table(metric_set, _tables(files), start, end)
     files = _files(files)
     folders = [folder_of(template, start, metric_set.timezone) for template in metric_set.templated_path_list]
-    # Without live folders, the rows of an interval are in the historical files.
-    folders = folders or list(metric_set.historical_data_path_list)
     reader = FileReader(metric_set)
-    listed = {file.name: file for folder in folders for file in files.list(folder)}
+    if folders:
+        listed = list({file.name: file for folder in folders for file in files.list(folder)}.values())
+        for folder in folders if not listed else ():
+            _note_subfolders(files, folder, "TemplatedPathList names the folder of the files", reader)
+    else:
+        # Without live folders, the rows of an interval are in the historical files.
+        listed = _historical_files(metric_set, files, reader)
     window = Window(_seconds(start), _seconds(end))
-    _read_all(reader, files, [(file, window) for file in listed.values()])
-    places = ", ".join(folders)
-    return _result(reader, _nothing_in(start, end, places), places)
+    _read_all(reader, files, [(file, window) for file in listed])
+    places = ", ".join(folders or metric_set.historical_data_path_list)
+    return _result(reader, _nothing_in(start, end, places), places, start)
+
+
+def _historical_files(metric_set: MetricSet, files: SourceFiles, reader: FileReader) -> list[SourceFile]:
+    """List the historical files, and note the folders whose files are all in subfolders."""
+    found: dict[str, SourceFile] = {}
+    for path in metric_set.historical_data_path_list:
+        listed = files.list(path, recursive=metric_set.recursive)
+        found.update((file.name, file) for file in listed)
+        # The folders of a template may be there too.
+        if not listed and not metric_set.recursive and not metric_set.templated_path_list:
+            _note_subfolders(files, path, "S3SourceConfig.Recursive: true reads them", reader)
+    return list(found.values())
+
+
+def _note_subfolders(files: SourceFiles, folder: str, advice: str, reader: FileReader) -> None:
+    """Note that all files of a folder are in its subfolders."""
+    names = (file.name for file in files.walk(folder) if file.size)
+    first = next((name for name in names if not is_hidden(name.removeprefix(folder).lstrip("/"))), None)
+    if first is not None:
+        reader.notes.add(f"{folder}: files are in subfolders, such as {first}; {advice}")
 
 
 def _read_table(
@@ -183,7 +217,7 @@ def _read_table(
             reader.add(block, window, place)
         first_row += len(batch)
     if low is not None and high is not None:
-        return _result(reader, _nothing_in(low, high, place), place)
+        return _result(reader, _nothing_in(low, high, place), place, low)
     return _result(reader, f"No datapoint was found at the source location: {place}", place)
 
 
@@ -253,8 +287,8 @@ def _window(template: str, start: datetime, frequency: str, timezone: str) -> Wi
     return Window(_seconds(start), _seconds(end))
 
 
-def _result(reader: FileReader, nothing: str, places: str) -> tuple[Metrics, ReadReport]:
-    report = _report(reader)
+def _result(reader: FileReader, nothing: str, places: str, start: datetime | None = None) -> tuple[Metrics, ReadReport]:
+    report = _report(reader, start)
     share = reader.metric_set.minimum_good_share
     if report.rows and (report.rows - report.bad) / report.rows < share:
         first = f"; first: {report.problems[0]}" if report.problems else ""
@@ -263,34 +297,46 @@ def _result(reader: FileReader, nothing: str, places: str) -> tuple[Metrics, Rea
             f"{report.rows:,} rows are bad, and MinimumGoodShare is {share:g}{first}",
             report,
         )
+    if reader.aggregation.empty and start is not None and _seconds(start) in reader.doubled:
+        return _unobserved(reader.metric_set, start), report
     if reader.aggregation.empty:
         raise NoDataError(f"{nothing}{_why(report)}", report)
     try:
-        return reader.aggregation.metrics(), report
+        metrics = reader.metrics()
+        problems = (*report.problems, *map(printable, reader.aggregation.problems))
+        return metrics, replace(report, problems=problems)
     except LimitExceededError as error:
         raise InsufficientDataError(
             f"Metric set beyond its limits at the source location: {places}: {error}", report
         ) from error
 
 
+def _unobserved(metric_set: MetricSet, start: datetime) -> Metrics:
+    """Metrics of an interval in which nothing was observed."""
+    starts = np.array([_seconds(start)]).astype("datetime64[s]")
+    values = np.empty((len(metric_set.metric_list), 0, 1))
+    names = (metric_set.measures, metric_set.dimension_list)
+    return Metrics(metric_set.frequency, metric_set.timezone, starts, *names, (), values)
+
+
 def _why(report: ReadReport) -> str:
     if not report.files:
-        return ": no file is there"
+        return f": no file is there{''.join(f'; {problem}' for problem in report.problems)}"
     named = {"bad": report.bad, "before that": report.outside, "after that": report.future}
     named["left out by filters"] = report.filtered
     counts = [f"{number:,} {name}" for name, number in named.items() if number]
     return f": {report.files:,} files have {report.rows:,} rows" + (f", {', '.join(counts)}" if counts else "")
 
 
-def _report(reader: FileReader) -> ReadReport:
+def _report(reader: FileReader, start: datetime | None) -> ReadReport:
     counts: RowCounts = reader.counts
     notes: Notes = reader.notes
-    duplicates = reader.aggregation.duplicates()
-    problems = list(notes.problems)
-    if duplicates:
-        problems.append(f"{duplicates:,} rows repeat another one exactly; they are added up all the same")
-    if counts.missing:
-        problems.append(f"{counts.missing:,} cells of measures are empty; those measures are left out of their rows")
+    duplicates, remark = reader.repeats()
+    problems = [
+        *_zone_problems(reader, start),
+        *notes.problems,
+        *map(printable, filter(None, [remark, *reader.remarks()])),
+    ]
     return ReadReport(
         files=counts.files,
         rows=counts.used + notes.bad + counts.outside + counts.future + counts.filtered,
@@ -303,6 +349,25 @@ def _report(reader: FileReader) -> ReadReport:
         missing=counts.missing,
         problems=tuple(problems),
     )
+
+
+def _zone_problems(reader: FileReader, start: datetime | None) -> Iterator[str]:
+    """Describe wall-clock times that the zone skips or, in the wanted intervals, has twice."""
+    timezone, skipped, doubled = reader.metric_set.timezone, reader.instants.skipped, reader.doubled
+    if start is not None:
+        doubled = doubled[doubled == _seconds(start)]
+    if skipped:
+        first = np.datetime64(min(skipped), "s").item()
+        yield (
+            f"Timezone {timezone!r}: rows have times that its clocks skip ({len(skipped):,}, first {first}); expected "
+            "the zone of the timestamps, such as UTC"
+        )
+    if len(doubled) and any(measure.aggregation_function == "SUM" for measure in reader.metric_set.metric_list):
+        first = np.datetime64(int(doubled[0]), "s").item()
+        yield (
+            f"no sums of intervals whose times occur twice in {timezone}, when its clocks go back, and have no offset "
+            f"({len(doubled):,}, first {first}Z)"
+        )
 
 
 def _seconds(instant: datetime) -> int:

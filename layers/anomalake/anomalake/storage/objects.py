@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import os
+import re
+import time
 from collections.abc import Callable, Iterable, Iterator
 from datetime import timedelta
 from itertools import islice
 from pathlib import Path
 from typing import Any, TypeVar
-from urllib.parse import unquote, urlsplit
+from urllib.parse import unquote
 
 import obstore
-from obstore.exceptions import AlreadyExistsError, BaseError
+from obstore.exceptions import AlreadyExistsError, BaseError, GenericError
 from obstore.store import LocalStore, MemoryStore, S3Store
 
 from anomalake.errors import AnomalakeError, first_line, require
@@ -21,6 +23,15 @@ from anomalake.storage.store import ObjectNotFound, ObjectStore, StoredObject, S
 DELETE_AT_ONCE = 1_000
 
 TRANSIENT = (BaseError, OSError)
+
+_S3 = "s3://"
+_SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:")
+_FILE = re.compile(r"file:(?P<host>//(localhost)?(?=/)|(?=/[^/]))")
+#: Tries of a call to S3 whose answer is cut off or malformed, and the seconds before the second one, which double.
+TRIES = 4
+PAUSE = 0.1
+#: Seconds after which a call is not tried again. obstore has tried a call that took so long many times itself.
+TRY_AGAIN_WITHIN = 30.0
 
 T = TypeVar("T")
 
@@ -69,14 +80,22 @@ class Objects:
         return True
 
     def list(self, folder: str) -> Iterator[StoredObject]:
-        try:
-            for page in obstore.list(self._store, folder):
-                for found in page:
-                    yield StoredObject(found["path"], found["size"])
-        except FileNotFoundError:
-            return
-        except TRANSIENT as error:
-            raise StoreError(f"{self._uri}: cannot list {folder!r}: {first_line(error)}") from error
+        last: str | None = None
+        tries = _Tries()
+        while True:
+            try:
+                for page in obstore.list(self._store, folder, offset=last):
+                    for found in page:
+                        last = found["path"]
+                        yield StoredObject(last, found["size"])
+                    tries = _Tries()
+                return
+            except FileNotFoundError:
+                return
+            except TRANSIENT as error:
+                # S3 lists keys in their order, so the listing goes on after the last one.
+                if not isinstance(self._store, S3Store) or not tries.again(error):
+                    raise StoreError(f"{self._uri}: cannot list {folder!r}: {first_line(error)}") from error
 
     def delete(self, keys: Iterable[str]) -> None:
         if isinstance(self._store, S3Store):
@@ -90,18 +109,71 @@ class Objects:
                 continue
 
     def _call(self, key: str, call: Callable[[], T]) -> T:
-        try:
-            return call()
-        except AlreadyExistsError as error:
-            raise _KeyInUse(key) from error
-        except FileNotFoundError as error:
-            raise ObjectNotFound(f"{self._uri}: no object {key!r}") from error
-        except TRANSIENT as error:
-            raise StoreError(f"{self._uri}: {key!r}: {first_line(error)}") from error
+        tries = _Tries()
+        while True:
+            try:
+                return call()
+            except AlreadyExistsError as error:
+                raise _KeyInUse(key) from error
+            except FileNotFoundError as error:
+                raise ObjectNotFound(f"{self._uri}: no object {key!r}") from error
+            except TRANSIENT as error:
+                if not isinstance(self._store, S3Store) or not tries.again(error):
+                    raise StoreError(f"{self._uri}: {key!r}: {first_line(error)}") from error
+
+
+class _Tries:
+    """The tries of one call to S3. obstore itself repeats a call that fails, but not one whose answer is malformed."""
+
+    def __init__(self) -> None:
+        self._began = time.monotonic()
+        self._count = 1
+
+    def again(self, error: Exception) -> bool:
+        """Whether to try again after an error; pauses before."""
+        if (
+            not isinstance(error, GenericError)
+            or self._count == TRIES
+            or time.monotonic() - self._began > TRY_AGAIN_WITHIN
+        ):
+            return False
+        time.sleep(PAUSE * 2 ** (self._count - 1))
+        self._count += 1
+        return True
 
 
 class _KeyInUse(StoreError):
     pass
+
+
+def read_blocks(store: S3Store, key: str, place: str, version: str | None = None) -> Iterator[bytes]:
+    """Read an object of S3 block by block. A connection that breaks is taken up where it ended.
+
+    Raises
+    ------
+    ObjectNotFound, StoreError
+    """
+    offset, tag = 0, None
+    tries = _Tries()
+    while True:
+        options: dict[str, Any] = {"version": version} if version else {}
+        if offset:
+            options |= {"range": {"offset": offset}, "if_match": tag}
+        try:
+            found = obstore.get(store, key, options=options or None)  # type: ignore[arg-type]
+            size, tag = found.meta["size"], found.meta["e_tag"]
+            for block in found.stream():
+                offset += len(block)
+                yield bytes(block)
+                tries = _Tries()
+            if offset >= size:
+                return
+            raise StoreError(f"{place}: the answer ended after {offset:,} of {size:,} bytes")
+        except FileNotFoundError as error:
+            raise ObjectNotFound(f"{place}: there is no such object") from error
+        except TRANSIENT as error:
+            if not tries.again(error):
+                raise StoreError(f"{place}: {first_line(error)}") from error
 
 
 def _batched(keys: Iterable[str], most: int) -> Iterator[list[str]]:
@@ -125,13 +197,10 @@ def open_store(uri: str, *, create: bool = True) -> ObjectStore:
     LakeUriError
         The URI does not name a folder or a bucket.
     """
-    parts = urlsplit(uri)
-    if parts.scheme == "s3":
-        if not parts.netloc:
-            raise LakeUriError(f"lake {uri!r}: no bucket; expected s3://BUCKET or s3://BUCKET/PREFIX")
-        return Objects(s3_store(parts.netloc, parts.path.strip("/")), uri.rstrip("/"))
-    if parts.scheme not in ("", "file") or (parts.scheme == "file" and parts.netloc not in ("", "localhost")):
-        raise LakeUriError(f"lake {uri!r}: expected a folder, file:///FOLDER or s3://BUCKET/PREFIX")
+    check_lake_uri(uri)
+    if uri.startswith(_S3):
+        bucket, _, prefix = uri.removeprefix(_S3).partition("/")
+        return Objects(s3_store(bucket, prefix.strip("/")), uri.rstrip("/"))
     folder = store_folder(uri)
     if folder.exists() and not folder.is_dir():
         raise LakeUriError(f"lake {uri!r}: is a file; expected a folder")
@@ -141,10 +210,26 @@ def open_store(uri: str, *, create: bool = True) -> ObjectStore:
     return Objects(LocalStore(folder.resolve()), uri)
 
 
+def check_lake_uri(uri: str) -> None:
+    """Check that a URI names a folder or a bucket; raises `LakeUriError`."""
+    if not uri.strip():
+        raise LakeUriError(f"lake {uri!r}: is empty; expected a folder, file:///FOLDER or s3://BUCKET/PREFIX")
+    if uri.startswith(_S3):
+        if not uri.removeprefix(_S3).partition("/")[0]:
+            raise LakeUriError(f"lake {uri!r}: no bucket; expected s3://BUCKET or s3://BUCKET/PREFIX")
+        return
+    scheme = _SCHEME.match(uri)
+    if scheme is not None and not _FILE.match(uri):
+        raise LakeUriError(f"lake {uri!r}: expected a folder, file:///FOLDER or s3://BUCKET/PREFIX")
+    if scheme is not None and ("?" in uri or "#" in uri):
+        raise LakeUriError(f"lake {uri!r}: has ? or #; expected %3F or %23 in file:///FOLDER")
+
+
 def store_folder(uri: str) -> Path:
     """The folder that the URI of a local lake names."""
-    parts = urlsplit(uri)
-    return Path(unquote(parts.path) if parts.scheme == "file" else uri).expanduser()
+    found = _FILE.match(uri)
+    # `Path.expanduser` fails if a name begins with ~ and is not that of a user.
+    return Path(os.path.expanduser(unquote(uri[found.end("host") :]) if found else uri))  # noqa: PTH111
 
 
 def memory_store() -> ObjectStore:

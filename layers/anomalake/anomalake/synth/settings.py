@@ -11,17 +11,17 @@ import numpy as np
 import numpy.typing as npt
 
 from anomalake.errors import AnomalakeError
+from anomalake.frequencies import FREQUENCIES
 from anomalake.model.metrics import Combination
 
 PLATFORMS: Final = ("pc_web", "mobile_web", "mobile_app")
 MARKETPLACES: Final = ("us", "uk", "de", "fr", "es", "it", "jp")
 MEASURES: Final = ("views", "revenue")
 
-#: Seconds of each frequency.
-SECONDS: Final = {"PT5M": 300, "PT10M": 600, "PT1H": 3_600, "P1D": 86_400}
-
-#: Default number of intervals of history: 30 days, 60 days, 12 months, three years.
-DEFAULT_INTERVALS: Final = {"PT5M": 8_640, "PT10M": 8_640, "PT1H": 8_760, "P1D": 1_095}
+#: Default number of intervals of history by frequency: 30 days, 60 days, 90 days, half a year, 12 months, three years.
+DEFAULT_INTERVALS: Final = {
+    "PT5M": 8_640, "PT10M": 8_640, "PT15M": 8_640, "PT30M": 8_640, "PT1H": 8_760, "P1D": 1_095,
+}  # fmt: skip
 
 #: Month and day of the hard shop's holidays.
 HOLIDAYS: Final = (
@@ -48,9 +48,9 @@ class ShopSettings:
     hard
         Whether to generate the hard shop.
     frequency
-        ``PT5M``, ``PT10M``, ``PT1H`` or ``P1D``.
+        One of `DEFAULT_INTERVALS`.
     intervals
-        Number of intervals; default: 12 months of PT1H, 30 days of PT5M, 60 of PT10M, three years of P1D.
+        Number of intervals; default: that of `DEFAULT_INTERVALS`.
     series
         Combinations of dimension values; each has two metrics, views and revenue. The default is 3 platforms × 7
         marketplaces; more add the dimension ``product``.
@@ -74,8 +74,8 @@ class ShopSettings:
     anomalies: bool = True
 
     def __post_init__(self) -> None:
-        if self.frequency not in SECONDS:
-            raise ShopSettingsError(f"frequency {self.frequency!r}: expected one of {', '.join(SECONDS)}")
+        if self.frequency not in DEFAULT_INTERVALS:
+            raise ShopSettingsError(f"frequency {self.frequency!r}: expected one of {', '.join(DEFAULT_INTERVALS)}")
         for name, value, least, most in (
             ("seed", self.seed, 0, 2**63 - 1),
             ("intervals", self.n_intervals, 1, 10_000_000),
@@ -98,7 +98,7 @@ class ShopSettings:
     @property
     def seconds(self) -> int:
         """Length of an interval."""
-        return SECONDS[self.frequency]
+        return FREQUENCIES[self.frequency].seconds
 
     @property
     def starts(self) -> npt.NDArray[np.datetime64]:

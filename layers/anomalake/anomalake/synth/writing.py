@@ -11,6 +11,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.csv as pa_csv
 
+from anomalake.files import unfinished, write_whole
 from anomalake.model.metrics import Metrics
 from anomalake.synth.events import KINDS, Ints
 from anomalake.synth.shop import Shop
@@ -47,7 +48,7 @@ def write_shop(shop: Shop, folder: Path, live: int = 0) -> list[Path]:
         _write_csv(path, [_rows(shop.metrics, at, at + 1)])
     _write_csv(labels, [labels_of(shop)])
     detector = folder / "detector.yaml"
-    detector.write_text(detector_file(shop), encoding="utf-8")
+    write_whole(detector, detector_file(shop).encode("utf-8"))
     return [history, labels, detector, *([folder / "live"] if live else [])]
 
 
@@ -105,7 +106,7 @@ def detector_file(shop: Shop) -> str:
 
 
 def _write_csv(path: Path, tables: Iterable[pa.Table]) -> None:
-    with path.open("wb") as out:
+    with unfinished(path) as hidden, hidden.open("wb") as out:
         for table in tables:
             if not out.tell():
                 out.write((",".join(table.schema.names) + "\n").encode("ascii"))

@@ -76,7 +76,9 @@ function duration(seconds) {
   return plural(Math.round(seconds / size), unit);
 }
 
-const frequencies = new Map([["PT5M", 300], ["PT10M", 600], ["PT1H", 3600], ["P1D", 86400]]);
+const frequencies = new Map([
+  ["PT5M", 300], ["PT10M", 600], ["PT15M", 900], ["PT30M", 1800], ["PT1H", 3600], ["P1D", 86400], ["P7D", 604800],
+]);
 
 /** Seconds of an interval by its frequency, or 0. */
 function intervalOf(detector) {

@@ -31,7 +31,7 @@ FROM (
       a.metric_name,
       a.alert_id,
       a.digest
-    FROM alert_rows AS a
+    FROM rows_in_force AS a
   ) AS b
 ) AS c
 WHERE c.bodies > 1

@@ -38,7 +38,7 @@ FROM (
     CASE WHEN s.i <= cardinality(a.contributions) THEN a.contributions[s.i].dimension_name END AS dimension_name,
     CASE WHEN s.i <= cardinality(a.contributions) THEN a.contributions[s.i].dimension_value END AS dimension_value,
     CASE WHEN s.i <= cardinality(a.contributions) THEN a.contributions[s.i].value_contribution END AS value_contribution
-  FROM alert_rows AS a
+  FROM rows_in_force AS a
   CROSS JOIN UNNEST(
     CASE
       WHEN cardinality(a.time_series) = 0 AND cardinality(a.contributions) = 0 THEN ARRAY[1]

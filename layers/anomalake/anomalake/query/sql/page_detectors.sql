@@ -15,7 +15,7 @@ FROM (
     max(a.timezone) AS timezone,
     min(a.digest) AS lowest_digest,
     max(a.digest) AS highest_digest
-  FROM alert_rows AS a
+  FROM rows_in_force AS a
   GROUP BY a.detector, a.day, a."timestamp", a.alert_id
 ) AS i
 GROUP BY i.detector_arn

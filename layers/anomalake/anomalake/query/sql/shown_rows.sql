@@ -25,6 +25,6 @@ FROM (
     row_number() OVER (
       PARTITION BY a.detector, a.day, a."timestamp", a.alert_id ORDER BY a.digest
     ) AS body
-  FROM alert_rows AS a
+  FROM rows_in_force AS a
 ) AS r
 WHERE r.body = 1

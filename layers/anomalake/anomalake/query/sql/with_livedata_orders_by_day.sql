@@ -1,6 +1,7 @@
 -- Source data, aggregated by interval and combination of dimension values, with the values and scores of its anomalies; with the UTC
--- date. The example detector is that of live_orders_by_day.sql; its intervals have 60 minutes. When clocks are set back, the repeated
--- hour is one interval, as in the source data, and has the scores of the first of the two hours.
+-- date. The example detector is that of live_orders_by_day.sql; its intervals have 60 minutes and are counted from a Monday,
+-- because weeks begin on Mondays. When clocks are set back, the repeated hour is one interval, as in the source data, and has the scores
+-- of the first of the two hours.
 SELECT
   l."timestamp",
   l.marketplace,
@@ -25,9 +26,9 @@ FROM (
     SELECT
       date_add(
         'minute',
-        date_diff('minute', CAST('1970-01-01 00:00:00' AS timestamp), w.local_timestamp)
-        - mod(date_diff('minute', CAST('1970-01-01 00:00:00' AS timestamp), w.local_timestamp), 60),
-        CAST('1970-01-01 00:00:00' AS timestamp)
+        date_diff('minute', CAST('1969-12-29 00:00:00' AS timestamp), w.local_timestamp)
+        - mod(date_diff('minute', CAST('1969-12-29 00:00:00' AS timestamp), w.local_timestamp), 60),
+        CAST('1969-12-29 00:00:00' AS timestamp)
       ) AS local_timestamp,
       w.marketplace,
       w.platform,
