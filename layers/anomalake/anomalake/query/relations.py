@@ -16,7 +16,7 @@ from anomalake.query.detectors import DetectorSchema, DetectorSchemas
 from anomalake.query.errors import QueryError
 from anomalake.query.names import column_names
 from anomalake.query.templates import Replacement, Replacements
-from anomalake.query.time_formats import to_strptime
+from anomalake.query.time_formats import to_date_parse
 from anomalake.storage.store import ObjectStore
 
 #: Ending of the forms of relations that have the partition column ``day``.
@@ -226,7 +226,7 @@ def replacements_of(detector: DetectorSchema) -> Replacements:
             templates.EXAMPLE_DETECTOR: detector.name,
             templates.EXAMPLE_ARN: detector.arn,
             templates.EXAMPLE_TIMEZONE: source.timezone if source else "UTC",
-            templates.EXAMPLE_FORMAT: to_strptime(source.timestamp_format) if source else templates.EXAMPLE_FORMAT,
+            templates.EXAMPLE_FORMAT: to_date_parse(source.timestamp_format) if source else templates.EXAMPLE_FORMAT,
         },
         numbers={
             templates.EXAMPLE_MINUTES: str(FREQUENCIES[source.frequency]) if source else templates.EXAMPLE_MINUTES

@@ -1,6 +1,8 @@
-"""Translation of Java's date-time patterns to strptime's formats, which SQL syntax trees contain."""
+"""Translation of Java's date-time patterns to the formats of strptime and of Athena's date_parse."""
 
 from __future__ import annotations
+
+import re
 
 from anomalake.definitions.errors import SourceError
 from anomalake.definitions.time_formats import parts_of
@@ -32,3 +34,12 @@ def to_strptime(pattern: str) -> str:
             )
         parts.append(_LETTERS[part.text] if part.is_field else part.text.replace("%", "%%"))
     return "".join(parts)
+
+
+def to_date_parse(pattern: str) -> str:
+    """Translate a pattern to the format of Athena's ``date_parse``; raises `SourceError` as `to_strptime`."""
+    format_ = to_strptime(pattern)
+    return re.sub("%.", lambda match: _DATE_PARSE.get(match[0], match[0]), format_, flags=re.DOTALL)
+
+
+_DATE_PARSE = {"%M": "%i", "%B": "%M", "%S": "%s", "%I": "%h"}

@@ -212,9 +212,10 @@ def _joda_format(value: Value, parse: bool = False) -> str:
 
 def _parsed(text: str, format_: str) -> str:
     """Return a parsed time. Where a format has no year, Trino takes 2000, or 1970 if it has no day and month either."""
-    if re.search(r"%[Yy]", format_):
-        return f"strptime({text}, {format_})"
-    return f"strptime('{2000 if re.search('%[mdbB]', format_) else 1970} ' || {text}, '%Y {format_[1:]})"
+    year = "" if re.search(r"%[Yy]", format_) else "2000 " if re.search("%[mdbB]", format_) else "1970 "
+    # DuckDB passes over blanks that the format has not.
+    checked = f"CASE WHEN regexp_matches({text}, '^\\s|\\s$|\\s\\s') THEN '!' ELSE {text} END"
+    return f"strptime('{year}' || {checked}, '{'%Y ' if year else ''}{format_[1:]})"
 
 
 @function(SCALARS, "date_format(M, varchar) -> varchar")
