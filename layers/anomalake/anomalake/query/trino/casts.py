@@ -214,7 +214,8 @@ def _from_json(value: Value, to: Type, soft: bool) -> _Result:
         raise unsupported(f"TRY_CAST of json to {to}; use TRY(CAST(…)), which")
     if to.name == "array":
         items = f"trino_json_items({value.sql})"
-        return Value(over(items, JSON, lambda item: cast(item, to.items[0]).sql), to)
+        elements = over(items, JSON, lambda item: cast(item, to.items[0]).sql)
+        return Value(_by_duckdb(value, to, elements) if to.items[0].name == "row" else elements, to)
     if to.name == "map":
         texts = Value(f"trino_json_entries({value.sql})", Type("map", items=(VARCHAR, JSON)))
         return Value(map_entries(texts, to, lambda k, v: (cast(k, to.items[0]), cast(v, to.items[1]))), to)
@@ -238,6 +239,20 @@ def _from_json(value: Value, to: Type, soft: bool) -> _Result:
     text = f"trino_json_{function}({value.sql})"
     text = f"TRY({text})" if soft else text
     return f"{'TRY_CAST' if soft else 'CAST'}({text} AS {stored(to)})"
+
+
+#: A number in JSON whose text as a varchar is not the number as it is written.
+_REWRITTEN = r"[:,\[]\s*(-?[0-9]+[.eE]|-0)"
+
+
+def _by_duckdb(value: Value, to: Type, otherwise: str) -> str:
+    """Return rows that DuckDB reads from JSON, much faster than Python; Python reads what DuckDB refuses.
+
+    The time series of alerts in CSV are such rows.
+    """
+    text = value.sql.removeprefix("trino_json_parse") if value.sql.startswith("trino_json_parse(") else value.sql
+    read = f"CAST(CAST({text} AS JSON) AS {stored(to)})"
+    return f"coalesce(TRY(CASE WHEN NOT regexp_matches({text}, {quoted(_REWRITTEN)}) THEN {read} END), {otherwise})"
 
 
 def _to_json(value: Value) -> Value | None:
