@@ -7,6 +7,7 @@ from typing import Any
 
 import duckdb
 import pyarrow as pa
+from duckdb import func
 
 from anomalake.query.trino.python_functions import PYTHON_FUNCTIONS
 
@@ -25,8 +26,8 @@ def register(connection: duckdb.DuckDBPyConnection, names: Iterable[str]) -> Non
             _of_columns(function, len(parameters), _ARROW[result]),
             list(parameters),
             result,
-            type="arrow",
-            null_handling="special",
+            type=func.PythonUDFType.ARROW,
+            null_handling=func.FunctionNullHandling.SPECIAL,
         )
 
 

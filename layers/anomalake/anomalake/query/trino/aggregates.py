@@ -254,9 +254,7 @@ def _approx_percentile(clauses: Clauses, value: Value, percentile: Value) -> Val
         to = array(Type("double"))
         return Value(over(coerce(percentile, to).sql, Type("double"), lambda share: pick(share.sql)), array(type_))
     if not shares.is_number:
-        raise invalid(f"FUNCTION_NOT_FOUND: Unexpected parameters ({value.type}, {shares}) for function approx_percentile")
+        raise invalid(f"FUNCTION_NOT_FOUND: Unexpected parameter {shares} for function approx_percentile")
     if percentile.literal is not None and not 0 <= float(percentile.literal) <= 1:
         raise invalid("INVALID_FUNCTION_ARGUMENT: Percentile must be between 0 and 1")
     return Value(pick(coerce(percentile, Type("double")).sql), type_)
-
-

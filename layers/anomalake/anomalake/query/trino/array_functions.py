@@ -2,12 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from anomalake.query.trino.casts import cast
 from anomalake.query.trino.operators import any_null
 from anomalake.query.trino.signatures import SCALARS, Lambda, declare_all, function
 from anomalake.query.trino.text_functions import literal_whole
 from anomalake.query.trino.types import (
-    BIGINT, UNKNOWN, VARCHAR, Type, array, common, invalid, map_of, row, stored, unsupported,
+    BIGINT,
+    UNKNOWN,
+    VARCHAR,
+    Type,
+    array,
+    common,
+    invalid,
+    map_of,
+    row,
+    stored,
+    unsupported,
 )  # fmt: skip
 from anomalake.query.trino.values import Value, condition, fail, fields_of, fresh, let, null, over, row_of
 
@@ -32,7 +44,9 @@ declare_all(
 def distinct(list_: str) -> str:
     """Return the elements of a list without repeats, in the order of their first places."""
     name = fresh(list_)
-    return let(list_, lambda l: f"list_filter({l}, lambda {name}, {name}0: list_position({l}, {name}) = {name}0)")
+    return let(
+        list_, lambda items: f"list_filter({items}, lambda {name}, {name}0: list_position({items}, {name}) = {name}0)"
+    )
 
 
 def subscript(container: Value, index: Value) -> Value:
@@ -45,9 +59,9 @@ def subscript(container: Value, index: Value) -> Value:
         return Value(
             let(
                 container.sql,
-                lambda l: (
-                    f"CASE WHEN {index.sql} < 1 OR {index.sql} > len({l}) THEN {fail(message, type_.items[0])} "
-                    f"ELSE ({l})[{index.sql}] END"
+                lambda items: (
+                    f"CASE WHEN {index.sql} < 1 OR {index.sql} > len({items}) THEN {fail(message, type_.items[0])} "
+                    f"ELSE ({items})[{index.sql}] END"
                 ),
             ),
             type_.items[0],
@@ -83,9 +97,10 @@ def _element_at(list_: Value, index: Value) -> str:
 def _contains(list_: Value, item: Value) -> str:
     return let(
         list_.sql,
-        lambda l: (
-            f"CASE WHEN {l} IS NULL OR {item.sql} IS NULL THEN NULL WHEN list_contains({l}, {item.sql}) THEN true "
-            f"WHEN {any_null(l, item.type)} THEN NULL ELSE false END"
+        lambda items: (
+            f"CASE WHEN {items} IS NULL OR {item.sql} IS NULL THEN NULL "
+            f"WHEN list_contains({items}, {item.sql}) THEN true "
+            f"WHEN {any_null(items, item.type)} THEN NULL ELSE false END"
         ),
     )
 
@@ -99,9 +114,7 @@ def _array_position(list_: Value, item: Value) -> str:
 @function(SCALARS, "arrays_overlap(array(T), array(T)) -> boolean")
 def _arrays_overlap(one: Value, other: Value) -> str:
     item = one.type.items[0]
-    both = over(
-        one.sql, item, lambda x: f"{x.sql} IS NOT NULL AND list_contains({other.sql}, {x.sql})", "list_filter"
-    )
+    both = over(one.sql, item, lambda x: f"{x.sql} IS NOT NULL AND list_contains({other.sql}, {x.sql})", "list_filter")
     return (
         f"CASE WHEN {one.sql} IS NULL OR {other.sql} IS NULL THEN NULL WHEN len({both}) > 0 THEN true "
         f"WHEN {any_null(one.sql, item)} OR {any_null(other.sql, item)} THEN NULL ELSE false END"
@@ -139,9 +152,7 @@ def _array_remove(list_: Value, item: Value) -> str:
     return f"CASE WHEN {item.sql} IS NOT NULL THEN {kept} END"
 
 
-@function(
-    SCALARS, "array_join(array(T), varchar) -> varchar", "array_join(array(T), varchar, varchar) -> varchar"
-)
+@function(SCALARS, "array_join(array(T), varchar) -> varchar", "array_join(array(T), varchar, varchar) -> varchar")
 def _array_join(list_: Value, delimiter: Value, null_text: Value | None = None) -> str:
     item = list_.type.items[0]
     if item.is_nested:
@@ -161,12 +172,12 @@ def _array_extreme(name: str) -> None:
         if item.is_nested:
             raise unsupported(f"array_{name} of {list_.type}")
 
-        def found(l: str) -> str:
-            best = f"list_{name}({l})"
+        def found(items: str) -> str:
+            best = f"list_{name}({items})"
             if item.is_float:
-                numbers = over(l, item, lambda x: f"NOT isnan({x.sql})", "list_filter")
-                best = f"coalesce(list_{name}({numbers}), CASE WHEN len({l}) > 0 THEN 'nan'::DOUBLE END)"
-            return f"CASE WHEN {any_null(l, item)} THEN NULL ELSE {best} END"
+                numbers = over(items, item, lambda x: f"NOT isnan({x.sql})", "list_filter")
+                best = f"coalesce(list_{name}({numbers}), CASE WHEN len({items}) > 0 THEN 'nan'::DOUBLE END)"
+            return f"CASE WHEN {any_null(items, item)} THEN NULL ELSE {best} END"
 
         return let(list_.sql, found)
 
@@ -184,8 +195,7 @@ def _slice(list_: Value, start: Value, length: Value) -> str:
         return f"({list_.sql})[{first}:{first + count - 1}]" if count else f"({list_.sql})[1:0]"
     at = f"len({list_.sql}) - {-first - 1}"
     return (
-        f"CASE WHEN len({list_.sql}) < {-first} THEN ({list_.sql})[1:0] "
-        f"ELSE ({list_.sql})[{at}:{at} + {count} - 1] END"
+        f"CASE WHEN len({list_.sql}) < {-first} THEN ({list_.sql})[1:0] ELSE ({list_.sql})[{at}:{at} + {count} - 1] END"
     )
 
 
@@ -199,17 +209,17 @@ def _array_histogram(list_: Value) -> str:
     item = list_.type.items[0]
     known = over(list_.sql, item, lambda x: f"{x.sql} IS NOT NULL", "list_filter")
 
-    def entry(l: str, key: Value) -> str:
-        same = over(l, item, lambda x: f"{x.sql} = {key.sql}", "list_filter")
+    def entry(items: str, key: Value) -> str:
+        same = over(items, item, lambda x: f"{x.sql} = {key.sql}", "list_filter")
         return f"struct_pack(k := {key.sql}, v := CAST(len({same}) AS BIGINT))"
 
-    return let(known, lambda l: f"map_from_entries({_outer(distinct(l), item, lambda key: entry(l, key))})")
+    return let(known, lambda items: f"map_from_entries({_outer(distinct(items), item, lambda key: entry(items, key))})")
 
 
-def _outer(list_: str, item: Type, body: object) -> str:
+def _outer(list_: str, item: Type, body: Callable[[Value], str]) -> str:
     """Return ``list_transform`` whose lambda has lambdas inside."""
     name = f"{fresh(list_)}9"
-    return f"list_transform({list_}, lambda {name}: {body(Value(name, item))})"  # type: ignore[operator]
+    return f"list_transform({list_}, lambda {name}: {body(Value(name, item))})"
 
 
 @function(SCALARS, "zip(any...) -> any")
@@ -246,9 +256,9 @@ def _match(kind: str, decisive: str, found: str) -> None:
         other = "true" if found == "false" else "false"
         return let(
             results,
-            lambda l: (
-                f"CASE WHEN {l} IS NULL THEN NULL WHEN list_contains({l}, {decisive}) THEN {found} "
-                f"WHEN {any_null(l, body.body.type)} THEN NULL ELSE {other} END"
+            lambda items: (
+                f"CASE WHEN {items} IS NULL THEN NULL WHEN list_contains({items}, {decisive}) THEN {found} "
+                f"WHEN {any_null(items, body.body.type)} THEN NULL ELSE {other} END"
             ),
         )
 
@@ -270,12 +280,12 @@ def _zip_with(one: Value, other: Value, body: Lambda) -> str:
 @function(SCALARS, "map_entries(map(K, V)) -> any")
 def _map_entries(map_: Value) -> Value:
     type_ = row(map_.type.items)
-    entries = over(
-        f"map_entries({map_.sql})",
-        type_,
-        lambda x: row_of([Value(f"{x.sql}.{part}", item) for part, item in zip(("key", "value"), type_.items, strict=True)]).sql,
-    )
-    return Value(entries, array(type_))
+    key, item = type_.items
+
+    def entry(x: Value) -> str:
+        return row_of([Value(f"{x.sql}.key", key), Value(f"{x.sql}.value", item)]).sql
+
+    return Value(over(f"map_entries({map_.sql})", type_, entry), array(type_))
 
 
 @function(SCALARS, "map_from_entries(array(T)) -> any")
@@ -351,9 +361,7 @@ def _reduce(list_: Value, start: Value, step: Lambda, finish: Lambda) -> Value:
     else:
         # DuckDB wants a state of the elements' type, so that both are fields of a row.
         s, x = fresh(list_.sql, step.body.sql, start.sql), fresh(list_.sql, step.body.sql, start.sql) + "1"
-        body = (
-            f"list_transform([{s}.s], lambda {a}: list_transform([{x}.x], lambda {b}: {step.body.sql})[1])[1]"
-        )
+        body = f"list_transform([{s}.s], lambda {a}: list_transform([{x}.x], lambda {b}: {step.body.sql})[1])[1]"
         items = over(list_.sql, item, lambda y: f"struct_pack(s := {null(state)}, x := {y.sql})")
         first = f"struct_pack(s := {start.sql}, x := {null(item)})"
         total = f"(list_reduce({items}, lambda {s}, {x}: struct_pack(s := {body}, x := {null(item)}), {first})).s"

@@ -7,10 +7,26 @@ from collections.abc import Callable
 
 from anomalake.query.trino import zones
 from anomalake.query.trino.types import (
-    DOUBLE, JSON, REAL, UNKNOWN, VARCHAR, Type, invalid, stored, unsupported,
+    DOUBLE,
+    JSON,
+    REAL,
+    UNKNOWN,
+    VARCHAR,
+    Type,
+    invalid,
+    stored,
+    unsupported,
 )  # fmt: skip
 from anomalake.query.trino.values import (
-    Value, coerce, fields_of, let, map_entries, null, over, quoted, row_of,
+    Value,
+    coerce,
+    fields_of,
+    let,
+    map_entries,
+    null,
+    over,
+    quoted,
+    row_of,
 )  # fmt: skip
 
 #: White space of Java's `Character.isWhitespace`, in ASCII.
@@ -223,9 +239,7 @@ def _from_json(value: Value, to: Type, soft: bool) -> _Result:
         names = quoted(json.dumps([name or "" for name in to.fields]))
 
         def packed(fields: Value) -> str:
-            values = [
-                cast(Value(f"{fields.sql}[{place}]", JSON), item) for place, item in enumerate(to.items, start=1)
-            ]
+            values = [cast(Value(f"{fields.sql}[{place}]", JSON), item) for place, item in enumerate(to.items, start=1)]
             return f"CASE WHEN {fields.sql} IS NOT NULL THEN {row_of(values, to).sql} END"
 
         return Value(f"{over(f'[trino_json_fields({value.sql}, {names})]', JSON, packed)}[1]", to)
@@ -311,4 +325,3 @@ _CASTS: dict[str, Callable[[Value, Type, bool], _Result]] = {
     "timestamp with time zone": _from_moment, "json": _from_json, "array": _from_array, "row": _from_row,
     "map": _from_map,
 }  # fmt: skip
-

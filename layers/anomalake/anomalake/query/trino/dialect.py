@@ -9,7 +9,8 @@ from typing import Any, ClassVar
 
 from sqlglot import exp
 from sqlglot.dialects.trino import Trino
-from sqlglot.tokens import Token, TokenType
+from sqlglot.parsers.trino import TrinoParser
+from sqlglot.tokenizer_core import Token, TokenType
 
 from anomalake.query.trino.types import invalid, unsupported
 
@@ -34,25 +35,24 @@ class AsWritten(Trino):
             if word not in ("FLOAT", "STRING", "TEXT", "DATETIME", "NVARCHAR", "QUALIFY", "ISNULL", "NOTNULL")
         }
 
-    class Parser(Trino.Parser):
-        FUNCTIONS: ClassVar = {}
+    class Parser(TrinoParser):
+        FUNCTIONS: ClassVar[dict[str, Any]] = {}
         FUNCTION_PARSERS: ClassVar = {
-            name: parser for name, parser in Trino.Parser.FUNCTION_PARSERS.items() if name in _CALLS_WITH_SYNTAX
+            name: parser for name, parser in TrinoParser.FUNCTION_PARSERS.items() if name in _CALLS_WITH_SYNTAX
         }
         TYPE_LITERAL_PARSERS: ClassVar = {
-            **Trino.Parser.TYPE_LITERAL_PARSERS,
+            **TrinoParser.TYPE_LITERAL_PARSERS,
             exp.DType.DECIMAL: lambda self, this, to: _decimal_literal(self, this, to),
         }
 
-        def _parse_join(self, *args: Any, **kwargs: Any) -> exp.Expr | None:
+        def _parse_join(self, *args: Any, **kwargs: Any) -> exp.Join | None:
             comma = self._curr and self._curr.token_type == TokenType.COMMA
             join = super()._parse_join(*args, **kwargs)
-            if isinstance(join, exp.Join) and not comma and not any(
-                join.args.get(key) for key in ("on", "using", "method")
-            ):
-                if join.kind.upper() != "CROSS":
-                    self.raise_error("Expected ON or USING after JOIN")
-            return join  # type: ignore[no-any-return]
+            if join is None or comma or any(join.args.get(key) for key in ("on", "using", "method")):
+                return join
+            if join.kind.upper() != "CROSS":
+                self.raise_error("Expected ON or USING after JOIN")
+            return join
 
 
 def _decimal_literal(parser: Any, this: exp.Expr, to: exp.DataType) -> exp.Expr:
@@ -86,7 +86,8 @@ def parse(sql: str) -> list[exp.Expr]:
     return [statement for statement in dialect.parser().parse(tokens, sql) if statement is not None]
 
 
-_OPERATORS = {"::", "==", "!", "&", "|", "^", "~", "<<", ">>", "<=>", "**", "//", "{", "}", "#", "@", "!~", "~~", "?|", "->>", "&&", "%%"}
+# Each is a token of sqlglot's.
+_OPERATORS = {"::", "==", "!", "&", "|", "^", "~", "<<", ">>", "<=>", "**", "//", "{", "}", "#", "@", "->>", "&&"}
 _BEFORE_NOTHING = {TokenType.FROM, TokenType.R_PAREN, TokenType.WHERE, TokenType.GROUP_BY, TokenType.ORDER_BY}
 
 
@@ -129,8 +130,8 @@ def _check(tokens: Sequence[Token], sql: str) -> None:
         if token.token_type == TokenType.INTERVAL and kinds[1] == TokenType.NUMBER:
             raise mismatched(following)
     for first, second, third in zip(tokens, tokens[1:], [*tokens[2:], None], strict=False):
-        if first.token_type == TokenType.INTERVAL and second.token_type == TokenType.STRING:
-            if third is None or text(third).upper() not in _UNITS:
-                raise mismatched(third or second)
+        is_interval = first.token_type == TokenType.INTERVAL and second.token_type == TokenType.STRING
+        if is_interval and (third is None or text(third).upper() not in _UNITS):
+            raise mismatched(third or second)
     if tokens and tokens[0].token_type == TokenType.FROM:
         raise mismatched(tokens[0])

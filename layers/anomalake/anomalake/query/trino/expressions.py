@@ -6,6 +6,7 @@ import re
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from decimal import Decimal
+from typing import Any
 
 from sqlglot import exp
 
@@ -17,16 +18,45 @@ from anomalake.query.trino.aggregates import AGGREGATES, WINDOW_FUNCTIONS, Claus
 from anomalake.query.trino.array_functions import subscript
 from anomalake.query.trino.casts import cast
 from anomalake.query.trino.operators import (
-    arithmetic, compare, concatenate, distinct_from, equal, interval_of, negate,
+    arithmetic,
+    compare,
+    concatenate,
+    distinct_from,
+    equal,
+    interval_of,
+    negate,
 )  # fmt: skip
 from anomalake.query.trino.scopes import Scope, Table, field_of
 from anomalake.query.trino.signatures import SCALARS, Lambda, call
 from anomalake.query.trino.types import (
-    BOOLEAN, DATE, DAYS, JSON, MONTHS, UNKNOWN, VARBINARY, VARCHAR, Type, array, invalid, row, stored, type_of,
+    BOOLEAN,
+    DATE,
+    DAYS,
+    JSON,
+    MONTHS,
+    UNKNOWN,
+    VARBINARY,
+    VARCHAR,
+    Type,
+    array,
+    identifier,
+    invalid,
+    row,
+    stored,
+    type_of,
     unsupported,
 )  # fmt: skip
 from anomalake.query.trino.values import (
-    NULL, Value, coerce, common_of, condition, identifier, literal, null, quoted, row_of, unify,
+    NULL,
+    Value,
+    coerce,
+    common_of,
+    condition,
+    literal,
+    null,
+    quoted,
+    row_of,
+    unify,
 )  # fmt: skip
 
 #: Compiles a subquery in a scope; the columns of the result have names in DuckDB.
@@ -218,9 +248,7 @@ class Expressions:
             if to == DATE and re.fullmatch(r"\d{4}-\d\d-\d\d", value.literal):
                 return Value(f"DATE {value.sql}", DATE, value.literal)
             digits = f"(\\.\\d{{1,{to.precision}}})?" if to.name == "timestamp" and to.precision else ""
-            if to.name == "timestamp" and re.fullmatch(
-                rf"\d{{4}}-\d\d-\d\d( \d\d:\d\d:\d\d{digits})?", value.literal
-            ):
+            if to.name == "timestamp" and re.fullmatch(rf"\d{{4}}-\d\d-\d\d( \d\d:\d\d:\d\d{digits})?", value.literal):
                 return Value(f"CAST({value.sql} AS TIMESTAMP)", to, value.literal)
         return cast(value, to, soft)
 
@@ -351,7 +379,8 @@ class Expressions:
             if window is None or window is node:
                 raise invalid(f"INVALID_WINDOW_REFERENCE: window {base.name!r} is not defined")
             parts += self._window_parts(window)
-            if parts and (node.args.get("partition_by") or any("ORDER BY" in part for part in parts) and node.args.get("order")):
+            ordered = node.args.get("order") and any(part.startswith("ORDER BY") for part in parts)
+            if node.args.get("partition_by") or ordered:
                 raise invalid("INVALID_PARTITION_BY: a window that names another one adds ORDER BY or a frame only")
         if node.args.get("partition_by"):
             parts.append("PARTITION BY " + ", ".join(value.sql for value in self.values(node.args["partition_by"])))
@@ -426,7 +455,7 @@ def _position(expressions: Expressions, node: exp.Expr) -> Value:
     return expressions._special("strpos", node.this, node.args["substr"])
 
 
-_NODES: dict[type, Callable[[Expressions, exp.Expr], Value]] = {
+_NODES: dict[type, Callable[[Any, Any], Value]] = {
     exp.Literal: Expressions._literal,
     exp.UnicodeString: Expressions._unicode,
     exp.Null: lambda self, node: NULL,
@@ -464,7 +493,9 @@ _NODES: dict[type, Callable[[Expressions, exp.Expr], Value]] = {
     exp.Bracket: Expressions._bracket,
     exp.Trim: Expressions._trim,
     exp.StrPosition: _position,
-    exp.Substring: lambda self, node: self._special("substr", node.this, node.args.get("start"), node.args.get("length")),
+    exp.Substring: lambda self, node: self._special(
+        "substr", node.this, node.args.get("start"), node.args.get("length")
+    ),
     exp.Exists: Expressions._exists,
     exp.Subquery: Expressions._subquery,
     exp.Select: Expressions._subquery,
@@ -476,5 +507,4 @@ _NODES: dict[type, Callable[[Expressions, exp.Expr], Value]] = {
     exp.JSONObject: Expressions._json_object,
     exp.JSONValue: Expressions._json_value,
     exp.JSONExtract: Expressions._json_query,
-}  # type: ignore[dict-item]
-
+}

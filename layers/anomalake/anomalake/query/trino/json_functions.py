@@ -46,9 +46,7 @@ _declare_path("json_extract_scalar", "varchar")
 _declare_path("json_size", "bigint")
 
 
-@function(
-    SCALARS, *(f"json_array_contains({document}, any) -> boolean" for document in ("varchar", "json"))
-)
+@function(SCALARS, *(f"json_array_contains({document}, any) -> boolean" for document in ("varchar", "json")))
 def _json_array_contains(document: Value, item: Value) -> str:
     if item.type.name not in ("bigint", "integer", "double", "boolean", "varchar"):
         raise unsupported(f"json_array_contains of {item.type}")

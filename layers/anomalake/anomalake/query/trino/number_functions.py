@@ -122,9 +122,7 @@ def _round_digits(value: Value, digits: Value) -> str:
     power = f"CAST('1e{places}' AS DOUBLE)"
     return let(
         value.sql,
-        lambda x: (
-            f"CASE WHEN abs({x}) < 9e15 / greatest({power}, 1) THEN round({x} * {power}) / {power} ELSE {x} END"
-        ),
+        lambda x: f"CASE WHEN abs({x}) < 9e15 / greatest({power}, 1) THEN round({x} * {power}) / {power} ELSE {x} END",
     )
 
 
@@ -209,5 +207,3 @@ def _grouping(*values: Value) -> str:
 @function(SCALARS, "row(any...) -> any")
 def _row(*values: Value) -> Value:
     return row_of(values)
-
-

@@ -5,11 +5,33 @@ from __future__ import annotations
 from decimal import Decimal
 
 from anomalake.query.trino.types import (
-    BIGINT, BOOLEAN, DATE, DAYS, JSON, MONTHS, UNKNOWN, Type, as_decimal, common, decimal, invalid, stored, timestamp,
+    BIGINT,
+    BOOLEAN,
+    DATE,
+    DAYS,
+    JSON,
+    MONTHS,
+    UNKNOWN,
+    Type,
+    as_decimal,
+    common,
+    decimal,
+    invalid,
+    stored,
+    timestamp,
     unsupported,
 )  # fmt: skip
 from anomalake.query.trino.values import (
-    Value, coerce, common_of, fields_of, fresh, let, mismatch, null, over, unify,
+    Value,
+    coerce,
+    common_of,
+    fields_of,
+    fresh,
+    let,
+    mismatch,
+    null,
+    over,
+    unify,
 )  # fmt: skip
 from anomalake.query.trino.zones import instant, wall
 
@@ -128,9 +150,7 @@ def divide(one: Value, other: Value) -> Value:
         top = f"{unscaled(one)} * {10**shift}::HUGEINT" if shift else unscaled(one)
         return Value(let(top, lambda x: let(unscaled(other), lambda y: scaled(half_up(x, y), type_))), type_)
     texts = f"CAST({one.sql} AS VARCHAR), CAST({other.sql} AS VARCHAR)"
-    return Value(
-        f"CAST(trino_decimal_divide({texts}, {type_.precision}, {scale}) AS {stored(type_)})", type_
-    )
+    return Value(f"CAST(trino_decimal_divide({texts}, {type_.precision}, {scale}) AS {stored(type_)})", type_)
 
 
 def unscaled(value: Value) -> str:
@@ -289,5 +309,3 @@ def concatenate(values: list[Value]) -> Value:
             return Value(null(Type("array", items=(known[0],))), Type("array", items=(known[0],)))
         raise invalid(f"FUNCTION_NOT_FOUND: Unexpected parameters ({', '.join(map(str, types))}) for function concat")
     return Value(f"({' || '.join(value.sql for value in values)})", Type("varchar"))
-
-

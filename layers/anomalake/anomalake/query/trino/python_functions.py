@@ -67,13 +67,12 @@ def _find(text: str, path: str, lax: bool) -> Any:
         value = _load(text)
     except ValueError:
         if text.lstrip()[:1] in ("{", "[") or lax:
-            raise ValueError(f"JSON that is wrong or breaks off: {text[:60]!r}; Athena may find the path in it") from None
+            raise ValueError(f"JSON that is wrong or breaks off: {text[:60]!r}; Athena may find it there") from None
         return _MISSING
     for step in _STEP.finditer(path, 1):
         key = next((name for name in (step[1], step[2], step[4]) if name is not None), None)
-        if lax and isinstance(value, list) == (key is not None) and value is not _MISSING:
-            if isinstance(value, (list, dict)) or key is None:
-                raise ValueError(f"JSON path {path!r}: arrays are not unwrapped by the local engine; Athena may do it")
+        if lax and isinstance(value, list) == (key is not None):
+            raise ValueError(f"JSON path {path!r}: the local engine makes no arrays and unwraps none; Athena may")
         if key is not None:
             value = value.get(key, _MISSING) if isinstance(value, dict) else _MISSING
         else:

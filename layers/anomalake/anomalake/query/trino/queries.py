@@ -184,7 +184,18 @@ class _Queries:
     # SELECT.
 
     def _select(self, node: exp.Select, scope: Scope) -> Table:
-        for key in ("laterals", "qualify", "match", "sample", "settings", "format", "prewhere", "cluster", "kind", "into"):
+        for key in (
+            "laterals",
+            "qualify",
+            "match",
+            "sample",
+            "settings",
+            "format",
+            "prewhere",
+            "cluster",
+            "kind",
+            "into",
+        ):
             if node.args.get(key):
                 raise unsupported(f"{key.upper()} in SELECT")
         if not node.expressions:
@@ -231,7 +242,9 @@ class _Queries:
         outputs: list[tuple[str, Value]] = []
         if not table:
             outputs += scope.merged.items()
-        found = [relation for relation in scope.relations if not table or (relation.alias or "").lower() == table.lower()]
+        found = [
+            relation for relation in scope.relations if not table or (relation.alias or "").lower() == table.lower()
+        ]
         if not found:
             raise invalid(f"TABLE_NOT_FOUND: Unable to resolve reference {table or '*'}")
         for relation in found:
@@ -273,9 +286,7 @@ class _Queries:
 
         return ", ".join(map(sets, group.expressions))
 
-    def _ordered_select(
-        self, node: exp.Select, table: Table, outputs: list[tuple[str, Value]], scope: Scope
-    ) -> Table:
+    def _ordered_select(self, node: exp.Select, table: Table, outputs: list[tuple[str, Value]], scope: Scope) -> Table:
         order, limit = node.args.get("order"), node.args.get("limit")
         options = limit.args.get("limit_options") if isinstance(limit, exp.Fetch) else None
         with_ties = options is not None and options.args.get("with_ties")
@@ -295,7 +306,8 @@ class _Queries:
                 value = expressions.value(item.this)
                 if value.sql not in shown:
                     raise invalid(
-                        "EXPRESSION_NOT_IN_DISTINCT: For SELECT DISTINCT, ORDER BY expressions must appear in select list"
+                        "EXPRESSION_NOT_IN_DISTINCT: For SELECT DISTINCT, "
+                        "ORDER BY expressions must appear in select list"
                     )
                 position = [value.sql for _, value in outputs].index(value.sql) + 1
             items.append((item, position))
@@ -419,7 +431,8 @@ def _names_itself(cte: exp.CTE) -> bool:
 def _renamed(columns: Sequence[tuple[str, Type, str]], names: list[str], of: str) -> list[tuple[str, Type, str]]:
     if names and len(names) != len(columns):
         raise invalid(
-            f"MISMATCHED_COLUMN_ALIASES: Column alias list has {len(names)} entries but {of!r} has {len(columns)} columns"
+            f"MISMATCHED_COLUMN_ALIASES: Column alias list has {len(names)} entries "
+            f"but {of!r} has {len(columns)} columns"
         )
     if not names:
         return list(columns)
@@ -456,14 +469,18 @@ def _position(node: exp.Expr, table: Table, clause: str) -> int | None:
             raise invalid(f"INVALID_COLUMN_REFERENCE: {clause} position {node.this} is not in select list")
         return number
     if isinstance(node, exp.Column) and not node.table:
-        places = [place for place, (name, _, _) in enumerate(table.columns, start=1) if name.lower() == node.name.lower()]
+        places = [
+            place for place, (name, _, _) in enumerate(table.columns, start=1) if name.lower() == node.name.lower()
+        ]
         if len(places) == 1:
             return places[0]
     return None
 
 
-def _count_of(limit: exp.Expr) -> int | None:
+def _count_of(limit: exp.Expr | None) -> int | None:
     """Return the number of rows of LIMIT or FETCH; None for ALL."""
+    if limit is None:
+        return None
     count = limit.args.get("count") if isinstance(limit, exp.Fetch) else limit.expression
     if isinstance(limit, exp.Fetch) and count is None:
         return 1
@@ -479,7 +496,7 @@ def _count_of(limit: exp.Expr) -> int | None:
 
 def _limits(node: exp.Expr) -> str:
     limit, offset = node.args.get("limit"), node.args.get("offset")
-    count = None if limit is None else _count_of(limit)
+    count = _count_of(limit)
     text = "" if count is None else f" LIMIT {count}"
     if offset is not None:
         start = offset.expression

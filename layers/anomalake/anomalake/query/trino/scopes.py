@@ -107,7 +107,7 @@ def field_of(value: Value, names: list[str]) -> Value:
     """Return a field of a row, of a row in it, and so on."""
     for name in names:
         if value.type.name != "row":
-            raise invalid(f"TYPE_MISMATCH: Expression of type {value.type} is not of type ROW; it has no field {name!r}")
+            raise invalid(f"TYPE_MISMATCH: {value.type} is not of type ROW; it has no field {name!r}")
         places = [place for place, own in enumerate(value.type.fields) if own and own.lower() == name.lower()]
         if len(places) != 1:
             raise invalid(f"COLUMN_NOT_FOUND: {value.type} has no field {name!r}")

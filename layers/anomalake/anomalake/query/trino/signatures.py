@@ -12,8 +12,8 @@ S       a varchar of any length
 others  any type
 ======  =============================
 
-``any`` takes a value of any type as it is. ``(T, U) -> V`` is a lambda. ``T...`` stands for one or more arguments. In DuckDB's text ``{0}`` is the first argument,
-and ``{...}`` all of them.
+``any`` takes a value of any type as it is. ``(T, U) -> V`` is a lambda. ``T...`` stands for one or more arguments.
+In DuckDB's text ``{0}`` is the first argument, and ``{...}`` all of them.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
-from typing import Any
+from typing import Any, TypeVar
 
 from sqlglot import exp
 
@@ -50,6 +50,7 @@ class Lambda:
 #: Compiles a lambda for parameters of these types; None names them itself.
 CompileLambda = Callable[[exp.Lambda, Sequence[Type]], Lambda]
 Body = str | Callable[..., "str | Value"]
+_BodyT = TypeVar("_BodyT", bound=Callable[..., "str | Value"])
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,10 +84,10 @@ def declare_all(table: Table, lines: str) -> None:
         declare(table, text, body.strip())
 
 
-def function(table: Table, *texts: str) -> Callable[[Body], Body]:
+def function(table: Table, *texts: str) -> Callable[[_BodyT], _BodyT]:
     """Declare signatures whose text the decorated function returns."""
 
-    def add(body: Body) -> Body:
+    def add(body: _BodyT) -> _BodyT:
         for text in texts:
             declare(table, text, body)
         return body
@@ -170,8 +171,8 @@ def call(
             if isinstance(argument, Value):
                 compiled.append(coerce(argument, _concrete(_substitute(parameter, frozenset(bound.items())), argument)))
                 continue
-            types = [_substitute(item, frozenset(bound.items())) for item in parameter.items]
-            function = compile_lambda(argument, types[:-1])
+            wanted_types = [_substitute(item, frozenset(bound.items())) for item in parameter.items]
+            function = compile_lambda(argument, wanted_types[:-1])
             if not _unify(parameter.items[-1], function.body.type, bound):
                 raise invalid(f"FUNCTION_NOT_FOUND: Unexpected parameters for function {name}: {signature.text}")
             wanted = _concrete(_substitute(parameter.items[-1], frozenset(bound.items())), function.body)
@@ -197,7 +198,10 @@ def _expand(signature: Signature, count: int) -> tuple[Type, ...]:
 
 
 def _bind(signature: Signature, arguments: Sequence[Value | exp.Lambda], exactly: bool) -> dict[str, Type] | None:
-    """Return the types of a signature's variables; None if it does not take the arguments, or only converted to double."""
+    """Return the types of a signature's variables; None if it does not take the arguments.
+
+    `exactly`: nor if it takes them only as doubles.
+    """
     parameters = _expand(signature, len(arguments))
     if len(parameters) != len(arguments):
         return None

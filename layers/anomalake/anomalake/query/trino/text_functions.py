@@ -12,7 +12,8 @@ from anomalake.query.trino.values import Value, let, quoted
 
 #: White space that Trino's trim() removes.
 WHITE_SPACE = WHITE + "".join(
-    f" || chr({code})" for code in (0x1680, *range(0x2000, 0x2007), 0x2008, 0x2009, 0x200A, 0x2028, 0x2029, 0x205F, 0x3000)
+    f" || chr({code})"
+    for code in (0x1680, *range(0x2000, 0x2007), 0x2008, 0x2009, 0x200A, 0x2028, 0x2029, 0x205F, 0x3000)
 )
 
 declare_all(
@@ -184,9 +185,7 @@ class _Pattern:
     def check_group(self, value: Value | None) -> int:
         group = 0 if value is None else literal_whole(value, "group of a regular expression")
         if not 0 <= group <= self.groups:
-            raise invalid(
-                f"INVALID_FUNCTION_ARGUMENT: Pattern has {self.groups} groups. Cannot access group {group}"
-            )
+            raise invalid(f"INVALID_FUNCTION_ARGUMENT: Pattern has {self.groups} groups. Cannot access group {group}")
         return group
 
 
@@ -222,13 +221,13 @@ def _regexp_extract(text: Value, pattern: Value, group: Value | None = None) -> 
         return f"trino_regexp_extract({text.sql}, {pattern.sql}, {number})"
     return let(
         text.sql,
-        lambda s: f"CASE WHEN regexp_matches({s}, {compiled.sql}) THEN regexp_extract({s}, {compiled.sql}, {number}) END",
+        lambda s: (
+            f"CASE WHEN regexp_matches({s}, {compiled.sql}) THEN regexp_extract({s}, {compiled.sql}, {number}) END"
+        ),
     )
 
 
-@function(
-    SCALARS, "regexp_extract_all(S, varchar) -> array(S)", "regexp_extract_all(S, varchar, bigint) -> array(S)"
-)
+@function(SCALARS, "regexp_extract_all(S, varchar) -> array(S)", "regexp_extract_all(S, varchar, bigint) -> array(S)")
 def _regexp_extract_all(text: Value, pattern: Value, group: Value | None = None) -> str:
     compiled = _Pattern(pattern, in_all=True)
     number = compiled.check_group(group)
@@ -246,9 +245,7 @@ def _regexp_count(text: Value, pattern: Value) -> str:
 def _regexp_position(text: Value, pattern: Value) -> str:
     regex = _Pattern(pattern, in_all=True).sql
     before = f"string_split_regex({text.sql}, {regex})[1]"
-    return (
-        f"CASE WHEN NOT regexp_matches({text.sql}, {regex}) THEN -1 ELSE CAST(length({before}) + 1 AS INTEGER) END"
-    )
+    return f"CASE WHEN NOT regexp_matches({text.sql}, {regex}) THEN -1 ELSE CAST(length({before}) + 1 AS INTEGER) END"
 
 
 @function(SCALARS, "regexp_split(S, varchar) -> array(S)")
@@ -339,4 +336,3 @@ def _formatted(value: Value, flags: str, width: str | None, digits: str | None, 
             f"ELSE lpad({s}, {width}, '0') END"
         ),
     )
-

@@ -9,7 +9,16 @@ from anomalake.query.trino.casts import cast
 from anomalake.query.trino.signatures import SCALARS, declare_all, function
 from anomalake.query.trino.text_functions import literal_text
 from anomalake.query.trino.types import (
-    BIGINT, DATE, DAYS, MONTHS, Type, array, invalid, timestamp, unsupported, zoned,
+    BIGINT,
+    DATE,
+    DAYS,
+    MONTHS,
+    Type,
+    array,
+    invalid,
+    timestamp,
+    unsupported,
+    zoned,
 )  # fmt: skip
 from anomalake.query.trino.values import Value, fail, fresh, let, quoted, unify
 from anomalake.query.trino.zones import check_zone, instant, offset_minutes, rounded, stamp_text, wall
@@ -105,7 +114,7 @@ _MICROSECONDS = {
 def _unit(value: Value, type_: Type) -> str:
     unit = literal_text(value, "unit of time").lower()
     kind = "DATE" if type_ == DATE else "TIMESTAMP"
-    if unit not in _MONTHS and unit not in _MICROSECONDS or (kind == "DATE" and unit in _CLOCK):
+    if (unit not in _MONTHS and unit not in _MICROSECONDS) or (kind == "DATE" and unit in _CLOCK):
         raise invalid(f"INVALID_FUNCTION_ARGUMENT: {unit!r} is not a valid {kind} field")
     return unit
 
@@ -290,7 +299,7 @@ def _from_iso8601_date(text: Value) -> str:
     return f"CASE WHEN regexp_full_match({text.sql}, {pattern}) THEN CAST({text.sql} AS DATE) ELSE {failure} END"
 
 
-_WRONG_WAY = "INVALID_FUNCTION_ARGUMENT: sequence stop value should be greater than or equal to start value if step is positive"
+_WRONG_WAY = "INVALID_FUNCTION_ARGUMENT: sequence stop value should be greater than or equal to start value"
 
 
 @function(SCALARS, "sequence(bigint, bigint) -> array(bigint)", "sequence(bigint, bigint, bigint) -> array(bigint)")
@@ -310,15 +319,11 @@ def _sequence_of_moments(start: Value, stop: Value, step: Value | None = None) -
     if type_.name == "timestamp with time zone" or (step is None and type_ != DATE) or by.type not in (DAYS, MONTHS):
         raise unsupported(f"sequence of {type_} by {by.type}")
     if type_ == DATE and by.type == DAYS and not (isinstance(by.literal, (int, float)) and by.literal % 86_400 == 0):
-        raise invalid("INVALID_FUNCTION_ARGUMENT: sequence step must be a day interval if start and end values are dates")
+        raise invalid("INVALID_FUNCTION_ARGUMENT: sequence step must be a day interval for dates")
     first, last = (f"CAST({value.sql} AS TIMESTAMP)" for value in (start, stop))
     series = f"generate_series({first}, {last}, {by.sql})"
     if type_ == DATE:
         name = fresh(series)
         series = f"list_transform({series}, lambda {name}: CAST({name} AS DATE))"
-    wrong = (
-        f"{first} + {by.sql} > {first} AND {first} > {last} OR {first} + {by.sql} < {first} AND {first} < {last}"
-    )
+    wrong = f"{first} + {by.sql} > {first} AND {first} > {last} OR {first} + {by.sql} < {first} AND {first} < {last}"
     return Value(f"CASE WHEN {wrong} THEN {fail(_WRONG_WAY, array(type_))} ELSE {series} END", array(type_))
-
-

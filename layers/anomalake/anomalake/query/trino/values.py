@@ -8,8 +8,22 @@ from dataclasses import dataclass
 from decimal import Decimal
 
 from anomalake.query.trino.types import (
-    BIGINT, BOOLEAN, DOUBLE, INTEGER, UNKNOWN, Type, common, decimal, field_names, identifier, invalid, row, stored,
-    unsupported, varchar, zoned,
+    BIGINT,
+    BOOLEAN,
+    DOUBLE,
+    INTEGER,
+    UNKNOWN,
+    Type,
+    common,
+    decimal,
+    field_names,
+    identifier,
+    invalid,
+    row,
+    stored,
+    unsupported,
+    varchar,
+    zoned,
 )  # fmt: skip
 
 _LONGEST_TEXT = 1_000_000
@@ -131,7 +145,7 @@ def coerce(value: Value, to: Type) -> Value:
     if (from_.name == "date" and to.name == "timestamp") or (from_.is_whole and to.is_number):
         return Value(f"CAST({value.sql} AS {stored(to)})", to, value.literal)
     if from_.name == "decimal" and to.is_float:
-        # The shortest text of a decimal of up to 15 digits is that of the nearest double; for others DuckDB rounds twice.
+        # Up to 15 digits DuckDB's cast is exact; of more digits it rounds twice.
         text = value.sql if from_.precision <= 15 else f"CAST({value.sql} AS VARCHAR)"
         return Value(f"CAST({text} AS {stored(to)})", to, value.literal)
     if from_.is_number and to.is_number:
@@ -179,7 +193,7 @@ def literal(value: str | int | float | Decimal) -> Value:
         return Value(str(value), INTEGER if -(2**31) <= value < 2**31 else BIGINT, value)
     if isinstance(value, float):
         return Value(f"CAST('{value!r}' AS DOUBLE)", DOUBLE, value)
-    sign, digits, exponent = value.as_tuple()
+    _, digits, exponent = value.as_tuple()
     scale = -int(exponent)
     type_ = decimal(max(1, len(digits) if any(digits) else scale, scale), scale)
     return Value(f"CAST('{value:f}' AS {stored(type_)})", type_, value)

@@ -5,8 +5,7 @@ from __future__ import annotations
 import re
 import zoneinfo
 
-from anomalake.query.trino.types import Type, timestamp, zoned
-from anomalake.query.trino.types import invalid, unsupported
+from anomalake.query.trino.types import Type, invalid, timestamp, unsupported, zoned
 from anomalake.query.trino.values import Value, quoted
 
 _LITERAL = re.compile(r"\s*(\d{4,5}-\d{1,2}-\d{1,2}(?: \d{1,2}:\d{1,2}(?::\d{1,2}(?:\.\d{1,6})?)?)?)\s*(\S+)?\s*")
