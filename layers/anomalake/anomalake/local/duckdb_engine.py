@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import date, timedelta
@@ -170,9 +171,19 @@ class DuckDBEngine:
             except (duckdb.Error, pa.ArrowException, OSError) as error:
                 if tables.changed():
                     raise LakeChangedError(str(error)) from error
-                raise QueryError(f"query: {first_line(error)}") from error
+                raise QueryError(f"query: {_reason(error)}") from error
         finally:
             connection.close()
+
+
+# What the compiler and Python functions report, within the words of DuckDB.
+_REPORTED = re.compile(r"Could not convert string '!(.*)' to (?:INT32|DATE|TIMESTAMP[A-Z ]*)|ValueError: (.*)")
+
+
+def _reason(error: Exception) -> str:
+    text = first_line(error)
+    match = _REPORTED.search(text)
+    return (match[1] or match[2]) if match else text
 
 
 def _description(compiled: CompiledQuery) -> pa.Table:

@@ -17,6 +17,7 @@ import anomalake.query.trino.time_functions as time_functions
 from anomalake.query.trino.aggregates import AGGREGATES, WINDOW_FUNCTIONS, Clauses
 from anomalake.query.trino.array_functions import subscript
 from anomalake.query.trino.casts import cast
+from anomalake.query.trino.dialect import AsWritten, parse
 from anomalake.query.trino.operators import (
     arithmetic,
     compare,
@@ -83,6 +84,9 @@ class Expressions:
         if kind in _COMPARISONS:
             return self._comparison(_COMPARISONS[kind], node)
         compile_ = _NODES.get(kind)
+        if compile_ is None and isinstance(node, exp.Func) and kind is not exp.Concat:
+            # A call that was not parsed but made, as sqlglot's own function.
+            return self.value(parse(f"SELECT {node.sql(AsWritten)}")[0].expressions[0])
         if compile_ is None:
             raise unsupported(f"{kind.__name__} ({' '.join(node.sql('trino').split())[:60]})")
         return compile_(self, node)
@@ -161,6 +165,9 @@ class Expressions:
 
     def _comparison(self, operator: str, node: exp.Expr) -> Value:
         one, other = self.value(node.this), node.expression
+        is_call = isinstance(other, exp.Anonymous) and other.name.upper() == "ALL" and len(other.expressions) == 1
+        if is_call and isinstance(other.expressions[0], exp.Values):
+            other = exp.All(this=other.expressions[0])
         if not isinstance(other, (exp.All, exp.Any)):
             return Value(compare(operator, one, self.value(other)), BOOLEAN)
         query = self._compile_query(other.this, self.scope)
@@ -172,7 +179,7 @@ class Expressions:
 
     def _only_column(self, query: Table) -> Value:
         if len(query.columns) != 1:
-            raise invalid("TYPE_MISMATCH: a subquery of several columns is compared with one value")
+            raise unsupported("a comparison with a subquery of several columns")
         _, type_, name = query.columns[0]
         return Value(identifier(name), type_)
 

@@ -281,8 +281,13 @@ def _decimal_divide(one: str, other: str, precision: int, scale: int) -> str:
     return format(quotient, "f")
 
 
+def python_pattern(pattern: str) -> str:
+    """Return a regular expression of Java as Python writes it."""
+    return re.sub(r"\\(.)", lambda match: r"\Z" if match[1] == "z" else match[0], pattern, flags=re.DOTALL)
+
+
 def _regexp_extract(text: str, pattern: str, group: int) -> str | None:
-    match = re.search(pattern, text, re.ASCII)
+    match = re.search(python_pattern(pattern), text, re.ASCII)
     return match[group] if match else None
 
 

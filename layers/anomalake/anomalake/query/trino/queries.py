@@ -61,6 +61,12 @@ def compile_query(query: exp.Expr, tables: Mapping[str, Table] | None = None) ->
     return CompiledQuery(table.sql, tuple((name, type_) for name, type_, _ in table.columns), tuple(functions))
 
 
+_PARTS_OF_SELECT = (
+    "with_", "expressions", "from_", "joins", "where", "group", "having", "windows", "distinct", "order", "limit",
+    "offset",
+)  # fmt: skip
+
+
 class _Queries:
     """Compiles the queries of one statement."""
 
@@ -156,8 +162,7 @@ class _Queries:
         if len(one.columns) != len(other.columns):
             counts = f"{len(one.columns)}, {len(other.columns)}"
             raise invalid(f"TYPE_MISMATCH: {word} query has different number of fields: {counts}")
-        if node.args.get("by_name") or node.args.get("on"):
-            raise invalid(f"SYNTAX_ERROR: mismatched input after {word}")
+        _check_parts(node, "with_", "this", "expression", "distinct", "order", "limit", "offset")
         pairs = zip(one.columns, other.columns, strict=True)
         columns = [
             (name, common_of(type_, second, word), f"c{place}")
@@ -184,20 +189,7 @@ class _Queries:
     # SELECT.
 
     def _select(self, node: exp.Select, scope: Scope) -> Table:
-        for key in (
-            "laterals",
-            "qualify",
-            "match",
-            "sample",
-            "settings",
-            "format",
-            "prewhere",
-            "cluster",
-            "kind",
-            "into",
-        ):
-            if node.args.get(key):
-                raise unsupported(f"{key.upper()} in SELECT")
+        _check_parts(node, *_PARTS_OF_SELECT)
         if not node.expressions:
             raise invalid("SYNTAX_ERROR: SELECT without columns")
         from_ = ""
@@ -249,15 +241,15 @@ class _Queries:
             raise invalid(f"TABLE_NOT_FOUND: Unable to resolve reference {table or '*'}")
         for relation in found:
             for column in relation.columns:
-                if table or column.name.lower() not in scope.merged:
-                    outputs.append((column.name, column.value))
+                outputs.append((column.name, column.value))
         return outputs
 
     def _group(self, group: exp.Group, expressions: Expressions, outputs: list[tuple[str, Value]]) -> str:
         if group.args.get("all"):
             raise invalid("COLUMN_NOT_FOUND: Column 'all' cannot be resolved")
-        if group.args.get("totals"):
-            raise unsupported("GROUP BY … WITH TOTALS")
+        if group.args.get("all") is not None:
+            raise unsupported("GROUP BY DISTINCT")
+        _check_parts(group, "expressions", "all")
 
         def one(node: exp.Expr) -> str:
             if isinstance(node, exp.Literal) and not node.is_string:
@@ -328,8 +320,9 @@ class _Queries:
         """Compile an item of FROM, and add its relation to the scope."""
         if isinstance(node, exp.Paren):
             return self._source(node.this, scope)
-        if node.args.get("sample") or node.args.get("pivots"):
-            raise unsupported("TABLESAMPLE or PIVOT")
+        _check_parts(
+            node, "this", "expressions", "alias", "joins", "db", "catalog", "offset", "order", "limit", "with_"
+        )
         alias = node.args.get("alias")
         alias_name = alias.name if isinstance(alias, exp.TableAlias) else ""
         names = [column.name for column in alias.args.get("columns") or []] if isinstance(alias, exp.TableAlias) else []
@@ -385,11 +378,15 @@ class _Queries:
             left = replace(scope, relations=scope.relations[:before], outer=None)
             right = Scope(scope.tables, relations=scope.relations[before:])
             conditions = []
+            names = {column.name.lower() for column in node.args["using"]}
             for column in node.args["using"]:
                 one, other = left.find([column.name]), right.find([column.name])
                 conditions.append(equal(one, other))
                 type_, (a, b) = unify([one, other])
                 scope.merged[column.name.lower()] = Value(f"coalesce({a.sql}, {b.sql})", type_)
+            # Afterwards the columns belong to none of the relations.
+            for relation in scope.relations:
+                relation.columns[:] = [column for column in relation.columns if column.name.lower() not in names]
             return f" {side} JOIN {source} ON {' AND '.join(conditions)}"
         if node.args.get("on") is not None:
             on = condition(self._expressions(scope).value(node.args["on"]), "JOIN ON clause")
@@ -421,6 +418,13 @@ class _Queries:
         own = [(f"_col{place}", type_, f"c{place}") for place, (_, type_) in enumerate(lists)]
         shown = (f"unnest(CAST({text} AS {stored(type_)}[])) AS c{place}" for place, (text, type_) in enumerate(lists))
         return Table(f"SELECT {', '.join(shown)}", _renamed(own, names, "UNNEST"))
+
+
+def _check_parts(node: exp.Expr, *known: str) -> None:
+    """Raise `QueryError` for a part of a node that would be left out."""
+    for key, part in node.args.items():
+        if part and key not in known:
+            raise unsupported(f"{key.strip('_').upper()} in {node.key.upper()}")
 
 
 def _names_itself(cte: exp.CTE) -> bool:

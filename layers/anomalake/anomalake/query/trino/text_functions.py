@@ -6,6 +6,7 @@ import re
 
 from anomalake.query.trino.casts import WHITE, cast, decimal_text
 from anomalake.query.trino.operators import concatenate
+from anomalake.query.trino.python_functions import python_pattern
 from anomalake.query.trino.signatures import SCALARS, Lambda, declare_all, function
 from anomalake.query.trino.types import VARCHAR, decimal, invalid, unsupported
 from anomalake.query.trino.values import Value, let, quoted
@@ -170,7 +171,7 @@ class _Pattern:
     def __init__(self, value: Value, *, in_all: bool = False) -> None:
         java = literal_text(value, "regular expression")
         try:
-            compiled = re.compile(java, re.ASCII)
+            compiled = re.compile(python_pattern(java), re.ASCII)
         except (re.error, OverflowError, RecursionError) as error:
             raise unsupported(f"regular expression {java!r} ({error})") from error
         if _OTHER_SYNTAX.search(java.replace("\\\\", "")) or "&&" in java or _NESTED_CLASS.search(java):
@@ -189,7 +190,7 @@ class _Pattern:
         return group
 
 
-_OTHER_SYNTAX = re.compile(r"\(\?[=!<>P#(]|\\[1-9pPbBGZzAQRXhHvVNuUxc0]|[*+?}]\+")
+_OTHER_SYNTAX = re.compile(r"\(\?[=!<>P#(]|\\[1-9pPbBGZQRXhHvVNuUxc0]|[*+?}]\+")
 _NESTED_CLASS = re.compile(r"\[[^\]]*(?<!\\)\[")
 
 

@@ -145,7 +145,10 @@ def _date_add(unit_: Value, count: Value, value: Value) -> Value:
     if value.type == DATE:
         return Value(f"CAST({value.sql} + {step} AS DATE)", DATE)
     if value.type.name == "timestamp" or unit in _CLOCK:
-        return Value(f"({value.sql} + {step})", value.type)
+        function = "make_timestamp" if value.type.name == "timestamp" else "make_timestamptz"
+        cut = unit == "millisecond" and value.type.precision < 3
+        moved = f"({value.sql} + {step})"
+        return Value(rounded(moved, value.type.precision, function) if cut else moved, value.type)
     return instant(f"({wall(value).sql} + {step})", value.type)
 
 
@@ -154,7 +157,9 @@ def _date_diff(unit_: Value, from_: Value, to: Value) -> str:
     type_, (x, y) = unify([from_, to])
     unit = _unit(unit_, type_)
     if type_.name == "timestamp with time zone" and unit not in _CLOCK:
-        raise unsupported(f"date_diff('{unit}') between timestamps with time zone")
+        # Days and more are those of the clock in the zone of the first.
+        zone = from_.type.zone if from_.type.name == type_.name else UTC
+        x, y = wall(Value(x.sql, zoned(3, zone))), wall(Value(y.sql, zoned(3, zone)))
     if type_ == DATE and unit in ("day", "week"):
         return f"(({y.sql} - {x.sql}) // {7 if unit == 'week' else 1})"
     if unit in _MICROSECONDS:
@@ -287,9 +292,12 @@ def _from_iso8601_timestamp(text: Value) -> Value:
             f"ELSE CAST('!' || {s} || ' is not an ISO 8601 timestamp' AS TIMESTAMPTZ) END"
         )
 
-    # The zone of the text is known only if it is a literal that ends with Z, or has no zone.
-    known = isinstance(text.literal, str) and not re.search(r"[+-]\d\d:?\d\d$", text.literal)
-    return Value(let(text.sql, read), zoned(3, UTC if known else None))
+    # The zone is that of the text, which is known here only if it is a literal.
+    zone = None
+    if isinstance(text.literal, str):
+        offset = re.search(r"T.*([+-]\d\d):?(\d\d)$", text.literal)
+        zone = quoted(f"{offset[1]}:{offset[2]}") if offset else UTC
+    return Value(let(text.sql, read), zoned(3, zone))
 
 
 @function(SCALARS, "from_iso8601_date(varchar) -> date")
