@@ -7,7 +7,7 @@ from collections.abc import Callable
 from anomalake.query.trino.casts import cast
 from anomalake.query.trino.operators import any_null
 from anomalake.query.trino.signatures import SCALARS, Lambda, declare_all, function
-from anomalake.query.trino.text_functions import literal_whole
+from anomalake.query.trino.text_functions import literal_text, literal_whole
 from anomalake.query.trino.types import (
     BIGINT,
     UNKNOWN,
@@ -162,6 +162,7 @@ def _array_join(list_: Value, delimiter: Value, null_text: Value | None = None) 
         texts = over(known, item, lambda x: cast(x, VARCHAR).sql)
     else:
         texts = over(list_.sql, item, lambda x: f"coalesce({cast(x, VARCHAR).sql}, {null_text.sql})")
+    literal_text(delimiter, "delimiter")  # DuckDB wants a constant.
     return f"array_to_string({texts}, {delimiter.sql})"
 
 

@@ -250,7 +250,7 @@ class Expressions:
         if node.args.get("format") or node.args.get("action"):
             raise unsupported("CAST … FORMAT")
         to, value, soft = type_of(node.args["to"]), self.value(node.this), isinstance(node, exp.TryCast)
-        if not soft and isinstance(value.literal, str):
+        if not soft and isinstance(value.literal, str) and value.type.name == "varchar":
             # Literals keep the form in which DuckDB pushes conditions down to the files.
             if to == DATE and re.fullmatch(r"\d{4}-\d\d-\d\d", value.literal):
                 return Value(f"DATE {value.sql}", DATE, value.literal)

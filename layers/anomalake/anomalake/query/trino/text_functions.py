@@ -33,7 +33,6 @@ declare_all(
     trim(S, varchar) -> S = trim({{0}}, {{1}})
     ltrim(S, varchar) -> S = ltrim({{0}}, {{1}})
     rtrim(S, varchar) -> S = rtrim({{0}}, {{1}})
-    concat_ws(varchar, array(varchar)) -> varchar = array_to_string({{1}}, {{0}})
     concat_ws(varchar, varchar...) -> varchar = concat_ws({{...}})
     chr(bigint) -> varchar = chr(CAST({{0}} AS INTEGER))
     codepoint(varchar) -> integer = unicode({{0}})
@@ -71,6 +70,12 @@ def _not_empty(value: Value, what: str) -> str:
     if not literal_text(value, what):
         raise unsupported(f"an empty {what}")
     return value.sql
+
+
+@function(SCALARS, "concat_ws(varchar, array(varchar)) -> varchar")
+def _concat_ws(delimiter: Value, texts: Value) -> str:
+    literal_text(delimiter, "delimiter")  # DuckDB wants a constant.
+    return f"array_to_string({texts.sql}, {delimiter.sql})"
 
 
 @function(SCALARS, "concat(any...) -> any")

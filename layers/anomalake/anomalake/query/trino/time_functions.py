@@ -86,6 +86,8 @@ for _name in (*_PARTS, "timezone_hour", "timezone_minute"):
 def at_zone(value: Value, zone: Value) -> Value:
     """Return ``value AT TIME ZONE zone``; a timestamp without zone is taken for one in UTC."""
     check_zone(zone.literal)
+    if zone.type.name != "varchar":
+        raise invalid(f"TYPE_MISMATCH: a time zone must be a varchar (actual: {zone.type})")
     if value.type.name not in ("timestamp", "timestamp with time zone"):
         raise invalid(f"TYPE_MISMATCH: Type of value must be a time or timestamp (actual {value.type})")
     sql = value.sql if value.type.name != "timestamp" else f"timezone('UTC', {value.sql})"
