@@ -18,7 +18,27 @@ _CALLS_WITH_SYNTAX = (
     "CAST", "TRY_CAST", "EXTRACT", "TRIM", "POSITION", "SUBSTRING", "NORMALIZE", "LISTAGG", "JSON_OBJECT", "JSON_VALUE",
     "JSON_QUERY",
 )  # fmt: skip
-_UNITS = ("SECOND", "MINUTE", "HOUR", "DAY", "WEEK", "MONTH", "QUARTER", "YEAR")
+_UNITS = ("SECOND", "MINUTE", "HOUR", "DAY", "MONTH", "YEAR")
+#: Of the words that sqlglot takes for types, those that Trino has.
+_TYPES = {
+    *(
+        "ARRAY",
+        "BIGINT",
+        "BOOLEAN",
+        "CHAR",
+        "DATE",
+        "DECIMAL",
+        "DOUBLE",
+        "INT",
+        "INTEGER",
+        "INTERVAL",
+        "IPADDRESS",
+        "JSON",
+    ),
+    *("MAP", "NULL", "RANGE", "REAL", "ROW", "SMALLINT", "TIME", "TIMESTAMP", "TINYINT", "UNION", "UUID", "VARBINARY"),
+    "VARCHAR",
+}
+_OTHER_WORDS = ("QUALIFY", "ISNULL", "NOTNULL")
 
 
 class AsWritten(Trino):
@@ -32,7 +52,7 @@ class AsWritten(Trino):
         KEYWORDS: ClassVar = {
             word: token
             for word, token in Trino.Tokenizer.KEYWORDS.items()
-            if word not in ("FLOAT", "STRING", "TEXT", "DATETIME", "NVARCHAR", "QUALIFY", "ISNULL", "NOTNULL")
+            if (token not in TrinoParser.TYPE_TOKENS or word in _TYPES or " " in word) and word not in _OTHER_WORDS
         }
 
     class Parser(TrinoParser):
@@ -88,6 +108,9 @@ def parse(sql: str) -> list[exp.Expr]:
 
 # Each is a token of sqlglot's.
 _OPERATORS = {"::", "==", "!", "&", "|", "^", "~", "<<", ">>", "<=>", "**", "//", "{", "}", "#", "@", "->>", "&&"}
+_NEVER_TOGETHER = {
+    (TokenType.STRING, TokenType.STRING), (TokenType.L_PAREN, TokenType.FROM), (TokenType.ALIAS, TokenType.STRING),
+}  # fmt: skip
 _BEFORE_NOTHING = {TokenType.FROM, TokenType.R_PAREN, TokenType.WHERE, TokenType.GROUP_BY, TokenType.ORDER_BY}
 
 
@@ -125,7 +148,7 @@ def _check(tokens: Sequence[Token], sql: str) -> None:
             raise unsupported(f"the number {text(token)}{text(following)}")
         if kinds[0] == TokenType.COMMA and kinds[1] in _BEFORE_NOTHING:
             raise mismatched(following)
-        if kinds in ((TokenType.STRING, TokenType.STRING), (TokenType.L_PAREN, TokenType.FROM)):
+        if kinds in _NEVER_TOGETHER:
             raise mismatched(following)
         if token.token_type == TokenType.INTERVAL and kinds[1] == TokenType.NUMBER:
             raise mismatched(following)

@@ -109,6 +109,7 @@ class _Queries:
             return "", scope
         parts = []
         for cte in with_.expressions:
+            _check_parts(cte, "this", "alias")
             name, alias = self._name("cte"), cte.args["alias"]
             names = [column.name for column in alias.args.get("columns") or []]
             if with_.args.get("recursive") and _names_itself(cte):
@@ -125,11 +126,11 @@ class _Queries:
         self, union: exp.Union, own: str, name: str, names: list[str], scope: Scope
     ) -> tuple[str, list[tuple[str, Type, str]]]:
         anchor = self.query(union.this, scope)
-        if names and len(names) != len(anchor.columns):
+        if len(names) != len(anchor.columns):
             raise invalid("MISMATCHED_COLUMN_ALIASES: the recursive query has another number of columns")
         columns = [
-            (names[place] if names else old, VARCHAR if type_.name == "varchar" else type_, f"c{place}")
-            for place, (old, type_, _) in enumerate(anchor.columns)
+            (names[place], VARCHAR if type_.name == "varchar" else type_, f"c{place}")
+            for place, (_, type_, _) in enumerate(anchor.columns)
         ]
         step = self.query(union.expression, Scope({**scope.tables, own: Table(name, columns)}, scope.outer))
         word = "UNION" if union.args.get("distinct") else "UNION ALL"
@@ -485,6 +486,9 @@ def _count_of(limit: exp.Expr | None) -> int | None:
     """Return the number of rows of LIMIT or FETCH; None for ALL."""
     if limit is None:
         return None
+    _check_parts(
+        limit, "expression", *(("count", "direction", "limit_options") if isinstance(limit, exp.Fetch) else ())
+    )
     count = limit.args.get("count") if isinstance(limit, exp.Fetch) else limit.expression
     if isinstance(limit, exp.Fetch) and count is None:
         return 1
