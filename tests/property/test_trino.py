@@ -66,7 +66,9 @@ QUERIES = st.builds(
         st.just(" CROSS JOIN UNNEST(ARRAY[1, 2]) AS u(x)"),
     ),
 )
-_WORDS = "SELECT FROM WHERE ( ) , * t 1 'a' GROUP BY ORDER JOIN ON VALUES WITH AS UNNEST LIMIT UNION ALL OVER CASE END [ ] ->"
+_WORDS = (
+    "SELECT FROM WHERE GROUP BY ORDER JOIN ON VALUES WITH AS UNNEST LIMIT UNION ALL OVER CASE END ( ) [ ] , * -> t 1"
+)
 WORDS = st.lists(st.sampled_from(_WORDS.split()), max_size=12).map(" ".join)
 
 
@@ -126,7 +128,8 @@ CALLS = {
     "from_iso8601_date": "'2021-01-01'", "from_iso8601_timestamp": "'2021-01-01'", "strpos": "s, 'a', 1",
     "json_array": "1", "json_exists": "'{}', 'lax $.a'", "if": "z, n", "coalesce": "n, n", "from_base": "'1', 2",
     "json_parse": "'1'", "is_json_scalar": "'1'", "format": "'%s', n", "sequence": "1, 2", "from_unixtime": "f, 'UTC'",
-    "from_hex": "'00'", "from_base64": "''", "date": "ts", "to_base": "n, 2", "array_sort": "ARRAY[n]", "array_join": "ARRAY[n], ','",
+    "from_hex": "'00'", "from_base64": "''", "date": "ts", "to_base": "n, 2", "array_sort": "ARRAY[n]",
+    "array_join": "ARRAY[n], ','",
     "split_to_map": "s, ';', '='", "concat_ws": "',', s", "timezone_hour": "at_timezone(ts, 'UTC')",
     "timezone_minute": "at_timezone(ts, 'UTC')",
 }  # fmt: skip

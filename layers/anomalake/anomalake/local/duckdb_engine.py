@@ -177,13 +177,15 @@ class DuckDBEngine:
 
 
 # What the compiler and Python functions report, within the words of DuckDB.
-_REPORTED = re.compile(r"Could not convert string '!(.*)' to (?:INT32|DATE|TIMESTAMP[A-Z ]*)|ValueError: (.*)")
+_REPORTED = re.compile(r"Could not convert string '!(.*)' to INT32|format: \"!(.*?)\", expected|ValueError: (.*)")
 
 
 def _reason(error: Exception) -> str:
     text = first_line(error)
+    if "Division by zero" in text:
+        return "DIVISION_BY_ZERO: Division by zero"
     match = _REPORTED.search(text)
-    return (match[1] or match[2]) if match else text
+    return next(filter(None, match.groups())) if match else text
 
 
 def _description(compiled: CompiledQuery) -> pa.Table:
