@@ -71,7 +71,7 @@ def measure(workspace: Workspace) -> list[Figure]:
 
 
 def _compile_seconds(lake: str, sql: str) -> float:
-    """Return the CPU time of parsing and compiling a query, without the expansion of its relations, which lists files."""
+    """Return the CPU time of parsing and compiling a query, without the expansion of relations, which lists files."""
     store = open_store(lake)
     tables = LakeFiles(store, Path(lake), {})
     start = time.process_time()
