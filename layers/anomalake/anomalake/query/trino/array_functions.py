@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 from anomalake.query.trino.casts import cast
 from anomalake.query.trino.operators import any_null
 from anomalake.query.trino.signatures import SCALARS, Lambda, declare_all, function
@@ -12,7 +10,6 @@ from anomalake.query.trino.types import (
     BIGINT,
     UNKNOWN,
     VARCHAR,
-    Type,
     array,
     common,
     invalid,
@@ -214,13 +211,7 @@ def _array_histogram(list_: Value) -> str:
         same = over(items, item, lambda x: f"{x.sql} = {key.sql}", "list_filter")
         return f"struct_pack(k := {key.sql}, v := CAST(len({same}) AS BIGINT))"
 
-    return let(known, lambda items: f"map_from_entries({_outer(distinct(items), item, lambda key: entry(items, key))})")
-
-
-def _outer(list_: str, item: Type, body: Callable[[Value], str]) -> str:
-    """Return ``list_transform`` whose lambda has lambdas inside."""
-    name = f"{fresh(list_)}9"
-    return f"list_transform({list_}, lambda {name}: {body(Value(name, item))})"
+    return let(known, lambda items: f"map_from_entries({over(distinct(items), item, lambda key: entry(items, key))})")
 
 
 @function(SCALARS, "zip(any...) -> any")

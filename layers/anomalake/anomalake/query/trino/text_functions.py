@@ -9,7 +9,7 @@ from anomalake.query.trino.operators import concatenate
 from anomalake.query.trino.python_functions import python_pattern
 from anomalake.query.trino.signatures import SCALARS, Lambda, declare_all, function
 from anomalake.query.trino.types import VARCHAR, decimal, invalid, unsupported
-from anomalake.query.trino.values import Value, let, quoted
+from anomalake.query.trino.values import Value, let, over, quoted
 
 #: White space that Trino's trim() removes.
 WHITE_SPACE = WHITE + "".join(
@@ -150,9 +150,12 @@ def _split_part(text: Value, delimiter: Value, index: Value) -> str:
 @function(SCALARS, "split_to_map(varchar, varchar, varchar) -> map(varchar, varchar)")
 def _split_to_map(text: Value, entries: Value, pairs: Value) -> str:
     mark = _not_empty(pairs, "delimiter")
-    pair = f"struct_pack(k := string_split(v0, {mark})[1], v := string_split(v0, {mark})[2])"
     parts = f"string_split({text.sql}, {_not_empty(entries, 'delimiter')})"
-    return f"map_from_entries(list_transform({parts}, lambda v0: {pair}))"
+
+    def entry(part: Value) -> str:
+        return f"struct_pack(k := string_split({part.sql}, {mark})[1], v := string_split({part.sql}, {mark})[2])"
+
+    return f"map_from_entries({over(parts, VARCHAR, entry)})"
 
 
 def _pad(name: str) -> None:

@@ -120,6 +120,8 @@ def as_decimal(type_: Type) -> Type:
 
 def identifier(name: str) -> str:
     """Quote a name for DuckDB."""
+    if "\0" in name:
+        raise unsupported("a name with NUL")
     return '"' + name.replace('"', '""') + '"'
 
 

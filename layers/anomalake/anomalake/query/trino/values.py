@@ -6,6 +6,7 @@ import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
+from itertools import count
 
 from anomalake.query.trino.types import (
     BIGINT,
@@ -27,8 +28,11 @@ from anomalake.query.trino.types import (
 )  # fmt: skip
 
 _LONGEST_TEXT = 1_000_000
-_LONG = 300
+#: Length from which `let` evaluates an expression once. DuckDB 2.0 cannot have every expression in a lambda.
+LONG = 1_500
 _VARIABLE = re.compile(r"\bv(\d+)\b")
+# Parameters without a name yet. No text of a query has NUL.
+_UNNAMED = count()
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,18 +85,26 @@ def fresh(*texts: str) -> str:
     return f"v{max((int(number) for text in texts for number in _VARIABLE.findall(text)), default=0) + 1}"
 
 
+def bind(body: Callable[[str], str], *texts: str) -> tuple[str, str]:
+    """Return the name of a lambda's parameter and its body, in which no other lambda has that name."""
+    unnamed = f"\0{next(_UNNAMED)}\0"
+    text = body(unnamed)
+    name = fresh(text, *texts)
+    return name, text.replace(unnamed, name)
+
+
 def let(sql: str, body: Callable[[str], str]) -> str:
     """Use an expression several times in a text: long ones are evaluated once, so that texts do not multiply."""
-    if len(sql) < _LONG:
+    if len(sql) < LONG:
         return body(sql)
-    name = fresh(sql)
-    return f"list_transform([{sql}], lambda {name}: {body(name)})[1]"
+    name, text = bind(body, sql)
+    return f"list_transform([{sql}], lambda {name}: {text})[1]"
 
 
 def over(list_: str, element: Type, body: Callable[[Value], str], function: str = "list_transform") -> str:
     """Apply a function with a lambda of one parameter, such as ``list_transform``, to a list."""
-    name = fresh(list_)
-    return f"{function}({list_}, lambda {name}: {body(Value(name, element))})"
+    name, text = bind(lambda name: body(Value(name, element)), list_)
+    return f"{function}({list_}, lambda {name}: {text})"
 
 
 def fields_of(value: Value) -> list[Value]:
