@@ -42,16 +42,7 @@ def named(name: str) -> Callable[..., str]:
     return lambda clauses, *values: clauses.call(name, *(value.sql for value in values))
 
 
-def _declare_named(table: Table, lines: str) -> None:
-    """Add aggregates: ``signature = name in DuckDB``."""
-    lines_of: Table = {}
-    declare_all(lines_of, lines)
-    for name, signatures in lines_of.items():
-        for signature in signatures:
-            function(table, f"{name}({signature.text.partition('(')[2]}")(named(str(signature.body)))
-
-
-_declare_named(
+declare_all(
     AGGREGATES,
     """
     sum(double) -> double = sum
@@ -65,8 +56,9 @@ _declare_named(
     variance/var_samp(double) -> double = var_samp
     var_pop(double) -> double = var_pop
     """,
+    named,
 )
-_declare_named(
+declare_all(
     WINDOW_FUNCTIONS,
     """
     row_number() -> bigint = row_number
@@ -84,6 +76,7 @@ _declare_named(
     lead(T, bigint) -> T = lead
     lead(T, bigint, T) -> T = lead
     """,
+    named,
 )
 
 

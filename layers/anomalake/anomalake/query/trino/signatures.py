@@ -77,11 +77,11 @@ def declare(table: Table, text: str, body: Body) -> None:
         table.setdefault(name.strip(), []).append(signature)
 
 
-def declare_all(table: Table, lines: str) -> None:
-    """Add one signature for each line ``signature = text in DuckDB's dialect``."""
+def declare_all(table: Table, lines: str, body_of: Callable[[str], Body] = str) -> None:
+    """Add one signature for each line ``signature = text in DuckDB's dialect``, of which `body_of` makes the body."""
     for line in lines.strip().splitlines():
         text, _, body = line.strip().partition(" = ")
-        declare(table, text, body.strip())
+        declare(table, text, body_of(body.strip()))
 
 
 def function(table: Table, *texts: str) -> Callable[[_BodyT], _BodyT]:
