@@ -68,16 +68,23 @@ declare_all(
     cume_dist() -> double = cume_dist
     first_value(T) -> T = first_value
     last_value(T) -> T = last_value
-    nth_value(T, bigint) -> T = nth_value
     lag(T) -> T = lag
-    lag(T, bigint) -> T = lag
-    lag(T, bigint, T) -> T = lag
     lead(T) -> T = lead
-    lead(T, bigint) -> T = lead
-    lead(T, bigint, T) -> T = lead
     """,
     named,
 )
+
+
+def _with_offset(name: str, least: int) -> None:
+    @function(WINDOW_FUNCTIONS, f"{name}(T, bigint) -> T", f"{name}(T, bigint, T) -> T")
+    def shifted(clauses: Clauses, value: Value, offset: Value, *default: Value) -> str:
+        if isinstance(offset.literal, int) and offset.literal < least:
+            raise invalid(f"INVALID_FUNCTION_ARGUMENT: Offset must be at least {least}")
+        return clauses.call(name, value.sql, offset.sql, *(other.sql for other in default))
+
+
+for _name, _least in (("lag", 0), ("lead", 0), ("nth_value", 1)):
+    _with_offset(_name, _least)
 
 
 @function(WINDOW_FUNCTIONS, "ntile(bigint) -> bigint")

@@ -17,7 +17,7 @@ from anomalake.query.trino.types import (
     row,
     stored,
     unsupported,
-)  # fmt: skip
+)
 from anomalake.query.trino.values import Value, condition, fail, fields_of, fresh, let, null, over, row_of
 
 declare_all(
@@ -199,6 +199,8 @@ def _slice(list_: Value, start: Value, length: Value) -> str:
 
 @function(SCALARS, "repeat(any, bigint) -> any")
 def _repeat(value: Value, count: Value) -> Value:
+    if isinstance(count.literal, int) and count.literal < 0:
+        raise invalid("INVALID_FUNCTION_ARGUMENT: count argument of repeat function must be greater than or equal to 0")
     return Value(over(f"range({count.sql})", BIGINT, lambda _: value.sql), array(value.type))
 
 

@@ -16,7 +16,7 @@ from anomalake.query.trino.types import (
     invalid,
     stored,
     unsupported,
-)  # fmt: skip
+)
 from anomalake.query.trino.values import (
     Value,
     coerce,
@@ -27,7 +27,7 @@ from anomalake.query.trino.values import (
     over,
     quoted,
     row_of,
-)  # fmt: skip
+)
 
 #: White space of Java's `Character.isWhitespace`, in ASCII.
 WHITE = "chr(9) || chr(10) || chr(11) || chr(12) || chr(13) || chr(28) || chr(29) || chr(30) || chr(31) || ' '"

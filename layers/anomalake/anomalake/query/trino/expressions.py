@@ -10,10 +10,7 @@ from typing import Any
 
 from sqlglot import exp
 
-import anomalake.query.trino.json_functions as json_functions
-import anomalake.query.trino.number_functions as number_functions
-import anomalake.query.trino.text_functions as text_functions
-import anomalake.query.trino.time_functions as time_functions
+from anomalake.query.trino import json_functions, number_functions, text_functions, time_functions
 from anomalake.query.trino.aggregates import AGGREGATES, WINDOW_FUNCTIONS, Clauses
 from anomalake.query.trino.array_functions import subscript
 from anomalake.query.trino.casts import cast
@@ -26,7 +23,7 @@ from anomalake.query.trino.operators import (
     equal,
     interval_of,
     negate,
-)  # fmt: skip
+)
 from anomalake.query.trino.scopes import Scope, Table, field_of
 from anomalake.query.trino.signatures import SCALARS, Lambda, call
 from anomalake.query.trino.types import (
@@ -46,7 +43,7 @@ from anomalake.query.trino.types import (
     stored,
     type_of,
     unsupported,
-)  # fmt: skip
+)
 from anomalake.query.trino.values import (
     NULL,
     Value,
@@ -58,7 +55,7 @@ from anomalake.query.trino.values import (
     quoted,
     row_of,
     unify,
-)  # fmt: skip
+)
 
 #: Compiles a subquery in a scope; the columns of the result have names in DuckDB.
 CompileQuery = Callable[[exp.Expr, Scope], Table]
@@ -154,7 +151,7 @@ class Expressions:
         if not isinstance(unit, exp.Var) or not isinstance(node.this, exp.Literal):
             raise unsupported("INTERVAL … TO …")
         name = unit.name.upper()
-        if not re.fullmatch(r"\s*[+-]?\d+(\.\d+)?\s*", node.this.this) or (name in _MONTHS and "." in node.this.this):
+        if not re.fullmatch(r"\s*[+-]?\d+(\.\d+)?\s*", node.this.this) or (name != "SECOND" and "." in node.this.this):
             raise invalid(f"INVALID_LITERAL: {node.this.this!r} is not a valid INTERVAL literal")
         amount = Decimal(node.this.this.strip())
         if name in _MONTHS:

@@ -20,7 +20,7 @@ from anomalake.query.trino.types import (
     stored,
     timestamp,
     unsupported,
-)  # fmt: skip
+)
 from anomalake.query.trino.values import (
     Value,
     coerce,
@@ -32,7 +32,7 @@ from anomalake.query.trino.values import (
     null,
     over,
     unify,
-)  # fmt: skip
+)
 from anomalake.query.trino.zones import instant, wall
 
 _DAY = 86_400

@@ -107,10 +107,13 @@ class _Queries:
         with_ = node.args.get("with_")
         if with_ is None:
             return "", scope
-        parts = []
+        parts, own = [], set[str]()
         for cte in with_.expressions:
             _check_parts(cte, "this", "alias")
             name, alias = self._name("cte"), cte.args["alias"]
+            if alias.name.lower() in own:
+                raise invalid(f"DUPLICATE_NAMED_QUERY: WITH query name {alias.name!r} specified more than once")
+            own.add(alias.name.lower())
             names = [column.name for column in alias.args.get("columns") or []]
             if with_.args.get("recursive") and _names_itself(cte):
                 table, columns = self._recursive(cte.this, alias.name.lower(), name, names, scope)

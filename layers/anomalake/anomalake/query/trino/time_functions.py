@@ -19,7 +19,7 @@ from anomalake.query.trino.types import (
     timestamp,
     unsupported,
     zoned,
-)  # fmt: skip
+)
 from anomalake.query.trino.values import Value, fail, fresh, let, quoted, unify
 from anomalake.query.trino.zones import check_zone, instant, offset_minutes, rounded, stamp_text, wall
 
@@ -312,13 +312,20 @@ def _from_iso8601_date(text: Value) -> str:
 _WRONG_WAY = "INVALID_FUNCTION_ARGUMENT: sequence stop value should be greater than or equal to start value"
 
 
+def _of_limited_length(series: str, item: Type) -> str:
+    long = fail(
+        "INVALID_FUNCTION_ARGUMENT: result of sequence function must not have more than 10000 entries", array(item)
+    )
+    return let(series, lambda items: f"CASE WHEN len({items}) > 10000 THEN {long} ELSE {items} END")
+
+
 @function(SCALARS, "sequence(bigint, bigint) -> array(bigint)", "sequence(bigint, bigint, bigint) -> array(bigint)")
 def _sequence(start: Value, stop: Value, step: Value | None = None) -> str:
     if step is None:
         by = f"CASE WHEN {start.sql} <= {stop.sql} THEN 1 ELSE -1 END"
-        return f"generate_series({start.sql}, {stop.sql}, {by})"
+        return _of_limited_length(f"generate_series({start.sql}, {stop.sql}, {by})", BIGINT)
     wrong = f"{step.sql} = 0 OR ({stop.sql} - {start.sql}) * sign({step.sql}) < 0"
-    series = f"generate_series({start.sql}, {stop.sql}, {step.sql})"
+    series = _of_limited_length(f"generate_series({start.sql}, {stop.sql}, {step.sql})", BIGINT)
     return f"CASE WHEN {wrong} THEN {fail(_WRONG_WAY, array(BIGINT))} ELSE {series} END"
 
 
@@ -335,5 +342,6 @@ def _sequence_of_moments(start: Value, stop: Value, step: Value | None = None) -
     if type_ == DATE:
         name = fresh(series)
         series = f"list_transform({series}, lambda {name}: CAST({name} AS DATE))"
+    series = _of_limited_length(series, type_)
     wrong = f"{first} + {by.sql} > {first} AND {first} > {last} OR {first} + {by.sql} < {first} AND {first} < {last}"
     return Value(f"CASE WHEN {wrong} THEN {fail(_WRONG_WAY, array(type_))} ELSE {series} END", array(type_))

@@ -25,7 +25,7 @@ from anomalake.query.trino.types import (
     unsupported,
     varchar,
     zoned,
-)  # fmt: skip
+)
 
 _LONGEST_TEXT = 1_000_000
 #: Length from which `let` evaluates an expression once. DuckDB 2.0 cannot have every expression in a lambda.
