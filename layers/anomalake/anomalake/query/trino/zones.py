@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-import zoneinfo
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from anomalake.query.trino.types import Type, invalid, timestamp, unsupported, zoned
 from anomalake.query.trino.values import Value, quoted
@@ -47,12 +47,12 @@ def literal_instant(text: str, precision: int) -> Value:
 
 def check_zone(zone: object) -> None:
     """Raise `QueryError` for the name of a zone that does not exist."""
-    if isinstance(zone, str) and not re.fullmatch(r"Z|[+-]\d\d:\d\d", zone) and zone not in _zones():
-        raise invalid(f"INVALID_FUNCTION_ARGUMENT: {zone!r} is not a valid time zone")
-
-
-def _zones() -> set[str]:
-    return zoneinfo.available_timezones()
+    if not isinstance(zone, str) or re.fullmatch(r"Z|[+-]\d\d:\d\d", zone):
+        return
+    try:
+        ZoneInfo(zone)
+    except (ZoneInfoNotFoundError, ValueError, OSError) as error:
+        raise invalid(f"INVALID_FUNCTION_ARGUMENT: {zone!r} is not a valid time zone") from error
 
 
 def _zone(sql: str) -> str:
