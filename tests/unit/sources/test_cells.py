@@ -505,7 +505,9 @@ def test_what_is_cut_off_at_the_end_is_no_row() -> None:
 # Whole files
 
 
-@pytest.mark.parametrize("empty", [b"", b"\n", b"\r\n\n", gzip.compress(b"", mtime=0), b"\xef\xbb\xbf", b"t,v\n", b"t,v"])
+@pytest.mark.parametrize(
+    "empty", [b"", b"\n", b"\r\n\n", gzip.compress(b"", mtime=0), b"\xef\xbb\xbf", b"t,v\n", b"t,v"]
+)
 def test_empty_part_files_are_no_bad_rows(empty: bytes) -> None:
     body = f"t,v\n{STAMP},1\n{STAMP},2\n{STAMP},3\n"
     files = FilesInMemory(

@@ -265,8 +265,10 @@ def replacements_of(detector: DetectorSchema) -> Replacements:
 
 def _read_timestamps(query: exp.Query, source: MetricSet) -> None:
     """Let the relation of the live data read timestamps in the format of a source; the query is changed."""
-    (example,) = (node for node in query.find_all(exp.Try) if isinstance(node.this, exp.StrToTime))
-    parsed = read_timestamp(example.this.this, source.timestamp_format)
+    (example,) = (node for node in query.find_all(exp.Anonymous) if node.name.lower() == "try")
+    text = example.find(exp.Column)
+    assert text is not None
+    parsed = read_timestamp(text, source.timestamp_format)
     if parsed.fields:
         (table,) = query.find_all(exp.Table)
         fields = exp.select("*", *parsed.fields).from_(table.copy())
