@@ -13,8 +13,12 @@ from sqlglot import exp
 
 from anomalake.definitions.errors import SourceError
 from anomalake.definitions.time_formats import WallClockReader, parts_of
-from anomalake.local.duckdb_dialect import to_duckdb
+from anomalake.local.duckdb_functions import register
+from anomalake.query.templates import DIALECT
 from anomalake.query.time_formats import has_offset, read_timestamp
+from anomalake.query.trino.queries import LAKE_SCHEMA, compile_query
+from anomalake.query.trino.scopes import Table
+from anomalake.query.trino.types import INTEGER, VARCHAR
 
 #: A text for each pattern.
 SAMPLES = {
@@ -47,14 +51,17 @@ def in_sql(pattern: str, texts: list[str | None]) -> list[datetime | None]:
     """Read texts with the SQL of a pattern, as DuckDB runs Athena's text of it."""
     column = exp.column("source_timestamp", "f")
     parsed = read_timestamp(column, pattern)
-    rows = exp.select("*", *parsed.fields).from_("x AS f").subquery("f")
+    table = exp.Table(this=exp.to_identifier("x", quoted=True), db=exp.to_identifier(LAKE_SCHEMA, quoted=True))
+    rows = exp.select("*", *parsed.fields).from_(exp.alias_(table, "f", table=True)).subquery("f")
     query = exp.select("f.n", exp.alias_(exp.cast(parsed.time, "TIMESTAMP"), "time")).from_(rows).order_by("f.n")
-    athena = sqlglot.parse_one(query.sql("athena"), read="athena")
-    assert isinstance(athena, exp.Query)
+    athena = sqlglot.parse_one(query.sql(DIALECT), read=DIALECT)
+    columns = [("n", INTEGER, "n"), ("source_timestamp", VARCHAR, "source_timestamp")]
+    compiled = compile_query(athena, {"x": Table("x", columns)})
     with duckdb.connect() as connection:
         connection.execute("CREATE TABLE x (n INTEGER, source_timestamp VARCHAR)")
         connection.executemany("INSERT INTO x VALUES (?, ?)", list(enumerate(texts)))
-        return [time for _, time in connection.execute(to_duckdb(athena)).fetchall()]
+        register(connection, compiled.functions)
+        return [time for _, time in connection.execute(compiled.sql).fetchall()]
 
 
 def as_read(pattern: str, text: str | None) -> datetime | None:

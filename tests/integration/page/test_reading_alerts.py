@@ -225,7 +225,8 @@ def test_alerts_at_any_time_are_shown(tmp_path: Path, formats: str, whole_bytes:
         for format_ in ("table", "csv", "json"):
             out = io.StringIO()
             open_lake(lake).write(sql, format_, out)
-            assert "10:00:00.123456" in out.getvalue()
+            # Athena has milliseconds.
+            assert "10:00:00.123" in out.getvalue()
     few = read(lake, whole_bytes=0, group_intervals=2)
     assert len(few.group_intervals.time) + sum(counts_of(few).values()) == len(expected)
 

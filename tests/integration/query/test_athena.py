@@ -195,7 +195,7 @@ def test_a_query_runs_once_in_the_workgroup_and_database_of_the_environment(
     with patch.object(botocore.client.BaseClient, "_make_api_call", record):
         AthenaEngine(store).query("SELECT 1")
     (started,) = (arguments for operation, arguments in calls if operation == "StartQueryExecution")
-    assert started["QueryString"] == "SELECT 1 AS _col0"
+    assert started["QueryString"] == "SELECT 1"
     assert started["WorkGroup"] == "anomalake"
     assert started["QueryExecutionContext"] == {"Database": "lake_dev"}
 

@@ -18,12 +18,12 @@ from anomalake.api import LakeHandle
 from anomalake.aws.athena_engine import AthenaEngine
 from anomalake.definitions.intervals import folder_of
 from anomalake.definitions.metric_set import CsvFormat, MetricSet
-from anomalake.local.duckdb_dialect import to_duckdb
 from anomalake.quicksight.data_sets import VALUES, model_of
 from anomalake.records.metric_sets import write_metric_set
 from anomalake.storage.objects import memory_store
 from tests.integration.query.lakes import rows, write
 from tests.integration.query.test_live import source
+from tests.support.duckdb_tables import ask
 
 TEMPLATE = "live/{{yyyyMMdd}}/{{HHmm}}"
 HEADER = ("timestamp", "platform", "marketplace", "views", "revenue")
@@ -109,9 +109,7 @@ def athena(folders: list[tuple[str | None, str]]) -> duckdb.DuckDBPyConnection:
 
 
 def asked(connection: duckdb.DuckDBPyConnection, sql: str) -> list[tuple[Any, ...]]:
-    query = sqlglot.parse_one(sql, read="athena")
-    assert isinstance(query, exp.Query)
-    return connection.sql(to_duckdb(query)).fetchall()
+    return [tuple(row.values()) for row in ask(connection, sql).to_pylist()]
 
 
 @given(

@@ -15,6 +15,7 @@ from anomalake.lake.lake import Lake
 from anomalake.local import duckdb_engine, lake_files
 from anomalake.local.duckdb_engine import DuckDBEngine
 from anomalake.query.errors import QueryError
+from anomalake.query.trino.queries import CompiledQuery
 from anomalake.storage.objects import open_store
 from tests.integration.query.lakes import alert, arn, rows, write
 
@@ -244,7 +245,8 @@ def test_duckdb_itself_refuses_other_files(tmp_path: Path, monkeypatch: pytest.M
         "SET enable_external_access = true",
         "INSTALL httpfs",
     ):
-        monkeypatch.setattr(duckdb_engine, "to_duckdb", lambda _, sql=sql: sql)
+        compiled = CompiledQuery(sql, (), ())
+        monkeypatch.setattr(duckdb_engine, "compile_query", lambda *_, compiled=compiled: compiled)
         with pytest.raises(QueryError, match=r"disabled|locked|configuration"):
             engine.query("SELECT 1")
     assert not (tmp_path / "out.csv").exists()

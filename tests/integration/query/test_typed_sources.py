@@ -13,12 +13,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 import sqlglot
-from sqlglot import exp
 
 from anomalake.api import LakeHandle
 from anomalake.aws.athena_engine import AthenaEngine
 from anomalake.definitions.metric_set import AthenaTable, ColumnType, JsonLinesFormat, ParquetFormat
-from anomalake.local.duckdb_dialect import to_duckdb
 from anomalake.query.errors import SourceElsewhereError, SourceError
 from anomalake.query.relations import Relations
 from anomalake.query.statements import CatalogRelation, catalog_relations
@@ -26,6 +24,7 @@ from anomalake.services.dashboard import read_document, unread_in
 from anomalake.storage.objects import open_store
 from tests.integration.query.lakes import ORDERS, alert, rows, write
 from tests.integration.query.test_live import source
+from tests.support.duckdb_tables import ask
 
 TABLE = AthenaTable("shop", "live_orders", work_group_name="analysts")
 
@@ -235,12 +234,6 @@ def athena_tables(create: str) -> duckdb.DuckDBPyConnection:
     return connection
 
 
-def asked(connection: duckdb.DuckDBPyConnection, sql: str) -> list[dict[str, Any]]:
-    query = sqlglot.parse_one(sql, read="athena")
-    assert isinstance(query, exp.Query)
-    return connection.sql(to_duckdb(query)).to_arrow_table().to_pylist()
-
-
 @pytest.mark.parametrize(
     ("type_", "cell", "is_text"),
     [
@@ -261,7 +254,7 @@ def test_athena_answers_from_the_table(tmp_path: Path, lake: LakeHandle, type_: 
     )
     text = AthenaEngine(open_store(str(tmp_path))).to_athena("SELECT * FROM live_orders")
     assert isinstance(text, str)
-    assert asked(connection, text) == [
+    assert ask(connection, text).to_pylist() == [
         {
             "timestamp": INSTANT,
             "local_timestamp": CLOCK,

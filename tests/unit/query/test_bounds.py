@@ -5,14 +5,14 @@ from __future__ import annotations
 from datetime import date
 
 import pytest
-import sqlglot
 from sqlglot import exp
 
 from anomalake.query.bounds import ALL, Bounds, bounds_of
+from anomalake.query.trino.dialect import parse
 
 
 def of(condition: str) -> Bounds:
-    query = sqlglot.parse_one(f"SELECT * FROM r WHERE {condition}", read="athena")
+    (query,) = parse(f"SELECT * FROM r WHERE {condition}")
     return bounds_of(query.args["where"].this, lambda node: node.name.lower() if isinstance(node, exp.Column) else None)
 
 

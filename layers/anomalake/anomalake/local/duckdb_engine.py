@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from datetime import date, timedelta
@@ -15,13 +16,14 @@ from sqlglot import exp
 from anomalake.errors import first_line
 from anomalake.lake.layout import TABLES, partition_in
 from anomalake.lake.settings import read_table_format
-from anomalake.local.duckdb_dialect import as_athena, describe, to_duckdb
+from anomalake.local.duckdb_functions import register
 from anomalake.local.file_names import PlainNames
 from anomalake.local.lake_files import LakeFiles
 from anomalake.query import rewrite, templates
 from anomalake.query.bounds import Bounds
 from anomalake.query.errors import LakeChangedError, QueryError
 from anomalake.query.relations import BY_DAY, Relation, Relations
+from anomalake.query.trino.queries import CompiledQuery, compile_query
 from anomalake.storage.store import ObjectStore
 
 #: How often a query is run again after compaction deleted one of its files.
@@ -47,11 +49,14 @@ class DuckDBEngine:
         Store of the lake, for its settings, shapes and metric sets.
     folder
         Folder of the lake.
+    database
+        Name of the database that a query may write before a relation, as in Athena.
     """
 
-    def __init__(self, store: ObjectStore, folder: Path) -> None:
+    def __init__(self, store: ObjectStore, folder: Path, database: str = "anomalake") -> None:
         self._store = store
         self._folder = folder.resolve()
+        self._database = database
         self.relations = Relations(store)
         self._cached: dict[str, pa.Table] = {}
 
@@ -149,20 +154,60 @@ class DuckDBEngine:
         described = isinstance(statement, rewrite.Describe)
         if isinstance(statement, rewrite.Describe):
             query: exp.Query = exp.select("*").from_(exp.Table(this=exp.to_identifier(statement.table, quoted=True)))
-            statement = rewrite.Select(query.limit(0))
+            statement = rewrite.Select(query)
         with PlainNames() as plain:
             tables = LakeFiles(self._store, self._folder, self._cached, plain)
-            query = rewrite.rewrite(statement.query, self.relations, tables)
-            text = f"{statement.explain} {to_duckdb(query)}"
+            query = rewrite.rewrite(statement.query, self.relations, tables, database=self._database)
+            compiled = compile_query(query, tables.tables)
+            if described:
+                yield _description(compiled).to_reader()
+                return
             with closing(duckdb.connect(config=_CONFIG)) as connection:
                 tables.prepare(connection)
+                register(connection, compiled.functions)
                 try:
-                    reader = connection.sql(text, params=tables.parameters).to_arrow_reader(BATCH_ROWS)
-                    if described:
-                        yield describe(reader.schema).to_reader()
-                    else:
-                        yield as_athena(reader)
+                    relation = connection.sql(f"{statement.explain} {compiled.sql}", params=tables.parameters)
+                    reader = relation.to_arrow_reader(BATCH_ROWS)
+                    names = [name for name, _ in compiled.columns]
+                    yield reader if statement.explain else _with_names(reader, names)
                 except (duckdb.Error, pa.ArrowException, OSError) as error:
                     if tables.changed():
                         raise LakeChangedError(str(error)) from error
-                    raise QueryError(f"query: {plain.restored(first_line(error))}") from error
+                    raise QueryError(f"query: {plain.restored(_reason(error))}") from error
+
+
+# What the compiler and Python functions report, within the words of DuckDB.
+_REPORTED = re.compile(r"Could not convert string '!(.*)' to INT32|format: \"!(.*?)\", expected|ValueError: (.*)")
+
+
+def _reason(error: Exception) -> str:
+    text = first_line(error)
+    if "Division by zero" in text:
+        return "DIVISION_BY_ZERO: Division by zero"
+    match = _REPORTED.search(text)
+    return next(filter(None, match.groups())) if match else text
+
+
+def _description(compiled: CompiledQuery) -> pa.Table:
+    """The answer of DESCRIBE: names and types of columns, in Athena's terms."""
+    return pa.table(
+        {
+            "column": pa.array([name.lower() for name, _ in compiled.columns], pa.string()),
+            "type": pa.array([_plain(str(type_)) for _, type_ in compiled.columns], pa.string()),
+        }
+    )
+
+
+def _plain(type_: str) -> str:
+    """Return a type as Athena's DESCRIBE writes it: timestamps have milliseconds."""
+    return type_.replace("timestamp(3)", "timestamp")
+
+
+def _with_names(reader: pa.RecordBatchReader, names: list[str]) -> pa.RecordBatchReader:
+    """Return an answer with the names that the query gives its columns, in lower case; DuckDB's names all differ."""
+    fields = [field.with_name(name.lower()) for field, name in zip(reader.schema, names, strict=True)]
+    schema = pa.schema(fields)
+    if schema == reader.schema:
+        return reader
+    batches = (pa.RecordBatch.from_arrays(batch.columns, schema=schema) for batch in reader)
+    return pa.RecordBatchReader.from_batches(schema, batches)

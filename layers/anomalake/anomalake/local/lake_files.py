@@ -8,7 +8,6 @@ from pathlib import Path
 
 import duckdb
 import pyarrow as pa
-import sqlglot
 from sqlglot import exp
 
 from anomalake.definitions.day_folders import SOURCE_FOLDER_DAY
@@ -34,7 +33,10 @@ from anomalake.query.bounds import Bounds
 from anomalake.query.detectors import DetectorSchema
 from anomalake.query.errors import LakeChangedError, QueryError, SourceElsewhereError
 from anomalake.query.folder_days import holds_folder
-from anomalake.query.relations import decode_csv, empty_source, typed_column, without_folder_day
+from anomalake.query.relations import SOURCE_TIMESTAMP, decode_csv, empty_source, typed_column, without_folder_day
+from anomalake.query.trino.queries import LAKE_SCHEMA
+from anomalake.query.trino.scopes import Table
+from anomalake.query.trino.types import VARCHAR, Type, timestamp, type_of_arrow
 from anomalake.sources.rows import SourceFileError, as_wanted
 from anomalake.storage.store import ObjectStore
 
@@ -53,6 +55,8 @@ class LakeFiles:
         self._cached = cached
         self._files: list[str] = []
         self.parameters: dict[str, list[str]] = {}
+        #: Tables of DuckDB in `LAKE_SCHEMA`, which the queries of this class read.
+        self.tables: dict[str, Table] = {}
 
     def prepare(self, connection: duckdb.DuckDBPyConnection) -> None:
         """Allow a connection to read this query's files, and nothing else."""
@@ -71,7 +75,9 @@ class LakeFiles:
         return any(not Path(file).exists() for file in self._files)
 
     def cached(self, name: str) -> exp.Query | None:
-        return exp.select("*").from_(f"cached_{name}") if name in self._cached else None
+        if name not in self._cached:
+            return None
+        return self._table(f"cached_{name}", _types_of(self._cached[name].schema))
 
     def alert_rows(self, bounds: Bounds) -> exp.Query:
         if self._format == "parquet":
@@ -87,12 +93,9 @@ class LakeFiles:
     def withdrawal_rows(self, bounds: Bounds) -> exp.Query:
         files = self._withdrawal_files(bounds)
         if not files:
-            return exp.select("*").from_("no_withdrawals_rows")
-        read = sqlglot.parse_one(
-            f"SELECT * FROM read_parquet({self._parameter(files)}, hive_partitioning = false)", read="duckdb"
-        )
-        assert isinstance(read, exp.Query)
-        return read
+            return self._table("no_withdrawals_rows", _TYPES[WITHDRAWALS])
+        text = f"read_parquet({self._parameter(files)}, hive_partitioning = false)"
+        return self._table(text, _TYPES[WITHDRAWALS])
 
     def _withdrawal_files(self, bounds: Bounds) -> list[str]:
         folder, ending = FILES[WITHDRAWALS]
@@ -104,14 +107,12 @@ class LakeFiles:
         table, ending = TABLES[format_]
         files = stable_listing(Path(self._names.of_folder(str(self._folder))) / table, ending, bounds)
         if not files:
-            return exp.select("*").from_(f"no_{format_}_rows")
-        query = (
-            f"SELECT * FROM {_FUNCTIONS[format_]}({self._parameter(files)}, {_OPTIONS[format_]}, "
+            return self._table(f"no_{format_}_rows", _TYPES[format_])
+        text = (
+            f"{_FUNCTIONS[format_]}({self._parameter(files)}, {_OPTIONS[format_]}, "
             "hive_partitioning = true, hive_types = {'detector': VARCHAR, 'day': VARCHAR}, hive_types_autocast = false)"
         )
-        read = sqlglot.parse_one(query, read="duckdb")
-        assert isinstance(read, exp.Query)
-        return read
+        return self._table(text, _TYPES[format_])
 
     def source_rows(self, detector: DetectorSchema, columns: dict[str, str], bounds: Bounds) -> exp.Query:
         source = detector.source
@@ -146,7 +147,10 @@ class LakeFiles:
         query: exp.Query = reads[0]
         for read in reads[1:]:
             query = exp.union(query, read, distinct=False, copy=False)
-        return query
+        types = dict.fromkeys((*columns.values(), SOURCE_FOLDER_DAY), VARCHAR)
+        if source.timestamp_type != "text":
+            types[SOURCE_TIMESTAMP] = timestamp(6)
+        return self._table(f"({query.sql('duckdb')})", types)
 
     def _read_csv(
         self, source: MetricSet, files: list[str], header: Sequence[str], columns: Mapping[str, str]
@@ -193,6 +197,12 @@ class LakeFiles:
             reads.append(read(together, without_folder_day()))
         return reads
 
+    def _table(self, text: str, columns: Mapping[str, Type]) -> exp.Query:
+        """Return the rows of a table that DuckDB's text names, whose columns have these types."""
+        name = f"table_{len(self.tables)}"
+        self.tables[name] = Table(text, [(column, type_, column) for column, type_ in columns.items()])
+        return exp.select("*").from_(exp.table_(name, db=LAKE_SCHEMA, quoted=True))
+
     def _parameter(self, files: Sequence[str]) -> str:
         return f"${self._name(files)}"
 
@@ -209,6 +219,13 @@ _NO_ROWS = {
     "csv": pa.table({name: pa.array([], pa.string()) for name in SCHEMA.names} | _PARTITIONS),
     WITHDRAWALS: withdrawal_rows.SCHEMA.empty_table(),
 }
+
+
+def _types_of(schema: pa.Schema) -> dict[str, Type]:
+    return {field.name: type_of_arrow(field.type) for field in schema}
+
+
+_TYPES = {format_: _types_of(rows.schema) for format_, rows in _NO_ROWS.items()}
 _FUNCTIONS = {"parquet": "read_parquet", "csv": "read_csv"}
 _OPTIONS = {
     "parquet": "union_by_name = false",

@@ -165,19 +165,26 @@ def _column_of_date(side: exp.Expr, column_of: ColumnOf) -> str | None:
     """Return the column in ``date(column)``, ``CAST(column AS date)`` or ``date_trunc('day', column)``."""
     if isinstance(side, exp.Cast) and side.to.is_type("date") and not isinstance(side, exp.TryCast):
         return column_of(side.this)
-    if isinstance(side, (exp.Date, exp.TsOrDsToDate)) and len(list(side.iter_expressions())) == 1:
-        return column_of(side.this)
-    if isinstance(side, (exp.DateTrunc, exp.TimestampTrunc)) and side.text("unit").lower() == "day":
-        return column_of(side.this)
+    arguments = side.expressions if isinstance(side, exp.Anonymous) else []
+    if _is_call(side, "date") and len(arguments) == 1:
+        return column_of(arguments[0])
+    if _is_call(side, "date_trunc") and len(arguments) == 2 and arguments[0].name.lower() == "day":
+        return column_of(arguments[1])
     return None
+
+
+def _is_call(node: exp.Expr, *names: str) -> bool:
+    return isinstance(node, exp.Anonymous) and node.name.lower() in names
 
 
 def _literal_time(value: exp.Expr) -> datetime | None:
     """Return a literal time in UTC: a text, or a text cast to a date or timestamp; None for any other expression."""
     node = value.unnest() if isinstance(value, exp.Paren) else value
     is_cast = isinstance(node, exp.Cast) and node.to.is_type("date", "timestamp", "timestamptz", "datetime")
-    if is_cast or isinstance(node, (exp.Date, exp.TsOrDsToDate, exp.FromISO8601Timestamp)):
+    if is_cast:
         node = node.this
+    elif _is_call(node, "date", "from_iso8601_timestamp") and len(node.expressions) == 1:
+        node = node.expressions[0]
     if not isinstance(node, exp.Literal) or not node.is_string:
         return None
     try:

@@ -282,8 +282,9 @@ def replacements_of(detector: DetectorSchema) -> Replacements:
 
 def _read_timestamps(query: exp.Query, source: MetricSet) -> None:
     """Let the relation of the live data read timestamps in the type or format of a source; the query is changed."""
-    (example,) = (node for node in query.find_all(exp.Try) if isinstance(node.this, exp.StrToTime))
-    column = example.this.this
+    (example,) = (node for node in query.find_all(exp.Anonymous) if node.name.lower() == "try")
+    column = example.find(exp.Column)
+    assert column is not None
     if source.timestamp_type == "text":
         parsed = read_timestamp(column, source.timestamp_format)
         if parsed.fields:

@@ -6,7 +6,6 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-import sqlglot
 from sqlglot import exp
 from sqlglot.errors import SqlglotError
 from sqlglot.optimizer.scope import Scope, traverse_scope
@@ -15,6 +14,7 @@ from anomalake.query.bounds import ALL, Bounds, bounds_of
 from anomalake.query.errors import QueryError
 from anomalake.query.relations import PHYSICAL, Relations, Tables, expand, physical_rows, replace_table
 from anomalake.query.templates import DIALECT
+from anomalake.query.trino import dialect
 
 _EXPLAIN = re.compile(r"\s*EXPLAIN(?P<analyze>\s+ANALYZE)?\s+(?=\(*\s*(?:SELECT|WITH|VALUES|TABLE)\b)", re.IGNORECASE)
 _SHOW = re.compile(
@@ -72,8 +72,7 @@ def parse(sql: str) -> Select | ShowTables | Describe:
         return Describe(describe["table"].replace('"', "").replace("`", "").rpartition(".")[2])
     explain = _EXPLAIN.match(sql)
     try:
-        parsed = sqlglot.parse(sql[explain.end() :] if explain else sql, read=DIALECT)
-        statements = [statement for statement in parsed if statement]
+        statements = dialect.parse(sql[explain.end() :] if explain else sql)
     except SqlglotError as error:
         raise QueryError(_syntax_error(error)) from error
     except RecursionError as error:
@@ -81,6 +80,8 @@ def parse(sql: str) -> Select | ShowTables | Describe:
     if len(statements) != 1:
         raise QueryError(f"query: {len(statements)} statements; {READ_ONLY}")
     query = statements[0]
+    if isinstance(query, exp.Values):
+        query = exp.select("*").from_(query)
     if not isinstance(query, exp.Query) or isinstance(query, exp.Table):
         raise QueryError(f"query: {_kind_of(sql)} is refused; {READ_ONLY}")
     for node in query.walk():
@@ -88,7 +89,6 @@ def parse(sql: str) -> Select | ShowTables | Describe:
             raise QueryError(f"query: {type(node).__name__.upper()} is refused; {READ_ONLY}")
         if isinstance(node, (exp.Parameter, exp.Placeholder)):
             raise QueryError(f"query: parameter {node.sql(DIALECT)!r}; expected a value")
-    _name_columns(query)
     return Select(query, " ".join(explain[0].upper().split()) if explain else "")
 
 
@@ -142,20 +142,6 @@ def rewrite(
             continue
         replace_table(table, expand(relation, relations, tables, bounds))
     return query
-
-
-def _name_columns(query: exp.Query) -> None:
-    """Name columns without a name as Athena does: ``_col`` and their position."""
-    select = query
-    while isinstance(select, exp.SetOperation):
-        select = select.this
-    if not isinstance(select, exp.Select):
-        return
-    for position, column in enumerate(select.expressions):
-        if column.is_star:
-            return
-        if not isinstance(column, (exp.Alias, exp.Column, exp.Dot)):
-            select.expressions[position].replace(exp.alias_(column.copy(), f"_col{position}"))
 
 
 def _is_of_detector(name: str) -> bool:

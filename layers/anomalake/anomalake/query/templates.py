@@ -11,10 +11,12 @@ from dataclasses import dataclass
 from functools import lru_cache
 from importlib import resources
 
-import sqlglot
 from sqlglot import exp
 
-DIALECT = "athena"
+from anomalake.query.trino.dialect import AsWritten, parse
+
+#: Athena's dialect, with function calls as they are written.
+DIALECT = AsWritten
 
 #: Relations of every lake, each after those that it reads.
 GENERIC = ("alerts", "clashes", "dimension_contributions", "metric_values", "anomalies", "withdrawals")
@@ -38,8 +40,7 @@ EXAMPLE_ARN = f"arn:aws:lookoutmetrics:us-east-1:123456789012:AnomalyDetector:{E
 EXAMPLE_DIMENSIONS = ("marketplace", "platform")
 EXAMPLE_MEASURES = ("revenue", "views")
 EXAMPLE_TIMEZONE = "Europe/Paris"
-# Syntax trees have strptime's formats in every dialect.
-EXAMPLE_FORMAT = "%Y-%m-%d %H:%M:%S"
+EXAMPLE_FORMAT = "%Y-%m-%d %H:%i:%s"
 EXAMPLE_MINUTES = "60"
 
 SCORE_COLUMNS = ("{}anomalymetricvalue", "{}groupscore")
@@ -96,7 +97,7 @@ class Replacements:
 @lru_cache(maxsize=64)
 def _template(name: str) -> exp.Query:
     file = resources.files("anomalake") / "query" / "sql" / f"{name}.sql"
-    parsed = sqlglot.parse_one(file.read_text("utf-8"), read=DIALECT)
+    (parsed,) = parse(file.read_text("utf-8"))
     assert isinstance(parsed, exp.Query), name
     # Comments of the file do not belong in queries.
     for node in parsed.walk():
@@ -226,8 +227,10 @@ def _replaced(node: exp.Expr, replacement: Replacement) -> exp.Expr:
         elif isinstance(leaf, exp.Literal) and leaf.is_string and leaf.this in replacement.texts:
             _replace_text(leaf, replacement.texts[leaf.this])
     if replacement.average:
-        for sum_ in list(node.find_all(exp.Sum)):
-            sum_.replace(exp.cast(exp.Avg(this=sum_.this.copy()), "DECIMAL(38, 20)"))
+        for call in list(node.find_all(exp.Anonymous)):
+            if call.name.lower() == "sum":
+                average = exp.Anonymous(this="avg", expressions=[part.copy() for part in call.expressions])
+                call.replace(exp.cast(average, "DECIMAL(38, 20)"))
     return node
 
 

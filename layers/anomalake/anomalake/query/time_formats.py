@@ -6,6 +6,7 @@ same that the reader of source data has; its groups are the fields.
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from itertools import pairwise
 
@@ -58,6 +59,14 @@ def to_strptime(pattern: str) -> str:
     return "".join(parts)
 
 
+def to_date_parse(pattern: str) -> str:
+    """Translate a pattern to the format of Athena's ``date_parse``; raises `SourceError` as `to_strptime`."""
+    return re.sub("%.", lambda match: _DATE_PARSE.get(match[0], match[0]), to_strptime(pattern), flags=re.DOTALL)
+
+
+_DATE_PARSE = {"%M": "%i", "%B": "%M", "%S": "%s", "%I": "%h"}
+
+
 def has_offset(pattern: str) -> bool:
     """Whether timestamps of a pattern have an offset from UTC; raises `SourceError` for an invalid pattern."""
     return any(part.is_field and part.text[0] in OFFSET_LETTERS for part in parts_of(pattern))
@@ -87,8 +96,9 @@ def read_timestamp(text: exp.Column, pattern: str) -> ParsedTimestamp:
     check_readable_by_queries(pattern)
     parts = parts_of(pattern)
     if _is_plain(parts):
-        format_ = exp.Literal.string(to_strptime(pattern))
-        return ParsedTimestamp((), exp.Try(this=exp.StrToTime(this=text.copy(), format=format_)))
+        format_ = exp.Literal.string(to_date_parse(pattern))
+        parsed = exp.Anonymous(this="date_parse", expressions=[text.copy(), format_])
+        return ParsedTimestamp((), exp.Anonymous(this="try", expressions=[parsed]))
     fields = _Fields(text, WallClockReader(parts))
     date = _sql(
         "TRY_CAST(:year || '-' || lpad(:month, 2, '0') || '-' || lpad(:day, 2, '0') AS date)",

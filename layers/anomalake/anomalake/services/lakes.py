@@ -110,7 +110,8 @@ class LakeConnection:
             return AthenaEngine(store, self._database, self._workgroup)
         from anomalake.local.duckdb_engine import DuckDBEngine
 
-        return DuckDBEngine(store, store_folder(self.uri))
+        database = self._database or os.environ.get("ANOMALAKE_DATABASE") or "anomalake"
+        return DuckDBEngine(store, store_folder(self.uri), database)
 
 
 def open_writer(uri: str, formats: str | None = None) -> Lake:

@@ -6,9 +6,10 @@ SELECT
   CASE WHEN c.detector_arn = '' THEN NULL WHEN c.detector_arn = '%' THEN '' ELSE url_decode(c.detector_arn) END AS detector_arn,
   CASE WHEN c.alert_event_id = '' THEN NULL WHEN c.alert_event_id = '%' THEN '' ELSE url_decode(c.alert_event_id) END AS alert_event_id,
   CASE WHEN c.anomaly_group_id = '' THEN NULL WHEN c.anomaly_group_id = '%' THEN '' ELSE url_decode(c.anomaly_group_id) END AS anomaly_group_id,
-  CAST(c."timestamp" AS timestamp) AS "timestamp",
+  -- Athena has milliseconds, and a cast would round up to the next second.
+  CAST(substr(c."timestamp", 1, 23) AS timestamp) AS "timestamp",
   CASE WHEN c.timezone = '' THEN NULL WHEN c.timezone = '%' THEN '' ELSE url_decode(c.timezone) END AS timezone,
-  CAST(c.local_timestamp AS timestamp) AS local_timestamp,
+  CAST(substr(c.local_timestamp, 1, 23) AS timestamp) AS local_timestamp,
   CASE WHEN c.metric_name = '' THEN NULL WHEN c.metric_name = '%' THEN '' ELSE url_decode(c.metric_name) END AS metric_name,
   CAST(NULLIF(c.anomaly_score, '') AS double) AS anomaly_score,
   CASE WHEN c.alert_name = '' THEN NULL WHEN c.alert_name = '%' THEN '' ELSE url_decode(c.alert_name) END AS alert_name,
