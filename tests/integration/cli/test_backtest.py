@@ -10,7 +10,6 @@ from typing import Any
 
 import pyarrow.parquet as pq
 import pytest
-from pyarrow import csv
 
 from anomalake.api import open_lake
 from anomalake.synth import ShopSettings, shop, write_shop
@@ -168,11 +167,11 @@ def test_invalid_rows_are_counted_and_printed_and_the_others_used(run: Run, fold
 
 def test_a_source_that_queries_cannot_read_is_still_tested(run: Run, folder: Path, tmp_path: Path) -> None:
     data = folder / "backtest" / "input.csv"
-    pq.write_table(csv.read_csv(data), data.with_suffix(".parquet"))
-    data.unlink()
+    data.write_text("a title\n" + data.read_text("utf-8"), encoding="utf-8")
     file = folder / "detector.yaml"
-    head, _, _ = file.read_text("utf-8").partition("        CsvFormatDescriptor:")
-    file.write_text(head + "        ParquetFormatDescriptor: {}\n", encoding="utf-8")
+    csv = "        CsvFormatDescriptor:\n"
+    assert csv in file.read_text("utf-8")
+    file.write_text(file.read_text("utf-8").replace(csv, f"{csv}          SkipLines: 1\n"), encoding="utf-8")
     said = run("backtest", str(file), "--lake", "lake")
     assert said.code == 0
     assert "queries cannot read the source data: source of arn:aws:lookoutmetrics" in said.err
