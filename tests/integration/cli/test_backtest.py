@@ -180,10 +180,12 @@ def test_a_source_that_queries_cannot_read_is_still_tested(run: Run, folder: Pat
 
 
 def test_too_few_intervals_are_an_error_in_one_line(run: Run, tmp_path: Path) -> None:
-    write_shop(shop(ShopSettings(intervals=200)), tmp_path / "shop")
+    write_shop(shop(ShopSettings(intervals=60)), tmp_path / "shop")
     said = run("backtest", "shop/detector.yaml", "--lake", "lake")
     assert said.code == 2
-    assert said.err.startswith("anomalake: Insufficient amount of data was found at the source location: 200 intervals")
+    assert said.err.startswith(
+        "anomalake: Insufficient amount of data was found at the source location: 60 intervals of PT1H"
+    )
     assert said.err.count("\n") == 1
     assert not (tmp_path / "lake").exists()
 
