@@ -51,8 +51,9 @@ def test_a_group(open_page: Open, width: int, theme: str) -> None:
     assert serious(page) == []
 
 
-@pytest.mark.parametrize("name", ["empty", "hostile"])
-def test_odd_pages(open_page: Open, name: str) -> None:
-    page = open_page(name)
+@pytest.mark.parametrize(("width", "theme"), [(1280, "light"), (390, "dark")])
+@pytest.mark.parametrize("name", ["empty", "quiet", "hostile"])
+def test_odd_pages(open_page: Open, name: str, width: int, theme: str) -> None:
+    page = open_page(name, width=width, theme=theme)
     draw_all(page)
     assert serious(page) == []

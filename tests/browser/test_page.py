@@ -80,6 +80,39 @@ def test_the_page_is_whole(open_page: Open, keep: Keep, width: int, theme: str) 
     keep(page, f"shop-{width}-{theme}")
 
 
+@pytest.mark.parametrize(("width", "theme"), [(1280, "light"), (390, "dark")])
+def test_a_page_without_an_anomaly_shows_the_most_unusual_values(
+    open_page: Open, keep: Keep, width: int, theme: str
+) -> None:
+    document = documents.quiet()
+    page = open_page("quiet", width=width, theme=theme)
+    says(page, "#near-title", "Most unusual values")
+    says(page, "#summary", summary(0, 0, "2 detectors", filtered=False))
+    assert page.locator("#timeline-card, #groups-card, #table-card").filter(visible=True).count() == 0
+    found = document.near_misses
+    severities = texts(page, "#near tbody tr td:first-child")
+    assert severities == [f"{severity:g}" for severity in found.severity]
+    cells = page.locator("#near tbody tr").first.locator("th, td").all_text_contents()
+    assert cells == ["49", clock(found.time[0]), "north", "revenue", "pc_web · us", "119", "100", "up to 120"]
+    assert page.locator("#near .severity").count() == 0
+    draw_all(page)
+    assert width_wanted(page)[0] <= width
+    keep(page, f"quiet-{width}-{theme}")
+
+
+def test_filters_apply_to_the_most_unusual_values(open_page: Open) -> None:
+    page = open_page("quiet")
+    drop(page, "Measure").locator("label", has_text="views").click()
+    until(page, "document.querySelectorAll('#near tbody tr').length === 5")
+    assert set(texts(page, "#near tbody td:nth-child(4)")) == {"views"}
+    drop(page, "Detector").locator("label", has_text="north").click()
+    until(page, "document.getElementById('near-card').hidden")
+
+
+def test_a_page_with_anomalies_has_no_near_misses(open_page: Open) -> None:
+    assert open_page("one").locator("#near-card").is_hidden()
+
+
 def test_the_worst_group_comes_first_and_columns_sort(open_page: Open) -> None:
     document = documents.one()
     page = open_page("one")

@@ -23,6 +23,7 @@ from anomalake.page.document import (
     Groups,
     Integers,
     Live,
+    NearMisses,
     Numbers,
     PageDocument,
     Related,
@@ -115,6 +116,22 @@ def one() -> PageDocument:
         crawl=Crawl("anomalake-crawler", "READY", "SUCCEEDED", END - 7200, ""),
         notes=("Live values: the newest 60 days.",),
     )
+
+
+def quiet() -> PageDocument:
+    """Two shops without an anomaly, and their most unusual values."""
+    r = np.random.default_rng(4)
+    calendar = _calendar("PT1H", "Europe/Berlin", 60 * 24)
+    shops = [
+        _detector(
+            r, name, "PT1H", "Europe/Berlin", ("revenue", "views"), ("SUM", "SUM"), _grid(PLATFORMS, MARKETPLACES)
+        )
+        for name in ("north", "south")
+    ]
+    backtest = Span(int(calendar[-20 * 24]), int(calendar[-1]))
+    shops = [replace(shop, live=_live(r, shop, calendar, 20 * 24), backtest=backtest) for shop in shops]
+    document = _document(tuple(shops), [calendar, calendar], _Seeds.none())
+    return replace(document, near_misses=_near_misses(10, 2))
 
 
 def fifty() -> PageDocument:
@@ -218,12 +235,13 @@ def hostile() -> PageDocument:
         groups=replace(document.groups, id=ids, related=related),
         set_aside=len(NASTY),
         set_aside_reasons=NASTY,
+        near_misses=_near_misses(len(NASTY), 2),
         crawl=Crawl(NASTY[0], NASTY[2], NASTY[4], None, NASTY[5]),
         notes=NASTY,
     )
 
 
-ALL = {"empty": empty, "one": one, "fifty": fifty, "many": many, "hostile": hostile}
+ALL = {"empty": empty, "one": one, "quiet": quiet, "fifty": fifty, "many": many, "hostile": hostile}
 
 
 class _Seeds:
@@ -374,6 +392,24 @@ def _document(
         affected=affected,
         contributions=contributions,
         counts=AnomalyCounts(*(np.zeros(0, np.int64) for _ in range(5))),
+        near_misses=_near_misses(0, 0),
+    )
+
+
+def _near_misses(n: int, detectors: int) -> NearMisses:
+    """Near misses of the detectors in turn, of two measures, hours apart; every third is open below."""
+    number = np.arange(n)
+    expected = 100.0 + 10 * number
+    return NearMisses(
+        detector=number % max(1, detectors),
+        measure=number % 2,
+        combination=number,
+        time=END - 3_600 * (1 + 7 * number),
+        value=1.19 * expected,
+        expected=expected,
+        lower=np.where(number % 3, 0.8 * expected, np.nan),
+        upper=1.2 * expected,
+        severity=49.0 - number,
     )
 
 

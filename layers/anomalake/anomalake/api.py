@@ -79,8 +79,8 @@ def backtest(
     Returns
     -------
     BacktestOutcome
-        ``backtest.groups`` are the anomaly groups, ``evaluated`` the figures against labels, ``sent`` the alerts in the
-        lake.
+        ``backtest.groups`` are the anomaly groups, ``backtest.near_misses()`` the most unusual points where there is no
+        anomaly, ``evaluated`` the figures against labels, ``sent`` the alerts in the lake.
 
     Raises
     ------

@@ -8,10 +8,12 @@ from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pyarrow.parquet as pq
 import pytest
 
-from anomalake.api import open_lake
+from anomalake.api import backtest, open_lake
+from anomalake.services.dashboard import read_document
 from anomalake.synth import ShopSettings, shop, write_shop
 from tests.support.command import Run
 
@@ -46,6 +48,54 @@ def test_the_summary_has_the_tested_span_and_the_anomalies(run: Run, folder: Pat
     scores = [float(line.split()[0]) for line in lines[5:10]]
     assert scores == sorted(scores, reverse=True)
     assert "platform=" in lines[5]
+
+
+def quiet_days(folder: Path, days: int = 215) -> Path:
+    """A detector of daily orders by shop, with nothing unusual but one lower day, and its data."""
+    noise = np.random.default_rng(3).normal(0, 40, (2, days))
+    noise[1, 190] = -75
+    lines = [
+        f"{date(2023, 6, 1) + timedelta(days=day)},{shop},{1_000 + noise[number, day]:.0f}"
+        for day in range(days)
+        for number, shop in enumerate(("north", "south"))
+    ]
+    folder.mkdir()
+    (folder / "orders.csv").write_text("\n".join(["day,shop,orders", *lines, ""]), encoding="utf-8")
+    (folder / "detector.yaml").write_text(
+        "AnomalyDetectorName: orders\nAnomalyDetectorConfig: {AnomalyDetectorFrequency: P1D}\n"
+        "MetricSet:\n"
+        "  MetricSource:\n"
+        "    S3SourceConfig:\n"
+        "      HistoricalDataPathList: [orders.csv]\n"
+        "      FileFormatDescriptor: {CsvFormatDescriptor: {}}\n"
+        "  TimestampColumn: {ColumnName: day, ColumnFormat: yyyy-MM-dd}\n"
+        "  MetricList: [{MetricName: orders, AggregationFunction: SUM}]\n"
+        "  DimensionList: [shop]\n",
+        encoding="utf-8",
+    )
+    return folder / "detector.yaml"
+
+
+def test_where_nothing_is_anomalous_the_most_unusual_points_are_told(run: Run, tmp_path: Path) -> None:
+    file = quiet_days(tmp_path / "orders")
+    said = run("backtest", str(file), "--lake", "lake")
+    assert (said.code, said.err) == (0, "")
+    lines = said.out.splitlines()
+    at = lines.index("  nothing reached severity 50; the most unusual points, which are no anomalies:")
+    assert lines[at - 1] == "  0 groups: orders 0"
+    told = [re.fullmatch(r" {4} ?(\d+\.\d\d)  (\S+ \S+)  orders: shop=\w+: [\d,.]+, expected [\d,.]+", line)
+            for line in lines[at + 1 : at + 6]]  # fmt: skip
+    severities = [float(match[1]) for match in told if match is not None]
+    assert len(severities) == 5
+    assert 50 > severities[0] >= severities[-1] > 0
+    assert severities == sorted(severities, reverse=True)
+    # The page of the lake and Python tell the same.
+    points = backtest(file).backtest.near_misses()
+    shown = read_document(str(tmp_path / "lake")).near_misses
+    assert [round(point.severity, 2) for point in points] == severities
+    assert shown.severity == pytest.approx([point.severity for point in points], rel=1e-6)
+    assert shown.time.tolist() == [point.timestamp.timestamp() for point in points]
+    assert [match[2] for match in told if match is not None] == [f"{p.timestamp:%Y-%m-%d %H:%M}" for p in points]
 
 
 def test_each_problem_of_a_detector_file_is_one_line(run: Run, folder: Path) -> None:
@@ -179,10 +229,12 @@ def test_a_source_that_queries_cannot_read_is_still_tested(run: Run, folder: Pat
 
 
 def test_too_few_intervals_are_an_error_in_one_line(run: Run, tmp_path: Path) -> None:
-    write_shop(shop(ShopSettings(intervals=200)), tmp_path / "shop")
+    write_shop(shop(ShopSettings(intervals=60)), tmp_path / "shop")
     said = run("backtest", "shop/detector.yaml", "--lake", "lake")
     assert said.code == 2
-    assert said.err.startswith("anomalake: Insufficient amount of data was found at the source location: 200 intervals")
+    assert said.err.startswith(
+        "anomalake: Insufficient amount of data was found at the source location: 60 intervals of PT1H"
+    )
     assert said.err.count("\n") == 1
     assert not (tmp_path / "lake").exists()
 

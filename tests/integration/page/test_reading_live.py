@@ -91,6 +91,23 @@ def test_intervals_are_those_of_the_groups_records(ran: Ran) -> None:
     assert document.notes == ()
 
 
+def test_near_misses_are_shown_where_no_detector_has_an_anomaly(ran: Ran, tmp_path: Path) -> None:
+    assert len(ran.document().near_misses.time) == 0
+    quiet = Ran(tmp_path / "quiet", 0)
+    quiet.source.unusual = {(hour(3), "fr"): 1.15 * usual(hour(3), "fr")}
+    for number in range(6):
+        quiet.run(hour(number))
+    document = quiet.document()
+    found = document.near_misses
+    view = detector_of(document, "shop")
+    assert len(document.groups.id) == 0
+    assert found.time[0] == hour(3).timestamp()
+    assert view.dimensions[0][1][view.combinations[found.combination[0], 0]] == "fr"
+    assert found.value[0] == pytest.approx(1.15 * usual(hour(3), "fr"))
+    assert 50 > found.severity[0] == found.severity.max()
+    assert found.lower[0] < found.expected[0] < found.value[0] < found.upper[0]
+
+
 @pytest.mark.parametrize("limit", [1, 2, 3])
 def test_groups_with_records_are_counted_once_beyond_the_limit(ran: Ran, limit: int) -> None:
     everything = group_intervals_of(ran.document())

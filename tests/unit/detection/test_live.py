@@ -73,7 +73,6 @@ def test_every_frequency_has_a_schedule() -> None:
         seconds = FREQUENCIES[name].seconds
         assert schedule.refit % timedelta(seconds=seconds) == timedelta(0)
         assert schedule.history >= schedule.minimum * timedelta(seconds=seconds)
-        assert schedule.backtest * 7 // 10 >= schedule.minimum or name in ("PT5M", "PT10M", "PT15M", "PT30M", "PT1H")
 
 
 @pytest.mark.parametrize("frequency", list(SCHEDULES))

@@ -7,7 +7,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
-from anomalake.groups.grouping import Group
+from anomalake.groups.grouping import AffectedMetric, Group
+from anomalake.groups.near_misses import NearMiss
+from anomalake.model.judgement import ANOMALOUS
 from anomalake.notify.plain import figure, quoted, shown
 from anomalake.records.backtests import MOST_POINTS
 from anomalake.services.backtest import BacktestOutcome, Evaluation, LoadedAlerts
@@ -36,6 +38,11 @@ def summary_lines(outcome: BacktestOutcome, lake: str | None = None, scores: Pat
     yield f"  {_many(len(tested.groups), 'group')}: {_by_name(tested.groups_by_measure())}"
     for group in tested.worst_groups(WORST):
         yield f"    {_group_line(group, zone)}"
+    near_misses = tested.near_misses()
+    if near_misses:
+        yield f"  nothing reached severity {ANOMALOUS:g}; the most unusual points, which are no anomalies:"
+    for near_miss in near_misses:
+        yield f"    {_near_miss_line(near_miss, zone)}"
     if outcome.evaluated is not None:
         yield from _evaluated_lines(outcome.evaluated)
     if outcome.scored is not None:
@@ -98,13 +105,21 @@ def _sent(sent: LoadedAlerts) -> str:
 
 def _group_line(group: Group, zone: ZoneInfo) -> str:
     worst = max(group.intervals, key=lambda interval: (interval.score, interval.timestamp))
-    metric = worst.affected[0]
-    named = ", ".join(f"{quoted(name)}={quoted(value)}" for name, value in metric.dimensions)
     return (
         f"{group.score:6.2f}  {group.start.astimezone(zone):%Y-%m-%d %H:%M}  {shown(group.measure)}, "
         f"{_many(len(group.intervals), 'interval')}, {_many(len(worst.affected), 'metric')}: "
-        f"{named + ': ' if named else ''}{figure(metric.value)}, expected {figure(metric.expected)}"
+        f"{_deviation(worst.affected[0])}"
     )
+
+
+def _near_miss_line(near_miss: NearMiss, zone: ZoneInfo) -> str:
+    start = near_miss.timestamp.astimezone(zone)
+    return f"{near_miss.severity:6.2f}  {start:%Y-%m-%d %H:%M}  {shown(near_miss.measure)}: {_deviation(near_miss)}"
+
+
+def _deviation(metric: AffectedMetric | NearMiss) -> str:
+    named = ", ".join(f"{quoted(name)}={quoted(value)}" for name, value in metric.dimensions)
+    return f"{named + ': ' if named else ''}{figure(metric.value)}, expected {figure(metric.expected)}"
 
 
 def _by_name(counts: Mapping[str, int]) -> str:

@@ -10,8 +10,8 @@ from typing import Final
 import numpy as np
 
 from anomalake.detection.feedback import apply_feedback
-from anomalake.detection.learning import SCHEDULES
 from anomalake.errors import AnomalakeError
+from anomalake.frequencies import FREQUENCIES
 from anomalake.groups.grouping import group
 from anomalake.model import fit, judge
 from anomalake.model.judgement import Judgement
@@ -27,12 +27,17 @@ Progress = Callable[[str, int, int], None]
 
 
 class BacktestError(AnomalakeError, ValueError):
-    """A history is too short, or has no metric."""
+    """No metric has enough values to be judged."""
 
 
 def first_tested(n_intervals: int) -> int:
     """Return the index of the first tested interval: 70 % of the intervals, rounded down."""
     return n_intervals * 7 // 10
+
+
+def least_intervals(frequency: str) -> int:
+    """Return the fewest intervals of a backtest: their oldest 70 % are enough for the model to judge a metric."""
+    return -(-FREQUENCIES[frequency].least_points * 10 // 7)
 
 
 def run_backtest(
@@ -55,12 +60,14 @@ def run_backtest(
     Raises
     ------
     BacktestError
-        The history has fewer intervals than `LearningSchedule.backtest`, or has no metric.
+        No metric has the values that the model needs (`Frequency.least_points`) in the oldest 70 %, and one after them.
     """
     n_intervals = len(metrics.starts)
-    if n_intervals < SCHEDULES[metrics.frequency].backtest or not metrics.n_metrics:
-        raise BacktestError(_insufficient(metrics))
     first = first_tested(n_intervals)
+    observed = ~np.isnan(metrics.flat)
+    is_known = observed[:, :first].sum(axis=1) >= FREQUENCIES[metrics.frequency].least_points
+    if not observed[is_known, first:].any():
+        raise BacktestError(_insufficient(metrics))
     report = progress if progress is not None else _no_progress
     report("train", 0, first)
     model = fit(between(metrics, 0, first), holidays=tuple(holidays))
@@ -87,14 +94,21 @@ def _joined(parts: list[Judgement]) -> Judgement:
 
 
 def _insufficient(metrics: Metrics) -> str:
-    n_intervals = len(metrics.starts)
+    n_intervals, least = len(metrics.starts), least_intervals(metrics.frequency)
     n_with_rows = int(metrics.has_value.sum())
     with_rows = f" ({n_with_rows:,} with rows)" if n_with_rows < n_intervals else ""
     span = f", from {metrics.starts[0]}Z to {metrics.starts[-1]}Z" if n_intervals else ""
+    if n_intervals < least:
+        expected = f"at least {least} intervals"
+    else:
+        least_points = FREQUENCIES[metrics.frequency].least_points
+        expected = (
+            f"a metric with at least {least_points} values in the first {first_tested(n_intervals):,} intervals, "
+            "which the model is trained on, and one in the rest"
+        )
     return (
         f"Insufficient amount of data was found at the source location: {n_intervals:,} intervals of "
-        f"{metrics.frequency}{with_rows}{span}, {metrics.n_metrics:,} metrics; "
-        f"expected at least {SCHEDULES[metrics.frequency].backtest} intervals"
+        f"{metrics.frequency}{with_rows}{span}, {metrics.n_metrics:,} metrics; expected {expected}"
     )
 
 

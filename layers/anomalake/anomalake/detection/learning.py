@@ -35,15 +35,12 @@ class LearningSchedule:
     catch_up
         Most missed intervals that are judged later: a day of minutes, a week of hours, a month of days, a quarter of
         weeks.
-    backtest
-        Fewest intervals of a backtest: L4M's 285, and a year of weeks.
     """
 
     minimum: int
     history: timedelta
     refit: timedelta
     catch_up: int
-    backtest: int = 285
 
 
 SCHEDULES = {
@@ -53,7 +50,7 @@ SCHEDULES = {
     "PT30M": LearningSchedule(300, timedelta(days=56), timedelta(days=7), 336),
     "PT1H": LearningSchedule(300, timedelta(days=104), timedelta(days=7), 168),
     "P1D": LearningSchedule(14, timedelta(days=1826), timedelta(days=7), 31),
-    "P7D": LearningSchedule(26, timedelta(days=3652), timedelta(days=28), 13, backtest=52),
+    "P7D": LearningSchedule(26, timedelta(days=3652), timedelta(days=28), 13),
 }
 
 #: Models are due at multiples of `LearningSchedule.refit` since this Monday, so that all runs agree on the times.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final
 
 import numpy as np
@@ -13,13 +13,15 @@ import pyarrow as pa
 from anomalake.definitions.arns import detector_of
 from anomalake.frequencies import FREQUENCIES
 from anomalake.groups.anomaly_group import Group
+from anomalake.model.judgement import ANOMALOUS
 from anomalake.page import alert_rows, anomalies, health, judged, live_values
 from anomalake.page.anomalies import AnomalyTable, Counts
 from anomalake.page.contents import AlertContents, AlertSummary, Elsewhere, GroupIntervalKey, LakeContents
 from anomalake.page.definitions import Definition, definition_of, merge, zone_or_utc
-from anomalake.page.document import DetectorView, Live, PageDocument, Span
+from anomalake.page.document import DetectorView, Groups, Live, NearMisses, PageDocument, Span
 from anomalake.page.judged import Points
 from anomalake.page.limits import DEFAULT, Limits
+from anomalake.page.near_misses import near_misses_of
 from anomalake.page.notes import UnreadNote, attempt
 from anomalake.page.numbering import DetectorNames, LakeNames
 from anomalake.query.detectors import DetectorSchema
@@ -49,6 +51,7 @@ class _DetectorValues:
     problem: str = ""
     live: Live | None = None
     backtest: Span | None = None
+    points: Points = field(default_factory=judged.no_points)
 
 
 class _Composition:
@@ -85,6 +88,7 @@ class _Composition:
             affected=affected,
             contributions=contributions,
             counts=anomalies.counts_of(counts),
+            near_misses=self._near_misses(values, groups, counts),
             set_aside=contents.set_aside,
             set_aside_reasons=contents.set_aside_reasons,
             crawl=contents.crawl,
@@ -154,7 +158,7 @@ class _Composition:
         for number, names in enumerate(self._names.names):
             definition = self._definition(names.arn)
             detector = values[names.arn] = _DetectorValues(definition.frequency, definition.timezone)
-            points = self._points(names, detector)
+            points = detector.points = self._points(names, detector)
             observed = self._observed(names, detector, definition.schema)
             if observed is None:
                 observed = live_values.observed_of(points, names)
@@ -181,6 +185,17 @@ class _Composition:
             {self._names.of(arn).name: value.live for arn, value in values.items() if value.live is not None}
         )
         return values
+
+    def _near_misses(self, values: Mapping[str, _DetectorValues], groups: Groups, counts: Counts) -> NearMisses:
+        """Return the near misses of the detectors without an anomaly."""
+        busy = {*groups.detector.tolist(), *(detector for detector, *_ in counts)}
+        quiet: dict[int, tuple[Points, str]] = {}
+        for number, names in enumerate(self._names.names):
+            detector = values[names.arn]
+            is_quiet = number not in busy and not (detector.points.severity >= ANOMALOUS).any()
+            if is_quiet and detector.frequency in FREQUENCIES:
+                quiet[number] = (detector.points, detector.frequency)
+        return near_misses_of(quiet)
 
     def _observed(
         self, names: DetectorNames, detector: _DetectorValues, schema: DetectorSchema | None

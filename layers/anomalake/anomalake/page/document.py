@@ -235,6 +235,33 @@ class Contributions:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
+class NearMisses:
+    """The most unusual points of detectors without an anomaly, the most unusual first; each column of shape (point,).
+
+    Attributes
+    ----------
+    detector, measure, combination
+        The metric, as in `Groups` and `Affected`.
+    time
+        Start of the interval, epoch seconds.
+    value, expected, lower, upper
+        As in `Affected`.
+    severity
+        Below that of an anomaly.
+    """
+
+    detector: Integers
+    measure: Integers
+    combination: Integers
+    time: Integers
+    value: Numbers
+    expected: Numbers
+    lower: Numbers
+    upper: Numbers
+    severity: Numbers
+
+
+@dataclass(frozen=True, slots=True, eq=False)
 class AnomalyCounts:
     """Numbers of group intervals that are not listed; each column of shape (count,).
 
@@ -294,6 +321,7 @@ class PageDocument:
     affected: Affected
     contributions: Contributions
     counts: AnomalyCounts
+    near_misses: NearMisses
     set_aside: int = 0
     set_aside_reasons: tuple[str, ...] = ()
     crawl: Crawl | None = None

@@ -19,6 +19,7 @@ import pyarrow as pa
 from anomalake.alerts import StoredAlert
 from anomalake.alerts.withdrawals import body_from_fields, body_to_fields
 from anomalake.groups.anomaly_group import Group
+from anomalake.groups.near_misses import MOST, NearMiss, near_misses
 from anomalake.model.judgement import Judgement
 from anomalake.model.metrics import Metrics
 from anomalake.records import groups as group_records
@@ -85,6 +86,10 @@ class Backtest:
     def worst_groups(self, most: int) -> tuple[Group, ...]:
         """Return the groups with the highest scores, highest first."""
         return tuple(sorted(self.groups, key=lambda group: (-group.score, group.start, group.measure))[:most])
+
+    def near_misses(self, most: int = MOST) -> tuple[NearMiss, ...]:
+        """Return the most unusual points, most unusual first; none where a point is an anomaly."""
+        return near_misses(self.metrics, self.judgement, most)
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -18,6 +18,7 @@ function render() {
   drawFigures();
   drawGroups();
   drawTable();
+  drawNearMisses();
   drawHealth();
   drawCards();
   redraw();
