@@ -91,12 +91,23 @@ class AthenaTable:
     timestamp_is_text: bool = False
 
 
+#: Deviations that are anomalies: those to both sides of the expected value, those below it, or those above it.
+Direction = Literal["both", "drops", "rises"]
+
+
 @dataclass(frozen=True, slots=True)
 class Measure:
-    """A member of MetricList."""
+    """A member of MetricList.
+
+    Attributes
+    ----------
+    direction
+        Direction, a setting of anomalake.
+    """
 
     metric_name: str
     aggregation_function: str = "SUM"
+    direction: Direction = "both"
 
 
 @dataclass(frozen=True, slots=True)

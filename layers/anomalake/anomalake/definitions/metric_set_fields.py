@@ -10,7 +10,7 @@ import json
 import re
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, cast, get_args
 from urllib.parse import unquote, urlsplit
 
 from anomalake.definitions.document import DocumentError, read_document
@@ -25,6 +25,7 @@ from anomalake.definitions.metric_set import (
     AthenaTable,
     CsvFormat,
     DimensionFilter,
+    Direction,
     FileFormat,
     JsonLinesFormat,
     Measure,
@@ -151,10 +152,7 @@ def metric_set_to_fields(metric_set: MetricSet) -> dict[str, Any]:
         "MetricSource": _source_fields(metric_set),
         "TimestampColumn": _timestamp_fields(metric_set),
         "Timezone": metric_set.timezone,
-        "MetricList": [
-            {"MetricName": measure.metric_name, "AggregationFunction": measure.aggregation_function}
-            for measure in metric_set.metric_list
-        ],
+        "MetricList": [_measure_fields(measure) for measure in metric_set.metric_list],
         "DimensionList": list(metric_set.dimension_list),
         "MetricSetFrequency": metric_set.frequency,
     }
@@ -178,6 +176,16 @@ def metric_set_to_fields(metric_set: MetricSet) -> dict[str, Any]:
         fields["MinimumGoodShare"] = metric_set.minimum_good_share
     if metric_set.alias_list:
         fields["AliasList"] = [{"Name": one.name, "Aliases": list(one.aliases)} for one in metric_set.alias_list]
+    return fields
+
+
+def _measure_fields(measure: Measure) -> dict[str, Any]:
+    fields: dict[str, Any] = {
+        "MetricName": measure.metric_name,
+        "AggregationFunction": measure.aggregation_function,
+    }
+    if measure.direction != "both":
+        fields["Direction"] = measure.direction
     return fields
 
 
@@ -294,7 +302,8 @@ def _measures(fields: Fields, problems: Problems, stored: bool) -> tuple[Measure
         member.ignore("Namespace")
         name = member.text("MetricName", "a column's name", pattern=_COLUMN, required=True)
         function = member.choice("AggregationFunction", ("SUM", "AVG"), required=not stored, default="SUM")
-        measures.append(Measure(name, function))
+        direction = cast(Direction, member.choice("Direction", get_args(Direction), default="both"))
+        measures.append(Measure(name, function, direction))
         member.unknown()
     return tuple(measures)
 

@@ -10,6 +10,7 @@ from typing import Final
 import numpy as np
 
 from anomalake.detection.feedback import apply_feedback
+from anomalake.detection.judging import DetectionSettings, judge_intervals
 from anomalake.detection.learning import SCHEDULES
 from anomalake.errors import AnomalakeError
 from anomalake.groups.grouping import group
@@ -21,6 +22,8 @@ from anomalake.records.feedback import Feedback
 
 # Number of steps in which the tested intervals are judged, so that progress is reported.
 _STEPS: Final = 20
+
+_NO_SETTINGS: Final = DetectionSettings()
 
 #: Called with the name of a phase, and the done and total number of its intervals.
 Progress = Callable[[str, int, int], None]
@@ -40,6 +43,7 @@ def run_backtest(
     detector_arn: str,
     *,
     holidays: Iterable[date] = (),
+    settings: DetectionSettings = _NO_SETTINGS,
     feedback: Iterable[Feedback] = (),
     progress: Progress | None = None,
 ) -> Backtest:
@@ -47,6 +51,8 @@ def run_backtest(
 
     Parameters
     ----------
+    settings
+        Settings of the detector.
     feedback
         Feedback on earlier intervals.
     progress
@@ -69,16 +75,18 @@ def run_backtest(
     state = model.state
     bounds = sorted({first + (n_intervals - first) * step // _STEPS for step in range(_STEPS + 1)})
     for start, end in pairwise(bounds):
-        part, state = judge(model, state, between(metrics, 0, end), start)
+        part, state = judge_intervals(
+            lambda before, span: judge(model, before, span, 0), state, between(metrics, start, end), settings
+        )
         parts.append(part)
         report("test", end - first, n_intervals - first)
-    judgement = apply_feedback(metrics, _joined(parts), feedback)
+    judgement = apply_feedback(metrics, _joined(parts, first), feedback)
     return Backtest(metrics, judgement, group(metrics, judgement, detector_arn))
 
 
-def _joined(parts: list[Judgement]) -> Judgement:
+def _joined(parts: list[Judgement], first: int) -> Judgement:
     return Judgement(
-        parts[0].first,
+        first,
         *(
             np.concatenate([getattr(part, name) for part in parts], axis=1)
             for name in ("expected", "lower", "upper", "severity", "is_anomaly")

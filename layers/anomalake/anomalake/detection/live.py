@@ -14,6 +14,7 @@ from anomalake.definitions.detector import Detector
 from anomalake.definitions.intervals import interval_start, next_start, previous_start
 from anomalake.detection.engine import ModelEngine
 from anomalake.detection.feedback import apply_feedback
+from anomalake.detection.judging import DetectionSettings, judge_intervals
 from anomalake.detection.learning import SCHEDULES, grid
 from anomalake.detection.live_groups import DeliverySummary, LiveGroups, Notifier
 from anomalake.detection.live_models import ActiveModel, LiveModels
@@ -80,6 +81,7 @@ class LiveDetector:
         self.intervals = IntervalStore(store, detector.name, self.version)
         self.models = ModelStore(store, detector.name, self.version)
         self._metric_set = detector.metric_set
+        self._settings = DetectionSettings.of(detector)
         self._source = source
         self._engine = engine
         self._live_groups = LiveGroups(detector, store, self.intervals, notifier)
@@ -194,7 +196,9 @@ class LiveDetector:
             self.intervals.write(start, to_parquet(start, metrics, None))
             return replace(execution, status=LEARNING, reason=model), DeliverySummary()
         state = self._live_models.state_before(start, model, warnings)
-        of_model, state = self._engine.judge(model.fitted.model, state, metrics)
+        of_model, state = judge_intervals(
+            lambda before, span: self._engine.judge(model.fitted.model, before, span), state, metrics, self._settings
+        )
         feedback, problems = read_feedback(self.store, self.detector.name)
         warnings += problems
         judgement = apply_feedback(metrics, of_model, feedback)

@@ -15,6 +15,7 @@ from anomalake.definitions.detector_file import read_detector
 from anomalake.definitions.errors import SourceError
 from anomalake.detection.backtest import Progress, run_backtest
 from anomalake.detection.evaluation import Figures, evaluate
+from anomalake.detection.judging import DetectionSettings
 from anomalake.detection.labels import read_labels
 from anomalake.detection.score_files import write_scores
 from anomalake.lake import bulk
@@ -152,7 +153,14 @@ def backtest(
         read_labels(labels, metrics, metric_set.timestamp_column, metric_set.timestamp_format) if labels else None
     )
     feedback, unread = read_feedback(open_store(lake, create=False), detector.name) if lake else ([], [])
-    tested = run_backtest(metrics, detector.arn, holidays=detector.holidays, feedback=feedback, progress=progress)
+    tested = run_backtest(
+        metrics,
+        detector.arn,
+        holidays=detector.holidays,
+        settings=DetectionSettings.of(detector),
+        feedback=feedback,
+        progress=progress,
+    )
     evaluated = None
     if labelled is not None:
         is_anomaly = labelled.is_anomaly.reshape(metrics.n_metrics, -1)[:, tested.first :]
