@@ -24,7 +24,7 @@ from anomalake.definitions.detector_file import parse_detector, read_detector
 from anomalake.definitions.errors import SourceError
 from anomalake.definitions.metric_set import AthenaTable, CsvFormat, JsonLinesFormat, Measure, MetricSet, ParquetFormat
 from anomalake.definitions.metric_set_fields import metric_set_from_fields, metric_set_to_fields
-from anomalake.detection.judging import DetectionSettings
+from anomalake.definitions.settings import DetectionSettings
 from anomalake.frequencies import FREQUENCIES
 from tests.support.source_data import detector, request
 
@@ -484,6 +484,12 @@ MISTAKES = [
         [{"MetricName": "v", "AggregationFunction": "SUM", "Direction": "Drop"}],
         "MetricSet.MetricList[0].Direction",
         "'Drop': expected one of both, drops, rises; did you mean drops?",
+    ),
+    (
+        "MetricSet.MetricList",
+        [{"MetricName": "v", "AggregationFunction": "SUM", "MinimumDuration": 25}],
+        "MetricSet.MetricList[0].MinimumDuration",
+        "'25': expected a whole number from 1 to 24",
     ),
     (
         "Alerts",

@@ -10,11 +10,14 @@ import pytest
 
 from anomalake.definitions.intervals import interval_starts
 from anomalake.definitions.metric_set import Direction, Measure
+from anomalake.definitions.settings import DetectionSettings
 from anomalake.detection.backtest import run_backtest
-from anomalake.detection.judging import DetectionSettings, judge_intervals
+from anomalake.detection.judging import judge_intervals
+from anomalake.groups.counting import counted_intervals
 from anomalake.model import fit, judge
 from anomalake.model.judgement import ANOMALOUS, Judgement
 from anomalake.model.metrics import Metrics, between
+from anomalake.records.groups import group_ids, read_group
 from tests.support.live import ARN, Bench, hour
 
 #: Hours of a history, of which the last are judged.
@@ -35,7 +38,7 @@ def metrics(unusual: dict[int, float], n_metrics: int = 2, seed: int = 3) -> Met
 
 
 def of_measure(**settings: object) -> DetectionSettings:
-    return DetectionSettings({"sales": Measure("sales", **settings)})  # type: ignore[arg-type]
+    return DetectionSettings("PT1H", {"sales": Measure("sales", **settings)})  # type: ignore[arg-type]
 
 
 def same(judgement: Judgement, other: Judgement) -> None:
@@ -82,6 +85,48 @@ def test_values_in_the_other_direction_are_learned_as_before() -> None:
     assert (judgement.lower == -np.inf).all()
     assert (judgement.severity[0, DROP - LEARNED], judgement.severity[0, RISE - LEARNED] >= ANOMALOUS) == (0, True)
     assert plain.severity[0, DROP - LEARNED] >= ANOMALOUS
+
+
+def runs(*numbers: int) -> dict[int, float]:
+    return {LEARNED + number: 20.0 for number in numbers}
+
+
+def test_groups_count_once_they_have_lasted() -> None:
+    given = metrics(runs(20, 30, 31, 40, 41, 42, 43, 60, 61, 63, 80, 81, 83, 84, 85))
+    plain = run_backtest(given, ARN)
+    assert [len(group.intervals) for group in plain.groups] == [1, 2, 4, 3, 5]
+    tested = run_backtest(given, ARN, settings=of_measure(minimum_duration=3))
+    assert tested.groups == tuple(group for group in plain.groups if len(group.intervals) > 3)
+    assert np.flatnonzero(tested.judgement.is_anomaly[0]).tolist() == [40, 41, 42, 43, 80, 81, 83, 84, 85]
+    np.testing.assert_array_equal(tested.judgement.severity, plain.judgement.severity)
+    settings = of_measure(minimum_duration=3)
+    counted = [[interval.timestamp for interval in counted_intervals(group, settings)] for group in tested.groups]
+    first = [given.starts[LEARNED + number].item().replace(tzinfo=UTC) for number in (42, 43)]
+    assert counted == [first, [given.starts[LEARNED + 85].item().replace(tzinfo=UTC)]]
+    # What counts does not depend on later intervals.
+    for group in tested.groups:
+        for at in [interval.timestamp for interval in group.intervals]:
+            until = group.until(at)
+            before = tuple(one for one in counted_intervals(group, settings) if one.timestamp < at)
+            assert before == (counted_intervals(until, settings) if until is not None else ())
+
+
+def test_a_live_group_is_alerted_once_it_has_lasted() -> None:
+    bench = Bench(metric_list=(Measure("views", minimum_duration=3),))
+    bench.source.unusual = {(hour(number), "de"): 30.0 for number in (1, 4, 5, 6, 7)}
+    done = [bench.run(hour(number))[-1] for number in range(9)]
+    assert [run.groups for run in done] == [0, 0, 0, 0, 0, 0, 1, 1, 0]
+    assert [run.anomalies for run in done] == [0, 0, 0, 0, 0, 0, 1, 1, 0]
+    assert [timestamp for _, timestamp in bench.channel.identities()] == ["2026-03-03T06:00Z[UTC]"]
+    (group,) = [
+        group
+        for group_id in group_ids(bench.store, "shop")
+        if (group := read_group(bench.store, "shop", group_id)) is not None and len(group.intervals) > 1
+    ]
+    assert group.start == hour(4)
+    # A repeated run sends nothing.
+    assert [run.groups for run in bench.run(hour(6))] == [1]
+    assert len(bench.channel.sent) == 1
 
 
 def test_a_live_drop_is_no_anomaly_of_a_measure_that_rises() -> None:

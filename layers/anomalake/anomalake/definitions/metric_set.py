@@ -101,13 +101,14 @@ class Measure:
 
     Attributes
     ----------
-    direction
-        Direction, a setting of anomalake.
+    direction, minimum_duration
+        Direction and MinimumDuration (intervals), settings of anomalake.
     """
 
     metric_name: str
     aggregation_function: str = "SUM"
     direction: Direction = "both"
+    minimum_duration: int = 1
 
 
 @dataclass(frozen=True, slots=True)

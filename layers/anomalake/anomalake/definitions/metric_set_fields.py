@@ -71,7 +71,7 @@ def read_metric_set(fields: Fields, arn: str, frequency: str, data: str | None, 
     fields.ignore("Tags", "ClientToken", "MetricSetArn", "CreationTime", "LastModificationTime", "ResponseMetadata")
     name = fields.text("MetricSetName", "1 to 63 of a-z A-Z 0-9 - _", pattern=NAME)
     described = fields.text("MetricSetDescription", "1 to 256 characters", longest=256)
-    measures = _measures(fields, problems, stored)
+    measures = _measures(fields, frequency, problems, stored)
     dimensions = fields.texts("DimensionList", "a column's name", most=MOST_STORED if stored else MOST_DIMENSIONS)
     timezone = fields.text("Timezone", "a zone such as Europe/Paris", longest=64, default="UTC")
     try:
@@ -186,6 +186,8 @@ def _measure_fields(measure: Measure) -> dict[str, Any]:
     }
     if measure.direction != "both":
         fields["Direction"] = measure.direction
+    if measure.minimum_duration != 1:
+        fields["MinimumDuration"] = measure.minimum_duration
     return fields
 
 
@@ -295,15 +297,18 @@ def _aliases(fields: Fields, problems: Problems, stored: bool) -> tuple[NameAlia
     return tuple(found)
 
 
-def _measures(fields: Fields, problems: Problems, stored: bool) -> tuple[Measure, ...]:
+def _measures(fields: Fields, frequency: str, problems: Problems, stored: bool) -> tuple[Measure, ...]:
     measures = []
+    # What has lasted longer may have become the new level.
+    longest = FREQUENCIES[frequency].event_length if frequency in FREQUENCIES and not stored else MOST_STORED
     for node, path in fields.items("MetricList", most=MOST_STORED if stored else MOST_MEASURES, least=1):
         member = Fields(node, path, problems)
         member.ignore("Namespace")
         name = member.text("MetricName", "a column's name", pattern=_COLUMN, required=True)
         function = member.choice("AggregationFunction", ("SUM", "AVG"), required=not stored, default="SUM")
         direction = cast(Direction, member.choice("Direction", get_args(Direction), default="both"))
-        measures.append(Measure(name, function, direction))
+        duration = int(member.number("MinimumDuration", 1, longest, default=1, whole=True))
+        measures.append(Measure(name, function, direction, duration))
         member.unknown()
     return tuple(measures)
 

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from dataclasses import replace
 from datetime import date
 from itertools import pairwise
 from typing import Final
 
 import numpy as np
 
+from anomalake.definitions.settings import NO_SETTINGS, DetectionSettings
 from anomalake.detection.feedback import apply_feedback
-from anomalake.detection.judging import DetectionSettings, judge_intervals
+from anomalake.detection.judging import judge_intervals
 from anomalake.detection.learning import SCHEDULES
 from anomalake.errors import AnomalakeError
-from anomalake.groups.grouping import group
+from anomalake.groups.counting import counted_intervals
+from anomalake.groups.grouping import group, in_groups
 from anomalake.model import fit, judge
 from anomalake.model.judgement import Judgement
 from anomalake.model.metrics import Metrics, between
@@ -22,8 +25,6 @@ from anomalake.records.feedback import Feedback
 
 # Number of steps in which the tested intervals are judged, so that progress is reported.
 _STEPS: Final = 20
-
-_NO_SETTINGS: Final = DetectionSettings()
 
 #: Called with the name of a phase, and the done and total number of its intervals.
 Progress = Callable[[str, int, int], None]
@@ -43,7 +44,7 @@ def run_backtest(
     detector_arn: str,
     *,
     holidays: Iterable[date] = (),
-    settings: DetectionSettings = _NO_SETTINGS,
+    settings: DetectionSettings = NO_SETTINGS,
     feedback: Iterable[Feedback] = (),
     progress: Progress | None = None,
 ) -> Backtest:
@@ -81,7 +82,12 @@ def run_backtest(
         parts.append(part)
         report("test", end - first, n_intervals - first)
     judgement = apply_feedback(metrics, _joined(parts, first), feedback)
-    return Backtest(metrics, judgement, group(metrics, judgement, detector_arn))
+    groups = group(metrics, judgement, detector_arn)
+    counted = tuple(one for one in groups if counted_intervals(one, settings))
+    if len(counted) < len(groups):
+        is_anomaly = judgement.is_anomaly & in_groups(metrics, judgement, counted)
+        judgement = replace(judgement, is_anomaly=is_anomaly)
+    return Backtest(metrics, judgement, counted)
 
 
 def _joined(parts: list[Judgement], first: int) -> Judgement:

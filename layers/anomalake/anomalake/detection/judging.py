@@ -2,41 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
-from anomalake.definitions.detector import Detector
-from anomalake.definitions.metric_set import Direction, Measure
+from anomalake.definitions.metric_set import Direction
+from anomalake.definitions.settings import DetectionSettings
 from anomalake.model.judgement import ANOMALOUS, Judgement
 from anomalake.model.metrics import Metrics
 
 #: Judges all intervals of some metrics from a state; returns the judgement and the state after them.
 Judge = Callable[[Any, Metrics], tuple[Judgement, Any]]
-
-
-@dataclass(frozen=True, slots=True)
-class DetectionSettings:
-    """Settings of a detector file about detection; the default is that of a file without them.
-
-    Attributes
-    ----------
-    measures
-        The measures by name; those that are not listed have no settings.
-    """
-
-    measures: Mapping[str, Measure] = field(default_factory=dict)
-
-    @classmethod
-    def of(cls, detector: Detector) -> DetectionSettings:
-        """Return the settings of a detector."""
-        return cls({measure.metric_name: measure for measure in detector.metric_set.metric_list})
-
-    def measure(self, name: str) -> Measure:
-        """Return a measure with its settings."""
-        return self.measures.get(name) or Measure(name)
 
 
 def judge_intervals(judge: Judge, state: Any, metrics: Metrics, settings: DetectionSettings) -> tuple[Judgement, Any]:

@@ -12,13 +12,15 @@ import numpy as np
 
 from anomalake.definitions.detector import Detector
 from anomalake.definitions.intervals import interval_start, next_start, previous_start
+from anomalake.definitions.settings import DetectionSettings
 from anomalake.detection.engine import ModelEngine
 from anomalake.detection.feedback import apply_feedback
-from anomalake.detection.judging import DetectionSettings, judge_intervals
+from anomalake.detection.judging import judge_intervals
 from anomalake.detection.learning import SCHEDULES, grid
 from anomalake.detection.live_groups import DeliverySummary, LiveGroups, Notifier
 from anomalake.detection.live_models import ActiveModel, LiveModels
 from anomalake.detection.source import IntervalError, LiveSource
+from anomalake.groups.counting import counted_intervals
 from anomalake.lake.lake import Clock, utc_now
 from anomalake.records.executions import (
     EARLY,
@@ -203,6 +205,8 @@ class LiveDetector:
         warnings += problems
         judgement = apply_feedback(metrics, of_model, feedback)
         groups, again = self._live_groups.update(start, metrics, judgement, of_model, warnings)
+        counted = [interval for group in groups for interval in counted_intervals(group, self._settings)[-1:]]
+        counted = [interval for interval in counted if interval.timestamp == start]
         summary = self._live_groups.notify(groups, start, warnings, again=again)
         # The state is written last: it marks the interval as done.
         self._live_models.write_state(start, model, state, warnings)
@@ -210,8 +214,8 @@ class LiveDetector:
             execution,
             status=SUCCEEDED,
             model=model.start,
-            anomalies=int(np.count_nonzero(judgement.is_anomaly)),
-            groups=len(groups),
+            anomalies=sum(len(interval.affected) for interval in counted),
+            groups=len(counted),
             delivered=summary.total_delivered,
             undelivered=summary.total_undelivered,
         )

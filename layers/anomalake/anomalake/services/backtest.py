@@ -13,11 +13,12 @@ from anomalake.aws.channels import LAMBDA_BYTES
 from anomalake.definitions.detector import Detector
 from anomalake.definitions.detector_file import read_detector
 from anomalake.definitions.errors import SourceError
+from anomalake.definitions.settings import DetectionSettings
 from anomalake.detection.backtest import Progress, run_backtest
 from anomalake.detection.evaluation import Figures, evaluate
-from anomalake.detection.judging import DetectionSettings
 from anomalake.detection.labels import read_labels
 from anomalake.detection.score_files import write_scores
+from anomalake.groups.counting import counted_intervals
 from anomalake.lake import bulk
 from anomalake.notify.alert_json import AlertTooLargeError
 from anomalake.notify.channel import JSON
@@ -219,12 +220,12 @@ def alert_texts(
     page: str = "",
 ) -> Iterator[str]:
     """Write the alert of every group interval that passes a rule as one line of L4M's JSON."""
-    rules = rules_of(detector)
+    rules, settings = rules_of(detector), DetectionSettings.of(detector)
     for number, group in enumerate(tested.groups, 1):
         for rule in rules:
             if not passes_measure(group, rule):
                 continue
-            for interval in group.intervals:
+            for interval in counted_intervals(group, settings):
                 if not passes(interval, rule):
                     continue
                 try:

@@ -10,6 +10,7 @@ from datetime import datetime
 from anomalake.aws.channels import LakeChannel, channel_of
 from anomalake.definitions.detector import AlertRule, Detector, LambdaAction, SnsAction
 from anomalake.definitions.errors import SourceError
+from anomalake.definitions.settings import DetectionSettings
 from anomalake.detection.engine import NumpyModelEngine
 from anomalake.detection.live import LiveDetector
 from anomalake.detection.live_groups import DeliverySummary
@@ -100,11 +101,14 @@ class AlertNotifier:
             return DeliverySummary()
         texts = [delivery.text for delivery in stored if delivery.text and delivery.timestamp == start]
         known = {delivery.alert_event_id for delivery in stored if delivery.text}
+        settings = DetectionSettings.of(self._detector)
         # A snoozed result is a result.
         due = [
             alert_event_id(item.group, rule)
             for rule, _ in lakes
-            for item in alerts_due_in_lake(groups, rule, self._ledger.sent(rule.name, groups), since=start)
+            for item in alerts_due_in_lake(
+                groups, rule, self._ledger.sent(rule.name, groups), since=start, settings=settings
+            )
         ]
         unknown = {delivery.alert_event_id for delivery in stored}.union(due) - known
         problem = withdraw_interval(
