@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+import json
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from itertools import pairwise
+from typing import Any
 
 import numpy as np
 import pytest
 
 from anomalake.definitions.intervals import interval_starts
 from anomalake.definitions.metric_set import Direction, Measure
+from anomalake.definitions.quiet_windows import PlannedWindow, RecurringWindow
 from anomalake.definitions.settings import DetectionSettings
 from anomalake.detection.backtest import run_backtest
-from anomalake.detection.judging import judge_intervals
+from anomalake.detection.judging import judge_intervals, learnable
 from anomalake.groups.counting import counted_intervals
 from anomalake.model import fit, judge
 from anomalake.model.judgement import ANOMALOUS, Judgement
@@ -38,7 +42,7 @@ def metrics(unusual: dict[int, float], n_metrics: int = 2, seed: int = 3) -> Met
 
 
 def of_measure(**settings: object) -> DetectionSettings:
-    return DetectionSettings("PT1H", {"sales": Measure("sales", **settings)})  # type: ignore[arg-type]
+    return DetectionSettings("PT1H", "Europe/Paris", {"sales": Measure("sales", **settings)})  # type: ignore[arg-type]
 
 
 def same(judgement: Judgement, other: Judgement) -> None:
@@ -48,7 +52,7 @@ def same(judgement: Judgement, other: Judgement) -> None:
 
 def in_steps(given: Metrics, settings: DetectionSettings) -> Judgement:
     """Judge interval by interval, as live detection does."""
-    model = fit(between(given, 0, LEARNED))
+    model = fit(learnable(between(given, 0, LEARNED), settings))
     state, parts = model.state, []
     for start, end in pairwise(range(LEARNED, HOURS + 1)):
         part, state = judge_intervals(
@@ -127,6 +131,83 @@ def test_a_live_group_is_alerted_once_it_has_lasted() -> None:
     # A repeated run sends nothing.
     assert [run.groups for run in bench.run(hour(6))] == [1]
     assert len(bench.channel.sent) == 1
+
+
+#: Every day from 06:00 to 08:00 in Paris, which are two intervals.
+EVERY_DAY = DetectionSettings(
+    "PT1H", "Europe/Paris", {}, (RecurringWindow(tuple(range(7)), timedelta(hours=6), timedelta(hours=8)),)
+)
+
+
+def test_anomalies_in_quiet_windows_are_judged_but_do_not_count() -> None:
+    is_quiet = EVERY_DAY.is_quiet(metrics({}).starts)
+    assert is_quiet.sum() == 2 * 21
+    given = metrics({int(at): 10.0 for at in np.flatnonzero(is_quiet)})
+    tested = run_backtest(given, ARN, settings=EVERY_DAY)
+    judgement = tested.judgement
+    assert (judgement.severity[0, is_quiet[LEARNED:]] >= ANOMALOUS).all()
+    assert not judgement.is_anomaly.any()
+    assert tested.groups == ()
+    same(replace(judgement, is_anomaly=judgement.severity >= ANOMALOUS), in_steps(given, EVERY_DAY))
+
+
+def test_values_in_quiet_windows_are_not_learned_from() -> None:
+    given = metrics({})
+    is_quiet = EVERY_DAY.is_quiet(given.starts)
+    absurd = replace(given, values=np.where(is_quiet, 1e6, given.values))
+    plain, other = (run_backtest(one, ARN, settings=EVERY_DAY).judgement for one in (given, absurd))
+    for name in ("expected", "lower", "upper"):
+        np.testing.assert_array_equal(getattr(other, name), getattr(plain, name))
+    np.testing.assert_array_equal(other.severity[:, ~is_quiet[LEARNED:]], plain.severity[:, ~is_quiet[LEARNED:]])
+
+
+def test_an_outage_that_outlasts_its_window_counts_from_the_end_of_the_window() -> None:
+    given = metrics({})
+    first = LEARNED + int(np.flatnonzero(EVERY_DAY.is_quiet(given.starts)[LEARNED:])[0])
+    tested = run_backtest(metrics(dict.fromkeys(range(first, first + 4), 20.0)), ARN, settings=EVERY_DAY)
+    (group,) = tested.groups
+    instants = [given.starts[at].item().replace(tzinfo=UTC) for at in range(first, first + 4)]
+    assert [interval.timestamp for interval in group.intervals] == instants
+    assert [interval.timestamp for interval in counted_intervals(group, EVERY_DAY)] == instants[2:]
+
+
+def judged(bench: Bench, number: int) -> dict[str, dict[str, Any]]:
+    record = bench.live().intervals.read(hour(number))
+    assert record is not None
+    return {json.loads(row["combination"])[0]: row for row in record.table.to_pylist()}
+
+
+def test_a_live_window_is_judged_but_neither_alerted_nor_learned_from() -> None:
+    window = PlannedWindow(datetime(2026, 3, 3, 1), datetime(2026, 3, 3, 4))
+    bench, plain = Bench(quiet_windows=(window,)), Bench()
+    bench.source.unusual = {(hour(number), "de"): 125.0 for number in (1, 2, 3, 4)} | {(hour(2), "fr"): 20.0}
+    plain.source.unusual = {(hour(number), country): None for number in (1, 2, 3) for country in ("de", "fr", "uk")}
+    plain.source.unusual[hour(4), "de"] = 125.0
+    for number in range(6):
+        bench.run(hour(number))
+        plain.run(hour(number))
+    severity = [judged(bench, number)["fr"]["severity"] for number in (1, 2)]
+    assert severity[0] < ANOMALOUS <= severity[1]
+    assert bench.channel.sent == []
+    # What follows is judged as if nothing had been observed in the window, also by a process that finds no state.
+    assert judged(bench, 5) == judged(plain, 5)
+    states = bench.live().models
+    states.delete_states(states.state_starts())
+    before = judged(bench, 5)
+    bench.live().run_interval(hour(5))
+    assert judged(bench, 5) == before
+
+
+def test_a_live_outage_that_outlasts_its_window_is_alerted_after_it() -> None:
+    bench = Bench(quiet_windows=(PlannedWindow(datetime(2026, 3, 3, 1), datetime(2026, 3, 3, 4)),))
+    bench.source.unusual = {(hour(number), "de"): 20.0 for number in (2, 3, 4)}
+    done = [bench.run(hour(number))[-1] for number in range(6)]
+    assert [(run.groups, run.anomalies, run.delivered) for run in done] == [(0, 0, 0)] * 4 + [(1, 1, 1), (0, 0, 0)]
+    assert [timestamp for _, timestamp in bench.channel.identities()] == ["2026-03-03T04:00Z[UTC]"]
+    (group_id,) = group_ids(bench.store, "shop")
+    group = read_group(bench.store, "shop", group_id)
+    assert group is not None
+    assert group.start == hour(2)
 
 
 def test_a_live_drop_is_no_anomaly_of_a_measure_that_rises() -> None:

@@ -8,6 +8,7 @@ from typing import Literal
 
 from anomalake.definitions.metric_set import DimensionFilter as DimensionFilter
 from anomalake.definitions.metric_set import MetricSet
+from anomalake.definitions.quiet_windows import QuietWindow
 from anomalake.errors import AnomalakeError
 
 SnsFormat = Literal["JSON", "LONG_TEXT", "SHORT_TEXT"]
@@ -94,6 +95,8 @@ class Detector:
         Alert rules.
     holidays
         Days in the metric set's zone, ascending.
+    quiet_windows
+        QuietWindows, a setting of anomalake, in the metric set's zone.
     """
 
     name: str
@@ -104,3 +107,4 @@ class Detector:
     metric_set: MetricSet
     alerts: tuple[AlertRule, ...] = ()
     holidays: tuple[date, ...] = ()
+    quiet_windows: tuple[QuietWindow, ...] = ()

@@ -24,6 +24,7 @@ from anomalake.definitions.fields import Fields, Problems
 from anomalake.definitions.messages import printable
 from anomalake.definitions.metric_set import NAME, MetricSet
 from anomalake.definitions.metric_set_fields import read_filters, read_metric_set
+from anomalake.definitions.quiet_windows import read_quiet_windows
 from anomalake.frequencies import FREQUENCIES
 
 DEFAULT_REGION = "us-east-1"
@@ -136,6 +137,7 @@ def _detector(fields: Fields, data: str, region: str, account: str, problems: Pr
             "AnomalyDetectorConfig", f"no AnomalyDetectorFrequency; expected one of {', '.join(FREQUENCIES)}"
         )
     holidays = _holidays(fields, problems)
+    quiet_windows = read_quiet_windows(fields, frequency or own, problems)
     found = read_metric_set(metric_set, arn or "arn:::::AnomalyDetector:x", frequency or own, data, problems)
     rules = [rule for alert in alerts if (rule := _alert(alert, arn, found, problems)) is not None]
     names = [rule.name for rule in rules]
@@ -145,7 +147,15 @@ def _detector(fields: Fields, data: str, region: str, account: str, problems: Pr
     if found is None or not arn:
         return None
     return Detector(
-        arn.rpartition(":")[2], described, arn, found.frequency, found.timezone, found, tuple(rules), holidays
+        name=arn.rpartition(":")[2],
+        description=described,
+        arn=arn,
+        frequency=found.frequency,
+        timezone=found.timezone,
+        metric_set=found,
+        alerts=tuple(rules),
+        holidays=holidays,
+        quiet_windows=quiet_windows,
     )
 
 

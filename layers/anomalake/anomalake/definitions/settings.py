@@ -5,8 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+import numpy as np
+import numpy.typing as npt
+
 from anomalake.definitions.detector import Detector
+from anomalake.definitions.intervals import Instants
 from anomalake.definitions.metric_set import Measure
+from anomalake.definitions.quiet_windows import QuietWindow, quiet_intervals
 
 
 @dataclass(frozen=True, slots=True)
@@ -15,23 +20,32 @@ class DetectionSettings:
 
     Attributes
     ----------
-    frequency
-        One of `FREQUENCIES`.
+    frequency, timezone
+        Of the metric set.
     measures
         The measures by name; those that are not listed have no settings.
+    quiet_windows
+        Times in which anomalies are judged, but neither alerted nor learned from.
     """
 
     frequency: str = "PT1H"
+    timezone: str = "UTC"
     measures: Mapping[str, Measure] = field(default_factory=dict)
+    quiet_windows: tuple[QuietWindow, ...] = ()
 
     @classmethod
     def of(cls, detector: Detector) -> DetectionSettings:
         """Return the settings of a detector."""
-        return cls(detector.frequency, {measure.metric_name: measure for measure in detector.metric_set.metric_list})
+        measures = {measure.metric_name: measure for measure in detector.metric_set.metric_list}
+        return cls(detector.frequency, detector.timezone, measures, detector.quiet_windows)
 
     def measure(self, name: str) -> Measure:
         """Return a measure with its settings."""
         return self.measures.get(name) or Measure(name)
+
+    def is_quiet(self, starts: Instants) -> npt.NDArray[np.bool_]:
+        """Return which intervals, given by their starts, ascending, overlap a quiet window."""
+        return quiet_intervals(self.quiet_windows, starts, self.frequency, self.timezone)
 
 
 #: Settings of a detector file that sets nothing.

@@ -8,11 +8,9 @@ from datetime import date
 from itertools import pairwise
 from typing import Final
 
-import numpy as np
-
 from anomalake.definitions.settings import NO_SETTINGS, DetectionSettings
 from anomalake.detection.feedback import apply_feedback
-from anomalake.detection.judging import judge_intervals
+from anomalake.detection.judging import joined, judge_intervals, learnable
 from anomalake.detection.learning import SCHEDULES
 from anomalake.errors import AnomalakeError
 from anomalake.groups.counting import counted_intervals
@@ -70,7 +68,7 @@ def run_backtest(
     first = first_tested(n_intervals)
     report = progress if progress is not None else _no_progress
     report("train", 0, first)
-    model = fit(between(metrics, 0, first), holidays=tuple(holidays))
+    model = fit(learnable(between(metrics, 0, first), settings), holidays=tuple(holidays))
     report("train", first, first)
     parts: list[Judgement] = []
     state = model.state
@@ -81,23 +79,13 @@ def run_backtest(
         )
         parts.append(part)
         report("test", end - first, n_intervals - first)
-    judgement = apply_feedback(metrics, _joined(parts, first), feedback)
+    judgement = apply_feedback(metrics, joined(parts, first), feedback)
     groups = group(metrics, judgement, detector_arn)
     counted = tuple(one for one in groups if counted_intervals(one, settings))
     if len(counted) < len(groups):
         is_anomaly = judgement.is_anomaly & in_groups(metrics, judgement, counted)
         judgement = replace(judgement, is_anomaly=is_anomaly)
     return Backtest(metrics, judgement, counted)
-
-
-def _joined(parts: list[Judgement], first: int) -> Judgement:
-    return Judgement(
-        first,
-        *(
-            np.concatenate([getattr(part, name) for part in parts], axis=1)
-            for name in ("expected", "lower", "upper", "severity", "is_anomaly")
-        ),
-    )
 
 
 def _insufficient(metrics: Metrics) -> str:
