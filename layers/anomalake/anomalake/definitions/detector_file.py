@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import cast, get_args
 
 from anomalake.definitions.cloudformation import fields_of
+from anomalake.definitions.country_holidays import MOST_COUNTRIES, read_country_holidays
 from anomalake.definitions.detector import (
     DEFAULT_THRESHOLD,
     AlertRule,
@@ -251,14 +252,26 @@ def _action(action: Fields) -> LambdaAction | SnsAction | None:
 
 
 def _holidays(fields: Fields, problems: Problems) -> tuple[date, ...]:
-    days = set()
+    """Read Holidays: a list of days and countries, or one country alone."""
+    given = fields.get("Holidays")
+    if given is not None and isinstance(given.value, dict):
+        return tuple(sorted(read_country_holidays(fields.fields("Holidays"))))
+    days: set[date] = set()
+    n_countries = 0
     for node, path in fields.items("Holidays", most=MOST_HOLIDAYS):
+        if isinstance(node.value, dict):
+            n_countries += 1
+            if n_countries <= MOST_COUNTRIES:
+                days |= read_country_holidays(Fields(node, path, problems))
+            continue
         day = _day(node)
         if day is None:
             shown = repr(node.value) if isinstance(node.value, str) else "no text"
             problems.add(path, node, f"{shown}: expected a day such as 2013-12-25")
         else:
             days.add(day)
+    if n_countries > MOST_COUNTRIES:
+        fields.problem("Holidays", f"has {n_countries} countries; expected up to {MOST_COUNTRIES}")
     return tuple(sorted(days))
 
 
