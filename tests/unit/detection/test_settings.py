@@ -18,10 +18,13 @@ from anomalake.definitions.settings import DetectionSettings
 from anomalake.detection.backtest import run_backtest
 from anomalake.detection.judging import judge_intervals, learnable
 from anomalake.groups.counting import counted_intervals
+from anomalake.lake.lake import Lake
 from anomalake.model import fit, judge
 from anomalake.model.judgement import ANOMALOUS, Judgement
 from anomalake.model.metrics import Metrics, between
 from anomalake.records.groups import group_ids, read_group
+from anomalake.services.detect import live_detector
+from anomalake.storage.objects import memory_store
 from tests.support.live import ARN, Bench, hour
 
 #: Hours of a history, of which the last are judged.
@@ -208,6 +211,49 @@ def test_a_live_outage_that_outlasts_its_window_is_alerted_after_it() -> None:
     group = read_group(bench.store, "shop", group_id)
     assert group is not None
     assert group.start == hour(2)
+
+
+def test_a_sensitivity_moves_decision_range_and_severity_together() -> None:
+    given = metrics(dict.fromkeys((400, 430, 460), 112.0))
+    judgements = []
+    for sensitivity in (0.01, "low", "medium", "high", 300.0):
+        settings = DetectionSettings("PT1H", "Europe/Paris", {}, (), sensitivity)  # type: ignore[arg-type]
+        judgement = run_backtest(given, ARN, settings=settings).judgement
+        values = given.flat[:, LEARNED:]
+        np.testing.assert_array_equal(judgement.is_anomaly, (values < judgement.lower) | (values > judgement.upper))
+        np.testing.assert_array_equal(judgement.is_anomaly, judgement.severity >= ANOMALOUS)
+        judgements.append(judgement)
+    for lower, higher in pairwise(judgements):
+        np.testing.assert_array_equal(lower.expected, higher.expected)
+        assert (lower.upper >= higher.upper).all()
+        assert (lower.lower <= higher.lower).all()
+        assert (lower.severity <= higher.severity).all()
+        assert lower.is_anomaly.sum() <= higher.is_anomaly.sum()
+    assert judgements[0].is_anomaly.sum() < judgements[-1].is_anomaly.sum()
+
+
+@pytest.mark.parametrize("sensitivity", [3.0, 30.0])
+def test_a_number_is_about_that_of_false_groups_a_week_of_a_hundred_metrics(sensitivity: float) -> None:
+    """Noise as heavy as that of many KPIs: Student's t with 4 degrees of freedom."""
+    weeks = 3
+    n = weeks * 168 * 10 // 3
+    values = 100 + 10 * np.sin(2 * np.pi * np.arange(n) / 24) + np.random.default_rng(2).standard_t(4, (100, n))
+    first, last = datetime(2026, 3, 2, tzinfo=UTC), datetime(2026, 12, 1, tzinfo=UTC)
+    starts = interval_starts("PT1H", "UTC", first, last)[:n]
+    shops = tuple((f"{number:03}",) for number in range(100))
+    given = Metrics("PT1H", "UTC", starts, ("orders",), ("shop",), shops, values[None])
+    settings = DetectionSettings("PT1H", "UTC", {}, (), sensitivity)
+    assert sensitivity / 3 <= len(run_backtest(given, ARN, settings=settings).groups) / weeks <= 3 * sensitivity
+
+
+def test_a_live_detector_has_the_sensitivity_of_its_file() -> None:
+    given = Bench(sensitivity=0.01).detector
+    live = live_detector(given, Lake(memory_store()), [])
+    metrics_ = metrics({400: 112.0})
+    settings = DetectionSettings.of(given)
+    model = live._engine.fit(between(metrics_, 0, LEARNED), ()).model
+    (judgement, _) = live._engine.judge(model, model.state, between(metrics_, LEARNED, HOURS))
+    same(judgement, run_backtest(metrics_, ARN, settings=replace(settings, measures={})).judgement)
 
 
 def test_a_live_drop_is_no_anomaly_of_a_measure_that_rises() -> None:

@@ -26,6 +26,7 @@ from anomalake.definitions.messages import printable
 from anomalake.definitions.metric_set import NAME, MetricSet
 from anomalake.definitions.metric_set_fields import read_filters, read_metric_set
 from anomalake.definitions.quiet_windows import read_quiet_windows
+from anomalake.definitions.sensitivity import read_sensitivity
 from anomalake.frequencies import FREQUENCIES
 
 DEFAULT_REGION = "us-east-1"
@@ -139,6 +140,7 @@ def _detector(fields: Fields, data: str, region: str, account: str, problems: Pr
         )
     holidays = _holidays(fields, problems)
     quiet_windows = read_quiet_windows(fields, frequency or own, problems)
+    sensitivity = read_sensitivity(fields, frequency or own)
     found = read_metric_set(metric_set, arn or "arn:::::AnomalyDetector:x", frequency or own, data, problems)
     rules = [rule for alert in alerts if (rule := _alert(alert, arn, found, problems)) is not None]
     names = [rule.name for rule in rules]
@@ -157,6 +159,7 @@ def _detector(fields: Fields, data: str, region: str, account: str, problems: Pr
         alerts=tuple(rules),
         holidays=holidays,
         quiet_windows=quiet_windows,
+        sensitivity=sensitivity,
     )
 
 

@@ -12,6 +12,7 @@ from anomalake.definitions.detector import Detector
 from anomalake.definitions.intervals import Instants
 from anomalake.definitions.metric_set import Measure
 from anomalake.definitions.quiet_windows import QuietWindow, quiet_intervals
+from anomalake.definitions.sensitivity import Sensitivity
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,18 +27,21 @@ class DetectionSettings:
         The measures by name; those that are not listed have no settings.
     quiet_windows
         Times in which anomalies are judged, but neither alerted nor learned from.
+    sensitivity
+        About how many false anomaly groups there may be.
     """
 
     frequency: str = "PT1H"
     timezone: str = "UTC"
     measures: Mapping[str, Measure] = field(default_factory=dict)
     quiet_windows: tuple[QuietWindow, ...] = ()
+    sensitivity: Sensitivity = "medium"
 
     @classmethod
     def of(cls, detector: Detector) -> DetectionSettings:
         """Return the settings of a detector."""
         measures = {measure.metric_name: measure for measure in detector.metric_set.metric_list}
-        return cls(detector.frequency, detector.timezone, measures, detector.quiet_windows)
+        return cls(detector.frequency, detector.timezone, measures, detector.quiet_windows, detector.sensitivity)
 
     def measure(self, name: str) -> Measure:
         """Return a measure with its settings."""

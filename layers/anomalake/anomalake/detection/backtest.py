@@ -8,14 +8,17 @@ from datetime import date
 from itertools import pairwise
 from typing import Final
 
+from anomalake.definitions.sensitivity import decision_of
 from anomalake.definitions.settings import NO_SETTINGS, DetectionSettings
+from anomalake.detection.engine import NumpyModelEngine
 from anomalake.detection.feedback import apply_feedback
 from anomalake.detection.judging import joined, judge_intervals, learnable
 from anomalake.detection.learning import SCHEDULES
 from anomalake.errors import AnomalakeError
 from anomalake.groups.counting import counted_intervals
 from anomalake.groups.grouping import group, in_groups
-from anomalake.model import fit, judge
+from anomalake.model import fit
+from anomalake.model.judge import DECISION
 from anomalake.model.judgement import Judgement
 from anomalake.model.metrics import Metrics, between
 from anomalake.records.backtests import Backtest
@@ -72,10 +75,14 @@ def run_backtest(
     report("train", first, first)
     parts: list[Judgement] = []
     state = model.state
+    engine = NumpyModelEngine(decision_of(settings.sensitivity, metrics.frequency, DECISION))
     bounds = sorted({first + (n_intervals - first) * step // _STEPS for step in range(_STEPS + 1)})
     for start, end in pairwise(bounds):
         part, state = judge_intervals(
-            lambda before, span: judge(model, before, span, 0), state, between(metrics, start, end), settings
+            lambda before, span: engine.judge(model, before, span),
+            state,
+            between(metrics, start, end),
+            settings,
         )
         parts.append(part)
         report("test", end - first, n_intervals - first)

@@ -10,6 +10,7 @@ from datetime import datetime
 from anomalake.aws.channels import LakeChannel, channel_of
 from anomalake.definitions.detector import AlertRule, Detector, LambdaAction, SnsAction
 from anomalake.definitions.errors import SourceError
+from anomalake.definitions.sensitivity import decision_of
 from anomalake.definitions.settings import DetectionSettings
 from anomalake.detection.engine import NumpyModelEngine
 from anomalake.detection.live import LiveDetector
@@ -17,6 +18,7 @@ from anomalake.detection.live_groups import DeliverySummary
 from anomalake.detection.source import LiveSource, SourceReader
 from anomalake.groups.grouping import Group
 from anomalake.lake.lake import Clock, Lake, utc_now
+from anomalake.model.judge import DECISION
 from anomalake.model.judgement import ANOMALOUS
 from anomalake.notify.alert_json import alert_event_id
 from anomalake.notify.channel import Channel
@@ -130,7 +132,8 @@ def live_detector(
     """Connect a detector with its lake, its source and its alert rules."""
     source = source or SourceReader(detector, open_source_files(detector.metric_set))
     alerts = AlertNotifier(detector, lake.store, rules, page=page)
-    return LiveDetector(detector, lake.store, source, alerts, NumpyModelEngine(), clock=clock)
+    engine = NumpyModelEngine(decision_of(detector.sensitivity, detector.frequency, DECISION))
+    return LiveDetector(detector, lake.store, source, alerts, engine, clock=clock)
 
 
 @dataclass(frozen=True, slots=True)
