@@ -64,6 +64,8 @@ ONLY = {
         "numpy/_core/lib",
     ),
     "detection": (
+        # Names of holidays in other languages.
+        "holidays/locale",
         "numpy/f2py",
         "numpy/_core/include",
         "numpy/_core/lib",

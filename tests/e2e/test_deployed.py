@@ -160,9 +160,10 @@ sys.path[:0] = sys.argv[1:]
 import app, obstore, pyarrow, aws_lambda_powertools
 found = [app, obstore, pyarrow, aws_lambda_powertools]
 if "DetectionDependencies" in "".join(sys.argv):
-    import numpy, yaml, pyarrow.compute, pyarrow.csv, pyarrow.parquet
+    import holidays, numpy, yaml, pyarrow.compute, pyarrow.csv, pyarrow.parquet
     from anomalake.detection.engine import NumpyModelEngine
-    found += [numpy, yaml, pyarrow.compute, pyarrow.csv, pyarrow.parquet]
+    assert len(holidays.country_holidays("US", years=2024)) > 9
+    found += [holidays, numpy, yaml, pyarrow.compute, pyarrow.csv, pyarrow.parquet]
 if "AnalyticsDependencies" in "".join(sys.argv):
     import awswrangler, pandas, sqlglot
     found += [awswrangler, pandas, sqlglot]

@@ -119,8 +119,9 @@ def test_the_readmes_way_to_find_anomalies_works(tmp_path: Path, monkeypatch: py
 
 
 def block(name: str, language: str) -> str:
-    [found] = re.findall(rf"^```{language}\n(.+?)```", text(name), re.DOTALL | re.MULTILINE)
-    return str(found)
+    """Return the first block of a language."""
+    found: list[str] = re.findall(rf"^```{language}\n(.+?)```", text(name), re.DOTALL | re.MULTILINE)
+    return found[0]
 
 
 @pytest.mark.parametrize("document", ["README.md", "docs/detector-file.md"])

@@ -24,6 +24,7 @@ from anomalake.definitions.detector_file import parse_detector, read_detector
 from anomalake.definitions.errors import SourceError
 from anomalake.definitions.metric_set import AthenaTable, CsvFormat, JsonLinesFormat, Measure, MetricSet, ParquetFormat
 from anomalake.definitions.metric_set_fields import metric_set_from_fields, metric_set_to_fields
+from anomalake.definitions.settings import DetectionSettings
 from anomalake.frequencies import FREQUENCIES
 from tests.support.source_data import detector, request
 
@@ -479,6 +480,18 @@ MISTAKES = [
         "'t': expected a topic's ARN",
     ),
     (
+        "MetricSet.MetricList",
+        [{"MetricName": "v", "AggregationFunction": "SUM", "Direction": "Drop"}],
+        "MetricSet.MetricList[0].Direction",
+        "'Drop': expected one of both, drops, rises; did you mean drops?",
+    ),
+    (
+        "MetricSet.MetricList",
+        [{"MetricName": "v", "AggregationFunction": "SUM", "MinimumDuration": 25}],
+        "MetricSet.MetricList[0].MinimumDuration",
+        "'25': expected a whole number from 1 to 24",
+    ),
+    (
         "Alerts",
         [{"AlertName": "a", "MinimumImpact": -1}],
         "Alerts[0].MinimumImpact",
@@ -623,5 +636,10 @@ def test_json_and_yaml_say_the_same() -> None:
 
 def test_the_example_in_the_document_is_good() -> None:
     document = (ROOT / "docs" / "detector-file.md").read_text("utf-8")
-    (example,) = re.findall(r"```yaml\n(.+?)```", document, re.DOTALL)
-    assert parse_detector(example, "docs").metric_set.measures == ("revenue",)
+    example, settings = re.findall(r"```yaml\n(.+?)```", document, re.DOTALL)
+    plain = parse_detector(example, "docs")
+    assert plain.metric_set.measures == ("revenue",)
+    fields, more = yaml.safe_load(example), yaml.safe_load(settings)
+    fields["MetricSet"] |= more.pop("MetricSet")
+    set_ = parse_detector(yaml.safe_dump(fields | more), "docs")
+    assert DetectionSettings.of(set_) != DetectionSettings.of(plain)

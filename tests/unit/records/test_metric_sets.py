@@ -51,6 +51,16 @@ def test_a_request_of_create_metric_set_is_read() -> None:
     assert metric_set_from_fields(metric_set_to_fields(source)) == source
 
 
+def test_settings_of_measures_survive_and_change_no_model() -> None:
+    plain = metric_set_from_fields(FIELDS)
+    measures = [{**FIELDS["MetricList"][0], "Direction": "drops"}, {**FIELDS["MetricList"][1], "MinimumDuration": 3}]  # type: ignore[index, dict-item]
+    source = metric_set_from_fields({**FIELDS, "MetricList": measures})
+    assert source.metric_list == (Measure("views", direction="drops"), Measure("revenue", "AVG", minimum_duration=3))
+    assert metric_set_from_fields(metric_set_to_fields(source)) == source
+    assert metric_set_to_fields(plain)["MetricList"][0].keys() == {"MetricName", "AggregationFunction"}
+    assert version_of(source) == version_of(plain)
+
+
 def test_aliases_survive_and_change_no_model() -> None:
     aliases = [{"Name": "platform", "Aliases": ["Platform", "PLATFORM"]}, {"Name": "views", "Aliases": ["Views"]}]
     plain = metric_set_from_fields(FIELDS)

@@ -8,6 +8,8 @@ from typing import Literal
 
 from anomalake.definitions.metric_set import DimensionFilter as DimensionFilter
 from anomalake.definitions.metric_set import MetricSet
+from anomalake.definitions.quiet_windows import QuietWindow
+from anomalake.definitions.sensitivity import Sensitivity
 from anomalake.errors import AnomalakeError
 
 SnsFormat = Literal["JSON", "LONG_TEXT", "SHORT_TEXT"]
@@ -94,6 +96,10 @@ class Detector:
         Alert rules.
     holidays
         Days in the metric set's zone, ascending.
+    quiet_windows
+        QuietWindows, a setting of anomalake, in the metric set's zone.
+    sensitivity
+        Sensitivity, a setting of anomalake.
     """
 
     name: str
@@ -104,3 +110,5 @@ class Detector:
     metric_set: MetricSet
     alerts: tuple[AlertRule, ...] = ()
     holidays: tuple[date, ...] = ()
+    quiet_windows: tuple[QuietWindow, ...] = ()
+    sensitivity: Sensitivity = "medium"

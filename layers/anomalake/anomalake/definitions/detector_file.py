@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import cast, get_args
 
 from anomalake.definitions.cloudformation import fields_of
+from anomalake.definitions.country_holidays import MOST_COUNTRIES, read_country_holidays
 from anomalake.definitions.detector import (
     DEFAULT_THRESHOLD,
     AlertRule,
@@ -24,6 +25,8 @@ from anomalake.definitions.fields import Fields, Problems
 from anomalake.definitions.messages import printable
 from anomalake.definitions.metric_set import NAME, MetricSet
 from anomalake.definitions.metric_set_fields import read_filters, read_metric_set
+from anomalake.definitions.quiet_windows import read_quiet_windows
+from anomalake.definitions.sensitivity import read_sensitivity
 from anomalake.frequencies import FREQUENCIES
 
 DEFAULT_REGION = "us-east-1"
@@ -136,6 +139,8 @@ def _detector(fields: Fields, data: str, region: str, account: str, problems: Pr
             "AnomalyDetectorConfig", f"no AnomalyDetectorFrequency; expected one of {', '.join(FREQUENCIES)}"
         )
     holidays = _holidays(fields, problems)
+    quiet_windows = read_quiet_windows(fields, frequency or own, problems)
+    sensitivity = read_sensitivity(fields, frequency or own)
     found = read_metric_set(metric_set, arn or "arn:::::AnomalyDetector:x", frequency or own, data, problems)
     rules = [rule for alert in alerts if (rule := _alert(alert, arn, found, problems)) is not None]
     names = [rule.name for rule in rules]
@@ -145,7 +150,16 @@ def _detector(fields: Fields, data: str, region: str, account: str, problems: Pr
     if found is None or not arn:
         return None
     return Detector(
-        arn.rpartition(":")[2], described, arn, found.frequency, found.timezone, found, tuple(rules), holidays
+        name=arn.rpartition(":")[2],
+        description=described,
+        arn=arn,
+        frequency=found.frequency,
+        timezone=found.timezone,
+        metric_set=found,
+        alerts=tuple(rules),
+        holidays=holidays,
+        quiet_windows=quiet_windows,
+        sensitivity=sensitivity,
     )
 
 
@@ -241,14 +255,26 @@ def _action(action: Fields) -> LambdaAction | SnsAction | None:
 
 
 def _holidays(fields: Fields, problems: Problems) -> tuple[date, ...]:
-    days = set()
+    """Read Holidays: a list of days and countries, or one country alone."""
+    given = fields.get("Holidays")
+    if given is not None and isinstance(given.value, dict):
+        return tuple(sorted(read_country_holidays(fields.fields("Holidays"))))
+    days: set[date] = set()
+    n_countries = 0
     for node, path in fields.items("Holidays", most=MOST_HOLIDAYS):
+        if isinstance(node.value, dict):
+            n_countries += 1
+            if n_countries <= MOST_COUNTRIES:
+                days |= read_country_holidays(Fields(node, path, problems))
+            continue
         day = _day(node)
         if day is None:
             shown = repr(node.value) if isinstance(node.value, str) else "no text"
             problems.add(path, node, f"{shown}: expected a day such as 2013-12-25")
         else:
             days.add(day)
+    if n_countries > MOST_COUNTRIES:
+        fields.problem("Holidays", f"has {n_countries} countries; expected up to {MOST_COUNTRIES}")
     return tuple(sorted(days))
 
 

@@ -115,12 +115,24 @@ class AthenaTable:
     timestamp_is_text: bool = False
 
 
+#: Deviations that are anomalies: those to both sides of the expected value, those below it, or those above it.
+Direction = Literal["both", "drops", "rises"]
+
+
 @dataclass(frozen=True, slots=True)
 class Measure:
-    """A member of MetricList."""
+    """A member of MetricList.
+
+    Attributes
+    ----------
+    direction, minimum_duration
+        Direction and MinimumDuration (intervals), settings of anomalake.
+    """
 
     metric_name: str
     aggregation_function: str = "SUM"
+    direction: Direction = "both"
+    minimum_duration: int = 1
 
 
 @dataclass(frozen=True, slots=True)

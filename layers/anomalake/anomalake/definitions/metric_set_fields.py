@@ -10,7 +10,7 @@ import json
 import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, cast, get_args
 from urllib.parse import unquote, urlsplit
 
 from anomalake.definitions.document import DocumentError, read_document
@@ -27,6 +27,7 @@ from anomalake.definitions.metric_set import (
     ColumnType,
     CsvFormat,
     DimensionFilter,
+    Direction,
     FileFormat,
     JsonLinesFormat,
     Measure,
@@ -72,7 +73,7 @@ def read_metric_set(fields: Fields, arn: str, frequency: str, data: str | None, 
     fields.ignore("Tags", "ClientToken", "MetricSetArn", "CreationTime", "LastModificationTime", "ResponseMetadata")
     name = fields.text("MetricSetName", "1 to 63 of a-z A-Z 0-9 - _", pattern=NAME)
     described = fields.text("MetricSetDescription", "1 to 256 characters", longest=256)
-    measures = _measures(fields, problems, stored)
+    measures = _measures(fields, frequency, problems, stored)
     dimensions = fields.texts("DimensionList", "a column's name", most=MOST_STORED if stored else MOST_DIMENSIONS)
     timezone = fields.text("Timezone", "a zone such as Europe/Paris", longest=64, default="UTC")
     try:
@@ -153,10 +154,7 @@ def metric_set_to_fields(metric_set: MetricSet) -> dict[str, Any]:
         "MetricSource": _source_fields(metric_set),
         "TimestampColumn": _timestamp_fields(metric_set),
         "Timezone": metric_set.timezone,
-        "MetricList": [
-            {"MetricName": measure.metric_name, "AggregationFunction": measure.aggregation_function}
-            for measure in metric_set.metric_list
-        ],
+        "MetricList": [_measure_fields(measure) for measure in metric_set.metric_list],
         "DimensionList": list(metric_set.dimension_list),
         "MetricSetFrequency": metric_set.frequency,
     }
@@ -180,6 +178,18 @@ def metric_set_to_fields(metric_set: MetricSet) -> dict[str, Any]:
         fields["MinimumGoodShare"] = metric_set.minimum_good_share
     if metric_set.alias_list:
         fields["AliasList"] = [{"Name": one.name, "Aliases": list(one.aliases)} for one in metric_set.alias_list]
+    return fields
+
+
+def _measure_fields(measure: Measure) -> dict[str, Any]:
+    fields: dict[str, Any] = {
+        "MetricName": measure.metric_name,
+        "AggregationFunction": measure.aggregation_function,
+    }
+    if measure.direction != "both":
+        fields["Direction"] = measure.direction
+    if measure.minimum_duration != 1:
+        fields["MinimumDuration"] = measure.minimum_duration
     return fields
 
 
@@ -290,14 +300,18 @@ def _aliases(fields: Fields, problems: Problems, stored: bool) -> tuple[NameAlia
     return tuple(found)
 
 
-def _measures(fields: Fields, problems: Problems, stored: bool) -> tuple[Measure, ...]:
+def _measures(fields: Fields, frequency: str, problems: Problems, stored: bool) -> tuple[Measure, ...]:
     measures = []
+    # What has lasted longer may have become the new level.
+    longest = FREQUENCIES[frequency].event_length if frequency in FREQUENCIES and not stored else MOST_STORED
     for node, path in fields.items("MetricList", most=MOST_STORED if stored else MOST_MEASURES, least=1):
         member = Fields(node, path, problems)
         member.ignore("Namespace")
         name = member.text("MetricName", "a column's name", pattern=_COLUMN, required=True)
         function = member.choice("AggregationFunction", ("SUM", "AVG"), required=not stored, default="SUM")
-        measures.append(Measure(name, function))
+        direction = cast(Direction, member.choice("Direction", get_args(Direction), default="both"))
+        duration = int(member.number("MinimumDuration", 1, longest, default=1, whole=True))
+        measures.append(Measure(name, function, direction, duration))
         member.unknown()
     return tuple(measures)
 

@@ -3,17 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from dataclasses import replace
 from datetime import date
 from itertools import pairwise
 from typing import Final
 
 import numpy as np
 
+from anomalake.definitions.sensitivity import decision_of
+from anomalake.definitions.settings import NO_SETTINGS, DetectionSettings
+from anomalake.detection.engine import NumpyModelEngine
 from anomalake.detection.feedback import apply_feedback
+from anomalake.detection.judging import joined, judge_intervals, learnable
 from anomalake.errors import AnomalakeError
 from anomalake.frequencies import FREQUENCIES
-from anomalake.groups.grouping import group
-from anomalake.model import fit, judge
+from anomalake.groups.counting import counted_intervals
+from anomalake.groups.grouping import group, in_groups
+from anomalake.model import fit
+from anomalake.model.judge import DECISION
 from anomalake.model.judgement import Judgement
 from anomalake.model.metrics import Metrics, between
 from anomalake.records.backtests import Backtest
@@ -45,6 +52,7 @@ def run_backtest(
     detector_arn: str,
     *,
     holidays: Iterable[date] = (),
+    settings: DetectionSettings = NO_SETTINGS,
     feedback: Iterable[Feedback] = (),
     progress: Progress | None = None,
 ) -> Backtest:
@@ -52,6 +60,8 @@ def run_backtest(
 
     Parameters
     ----------
+    settings
+        Settings of the detector.
     feedback
         Feedback on earlier intervals.
     progress
@@ -70,27 +80,28 @@ def run_backtest(
         raise BacktestError(_insufficient(metrics))
     report = progress if progress is not None else _no_progress
     report("train", 0, first)
-    model = fit(between(metrics, 0, first), holidays=tuple(holidays))
+    model = fit(learnable(between(metrics, 0, first), settings), holidays=tuple(holidays))
     report("train", first, first)
     parts: list[Judgement] = []
     state = model.state
+    engine = NumpyModelEngine(decision_of(settings.sensitivity, metrics.frequency, DECISION))
     bounds = sorted({first + (n_intervals - first) * step // _STEPS for step in range(_STEPS + 1)})
     for start, end in pairwise(bounds):
-        part, state = judge(model, state, between(metrics, 0, end), start)
+        part, state = judge_intervals(
+            lambda before, span: engine.judge(model, before, span),
+            state,
+            between(metrics, start, end),
+            settings,
+        )
         parts.append(part)
         report("test", end - first, n_intervals - first)
-    judgement = apply_feedback(metrics, _joined(parts), feedback)
-    return Backtest(metrics, judgement, group(metrics, judgement, detector_arn))
-
-
-def _joined(parts: list[Judgement]) -> Judgement:
-    return Judgement(
-        parts[0].first,
-        *(
-            np.concatenate([getattr(part, name) for part in parts], axis=1)
-            for name in ("expected", "lower", "upper", "severity", "is_anomaly")
-        ),
-    )
+    judgement = apply_feedback(metrics, joined(parts, first), feedback)
+    groups = group(metrics, judgement, detector_arn)
+    counted = tuple(one for one in groups if counted_intervals(one, settings))
+    if len(counted) < len(groups):
+        is_anomaly = judgement.is_anomaly & in_groups(metrics, judgement, counted)
+        judgement = replace(judgement, is_anomaly=is_anomaly)
+    return Backtest(metrics, judgement, counted)
 
 
 def _insufficient(metrics: Metrics) -> str:

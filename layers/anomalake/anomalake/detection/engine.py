@@ -8,6 +8,7 @@ from datetime import date
 from typing import Any, Protocol
 
 from anomalake.model import Model, State, fit, judge
+from anomalake.model.judge import DECISION
 from anomalake.model.judgement import Judgement
 from anomalake.model.metrics import Metrics
 from anomalake.records.codecs import Arrays
@@ -50,7 +51,16 @@ class ModelEngine(Protocol):
 
 
 class NumpyModelEngine:
-    """`ModelEngine` with the model of `anomalake.model` (docs/detection.md)."""
+    """`ModelEngine` with the model of `anomalake.model` (docs/detection.md).
+
+    Parameters
+    ----------
+    decision
+        Surprise from which a point is an anomaly.
+    """
+
+    def __init__(self, decision: float = DECISION) -> None:
+        self._decision = decision
 
     def fit(self, history: Metrics, holidays: Sequence[date]) -> FittedModel:
         """Fit a model."""
@@ -59,7 +69,7 @@ class NumpyModelEngine:
 
     def judge(self, model: Model, state: State, metrics: Metrics) -> tuple[Judgement, State]:
         """Judge all intervals of `metrics`."""
-        return judge(model, state, metrics, 0)
+        return judge(model, state, metrics, 0, decision=self._decision)
 
     def model_to_arrays(self, fitted: FittedModel) -> Arrays:
         """Return a model as arrays; a `Model` has its own state."""

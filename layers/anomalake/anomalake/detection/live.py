@@ -12,12 +12,15 @@ import numpy as np
 
 from anomalake.definitions.detector import Detector
 from anomalake.definitions.intervals import interval_start, next_start, previous_start
+from anomalake.definitions.settings import DetectionSettings
 from anomalake.detection.engine import ModelEngine
 from anomalake.detection.feedback import apply_feedback
+from anomalake.detection.judging import judge_intervals
 from anomalake.detection.learning import SCHEDULES, grid
 from anomalake.detection.live_groups import DeliverySummary, LiveGroups, Notifier
 from anomalake.detection.live_models import ActiveModel, LiveModels
 from anomalake.detection.source import IntervalError, LiveSource
+from anomalake.groups.counting import counted_intervals
 from anomalake.lake.lake import Clock, utc_now
 from anomalake.records.executions import (
     EARLY,
@@ -80,6 +83,7 @@ class LiveDetector:
         self.intervals = IntervalStore(store, detector.name, self.version)
         self.models = ModelStore(store, detector.name, self.version)
         self._metric_set = detector.metric_set
+        self._settings = DetectionSettings.of(detector)
         self._source = source
         self._engine = engine
         self._live_groups = LiveGroups(detector, store, self.intervals, notifier)
@@ -194,11 +198,15 @@ class LiveDetector:
             self.intervals.write(start, to_parquet(start, metrics, None))
             return replace(execution, status=LEARNING, reason=model), DeliverySummary()
         state = self._live_models.state_before(start, model, warnings)
-        of_model, state = self._engine.judge(model.fitted.model, state, metrics)
+        of_model, state = judge_intervals(
+            lambda before, span: self._engine.judge(model.fitted.model, before, span), state, metrics, self._settings
+        )
         feedback, problems = read_feedback(self.store, self.detector.name)
         warnings += problems
         judgement = apply_feedback(metrics, of_model, feedback)
         groups, again = self._live_groups.update(start, metrics, judgement, of_model, warnings)
+        counted = [interval for group in groups for interval in counted_intervals(group, self._settings)[-1:]]
+        counted = [interval for interval in counted if interval.timestamp == start]
         summary = self._live_groups.notify(groups, start, warnings, again=again)
         # The state is written last: it marks the interval as done.
         self._live_models.write_state(start, model, state, warnings)
@@ -206,8 +214,8 @@ class LiveDetector:
             execution,
             status=SUCCEEDED,
             model=model.start,
-            anomalies=int(np.count_nonzero(judgement.is_anomaly)),
-            groups=len(groups),
+            anomalies=sum(len(interval.affected) for interval in counted),
+            groups=len(counted),
             delivered=summary.total_delivered,
             undelivered=summary.total_undelivered,
         )

@@ -10,7 +10,9 @@ import numpy as np
 
 from anomalake.definitions.detector import Detector
 from anomalake.definitions.intervals import next_start, previous_start
+from anomalake.definitions.settings import DetectionSettings
 from anomalake.detection.engine import FittedModel, ModelEngine
+from anomalake.detection.judging import learnable
 from anomalake.detection.learning import SCHEDULES, fit_time, grid, history_before, intervals_observed, model_due
 from anomalake.detection.source import HistorySource, IntervalError
 from anomalake.model.metrics import Metrics, between, join
@@ -52,6 +54,7 @@ class LiveModels:
     ) -> None:
         self._detector = detector
         self._metric_set = detector.metric_set
+        self._settings = DetectionSettings.of(detector)
         self._intervals = intervals
         self._models = models
         self._source = source
@@ -81,7 +84,7 @@ class LiveModels:
                 return earlier
             return _insufficient(observed, minimum)
         learnt, self._recent = _split(history, began)
-        fitted = self._engine.fit(learnt, self._detector.holidays)
+        fitted = self._engine.fit(learnable(learnt, self._settings), self._detector.holidays)
         self._models.write_history(began, learnt)
         if not self._models.write_model(began, self._engine.model_to_arrays(fitted)):
             # Another run has written its model first: all runs use that one.
@@ -118,7 +121,7 @@ class LiveModels:
             parts.insert(0, self._from_source(starts[0], start, warnings))
         observed = [part for part in parts if part is not None and len(part.combinations)]
         metrics = join(observed, missing) if observed else self._unobserved(missing)
-        return self._engine.judge(model.fitted.model, state, metrics)[1]
+        return self._engine.judge(model.fitted.model, state, learnable(metrics, self._settings))[1]
 
     def _from_source(self, first: datetime, until: datetime, warnings: list[str]) -> Metrics | None:
         """Return the source's values of a span, for the intervals that were never run."""

@@ -25,6 +25,7 @@ from anomalake.groups.anomaly_group import (
     steps,
     without,
 )
+from anomalake.model.array_types import BoolArray
 from anomalake.model.judgement import Judgement
 from anomalake.model.metrics import Metrics, time_series_id
 
@@ -35,6 +36,7 @@ __all__ = [
     "Overlap",
     "RelatedMeasure",
     "group",
+    "in_groups",
     "open_groups",
     "without",
 ]
@@ -82,6 +84,25 @@ def group(
     for timestamp, intervals in _intervals(metrics, judgement, detector_arn):
         tracker.add(timestamp, intervals)
     return tracker.changed(given)
+
+
+def in_groups(metrics: Metrics, judgement: Judgement, groups: Iterable[Group]) -> BoolArray:
+    """Return which judged points are affected metrics of some groups, shape (metrics, judged intervals)."""
+    n_combinations = len(metrics.combinations)
+    dimensions = [metrics.dimensions(k) for k in range(n_combinations)]
+    rows = {
+        (measure, of): m * n_combinations + k
+        for m, measure in enumerate(metrics.measures)
+        for k, of in enumerate(dimensions)
+    }
+    judged = metrics.starts[judgement.first : judgement.first + judgement.is_anomaly.shape[1]]
+    columns = {_instant(start): column for column, start in enumerate(judged)}
+    affected = np.zeros(judgement.is_anomaly.shape, np.bool_)
+    for group in groups:
+        for interval in group.intervals:
+            of_interval = [rows[group.measure, metric.dimensions] for metric in interval.affected]
+            affected[of_interval, columns[interval.timestamp]] = True
+    return affected
 
 
 class _GroupTracker:

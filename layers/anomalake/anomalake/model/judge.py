@@ -20,7 +20,7 @@ from anomalake.model.season import sum_of_harmonics
 from anomalake.model.standard import in_units, standardised
 from anomalake.model.tails import limits_of, surprise
 
-#: Surprise (-log10 of the tail probability) from which a point is an anomaly.
+#: Surprise (-log10 of the tail probability) from which a point is an anomaly, by default.
 DECISION = 3.5
 # Reduction of the joint surprise of consecutive points, because it is a second test.
 _JOINT_MARGIN = 0.75
@@ -34,7 +34,9 @@ _SEASONAL_HALF = 0.25
 _MOST_MISSED = 3 * LAGS
 
 
-def judge(model: Model, state: State, metrics: Metrics, first: int) -> tuple[Judgement, State]:
+def judge(
+    model: Model, state: State, metrics: Metrics, first: int, *, decision: float = DECISION
+) -> tuple[Judgement, State]:
     """Judge the intervals from index `first` on.
 
     Parameters
@@ -45,6 +47,8 @@ def judge(model: Model, state: State, metrics: Metrics, first: int) -> tuple[Jud
         May have other metrics than the model: new ones are not judged, missing ones count as not observed.
     first
         Index into `metrics.starts`. Values before it are not used.
+    decision
+        Surprise (-log10 of the tail probability) from which a point is an anomaly. States do not depend on it.
 
     Returns
     -------
@@ -83,7 +87,8 @@ def judge(model: Model, state: State, metrics: Metrics, first: int) -> tuple[Jud
         else:
             values = np.full((end - begin, n_missed + len(starts)), np.nan)
             values[rows >= 0, n_missed:] = raw[rows[rows >= 0]]
-        return _judge_block(model, state.filtered.part(begin, end), values, n_missed, basis, calendar, begin, end)
+        filtered = state.filtered.part(begin, end)
+        return _judge_block(model, filtered, values, n_missed, basis, calendar, begin, end, decision)
 
     parts = in_blocks(judge_block, len(model.center), n_missed + len(starts))
 
@@ -116,13 +121,14 @@ def _judge_block(
     calendar: Calendar,
     begin: int,
     end: int,
+    decision: float,
 ) -> tuple[_Judged, FilterState]:
     """Judge a block of metrics; `raw` has shape (S, missed and judged intervals)."""
     center, scale = model.center[begin:end], model.scale[begin:end]
     values = standardised(raw, center, scale)
     harmonic = sum_of_harmonics(basis, model.harmonics[:, begin:end])
     output, after = run_filter(model.coefficients.part(begin, end), filtered, values - harmonic, harmonic, calendar)
-    surprises, limit_up, limit_down = _surprises(model, output, begin, end)
+    surprises, limit_up, limit_down = _surprises(model, output, begin, end, decision)
     expected = output.expected + harmonic
     alternative = output.alternative + harmonic
     lower = np.minimum(expected, alternative) - limit_down * output.sigma
@@ -135,11 +141,11 @@ def _judge_block(
         counts = model.counts.select(slice(begin, end)).select(is_low)
         recent = np.zeros((JOINT - 1, int(is_low.sum())))
         recent[n_missed:] = filtered.recent[: max(0, JOINT - 1 - n_missed), is_low]
-        judged_counts = judge_counts(counts, judged[is_low], expected[is_low], recent, DECISION, _JOINT_MARGIN)
+        judged_counts = judge_counts(counts, judged[is_low], expected[is_low], recent, decision, _JOINT_MARGIN)
         surprises[is_low] = judged_counts.surprises
         lower[is_low], upper[is_low] = judged_counts.lower, judged_counts.upper
         after.recent[:, is_low] = judged_counts.recent
-    severity = np.where(np.isnan(judged), 0, 100 * surprises / (surprises + DECISION))
+    severity = np.where(np.isnan(judged), 0, 100 * surprises / (surprises + decision))
     severity = _consistent(severity, judged, lower, upper)
     is_ready = model.is_ready[begin:end, None]
     # Adding NaN removes the values of metrics with too little history.
@@ -155,7 +161,9 @@ def _consistent(severity: FloatArray, raw: FloatArray, lower: FloatArray, upper:
     return consistent
 
 
-def _surprises(model: Model, output: FilterOutput, begin: int, end: int) -> tuple[FloatArray, FloatArray, FloatArray]:
+def _surprises(
+    model: Model, output: FilterOutput, begin: int, end: int, decision: float
+) -> tuple[FloatArray, FloatArray, FloatArray]:
     """Return the surprise of each point, shape (T, S), and the residuals, up and down, of the decision, in sigmas."""
     tails, joint_tails = model.tails.part(begin, end), model.joint_tails.part(begin, end)
     seasonal_tails = model.seasonal_tails.part(begin, end)
@@ -166,9 +174,9 @@ def _surprises(model: Model, output: FilterOutput, begin: int, end: int) -> tupl
     joint_counts = (np.abs(z) >= _JOINT_LEAST) & (np.sign(total) == np.sign(z))
     surprises = np.maximum(alone, joint * joint_counts)
     seasonal = surprise(seasonal_tails, output.z_seasonal)
-    surprises = np.maximum(surprises, DECISION * seasonal / (seasonal + DECISION * _SEASONAL_HALF))
-    up, down = limits_of(tails, DECISION)
-    joint_up, joint_down = limits_of(joint_tails, DECISION + _JOINT_MARGIN) * np.sqrt(JOINT)
+    surprises = np.maximum(surprises, decision * seasonal / (seasonal + decision * _SEASONAL_HALF))
+    up, down = limits_of(tails, decision)
+    joint_up, joint_down = limits_of(joint_tails, decision + _JOINT_MARGIN) * np.sqrt(JOINT)
     return (
         surprises,
         np.minimum(up, _joint_limit(joint_up - output.before)),

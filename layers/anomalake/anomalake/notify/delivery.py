@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 from typing import TypeVar
 
 from anomalake.definitions.detector import AlertRule, Detector
+from anomalake.definitions.settings import DetectionSettings
 from anomalake.groups.anomaly_group import Group
 from anomalake.notify.alert_json import AlertTooLargeError, alert_event_id, same_result
 from anomalake.notify.channel import Channel, ChannelError, Message
@@ -106,12 +107,12 @@ def deliver_groups(
         URL of the page that alerts link to.
     """
     patience = patience or RetryPolicy()
-    groups = tuple(groups)
+    groups, settings = tuple(groups), DetectionSettings.of(detector)
     sent = _with_retries(lambda: ledger.sent(rule.name, groups), patience)
     if channel.stores and since is not None:
-        due = alerts_due_in_lake(groups, rule, sent, snoozes, since=since)
+        due = alerts_due_in_lake(groups, rule, sent, snoozes, since=since, settings=settings)
     else:
-        due = alerts_due(groups, rule, sent, snoozes, since=since)
+        due = alerts_due(groups, rule, sent, snoozes, since=since, settings=settings)
     return tuple(deliver(item, rule, detector, channel, ledger, run=run, page=page, patience=patience) for item in due)
 
 

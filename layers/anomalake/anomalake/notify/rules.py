@@ -7,7 +7,9 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from anomalake.definitions.detector import AlertRule
+from anomalake.definitions.settings import NO_SETTINGS, DetectionSettings
 from anomalake.groups.anomaly_group import AffectedMetric, Group, GroupInterval
+from anomalake.groups.counting import counted_intervals
 from anomalake.notify.snoozes import without_snoozed
 from anomalake.records.deliveries import SentAlert
 from anomalake.records.snoozes import Snooze
@@ -33,6 +35,7 @@ def alerts_due(
     snoozes: Iterable[Snooze] = (),
     *,
     since: datetime | None = None,
+    settings: DetectionSettings = NO_SETTINGS,
 ) -> tuple[Due, ...]:
     """Return the alerts that are due under a rule, by time.
 
@@ -47,9 +50,16 @@ def alerts_due(
         Snoozed metrics and groups.
     since
         Earlier intervals are ignored; other runs handle them.
+    settings
+        Settings of the detector: which intervals of a group count.
     """
     snoozed = tuple(snoozes)
-    due = [item for group in groups if passes_measure(group, rule) for item in _due(group, rule, sent, snoozed, since)]
+    due = [
+        item
+        for group in groups
+        if passes_measure(group, rule)
+        for item in _due(group, rule, sent, snoozed, since, settings)
+    ]
     return tuple(sorted(due, key=lambda entry: (entry.interval.timestamp, entry.group.measure, entry.group.group_id)))
 
 
@@ -60,6 +70,7 @@ def alerts_due_in_lake(
     snoozes: Iterable[Snooze] = (),
     *,
     since: datetime,
+    settings: DetectionSettings = NO_SETTINGS,
 ) -> tuple[Due, ...]:
     """Return the alerts of a lake that are due under a rule, by time.
 
@@ -68,17 +79,20 @@ def alerts_due_in_lake(
 
     Parameters
     ----------
-    sent, snoozes, since
+    sent, snoozes, since, settings
         As in `alerts_due`.
     """
     groups, snoozed = tuple(groups), tuple(snoozes)
-    due = {(item.group.group_id, item.interval.timestamp): item for item in alerts_due(groups, rule, {}, snoozed)}
+    due = {
+        (item.group.group_id, item.interval.timestamp): item
+        for item in alerts_due(groups, rule, {}, snoozed, settings=settings)
+    }
     for group in groups:
         earlier = {interval.timestamp for interval in group.intervals if interval.timestamp < since}
         if not earlier.intersection(alert.timestamp for alert in sent.get(group.group_id, ())):
             due |= {
                 (group.group_id, item.interval.timestamp): item
-                for item in alerts_due([group], rule, {}, snoozed, since=since)
+                for item in alerts_due([group], rule, {}, snoozed, since=since, settings=settings)
             }
     wanted = [item for item in due.values() if item.interval.timestamp >= since]
     return tuple(sorted(wanted, key=lambda item: (item.interval.timestamp, item.group.measure, item.group.group_id)))
@@ -90,11 +104,12 @@ def _due(
     sent: Mapping[str, Iterable[SentAlert]],
     snoozes: tuple[Snooze, ...],
     since: datetime | None,
+    settings: DetectionSettings,
 ) -> list[Due]:
     alerted = list(sent.get(group.group_id, ()))
     delivered = {item.timestamp for item in alerted}
     due = []
-    for whole in group.intervals:
+    for whole in counted_intervals(group, settings):
         if since is not None and whole.timestamp < since:
             continue
         interval = without_snoozed(group, whole, snoozes)

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
-from anomalake.definitions.metric_set import MetricSet
+from anomalake.definitions.metric_set import Measure, MetricSet
 from anomalake.definitions.metric_set_fields import metric_set_to_fields
 from anomalake.records.errors import RecordError
 from anomalake.records.keys import detector_folder, key_pattern
@@ -63,8 +63,17 @@ def parse_version_key(key: str) -> VersionKey | None:
 
 def version_fields(metric_set: MetricSet) -> dict[str, Any]:
     """Return the fields that a model depends on; a change of any of them starts a new model."""
+    measures = tuple(Measure(one.metric_name, one.aggregation_function) for one in metric_set.metric_list)
     fields = metric_set_to_fields(
-        replace(metric_set, name="", description="", offset=0, minimum_good_share=0.9, alias_list=())
+        replace(
+            metric_set,
+            name="",
+            description="",
+            offset=0,
+            minimum_good_share=0.9,
+            alias_list=(),
+            metric_list=measures,
+        )
     )
     return {name: fields[name] for name in sorted(fields)}
 

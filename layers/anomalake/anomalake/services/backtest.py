@@ -13,10 +13,12 @@ from anomalake.aws.channels import LAMBDA_BYTES
 from anomalake.definitions.detector import Detector
 from anomalake.definitions.detector_file import read_detector
 from anomalake.definitions.errors import SourceError
+from anomalake.definitions.settings import DetectionSettings
 from anomalake.detection.backtest import Progress, run_backtest
 from anomalake.detection.evaluation import Figures, evaluate
 from anomalake.detection.labels import read_labels
 from anomalake.detection.score_files import write_scores
+from anomalake.groups.counting import counted_intervals
 from anomalake.lake import bulk
 from anomalake.notify.alert_json import AlertTooLargeError
 from anomalake.notify.channel import JSON
@@ -152,7 +154,14 @@ def backtest(
         read_labels(labels, metrics, metric_set.timestamp_column, metric_set.timestamp_format) if labels else None
     )
     feedback, unread = read_feedback(open_store(lake, create=False), detector.name) if lake else ([], [])
-    tested = run_backtest(metrics, detector.arn, holidays=detector.holidays, feedback=feedback, progress=progress)
+    tested = run_backtest(
+        metrics,
+        detector.arn,
+        holidays=detector.holidays,
+        settings=DetectionSettings.of(detector),
+        feedback=feedback,
+        progress=progress,
+    )
     evaluated = None
     if labelled is not None:
         is_anomaly = labelled.is_anomaly.reshape(metrics.n_metrics, -1)[:, tested.first :]
@@ -211,12 +220,12 @@ def alert_texts(
     page: str = "",
 ) -> Iterator[str]:
     """Write the alert of every group interval that passes a rule as one line of L4M's JSON."""
-    rules = rules_of(detector)
+    rules, settings = rules_of(detector), DetectionSettings.of(detector)
     for number, group in enumerate(tested.groups, 1):
         for rule in rules:
             if not passes_measure(group, rule):
                 continue
-            for interval in group.intervals:
+            for interval in counted_intervals(group, settings):
                 if not passes(interval, rule):
                     continue
                 try:

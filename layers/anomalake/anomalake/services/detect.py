@@ -10,12 +10,15 @@ from datetime import datetime
 from anomalake.aws.channels import LakeChannel, channel_of
 from anomalake.definitions.detector import AlertRule, Detector, LambdaAction, SnsAction
 from anomalake.definitions.errors import SourceError
+from anomalake.definitions.sensitivity import decision_of
+from anomalake.definitions.settings import DetectionSettings
 from anomalake.detection.engine import NumpyModelEngine
 from anomalake.detection.live import LiveDetector
 from anomalake.detection.live_groups import DeliverySummary
 from anomalake.detection.source import LiveSource, SourceReader
 from anomalake.groups.grouping import Group
 from anomalake.lake.lake import Clock, Lake, utc_now
+from anomalake.model.judge import DECISION
 from anomalake.model.judgement import ANOMALOUS
 from anomalake.notify.alert_json import alert_event_id
 from anomalake.notify.channel import Channel
@@ -100,11 +103,14 @@ class AlertNotifier:
             return DeliverySummary()
         texts = [delivery.text for delivery in stored if delivery.text and delivery.timestamp == start]
         known = {delivery.alert_event_id for delivery in stored if delivery.text}
+        settings = DetectionSettings.of(self._detector)
         # A snoozed result is a result.
         due = [
             alert_event_id(item.group, rule)
             for rule, _ in lakes
-            for item in alerts_due_in_lake(groups, rule, self._ledger.sent(rule.name, groups), since=start)
+            for item in alerts_due_in_lake(
+                groups, rule, self._ledger.sent(rule.name, groups), since=start, settings=settings
+            )
         ]
         unknown = {delivery.alert_event_id for delivery in stored}.union(due) - known
         problem = withdraw_interval(
@@ -126,7 +132,8 @@ def live_detector(
     """Connect a detector with its lake, its source and its alert rules."""
     source = source or SourceReader(detector, open_source_files(detector.metric_set))
     alerts = AlertNotifier(detector, lake.store, rules, page=page)
-    return LiveDetector(detector, lake.store, source, alerts, NumpyModelEngine(), clock=clock)
+    engine = NumpyModelEngine(decision_of(detector.sensitivity, detector.frequency, DECISION))
+    return LiveDetector(detector, lake.store, source, alerts, engine, clock=clock)
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,74 @@
+"""Judging with a detector's settings, the same for backtests and live detection."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+
+from anomalake.definitions.metric_set import Direction
+from anomalake.definitions.settings import DetectionSettings
+from anomalake.model.judgement import ANOMALOUS, Judgement
+from anomalake.model.metrics import Metrics, between
+
+#: Judges all intervals of some metrics from a state; returns the judgement and the state after them.
+Judge = Callable[[Any, Metrics], tuple[Judgement, Any]]
+
+
+def judge_intervals(judge: Judge, state: Any, metrics: Metrics, settings: DetectionSettings) -> tuple[Judgement, Any]:
+    """Judge all intervals of some metrics with the settings of a detector.
+
+    Each quiet interval is judged by what was learned before it, and counts as not observed for those after it.
+    """
+    is_quiet = settings.is_quiet(metrics.starts)
+    if not is_quiet.any():
+        judgement, state = judge(state, metrics)
+        return in_direction(metrics, judgement, settings), state
+    parts = []
+    cuts = np.flatnonzero(is_quiet[1:] | is_quiet[:-1]) + 1
+    for start, end in pairwise([0, *cuts.tolist(), len(is_quiet)]):
+        span = between(metrics, start, end)
+        part, after = judge(state, span)
+        state = judge(state, _unobserved(span))[1] if is_quiet[start] else after
+        parts.append(part)
+    return in_direction(metrics, joined(parts), settings), state
+
+
+def learnable(metrics: Metrics, settings: DetectionSettings) -> Metrics:
+    """Return the values that a model learns from: those in quiet intervals are not observed."""
+    is_quiet = settings.is_quiet(metrics.starts)
+    if not is_quiet.any():
+        return metrics
+    return replace(metrics, values=np.where(is_quiet, np.nan, metrics.values))
+
+
+def joined(parts: Sequence[Judgement], first: int = 0) -> Judgement:
+    """Return the judgement of consecutive parts, from index `first` on."""
+    names = ("expected", "lower", "upper", "severity", "is_anomaly")
+    return Judgement(first, *(np.concatenate([getattr(part, name) for part in parts], axis=1) for name in names))
+
+
+def _unobserved(metrics: Metrics) -> Metrics:
+    return replace(metrics, values=np.full(metrics.values.shape, np.nan))
+
+
+def in_direction(metrics: Metrics, judgement: Judgement, settings: DetectionSettings) -> Judgement:
+    """Leave only the deviations in the direction of their measure: others have severity 0, and their side is open."""
+    directions: list[Direction] = [settings.measure(name).direction for name in metrics.measures]
+    if all(direction == "both" for direction in directions):
+        return judgement
+    sign = np.repeat([{"both": 0, "rises": 1, "drops": -1}[one] for one in directions], len(metrics.combinations))
+    sign = sign[:, None]
+    judged = metrics.flat[:, judgement.first : judgement.first + judgement.severity.shape[1]]
+    severity = np.where(sign * (judged - judgement.expected) < 0, 0.0, judgement.severity)
+    is_known = ~np.isnan(judgement.expected)
+    return replace(
+        judgement,
+        lower=np.where((sign > 0) & is_known, -np.inf, judgement.lower),
+        upper=np.where((sign < 0) & is_known, np.inf, judgement.upper),
+        severity=severity,
+        is_anomaly=severity >= ANOMALOUS,
+    )
