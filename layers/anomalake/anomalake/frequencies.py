@@ -27,6 +27,9 @@ class Frequency:
         Fewest observed points of a metric that is judged.
     event_length
         Length after which an event that has settled becomes the new level. After three times as many, any event does.
+    width_rate
+        Rate per interval at which the spread grows where values are often far off: slow where an interval is minutes,
+        because the values of one event are many.
     """
 
     seconds: int
@@ -36,6 +39,7 @@ class Frequency:
     level_memory: int
     least_points: int
     event_length: int
+    width_rate: float
 
     @property
     def days(self) -> int:
@@ -45,11 +49,11 @@ class Frequency:
 
 #: The frequencies by name. L4M had PT5M, PT10M, PT1H and P1D.
 FREQUENCIES: Final = {
-    "PT5M": Frequency(300, 288, 2_016, 12, 288, least_points=72, event_length=48),
-    "PT10M": Frequency(600, 144, 1_008, 12, 144, least_points=72, event_length=36),
-    "PT15M": Frequency(900, 96, 672, 12, 96, least_points=72, event_length=32),
-    "PT30M": Frequency(1_800, 48, 336, 12, 48, least_points=48, event_length=24),
-    "PT1H": Frequency(3_600, 24, 168, 8, 24, least_points=48, event_length=24),
-    "P1D": Frequency(_DAY, 7, 7, 0, 7, least_points=10, event_length=7),
-    "P7D": Frequency(7 * _DAY, 1, 1, 0, 8, least_points=10, event_length=4),
+    "PT5M": Frequency(300, 288, 2_016, 12, 288, least_points=72, event_length=48, width_rate=0.01),
+    "PT10M": Frequency(600, 144, 1_008, 12, 144, least_points=72, event_length=36, width_rate=0.01),
+    "PT15M": Frequency(900, 96, 672, 12, 96, least_points=72, event_length=32, width_rate=0.015),
+    "PT30M": Frequency(1_800, 48, 336, 12, 48, least_points=48, event_length=24, width_rate=0.03),
+    "PT1H": Frequency(3_600, 24, 168, 8, 24, least_points=48, event_length=24, width_rate=0.05),
+    "P1D": Frequency(_DAY, 7, 7, 0, 7, least_points=10, event_length=7, width_rate=0.05),
+    "P7D": Frequency(7 * _DAY, 1, 1, 0, 8, least_points=10, event_length=4, width_rate=0.05),
 }

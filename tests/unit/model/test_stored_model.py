@@ -1,8 +1,8 @@
-"""The stored form of models and states: files of an earlier version give the judgements of that version.
+"""The stored form of models and states: stored files give the judgements of their time, or are refused.
 
-The files in `stored/` were written before the fields of models and states were renamed: a daily model of two measures,
-one of them a low count, with a holiday (`model.npz`), the state after 14 more days (`state.npz`), and the values of
-those days and 16 more, with their judgements (`judgement.npz`).
+The files in `stored/` are a daily model of two measures, one of them a low count, with a holiday (`model.npz`), the
+state after 14 more days (`state.npz`), and the values of those days and 16 more, with their judgements
+(`judgement.npz`). Those in `stored/version_1/` are a model and a state of version 1, which had no runs and no width.
 """
 
 from __future__ import annotations
@@ -85,6 +85,13 @@ def test_judging_with_a_stored_model_leads_to_the_stored_state(model: Model, exp
     _, state = judge(model, model.state, metrics_of(model, expected, BEFORE_STATE), 0)
     for name, array in arrays_of("state.npz").items():
         assert_close(state.to_arrays()[name], array, name)
+
+
+def test_a_model_and_a_state_of_version_1_are_refused_in_one_line() -> None:
+    with pytest.raises(ModelError, match=r"^model of version 1: expected 2$"):
+        Model.from_arrays(arrays_of("version_1/model.npz"))
+    with pytest.raises(ModelError, match=r"^state: 'width'; expected the arrays of a model's state$"):
+        State.from_arrays(arrays_of("version_1/state.npz"))
 
 
 def write_and_read(arrays: Arrays) -> Arrays:

@@ -37,11 +37,15 @@ _DAY_RATE, _WEEK_RATE, _SPREAD_RATE = 0.15, 0.3, 0.1
 _VOLATILITY_RATE = 0.03
 # The spread is the series' sigma times the relative spread of the time of day and the relative recent spread, each to
 # one of these powers: both are noisy estimates.
-_TIME_OF_DAY_POWER, _RECENT_POWER = 0.6, 0.3
+_TIME_OF_DAY_POWER, _RECENT_POWER = 0.4, 0.3
 # Standard deviation of a normal distribution in units of its mean absolute deviation.
 _MEAN_TO_SIGMA = 1.2533
 # Larger absolute residuals, in sigmas, are clipped where the spread is learned.
 _SPREAD_CLIP = 4.0
+# The width multiplies the spread of a series. It follows its own exceedances: it grows where more than this share of
+# residuals is beyond so many sigmas, and shrinks where it is less, to 1 at least. Of an event only so many points
+# count: one long event is no change of the noise.
+_WIDE_FROM, _WIDE_SHARE, _MOST_WIDTH, _WIDE_AGE = 3.0, 0.08, np.float32(30), 6
 # An event has settled when its last values changed by less than so many sigmas, for so many intervals.
 _SETTLED_CHANGE, _SETTLED_INTERVALS = 3.0, 3
 # Smoothing of the shift during an event: weights of the previous estimate and of the newest deviation.
@@ -133,14 +137,16 @@ def run_filter(
     """
     n_times, n_series = values.shape
     state = start.copy()
-    expected, alternative, sigma, residuals, before, z_seasonal = (
-        np.empty((n_times, n_series), np.float32) for _ in range(6)
+    expected, alternative, sigma, residuals, before, z_seasonal, references = (
+        np.empty((n_times, n_series), np.float32) for _ in range(7)
     )
     features = np.ones((FEATURES, n_series), np.float32)
     beta, lag_beta, base = coefficients.beta, coefficients.beta[FIRST_LAG:], coefficients.sigma
     memory = np.clip(lag_beta.sum(axis=0), 0, 1)
     frequency = FREQUENCIES[calendar.frequency]
     event_length, level_rate = frequency.event_length, 1 / frequency.level_memory
+    wider = np.float32(np.exp(frequency.width_rate * (1 - _WIDE_SHARE)))
+    narrower = np.float32(np.exp(-frequency.width_rate * _WIDE_SHARE))
     level = state.level
     for t in range(n_times):
         day_phase, week_phase = int(calendar.day_phase[t]), int(calendar.week_phase[t])
@@ -173,7 +179,8 @@ def run_filter(
         raw_is_nearer = use_both & (np.abs(z_raw) < np.abs(z_usual))
         z = np.where(raw_is_nearer, z_raw, z_usual)
         z = np.where(use_both & (z_raw * z_usual < 0), 0, z)
-        unusual = np.abs(z) > UNUSUAL
+        size = np.abs(z)
+        unusual = size > UNUSUAL
 
         expected[t] = usual + level
         alternative[t] = np.where(use_both, after_raw, usual) + level
@@ -181,6 +188,12 @@ def run_filter(
         residuals[t] = z
         before[t] = state.recent.sum(axis=0)
         z_seasonal[t] = np.clip((value - level - reference) / spread, -_MOST_SIGMAS, _MOST_SIGMAS)
+
+        np.add(reference, level, out=references[t])
+        width = state.width * np.where(size > _WIDE_FROM, wider, narrower)
+        np.copyto(
+            state.width, np.minimum(np.maximum(width, _ONE), _MOST_WIDTH), where=observed & (state.age < _WIDE_AGE)
+        )
 
         # Follow the event; accept it as the new level when it has settled, or has lasted too long.
         changed_little = (np.abs(z_raw) < _SETTLED_CHANGE) | (
@@ -198,6 +211,7 @@ def run_filter(
             state.lags[:, accepted] = state.raw_lags[:, accepted]
             _widen_spread(state, accepted & (state.settled < _SETTLED_INTERVALS), base)
             clean = np.where(accepted, value, clean)
+            np.copyto(references[t], np.float32(np.nan), where=accepted)
             age = np.where(accepted, 0, age)
         np.copyto(state.age, age)
         np.copyto(state.growth, np.where(age > 0, _ONE + memory * memory * state.growth, _ONE))
@@ -208,8 +222,8 @@ def run_filter(
             weight[:] = 0
             state.last_week[week_phase] = reference
         else:
-            size = np.abs(np.where(raw_is_nearer, raw_deviation, deviation)) * np.float32(_MEAN_TO_SIGMA)
-            _update_spread(state, np.minimum(size, _SPREAD_CLIP * spread), observed & ~unusual, day_phase, base)
+            error = np.abs(np.where(raw_is_nearer, raw_deviation, deviation)) * np.float32(_MEAN_TO_SIGMA)
+            _update_spread(state, np.minimum(error, _SPREAD_CLIP * spread), observed & ~unusual, day_phase, base)
             state.last_week[week_phase] = clean - level
         level = _update_pattern(
             state, level, clean - level, weight, (day_phase, week_phase), _DAY_RATE, _WEEK_RATE, level_rate
@@ -218,7 +232,7 @@ def run_filter(
         _push(state.raw_lags, np.where(observed, value, clean))
         _push(state.recent, np.clip(np.where(unusual, 0, z), -JOINT_CLIP, JOINT_CLIP))
     np.copyto(state.level, level)
-    return FilterOutput(expected, alternative, sigma, residuals, before, z_seasonal), state
+    return FilterOutput(expected, alternative, sigma, residuals, before, z_seasonal, references), state
 
 
 def joint_residuals(output: FilterOutput) -> Float32Array:
@@ -243,7 +257,7 @@ def _spread(state: FilterState, coefficients: Coefficients, day_phase: int, is_h
     by_time = np.where(state.spread[day_phase] > 0, state.spread[day_phase], base)
     time_of_day_factor = (by_time / base) ** np.float32(_TIME_OF_DAY_POWER)
     spread: Float32Array = base * time_of_day_factor * (state.volatility / base) ** np.float32(_RECENT_POWER)
-    spread = np.maximum(spread, coefficients.floor)
+    spread = np.maximum(spread, coefficients.floor) * state.width
     return np.maximum(spread, coefficients.holiday) if is_holiday else spread
 
 

@@ -24,6 +24,8 @@ FEATURES: Final = FIRST_LAG + LAGS
 REFERENCES: Final = FIRST_LAG - 2
 #: Consecutive points that are judged together, to detect small deviations that last.
 JOINT: Final = 4
+#: Intervals of the longest run of low values that is judged (see `runs`).
+LONGEST_RUN: Final = 12
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -95,9 +97,16 @@ class FilterState:
         Variance of the expectation after so many unusual intervals, divided by that of the next interval, shape (S,).
     shift
         Smoothed deviation during the event, shape (S,).
+    width
+        Factor of the spread, at least 1, where values were often far off, shape (S,).
+    held
+        Surprise of the last interval, which a share of the surprise before it may exceed, shape (S,) (see `judge`).
     recent
         The last standardised residuals, clipped, newest first, shape (JOINT - 1, S); for low counts, their last
         surprises (see `counts`).
+    run_values, run_expected
+        The last values, and what level and seasonality let expect of them, both above 0, oldest first, shape
+        (LONGEST_RUN, S) (see `runs`).
     """
 
     level: Float32Array
@@ -113,7 +122,11 @@ class FilterState:
     settled: IntArray
     growth: Float32Array
     shift: Float32Array
+    width: Float32Array
+    held: Float32Array
     recent: Float32Array
+    run_values: Float32Array
+    run_expected: Float32Array
 
     def part(self, first: int, end: int) -> FilterState:
         """Return views of the state of consecutive series."""
@@ -158,7 +171,11 @@ def initial_state(level: Float32Array, frequency: str) -> FilterState:
         settled=np.zeros(n_series, np.int64),
         growth=np.ones(n_series, np.float32),
         shift=zeros(),
+        width=np.ones(n_series, np.float32),
+        held=zeros(),
         recent=zeros(JOINT - 1),
+        run_values=zeros(LONGEST_RUN),
+        run_expected=zeros(LONGEST_RUN),
     )
 
 
@@ -176,6 +193,8 @@ class FilterOutput:
         Sum of the clipped `z` of the previous `JOINT` - 1 intervals.
     z_seasonal
         Deviation from level and weekly pattern alone, in sigmas, whatever the last values were.
+    reference
+        Level and weekly pattern alone; NaN where an event became the new level.
     """
 
     expected: Float32Array
@@ -184,6 +203,7 @@ class FilterOutput:
     z: Float32Array
     before: Float32Array
     z_seasonal: Float32Array
+    reference: Float32Array
 
 
 @dataclass(frozen=True, slots=True, eq=False)

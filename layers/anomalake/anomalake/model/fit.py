@@ -15,6 +15,7 @@ from anomalake.model.calendar import Calendar, calendar_of, harmonics, longest_p
 from anomalake.model.counts import CountModel, are_integers, fit_counts
 from anomalake.model.filter import first_pass, joint_residuals, run_filter
 from anomalake.model.filter_state import (
+    LONGEST_RUN,
     Coefficients,
     FilterState,
     History,
@@ -25,6 +26,7 @@ from anomalake.model.filter_state import (
 from anomalake.model.metrics import Metrics
 from anomalake.model.model import Model, ModelError, State
 from anomalake.model.regression import regress
+from anomalake.model.runs import RunModel, above_zero, concatenate_runs, fit_runs
 from anomalake.model.season import fit_harmonics
 from anomalake.model.spread import MAD, median, quantiles
 from anomalake.model.standard import standard, standardised
@@ -58,6 +60,7 @@ class _BlockFit:
     joint_tails: Tails
     seasonal_tails: Tails
     counts: CountModel
+    runs: RunModel
     state: FilterState
 
 
@@ -112,6 +115,7 @@ def fit(metrics: Metrics, *, holidays: Collection[date] = ()) -> Model:
             np.concatenate([part.counts.mean for part in parts]),
             np.concatenate([part.counts.dispersion for part in parts]),
         ),
+        runs=concatenate_runs([part.runs for part in parts]),
         state=State(metrics.starts[-1].astype("datetime64[s]") + step, state),
     )
 
@@ -154,6 +158,12 @@ def _fit_block(raw: FloatArray, calendar: Calendar, basis: FloatArray, longest: 
     usable = observed & ~calendar.is_holiday[:, None]
     usable[:n_warmup] = False
     end.recent[:, counts.is_low] = 0
+    nonnegative = ~(raw < 0).any(axis=1)
+    reference = output.reference + harmonic
+    zero = (-center / scale).astype(np.float32)
+    runs = fit_runs(values, reference, zero, nonnegative & ~counts.is_low, integers, n_warmup)
+    above, usual = above_zero(values[-LONGEST_RUN:], reference[-LONGEST_RUN:], zero, runs.least)
+    end.run_values[LONGEST_RUN - len(above) :], end.run_expected[LONGEST_RUN - len(usual) :] = above, usual
     n_usable = usable.sum(axis=0)
     widening = np.sqrt(
         (n_usable + _DEGREES_OF_FREEDOM) / np.maximum(n_usable - _DEGREES_OF_FREEDOM, _DEGREES_OF_FREEDOM / 2)
@@ -165,7 +175,7 @@ def _fit_block(raw: FloatArray, calendar: Calendar, basis: FloatArray, longest: 
     return _BlockFit(
         center=center,
         scale=scale,
-        nonnegative=~(raw < 0).any(axis=1),
+        nonnegative=nonnegative,
         is_ready=observed.sum(axis=0) >= frequency.least_points,
         harmonics=coefficients,
         coefficients=filter_coefficients,
@@ -173,6 +183,7 @@ def _fit_block(raw: FloatArray, calendar: Calendar, basis: FloatArray, longest: 
         joint_tails=tails_of(joint_residuals(output)),
         seasonal_tails=tails_of(output.z_seasonal),
         counts=counts,
+        runs=runs,
         state=end,
     )
 

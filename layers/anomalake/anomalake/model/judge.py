@@ -12,16 +12,17 @@ from anomalake.model.blocks import in_blocks
 from anomalake.model.calendar import Calendar, calendar_of, harmonics
 from anomalake.model.counts import judge_counts
 from anomalake.model.filter import JOINT_CLIP, joint_residuals, run_filter
-from anomalake.model.filter_state import JOINT, LAGS, FilterOutput, FilterState, concatenate_states
+from anomalake.model.filter_state import JOINT, LAGS, LONGEST_RUN, FilterOutput, FilterState, concatenate_states
 from anomalake.model.judgement import ANOMALOUS, Judgement
 from anomalake.model.metrics import Combination, Metrics
 from anomalake.model.model import Model, ModelError, State
+from anomalake.model.runs import above_zero, judge_runs, limit_of_runs
 from anomalake.model.season import sum_of_harmonics
 from anomalake.model.standard import in_units, standardised
 from anomalake.model.tails import limits_of, surprise
 
 #: Surprise (-log10 of the tail probability) from which a point is an anomaly, by default.
-DECISION = 3.5
+DECISION = 3.75
 # Reduction of the joint surprise of consecutive points, because it is a second test.
 _JOINT_MARGIN = 0.75
 # The joint test counts only if the last point deviates in the same direction, by so many sigmas.
@@ -29,7 +30,12 @@ _JOINT_LEAST = 1.0
 # Share of the decision at which the surprise of a deviation from the seasonal pattern contributes half of it. A point
 # that the last values predicted, but the seasonal pattern did not, ranks higher but is no anomaly: a long event keeps
 # its rank to its end, and a new level does not cause alarms for ever.
-_SEASONAL_HALF = 0.25
+_SEASONAL_HALF = 0.5
+# Share of the smaller of two surprises that is added to the larger one.
+_SHARE_OF_SMALLER = 0.1
+# Share of its surprise that a point hands on to the next one, by the seconds of an interval: people take the minutes
+# after an event for its end, and so do labels. Such a point ranks higher but is no anomaly. None from half an hour on.
+_HELD_SHARE = {300: 0.75, 600: 0.56, 900: 0.42}
 # After this many missed intervals, the last values have no more effect.
 _MOST_MISSED = 3 * LAGS
 
@@ -48,7 +54,8 @@ def judge(
     first
         Index into `metrics.starts`. Values before it are not used.
     decision
-        Surprise (-log10 of the tail probability) from which a point is an anomaly. States do not depend on it.
+        Surprise (-log10 of the tail probability) from which a point is an anomaly. What is learned does not
+        depend on it.
 
     Returns
     -------
@@ -145,12 +152,67 @@ def _judge_block(
         surprises[is_low] = judged_counts.surprises
         lower[is_low], upper[is_low] = judged_counts.lower, judged_counts.upper
         after.recent[:, is_low] = judged_counts.recent
+    in_runs, limit = _judge_runs(model, output, values, harmonic, filtered, after, begin, end, decision)
+    surprises = _with_runs(surprises, in_runs.T[:, n_missed:], decision)
+    lowest = in_units(limit[n_missed:], center, scale, np.full(len(center), -np.inf))
+    lower = np.fmax(lower, np.minimum(expected, lowest))
+    _hold(surprises, after.held, _HELD_SHARE.get(FREQUENCIES[model.frequency].seconds, 0.0), decision)
     severity = np.where(np.isnan(judged), 0, 100 * surprises / (surprises + decision))
     severity = _consistent(severity, judged, lower, upper)
     is_ready = model.is_ready[begin:end, None]
     # Adding NaN removes the values of metrics with too little history.
     mask = np.where(is_ready, 0.0, np.nan)
     return _Judged(expected + mask, lower + mask, upper + mask, np.where(is_ready, severity, 0)), after
+
+
+def _judge_runs(
+    model: Model,
+    output: FilterOutput,
+    values: Float32Array,
+    harmonic: Float32Array,
+    before: FilterState,
+    after: FilterState,
+    begin: int,
+    end: int,
+    decision: float,
+) -> tuple[Float32Array, Float32Array]:
+    """Judge runs of low values, and write the last values to the state `after`.
+
+    Returns
+    -------
+    The surprise of each run, and the value below which a run is an anomaly, NaN for none; shape (T, S).
+    """
+    runs = model.runs.part(begin, end)
+    reference = output.reference + harmonic
+    above, usual = above_zero(values, reference, runs.zero, runs.least)
+    above, usual = np.concatenate([before.run_values, above]), np.concatenate([before.run_expected, usual])
+    after.run_values[:], after.run_expected[:] = above[-LONGEST_RUN:], usual[-LONGEST_RUN:]
+    unit = model.scale[begin:end]
+    surprises = np.where(output.z <= 0, judge_runs(runs, above, usual, unit), np.float32(0))
+    return surprises, limit_of_runs(runs, above, usual, reference, unit, decision) + runs.zero
+
+
+def _with_runs(surprises: FloatArray, in_runs: Float32Array, decision: float) -> FloatArray:
+    """Return the larger surprise; where both decide, a share of the smaller one is added, so that the order is kept."""
+    both = np.minimum(surprises, in_runs)
+    return np.maximum(surprises, in_runs) + np.where(both >= decision, _SHARE_OF_SMALLER * both, 0)
+
+
+def _hold(surprises: FloatArray, held: Float32Array, share: float, decision: float) -> None:
+    """Hand on a share of each surprise to the next points, to less than the decision.
+
+    `surprises`, shape (S, T), and `held`, the surprise that the last interval hands on, are changed in place.
+    """
+    if not share:
+        return
+    most = np.nextafter(decision, 0)
+    last = held.astype(np.float64)
+    for t in range(surprises.shape[1]):
+        last = np.maximum(surprises[:, t], share * last)
+        surprises[:, t] = np.maximum(surprises[:, t], np.minimum(last, most))
+        # State is stored as float32; in steps it must be what it is at once.
+        last = last.astype(np.float32).astype(np.float64)
+    held[:] = last
 
 
 def _consistent(severity: FloatArray, raw: FloatArray, lower: FloatArray, upper: FloatArray) -> FloatArray:

@@ -16,16 +16,17 @@ from anomalake.model.array_types import BoolArray, Float32Array, FloatArray
 from anomalake.model.counts import CountModel
 from anomalake.model.filter_state import Coefficients, FilterState
 from anomalake.model.metrics import Combination
+from anomalake.model.runs import RunModel
 from anomalake.model.tails import Tails
 
 #: Version of the stored form of a model.
-VERSION = 1
+VERSION = 2
 
 # Names in the stored form, where they differ from the fields' names. They must not change: lakes hold such arrays.
 _STORED_NAMES = {"seasonal_periods": "rhythms", "threshold": "knee", "settled": "calm"}
 # Prefixes of the arrays of a model's parts; those of `coefficients` have none.
 _STORED_TAILS = {"tails": "tails_", "joint_tails": "together_", "seasonal_tails": "rhythm_"}
-_STORED_COUNTS, _STORED_STATE = "count_", "state_"
+_STORED_COUNTS, _STORED_RUNS, _STORED_STATE = "count_", "run_", "state_"
 
 Arrays = Mapping[str, npt.NDArray[Any]]
 
@@ -80,6 +81,8 @@ class Model:
         Tails of standardised residuals, of sums of consecutive ones, and of deviations from the seasonal pattern alone.
     counts
         Model of the metrics that are low counts.
+    runs
+        Model of runs of low values.
     state
         State after the history.
     """
@@ -101,6 +104,7 @@ class Model:
     joint_tails: Tails
     seasonal_tails: Tails
     counts: CountModel
+    runs: RunModel
     state: State
 
     def to_arrays(self) -> dict[str, npt.NDArray[Any]]:
@@ -126,7 +130,7 @@ class Model:
         }
         for name, prefix in _STORED_TAILS.items():
             arrays |= _to_arrays(getattr(self, name), prefix)
-        arrays |= _to_arrays(self.counts, _STORED_COUNTS)
+        arrays |= _to_arrays(self.counts, _STORED_COUNTS) | _to_arrays(self.runs, _STORED_RUNS)
         return arrays | {_STORED_STATE + name: array for name, array in self.state.to_arrays().items()}
 
     @classmethod
@@ -165,6 +169,7 @@ class Model:
                 joint_tails=_tails_from_arrays(arrays, _STORED_TAILS["joint_tails"]),
                 seasonal_tails=_tails_from_arrays(arrays, _STORED_TAILS["seasonal_tails"]),
                 counts=CountModel(**_field_arrays(CountModel, arrays, _STORED_COUNTS)),
+                runs=RunModel(**_field_arrays(RunModel, arrays, _STORED_RUNS)),
                 state=State.from_arrays(state),
             )
         except ModelError:

@@ -18,6 +18,8 @@ _MEAN_OF_CLIPPED = 0.7971
 
 def quantiles(values: Array, shares: tuple[float, ...]) -> Array:
     """Return the quantiles of each column, NaN left out: shape (len(shares), S); 0 for a column without values."""
+    if not len(values):
+        return np.zeros((len(shares), values.shape[1]), values.dtype)
     # Sorting takes a third less time when each series is contiguous in memory.
     ordered = np.sort(np.ascontiguousarray(values.T), axis=1)
     count = (~np.isnan(ordered)).sum(axis=1)

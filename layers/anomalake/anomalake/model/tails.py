@@ -16,8 +16,9 @@ import numpy as np
 from anomalake.model.array_types import BoolArray, Float32Array, FloatArray
 from anomalake.model.spread import quantiles
 
-# Number of exceedances to aim at, both sides together, and the bounds of their share of the points.
-_EXCEEDANCES, _LEAST_SHARE, _MOST_SHARE = 240, 0.01, 0.2
+# Number of exceedances to aim at, both sides together, and the bounds of their share of the points. The farthest 1 % of
+# a long history are mostly its anomalies, so the share is at least 8 %.
+_EXCEEDANCES, _LEAST_SHARE, _MOST_SHARE = 240, 0.08, 0.2
 # The common shape, and the weight of the series' own shape beside it.
 _COMMON_SHAPE, _OWN_WEIGHT = 0.15, 0.2
 _LEAST_SHAPE, _MOST_SHAPE = 0.02, 0.7
@@ -25,8 +26,11 @@ _LEAST_SHAPE, _MOST_SHAPE = 0.02, 0.7
 _SHARE_OF_OTHER_SIDE = 0.7
 # Least threshold, in sigmas, and least exceedance as a share of the threshold.
 _LEAST_THRESHOLD, _LEAST_EXCEEDANCE = 1.0, 0.15
-# Residuals beyond this many sigmas are anomalies of the history and are left out, unless their share is larger.
-_FAR, _MOST_FAR = 8.0, 0.03
+# Residuals beyond this many sigmas are left out where they are anomalies of the history. Anomalies are few events,
+# however long; heavy noise is many. Residuals nearer to each other than twice so many intervals are one event. The
+# points of all events together, with so many intervals around each, and their number are at most these shares.
+_FAR, _NEAR = 8.0, 6
+_MOST_FAR, _MOST_EVENTS = 0.12, 0.008
 
 # Shape of a generalised Pareto distribution by the ratio of two of its quantiles: the exceedance that a fifth of the
 # exceedances reach to the one that half of them reach.
@@ -73,9 +77,11 @@ def fit_tails(z: Float32Array, usable: BoolArray) -> Tails:
     """Estimate the tails of the standardised residuals of a history, shape (T, S); only `usable` ones count."""
     n_times = z.shape[0]
     far = np.abs(z) > _FAR
-    is_rare = far.sum(axis=0) <= _MOST_FAR * np.maximum(usable.sum(axis=0), 1)
-    residuals = z.copy()
-    residuals[~usable | (far & is_rare)] = np.nan
+    residuals = np.where(usable, z, np.float32(np.nan))
+    with_far = np.flatnonzero(far.any(axis=0))
+    if len(with_far):
+        rare = with_far[_are_few_events(far[:, with_far], usable[:, with_far])]
+        residuals[:, rare] = np.where(far[:, rare], np.float32(np.nan), residuals[:, rare])
     share = float(np.clip(_EXCEEDANCES / max(n_times, 1), _LEAST_SHARE, _MOST_SHARE)) / 2
     # Quantiles that the given share of the points exceeds, half of that share, and a fifth of it.
     low_fifth, low_half, low, high, high_half, high_fifth = quantiles(
@@ -84,6 +90,21 @@ def fit_tails(z: Float32Array, usable: BoolArray) -> Tails:
     upper, lower = (high, high_half, high_fifth), (-low, -low_half, -low_fifth)
     sides = [_fit_side(*upper, *lower[:2]), _fit_side(*lower, *upper[:2])]
     return Tails(share, *(np.array([side[i] for side in sides]) for i in range(3)))
+
+
+def _are_few_events(far: BoolArray, usable: BoolArray) -> BoolArray:
+    """Return for which series the residuals that are far out are few events; (T, S) to (S,)."""
+    near = far.copy()
+    for step in range(1, _NEAR + 1):
+        near[step:] |= far[:-step]
+        near[:-step] |= far[step:]
+    begins = near.copy()
+    begins[1:] &= ~near[:-1]
+    n_usable = np.maximum(usable.sum(axis=0), 1)
+    are_few: BoolArray = ((near & usable).sum(axis=0) <= _MOST_FAR * n_usable) & (
+        (begins & usable).sum(axis=0) <= _MOST_EVENTS * n_usable
+    )
+    return are_few
 
 
 def _fit_side(

@@ -1,0 +1,273 @@
+"""Runs of low values: evidence that accumulates over the last intervals.
+
+A value far below the expected one is no surprise where noise is strong, but several in a row are: an outage of a noisy
+metric. Of metrics that are never negative, the sums of the last 1, 3, 6 and 12 values are compared with the sums of
+what level and seasonality let expect, as in a sequential test with a few windows (Page 1954; Lai 1995). The logarithm
+of the ratio has the tail of its own history. Of whole numbers, a sum is also at most as surprising as a Poisson
+distribution has it.
+
+The last values have no part in this expectation, so a run is compared with what was usual before it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+
+import numpy as np
+import numpy.typing as npt
+
+from anomalake.model.array_types import BoolArray, Float32Array, FloatArray
+from anomalake.model.filter_state import LONGEST_RUN
+from anomalake.model.spread import MAD, Array, median
+from anomalake.model.tails import Tails, fit_tails, limits_of, surprise
+
+#: Numbers of intervals that are judged together.
+WINDOWS = (1, 3, 6, LONGEST_RUN)
+# A run counts up to these ratios to the expected sum: of one value, and of several.
+_MOST_OF_ONE, _MOST_OF_SEVERAL = 0.1, 0.3
+# Added to a ratio, so that the logarithm of 0 is finite: 0 counts as a five-hundredth of the expected value.
+_NOTHING = 0.002
+# Intervals with less than this share of the median expected value are left out, and windows of which they are half.
+_LEAST_EXPECTED, _LEAST_OF_WINDOW = 0.2, 0.5
+# Reduction of the surprise, because this is another test: of one value, and of several.
+_MARGIN_OF_ONE, _MARGIN_OF_SEVERAL = 0.5, 2.0
+_LEAST_SPREAD = np.float32(0.005)
+# Share of the expected value that is no longer 0.
+_A_LITTLE = 1e-4
+# -log10 of a Poisson probability of 0 is this share of the mean.
+_DEVIANCE = 1 / np.log(10)
+# Windows of the history that are used: neighbours share most of their intervals.
+_STEP = 3
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class RunModel:
+    """Distribution of the sums of values in the history of S metrics.
+
+    Attributes
+    ----------
+    zero
+        The value 0 in the filter's units with the harmonics, shape (S,).
+    least
+        Least expected value of an interval that counts, above `zero`, shape (S,); 0 where runs are not judged.
+    integers
+        Which metrics are whole numbers, shape (S,).
+    spread
+        Spread of the logarithm of ratios, shape (windows, S).
+    share, threshold, scale, shape
+        Tail of low ratios in spreads (`Tails`), shapes (windows,) and (windows, S).
+    """
+
+    zero: Float32Array
+    least: Float32Array
+    integers: BoolArray
+    spread: Float32Array
+    share: FloatArray
+    threshold: FloatArray
+    scale: FloatArray
+    shape: FloatArray
+
+    def part(self, first: int, end: int) -> RunModel:
+        """Return the model of consecutive series."""
+        arrays = {name: getattr(self, name)[..., first:end] for name in _PER_SERIES}
+        return RunModel(share=self.share, **arrays)
+
+    def tails(self, window: int, series: npt.NDArray[np.intp]) -> Tails:
+        """Return the tails of a window of the selected series; both sides are the lower one."""
+        arrays = (getattr(self, name)[window, series] for name in ("threshold", "scale", "shape"))
+        return Tails(float(self.share[window]), *(np.stack([array, array]) for array in arrays))
+
+
+_PER_SERIES = tuple(field.name for field in fields(RunModel) if field.name != "share")
+
+
+def concatenate_runs(parts: list[RunModel]) -> RunModel:
+    """Return the model of all series from those of consecutive blocks."""
+    arrays = {name: np.concatenate([getattr(part, name) for part in parts], axis=-1) for name in _PER_SERIES}
+    return RunModel(share=parts[0].share, **arrays)
+
+
+def fit_runs(
+    values: Float32Array,
+    reference: Float32Array,
+    zero: Float32Array,
+    judged: BoolArray,
+    integers: BoolArray,
+    first: int,
+) -> RunModel:
+    """Estimate the distribution of runs.
+
+    Parameters
+    ----------
+    values, reference
+        Values, and what level and seasonality let expect, with the harmonics: shape (T, S).
+    judged
+        Which metrics are judged: those without negative values.
+    first
+        The first interval to use.
+    """
+    usual = median(reference - zero)
+    least = np.where(judged & (usual > 0), np.float32(_LEAST_EXPECTED) * usual, 0).astype(np.float32)
+    above, expected = above_zero(values, reference, zero, least)
+    n_steps = max((len(above) - first) // _STEP, 0)
+    start = len(above) - _STEP * n_steps
+    sums = zip(_sums_by_step(above[start:]), _sums_by_step(expected[start:]), strict=True)
+    last_counts = expected[start + _STEP - 1 :: _STEP] > 0
+    spreads, tails = [], []
+    for window, (total, expected_total) in zip(WINDOWS, sums, strict=True):
+        usable = last_counts[n_steps - len(total) :] & _is_enough(expected_total, window, least) & (least > 0)
+        ratio = _log_ratio(total, expected_total)
+        ratio[~usable] = np.nan
+        spread = (np.float32(MAD) * median(np.abs(ratio)) + _LEAST_SPREAD).astype(np.float32)
+        ratio /= spread
+        tails.append(fit_tails(ratio, usable))
+        spreads.append(spread)
+    return RunModel(
+        zero=zero,
+        least=least,
+        integers=integers,
+        spread=np.array(spreads),
+        share=np.array([of_window.share for of_window in tails]),
+        threshold=np.array([of_window.threshold[1] for of_window in tails]),
+        scale=np.array([of_window.scale[1] for of_window in tails]),
+        shape=np.array([of_window.shape[1] for of_window in tails]),
+    )
+
+
+def above_zero(
+    values: Float32Array, reference: Float32Array, zero: Float32Array, least: Float32Array
+) -> tuple[Float32Array, Float32Array]:
+    """Return values and expected values above 0; both are 0 in intervals that are left out.
+
+    An expected value is NaN where the reference is: runs do not go on over such an interval.
+    """
+    expected = reference - zero
+    expected[np.isnan(values) | (expected < least) | (least <= 0)] = 0
+    above = np.where(expected > 0, np.maximum(values - zero, 0), 0).astype(np.float32)
+    return above, expected
+
+
+def judge_runs(runs: RunModel, above: Float32Array, expected: Float32Array, scale: FloatArray) -> Float32Array:
+    """Return the surprise of the runs that end at each interval, shape (T, S).
+
+    Parameters
+    ----------
+    above, expected
+        Values and expected values above 0 (`above_zero`), of the `LONGEST_RUN` intervals before the first judged one
+        as well: shape (LONGEST_RUN + T, S).
+    scale
+        Unit of the measure in the filter's units, shape (S,).
+    """
+    surprises = np.zeros((len(above) - LONGEST_RUN, above.shape[1]), np.float32)
+    if not runs.least.any():
+        return surprises
+    is_last = expected[LONGEST_RUN:] > 0
+    for place, (window, total, expected_total) in enumerate(zip(WINDOWS, _sums(above), _sums(expected), strict=True)):
+        total, expected_total = total[len(total) - len(surprises) :], expected_total[len(total) - len(surprises) :]
+        most = np.float32(_MOST_OF_ONE if window == 1 else _MOST_OF_SEVERAL)
+        is_low = (total <= most * expected_total) & _is_enough(expected_total, window, runs.least) & is_last
+        rows, columns = np.nonzero(is_low)
+        if not len(rows):
+            continue
+        observed, usual = (array[rows, columns].astype(np.float64) for array in (total, expected_total))
+        ratio = _log_ratio(observed, usual) / runs.spread[place, columns]
+        found = surprise(runs.tails(place, columns), ratio.astype(np.float32)[None])[0].astype(np.float64)
+        unit = scale[columns]
+        found = np.where(
+            runs.integers[columns], np.minimum(found, _poisson_deviance(observed * unit, usual * unit)), found
+        )
+        found -= _MARGIN_OF_ONE if window == 1 else _MARGIN_OF_SEVERAL
+        surprises[rows, columns] = np.maximum(surprises[rows, columns], found)
+    return surprises
+
+
+def limit_of_runs(
+    runs: RunModel,
+    above: Float32Array,
+    expected: Float32Array,
+    reference: Float32Array,
+    scale: FloatArray,
+    decision: float,
+) -> Float32Array:
+    """Return the value above 0 below which a run reaches the decision, NaN for none: shape (T, S).
+
+    It depends on the values before an interval, not on its own: `reference` is what level and seasonality let expect,
+    observed or not, shape (T, S). The other arguments are those of `judge_runs`.
+    """
+    limit = np.full(reference.shape, np.nan, np.float32)
+    if not runs.least.any():
+        return limit
+    expected_now = reference - runs.zero
+    everyone = np.arange(len(runs.least))
+    can_be_last = (expected_now >= runs.least) & (runs.least > 0)
+    sums = zip(_sums_before(above), _sums_before(expected), strict=True)
+    for place, (window, (before, expected_before)) in enumerate(zip(WINDOWS, sums, strict=True)):
+        most, margin = (_MOST_OF_ONE, _MARGIN_OF_ONE) if window == 1 else (_MOST_OF_SEVERAL, _MARGIN_OF_SEVERAL)
+        surprises = decision + margin
+        size = limits_of(runs.tails(place, everyone), surprises)[1] * runs.spread[place]
+        expected_total = expected_before + expected_now
+        ratio = np.minimum(np.exp(-size) * (1 + _NOTHING) - _NOTHING, most).astype(np.float32)
+        can = (before <= ratio * expected_total) & _is_enough(expected_total, window, runs.least) & can_be_last
+        rows, columns = np.nonzero(can & (ratio >= 0))
+        if not len(rows):
+            continue
+        usual, share = expected_total[rows, columns].astype(np.float64), ratio[columns].astype(np.float64)
+        # Of whole numbers: how many must be expected, so that this share of them, or none, is a surprise.
+        number = usual * scale[columns] * _DEVIANCE
+        for_share, for_none = surprises / (1 - share + share * np.log(np.maximum(share, 1e-9))), surprises
+        share = np.where(runs.integers[columns] & (number < for_share), 0, share)
+        value = share * usual - before[rows, columns]
+        # A value equal to the limit is inside the range: 0 is outside of one that is a little higher.
+        value = np.where(value > 0, value, _A_LITTLE * expected_now[rows, columns])
+        value[runs.integers[columns] & (number < for_none)] = np.nan
+        limit[rows, columns] = np.fmax(limit[rows, columns], value)
+    return limit
+
+
+def _is_enough(expected_total: Float32Array, window: int, least: Float32Array) -> BoolArray:
+    result: BoolArray = expected_total >= np.float32(_LEAST_OF_WINDOW * window) * least
+    return result
+
+
+def _sums_by_step(values: Float32Array) -> list[Float32Array]:
+    """Return the sums over each of the `WINDOWS` that end at every third row."""
+    steps = values.reshape(len(values) // _STEP, _STEP, values.shape[1])
+    three = steps[:, 0] + steps[:, 1] + steps[:, 2]
+    six = three[1:] + three[:-1]
+    return [steps[:, -1], three, six, six[2:] + six[:-2]]
+
+
+def _sums(values: Float32Array) -> list[Float32Array]:
+    """Return the sums over each of the `WINDOWS` that end at the last rows."""
+    three = values[2:] + values[1:-1] + values[:-2]
+    six = three[3:] + three[:-3]
+    return [values, three, six, six[6:] + six[:-6]]
+
+
+def _sums_before(values: Float32Array) -> list[Float32Array]:
+    """Return the sums over each of the `WINDOWS` without its last interval, that end before the judged rows."""
+    n_judged = len(values) - LONGEST_RUN
+    two = values[1:-1] + values[:-2]
+    three = values[2:] + two
+    five = two[3:] + three[:-3]
+    six = three[3:] + three[:-3]
+    eleven = five[6:] + six[:-6]
+    zero = np.zeros_like(values[LONGEST_RUN:])
+    return [zero, *(total[len(total) - n_judged :] for total in (two, five, eleven))]
+
+
+def _log_ratio(total: Array, expected_total: Array) -> Array:
+    with np.errstate(divide="ignore", invalid="ignore"):
+        ratio = total / expected_total
+        ratio += _NOTHING
+        ratio /= 1 + _NOTHING
+        result: Array = np.log(ratio, out=ratio)
+    return result
+
+
+def _poisson_deviance(observed: FloatArray, usual: FloatArray) -> FloatArray:
+    """Return -log10 of the Poisson probability of so few, by the deviance (a Chernoff bound)."""
+    count = np.rint(observed)
+    logarithm = count * np.log(np.maximum(count, 1e-9) / np.maximum(usual, 1e-9))
+    result: FloatArray = np.where(count < usual, logarithm - count + usual, 0.0) / np.log(10)
+    return result
