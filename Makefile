@@ -68,6 +68,11 @@ bench: $(DEV) $(PEERS)  ## the benchmarks; their results go to benchmarks/
 trino-answers: $(DEV)  ## the answers of Athena's SQL, asked of a real Trino again (TRINO=http://localhost:8080)
 	@$(BIN)/python -m tools.trino.answers $(or $(TRINO),$(error TRINO is not set: expected TRINO=http://HOST:PORT))
 
+trino-relations: $(DEV)  ## the relations of a lake, compared with a real Trino's (TRINO=URL LAKE=folder LOCATION=uri)
+	@$(BIN)/python -m tools.trino.relations $(or $(TRINO),$(error TRINO is not set: expected TRINO=http://HOST:PORT)) \
+	  $(or $(LAKE),$(error LAKE is not set: expected the folder of a lake)) \
+	  $(or $(LOCATION),$(error LOCATION is not set: expected where Trino finds the folder that LAKE is in))
+
 build: $(DEV)  ## sam build
 	@command -v python3.13 >/dev/null && python3.13 -c '' 2>/dev/null || \
 	  { echo "make build: python3.13 is not on the PATH; the functions are built for it"; exit 1; }

@@ -56,6 +56,7 @@ class TrinoStandIn(ThreadingHTTPServer):
         self.url = f"http://127.0.0.1:{self.server_port}"
         self.statements: list[str] = []
         self.headers: list[dict[str, str]] = []
+        self._answers: dict[int, Result | Failure] = {}
 
     def page(self, number: int, page: int) -> dict[str, Any]:
         """Return an answer about a statement: queued, then half of the rows, then the others."""
@@ -65,7 +66,9 @@ class TrinoStandIn(ThreadingHTTPServer):
             "stats": {"state": "QUEUED" if page == 0 else "RUNNING" if page == 1 else "FINISHED", "queued": page == 0},
             "warnings": [],
         }
-        answer = self.answer(self.statements[number]) if page else Result()
+        if page == 1:
+            self._answers[number] = self.answer(self.statements[number])
+        answer = self._answers[number] if page else Result()
         if isinstance(answer, Failure):
             status["stats"]["state"] = "FAILED"
             error = {"message": answer.message, "errorCode": 1, "errorName": answer.name, "errorType": answer.kind}
