@@ -9,19 +9,24 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Collection, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
+from anomalake.definitions.errors import SourceError
 from anomalake.errors import AnomalakeError
 from anomalake.lake import rows, withdrawal_rows
 from anomalake.lake.layout import FILES, WITHDRAWALS
 from anomalake.lake.settings import DEFAULT_FORMATS, read_formats
+from anomalake.local.source_files import FolderOrS3Files
 from anomalake.query.columns import DetectorSchema
 from anomalake.query.detectors import DetectorSchemas
 from anomalake.query.relations import Relations
 from anomalake.query.statements import CatalogRelation, UndefinedRelations, catalog_relations
 from anomalake.query.trino.types import type_of_arrow
-from anomalake.storage.objects import open_store, store_folder
+from anomalake.services.sources import register_source
+from anomalake.sources.ports import SourceFile
+from anomalake.storage.objects import memory_store, open_store, store_folder
 from anomalake.storage.store import ObjectStore
 
 #: What `catalog_relations` is told in place of the folder that a lake is in, because Athena reads S3 only.
@@ -116,6 +121,9 @@ class _MovedSources(DetectorSchemas):
             historical_data_path_list=self._paths(source.historical_data_path_list),
             templated_path_list=self._paths(source.templated_path_list),
         )
+        # A source in S3 is registered with the header of its files; without one, it has no relations in Athena.
+        with suppress(SourceError):
+            moved = register_source(memory_store(), moved, files=_MovedFiles(self._lake.parent))
         return replace(detector, source=moved)
 
     def _paths(self, paths: Sequence[str]) -> tuple[str, ...]:
@@ -130,6 +138,17 @@ class _MovedSources(DetectorSchemas):
             return f"{_PLACE}{Path(place).relative_to(self._lake.parent).as_posix()}"
         except ValueError:
             return path
+
+
+class _MovedFiles(FolderOrS3Files):
+    """The files whose names `_PLACE` begins, in a folder."""
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__()
+        self._folder = folder
+
+    def walk(self, folder: str) -> Iterator[SourceFile]:
+        return super().walk(folder.replace(_PLACE, f"{self._folder}/", 1))
 
 
 _TEXT = r"'(?:[^'\\]|\\.)*'"

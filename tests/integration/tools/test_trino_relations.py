@@ -104,7 +104,7 @@ def source(**changes: Any) -> MetricSet:
         "metric_list": (Measure("revenue"),),
         "dimension_list": ("marketplace",),
         "historical_data_path_list": ("../data",),
-        "file_format": CsvFormat(header_list=("timestamp", "marketplace", "revenue"), contains_header=True),
+        "file_format": CsvFormat(),
     }
     return MetricSet(**{**fields, **changes})
 
@@ -218,6 +218,15 @@ def test_the_table_of_a_source_reads_it_as_athenas_does(lake: LakeHandle, tmp_pa
         "format = 'CSV', csv_separator = ';', csv_quote = '''', csv_escape = U&'\\+000000', "
         "skip_header_line_count = 1)"
     )
+
+
+def test_a_source_elsewhere_is_told(lake: LakeHandle, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    lake.register_source(source(historical_data_path_list=("/elsewhere",)))
+    assert run(Catalog(lake), tmp_path / "lake") == 1
+    lines = capsys.readouterr().out.splitlines()
+    reason = "source path '/elsewhere': expected s3://BUCKET/PREFIX, which Athena can read"
+    assert lines[0] == f"not made: relations of orders: {reason}"
+    assert "equal   metric_values" in lines
 
 
 def test_an_empty_lake_has_views_without_rows_in_place_of_tables(tmp_path: Path) -> None:
