@@ -174,6 +174,9 @@ def source_table(statement: str, location: str) -> str:
         raise UnknownStatementError(f"table {name}: expected CSV; CREATE TABLE of Trino has no words for other sources")
     name, columns, properties, place, more = match.groups()
     found = dict(re.findall(rf"({_TEXT}) = ({_TEXT})", f"{properties}, {more or ''}"))
+    unknown = {_of_hive(key) for key in found} - _PROPERTIES.keys()
+    if unknown:
+        raise UnknownStatementError(f"table {name}: properties {', '.join(sorted(unknown))} are not known here")
     texts = {_PROPERTIES[_of_hive(key)]: _literal(_of_hive(value)) for key, value in found.items()}
     if "skip_header_line_count" in texts:
         texts["skip_header_line_count"] = texts["skip_header_line_count"].strip("'")
