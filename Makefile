@@ -33,12 +33,12 @@ PEERS := $(VENV)-peers/stamp-$(shell git hash-object requirements/peers.txt)
 DOCS := $(VENV)-docs/stamp-$(shell git hash-object requirements/docs.txt)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check docs picture bench build deploy lock clean notes lint format types imports template javascript security audit
+.PHONY: help demo test check docs picture bench trino-answers trino-relations build deploy lock clean notes lint format types imports template javascript security audit
 
 help:  ## this list
 	@echo "anomalake: anomaly alerts into tables that Athena and QuickSight query"
 	@echo
-	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 demo: $(DEMO)  ## from nothing to answers: real flight data, alerts, lake, queries (DIR=folder)
 	@$(BIN)/anomalake demo $(DIR)
@@ -64,6 +64,14 @@ picture: $(DEV)  ## the README's picture of the page, anew
 
 bench: $(DEV) $(PEERS)  ## the benchmarks; their results go to benchmarks/
 	@$(BIN)/python -m benchmarks
+
+trino-answers: $(DEV)  ## the answers of Athena's SQL, asked of a real Trino again (TRINO=http://localhost:8080)
+	@$(BIN)/python -m tools.trino.answers $(or $(TRINO),$(error TRINO is not set: expected TRINO=http://HOST:PORT))
+
+trino-relations: $(DEV)  ## the relations of a lake, compared with a real Trino's (TRINO=URL LAKE=folder LOCATION=uri)
+	@$(BIN)/python -m tools.trino.relations $(or $(TRINO),$(error TRINO is not set: expected TRINO=http://HOST:PORT)) \
+	  $(or $(LAKE),$(error LAKE is not set: expected the folder of a lake)) \
+	  $(or $(LOCATION),$(error LOCATION is not set: expected where Trino finds the folder that LAKE is in))
 
 build: $(DEV)  ## sam build
 	@command -v python3.13 >/dev/null && python3.13 -c '' 2>/dev/null || \

@@ -24,7 +24,7 @@ from anomalake.query.trino import values
 from anomalake.query.trino.python_functions import PYTHON_FUNCTIONS
 from anomalake.query.trino.queries import compile_query
 from anomalake.query.trino.types import stored
-from tests.support.trino_values import of_arrow, of_trino
+from tools.trino.values import of_arrow, of_trino
 
 ANSWERS = json.loads((Path(__file__).parent / "trino-answers.json").read_text(encoding="utf-8"))
 
@@ -88,16 +88,11 @@ def outcome_of(connection: duckdb.DuckDBPyConnection, answer: dict[str, Any]) ->
     types = tuple(zip(declared, map(str, relation.types), strict=True))
     if "error" in answer:
         return Outcome("looser", sql, answer["error"], types)
-    expected = [
-        [of_trino(value, column["type"]) for value, column in zip(row, answer["columns"], strict=True)]
-        for row in answer["rows"]
-    ]
+    wanted = [column["type"] for column in answer["columns"]]
+    expected = [[of_trino(value, type_) for value, type_ in zip(row, wanted, strict=True)] for row in answer["rows"]]
     rows = zip(*(column.to_pylist() for column in table.columns), strict=True)
-    actual = [
-        [of_arrow(value, like) for value, like in zip(row, wanted, strict=True)]
-        for row, wanted in zip(rows, expected, strict=False)
-    ]
-    same = actual == expected and table.num_rows == len(expected)
+    actual = [[of_arrow(value, type_) for value, type_ in zip(row, wanted, strict=False)] for row in rows]
+    same = actual == expected and table.num_columns == len(wanted)
     return Outcome("equal" if same else "wrong", sql, f"{actual} instead of {expected}", types)
 
 

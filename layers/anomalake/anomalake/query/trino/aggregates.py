@@ -206,8 +206,10 @@ def _histogram(clauses: Clauses, value: Value) -> str:
     return f"CAST({clauses.call('histogram', value.sql)} AS MAP({stored(value.type)}, BIGINT))"
 
 
-def _entries(clauses: Clauses, key: Value, value: Value) -> tuple[str, str]:
+def _entries(name: str, clauses: Clauses, key: Value, value: Value) -> tuple[str, str]:
     """Return the list of the entries whose key is not NULL, and the list of their keys."""
+    if clauses.distinct:
+        raise unsupported(f"{name}(DISTINCT …)")
     entry = f"struct_pack(k := {key.sql}, v := {value.sql})"
     where = f"{key.sql} IS NOT NULL"
     return clauses.call("list", entry, where=where), clauses.call("list", key.sql, where=where)
@@ -215,9 +217,7 @@ def _entries(clauses: Clauses, key: Value, value: Value) -> tuple[str, str]:
 
 @function(AGGREGATES, "map_agg(K, V) -> map(K, V)")
 def _map_agg(clauses: Clauses, key: Value, value: Value) -> str:
-    if clauses.distinct:
-        raise unsupported("map_agg(DISTINCT …)")
-    entries, keys = _entries(clauses, key, value)
+    entries, keys = _entries("map_agg", clauses, key, value)
     name = fresh(entries, keys)
     # The first value of each key is kept.
     first = f"list_filter({entries}, lambda {name}, {name}0: list_position({keys}, {name}.k) = {name}0)"
@@ -226,9 +226,7 @@ def _map_agg(clauses: Clauses, key: Value, value: Value) -> str:
 
 @function(AGGREGATES, "multimap_agg(K, V) -> map(K, array(V))")
 def _multimap_agg(clauses: Clauses, key: Value, value: Value) -> str:
-    if clauses.distinct:
-        raise unsupported("multimap_agg(DISTINCT …)")
-    entries, keys = _entries(clauses, key, value)
+    entries, keys = _entries("multimap_agg", clauses, key, value)
     name = fresh(entries, keys)
     own = over(
         f"list_filter({entries}, lambda {name}1: {name}1.k = {name})", value.type, lambda entry: f"{entry.sql}.v"

@@ -21,23 +21,10 @@ _CALLS_WITH_SYNTAX = (
 _UNITS = ("SECOND", "MINUTE", "HOUR", "DAY", "MONTH", "YEAR")
 #: Of the words that sqlglot takes for types, those that Trino has.
 _TYPES = {
-    *(
-        "ARRAY",
-        "BIGINT",
-        "BOOLEAN",
-        "CHAR",
-        "DATE",
-        "DECIMAL",
-        "DOUBLE",
-        "INT",
-        "INTEGER",
-        "INTERVAL",
-        "IPADDRESS",
-        "JSON",
-    ),
-    *("MAP", "NULL", "RANGE", "REAL", "ROW", "SMALLINT", "TIME", "TIMESTAMP", "TINYINT", "UNION", "UUID", "VARBINARY"),
-    "VARCHAR",
-}
+    "ARRAY", "BIGINT", "BOOLEAN", "CHAR", "DATE", "DECIMAL", "DOUBLE", "INT", "INTEGER", "INTERVAL", "IPADDRESS",
+    "JSON", "MAP", "NULL", "RANGE", "REAL", "ROW", "SMALLINT", "TIME", "TIMESTAMP", "TINYINT", "UNION", "UUID",
+    "VARBINARY", "VARCHAR",
+}  # fmt: skip
 _OTHER_WORDS = ("QUALIFY", "ISNULL", "NOTNULL")
 
 

@@ -323,9 +323,6 @@ class Expressions:
         if arguments and isinstance(arguments[0], exp.Distinct):
             clauses = replace(clauses, distinct="DISTINCT ")
             arguments[:1] = arguments[0].expressions
-        if arguments and isinstance(arguments[-1], exp.Order):
-            clauses = replace(clauses, order=f" {self.order(arguments[-1])}")
-            arguments[-1] = arguments[-1].this
         if len(arguments) == 1 and isinstance(arguments[0], exp.Star):
             if name != "count" or clauses.distinct:
                 raise invalid("SYNTAX_ERROR: mismatched input '*'")

@@ -7,7 +7,7 @@ from decimal import Decimal
 from anomalake.query.trino.operators import arithmetic, equal, half_up
 from anomalake.query.trino.signatures import SCALARS, declare_all, function
 from anomalake.query.trino.text_functions import literal_whole
-from anomalake.query.trino.types import UNKNOWN, Type, decimal, invalid, stored, unsupported
+from anomalake.query.trino.types import UNKNOWN, decimal, invalid, stored, unsupported
 from anomalake.query.trino.values import Value, condition, let, null, over, quoted, row_of, unify
 
 declare_all(
@@ -32,10 +32,7 @@ declare_all(
     radians(double) -> double = radians({0})
     sin(double) -> double = sin({0})
     cos(double) -> double = cos({0})
-    tan(double) -> double = tan({0})
     asin(double) -> double = asin({0})
-    acos(double) -> double = acos({0})
-    atan(double) -> double = atan({0})
     atan2(double, double) -> double = atan2({0}, {1})
     pi() -> double = pi()
     e() -> double = CAST('2.718281828459045' AS DOUBLE)
@@ -45,13 +42,6 @@ declare_all(
     is_finite(double) -> boolean = isfinite({0})
     is_infinite(double) -> boolean = isinf({0})
     random/rand() -> double = random()
-    uuid() -> varchar = CAST(uuid() AS VARCHAR)
-    bitwise_and(bigint, bigint) -> bigint = ({0} & {1})
-    bitwise_or(bigint, bigint) -> bigint = ({0} | {1})
-    bitwise_xor(bigint, bigint) -> bigint = xor({0}, {1})
-    bitwise_not(bigint) -> bigint = (~{0})
-    to_base(bigint, bigint) -> varchar = trino_to_base({0}, {1})
-    from_base(varchar, bigint) -> bigint = trino_from_base({0}, {1})
     try(T) -> T = TRY({0})
     """,
 )
@@ -73,27 +63,16 @@ def _mod(one: Value, other: Value) -> Value:
     return arithmetic("%", one, other)
 
 
-def _to_whole(type_: Type) -> Type:
-    """Return the type of a decimal rounded to a whole number."""
-    return decimal(type_.precision - type_.scale + min(1, type_.scale), 0)
+def _to_whole(names: str, duckdb: str) -> None:
+    @function(SCALARS, f"{names}(decimal) -> decimal")
+    def whole(value: Value) -> Value:
+        type_ = decimal(value.type.precision - value.type.scale + min(1, value.type.scale), 0)
+        return Value(f"CAST({duckdb}({value.sql}) AS {stored(type_)})", type_)
 
 
-@function(SCALARS, "round(decimal) -> decimal")
-def _round_decimal(value: Value) -> Value:
-    type_ = _to_whole(value.type)
-    return Value(f"CAST({value.sql} AS {stored(type_)})", type_)
-
-
-@function(SCALARS, "floor(decimal) -> decimal")
-def _floor_decimal(value: Value) -> Value:
-    type_ = _to_whole(value.type)
-    return Value(f"CAST(floor({value.sql}) AS {stored(type_)})", type_)
-
-
-@function(SCALARS, "ceil/ceiling(decimal) -> decimal")
-def _ceil_decimal(value: Value) -> Value:
-    type_ = _to_whole(value.type)
-    return Value(f"CAST(ceil({value.sql}) AS {stored(type_)})", type_)
+_to_whole("round", "")  # DuckDB's cast rounds half up.
+_to_whole("floor", "floor")
+_to_whole("ceil/ceiling", "ceil")
 
 
 @function(SCALARS, "truncate(decimal) -> decimal")

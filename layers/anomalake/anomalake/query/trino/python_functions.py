@@ -291,21 +291,10 @@ def _regexp_extract(text: str, pattern: str, group: int) -> str | None:
     return match[group] if match else None
 
 
-def _to_base(value: int, base: int) -> str:
-    if not 2 <= base <= 36:
-        raise ValueError("INVALID_FUNCTION_ARGUMENT: Radix must be between 2 and 36")
-    digits, rest = "", abs(value)
-    while rest or not digits:
-        rest, digit = divmod(rest, base)
-        digits = "0123456789abcdefghijklmnopqrstuvwxyz"[digit] + digits
-    return f"{'-' if value < 0 else ''}{digits}"
-
-
 #: Functions by name, with DuckDB's types of their parameters and their result.
 PYTHON_FUNCTIONS: dict[str, tuple[Callable[..., Any], tuple[str, ...], str]] = {
     "trino_decimal_divide": (_decimal_divide, ("VARCHAR", "VARCHAR", "INTEGER", "INTEGER"), "VARCHAR"),
     "trino_double_text": (double_text, ("DOUBLE",), "VARCHAR"),
-    "trino_from_base": (int, ("VARCHAR", "BIGINT"), "BIGINT"),
     "trino_hexadecimal": (_hexadecimal, ("VARCHAR",), "DOUBLE"),
     "trino_is_json_scalar": (lambda text: not isinstance(_load(text), (list, dict)), ("VARCHAR",), "BOOLEAN"),
     "trino_java_double": (java_double, ("DOUBLE",), "VARCHAR"),
@@ -333,5 +322,4 @@ PYTHON_FUNCTIONS: dict[str, tuple[Callable[..., Any], tuple[str, ...], str]] = {
     "trino_json_value": (lambda text, path: _scalar(_find(text, path, lax=True)), ("VARCHAR", "VARCHAR"), "VARCHAR"),
     "trino_json_varchar": (_to_varchar, ("VARCHAR",), "VARCHAR"),
     "trino_regexp_extract": (_regexp_extract, ("VARCHAR", "VARCHAR", "BIGINT"), "VARCHAR"),
-    "trino_to_base": (_to_base, ("BIGINT", "BIGINT"), "VARCHAR"),
 }  # fmt: skip

@@ -79,10 +79,7 @@ class _Queries:
         return f"{prefix}{self._count}"
 
     def _expressions(self, scope: Scope) -> Expressions:
-        return Expressions(scope, self._subquery)
-
-    def _subquery(self, node: exp.Expr, scope: Scope) -> Table:
-        return self.query(node, scope)
+        return Expressions(scope, self.query)
 
     def query(self, node: exp.Expr, outer: Scope) -> Table:
         """Compile a query; `outer` has the tables, and the columns of the queries around it."""

@@ -11,6 +11,7 @@ import json
 import math
 import re
 import struct
+from collections.abc import Iterable
 from datetime import date, datetime, time, timedelta
 from decimal import Decimal
 from typing import Any
@@ -18,19 +19,17 @@ from zoneinfo import ZoneInfo
 
 
 def of_trino(value: Any, type_: str) -> Any:
-    """A value as Trino's client returns it, whose type is written as Trino writes it."""
+    """A value in the JSON of Trino, whose type is written as Trino writes it."""
     name, arguments = _parts(type_)
     if value is None:
         return None
     if name == "array":
         return [of_trino(item, arguments[0]) for item in value]
     if name == "map":
-        return {
-            repr(of_trino(_key(key, arguments[0]), arguments[0])): of_trino(value[key], arguments[1]) for key in value
-        }
+        key_type, item_type = arguments
+        return _map((of_trino(_key(key, key_type), key_type), of_trino(value[key], item_type)) for key in value)
     if name == "row":
-        fields = [re.sub(r'^("[^"]*"|(?!timestamp|interval|time|double)\w+) (?=\w)', "", field) for field in arguments]
-        return [of_trino(item, field) for item, field in zip(value, fields, strict=True)]
+        return [of_trino(item, field) for item, field in zip(value, _fields(arguments), strict=True)]
     if name in ("double", "real"):
         number = float(str(value).replace("Infinity", "inf"))
         return _double(struct.unpack("f", struct.pack("f", number))[0] if name == "real" else number)
@@ -46,15 +45,25 @@ def of_trino(value: Any, type_: str) -> Any:
         return time.fromisoformat(value)
     if name == "interval day to second":
         return _interval(value)
+    if name == "interval year to month":
+        years, months = value.lstrip("-").split("-")
+        return ("months", (12 * int(years) + int(months)) * (-1 if value.startswith("-") else 1))
     if name == "json":
         return ("json", json.loads(value))
     return base64.b64decode(value) if name == "varbinary" else value
 
 
-def of_arrow(value: Any, like: Any) -> Any:
-    """A value of the local engine; `like`: the value that is expected."""
-    if isinstance(like, tuple) and like[0] == "json":
-        return ("json", json.loads(value)) if isinstance(value, str) else value
+def of_arrow(value: Any, type_: str) -> Any:
+    """A value of the local engine, where Trino has this type; a value of another kind stays different."""
+    name, arguments = _parts(type_)
+    if name == "json" and isinstance(value, str):
+        return ("json", json.loads(value))
+    if name == "map" and isinstance(value, list):
+        return _map((of_arrow(key, arguments[0]), of_arrow(item, arguments[1])) for key, item in value)
+    if name == "row" and isinstance(value, dict) and len(value) == len(arguments):
+        return [of_arrow(item, field) for item, field in zip(value.values(), _fields(arguments), strict=True)]
+    if name == "array" and isinstance(value, list):
+        return [of_arrow(item, arguments[0]) for item in value]
     if isinstance(value, float):
         return _double(value)
     if isinstance(value, Decimal):
@@ -62,17 +71,20 @@ def of_arrow(value: Any, like: Any) -> Any:
     if isinstance(value, datetime) and value.tzinfo:
         return _Instant({value.timestamp()})
     if hasattr(value, "nanoseconds") and hasattr(value, "months"):
-        return timedelta(days=value.days, microseconds=value.nanoseconds // 1000) if not value.months else value
-    if isinstance(like, dict) and value is not None:
-        pairs = value.items() if isinstance(value, dict) else value
-        item = next(iter(like.values()), None)
-        return {repr(of_arrow(key, None)): of_arrow(own, item) for key, own in pairs}
-    if isinstance(value, dict):
-        value = list(value.values())
-    if isinstance(value, list):
-        known = like if isinstance(like, list) and len(like) == len(value) else [None] * len(value)
-        return [of_arrow(item, own) for item, own in zip(value, known, strict=True)]
+        if value.months:
+            return ("months", value.months)
+        return timedelta(days=value.days, microseconds=value.nanoseconds // 1000)
     return value
+
+
+def _map(pairs: Iterable[tuple[Any, Any]]) -> dict[str, Any]:
+    """A map without its order: sorted by the texts of the keys."""
+    return dict(sorted((repr(key), item) for key, item in pairs))
+
+
+def _fields(arguments: list[str]) -> list[str]:
+    """The types of the fields of a row, without their names."""
+    return [re.sub(r'^("[^"]*"|(?!timestamp|interval|time|double)\w+) (?=\w)', "", field) for field in arguments]
 
 
 def _parts(type_: str) -> tuple[str, list[str]]:
@@ -90,7 +102,8 @@ def _parts(type_: str) -> tuple[str, list[str]]:
 
 
 def _key(text: str, type_: str) -> Any:
-    return int(text) if type_ in ("integer", "bigint") else float(text) if type_ == "double" else text
+    whole = ("tinyint", "smallint", "integer", "bigint")
+    return int(text) if type_ in whole else float(text) if type_ in ("double", "real") else text
 
 
 def _double(value: float) -> tuple[str, Any]:

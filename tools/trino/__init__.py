@@ -1,0 +1,1 @@
+"""A real Trino, asked for its answers and beside the local engine (CONTRIBUTING.md, "A real Trino")."""
