@@ -21,8 +21,6 @@ from anomalake.model.season import sum_of_harmonics
 from anomalake.model.standard import in_units, standardised
 from anomalake.model.tails import limits_of, surprise
 
-#: Surprise (-log10 of the tail probability) from which a point is an anomaly.
-DECISION = 3.75
 # Reduction of the joint surprise of consecutive points, because it is a second test.
 _JOINT_MARGIN = 0.75
 # The joint test counts only if the last point deviates in the same direction, by so many sigmas.
@@ -31,11 +29,13 @@ _JOINT_LEAST = 1.0
 # that the last values predicted, but the seasonal pattern did not, ranks higher but is no anomaly: a long event keeps
 # its rank to its end, and a new level does not cause alarms for ever.
 _SEASONAL_HALF = 0.5
+# Share of the decision from which a low count is an anomaly: its probability is not extrapolated from a history.
+_DECISION_OF_COUNTS = 14 / 15
 # Share of the smaller of two surprises that is added to the larger one.
 _SHARE_OF_SMALLER = 0.1
 # Share of its surprise that a point hands on to the next one, by the seconds of an interval: people take the minutes
 # after an event for its end, and so do labels. Such a point ranks higher but is no anomaly. None from half an hour on.
-_HELD_SHARE = {300: 0.75, 600: 0.56, 900: 0.42}
+_HELD_SHARE = {300: 0.8, 600: 0.64, 900: 0.5}
 # After this many missed intervals, the last values have no more effect.
 _MOST_MISSED = 3 * LAGS
 
@@ -124,6 +124,7 @@ def _judge_block(
     end: int,
 ) -> tuple[_Judged, FilterState]:
     """Judge a block of metrics; `raw` has shape (S, missed and judged intervals)."""
+    decision = FREQUENCIES[model.frequency].decision
     center, scale = model.center[begin:end], model.scale[begin:end]
     values = standardised(raw, center, scale)
     harmonic = sum_of_harmonics(basis, model.harmonics[:, begin:end])
@@ -141,16 +142,18 @@ def _judge_block(
         counts = model.counts.select(slice(begin, end)).select(is_low)
         recent = np.zeros((JOINT - 1, int(is_low.sum())))
         recent[n_missed:] = filtered.recent[: max(0, JOINT - 1 - n_missed), is_low]
-        judged_counts = judge_counts(counts, judged[is_low], expected[is_low], recent, DECISION, _JOINT_MARGIN)
-        surprises[is_low] = judged_counts.surprises
+        judged_counts = judge_counts(
+            counts, judged[is_low], expected[is_low], recent, decision * _DECISION_OF_COUNTS, _JOINT_MARGIN
+        )
+        surprises[is_low] = judged_counts.surprises / _DECISION_OF_COUNTS
         lower[is_low], upper[is_low] = judged_counts.lower, judged_counts.upper
         after.recent[:, is_low] = judged_counts.recent
     in_runs, limit = _judge_runs(model, output, values, harmonic, filtered, after, begin, end)
-    surprises = _with_runs(surprises, in_runs.T[:, n_missed:])
+    surprises = _with_runs(surprises, in_runs.T[:, n_missed:], decision)
     lowest = in_units(limit[n_missed:], center, scale, np.full(len(center), -np.inf))
     lower = np.fmax(lower, np.minimum(expected, lowest))
-    _hold(surprises, after.held, _HELD_SHARE.get(FREQUENCIES[model.frequency].seconds, 0.0))
-    severity = np.where(np.isnan(judged), 0, 100 * surprises / (surprises + DECISION))
+    _hold(surprises, decision, after.held, _HELD_SHARE.get(FREQUENCIES[model.frequency].seconds, 0.0))
+    severity = np.where(np.isnan(judged), 0, 100 * surprises / (surprises + decision))
     severity = _consistent(severity, judged, lower, upper)
     is_ready = model.is_ready[begin:end, None]
     # Adding NaN removes the values of metrics with too little history.
@@ -179,25 +182,25 @@ def _judge_runs(
     above, usual = above_zero(values, reference, runs.zero, runs.least)
     above, usual = np.concatenate([before.run_values, above]), np.concatenate([before.run_expected, usual])
     after.run_values[:], after.run_expected[:] = above[-LONGEST_RUN:], usual[-LONGEST_RUN:]
-    unit = model.scale[begin:end]
+    unit, decision = model.scale[begin:end], FREQUENCIES[model.frequency].decision
     surprises = np.where(output.z <= 0, judge_runs(runs, above, usual, unit), np.float32(0))
-    return surprises, limit_of_runs(runs, above, usual, reference, unit, DECISION) + runs.zero
+    return surprises, limit_of_runs(runs, above, usual, reference, unit, decision) + runs.zero
 
 
-def _with_runs(surprises: FloatArray, in_runs: Float32Array) -> FloatArray:
+def _with_runs(surprises: FloatArray, in_runs: Float32Array, decision: float) -> FloatArray:
     """Return the larger surprise; where both decide, a share of the smaller one is added, so that the order is kept."""
     both = np.minimum(surprises, in_runs)
-    return np.maximum(surprises, in_runs) + np.where(both >= DECISION, _SHARE_OF_SMALLER * both, 0)
+    return np.maximum(surprises, in_runs) + np.where(both >= decision, _SHARE_OF_SMALLER * both, 0)
 
 
-def _hold(surprises: FloatArray, held: Float32Array, share: float) -> None:
+def _hold(surprises: FloatArray, decision: float, held: Float32Array, share: float) -> None:
     """Hand on a share of each surprise to the next points, to less than the decision.
 
     `surprises`, shape (S, T), and `held`, the surprise that the last interval hands on, are changed in place.
     """
     if not share:
         return
-    most = np.nextafter(DECISION, 0)
+    most = np.nextafter(decision, 0)
     last = held.astype(np.float64)
     for t in range(surprises.shape[1]):
         last = np.maximum(surprises[:, t], share * last)
@@ -219,6 +222,7 @@ def _surprises(model: Model, output: FilterOutput, begin: int, end: int) -> tupl
     """Return the surprise of each point, shape (T, S), and the residuals, up and down, of the decision, in sigmas."""
     tails, joint_tails = model.tails.part(begin, end), model.joint_tails.part(begin, end)
     seasonal_tails = model.seasonal_tails.part(begin, end)
+    decision = FREQUENCIES[model.frequency].decision
     z = output.z
     alone = surprise(tails, z)
     total = joint_residuals(output)
@@ -226,9 +230,9 @@ def _surprises(model: Model, output: FilterOutput, begin: int, end: int) -> tupl
     joint_counts = (np.abs(z) >= _JOINT_LEAST) & (np.sign(total) == np.sign(z))
     surprises = np.maximum(alone, joint * joint_counts)
     seasonal = surprise(seasonal_tails, output.z_seasonal)
-    surprises = np.maximum(surprises, DECISION * seasonal / (seasonal + DECISION * _SEASONAL_HALF))
-    up, down = limits_of(tails, DECISION)
-    joint_up, joint_down = limits_of(joint_tails, DECISION + _JOINT_MARGIN) * np.sqrt(JOINT)
+    surprises = np.maximum(surprises, decision * seasonal / (seasonal + decision * _SEASONAL_HALF))
+    up, down = limits_of(tails, decision)
+    joint_up, joint_down = limits_of(joint_tails, decision + _JOINT_MARGIN) * np.sqrt(JOINT)
     return (
         surprises,
         np.minimum(up, _joint_limit(joint_up - output.before)),
