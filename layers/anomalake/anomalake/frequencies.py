@@ -30,6 +30,9 @@ class Frequency:
     width_rate
         Rate per interval at which the spread grows where values are often far off: slow where an interval is minutes,
         because the values of one event are many.
+    decision
+        Surprise from which a point is an anomaly: -log10 of its tail probability. It rises a little with the number of
+        intervals of a year, because people have time for a number of alarms a year.
     """
 
     seconds: int
@@ -40,6 +43,7 @@ class Frequency:
     least_points: int
     event_length: int
     width_rate: float
+    decision: float
 
     @property
     def days(self) -> int:
@@ -49,11 +53,11 @@ class Frequency:
 
 #: The frequencies by name. L4M had PT5M, PT10M, PT1H and P1D.
 FREQUENCIES: Final = {
-    "PT5M": Frequency(300, 288, 2_016, 12, 288, least_points=72, event_length=48, width_rate=0.01),
-    "PT10M": Frequency(600, 144, 1_008, 12, 144, least_points=72, event_length=36, width_rate=0.01),
-    "PT15M": Frequency(900, 96, 672, 12, 96, least_points=72, event_length=32, width_rate=0.015),
-    "PT30M": Frequency(1_800, 48, 336, 12, 48, least_points=48, event_length=24, width_rate=0.03),
-    "PT1H": Frequency(3_600, 24, 168, 8, 24, least_points=48, event_length=24, width_rate=0.05),
-    "P1D": Frequency(_DAY, 7, 7, 0, 7, least_points=10, event_length=7, width_rate=0.05),
-    "P7D": Frequency(7 * _DAY, 1, 1, 0, 8, least_points=10, event_length=4, width_rate=0.05),
+    "PT5M": Frequency(300, 288, 2_016, 12, 288, least_points=72, event_length=48, width_rate=0.01, decision=4.0),
+    "PT10M": Frequency(600, 144, 1_008, 12, 144, least_points=72, event_length=36, width_rate=0.01, decision=3.95),
+    "PT15M": Frequency(900, 96, 672, 12, 96, least_points=72, event_length=32, width_rate=0.015, decision=3.9),
+    "PT30M": Frequency(1_800, 48, 336, 12, 48, least_points=48, event_length=24, width_rate=0.03, decision=3.85),
+    "PT1H": Frequency(3_600, 24, 168, 8, 24, least_points=48, event_length=24, width_rate=0.05, decision=3.75),
+    "P1D": Frequency(_DAY, 7, 7, 0, 7, least_points=10, event_length=7, width_rate=0.05, decision=3.4),
+    "P7D": Frequency(7 * _DAY, 1, 1, 0, 8, least_points=10, event_length=4, width_rate=0.05, decision=3.2),
 }

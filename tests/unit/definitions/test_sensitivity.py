@@ -14,7 +14,6 @@ from anomalake.definitions.detector import DetectorFileError
 from anomalake.definitions.detector_file import parse_detector
 from anomalake.definitions.sensitivity import PER_METRICS, Level, Sensitivity, decision_of, most_false_groups
 from anomalake.frequencies import FREQUENCIES
-from anomalake.model.judge import DECISION
 from tests.support.source_data import detector, request
 
 ROOT = Path(__file__).parents[3]
@@ -27,16 +26,17 @@ def read(sensitivity: Any, frequency: str = "PT1H") -> Sensitivity:
 
 def test_a_number_is_that_of_points_beyond_the_decision() -> None:
     # 100 metrics have 16,800 points in a week of hours, on two sides.
-    assert decision_of(33.6, "PT1H", DECISION) == pytest.approx(3)
-    assert decision_of(3.36, "PT1H", DECISION) == pytest.approx(4)
-    assert decision_of(33.6, "PT5M", DECISION) == pytest.approx(3 + math.log10(12))
-    assert decision_of(1.4, "P1D", DECISION) == pytest.approx(3)
+    assert decision_of(33.6, "PT1H") == pytest.approx(3)
+    assert decision_of(3.36, "PT1H") == pytest.approx(4)
+    assert decision_of(33.6, "PT5M") == pytest.approx(3 + math.log10(12))
+    assert decision_of(1.4, "P1D") == pytest.approx(3)
 
 
 def test_medium_is_the_decision_of_the_model() -> None:
     assert detector().sensitivity == "medium"
-    decisions = [decision_of(level, "PT1H", DECISION) for level in ("high", "medium", "low")]
-    assert decisions == [DECISION - 0.5, DECISION, DECISION + 1]
+    decisions = [decision_of(level, "PT1H") for level in ("high", "medium", "low")]
+    medium = FREQUENCIES["PT1H"].decision
+    assert decisions == [medium - 0.5, medium, medium + 1]
 
 
 def test_the_document_tells_the_numbers_of_the_levels() -> None:
@@ -47,7 +47,7 @@ def test_the_document_tells_the_numbers_of_the_levels() -> None:
         expected = []
         for frequency in FREQUENCIES:
             points = PER_METRICS * 7 * 86_400 / FREQUENCIES[frequency].seconds
-            expected.append(2 * points * 10 ** -decision_of(level, frequency, DECISION))
+            expected.append(2 * points * 10 ** -decision_of(level, frequency))
         assert [float(cell) for cell in row.split(" | ")] == [float(f"{number:.2g}") for number in expected]
 
 

@@ -24,19 +24,14 @@ _LEAST_DECISION = 2.0
 _WEEK = 7 * 86_400
 
 
-def decision_of(sensitivity: Sensitivity, frequency: str, medium: float) -> float:
+def decision_of(sensitivity: Sensitivity, frequency: str) -> float:
     """Return the surprise (-log10 of the tail probability) from which a point is an anomaly.
 
     A number is that of the points that noise brings beyond the decision, on both sides, in a week of `PER_METRICS`
-    metrics.
-
-    Parameters
-    ----------
-    medium
-        The decision of the level medium.
+    metrics. The level medium is `Frequency.decision`.
     """
     if isinstance(sensitivity, str):
-        return medium + _LEVELS[sensitivity]
+        return FREQUENCIES[frequency].decision + _LEVELS[sensitivity]
     return math.log10(_points(frequency) / sensitivity)
 
 

@@ -20,7 +20,6 @@ from anomalake.frequencies import FREQUENCIES
 from anomalake.groups.counting import counted_intervals
 from anomalake.groups.grouping import group, in_groups
 from anomalake.model import fit
-from anomalake.model.judge import DECISION
 from anomalake.model.judgement import Judgement
 from anomalake.model.metrics import Metrics, between
 from anomalake.records.backtests import Backtest
@@ -84,7 +83,7 @@ def run_backtest(
     report("train", first, first)
     parts: list[Judgement] = []
     state = model.state
-    engine = NumpyModelEngine(decision_of(settings.sensitivity, metrics.frequency, DECISION))
+    engine = NumpyModelEngine(decision_of(settings.sensitivity, metrics.frequency))
     bounds = sorted({first + (n_intervals - first) * step // _STEPS for step in range(_STEPS + 1)})
     for start, end in pairwise(bounds):
         part, state = judge_intervals(

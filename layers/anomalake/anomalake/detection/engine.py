@@ -8,7 +8,6 @@ from datetime import date
 from typing import Any, Protocol
 
 from anomalake.model import Model, State, fit, judge
-from anomalake.model.judge import DECISION
 from anomalake.model.judgement import Judgement
 from anomalake.model.metrics import Metrics
 from anomalake.records.codecs import Arrays
@@ -56,10 +55,10 @@ class NumpyModelEngine:
     Parameters
     ----------
     decision
-        Surprise from which a point is an anomaly.
+        Surprise from which a point is an anomaly; None: that of the frequency.
     """
 
-    def __init__(self, decision: float = DECISION) -> None:
+    def __init__(self, decision: float | None = None) -> None:
         self._decision = decision
 
     def fit(self, history: Metrics, holidays: Sequence[date]) -> FittedModel:

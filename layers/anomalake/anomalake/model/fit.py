@@ -170,7 +170,7 @@ def _fit_block(raw: FloatArray, calendar: Calendar, basis: FloatArray, longest: 
     )
 
     def tails_of(residuals: Float32Array) -> Tails:
-        return fit_tails(residuals[n_warmup:], usable[n_warmup:]).widened(widening)
+        return fit_tails(residuals[n_warmup:], usable[n_warmup:], of_days=frequency.days > 0).widened(widening)
 
     return _BlockFit(
         center=center,

@@ -21,8 +21,6 @@ from anomalake.model.season import sum_of_harmonics
 from anomalake.model.standard import in_units, standardised
 from anomalake.model.tails import limits_of, surprise
 
-#: Surprise (-log10 of the tail probability) from which a point is an anomaly, by default.
-DECISION = 3.75
 # Reduction of the joint surprise of consecutive points, because it is a second test.
 _JOINT_MARGIN = 0.75
 # The joint test counts only if the last point deviates in the same direction, by so many sigmas.
@@ -31,17 +29,19 @@ _JOINT_LEAST = 1.0
 # that the last values predicted, but the seasonal pattern did not, ranks higher but is no anomaly: a long event keeps
 # its rank to its end, and a new level does not cause alarms for ever.
 _SEASONAL_HALF = 0.5
+# Share of the decision from which a low count is an anomaly: its probability is not extrapolated from a history.
+_DECISION_OF_COUNTS = 14 / 15
 # Share of the smaller of two surprises that is added to the larger one.
 _SHARE_OF_SMALLER = 0.1
 # Share of its surprise that a point hands on to the next one, by the seconds of an interval: people take the minutes
 # after an event for its end, and so do labels. Such a point ranks higher but is no anomaly. None from half an hour on.
-_HELD_SHARE = {300: 0.75, 600: 0.56, 900: 0.42}
+_HELD_SHARE = {300: 0.8, 600: 0.64, 900: 0.5}
 # After this many missed intervals, the last values have no more effect.
 _MOST_MISSED = 3 * LAGS
 
 
 def judge(
-    model: Model, state: State, metrics: Metrics, first: int, *, decision: float = DECISION
+    model: Model, state: State, metrics: Metrics, first: int, *, decision: float | None = None
 ) -> tuple[Judgement, State]:
     """Judge the intervals from index `first` on.
 
@@ -54,8 +54,8 @@ def judge(
     first
         Index into `metrics.starts`. Values before it are not used.
     decision
-        Surprise (-log10 of the tail probability) from which a point is an anomaly. What is learned does not
-        depend on it.
+        Surprise (-log10 of the tail probability) from which a point is an anomaly; None: `Frequency.decision`. What is
+        learned does not depend on it.
 
     Returns
     -------
@@ -76,6 +76,7 @@ def judge(
         raise ModelError(
             f"state is of {len(state.filtered.level)} metrics; the model was fitted on {len(model.center)}"
         )
+    least = FREQUENCIES[model.frequency].decision if decision is None else decision
     starts = metrics.starts[first:].astype("datetime64[s]")
     if not len(starts):
         empty = np.zeros((metrics.n_metrics, 0))
@@ -95,7 +96,7 @@ def judge(
             values = np.full((end - begin, n_missed + len(starts)), np.nan)
             values[rows >= 0, n_missed:] = raw[rows[rows >= 0]]
         filtered = state.filtered.part(begin, end)
-        return _judge_block(model, filtered, values, n_missed, basis, calendar, begin, end, decision)
+        return _judge_block(model, filtered, values, n_missed, basis, calendar, begin, end, least)
 
     parts = in_blocks(judge_block, len(model.center), n_missed + len(starts))
 
@@ -148,15 +149,17 @@ def _judge_block(
         counts = model.counts.select(slice(begin, end)).select(is_low)
         recent = np.zeros((JOINT - 1, int(is_low.sum())))
         recent[n_missed:] = filtered.recent[: max(0, JOINT - 1 - n_missed), is_low]
-        judged_counts = judge_counts(counts, judged[is_low], expected[is_low], recent, decision, _JOINT_MARGIN)
-        surprises[is_low] = judged_counts.surprises
+        judged_counts = judge_counts(
+            counts, judged[is_low], expected[is_low], recent, decision * _DECISION_OF_COUNTS, _JOINT_MARGIN
+        )
+        surprises[is_low] = judged_counts.surprises / _DECISION_OF_COUNTS
         lower[is_low], upper[is_low] = judged_counts.lower, judged_counts.upper
         after.recent[:, is_low] = judged_counts.recent
     in_runs, limit = _judge_runs(model, output, values, harmonic, filtered, after, begin, end, decision)
     surprises = _with_runs(surprises, in_runs.T[:, n_missed:], decision)
     lowest = in_units(limit[n_missed:], center, scale, np.full(len(center), -np.inf))
     lower = np.fmax(lower, np.minimum(expected, lowest))
-    _hold(surprises, after.held, _HELD_SHARE.get(FREQUENCIES[model.frequency].seconds, 0.0), decision)
+    _hold(surprises, decision, after.held, _HELD_SHARE.get(FREQUENCIES[model.frequency].seconds, 0.0))
     severity = np.where(np.isnan(judged), 0, 100 * surprises / (surprises + decision))
     severity = _consistent(severity, judged, lower, upper)
     is_ready = model.is_ready[begin:end, None]
@@ -198,7 +201,7 @@ def _with_runs(surprises: FloatArray, in_runs: Float32Array, decision: float) ->
     return np.maximum(surprises, in_runs) + np.where(both >= decision, _SHARE_OF_SMALLER * both, 0)
 
 
-def _hold(surprises: FloatArray, held: Float32Array, share: float, decision: float) -> None:
+def _hold(surprises: FloatArray, decision: float, held: Float32Array, share: float) -> None:
     """Hand on a share of each surprise to the next points, to less than the decision.
 
     `surprises`, shape (S, T), and `held`, the surprise that the last interval hands on, are changed in place.
@@ -229,6 +232,7 @@ def _surprises(
     """Return the surprise of each point, shape (T, S), and the residuals, up and down, of the decision, in sigmas."""
     tails, joint_tails = model.tails.part(begin, end), model.joint_tails.part(begin, end)
     seasonal_tails = model.seasonal_tails.part(begin, end)
+    decision = FREQUENCIES[model.frequency].decision
     z = output.z
     alone = surprise(tails, z)
     total = joint_residuals(output)

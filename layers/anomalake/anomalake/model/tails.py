@@ -27,10 +27,12 @@ _SHARE_OF_OTHER_SIDE = 0.7
 # Least threshold, in sigmas, and least exceedance as a share of the threshold.
 _LEAST_THRESHOLD, _LEAST_EXCEEDANCE = 1.0, 0.15
 # Residuals beyond this many sigmas are left out where they are anomalies of the history. Anomalies are few events,
-# however long; heavy noise is many. Residuals nearer to each other than twice so many intervals are one event. The
-# points of all events together, with so many intervals around each, and their number are at most these shares.
-_FAR, _NEAR = 8.0, 6
-_MOST_FAR, _MOST_EVENTS = 0.12, 0.008
+# however long; heavy noise is many. The points of all events together, with so many intervals around each, are at most
+# the first share of the points, and the number of events is at most the second one: an event a month of days.
+_FAR = 8.0
+_MOST_FAR = 0.12
+_NEAR, _NEAR_OF_DAYS = 3, 1
+_MOST_EVENTS, _MOST_EVENTS_OF_DAYS = 0.012, 0.03
 
 # Shape of a generalised Pareto distribution by the ratio of two of its quantiles: the exceedance that a fifth of the
 # exceedances reach to the one that half of them reach.
@@ -73,14 +75,17 @@ def concatenate_tails(parts: list[Tails]) -> Tails:
     return Tails(parts[0].share, *arrays)
 
 
-def fit_tails(z: Float32Array, usable: BoolArray) -> Tails:
-    """Estimate the tails of the standardised residuals of a history, shape (T, S); only `usable` ones count."""
+def fit_tails(z: Float32Array, usable: BoolArray, *, of_days: bool = False) -> Tails:
+    """Estimate the tails of the standardised residuals of a history, shape (T, S); only `usable` ones count.
+
+    `of_days` tells that intervals are days or longer.
+    """
     n_times = z.shape[0]
     far = np.abs(z) > _FAR
     residuals = np.where(usable, z, np.float32(np.nan))
     with_far = np.flatnonzero(far.any(axis=0))
     if len(with_far):
-        rare = with_far[_are_few_events(far[:, with_far], usable[:, with_far])]
+        rare = with_far[_are_few_events(far[:, with_far], usable[:, with_far], of_days)]
         residuals[:, rare] = np.where(far[:, rare], np.float32(np.nan), residuals[:, rare])
     share = float(np.clip(_EXCEEDANCES / max(n_times, 1), _LEAST_SHARE, _MOST_SHARE)) / 2
     # Quantiles that the given share of the points exceeds, half of that share, and a fifth of it.
@@ -92,17 +97,18 @@ def fit_tails(z: Float32Array, usable: BoolArray) -> Tails:
     return Tails(share, *(np.array([side[i] for side in sides]) for i in range(3)))
 
 
-def _are_few_events(far: BoolArray, usable: BoolArray) -> BoolArray:
+def _are_few_events(far: BoolArray, usable: BoolArray, of_days: bool) -> BoolArray:
     """Return for which series the residuals that are far out are few events; (T, S) to (S,)."""
     near = far.copy()
-    for step in range(1, _NEAR + 1):
+    most_events = _MOST_EVENTS_OF_DAYS if of_days else _MOST_EVENTS
+    for step in range(1, (_NEAR_OF_DAYS if of_days else _NEAR) + 1):
         near[step:] |= far[:-step]
         near[:-step] |= far[step:]
     begins = near.copy()
     begins[1:] &= ~near[:-1]
     n_usable = np.maximum(usable.sum(axis=0), 1)
     are_few: BoolArray = ((near & usable).sum(axis=0) <= _MOST_FAR * n_usable) & (
-        (begins & usable).sum(axis=0) <= _MOST_EVENTS * n_usable
+        (begins & usable).sum(axis=0) <= most_events * n_usable
     )
     return are_few
 

@@ -18,7 +18,6 @@ from anomalake.detection.live_groups import DeliverySummary
 from anomalake.detection.source import LiveSource, SourceReader
 from anomalake.groups.grouping import Group
 from anomalake.lake.lake import Clock, Lake, utc_now
-from anomalake.model.judge import DECISION
 from anomalake.model.judgement import ANOMALOUS
 from anomalake.notify.alert_json import alert_event_id
 from anomalake.notify.channel import Channel
@@ -132,7 +131,7 @@ def live_detector(
     """Connect a detector with its lake, its source and its alert rules."""
     source = source or SourceReader(detector, open_source_files(detector.metric_set))
     alerts = AlertNotifier(detector, lake.store, rules, page=page)
-    engine = NumpyModelEngine(decision_of(detector.sensitivity, detector.frequency, DECISION))
+    engine = NumpyModelEngine(decision_of(detector.sensitivity, detector.frequency))
     return LiveDetector(detector, lake.store, source, alerts, engine, clock=clock)
 
 
