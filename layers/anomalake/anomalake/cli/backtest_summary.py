@@ -99,11 +99,12 @@ def _sent(sent: LoadedAlerts) -> str:
 def _group_line(group: Group, zone: ZoneInfo) -> str:
     worst = max(group.intervals, key=lambda interval: (interval.score, interval.timestamp))
     metric = worst.affected[0]
+    value = "no data" if metric.is_missing else figure(metric.value)
     named = ", ".join(f"{quoted(name)}={quoted(value)}" for name, value in metric.dimensions)
     return (
         f"{group.score:6.2f}  {group.start.astimezone(zone):%Y-%m-%d %H:%M}  {shown(group.measure)}, "
         f"{_many(len(group.intervals), 'interval')}, {_many(len(worst.affected), 'metric')}: "
-        f"{named + ': ' if named else ''}{figure(metric.value)}, expected {figure(metric.expected)}"
+        f"{named + ': ' if named else ''}{value}, expected {figure(metric.expected)}"
     )
 
 
