@@ -24,7 +24,7 @@ from anomalake.model.metrics import Combination, Metrics, join
 
 #: Weeks of history from which it is learned when a metric has a value.
 WEEKS = 8
-#: Largest share of values that a metric may lack at its usual times.
+#: Largest share of values that a metric may lack at its usual times; one value in any case.
 MOST_LACKING = 0.1
 
 # Metrics that are processed at once.
@@ -107,7 +107,8 @@ def learn_presence(history: Metrics, settings: DetectionSettings, holidays: Coll
                 present[phases[span]] += (block[:, span] & is_visit[span]).T
             usually = 2 * present > visits
             lacking = np.where(usually, visits - present, 0).sum(axis=0)
-            is_regular = lacking <= MOST_LACKING * np.where(usually, visits, 0).sum(axis=0)
+            most = MOST_LACKING * np.where(usually, visits, 0).sum(axis=0)
+            is_regular = lacking <= np.maximum(most, 1)
             expected[:, m, start : start + _BLOCK] = usually & is_regular
     return Presence(history.combinations, known, expected)
 
