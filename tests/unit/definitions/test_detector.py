@@ -485,6 +485,13 @@ MISTAKES = [
         "MetricSet.MetricList[0].Direction",
         "'Drop': expected one of both, drops, rises; did you mean drops?",
     ),
+    ("MissingData", "nul", "", "'nul': expected one of ignore, zero, anomaly"),
+    (
+        "MetricSet.MetricList",
+        [{"MetricName": "v", "AggregationFunction": "SUM", "MissingData": "Zero"}],
+        "MetricSet.MetricList[0].MissingData",
+        "'Zero': expected one of ignore, zero, anomaly; did you mean zero?",
+    ),
     (
         "MetricSet.MetricList",
         [{"MetricName": "v", "AggregationFunction": "SUM", "MinimumDuration": 25}],
@@ -627,6 +634,14 @@ def test_subfolders_are_a_field_of_the_source() -> None:
     assert problems(whole) == [
         "d.yaml: MetricSet.MetricSource.S3SourceConfig.Recursive: 'deep': expected true or false"
     ]
+
+
+def test_a_measure_has_its_own_setting_of_missing_data_or_that_of_the_detector() -> None:
+    assert [measure.missing_data for measure in detector().metric_set.metric_list] == ["ignore", "ignore"]
+    whole = {**request(), "MissingData": "anomaly"}
+    whole["MetricSet"]["MetricList"][1]["MissingData"] = "zero"
+    measures = parse_detector(json.dumps(whole), "d").metric_set.metric_list
+    assert [measure.missing_data for measure in measures] == ["anomaly", "zero"]
 
 
 def test_json_and_yaml_say_the_same() -> None:

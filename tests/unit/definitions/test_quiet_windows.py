@@ -8,11 +8,14 @@ from typing import Any
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from anomalake.definitions.detector import DetectorFileError
 from anomalake.definitions.detector_file import parse_detector
 from anomalake.definitions.intervals import interval_starts
 from anomalake.definitions.quiet_windows import PlannedWindow, QuietWindow, RecurringWindow, quiet_intervals
+from anomalake.frequencies import FREQUENCIES
 from tests.support.source_data import detector, request
 
 PARIS = "Europe/Paris"
@@ -79,6 +82,35 @@ def test_clock_changes_make_a_window_shorter_or_longer(start: float, end: float,
     before = (datetime.fromisoformat(day) - hours(12)).isoformat()
     after = (datetime.fromisoformat(day) + hours(12)).isoformat()
     assert [start[-5:] for start in quiet(window, "PT1H", before, after)] == expected
+
+
+MINUTES = st.integers(0, 1_439)
+
+
+@settings(max_examples=30)
+@given(
+    st.sets(st.integers(0, 6), min_size=1),
+    MINUTES,
+    MINUTES,
+    st.sampled_from(["PT15M", "PT1H"]),
+    st.sampled_from(["UTC", "Asia/Kolkata"]),
+)
+def test_an_interval_is_quiet_if_a_minute_of_it_is(
+    days: set[int], start: int, end: int, frequency: str, timezone: str
+) -> None:
+    window = RecurringWindow(tuple(sorted(days)), timedelta(minutes=start), timedelta(minutes=end))
+    length = end - start if end > start else end - start + 1_440
+    within = np.zeros(7 * 1_440, np.bool_)
+    for day in days:
+        within[(day * 1_440 + start + np.arange(length)) % len(within)] = True
+    first, last = datetime(2026, 3, 2, tzinfo=UTC), datetime(2026, 3, 11, tzinfo=UTC)
+    starts = interval_starts(frequency, timezone, first, last)
+    # The first of the minutes of a week is Monday's midnight, on 2 March 2026.
+    offset = 330 if timezone == "Asia/Kolkata" else 0
+    minutes = (starts - np.datetime64("2026-03-02")).astype("timedelta64[m]").astype(int) + offset
+    each = np.arange(FREQUENCIES[frequency].seconds // 60)
+    expected = within[(minutes[:, None] + each) % len(within)].any(axis=1)
+    np.testing.assert_array_equal(quiet_intervals([window], starts, frequency, timezone), expected)
 
 
 def test_days_and_weeks_that_overlap_a_planned_window_are_quiet() -> None:

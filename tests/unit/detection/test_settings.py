@@ -59,7 +59,11 @@ def in_steps(given: Metrics, settings: DetectionSettings) -> Judgement:
     state, parts = model.state, []
     for start, end in pairwise(range(LEARNED, HOURS + 1)):
         part, state = judge_intervals(
-            lambda before, span: judge(model, before, span, 0), state, between(given, start, end), settings
+            lambda before, span: judge(model, before, span, 0),
+            state,
+            between(given, start, end),
+            settings,
+            np.zeros((given.n_metrics, 1), np.bool_),
         )
         parts.append(part)
     names = ("expected", "lower", "upper", "severity", "is_anomaly")

@@ -57,6 +57,10 @@ def test_settings_of_measures_survive_and_change_no_model() -> None:
     source = metric_set_from_fields({**FIELDS, "MetricList": measures})
     assert source.metric_list == (Measure("views", direction="drops"), Measure("revenue", "AVG", minimum_duration=3))
     assert metric_set_from_fields(metric_set_to_fields(source)) == source
+    missing = metric_set_from_fields({**FIELDS, "MetricList": [{**measures[0], "MissingData": "zero"}, measures[1]]})
+    assert metric_set_from_fields(metric_set_to_fields(missing)) == missing
+    # What is learned depends on this one.
+    assert version_of(missing) != version_of(plain)
     assert metric_set_to_fields(plain)["MetricList"][0].keys() == {"MetricName", "AggregationFunction"}
     assert version_of(source) == version_of(plain)
 

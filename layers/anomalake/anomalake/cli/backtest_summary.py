@@ -119,7 +119,9 @@ def _near_miss_line(near_miss: NearMiss, zone: ZoneInfo) -> str:
 
 def _deviation(metric: AffectedMetric | NearMiss) -> str:
     named = ", ".join(f"{quoted(name)}={quoted(value)}" for name, value in metric.dimensions)
-    return f"{named + ': ' if named else ''}{figure(metric.value)}, expected {figure(metric.expected)}"
+    is_missing = isinstance(metric, AffectedMetric) and metric.is_missing
+    value = "no data" if is_missing else figure(metric.value)
+    return f"{named + ': ' if named else ''}{value}, expected {figure(metric.expected)}"
 
 
 def _by_name(counts: Mapping[str, int]) -> str:

@@ -24,7 +24,7 @@ from anomalake.definitions.document import DocumentError, Node, read_document
 from anomalake.definitions.fields import Fields, Problems
 from anomalake.definitions.messages import printable
 from anomalake.definitions.metric_set import NAME, MetricSet
-from anomalake.definitions.metric_set_fields import read_filters, read_metric_set
+from anomalake.definitions.metric_set_fields import read_filters, read_metric_set, read_missing_data
 from anomalake.definitions.quiet_windows import read_quiet_windows
 from anomalake.definitions.sensitivity import read_sensitivity
 from anomalake.frequencies import FREQUENCIES
@@ -141,7 +141,14 @@ def _detector(fields: Fields, data: str, region: str, account: str, problems: Pr
     holidays = _holidays(fields, problems)
     quiet_windows = read_quiet_windows(fields, frequency or own, problems)
     sensitivity = read_sensitivity(fields, frequency or own)
-    found = read_metric_set(metric_set, arn or "arn:::::AnomalyDetector:x", frequency or own, data, problems)
+    found = read_metric_set(
+        metric_set,
+        arn or "arn:::::AnomalyDetector:x",
+        frequency or own,
+        data,
+        problems,
+        missing_data=read_missing_data(fields),
+    )
     rules = [rule for alert in alerts if (rule := _alert(alert, arn, found, problems)) is not None]
     names = [rule.name for rule in rules]
     for name in sorted({name for name in names if names.count(name) > 1}):

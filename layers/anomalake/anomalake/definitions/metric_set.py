@@ -118,6 +118,9 @@ class AthenaTable:
 #: Deviations that are anomalies: those to both sides of the expected value, those below it, or those above it.
 Direction = Literal["both", "drops", "rises"]
 
+#: What a metric without rows is, in an interval in which others have rows: nothing, the value 0, or an anomaly.
+MissingData = Literal["ignore", "zero", "anomaly"]
+
 
 @dataclass(frozen=True, slots=True)
 class Measure:
@@ -125,14 +128,15 @@ class Measure:
 
     Attributes
     ----------
-    direction, minimum_duration
-        Direction and MinimumDuration (intervals), settings of anomalake.
+    direction, minimum_duration, missing_data
+        Direction, MinimumDuration (intervals) and MissingData, settings of anomalake.
     """
 
     metric_name: str
     aggregation_function: str = "SUM"
     direction: Direction = "both"
     minimum_duration: int = 1
+    missing_data: MissingData = "ignore"
 
 
 @dataclass(frozen=True, slots=True)

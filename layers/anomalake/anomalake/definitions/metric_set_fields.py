@@ -32,6 +32,7 @@ from anomalake.definitions.metric_set import (
     JsonLinesFormat,
     Measure,
     MetricSet,
+    MissingData,
     NameAliases,
     ParquetFormat,
     check_timezone,
@@ -56,7 +57,15 @@ _OTHER_SOURCES = ("AppFlowConfig", "CloudWatchConfig", "RDSSourceConfig", "Redsh
 _ATHENA_NAME = re.compile(r"[a-zA-Z0-9_]+")
 
 
-def read_metric_set(fields: Fields, arn: str, frequency: str, data: str | None, problems: Problems) -> MetricSet | None:
+def read_metric_set(
+    fields: Fields,
+    arn: str,
+    frequency: str,
+    data: str | None,
+    problems: Problems,
+    *,
+    missing_data: MissingData = "ignore",
+) -> MetricSet | None:
     """Read a metric set; None if it has problems.
 
     Parameters
@@ -65,6 +74,8 @@ def read_metric_set(fields: Fields, arn: str, frequency: str, data: str | None, 
         Of the detector. The frequency is empty if it is invalid, which is a problem already.
     data
         Folder or URI to which paths are relative. None: the fields are a stored record (`metric_set_from_fields`).
+    missing_data
+        MissingData of measures without it.
     """
     stored = data is None
     if fields.node is None:
@@ -73,7 +84,7 @@ def read_metric_set(fields: Fields, arn: str, frequency: str, data: str | None, 
     fields.ignore("Tags", "ClientToken", "MetricSetArn", "CreationTime", "LastModificationTime", "ResponseMetadata")
     name = fields.text("MetricSetName", "1 to 63 of a-z A-Z 0-9 - _", pattern=NAME)
     described = fields.text("MetricSetDescription", "1 to 256 characters", longest=256)
-    measures = _measures(fields, frequency, problems, stored)
+    measures = _measures(fields, frequency, problems, stored, missing_data)
     dimensions = fields.texts("DimensionList", "a column's name", most=MOST_STORED if stored else MOST_DIMENSIONS)
     timezone = fields.text("Timezone", "a zone such as Europe/Paris", longest=64, default="UTC")
     try:
@@ -190,6 +201,8 @@ def _measure_fields(measure: Measure) -> dict[str, Any]:
         fields["Direction"] = measure.direction
     if measure.minimum_duration != 1:
         fields["MinimumDuration"] = measure.minimum_duration
+    if measure.missing_data != "ignore":
+        fields["MissingData"] = measure.missing_data
     return fields
 
 
@@ -300,7 +313,14 @@ def _aliases(fields: Fields, problems: Problems, stored: bool) -> tuple[NameAlia
     return tuple(found)
 
 
-def _measures(fields: Fields, frequency: str, problems: Problems, stored: bool) -> tuple[Measure, ...]:
+def read_missing_data(fields: Fields, *, default: MissingData = "ignore") -> MissingData:
+    """Read MissingData, of a detector or a measure."""
+    return cast(MissingData, fields.choice("MissingData", get_args(MissingData), default=default))
+
+
+def _measures(
+    fields: Fields, frequency: str, problems: Problems, stored: bool, missing_data: MissingData
+) -> tuple[Measure, ...]:
     measures = []
     # What has lasted longer may have become the new level.
     longest = FREQUENCIES[frequency].event_length if frequency in FREQUENCIES and not stored else MOST_STORED
@@ -311,7 +331,8 @@ def _measures(fields: Fields, frequency: str, problems: Problems, stored: bool) 
         function = member.choice("AggregationFunction", ("SUM", "AVG"), required=not stored, default="SUM")
         direction = cast(Direction, member.choice("Direction", get_args(Direction), default="both"))
         duration = int(member.number("MinimumDuration", 1, longest, default=1, whole=True))
-        measures.append(Measure(name, function, direction, duration))
+        missing = read_missing_data(member, default=missing_data)
+        measures.append(Measure(name, function, direction, duration, missing))
         member.unknown()
     return tuple(measures)
 

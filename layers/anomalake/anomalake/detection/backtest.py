@@ -15,6 +15,7 @@ from anomalake.definitions.settings import NO_SETTINGS, DetectionSettings
 from anomalake.detection.engine import NumpyModelEngine
 from anomalake.detection.feedback import apply_feedback
 from anomalake.detection.judging import joined, judge_intervals, learnable
+from anomalake.detection.presence import complete, learn_presence, with_zeros
 from anomalake.errors import AnomalakeError
 from anomalake.frequencies import FREQUENCIES
 from anomalake.groups.counting import counted_intervals
@@ -79,7 +80,10 @@ def run_backtest(
         raise BacktestError(_insufficient(metrics))
     report = progress if progress is not None else _no_progress
     report("train", 0, first)
-    model = fit(learnable(between(metrics, 0, first), settings), holidays=tuple(holidays))
+    holidays, history = tuple(holidays), between(metrics, 0, first)
+    model = fit(learnable(with_zeros(history, settings), settings), holidays=holidays)
+    presence = learn_presence(history, settings, holidays)
+    completed = complete(between(metrics, first, n_intervals), presence, settings, holidays)
     report("train", first, first)
     parts: list[Judgement] = []
     state = model.state
@@ -89,11 +93,14 @@ def run_backtest(
         part, state = judge_intervals(
             lambda before, span: engine.judge(model, before, span),
             state,
-            between(metrics, start, end),
+            between(completed.metrics, start - first, end - first),
             settings,
+            completed.missing[:, start - first : end - first],
         )
         parts.append(part)
         report("test", end - first, n_intervals - first)
+    if completed.added.any():
+        metrics = replace(metrics, values=np.concatenate([history.values, completed.shown.values], axis=2))
     judgement = apply_feedback(metrics, joined(parts, first), feedback)
     groups = group(metrics, judgement, detector_arn)
     counted = tuple(one for one in groups if counted_intervals(one, settings))

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import date
 from typing import Any, Protocol
 
+from anomalake.detection.presence import Presence
 from anomalake.model import Model, State, fit, judge
 from anomalake.model.judgement import Judgement
 from anomalake.model.metrics import Metrics
@@ -15,10 +16,14 @@ from anomalake.records.codecs import Arrays
 
 @dataclass(frozen=True, slots=True, eq=False)
 class FittedModel:
-    """A model, and the state of its filter at the end of the history that it was fitted on."""
+    """A model, and the state of its filter at the end of the history that it was fitted on.
+
+    `presence` is when the metrics of the history have values; None where no setting asks for it.
+    """
 
     model: Any
     state: Any
+    presence: Presence | None = None
 
 
 class ModelEngine(Protocol):

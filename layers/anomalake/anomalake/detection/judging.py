@@ -11,6 +11,8 @@ import numpy as np
 
 from anomalake.definitions.metric_set import Direction
 from anomalake.definitions.settings import DetectionSettings
+from anomalake.detection.presence import with_missing
+from anomalake.model.array_types import BoolArray
 from anomalake.model.judgement import ANOMALOUS, Judgement
 from anomalake.model.metrics import Metrics, between
 
@@ -18,15 +20,22 @@ from anomalake.model.metrics import Metrics, between
 Judge = Callable[[Any, Metrics], tuple[Judgement, Any]]
 
 
-def judge_intervals(judge: Judge, state: Any, metrics: Metrics, settings: DetectionSettings) -> tuple[Judgement, Any]:
+def judge_intervals(
+    judge: Judge, state: Any, metrics: Metrics, settings: DetectionSettings, missing: BoolArray
+) -> tuple[Judgement, Any]:
     """Judge all intervals of some metrics with the settings of a detector.
 
     Each quiet interval is judged by what was learned before it, and counts as not observed for those after it.
+
+    Parameters
+    ----------
+    missing
+        Points that are anomalies because they have no value (`presence.Completed`).
     """
     is_quiet = settings.is_quiet(metrics.starts)
     if not is_quiet.any():
         judgement, state = judge(state, metrics)
-        return in_direction(metrics, judgement, settings), state
+        return with_missing(in_direction(metrics, judgement, settings), missing), state
     parts = []
     cuts = np.flatnonzero(is_quiet[1:] | is_quiet[:-1]) + 1
     for start, end in pairwise([0, *cuts.tolist(), len(is_quiet)]):
@@ -34,7 +43,7 @@ def judge_intervals(judge: Judge, state: Any, metrics: Metrics, settings: Detect
         part, after = judge(state, span)
         state = judge(state, _unobserved(span))[1] if is_quiet[start] else after
         parts.append(part)
-    return in_direction(metrics, joined(parts), settings), state
+    return with_missing(in_direction(metrics, joined(parts), settings), missing), state
 
 
 def learnable(metrics: Metrics, settings: DetectionSettings) -> Metrics:
@@ -48,7 +57,11 @@ def learnable(metrics: Metrics, settings: DetectionSettings) -> Metrics:
 def joined(parts: Sequence[Judgement], first: int = 0) -> Judgement:
     """Return the judgement of consecutive parts, from index `first` on."""
     names = ("expected", "lower", "upper", "severity", "is_anomaly")
-    return Judgement(first, *(np.concatenate([getattr(part, name) for part in parts], axis=1) for name in names))
+    arrays = (np.concatenate([getattr(part, name) for part in parts], axis=1) for name in names)
+    if all(part.is_missing is None for part in parts):
+        return Judgement(first, *arrays)
+    is_missing = [part.is_missing if part.is_missing is not None else part.is_anomaly & False for part in parts]
+    return replace(Judgement(first, *arrays), is_missing=np.concatenate(is_missing, axis=1))
 
 
 def _unobserved(metrics: Metrics) -> Metrics:

@@ -19,6 +19,7 @@ from anomalake.detection.judging import judge_intervals
 from anomalake.detection.learning import SCHEDULES, grid
 from anomalake.detection.live_groups import DeliverySummary, LiveGroups, Notifier
 from anomalake.detection.live_models import ActiveModel, LiveModels
+from anomalake.detection.presence import complete
 from anomalake.detection.source import IntervalError, LiveSource
 from anomalake.groups.counting import counted_intervals
 from anomalake.lake.lake import Clock, utc_now
@@ -198,13 +199,18 @@ class LiveDetector:
             self.intervals.write(start, to_parquet(start, metrics, None))
             return replace(execution, status=LEARNING, reason=model), DeliverySummary()
         state = self._live_models.state_before(start, model, warnings)
+        completed = complete(metrics, model.fitted.presence, self._settings, self.detector.holidays)
         of_model, state = judge_intervals(
-            lambda before, span: self._engine.judge(model.fitted.model, before, span), state, metrics, self._settings
+            lambda before, span: self._engine.judge(model.fitted.model, before, span),
+            state,
+            completed.metrics,
+            self._settings,
+            completed.missing,
         )
         feedback, problems = read_feedback(self.store, self.detector.name)
         warnings += problems
-        judgement = apply_feedback(metrics, of_model, feedback)
-        groups, again = self._live_groups.update(start, metrics, judgement, of_model, warnings)
+        judgement = apply_feedback(completed.shown, of_model, feedback)
+        groups, again = self._live_groups.update(start, completed, judgement, of_model, warnings)
         counted = [interval for group in groups for interval in counted_intervals(group, self._settings)[-1:]]
         counted = [interval for interval in counted if interval.timestamp == start]
         summary = self._live_groups.notify(groups, start, warnings, again=again)

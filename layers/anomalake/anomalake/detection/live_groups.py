@@ -10,10 +10,10 @@ from typing import Protocol
 
 from anomalake.definitions.detector import Detector
 from anomalake.definitions.intervals import next_start, previous_start
+from anomalake.detection.presence import Completed
 from anomalake.groups.anomaly_group import ENDS_AFTER, Group
 from anomalake.groups.grouping import group
 from anomalake.model.judgement import Judgement
-from anomalake.model.metrics import Metrics
 from anomalake.records.deliveries import UndeliveredIntervals
 from anomalake.records.errors import CorruptError
 from anomalake.records.groups import delete_group, read_groups, write_group
@@ -99,7 +99,7 @@ class LiveGroups:
         self._undelivered = UndeliveredIntervals(store, detector.name)
 
     def update(
-        self, start: datetime, metrics: Metrics, judgement: Judgement, of_model: Judgement, warnings: list[str]
+        self, start: datetime, completed: Completed, judgement: Judgement, of_model: Judgement, warnings: list[str]
     ) -> tuple[tuple[Group, ...], bool]:
         """Group the anomalies of an interval; store the groups and the interval.
 
@@ -107,6 +107,8 @@ class LiveGroups:
 
         Parameters
         ----------
+        completed
+            The metrics of the interval.
         judgement, of_model
             Judgement with and without feedback.
         """
@@ -116,6 +118,7 @@ class LiveGroups:
             before = self._previous(before)
             record = self._interval(before, warnings)
             ids.update(dict.fromkeys(record.open_groups if record is not None else ()))
+        metrics = completed.shown
         changed = group(metrics, judgement, self._detector.arn, self._read_groups(ids, start, warnings))
         groups = tuple(changed_group for changed_group in changed if changed_group.end == start)
         earlier_runs = self._earlier_runs(start)
@@ -123,7 +126,8 @@ class LiveGroups:
         # This order keeps, wherever a run dies, the ids of all groups with a part in the interval in its record.
         for removed in {group_id for run in earlier_runs for group_id in run.open_groups} - current:
             delete_group(self._store, self._detector.name, removed, start)
-        self._intervals.write(start, to_parquet(start, metrics, judgement, sorted(current), of_model.severity))
+        body = to_parquet(start, metrics, judgement, sorted(current), of_model.severity, completed.added[:, 0])
+        self._intervals.write(start, body)
         for changed_group in groups:
             write_group(self._store, self._detector.name, changed_group, start)
         return groups, bool(earlier_runs)

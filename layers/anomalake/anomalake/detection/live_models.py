@@ -14,6 +14,7 @@ from anomalake.definitions.settings import DetectionSettings
 from anomalake.detection.engine import FittedModel, ModelEngine
 from anomalake.detection.judging import learnable
 from anomalake.detection.learning import SCHEDULES, fit_time, grid, history_before, intervals_observed, model_due
+from anomalake.detection.presence import complete, from_arrays, learn_presence, to_arrays, with_zeros
 from anomalake.detection.source import HistorySource, IntervalError
 from anomalake.model.metrics import Metrics, between, join
 from anomalake.records.errors import CorruptError
@@ -84,9 +85,14 @@ class LiveModels:
                 return earlier
             return _insufficient(observed, minimum)
         learnt, self._recent = _split(history, began)
-        fitted = self._engine.fit(learnable(learnt, self._settings), self._detector.holidays)
+        usable = learnable(with_zeros(learnt, self._settings), self._settings)
+        fitted = replace(
+            self._engine.fit(usable, self._detector.holidays),
+            presence=learn_presence(learnt, self._settings, self._detector.holidays),
+        )
         self._models.write_history(began, learnt)
-        if not self._models.write_model(began, self._engine.model_to_arrays(fitted)):
+        arrays = {**self._engine.model_to_arrays(fitted), **to_arrays(fitted.presence)}
+        if not self._models.write_model(began, arrays):
             # Another run has written its model first: all runs use that one.
             other = self._read_model(began, warnings)
             return ActiveModel(began, other if other is not None else fitted)
@@ -121,6 +127,7 @@ class LiveModels:
             parts.insert(0, self._from_source(starts[0], start, warnings))
         observed = [part for part in parts if part is not None and len(part.combinations)]
         metrics = join(observed, missing) if observed else self._unobserved(missing)
+        metrics = complete(metrics, model.fitted.presence, self._settings, self._detector.holidays).metrics
         return self._engine.judge(model.fitted.model, state, learnable(metrics, self._settings))[1]
 
     def _from_source(self, first: datetime, until: datetime, warnings: list[str]) -> Metrics | None:
@@ -196,7 +203,9 @@ class LiveModels:
         """Read a model; delete one that is corrupt, so that it can be fitted again."""
         try:
             arrays = self._models.read_model(start)
-            return self._engine.model_from_arrays(arrays) if arrays is not None else None
+            if arrays is None:
+                return None
+            return replace(self._engine.model_from_arrays(arrays), presence=from_arrays(arrays))
         except (CorruptError, ValueError, KeyError) as error:
             warnings.append(f"model of {start.isoformat()}: {error}; a new one is fitted")
             self._models.delete_model(start)

@@ -34,6 +34,8 @@ class AffectedMetric:
         measure's unit.
     severity
         0 to 100.
+    is_missing
+        Whether there is no value; `value` is 0 then.
     """
 
     time_series_id: str
@@ -43,6 +45,7 @@ class AffectedMetric:
     lower: float | None
     upper: float | None
     severity: float
+    is_missing: bool = False
 
     @property
     def deviation(self) -> float:

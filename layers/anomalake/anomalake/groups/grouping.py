@@ -180,6 +180,8 @@ def _intervals(
     rows, columns, values, expected = rows[known], columns[known], values[known], expected[known]
     order = np.lexsort((rows, columns))
     rows, columns, values, expected = rows[order], columns[order], values[order], expected[order]
+    missing = judgement.is_missing
+    is_missing = missing[rows, columns] if missing is not None else np.zeros(len(rows), np.bool_)
     points = zip(
         columns.tolist(),
         (rows // len(metrics.combinations)).tolist() if rows.size else [],
@@ -189,19 +191,20 @@ def _intervals(
         judgement.lower[rows, columns].tolist(),
         judgement.upper[rows, columns].tolist(),
         judgement.severity[rows, columns].tolist(),
+        is_missing.tolist(),
         strict=True,
     )
     totals = _totals(metrics, judgement, columns)
     known_metrics: dict[int, tuple[str, tuple[tuple[str, str], ...]]] = {}
 
-    def affected(point: tuple[int, int, int, float, float, float, float, float]) -> AffectedMetric:
-        _, m, row, value, expected_value, lower, upper, severity = point
+    def affected(point: tuple[int, int, int, float, float, float, float, float, bool]) -> AffectedMetric:
+        _, m, row, value, expected_value, lower, upper, severity, is_missing = point
         metric = known_metrics.get(row)
         if metric is None:
             dimensions = metrics.dimensions(row % len(metrics.combinations))
             metric = (time_series_id(detector_arn, metrics.measures[m], dimensions), dimensions)
             known_metrics[row] = metric
-        return AffectedMetric(*metric, value, expected_value, _finite(lower), _finite(upper), severity)
+        return AffectedMetric(*metric, value, expected_value, _finite(lower), _finite(upper), severity, is_missing)
 
     for column, of_interval in groupby(points, key=itemgetter(0)):
         timestamp = _instant(metrics.starts[judgement.first + column])

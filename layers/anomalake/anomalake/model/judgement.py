@@ -25,6 +25,8 @@ class Judgement:
         float64, from 0 to less than 100; 0 where nothing was observed or expected.
     is_anomaly
         True for a severity of at least `ANOMALOUS`.
+    is_missing
+        Anomalies without a value; None where there are none.
     """
 
     first: int
@@ -33,3 +35,4 @@ class Judgement:
     upper: FloatArray
     severity: FloatArray
     is_anomaly: BoolArray
+    is_missing: BoolArray | None = None

@@ -116,6 +116,8 @@ def _against(value: float, expected: float) -> str:
 
 
 def _observed(metric: AffectedMetric) -> str:
+    if metric.is_missing:
+        return f"no data, expected {figure(metric.expected)}"
     return _against(metric.value, metric.expected)
 
 

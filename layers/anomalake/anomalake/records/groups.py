@@ -187,6 +187,7 @@ def _interval_fields(interval: GroupInterval) -> dict[str, Any]:
                 "Lower": metric.lower,
                 "Upper": metric.upper,
                 "Severity": metric.severity,
+                **({"Missing": True} if metric.is_missing else {}),
             }
             for metric in interval.affected
         ],
@@ -210,6 +211,7 @@ def _interval(fields: dict[str, Any]) -> GroupInterval:
             None if metric["Lower"] is None else _number(metric["Lower"]),
             None if metric["Upper"] is None else _number(metric["Upper"]),
             _number(metric["Severity"]),
+            metric.get("Missing") is True,
         )
         for metric in fields["Affected"]
     )

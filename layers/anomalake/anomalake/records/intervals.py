@@ -28,6 +28,7 @@ READERS = 16
 
 _ENDING = ".parquet"
 _KEY = key_pattern(r"version=(?P<version>[0-9a-f]+)/intervals/{stamp}\.parquet")
+_MISSING = "is_missing"
 _JUDGED = ("expected", "lower", "upper", "severity")
 
 
@@ -41,7 +42,8 @@ class IntervalRecord:
         Start of the interval.
     table
         A row for each metric: measure, combination (JSON), value, expected, lower, upper, severity, is_anomaly, and
-        model_severity, the severity without feedback.
+        model_severity, the severity without feedback. Where a metric had no value in the source, there is a column
+        is_missing too.
     about
         frequency, timezone, measures, dimension_names; judged: whether there was a model.
     open_groups
@@ -109,6 +111,7 @@ def to_parquet(
     judgement: Judgement | None,
     open_groups: Sequence[str] = (),
     model_severity: npt.NDArray[np.float64] | None = None,
+    is_missing: npt.NDArray[np.bool_] | None = None,
 ) -> bytes:
     """Write an interval as Parquet.
 
@@ -122,6 +125,8 @@ def to_parquet(
         Ids of groups that the next interval may continue.
     model_severity
         Severity without feedback, shaped as in the judgement. Default: the judgement's.
+    is_missing
+        Metrics that had no value in the source.
     """
     size = metrics.n_metrics
     texts = pa.array([json.dumps(combination) for combination in metrics.combinations], pa.string())
@@ -140,6 +145,8 @@ def to_parquet(
     else:
         columns["model_severity"] = columns["severity"]
     columns["is_anomaly"] = pa.array(judgement.is_anomaly[:, 0] if judgement is not None else np.zeros(size, bool))
+    if is_missing is not None and is_missing.any():
+        columns[_MISSING] = pa.array(is_missing)
     about = {
         "start": start.isoformat(),
         "frequency": metrics.frequency,
@@ -259,12 +266,15 @@ def metrics_of(records: Sequence[IntervalRecord], starts: npt.NDArray[np.datetim
     known = pa.array([], pa.string())
     columns: list[tuple[int, npt.NDArray[Any], npt.NDArray[Any]]] = []
     for record in records:
-        texts = record.table["combination"].combine_chunks().cast(pa.string())
+        table = record.table
+        if _MISSING in table.schema.names:
+            table = table.filter(pc.invert(table[_MISSING]))
+        texts = table["combination"].combine_chunks().cast(pa.string())
         known = pa.concat_arrays([known, pc.unique(texts.filter(pc.invert(pc.is_in(texts, known))))])
-        m = pc.index_in(record.table["measure"].cast(pa.string()), measures)
+        m = pc.index_in(table["measure"].cast(pa.string()), measures)
         t = int(np.searchsorted(starts, np.datetime64(record.start.replace(tzinfo=None), "s")))
         place = np.asarray(m.to_numpy(), np.int64) * (1 << 32) + pc.index_in(texts, known).to_numpy()
-        columns.append((t, place, record.table["value"].to_numpy()))
+        columns.append((t, place, table["value"].to_numpy()))
     combinations: list[Combination] = [tuple(json.loads(text)) for text in known.to_pylist()]
     order = sorted(range(len(combinations)), key=lambda k: sort_key(combinations[k]))
     rank = np.empty(len(order), np.int64)

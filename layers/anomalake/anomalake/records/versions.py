@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
-from anomalake.definitions.metric_set import Measure, MetricSet
+from anomalake.definitions.metric_set import MetricSet
 from anomalake.definitions.metric_set_fields import metric_set_to_fields
 from anomalake.records.errors import RecordError
 from anomalake.records.keys import detector_folder, key_pattern
@@ -63,7 +63,7 @@ def parse_version_key(key: str) -> VersionKey | None:
 
 def version_fields(metric_set: MetricSet) -> dict[str, Any]:
     """Return the fields that a model depends on; a change of any of them starts a new model."""
-    measures = tuple(Measure(one.metric_name, one.aggregation_function) for one in metric_set.metric_list)
+    measures = tuple(replace(measure, direction="both", minimum_duration=1) for measure in metric_set.metric_list)
     fields = metric_set_to_fields(
         replace(
             metric_set,
