@@ -25,6 +25,7 @@ from anomalake.definitions.errors import SourceError
 from anomalake.definitions.metric_set import AthenaTable, CsvFormat, JsonLinesFormat, Measure, MetricSet, ParquetFormat
 from anomalake.definitions.metric_set_fields import metric_set_from_fields, metric_set_to_fields
 from anomalake.frequencies import FREQUENCIES
+from anomalake.records.versions import version_of
 from tests.support.source_data import detector, request
 
 ROOT = Path(__file__).parents[3]
@@ -356,6 +357,8 @@ MISTAKES = [
     ("Holidays", ["25.12.2021"], "Holidays[0]", "'25.12.2021': expected a day such as 2013-12-25"),
     ("Holidays", "2021-12-25", "", "'2021-12-25': expected a list"),
     ("Alert", [], "", "no such field; did you mean Alerts?"),
+    ("RollUps", "true", "", "expected in MetricSet"),
+    ("MetricSet.RollUps", "often", "", "'often': expected true or false"),
     ("MetricSet", None, "", "is missing"),
     (
         "MetricSet.MetricSetFrequency",
@@ -613,6 +616,26 @@ def test_subfolders_are_a_field_of_the_source() -> None:
     whole["MetricSet"]["MetricSource"]["S3SourceConfig"]["Recursive"] = "deep"
     assert problems(whole) == [
         "d.yaml: MetricSet.MetricSource.S3SourceConfig.Recursive: 'deep': expected true or false"
+    ]
+
+
+def test_roll_ups_are_a_field_of_the_metric_set() -> None:
+    plain, found = detector().metric_set, detector(RollUps=True).metric_set
+    assert (plain.roll_ups, found.roll_ups) == (False, True)
+    assert metric_set_from_fields(metric_set_to_fields(found)) == found
+    # A model of other metrics is another one; the stored form of other metric sets is as before.
+    assert version_of(found) != version_of(plain)
+    assert "RollUps" not in metric_set_to_fields(plain)
+
+
+def test_roll_ups_need_a_dimension_and_a_sum() -> None:
+    whole = changed("MetricSet.RollUps", "true")
+    whole["MetricSet"]["DimensionList"] = []
+    whole["MetricSet"]["MetricList"] = [{"MetricName": "w", "AggregationFunction": "AVG"}]
+    assert problems(whole) == [
+        "d.yaml: MetricSet.RollUps: true: expected a dimension in DimensionList; without one, a measure is its total",
+        "d.yaml: MetricSet.RollUps: true: expected a measure with AggregationFunction SUM; the mean of means would "
+        "need weights",
     ]
 
 

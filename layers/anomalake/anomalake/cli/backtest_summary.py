@@ -24,7 +24,8 @@ def summary_lines(outcome: BacktestOutcome, lake: str | None = None, scores: Pat
     zone = ZoneInfo(metrics.timezone)
     starts = [_instant(metrics.starts[at].item()).astimezone(zone) for at in (0, tested.first, -1)]
     first, first_tested, last = (f"{start:%Y-%m-%d %H:%M}" for start in starts)
-    yield f"{outcome.detector.name}: {metrics.n_metrics:,} metrics, {first} to {last} ({metrics.timezone})"
+    n_metrics = f"{metrics.n_metrics:,} metrics{' with roll-ups' if metrics.roll_ups else ''}"
+    yield f"{outcome.detector.name}: {n_metrics}, {first} to {last} ({metrics.timezone})"
     yield (
         f"  trained on {tested.first:,} intervals of {metrics.frequency}, "
         f"tested on the {tested.tested:,} from {first_tested} on"

@@ -19,6 +19,7 @@ from anomalake.detection.live_groups import DeliverySummary, LiveGroups, Notifie
 from anomalake.detection.live_models import ActiveModel, LiveModels
 from anomalake.detection.source import IntervalError, LiveSource
 from anomalake.lake.lake import Clock, utc_now
+from anomalake.model.metrics import with_combinations
 from anomalake.records.executions import (
     EARLY,
     FAILED,
@@ -193,6 +194,9 @@ class LiveDetector:
         if not isinstance(model, ActiveModel):
             self.intervals.write(start, to_parquet(start, metrics, None))
             return replace(execution, status=LEARNING, reason=model), DeliverySummary()
+        if metrics.roll_ups:
+            # What is missing has a part in the deviation of a roll-up.
+            metrics = with_combinations(metrics, self._engine.combinations(model.fitted.model))
         state = self._live_models.state_before(start, model, warnings)
         of_model, state = self._engine.judge(model.fitted.model, state, metrics)
         feedback, problems = read_feedback(self.store, self.detector.name)

@@ -116,7 +116,7 @@ def passes(interval: GroupInterval, rule: AlertRule) -> bool:
     return (
         interval.score >= rule.threshold
         and interval.impact >= rule.minimum_impact
-        and any(_matches(metric, rule) for metric in interval.affected)
+        and any(_matches(metric, rule) for metric in interval.all_affected)
     )
 
 

@@ -158,7 +158,9 @@ class _Composition:
         for number, names in enumerate(self._names.names):
             definition = self._definition(names.arn)
             detector = values[names.arn] = _DetectorValues(definition.frequency, definition.timezone)
-            points = detector.points = self._points(names, detector)
+            detector.points = self._points(names, detector)
+            # Values over time are added up from the combinations.
+            points = detector.points.where(detector.points.roll_up == 0)
             observed = self._observed(names, detector, definition.schema)
             if observed is None:
                 observed = live_values.observed_of(points, names)

@@ -43,7 +43,8 @@ class IntervalRecord:
         A row for each metric: measure, combination (JSON), value, expected, lower, upper, severity, is_anomaly, and
         model_severity, the severity without feedback.
     about
-        frequency, timezone, measures, dimension_names; judged: whether there was a model.
+        frequency, timezone, measures, dimension_names; judged: whether there was a model; roll_ups: true where the
+        detector has them (`Metrics.roll_ups`).
     open_groups
         Ids of the groups that have a part in the interval.
     """
@@ -148,6 +149,7 @@ def to_parquet(
         "dimension_names": metrics.dimension_names,
         "judged": judgement is not None,
         "open_groups": list(open_groups),
+        **({"roll_ups": True} if metrics.roll_ups else {}),
     }
     return table_to_bytes(columns, about)
 
@@ -280,6 +282,7 @@ def metrics_of(records: Sequence[IntervalRecord], starts: npt.NDArray[np.datetim
         tuple(about["dimension_names"]),
         tuple(combinations[k] for k in order),
         np.ascontiguousarray(values.transpose(1, 2, 0)),
+        bool(about.get("roll_ups")),
     )
 
 
