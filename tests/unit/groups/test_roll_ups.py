@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from anomalake.alerts import AlertDocument, read_alert
+from anomalake.definitions.detector import DimensionFilter
 from anomalake.groups.affected_metric import AffectedMetric, without_overlap
 from anomalake.groups.anomaly_group import without
 from anomalake.groups.grouping import Group, group
@@ -18,7 +19,9 @@ from anomalake.groups.score import group_score
 from anomalake.model.judgement import ANOMALOUS, Judgement
 from anomalake.model.metrics import Combination, Metrics
 from anomalake.notify.alert_json import alert_body
+from anomalake.notify.rules import has_grown, passes
 from anomalake.notify.texts import long_text, short_text
+from anomalake.records.deliveries import SentAlert
 from anomalake.records.groups import from_json, to_json
 from anomalake.sources.roll_ups import with_roll_ups
 from tests.support.anomalies import ARN, EXPECTED, cut, detector, interval, judged, metric, rule
@@ -238,6 +241,30 @@ def test_records_and_alerts_of_roll_ups_can_be_read() -> None:
     assert "In all: 300, expected 600" in text
     assert "region: north 50 %, south 50 %" in text
     assert short_text(found, found.intervals[0], detector()).endswith("1 of 6 metrics. 300, expected 600 (-50 %)")
+
+
+def test_a_filter_is_passed_by_what_is_shown_and_by_its_parts() -> None:
+    values: dict[Combination, float] = dict.fromkeys(SHOPS, 50.0)
+    severities: dict[Combination, float] = {(None, None): 80.0, ("north", "a"): 55.0}
+    (one,) = only(group(*judged_shops(values, severities), ARN)).intervals
+    assert [item.dimensions for item in one.affected] == [()]
+    for region, passed in (("north", True), ("south", False)):
+        wanted = rule(dimension_filters=(DimensionFilter("region", (region,)),))
+        assert passes(one, wanted) == passed
+    (north,) = only(group(*judged_shops(values, {("north", None): 80.0}), ARN)).intervals
+    assert passes(north, rule(dimension_filters=(DimensionFilter("region", ("north",)),)))
+
+
+def test_another_level_of_the_same_anomaly_has_not_grown() -> None:
+    """First the shops of the north account for the deviation, then the total does."""
+    values: dict[Combination, float] = {("north", shop): 0.0 for shop in "abc"}
+    north: dict[Combination, float] = {("north", shop): 60.0 for shop in "abc"}
+    (first,) = only(group(*judged_shops(values, {**north, (None, None): 60.0}), ARN)).intervals
+    values[("south", "a")] = 0.0
+    (second,) = only(group(*judged_shops(values, {**north, (None, None): 62.0}), ARN)).intervals
+    assert [len(one.affected) for one in (first, second)] == [3, 1]
+    for before, after in ((first, second), (second, first)):
+        assert not has_grown(after, [SentAlert.of(before)])
 
 
 def test_texts_say_that_a_dimension_value_is_a_total() -> None:

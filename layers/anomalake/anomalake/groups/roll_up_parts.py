@@ -27,6 +27,7 @@ class RollUpParts:
     def __init__(self, metrics: Metrics, judgement: Judgement) -> None:
         self._metrics = metrics
         self._judgement = judgement
+        self._is_roll_up = metrics.is_roll_up
         self._values: list[list[str]] = []
         self._codes: list[npt.NDArray[np.int64]] = []
         for d in range(len(metrics.dimension_names)):
@@ -61,7 +62,7 @@ class RollUpParts:
 
     def _below(self, k: int, own: int | None, d: int) -> npt.NDArray[np.int64]:
         """Return the combinations that split a roll-up by dimension `d`, each with a value of it."""
-        is_roll_up = self._metrics.is_roll_up
+        is_roll_up = self._is_roll_up
         has_value = self._codes[d] >= 0
         if own is not None:
             return np.flatnonzero(~is_roll_up & has_value & (self._codes[own] == self._codes[own][k]))
