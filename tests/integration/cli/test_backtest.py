@@ -53,7 +53,7 @@ def test_the_summary_has_the_tested_span_and_the_anomalies(run: Run, folder: Pat
 
 def quiet_days(folder: Path, days: int = 215) -> Path:
     """A detector of daily orders by shop, with nothing unusual but one lower day, and its data."""
-    noise = np.random.default_rng(3).normal(0, 40, (2, days))
+    noise = np.random.default_rng(3).uniform(-60, 60, (2, days))
     noise[1, 190] = -75
     lines = [
         f"{date(2023, 6, 1) + timedelta(days=day)},{shop},{1_000 + noise[number, day]:.0f}"
