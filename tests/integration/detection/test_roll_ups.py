@@ -104,16 +104,32 @@ def test_relations_count_nothing_twice(lake: Path) -> None:
 
 
 @pytest.mark.parametrize("with_source", [True, False])
-def test_the_page_adds_up_the_shops_only(lake: Path, tmp_path: Path, with_source: bool) -> None:
+def test_the_page_adds_up_the_shops_and_has_the_affected_totals_beside_them(
+    lake: Path, tmp_path: Path, with_source: bool
+) -> None:
     copy = tmp_path / "lake"
     shutil.copytree(lake, copy)
     if not with_source:
         shutil.rmtree(copy / "sources")
     shops = detector_of(read_document(str(copy)), "shops")
+    assert shops.live is not None
+    assert shops.live.roll_ups >= 1
     totals: dict[int, float] = defaultdict(float)
+    of_roll_ups: dict[int, float] = {}
     for (measure, dimensions, time), value in values_of(shops).items():
-        assert len(dimensions) == 2
-        totals[time] += value if measure == "orders" else 0
+        if dimensions == ():
+            of_roll_ups[time] = value
+        elif len(dimensions) == 2 and measure == "orders":
+            totals[time] += value
+    last = shops.live.series[-shops.live.roll_ups :]
+    assert all((shops.combinations[series] < 0).any() for series in last)
+    assert (shops.combinations[shops.live.series[: -shops.live.roll_ups]] >= 0).all()
+    # The total was affected, so it has values of its own.
+    assert of_roll_ups == {time: totals[time] for time in of_roll_ups}
+    assert len(of_roll_ups) == DAYS - DAYS * 7 // 10
+    expected_totals = values_of(shops, "expected")
+    outage = (DAY - date(1970, 1, 1)).days * 86_400
+    assert expected_totals["orders", (), outage] == pytest.approx(120, abs=15)
     with (lake.parent / "orders.csv").open(encoding="utf-8", newline="") as file:
         expected: dict[int, float] = defaultdict(float)
         for row in csv.DictReader(file):

@@ -159,13 +159,15 @@ class _Composition:
             definition = self._definition(names.arn)
             detector = values[names.arn] = _DetectorValues(definition.frequency, definition.timezone)
             detector.points = self._points(names, detector)
-            # Values over time are added up from the combinations.
+            # Sums over time are those of the combinations.
             points = detector.points.where(detector.points.roll_up == 0)
             observed = self._observed(names, detector, definition.schema)
             if observed is None:
                 observed = live_values.observed_of(points, names)
             n_anomalies = judged.anomalies_of(points, len(names.combinations()))
             of_detector = table.detector[table.a_interval] == number
+            is_affected = np.isin(detector.points.combination, table.a_combination[of_detector])
+            roll_ups = detector.points.where((detector.points.roll_up == 1) & is_affected)
             n_anomalies = n_anomalies + np.bincount(table.a_combination[of_detector], minlength=len(n_anomalies))
             inputs[names.arn] = live_values.LiveInput(
                 names,
@@ -175,6 +177,7 @@ class _Composition:
                 observed,
                 points,
                 n_anomalies,
+                roll_ups,
             )
         shares = live_values.shares(list(inputs.values()), self._limits.numbers)
         for (arn, given), numbers in zip(inputs.items(), shares, strict=True):
