@@ -96,6 +96,11 @@ def without_overlap(affected: Sequence[AffectedMetric]) -> tuple[list[AffectedMe
     )
 
 
+def most_of_a_level(affected: Iterable[AffectedMetric]) -> int:
+    """Return the largest number of affected metrics of one level (`without_overlap`)."""
+    return max(Counter(map(_level, affected)).values())
+
+
 def _level(metric: AffectedMetric) -> tuple[int, str]:
     """Return the level of a metric: the lowest number for the most detail, and the dimension of a roll-up."""
     if not metric.roll_up:

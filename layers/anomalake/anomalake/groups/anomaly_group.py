@@ -13,7 +13,7 @@ from functools import cached_property
 from anomalake.alerts import Contribution
 from anomalake.frequencies import FREQUENCIES
 from anomalake.groups.affected_metric import AffectedMetric as AffectedMetric
-from anomalake.groups.affected_metric import total_deviation, without_overlap
+from anomalake.groups.affected_metric import most_of_a_level, total_deviation, without_overlap
 from anomalake.groups.contributions import coarse, shares_of
 from anomalake.groups.score import group_score
 
@@ -80,6 +80,11 @@ class GroupInterval:
     def all_affected(self) -> tuple[AffectedMetric, ...]:
         """All affected metrics; with roll-ups, some are parts of others."""
         return (*self.affected, *self.also_affected)
+
+    @property
+    def breadth(self) -> int:
+        """Number of affected metrics; with roll-ups, of the level with the most, so that none is counted twice."""
+        return most_of_a_level(self.all_affected)
 
 
 @dataclass(frozen=True, slots=True)

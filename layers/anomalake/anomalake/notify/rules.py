@@ -140,5 +140,5 @@ def has_grown(interval: GroupInterval, alerted: Iterable[SentAlert]) -> bool:
     return (
         interval.score >= score + min(GROWN_BY, (100 - score) / 2)
         or 0 < GROWN_TIMES * max(entry.impact for entry in before) <= interval.impact
-        or GROWN_TIMES * max(element.affected for element in before) <= len(interval.all_affected)
+        or GROWN_TIMES * max(element.affected for element in before) <= interval.breadth
     )
