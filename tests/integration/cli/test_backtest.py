@@ -82,7 +82,7 @@ def test_where_nothing_is_anomalous_the_most_unusual_points_are_told(run: Run, t
     said = run("backtest", str(file), "--lake", "lake")
     assert (said.code, said.err) == (0, "")
     lines = said.out.splitlines()
-    at = lines.index("  nothing reached severity 50; the most unusual points, which are no anomalies:")
+    at = lines.index("  nothing counts as an anomaly; the most unusual points below severity 50:")
     assert lines[at - 1] == "  0 groups: orders 0"
     told = [re.fullmatch(r" {4} ?(\d+\.\d\d)  (\S+ \S+)  orders: shop=\w+: [\d,.]+, expected [\d,.]+", line)
             for line in lines[at + 1 : at + 6]]  # fmt: skip

@@ -41,7 +41,7 @@ def summary_lines(outcome: BacktestOutcome, lake: str | None = None, scores: Pat
         yield f"    {_group_line(group, zone)}"
     near_misses = tested.near_misses()
     if near_misses:
-        yield f"  nothing reached severity {ANOMALOUS:g}; the most unusual points, which are no anomalies:"
+        yield f"  nothing counts as an anomaly; the most unusual points below severity {ANOMALOUS:g}:"
     for near_miss in near_misses:
         yield f"    {_near_miss_line(near_miss, zone)}"
     if outcome.evaluated is not None:

@@ -13,7 +13,6 @@ import pyarrow as pa
 from anomalake.definitions.arns import detector_of
 from anomalake.frequencies import FREQUENCIES
 from anomalake.groups.anomaly_group import Group
-from anomalake.model.judgement import ANOMALOUS
 from anomalake.page import alert_rows, anomalies, health, judged, live_values
 from anomalake.page.anomalies import AnomalyTable, Counts
 from anomalake.page.contents import AlertContents, AlertSummary, GroupIntervalKey, LakeContents
@@ -197,8 +196,7 @@ class _Composition:
         quiet: dict[int, tuple[Points, str]] = {}
         for number, names in enumerate(self._names.names):
             detector = values[names.arn]
-            is_quiet = number not in busy and not (detector.points.severity >= ANOMALOUS).any()
-            if is_quiet and detector.frequency in FREQUENCIES:
+            if number not in busy and detector.frequency in FREQUENCIES:
                 quiet[number] = (detector.points, detector.frequency)
         return near_misses_of(quiet)
 

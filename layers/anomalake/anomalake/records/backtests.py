@@ -88,8 +88,8 @@ class Backtest:
         return tuple(sorted(self.groups, key=lambda group: (-group.score, group.start, group.measure))[:most])
 
     def near_misses(self, most: int = MOST) -> tuple[NearMiss, ...]:
-        """Return the most unusual points, most unusual first; none where a point is an anomaly."""
-        return near_misses(self.metrics, self.judgement, most)
+        """Return the most unusual points below the severity of an anomaly; none if there is a group."""
+        return near_misses(self.metrics, self.judgement, most) if not self.groups else ()
 
 
 @dataclass(frozen=True, slots=True, eq=False)
