@@ -188,7 +188,7 @@ def _intervals(
         plain = AffectedMetric(*metric, value, expected_value, _finite(lower), _finite(upper), severity)
         if parts is None or not is_roll_up[k]:
             return plain
-        return replace(plain, roll_up=True, below=parts.of(m, k, column))
+        return replace(plain, roll_up=True, below=parts.of(m, k, column, value, expected_value))
 
     for column, of_interval in groupby(points, key=itemgetter(0)):
         timestamp = _instant(metrics.starts[judgement.first + column])

@@ -39,15 +39,14 @@ class RollUpParts:
             self._values.append(list(numbers))
             self._codes.append(np.array(codes, np.int64))
 
-    def of(self, m: int, k: int, column: int) -> tuple[Part, ...]:
-        """Return the parts of a roll-up: measure, combination and judged interval, by their indices.
+    def of(self, m: int, k: int, column: int, value: float, expected: float) -> tuple[Part, ...]:
+        """Return the parts of a roll-up's deviation: measure, combination and judged interval, by their indices.
 
         The part of a value is how far all of it deviates in the direction of the roll-up. A combination that was not
         observed counts as zero.
         """
         metrics = self._metrics
-        value, expected = self._point(m, np.array([k]), column)
-        deviation = float(value[0] - expected[0])
+        deviation = value - expected
         own = next((d for d, of_dimension in enumerate(metrics.combinations[k]) if of_dimension is not None), None)
         parts: list[Part] = []
         for d, name in enumerate(metrics.dimension_names):
@@ -55,7 +54,7 @@ class RollUpParts:
                 parts.append((name, str(metrics.combinations[k][d]), abs(deviation)))
                 continue
             below = self._below(k, own, d)
-            amounts = self._amounts(m, below, d, column, float(expected[0])) * np.sign(deviation)
+            amounts = self._amounts(m, below, d, column, expected) * np.sign(deviation)
             largest = np.argsort(-amounts, kind="stable")[:_MOST_VALUES]
             parts += [(name, self._values[d][v], float(amounts[v])) for v in largest.tolist() if amounts[v] > 0]
         return tuple(parts)
