@@ -18,7 +18,7 @@ import numpy as np
 import pytest
 
 from anomalake.page import vega
-from anomalake.page.document import OTHERS, PageDocument, pack
+from anomalake.page.document import LACKS, OTHERS, PageDocument, pack
 from anomalake.page.page import SCRIPTS
 from tests.support import documents
 from tests.support.patience import PATIENCE
@@ -472,6 +472,43 @@ def test_group_leaves_out_metrics_that_are_only_added_up(browser: Browser, tmp_p
     first = int(np.searchsorted(live.times, document.groups.start[g] - 2 * 86_400))
     values = as_sent(live.values[document.groups.measure[g]][sorted(left), first])
     assert rows[0]["v"] == pytest.approx(np.nansum(values))
+    charts.page.context.close()
+
+
+def test_a_total_has_a_chart_of_its_own_and_is_in_no_sum(browser: Browser, tmp_path: Path, tabs: Tabs) -> None:
+    document = made("one")
+    (shop,) = document.detectors
+    live, g = shop.live, int(np.argmax(document.groups.known))
+    assert live is not None
+    total = len(shop.combinations)
+    columns = {name: getattr(live, name) for name in ("values", "expected", "lower", "upper")}
+    with_total = replace(
+        live,
+        series=np.append(live.series, total),
+        roll_ups=1,
+        **{
+            name: np.concatenate([column, np.nansum(column, axis=1)[:, None]], axis=1)
+            for name, column in columns.items()
+        },
+    )
+    of_group = document.group_intervals.group[document.affected.group_interval] == g
+    combination = np.where(of_group, total, document.affected.combination)
+    lacks = np.full((1, shop.combinations.shape[1]), LACKS)
+    changed = replace(
+        document,
+        detectors=(replace(shop, combinations=np.concatenate([shop.combinations, lacks]), live=with_total),),
+        affected=replace(document.affected, combination=combination),
+    )
+    charts, plain = Charts(browser, tmp_path / "total.html", changed), tabs["one"]
+    for split in (None, 1):
+        for drawn in (charts, plain):
+            drawn.draw("drawLive", detector=0, measure=0, split=split)
+        assert [row["v"] for row in charts.rows("lines")] == [row["v"] for row in plain.rows("lines")]
+    assert g not in {changed.group_intervals.group[row["m"]] for row in charts.rows("marks")}
+    charts.draw("drawGroup", group=g)
+    times = (live.times >= document.groups.start[g] - 2 * 86_400) & (live.times <= document.groups.end[g] + 86_400)
+    wanted = as_sent(with_total.values[document.groups.measure[g], -1, times])
+    np.testing.assert_allclose([row["v"] for row in charts.rows("lines")], wanted, rtol=1e-9)
     charts.page.context.close()
 
 

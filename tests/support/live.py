@@ -18,7 +18,7 @@ from anomalake.detection.engine import FittedModel
 from anomalake.detection.live import LiveDetector
 from anomalake.detection.source import Interval, IntervalError
 from anomalake.model.judgement import ANOMALOUS, Judgement
-from anomalake.model.metrics import Metrics
+from anomalake.model.metrics import Combination, Metrics
 from anomalake.notify.channel import JSON, ChannelError, Message
 from anomalake.notify.delivery import RetryPolicy
 from anomalake.records.codecs import Arrays
@@ -174,6 +174,9 @@ class SmallEngine:
                     if off < 1:
                         level[name] = 0.75 * level[name] + 0.25 * float(observed)
         return Judgement(0, expected, 0.8 * expected, 1.2 * expected, severity, severity >= ANOMALOUS), level
+
+    def combinations(self, model: Any) -> list[Combination]:
+        return list(dict.fromkeys(tuple(json.loads(name)[1]) for name in model))
 
     def model_to_arrays(self, learned: FittedModel) -> Arrays:
         return {"names": np.array(list(learned.model)), **self.state_to_arrays(learned.state)}

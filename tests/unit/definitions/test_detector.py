@@ -26,6 +26,7 @@ from anomalake.definitions.metric_set import AthenaTable, CsvFormat, JsonLinesFo
 from anomalake.definitions.metric_set_fields import metric_set_from_fields, metric_set_to_fields
 from anomalake.definitions.settings import DetectionSettings
 from anomalake.frequencies import FREQUENCIES
+from anomalake.records.versions import version_of
 from tests.support.source_data import detector, request
 
 ROOT = Path(__file__).parents[3]
@@ -357,6 +358,8 @@ MISTAKES = [
     ("Holidays", ["25.12.2021"], "Holidays[0]", "'25.12.2021': expected a day such as 2013-12-25"),
     ("Holidays", "2021-12-25", "", "'2021-12-25': expected a list"),
     ("Alert", [], "", "no such field; did you mean Alerts?"),
+    ("RollUps", "true", "", "expected in MetricSet"),
+    ("MetricSet.RollUps", "often", "", "'often': expected true or false"),
     ("MetricSet", None, "", "is missing"),
     (
         "MetricSet.MetricSetFrequency",
@@ -642,6 +645,26 @@ def test_a_measure_has_its_own_setting_of_missing_data_or_that_of_the_detector()
     whole["MetricSet"]["MetricList"][1]["MissingData"] = "zero"
     measures = parse_detector(json.dumps(whole), "d").metric_set.metric_list
     assert [measure.missing_data for measure in measures] == ["anomaly", "zero"]
+
+
+def test_roll_ups_are_a_field_of_the_metric_set() -> None:
+    plain, found = detector().metric_set, detector(RollUps=True).metric_set
+    assert (plain.roll_ups, found.roll_ups) == (False, True)
+    assert metric_set_from_fields(metric_set_to_fields(found)) == found
+    # A model of other metrics is another one; the stored form of other metric sets is as before.
+    assert version_of(found) != version_of(plain)
+    assert "RollUps" not in metric_set_to_fields(plain)
+
+
+def test_roll_ups_need_a_dimension_and_a_sum() -> None:
+    whole = changed("MetricSet.RollUps", "true")
+    whole["MetricSet"]["DimensionList"] = []
+    whole["MetricSet"]["MetricList"] = [{"MetricName": "w", "AggregationFunction": "AVG"}]
+    assert problems(whole) == [
+        "d.yaml: MetricSet.RollUps: true: expected a dimension in DimensionList; without one, a measure is its total",
+        "d.yaml: MetricSet.RollUps: true: expected a measure with AggregationFunction SUM; the mean of means would "
+        "need weights",
+    ]
 
 
 def test_json_and_yaml_say_the_same() -> None:

@@ -11,6 +11,8 @@ import pytest
 from anomalake.groups.near_misses import MOST, near_misses
 from anomalake.model.judgement import ANOMALOUS, Judgement
 from anomalake.model.metrics import Metrics
+from anomalake.records.backtests import Backtest
+from tests.support.anomalies import group_of, interval
 
 START = datetime(2024, 3, 1, tzinfo=UTC)
 
@@ -68,10 +70,23 @@ def test_their_number_is_bounded() -> None:
     assert len(near_misses(*judged(severity), 2)) == 2
 
 
-def test_there_are_none_where_a_point_is_an_anomaly_or_nothing_deviates() -> None:
+def test_points_with_the_severity_of_anomalies_are_left_out() -> None:
+    """Such as those in a quiet window, which cause no group."""
     severity = np.full((2, 3, 10), 40.0)
-    severity[1, 2, 3] = ANOMALOUS
-    assert near_misses(*judged(severity)) == ()
+    severity[1, 2, 3] = 90.0
+    severity[1, 0, 3] = ANOMALOUS
+    severity[1, 1, 3] = 49.0
+    found = near_misses(*judged(severity))
+    assert [item.severity for item in found] == [49.0, 40.0, 40.0, 40.0, 40.0]
+
+
+def test_a_backtest_with_a_group_has_none() -> None:
+    metrics, judgement = judged(np.full((2, 3, 10), 40.0))
+    assert len(Backtest(metrics, judgement, ()).near_misses()) == MOST
+    assert Backtest(metrics, judgement, (group_of(interval()),)).near_misses() == ()
+
+
+def test_there_are_none_where_nothing_deviates() -> None:
     assert near_misses(*judged(np.zeros((2, 3, 10)))) == ()
     metrics, judgement = judged(np.zeros((2, 3, 0)))
     assert near_misses(metrics, judgement) == ()

@@ -24,7 +24,8 @@ def summary_lines(outcome: BacktestOutcome, lake: str | None = None, scores: Pat
     zone = ZoneInfo(metrics.timezone)
     starts = [_instant(metrics.starts[at].item()).astimezone(zone) for at in (0, tested.first, -1)]
     first, first_tested, last = (f"{start:%Y-%m-%d %H:%M}" for start in starts)
-    yield f"{outcome.detector.name}: {metrics.n_metrics:,} metrics, {first} to {last} ({metrics.timezone})"
+    n_metrics = f"{metrics.n_metrics:,} metrics{' with roll-ups' if metrics.roll_ups else ''}"
+    yield f"{outcome.detector.name}: {n_metrics}, {first} to {last} ({metrics.timezone})"
     yield (
         f"  trained on {tested.first:,} intervals of {metrics.frequency}, "
         f"tested on the {tested.tested:,} from {first_tested} on"
@@ -40,7 +41,7 @@ def summary_lines(outcome: BacktestOutcome, lake: str | None = None, scores: Pat
         yield f"    {_group_line(group, zone)}"
     near_misses = tested.near_misses()
     if near_misses:
-        yield f"  nothing reached severity {ANOMALOUS:g}; the most unusual points, which are no anomalies:"
+        yield f"  nothing counts as an anomaly; the most unusual points below severity {ANOMALOUS:g}:"
     for near_miss in near_misses:
         yield f"    {_near_miss_line(near_miss, zone)}"
     if outcome.evaluated is not None:

@@ -153,6 +153,8 @@ def _detector(fields: Fields, data: str, region: str, account: str, problems: Pr
     names = [rule.name for rule in rules]
     for name in sorted({name for name in names if names.count(name) > 1}):
         fields.problem("Alerts", f"AlertName {name!r} is repeated")
+    if fields.has("RollUps"):
+        fields.problem("RollUps", "expected in MetricSet")
     fields.unknown()
     if found is None or not arn:
         return None

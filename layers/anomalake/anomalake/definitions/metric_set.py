@@ -191,6 +191,9 @@ class MetricSet:
         MinimumGoodShare, a setting of anomalake: an interval with a smaller share of valid rows fails.
     alias_list
         AliasList, a setting of anomalake: names that share a column in queries.
+    roll_ups
+        RollUps, a setting of anomalake: whether the totals of SUM measures, of all and of each dimension value, are
+        metrics too.
     """
 
     detector_arn: str
@@ -212,6 +215,7 @@ class MetricSet:
     alias_list: tuple[NameAliases, ...] = ()
     recursive: bool = False
     joined_timestamp_columns: tuple[str, ...] = ()
+    roll_ups: bool = False
 
     def __post_init__(self) -> None:
         name = self.detector_arn.rpartition(":")[2]

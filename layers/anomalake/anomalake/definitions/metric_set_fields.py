@@ -98,6 +98,7 @@ def read_metric_set(
     offset = int(fields.number("Offset", 0, LONGEST_OFFSET, default=0, whole=True))
     share = fields.number("MinimumGoodShare", 0, 1, default=DEFAULT_MINIMUM_GOOD_SHARE)
     aliases = _aliases(fields, problems, stored)
+    roll_ups = _roll_ups(fields, measures, dimensions)
     templates, histories, file_format, athena = _source(
         source, data, problems, is_text=fields.fields("TimestampColumn").has("ColumnFormat")
     )
@@ -128,6 +129,7 @@ def read_metric_set(
             alias_list=aliases,
             recursive=recursive,
             joined_timestamp_columns=timestamps if len(timestamps) > 1 else (),
+            roll_ups=roll_ups,
         )
     except SourceError as error:
         problems.add(fields.path, fields.node, str(error))
@@ -189,6 +191,8 @@ def metric_set_to_fields(metric_set: MetricSet) -> dict[str, Any]:
         fields["MinimumGoodShare"] = metric_set.minimum_good_share
     if metric_set.alias_list:
         fields["AliasList"] = [{"Name": one.name, "Aliases": list(one.aliases)} for one in metric_set.alias_list]
+    if metric_set.roll_ups:
+        fields["RollUps"] = True
     return fields
 
 
@@ -316,6 +320,17 @@ def _aliases(fields: Fields, problems: Problems, stored: bool) -> tuple[NameAlia
 def read_missing_data(fields: Fields, *, default: MissingData = "ignore") -> MissingData:
     """Read MissingData, of a detector or a measure."""
     return cast(MissingData, fields.choice("MissingData", get_args(MissingData), default=default))
+
+
+def _roll_ups(fields: Fields, measures: tuple[Measure, ...], dimensions: tuple[str, ...]) -> bool:
+    roll_ups = fields.boolean("RollUps", default=False)
+    if roll_ups and not dimensions:
+        fields.problem("RollUps", "true: expected a dimension in DimensionList; without one, a measure is its total")
+    if roll_ups and measures and all(measure.aggregation_function != "SUM" for measure in measures):
+        fields.problem(
+            "RollUps", "true: expected a measure with AggregationFunction SUM; the mean of means would need weights"
+        )
+    return roll_ups
 
 
 def _measures(

@@ -10,7 +10,7 @@ from typing import Any, Protocol
 from anomalake.detection.presence import Presence
 from anomalake.model import Model, State, fit, judge
 from anomalake.model.judgement import Judgement
-from anomalake.model.metrics import Metrics
+from anomalake.model.metrics import Combination, Metrics
 from anomalake.records.codecs import Arrays
 
 
@@ -35,6 +35,10 @@ class ModelEngine(Protocol):
 
     def judge(self, model: Any, state: Any, metrics: Metrics) -> tuple[Judgement, Any]:
         """Judge intervals in turn; return the judgement, and the state after them."""
+        ...
+
+    def combinations(self, model: Any) -> Sequence[Combination]:
+        """Return the combinations of dimension values that a model knows."""
         ...
 
     def model_to_arrays(self, fitted: FittedModel) -> Arrays:
@@ -74,6 +78,10 @@ class NumpyModelEngine:
     def judge(self, model: Model, state: State, metrics: Metrics) -> tuple[Judgement, State]:
         """Judge all intervals of `metrics`."""
         return judge(model, state, metrics, 0, decision=self._decision)
+
+    def combinations(self, model: Model) -> Sequence[Combination]:
+        """Return the combinations of the history."""
+        return model.combinations
 
     def model_to_arrays(self, fitted: FittedModel) -> Arrays:
         """Return a model as arrays; a `Model` has its own state."""

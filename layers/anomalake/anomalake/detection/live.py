@@ -23,6 +23,7 @@ from anomalake.detection.presence import complete
 from anomalake.detection.source import IntervalError, LiveSource
 from anomalake.groups.counting import counted_intervals
 from anomalake.lake.lake import Clock, utc_now
+from anomalake.model.metrics import with_combinations
 from anomalake.records.executions import (
     EARLY,
     FAILED,
@@ -198,6 +199,9 @@ class LiveDetector:
         if not isinstance(model, ActiveModel):
             self.intervals.write(start, to_parquet(start, metrics, None))
             return replace(execution, status=LEARNING, reason=model), DeliverySummary()
+        if metrics.roll_ups:
+            # What is missing has a part in the deviation of a roll-up.
+            metrics = with_combinations(metrics, self._engine.combinations(model.fitted.model))
         state = self._live_models.state_before(start, model, warnings)
         completed = complete(metrics, model.fitted.presence, self._settings, self.detector.holidays)
         of_model, state = judge_intervals(

@@ -174,7 +174,7 @@ class LiveModels:
     def _unobserved(self, starts: Any) -> Metrics:
         of = self._metric_set
         values = np.empty((len(of.measures), 0, len(starts)))
-        return Metrics(of.frequency, of.timezone, starts, of.measures, of.dimension_list, (), values)
+        return Metrics(of.frequency, of.timezone, starts, of.measures, of.dimension_list, (), values, of.roll_ups)
 
     def _state_body(self, start: datetime) -> bytes | None:
         try:

@@ -12,45 +12,13 @@ from functools import cached_property
 
 from anomalake.alerts import Contribution
 from anomalake.frequencies import FREQUENCIES
-from anomalake.groups.contributions import Dimensions, coarse, contributions
+from anomalake.groups.affected_metric import AffectedMetric as AffectedMetric
+from anomalake.groups.affected_metric import most_of_a_level, total_deviation, without_overlap
+from anomalake.groups.contributions import coarse, shares_of
 from anomalake.groups.score import group_score
 
 #: Number of intervals without an affected metric of the group that end it: it may pause for one.
 ENDS_AFTER = 2
-
-
-@dataclass(frozen=True, slots=True)
-class AffectedMetric:
-    """An anomalous metric in one interval.
-
-    Attributes
-    ----------
-    time_series_id
-        Id of the metric (`model.metrics.time_series_id`).
-    dimensions
-        Pairs of name and value; missing values are left out.
-    value, expected, lower, upper
-        Observed value, expected value, and bounds of the range without an anomaly (None where a side is open), in the
-        measure's unit.
-    severity
-        0 to 100.
-    is_missing
-        Whether there is no value; `value` is 0 then.
-    """
-
-    time_series_id: str
-    dimensions: Dimensions
-    value: float
-    expected: float
-    lower: float | None
-    upper: float | None
-    severity: float
-    is_missing: bool = False
-
-    @property
-    def deviation(self) -> float:
-        """Absolute difference of value and expected value."""
-        return abs(self.value - self.expected)
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,17 +50,20 @@ class GroupInterval:
     score
         Severity of the group in this interval (`group_score`).
     affected
-        The affected metrics, by descending deviation (six digits), then by dimensions.
+        The affected metrics, by descending deviation (six digits), then by dimensions. With roll-ups, those of which
+        none is a part of another (`without_overlap`).
     contributions
         Shares of dimension values in the deviation, in whole per cent with a sum of 100 for each dimension.
     impact
         Sum of the deviations of all affected metrics, in the measure's unit.
     observed
-        Number of metrics of the measure that were observed in the interval, affected or not.
+        Number of metrics of the measure that were observed in the interval, affected or not, without roll-ups.
     expected_total
         Sum of the absolute expected values of the observed metrics.
     overlaps
         Overlaps with the groups of other measures.
+    also_affected
+        Roll-ups of the affected metrics, or combinations below them, that are affected too.
     """
 
     timestamp: datetime
@@ -103,6 +74,17 @@ class GroupInterval:
     observed: int
     expected_total: float
     overlaps: tuple[Overlap, ...] = ()
+    also_affected: tuple[AffectedMetric, ...] = ()
+
+    @property
+    def all_affected(self) -> tuple[AffectedMetric, ...]:
+        """All affected metrics; with roll-ups, some are parts of others."""
+        return (*self.affected, *self.also_affected)
+
+    @property
+    def breadth(self) -> int:
+        """Number of affected metrics; with roll-ups, of the level with the most, so that none is counted twice."""
+        return most_of_a_level(self.all_affected)
 
 
 @dataclass(frozen=True, slots=True)
@@ -183,27 +165,28 @@ def interval_of(
     expected_total: float,
     overlaps: tuple[Overlap, ...] = (),
 ) -> GroupInterval:
-    """Return a group interval, computed from its affected metrics, of which there is at least one."""
-    ordered = tuple(sorted(affected, key=lambda metric: (-coarse(metric.deviation), metric.dimensions)))
-    # The sum is correctly rounded, so that it does not depend on the order of the metrics.
-    impact = math.fsum(metric.deviation for metric in ordered)
+    """Return a group interval, computed from all its affected metrics, of which there is at least one."""
+    ordered = sorted(affected, key=lambda metric: (-coarse(metric.deviation), metric.dimensions))
+    chosen, others = without_overlap(ordered)
+    impact = total_deviation(chosen)
     worst = max(metric.severity for metric in ordered)
     return GroupInterval(
         timestamp=timestamp,
-        score=group_score(worst, len(ordered), observed, impact, expected_total),
-        affected=ordered,
-        contributions=contributions([(metric.dimensions, metric.deviation) for metric in ordered]),
+        score=group_score(worst, len(chosen), observed, impact, expected_total),
+        affected=tuple(chosen),
+        contributions=shares_of(part for metric in chosen for part in metric.parts),
         impact=impact,
         observed=observed,
         expected_total=expected_total,
         overlaps=overlaps,
+        also_affected=tuple(others),
     )
 
 
 def without(interval: GroupInterval, time_series_ids: Collection[str]) -> GroupInterval | None:
     """Return the interval without some affected metrics; None where no other is affected."""
-    others = [metric for metric in interval.affected if metric.time_series_id not in time_series_ids]
-    if len(others) == len(interval.affected):
+    others = [metric for metric in interval.all_affected if metric.time_series_id not in time_series_ids]
+    if len(others) == len(interval.all_affected):
         return interval
     if not others:
         return None

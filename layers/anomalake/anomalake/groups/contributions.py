@@ -4,30 +4,33 @@ from __future__ import annotations
 
 import math
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from anomalake.alerts import Contribution
 
 Dimensions = tuple[tuple[str, str], ...]
 
+#: A dimension, a value of it, and the deviation that it accounts for.
+Part = tuple[str, str, float]
+
 
 def contributions(affected: Sequence[tuple[Dimensions, float]]) -> tuple[Contribution, ...]:
+    """Return the contributions to the deviation of metrics: dimensions and deviation of each (`shares_of`)."""
+    return shares_of((name, value, abs(deviation)) for dimensions, deviation in affected for name, value in dimensions)
+
+
+def shares_of(parts: Iterable[Part]) -> tuple[Contribution, ...]:
     """Return the share of each dimension value in the deviation; the shares of a dimension add up to 100.
 
-    Parameters
-    ----------
-    affected
-        Dimensions and deviation of each affected metric. A dimension is shared among the metrics that have it. Where no
-        metric deviates, all have the same weight.
+    Where no value of a dimension deviates, all its parts have the same weight.
 
     Returns
     -------
     By dimension name, then by descending share, then by value.
     """
     deviations: dict[str, dict[str, list[float]]] = defaultdict(lambda: defaultdict(list))
-    for dimensions, deviation in affected:
-        for name, value in dimensions:
-            deviations[name][value].append(abs(deviation))
+    for name, value, deviation in parts:
+        deviations[name][value].append(deviation)
     shared = []
     for name, values in sorted(deviations.items()):
         sums = {value: coarse(math.fsum(amounts)) for value, amounts in values.items()}

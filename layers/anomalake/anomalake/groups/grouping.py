@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -12,6 +11,7 @@ from operator import itemgetter
 import numpy as np
 import numpy.typing as npt
 
+from anomalake.groups.affected_metric import total_deviation, without_overlap
 from anomalake.groups.anomaly_group import (
     ENDS_AFTER,
     AffectedMetric,
@@ -25,6 +25,7 @@ from anomalake.groups.anomaly_group import (
     steps,
     without,
 )
+from anomalake.groups.roll_up_parts import RollUpParts
 from anomalake.model.array_types import BoolArray
 from anomalake.model.judgement import Judgement
 from anomalake.model.metrics import Metrics, time_series_id
@@ -122,25 +123,26 @@ class _GroupTracker:
         """Add one interval: the group interval of each measure with anomalies."""
         chosen = {measure: self._group_of(measure, timestamp, interval) for measure, interval in intervals.items()}
         affected = {
-            measure: {metric.dimensions for metric in interval.affected} for measure, interval in intervals.items()
+            measure: {metric.dimensions for metric in interval.all_affected} for measure, interval in intervals.items()
         }
         for measure, interval in intervals.items():
             overlaps = []
             for other, dimensions in affected.items():
-                common = [metric.deviation for metric in interval.affected if metric.dimensions in dimensions]
+                common = [metric for metric in interval.all_affected if metric.dimensions in dimensions]
                 if other != measure and common:
                     start = self._intervals[chosen[other]][0].timestamp if self._intervals[chosen[other]] else timestamp
-                    overlaps.append(Overlap(chosen[other], other, start, math.fsum(common)))
+                    deviation = total_deviation(without_overlap(common)[0])
+                    overlaps.append(Overlap(chosen[other], other, start, deviation))
             self._intervals[chosen[measure]].append(replace(interval, overlaps=tuple(overlaps)))
 
     def _group_of(self, measure: str, timestamp: datetime, interval: GroupInterval) -> str:
         """Return the id of the group that an interval continues, or of a new one."""
-        ids = {metric.time_series_id for metric in interval.affected}
+        ids = {metric.time_series_id for metric in interval.all_affected}
         still_open, shared = [], []
         for candidate in self._open.get(measure, ()):
             intervals = self._intervals[candidate]
             recent = [earlier for earlier in intervals[-ENDS_AFTER:] if self._steps(earlier, timestamp) <= ENDS_AFTER]
-            common = ids.intersection(metric.time_series_id for earlier in recent for metric in earlier.affected)
+            common = ids.intersection(metric.time_series_id for earlier in recent for metric in earlier.all_affected)
             if recent:
                 still_open.append(candidate)
             if common:
@@ -196,15 +198,23 @@ def _intervals(
     )
     totals = _totals(metrics, judgement, columns)
     known_metrics: dict[int, tuple[str, tuple[tuple[str, str], ...]]] = {}
+    is_roll_up = metrics.is_roll_up
+    parts = RollUpParts(metrics, judgement) if is_roll_up[rows % len(is_roll_up)].any() else None
 
     def affected(point: tuple[int, int, int, float, float, float, float, float, bool]) -> AffectedMetric:
-        _, m, row, value, expected_value, lower, upper, severity, is_missing = point
+        column, m, row, value, expected_value, lower, upper, severity, is_missing = point
+        k = row % len(metrics.combinations)
         metric = known_metrics.get(row)
         if metric is None:
-            dimensions = metrics.dimensions(row % len(metrics.combinations))
+            dimensions = metrics.dimensions(k)
             metric = (time_series_id(detector_arn, metrics.measures[m], dimensions), dimensions)
             known_metrics[row] = metric
-        return AffectedMetric(*metric, value, expected_value, _finite(lower), _finite(upper), severity, is_missing)
+        plain = AffectedMetric(
+            *metric, value, expected_value, _finite(lower), _finite(upper), severity, is_missing=is_missing
+        )
+        if parts is None or not is_roll_up[k]:
+            return plain
+        return replace(plain, roll_up=True, below=parts.of(m, k, column, value, expected_value))
 
     for column, of_interval in groupby(points, key=itemgetter(0)):
         timestamp = _instant(metrics.starts[judgement.first + column])
@@ -221,10 +231,12 @@ def _totals(
     """Return the number of observed metrics and the sum of their expected values, by measure and interval.
 
     The sum is an exact one of rounded numbers, so that it depends neither on their order, nor on the shape of the
-    arrays, nor on metrics that were not observed.
+    arrays, nor on metrics that were not observed. Where more is
+    expected of a roll-up, as combinations have too few values to be judged, that is the result.
     """
     intervals = np.unique(columns)
     n_combinations = len(metrics.combinations)
+    is_roll_up = metrics.is_roll_up[:, None]
     per_block = max(_BLOCK // max(n_combinations, 1), 1)
     totals_by_place: dict[tuple[int, int], tuple[int, float]] = {}
     for m in range(len(metrics.measures)):
@@ -232,9 +244,11 @@ def _totals(
         for block in (intervals[start : start + per_block] for start in range(0, len(intervals), per_block)):
             amounts = np.abs(judgement.expected[rows, block])
             observed = np.isfinite(metrics.flat[rows, judgement.first + block]) & np.isfinite(amounts)
+            largest = np.where(observed & is_roll_up, amounts, 0.0).max(axis=0, initial=0.0)
+            observed &= ~is_roll_up
             amounts[~observed] = 0.0
             exponents = np.frexp(amounts.max(axis=0, initial=0.0))[1] - _BITS
-            totals = np.ldexp(np.rint(np.ldexp(amounts, -exponents)).sum(axis=0), exponents)
+            totals = np.maximum(largest, np.ldexp(np.rint(np.ldexp(amounts, -exponents)).sum(axis=0), exponents))
             for column, count, total in zip(
                 block.tolist(), observed.sum(axis=0).tolist(), totals.tolist(), strict=True
             ):

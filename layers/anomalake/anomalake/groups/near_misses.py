@@ -1,4 +1,4 @@
-"""Near misses: the most unusual points of a judgement in which no point is an anomaly."""
+"""Near misses: the most unusual points that are no anomalies."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import numpy.typing as npt
 from anomalake.frequencies import FREQUENCIES
 from anomalake.groups.anomaly_group import ENDS_AFTER
 from anomalake.groups.contributions import Dimensions
-from anomalake.model.judgement import Judgement
+from anomalake.model.judgement import ANOMALOUS, Judgement
 from anomalake.model.metrics import Metrics
 
 #: Number of near misses that are told of one detector.
@@ -47,15 +47,14 @@ class NearMiss:
 
 
 def near_misses(metrics: Metrics, judgement: Judgement, most: int = MOST) -> tuple[NearMiss, ...]:
-    """Return the near misses, most unusual first; none where a point is an anomaly."""
-    if judgement.is_anomaly.any():
-        return ()
+    """Return the near misses, most unusual first."""
     n_measures, n_combinations = len(metrics.measures), len(metrics.combinations)
     n_judged = judgement.severity.shape[1]
     if not judgement.severity.size:
         return ()
     starts = metrics.starts[judgement.first : judgement.first + n_judged].astype("datetime64[s]").astype(np.int64)
-    by_measure = judgement.severity.reshape(n_measures, n_combinations, n_judged)
+    below = np.where(judgement.severity < ANOMALOUS, judgement.severity, 0.0)
+    by_measure = below.reshape(n_measures, n_combinations, n_judged)
     # The most unusual metric of each measure and interval.
     worst = np.argmax(by_measure, axis=1)
     measure, column = np.indices(worst.shape).reshape(2, -1)

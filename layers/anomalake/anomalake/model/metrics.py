@@ -35,6 +35,8 @@ class Metrics:
         K combinations of dimension values, sorted; one empty tuple where there are no dimensions.
     values
         float64, shape (M, K, T); NaN where nothing was observed.
+    roll_ups
+        Whether combinations with one value at most, where there are more dimensions, are roll-ups (`is_roll_up`).
     """
 
     frequency: str
@@ -44,6 +46,7 @@ class Metrics:
     dimension_names: tuple[str, ...]
     combinations: tuple[Combination, ...]
     values: FloatArray
+    roll_ups: bool = False
 
     def __post_init__(self) -> None:
         shape = (len(self.measures), len(self.combinations), len(self.starts))
@@ -66,6 +69,11 @@ class Metrics:
         observed: BoolArray = (~np.isnan(self.values)).any(axis=(0, 1))
         return observed
 
+    @property
+    def is_roll_up(self) -> BoolArray:
+        """Whether a combination is a roll-up, shape (K,): the total, or that of one dimension value."""
+        return np.array([self.roll_ups and roll_up_shaped(combination) for combination in self.combinations], np.bool_)
+
     def dimensions(self, k: int) -> tuple[tuple[str, str], ...]:
         """Return names and values of combination `k`, without missing values."""
         pairs = zip(self.dimension_names, self.combinations[k], strict=True)
@@ -81,6 +89,12 @@ def time_series_id(detector_arn: str, measure: str, dimensions: tuple[tuple[str,
 def sort_key(combination: Combination) -> tuple[tuple[bool, str], ...]:
     """Return the sort key of a combination: by value, a missing value first."""
     return tuple((value is not None, value or "") for value in combination)
+
+
+def roll_up_shaped(combination: Combination) -> bool:
+    """Whether a combination has a missing value, and one value at most."""
+    n_values = sum(value is not None for value in combination)
+    return n_values <= 1 and n_values < len(combination)
 
 
 def between(metrics: Metrics, first: int, last: int) -> Metrics:
@@ -113,4 +127,10 @@ def join(parts: Sequence[Metrics], starts: TimeArray) -> Metrics:
         observed = part.values[:, :, on_grid]
         target = np.ix_(range(len(first.measures)), rows, columns[on_grid])
         values[target] = np.where(np.isnan(observed), values[target], observed)
-    return Metrics(first.frequency, first.timezone, starts, first.measures, first.dimension_names, combinations, values)
+    return replace(first, starts=starts, combinations=combinations, values=values)
+
+
+def with_combinations(metrics: Metrics, combinations: Sequence[Combination]) -> Metrics:
+    """Return metrics that have some more combinations, which were not observed."""
+    values = np.full((len(metrics.measures), len(combinations), len(metrics.starts)), np.nan)
+    return join([replace(metrics, combinations=tuple(combinations), values=values), metrics], metrics.starts)

@@ -131,7 +131,7 @@ def passes(interval: GroupInterval, rule: AlertRule) -> bool:
     return (
         interval.score >= rule.threshold
         and interval.impact >= rule.minimum_impact
-        and any(_matches(metric, rule) for metric in interval.affected)
+        and any(_matches(metric, rule) for metric in interval.all_affected)
     )
 
 
@@ -155,5 +155,5 @@ def has_grown(interval: GroupInterval, alerted: Iterable[SentAlert]) -> bool:
     return (
         interval.score >= score + min(GROWN_BY, (100 - score) / 2)
         or 0 < GROWN_TIMES * max(entry.impact for entry in before) <= interval.impact
-        or GROWN_TIMES * max(element.affected for element in before) <= len(interval.affected)
+        or GROWN_TIMES * max(element.affected for element in before) <= interval.breadth
     )

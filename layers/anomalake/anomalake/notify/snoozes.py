@@ -15,7 +15,7 @@ def without_snoozed(group: Group, interval: GroupInterval, snoozes: Iterable[Sno
         return None
     snoozed = {
         metric.time_series_id
-        for metric in interval.affected
+        for metric in interval.all_affected
         if any(snooze.covers(group.measure, metric) for snooze in active)
     }
     return without(interval, snoozed)

@@ -129,7 +129,8 @@ def _metric(metric: AffectedMetric) -> str:
 
 
 def _named(metric: AffectedMetric) -> str:
-    return ", ".join(f"{quoted(name)}={quoted(value)}" for name, value in metric.dimensions) or "the measure as a whole"
+    named = ", ".join(f"{quoted(name)}={quoted(value)}" for name, value in metric.dimensions)
+    return f"{named}{' (total)' if metric.roll_up else ''}" if named else "the measure as a whole"
 
 
 def _contribution_lines(interval: GroupInterval) -> list[str]:

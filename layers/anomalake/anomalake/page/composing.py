@@ -13,7 +13,6 @@ import pyarrow as pa
 from anomalake.definitions.arns import detector_of
 from anomalake.frequencies import FREQUENCIES
 from anomalake.groups.anomaly_group import Group
-from anomalake.model.judgement import ANOMALOUS
 from anomalake.page import alert_rows, anomalies, health, judged, live_values
 from anomalake.page.anomalies import AnomalyTable, Counts
 from anomalake.page.contents import AlertContents, AlertSummary, Elsewhere, GroupIntervalKey, LakeContents
@@ -158,12 +157,16 @@ class _Composition:
         for number, names in enumerate(self._names.names):
             definition = self._definition(names.arn)
             detector = values[names.arn] = _DetectorValues(definition.frequency, definition.timezone)
-            points = detector.points = self._points(names, detector)
+            detector.points = self._points(names, detector)
+            # Sums over time are those of the combinations.
+            points = detector.points.where(detector.points.roll_up == 0)
             observed = self._observed(names, detector, definition.schema)
             if observed is None:
                 observed = live_values.observed_of(points, names)
             n_anomalies = judged.anomalies_of(points, len(names.combinations()))
             of_detector = table.detector[table.a_interval] == number
+            is_affected = np.isin(detector.points.combination, table.a_combination[of_detector])
+            roll_ups = detector.points.where((detector.points.roll_up == 1) & is_affected)
             n_anomalies = n_anomalies + np.bincount(table.a_combination[of_detector], minlength=len(n_anomalies))
             inputs[names.arn] = live_values.LiveInput(
                 names,
@@ -173,6 +176,7 @@ class _Composition:
                 observed,
                 points,
                 n_anomalies,
+                roll_ups,
             )
         shares = live_values.shares(list(inputs.values()), self._limits.numbers)
         for (arn, given), numbers in zip(inputs.items(), shares, strict=True):
@@ -192,8 +196,7 @@ class _Composition:
         quiet: dict[int, tuple[Points, str]] = {}
         for number, names in enumerate(self._names.names):
             detector = values[names.arn]
-            is_quiet = number not in busy and not (detector.points.severity >= ANOMALOUS).any()
-            if is_quiet and detector.frequency in FREQUENCIES:
+            if number not in busy and detector.frequency in FREQUENCIES:
                 quiet[number] = (detector.points, detector.frequency)
         return near_misses_of(quiet)
 

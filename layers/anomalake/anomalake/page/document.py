@@ -32,7 +32,8 @@ class Live:
     times
         Starts, epoch seconds, ascending; shape (t,).
     series
-        Indices of combinations, or `OTHERS`; shape (s,).
+        Indices of combinations, or `OTHERS`; shape (s,). The last `roll_ups` are roll-ups that are affected in a group;
+        they are parts of no sum.
     others
         Number of combinations in `OTHERS`.
     values
@@ -52,6 +53,7 @@ class Live:
     expected: Numbers
     lower: Numbers
     upper: Numbers
+    roll_ups: int = 0
 
 
 @dataclass(frozen=True, slots=True)

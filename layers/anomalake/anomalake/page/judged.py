@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import json
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -12,12 +13,13 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from anomalake.model.judgement import ANOMALOUS
+from anomalake.model.metrics import roll_up_shaped
 from anomalake.page.document import Integers, Numbers
 from anomalake.page.numbering import DetectorNames
 from anomalake.records.backtests import TestedPoints
 from anomalake.records.intervals import IntervalRecord
 
-_NUMBERED: Final = ("measure", "combination", "time")
+_NUMBERED: Final = ("measure", "combination", "roll_up", "time")
 _JUDGED: Final = ("expected", "lower", "upper", "severity")
 _COLUMNS: Final = (*_NUMBERED, "value", *_JUDGED)
 
@@ -30,12 +32,15 @@ class Points:
     ----------
     measure, combination
         Numbers of `DetectorNames`.
+    roll_up
+        1 for a roll-up, else 0.
     time
         Epoch seconds.
     """
 
     measure: Integers
     combination: Integers
+    roll_up: Integers
     time: Integers
     value: Numbers
     expected: Numbers
@@ -69,17 +74,12 @@ def live_over_backtest(live: Points, backtest: Points) -> Points:
 
 def points_of_intervals(records: Sequence[IntervalRecord], names: DetectorNames) -> Points:
     """Return the points of intervals."""
-    return joined(
-        [
-            _points(record.table, names, record.about["dimension_names"], int(record.start.timestamp()))
-            for record in records
-        ]
-    )
+    return joined([_points(record.table, names, record.about, int(record.start.timestamp())) for record in records])
 
 
 def points_of_backtest(tested: TestedPoints, names: DetectorNames) -> Points:
     """Return the points of a backtest."""
-    return _points(tested.table, names, tested.about["dimension_names"], None)
+    return _points(tested.table, names, tested.about, None)
 
 
 def anomalies_of(points: Points, combinations: int) -> Integers:
@@ -88,15 +88,20 @@ def anomalies_of(points: Points, combinations: int) -> Integers:
     return np.bincount(anomalous, minlength=combinations).astype(np.int64)
 
 
-def _points(table: pa.Table, names: DetectorNames, dimensions: Sequence[str], time: int | None) -> Points:
+def _points(table: pa.Table, names: DetectorNames, about: Mapping[str, Any], time: int | None) -> Points:
     rows = table.num_rows
     coded = table["combination"].combine_chunks()
     if isinstance(coded, pa.ChunkedArray):
         coded = pa.concat_arrays(coded.chunks)
-    numbers = np.array([names.combination_in(text, dimensions) for text in coded.dictionary.to_pylist()], np.int64)
+    texts = coded.dictionary.to_pylist()
+    numbers = np.array([names.combination_in(text, about["dimension_names"]) for text in texts], np.int64)
+    has_roll_ups = bool(about.get("roll_ups"))
+    roll_ups = np.array([has_roll_ups and roll_up_shaped(json.loads(text)) for text in texts], np.int64)
+    coded_rows = coded.indices.to_numpy() if rows else np.empty(0, np.int64)
     return Points(
         measure=names.measures_of(table["measure"]),
-        combination=numbers[coded.indices.to_numpy()] if rows else np.empty(0, np.int64),
+        combination=numbers[coded_rows],
+        roll_up=roll_ups[coded_rows],
         time=np.full(rows, time, np.int64) if time is not None else table["time"].to_numpy().astype(np.int64),
         value=_finite(table["value"]),
         **{name: _finite(table[name]) for name in _JUDGED},

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import Final
 
 import numpy as np
@@ -14,11 +14,13 @@ from sqlglot import exp
 from anomalake.definitions.intervals import DAILY, floor_to_starts, starts_between
 from anomalake.frequencies import FREQUENCIES
 from anomalake.page.document import OTHERS, Integers, Live, Numbers
-from anomalake.page.judged import Points
+from anomalake.page.judged import Points, no_points
 from anomalake.page.numbering import DetectorNames, floats, largest, seconds
 from anomalake.query import templates
 from anomalake.query.columns import DetectorSchema, columns_of
 
+# Most roll-ups with values of their own, for each detector.
+_MOST_ROLL_UPS: Final = 20
 # Series are limited so that at least so many times remain.
 _LEAST_TIMES: Final = 300
 # A grid may have so many times the permitted numbers, if the others are empty: these compress well.
@@ -62,6 +64,8 @@ class LiveInput:
         For each measure, whether several values are added (SUM); else they are averaged.
     anomalies
         Number of anomalies of each combination; shape (combination,).
+    roll_ups
+        Judged points of affected roll-ups.
     """
 
     names: DetectorNames
@@ -71,6 +75,7 @@ class LiveInput:
     observed: Observed
     judged: Points
     anomalies: Integers
+    roll_ups: Points = field(default_factory=no_points)
 
 
 def sql_of(detector: DetectorSchema) -> str:
@@ -182,7 +187,44 @@ def live_of(values: LiveInput, numbers: int, most_series: int) -> Live | None:
     expected, lower, upper = cells.expected(
         judged, series_of, bucket[np.searchsorted(unique, judged.time)], observed_values, counts, values.sums, single
     )
-    return Live(intervals, times, np.array(series, np.int64), n_others, observed_values, expected, lower, upper)
+    live = Live(intervals, times, np.array(series, np.int64), n_others, observed_values, expected, lower, upper)
+    return _with_roll_ups(live, values, unique, bucket)
+
+
+def _with_roll_ups(live: Live, values: LiveInput, unique: Integers, bucket: Integers) -> Live:
+    """Add the affected roll-ups as the last series, those with the most anomalies.
+
+    Parameters
+    ----------
+    unique, bucket
+        Starts of the intervals with a value, and the index of the time of each.
+    """
+    points = values.roll_ups.where(np.isin(values.roll_ups.time, unique))
+    present = np.unique(points.combination)
+    if not len(present):
+        return live
+    most = np.sort(present[np.argsort(-values.anomalies[present], kind="stable")[:_MOST_ROLL_UPS]])
+    points = points.where(np.isin(points.combination, most))
+    series_of = np.full(largest(most) + 1, -1, np.int64)
+    series_of[most] = np.arange(len(most))
+    observed = observed_of(points, values.names)
+    times = bucket[np.searchsorted(unique, observed.time)]
+    cells = _Cells(len(values.names.measures), len(most), len(live.times))
+    cell = series_of[observed.combination] * len(live.times) + times
+    observed_values, counts = cells.observed(observed.values, cell, values.sums)
+    single = np.full(len(most), live.intervals == 1)
+    expected, lower, upper = cells.expected(
+        points, series_of, bucket[np.searchsorted(unique, points.time)], observed_values, counts, values.sums, single
+    )
+    return replace(
+        live,
+        series=np.concatenate([live.series, most]),
+        roll_ups=len(most),
+        values=np.concatenate([live.values, observed_values], axis=1),
+        expected=np.concatenate([live.expected, expected], axis=1),
+        lower=np.concatenate([live.lower, lower], axis=1),
+        upper=np.concatenate([live.upper, upper], axis=1),
+    )
 
 
 class _Grid:

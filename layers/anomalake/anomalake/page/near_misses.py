@@ -7,7 +7,8 @@ from collections.abc import Mapping
 import numpy as np
 
 from anomalake.groups.near_misses import most_unusual
-from anomalake.page.document import NearMisses
+from anomalake.model.judgement import ANOMALOUS
+from anomalake.page.document import NearMisses, Numbers
 from anomalake.page.judged import Points, joined
 
 
@@ -17,10 +18,11 @@ def near_misses_of(points: Mapping[int, tuple[Points, str]]) -> NearMisses:
     Parameters
     ----------
     points
-        By number of the detector: its judged points, none of which is an anomaly, and its frequency.
+        By number of the detector: its judged points and its frequency. Points with the severity of an anomaly are left
+        out: they do not count as one.
     """
     parts = [
-        judged.where(most_unusual(judged.measure, judged.time, judged.severity, frequency))
+        judged.where(most_unusual(judged.measure, judged.time, _below(judged.severity), frequency))
         for judged, frequency in points.values()
     ]
     detector = np.repeat(np.array(list(points), np.int64), [len(part) for part in parts])
@@ -37,3 +39,7 @@ def near_misses_of(points: Mapping[int, tuple[Points, str]]) -> NearMisses:
         upper=found.upper,
         severity=found.severity,
     )
+
+
+def _below(severity: Numbers) -> Numbers:
+    return np.where(severity < ANOMALOUS, severity, 0.0)

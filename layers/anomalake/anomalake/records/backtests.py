@@ -88,8 +88,8 @@ class Backtest:
         return tuple(sorted(self.groups, key=lambda group: (-group.score, group.start, group.measure))[:most])
 
     def near_misses(self, most: int = MOST) -> tuple[NearMiss, ...]:
-        """Return the most unusual points, most unusual first; none where a point is an anomaly."""
-        return near_misses(self.metrics, self.judgement, most)
+        """Return the most unusual points below the severity of an anomaly; none if there is a group."""
+        return near_misses(self.metrics, self.judgement, most) if not self.groups else ()
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -103,7 +103,8 @@ class TestedPoints:
         UTC), value, expected, lower, upper, severity; null where the model did not know the metric well enough, or a
         side is open.
     about
-        detector_arn, frequency, timezone, measures, dimension_names, first, last (starts of the tested intervals).
+        detector_arn, frequency, timezone, measures, dimension_names, first, last (starts of the tested intervals);
+        roll_ups: true where the detector has them (`Metrics.roll_ups`).
     """
 
     table: pa.Table
@@ -188,6 +189,7 @@ def judgement_to_parquet(backtest: Backtest, detector_arn: str) -> bytes | None:
         "dimension_names": metrics.dimension_names,
         "first": int(seconds[0]) if len(seconds) else None,
         "last": int(seconds[-1]) if len(seconds) else None,
+        **({"roll_ups": True} if metrics.roll_ups else {}),
     }
     return table_to_bytes(arrays, about, ["measure", "combination", "time"])
 

@@ -35,7 +35,7 @@ class SentAlert:
     @classmethod
     def of(cls, interval: GroupInterval) -> SentAlert:
         """Return the severity that an alert about an interval has."""
-        return cls(interval.timestamp, interval.score, interval.impact, len(interval.affected))
+        return cls(interval.timestamp, interval.score, interval.impact, interval.breadth)
 
 
 @dataclass(frozen=True, slots=True)

@@ -178,19 +178,7 @@ def _interval_fields(interval: GroupInterval) -> dict[str, Any]:
         "Impact": interval.impact,
         "Observed": interval.observed,
         "ExpectedTotal": interval.expected_total,
-        "Affected": [
-            {
-                "TimeSeriesId": metric.time_series_id,
-                "Dimensions": [list(pair) for pair in metric.dimensions],
-                "Value": metric.value,
-                "Expected": metric.expected,
-                "Lower": metric.lower,
-                "Upper": metric.upper,
-                "Severity": metric.severity,
-                **({"Missing": True} if metric.is_missing else {}),
-            }
-            for metric in interval.affected
-        ],
+        "Affected": [_affected_fields(metric) for metric in interval.affected],
         "Contributions": [
             [share.dimension_name, share.dimension_value, share.value_contribution] for share in interval.contributions
         ],
@@ -198,23 +186,30 @@ def _interval_fields(interval: GroupInterval) -> dict[str, Any]:
             [overlap.group_id, overlap.measure, _format_instant(overlap.start), overlap.deviation]
             for overlap in interval.overlaps
         ],
+        **(
+            {"AlsoAffected": [_affected_fields(metric) for metric in interval.also_affected]}
+            if interval.also_affected
+            else {}
+        ),
+    }
+
+
+def _affected_fields(metric: AffectedMetric) -> dict[str, Any]:
+    return {
+        "TimeSeriesId": metric.time_series_id,
+        "Dimensions": [list(pair) for pair in metric.dimensions],
+        "Value": metric.value,
+        "Expected": metric.expected,
+        "Lower": metric.lower,
+        "Upper": metric.upper,
+        "Severity": metric.severity,
+        **({"Missing": True} if metric.is_missing else {}),
+        **({"RollUp": True, "Below": [list(part) for part in metric.below]} if metric.roll_up else {}),
     }
 
 
 def _interval(fields: dict[str, Any]) -> GroupInterval:
-    affected = tuple(
-        AffectedMetric(
-            _text(metric["TimeSeriesId"]),
-            tuple((_text(name), _text(value)) for name, value in metric["Dimensions"]),
-            _number(metric["Value"]),
-            _number(metric["Expected"]),
-            None if metric["Lower"] is None else _number(metric["Lower"]),
-            None if metric["Upper"] is None else _number(metric["Upper"]),
-            _number(metric["Severity"]),
-            metric.get("Missing") is True,
-        )
-        for metric in fields["Affected"]
-    )
+    affected = tuple(_affected(metric) for metric in fields["Affected"])
     if not affected:
         raise ValueError("no affected metric")
     return GroupInterval(
@@ -232,6 +227,22 @@ def _interval(fields: dict[str, Any]) -> GroupInterval:
             Overlap(_text(group_id), _text(measure), _instant(start), _number(deviation))
             for group_id, measure, start, deviation in fields["Overlaps"]
         ),
+        also_affected=tuple(_affected(metric) for metric in fields.get("AlsoAffected", ())),
+    )
+
+
+def _affected(metric: dict[str, Any]) -> AffectedMetric:
+    return AffectedMetric(
+        _text(metric["TimeSeriesId"]),
+        tuple((_text(name), _text(value)) for name, value in metric["Dimensions"]),
+        _number(metric["Value"]),
+        _number(metric["Expected"]),
+        None if metric["Lower"] is None else _number(metric["Lower"]),
+        None if metric["Upper"] is None else _number(metric["Upper"]),
+        _number(metric["Severity"]),
+        metric.get("RollUp") is True,
+        tuple((_text(name), _text(value), _number(amount)) for name, value, amount in metric.get("Below", ())),
+        metric.get("Missing") is True,
     )
 
 

@@ -45,7 +45,8 @@ class IntervalRecord:
         model_severity, the severity without feedback. Where a metric had no value in the source, there is a column
         is_missing too.
     about
-        frequency, timezone, measures, dimension_names; judged: whether there was a model.
+        frequency, timezone, measures, dimension_names; judged: whether there was a model; roll_ups: true where the
+        detector has them (`Metrics.roll_ups`).
     open_groups
         Ids of the groups that have a part in the interval.
     """
@@ -155,6 +156,7 @@ def to_parquet(
         "dimension_names": metrics.dimension_names,
         "judged": judgement is not None,
         "open_groups": list(open_groups),
+        **({"roll_ups": True} if metrics.roll_ups else {}),
     }
     return table_to_bytes(columns, about)
 
@@ -290,6 +292,7 @@ def metrics_of(records: Sequence[IntervalRecord], starts: npt.NDArray[np.datetim
         tuple(about["dimension_names"]),
         tuple(combinations[k] for k in order),
         np.ascontiguousarray(values.transpose(1, 2, 0)),
+        bool(about.get("roll_ups")),
     )
 
 

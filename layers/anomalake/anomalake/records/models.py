@@ -73,6 +73,7 @@ def history_to_bytes(metrics: Metrics) -> bytes:
         "timezone": metrics.timezone,
         "measures": metrics.measures,
         "dimension_names": metrics.dimension_names,
+        **({"roll_ups": True} if metrics.roll_ups else {}),
     }
     return arrays_to_bytes(arrays, about)
 
@@ -89,6 +90,7 @@ def history_from_bytes(body: bytes, place: str = "history") -> Metrics:
             tuple(about["dimension_names"]),
             tuple(tuple(json.loads(text)) for text in arrays["combinations"].tolist()),
             arrays["values"].astype(np.float64),
+            bool(about.get("roll_ups")),
         )
     except (KeyError, ValueError) as error:
         raise CorruptError(f"{place}: {error!r}; expected the history of a model") from error

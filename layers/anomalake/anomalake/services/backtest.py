@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+import numpy as np
+
 from anomalake.alerts import AlertDocument, Refusal, StoredAlert, read_alert
 from anomalake.aws.channels import LAMBDA_BYTES
 from anomalake.definitions.detector import Detector
@@ -165,8 +167,10 @@ def backtest(
     evaluated = None
     if labelled is not None:
         is_anomaly = labelled.is_anomaly.reshape(metrics.n_metrics, -1)[:, tested.first :]
-        figures = evaluate(is_anomaly, tested.judgement.is_anomaly, tested.judgement.severity, tested.observed)
-        evaluated = Evaluation(figures, int((is_anomaly & tested.observed).sum()), labelled.unknown)
+        # Labels are of the combinations in the data.
+        observed = tested.observed & ~np.tile(metrics.is_roll_up, len(metrics.measures))[:, None]
+        figures = evaluate(is_anomaly, tested.judgement.is_anomaly, tested.judgement.severity, observed)
+        evaluated = Evaluation(figures, int((is_anomaly & observed).sum()), labelled.unknown)
     return BacktestOutcome(
         detector=detector,
         read=read,

@@ -117,7 +117,9 @@ def _intervals(group: Group | None, series_id: str | None, at: datetime | None) 
         assert series_id is not None
         return [(at, {series_id})]
     intervals = [interval for interval in group.intervals if at is None or interval.timestamp == at]
-    affected = [(interval.timestamp, {metric.time_series_id for metric in interval.affected}) for interval in intervals]
+    affected = [
+        (interval.timestamp, {metric.time_series_id for metric in interval.all_affected}) for interval in intervals
+    ]
     return [(start, ids if series_id is None else ids & {series_id}) for start, ids in affected]
 
 
@@ -133,7 +135,7 @@ def _points(
         Point(metric.time_series_id, group.measure, metric.dimensions, metric.value, metric.expected, metric.severity)
         for interval in group.intervals
         if interval.timestamp == start
-        for metric in interval.affected
+        for metric in interval.all_affected
         if metric.time_series_id in ids
     ]
 

@@ -22,6 +22,7 @@ from anomalake.sources.parquet_rows import typed_blocks
 from anomalake.sources.ports import SourceFile, SourceFiles, SourceTables, is_hidden
 from anomalake.sources.prefetching import opened
 from anomalake.sources.repeats import Window
+from anomalake.sources.roll_ups import with_roll_ups
 from anomalake.sources.rows import Notes
 from anomalake.sources.spacing import spacing_problem
 
@@ -302,9 +303,13 @@ def _result(reader: FileReader, nothing: str, places: str, start: datetime | Non
     if reader.aggregation.empty:
         raise NoDataError(f"{nothing}{_why(report)}", report)
     try:
-        metrics = reader.metrics()
-        problems = (*report.problems, *map(printable, reader.aggregation.problems))
-        return metrics, replace(report, problems=problems)
+        metrics, problems = reader.metrics(), reader.aggregation.problems
+        if reader.metric_set.roll_ups:
+            metrics, more = with_roll_ups(
+                metrics, [measure.aggregation_function == "SUM" for measure in reader.metric_set.metric_list]
+            )
+            problems = [*problems, *more]
+        return metrics, replace(report, problems=(*report.problems, *map(printable, problems)))
     except LimitExceededError as error:
         raise InsufficientDataError(
             f"Metric set beyond its limits at the source location: {places}: {error}", report
@@ -316,7 +321,7 @@ def _unobserved(metric_set: MetricSet, start: datetime) -> Metrics:
     starts = np.array([_seconds(start)]).astype("datetime64[s]")
     values = np.empty((len(metric_set.metric_list), 0, 1))
     names = (metric_set.measures, metric_set.dimension_list)
-    return Metrics(metric_set.frequency, metric_set.timezone, starts, *names, (), values)
+    return Metrics(metric_set.frequency, metric_set.timezone, starts, *names, (), values, metric_set.roll_ups)
 
 
 def _why(report: ReadReport) -> str:

@@ -100,7 +100,9 @@ function addExpected({ usual, judged, below, above, down, up }, values, expected
 function linesOf(detector, measure, split, mask, points, mean) {
   const { live } = detector;
   const whole_ = mask.every((inside) => inside);
-  const passing = [...live.series.keys()].filter((s) => (live.series[s] === OTHERS ? whole_ : mask[live.series[s]]));
+  // The last series are totals of others.
+  const passing = [...live.series.keys()].slice(0, live.series.length - live.roll_ups)
+    .filter((s) => (live.series[s] === OTHERS ? whole_ : mask[live.series[s]]));
   if (split === null) return passing.length ? [{ text: null, series: passing }] : [];
   const width = detector.dimensions.length;
   const byValue = new Map();
@@ -216,12 +218,14 @@ async function drawLive(place, doc, selection, options) {
     for (const m of selection.groupIntervals) if (ofThis(doc.group_intervals.group[m])) marks.push([m, 0]);
   } else {
     const lineOf = new Map();
+    const totals = new Set(live.series.slice(live.series.length - live.roll_ups));
     lines.forEach(({ series }, c) => {
       for (const s of series) lineOf.set(live.series[s], c);
     });
     for (const a of selection.affected) {
       const m = doc.affected.group_interval[a];
-      const c = lineOf.get(doc.affected.combination[a]) ?? lineOf.get(OTHERS);
+      const combination = doc.affected.combination[a];
+      const c = lineOf.get(combination) ?? (totals.has(combination) ? undefined : lineOf.get(OTHERS));
       if (c !== undefined && ofThis(doc.group_intervals.group[m])) marks.push([m, c]);
     }
   }
