@@ -108,8 +108,12 @@ def dimensions_of(table: Table) -> dict[str, Role]:
     if share < 0.85:
         return roles | _of_events(table, candidates)
     for column in key:
-        roles[column.name] = _role(column, DIMENSION, _sureness_of_key(column, table, share),
-                                   f"with the time it tells {share:.0%} of the rows apart")
+        roles[column.name] = _role(
+            column,
+            DIMENSION,
+            _sureness_of_key(column, table, share),
+            f"with the time it tells {share:.0%} of the rows apart",
+        )
     return roles | _beside_the_key(table, [one for one in candidates if one not in key], key)
 
 
@@ -160,9 +164,13 @@ def _names_an_identifier(name: str) -> bool:
     if not found:
         return True
     ends = {"id", "ids", "uuid", "guid", "key", "code", "nr", "no", "zip", "postcode", "plz", "fips", "sku", "unnamed"}
-    return found[-1] in ends or found[0] == "unnamed" or (len(found) == 1 and found[0] in names.IDENTIFIER) or any(
-        "".join(found).endswith(end) for end in ("id", "uuid", "code", "number") if len(found) > 1
-    ) or (found[-1].endswith(("id", "code", "nr")) and len(found[-1]) > 6)
+    return (
+        found[-1] in ends
+        or found[0] == "unnamed"
+        or (len(found) == 1 and found[0] in names.IDENTIFIER)
+        or any("".join(found).endswith(end) for end in ("id", "uuid", "code", "number") if len(found) > 1)
+        or (found[-1].endswith(("id", "code", "nr")) and len(found[-1]) > 6)
+    )
 
 
 def _is_code(column: Column, values: Floats) -> bool:
@@ -251,9 +259,13 @@ def _beside_the_key(table: Table, rest: Sequence[Column], key: Sequence[Column])
             continue
         elif key and _follows_from(column.codes, series):
             names_of_key = ", ".join(repr(one.name) for one in key)
-            roles[column.name] = _role(column, DIMENSION, 0.6, f"follows from {names_of_key}, so it makes no more series")
+            roles[column.name] = _role(
+                column, DIMENSION, 0.6, f"follows from {names_of_key}, so it makes no more series"
+            )
         else:
-            roles[column.name] = _role(column, IGNORED, 0.7, "changes within a series, and is not needed to tell rows apart")
+            roles[column.name] = _role(
+                column, IGNORED, 0.7, "changes within a series, and is not needed to tell rows apart"
+            )
     return roles
 
 
@@ -269,9 +281,13 @@ def _of_events(table: Table, candidates: Sequence[Column]) -> dict[str, Role]:
             continue
         elif len(column.distinct) * _REPEATS > rows or len(column.distinct) > 200 or is_number:
             kind = "too many series" if len(column.distinct) > 200 else ""
-            roles[column.name] = _role(column, IGNORED, 0.75, f"has {len(column.distinct):,} values in {rows:,} rows", kind)
+            roles[column.name] = _role(
+                column, IGNORED, 0.75, f"has {len(column.distinct):,} values in {rows:,} rows", kind
+            )
         else:
-            roles[column.name] = _role(column, DIMENSION, 0.75, f"has {len(column.distinct):,} values in {rows:,} events")
+            roles[column.name] = _role(
+                column, DIMENSION, 0.75, f"has {len(column.distinct):,} values in {rows:,} events"
+            )
     return roles
 
 
@@ -329,7 +345,9 @@ def _differs_between_series(values: Floats, same_series: npt.NDArray[np.bool_]) 
 def _is_calendar(name: str, present: Floats) -> bool:
     if not names.has(name, names.CALENDAR) or names.has(name, names.SUM - frozenset({"n", "number", "no"})):
         return False
-    return bool(present.min() >= 0 and present.max() <= 366) or bool(present.min() >= 1500 and present.max() <= 2199)
+    return bool(np.min(present) >= 0 and np.max(present) <= 366) or bool(
+        np.min(present) >= 1500 and np.max(present) <= 2199
+    )
 
 
 def _is_row_number(values: Floats) -> bool:
@@ -366,20 +384,18 @@ def _function(name: str, present: Floats, is_whole: bool) -> tuple[str, float, s
     if unit:
         return unit, 0.85, "its unit"
     if not is_whole:
-        if present.min() >= 0 and present.max() <= 1:
+        if np.min(present) >= 0 and np.max(present) <= 1:
             return AVG, 0.8, "its values lie between 0 and 1"
         return AVG, 0.75, "has decimals, and its name does not tell"
     if negative:
         return AVG, 0.6, "has negative whole numbers, and its name does not tell"
-    if present.max() == 100 and present.min() >= 0:
+    if np.max(present) == 100 and np.min(present) >= 0:
         return AVG, 0.6, "is a whole number from 0 to 100"
     return SUM, 0.7, "is a whole number, and its name does not tell"
 
 
 def _is_strong_average(name: str) -> bool:
-    strong = frozenset({"rate", "ratio", "percent", "percentage", "pct", "avg", "average", "mean", "median", "per", "index",
-                        "incidence", "inzidenz", "price", "share", "smoothed", "rolling", "moving"})  # fmt: skip
-    return names.has(name, strong)
+    return names.has(name, names.STRONG_AVG)
 
 
 def _alike(roles: dict[str, Role], table: Table) -> dict[str, Role]:
@@ -439,7 +455,7 @@ def _total_by_sum(table: Table, column: Column, others: Sequence[Column], measur
     for measure in measures[:3]:
         values = np.nan_to_num(table.numbers[measure])
         whole = np.bincount(column.codes + 1, values, len(column.distinct) + 1)[1:]
-        place = int(whole.argmax())
+        place = int(np.argmax(whole))
         sums = np.bincount(group, values)
         own = np.bincount(group, np.where(column.codes == place, values, 0.0))
         used = own > 0

@@ -5,14 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final, Generic, TypeVar
 
-Value = TypeVar("Value")
+Value_co = TypeVar("Value_co", covariant=True)
 
 #: Guesses below this confidence are ones that a person is asked about.
 SURE: Final = 0.8
 
 
 @dataclass(frozen=True, slots=True)
-class Guess(Generic[Value]):
+class Guess(Generic[Value_co]):
     """A value that was guessed.
 
     Attributes
@@ -25,7 +25,7 @@ class Guess(Generic[Value]):
         What it was guessed from, in a few words.
     """
 
-    value: Value
+    value: Value_co
     confidence: float
     evidence: str
 

@@ -94,7 +94,7 @@ def numeric_columns(
         found[column.name] = values
         units |= signs
         used = [text for text in column.distinct if text in csv.null_values]
-        placeholders[column.name] = tuple([*others[:_MOST_PLACEHOLDERS], *used])
+        placeholders[column.name] = (*others[:_MOST_PLACEHOLDERS], *used)
     return found, placeholders, frozenset(units)
 
 
@@ -112,7 +112,7 @@ def sentinel_of(values: npt.NDArray[np.float64]) -> float | None:
     present = values[~np.isnan(values)]
     if len(present) < 50:
         return None
-    for sentinel in (float(present.min()), float(present.max())):
+    for sentinel in (float(np.min(present)), float(np.max(present))):
         if not _SENTINEL.fullmatch(f"{sentinel:g}"):
             continue
         hits = present == sentinel
@@ -124,7 +124,7 @@ def sentinel_of(values: npt.NDArray[np.float64]) -> float | None:
         is_apart = (sentinel < 0 and (low >= 0 or low - sentinel > 0.5 * spread)) or (
             sentinel > 0 and sentinel - high > 2 * spread
         )
-        if is_apart and (abs(sentinel) > 1 or (rest >= 0).all() and (rest != np.round(rest)).any()):
+        if is_apart and (abs(sentinel) > 1 or ((rest >= 0).all() and (rest != np.round(rest)).any())):
             return sentinel
     return None
 

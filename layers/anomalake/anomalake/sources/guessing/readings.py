@@ -17,6 +17,8 @@ from anomalake.sources.guessing.columns import (
     DIMENSION,
     IGNORED,
     SUM,
+    Codes,
+    Floats,
     Role,
     Table,
     dimensions_of,
@@ -25,13 +27,20 @@ from anomalake.sources.guessing.columns import (
 )
 from anomalake.sources.guessing.guess import SURE, Guess, Notice
 from anomalake.sources.guessing.number_texts import null_values, numeric_columns, sentinel_of, separators_of
-from anomalake.sources.guessing.samples import Column, Sample, row_codes
+from anomalake.sources.guessing.samples import Sample, row_codes
 from anomalake.sources.guessing.spacing import Spacing
 from anomalake.sources.guessing.texts import TextFormat
 from anomalake.sources.guessing.times import Times, times_of
 
 #: More series than a person can look at.
 MANY_SERIES: Final = 1_000
+_KINDS: Final = (
+    ("cumulative", "only grow"),
+    ("label column", "are somebody's judgement"),
+    ("too many series", "have too many values for a dimension"),
+    ("empty columns", "are almost empty"),
+    ("nested", "have lists or objects"),
+)
 #: Fewest intervals of a backtest.
 _FEWEST_INTERVALS: Final = {"P1W": 52}
 _USUAL_INTERVALS: Final = 285
@@ -67,6 +76,9 @@ class Choices:
     decimal: str | None = None
 
 
+NO_CHOICES: Final = Choices()
+
+
 @dataclass(frozen=True, slots=True)
 class TableReading:
     """What a table was taken for.
@@ -93,6 +105,8 @@ class TableReading:
         Rows that were looked at.
     is_whole
         Whether these are all.
+    columns, names_changed
+        Names of all columns; whether some are not as the header has them, for it repeats a name or has none.
     notices
         What the reader should know.
     """
@@ -110,6 +124,7 @@ class TableReading:
     rows: int
     is_whole: bool
     columns: tuple[str, ...] = ()
+    names_changed: bool = False
     notices: tuple[Notice, ...] = field(default=())
 
     @property
@@ -131,10 +146,16 @@ class TableReading:
     def unsure(self) -> tuple[str, ...]:
         """Names of the guesses that a person should look at."""
         named: list[tuple[str, Guess[object]]] = [
-            ("delimiter", self.text.delimiter), ("quote", self.text.quote), ("charset", self.text.charset),
-            ("header", self.text.header), ("decimal", self.separators), ("time", self.time),
-            ("zone", self.zone), ("frequency", self.frequency), ("layout", self.layout),
-        ]  # type: ignore[list-item]
+            ("delimiter", self.text.delimiter),
+            ("quote", self.text.quote),
+            ("charset", self.text.charset),
+            ("header", self.text.header),
+            ("decimal", self.separators),
+            ("time", self.time),
+            ("zone", self.zone),
+            ("frequency", self.frequency),
+            ("layout", self.layout),
+        ]
         found = [name for name, guess in named if not guess.is_sure]
         if not self.time.is_sure:
             found += ["time_format", "frequency"]
@@ -146,7 +167,7 @@ class TableReading:
         return tuple(dict.fromkeys(found))
 
 
-def read_columns(text: TextFormat, sample: Sample, choices: Choices = Choices()) -> TableReading:
+def read_columns(text: TextFormat, sample: Sample, choices: Choices = NO_CHOICES) -> TableReading:
     """Guess what the columns of a table are.
 
     Raises
@@ -184,7 +205,9 @@ def read_columns(text: TextFormat, sample: Sample, choices: Choices = Choices())
         spacings.seconds_of(alone.value.frequency) >= 86_400,
     )
     roles = _given_roles(table, choices) or _guessed_roles(table, choices)
-    dimensions = [column for column in table.columns if column.name in roles and roles[column.name].role.value == DIMENSION]
+    dimensions = [
+        column for column in table.columns if column.name in roles and roles[column.name].role.value == DIMENSION
+    ]
     series = row_codes([column.codes for column in dimensions]) if dimensions else np.zeros(len(table.times), np.int64)
     whole_series = np.zeros(len(moments), np.int64)
     whole_series[valid] = series
@@ -193,15 +216,20 @@ def read_columns(text: TextFormat, sample: Sample, choices: Choices = Choices())
         spacing.value.frequency, spacing.confidence, spacing.evidence)  # fmt: skip
     ordered = tuple(roles[column.name] for column in rest if column.name in roles)
     measures = {role.name for role in ordered if role.is_measure}
-    zone: Guess[str | None] = Guess(choices.zone, 1.0, "given") if choices.zone else Guess(
-        time.value.zone, 0.95, "the times say it" if time.value.zone else "the data do not say it; UTC is taken")
+    zone: Guess[str | None] = (
+        Guess(choices.zone, 1.0, "given")
+        if choices.zone
+        else Guess(
+            time.value.zone, 0.95, "the times say it" if time.value.zone else "the data do not say it; UTC is taken"
+        )
+    )
     reading = TableReading(
         text=text, separators=separators, null_values=null_values(placeholders), time=time, zone=zone,
         frequency=frequency, spacing=spacing.value, layout=_layout(ordered), roles=ordered,
         series=len(np.unique(series)) * max(1, len(measures)), rows=sample.n_rows, is_whole=sample.is_whole,
-        columns=tuple(column.name for column in sample.columns),
+        columns=tuple(column.name for column in sample.columns), names_changed=sample.names_changed,
     )  # fmt: skip
-    totals = totals_of(table, dimensions, [name for name in measures])
+    totals = totals_of(table, dimensions, list(measures))
     return replace(reading, notices=tuple(_notices(reading, sample, table, series, placeholders, units, totals)))
 
 
@@ -214,7 +242,14 @@ def _is_the_number(text: str, number: float, decimal: str) -> bool:
 
 def _check_names(sample: Sample, choices: Choices) -> None:
     known = [column.name for column in sample.columns]
-    wanted = (*choices.time, *choices.sums, *choices.means, *choices.measures, *(choices.dimensions or ()), *choices.ignored)
+    wanted = (
+        *choices.time,
+        *choices.sums,
+        *choices.means,
+        *choices.measures,
+        *(choices.dimensions or ()),
+        *choices.ignored,
+    )
     for name in wanted:
         if name not in known:
             raise NotATableError(f"no column {shown(name)}; the table has {listed(known)}")
@@ -222,12 +257,17 @@ def _check_names(sample: Sample, choices: Choices) -> None:
 
 def _without_time(sample: Sample, choices: Choices) -> str:
     if choices.time:
-        return (f"column {shown(' '.join(choices.time))}: no times that are known; expected ones such as "
-                "2024-01-31 13:00:00, or seconds since 1970")
+        return (
+            f"column {shown(' '.join(choices.time))}: no times that are known; expected ones such as "
+            "2024-01-31 13:00:00, or seconds since 1970"
+        )
     if len(sample.columns) == 1:
-        return f"has one column, {shown(sample.columns[0].name)}, and no times; expected a column with the time of each row"
-    return (f"no column has times; expected one with the time of each row, such as 2024-01-31 13:00; "
-            f"the table has {listed(column.name for column in sample.columns)}")
+        name = shown(sample.columns[0].name)
+        return f"has one column, {name}, and no times; expected a column with the time of each row"
+    return (
+        f"no column has times; expected one with the time of each row, such as 2024-01-31 13:00; "
+        f"the table has {listed(column.name for column in sample.columns)}"
+    )
 
 
 def _given_roles(table: Table, choices: Choices) -> dict[str, Role]:
@@ -249,13 +289,15 @@ def _given(name: str, choices: Choices) -> Role | None:
 def _guessed_roles(table: Table, choices: Choices) -> dict[str, Role]:
     given = {column.name: role for column in table.columns if (role := _given(column.name, choices)) is not None}
     has_measures = bool(choices.sums or choices.means or choices.measures)
-    free = replace(table, columns=tuple(column for column in table.columns
-                                        if column.name not in given and column.name not in choices.measures))  # fmt: skip
+    known = {*given, *choices.measures}
+    free = replace(table, columns=tuple(column for column in table.columns if column.name not in known))
     roles = dimensions_of(free) | given
     if choices.dimensions is not None:
         roles = {name: role if name in given or role.role.value != DIMENSION
                  else Role(name, Guess(IGNORED, 1.0, "was not named")) for name, role in roles.items()}  # fmt: skip
-    dimensions = [column for column in table.columns if column.name in roles and roles[column.name].role.value == DIMENSION]
+    dimensions = [
+        column for column in table.columns if column.name in roles and roles[column.name].role.value == DIMENSION
+    ]
     series = row_codes([column.codes for column in dimensions]) if dimensions else np.zeros(len(table.times), np.int64)
     measures = measures_of(table, series, roles)
     for name, role in measures.items():
@@ -281,8 +323,11 @@ def _layout(roles: Sequence[Role]) -> Guess[str]:
 
 
 def _in_names(
-    text: TextFormat, sample: Sample, time: Guess[Times], separators: Guess[tuple[str, str]],
-    numbers: Mapping[str, np.ndarray[tuple[int], np.dtype[np.float64]]],
+    text: TextFormat,
+    sample: Sample,
+    time: Guess[Times],
+    separators: Guess[tuple[str, str]],
+    numbers: Mapping[str, Floats],
 ) -> TableReading:
     """The reading of a table whose columns are times."""
     times = time.value
@@ -299,8 +344,11 @@ def _in_names(
         roles.append(Role(column.name, Guess(DIMENSION if is_text else IGNORED, 0.6, "stands beside the times")))
     every = Role("*", Guess(SUM if is_whole else AVG, 0.6, "the cells below the times"))
     joined = ",".join(times.in_names)
-    notice = Notice("time in columns", f"time runs across the columns, from {times.in_names[0]!r} to "
-                    f"{times.in_names[-1]!r}; a detector wants a row for each time")
+    notice = Notice(
+        "time in columns",
+        f"time runs across the columns, from {times.in_names[0]!r} to "
+        f"{times.in_names[-1]!r}; a detector wants a row for each time",
+    )
     return TableReading(
         text=text, separators=separators, null_values=(), time=time, zone=Guess(None, 0.9, "the data do not say it"),
         frequency=Guess(spacing.value.frequency, spacing.confidence, spacing.evidence), spacing=spacing.value,
@@ -311,13 +359,20 @@ def _in_names(
 
 
 def _notices(
-    reading: TableReading, sample: Sample, table: Table, series: np.ndarray[tuple[int], np.dtype[np.int64]],
-    placeholders: Mapping[str, tuple[str, ...]], units: frozenset[str], totals: Sequence[tuple[str, str]],
+    reading: TableReading,
+    sample: Sample,
+    table: Table,
+    series: Codes,
+    placeholders: Mapping[str, tuple[str, ...]],
+    units: frozenset[str],
+    totals: Sequence[tuple[str, str]],
 ) -> list[Notice]:
     return [
-        *_of_the_file(reading, sample, units), *_of_the_time(reading, table, series), *_of_the_rows(reading, sample, table, series),
+        *_of_the_file(reading, sample, units),
+        *_of_the_time(reading, table, series),
+        *_of_the_rows(reading, sample, table, series),
         *_of_the_columns(reading, table, placeholders, totals),
-    ]  # fmt: skip
+    ]
 
 
 def _of_the_file(reading: TableReading, sample: Sample, units: frozenset[str]) -> list[Notice]:
@@ -333,16 +388,18 @@ def _of_the_file(reading: TableReading, sample: Sample, units: frozenset[str]) -
     if any("\ufffd" in name for name in reading.columns):
         found.append(Notice("bad characters", "names of columns have characters that were lost before"))
     if units:
-        found.append(Notice("currency signs" if units != {"%"} else "per cent signs",
-                            f"signs beside numbers are left out: {' '.join(sorted(units))}"))
+        found.append(
+            Notice(
+                "currency signs" if units != {"%"} else "per cent signs",
+                f"signs beside numbers are left out: {' '.join(sorted(units))}",
+            )
+        )
     if not sample.is_whole:
         found.append(Notice("beginning only", f"the first {sample.n_rows:,} rows were looked at"))
     return found
 
 
-def _of_the_time(
-    reading: TableReading, table: Table, series: np.ndarray[tuple[int], np.dtype[np.int64]]
-) -> list[Notice]:
+def _of_the_time(reading: TableReading, table: Table, series: Codes) -> list[Notice]:
     spacing, found, frequency = reading.spacing, [], reading.frequency.value
     if len(reading.time.value.columns) > 1:
         found.append(Notice("split time", f"the time is in {len(reading.time.value.columns)} columns"))
@@ -351,8 +408,13 @@ def _of_the_time(
         found.append(Notice("unsupported frequency", f"Lookout for Metrics had no {frequency}"))
     least = _FEWEST_INTERVALS.get(frequency, _USUAL_INTERVALS)
     if min(spacing.with_rows, spacing.intervals) < _USUAL_INTERVALS and reading.is_whole:
-        found.append(Notice("too short", f"{min(spacing.with_rows, spacing.intervals):,} intervals of {frequency} have rows; "
-                            f"a backtest takes {least} intervals"))
+        found.append(
+            Notice(
+                "too short",
+                f"{min(spacing.with_rows, spacing.intervals):,} intervals of {frequency} have rows; "
+                f"a backtest takes {least} intervals",
+            )
+        )
     if spacing.is_irregular or spacing.off_grid > 0.02:
         found.append(Notice("irregular times", "times lie on no grid; rows are collected into intervals"))
     if spacing.closed:
@@ -361,12 +423,20 @@ def _of_the_time(
         found.append(Notice("business days", "some measures have no value at weekends"))
     missing = spacing.intervals - spacing.with_rows
     if spacing.gaps or (reading.dimensions and _has_gaps(table, series, spacing)):
-        found.append(Notice("gaps", f"{max(missing, spacing.gaps):,} of {spacing.intervals:,} intervals have no row"
-                            if missing > 0 else "some series lack intervals that others have"))
+        found.append(
+            Notice(
+                "gaps",
+                f"{max(missing, spacing.gaps):,} of {spacing.intervals:,} intervals have no row"
+                if missing > 0
+                else "some series lack intervals that others have",
+            )
+        )
     if (np.diff(table.times) < 0).any() and not _is_sorted_within(table, series):
         found.append(Notice("unsorted", "rows are not in the order of time"))
     if _has_clock_change(reading):
-        found.append(Notice("clock change", "an hour is missing or doubled where clocks change; Timezone tells which zone"))
+        found.append(
+            Notice("clock change", "an hour is missing or doubled where clocks change; Timezone tells which zone")
+        )
     return found
 
 
@@ -382,9 +452,9 @@ def _measures_on_business_days(reading: TableReading, table: Table) -> bool:
     )
 
 
-def _has_gaps(table: Table, series: np.ndarray[tuple[int], np.dtype[np.int64]], spacing: Spacing) -> bool:
+def _has_gaps(table: Table, series: Codes, spacing: Spacing) -> bool:
     """Whether series lack times between their first and last."""
-    first = np.full(int(series.max(initial=0)) + 1, np.iinfo(np.int64).max)
+    first = np.full(int(np.max(series, initial=0)) + 1, np.iinfo(np.int64).max)
     last, number = np.full(len(first), -1), np.zeros(len(first), np.int64)
     np.minimum.at(first, series, table.times)
     np.maximum.at(last, series, table.times)
@@ -394,7 +464,7 @@ def _has_gaps(table: Table, series: np.ndarray[tuple[int], np.dtype[np.int64]], 
     return bool(((last - first + 1)[used] > number[used]).any()) and not spacing.is_irregular
 
 
-def _is_sorted_within(table: Table, series: np.ndarray[tuple[int], np.dtype[np.int64]]) -> bool:
+def _is_sorted_within(table: Table, series: Codes) -> bool:
     """Whether the rows of each series are in the order of time, and the series after one another."""
     changes = np.diff(series) != 0
     return bool((np.diff(table.times)[~changes] >= 0).all()) and int(changes.sum()) < len(np.unique(series))
@@ -418,16 +488,18 @@ def _has_clock_change(reading: TableReading) -> bool:
     return False
 
 
-def _of_the_rows(
-    reading: TableReading, sample: Sample, table: Table, series: np.ndarray[tuple[int], np.dtype[np.int64]]
-) -> list[Notice]:
+def _of_the_rows(reading: TableReading, sample: Sample, table: Table, series: Codes) -> list[Notice]:
     found = []
     if sample.identical:
-        found.append(Notice("identical rows", f"{sample.identical:,} rows repeat another one in all columns; all count"))
+        found.append(
+            Notice("identical rows", f"{sample.identical:,} rows repeat another one in all columns; all count")
+        )
     pairs = row_codes([series, table.times])
     repeated = len(pairs) - len(np.unique(pairs))
     if repeated and not reading.spacing.is_irregular:
-        found.append(Notice("duplicates", f"{repeated:,} rows have the time and dimension values of another; they are added up"))
+        found.append(
+            Notice("duplicates", f"{repeated:,} rows have the time and dimension values of another; they are added up")
+        )
     return found
 
 
@@ -435,9 +507,7 @@ def _of_the_columns(
     reading: TableReading, table: Table, placeholders: Mapping[str, tuple[str, ...]], totals: Sequence[tuple[str, str]]
 ) -> list[Notice]:
     found = []
-    for kind, what in (("cumulative", "only grow"), ("label column", "are somebody's judgement"),
-                       ("too many series", "have too many values for a dimension"), ("empty columns", "are almost empty"),
-                       ("nested", "have lists or objects")):  # fmt: skip
+    for kind, what in _KINDS:
         concerned = [role.name for role in reading.roles if role.kind == kind]
         if concerned:
             found.append(Notice(kind, f"columns {listed(concerned)} {what}"))
@@ -452,7 +522,9 @@ def _of_the_columns(
         found.append(Notice("missing values", f"measures {listed(lacking)} lack values in some rows"))
     if totals:
         named = ", ".join(f"{name} {value!r}" for name, value in totals[:5])
-        found.append(Notice("totals", f"{named}: a total of other values would count twice; DimensionFilterList leaves it out"))
+        found.append(
+            Notice("totals", f"{named}: a total of other values would count twice; DimensionFilterList leaves it out")
+        )
     if not reading.measures:
         found.append(Notice("no measure", "no column has numbers to sum or to average"))
     return found

@@ -17,6 +17,7 @@ import pyarrow.parquet as pq
 from anomalake.definitions.metric_set import MAX_NAME, CsvFormat, Measure, MetricSet
 from anomalake.errors import first_line
 from anomalake.sources.guessing.texts import (
+    MOST_BYTES,
     MOST_COLUMNS,
     TextFormat,
     decoded,
@@ -81,6 +82,8 @@ class Sample:
         Whether all rows are in the sample.
     identical
         Rows that repeat another one in all columns.
+    names_changed
+        Whether the header has a name twice, or none for a column, so that names were made.
     """
 
     columns: tuple[Column, ...]
@@ -88,6 +91,7 @@ class Sample:
     ragged: int = 0
     is_whole: bool = True
     identical: int = 0
+    names_changed: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,8 +103,9 @@ class FilePart:
     is_whole: bool = True
 
 
-def read_sample(parts: Sequence[FilePart], *, delimiter: str | None = None, charset: str | None = None,
-                header: bool | None = None) -> tuple[TextFormat, Sample]:
+def read_sample(
+    parts: Sequence[FilePart], *, delimiter: str | None = None, charset: str | None = None, header: bool | None = None
+) -> tuple[TextFormat, Sample]:
     """Read the beginnings of files that are one table.
 
     Raises
@@ -111,6 +116,7 @@ def read_sample(parts: Sequence[FilePart], *, delimiter: str | None = None, char
     if not parts:
         raise SourceFileError("there is no file; expected CSV, JSON lines or Parquet")
     form, tables, ragged, is_whole, rows = None, [], 0, True, 0
+    changed = False
     for part in parts:
         if not part.content.strip():
             continue
@@ -118,6 +124,7 @@ def read_sample(parts: Sequence[FilePart], *, delimiter: str | None = None, char
             if form is None:
                 form = text_format(part.content, delimiter=delimiter, charset=charset, header=header)
             table, other, whole = _table(part, form)
+            changed = changed or (table.schema.metadata or {}).get(b"changed") == b"1"
         except SourceFileError as error:
             raise SourceFileError(f"{part.name}: {error}") from error
         tables.append(table)
@@ -128,8 +135,10 @@ def read_sample(parts: Sequence[FilePart], *, delimiter: str | None = None, char
     if form is None or not rows:
         raise SourceFileError(f"{parts[0].name}: has no row; expected a table with a row for each time")
     table = pa.concat_tables(tables, promote_options="permissive")
-    columns = tuple(map(_column, tables[0].schema if len(table.schema) == len(tables[0].schema) else table.schema, table.columns))
-    return form, Sample(columns, len(table), ragged, is_whole, _identical(columns))
+    columns = tuple(
+        map(_column, tables[0].schema if len(table.schema) == len(tables[0].schema) else table.schema, table.columns)
+    )
+    return form, Sample(columns, len(table), ragged, is_whole, _identical(columns), changed)
 
 
 def _table(part: FilePart, form: TextFormat) -> tuple[pa.Table, int, bool]:
@@ -138,9 +147,10 @@ def _table(part: FilePart, form: TextFormat) -> tuple[pa.Table, int, bool]:
         return _parquet_table(part.content)
     plain = decompressed(part.content)
     text = decoded(plain, form.charset.value or "UTF-8")
+    is_whole = part.is_whole and len(plain) < MOST_BYTES
     if form.kind.value == "json":
-        return _json_table(text, part.is_whole)
-    return _csv_table(text, form, part.is_whole)
+        return _json_table(text, is_whole)
+    return _csv_table(text, form, is_whole)
 
 
 def _csv_table(text: str, form: TextFormat, is_whole: bool) -> tuple[pa.Table, int, bool]:
@@ -167,7 +177,9 @@ def _csv_table(text: str, form: TextFormat, is_whole: bool) -> tuple[pa.Table, i
             cells = (cells + [""] * width)[:width]
         kept.append(cells)
     columns = [list(column) for column in zip(*kept, strict=True)] or [[] for _ in header]
-    table = pa.Table.from_arrays([pa.array(column, pa.string()) for column in columns], unique_names(header))
+    made = unique_names(header)
+    table = pa.Table.from_arrays([pa.array(column, pa.string()) for column in columns], made)
+    table = table.replace_schema_metadata({"changed": str(int(made != header))})
     return table, ragged, len(rows) <= most
 
 
@@ -273,8 +285,11 @@ def _as_text(column: pa.ChunkedArray) -> tuple[str, pa.ChunkedArray]:
         return "nested", pa.chunked_array([pa.nulls(len(column), pa.string())])
     if pa.types.is_timestamp(type_):
         kind = "instant" if type_.tz else "time"
-        plain = column.cast(pa.timestamp("us"), safe=False) if not type_.tz else column.cast(
-            pa.timestamp("us", "UTC"), safe=False).cast(pa.timestamp("us"))
+        plain = (
+            column.cast(pa.timestamp("us"), safe=False)
+            if not type_.tz
+            else column.cast(pa.timestamp("us", "UTC"), safe=False).cast(pa.timestamp("us"))
+        )
         return kind, pc.strftime(plain, "%Y-%m-%dT%H:%M:%S")
     if pa.types.is_date(type_):
         return "time", pc.strftime(column.cast(pa.timestamp("s")), "%Y-%m-%dT%H:%M:%S")
@@ -308,11 +323,11 @@ def row_codes(columns: Iterable[npt.NDArray[np.int64]]) -> npt.NDArray[np.int64]
     """A number for each row, equal for rows that are equal in all columns."""
     result: npt.NDArray[np.int64] | None = None
     for codes in columns:
-        shifted = codes - codes.min(initial=0)
+        shifted = codes - np.min(codes, initial=0)
         if result is None:
             result = shifted
         else:
-            result = np.unique(result * (int(shifted.max(initial=0)) + 1) + shifted, return_inverse=True)[1]
+            result = np.unique(result * (int(np.max(shifted, initial=0)) + 1) + shifted, return_inverse=True)[1]
     assert result is not None
     return result
 
@@ -339,4 +354,3 @@ def _reader(csv: CsvFormat) -> Numbers:
 def is_usable(name: str) -> bool:
     """Whether a detector can name a column."""
     return 1 <= len(name) <= MAX_NAME and name.isprintable()
-

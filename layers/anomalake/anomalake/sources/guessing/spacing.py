@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+import re
 from dataclasses import dataclass
 from typing import Final
 
@@ -118,7 +120,7 @@ def _is_daily(times: Seconds, finest: str) -> bool:
 def _of_days(times: Seconds, steps: Seconds, finest: str) -> Guess[Spacing]:
     days = np.maximum(1, np.round(steps / _DAY).astype(np.int64))
     lengths, counts = np.unique(days, return_counts=True)
-    shares = {name: float(counts[(lengths >= low) & (lengths <= high)].sum() / counts.sum())
+    shares = {name: float(counts[(lengths >= low) & (lengths <= high)].sum()) / float(counts.sum())
               for low, high, name in _DAYS}  # fmt: skip
     name, share = max(shares.items(), key=lambda item: item[1])
     least = _OF_LETTER.get(finest, "P1D")
@@ -126,7 +128,7 @@ def _of_days(times: Seconds, steps: Seconds, finest: str) -> Guess[Spacing]:
         name, share = least, max(share, 0.5)
     if finest not in "MQyw" and share < 0.5:
         # Days with gaps: the greatest step that all are multiples of.
-        step = int(np.gcd.reduce(days))
+        step = math.gcd(*map(int, lengths))
         name, share = ("P1W", share) if step % 7 == 0 else ("P1D", shares["P1D"])
     closed = _business_days(times, days) if name == "P1D" else ""
     regular = share if not closed else float(((days == 1) | (days == 3)).mean())
@@ -135,7 +137,9 @@ def _of_days(times: Seconds, steps: Seconds, finest: str) -> Guess[Spacing]:
     confidence = 0.5 if few else 0.97 if regular > 0.7 else 0.85 if share > 0.4 else 0.6
     gaps = int((days > (4 if closed else 1)).sum()) if name == "P1D" else _gaps(days, name)
     spacing = Spacing(name, intervals, len(times), False, share, 0.0, closed, gaps)
-    return Guess(spacing, confidence, f"{share:.0%} of the steps are {name} long" + (f", on {closed}" if closed else ""))
+    return Guess(
+        spacing, confidence, f"{share:.0%} of the steps are {name} long" + (f", on {closed}" if closed else "")
+    )
 
 
 def _business_days(times: Seconds, days: npt.NDArray[np.int64]) -> str:
@@ -151,11 +155,10 @@ def _gaps(days: npt.NDArray[np.int64], name: str) -> int:
 
 def intervals_between(times: Seconds, name: str) -> int:
     """Number of intervals from the first to the last time."""
-    first, last = int(times.min()), int(times.max())
+    first, last = int(np.min(times)), int(np.max(times))
     if name in _MONTHS:
-        months = [(moment.year * 12 + moment.month) for moment in
-                  (np.datetime64(value, "s").astype("datetime64[s]").item() for value in (first, last))]
-        return (months[1] - months[0]) // _MONTHS[name] + 1
+        months = np.array([first, last], "datetime64[s]").astype("datetime64[M]").astype(np.int64)
+        return int(months[1] - months[0]) // _MONTHS[name] + 1
     return round((last - first) / seconds_of(name)) + 1
 
 
@@ -171,9 +174,14 @@ def seconds_of(name: str) -> int:
     return number * unit
 
 
+def is_duration(name: str) -> bool:
+    """Whether a text is the duration of an interval, such as ``PT1H`` or ``P1W``."""
+    return re.fullmatch(r"PT[1-9]\d{0,4}[SMH]|P[1-9]\d{0,2}[DWMY]", name) is not None
+
+
 def _of_hours(times: Seconds, steps: Seconds) -> Guess[Spacing]:
     lengths, counts = np.unique(steps, return_counts=True)
-    usual = int(lengths[counts.argmax()])
+    usual = int(lengths[np.argmax(counts)])
     near = np.abs(steps - usual) <= max(1, usual // 50)
     share = float(near.mean())
     multiples = float((np.abs(steps - usual * np.maximum(1, np.round(steps / usual))) <= max(1, usual // 50)).mean())

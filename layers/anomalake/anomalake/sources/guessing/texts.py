@@ -29,7 +29,9 @@ _GZIP = b"\x1f\x8b"
 _DELIMITERS = (",", ";", "\t", "|")
 _SEARCHED_LINES = 300
 _MOST_LEADING = 60
-_NUMBER = re.compile(r"\s*[-+\u2212]?\s*[$€£¥]?\s*[-+]?(\d[\d.,'\u2019\u00a0\u202f ]*|[.,]\d+)([eE][-+]?\d+)?\s*[%€$£¥]?\s*")
+_NUMBER = re.compile(
+    r"\s*[-+\u2212]?\s*[$€£¥]?\s*[-+]?(\d[\d.,'\u2019\u00a0\u202f ]*|[.,]\d+)([eE][-+]?\d+)?\s*[%€$£¥]?\s*"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,8 +61,9 @@ class TextFormat:
     has_mark: bool = False
 
 
-def text_format(beginning: bytes, *, delimiter: str | None = None, charset: str | None = None,
-                header: bool | None = None) -> TextFormat:
+def text_format(
+    beginning: bytes, *, delimiter: str | None = None, charset: str | None = None, header: bool | None = None
+) -> TextFormat:
     """Guess how a file is read from its beginning.
 
     Parameters
@@ -144,7 +147,10 @@ def _legacy(plain: bytes) -> Guess[str | None]:
     """Guess the charset of a text that is not Unicode, from the runs of its bytes above 127."""
     runs = re.findall(rb"[\x80-\xff]+", plain)
     if sum(map(len, runs)) >= 3 * len(runs):
-        for name, letters in (("Shift_JIS", "[\u3040-\u30ff\uff66-\uff9f]"), ("windows-1251", "^[\u0400-\u04ff\\W\\d_]+$")):
+        for name, letters in (
+            ("Shift_JIS", "[\u3040-\u30ff\uff66-\uff9f]"),
+            ("windows-1251", "^[\u0400-\u04ff\\W\\d_]+$"),
+        ):
             try:
                 text = codecs.getincrementaldecoder(name)().decode(b" ".join(runs) if name != "Shift_JIS" else plain)
             except UnicodeDecodeError:
@@ -186,8 +192,14 @@ def _check_json(text: str) -> None:
         raise SourceFileError("its first line is no JSON object; expected one on each line: jq -c . FILE writes that")
 
 
-def _csv_format(text: str, compression: Guess[str], charset: Guess[str | None], has_mark: bool,
-                given: str | None, header: bool | None) -> TextFormat:
+def _csv_format(
+    text: str,
+    compression: Guess[str],
+    charset: Guess[str | None],
+    has_mark: bool,
+    given: str | None,
+    header: bool | None,
+) -> TextFormat:
     lines = sample_lines(text)
     quote = quote_of(lines)
     delimiter = Guess(given, 1.0, "given") if given else delimiter_of(lines, quote.value)
@@ -200,8 +212,14 @@ def _csv_format(text: str, compression: Guess[str], charset: Guess[str | None], 
     skipped = rows[skip.value][0] if skip.value < len(rows) else 0
     found = Guess(header, 1.0, "given") if header is not None else header_of(body)
     return TextFormat(
-        Guess("csv", 0.99, "is text"), compression, charset, delimiter, quote, found,
-        Guess(skipped, skip.confidence, skip.evidence), has_mark,
+        Guess("csv", 0.99, "is text"),
+        compression,
+        charset,
+        delimiter,
+        quote,
+        found,
+        Guess(skipped, skip.confidence, skip.evidence),
+        has_mark,
     )
 
 
@@ -242,8 +260,11 @@ def delimiter_of(lines: Sequence[str], quote: str | None) -> Guess[str | None]:
         scores.sort(reverse=True)
         _, share, delimiter, width = scores[0]
         close = len(scores) > 1 and scores[1][0] > 0.8 * scores[0][0]
-        return Guess(delimiter, 0.7 if close else 0.98 if share > 0.9 else 0.85,
-                     f"{share:.0%} of the lines have {width} cells with it")
+        return Guess(
+            delimiter,
+            0.7 if close else 0.98 if share > 0.9 else 0.85,
+            f"{share:.0%} of the lines have {width} cells with it",
+        )
     widths = Counter(len(line.split()) for line in whole)
     if widths:
         width, number = widths.most_common(1)[0]
@@ -265,7 +286,9 @@ def rows_of(lines: Sequence[str], delimiter: str | None, quote: str | None) -> l
     if delimiter == BLANKS:
         return [(number, line.split()) for number, line in enumerate(lines)]
     reader = csv.reader(
-        io.StringIO("".join(lines), newline=""), delimiter=delimiter, quotechar=quote,
+        io.StringIO("".join(lines), newline=""),
+        delimiter=delimiter,
+        quotechar=quote,
         quoting=csv.QUOTE_MINIMAL if quote else csv.QUOTE_NONE,
     )
     rows, before = [], 0

@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from itertools import pairwise
 from typing import Final
 
 from anomalake.definitions.time_formats import SHORT_MONTHS
@@ -123,8 +124,11 @@ def format_of(texts: Iterable[str]) -> Guess[TimeFormat] | None:
         if valid < _SHARE * min(len(found), 500):
             continue
         share = len(found) / len(sample)
-        return Guess(guessed, min(order.confidence, 0.99 if share > 0.99 else 0.9),
-                     f"{share:.0%} of the values are {guessed.pattern}{order.evidence}")
+        return Guess(
+            guessed,
+            min(order.confidence, 0.99 if share > 0.99 else 0.9),
+            f"{share:.0%} of the values are {guessed.pattern}{order.evidence}",
+        )
     return None
 
 
@@ -154,7 +158,7 @@ def _order_in_time(found: Sequence[re.Match[str]]) -> Guess[str]:
             except ValueError:
                 continue
         days = sorted(set(days))
-        steps = [after - before for before, after in zip(days, days[1:], strict=False)]
+        steps = [after - before for before, after in pairwise(days)]
         evenness[name] = max(map(steps.count, set(steps)), default=0) / max(1, len(steps))
     dotted = found[0]["g1"] in ".-"
     if abs(evenness["day"] - evenness["month"]) > 0.3:
@@ -228,8 +232,12 @@ def moment(text: str, guessed: TimeFormat) -> datetime | None:
         if week is not None:
             return datetime.fromisocalendar(year, int(week), 1)
         when = datetime(
-            year, _month(found, guessed.day_first), _day(found, guessed.day_first), _hour(found),
-            int(_group(found, "m") or 0), int(_group(found, "s") or 0),
+            year,
+            _month(found, guessed.day_first),
+            _day(found, guessed.day_first),
+            _hour(found),
+            int(_group(found, "m") or 0),
+            int(_group(found, "s") or 0),
         )
     except ValueError:
         return None

@@ -95,8 +95,9 @@ def times_of(sample: Sample, *, only: Sequence[str] = (), pattern: str | None = 
         if with_clock is not None:
             return with_clock
     if rival is not None and rival.value.columns != chosen.value.columns:
-        return Guess(chosen.value, min(chosen.confidence, 0.6),
-                     f"{chosen.evidence}; {rival.value.columns[0]!r} has times too")
+        return Guess(
+            chosen.value, min(chosen.confidence, 0.6), f"{chosen.evidence}; {rival.value.columns[0]!r} has times too"
+        )
     return chosen
 
 
@@ -167,8 +168,10 @@ def _iso(text: str) -> datetime | None:
 
 
 def _moments(column: Column, distinct: Sequence[datetime | None]) -> Moments:
-    values = np.array([*(np.datetime64("NaT") if one is None else np.datetime64(one, "s") for one in distinct),
-                       np.datetime64("NaT")], "datetime64[s]")
+    values = np.array(
+        [*(np.datetime64("NaT") if one is None else np.datetime64(one, "s") for one in distinct), np.datetime64("NaT")],
+        "datetime64[s]",
+    )
     moments: Moments = values[column.codes]
     return moments
 
@@ -188,13 +191,13 @@ def _epoch(column: Column, named: float) -> Guess[Times] | None:
         numbers = np.array([float(text) for text in column.distinct])
     except ValueError:
         return None
-    low, high = float(numbers.min()), float(numbers.max())
+    low, high = float(np.min(numbers)), float(np.max(numbers))
     for name, scale in ((EPOCH_SECONDS, 1.0), (EPOCH_MILLISECONDS, 1e3), ("epoch_us", 1e6), ("epoch_ns", 1e9)):
         if 3e8 * scale <= low and high <= 4.2e9 * scale and (named or _are_even(numbers)):
             values = np.append((numbers / scale).astype("int64").astype("datetime64[s]"), np.datetime64("NaT"))
             times = Times((column.name,), name, values[column.codes], "s", "UTC")
             return Guess(times, 0.97 if named else 0.85, f"{column.name!r}: numbers of {name} from 1979 to 2103")
-    if named >= 0.6 and 20_000 <= low and high <= 60_000 and not names.has(column.name, names.YEAR):
+    if named >= 0.6 and low >= 20_000 and high <= 60_000 and not names.has(column.name, names.YEAR):
         seconds = np.round((numbers - 25_569) * 86_400).astype("int64").astype("datetime64[s]")
         values = np.append(seconds, np.datetime64("NaT"))
         times = Times((column.name,), EXCEL_SERIAL, values[column.codes], _finest(values), None)
@@ -255,8 +258,10 @@ def _parts(columns: Sequence[Column]) -> Guess[Times] | None:
 
 def _named_months(columns: Sequence[Column]) -> Column | None:
     for column in columns:
-        if names.has(column.name, names.MONTH) and 1 < len(column.distinct) <= 12 and all(
-            text[:3].casefold() in _MONTHS for text in column.distinct
+        if (
+            names.has(column.name, names.MONTH)
+            and 1 < len(column.distinct) <= 12
+            and all(text[:3].casefold() in _MONTHS for text in column.distinct)
         ):
             return column
     return None
@@ -275,11 +280,16 @@ def _joined(columns: Sequence[Column], pattern: str | None, why: Guess[int]) -> 
         pattern = pattern or found.value.pattern
     else:
         return None
-    values = np.array([*(np.datetime64("NaT") if one is None else np.datetime64(one, "s") for one in moments),
-                       np.datetime64("NaT")], "datetime64[s]")
+    values = np.array(
+        [*(np.datetime64("NaT") if one is None else np.datetime64(one, "s") for one in moments), np.datetime64("NaT")],
+        "datetime64[s]",
+    )
     listed = tuple(column.name for column in columns)
-    return Guess(Times(listed, pattern, values[codes], finest, zone), why.confidence,
-                 f"{' and '.join(map(repr, listed))}: {why.evidence}")
+    return Guess(
+        Times(listed, pattern, values[codes], finest, zone),
+        why.confidence,
+        f"{' and '.join(map(repr, listed))}: {why.evidence}",
+    )
 
 
 def _of_quarter_or_week(text: str, pattern: str) -> datetime | None:
@@ -297,8 +307,10 @@ def _pairs(columns: Sequence[Column]) -> tuple[npt.NDArray[np.int64], list[str]]
     present = np.all([column.present for column in columns], axis=0)
     stacked = np.stack([column.codes for column in columns], axis=1)
     unique, inverse = np.unique(stacked, axis=0, return_inverse=True)
-    texts = [" ".join(column.distinct[code] for column, code in zip(columns, row, strict=True))
-             if (row >= 0).all() else "" for row in unique]
+    texts = [
+        " ".join(column.distinct[code] for column, code in zip(columns, row, strict=True)) if (row >= 0).all() else ""
+        for row in unique
+    ]
     return np.where(present, inverse.reshape(-1), len(texts)), texts
 
 
@@ -312,7 +324,9 @@ def _with_clock(date: Guess[Times], sample: Sample) -> Guess[Times] | None:
             continue
         span = _range(column)
         is_hour = span is not None and span[0] >= 0 and 11 < span[1] <= 24
-        is_clock = all(re.fullmatch(r"\d{1,2}[:.]\d{2}([:.]\d{2}(\.\d+)?)?( ?[AaPp][Mm])?", text) for text in column.distinct[:500])
+        is_clock = all(
+            re.fullmatch(r"\d{1,2}[:.]\d{2}([:.]\d{2}(\.\d+)?)?( ?[AaPp][Mm])?", text) for text in column.distinct[:500]
+        )
         if not (is_hour or is_clock):
             continue
         joined = _joined([days, column], None, Guess(0, min(date.confidence, 0.95), "a date and a time of day"))
@@ -329,8 +343,13 @@ def _with_clock(date: Guess[Times], sample: Sample) -> Guess[Times] | None:
 def _in_names(sample: Sample) -> Guess[Times] | None:
     """Times in the names of columns: days, months or years, with a column of numbers below each."""
     columns = sample.columns
-    months = [column.name for column in columns if column.name.strip()[:3].casefold() in _MONTHS
-              and len(column.name.strip()) <= 9 and column.name.strip().isalpha()]
+    months = [
+        column.name
+        for column in columns
+        if column.name.strip()[:3].casefold() in _MONTHS
+        and len(column.name.strip()) <= 9
+        and column.name.strip().isalpha()
+    ]
     year = _part(columns, names.YEAR, 1500, 2199)
     if len(months) == 12 and year is not None:
         pattern = "yyyy " + ("MMM" if all(len(name.strip()) == 3 for name in months) else "MMMM")
@@ -354,8 +373,14 @@ def _of_names(before: tuple[str, ...], fitting: Sequence[str], pattern: str, sam
         moments = np.array([np.datetime64(one, "s") for one in found if one is not None], "datetime64[s]")
     elif before:
         years = next(column for column in sample.columns if column.name == before[0])
-        moments = np.array([np.datetime64(f"{int(float(text)):04d}-{month:02d}-01", "s")
-                            for text in years.distinct for month in range(1, 13)], "datetime64[s]")
+        moments = np.array(
+            [
+                np.datetime64(f"{int(float(text)):04d}-{month:02d}-01", "s")
+                for text in years.distinct
+                for month in range(1, 13)
+            ],
+            "datetime64[s]",
+        )
     finest = "M" if before else when.value.finest if when is not None else "d"
     times = Times(before, pattern, moments, finest, None, tuple(fitting))
     return Guess(times, 0.95, f"the names of {len(fitting)} columns are times, such as {fitting[0]!r}")
