@@ -36,8 +36,8 @@ app = typer.Typer(
     help="""Find anomalies in KPIs, and turn alerts (Amazon Lookout for Metrics' JSON) into tables for Athena,
 QuickSight and DuckDB.
 
-Begin with `anomalake try DATA` on a table of your own, or with `anomalake demo`; or load the alerts that you have: `anomalake replay alerts/ --lake ./lake`, then
-`anomalake query "SELECT * FROM metric_values" --lake ./lake`.
+Begin with `anomalake try DATA` on a table of your own, or with `anomalake demo`. Or load the alerts that you have:
+`anomalake replay alerts/ --lake ./lake`, then `anomalake query "SELECT * FROM metric_values" --lake ./lake`.
 
 Exit codes: 0 success; 1 records were refused or something failed; 2 the call itself was wrong.
 `--debug` anywhere shows tracebacks.""",

@@ -37,7 +37,7 @@ def try_(
     data: Data,
     folder: Annotated[
         Path | None,
-        typer.Option("--dir", metavar="DIR", help="Folder to work in. Default: anomalake-try-NAME, of DATA."),
+        typer.Option("--dir", metavar="DIR", help="Folder to work in. Default: anomalake-try-NAME."),
     ] = None,
     open_: Annotated[bool, typer.Option("--open/--no-open", help="Open the page in the browser.")] = True,
     time: Time = None,

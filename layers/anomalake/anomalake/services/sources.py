@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import json
 from collections.abc import Iterator
 from contextlib import closing
@@ -20,6 +21,7 @@ from anomalake.sources.ports import SourceFile, SourceFiles, SourceTables
 from anomalake.sources.rows import SourceFileError, as_wanted
 from anomalake.storage.store import ObjectNotFound, ObjectStore
 
+_UTF8 = ("utf-8", "utf-8-sig", "ascii")
 #: Bytes of a file that are read to find its header.
 _HEADER_BYTES = 256 * 1024
 
@@ -105,6 +107,7 @@ def _unsupported_settings(metric_set: MetricSet) -> list[str]:
             "ThousandsSeparator": bool(csv_format.thousands_separator),
             "NullValues with numbers": any(letter.isdigit() for text in csv_format.null_values for letter in text),
             "SkipLines": csv_format.skip_lines > 0,
+            f"Charset {csv_format.charset}": codecs.lookup(csv_format.charset).name not in _UTF8,
         }
     return [name for name, is_set in found.items() if is_set]
 

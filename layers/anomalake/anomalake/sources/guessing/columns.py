@@ -107,6 +107,12 @@ def dimensions_of(table: Table) -> dict[str, Role]:
     key, share = _key(table, candidates)
     if share < 0.85:
         return roles | _of_events(table, candidates)
+    if key and _is_sparse(table, key):
+        for column in candidates:
+            if column.name not in table.numbers:
+                why = "as a dimension it would tear one series into many with gaps"
+                roles[column.name] = _role(column, IGNORED, 0.7, why)
+        return roles
     for column in key:
         roles[column.name] = _role(
             column,
@@ -210,6 +216,13 @@ def _key(table: Table, candidates: Sequence[Column]) -> tuple[list[Column], floa
     return key, share
 
 
+def _is_sparse(table: Table, key: Sequence[Column]) -> bool:
+    """Whether most times have one row, and most of the series that a key makes have few."""
+    n_series = len(np.unique(row_codes([column.codes for column in key])))
+    n_rows = len(table.times)
+    return table.n_times > 0.5 * n_rows and n_rows < 0.15 * n_series * table.n_times
+
+
 def _sureness_of_key(column: Column, table: Table, share: float) -> float:
     if column.name not in table.numbers:
         return 0.95 if share > 0.95 else 0.85
@@ -299,6 +312,13 @@ def measures_of(table: Table, series: Codes, known: Mapping[str, Role]) -> dict[
     for column in table.columns:
         if column.name in table.numbers and column.name not in known:
             roles[column.name] = _measure(column, table, order, same_series)
+    if not any(role.is_measure for role in roles.values()):
+        # What only grows may still be watched where nothing else is.
+        why = "only grows, and nothing else is a number"
+        roles = {
+            name: replace(role, role=Guess(AVG, 0.6, why)) if role.kind == "cumulative" else role
+            for name, role in roles.items()
+        }
     return _without_neighbours(_alike(roles, table), table, order, same_series)
 
 

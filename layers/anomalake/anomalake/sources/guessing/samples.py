@@ -30,8 +30,8 @@ from anomalake.sources.numbers import Numbers
 from anomalake.sources.rows import SourceFileError
 
 #: Most rows and most cells of a table that are looked at.
-MOST_ROWS: Final = 400_000
-MOST_CELLS: Final = 8_000_000
+MOST_ROWS: Final = 150_000
+MOST_CELLS: Final = 4_000_000
 
 _SHORTEST_FILE = 1
 

@@ -148,8 +148,8 @@ def _order(found: Sequence[re.Match[str]]) -> Guess[str] | None:
 
 
 def _order_in_time(found: Sequence[re.Match[str]]) -> Guess[str]:
-    """Guess the order from which of the two makes more even steps."""
-    evenness = {}
+    """Guess the order with which days, weeks or months follow one another."""
+    worth = {}
     for name, (month, day) in {"day": ("second", "first"), "month": ("first", "second")}.items():
         days = []
         for match in found:
@@ -157,14 +157,30 @@ def _order_in_time(found: Sequence[re.Match[str]]) -> Guess[str]:
                 days.append(datetime(_year(match["y"]), int(match[month]), int(match[day])).toordinal())
             except ValueError:
                 continue
-        days = sorted(set(days))
-        steps = [after - before for before, after in pairwise(days)]
-        evenness[name] = max(map(steps.count, set(steps)), default=0) / max(1, len(steps))
+        worth[name] = _evenness(sorted(set(days))) + _sortedness(days)
     dotted = found[0]["g1"] in ".-"
-    if abs(evenness["day"] - evenness["month"]) > 0.3:
-        better = max(evenness, key=lambda name: evenness[name])
-        return Guess(better, 0.85, f", for the {better} first makes even steps")
+    if abs(worth["day"] - worth["month"]) > 0.25:
+        better = max(worth, key=lambda name: worth[name])
+        sure = 0.9 if len(found) > 20 else 0.7
+        return Guess(better, sure, f", for with the {better} first the times are even and sorted")
     return Guess("day" if dotted else "month", 0.6, ", though no value tells the day from the month")
+
+
+def _evenness(days: Sequence[int]) -> float:
+    """How far the days are a series with a step of a day, a week, a month, a quarter or a year, without gaps."""
+    steps = [after - before for before, after in pairwise(days)]
+    if not steps:
+        return 0.0
+    shares = (
+        sum(low <= step <= high for step in steps) / len(steps) * min(1.0, len(steps) * high / sum(steps))
+        for low, high in ((1, 1), (7, 7), (28, 31), (89, 92), (365, 366))
+    )
+    return max(shares)
+
+
+def _sortedness(days: Sequence[int]) -> float:
+    steps = [after - before for before, after in pairwise(days) if after != before]
+    return abs(sum(step > 0 for step in steps) - sum(step < 0 for step in steps)) / max(1, len(steps))
 
 
 def _pattern(found: Sequence[re.Match[str]], day_first: bool | None) -> str:

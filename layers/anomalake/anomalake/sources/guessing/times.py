@@ -88,8 +88,10 @@ def times_of(sample: Sample, *, only: Sequence[str] = (), pattern: str | None = 
         return split
     if best is None:
         return None
-    rival = next((other for score, other in candidates[1:] if score > best[0] - 0.25), None)
     chosen = best[1]
+    rival = next(
+        (other for score, other in candidates[1:] if score > best[0] - 0.25 and not _is_day_of(other, chosen)), None
+    )
     if chosen.value.finest in "dw":
         with_clock = _with_clock(chosen, sample)
         if with_clock is not None:
@@ -121,8 +123,14 @@ def _given_pattern(found: Guess[Times], pattern: str) -> Guess[Times]:
     return Guess(Times(times.columns, pattern, times.moments, times.finest, times.zone), 1.0, "given")
 
 
+def _is_day_of(other: Guess[Times], chosen: Guess[Times]) -> bool:
+    """Whether a time is only the day of another."""
+    days, times = other.value.moments, chosen.value.moments
+    return bool((days == times.astype("datetime64[D]").astype("datetime64[s]")).mean() > 0.95)
+
+
 def _fineness(times: Times) -> float:
-    return {"y": -0.9, "Q": -0.2, "M": -0.1, "w": 0.0}.get(times.finest, 0.2)
+    return {"y": -0.9, "Q": -0.2, "M": -0.1, "w": 0.0, "d": 0.2}.get(times.finest, 0.6)
 
 
 def _times_in(column: Column, named: float) -> Guess[Times] | None:
