@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+from collections import Counter
 from collections.abc import Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
@@ -231,8 +232,15 @@ def _listed(data: str, files: SourceFiles) -> tuple[Sequence[SourceFile], bool]:
 
 def _of_one_kind(listed: Sequence[SourceFile]) -> Sequence[SourceFile]:
     """The files without those that describe them, such as README.md."""
-    data = [file for file in listed if not _DESCRIBING.search(file.name)]
-    return data or listed
+    data = [file for file in listed if not _DESCRIBING.search(file.name)] or listed
+    kinds = Counter(map(_ending, data))
+    usual = kinds.most_common(1)[0][0]
+    return [file for file in data if _ending(file) == usual]
+
+
+def _ending(file: SourceFile) -> str:
+    """The ending of a file's name, without that of its compression."""
+    return file.name.rpartition("/")[2].removesuffix(".gz").rpartition(".")[2].casefold()
 
 
 def _parts(files: SourceFiles, listed: Sequence[SourceFile]) -> list[FilePart]:

@@ -245,7 +245,8 @@ def delimiter_of(lines: Sequence[str], quote: str | None) -> Guess[str | None]:
     """Guess the delimiter: the one with which most rows have the same number of cells; None: there is one column."""
     whole = [line.strip() for line in lines if line.strip()]
     stamps = format_of(whole)
-    if stamps is not None:
+    # 2024-01-31 10:00:00,123 may be a time with a fraction, or a time and a number.
+    if stamps is not None and ",S" not in stamps.value.pattern:
         return Guess(None, 0.95, f"each line is a time in the format {stamps.value.pattern}")
     scores = []
     for delimiter in _DELIMITERS:
