@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import re
 from collections.abc import Collection
 from dataclasses import dataclass, field
@@ -26,6 +27,9 @@ DEFAULT_TIMESTAMP_FORMAT = "yyyy-MM-dd HH:mm:ss"
 DEFAULT_NULL_VALUES: tuple[str, ...] = (".", "..", "-", "--", "?", "NA", "N/A", "#N/A")
 #: Default of `MetricSet.minimum_good_share`.
 DEFAULT_MINIMUM_GOOD_SHARE = 0.9
+
+# Charsets whose texts are UTF-8, which engines of queries read.
+_UTF8 = ("utf-8", "utf-8-sig", "ascii")
 
 #: Types of columns in Parquet files: Athena's, and ZONED for an instant.
 COLUMN_TYPE = re.compile(
@@ -320,6 +324,7 @@ class MetricSet:
                 "ThousandsSeparator": bool(csv.thousands_separator),
                 "NullValues with numbers": any(letter.isdigit() for text in csv.null_values for letter in text),
                 "SkipLines": csv.skip_lines > 0,
+                f"Charset {csv.charset}": codecs.lookup(csv.charset).name not in _UTF8,
             }
         return tuple(name for name, is_set in found.items() if is_set)
 
