@@ -41,6 +41,7 @@ def run_backtest(
     *,
     holidays: Iterable[date] = (),
     feedback: Iterable[Feedback] = (),
+    first: int | None = None,
     progress: Progress | None = None,
 ) -> Backtest:
     """Fit a model to the oldest 70 % of a history, judge the rest, and group the anomalies.
@@ -49,6 +50,8 @@ def run_backtest(
     ----------
     feedback
         Feedback on earlier intervals.
+    first
+        Index of the first tested interval. Default: `first_tested`.
     progress
         Called with the phase, ``train`` or ``test``, and the done and total number of its intervals.
 
@@ -60,7 +63,7 @@ def run_backtest(
     n_intervals = len(metrics.starts)
     if n_intervals < SCHEDULES[metrics.frequency].backtest or not metrics.n_metrics:
         raise BacktestError(_insufficient(metrics))
-    first = first_tested(n_intervals)
+    first = first_tested(n_intervals) if first is None else first
     report = progress if progress is not None else _no_progress
     report("train", 0, first)
     model = fit(between(metrics, 0, first), holidays=tuple(holidays))

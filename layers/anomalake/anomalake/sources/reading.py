@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import cast
 
 import numpy as np
+import pyarrow as pa
 
 from anomalake.definitions.detector import Detector
 from anomalake.definitions.intervals import folder_of, next_start, start_of_folder
@@ -219,11 +220,50 @@ def _read_table(
 ) -> tuple[Metrics, ReadReport]:
     assert metric_set.athena is not None
     place = f"{metric_set.athena.data_catalog}.{metric_set.athena.database_name}.{metric_set.athena.table_name}"
+    return _read_batches(metric_set, tables.rows(metric_set, low, high), place, low, high)
+
+
+def read_batches(
+    metric_set: MetricSet, batches: Iterable[pa.RecordBatch], place: str, low: datetime | None = None
+) -> tuple[Metrics, ReadReport]:
+    """Read rows with typed columns that are in memory.
+
+    Parameters
+    ----------
+    place
+        Name of the rows in messages.
+    low
+        Rows before this instant are not used.
+
+    Returns
+    -------
+    Metrics, ReadReport
+        Metrics from the first interval that has a row to the last.
+
+    Raises
+    ------
+    NoDataError, InsufficientDataError
+        See `ReadReport.problems` for why.
+    SourceFileError
+        A column is missing, or has a type that cannot be read.
+    """
+    metrics, report = _read_batches(metric_set, batches, place, low, None)
+    problem = spacing_problem(metrics)
+    return metrics, report if problem is None else replace(report, problems=(problem, *report.problems))
+
+
+def _read_batches(
+    metric_set: MetricSet,
+    batches: Iterable[pa.RecordBatch],
+    place: str,
+    low: datetime | None,
+    high: datetime | None,
+) -> tuple[Metrics, ReadReport]:
     reader = FileReader(metric_set)
     reader.counts.files = 1
     window = Window(None if low is None else _seconds(low), None if high is None else _seconds(high))
     first_row = 1
-    for batch in tables.rows(metric_set, low, high):
+    for batch in batches:
         for block in typed_blocks(batch.schema, iter([batch]), metric_set, first_row):
             reader.add(block, window, place)
         first_row += len(batch)
