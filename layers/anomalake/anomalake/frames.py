@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 def find_anomalies(
     frame: Any,
     *,
-    time: str | None = None,
+    time: str | Sequence[str] | None = None,
     measures: str | Sequence[str] | Mapping[str, str] | None = None,
     dimensions: str | Sequence[str] | None = None,
     frequency: str | timedelta | None = None,
@@ -36,7 +36,8 @@ def find_anomalies(
 ) -> Anomalies:
     """Find anomalies in a data frame: learn from its beginning, and judge the rest.
 
-    It is what `backtest` does with files, and gives the same points and groups.
+    It is what `backtest` does with files, and gives the same points and groups. What is not said of the columns is
+    guessed, as `anomalake init` does; a warning names guesses that may be wrong, and ``columns`` has all.
 
     Parameters
     ----------
@@ -44,16 +45,16 @@ def find_anomalies(
         A data frame of pandas or Polars, a PyArrow table, a DuckDB relation, or anything else with Arrow's C stream
         interface. Rows of the same time and dimensions are added up; their order does not matter.
     time
-        The column with the time: timestamps, dates, or text such as ``2024-02-17 11:00:00``. Default: a pandas index of
-        times, else the only column of timestamps.
+        The column with the time: timestamps, dates, or text such as ``2024-02-17 11:00:00``; several if the time is in
+        parts, such as a day and an hour. Default: the index, if it is one of times.
     measures
         A column of numbers, several, or columns with their aggregation functions, as in ``{"price": "AVG"}``: SUM or
-        AVG (pandas' ``sum`` and ``mean`` are the same). Default function: SUM.
+        AVG (pandas' ``sum`` and ``mean`` are the same).
     dimensions
-        Columns whose values tell time series apart. Default: none.
+        A column whose values tell time series apart, or several; an empty list for none.
     frequency
         Length of an interval: ``PT5M``, ``PT10M``, ``PT15M``, ``PT30M``, ``PT1H``, ``P1D`` or ``P7D``; or pandas'
-        ``5min`` … ``h``, ``D``, ``W``, or a timedelta. Default: the usual distance of the times.
+        ``5min`` … ``h``, ``D``, ``W``, or a timedelta.
     timezone
         Zone of times that have none, and of days. Default: that of the column, else UTC.
     train
@@ -81,14 +82,14 @@ def find_anomalies(
     """
     asked = Asked(time, measures, dimensions, frequency, timezone)
     found = finding.find(frame, asked, train, threshold, holidays)
-    _warn(found.report)
+    _warn(found.report, found.unsure)
     return Anomalies(found)
 
 
 def learn(
     frame: Any,
     *,
-    time: str | None = None,
+    time: str | Sequence[str] | None = None,
     measures: str | Sequence[str] | Mapping[str, str] | None = None,
     dimensions: str | Sequence[str] | None = None,
     frequency: str | timedelta | None = None,
@@ -118,8 +119,8 @@ def learn(
     >>> result, state = judge(new_rows, state)  # doctest: +SKIP
     """
     asked = Asked(time, measures, dimensions, frequency, timezone)
-    state, report = finding.learn(frame, asked, threshold, holidays)
-    _warn(report)
+    state, report, unsure = finding.learn(frame, asked, threshold, holidays)
+    _warn(report, unsure)
     return state
 
 
@@ -184,6 +185,18 @@ class Anomalies:
         metrics.
         """
         return self._found.group_frame()
+
+    @property
+    def columns(self) -> dict[str, Any]:
+        """What was said and guessed of the columns: ``find_anomalies(frame, **result.columns)`` gives the same."""
+        of = self._found.metric_set
+        return {
+            "time": list(of.timestamp_columns) if of.joined_timestamp_columns else of.timestamp_column,
+            "measures": {measure.metric_name: measure.aggregation_function for measure in of.metric_list},
+            "dimensions": list(of.dimension_list),
+            "frequency": of.frequency,
+            "timezone": of.timezone,
+        }
 
     @property
     def problems(self) -> tuple[str, ...]:
@@ -278,8 +291,10 @@ class Chart:
         return f"<Chart: {self.spec['description']}; save('chart.svg') writes it>"
 
 
-def _warn(report: ReadReport) -> None:
-    """Warn of rows that could not be read, and of what else is odd about them; empty cells are usual in a frame."""
+def _warn(report: ReadReport, unsure: str = "") -> None:
+    """Warn of unsure guesses, of rows that could not be read, and of what else is odd; empty cells are usual."""
+    if unsure:
+        warn(unsure, stacklevel=3)
     usual = f"{report.missing:,} cells of measures"
     problems = [problem for problem in report.problems if not problem.startswith(usual)]
     if problems:

@@ -18,11 +18,13 @@ from anomalake.cli.console import line, stderr
 from anomalake.cli.demo import demo
 from anomalake.cli.detect import detect
 from anomalake.cli.feedback import feedback, snooze
+from anomalake.cli.init import init
 from anomalake.cli.interruption import interrupted
 from anomalake.cli.lakes import compact, export, query, rebuild, replay
 from anomalake.cli.page import dashboard, serve
 from anomalake.cli.quicksight import quicksight
 from anomalake.cli.synth import synth
+from anomalake.cli.try_ import try_
 from anomalake.errors import problems_of
 from anomalake.services.times import UsageError
 
@@ -34,8 +36,8 @@ app = typer.Typer(
     help="""Find anomalies in KPIs, and turn alerts (Amazon Lookout for Metrics' JSON) into tables for Athena,
 QuickSight and DuckDB.
 
-Begin with `anomalake demo`, or load the alerts that you have: `anomalake replay alerts/ --lake ./lake`, then
-`anomalake query "SELECT * FROM metric_values" --lake ./lake`.
+Begin with `anomalake try DATA` on a table of your own, or with `anomalake demo`. Or load the alerts that you have:
+`anomalake replay alerts/ --lake ./lake`, then `anomalake query "SELECT * FROM metric_values" --lake ./lake`.
 
 Exit codes: 0 success; 1 records were refused or something failed; 2 the call itself was wrong.
 `--debug` anywhere shows tracebacks.""",
@@ -58,10 +60,11 @@ def options(
 
 
 for command in (
-    replay, query, export, rebuild, compact, demo, backtest, dashboard, detect, feedback, quicksight, serve, snooze,
-    synth,
+    replay, query, export, rebuild, compact, demo, init, backtest, dashboard, detect, feedback, quicksight, serve,
+    snooze, synth,
 ):  # fmt: skip
     app.command()(command)
+app.command("try")(try_)
 
 
 def main() -> NoReturn:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import re
 from collections.abc import Collection
 from dataclasses import dataclass, field
@@ -35,6 +36,8 @@ COLUMN_TYPE = re.compile(
 #: Type of a column with instants. Athena has no such type for a file's column: it reads the instant's time in UTC.
 ZONED = "timestamp with time zone"
 
+# Charsets that queries read as what they are.
+_UTF8 = ("utf-8", "utf-8-sig", "ascii")
 # Names in the tz database that mean the machine's own zone, or no zone.
 _NOT_ZONES = ("localtime", "posixrules", "Factory")
 
@@ -300,6 +303,7 @@ class MetricSet:
                 "ThousandsSeparator": bool(csv.thousands_separator),
                 "NullValues with numbers": any(letter.isdigit() for text in csv.null_values for letter in text),
                 "SkipLines": csv.skip_lines > 0,
+                f"Charset {csv.charset}": codecs.lookup(csv.charset).name not in _UTF8,
             }
         return tuple(name for name, is_set in found.items() if is_set)
 

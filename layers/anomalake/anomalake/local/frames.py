@@ -66,6 +66,8 @@ def read_frame(frame: Any, columns: Collection[str] | None = None) -> Frame:
         raise FrameError(f"frame: {_type_of(frame)}; expected {_EXPECTED}{_hint(frame)}")
     if columns is not None:
         frame = _narrowed(frame, kind, columns)
+    elif kind == "pandas":
+        frame = _convertible(frame)
     try:
         table = pa.RecordBatchReader.from_stream(frame).read_all()
     except (ValueError, TypeError, ImportError, NotImplementedError, pa.ArrowException) as error:
@@ -129,6 +131,18 @@ def _narrowed(frame: Any, kind: str, columns: Collection[str]) -> Any:
         quoted = ['"' + name.replace('"', '""') + '"' for name in wanted]
         return frame.project(", ".join(quoted))
     return frame[wanted]
+
+
+def _convertible(frame: Any) -> Any:
+    """Leave out the columns of a pandas frame that have values of several types, for they cannot be used."""
+    odd = []
+    for place, dtype in enumerate(frame.dtypes):
+        if str(dtype) == "object":
+            try:
+                pa.array(frame.iloc[:, place], from_pandas=True)
+            except (pa.ArrowException, ValueError, TypeError, OverflowError):
+                odd.append(place)
+    return frame if not odd else frame.iloc[:, [place for place in range(frame.shape[1]) if place not in odd]]
 
 
 def _index_of(table: pa.Table) -> tuple[str, ...]:

@@ -30,7 +30,7 @@ from anomalake.model.judgement import Judgement
 from anomalake.model.metrics import Metrics, join
 from anomalake.records.errors import CorruptError
 from anomalake.records.frame_states import FrameState, state_from_bytes, state_to_bytes
-from anomalake.services.frame_columns import ARN, Asked, keys_of, metric_set_of, read_asked
+from anomalake.services.frame_columns import ARN, Asked, columns_of, keys_of, read_asked
 from anomalake.services.group_rows import group_rows
 from anomalake.services.times import UsageError, instant_of
 from anomalake.sources.reading import NoDataError, ReadReport, read_batches
@@ -58,6 +58,8 @@ class Found:
         Lowest score of a group that is alerted.
     report
         Report on the rows.
+    unsure
+        What was guessed of the columns and may be wrong, in one line; empty if nothing was.
     """
 
     kind: str
@@ -68,6 +70,7 @@ class Found:
     keys: KeyColumns
     threshold: float
     report: ReadReport
+    unsure: str = ""
 
     def points(self) -> Any:
         """Return the judged points as a data frame."""
@@ -114,21 +117,24 @@ def find(
     _check_threshold(threshold)
     days = _days(holidays)
     read = read_asked(frame, asked)
-    metric_set, keys = metric_set_of(read, asked)
-    metrics, report = _read(read, metric_set)
+    columns = columns_of(read, asked)
+    metrics, report = _read(read, columns.metric_set)
     first = _first_judged(metrics, train)
     _check_enough(metrics, first)
     try:
         tested = run_backtest(metrics, ARN, holidays=days, first=first)
     except BacktestError as error:
         raise BacktestError(f"frame: {error}") from error
-    return Found(read.kind, metric_set, metrics, tested.judgement, tested.groups, keys, threshold, report)
+    return Found(
+        read.kind, columns.metric_set, metrics, tested.judgement, tested.groups, columns.keys, threshold, report,
+        columns.unsure,
+    )  # fmt: skip
 
 
 def learn(
     frame: Any, asked: Asked, threshold: float = DEFAULT_THRESHOLD, holidays: Iterable[Any] = ()
-) -> tuple[bytes, ReadReport]:
-    """Learn from a data frame; return what was learned as bytes.
+) -> tuple[bytes, ReadReport, str]:
+    """Learn from a data frame; return what was learned as bytes, a report on the rows, and what is unsure.
 
     Raises
     ------
@@ -137,12 +143,12 @@ def learn(
     _check_threshold(threshold)
     days = _days(holidays)
     read = read_asked(frame, asked)
-    metric_set, _ = metric_set_of(read, asked)
-    metrics, report = _read(read, metric_set)
+    columns = columns_of(read, asked)
+    metrics, report = _read(read, columns.metric_set)
     _check_enough(metrics, len(metrics.starts))
     model = fit(metrics, holidays=days)
-    state = FrameState(metric_set, threshold, _instant(metrics.starts[-1]), model.to_arrays())
-    return state_to_bytes(state), report
+    state = FrameState(columns.metric_set, threshold, _instant(metrics.starts[-1]), model.to_arrays())
+    return state_to_bytes(state), report, columns.unsure
 
 
 def judge_next(frame: Any, body: bytes) -> tuple[Found, bytes]:

@@ -1,4 +1,4 @@
-"""What the columns of a data frame mean: what its caller says, as a metric set."""
+"""What the columns of a data frame mean: what its caller says, and guesses of the rest."""
 
 from __future__ import annotations
 
@@ -7,19 +7,26 @@ from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Any, Final
 
-import numpy as np
 import pyarrow as pa
 
 from anomalake.definitions.detector_file import DEFAULT_ACCOUNT, DEFAULT_REGION
 from anomalake.definitions.errors import SourceError
-from anomalake.definitions.intervals import NO_INSTANT
 from anomalake.definitions.messages import shown
-from anomalake.definitions.metric_set import Measure, MetricSet, ParquetFormat, check_timezone
+from anomalake.definitions.metric_set import (
+    DEFAULT_TIMESTAMP_FORMAT,
+    Measure,
+    MetricSet,
+    ParquetFormat,
+    check_timezone,
+)
 from anomalake.definitions.time_formats import OFFSET_LETTERS, ZONE_LETTERS, PatternReader, timestamp_reader
 from anomalake.detection.result_tables import POINT_COLUMNS, KeyColumns
 from anomalake.frequencies import FREQUENCIES
-from anomalake.local.frames import Frame, FrameError, check_columns, read_frame
-from anomalake.sources.columns import Instants
+from anomalake.local.frames import UNNAMED_INDEX, Frame, FrameError, check_columns, read_frame
+from anomalake.sources.guessing.detector_text import NotSupportedError, supported_frequency
+from anomalake.sources.guessing.readings import Choices, NotATableError, TableReading, read_columns
+from anomalake.sources.guessing.samples import sample_of
+from anomalake.sources.guessing.times import format_for_detector
 
 #: ARN of the detector of data frames, of which the ids of groups are made.
 ARN: Final = f"arn:aws:lookoutmetrics:{DEFAULT_REGION}:{DEFAULT_ACCOUNT}:AnomalyDetector:frame"
@@ -31,14 +38,6 @@ _ALIASES: Final = {
 }  # fmt: skip
 #: Aggregation functions, with pandas' names.
 _FUNCTIONS: Final = {"sum": "SUM", "avg": "AVG", "mean": "AVG"}
-#: Formats of timestamps that are text.
-_TEXT_FORMATS: Final = (
-    "yyyy-MM-dd HH:mm:ss", "yyyy-MM-dd'T'HH:mm:ss", "yyyy-MM-dd HH:mm", "yyyy-MM-dd'T'HH:mm", "yyyy-MM-dd HH:mm:ssX",
-    "yyyy-MM-dd'T'HH:mm:ssX", "yyyy-MM-dd HH:mm:ss.SSS", "yyyy-MM-dd'T'HH:mm:ss.SSS", "yyyy-MM-dd'T'HH:mm:ss.SSSX",
-)  # fmt: skip
-_CLOCK_CHANGE: Final = 3_600
-# Fewest distances between times that tell a frequency.
-_FEWEST: Final = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +47,7 @@ class Asked:
     Attributes
     ----------
     time
-        Column with the time.
+        Column with the time; several if it is in parts, such as a day and an hour.
     measures
         A column, several, or columns with their aggregation functions.
     dimensions
@@ -59,90 +58,248 @@ class Asked:
         Zone of times without one, and of days.
     """
 
-    time: str | None = None
+    time: str | Sequence[str] | None = None
     measures: str | Sequence[str] | Mapping[str, str] | None = None
     dimensions: str | Sequence[str] | None = None
     frequency: str | timedelta | None = None
     timezone: str | None = None
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class FrameColumns:
+    """What the columns of a data frame mean.
+
+    Attributes
+    ----------
+    metric_set
+        Time, measures, dimensions, frequency and zone.
+    keys
+        Columns that the result has too.
+    unsure
+        What was guessed and may be wrong, in one line; empty if nothing was.
+    """
+
+    metric_set: MetricSet
+    keys: KeyColumns
+    unsure: str = ""
+
+
 def read_asked(frame: Any, asked: Asked) -> Frame:
     """Read a data frame; columns that are not needed may be left out; raises `FrameError`."""
-    names = [*_names("measures", asked.measures), *_names("dimensions", asked.dimensions)]
-    return read_frame(frame, [asked.time, *names] if asked.time is not None else None)
+    said = (asked.time, asked.measures, asked.dimensions)
+    names = [name for argument, given in zip(("time", "measures", "dimensions"), said, strict=True)
+             for name in _names(argument, given)]  # fmt: skip
+    return read_frame(frame, names if None not in said else None)
 
 
-def _names(argument: str, given: str | Iterable[str] | None) -> list[str]:
-    names = [given] if isinstance(given, str) else list(given) if isinstance(given, Iterable) else []
+def columns_of(frame: Frame, asked: Asked) -> FrameColumns:
+    """Return what the columns of a data frame mean: what is said, and guesses of the rest; raises `FrameError`."""
+    times = _times_said(frame, asked.time)
+    functions = _functions_said(asked.measures)
+    dimensions = None if asked.dimensions is None else _names("dimensions", asked.dimensions)
+    frequency = None if asked.frequency is None else _frequency_said(asked.frequency)
+    measures = _names("measures", asked.measures)
+    check_columns(frame, "measures", measures)
+    check_columns(frame, "dimensions", dimensions or [])
+    _check_once(times, measures, dimensions or [])
+    is_typed = len(times) == 1 and pa.types.is_temporal(frame.table.schema.field(times[0]).type)
+    if is_typed and functions is not None and all(functions.values()) and dimensions is not None and frequency:
+        return _columns(frame, asked, times, DEFAULT_TIMESTAMP_FORMAT, functions, dimensions, frequency)
+    reading = _reading_of(frame, times, functions, dimensions)
+    pattern = None if is_typed else format_for_detector(reading.time.value.pattern)
+    found = _columns(
+        frame,
+        asked,
+        times or reading.time.value.columns,
+        pattern or DEFAULT_TIMESTAMP_FORMAT,
+        reading.measures,
+        list(reading.dimensions) if dimensions is None else dimensions,
+        frequency or _supported(reading),
+    )
+    said = {"time": times, "measures": functions, "dimensions": dimensions, "frequency": frequency}
+    known = [name for name, given in said.items() if given or (name == "dimensions" and given is not None)]
+    return replace(found, unsure=_unsure(reading, found.metric_set, known))
+
+
+def keys_of(frame: Frame, metric_set: MetricSet) -> KeyColumns:
+    """Return the columns of a data frame that its result has too."""
+    name = metric_set.timestamp_column
+    type_ = pa.string() if metric_set.joined_timestamp_columns else frame.table.schema.field(name).type
+    if pa.types.is_date(type_) and not FREQUENCIES[metric_set.frequency].days:
+        type_ = pa.timestamp("us")
+    elif not pa.types.is_temporal(type_):
+        reader = timestamp_reader(metric_set.timestamp_format)
+        if isinstance(reader, PatternReader):
+            is_zoned = bool(set(reader.full.letters) & set(OFFSET_LETTERS + ZONE_LETTERS))
+        else:
+            is_zoned = reader.is_utc
+        type_ = pa.timestamp("us", metric_set.timezone if is_zoned else None)
+    dimensions = tuple(frame.table.schema.field(one).type for one in metric_set.dimension_list)
+    return KeyColumns(UNNAMED_INDEX if metric_set.joined_timestamp_columns else name, type_, dimensions)
+
+
+# ---- what is said ----
+
+
+def _names(argument: str, given: Any) -> list[str]:
     if given is not None and not isinstance(given, Iterable):
         raise FrameError(f"{argument} {given!r}: expected a column's name, or several")
+    names = [given] if isinstance(given, str) else list(given or ())
     for name in names:
         if not isinstance(name, str):
             raise FrameError(f"{argument} {name!r}: expected a column's name")
     return names
 
 
-def metric_set_of(frame: Frame, asked: Asked) -> tuple[MetricSet, KeyColumns]:
-    """Return the metric set of a data frame, and the columns that its result has too; raises `FrameError`."""
-    time = _time_of(frame, asked.time)
-    measures = _measures_of(asked.measures)
-    dimensions = _names("dimensions", asked.dimensions)
-    names = [measure.metric_name for measure in measures]
-    check_columns(frame, "measures", names)
-    check_columns(frame, "dimensions", dimensions)
-    seen = {time: "the time"}
-    for argument, columns in (("measures", names), ("dimensions", dimensions)):
+def _times_said(frame: Frame, time: Any) -> tuple[str, ...]:
+    """Return the columns that are given, or the index of a pandas frame if it is one of times; none if neither is."""
+    names = _names("time", time)
+    if time is not None and not names:
+        raise FrameError("time: none is given; expected a column's name")
+    check_columns(frame, "time", names)
+    if time is None:
+        indexed = [name for name in frame.index if pa.types.is_temporal(frame.table.schema.field(name).type)]
+        names = indexed if len(indexed) == 1 else []
+    return tuple(names)
+
+
+def _functions_said(given: Any) -> dict[str, str] | None:
+    """Return the measures that are given, with their functions; "" for a function that is not."""
+    names = _names("measures", given)
+    if given is None:
+        return None
+    if not names:
+        raise FrameError("measures: none is given; expected a column's name, several, or columns with SUM or AVG")
+    if not isinstance(given, Mapping):
+        return dict.fromkeys(names, "")
+    for name, function in given.items():
+        if not isinstance(function, str) or function.lower() not in _FUNCTIONS:
+            raise FrameError(f"measures {shown(name)}: {function!r}; expected SUM or AVG")
+    return {name: _FUNCTIONS[function.lower()] for name, function in given.items()}
+
+
+def _frequency_said(given: str | timedelta) -> str:
+    if isinstance(given, timedelta):
+        seconds = given.total_seconds()
+        found = next((name for name, one in FREQUENCIES.items() if one.seconds == seconds), None)
+    else:
+        found = given if given in FREQUENCIES else _ALIASES.get(str(given).lower())
+    if found is None:
+        raise FrameError(f"frequency {given!r}: expected one of {', '.join(FREQUENCIES)}")
+    return found
+
+
+def _check_once(times: Sequence[str], measures: Sequence[str], dimensions: Sequence[str]) -> None:
+    seen = dict.fromkeys(times, "the time")
+    for argument, columns in (("measures", measures), ("dimensions", dimensions)):
         for name in columns:
             if name in seen:
                 raise FrameError(f"{argument} {shown(name)}: is {seen[name]} too; expected each column once")
             seen[name] = f"among the {argument}"
-    for argument, columns in (("time", [time]), ("dimensions", dimensions)):
-        for name in columns:
-            if name in POINT_COLUMNS:
-                raise FrameError(f"{argument} {shown(name)}: is a column of the result too; expected another name")
-    type_ = frame.table.schema.field(time).type
-    timezone = _timezone_of(time, type_, asked.timezone)
+
+
+# ---- what is guessed ----
+
+
+def _reading_of(
+    frame: Frame, times: Sequence[str], functions: Mapping[str, str] | None, dimensions: Sequence[str] | None
+) -> TableReading:
+    table = frame.table.select([field.name for field in frame.table.schema if _is_readable(field.type)])
+    for argument, names in (("time", times), ("measures", functions or ()), ("dimensions", dimensions or ())):
+        for name in names:
+            if name not in table.column_names:
+                type_ = frame.table.schema.field(name).type
+                raise FrameError(f"{argument} {shown(name)}: has the type {type_}; expected {_EXPECTED[argument]}")
+    if not len(table):
+        raise FrameError("frame: has no row; expected a table with a row for each time")
+
+    def measures(function: str) -> tuple[str, ...]:
+        return tuple(name for name, one in (functions or {}).items() if one == function)
+
+    choices = Choices(
+        time=tuple(times),
+        sums=measures("SUM"),
+        means=measures("AVG"),
+        measures=measures(""),
+        dimensions=None if dimensions is None else tuple(dimensions),
+    )
     try:
-        unknown = MetricSet(
+        reading = read_columns(*sample_of(table), choices)
+    except NotATableError as error:
+        raise FrameError(f"{'time' if times else 'frame'}: {error}") from error
+    if reading.time.value.in_names:
+        raise FrameError(f"frame: {reading.notices[0].text}, as pandas.melt makes")
+    if not reading.measures:
+        raise FrameError("measures: no column has numbers to sum or to average; expected one")
+    return reading
+
+
+_EXPECTED: Final = {
+    "time": "timestamps, such as pandas.to_datetime makes", "measures": "numbers", "dimensions": "one value a row",
+}  # fmt: skip
+
+
+def _is_readable(type_: pa.DataType) -> bool:
+    kinds = (pa.types.is_string, pa.types.is_boolean, pa.types.is_integer, pa.types.is_floating, pa.types.is_decimal,
+             pa.types.is_timestamp, pa.types.is_date, pa.types.is_null)  # fmt: skip
+    return any(is_kind(type_) for is_kind in kinds)
+
+
+def _supported(reading: TableReading) -> str:
+    try:
+        return supported_frequency(reading.frequency.value)
+    except NotSupportedError as error:
+        raise FrameError(f"frequency: {error}") from error
+
+
+def _unsure(reading: TableReading, metric_set: MetricSet, said: Sequence[str]) -> str:
+    """Describe the guesses that may be wrong, without what is said."""
+    functions = {measure.metric_name: measure.aggregation_function for measure in metric_set.metric_list}
+    guessed = {
+        "time": metric_set.timestamp_column,
+        "measures": functions,
+        "dimensions": list(metric_set.dimension_list),
+        "frequency": metric_set.frequency,
+    }
+    unsure = [f"{name}={guessed[name]!r}" for name in guessed if name in reading.unsure and name not in said]
+    return f"frame: {', '.join(unsure)} {'is' if len(unsure) == 1 else 'are'} guessed" if unsure else ""
+
+
+# ---- both ----
+
+
+def _columns(
+    frame: Frame,
+    asked: Asked,
+    times: Sequence[str],
+    pattern: str,
+    functions: Mapping[str, str],
+    dimensions: Sequence[str],
+    frequency: str,
+) -> FrameColumns:
+    time = " ".join(times)
+    type_ = frame.table.schema.field(times[0]).type
+    try:
+        metric_set = MetricSet(
             ARN,
             time,
-            measures,
+            tuple(Measure(name, function) for name, function in functions.items()),
             tuple(dimensions),
-            timestamp_format=_text_format(time, frame.table.column(time)),
-            timezone=timezone,
+            timestamp_format=pattern,
+            timezone=_timezone_of(time, type_, asked.timezone),
+            frequency=frequency,
             historical_data_path_list=("frame",),
             file_format=ParquetFormat(),
+            joined_timestamp_columns=tuple(times) if len(times) > 1 else (),
         )
-        metric_set = replace(unknown, frequency=_frequency_of(frame, unknown, asked.frequency))
     except SourceError as error:
         raise FrameError(f"frame: {error}") from error
-    return metric_set, keys_of(frame, metric_set)
-
-
-def _time_of(frame: Frame, time: str | None) -> str:
-    if time is None:
-        indexed = [name for name in frame.index if pa.types.is_temporal(frame.table.schema.field(name).type)]
-        if len(indexed) == 1:
-            return str(indexed[0])
-        typed = [field.name for field in frame.table.schema if pa.types.is_timestamp(field.type)]
-        if len(typed) != 1:
-            raise FrameError("time: is not given; expected the column with the time")
-        return str(typed[0])
-    if not isinstance(time, str):
-        raise FrameError(f"time {time!r}: expected a column's name")
-    check_columns(frame, "time", [time])
-    return time
-
-
-def _measures_of(given: Any) -> tuple[Measure, ...]:
-    names = _names("measures", given)
-    if not names:
-        raise FrameError("measures: none is given; expected a column's name, several, or columns with SUM or AVG")
-    functions = list(given.items()) if isinstance(given, Mapping) else [(name, "SUM") for name in names]
-    for name, function in functions:
-        if not isinstance(function, str) or function.lower() not in _FUNCTIONS:
-            raise FrameError(f"measures {shown(name)}: {function!r}; expected SUM or AVG")
-    return tuple(Measure(name, _FUNCTIONS[function.lower()]) for name, function in functions)
+    keys = keys_of(frame, metric_set)
+    for argument, columns in (("time", [keys.time]), ("dimensions", dimensions)):
+        for name in columns:
+            if name in POINT_COLUMNS or (argument == "dimensions" and name == keys.time):
+                raise FrameError(f"{argument} {shown(name)}: is a column of the result too; expected another name")
+    return FrameColumns(metric_set, keys)
 
 
 def _timezone_of(time: str, type_: pa.DataType, given: str | None) -> str:
@@ -158,71 +315,3 @@ def _timezone_of(time: str, type_: pa.DataType, given: str | None) -> str:
             ) from None
         raise FrameError(f"timezone {given!r}: expected the name of a zone, such as Europe/Paris") from None
     return name
-
-
-def _text_format(time: str, column: pa.ChunkedArray) -> str:
-    """Return the format of a column's timestamps; the default where they are no text."""
-    if pa.types.is_temporal(column.type):
-        return _TEXT_FORMATS[0]
-    if not pa.types.is_string(column.type):
-        raise FrameError(
-            f"time {shown(time)}: has the type {column.type}; expected timestamps, such as pandas.to_datetime makes"
-        )
-    texts = [text for text in column.unique().slice(0, 1_000).to_pylist() if text is not None]
-    for pattern in _TEXT_FORMATS:
-        if all(_reads(pattern, text) for text in texts):
-            return pattern
-    odd = next((text for text in texts if not any(_reads(pattern, text) for pattern in _TEXT_FORMATS)), texts[0])
-    raise FrameError(
-        f"time {shown(time)}: has the text {shown(odd)}; expected timestamps, such as pandas.to_datetime makes"
-    )
-
-
-def _reads(pattern: str, text: str) -> bool:
-    try:
-        timestamp_reader(pattern).read(text)
-    except ValueError:
-        return False
-    return True
-
-
-def _frequency_of(frame: Frame, metric_set: MetricSet, given: str | timedelta | None) -> str:
-    if given is None:
-        return _usual_frequency(frame, metric_set)
-    if isinstance(given, timedelta):
-        seconds = given.total_seconds()
-        found = next((name for name, one in FREQUENCIES.items() if one.seconds == seconds), None)
-    else:
-        found = given if given in FREQUENCIES else _ALIASES.get(str(given).lower())
-    if found is None:
-        raise FrameError(f"frequency {given!r}: expected one of {', '.join(FREQUENCIES)}")
-    return found
-
-
-def _usual_frequency(frame: Frame, metric_set: MetricSet) -> str:
-    """Return the frequency of which the times usually are apart."""
-    instants = Instants(metric_set)
-    chunks = [instants.read(chunk) for chunk in frame.table.column(metric_set.timestamp_column).chunks]
-    seconds = np.unique(np.concatenate([np.empty(0, np.int64), *chunks]))
-    apart = np.diff(seconds[seconds != NO_INSTANT])
-    what = f"frequency: times of {shown(metric_set.timestamp_column)} are"
-    if len(apart) < _FEWEST:
-        raise FrameError(f"{what} {len(apart) + 1 if len(seconds) else 0}; expected one of {', '.join(FREQUENCIES)}")
-    typical = int(np.median(apart))
-    for name, frequency in FREQUENCIES.items():
-        if abs(typical - frequency.seconds) <= (_CLOCK_CHANGE if frequency.days else 0):
-            return name
-    raise FrameError(f"{what} usually {timedelta(seconds=typical)} apart; expected one of {', '.join(FREQUENCIES)}")
-
-
-def keys_of(frame: Frame, metric_set: MetricSet) -> KeyColumns:
-    """Return the columns of a data frame that its result has too."""
-    type_ = frame.table.schema.field(metric_set.timestamp_column).type
-    if pa.types.is_date(type_) and not FREQUENCIES[metric_set.frequency].days:
-        type_ = pa.timestamp("us")
-    elif not pa.types.is_temporal(type_):
-        reader = timestamp_reader(metric_set.timestamp_format)
-        zoned = isinstance(reader, PatternReader) and set(reader.full.letters) & set(OFFSET_LETTERS + ZONE_LETTERS)
-        type_ = pa.timestamp("us", metric_set.timezone if zoned else None)
-    dimensions = tuple(frame.table.schema.field(name).type for name in metric_set.dimension_list)
-    return KeyColumns(metric_set.timestamp_column, type_, dimensions)
