@@ -210,7 +210,7 @@ def test_measures_are_added_up_or_averaged() -> None:
             return anomalake.find_anomalies(twice, time="t", measures=measures).points["value"].to_numpy()
 
     tested = frame["v"].to_numpy()[280:]
-    for measures in ("v", ["v"], {"v": "SUM"}, {"v": "sum"}):
+    for measures in ({"v": "SUM"}, {"v": "sum"}):
         np.testing.assert_allclose(values(measures), 2 * tested + 2)
     for measures in ({"v": "AVG"}, {"v": "mean"}):
         np.testing.assert_allclose(values(measures), tested + 1)
@@ -310,7 +310,9 @@ def test_times_without_a_zone_are_in_the_given_one() -> None:
     found = anomalake.find_anomalies(frame, time="t", measures="v", timezone="Asia/Kolkata", train="2024-02-20")
     assert found.points["t"].iloc[0] == pd.Timestamp("2024-02-20 00:00")
     assert set(found.points["t"].dt.minute) == {0}
-    daily = anomalake.find_anomalies(frame, time="t", measures="v", frequency="P1D", timezone="America/New_York")
+    daily = anomalake.find_anomalies(
+        frame, time="t", measures={"v": "SUM"}, frequency="P1D", timezone="America/New_York"
+    )
     assert set(daily.points["t"].dt.hour) == {0}
     expected = frame.groupby(frame["t"].dt.normalize())["v"].sum()
     np.testing.assert_allclose(daily.points["value"], expected[daily.points["t"]])
@@ -367,6 +369,65 @@ def test_the_frequency_is_that_of_the_times(step: int, names: list[Any]) -> None
         pd.testing.assert_frame_equal(
             guessed, anomalake.find_anomalies(frame, time="t", measures="v", frequency=name).points
         )
+
+
+# ---- guesses ----
+
+
+def test_all_is_guessed_as_init_does(folder: Path, frame: pd.DataFrame, result: anomalake.Anomalies) -> None:
+    command = [sys.executable, "-m", "anomalake", "init", str(folder / "backtest" / "input.csv"), "--yes"]
+    done = subprocess.run([*command, "--format", "json"], capture_output=True, check=True)
+    reading = json.loads(done.stdout)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        found = anomalake.find_anomalies(frame, holidays=SETTINGS.holidays)
+    assert found.columns == {
+        "time": reading["time"],
+        "measures": reading["measures"],
+        "dimensions": reading["dimensions"],
+        "frequency": reading["frequency"],
+        "timezone": "UTC",
+    }
+    # A column with one value tells nothing apart.
+    assert set(result.points.columns) - set(found.points.columns) <= {"platform", "marketplace"}
+    pd.testing.assert_frame_equal(found.points, result.points[found.points.columns], check_like=True)
+    again = anomalake.find_anomalies(frame, **result.columns, holidays=SETTINGS.holidays)
+    pd.testing.assert_frame_equal(again.points, result.points)
+
+
+def test_what_may_be_wrong_is_told() -> None:
+    frame = hourly().rename(columns={"v": "thing"})
+    with pytest.warns(UserWarning, match=r"guessed, and perhaps wrong: measures=\{'thing': 'AVG'\}$") as told:
+        found = anomalake.find_anomalies(frame)
+    assert told[0].filename == __file__
+    assert found.columns["measures"] == {"thing": "AVG"}
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        anomalake.find_anomalies(frame, measures={"thing": "AVG"})
+        anomalake.find_anomalies(frame.rename(columns={"thing": "temperature"}))
+
+
+def test_the_index_is_the_time() -> None:
+    frame = hourly().assign(created_at=pd.Timestamp("2020-01-01"), sales=7).set_index("t")
+    assert anomalake.find_anomalies(frame, measures={"v": "SUM"}).columns["time"] == "t"
+
+
+def test_the_time_may_be_in_several_columns(folder: Path) -> None:
+    frame = hourly().assign(day=lambda frame: frame["t"].dt.strftime("%Y-%m-%d"), hour=lambda frame: frame["t"].dt.hour)
+    whole = anomalake.find_anomalies(frame, time="t", measures={"v": "SUM"}, dimensions=[])
+    for times in (None, ["day", "hour"]):
+        found = anomalake.find_anomalies(frame.drop(columns="t"), time=times, measures={"v": "SUM"}, dimensions=[])
+        assert found.columns["time"] == ["day", "hour"]
+        pd.testing.assert_frame_equal(found.points.rename(columns={"time": "t"}), whole.points)
+
+
+def test_a_wide_frame_has_a_measure_for_each_column() -> None:
+    frame = hourly().rename(columns={"v": "paris"}).assign(rome=hourly(seed=2)["v"], oslo=hourly(seed=3)["v"])
+    with pytest.warns(UserWarning, match="guessed"):
+        found = anomalake.find_anomalies(frame)
+    assert list(found.columns["measures"]) == ["paris", "rome", "oslo"]
+    assert found.columns["dimensions"] == []
+    assert set(found.points["measure"]) == {"paris", "rome", "oslo"}
 
 
 # ---- what is learned from ----
@@ -589,8 +650,18 @@ MISTAKES: list[tuple[dict[str, Any], str]] = [
     ({"frame": pd.DataFrame([[1, 2]], columns=["t", "t"])}, "frame: .*(Duplicate|more than one) column"),
     ({"time": "T"}, "time 'T': the frame has no such column; it has 't', 'v'"),
     ({"time": 7}, "time 7: expected a column's name"),
-    ({"time": "v", "measures": "t"}, "time 'v': has the type double; expected timestamps"),
-    ({"measures": None}, "measures: none is given"),
+    ({"time": "v", "measures": "t"}, "time: column 'v': no times that are known; expected ones such as 2024-01-31"),
+    ({"time": []}, "time: none is given"),
+    ({"frame": hourly()[["v"]], "time": None}, "frame: has one column, 'v', and no times"),
+    ({"frame": hourly()[["t"]], "measures": None}, "measures: no column has numbers"),
+    (
+        {
+            "frame": pd.DataFrame({"id": ["a", "b"], **{str(year): [1.5, 2.5] for year in range(1990, 2020)}}),
+            "time": None,
+            "measures": None,
+        },
+        "frame: time runs across the columns.*a row for each time, as pandas.melt makes",
+    ),
     ({"measures": []}, "measures: none is given"),
     ({"measures": "x"}, "measures 'x': the frame has no such column"),
     ({"measures": 7}, "measures 7: expected a column's name"),
@@ -604,8 +675,7 @@ MISTAKES: list[tuple[dict[str, Any], str]] = [
     ({"dimensions": ["no"]}, "dimensions 'no': the frame has no such column"),
     ({"frequency": "2h"}, "frequency '2h': expected one of PT5M, PT10M, "),
     ({"frequency": timedelta(hours=2)}, "frequency .*: expected one of PT5M"),
-    ({"frame": hourly(step=7_200)}, "frequency: times of 't' are usually 2:00:00 apart; expected one of PT5M"),
-    ({"frame": hourly()[:3]}, "frequency: times of 't' are 3; expected one of PT5M"),
+    ({"frame": hourly(step=31 * 86_400)}, "frequency: rows are P1M apart, and a detector has intervals of PT5M"),
     ({"timezone": "Mars"}, "timezone 'Mars': expected the name of a zone, such as Europe/Paris"),
     (
         {"frame": converted(lambda t: t.dt.tz_localize("+02:00"))},
@@ -625,7 +695,12 @@ MISTAKES: list[tuple[dict[str, Any], str]] = [
     ({"frame": hourly()[:60]}, "frame: "),
     ({"frame": hourly()[:0], "frequency": "PT1H"}, "frame"),
     ({"threshold": 101}, "threshold 101: expected a score from 0 to 100"),
-    ({"frame": hourly().assign(v=True)}, "frame: column 'v' has the type bool; expected a number"),
+    ({"frame": hourly().assign(v=True)}, "measures 'v': has the type bool and no numbers; expected numbers"),
+    (
+        {"frame": hourly().assign(v=True), "measures": {"v": "SUM"}, "dimensions": [], "frequency": "h"},
+        "frame: column 'v' has the type bool; expected a number",
+    ),
+    ({"frame": hourly().assign(v="many")}, "measures 'v': has the type string and no numbers; expected numbers"),
     (
         {"frame": converted(lambda t: t.dt.to_period("h"))},
         "time 't': has the type .*period.*; expected timestamps",
@@ -633,7 +708,7 @@ MISTAKES: list[tuple[dict[str, Any], str]] = [
     ({"holidays": "2024-12-25"}, "holidays '2024-12-25': expected several days"),
     ({"holidays": ["Christmas"]}, "holidays 'Christmas': expected a day, such as 2024-12-25"),
     ({"holidays": [7]}, "holidays 7: expected a day"),
-    ({"frame": hourly().assign(t="yesterday")}, "time 't': has the text 'yesterday'; expected timestamps"),
+    ({"frame": hourly().assign(t="yesterday")}, "time: column 't': no times that are known"),
 ]
 
 

@@ -229,6 +229,10 @@ def _reading_of(
         raise FrameError(f"{'time' if times else 'frame'}: {error}") from error
     if reading.time.value.in_names:
         raise FrameError(f"frame: {reading.notices[0].text}, as pandas.melt makes")
+    for name in functions or ():
+        if name not in reading.measures:
+            type_ = frame.table.schema.field(name).type
+            raise FrameError(f"measures {shown(name)}: has the type {type_} and no numbers; expected numbers")
     if not reading.measures:
         raise FrameError("measures: no column has numbers to sum or to average; expected one")
     return reading
@@ -262,7 +266,7 @@ def _unsure(reading: TableReading, metric_set: MetricSet, said: Sequence[str]) -
         "frequency": metric_set.frequency,
     }
     unsure = [f"{name}={guessed[name]!r}" for name in guessed if name in reading.unsure and name not in said]
-    return f"frame: {', '.join(unsure)} {'is' if len(unsure) == 1 else 'are'} guessed" if unsure else ""
+    return f"guessed, and perhaps wrong: {', '.join(unsure)}" if unsure else ""
 
 
 # ---- both ----
