@@ -631,6 +631,44 @@ def test_bytes_that_are_no_state_are_refused_in_one_line(name: str, state: bytes
     assert "\n" not in str(refused.value)
 
 
+OTHERS: dict[str, Callable[[Any], Any]] = {
+    "of another size": lambda array: np.zeros(7),
+    "text": lambda array: np.array(["x"]),
+    "a number": lambda array: np.array(3.5),
+    "empty": lambda array: np.zeros(0),
+    "with more axes": lambda array: np.zeros((3, *array.shape)),
+    "not a number": lambda array: np.full(array.shape, np.nan),
+    "huge numbers": lambda array: np.full(array.shape, 2**62),
+}
+
+
+@pytest.mark.parametrize("name", OTHERS)
+@pytest.mark.filterwarnings("ignore::RuntimeWarning")
+def test_an_array_in_the_place_of_another_is_refused_or_harmless(name: str, state: bytes) -> None:
+    arrays, about = arrays_from_bytes(state)
+    refused = 0
+    for array in arrays:
+        body = arrays_to_bytes({**arrays, array: OTHERS[name](arrays[array])}, about)
+        try:
+            judged, _ = anomalake.judge(hourly()[350:], body)
+            assert len(judged.points) == 50
+        except CorruptError as error:
+            refused += 1
+            assert str(error).startswith("state: ")
+            assert "\n" not in str(error)
+    assert refused > 0
+
+
+@pytest.mark.parametrize("value", [None, "x", [], {}, -(10**9), 1e308, [[]], {"a": 1}])
+def test_another_value_in_the_description_is_refused(value: Any, state: bytes) -> None:
+    for name in ("format", "version", "metric_set", "threshold", "last", "groups"):
+        if name == "groups" and value in ([], {}):
+            continue
+        with pytest.raises(anomalake.AnomalakeError) as refused:
+            anomalake.judge(hourly()[350:], changed(state, **{name: value}))
+        assert "\n" not in str(refused.value)
+
+
 def test_rows_long_after_a_state_are_refused(state: bytes) -> None:
     with pytest.raises(FrameError, match=r"frame: ends .* after the state; learn again from newer rows"):
         anomalake.judge(hourly(start="2034-01-01"), state)

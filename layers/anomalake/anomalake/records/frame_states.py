@@ -82,9 +82,12 @@ def state_from_bytes(body: bytes) -> FrameState:
     if about.get("version") != VERSION:
         raise CorruptError(f"state: is of version {about.get('version')!r}; expected {VERSION}: learn again")
     try:
+        threshold = float(about["threshold"])
+        if not 0 <= threshold <= 100:
+            raise ValueError(f"threshold {threshold}")
         return FrameState(
             metric_set_from_fields(about["metric_set"]),
-            float(about["threshold"]),
+            threshold,
             datetime.fromtimestamp(int(about["last"]), UTC),
             arrays,
             tuple(group_records.from_json(json.dumps(fields), "state") for fields in about["groups"]),

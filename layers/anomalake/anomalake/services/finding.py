@@ -181,7 +181,9 @@ def judge_next(frame: Any, body: bytes) -> tuple[Found, bytes]:
     try:
         model = Model.from_arrays(dict(state.model))
         judgement, after = judge(model, model.state, metrics, 0)
-    except (ModelError, ValueError, IndexError, TypeError) as error:
+        if judgement.severity.shape != (metrics.n_metrics, len(metrics.starts)):
+            raise ModelError(f"model of another shape, {judgement.severity.shape}")
+    except (ModelError, ValueError, LookupError, TypeError, AttributeError, ArithmeticError) as error:
         raise CorruptError(
             f"state: {one_line(error)[:200]}; expected bytes that this version has returned: learn again"
         ) from error
