@@ -1,4 +1,4 @@
-"""Build hooks of the documentation site: pages from outside `docs/`, the tour as Markdown, and the list of the ADRs.
+"""Build hooks of the documentation site: pages from outside `docs/`, notebooks as Markdown, and the list of the ADRs.
 
 Documents keep the links that work in the repository. A link to a file that the site shows becomes a link to its page;
 a link to another file outside `docs/` stays as it is, so a strict build refuses it.
@@ -22,6 +22,7 @@ PAGES = {
     "SECURITY.md": "security.md",
     "benchmarks/RESULTS.md": "benchmarks.md",
     "docs/tour.ipynb": "tour.md",
+    "docs/frames.ipynb": "frames.md",
     "events/README.md": "events.md",
 }
 SOURCES = {page: source for source, page in PAGES.items()}
@@ -37,7 +38,7 @@ def on_config(config: MkDocsConfig) -> MkDocsConfig:
 
 
 def on_files(files: Files, *, config: MkDocsConfig) -> Files:
-    """Add the pages whose files are not in `docs/`; the notebook itself is not part of the site."""
+    """Add the pages whose files are not in `docs/`; the notebooks themselves are not part of the site."""
     for page, source in SOURCES.items():
         text = (ROOT / source).read_text(encoding="utf-8")
         files.append(File.generated(config, page, content=_markdown(text) if source.endswith(".ipynb") else text))

@@ -1,7 +1,8 @@
 """anomalake finds anomalies in KPIs, and turns anomaly alerts into tables that Athena and QuickSight query.
 
 `open_lake` opens a lake for queries: ``anomalake.open_lake("./lake").query("SELECT * FROM metric_values")``.
-`backtest` and `detect` find anomalies and write their alerts to a lake. Every error derives from `AnomalakeError`.
+`backtest` and `detect` find anomalies and write their alerts to a lake. `find_anomalies` finds those in a data frame,
+and `learn` and `judge` do so live. Every error derives from `AnomalakeError`.
 docs/tour.ipynb shows them in use.
 """
 
@@ -16,9 +17,11 @@ if TYPE_CHECKING:
     from anomalake.definitions.errors import SourceError
     from anomalake.definitions.metric_set import CsvFormat, JsonLinesFormat, Measure, MetricSet, ParquetFormat
     from anomalake.errors import AnomalakeError, MissingExtraError
+    from anomalake.frames import Anomalies, Chart, find_anomalies, judge, learn
     from anomalake.lake.bulk import Summary
     from anomalake.lake.compaction import Compaction
     from anomalake.lake.settings import SettingsError
+    from anomalake.local.frames import FrameError
     from anomalake.query.errors import QueryError
     from anomalake.records.executions import Execution
     from anomalake.records.feedback import Feedback
@@ -42,6 +45,12 @@ __all__ = [
     "detect",
     "Execution",
     "Feedback",
+    # Data frames
+    "find_anomalies",
+    "learn",
+    "judge",
+    "Anomalies",
+    "Chart",
     # Definitions
     "read_detector",
     "Detector",
@@ -53,6 +62,7 @@ __all__ = [
     # Errors
     "AnomalakeError",
     "DetectorFileError",
+    "FrameError",
     "LakeUriError",
     "MissingExtraError",
     "QueryError",
@@ -74,6 +84,11 @@ _MODULES = {
     "detect": "api",
     "Execution": "records.executions",
     "Feedback": "records.feedback",
+    "find_anomalies": "frames",
+    "learn": "frames",
+    "judge": "frames",
+    "Anomalies": "frames",
+    "Chart": "frames",
     "read_detector": "definitions.detector_file",
     "Detector": "definitions.detector",
     "MetricSet": "definitions.metric_set",
@@ -83,6 +98,7 @@ _MODULES = {
     "ParquetFormat": "definitions.metric_set",
     "AnomalakeError": "errors",
     "DetectorFileError": "definitions.detector",
+    "FrameError": "local.frames",
     "LakeUriError": "storage.objects",
     "MissingExtraError": "errors",
     "QueryError": "query.errors",

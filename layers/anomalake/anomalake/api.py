@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
@@ -229,10 +229,21 @@ class LakeHandle:
         """Names of all relations."""
         return self._connection.engine.relations.names()
 
-    def export(self, out_dir: str | os.PathLike[str], format_: str = "csv") -> list[Path]:
+    def export(
+        self,
+        out_dir: str | os.PathLike[str],
+        format_: str = "csv",
+        *,
+        progress: Callable[[int, int], None] | None = None,
+    ) -> list[Path]:
         """Write every relation into a folder as ``<relation>.csv`` or ``<relation>.parquet``.
 
         Rows are written batch by batch, so memory use does not grow with the lake. A file appears when it is complete.
+
+        Parameters
+        ----------
+        progress
+            Called with the number of relations that are done, and of all.
 
         Returns
         -------
@@ -249,7 +260,7 @@ class LakeHandle:
         """
         from anomalake.services.export import export
 
-        return export(self._connection, path_of("out_dir", out_dir), format_)
+        return export(self._connection, path_of("out_dir", out_dir), format_, progress)
 
     def dashboard(self, out: str | os.PathLike[str]) -> Path:
         """Write the page: live values, anomalies and contributions in one HTML file that needs no network.

@@ -148,6 +148,32 @@ def test_query_from_a_file(run: Run, stored: Path, tmp_path: Path) -> None:
     assert [row["detector"] for row in rows] == ["FiveDims", "shop-live", "totals"]
 
 
+def test_query_from_standard_input(run: Run, stored: Path) -> None:
+    run("replay", str(stored), "--lake", "lake")
+    sql = b"\xef\xbb\xbf-- detectors\nSELECT DISTINCT detector FROM alerts ORDER BY 1\n"
+    result = run("query", "-", "--lake", "lake", "--format", "json", stdin=sql)
+    assert (result.code, result.err) == (0, "")
+    assert [row["detector"] for row in json.loads(result.out)] == ["FiveDims", "shop-live", "totals"]
+
+
+@pytest.mark.parametrize(
+    ("body", "said"),
+    [
+        (b"", "is empty; expected a query"),
+        (b" \n", "is empty; expected a query"),
+        (b"SELECT '\xff'", "byte 9: expected a query in UTF-8"),
+        (b"SELECT 1 --" + b"x" * 262_144, "expected a query of at most 262,144 bytes"),
+    ],
+)
+def test_what_is_no_query_is_refused_in_one_line(run: Run, tmp_path: Path, body: bytes, said: str) -> None:
+    (tmp_path / "q.sql").write_bytes(body)
+    for sql, place in (("-", "standard input"), ("q.sql", "q.sql")):
+        result = run("query", sql, "--lake", "lake", stdin=body)
+        assert (result.code, result.out) == (2, "")
+        assert result.err.startswith(f"anomalake: {place}: {said}")
+        assert result.err.count("\n") == 1
+
+
 def test_a_query_on_an_empty_lake_returns_no_rows(run: Run, tmp_path: Path) -> None:
     (tmp_path / "lake").mkdir()
     for lake in ("lake", "not-there-yet"):

@@ -184,6 +184,37 @@ def test_at_the_start(tmp_path: Path) -> None:
         assert interrupt(process) == ""
 
 
+@pytest.mark.parametrize(
+    ("command", "module", "function"),
+    [
+        (("backtest", "--scores", "scores.parquet"), "anomalake.cli.reports", "backtest_report"),
+        (("detect", "--at", "2023-01-20T11:00"), "anomalake.cli.reports", "detection_report"),
+    ],
+)
+def test_before_an_object_is_written(
+    command: tuple[str, ...], module: str, function: str, data: Path, tmp_path: Path
+) -> None:
+    """Standard output has the whole object or nothing."""
+    code = AT_FUNCTION.format(module=module, function=function, seconds=PATIENCE)
+    (tmp_path / "sitecustomize.py").write_text(code)
+    path = os.pathsep.join([str(tmp_path), PACKAGE])
+    name, *options = command
+    arguments = (name, str(data / "shop" / "detector.yaml"), "--lake", "lake", "--format", "json", *options)
+    with started(tmp_path, *arguments, PYTHONPATH=path) as process:
+        until((tmp_path / "here").exists, process)
+        assert interrupt(process) == ""
+
+
+def test_a_query_that_waits_for_standard_input(tmp_path: Path) -> None:
+    """It is interrupted while it reads: a part of the query has come."""
+    with started(tmp_path, "query", "-", "--lake", "lake") as process:
+        assert process.stdin is not None
+        process.stdin.write(b"SELECT " + b" " * 100_000)
+        process.stdin.flush()
+        # A pipe has less room: the command has begun to read.
+        assert interrupt(process) == ""
+
+
 def test_replay_in_several_processes(tmp_path: Path) -> None:
     line = json.dumps(json.loads(made.texts(1)[0])).encode() + b"\n"
     with started(tmp_path, "replay", "-", "--lake", "lake", "--workers", "2") as process:

@@ -6,10 +6,9 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.progress import TaskID
 
-from anomalake.cli.console import count_bar, line, stderr, stdout
-from anomalake.cli.options import DataUri, DetectorFile, PageUrl, checked_page
+from anomalake.cli.console import count_bar, line, stderr, stdout, steps_of
+from anomalake.cli.options import DataUri, DetectorFile, Format, PageUrl, ReportFormat, checked_page
 
 
 def backtest(
@@ -28,6 +27,7 @@ def backtest(
         typer.Option("--scores", metavar="FILE.parquet", help="File for every tested point and its expected range."),
     ] = None,
     page: PageUrl = "",
+    format: Format = ReportFormat.text,
 ) -> None:
     """Train a detector on the oldest 70 % of its history, test it on the rest, and report what it found.
 
@@ -35,23 +35,20 @@ def backtest(
     read are reported, and make the exit code 1.
     """
     from anomalake.cli.backtest_summary import reason_lines, summary_lines, went_well
+    from anomalake.cli.reports import backtest_report, print_report
     from anomalake.services import backtest as service
 
     page = checked_page(page)
     with count_bar() as bar:
-        tasks: dict[str, TaskID] = {}
-
-        def progress(step: str, done: int, total: int) -> None:
-            if step not in tasks:
-                tasks[step] = bar.add_task(step)
-            bar.update(tasks[step], completed=done, total=total)
-
         outcome = service.backtest(
-            detector, data=data, lake=lake, labels=labels, scores=scores, page=page, progress=progress
+            detector, data=data, lake=lake, labels=labels, scores=scores, page=page, progress=steps_of(bar)
         )
     console, errors = stdout(), stderr()
-    for text in summary_lines(outcome, lake, scores):
-        line(console, text)
+    if format == ReportFormat.json:
+        print_report(backtest_report(outcome, lake, scores))
+    else:
+        for text in summary_lines(outcome, lake, scores):
+            line(console, text)
     for text in reason_lines(outcome):
         line(errors, text)
     if not went_well(outcome):

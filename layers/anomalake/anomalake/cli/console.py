@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from rich.console import Console
-from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.progress import BarColumn, Progress, ProgressColumn, Task, TaskID, TextColumn
+from rich.text import Text
 
 #: Lines of reasons that a command prints.
 MOST_REASONS = 10
@@ -59,16 +61,72 @@ def percent_bar() -> Progress:
 
 def count_bar() -> Progress:
     """A progress bar with counts; hidden unless standard error is a terminal."""
-    return _bar(TextColumn("{task.completed:,} of {task.total:,}"))
+    return _bar(_Count())
 
 
-def _bar(*columns: TextColumn) -> Progress:
+def steps_of(bar: Progress) -> Callable[[str, int, int], None]:
+    """Return a function that shows the steps of some work: name of the step, done and total number of its units."""
+    tasks: dict[str, TaskID] = {}
+
+    def progress(step: str, done: int, total: int) -> None:
+        if step not in tasks:
+            tasks[step] = bar.add_task(step)
+        # Nothing is known of the pace of a step before its first units are done.
+        bar.update(tasks[step], completed=done, total=total if done else None)
+
+    return progress
+
+
+@contextmanager
+def aside(bar: Progress) -> Iterator[None]:
+    """Print lines while a bar is shown: it is taken away meanwhile, from a terminal that has both."""
+    if bar.disable:
+        yield
+        return
+    bar.live.transient, before = True, bar.live.transient
+    bar.stop()
+    try:
+        yield
+    finally:
+        bar.live.transient = before
+        bar.start()
+
+
+class _Count(ProgressColumn):
+    """Done and total number of units; nothing before the total is known."""
+
+    def render(self, task: Task) -> Text:
+        return Text("" if task.total is None else f"{task.completed:,.0f} of {task.total:,.0f}")
+
+
+class _TimeLeft(ProgressColumn):
+    """Time that is left, or the time that was taken."""
+
+    max_refresh = 0.5
+
+    def render(self, task: Task) -> Text:
+        if task.finished:
+            return Text(_clock(task.finished_time or 0.0))
+        left = task.time_remaining
+        return Text(_clock(task.elapsed or 0.0) if left is None else f"{_clock(left)} left")
+
+
+def _clock(seconds: float) -> str:
+    minutes, rest = divmod(int(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02d}:{rest:02d}" if hours else f"{minutes}:{rest:02d}"
+
+
+def _bar(*columns: ProgressColumn) -> Progress:
     console = stderr()
     return Progress(
         TextColumn("{task.description}"),
         BarColumn(),
         *columns,
-        TimeElapsedColumn(),
+        _TimeLeft(),
         console=console,
         disable=not console.is_terminal,
+        # Results go to standard output, whatever is shown.
+        redirect_stdout=False,
+        redirect_stderr=False,
     )

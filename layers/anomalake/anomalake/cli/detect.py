@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Annotated
 from zoneinfo import ZoneInfo
 
 import typer
 
-from anomalake.cli.console import line, note, stderr, stdout
-from anomalake.cli.options import DataUri, DetectorFile, LakeUri, PageUrl, checked_page
+from anomalake.cli.console import aside, count_bar, line, note, stderr, stdout
+from anomalake.cli.options import DataUri, DetectorFile, Format, LakeUri, PageUrl, ReportFormat, checked_page
 
 if TYPE_CHECKING:
     from anomalake.records.executions import Execution
@@ -31,6 +32,7 @@ def detect(
         typer.Option("--send", help="Send alerts to their functions and topics; else all go to the lake only."),
     ] = False,
     page: PageUrl = "",
+    format: Format = ReportFormat.text,
 ) -> None:
     """Detect anomalies in an interval: read its files, find anomalies, keep them in the lake, send alerts.
 
@@ -38,6 +40,7 @@ def detect(
     reads late files. T is a time such as 2021-02-17T11:00, in the metric set's zone unless it has its own. An interval
     that fails makes the exit code 1.
     """
+    from anomalake.cli.reports import detection_report, print_report
     from anomalake.definitions.detector_file import read_detector
     from anomalake.records.executions import EARLY, FAILED
     from anomalake.services import detect as service
@@ -51,16 +54,24 @@ def detect(
     if with_action and not send:
         note(f"alerts of {', '.join(with_action)} go to the lake only; --send calls their actions")
     console, errors = stdout(), stderr()
-    failed = False
-    for interval in service.detect(read, lake, span, page=page, send=send):
-        execution = interval.execution
-        line(console, _line(execution, zone))
-        for warning in execution.warnings:
-            line(errors, f"  {warning}")
-        if interval.unregistered is not None:
-            note(f"live_{read.name} has no rows: {interval.unregistered}")
-        failed = failed or execution.status in (EARLY, FAILED) or execution.undelivered > 0
-    if failed:
+    detected = []
+    with count_bar() as bar:
+        task = bar.add_task("detect", total=service.count_intervals(read, span, datetime.now(UTC)))
+        for interval in service.detect(read, lake, span, page=page, send=send):
+            detected.append(interval)
+            execution = interval.execution
+            with aside(bar):
+                if format == ReportFormat.text:
+                    line(console, _line(execution, zone))
+                for warning in execution.warnings:
+                    line(errors, f"  {warning}")
+                if interval.unregistered is not None:
+                    note(f"live_{read.name} has no rows: {interval.unregistered}")
+            bar.update(task, advance=1)
+    if format == ReportFormat.json:
+        print_report(detection_report(read, lake, detected))
+    executions = [interval.execution for interval in detected]
+    if any(one.status in (EARLY, FAILED) or one.undelivered > 0 for one in executions):
         raise typer.Exit(1)
 
 

@@ -5,13 +5,18 @@ from __future__ import annotations
 import sys
 from datetime import timedelta
 from enum import Enum
+from functools import partial
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, BinaryIO
 
 import typer
 
-from anomalake.cli.console import line, note, note_missing_lake, percent_bar, print_reasons, stdout
+from anomalake.cli.console import count_bar, line, note, note_missing_lake, percent_bar, print_reasons, stdout, steps_of
 from anomalake.cli.options import CORES, Formats, LakeUri, Workers
+from anomalake.services.times import UsageError
+
+#: Most bytes of a query, as in Athena.
+MOST_SQL_BYTES = 262_144
 
 
 class QueryFormat(str, Enum):
@@ -73,7 +78,10 @@ def replay(
 
 def query(
     sql: Annotated[
-        str, typer.Argument(metavar="SQL", help="A query in Athena's dialect, or a file that ends in .sql.")
+        str,
+        typer.Argument(
+            metavar="SQL", help="A query in Athena's dialect, a file that ends in .sql, or - for standard input."
+        ),
     ],
     lake: LakeUri,
     format: Annotated[QueryFormat, typer.Option("--format", help="Format of the answer.")] = QueryFormat.table,
@@ -86,10 +94,27 @@ def query(
     """
     from anomalake.api import open_lake
 
-    if sql.endswith(".sql") and Path(sql).is_file():
-        sql = Path(sql).read_text(encoding="utf-8")
+    if sql == "-":
+        sql = _sql_of("standard input", sys.stdin.buffer)
+    elif sql.endswith(".sql") and Path(sql).is_file():
+        with Path(sql).open("rb") as file:
+            sql = _sql_of(sql, file)
     note_missing_lake(lake)
     open_lake(lake).write(sql, format.value, sys.stdout)
+
+
+def _sql_of(place: str, stream: BinaryIO) -> str:
+    """Read a query; raises `UsageError`."""
+    body = stream.read(MOST_SQL_BYTES + 1)
+    if len(body) > MOST_SQL_BYTES:
+        raise UsageError(f"{place}: expected a query of at most {MOST_SQL_BYTES:,} bytes, as Athena does")
+    try:
+        sql = body.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise UsageError(f"{place}: byte {error.start + 1:,}: expected a query in UTF-8") from error
+    if not sql.strip():
+        raise UsageError(f"{place}: is empty; expected a query")
+    return sql
 
 
 def export(
@@ -101,7 +126,9 @@ def export(
     from anomalake.api import open_lake
 
     console = stdout()
-    for path in open_lake(lake).export(out_folder, format.value):
+    with count_bar() as bar:
+        written = open_lake(lake).export(out_folder, format.value, progress=partial(steps_of(bar), "export"))
+    for path in written:
         line(console, str(path))
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from enum import Enum
 from pathlib import Path
 from typing import Annotated
 
@@ -27,6 +28,19 @@ Formats = Annotated[
     typer.Option("--formats", metavar="LIST", help="Table formats: parquet, csv or parquet,csv."),
 ]
 Workers = Annotated[int, typer.Option("--workers", min=1, max=64, help="Number of processes. Default: one a core.")]
+
+
+class ReportFormat(str, Enum):
+    """Formats of a command's result."""
+
+    text = "text"
+    json = "json"
+
+
+Format = Annotated[
+    ReportFormat,
+    typer.Option("--format", help="Format of the result; json: one object, described in docs/commands.md."),
+]
 CORES = min(8, os.cpu_count() or 1)
 
 

@@ -39,6 +39,8 @@ COLUMN_TYPE = re.compile(
 #: Type of a column with instants. Athena has no such type for a file's column: it reads the instant's time in UTC.
 ZONED = "timestamp with time zone"
 
+# Charsets that queries read as what they are.
+_UTF8 = ("utf-8", "utf-8-sig", "ascii")
 # Names in the tz database that mean the machine's own zone, or no zone.
 _NOT_ZONES = ("localtime", "posixrules", "Factory")
 

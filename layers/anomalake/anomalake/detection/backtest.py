@@ -54,6 +54,7 @@ def run_backtest(
     holidays: Iterable[date] = (),
     settings: DetectionSettings = NO_SETTINGS,
     feedback: Iterable[Feedback] = (),
+    first: int | None = None,
     progress: Progress | None = None,
 ) -> Backtest:
     """Fit a model to the oldest 70 % of a history, judge the rest, and group the anomalies.
@@ -64,6 +65,8 @@ def run_backtest(
         Settings of the detector.
     feedback
         Feedback on earlier intervals.
+    first
+        Index of the first tested interval. Default: `first_tested`.
     progress
         Called with the phase, ``train`` or ``test``, and the done and total number of its intervals.
 
@@ -73,11 +76,11 @@ def run_backtest(
         No metric has the values that the model needs (`Frequency.least_points`) in the oldest 70 %, and one after them.
     """
     n_intervals = len(metrics.starts)
-    first = first_tested(n_intervals)
+    first = first_tested(n_intervals) if first is None else first
     observed = ~np.isnan(metrics.flat)
     is_known = observed[:, :first].sum(axis=1) >= FREQUENCIES[metrics.frequency].least_points
     if not observed[is_known, first:].any():
-        raise BacktestError(_insufficient(metrics))
+        raise BacktestError(_insufficient(metrics, first))
     report = progress if progress is not None else _no_progress
     report("train", 0, first)
     holidays, history = tuple(holidays), between(metrics, 0, first)
@@ -110,17 +113,17 @@ def run_backtest(
     return Backtest(metrics, judgement, counted)
 
 
-def _insufficient(metrics: Metrics) -> str:
+def _insufficient(metrics: Metrics, first: int) -> str:
     n_intervals, least = len(metrics.starts), least_intervals(metrics.frequency)
     n_with_rows = int(metrics.has_value.sum())
     with_rows = f" ({n_with_rows:,} with rows)" if n_with_rows < n_intervals else ""
     span = f", from {metrics.starts[0]}Z to {metrics.starts[-1]}Z" if n_intervals else ""
-    if n_intervals < least:
+    if n_intervals < least and first == first_tested(n_intervals):
         expected = f"at least {least} intervals"
     else:
         least_points = FREQUENCIES[metrics.frequency].least_points
         expected = (
-            f"a metric with at least {least_points} values in the first {first_tested(n_intervals):,} intervals, "
+            f"a metric with at least {least_points} values in the first {first:,} intervals, "
             "which the model is trained on, and one in the rest"
         )
     return (

@@ -135,6 +135,13 @@ def passes(interval: GroupInterval, rule: AlertRule) -> bool:
     )
 
 
+def is_alerted(group: Group, rules: Iterable[AlertRule]) -> bool:
+    """Whether an interval of a group passes one of some rules."""
+    return any(
+        passes_measure(group, rule) and any(passes(interval, rule) for interval in group.intervals) for rule in rules
+    )
+
+
 def _matches(metric: AffectedMetric, rule: AlertRule) -> bool:
     """Whether a metric has one of the values of each dimension filter."""
     values = dict(metric.dimensions)

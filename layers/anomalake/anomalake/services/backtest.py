@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Final
 
@@ -141,6 +142,9 @@ def backtest(
         Parquet file for every tested point (`detection.score_files.write_scores`).
     page
         URL of the page that alerts link to.
+    progress
+        Called with the name of the step (``read``, ``train``, ``test``, ``alerts``), and the done and total number of
+        its units.
 
     Raises
     ------
@@ -149,7 +153,8 @@ def backtest(
     if lake is not None:
         check_lake_uri(lake)
     detector = read_detector(detector_file, data=data)
-    metrics, read = read_history(detector, open_source_files(detector.metric_set))
+    reading = partial(progress, "read") if progress is not None else None
+    metrics, read = read_history(detector, open_source_files(detector.metric_set), progress=reading)
     metric_set = detector.metric_set
     # Labels are read before the model is fitted, so that an invalid file is reported at once.
     labelled = (

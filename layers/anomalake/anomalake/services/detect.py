@@ -13,6 +13,7 @@ from anomalake.definitions.errors import SourceError
 from anomalake.definitions.sensitivity import decision_of
 from anomalake.definitions.settings import DetectionSettings
 from anomalake.detection.engine import NumpyModelEngine
+from anomalake.detection.learning import grid
 from anomalake.detection.live import LiveDetector
 from anomalake.detection.live_groups import DeliverySummary
 from anomalake.detection.source import LiveSource, SourceReader
@@ -184,6 +185,14 @@ def detect(
             except SourceError as error:
                 unregistered = str(error)
         yield DetectedInterval(execution, unregistered)
+
+
+def count_intervals(detector: Detector, span: Span, now: datetime) -> int | None:
+    """Return the number of intervals of a span that has a first one; None where the lake decides on them."""
+    if span.first is None:
+        return None
+    last = now if span.last is None else min(span.last, now)
+    return max(1, len(grid(detector.metric_set, span.first, last)))
 
 
 #: A call outside of a stack has no time limit.

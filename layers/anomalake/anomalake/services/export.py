@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
 
@@ -29,10 +29,17 @@ class IncompleteExportError(AnomalakeError):
 _MOST_NAMED = 5
 
 
-def export(lake: LakeConnection, folder: Path, format_: str = "csv") -> list[Path]:
+def export(
+    lake: LakeConnection, folder: Path, format_: str = "csv", progress: Callable[[int, int], None] | None = None
+) -> list[Path]:
     """Write every relation into a folder as ``<relation>.csv`` or ``<relation>.parquet``.
 
     Rows are written batch by batch, so memory use does not grow with the lake. A file appears when it is complete.
+
+    Parameters
+    ----------
+    progress
+        Called with the number of relations that are done, and of all.
 
     Raises
     ------
@@ -49,7 +56,9 @@ def export(lake: LakeConnection, folder: Path, format_: str = "csv") -> list[Pat
     folder.mkdir(parents=True, exist_ok=True)
     written, unread = [], []
     names = lake.engine.relations.names()
-    for name in names:
+    for done, name in enumerate(names):
+        if progress is not None:
+            progress(done, len(names))
         try:
             written.append(_export(lake, name, folder / f"{name}.{format_}", format_))
         except (QueryError, SourceError, StoreError) as error:

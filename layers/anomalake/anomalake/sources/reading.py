@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import cast
 
 import numpy as np
+import pyarrow as pa
 
 from anomalake.definitions.detector import Detector
 from anomalake.definitions.intervals import folder_of, next_start, start_of_folder
@@ -19,7 +20,7 @@ from anomalake.model.metrics import Metrics
 from anomalake.sources.aggregation import LimitExceededError
 from anomalake.sources.file_reading import FileReader, RowCounts
 from anomalake.sources.parquet_rows import typed_blocks
-from anomalake.sources.ports import SourceFile, SourceFiles, SourceTables, is_hidden
+from anomalake.sources.ports import ByteStream, SourceFile, SourceFiles, SourceTables, is_hidden
 from anomalake.sources.prefetching import opened
 from anomalake.sources.repeats import Window
 from anomalake.sources.roll_ups import with_roll_ups
@@ -99,7 +100,13 @@ class InsufficientDataError(ReadingError):
     """Too many rows are invalid, or the data do not fit into memory."""
 
 
-def read_history(detector: Detector, files: SourceData, *, until: datetime | None = None) -> tuple[Metrics, ReadReport]:
+#: Called with the number of bytes of the files that were read, and of all files that are known so far.
+ReadProgress = Callable[[int, int], None]
+
+
+def read_history(
+    detector: Detector, files: SourceData, *, until: datetime | None = None, progress: ReadProgress | None = None
+) -> tuple[Metrics, ReadReport]:
     """Read the history: the historical files, then the folders of later intervals.
 
     Parameters
@@ -108,6 +115,8 @@ def read_history(detector: Detector, files: SourceData, *, until: datetime | Non
         Reader of the files or tables.
     until
         Rows at or after this instant are not used.
+    progress
+        Called while files are read.
 
     Returns
     -------
@@ -121,22 +130,25 @@ def read_history(detector: Detector, files: SourceData, *, until: datetime | Non
     StoreError
         The files cannot be read.
     """
-    metrics, report = _read_history(detector.metric_set, files, until)
+    metrics, report = _read_history(detector.metric_set, files, until, progress)
     problem = spacing_problem(metrics)
     return metrics, report if problem is None else replace(report, problems=(problem, *report.problems))
 
 
-def _read_history(metric_set: MetricSet, files: SourceData, until: datetime | None) -> tuple[Metrics, ReadReport]:
+def _read_history(
+    metric_set: MetricSet, files: SourceData, until: datetime | None, progress: ReadProgress | None
+) -> tuple[Metrics, ReadReport]:
     if metric_set.athena is not None:
         return _read_table(metric_set, _tables(files), None, until)
     files = _files(files)
     reader = FileReader(metric_set)
     high = None if until is None else _seconds(until)
     listed = _historical_files(metric_set, files, reader)
-    _read_all(reader, files, [(file, Window(None, high)) for file in listed])
+    meter = _Meter(progress)
+    _read_all(reader, files, [(file, Window(None, high)) for file in listed], meter)
     after = _after(reader)
     for template in metric_set.templated_path_list:
-        _read_all(reader, files, _live_files(metric_set, template, files, after, high))
+        _read_all(reader, files, _live_files(metric_set, template, files, after, high), meter)
     places = (*metric_set.historical_data_path_list, *metric_set.templated_path_list)
     nothing = f"No datapoint was found at the source location: {', '.join(places)}"
     return _result(reader, nothing if until is None else f"{nothing}, until {_text(until)}", ", ".join(places))
@@ -209,11 +221,50 @@ def _read_table(
 ) -> tuple[Metrics, ReadReport]:
     assert metric_set.athena is not None
     place = f"{metric_set.athena.data_catalog}.{metric_set.athena.database_name}.{metric_set.athena.table_name}"
+    return _read_batches(metric_set, tables.rows(metric_set, low, high), place, low, high)
+
+
+def read_batches(
+    metric_set: MetricSet, batches: Iterable[pa.RecordBatch], place: str, low: datetime | None = None
+) -> tuple[Metrics, ReadReport]:
+    """Read rows with typed columns that are in memory.
+
+    Parameters
+    ----------
+    place
+        Name of the rows in messages.
+    low
+        Rows before this instant are not used.
+
+    Returns
+    -------
+    Metrics, ReadReport
+        Metrics from the first interval that has a row to the last.
+
+    Raises
+    ------
+    NoDataError, InsufficientDataError
+        See `ReadReport.problems` for why.
+    SourceFileError
+        A column is missing, or has a type that cannot be read.
+    """
+    metrics, report = _read_batches(metric_set, batches, place, low, None)
+    problem = spacing_problem(metrics)
+    return metrics, report if problem is None else replace(report, problems=(problem, *report.problems))
+
+
+def _read_batches(
+    metric_set: MetricSet,
+    batches: Iterable[pa.RecordBatch],
+    place: str,
+    low: datetime | None,
+    high: datetime | None,
+) -> tuple[Metrics, ReadReport]:
     reader = FileReader(metric_set)
     reader.counts.files = 1
     window = Window(None if low is None else _seconds(low), None if high is None else _seconds(high))
     first_row = 1
-    for batch in tables.rows(metric_set, low, high):
+    for batch in batches:
         for block in typed_blocks(batch.schema, iter([batch]), metric_set, first_row):
             reader.add(block, window, place)
         first_row += len(batch)
@@ -238,11 +289,46 @@ def _tables(source: SourceData) -> SourceTables:
     return cast(SourceTables, source)
 
 
-def _read_all(reader: FileReader, files: SourceFiles, wanted: Sequence[tuple[SourceFile, Window]]) -> None:
+class _Meter:
+    """Number of bytes that were read."""
+
+    def __init__(self, progress: ReadProgress | None) -> None:
+        self._progress = progress
+        self._done = self._total = 0
+
+    def expect(self, n_bytes: int) -> None:
+        self._total += n_bytes
+
+    def count(self, n_bytes: int) -> None:
+        self._done += n_bytes
+        if self._progress is not None:
+            # A file may have grown since it was listed.
+            self._progress(min(self._done, self._total), self._total)
+
+
+class _MeteredStream:
+    """A stream whose bytes are counted."""
+
+    def __init__(self, stream: ByteStream, meter: _Meter) -> None:
+        self._stream, self._meter = stream, meter
+        self.close = stream.close
+
+    def read(self, size: int, /) -> bytes:
+        found = self._stream.read(size)
+        self._meter.count(len(found))
+        return found
+
+
+def _read_all(
+    reader: FileReader, files: SourceFiles, wanted: Sequence[tuple[SourceFile, Window]], meter: _Meter | None = None
+) -> None:
     windows = {file.name: window for file, window in wanted}
+    if meter is not None:
+        meter.expect(sum(file.size for file, _ in wanted))
     for file, stream in opened(files, [file for file, _ in wanted]):
         with closing(stream):
-            reader.read(file.name, stream, windows[file.name], lambda name=file.name: files.open(name))  # type: ignore[misc]
+            counted = stream if meter is None else _MeteredStream(stream, meter)
+            reader.read(file.name, counted, windows[file.name], lambda name=file.name: files.open(name))  # type: ignore[misc]
 
 
 def _after(reader: FileReader) -> int | None:

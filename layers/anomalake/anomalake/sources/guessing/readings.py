@@ -272,7 +272,7 @@ def _without_time(sample: Sample, choices: Choices) -> str:
 
 def _given_roles(table: Table, choices: Choices) -> dict[str, Role]:
     """What was said about the columns, if measures and dimensions were; else nothing."""
-    if not (choices.sums or choices.means or choices.measures) or choices.dimensions is None:
+    if choices.measures or not (choices.sums or choices.means) or choices.dimensions is None:
         return {}
     return {column.name: _given(column.name, choices) or Role(column.name, Guess(IGNORED, 1.0, "was not named"))
             for column in table.columns}  # fmt: skip

@@ -312,6 +312,14 @@ def _column(field: pa.Field, column: pa.ChunkedArray) -> Column:
     return Column(field.name, places[codes], tuple(raw[place].strip() for place in kept), field_type)
 
 
+def sample_of(table: pa.Table) -> tuple[TextFormat, Sample]:
+    """The beginning of a table in memory, as if it were a Parquet file."""
+    most = max(1, min(MOST_ROWS, MOST_CELLS // max(1, table.num_columns)))
+    texts = text_table(table.slice(0, most))
+    columns = tuple(map(_column, texts.schema, texts.columns))
+    return text_format(b"PAR1"), Sample(columns, len(texts), 0, len(table) <= most, _identical(columns))
+
+
 def _identical(columns: Sequence[Column]) -> int:
     """Number of rows that repeat another one."""
     if not columns or not len(columns[0].codes):
