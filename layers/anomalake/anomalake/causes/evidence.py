@@ -98,6 +98,6 @@ def _log_ratios(deviation: Floats, noise: Floats, sign: int) -> Evidence:
     of_cause = np.exp(-(((d - tried.shares) / spread) ** 2) / 2) / (spread * math.sqrt(2 * math.pi))
     of_cause = (1 - _ANYWHERE) * of_cause + _ANYWHERE / 2
     ratios = np.log((1 - _APART) * of_cause + _APART * of_noise) - np.log(of_noise)
-    # A difference that is smaller than the leaf's own noise is no evidence for a cause.
+    # A leaf that is off in the other direction is no evidence, nor is a difference that is smaller than its noise.
     difference = tried.shares if sign > 0 else tried.shares / np.maximum(1 - tried.shares, _LEAST_REST)
-    return np.where(difference < sigma, np.minimum(ratios, 0), ratios).astype(np.float32)
+    return np.where((difference < sigma) | (d <= 0), np.minimum(ratios, 0), ratios).astype(np.float32)

@@ -122,4 +122,4 @@ def _shortest_half(values: Floats) -> float:
     ordered = np.sort(values)
     half = len(ordered) // 2 + 1
     widths: Floats = ordered[half - 1 :] - ordered[: len(ordered) - half + 1]
-    return float(widths.min())
+    return float(np.min(widths))

@@ -150,7 +150,7 @@ def _best_element(
                 is_whole &= ~is_split
         explained[k] = value
         of_whole: Floats = np.where(is_whole, gains[k], 0.0)
-        element = int(of_whole.argmax())
+        element = int(np.argmax(of_whole))
         # Of equal gains, that of the coarser element counts.
         if of_whole[element] > 0 and (best is None or of_whole[element] >= best[2]):
             best = (cuboid, element, float(of_whole[element]))
@@ -184,7 +184,7 @@ def _element(
     """Describe a cause; `evidence` is that of its leaves."""
     tried = hypotheses()
     likelihood: Floats = evidence.sum(axis=0, dtype=np.float64) + tried.prior
-    likeliest = int(likelihood.argmax())
+    likeliest = int(np.argmax(likelihood))
     deviation = sign * leaves.deviation[members]
     spread = np.hypot(tried.spreads[likeliest], leaves.noise[members])
     # Leaves that do not follow have no part in the share.
