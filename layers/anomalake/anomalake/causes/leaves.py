@@ -1,0 +1,125 @@
+"""Leaves of a cube of dimensions: their deviations from what was expected, and their noise."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+import numpy.typing as npt
+
+Floats = npt.NDArray[np.float64]
+Ints = npt.NDArray[np.int64]
+Bools = npt.NDArray[np.bool_]
+
+#: Code of a dimension that a leaf does not have.
+MISSING: Final = -1
+
+#: Half of the range without an anomaly, in standard deviations: the range of a normal distribution at severity 50.
+RANGE_SIGMAS: Final = 3.4
+# A side of a range is taken as at least this share of the other side.
+_OTHER_SIDE: Final = 0.5
+# Bounds of the standard deviation, as a share of the expected value.
+LEAST_NOISE, MOST_NOISE = 0.005, 10.0
+
+# Noise without ranges is estimated in groups of leaves of similar size: least leaves of a group, most groups.
+_LEAST_LEAVES, _MOST_GROUPS = 24, 12
+# Least noise of that estimate; noise where too few leaves tell it.
+_LEAST_ESTIMATE, _UNKNOWN_NOISE = 0.01, 0.1
+# Leaves with an expected value below this share of the median have the absolute noise of that size.
+_SMALL: Final = 0.01
+# Least variance of counts.
+_LEAST_VARIANCE: Final = 0.25
+# Width of the shortest half of a normal distribution, in standard deviations.
+_SHORTEST_HALF: Final = 2 * 0.6745
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Leaves:
+    """Leaves of a cube that have a value and an expected value.
+
+    Attributes
+    ----------
+    codes
+        Codes of their dimension values from 0 on, or `MISSING`: shape (dimensions, leaves).
+    change
+        ``actual - expected``.
+    deviation
+        ``(expected - actual) / max(|actual|, |expected|)``, from -1 to 1.
+    noise
+        Standard deviation without an anomaly, as a share of the expected value.
+    """
+
+    codes: Ints
+    change: Floats
+    deviation: Floats
+    noise: Floats
+
+
+def leaves_of(codes: Ints, actual: Floats, expected: Floats, lower: Floats, upper: Floats) -> tuple[Leaves, Ints]:
+    """Return the leaves that have a value and an expected value, not both zero, and their places.
+
+    Parameters
+    ----------
+    codes
+        Shape (dimensions, leaves).
+    actual, expected, lower, upper
+        Shape (leaves,). NaN where nothing was observed or expected, or a side of the range is open or not known.
+    """
+    size = np.maximum(np.abs(actual), np.abs(expected))
+    places = np.flatnonzero(np.isfinite(size) & (size > 0))
+    actual, expected, size = actual[places], expected[places], size[places]
+    deviation = np.clip(expected / size - actual / size, -1.0, 1.0)
+    sigma = _sigma_of_ranges(actual, expected, lower[places], upper[places])
+    unknown = np.isnan(sigma)
+    if unknown.any():
+        sigma[unknown] = _estimated_sigma(actual, expected, deviation)[unknown]
+    # Where nothing was expected, the noise is the unit.
+    noise = np.clip(sigma / np.maximum(np.abs(expected), sigma / MOST_NOISE), LEAST_NOISE, MOST_NOISE)
+    return Leaves(codes[:, places], actual - expected, deviation, noise), places
+
+
+def _sigma_of_ranges(actual: Floats, expected: Floats, lower: Floats, upper: Floats) -> Floats:
+    """Return the standard deviation on the side of each value; NaN where the range is not known."""
+    below, above = expected - lower, upper - expected
+    # A bound of zero is where the model has cut the range of a measure that is never negative.
+    below = np.where((lower == 0) & (expected > 0), np.fmax(below, above), below)
+    side, other = np.where(actual < expected, below, above), np.where(actual < expected, above, below)
+    half = np.fmax(side, _OTHER_SIDE * other)
+    half = np.where(np.isfinite(side), half, np.where(np.isfinite(other), other, np.nan))
+    return np.where(half > 0, half / RANGE_SIGMAS, np.nan)
+
+
+def _estimated_sigma(actual: Floats, expected: Floats, deviation: Floats) -> Floats:
+    """Estimate the standard deviations by the leaves themselves, most of which are not off, or off by one share.
+
+    The width of the shortest half of the deviations does not depend on where that half is.
+    """
+    size = np.abs(expected)
+    positive = size[size > 0]
+    if not len(positive):
+        return np.full(len(size), _UNKNOWN_NOISE)
+    size = np.maximum(size, _SMALL * float(np.median(positive)))
+    order = np.argsort(size, kind="stable")
+    n_groups = max(1, min(_MOST_GROUPS, len(order) // _LEAST_LEAVES))
+    centres, noises = [], []
+    for group in np.array_split(order, n_groups):
+        if len(group) >= 3:
+            estimate = _shortest_half(deviation[group]) / _SHORTEST_HALF * (1 + 2 / len(group))
+            centres.append(np.log(size[group].mean()))
+            noises.append(np.log(max(estimate, _LEAST_ESTIMATE)))
+    if not centres:
+        return _UNKNOWN_NOISE * size
+    sigma = np.exp(np.interp(np.log(size), centres, noises)) * size
+    if (actual == np.round(actual)).all():
+        # Counts vary at least as a Poisson distribution does, and by a half where nearly nothing is expected.
+        sigma = np.maximum(sigma, np.sqrt(np.abs(expected) + _LEAST_VARIANCE))
+    return np.asarray(sigma, np.float64)
+
+
+def _shortest_half(values: Floats) -> float:
+    """Return the width of the shortest interval with more than half of the values."""
+    ordered = np.sort(values)
+    half = len(ordered) // 2 + 1
+    widths: Floats = ordered[half - 1 :] - ordered[: len(ordered) - half + 1]
+    return float(np.min(widths))
