@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+from collections import Counter
 from collections.abc import Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
@@ -91,7 +92,12 @@ class Look:
             place = str(whole.relative_to(base)) if whole.is_relative_to(base) else str(whole)
             place += "/" if self.recursive or whole.is_dir() else ""
         templates = [f"{place.rstrip('/')}/{template}" for template in self.templates]
-        return detector_text(self.reading, name or self.name, [place], templates=templates, recursive=self.recursive)
+        try:
+            return detector_text(
+                self.reading, name or self.name, [place], templates=templates, recursive=self.recursive
+            )
+        except NotSupportedError as error:
+            raise NotSupportedError(f"{self.data}: {error}") from error
 
 
 def look(data: str, choices: Choices = NO_CHOICES, text: TextChoices = NO_TEXT_CHOICES) -> Look:
@@ -231,8 +237,15 @@ def _listed(data: str, files: SourceFiles) -> tuple[Sequence[SourceFile], bool]:
 
 def _of_one_kind(listed: Sequence[SourceFile]) -> Sequence[SourceFile]:
     """The files without those that describe them, such as README.md."""
-    data = [file for file in listed if not _DESCRIBING.search(file.name)]
-    return data or listed
+    data = [file for file in listed if not _DESCRIBING.search(file.name)] or listed
+    kinds = Counter(map(_ending, data))
+    usual = kinds.most_common(1)[0][0]
+    return [file for file in data if _ending(file) == usual]
+
+
+def _ending(file: SourceFile) -> str:
+    """The ending of a file's name, without that of its compression."""
+    return file.name.rpartition("/")[2].removesuffix(".gz").rpartition(".")[2].casefold()
 
 
 def _parts(files: SourceFiles, listed: Sequence[SourceFile]) -> list[FilePart]:

@@ -72,7 +72,7 @@ class Table:
     is_irregular
         Whether the times are those of events.
     is_daily
-        Whether intervals are days or longer.
+        Whether intervals are days or weeks.
     """
 
     columns: tuple[Column, ...]
@@ -142,6 +142,8 @@ def _excluded(column: Column, table: Table) -> Role | None:
         return _role(column, IGNORED, 0.9, f"is always {column.distinct[0][:40]!r}")
     if column.type_ in ("time", "instant"):
         return _role(column, IGNORED, 0.9, "is another time")
+    if not is_number and len(column.distinct) <= 3 and names.has(column.name, names.LABEL):
+        return _role(column, IGNORED, 0.9, "is somebody's judgement", "label column")
     if not is_number and format_of(column.distinct) is not None:
         return _role(column, IGNORED, 0.9, "is another time")
     if is_number:
@@ -236,7 +238,9 @@ def _may_be_key(column: Column, table: Table) -> bool:
         return False
     number, share = _recurrence(column.codes, table.times)
     if column.name in table.numbers:
-        return share >= (0.2 if _names_an_identifier(column.name) or names.has(column.name, names.THING) else 0.5)
+        if _names_an_identifier(column.name) or names.has(column.name, names.THING):
+            return share >= 0.2 or number >= 20
+        return share >= 0.5
     return number >= min(5.0, 0.2 * table.n_times)
 
 
@@ -388,6 +392,12 @@ def _is_smooth(steps: Floats, values: Floats) -> bool:
     """Whether values hardly differ from one day to the next, as of a state and not of what happens in a day."""
     usual = float(np.nanmedian(np.abs(values)))
     return usual > 20 and len(steps) >= _FEWEST_STEPS and float(np.median(np.abs(steps))) < 0.03 * usual
+
+
+def function_of(name: str, values: Floats) -> Guess[str]:
+    """Guess whether a measure is to be summed or averaged, from its name and its values."""
+    present = values[~np.isnan(values)]
+    return Guess(*_function(name, present, bool((present == np.round(present)).all())))
 
 
 def _function(name: str, present: Floats, is_whole: bool) -> tuple[str, float, str]:

@@ -230,7 +230,9 @@ def _collected(times: Seconds, share: float) -> Guess[Spacing]:
         slots = np.unique(times // seconds)
         intervals = int(slots[-1] - slots[0]) + 1
         # Events at night and at weekends may be few.
-        if len(slots) >= (0.35 if seconds < _DAY else 0.5) * intervals or name == _COLLECTED[-1][0]:
+        # Days without any event say nothing about shorter intervals.
+        counted = len(np.unique(times // _DAY)) * _DAY // seconds if seconds < _DAY else intervals
+        if len(slots) >= (0.35 if seconds < _DAY else 0.5) * counted or name == _COLLECTED[-1][0]:
             hours = np.unique((times % _DAY) // 3_600)
             closed = "closed hours" if seconds < _DAY and len(hours) < 20 else ""
             gaps = int((np.diff(slots) > 1).sum())
