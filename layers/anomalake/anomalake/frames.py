@@ -201,7 +201,9 @@ class Anomalies:
     @property
     def problems(self) -> tuple[str, ...]:
         """What is odd about the rows, a line each: rows that could not be read, the first of them, and others."""
-        return self._found.report.problems
+        late = self._found.report.outside
+        known = (f"{late:,} rows are of intervals that were judged before, and are not used",) if late else ()
+        return (*known, *self._found.report.problems)
 
     def plot(self, group: str | None = None, *, most: int = 6) -> Chart:
         """Draw the metrics with the worst anomalies.

@@ -66,6 +66,29 @@ def test_detection_feedback_and_page_of_a_lake(folder: Path, tmp_path: Path) -> 
     assert page.read_text(encoding="utf-8").lower().startswith("<!doctype html>")
 
 
+def test_a_backtest_tells_its_progress(folder: Path, tmp_path: Path) -> None:
+    told: dict[str, list[tuple[int, int]]] = {}
+    anomalake.backtest(
+        folder / "detector.yaml",
+        lake=tmp_path / "lake",
+        progress=lambda step, done, total: told.setdefault(step, []).append((done, total)),
+    )
+    assert list(told) == ["read", "train", "test", "alerts"]
+    for steps in told.values():
+        assert [done for done, _ in steps] == sorted(done for done, _ in steps)
+        assert steps[-1][0] == steps[-1][1] > 0
+    size = sum(file.stat().st_size for file in [folder / "backtest" / "input.csv", *(folder / "live").rglob("*.csv")])
+    assert told["read"][-1] == (size, size)
+
+
+def test_an_export_tells_its_progress(tmp_path: Path) -> None:
+    told: list[tuple[int, int]] = []
+    files = anomalake.open_lake(tmp_path / "lake").export(
+        tmp_path / "out", progress=lambda done, total: told.append((done, total))
+    )
+    assert told == [(done, len(files)) for done in range(len(files))]
+
+
 def test_times_that_contradict_each_other_are_refused(folder: Path, tmp_path: Path) -> None:
     detector = folder / "detector.yaml"
     with pytest.raises(UsageError, match="at is given beside first"):

@@ -503,6 +503,7 @@ def test_rows_that_were_judged_before_are_not_used_again() -> None:
     state = anomalake.learn(frame[:350], time="t", measures="v")
     judged, after = anomalake.judge(frame[340:], state)
     assert judged.points["t"].tolist() == frame["t"][350:].tolist()
+    assert judged.problems == ("10 rows are of intervals that were judged before, and are not used",)
     again, same = anomalake.judge(frame[340:], after)
     assert (len(again.points), len(again.groups), same) == (0, 0, after)
     assert list(again.points.columns) == list(judged.points.columns)

@@ -59,6 +59,14 @@ def test_each_live_interval_has_its_folder(made: Shop, folder: Path) -> None:
         assert {row["timestamp"].translate({45: "", 58: "", 32: "_"}) for row in rows_of(path)} == {path.stem}
 
 
+def test_progress_is_that_of_the_intervals(made: Shop, tmp_path: Path) -> None:
+    told: list[tuple[int, int]] = []
+    write_shop(made, tmp_path, LIVE, lambda done, total: told.append((done, total)))
+    assert told[0] == (0, 1_000 + LIVE)
+    assert told[-1] == (1_000 + LIVE, 1_000 + LIVE)
+    assert told == sorted(told)
+
+
 def test_labels_are_the_anomalous_points(made: Shop, folder: Path) -> None:
     rows = rows_of(folder / "labels.csv")
     labels = {

@@ -15,6 +15,7 @@ from rich.console import Console
 
 from anomalake.api import LakeHandle, open_lake
 from anomalake.cli.backtest_summary import summary_lines
+from anomalake.cli.console import count_bar, steps_of
 from anomalake.definitions.detector_file import read_detector
 from anomalake.demo import storm
 from anomalake.demo.flights import YEAR_END, FlightsData, make_flights
@@ -27,8 +28,9 @@ from anomalake.records.executions import FAILED, SUCCEEDED
 from anomalake.records.groups import group_ids, read_groups
 from anomalake.services.backtest import backtest
 from anomalake.services.dashboard import check_complete, make_document, summary_of, write_page
-from anomalake.services.detect import live_detector, local_rules
+from anomalake.services.detect import count_intervals, live_detector, local_rules
 from anomalake.services.lakes import open_writer
+from anomalake.services.times import Span
 
 #: The hours of the live run: from a Monday to the next one, with the blizzard between.
 FIRST: Final = datetime(2013, 2, 4, tzinfo=storm.ZONE)
@@ -93,7 +95,9 @@ def run_demo(
     _say(out, f"   each hour since then has its folder, as in Lookout for Metrics: {data.live}/YYYYMMDD/HHMM")
     lake = folder / "lake"
     _say(out, "\n2. Backtest: learn from the oldest 70 % of all this, test on the rest; the alerts go into the lake.")
-    for line in summary_lines(backtest(data.detector, lake=str(lake)), str(lake)):
+    with count_bar() as bar:
+        tested = backtest(data.detector, lake=str(lake), progress=steps_of(bar))
+    for line in summary_lines(tested, str(lake)):
         _say(out, f"   {line}")
     first, until = (f"{item:%d %b %H:%M}" for item in span)
     _say(out, f"\n3. Live: hour by hour from {first} to {until}, each with the data before it only.")
@@ -117,7 +121,12 @@ def _run_live(data: FlightsData, lake: Path, span: tuple[datetime, datetime], ou
     """Run detection for the hours of a span, and print a summary."""
     detector, writer = read_detector(data.detector), open_writer(str(lake))
     live = live_detector(detector, writer, local_rules(detector, writer, send=False))
-    runs = [execution for execution, _ in live.run_span(*span)]
+    runs = []
+    with count_bar() as bar:
+        task = bar.add_task("detect", total=count_intervals(detector, Span(first=span[0], last=span[1]), span[1]))
+        for execution, _ in live.run_span(*span):
+            runs.append(execution)
+            bar.update(task, advance=1)
     judged = [run for run in runs if run.status == SUCCEEDED]
     without = sum(element.status == FAILED and not element.rows for element in runs)
     _say(

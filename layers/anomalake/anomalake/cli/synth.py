@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from datetime import datetime
 from enum import Enum
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from anomalake.cli.console import line, stdout
+from anomalake.cli.console import count_bar, line, stdout, steps_of
 
 
 class Frequency(str, Enum):
@@ -69,7 +70,12 @@ def synth(
         start=start.date(),
         anomalies=anomalies,
     )
-    generated = shop(settings)
+    with count_bar() as bar:
+        progress = steps_of(bar)
+        progress("make", 0, settings.n_intervals)
+        generated = shop(settings)
+        progress("make", settings.n_intervals, settings.n_intervals)
+        written = write_shop(generated, folder, live, partial(progress, "write"))
     n_anomalous = int(generated.labels.sum())
     console = stdout()
     line(
@@ -77,5 +83,5 @@ def synth(
         f"{settings.n_intervals:,} intervals of {frequency.value} from {settings.start}, "
         f"{generated.metrics.n_metrics:,} metrics, {len(generated.events):,} events, {n_anomalous:,} anomalous points",
     )
-    for path in write_shop(generated, folder, live):
+    for path in written:
         line(console, str(path))

@@ -226,13 +226,15 @@ def _reading_of(
     try:
         reading = read_columns(*sample_of(table), choices)
     except NotATableError as error:
+        for name in functions or ():
+            if str(error).startswith(f"column {shown(name)}:"):
+                type_ = frame.table.schema.field(name).type
+                raise FrameError(
+                    f"measures {shown(name)}: has the type {type_} and no numbers; expected numbers"
+                ) from error
         raise FrameError(f"{'time' if times else 'frame'}: {error}") from error
     if reading.time.value.in_names:
         raise FrameError(f"frame: {reading.notices[0].text}, as pandas.melt makes")
-    for name in functions or ():
-        if name not in reading.measures:
-            type_ = frame.table.schema.field(name).type
-            raise FrameError(f"measures {shown(name)}: has the type {type_} and no numbers; expected numbers")
     if not reading.measures:
         raise FrameError("measures: no column has numbers to sum or to average; expected one")
     return reading

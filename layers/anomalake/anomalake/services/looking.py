@@ -92,7 +92,12 @@ class Look:
             place = str(whole.relative_to(base)) if whole.is_relative_to(base) else str(whole)
             place += "/" if self.recursive or whole.is_dir() else ""
         templates = [f"{place.rstrip('/')}/{template}" for template in self.templates]
-        return detector_text(self.reading, name or self.name, [place], templates=templates, recursive=self.recursive)
+        try:
+            return detector_text(
+                self.reading, name or self.name, [place], templates=templates, recursive=self.recursive
+            )
+        except NotSupportedError as error:
+            raise NotSupportedError(f"{self.data}: {error}") from error
 
 
 def look(data: str, choices: Choices = NO_CHOICES, text: TextChoices = NO_TEXT_CHOICES) -> Look:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Final
 
@@ -22,13 +22,17 @@ _ROWS: Final = 500_000
 _PLAIN: Final = pa_csv.WriteOptions(include_header=False, quoting_style="none")
 
 
-def write_shop(shop: Shop, folder: Path, live: int = 0) -> list[Path]:
+def write_shop(
+    shop: Shop, folder: Path, live: int = 0, progress: Callable[[int, int], None] | None = None
+) -> list[Path]:
     """Write a shop to a folder; existing files are replaced.
 
     Parameters
     ----------
     live
         Number of the last intervals that become live folders; the earlier ones are ``backtest/input.csv``.
+    progress
+        Called with the number of intervals that are written, and of all.
 
     Returns
     -------
@@ -40,16 +44,29 @@ def write_shop(shop: Shop, folder: Path, live: int = 0) -> list[Path]:
     history.parent.mkdir(parents=True, exist_ok=True)
     step = max(1, _ROWS // len(shop.metrics.combinations))
     spans = range(0, n_history, step)
-    _write_csv(history, (_rows(shop.metrics, first, min(first + step, n_history)) for first in spans))
+    report = progress if progress is not None else _no_progress
+
+    def history_rows() -> Iterator[pa.Table]:
+        for first in spans:
+            report(first, len(shop.metrics.starts))
+            yield _rows(shop.metrics, first, min(first + step, n_history))
+
+    _write_csv(history, history_rows())
     for at in range(n_history, len(shop.metrics.starts)):
+        report(at, len(shop.metrics.starts))
         start = shop.metrics.starts[at].item()
         path = folder / "live" / f"{start:%Y%m%d}" / f"{start:%H%M}" / f"{start:%Y%m%d_%H%M%S}.csv"
         path.parent.mkdir(parents=True, exist_ok=True)
         _write_csv(path, [_rows(shop.metrics, at, at + 1)])
+    report(len(shop.metrics.starts), len(shop.metrics.starts))
     _write_csv(labels, [labels_of(shop)])
     detector = folder / "detector.yaml"
     write_whole(detector, detector_file(shop).encode("utf-8"))
     return [history, labels, detector, *([folder / "live"] if live else [])]
+
+
+def _no_progress(done: int, total: int) -> None:
+    """Report nothing."""
 
 
 def labels_of(shop: Shop) -> pa.Table:

@@ -72,7 +72,7 @@ class Table:
     is_irregular
         Whether the times are those of events.
     is_daily
-        Whether intervals are days or longer.
+        Whether intervals are days or weeks.
     """
 
     columns: tuple[Column, ...]
@@ -392,6 +392,12 @@ def _is_smooth(steps: Floats, values: Floats) -> bool:
     """Whether values hardly differ from one day to the next, as of a state and not of what happens in a day."""
     usual = float(np.nanmedian(np.abs(values)))
     return usual > 20 and len(steps) >= _FEWEST_STEPS and float(np.median(np.abs(steps))) < 0.03 * usual
+
+
+def function_of(name: str, values: Floats) -> Guess[str]:
+    """Guess whether a measure is to be summed or averaged, from its name and its values."""
+    present = values[~np.isnan(values)]
+    return Guess(*_function(name, present, bool((present == np.round(present)).all())))
 
 
 def _function(name: str, present: Floats, is_whole: bool) -> tuple[str, float, str]:

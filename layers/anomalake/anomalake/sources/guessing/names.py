@@ -80,7 +80,7 @@ SUM: Final = _set(
     "upload uploads install installs signup signups registrations registered casual call calls ticket tickets "
     "error errors failure failures incident incidents accident accidents crime crimes arrival arrivals departure "
     "departures flight flights cancelled new daily increase decrease confirmed recovered tests tested rain "
-    "rainfall precipitation precip prcp kwh mwh gwh consumption production generation units items item goals "
+    "rainfall precipitation precip prcp kwh mwh gwh consumption production generation units items goals "
     "tweets tweet posts comments likes commits messages emails hits spend spent costs expenses income profit "
     "loss ridership boardings entries exits enplanements shipments exports imports admissions hospitalizations "
     "hospitalisations vaccinations vaccinated doses injured killed wounded anzahl faelle falle umsatz menge neue "

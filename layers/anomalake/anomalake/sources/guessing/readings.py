@@ -22,12 +22,13 @@ from anomalake.sources.guessing.columns import (
     Role,
     Table,
     dimensions_of,
+    function_of,
     measures_of,
     totals_of,
 )
 from anomalake.sources.guessing.guess import SURE, Guess, Notice
 from anomalake.sources.guessing.number_texts import null_values, numeric_columns, sentinel_of, separators_of
-from anomalake.sources.guessing.samples import Sample, row_codes
+from anomalake.sources.guessing.samples import Column, Sample, row_codes
 from anomalake.sources.guessing.spacing import Spacing
 from anomalake.sources.guessing.texts import TextFormat
 from anomalake.sources.guessing.times import Times, times_of
@@ -202,12 +203,10 @@ def read_columns(text: TextFormat, sample: Sample, choices: Choices = NO_CHOICES
         {name: values[valid] for name, values in numbers.items()},
         np.unique(moments[valid], return_inverse=True)[1].astype(np.int64),
         alone.value.is_irregular,
-        spacings.seconds_of(alone.value.frequency) >= 86_400,
+        86_400 <= spacings.seconds_of(alone.value.frequency) <= 7 * 86_400,
     )
-    roles = _given_roles(table, choices) or _guessed_roles(table, choices)
-    dimensions = [
-        column for column in table.columns if column.name in roles and roles[column.name].role.value == DIMENSION
-    ]
+    roles = _roles(table, choices)
+    dimensions = _dimensions(table, roles)
     series = row_codes([column.codes for column in dimensions]) if dimensions else np.zeros(len(table.times), np.int64)
     whole_series = np.zeros(len(moments), np.int64)
     whole_series[valid] = series
@@ -270,46 +269,48 @@ def _without_time(sample: Sample, choices: Choices) -> str:
     )
 
 
-def _given_roles(table: Table, choices: Choices) -> dict[str, Role]:
-    """What was said about the columns, if measures and dimensions were; else nothing."""
-    if choices.measures or not (choices.sums or choices.means) or choices.dimensions is None:
-        return {}
-    return {column.name: _given(column.name, choices) or Role(column.name, Guess(IGNORED, 1.0, "was not named"))
-            for column in table.columns}  # fmt: skip
+def _given(table: Table, choices: Choices) -> dict[str, Role]:
+    """The columns about which something was said; raises `NotATableError` for a measure without numbers."""
+    given = {}
+    for column in table.columns:
+        name = column.name
+        if name in (*choices.sums, *choices.means, *choices.measures):
+            values = table.numbers.get(name)
+            if values is None or np.isnan(values).all():
+                raise NotATableError(f"column {shown(name)}: no numbers; expected a measure")
+            function = SUM if name in choices.sums else AVG if name in choices.means else ""
+            given[name] = Role(name, Guess(function, 1.0, "given") if function else function_of(name, values))
+        elif name in (choices.dimensions or ()):
+            given[name] = Role(name, Guess(DIMENSION, 1.0, "given"))
+        elif name in choices.ignored:
+            given[name] = Role(name, Guess(IGNORED, 1.0, "given"))
+    return given
 
 
-def _given(name: str, choices: Choices) -> Role | None:
-    for names_, role in ((choices.sums, SUM), (choices.means, AVG), (choices.dimensions or (), DIMENSION),
-                         (choices.ignored, IGNORED)):  # fmt: skip
-        if name in names_:
-            return Role(name, Guess(role, 1.0, "given"))
-    return None
-
-
-def _guessed_roles(table: Table, choices: Choices) -> dict[str, Role]:
-    given = {column.name: role for column in table.columns if (role := _given(column.name, choices)) is not None}
+def _roles(table: Table, choices: Choices) -> dict[str, Role]:
+    """What each column is: as was said, else as is guessed."""
+    given = _given(table, choices)
     has_measures = bool(choices.sums or choices.means or choices.measures)
-    known = {*given, *choices.measures}
-    free = replace(table, columns=tuple(column for column in table.columns if column.name not in known))
+    free = replace(table, columns=tuple(column for column in table.columns if column.name not in given))
     roles = dimensions_of(free) | given
     if choices.dimensions is not None:
-        roles = {name: role if name in given or role.role.value != DIMENSION
-                 else Role(name, Guess(IGNORED, 1.0, "was not named")) for name, role in roles.items()}  # fmt: skip
-    dimensions = [
-        column for column in table.columns if column.name in roles and roles[column.name].role.value == DIMENSION
-    ]
+        roles = {name: _unnamed(role) if role.role.value == DIMENSION and name not in given else role
+                 for name, role in roles.items()}  # fmt: skip
+    dimensions = _dimensions(table, roles)
     series = row_codes([column.codes for column in dimensions]) if dimensions else np.zeros(len(table.times), np.int64)
     measures = measures_of(table, series, roles)
-    for name, role in measures.items():
-        if name in choices.measures:
-            value = role.role.value if role.is_measure else AVG
-            measures[name] = Role(name, Guess(value, max(0.8, role.role.confidence), role.role.evidence))
-        elif has_measures:
-            measures[name] = Role(name, Guess(IGNORED, 1.0, "was not named"))
-    roles |= measures
+    roles |= {name: _unnamed(role) for name, role in measures.items()} if has_measures else measures
     for column in table.columns:
         roles.setdefault(column.name, Role(column.name, Guess(IGNORED, 0.7, "has texts that are no dimension")))
     return roles
+
+
+def _unnamed(role: Role) -> Role:
+    return Role(role.name, Guess(IGNORED, 1.0, "was not named"))
+
+
+def _dimensions(table: Table, roles: Mapping[str, Role]) -> list[Column]:
+    return [column for column in table.columns if column.name in roles and roles[column.name].role.value == DIMENSION]
 
 
 def _layout(roles: Sequence[Role]) -> Guess[str]:

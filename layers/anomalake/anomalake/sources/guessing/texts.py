@@ -29,6 +29,7 @@ _GZIP = b"\x1f\x8b"
 _DELIMITERS = (",", ";", "\t", "|")
 _SEARCHED_LINES = 300
 _MOST_LEADING = 60
+_TYPED_LINES = 40
 _NUMBER = re.compile(
     r"\s*[-+\u2212]?\s*[$€£¥]?\s*[-+]?(\d[\d.,'\u2019\u00a0\u202f ]*|[.,]\d+)([eE][-+]?\d+)?\s*[%€$£¥]?\s*"
 )
@@ -256,7 +257,8 @@ def delimiter_of(lines: Sequence[str], quote: str | None) -> Guess[str | None]:
         width, number = max(widths.items(), key=lambda item: (item[1] * (item[0] > 1), item[0]))
         share = number / widths.total()
         if width > 1 and share >= 0.5:
-            scores.append((share * min(width, 6) ** 0.5, share, delimiter, width))
+            rows = [cells for _, cells in rows_of(lines[:_TYPED_LINES], delimiter, quote) if len(cells) == width]
+            scores.append((share * (0.3 + _share_of_values(rows[1:])) * min(width, 6) ** 0.25, share, delimiter, width))
     if scores:
         scores.sort(reverse=True)
         _, share, delimiter, width = scores[0]
@@ -272,6 +274,12 @@ def delimiter_of(lines: Sequence[str], quote: str | None) -> Guess[str | None]:
         if width > 1 and number >= 0.9 * widths.total() and _are_numbers(whole, width):
             return Guess(BLANKS, 0.8, f"{number / widths.total():.0%} of the lines have {width} cells between blanks")
     return Guess(None, 0.8, "no delimiter is in most lines")
+
+
+def _share_of_values(rows: Sequence[Sequence[str]]) -> float:
+    """Share of the cells that are numbers, times or nothing."""
+    cells = [cell for row in rows for cell in row]
+    return sum(not cell.strip() or _is_value(cell) for cell in cells) / max(1, len(cells))
 
 
 def _are_numbers(lines: Sequence[str], width: int) -> bool:

@@ -32,9 +32,6 @@ _MONTHS = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct",
 _EPOCH = datetime(1970, 1, 1)
 
 
-_NO_TIME = np.datetime64("NaT", "s")
-
-
 @dataclass(frozen=True, slots=True, eq=False)
 class Times:
     """The time of the rows.
@@ -180,7 +177,10 @@ def _iso(text: str) -> datetime | None:
 
 def _moments(column: Column, distinct: Sequence[datetime | None]) -> Moments:
     values = np.array(
-        [*(_NO_TIME if one is None else np.datetime64(one, "s") for one in distinct), _NO_TIME],
+        [
+            *(np.datetime64("NaT", "s") if one is None else np.datetime64(one, "s") for one in distinct),
+            np.datetime64("NaT", "s"),
+        ],
         "datetime64[s]",
     )
     moments: Moments = values[column.codes]
@@ -205,12 +205,12 @@ def _epoch(column: Column, named: float) -> Guess[Times] | None:
     low, high = float(np.min(numbers)), float(np.max(numbers))
     for name, scale in ((EPOCH_SECONDS, 1.0), (EPOCH_MILLISECONDS, 1e3), ("epoch_us", 1e6), ("epoch_ns", 1e9)):
         if 3e8 * scale <= low and high <= 4.2e9 * scale and (named or _are_even(numbers)):
-            values = np.append((numbers / scale).astype("int64").astype("datetime64[s]"), _NO_TIME)
+            values = np.append((numbers / scale).astype("int64").astype("datetime64[s]"), np.datetime64("NaT", "s"))
             times = Times((column.name,), name, values[column.codes], "s", "UTC")
             return Guess(times, 0.97 if named else 0.85, f"{column.name!r}: numbers of {name} from 1979 to 2103")
     if named >= 0.6 and low >= 20_000 and high <= 60_000 and not names.has(column.name, names.YEAR):
         seconds = np.round((numbers - 25_569) * 86_400).astype("int64").astype("datetime64[s]")
-        values = np.append(seconds, _NO_TIME)
+        values = np.append(seconds, np.datetime64("NaT", "s"))
         times = Times((column.name,), EXCEL_SERIAL, values[column.codes], _finest(values), None)
         return Guess(times, 0.8, f"{column.name!r}: numbers of Excel's days")
     return None
@@ -292,7 +292,10 @@ def _joined(columns: Sequence[Column], pattern: str | None, why: Guess[int]) -> 
     else:
         return None
     values = np.array(
-        [*(_NO_TIME if one is None else np.datetime64(one, "s") for one in moments), _NO_TIME],
+        [
+            *(np.datetime64("NaT", "s") if one is None else np.datetime64(one, "s") for one in moments),
+            np.datetime64("NaT", "s"),
+        ],
         "datetime64[s]",
     )
     listed = tuple(column.name for column in columns)
