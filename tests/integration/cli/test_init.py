@@ -82,8 +82,8 @@ def test_every_guess_has_an_option(run: Run, tmp_path: Path) -> None:
     (tmp_path / "t.csv").write_bytes(csv_of(["a", "b", "c", "d", "e", "f"], rows, ";"))
     options = [
         "--time", "c", "--time-format", "dd.MM.yyyy", "--zone", "Europe/Paris", "--frequency", "P1W",
-        "--measure", "d=AVG", "--measure", "e", "--dimension", "f", "--ignore", "a", "--delimiter", ";", "--charset", "ISO-8859-1",
-        "--decimal", ",", "--header", "--name", "mine",
+        "--measure", "d=AVG", "--measure", "e", "--dimension", "f", "--ignore", "a", "--delimiter", ";",
+        "--charset", "ISO-8859-1", "--decimal", ",", "--header", "--name", "mine",
     ]  # fmt: skip
     result = run("init", "t.csv", "--yes", *options)
     assert result.code == 0, result.err

@@ -33,6 +33,7 @@ DEFAULT_REGION = "us-east-1"
 DEFAULT_ACCOUNT = "000000000000"
 
 MOST_ALERTS = 100
+_DATA_ENDINGS = (".csv", ".tsv", ".jsonl", ".parquet", ".gz", ".xlsx", ".xls")
 MOST_HOLIDAYS = 10_000
 
 ARN = re.compile(r"arn:[a-z0-9-]+:[^:\s]*:[^:\s]*:[^:\s]*:\S+")
@@ -73,6 +74,8 @@ def read_detector(
         raise DetectorFileError((f"detector file {path!r}: is empty; expected a path",))
     if data is not None and not os.fspath(data).strip():
         raise DetectorFileError((f"data {data!r}: is empty; expected the base of the file's paths, a folder or URI",))
+    if file.is_dir() or file.suffix.casefold() in _DATA_ENDINGS:
+        raise DetectorFileError((f"{path}: is data; expected a detector file, which `anomalake init {path}` writes",))
     try:
         text = file.read_text("utf-8-sig")
     except OSError as error:

@@ -25,7 +25,7 @@ from anomalake.frequencies import FREQUENCIES
 from anomalake.local.frames import UNNAMED_INDEX, Frame, FrameError, check_columns, read_frame
 from anomalake.sources.guessing.detector_text import NotSupportedError, supported_frequency
 from anomalake.sources.guessing.readings import Choices, NotATableError, TableReading, read_columns
-from anomalake.sources.guessing.samples import sample_of
+from anomalake.sources.guessing.samples import sample_of_table
 from anomalake.sources.guessing.times import format_for_detector
 
 #: ARN of the detector of data frames, of which the ids of groups are made.
@@ -224,7 +224,7 @@ def _reading_of(
         dimensions=None if dimensions is None else tuple(dimensions),
     )
     try:
-        reading = read_columns(*sample_of(table), choices)
+        reading = read_columns(*sample_of_table(table), choices)
     except NotATableError as error:
         for name in functions or ():
             if str(error).startswith(f"column {shown(name)}:"):

@@ -294,9 +294,9 @@ def _of_events(table: Table, candidates: Sequence[Column]) -> dict[str, Role]:
         rows = int(column.present.sum())
         if names.has(column.name, names.CALENDAR):
             roles[column.name] = _role(column, IGNORED, 0.8, "follows from the time")
-        elif is_number and not _names_an_identifier(column.name):
+        elif is_number and not _names_an_identifier(column.name) and not names.has(column.name, names.KIND):
             continue
-        elif len(column.distinct) * _REPEATS > rows or len(column.distinct) > 200 or is_number:
+        elif len(column.distinct) * _REPEATS > rows or len(column.distinct) > (30 if is_number else 200):
             kind = "too many series" if len(column.distinct) > 200 else ""
             roles[column.name] = _role(
                 column, IGNORED, 0.75, f"has {len(column.distinct):,} values in {rows:,} rows", kind

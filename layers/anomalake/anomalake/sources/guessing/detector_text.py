@@ -65,12 +65,10 @@ def check_supported(reading: TableReading) -> str:
             raise NotSupportedError(f"the format of the time, {pattern!r}, is not supported: {error}") from error
         if missing:
             raise NotSupportedError(f"the time, {pattern!r}, lacks {missing}")
-    for what, names, most in (("measures", reading.measures, MOST_MEASURES),
-                              ("dimensions", reading.dimensions, MOST_DIMENSIONS)):  # fmt: skip
-        if len(names) > most:
-            raise NotSupportedError(
-                f"has {len(names)} {what}; a detector has at most {most}: --{what[:-1]} chooses some"
-            )
+    if len(reading.dimensions) > MOST_DIMENSIONS:
+        raise NotSupportedError(
+            f"has {len(reading.dimensions)} dimensions; expected at most {MOST_DIMENSIONS}: --dimension chooses some"
+        )
     return frequency
 
 
@@ -121,10 +119,12 @@ def _metric_set(
     yield f"TimestampColumn: {_timestamp(reading)}{_comment(reading.time.evidence)}"
     yield f"Timezone: {_scalar(reading.zone.value or 'UTC')}{_comment(reading.zone.evidence)}"
     yield "MetricList:"
-    for role in reading.roles:
-        if role.is_measure:
-            named = f"{{MetricName: {_scalar(role.name)}, AggregationFunction: {role.role.value}}}"
-            yield f"  - {named}{_comment(role.role.evidence)}"
+    measures = [role for role in reading.roles if role.is_measure]
+    for role in measures[:MOST_MEASURES]:
+        named = f"{{MetricName: {_scalar(role.name)}, AggregationFunction: {role.role.value}}}"
+        yield f"  - {named}{_comment(role.role.evidence)}"
+    if len(measures) > MOST_MEASURES:
+        yield f"# not used: {len(measures) - MOST_MEASURES} more measures, for a detector has at most {MOST_MEASURES}"
     yield f"DimensionList: {_list(reading.dimensions)}"
     ignored = [role for role in reading.roles if role.role.value == "ignored"]
     for role in ignored[:30]:

@@ -56,6 +56,8 @@ THING: Final = _set(
     "series category account channel warehouse plant turbine pump room cell area block pod filiale artikel "
     "stazione"
 )
+#: Kinds of events that have numbers.
+KIND: Final = THING | _set("status type kind class code level severity priority method protocol port reason")
 LABEL: Final = _set(
     "label labels anomaly anomalies anomalous isanomaly outlier outliers isoutlier attack fraud isfraud "
     "groundtruth is_anomaly target class gt changepoint flagged"

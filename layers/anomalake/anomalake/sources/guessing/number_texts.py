@@ -16,6 +16,8 @@ from anomalake.sources.guessing.samples import Column, numbers_of
 
 _SAMPLED: Final = 2_000
 _MOST_PLACEHOLDERS: Final = 3
+# So many numbers with three digits after a comma have separators of thousands.
+_MANY: Final = 20
 _SIGNS = re.compile(r"^[-+\u2212(]*\s*[^\w\s.,'\u2019+-]?\s*[-+]?|\s*[^\w\s.,]?\)?$")
 _FORMS: Final = (
     ("both.", re.compile(r"\d{1,3}(,\d{3})+\.\d+")),
@@ -47,13 +49,14 @@ def separators_of(columns: Iterable[Column], delimiter: str | None) -> Guess[tup
         # With separators of thousands, numbers of four digits without one do not occur.
         if forms["maybe,"] and not forms["decimal,"]:
             small = all(len(text) <= 3 for text in column.distinct[:_SAMPLED] if text.isdigit())
-            votes["thousands," if small and forms["whole"] else "unclear,"] += 1
+            only = forms["maybe,"] + forms["text"] == forms.total() and forms["maybe,"] > _MANY and delimiter == ","
+            votes["thousands," if (small and forms["whole"]) or only else "unclear,"] += 1
     decimal_comma = votes["both,"] + votes["decimal,"] + votes["many."]
     decimal_dot = votes["both."] + votes["decimal."] + votes["many,"]
     if decimal_comma and not votes["both."] and (decimal_comma > decimal_dot or votes["both,"]):
         thousands = "." if votes["both,"] or votes["many."] else _other_thousands(votes)
         return Guess((",", thousands), 0.95 if not decimal_dot else 0.7, "numbers such as 1,5")
-    if votes["both."] or votes["many,"] or votes["thousands,"]:
+    if votes["both."] or votes["many,"] or votes["thousands,"] or (votes["unclear,"] and votes["decimal."]):
         return Guess((".", ","), 0.95 if votes["both."] or votes["many,"] else 0.85, "numbers such as 1,500")
     if votes["unclear,"] and delimiter != "," and not decimal_dot:
         return Guess((",", ""), 0.6, "numbers such as 1,500, of which none tells what the comma is")
@@ -117,7 +120,10 @@ def sentinel_of(values: npt.NDArray[np.float64]) -> float | None:
             continue
         hits = present == sentinel
         rest = present[~hits]
-        if not 5 <= hits.sum() < 0.9 * len(present) or not len(rest):
+        if not len(rest) or hits.sum() >= 0.9 * len(present):
+            continue
+        # One such number may be a true one, unless it is negative and no other is.
+        if hits.sum() < 5 and not (sentinel < -90 and (rest >= 0).all()):
             continue
         low, high = float(np.quantile(rest, 0.001)), float(np.quantile(rest, 0.999))
         spread = max(high - low, 1e-9)

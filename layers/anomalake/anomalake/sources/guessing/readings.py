@@ -10,6 +10,7 @@ import numpy as np
 
 from anomalake.definitions.messages import listed, shown
 from anomalake.definitions.metric_set import CsvFormat
+from anomalake.definitions.metric_set_fields import MOST_MEASURES
 from anomalake.errors import AnomalakeError
 from anomalake.sources.guessing import spacing as spacings
 from anomalake.sources.guessing.columns import (
@@ -31,7 +32,7 @@ from anomalake.sources.guessing.number_texts import null_values, numeric_columns
 from anomalake.sources.guessing.samples import Column, Sample, row_codes
 from anomalake.sources.guessing.spacing import Spacing
 from anomalake.sources.guessing.texts import TextFormat
-from anomalake.sources.guessing.times import Times, times_of
+from anomalake.sources.guessing.times import Moments, Times, times_of
 
 #: More series than a person can look at.
 MANY_SERIES: Final = 1_000
@@ -201,7 +202,7 @@ def read_columns(text: TextFormat, sample: Sample, choices: Choices = NO_CHOICES
     table = Table(
         tuple(replace(column, codes=column.codes[valid]) for column in rest),
         {name: values[valid] for name, values in numbers.items()},
-        np.unique(moments[valid], return_inverse=True)[1].astype(np.int64),
+        _numbered(moments[valid], alone.value),
         alone.value.is_irregular,
         86_400 <= spacings.seconds_of(alone.value.frequency) <= 7 * 86_400,
     )
@@ -230,6 +231,14 @@ def read_columns(text: TextFormat, sample: Sample, choices: Choices = NO_CHOICES
     )  # fmt: skip
     totals = totals_of(table, dimensions, list(measures))
     return replace(reading, notices=tuple(_notices(reading, sample, table, series, placeholders, units, totals)))
+
+
+def _numbered(moments: Moments, spacing: Spacing) -> Codes:
+    """Number of each row's time; events of one interval have one."""
+    seconds = moments.astype(np.int64)
+    if spacing.is_irregular:
+        seconds = seconds // spacings.seconds_of(spacing.frequency)
+    return np.unique(seconds, return_inverse=True)[1].astype(np.int64)
 
 
 def _is_the_number(text: str, number: float, decimal: str) -> bool:
@@ -515,6 +524,9 @@ def _of_the_columns(
     if reading.series > MANY_SERIES and not any(notice.kind == "too many series" for notice in found):
         found.append(Notice("too many series", f"{reading.series:,} series"))
     measures = set(reading.measures)
+    if len(measures) > MOST_MEASURES:
+        text = f"{len(measures)} measures: the first {MOST_MEASURES} are watched; --measure chooses others"
+        found.append(Notice("too many measures", text))
     marks = sorted({text for name, texts in placeholders.items() if name in measures for text in texts})
     if marks:
         found.append(Notice("placeholder values", f"{listed(marks)} mean no value in measures"))

@@ -24,6 +24,8 @@ from anomalake.sources.guessing.texts import (
     decompressed,
     rows_of,
     text_format,
+    typed_format,
+    uncommented,
     usual_width,
 )
 from anomalake.sources.numbers import Numbers
@@ -162,11 +164,12 @@ def _csv_table(text: str, form: TextFormat, is_whole: bool) -> tuple[pa.Table, i
     if not rows:
         return pa.table({}), 0, True
     if form.header.value:
-        header = [name.strip() for name in rows.pop(0)[1]]
+        written = [name.strip() for name in rows.pop(0)[1]]
+        header = uncommented(written)
         width = len(header)
     else:
         width = usual_width(rows[:1_000])
-        header = [str(number) for number in range(1, width + 1)]
+        written = header = [str(number) for number in range(1, width + 1)]
     most = max(1, min(MOST_ROWS, MOST_CELLS // max(1, width)))
     kept, ragged = [], 0
     for _, cells in islice(rows, most):
@@ -179,7 +182,7 @@ def _csv_table(text: str, form: TextFormat, is_whole: bool) -> tuple[pa.Table, i
     columns = [list(column) for column in zip(*kept, strict=True)] or [[] for _ in header]
     made = unique_names(header)
     table = pa.Table.from_arrays([pa.array(column, pa.string()) for column in columns], made)
-    table = table.replace_schema_metadata({"changed": str(int(made != header))})
+    table = table.replace_schema_metadata({"changed": str(int(made != written))})
     return table, ragged, len(rows) <= most
 
 
@@ -312,12 +315,16 @@ def _column(field: pa.Field, column: pa.ChunkedArray) -> Column:
     return Column(field.name, places[codes], tuple(raw[place].strip() for place in kept), field_type)
 
 
-def sample_of(table: pa.Table) -> tuple[TextFormat, Sample]:
-    """The beginning of a table in memory, as if it were a Parquet file."""
+def sample_of_table(table: pa.Table) -> tuple[TextFormat, Sample]:
+    """The sample of a table in memory, such as a data frame by Arrow; raises `SourceFileError`."""
+    if table.num_columns > MOST_COLUMNS:
+        raise SourceFileError(f"has {table.num_columns:,} columns; expected at most {MOST_COLUMNS:,}")
     most = max(1, min(MOST_ROWS, MOST_CELLS // max(1, table.num_columns)))
     texts = text_table(table.slice(0, most))
+    if not len(texts):
+        raise SourceFileError("has no row; expected a table with a row for each time")
     columns = tuple(map(_column, texts.schema, texts.columns))
-    return text_format(b"PAR1"), Sample(columns, len(texts), 0, len(table) <= most, _identical(columns))
+    return typed_format(), Sample(columns, len(texts), is_whole=len(table) <= most, identical=_identical(columns))
 
 
 def _identical(columns: Sequence[Column]) -> int:

@@ -203,7 +203,8 @@ def _of_hours(times: Seconds, steps: Seconds) -> Guess[Spacing]:
 
 def _is_event(times: Seconds, usual: int, spacing: Spacing) -> bool:
     """Whether most intervals are empty without a regular reason: rows are then events."""
-    return spacing.with_rows < 0.35 * spacing.intervals and not spacing.closed and usual <= 3_600
+    share = spacing.with_rows / spacing.intervals
+    return usual <= 3_600 and share < (0.1 if spacing.closed else 0.35)
 
 
 def _grid(times: Seconds, seconds: int, share: float, off_grid: float) -> Spacing:

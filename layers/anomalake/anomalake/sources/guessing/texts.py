@@ -84,9 +84,7 @@ def text_format(
     if not plain.strip():
         raise SourceFileError("is empty; expected a table")
     if plain.startswith(b"PAR1"):
-        nothing: Guess[None] = Guess(None, 1.0, "Parquet")
-        parquet = Guess("parquet", 1.0, "the first bytes")
-        return TextFormat(parquet, compression, nothing, nothing, nothing, nothing, Guess(0, 1.0, "Parquet"))
+        return typed_format()
     found = Guess(charset, 1.0, "given") if charset else charset_of(plain)
     kind = kind_of(plain[:KIND_BYTES], found.value or "UTF-8")
     if kind:
@@ -102,6 +100,13 @@ def text_format(
         json_kind = Guess("json", 1.0, "the first line is a JSON object")
         return TextFormat(json_kind, compression, found, none, none, none, Guess(0, 1.0, "JSON lines"), has_mark)
     return _csv_format(text, compression, found, has_mark, delimiter, header)
+
+
+def typed_format() -> TextFormat:
+    """The format of tables that have types, such as Parquet."""
+    nothing: Guess[None] = Guess(None, 1.0, "Parquet")
+    kind, compression = Guess("parquet", 1.0, "its columns have types"), Guess("NONE", 1.0, "the first bytes")
+    return TextFormat(kind, compression, nothing, nothing, nothing, nothing, Guess(0, 1.0, "Parquet"))
 
 
 def decompressed(beginning: bytes, most: int = MOST_BYTES) -> bytes:
@@ -336,6 +341,12 @@ def _follows_names(rows: Sequence[tuple[int, list[str]]], number: int) -> bool:
         return False
     after = rows[number + 1][1]
     return bool(after) and not any(map(is_number, after)) and len(after) >= 1
+
+
+def uncommented(header: Sequence[str]) -> list[str]:
+    """The names of a header without the sign of a comment before them, as in ``# year month``."""
+    first, rest = header[0].lstrip("#").strip(), list(header[1:])
+    return [first, *rest] if first or not header[0].startswith("#") else rest
 
 
 def header_of(rows: Sequence[Sequence[str]]) -> Guess[bool | None]:

@@ -293,7 +293,8 @@ def _day(found: re.Match[str], day_first: bool | None) -> int:
 def _hour(found: re.Match[str]) -> int:
     hour, half = int(_group(found, "H") or 0), _group(found, "a")
     if half is None:
-        return hour
+        # Hours from 1 to 24 are those of the letter k.
+        return 0 if hour == 24 and not _group(found, "m") else hour
     if not 1 <= hour <= 12:
         raise ValueError(hour)
     return hour % 12 + (12 if half.lower() == "pm" else 0)
