@@ -1,7 +1,8 @@
 """anomalake finds anomalies in KPIs, and turns anomaly alerts into tables that Athena and QuickSight query.
 
 `open_lake` opens a lake for queries: ``anomalake.open_lake("./lake").query("SELECT * FROM metric_values")``.
-`backtest` and `detect` find anomalies and write their alerts to a lake. Every error derives from `AnomalakeError`.
+`backtest` and `detect` find anomalies and write their alerts to a lake. `root_causes` finds the dimension values that
+explain deviations in a data frame. Every error derives from `AnomalakeError`.
 docs/tour.ipynb shows them in use.
 """
 
@@ -10,7 +11,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from anomalake.api import LakeHandle, backtest, detect, open_lake
+    from anomalake.api import LakeHandle, backtest, detect, open_lake, root_causes
     from anomalake.definitions.detector import Detector, DetectorFileError
     from anomalake.definitions.detector_file import read_detector
     from anomalake.definitions.errors import SourceError
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from anomalake.lake.bulk import Summary
     from anomalake.lake.compaction import Compaction
     from anomalake.lake.settings import SettingsError
+    from anomalake.local.frames import FrameError
     from anomalake.query.errors import QueryError
     from anomalake.records.executions import Execution
     from anomalake.records.feedback import Feedback
@@ -42,6 +44,7 @@ __all__ = [
     "detect",
     "Execution",
     "Feedback",
+    "root_causes",
     # Definitions
     "read_detector",
     "Detector",
@@ -53,6 +56,7 @@ __all__ = [
     # Errors
     "AnomalakeError",
     "DetectorFileError",
+    "FrameError",
     "LakeUriError",
     "MissingExtraError",
     "QueryError",
@@ -74,6 +78,7 @@ _MODULES = {
     "detect": "api",
     "Execution": "records.executions",
     "Feedback": "records.feedback",
+    "root_causes": "api",
     "read_detector": "definitions.detector_file",
     "Detector": "definitions.detector",
     "MetricSet": "definitions.metric_set",
@@ -83,6 +88,7 @@ _MODULES = {
     "ParquetFormat": "definitions.metric_set",
     "AnomalakeError": "errors",
     "DetectorFileError": "definitions.detector",
+    "FrameError": "local.frames",
     "LakeUriError": "storage.objects",
     "MissingExtraError": "errors",
     "QueryError": "query.errors",
