@@ -2,7 +2,8 @@
 
 `open_lake` opens a lake for queries: ``anomalake.open_lake("./lake").query("SELECT * FROM metric_values")``.
 `backtest` and `detect` find anomalies and write their alerts to a lake. `find_anomalies` finds those in a data frame,
-and `learn` and `judge` do so live. Every error derives from `AnomalakeError`.
+and `learn` and `judge` do so live. `root_causes` finds the dimension values that explain deviations in a data frame.
+Every error derives from `AnomalakeError`.
 docs/tour.ipynb shows them in use.
 """
 
@@ -11,7 +12,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from anomalake.api import LakeHandle, backtest, detect, open_lake
+    from anomalake.api import LakeHandle, backtest, detect, open_lake, root_causes
     from anomalake.definitions.detector import Detector, DetectorFileError
     from anomalake.definitions.detector_file import read_detector
     from anomalake.definitions.errors import SourceError
@@ -51,6 +52,7 @@ __all__ = [
     "judge",
     "Anomalies",
     "Chart",
+    "root_causes",
     # Definitions
     "read_detector",
     "Detector",
@@ -89,6 +91,7 @@ _MODULES = {
     "judge": "frames",
     "Anomalies": "frames",
     "Chart": "frames",
+    "root_causes": "api",
     "read_detector": "definitions.detector_file",
     "Detector": "definitions.detector",
     "MetricSet": "definitions.metric_set",

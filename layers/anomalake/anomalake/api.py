@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
@@ -169,6 +169,52 @@ def _page(url: str) -> str:
     from anomalake.notify.page_url import page_url
 
     return page_url("page", url)
+
+
+def root_causes(
+    frame: Any,
+    *,
+    dimensions: str | Sequence[str],
+    actual: str = "actual",
+    expected: str = "expected",
+    lower: str | None = None,
+    upper: str | None = None,
+) -> Any:
+    """Find the root causes of deviations in a data frame: the dimension values below which rows are off together.
+
+    Parameters
+    ----------
+    frame
+        A data frame of pandas or Polars, a PyArrow table, a DuckDB relation, or anything else with Arrow's C stream
+        interface: a row for each combination of dimension values in one interval, and for one measure.
+    dimensions
+        Columns, at most 20. A row without a value in one of them has none of its causes there.
+    actual, expected
+        Columns with the observed and the expected value. Rows without one of them are left out.
+    lower, upper
+        Columns with the range in which a value is no anomaly. Without them, the noise is estimated by the rows; with
+        them, small frames give better results.
+
+    Returns
+    -------
+    frame
+        Of the same library, a row for each cause: ``rank``, the dimensions (null: any value), ``share_off`` (-0.62 is
+        62 % less than expected; infinite where nothing was expected), ``explained`` (its share in all deviations in the
+        same direction that are not noise, 0 to 1), ``gain`` (evidence in nats, less the cost of naming it). No row
+        where the deviations are noise.
+
+    Raises
+    ------
+    FrameError
+        The frame or an argument cannot be used.
+
+    Examples
+    --------
+    >>> root_causes(frame, dimensions=["carrier", "origin"], lower="lower", upper="upper")  # doctest: +SKIP
+    """
+    from anomalake.services import root_causes as finding
+
+    return finding.root_causes(frame, dimensions, actual, expected, lower, upper)
 
 
 class LakeHandle:

@@ -21,7 +21,7 @@ _LEAST_SHARE, _LEAST_IN_SPREADS = 0.05, 4.0
 _STEP: Final = 0.025
 
 # Degrees of freedom of the noise, a t distribution: its tails are those of the residuals of forecasts.
-_FREEDOM: Final = 16
+_FREEDOM: Final = 20
 # Probability that a leaf is anywhere, for no reason: it bounds what one leaf can tell, for or against a cause.
 _ANYWHERE: Final = 1e-6
 # Probability that a leaf of a cause does not follow it.
@@ -30,6 +30,9 @@ _APART: Final = 0.01
 _LEAST_LEFT: Final = 0.1
 # Least distance to a deviation of 1, where a value is infinitely more than expected.
 _LEAST_REST: Final = 0.002
+
+# Least weight of ratios in the noise.
+_LEAST_RATIO: Final = 1e-3
 
 # Leaves with nearly the same deviation and noise have the same evidence: steps of both.
 _DEVIATION_STEP, _NOISE_STEP = 1 / 200, math.log(1.2)
@@ -84,15 +87,20 @@ def _log_ratios(deviation: Floats, noise: Floats, sign: int) -> Evidence:
     d, sigma = deviation[:, None], noise[:, None]
     is_more = (d > 0) == (sign < 0)
     rest = np.maximum(1 - np.abs(d), _LEAST_REST)
-    # A value above the expected one is 1 / (1 - |d|) times as large; densities are those of d.
-    z = np.where(is_more, np.abs(d) / rest, np.abs(d)) / sigma
+    # The noise of small values, such as counts, is that of differences; the noise of others is that of ratios, in which
+    # a value of zero is far away and a high one is not so far.
+    size = np.where(is_more, np.abs(d) / rest, np.abs(d))
+    ratio = np.where(is_more, np.maximum(1 - sigma, _LEAST_RATIO), -np.maximum(1 - 2 * sigma, _LEAST_RATIO))
+    stretch = np.maximum(1 + ratio * size, _LEAST_REST)
+    z = np.log(stretch) / (ratio * sigma)
+    density = 1 / (sigma * stretch * np.where(is_more, rest**2, 1))
     log_t = (
         math.lgamma((_FREEDOM + 1) / 2)
         - math.lgamma(_FREEDOM / 2)
         - math.log(_FREEDOM * math.pi) / 2
         - (_FREEDOM + 1) / 2 * np.log1p(z * z / _FREEDOM)
     )
-    of_noise = (1 - _ANYWHERE) * np.exp(log_t) / np.where(is_more, sigma * rest**2, sigma) + _ANYWHERE / 2
+    of_noise = (1 - _ANYWHERE) * np.exp(log_t) * density + _ANYWHERE / 2
     left = np.maximum(1 - tried.shares, _LEAST_LEFT)
     spread = np.hypot(tried.spreads, sigma * (np.sqrt(left) if sign > 0 else left))
     of_cause = np.exp(-(((d - tried.shares) / spread) ** 2) / 2) / (spread * math.sqrt(2 * math.pi))

@@ -48,16 +48,19 @@ class Leaves:
         ``(expected - actual) / max(|actual|, |expected|)``, from -1 to 1.
     noise
         Standard deviation without an anomaly, as a share of the expected value.
+    is_outside
+        Whether the value is outside of the range without an anomaly.
     """
 
     codes: Ints
     change: Floats
     deviation: Floats
     noise: Floats
+    is_outside: Bools
 
 
-def leaves_of(codes: Ints, actual: Floats, expected: Floats, lower: Floats, upper: Floats) -> tuple[Leaves, Ints]:
-    """Return the leaves that have a value and an expected value, not both zero, and their places.
+def leaves_of(codes: Ints, actual: Floats, expected: Floats, lower: Floats, upper: Floats) -> Leaves:
+    """Return the leaves that have a value and an expected value, not both zero.
 
     Parameters
     ----------
@@ -76,7 +79,9 @@ def leaves_of(codes: Ints, actual: Floats, expected: Floats, lower: Floats, uppe
         sigma[unknown] = _estimated_sigma(actual, expected, deviation)[unknown]
     # Where nothing was expected, the noise is the unit.
     noise = np.clip(sigma / np.maximum(np.abs(expected), sigma / MOST_NOISE), LEAST_NOISE, MOST_NOISE)
-    return Leaves(codes[:, places], actual - expected, deviation, noise), places
+    change = actual - expected
+    is_outside = np.abs(change) > RANGE_SIGMAS * sigma
+    return Leaves(codes[:, places], change, deviation, noise, is_outside)
 
 
 def _sigma_of_ranges(actual: Floats, expected: Floats, lower: Floats, upper: Floats) -> Floats:

@@ -8,7 +8,7 @@ leaves are removed, and the search is repeated. Less and more than expected are 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -43,7 +43,8 @@ class Element:
     share_off
         ``actual / expected - 1`` of its leaves: -0.62 is 62 % less; infinite where nothing was expected.
     explained
-        Share of the deviations of all leaves in the same direction that its leaves have, 0 to 1.
+        Share that its leaves have, 0 to 1, in the differences in its direction of all leaves that are outside of their
+        range or below a cause.
     gain
         Evidence for it in nats, less the cost of naming it and the margin.
     """
@@ -77,7 +78,7 @@ def find_causes(
         Most pairs of a leaf and a cuboid that are looked at.
     """
     unknown = np.full(len(actual), np.nan)
-    leaves, _ = leaves_of(
+    leaves = leaves_of(
         codes, actual, expected, unknown if lower is None else lower, unknown if upper is None else upper
     )
     if not len(leaves.deviation):
@@ -90,23 +91,36 @@ def find_causes(
 
 def _in_direction(
     leaves: Leaves, cuboids: Sequence[Cuboid], finer: Sequence[Sequence[int]], sign: int
-) -> Iterator[Element]:
+) -> list[Element]:
     evidence, rows = evidence_of(leaves, sign)
     highest = np.maximum(evidence.max(axis=1), _LEAST_EVIDENCE).astype(np.float64)[rows]
-    total = float(np.maximum(-sign * leaves.change, 0).sum())
     is_left = np.ones(len(rows), np.bool_)
     gains = [np.zeros(len(cuboid.first)) for cuboid in cuboids]
+    found: list[_Found] = []
     changed = is_left
-    for _ in range(MOST_CAUSES):
+    while len(found) < MOST_CAUSES:
         for cuboid, gain in zip(cuboids, gains, strict=True):
             _update_gains(cuboid, gain, evidence, rows, highest, is_left, changed)
         best = _best_element(cuboids, gains, finer)
         if best is None:
-            return
+            break
         cuboid, element, best_gain = best
         changed = is_left & (cuboid.elements == element)
-        yield _element(leaves, cuboid, element, best_gain, evidence[rows[changed]], changed, sign, total)
+        found.append(_Found(cuboid, element, best_gain, changed))
         is_left = is_left & ~changed
+    amounts = np.maximum(-sign * leaves.change, 0)
+    total = float(amounts[leaves.is_outside | ~is_left].sum())
+    return [_element(leaves, cause, evidence[rows[cause.members]], sign, amounts, total) for cause in found]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Found:
+    """An element that is a cause, and its leaves that are in no cause before it."""
+
+    cuboid: Cuboid
+    element: int
+    gain: float
+    members: Bools
 
 
 def _update_gains(
@@ -171,22 +185,13 @@ def _finer(cuboids: Sequence[Cuboid]) -> list[list[int]]:
     ]
 
 
-def _element(
-    leaves: Leaves,
-    cuboid: Cuboid,
-    element: int,
-    gain: float,
-    evidence: Evidence,
-    members: Bools,
-    sign: int,
-    total: float,
-) -> Element:
-    """Describe a cause; `evidence` is that of its leaves."""
+def _element(leaves: Leaves, cause: _Found, evidence: Evidence, sign: int, amounts: Floats, total: float) -> Element:
+    """Describe a cause; `evidence` is that of its leaves, `amounts` and `total` are what is to be explained."""
     tried = hypotheses()
     likelihood: Floats = evidence.sum(axis=0, dtype=np.float64) + tried.prior
     likeliest = int(np.argmax(likelihood))
-    deviation = sign * leaves.deviation[members]
-    spread = np.hypot(tried.spreads[likeliest], leaves.noise[members])
+    deviation = sign * leaves.deviation[cause.members]
+    spread = np.hypot(tried.spreads[likeliest], leaves.noise[cause.members])
     # Leaves that do not follow have no part in the share.
     follows = np.abs(deviation - tried.shares[likeliest]) <= _FOLLOWS * spread
     weights = np.where(follows, spread**-2.0, 0) if follows.any() else spread**-2.0
@@ -195,10 +200,10 @@ def _element(
         share_off = -share
     else:
         share_off = share / (1 - share) if share < 1 - _LEAST_REST else math.inf
-    leaf = cuboid.first[element]
+    leaf = cause.cuboid.first[cause.element]
     return Element(
-        tuple((dimension, int(leaves.codes[dimension, leaf])) for dimension in cuboid.dimensions),
+        tuple((dimension, int(leaves.codes[dimension, leaf])) for dimension in cause.cuboid.dimensions),
         share_off,
-        float(np.maximum(-sign * leaves.change[members], 0).sum()) / total if total > 0 else 0.0,
-        gain,
+        float(amounts[cause.members].sum()) / total if total > 0 else 0.0,
+        cause.gain,
     )

@@ -1,0 +1,1 @@
+"""Quality and time of the search of root causes, beside other methods."""
