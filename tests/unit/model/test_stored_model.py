@@ -90,7 +90,7 @@ def test_judging_with_a_stored_model_leads_to_the_stored_state(model: Model, exp
 def test_a_model_and_a_state_of_version_1_are_refused_in_one_line() -> None:
     with pytest.raises(ModelError, match=r"^model of version 1: expected 2$"):
         Model.from_arrays(arrays_of("version_1/model.npz"))
-    with pytest.raises(ModelError, match=r"^state: 'width'; expected the arrays of a model's state$"):
+    with pytest.raises(ModelError, match=r"^state: 'profile'; expected the arrays of a model's state$"):
         State.from_arrays(arrays_of("version_1/state.npz"))
 
 

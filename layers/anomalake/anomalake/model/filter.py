@@ -25,6 +25,7 @@ from anomalake.model.filter_state import (
     FilterState,
     History,
 )
+from anomalake.model.repeats import LONGEST, adopt_repeats, settle_doubts
 
 #: Number of sigmas from which a value is unusual: it starts or continues an event.
 UNUSUAL: Final = 6.0
@@ -50,6 +51,8 @@ _WIDE_FROM, _WIDE_SHARE, _MOST_WIDTH, _WIDE_AGE = 3.0, 0.08, np.float32(30), 6
 _SETTLED_CHANGE, _SETTLED_INTERVALS = 3.0, 3
 # Smoothing of the shift during an event: weights of the previous estimate and of the newest deviation.
 _SHIFT_KEPT, _SHIFT_NEW = np.float32(0.7), np.float32(0.3)
+# Memories of the level for which the level before a shift is kept.
+_FORMER_MEMORIES = 3
 # Larger residuals, in sigmas, are clipped, to stay in the range of single precision.
 _MOST_SIGMAS = np.float32(1e6)
 _ONE = np.float32(1)
@@ -145,6 +148,7 @@ def run_filter(
     memory = np.clip(lag_beta.sum(axis=0), 0, 1)
     frequency = FREQUENCIES[calendar.frequency]
     event_length, level_rate = frequency.event_length, 1 / frequency.level_memory
+    former_length = _FORMER_MEMORIES * frequency.level_memory
     wider = np.float32(np.exp(frequency.width_rate * (1 - _WIDE_SHARE)))
     narrower = np.float32(np.exp(-frequency.width_rate * _WIDE_SHARE))
     level = state.level
@@ -163,12 +167,20 @@ def run_filter(
         # Lag coefficients that add up to more than 1 would make expectations diverge, also through a gap.
         np.minimum(np.maximum(usual, coefficients.low, out=usual), coefficients.high, out=usual)
         after_raw = usual + np.einsum("fs,fs->s", state.raw_lags - state.lags, lag_beta)
+        # For some days after a shift, a return to the level before it is as well expected.
+        may_return = (state.former_left > 0) & ~in_event
+        to_former = np.where(may_return, state.former - level, 0)
+        after_raw = np.where(may_return, usual + to_former, after_raw)
 
         # The spread of the next value, and of a value after so many intervals of an event.
         spread = _spread(state, coefficients, day_phase, is_holiday)
         wide = spread * np.sqrt(state.growth)
 
-        value = np.where(observed, values[t], usual + level)
+        # Repeats are taken out of the value. An offset in doubt, or none, is as well expected.
+        offset = state.profile[week_phase].copy()
+        in_doubt = (state.doubt[week_phase] > 0) & ~in_event
+        after_raw = np.where(in_doubt, usual - offset, after_raw)
+        value = np.where(observed, values[t] - offset, usual + level)
         deviation = np.where(observed, value - level - usual, 0)
         raw_deviation = np.where(observed, value - level - after_raw, 0)
         # During an event, the residual is that from the clean lags. Otherwise, and on holidays, it is the smaller one,
@@ -182,18 +194,36 @@ def run_filter(
         size = np.abs(z)
         unusual = size > UNUSUAL
 
-        expected[t] = usual + level
-        alternative[t] = np.where(use_both, after_raw, usual) + level
+        expected[t] = usual + level + offset
+        alternative[t] = np.where(use_both, after_raw, usual) + level + offset
         sigma[t] = wide
         residuals[t] = z
         before[t] = state.recent.sum(axis=0)
         z_seasonal[t] = np.clip((value - level - reference) / spread, -_MOST_SIGMAS, _MOST_SIGMAS)
 
-        np.add(reference, level, out=references[t])
+        np.add(reference + offset, level, out=references[t])
         width = state.width * np.where(size > _WIDE_FROM, wider, narrower)
         np.copyto(
             state.width, np.minimum(np.maximum(width, _ONE), _MOST_WIDTH), where=observed & (state.age < _WIDE_AGE)
         )
+
+        fits, fits_without = (np.abs(residual) < _SETTLED_CHANGE for residual in (z_usual, z_raw))
+        without = in_doubt & observed & raw_is_nearer & fits_without
+        if without.any():
+            value = np.where(without, value + offset, value)
+            deviation = np.where(without, raw_deviation, deviation)
+        settle_doubts(state, week_phase, in_doubt & observed & fits & ~without, without)
+        if not is_holiday:
+            repeats = observed & (state.age * LONGEST < calendar.day_length)
+            adopt_repeats(state, deviation, z, wide, repeats, calendar.day_length, week_phase)
+        returned = (
+            may_return & ~in_doubt & observed & (np.abs(z_usual) > _SETTLED_CHANGE) & (np.abs(z_raw) < _SETTLED_CHANGE)
+        )
+        if returned.any():
+            level = level + np.where(returned, to_former, 0)
+            state.lags[:, returned] += to_former[returned]
+            raw_deviation = np.where(returned, value - level - usual, raw_deviation)
+        np.copyto(state.former_left, np.where(returned, 0, np.maximum(state.former_left - 1, 0)))
 
         # Follow the event; accept it as the new level when it has settled, or has lasted too long.
         changed_little = (np.abs(z_raw) < _SETTLED_CHANGE) | (
@@ -207,6 +237,8 @@ def run_filter(
         np.copyto(state.shift, np.where(unusual, shift, 0))
         clean = np.where(observed & ~unusual, value, usual + level)
         if accepted.any():
+            np.copyto(state.former, level, where=accepted & (state.former_left == 0))
+            np.copyto(state.former_left, former_length, where=accepted)
             level = level + np.where(accepted, state.shift, 0)
             state.lags[:, accepted] = state.raw_lags[:, accepted]
             _widen_spread(state, accepted & (state.settled < _SETTLED_INTERVALS), base)

@@ -10,6 +10,7 @@ from dataclasses import dataclass, fields
 from typing import Final
 
 import numpy as np
+import numpy.typing as npt
 
 from anomalake.frequencies import FREQUENCIES
 from anomalake.model.array_types import Float32Array, IntArray
@@ -70,7 +71,7 @@ def concatenate_coefficients(parts: list[Coefficients]) -> Coefficients:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class FilterState:
-    """State of the filter after an interval, for S series; float32 but for `age` and `settled`.
+    """State of the filter after an interval, for S series; float32 but for those that count.
 
     An *event* is a sequence of intervals with unusual values.
 
@@ -97,6 +98,11 @@ class FilterState:
         Variance of the expectation after so many unusual intervals, divided by that of the next interval, shape (S,).
     shift
         Smoothed deviation during the event, shape (S,).
+    profile, doubt, odd
+        By phase of the week: offset of deviations that came back, number of visits that must agree with it still, and
+        the last deviation that was odd; shape (week length, S) (see `repeats`).
+    former, former_left
+        The level before an event became the level, and the number of intervals for which it is kept, shape (S,).
     width
         Factor of the spread, at least 1, where values were often far off, shape (S,).
     held
@@ -122,6 +128,11 @@ class FilterState:
     settled: IntArray
     growth: Float32Array
     shift: Float32Array
+    profile: Float32Array
+    doubt: npt.NDArray[np.int8]
+    odd: Float32Array
+    former: Float32Array
+    former_left: IntArray
     width: Float32Array
     held: Float32Array
     recent: Float32Array
@@ -171,6 +182,11 @@ def initial_state(level: Float32Array, frequency: str) -> FilterState:
         settled=np.zeros(n_series, np.int64),
         growth=np.ones(n_series, np.float32),
         shift=zeros(),
+        profile=zeros(week_length),
+        doubt=np.zeros((week_length, n_series), np.int8),
+        odd=zeros(week_length),
+        former=zeros(),
+        former_left=np.zeros(n_series, np.int64),
         width=np.ones(n_series, np.float32),
         held=zeros(),
         recent=zeros(JOINT - 1),

@@ -32,11 +32,11 @@ from anomalake.model.spread import MAD, median, quantiles
 from anomalake.model.standard import standard, standardised
 from anomalake.model.tails import Tails, concatenate_tails, fit_tails
 
-# Least spread: a share of the range that holds 98 % of the values, or, for a constant, of its scale.
+# Least spread: a share of the range that holds 98 % of the values without trend, or, for a constant, of its scale.
 _LEAST_SPREAD, _LEAST_OF_CONSTANT = 0.005, 0.1
 # Standard deviation of the error of rounding to integers.
 _ROUNDING = 12**-0.5
-# Largest jump of a value that the first pass learns from, in sigmas of differences.
+# Largest jump of a value that the first pass learns from, in sigmas of differences, in addition to the usual step.
 _JUMP = 5.0
 # Number of intervals above which every fifth is enough for quantiles of a history.
 _ALL_ROWS_UP_TO = 400
@@ -134,7 +134,7 @@ def _fit_block(raw: FloatArray, calendar: Calendar, basis: FloatArray, longest: 
     rest = values - harmonic
     start = initial_state(_first_level(rest, memory), calendar.frequency)
 
-    low, high = quantiles(values[_every_fifth(n_times)], (0.01, 0.99))
+    low, high = quantiles(_without_trend(values[_every_fifth(n_times)]), (0.01, 0.99))
     floor = np.where(constant, _LEAST_OF_CONSTANT, np.maximum(_LEAST_SPREAD * (high - low), 1e-6))
     integers = are_integers(raw)
     counts = fit_counts(raw, integers)
@@ -157,6 +157,10 @@ def _fit_block(raw: FloatArray, calendar: Calendar, basis: FloatArray, longest: 
     output, end = run_filter(filter_coefficients, _second_start(start, first_end, sigma), rest, harmonic, calendar)
     usable = observed & ~calendar.is_holiday[:, None]
     usable[:n_warmup] = False
+    # A series that starts later has no estimates on its first day either.
+    starts_at = np.argmax(observed, axis=0)
+    for series in np.flatnonzero(starts_at):
+        usable[: starts_at[series] + min(memory, int(observed[:, series].sum()) // 3), series] = False
     end.recent[:, counts.is_low] = 0
     nonnegative = ~(raw < 0).any(axis=1)
     reference = output.reference + harmonic
@@ -195,6 +199,16 @@ def _first_level(rest: Float32Array, memory: int) -> Float32Array:
     return level
 
 
+def _without_trend(values: Float32Array) -> Float32Array:
+    """Return values without the straight line through the medians of both halves."""
+    half = len(values) // 2
+    if not half:
+        return values
+    slope = ((median(values[half:]) - median(values[:half])) / half).astype(np.float32)
+    trend: Float32Array = slope * np.arange(len(values), dtype=np.float32)[:, None]
+    return values - trend
+
+
 def _largest_jump(rest: Float32Array, memory: int) -> Float32Array:
     """Return the largest deviation of a value that the first pass learns from."""
     rows = _every_fifth(len(rest))
@@ -206,7 +220,9 @@ def _largest_jump(rest: Float32Array, memory: int) -> Float32Array:
     by_day = sigma_of(rest[memory:] - rest[:-memory]) if len(rest) > 2 * memory else sigma_of(rest)
     by_step = sigma_of(rest[1:] - rest[:-1]) if len(rest) > 1 else by_day
     sigma = np.maximum(by_day, by_step)
-    jump: Float32Array = np.float32(_JUMP) * np.where(sigma > 0, sigma, np.float32(0.1))
+    # A trend without noise has steps of one size, which are no jumps.
+    step = np.abs(median(rest[1:] - rest[:-1])) if len(rest) > 1 else np.zeros_like(sigma)
+    jump: Float32Array = step + np.float32(_JUMP) * np.where(sigma > 0, sigma, np.float32(0.1))
     return jump
 
 

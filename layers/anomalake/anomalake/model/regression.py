@@ -12,9 +12,11 @@ _HUBER = 1.5
 _ITERATIONS = 3
 # Iterations whose sigma is by the median; later, the fit is good enough for clipped means, which are faster.
 _ITERATIONS_BY_MEDIAN = 1
-# Weight of the prior, in observations, and its coefficients of the first lags; the others are 0.
+# Weight of the prior, in observations, and its coefficients of the first lags and of the references; the others are 0.
+# A history without a seasonal pattern says nothing about the weight of the references: with those of the prior, a
+# pattern that begins later is followed.
 _PRIOR_WEIGHT = 10.0
-_PRIOR_LAGS = (0.3, 0.1)
+_PRIOR_LAGS, _PRIOR_REFERENCES = (0.3, 0.1), (0.2, 0.1, 0.0, 0.2, 0.1)
 # Largest sum of the lags' coefficients.
 _MOST_PERSISTENT = 1.05
 # The regression uses at most this many of the last intervals.
@@ -28,7 +30,8 @@ def regress(
 ) -> tuple[Float32Array, Float32Array]:
     """Return the coefficients and the spread of the residuals.
 
-    The method is iteratively reweighted least squares (Huber 1964), with a ridge penalty towards slight persistence.
+    The method is iteratively reweighted least squares (Huber 1964), with a ridge penalty towards slight persistence and
+    a slight effect of the references.
 
     Parameters
     ----------
@@ -67,6 +70,7 @@ def _regress_block(
     n_usable = np.maximum(usable.sum(axis=1), 1)
     prior = np.zeros((len(x), FEATURES), np.float32)
     prior[:, FIRST_LAG : FIRST_LAG + len(_PRIOR_LAGS)] = _PRIOR_LAGS
+    prior[:, 1 : 1 + len(_PRIOR_REFERENCES)] = _PRIOR_REFERENCES
     spread = np.maximum(np.float32(MAD) * median(np.abs(targets - median(targets))), floor)
     power = np.einsum("stf,stf->sf", x, x).max(axis=1) / max(x.shape[1], 1)
     ridge = np.repeat((_PRIOR_WEIGHT * spread**2 + 1e-4 * power + 1e-5)[:, None], FEATURES, axis=1).astype(np.float32)

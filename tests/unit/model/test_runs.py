@@ -1,0 +1,68 @@
+"""Outages of noisy metrics: several low values in a row are evidence that one is not."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from anomalake.model import judge
+from tests.unit.model.histories import Floats, by_steps, judged, learn, metrics
+from tests.unit.model.test_severity import check_judgement
+
+FIRST, ALL, AT = 1_000, 1_680, 1_300
+SERIES = 10
+DAY = 1 + 0.5 * np.sin(2 * np.pi * np.arange(ALL) / 24)
+
+
+def log_normal(variation: float, season: Floats) -> Floats:
+    sigma = np.sqrt(np.log(1 + variation**2))
+    noise = np.random.default_rng(7).normal(size=(SERIES, len(season)))
+    return 1_000 * season * np.exp(sigma * noise - sigma**2 / 2)
+
+
+@pytest.mark.parametrize("variation", [0.3, 0.5, 0.7])
+def test_a_day_of_zeros_is_found_in_strong_noise(variation: float) -> None:
+    values = log_normal(variation, DAY)
+    values[:, AT : AT + 24] = 0
+    judgement = judged(values, FIRST)
+    check_judgement(judgement, values)
+    outage = judgement.is_anomaly[:, AT - FIRST : AT - FIRST + 24]
+    assert outage[:, :12].any(axis=1).all()
+    assert outage.mean() > 0.5
+    assert judgement.is_anomaly[:, : AT - FIRST].sum() <= 2
+
+
+@pytest.mark.parametrize("mean", [6, 20])
+def test_a_day_of_zeros_is_found_in_counts(mean: int) -> None:
+    values = np.random.default_rng(8).poisson(mean * DAY, (SERIES, ALL)).astype(float)
+    values[:, AT : AT + 24] = 0
+    judgement = judged(values, FIRST)
+    check_judgement(judgement, values)
+    assert judgement.is_anomaly[:, AT - FIRST : AT - FIRST + 24].any(axis=1).all()
+    assert judgement.is_anomaly[:, : AT - FIRST].sum() <= 2
+
+
+def test_two_weeks_of_zeros_are_found_in_days() -> None:
+    week = 1 + 0.3 * np.sin(2 * np.pi * np.arange(560) / 7)
+    values = log_normal(0.5, week)
+    values[:, 480:494] = 0
+    judgement = judged(values, 400, frequency="P1D")
+    assert judgement.is_anomaly[:, 80:94].any(axis=1).all()
+    assert judgement.is_anomaly[:, :80].sum() <= 1
+
+
+def test_negative_metrics_have_no_runs() -> None:
+    values = np.random.default_rng(2).normal(0, 3, (4, ALL))
+    assert (learn(values, FIRST).runs.least == 0).all()
+    assert judged(values, FIRST).is_anomaly.mean() < 1e-3
+
+
+def test_runs_are_judged_in_steps_as_at_once() -> None:
+    values = log_normal(0.5, DAY)
+    values[:, AT : AT + 24] = 0
+    values[2, AT + 3] = np.nan
+    model = learn(values, FIRST)
+    at_once, _ = judge(model, model.state, metrics(values), FIRST)
+    parts, _ = by_steps(model, values, FIRST, [AT, AT + 1, AT + 2, AT + 7, AT + 13, AT + 24])
+    for name in ("severity", "lower", "upper"):
+        np.testing.assert_array_equal(np.hstack([getattr(part, name) for part in parts]), getattr(at_once, name))
