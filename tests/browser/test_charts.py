@@ -69,7 +69,7 @@ def harness(document: PageDocument) -> str:
     """A page with one place for a chart, under the page's own policy."""
     charts = ASSETS.joinpath("charts").iterdir()
     specifications = {chart.name.removesuffix(".vl.json"): json.loads(chart.read_text("utf-8")) for chart in charts}
-    scripts = [item for item in SCRIPTS if item in ("text.js", "model.js") or item.startswith("charts")]
+    scripts = [item for item in SCRIPTS if item in ("text.js", "model.js", "numbers.js") or item.startswith("charts")]
     parts = [f'"use strict";\nconst SPECS = {json.dumps(specifications)};']
     parts += [ASSETS.joinpath(script).read_text("utf-8") for script in scripts]
     application = vega.inline("\n".join([*parts, DRIVER]))
@@ -221,7 +221,7 @@ def test_timeline_has_a_mark_a_group_at_its_worst_interval(tabs: Tabs) -> None:
         assert row["t"] == wall(intervals.time[worst], "Europe/Berlin")
         assert row["v"] == intervals.score[worst]
         assert row["s"] == severity_class(intervals.score[worst])
-    assert caption.startswith("40 anomaly groups, 2025-02-09 01:00 – 2025-04-10 01:00; the worst: 99 at ")
+    assert caption.startswith("40 anomaly groups, 9 Feb 2025, 01:00 – 10 Apr 2025, 01:00; the worst: 99.0 at ")
 
 
 def test_timeline_follows_the_filters(tabs: Tabs) -> None:
@@ -241,7 +241,7 @@ def test_timeline_counts_what_is_too_much_to_mark(tabs: Tabs) -> None:
     counted = int(document.counts.group_intervals.sum())
     assert sum(row["n"] for row in rows) == 20_000 + counted
     assert len(rows) <= 1300
-    assert f"{20_000 + counted:,} anomalies, {counted:,} of them known only as counts" in caption
+    assert f"{20_000 + counted:,} anomalous intervals, {counted:,} of them known only as counts" in caption
     assert "counts by week and severity" in caption
     by_class = np.histogram(document.group_intervals.score, bins=np.arange(0, 110, 10))[0]
     for lower in range(0, 100, 10):
@@ -450,7 +450,16 @@ def test_group_shows_its_metrics_together(tabs: Tabs) -> None:
     rows = charts.rows("lines")
     np.testing.assert_allclose([row["v"] for row in rows], np.nansum(values, axis=0), rtol=1e-9)
     assert [row["t"] for row in rows] == [wall(time, "Europe/Berlin") for time in live.times[times]]
-    assert sorted(row["m"] for row in charts.rows("marks")) == mine.tolist()
+    marks = charts.rows("marks")
+    assert sorted(row["m"] for row in marks if not row["o"]) == mine.tolist()
+    # Its neighbours are marked too.
+    alike = (document.groups.measure == document.groups.measure[g])[intervals.group]
+    within = alike & (intervals.time >= live.times[times][0]) & (intervals.time <= live.times[times][-1])
+    others = {int(time) for time in intervals.time[within & (intervals.group != g)]} - set(
+        intervals.time[mine].tolist()
+    )
+    assert {row["t"] for row in marks if row["o"]} == {wall(time, "Europe/Berlin") for time in others}
+    assert others
 
 
 def test_group_leaves_out_metrics_that_are_only_added_up(browser: Browser, tmp_path: Path) -> None:
@@ -566,7 +575,7 @@ def test_tooltip_of_a_time_has_every_line(tabs: Tabs) -> None:
     rows = charts.rows("lines")
     tip = charts.hover(rows[50] | {"v": charts.page.evaluate("scale('y').invert(2)")}).split("\n")
     interval = datetime.fromtimestamp(rows[50]["t"] / 1000, UTC)
-    assert tip[:2] == ["time", interval.strftime("%Y-%m-%d %H:%M")]
+    assert tip[:2] == ["time", f"{interval:%a} {interval.day} {interval:%b %Y, %H:%M}"]
     assert sorted(tip[2::2]) == sorted(documents.PLATFORMS)
     values = [row["v"] for row in rows if row["t"] == rows[50]["t"]]
     assert [float(item.replace(",", "")) for item in tip[3::2]] == pytest.approx(values, rel=1e-3)

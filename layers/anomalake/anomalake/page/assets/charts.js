@@ -153,6 +153,13 @@ function timeAxis(spec, { zone, width }, domain) {
   spec.params.find(({ name }) => name === "shown").value = domain;
 }
 
+/** Colours and words of shaded times; `c` of a shade is an index. */
+const SHADES = ["not judged", "no data"];
+
+/** Legend entries of shades. */
+const shadeEntries = (shades, theme) =>
+  SHADES.flatMap((words, c) => (shades.some((shade) => shade.c === c) ? [[theme.rule.color, words, c ? "band" : "faint"]] : []));
+
 /** Number format of an axis with a largest value. */
 const axisFormat = (largest) => (largest >= 1000 ? "~s" : ".4~g");
 

@@ -11,6 +11,7 @@ async function carried() {
 function render() {
   const { doc, filters } = state;
   state.selection = select(doc, filters);
+  state.selection.less = lessSevere(doc, filters, state.selection.groups);
   const before = state.zone?.name;
   state.zone = zoneOf(doc, state.clock, state.selection.detectors);
   drawClock();
@@ -153,7 +154,7 @@ function drawClock() {
   choices(byId("clock"), [["detector", alike ? `the detector's zone (${zone})` : `${zone}: the detectors' zones differ`],
     ["viewer", `yours (${own})`]], state.clock);
   replaceChildren(byId("about"), named(doc.lake),
-    element("span.quieter", null, ` as of ${zoneOf(doc, state.clock, shown).text(doc.made_at)}`));
+    element("span.quieter", null, ` as of ${zoneOf(doc, state.clock, shown).say(doc.made_at)}`));
 }
 
 /** Draws what does not depend on filters. */
