@@ -45,7 +45,7 @@ window.draw = (kind, chosen, more) => {
   for (const name of ["onTime", "onGroup", "onDetector"]) {
     options[name] = (...args) => window.calls.push([name, ...args]);
   }
-  const draws = { drawTimeline, drawLanes, drawLive, drawExpected, drawContributions, drawGroup };
+  const draws = { drawTimeline, drawLanes, drawLive, drawExpected, drawContributions, drawGroup, drawMetric };
   return draws[kind](place, doc, selection, options);
 };
 window.rows = (set) => drawn.get(place).view.data(set);
@@ -460,6 +460,55 @@ def test_group_shows_its_metrics_together(tabs: Tabs) -> None:
     )
     assert {row["t"] for row in marks if row["o"]} == {wall(time, "Europe/Berlin") for time in others}
     assert others
+
+
+def test_metric_has_its_own_values_range_and_anomalies(tabs: Tabs) -> None:
+    charts, document = tabs["one"], made("one")
+    g = int(np.argmax(document.groups.score))
+    intervals, groups, affected, live = (
+        document.group_intervals, document.groups, document.affected, document.detectors[0].live,
+    )  # fmt: skip
+    assert live is not None
+    combination = int(affected.combination[intervals.group[affected.group_interval] == g][0])
+    measure = groups.measure[g]
+    caption = charts.draw("drawMetric", group=g, combination=combination, all=True, small=False)
+    assert "85\u201370" not in caption
+    by = -(-1440 // 600)
+    rows = charts.rows("lines")
+    values = as_sent(live.values[measure][combination]).reshape(-1, by)
+    np.testing.assert_allclose([row["v"] for row in rows], np.nansum(values, axis=1), rtol=1e-9)
+    # Marked are the intervals in which it is affected, of whichever group.
+    mine = np.unique(affected.group_interval[affected.combination == combination])
+    mine = mine[groups.measure[intervals.group[mine]] == measure]
+    points = {int(np.searchsorted(live.times, time)) // by for time in intervals.time[mine]}
+    assert len(charts.rows("marks")) == len(points)
+    # What was not judged is shaded: forty of the sixty days.
+    [shade] = [row for row in charts.rows("shades") if row["c"] == 0]
+    assert [shade["t"], shade["u"]] == [wall(live.times[0], "Europe/Berlin"), wall(live.times[-480], "Europe/Berlin")]
+    charts.draw("drawMetric", group=g, combination=combination, all=False, small=True, width=280)
+    assert len(charts.rows("expected")) == len(charts.rows("lines")) < 100
+    assert charts.draw("drawMetric", group=g, combination=10_000).endswith("not on this page.")
+
+
+def test_times_without_data_are_shaded_but_not_regular_ones(browser: Browser, tmp_path: Path) -> None:
+    document = made("one")
+    live = document.detectors[0].live
+    assert live is not None
+    arrays = {name: getattr(live, name).copy() for name in ("values", "expected", "lower", "upper")}
+    night = np.array([datetime.fromtimestamp(int(time), ZoneInfo("Europe/Berlin")).hour < 5 for time in live.times])
+    outage = (live.times >= live.times[-200]) & (live.times < live.times[-170])
+    for array in arrays.values():
+        array[:, :, night | outage] = np.nan
+    closed = replace(document.detectors[0], live=replace(live, **arrays))
+    charts = Charts(browser, tmp_path / "gaps.html", replace(document, detectors=(closed,)))
+    start = int(live.times[-300])
+    charts.draw("drawLive", {"from": start}, detector=0, measure=0, split=None, width=1200)
+    shades = [row for row in charts.rows("shades") if row["c"] == 1]
+    assert shades
+    first, last = (wall(live.times[k], "Europe/Berlin") for k in (-200, -170))
+    assert all(first <= row["t"] < row["u"] <= last for row in shades)
+    assert sum(row["u"] - row["t"] for row in shades) == int((outage & ~night).sum()) * 3_600_000
+    charts.page.context.close()
 
 
 def test_group_leaves_out_metrics_that_are_only_added_up(browser: Browser, tmp_path: Path) -> None:

@@ -609,6 +609,33 @@ def test_a_groups_intervals_metrics_and_relatives(open_page: Open) -> None:
             assert f"the {len(metrics)} metrics of this group together were {foot[1]} " in page.evaluate(
                 TEXT, ".sentence"
             )
+    # Each metric has a small chart, the worst first; a click on it or in the table shows it by itself.
+    assert page.locator(".multiple").count() == min(9, len(metrics)) > 1
+    draw_all(page)
+    assert page.locator(".multiple canvas").count() == page.locator(".multiple").count()
+    assert " instead of " in texts(page, ".multiple figcaption")[0]
+    page.locator(".multiple button").first.click()
+    name = page.locator(".multiple button").first.text_content() or ""
+    says(page, "#metric-title", f"{detector.measures[measure]} of {name}")
+    assert page.evaluate("document.activeElement.id") == "metric-title"
+    draw_all(page)
+    around = page.locator("#metric-picture-caption").text_content()
+    page.locator("#metric-time").select_option("all")
+    until(page, "(was) => document.querySelector('#metric-picture-caption').textContent !== was", around)
+    page.locator("#metric-card").get_by_role("button", name="Close").click()
+    assert page.locator("#metric-card").is_hidden()
+    page.locator("#group-metrics tbody tr").last.locator("td").nth(1).click()
+    page.locator("#metric-card").wait_for(state="visible")
+    last = page.locator("#group-metrics tbody tr").last
+    name = " · ".join(last.locator("th, td").all_text_contents()[:2])
+    says(page, "#metric-title", f"{detector.measures[measure]} of {name}")
+    # Its neighbours are the groups of the measure before and after it.
+    start, alike = document.groups.start, np.flatnonzero(document.groups.measure == measure)
+    severe = alike[document.groups.score[alike] >= alert_severity(document)]
+    links = texts(page, ".neighbours a")
+    before, after = severe[start[severe] < start[group]], severe[start[severe] > start[group]]
+    wanted = [*before[-1:], *after[:1]]
+    assert [text.split(" ", 1)[1] for text in links] == [clock(start[g]) for g in wanted]
     other = document.groups.related[group][0].group
     page.locator(".related a").first.click()
     until(page, "(text) => document.title.includes(text)", clock(document.groups.start[other]))

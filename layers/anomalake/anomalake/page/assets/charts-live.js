@@ -276,12 +276,19 @@ async function drawLines(place, doc, detector, { lines, sums, points, marks: hit
   legend.push(...shadeEntries(shades, theme));
   if (marks.length) legend.push(...severityEntries(new Set(marks.map(({ s }) => s))));
   if (marks.some(({ o }) => o)) legend.push([theme.rule.color, "another group", "diamond"]);
+  const { small } = options;
   const view = await drawChart(place, "live", {
     shades, expected, lines: rows, marks, times: times.map((t, p) => ({ t, k: p })),
   }, options, {
     domain: [times[0], Math.max(times[times.length - 1], times[0] + 1000)],
     adjust: (spec) => {
-      const [shade, area, dashes, line, hover] = spec.layer;
+      const [shade, area, dashes, line, hover, dots] = spec.layer;
+      if (small) {
+        spec.height = 100;
+        Object.assign(line.encoding.x?.axis ?? spec.encoding.x.axis, { title: null, tickCount: 3 });
+        area.encoding.y.axis.tickCount = 3;
+        dots.encoding.size.scale.range = [50, 42, 34, 28];
+      }
       shade.mark.color = theme.rule.color;
       area.encoding.y.axis.format = axisFormat(Math.max(Math.abs(edges[0]), Math.abs(edges[1])));
       dashes.mark.color = theme.rule.color;
@@ -294,14 +301,14 @@ async function drawLines(place, doc, detector, { lines, sums, points, marks: hit
         ["severity", severity(doc.group_intervals.score[row.m])],
         ["metrics affected", whole(doc.group_intervals.metrics[row.m])], [lineName(row.c), numbers.text(shortened(row.v))],
         ...(row.o ? [["another group", "click to open it"]] : [])]),
-    legend: legendOf(legend),
+    legend: small ? null : legendOf(legend),
     onClick: ({ m }) => m !== undefined && options.onGroup?.(doc.group_intervals.group[m]),
   });
   const step = liveStep(detector) * points.by;
   const last = live.times[points.first + points.by * points.count - 1];
   const how = points.by * live.intervals === 1 ? "" : `, ${mean ? "the mean of" : "the sum over"} ${stepLength(step)} each`;
   const worst = marks[marks.length - 1];
-  return labelled(place, view, `${nameIn(detector.measures[measure])}${band ? "" : ` by ${nameIn(detector.dimensions[split][0])}`} `
+  return labelled(place, view, `${nameIn(detector.measures[measure])}${band ? (lines[0].text === null ? "" : ` of ${nameIn(lines[0].text)}`) : ` by ${nameIn(detector.dimensions[split][0])}`} `
     + `(${mean ? "mean" : "sum"}), ${intervalSpan(zone, detector, live.times[points.first], last)}, ${plural(points.count, "point")}${how}, `
     + `from ${numbers.text(shortened(edgesOf(sums)[0]))} to ${numbers.text(shortened(edgesOf(sums)[1]))}; `
     + (worst ? `${plural(markedGroups(doc, marks), "group")} marked, the worst ${severity(doc.group_intervals.score[worst.m])} at ${startText(zone, detector, doc.group_intervals.time[worst.m])}.`
@@ -432,6 +439,33 @@ async function drawGroup(place, doc, selection, options) {
     }
   }
   return drawGroupIntervals(place, doc, detector, groupIntervals, options);
+}
+
+/** Chart of one metric of a group, with its range and its anomalies: around the group, or over all of its time. */
+async function drawMetric(place, doc, selection, options) {
+  const { group: g, combination, all, small } = options;
+  const detector = doc.detectors[doc.groups.detector[g]];
+  const measure = doc.groups.measure[g];
+  const { live } = detector;
+  const s = live ? live.series.indexOf(combination) : -1;
+  if (s < 0) return nothing(place, "The values of this metric over time are not on this page.");
+  const [from, to] = all ? [-Infinity, Infinity] : around(doc, g);
+  const points = pointsOf(live, from, to, small ? 200 : 600, liveStep(detector));
+  if (!points.count) return nothing(place, "The values of this metric at that time are not on this page.");
+  const mean = isMean(detector, measure);
+  const sums = [together(live, measure, [s], points, mean, true)];
+  const index = indexOf(doc);
+  const least = selection.filters.least;
+  const marks = [];
+  for (let m = 0; m < doc.group_intervals.group.length; m += 1) {
+    const other = doc.group_intervals.group[m];
+    if (doc.groups.detector[other] !== doc.groups.detector[g] || doc.groups.measure[other] !== measure) continue;
+    if (other !== g && doc.group_intervals.score[m] < least) continue;
+    const rows = doc.affected.combination.subarray(index.affected[m], index.affected[m + 1]);
+    if (rows.includes(combination)) marks.push([m, 0]);
+  }
+  const text = (combinationParts(detector, combination) ?? []).map(([, value]) => value).join(" · ") || null;
+  return drawLines(place, doc, detector, { lines: [{ text, series: [s] }], sums, points, marks, mean, measure, split: null }, options);
 }
 
 /** The group's neighbours: groups of its detector and measure of at least a severity, in the order of their starts. */

@@ -1,6 +1,9 @@
 /* The view of one group. */
 
-const view = { group: null, memory: null, time: null, opener: null, scroll: 0 };
+const view = { group: null, memory: null, time: null, metric: null, all: false, opener: null, scroll: 0 };
+
+/** Most metrics of a group with a small chart each. */
+const MULTIPLES = 9;
 
 function openGroup(g) {
   location.hash = groupHash(state.doc, g);
@@ -28,6 +31,8 @@ function showGroup(g) {
   }
   view.group = g;
   view.time = null;
+  view.metric = null;
+  view.all = false;
   view.memory = { by: null, down: false, page: 0 };
   overview.hidden = true;
   byId("group").hidden = false;
@@ -41,7 +46,7 @@ function closeGroup() {
   const overview = byId("overview");
   const was = view.group !== null;
   view.group = null;
-  forget("group-picture");
+  forgetPictures();
   byId("group").hidden = true;
   byId("group").replaceChildren();
   overview.hidden = false;
@@ -52,6 +57,11 @@ function closeGroup() {
   const opener = view.opener?.isConnected && view.opener !== document.body ? view.opener : byId("main");
   opener.focus({ preventScroll: true });
   drawPictures();
+}
+
+/** Removes the charts of a group. */
+function forgetPictures() {
+  for (const id of pictures.keys()) if (/^(group-picture|metric-picture|multiple-\d+)$/.test(id)) forget(id);
 }
 
 function leaveGroup() {
@@ -194,6 +204,9 @@ function drawGroupView() {
     card("Observed against expected", null, element("div.picture", { id: "group-picture", "data-height": "300" }),
       element("p.caption", { id: "group-picture-caption" })),
   ];
+  const multiples = worstMetrics(doc, g);
+  if (multiples.length > 1) parts.push(multiplesCard(card, g, multiples));
+  if (multiples.length) parts.push(element("section.card", { id: "metric-card", "aria-labelledby": "metric-title", hidden: true }));
   if (groupIntervals.length) {
     parts.push(element("div.controls.group-interval", null, element("label", null, "Interval ", chosen)));
     parts.push(element("div.pair", null, card("Metrics", "All metrics of this group in that interval, the worst first.", metrics),
@@ -202,11 +215,105 @@ function drawGroupView() {
     parts.push(element("p.notice", null, "Its anomalies are only counted, not listed; see the notes of the page."));
   }
   parts.push(relatedCard(card, g, zone), replyCard(card, g));
-  forget("group-picture");
+  forgetPictures();
   replaceChildren(byId("group"), ...parts);
   if (groupIntervals.length) drawGroupInterval();
   picture("group-picture", (box, options) =>
-    drawGroup(box, doc, state.selection, { ...options, zone, group: g }));
+    drawGroup(box, doc, state.selection, { ...options, zone, group: g, onGroup: openOther(g) }));
+  if (multiples.length > 1) {
+    multiples.slice(0, MULTIPLES).forEach(({ combination }, i) => picture(`multiple-${i}`, (box, options) =>
+      drawMetric(box, doc, state.selection, { ...options, width: Math.min(options.width, box.clientWidth), zone, group: g, combination, small: true, onGroup: openOther(g) })));
+  }
+  if (view.metric !== null) drawMetricCard(g, zone);
+}
+
+/** Opens another group whose mark is clicked. */
+const openOther = (g) => (other) => {
+  if (other !== g) openGroup(other);
+};
+
+/**
+ * The metrics of a group with values over time, the worst first, each with its worst point.
+ * @returns {{combination: number, point: {value: number, expected: number, lower: number, upper: number}}[]}
+ */
+function worstMetrics(doc, g) {
+  const { affected } = doc;
+  const index = indexOf(doc);
+  const { live } = doc.detectors[doc.groups.detector[g]];
+  const worst = new Map();
+  for (let i = index.ofGroup[g]; i < index.ofGroup[g + 1]; i += 1) {
+    const m = index.groupIntervals[i];
+    for (let a = index.affected[m]; a < index.affected[m + 1]; a += 1) {
+      const combination = affected.combination[a];
+      const point = { value: affected.value[a], expected: affected.expected[a], lower: affected.lower[a], upper: affected.upper[a] };
+      if (!worst.has(combination) || strength(point) > strength(worst.get(combination))) worst.set(combination, point);
+    }
+  }
+  return [...worst].filter(([combination]) => combination !== OTHERS && live?.series.includes(combination))
+    .map(([combination, point]) => ({ combination, point })).sort((a, b) => strength(b.point) - strength(a.point));
+}
+
+/** What names a metric in another document; null for none. */
+const metricKey = (doc, g, combination) =>
+  (combination === null ? null : JSON.stringify(combinationParts(doc.detectors[doc.groups.detector[g]], combination)));
+
+/** The metric of a group that has a key, or null. */
+const metricWith = (doc, g, key) =>
+  (key === null ? null : worstMetrics(doc, g).find(({ combination }) => metricKey(doc, g, combination) === key)?.combination ?? null);
+
+/** A small chart for each metric of a group. */
+function multiplesCard(card, g, metrics) {
+  const { doc } = state;
+  const detector = doc.detectors[doc.groups.detector[g]];
+  const numbers = groupNumbers(doc, g, 1);
+  const figures = metrics.slice(0, MULTIPLES).map(({ combination, point }, i) => element("figure.multiple", null,
+    element("figcaption", null,
+      element("button.link", { type: "button", onclick: () => showMetric(combination) }, ...metricName(detector, doc.groups.measure[g], combination)),
+      element("span.quieter", null, ` ${numbers.text(point.value)}${Number.isFinite(point.expected) ? ` instead of ${usualWords(numbers, point)}` : ""}`)),
+    element("div.picture", { id: `multiple-${i}`, "data-height": "110" }),
+    element("p.unseen", { id: `multiple-${i}-caption` })));
+  const words = metrics.length > MULTIPLES ? `The ${MULTIPLES} worst of ${whole(metrics.length)}. Choose one for its own chart.`
+    : "The worst first. Choose one for its own chart.";
+  return card("Each metric", words, element("div.multiples", null, ...figures));
+}
+
+/** Shows the chart of a metric of the group. */
+function showMetric(combination) {
+  view.metric = combination;
+  drawMetricCard(view.group, zoneOf(state.doc, state.clock, [state.doc.groups.detector[view.group]]));
+  byId("metric-card").scrollIntoView({ block: "nearest" });
+  byId("metric-title").focus({ preventScroll: true });
+}
+
+function drawMetricCard(g, zone) {
+  const { doc } = state;
+  const detector = doc.detectors[doc.groups.detector[g]];
+  const box = byId("metric-card");
+  if (!box) return;
+  const span_ = element("select", { id: "metric-time" }, element("option", { value: "" }, "around this group"),
+    element("option", { value: "all" }, "all of its time"));
+  span_.value = view.all ? "all" : "";
+  span_.addEventListener("change", () => {
+    view.all = span_.value === "all";
+    redraw("metric-picture");
+  });
+  const close = element("button.quiet", { type: "button", onclick: () => {
+    view.metric = null;
+    forget("metric-picture");
+    box.hidden = true;
+    byId("group-title").focus({ preventScroll: true });
+  } }, "Close");
+  forget("metric-picture");
+  box.hidden = false;
+  box.replaceChildren(
+    element("div.head", null,
+      element("h2", { id: "metric-title", tabindex: "-1" }, named(detector.measures[doc.groups.measure[g]]), " of ",
+        ...metricName(detector, doc.groups.measure[g], view.metric)),
+      element("div.controls", null, element("label", null, "Show ", span_), close)),
+    element("div.picture", { id: "metric-picture", "data-height": "300" }),
+    element("p.caption", { id: "metric-picture-caption" }));
+  picture("metric-picture", (place, options) => drawMetric(place, doc, state.selection,
+    { ...options, zone, group: g, combination: view.metric, all: view.all, onGroup: openOther(g) }));
 }
 
 /**
@@ -260,9 +367,12 @@ function drawMetrics(box, m) {
     return at === LACKS ? "" : detector.dimensions[d][1][at];
   };
   const numbers = groupNumbers(doc, g, 1);
+  const charted = (i) => Boolean(detector.live?.series.includes(list[i].combination));
+  const metricButton = (i, text) => element("button.link", { type: "button", title: "Show its chart",
+    onclick: () => showMetric(list[i].combination) }, text);
   const columns = [
     ...detector.dimensions.map(([dimension], d) => ({ title: dimension, head: d === 0, key: (i) => value(i, d),
-      cell: (i) => named(value(i, d) || "–") })),
+      cell: (i) => (d || !charted(i) ? named(value(i, d) || "–") : metricButton(i, named(value(i, d) || "–"))) })),
     { title: "Observed", number: true, down: true, key: (i) => list[i].value,
       cell: (i) => (Number.isFinite(list[i].value) ? numbers.text(list[i].value) : "–") },
     { title: "Expected", number: true, down: true, key: (i) => list[i].expected, cell: (i) => usualWords(numbers, list[i]) },
@@ -271,7 +381,8 @@ function drawMetrics(box, m) {
       cell: (i) => differenceCell(numbers, list[i]) },
   ];
   if (!width) {
-    columns.unshift({ title: "Metric", head: true, cell: () => named(detector.measures[doc.groups.measure[g]]) });
+    columns.unshift({ title: "Metric", head: true, cell: (i) => (charted(i) ? metricButton(i, named(detector.measures[doc.groups.measure[g]]))
+      : named(detector.measures[doc.groups.measure[g]])) });
   }
   const more = doc.group_intervals.metrics[m] - list.filter(({ combination, affected }) => affected && combination !== OTHERS).length;
   const point = groupPoint(doc, g, m);
@@ -282,7 +393,8 @@ function drawMetrics(box, m) {
       Number.isFinite(point.value) ? sums.text(point.value) : "–", usualWords(sums, point), rangeWords(sums, point), differenceCell(sums, point)]
     : null;
   pagedTable({ box, caption: "Metrics of the group", columns, rows: list.map((_, i) => i), size: 20, memory: view.memory, foot,
-    quiet: (i) => !list[i].affected, empty: "Its affected metrics are not on this page." });
+    quiet: (i) => !list[i].affected,
+    open: list.some((_, i) => charted(i)) ? (i) => charted(i) && showMetric(list[i].combination) : undefined, empty: "Its affected metrics are not on this page." });
   if (list.some(({ affected }) => !affected)) box.append(element("p.hint", null, "Pale: within its range at that time, or without data."));
   if (list.length && more > 0) {
     box.append(element("p.hint", null, `${plural(more, "more metric")} were affected and are not listed.`));

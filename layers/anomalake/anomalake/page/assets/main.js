@@ -269,7 +269,8 @@ async function start() {
       const g = groupAt(next, location.hash);
       const stays = view.group !== null && g >= 0;
       const inside = byId("group").contains(document.activeElement) && document.activeElement;
-      if (stays) view.group = g;
+      const metric = stays ? metricKey(state.doc, view.group, view.metric) : null;
+      if (stays) Object.assign(view, { group: g, metric: metricWith(next, g, metric) });
       else if (view.group !== null) closeGroup();
       show(next);
       if (stays) {

@@ -172,7 +172,7 @@ function regularGaps(times, seen) {
     }
     return (time) => {
       const [empty, all] = counts.get(time % period);
-      return all > 1 && 2 * empty >= all;
+      return all > 2 && 2 * empty > all;
     };
   });
   return Uint8Array.from(times, (time, i) => (!seen[i] && slots.some((usual) => usual(time)) ? 1 : 0));
