@@ -641,14 +641,38 @@ def test_a_groups_intervals_metrics_and_relatives(open_page: Open) -> None:
     until(page, "(text) => document.title.includes(text)", clock(document.groups.start[other]))
 
 
-def test_an_unserved_page_shows_commands(open_page: Open) -> None:
+def test_an_unserved_page_tells_what_it_cannot_do_and_what_was_said(open_page: Open) -> None:
     document = documents.one()
-    page = open_page("one", fragment=fragment(document, 0))
+    group = worst_of(document)
+    page = open_page("one", fragment=fragment(document, group), width=390)
     lines = texts(page, ".command code")
     assert lines[0] == (
-        f"anomalake feedback --lake={document.lake} --detector=shop --group={document.groups.id[0]} --no-anomaly"
+        f"anomalake feedback --lake={document.lake} --detector=shop --group={document.groups.id[group]} --no-anomaly"
     )
+    assert lines[-1] == f"anomalake serve --lake={document.lake}"
+    # Nothing of a command is cut off.
+    assert page.locator(".command code").evaluate_all(
+        "(all) => all.every((code) => code.scrollWidth <= code.clientWidth)"
+    )
+    assert "This page is a file" in (page.locator("#group .hint").last.text_content() or "")
     assert page.locator(".reply").count() == 0
+    said = [page.evaluate(TEXT, f"#said li:nth-child({n})") for n in (1, 2, 3, 4)]
+    assert said[0] == "Acknowledged by ana, " + clock(document.comments[0].at) + "A sale."
+    assert said[1].startswith("Snoozed until ")
+    assert said[2] == f"No anomaly by ana, {clock(document.feedback[0].at)} (3 values)"
+    assert said[3].endswith("replaced by later feedback")
+    assert page.get_by_role("button", name="Undo", exact=True).count() == 0
+    assert [text.split(" by")[0] for text in texts(page, ".badges .badge")] == ["acknowledged", "snoozed", "no anomaly"]
+    # Whom to ask, and what to do.
+    facts = page.evaluate(TEXT, "#group .facts")
+    assert "OwnerShop team" in facts
+    assert "NoteAsk first." in facts
+    link = page.locator("#group .facts a")
+    assert link.get_attribute("href") == document.detectors[0].runbook
+    assert link.get_attribute("rel") == "noopener noreferrer"
+    page.locator(".back").click()
+    assert page.locator("#said-list li").count() == 3
+    assert page.locator("#health a").get_attribute("href") == document.detectors[0].runbook
 
 
 # ---- keyboard, sizes ----
@@ -710,6 +734,9 @@ def test_hostile_names_are_shown_and_do_nothing(open_page: Open, keep: Keep) -> 
     shown = set(texts(page, "#table tbody td:nth-child(3)"))
     assert shown <= {item.name for item in document.detectors}
     assert page.locator("#overview script, #overview img, #group script").count() == 0
+    # A runbook that is no web address is text.
+    assert page.locator("a[href^=javascript]").count() == 0
+    assert page.locator("#said-list li").count() > len(documents.NASTY)
     for group in range(0, len(document.groups.id), 5):
         page.evaluate("(g) => { location.hash = g; }", quote(fragment(document, group)[1:], safe=""))
         until(

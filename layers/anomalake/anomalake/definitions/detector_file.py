@@ -12,6 +12,8 @@ from typing import cast, get_args
 from anomalake.definitions.cloudformation import fields_of
 from anomalake.definitions.detector import (
     DEFAULT_THRESHOLD,
+    WEB_ADDRESS,
+    About,
     AlertRule,
     Detector,
     DetectorFileError,
@@ -136,6 +138,7 @@ def _detector(fields: Fields, data: str, region: str, account: str, problems: Pr
             "AnomalyDetectorConfig", f"no AnomalyDetectorFrequency; expected one of {', '.join(FREQUENCIES)}"
         )
     holidays = _holidays(fields, problems)
+    about = _about(fields)
     found = read_metric_set(metric_set, arn or "arn:::::AnomalyDetector:x", frequency or own, data, problems)
     rules = [rule for alert in alerts if (rule := _alert(alert, arn, found, problems)) is not None]
     names = [rule.name for rule in rules]
@@ -145,7 +148,7 @@ def _detector(fields: Fields, data: str, region: str, account: str, problems: Pr
     if found is None or not arn:
         return None
     return Detector(
-        arn.rpartition(":")[2], described, arn, found.frequency, found.timezone, found, tuple(rules), holidays
+        arn.rpartition(":")[2], described, arn, found.frequency, found.timezone, found, tuple(rules), holidays, about
     )
 
 
@@ -238,6 +241,14 @@ def _action(action: Fields) -> LambdaAction | SnsAction | None:
     format_ = config.choice("SnsFormat", get_args(SnsFormat), default="JSON")
     config.unknown()
     return SnsAction(topic, cast(SnsFormat, format_))
+
+
+def _about(fields: Fields) -> About:
+    return About(
+        owner=fields.text("Owner", "1 to 256 characters", longest=256),
+        runbook=fields.text("Runbook", "a URL with https:// or http://", pattern=WEB_ADDRESS, longest=2_048),
+        note=fields.text("Note", "1 to 2,000 characters", longest=2_000),
+    )
 
 
 def _holidays(fields: Fields, problems: Problems) -> tuple[date, ...]:

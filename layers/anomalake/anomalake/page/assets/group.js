@@ -1,6 +1,6 @@
 /* The view of one group. */
 
-const view = { group: null, memory: null, time: null, metric: null, all: false, opener: null, scroll: 0 };
+const view = { group: null, memory: null, time: null, metric: null, all: false, said: null, opener: null, scroll: 0 };
 
 /** Most metrics of a group with a small chart each. */
 const MULTIPLES = 9;
@@ -135,6 +135,21 @@ function pointWords(doc, g, m, zone, point, numbers) {
   return [when, ...(combination === OTHERS ? ["it"] : metricName(detector, measure, combination)), ` was ${value}`];
 }
 
+/** Facts about whom to ask and what to do. */
+function aboutFacts({ owner, runbook, note }) {
+  return [
+    ...(owner ? [["Owner", named(owner)]] : []),
+    ...(runbook ? [["Runbook", runbookLink(runbook)]] : []),
+    ...(note ? [["Note", element("span.note", { dir: "auto" }, note)]] : []),
+  ];
+}
+
+/** A link to a web page; text where the address is none. */
+function runbookLink(runbook) {
+  if (!/^https?:\/\//.test(runbook)) return named(runbook);
+  return element("a", { href: runbook, target: "_blank", rel: "noopener noreferrer" }, named(runbook.replace(/^https?:\/\//, "")));
+}
+
 /** Links to the previous and the next group of the same measure. */
 function neighbourLinks(doc, g, zone) {
   const { least } = state.filters;
@@ -174,6 +189,7 @@ function drawGroupView() {
     ["Detector", named(detector.title)],
     ["Measure", named(detector.measures[of.measure[g]])],
     ["Alerts", alerts ? sent : "none sent"],
+    ...aboutFacts(detector),
   );
   const back = element("a.back", { href: "#", onclick: (event) => {
     event.preventDefault();
@@ -196,10 +212,12 @@ function drawGroupView() {
     view.time = doc.group_intervals.time[chosen.value];
     drawGroupInterval();
   });
+  const badges = [...(isOngoing(doc, g) ? [element("span.badge.now", null, "ongoing")] : []), ...badgesOf(doc, g, zone, false)];
   const parts = [
     element("div.head", null, back),
     element("h2.title", { id: "group-title", tabindex: "-1" },
       named(detector.measures[of.measure[g]]), ` ${intervalSpan(zone, detector, of.start[g], of.end[g])}`),
+    badges.length ? element("p.badges", null, ...badges) : null,
     groupSentence(doc, g, zone), neighbourLinks(doc, g, zone), facts,
     card("Observed against expected", null, element("div.picture", { id: "group-picture", "data-height": "300" }),
       element("p.caption", { id: "group-picture-caption" })),
@@ -214,7 +232,7 @@ function drawGroupView() {
   } else {
     parts.push(element("p.notice", null, "Its anomalies are only counted, not listed; see the notes of the page."));
   }
-  parts.push(relatedCard(card, g, zone), replyCard(card, g));
+  parts.push(relatedCard(card, g, zone), ...saidCards(card, g, zone));
   forgetPictures();
   replaceChildren(byId("group"), ...parts);
   if (groupIntervals.length) drawGroupInterval();

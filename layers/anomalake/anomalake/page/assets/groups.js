@@ -141,7 +141,7 @@ function drawGroups() {
     { title: "Began", head: true, down: true, key: (g) => recency(doc, g),
       cell: (g, repeat) => element("span.began", null,
         element("a", { href: groupHash(doc, g) }, startText(zone, detector(g), of.start[g])),
-        isOngoing(doc, g) ? element("span.badge.now", null, "ongoing") : null,
+        isOngoing(doc, g) ? element("span.badge.now", null, "ongoing") : null, ...badgesOf(doc, g, zone),
         repeat || all(g).length < 2 ? null : repeatsButton(g, all(g), zone)) },
     { title: "Lasted", wide: true, down: true, key: lasts, cell: (g) => (lasts(g) > 0 ? duration(lasts(g)) : "–") },
     { title: "Detector", wide: true, key: (g) => detector(g).title, cell: (g) => named(detector(g).title) },

@@ -66,7 +66,8 @@ function drawHealth() {
       !runs ? "–" : key === "intervals" || key === "rows" ? whole(runs[key]) : key === "late" ? late(runs) : bad(runs[key]));
     const shown = live?.times.length ? days({ first: live.times[0], last: live.times[live.times.length - 1] }) : null;
     const problem = detector.live_problem ? element("div.reason", null, named(detector.live_problem)) : null;
-    return element("tr", null, element("th", { scope: "row" }, named(detector.title)), run,
+    return element("tr", null, element("th", { scope: "row" }, named(detector.title),
+      ...aboutFacts(detector).map(([title, value]) => element("div.about", null, element("span.quieter", null, `${title}: `), value))), run,
       ...["intervals", "late", "missing", "failed", "rows", "bad_rows", "undelivered"].map(of),
       element("td.number", null, bad(detector.clashes)),
       element("td", null, runs?.warnings.length ? warnings(runs.warnings, zone) : "–"),

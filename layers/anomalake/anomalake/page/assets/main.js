@@ -20,6 +20,7 @@ function render() {
   drawGroups();
   drawTable();
   drawHealth();
+  drawSaid();
   drawCards();
   redraw();
   keepState();
@@ -181,8 +182,7 @@ function drawBeginning() {
   byId("health-card").hidden = !state.doc.set_aside && !state.doc.crawl;
   replaceChildren(byId("beginning-text"), element("p", null, "The lake ", named(state.doc.lake),
     " has no detectors and no alerts yet. Start with one of these:"),
-  ...lines.map(([title, line]) => element("div.command", null, element("span", null, title),
-    element("code", { dir: "ltr", tabindex: "0" }, line))));
+  ...commandList(lines));
 }
 
 function setTheme() {

@@ -18,7 +18,7 @@ const LACKS = -1;
 function unpack(buffer) {
   const length = new DataView(buffer).getUint32(0, true);
   const doc = JSON.parse(new TextDecoder().decode(new Uint8Array(buffer, 4, length)));
-  if (doc.format !== 2) throw new Error(`the document has format ${doc.format}: this page reads format 2`);
+  if (doc.format !== 3) throw new Error(`the document has format ${doc.format}: this page reads format 3`);
   const start = 4 + length;
   const types = { i4: Int32Array, f4: Float32Array, f8: Float64Array };
   const array = ([type, offset, shape]) => {
