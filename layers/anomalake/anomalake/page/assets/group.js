@@ -3,7 +3,7 @@
 const view = { group: null, memory: null, time: null, metric: null, all: false, said: null, opener: null, scroll: 0 };
 
 /** Most metrics of a group with a small chart each. */
-const MULTIPLES = 9;
+const mostMultiples = () => (matchMedia("(max-width: 640px)").matches ? 4 : 9);
 
 function openGroup(g) {
   location.hash = groupHash(state.doc, g);
@@ -239,7 +239,7 @@ function drawGroupView() {
   picture("group-picture", (box, options) =>
     drawGroup(box, doc, state.selection, { ...options, zone, group: g, onGroup: openOther(g) }));
   if (multiples.length > 1) {
-    multiples.slice(0, MULTIPLES).forEach(({ combination }, i) => picture(`multiple-${i}`, (box, options) =>
+    multiples.filter((_, i) => byId(`multiple-${i}`)).forEach(({ combination }, i) => picture(`multiple-${i}`, (box, options) =>
       drawMetric(box, doc, state.selection, { ...options, width: Math.min(options.width, box.clientWidth), zone, group: g, combination, small: true, onGroup: openOther(g) })));
   }
   if (view.metric !== null) drawMetricCard(g, zone);
@@ -284,13 +284,14 @@ function multiplesCard(card, g, metrics) {
   const { doc } = state;
   const detector = doc.detectors[doc.groups.detector[g]];
   const numbers = groupNumbers(doc, g, 1);
-  const figures = metrics.slice(0, MULTIPLES).map(({ combination, point }, i) => element("figure.multiple", null,
+  const most = mostMultiples();
+  const figures = metrics.slice(0, most).map(({ combination, point }, i) => element("figure.multiple", null,
     element("figcaption", null,
       element("button.link", { type: "button", onclick: () => showMetric(combination) }, ...metricName(detector, doc.groups.measure[g], combination)),
       element("span.quieter", null, ` ${numbers.text(point.value)}${Number.isFinite(point.expected) ? ` instead of ${usualWords(numbers, point)}` : ""}`)),
     element("div.picture", { id: `multiple-${i}`, "data-height": "110" }),
     element("p.unseen", { id: `multiple-${i}-caption` })));
-  const words = metrics.length > MULTIPLES ? `The ${MULTIPLES} worst of ${whole(metrics.length)}. Choose one for its own chart.`
+  const words = metrics.length > most ? `The ${most} worst of ${whole(metrics.length)}. Choose one for its own chart.`
     : "The worst first. Choose one for its own chart.";
   return card("Each metric", words, element("div.multiples", null, ...figures));
 }
@@ -395,7 +396,7 @@ function drawMetrics(box, m) {
       cell: (i) => (Number.isFinite(list[i].value) ? numbers.text(list[i].value) : "–") },
     { title: "Expected", number: true, down: true, key: (i) => list[i].expected, cell: (i) => usualWords(numbers, list[i]) },
     { title: "Range", number: true, wide: true, cell: (i) => rangeWords(numbers, list[i]) },
-    { title: "Difference", number: true, down: true, key: (i) => list[i].value - list[i].expected,
+    { title: "Difference", number: true, wide: true, down: true, key: (i) => list[i].value - list[i].expected,
       cell: (i) => differenceCell(numbers, list[i]) },
   ];
   if (!width) {

@@ -65,7 +65,9 @@ function writer(digits, most) {
     const size = Math.abs(value);
     if (size >= 1e15) return value.toExponential(3);
     if (size && size < 0.5 * 10 ** -digits) return amount(value); // not as 0
-    return formatted(value, { minimumFractionDigits: digits, maximumFractionDigits: digits }).replace("-", "\u2212");
+    // No more than four digits where some are after the point.
+    const places = Math.max(0, Math.min(digits, 3 - Math.floor(Math.log10(size || 1))));
+    return formatted(value, { minimumFractionDigits: places, maximumFractionDigits: places }).replace("-", "\u2212");
   };
   const about = (value) => {
     if (!Number.isFinite(value)) return "unknown";

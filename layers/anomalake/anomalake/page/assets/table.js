@@ -160,6 +160,7 @@ function drawTable() {
   const { doc, selection, zone } = state;
   const rows = valueRows(doc, selection);
   const read = valueReader(doc);
+  const split = selection.detectors.some((d) => doc.detectors[d].dimensions.length);
   const point = (row) => ({ expected: read.expected(row), lower: read.lower(row), upper: read.upper(row) });
   const columns = [
     { title: "Time", head: true, key: read.time, down: true,
@@ -167,16 +168,18 @@ function drawTable() {
     { title: "Severity", down: true, key: read.score, cell: (row) => severityMark(read.score(row)) },
     { title: "Detector", wide: true, key: (row) => read.detector(row).title,
       cell: (row) => named(read.detector(row).title) },
-    { title: "Measure", key: read.measure, cell: (row) => named(read.measure(row)) },
-    { title: "Metric", key: read.metric, cell: (row) => (read.metric(row) ? named(read.metric(row)) : "–") },
+    { title: "Measure", wide: split, key: read.measure, cell: (row) => named(read.measure(row)) },
+    { title: "Metric", key: read.metric, cell: (row) => element("span", null, read.metric(row) ? named(read.metric(row)) : "–",
+      element("span.narrow.quieter", null, named(read.measure(row)))) },
     { title: "Observed", number: true, down: true, key: read.value,
-      cell: (row) => (Number.isFinite(read.value(row)) ? read.numbers(row).text(read.value(row)) : "–") },
+      cell: (row) => element("span", null, Number.isFinite(read.value(row)) ? read.numbers(row).text(read.value(row)) : "–",
+        Number.isFinite(read.expected(row)) ? element("span.narrow.quieter", null, `instead of ${usualWords(read.numbers(row), point(row))}`) : null) },
     { title: "Expected", number: true, wide: true, down: true, key: read.expected,
       cell: (row) => usualWords(read.numbers(row), point(row)) },
     { title: "Difference", number: true, wide: true, down: true, key: (row) => read.value(row) - read.expected(row),
       cell: (row) => differenceCell(read.numbers(row), { value: read.value(row), expected: read.expected(row) }) },
   ].filter(({ title }) => (title !== "Detector" || selection.detectors.length > 1)
-    && (title !== "Metric" || selection.detectors.some((d) => doc.detectors[d].dimensions.length)));
+    && (title !== "Metric" || split));
   pagedTable({ box: byId("table"), caption: "Anomalous values", columns, rows, size: 20,
     memory: tableMemory, empty: "No anomalous values in what is chosen." });
   byId("csv").hidden = !rows.length;
