@@ -10,6 +10,7 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from functools import cache
 from importlib.resources import files
+from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo
@@ -49,6 +50,18 @@ window.draw = (kind, chosen, more) => {
   return draws[kind](place, doc, selection, options);
 };
 window.rows = (set) => drawn.get(place).view.data(set);
+window.axisLabels = () => {
+  const found = [];
+  const walk = (item) => {
+    if (item.role === "axis-label") {
+      const shown = item.items.filter(({ opacity }) => opacity > 0);
+      found.push(shown.map(({ text, bounds }) => [String(text), bounds.x1, bounds.x2]));
+    }
+    for (const child of item.items ?? []) walk(child);
+  };
+  walk(drawn.get(place).view.scenegraph().root);
+  return found;
+};
 window.scale = (channel) => drawn.get(place).view.scale(channel);
 window.at = (row, fields) => {
   const { view } = drawn.get(place);
@@ -221,7 +234,7 @@ def test_timeline_has_a_mark_a_group_at_its_worst_interval(tabs: Tabs) -> None:
         assert row["t"] == wall(intervals.time[worst], "Europe/Berlin")
         assert row["v"] == intervals.score[worst]
         assert row["s"] == severity_class(intervals.score[worst])
-    assert caption.startswith("40 anomaly groups, 9 Feb 2025, 01:00 – 10 Apr 2025, 01:00; the worst: 99.0 at ")
+    assert caption.startswith("40 anomaly groups, 9 Feb 2025 – 10 Apr 2025; the worst: 99.0 at ")
 
 
 def test_timeline_follows_the_filters(tabs: Tabs) -> None:
@@ -637,6 +650,32 @@ def test_tooltip_of_a_time_has_every_line(tabs: Tabs) -> None:
         "expected",
         "range",
     ]
+
+
+def test_labels_of_axes_neither_overlap_nor_share_a_unit(browser: Browser, tmp_path: Path) -> None:
+    document = made("one")
+    live = document.detectors[0].live
+    assert live is not None
+    first = int(datetime(2011, 1, 1, tzinfo=UTC).timestamp())
+    days = first + 86_400 * np.arange(731)
+    arrays = {k: getattr(live, k)[:, :, :731] for k in ("values", "expected", "lower", "upper")}
+    daily = replace(
+        document.detectors[0], frequency="P1D", timezone="UTC", live=replace(live, times=days, **arrays)
+    )  # fmt: skip
+    charts = Charts(browser, tmp_path / "days.html", replace(document, detectors=(daily,)))
+    numbers = 0
+    for width in (1200, 1000, 640, 300):
+        charts.draw("drawLive", detector=0, measure=0, split=None, width=width)
+        for axis in charts.page.evaluate("axisLabels()"):
+            texts = [text for text, _, _ in axis]
+            assert len(texts) > 1 or width == 300
+            if any(text.endswith("k") for text in texts):
+                numbers += 1
+                assert not [text for text in texts if text.startswith("0.") or text == "0k"]
+            elif "2011" in " ".join(texts):
+                assert all(left - right >= 4 for (_, _, right), (_, left, _) in pairwise(axis)), axis
+    assert numbers
+    charts.page.context.close()
 
 
 def test_tooltip_goes_with_its_chart(tabs: Tabs) -> None:

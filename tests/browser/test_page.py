@@ -255,6 +255,21 @@ def test_data_health_tells_what_went_wrong(open_page: Open) -> None:
     assert page.evaluate("document.activeElement.id") == "health-title"
 
 
+def test_what_never_ran_and_what_ran_long_ago_is_told(open_page: Open) -> None:
+    """No run is not the same as no problem, and a hundred thousand late intervals are a detector that was stopped."""
+    whole = documents.one()
+    [shop] = whole.detectors
+    assert shop.runs
+    never = replace(whole, detectors=(replace(shop, runs=None),), set_aside=0, crawl=None)
+    page = open_page(never)
+    assert "shop: only a backtest, never ran live" in page.evaluate(TEXT, "#attention")
+    assert "all data arrived" not in page.evaluate(TEXT, "#attention")
+    page = open_page(replace(whole, detectors=(replace(shop, runs=replace(shop.runs, late=120_853)),)))
+    last = clock(shop.runs.last_interval).split(",")[0]
+    assert f"none since {last}" in page.evaluate(TEXT, "#health")
+    assert "120,853" not in page.evaluate(TEXT, "#health")
+
+
 # ---- filters ----
 
 

@@ -290,7 +290,7 @@ async function drawLines(place, doc, detector, { lines, sums, points, marks: hit
         dots.encoding.size.scale.range = [50, 42, 34, 28];
       }
       shade.mark.color = theme.rule.color;
-      area.encoding.y.axis.format = axisFormat(Math.max(Math.abs(edges[0]), Math.abs(edges[1])));
+      numberAxis(area.encoding.y.axis, Math.max(Math.abs(edges[0]), Math.abs(edges[1])));
       dashes.mark.color = theme.rule.color;
       line.mark.point = points.count <= 30; // a line of one point is invisible
       hover.mark.strokeWidth = Math.min(40, Math.max(1, options.width / points.count));
@@ -544,7 +544,8 @@ async function drawGroupIntervals(place, doc, detector, groupIntervals, options)
     domain: [rows[0].t - room, rows[rows.length - 1].t + room],
     adjust: (spec) => {
       const scale = { zero: false, domain: [low - (high - low) * 0.1, high + (high - low) * 0.1 || 1] };
-      Object.assign(spec.layer[0].encoding.y, { scale, axis: { title: null, format: axisFormat(Math.max(Math.abs(low), Math.abs(high))) } });
+      Object.assign(spec.layer[0].encoding.y, { scale, axis: { title: null } });
+      numberAxis(spec.layer[0].encoding.y.axis, Math.max(Math.abs(low), Math.abs(high)));
       spec.layer[0].mark.opacity = theme.area.opacity;
       spec.layer[1].mark.stroke = theme.rule.color;
     },

@@ -30,6 +30,9 @@ function timeDomain({ first, last }, zone) {
   return [a - room, b + room];
 }
 
+/** The time that is shown; in days where it is long. */
+const daySpan = (zone, { first, last }) => span(zone, first, last, last - first < 14 * 86400);
+
 /** Spans of the time that is shown in which no selected detector judged; none where that is unknown of one. */
 function unjudged(doc, { detectors, first, last }) {
   const spans = detectors.map((d) => judgedSpans(doc.detectors[d]));
@@ -75,8 +78,8 @@ async function drawTimeline(place, doc, selection, options) {
     onTime,
   });
   const top = worst[groups[groups.length - 1]];
-  return labelled(place, view, `${plural(groups.length, "anomaly group")}, ${span(zone, selection.first, selection.last)}; `
-    + `the worst: ${severity(doc.group_intervals.score[top])} at ${zone.say(doc.group_intervals.time[top])}, `
+  return labelled(place, view, `${plural(groups.length, "anomaly group")}, ${daySpan(zone, selection)}; `
+    + `the worst: ${severity(doc.group_intervals.score[top])} at ${startText(zone, doc.detectors[doc.groups.detector[doc.group_intervals.group[top]]], doc.group_intervals.time[top])}, `
     + `${nameIn(measureOf(doc, doc.group_intervals.group[top]))}.`);
 }
 
@@ -133,7 +136,7 @@ async function drawCounts(place, doc, selection, options) {
   });
   const also = counted ? `, ${whole(counted)} of them known only as counts,` : "";
   return labelled(place, view, `${plural(listed + counted, "anomalous interval")}${also} of ${plural(selection.groups.length, "group")}, `
-    + `${span(zone, selection.first, selection.last)}, as counts by ${stepName(step)} and severity; `
+    + `${daySpan(zone, selection)}, as counts by ${stepName(step)} and severity; `
     + "choose a shorter time or a higher severity to see each one.");
 }
 
@@ -194,7 +197,7 @@ async function drawLanes(place, doc, selection, options) {
   const [first] = shown;
   const left = bins.size - shown.filter((d) => bins.has(d)).length;
   return labelled(place, view, `${plural(bins.size, "detector")} of ${whole(order.length)} had anomalies, `
-    + `${span(zone, selection.first, selection.last)}, each cell the worst within ${stepLength(step)}; `
+    + `${daySpan(zone, selection)}, each cell the worst within ${stepLength(step)}; `
     + `the worst: ${nameIn(doc.detectors[first].title)}, ${severity(worst.get(first))}.`
     + (left ? ` ${plural(left, "less severe detector")} left out.` : ""));
 }

@@ -33,6 +33,13 @@ function drawAttention() {
   const line = (text) => lines.push(element("p", null, statusMark("bad", null), text));
   if (doc.set_aside) line(`${plural(doc.set_aside, "record")} set aside`);
   if (doc.crawl?.last_status === "FAILED") line("the last crawl failed");
+  // Whether the data of a detector that never ran arrived in time is unknown.
+  const never = selection.detectors.filter((d) => doc.detectors[d].runs === null);
+  if (never.length) {
+    const [first] = never;
+    lines.push(element("p", null, statusMark("none", null), never.length > 1 ? plural(never.length, "detector") : named(doc.detectors[first].title),
+      never.length > 1 || !doc.detectors[first].backtest ? ": never ran live" : ": only a backtest, never ran live"));
+  }
   if (!lines.length) lines.push(element("p", null, statusMark("good", "Nothing: all data arrived, in time.")));
   else lines.push(element("p.hint", null, element("a", { href: "#", onclick: (event) => {
     event.preventDefault();
