@@ -163,6 +163,14 @@ def test_repeats_are_folded_and_ongoing_groups_come_first(open_page: Open) -> No
     assert button.get_attribute("aria-expanded") == "true"
     assert "3 times since" in page.evaluate("document.activeElement.textContent")
     assert {clock(groups.start[g]) for g in alike} <= set(texts(page, "#groups th a"))
+    # A row has the severity of the group that it links to: of the worst where the list is sorted by severity.
+    page.locator("#groups thead button", has_text="Severity").click()
+    scores = [float(text) for text in texts(page, "#groups tbody tr:not(.below) .severity")]
+    assert scores == sorted(scores, reverse=True)
+    worst = max(alike, key=lambda g: groups.score[g])
+    row = page.locator("#groups tbody tr", has=button)
+    assert row.locator("th a").text_content() == clock(groups.start[worst])
+    assert row.locator(".severity").text_content() == f"{np.floor(groups.score[worst] * 10) / 10:.1f}"
 
 
 def test_the_table_has_a_row_an_anomalous_value(open_page: Open) -> None:

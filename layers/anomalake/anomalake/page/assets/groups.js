@@ -128,16 +128,17 @@ function drawGroups() {
   const { doc, selection, zone } = state;
   const { groups: of } = doc;
   const index = indexOf(doc);
-  const folds = new Map(foldRepeats(doc, selection.groups).map((list) => [list[0], list]));
+  // A row is the worst of its groups where the list is sorted by severity, else the newest.
+  const leads = (list) => (groupsMemory.by === "Severity" ? worstOf(doc, list) : list[0]);
+  const folds = new Map(foldRepeats(doc, selection.groups).map((list) => [leads(list), list]));
   const all = (g) => folds.get(g) ?? [g];
   const lasts = (g) => of.end[g] - of.start[g] + intervalOf(doc.detectors[of.detector[g]]);
   const detector = (g) => doc.detectors[of.detector[g]];
   const measure = (g) => detector(g).measures[of.measure[g]];
   const metrics = (g) => (index.worst[g] < 0 ? NaN : doc.group_intervals.metrics[index.worst[g]]);
-  const worst = (g, repeat) => (repeat ? of.score[g] : Math.max(...all(g).map((other) => of.score[other])));
   const parts = (g) => (index.worst[g] < 0 ? [] : leading(doc, index.worst[g]));
   const columns = [
-    { title: "Severity", down: true, key: worst, cell: (g, repeat) => severityMark(worst(g, repeat)) },
+    { title: "Severity", down: true, key: (g) => of.score[g], cell: (g) => severityMark(of.score[g]) },
     { title: "Began", head: true, down: true, key: (g) => recency(doc, g),
       cell: (g, repeat) => element("span.began", null,
         element("a", { href: groupHash(doc, g) }, startText(zone, detector(g), of.start[g])),
@@ -155,20 +156,22 @@ function drawGroups() {
   const { open } = groupsMemory;
   pagedTable({ box: byId("groups"), caption: "Anomaly groups", columns, rows: [...folds.keys()], size: 12,
     memory: groupsMemory, empty: "No anomaly groups in what is chosen.", open: openGroup, of: plural(selection.groups.length, "group"),
-    below: (g) => (open.has(idOf(doc, g)) ? all(g).slice(1) : []) });
+    below: (g) => (open.has(idOf(doc, all(g)[0])) ? all(g).filter((other) => other !== g) : []), again: drawGroups });
   byId("groups").append(...severityButtons());
 }
 
 /** Unfolds or folds the groups of the same measure and metrics. */
 function repeatsButton(g, all, zone) {
   const { open } = groupsMemory;
-  const id = idOf(state.doc, g);
-  const since = zone.say(Math.min(...all.map((other) => state.doc.groups.start[other])), false);
+  const { start, score } = state.doc.groups;
+  const id = idOf(state.doc, all[0]);
+  const most = Math.max(...all.map((other) => score[other]));
+  const since = zone.say(Math.min(...all.map((other) => start[other])), false);
   return element("button.repeats", { type: "button", "aria-expanded": String(open.has(id)), id: `repeats-${g}`, onclick: () => {
     if (!open.delete(id)) open.add(id);
     drawGroups();
     byId(`repeats-${g}`)?.focus();
-  } }, `${whole(all.length)} times since ${since}`);
+  } }, `${whole(all.length)} times since ${since}${most > score[g] ? `, up to ${severity(most)}` : ""}`);
 }
 
 /** Shows the less severe groups, or only those of the severity of alerts. */

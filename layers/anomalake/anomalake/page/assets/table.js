@@ -39,12 +39,13 @@ function sorted(rows, key, down) {
  * @param {string} options.empty text for a table without rows
  * @param {(row: number) => void} [options.open] called with the row that is clicked
  * @param {(row: number) => number[]} [options.below] rows that are shown below a row, of the same columns
+ * @param {() => void} [options.again] draws the table in another order, where its rows depend on that
  * @param {string} [options.of] what the rows are of, for the pages
  * @param {(row: number) => boolean} [options.quiet] whether a row is of less importance
  * @param {(Node|string)[]|null} [options.foot] cells of a last row about all rows
  */
 function pagedTable(options) {
-  const { box, caption, columns, rows, size, memory, empty, open, quiet, foot, below, of } = options;
+  const { box, caption, columns, rows, size, memory, empty, open, quiet, foot, below, of, again } = options;
   if (!rows.length) {
     box.replaceChildren(element("p.hint", null, empty));
     return;
@@ -90,7 +91,8 @@ function pagedTable(options) {
       memory.down = memory.by === column.title ? !memory.down : (column.down ?? false);
       memory.by = column.title;
       memory.page = 0;
-      pagedTable(options);
+      if (again) again();
+      else pagedTable(options);
       box.querySelector("[aria-sort] button")?.focus();
     } }, column.title);
     return element("th", attributes, button);
