@@ -10,6 +10,7 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from functools import cache
 from importlib.resources import files
+from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo
@@ -45,10 +46,22 @@ window.draw = (kind, chosen, more) => {
   for (const name of ["onTime", "onGroup", "onDetector"]) {
     options[name] = (...args) => window.calls.push([name, ...args]);
   }
-  const draws = { drawTimeline, drawLanes, drawLive, drawExpected, drawContributions, drawGroup };
+  const draws = { drawTimeline, drawLanes, drawLive, drawExpected, drawContributions, drawGroup, drawMetric };
   return draws[kind](place, doc, selection, options);
 };
 window.rows = (set) => drawn.get(place).view.data(set);
+window.axisLabels = () => {
+  const found = [];
+  const walk = (item) => {
+    if (item.role === "axis-label") {
+      const shown = item.items.filter(({ opacity }) => opacity > 0);
+      found.push(shown.map(({ text, bounds }) => [String(text), bounds.x1, bounds.x2]));
+    }
+    for (const child of item.items ?? []) walk(child);
+  };
+  walk(drawn.get(place).view.scenegraph().root);
+  return found;
+};
 window.scale = (channel) => drawn.get(place).view.scale(channel);
 window.at = (row, fields) => {
   const { view } = drawn.get(place);
@@ -69,7 +82,7 @@ def harness(document: PageDocument) -> str:
     """A page with one place for a chart, under the page's own policy."""
     charts = ASSETS.joinpath("charts").iterdir()
     specifications = {chart.name.removesuffix(".vl.json"): json.loads(chart.read_text("utf-8")) for chart in charts}
-    scripts = [item for item in SCRIPTS if item in ("text.js", "model.js") or item.startswith("charts")]
+    scripts = [item for item in SCRIPTS if item in ("text.js", "model.js", "numbers.js") or item.startswith("charts")]
     parts = [f'"use strict";\nconst SPECS = {json.dumps(specifications)};']
     parts += [ASSETS.joinpath(script).read_text("utf-8") for script in scripts]
     application = vega.inline("\n".join([*parts, DRIVER]))
@@ -221,7 +234,7 @@ def test_timeline_has_a_mark_a_group_at_its_worst_interval(tabs: Tabs) -> None:
         assert row["t"] == wall(intervals.time[worst], "Europe/Berlin")
         assert row["v"] == intervals.score[worst]
         assert row["s"] == severity_class(intervals.score[worst])
-    assert caption.startswith("40 anomaly groups, 2025-02-09 01:00 – 2025-04-10 01:00; the worst: 99 at ")
+    assert caption.startswith("40 anomaly groups, 9 Feb 2025 – 10 Apr 2025; the worst: 99.0 at ")
 
 
 def test_timeline_follows_the_filters(tabs: Tabs) -> None:
@@ -241,7 +254,7 @@ def test_timeline_counts_what_is_too_much_to_mark(tabs: Tabs) -> None:
     counted = int(document.counts.group_intervals.sum())
     assert sum(row["n"] for row in rows) == 20_000 + counted
     assert len(rows) <= 1300
-    assert f"{20_000 + counted:,} anomalies, {counted:,} of them known only as counts" in caption
+    assert f"{20_000 + counted:,} anomalous intervals, {counted:,} of them known only as counts" in caption
     assert "counts by week and severity" in caption
     by_class = np.histogram(document.group_intervals.score, bins=np.arange(0, 110, 10))[0]
     for lower in range(0, 100, 10):
@@ -450,7 +463,65 @@ def test_group_shows_its_metrics_together(tabs: Tabs) -> None:
     rows = charts.rows("lines")
     np.testing.assert_allclose([row["v"] for row in rows], np.nansum(values, axis=0), rtol=1e-9)
     assert [row["t"] for row in rows] == [wall(time, "Europe/Berlin") for time in live.times[times]]
-    assert sorted(row["m"] for row in charts.rows("marks")) == mine.tolist()
+    marks = charts.rows("marks")
+    assert sorted(row["m"] for row in marks if not row["o"]) == mine.tolist()
+    # Its neighbours are marked too.
+    alike = (document.groups.measure == document.groups.measure[g])[intervals.group]
+    within = alike & (intervals.time >= live.times[times][0]) & (intervals.time <= live.times[times][-1])
+    others = {int(time) for time in intervals.time[within & (intervals.group != g)]} - set(
+        intervals.time[mine].tolist()
+    )
+    assert {row["t"] for row in marks if row["o"]} == {wall(time, "Europe/Berlin") for time in others}
+    assert others
+
+
+def test_metric_has_its_own_values_range_and_anomalies(tabs: Tabs) -> None:
+    charts, document = tabs["one"], made("one")
+    g = int(np.argmax(document.groups.score))
+    intervals, groups, affected, live = (
+        document.group_intervals, document.groups, document.affected, document.detectors[0].live,
+    )  # fmt: skip
+    assert live is not None
+    combination = int(affected.combination[intervals.group[affected.group_interval] == g][0])
+    measure = groups.measure[g]
+    caption = charts.draw("drawMetric", group=g, combination=combination, all=True, small=False)
+    assert "85\u201370" not in caption
+    by = -(-1440 // 600)
+    rows = charts.rows("lines")
+    values = as_sent(live.values[measure][combination]).reshape(-1, by)
+    np.testing.assert_allclose([row["v"] for row in rows], np.nansum(values, axis=1), rtol=1e-9)
+    # Marked are the intervals in which it is affected, of whichever group.
+    mine = np.unique(affected.group_interval[affected.combination == combination])
+    mine = mine[groups.measure[intervals.group[mine]] == measure]
+    points = {int(np.searchsorted(live.times, time)) // by for time in intervals.time[mine]}
+    assert len(charts.rows("marks")) == len(points)
+    # What was not judged is shaded: forty of the sixty days.
+    [shade] = [row for row in charts.rows("shades") if row["c"] == 0]
+    assert [shade["t"], shade["u"]] == [wall(live.times[0], "Europe/Berlin"), wall(live.times[-480], "Europe/Berlin")]
+    charts.draw("drawMetric", group=g, combination=combination, all=False, small=True, width=280)
+    assert len(charts.rows("expected")) == len(charts.rows("lines")) < 100
+    assert charts.draw("drawMetric", group=g, combination=10_000).endswith("not on this page.")
+
+
+def test_times_without_data_are_shaded_but_not_regular_ones(browser: Browser, tmp_path: Path) -> None:
+    document = made("one")
+    live = document.detectors[0].live
+    assert live is not None
+    arrays = {name: getattr(live, name).copy() for name in ("values", "expected", "lower", "upper")}
+    night = np.array([datetime.fromtimestamp(int(time), ZoneInfo("Europe/Berlin")).hour < 5 for time in live.times])
+    outage = (live.times >= live.times[-200]) & (live.times < live.times[-170])
+    for array in arrays.values():
+        array[:, :, night | outage] = np.nan
+    closed = replace(document.detectors[0], live=replace(live, **arrays))
+    charts = Charts(browser, tmp_path / "gaps.html", replace(document, detectors=(closed,)))
+    start = int(live.times[-300])
+    charts.draw("drawLive", {"from": start}, detector=0, measure=0, split=None, width=1200)
+    shades = [row for row in charts.rows("shades") if row["c"] == 1]
+    assert shades
+    first, last = (wall(live.times[k], "Europe/Berlin") for k in (-200, -170))
+    assert all(first <= row["t"] < row["u"] <= last for row in shades)
+    assert sum(row["u"] - row["t"] for row in shades) == int((outage & ~night).sum()) * 3_600_000
+    charts.page.context.close()
 
 
 def test_group_leaves_out_metrics_that_are_only_added_up(browser: Browser, tmp_path: Path) -> None:
@@ -603,7 +674,7 @@ def test_tooltip_of_a_time_has_every_line(tabs: Tabs) -> None:
     rows = charts.rows("lines")
     tip = charts.hover(rows[50] | {"v": charts.page.evaluate("scale('y').invert(2)")}).split("\n")
     interval = datetime.fromtimestamp(rows[50]["t"] / 1000, UTC)
-    assert tip[:2] == ["time", interval.strftime("%Y-%m-%d %H:%M")]
+    assert tip[:2] == ["time", f"{interval:%a} {interval.day} {interval:%b %Y, %H:%M}"]
     assert sorted(tip[2::2]) == sorted(documents.PLATFORMS)
     values = [row["v"] for row in rows if row["t"] == rows[50]["t"]]
     assert [float(item.replace(",", "")) for item in tip[3::2]] == pytest.approx(values, rel=1e-3)
@@ -616,6 +687,32 @@ def test_tooltip_of_a_time_has_every_line(tabs: Tabs) -> None:
         "expected",
         "range",
     ]
+
+
+def test_labels_of_axes_neither_overlap_nor_share_a_unit(browser: Browser, tmp_path: Path) -> None:
+    document = made("one")
+    live = document.detectors[0].live
+    assert live is not None
+    first = int(datetime(2011, 1, 1, tzinfo=UTC).timestamp())
+    days = first + 86_400 * np.arange(731)
+    arrays = {k: getattr(live, k)[:, :, :731] for k in ("values", "expected", "lower", "upper")}
+    daily = replace(
+        document.detectors[0], frequency="P1D", timezone="UTC", live=replace(live, times=days, **arrays)
+    )  # fmt: skip
+    charts = Charts(browser, tmp_path / "days.html", replace(document, detectors=(daily,)))
+    numbers = 0
+    for width in (1200, 1000, 640, 300):
+        charts.draw("drawLive", detector=0, measure=0, split=None, width=width)
+        for axis in charts.page.evaluate("axisLabels()"):
+            texts = [text for text, _, _ in axis]
+            assert len(texts) > 1 or width == 300
+            if any(text.endswith("k") for text in texts):
+                numbers += 1
+                assert not [text for text in texts if text.startswith("0.") or text == "0k"]
+            elif "2011" in " ".join(texts):
+                assert all(left - right >= 4 for (_, _, right), (_, left, _) in pairwise(axis)), axis
+    assert numbers
+    charts.page.context.close()
 
 
 def test_tooltip_goes_with_its_chart(tabs: Tabs) -> None:

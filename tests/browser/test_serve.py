@@ -23,6 +23,7 @@ from anomalake.server.listening import listen, server
 from anomalake.services.dashboard import read_document
 from anomalake.storage.objects import open_store
 from anomalake.storage.store import ObjectStore
+from tests.browser.test_accessible import serious
 from tests.support.live import Bench, hour
 from tests.support.patience import PATIENCE
 
@@ -65,6 +66,7 @@ def served(tmp_path: Path) -> Iterator[Served]:
         store=bench.store,
         report=instance.said.append,
         clock=lambda: instance.time,
+        user="ana",
     )
     running = server(application(site, port))
     thread = threading.Thread(target=running.run, kwargs={"sockets": [listening]})
@@ -95,25 +97,41 @@ def own(request: Request, served: Served) -> bool:
     return request.url.startswith((served.address, "data:", "blob:"))
 
 
-def test_feedback_is_given_by_a_click(tab: Page, served: Served) -> None:
-    tab.goto(served.link)
+def test_what_is_said_is_seen_with_who_and_when_and_taken_back(tab: Page, served: Served) -> None:
+    tab.goto(served.address)
+    tab.locator("#groups tbody a").first.click()
     tab.get_by_role("button", name="It was no anomaly").click()
-    expect(tab.get_by_text("views country de: no anomaly")).to_be_visible()
+    said = tab.locator("#said")
+    expect(said).to_contain_text("No anomaly by ana, ")
+    expect(tab.locator(".reply ~ .caption")).to_contain_text("views country de: no anomaly")
     kept, unread = read_feedback(served.store, "shop")
     assert not unread
     assert {(item.dimensions, item.is_anomaly, item.anomaly_group_id) for item in kept} == {
         ((("country", country),), False, served.group.group_id) for country in ("de", "fr")
     }
-
-
-def test_a_group_is_snoozed_by_a_click(tab: Page, served: Served) -> None:
-    tab.goto(served.link)
     tab.get_by_role("button", name="Snooze").click()
-    expect(tab.get_by_text("no alerts until")).to_be_visible()
-    [kept], unread = read_snoozes(served.store, "shop")
+    expect(said).to_contain_text("Snoozed until")
+    [snoozed], unread = read_snoozes(served.store, "shop")
     assert not unread
-    assert kept.group_id == served.group.group_id
-    assert kept.until > datetime.now(UTC)
+    assert snoozed.group_id == served.group.group_id
+    assert snoozed.until > datetime.now(UTC)
+    tab.locator("#comment").fill("A sale.\n<b>Ask</b> the shop")
+    tab.get_by_role("button", name="Acknowledge").click()
+    expect(said).to_contain_text("Acknowledged by ana")
+    expect(said.locator(".comment")).to_have_text("A sale.\n<b>Ask</b> the shop")
+    expect(tab.locator(".badges")).to_contain_text("acknowledged by")
+    assert serious(tab) == []
+    # The list of groups has badges, and the overview a list of all that was said.
+    tab.locator(".back").click()
+    expect(tab.locator("#groups tbody tr").first.locator(".badge:not(.now)")).to_have_count(3)
+    everything = tab.locator("#said-list li")
+    expect(everything).to_have_count(3)
+    for left, words in ((2, "Acknowledged"), (1, "Snoozed"), (0, "No anomaly")):
+        everything.filter(has_text=words).get_by_role("button", name="Undo").click()
+        expect(everything).to_have_count(left)
+    assert tab.locator("#said-card").is_hidden()
+    assert (read_feedback(served.store, "shop"), read_snoozes(served.store, "shop")) == (([], []), ([], []))
+    expect(tab.locator("#groups tbody tr").first.locator(".badge:not(.now)")).to_have_count(0)
 
 
 def test_what_is_new_in_the_lake_shows_within_minutes_and_without_loading_again(tab: Page, served: Served) -> None:

@@ -16,9 +16,11 @@ from anomalake.page.document import (
     OTHERS,
     Affected,
     AnomalyCounts,
+    CommentGiven,
     Contributions,
     Crawl,
     DetectorView,
+    FeedbackGiven,
     GroupIntervals,
     Groups,
     Integers,
@@ -28,6 +30,7 @@ from anomalake.page.document import (
     PageDocument,
     Related,
     Runs,
+    SnoozeGiven,
     Span,
 )
 
@@ -108,9 +111,17 @@ def one() -> PageDocument:
         known=(first >= (days - judged) * 24).astype(np.int64),
         paired=np.concatenate([np.zeros(6, np.int64), np.ones(groups - 6, np.int64)]),
     )
+    shop = replace(shop, owner="Shop team", runbook="https://wiki.example.com/shop?page=1#alerts", note="Ask first.")
     document = _document((shop,), [calendar], seeds)
+    told = document.groups.id[int(np.argmax(document.groups.score))]
     return replace(
         document,
+        feedback=(
+            FeedbackGiven("shop", told, "", False, 3, END - 600, "ana"),
+            FeedbackGiven("shop", told, "", True, 3, END - 900, ""),
+        ),
+        snoozes=(SnoozeGiven("0" * 32, "shop", told, "", "", (), END + 400 * 365 * DAY, END - 300, "bo"),),
+        comments=(CommentGiven("20250410T000000Z-" + "0" * 16, "shop", told, "A sale.", True, END - 60, "ana"),),
         set_aside=3,
         set_aside_reasons=("anomalyScore: 'high', expected a number",) * 3,
         crawl=Crawl("anomalake-crawler", "READY", "SUCCEEDED", END - 7200, ""),
@@ -232,6 +243,18 @@ def hostile() -> PageDocument:
     return replace(
         document,
         lake=NASTY[0],
+        detectors=tuple(
+            replace(item, owner=NASTY[2], runbook="javascript:alert(1)", note=NASTY[9]) for item in document.detectors
+        ),
+        feedback=tuple(FeedbackGiven(document.detectors[0].name, id_, "", True, 1, END, NASTY[2]) for id_ in ids),
+        snoozes=tuple(
+            SnoozeGiven(f"{i:032x}", document.detectors[1].name, "", "", text, ((text, NASTY[2]),), END, None, text)
+            for i, text in enumerate(NASTY)
+        ),
+        comments=tuple(
+            CommentGiven(text, document.detectors[1].name, ids[i], text, False, END + i, text)
+            for i, text in enumerate(NASTY)
+        ),
         groups=replace(document.groups, id=ids, related=related),
         set_aside=len(NASTY),
         set_aside_reasons=NASTY,

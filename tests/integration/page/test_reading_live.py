@@ -17,6 +17,7 @@ import pytest
 
 from anomalake.api import open_lake
 from anomalake.aws.channels import LakeChannel
+from anomalake.definitions.detector import About
 from anomalake.definitions.metric_set import Measure, MetricSet
 from anomalake.detection.backtest import Backtest
 from anomalake.groups.grouping import group
@@ -24,6 +25,7 @@ from anomalake.lake.lake import Lake
 from anomalake.page.document import PageDocument, pack
 from anomalake.page.limits import Limits
 from anomalake.records import backtests as backtest_records
+from anomalake.records.about import write_about
 from anomalake.records.backtests import backtest_key, write_backtest
 from anomalake.records.errors import CorruptError
 from anomalake.records.groups import group_ids, read_groups, to_json
@@ -464,3 +466,12 @@ def test_feedback_about_a_group_that_only_a_backtest_knows(own: Ran) -> None:
     ]
     with pytest.raises(UnknownAnomalyError):
         give_feedback(own.store, detector=None, group_id="no", series_id=None, at=None, is_anomaly=False, now=own.now)
+
+
+def test_owner_runbook_and_note_of_the_detector_file_are_shown(own: Ran) -> None:
+    write_about(own.store, "shop", ARN, About("team", "https://example.com/run", "Ask first."))
+    shop = detector_of(own.document(), "shop")
+    assert (shop.owner, shop.runbook, shop.note) == ("team", "https://example.com/run", "Ask first.")
+    # A lake that others write to cannot make the page link to code.
+    write_about(own.store, "shop", ARN, About("team", "javascript:alert(1)", ""))
+    assert detector_of(own.document(), "shop").runbook == ""

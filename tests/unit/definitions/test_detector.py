@@ -13,6 +13,7 @@ import pytest
 import yaml
 
 from anomalake.definitions.detector import (
+    About,
     AlertRule,
     Detector,
     DetectorFileError,
@@ -153,6 +154,9 @@ def test_everything_that_l4m_had_can_be_pasted_in() -> None:
                     {"AlertName": "off", "AlertStatus": "INACTIVE"},
                 ],
                 "Holidays": ["2021-12-25", "2021-01-01"],
+                "Owner": "Shop team",
+                "Runbook": "https://wiki.example.com/shop?a=1#b",
+                "Note": "Ask <first>.",
             }
         ),
         "x.json",
@@ -188,6 +192,7 @@ def test_everything_that_l4m_had_can_be_pasted_in() -> None:
             AlertRule("two", f"{arn}:Alert:two", action=SnsAction("arn:aws:sns:r:1:t", "SHORT_TEXT")),
         ),
         holidays=(date(2021, 1, 1), date(2021, 12, 25)),
+        about=About("Shop team", "https://wiki.example.com/shop?a=1#b", "Ask <first>."),
     )  # fmt: skip
     assert metric_set_from_fields(metric_set_to_fields(found.metric_set)) == found.metric_set
 
@@ -355,6 +360,11 @@ MISTAKES = [
         "AnomalyDetectorName",
         f"'shop': expected the name in AnomalyDetectorArn, {ARN}:AnomalyDetector:y",
     ),
+    ("Runbook", "javascript:alert(1)", "Runbook", "'javascript:alert(1)': expected a URL with https:// or http://"),
+    ("Runbook", "http://u@example.com", "Runbook", "'http://u@example.com': expected a URL with https:// or http://"),
+    ("Runbook", "https://a b", "Runbook", "'https://a b': expected a URL with https:// or http://"),
+    ("Owner", "", "Owner", "'': expected 1 to 256 characters"),
+    ("Note", "", "Note", "'': expected 1 to 2,000 characters"),
     ("Holidays", ["25.12.2021"], "Holidays[0]", "'25.12.2021': expected a day such as 2013-12-25"),
     ("Holidays", "2021-12-25", "", "'2021-12-25': expected a list"),
     ("Alert", [], "", "no such field; did you mean Alerts?"),

@@ -50,7 +50,7 @@ def test_what_the_schema_does_not_know_is_found() -> None:
 def test_fields_and_data_have_names_of_our_own(name: str) -> None:
     for item in objects(SPECIFICATIONS[name]):
         if "field" in item:
-            assert item["field"] in {"t", "u", "v", "e", "lo", "hi", "c", "s", "r", "k"}
+            assert item["field"] in {"t", "u", "v", "e", "lo", "hi", "c", "s", "r", "k", "o"}
         if "data" in item:
             assert list(item["data"]) == ["name"]  # neither an address nor values
         assert "transform" not in item

@@ -64,7 +64,7 @@ def assert_same(unpacked: Any, meant: Any, *, single: bool = False) -> None:
 def test_document_survives(kind: str) -> None:
     document = documents.ALL[kind]()
     unpacked = unpack(pack(document))
-    assert unpacked["format"] == 2
+    assert unpacked["format"] == 3
     assert_same(unpacked, document)
 
 

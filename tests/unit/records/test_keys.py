@@ -8,8 +8,13 @@ from datetime import datetime
 import numpy as np
 import pytest
 
+from anomalake.definitions.detector import About
 from anomalake.groups.grouping import group
+from anomalake.records import about as about_records
+from anomalake.records import comments
+from anomalake.records.about import about_key, write_about
 from anomalake.records.backtests import GROUPS, JUDGEMENT, BacktestKey, backtest_key, parse_backtest_key
+from anomalake.records.comments import Comment, write_comment
 from anomalake.records.deliveries import (
     DELIVERED,
     INTENT,
@@ -30,7 +35,7 @@ from anomalake.records.deliveries import (
 )
 from anomalake.records.errors import RecordError, RecordInputError
 from anomalake.records.executions import Execution, ExecutionKey, execution_key, parse_execution_key, write_execution
-from anomalake.records.feedback import Feedback, feedback_key
+from anomalake.records.feedback import Feedback, feedback_key, write_feedback
 from anomalake.records.groups import (
     GroupKey,
     group_ids,
@@ -150,8 +155,16 @@ def test_one_listing_has_the_records_of_all_detectors() -> None:
     write_group(store, "shop", anomaly_group, anomaly_group.start)
     UndeliveredIntervals(store, "shop").add(START)
     store.put(backtest_key("other", GROUPS), b"")
-    write_snooze(store, "third", Snooze(START, group_id="g"))
-    for key in ("executions/x.json", f"groups/g/{STAMP}.txt", "versions/x.txt", "undelivered/x", "note"):
+    snooze = Snooze(START, group_id="g")
+    write_snooze(store, "third", snooze)
+    feedback = [Feedback(ARN, "series", "views", (), START, True, 1, 60.0, hour(n)) for n in (2, 1)]
+    for one in feedback:
+        write_feedback(store, "third", one)
+    commented = write_comment(store, "third", Comment(ARN, "g", "x", False, START))
+    write_about(store, "third", ARN, About(owner="team"))
+    write_about(store, "other", ARN, About())
+    odd = ("executions/x.json", f"groups/g/{STAMP}.txt", "versions/x.txt", "undelivered/x", "note")
+    for key in (*odd, "snoozes/x.json", "comments/g/x.json", "feedback/x.json", "about-x.json"):
         store.put(f"{FOLDER}/{key}", b"")
     store.put("detection/note", b"")
     assert list_records(store) == {
@@ -164,7 +177,13 @@ def test_one_listing_has_the_records_of_all_detectors() -> None:
             undelivered=1,
         ),
         "other": DetectorRecords("other", backtest={GROUPS}),
-        "third": DetectorRecords("third"),
+        "third": DetectorRecords(
+            "third",
+            feedback=[(one.given_at, feedback_key("third", one)) for one in reversed(feedback)],
+            comments=[(START, commented)],
+            snoozes=[snooze_key("third", snooze)],
+            about=[about_key("third", ARN)],
+        ),
     }
 
 
@@ -224,6 +243,45 @@ def test_an_invalid_snooze_is_a_line_that_names_its_key() -> None:
     assert snoozes == [snooze]
     assert len(problems) == 4
     assert all(line.startswith(f"memory:///{FOLDER}/snoozes/{n}.json: ") for n, line in enumerate(problems))
+
+
+def test_the_person_is_no_part_of_what_a_snooze_is() -> None:
+    given = Snooze(START, group_id="g", given_at=hour(1), given_by="ana")
+    assert snooze_key("shop", given) == snooze_key("shop", Snooze(START, group_id="g"))
+    assert given == Snooze(START, group_id="g")
+    store = memory_store()
+    write_snooze(store, "shop", given)
+    [kept], _ = read_snoozes(store, "shop")
+    assert (kept.given_at, kept.given_by) == (hour(1), "ana")
+
+
+def test_feedback_without_a_person_is_read() -> None:
+    feedback = Feedback(ARN, "series", "views", (), START, True, 1, 60.0, hour(1))
+    fields = {name: value for name, value in feedback.to_fields().items() if name != "given_by"}
+    assert Feedback.from_fields(fields) == feedback
+    with pytest.raises(RecordError, match="given_by 7"):
+        Feedback.from_fields({**fields, "given_by": 7})
+
+
+def test_comments_are_read_as_they_were_written_and_bounded() -> None:
+    comment = Comment(ARN, "g", "<b>\u2028é", True, START, "ana")
+    assert comments.from_json(comments.to_json(comment)) == comment
+    for body in (b"", b"[]", b"{}", comments.to_json(comment).replace(b"true", b"1")):
+        with pytest.raises(RecordError, match="place: "):
+            comments.from_json(body, "place")
+    for changes in ({"group_id": "../x"}, {"text": "x" * 2_001}, {"text": " ", "acknowledged": False}):
+        with pytest.raises(RecordInputError, match="comment: "):
+            replace(comment, **changes)
+
+
+def test_what_is_known_about_a_detector_is_written_when_it_changes() -> None:
+    store = memory_store()
+    for about in (About("team", "https://example.com/", "é"), About()):
+        write_about(store, "shop", ARN, about)
+        assert about_records.from_json(store.get(about_key("shop", ARN))) == (ARN, about)
+    for body in (b"", b"[]", b'{"detector_arn": "x", "owner": 1, "runbook": "", "note": ""}'):
+        with pytest.raises(RecordError, match="place: "):
+            about_records.from_json(body, "place")
 
 
 def test_a_snooze_of_nothing_or_without_a_zone_is_refused() -> None:

@@ -8,21 +8,25 @@ import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 from starlette.testclient import TestClient
 
-from anomalake.page.document import PageDocument, pack
+from anomalake.page.contents import Said
+from anomalake.page.document import CommentGiven, FeedbackGiven, PageDocument, pack
+from anomalake.page.said import read_said
 from anomalake.query.errors import QueryError
 from anomalake.records.feedback import read_feedback
 from anomalake.records.groups import group_ids, read_group
 from anomalake.records.keys import detector_folder
+from anomalake.records.listing import list_records
 from anomalake.records.metric_sets import write_metric_set
 from anomalake.records.snoozes import Snooze, read_snoozes
 from anomalake.server.application import PROBLEM, application
 from anomalake.server.documents import MAX_AGE, Site
+from anomalake.services.feedback import give_feedback, undo_feedback
 from anomalake.storage.store import ObjectStore, StoreError
 from tests.support.documents import empty
 from tests.support.live import Bench, hour
@@ -57,7 +61,9 @@ class Served:
         return f'<meta http-equiv="Content-Security-Policy" content="{policy}">{token}'.encode()
 
     def client(self, **headers: str) -> TestClient:
-        site = Site(self.make, self.show, self.store, self.said.append, now=lambda: NOW, clock=lambda: self.time)
+        site = Site(
+            self.make, self.show, self.store, self.said.append, now=lambda: NOW, clock=lambda: self.time, user="ana"
+        )
         return TestClient(application(site, PORT, token=TOKEN), base_url=OWN, headers=headers)
 
 
@@ -92,7 +98,7 @@ def group(bench: Bench) -> str:
 def forgotten(bench: Bench) -> Iterator[None]:
     yield
     folder = detector_folder("shop")
-    for part in ("feedback", "snoozes"):
+    for part in ("feedback", "snoozes", "comments"):
         bench.store.delete([item.key for item in bench.store.list(f"{folder}/{part}")])
 
 
@@ -269,7 +275,46 @@ def test_snoozes_are_written_to_the_lake(served: Served, client: TestClient, gro
     assert sorted(kept, key=repr) == sorted(wanted, key=repr)
 
 
+def test_what_was_said_names_the_person_and_is_taken_back(served: Served, client: TestClient, group: str) -> None:
+    def said() -> Said:
+        return read_said(served.store, list_records(served.store)["shop"], [])
+
+    of_group = {"detector": "shop", "group": group}
+    for is_anomaly in (False, True):
+        assert client.post("/feedback", json={**of_group, "is_anomaly": is_anomaly}).status_code == 200
+    assert client.post("/snooze", json={**of_group, "until": UNTIL}).status_code == 200
+    comment = {**of_group, "text": "<b>Call</b>\nus", "acknowledged": True}
+    assert client.post("/comment", json=comment).json() == {"said": ["acknowledged"]}
+    at = int(NOW.timestamp())
+    [feedback], [snooze], [comment_given] = said().feedback, said().snoozes, said().comments
+    # The second feedback was given in the same second, in place of the first.
+    assert feedback == FeedbackGiven("shop", group, "views", True, 3, at, "ana")
+    assert (snooze.group, snooze.until, snooze.at, snooze.by) == (group, 1_773_100_800, at, "ana")
+    assert comment_given == CommentGiven(comment_given.id, "shop", group, "<b>Call</b>\nus", True, at, "ana")
+
+    answer = client.post("/undo/feedback", json=of_group)
+    assert answer.json()["said"][0] == "taken back: 2026-03-03T00:00:00+00:00 views country de: an anomaly"
+    assert client.post("/undo/feedback", json=of_group).status_code == 404
+    for address, fields in (
+        ("snooze", {"detector": "shop", "id": snooze.id}),
+        ("comment", {**of_group, "id": comment_given.id}),
+    ):
+        # Repeating it changes nothing.
+        assert [client.post(f"/undo/{address}", json=fields).status_code for _ in range(2)] == [200, 200]
+    assert said() == Said([], [], [])
+
+
+def test_undoing_feedback_brings_the_earlier_one_back(served: Served, group: str) -> None:
+    given = {"detector": "shop", "group_id": group, "series_id": None, "at": None}
+    give_feedback(served.store, **given, is_anomaly=True, now=NOW)
+    give_feedback(served.store, **given, is_anomaly=False, now=NOW + timedelta(hours=1))
+    assert len(undo_feedback(served.store, "shop", group)) == 3
+    kept, _ = read_feedback(served.store, "shop")
+    assert {(item.is_anomaly, item.given_at) for item in kept} == {(True, NOW)}
+
+
 FEEDBACK = {"detector": "shop", "group": "3f0e", "is_anomaly": False}
+COMMENT = {"detector": "shop", "group": "3f0e", "text": "x", "acknowledged": False}
 SNOOZE = {"detector": "shop", "until": UNTIL, "measure": "views"}
 
 
@@ -302,6 +347,16 @@ SNOOZE = {"detector": "shop", "until": UNTIL, "measure": "views"}
         ("snooze", {**SNOOZE, "dimensions": [["a", 1]]}, 400, "expected up to 50 pairs"),
         ("snooze", {**SNOOZE, "dimensions": [["a", "b"]] * 51}, 400, "expected up to 50 pairs"),
         ("snooze", {**SNOOZE, "at": UNTIL}, 400, '"at": expected only detector, until'),
+        ("comment", COMMENT, 404, "anomaly group '3f0e': no detector of the lake has it (shop)"),
+        ("comment", {**COMMENT, "group": "../x"}, 400, "expected an id"),
+        ("comment", {**COMMENT, "acknowledged": None}, 400, "acknowledged: null: expected true or false"),
+        ("comment", {**COMMENT, "text": 7}, 400, "text: 7: expected a text"),
+        ("comment", {**COMMENT, "by": "bo"}, 400, '"by": expected only detector, group'),
+        ("undo/feedback", {"detector": "shop", "group": "3f0e"}, 404, "has no feedback that can be undone"),
+        ("undo/feedback", {"detector": "../up", "group": "3f0e"}, 400, "detector '../up': expected 1 to 63 of"),
+        ("undo/snooze", {"detector": "shop", "id": "../../lake"}, 400, "expected an id"),
+        ("undo/comment", {"detector": "shop", "group": "3f0e", "id": "x/y"}, 400, "expected an id"),
+        ("undo/comment", {"detector": "shop", "id": "2026"}, 400, "group: null: expected an id"),
     ],
 )  # fmt: skip
 def test_invalid_fields_are_refused_with_one_line(

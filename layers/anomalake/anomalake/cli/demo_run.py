@@ -167,7 +167,7 @@ def _write_page(lake: Path, path: Path, groups: Sequence[Group], out: Console) -
     _say(out, f"   Open it in a browser: {address}")
     if groups:
         _say(out, f"   The worst group, as an alert links to it: {console_url(groups[0], address)}")
-    _say(out, "   `anomalake serve` shows the same, always new, with buttons for feedback and snoozing.")
+    _say(out, "   `anomalake serve` shows the same, always new, with buttons for feedback, snoozes and comments.")
 
 
 def _group_line(group: Group) -> str:

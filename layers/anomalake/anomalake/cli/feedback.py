@@ -9,6 +9,7 @@ import typer
 
 from anomalake.cli.console import line, stdout
 from anomalake.cli.options import LakeUri
+from anomalake.cli.user import user_name
 from anomalake.services.times import UsageError, instant_of
 
 
@@ -36,7 +37,7 @@ def feedback(
 
     recorded = give_feedback(
         open_store(lake, create=False), detector=detector, group_id=group, series_id=series,
-        at=instant_of(at) if at is not None else None, is_anomaly=is_anomaly, now=datetime.now(UTC),
+        at=instant_of(at) if at is not None else None, is_anomaly=is_anomaly, now=datetime.now(UTC), by=user_name(),
     )  # fmt: skip
     console = stdout()
     for feedback in recorded:
@@ -64,7 +65,7 @@ def snooze(
     from anomalake.storage.objects import open_store
 
     pairs = tuple(_pair(text) for text in dimension or ())
-    wanted = Snooze(instant_of(until), group, series, measure, pairs)
+    wanted = Snooze(instant_of(until), group, series, measure, pairs, given_at=datetime.now(UTC), given_by=user_name())
     write(open_store(lake, create=False), detector, wanted)
     line(stdout(), line_of_snooze(wanted))
 

@@ -10,6 +10,7 @@ import typer
 from anomalake.cli import interruption
 from anomalake.cli.console import line, note_missing_lake, stderr, stdout
 from anomalake.cli.options import LakeUri
+from anomalake.cli.user import user_name
 
 if TYPE_CHECKING:
     from anomalake.page.document import PageDocument
@@ -44,7 +45,7 @@ def serve(
     ] = 8765,
     open_: Annotated[bool, typer.Option("--open/--no-open", help="Open the page in the browser.")] = False,
 ) -> None:
-    """Serve the page at http://127.0.0.1, always current, with buttons for feedback and snoozes; Ctrl-C ends it.
+    """Serve the page at http://127.0.0.1, always current; feedback, snoozes and comments are buttons. Ctrl-C ends it.
 
     Only this machine can reach it. The lake is read again when the page is looked at, at most every ten seconds. Exit
     code 1: when it was read last, a part could not be read.
@@ -88,7 +89,7 @@ def serve(
     with closing(listen(port)) as listening:
         opened = listening.getsockname()[1]
         address = f"http://{ADDRESS}:{opened}/"
-        app = application(Site(make, show, open_store(lake, create=False), report), opened)
+        app = application(Site(make, show, open_store(lake, create=False), report, user=user_name()), opened)
         line(console, f"{address} shows {lake}; Ctrl-C ends it")
         if open_:
             webbrowser.open(address)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import re
+from dataclasses import dataclass, field
 from datetime import date
 from typing import Literal
 
@@ -78,6 +79,34 @@ class AlertRule:
     action: LambdaAction | SnsAction | None = None
 
 
+#: An http or https URL with a host and without a user's name.
+WEB_ADDRESS = re.compile(r"https?://[^\s/?#\\@]+(?:[/?#][^\s\\]*)?")
+
+
+def is_web_address(text: str) -> bool:
+    """Whether a text is a URL that a page may link to."""
+    return WEB_ADDRESS.fullmatch(text) is not None
+
+
+@dataclass(frozen=True, slots=True)
+class About:
+    """What people need to know who look at a detector's anomalies; settings of anomalake, empty for none.
+
+    Attributes
+    ----------
+    owner
+        Who is responsible.
+    runbook
+        An http or https URL that tells what to do.
+    note
+        A text.
+    """
+
+    owner: str = ""
+    runbook: str = ""
+    note: str = ""
+
+
 @dataclass(frozen=True, slots=True)
 class Detector:
     """A detector file, read and checked.
@@ -100,6 +129,8 @@ class Detector:
         QuietWindows, a setting of anomalake, in the metric set's zone.
     sensitivity
         Sensitivity, a setting of anomalake.
+    about
+        Owner, Runbook and Note.
     """
 
     name: str
@@ -112,3 +143,4 @@ class Detector:
     holidays: tuple[date, ...] = ()
     quiet_windows: tuple[QuietWindow, ...] = ()
     sensitivity: Sensitivity = "medium"
+    about: About = field(default_factory=About)

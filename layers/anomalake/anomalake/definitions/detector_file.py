@@ -13,6 +13,8 @@ from anomalake.definitions.cloudformation import fields_of
 from anomalake.definitions.country_holidays import MOST_COUNTRIES, read_country_holidays
 from anomalake.definitions.detector import (
     DEFAULT_THRESHOLD,
+    WEB_ADDRESS,
+    About,
     AlertRule,
     Detector,
     DetectorFileError,
@@ -152,6 +154,7 @@ def _detector(fields: Fields, data: str, region: str, account: str, problems: Pr
         problems,
         missing_data=read_missing_data(fields),
     )
+    about = _about(fields)
     rules = [rule for alert in alerts if (rule := _alert(alert, arn, found, problems)) is not None]
     names = [rule.name for rule in rules]
     for name in sorted({name for name in names if names.count(name) > 1}):
@@ -172,6 +175,7 @@ def _detector(fields: Fields, data: str, region: str, account: str, problems: Pr
         holidays=holidays,
         quiet_windows=quiet_windows,
         sensitivity=sensitivity,
+        about=about,
     )
 
 
@@ -264,6 +268,14 @@ def _action(action: Fields) -> LambdaAction | SnsAction | None:
     format_ = config.choice("SnsFormat", get_args(SnsFormat), default="JSON")
     config.unknown()
     return SnsAction(topic, cast(SnsFormat, format_))
+
+
+def _about(fields: Fields) -> About:
+    return About(
+        owner=fields.text("Owner", "1 to 256 characters", longest=256),
+        runbook=fields.text("Runbook", "a URL with https:// or http://", pattern=WEB_ADDRESS, longest=2_048),
+        note=fields.text("Note", "1 to 2,000 characters", longest=2_000),
+    )
 
 
 def _holidays(fields: Fields, problems: Problems) -> tuple[date, ...]:

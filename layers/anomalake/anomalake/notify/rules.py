@@ -161,6 +161,6 @@ def has_grown(interval: GroupInterval, alerted: Iterable[SentAlert]) -> bool:
     score = max(item.score for item in before)
     return (
         interval.score >= score + min(GROWN_BY, (100 - score) / 2)
-        or 0 < GROWN_TIMES * max(entry.impact for entry in before) <= interval.impact
+        or (interval.impact > 0 and interval.impact >= GROWN_TIMES * max(entry.impact for entry in before))
         or GROWN_TIMES * max(element.affected for element in before) <= interval.breadth
     )

@@ -11,11 +11,12 @@ import numpy as np
 import pyarrow as pa
 
 from anomalake.definitions.arns import detector_of
+from anomalake.definitions.detector import About, is_web_address
 from anomalake.frequencies import FREQUENCIES
 from anomalake.groups.anomaly_group import Group
 from anomalake.page import alert_rows, anomalies, health, judged, live_values
 from anomalake.page.anomalies import AnomalyTable, Counts
-from anomalake.page.contents import AlertContents, AlertSummary, Elsewhere, GroupIntervalKey, LakeContents
+from anomalake.page.contents import AlertContents, AlertSummary, Elsewhere, GroupIntervalKey, LakeContents, Said
 from anomalake.page.definitions import Definition, definition_of, merge, zone_or_utc
 from anomalake.page.document import DetectorView, Groups, Live, NearMisses, PageDocument, Span
 from anomalake.page.judged import Points
@@ -92,7 +93,13 @@ class _Composition:
             set_aside_reasons=contents.set_aside_reasons,
             crawl=contents.crawl,
             notes=tuple(self._notes),
+            feedback=tuple(one for said in self._said() for one in said.feedback),
+            snoozes=tuple(one for said in self._said() for one in said.snoozes),
+            comments=tuple(one for said in self._said() for one in said.comments),
         )
+
+    def _said(self) -> list[Said]:
+        return [detector.said for detector in self._contents.detectors.values()]
 
     def _definition(self, arn: str) -> Definition:
         return self._definitions.get(arn) or Definition(arn)
@@ -260,6 +267,7 @@ class _Composition:
 
     def _detector(self, names: DetectorNames, values: _DetectorValues, alerts: AlertSummary | None) -> DetectorView:
         definition, contents = self._definition(names.arn), self._contents.detectors.get(names.name)
+        about = contents.about.get(names.arn, About()) if contents is not None else About()
         frequency = values.frequency
         zone = zone_or_utc([definition.timezone, values.timezone, alerts.timezone if alerts is not None else None])
         runs = None
@@ -286,6 +294,9 @@ class _Composition:
             backtest=values.backtest,
             alerts=Span(alerts.first, alerts.last) if alerts is not None else None,
             clashes=alerts.clashes if alerts is not None else 0,
+            owner=about.owner,
+            runbook=about.runbook if is_web_address(about.runbook) else "",
+            note=about.note,
         )
 
 

@@ -8,9 +8,10 @@ from datetime import datetime
 
 import pyarrow as pa
 
+from anomalake.definitions.detector import About
 from anomalake.groups.anomaly_group import Group
 from anomalake.page.definitions import Definition
-from anomalake.page.document import Crawl
+from anomalake.page.document import CommentGiven, Crawl, FeedbackGiven, SnoozeGiven
 from anomalake.query.detectors import DetectorSchema
 from anomalake.records.backtests import TestedPoints
 from anomalake.records.executions import Execution
@@ -76,6 +77,15 @@ class AlertContents:
     summaries: Mapping[str, AlertSummary] = field(default_factory=dict)
 
 
+@dataclass(frozen=True, slots=True)
+class Said:
+    """What people said of a detector's groups, the newest first."""
+
+    feedback: Sequence[FeedbackGiven] = ()
+    snoozes: Sequence[SnoozeGiven] = ()
+    comments: Sequence[CommentGiven] = ()
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class DetectorContents:
     """Records of the detectors of one name.
@@ -92,6 +102,10 @@ class DetectorContents:
         Executions of the newest intervals.
     intervals
         The newest intervals, by ARN; under "" where no version of the detector file is known.
+    said
+        What people said of its groups.
+    about
+        Owner, runbook and note, by ARN.
     """
 
     records: DetectorRecords
@@ -100,6 +114,8 @@ class DetectorContents:
     groups: Sequence[Group]
     executions: Sequence[Execution]
     intervals: Mapping[str, Sequence[IntervalRecord]]
+    said: Said = field(default_factory=lambda: Said())
+    about: Mapping[str, About] = field(default_factory=dict)
 
     def intervals_of(self, arn: str) -> Sequence[IntervalRecord]:
         """Return the intervals of a detector."""

@@ -9,7 +9,7 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
-FORMAT: Final = 2
+FORMAT: Final = 3
 #: Instead of a combination: all metrics of the detector that have no series of their own.
 OTHERS: Final = -1
 #: Instead of a dimension value: the metric does not have the dimension.
@@ -131,6 +131,8 @@ class DetectorView:
         None where it never ran, where there is no judgement of a backtest, where there is no alert.
     clashes
         Number of alerts with several bodies.
+    owner, runbook, note
+        Of the detector file; empty for none. The runbook is an http or https URL.
     """
 
     name: str
@@ -147,6 +149,9 @@ class DetectorView:
     backtest: Span | None = None
     alerts: Span | None = None
     clashes: int = 0
+    owner: str = ""
+    runbook: str = ""
+    note: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -295,6 +300,61 @@ class Crawl:
     message: str
 
 
+@dataclass(frozen=True, slots=True)
+class FeedbackGiven:
+    """Feedback that a person gave at a time.
+
+    Attributes
+    ----------
+    detector
+        Name of the detector.
+    group
+        anomalyGroupId; empty where the feedback is on a metric without a group.
+    measure
+        Measure of its metrics.
+    points
+        Number of metrics and intervals that it is about.
+    at, by
+        Epoch seconds, and name of the person; empty for unknown.
+    """
+
+    detector: str
+    group: str
+    measure: str
+    is_anomaly: bool
+    points: int
+    at: int
+    by: str
+
+
+@dataclass(frozen=True, slots=True)
+class SnoozeGiven:
+    """A snooze (`records.snoozes.Snooze`) with its id; `until` and `at` are epoch seconds, `at` is None for unknown."""
+
+    id: str
+    detector: str
+    group: str
+    series: str
+    measure: str
+    dimensions: tuple[tuple[str, str], ...]
+    until: int
+    at: int | None
+    by: str
+
+
+@dataclass(frozen=True, slots=True)
+class CommentGiven:
+    """A comment on a group (`records.comments.Comment`) with its id; `at` is epoch seconds."""
+
+    id: str
+    detector: str
+    group: str
+    text: str
+    acknowledged: bool
+    at: int
+    by: str
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class PageDocument:
     """Content of the page.
@@ -313,6 +373,8 @@ class PageDocument:
         None where no crawler is named.
     notes
         Sentences about what was aggregated, left out or not readable; the latter are an `UnreadNote`.
+    feedback, snoozes, comments
+        What people said of groups, the newest first.
     """
 
     made_at: int
@@ -328,6 +390,9 @@ class PageDocument:
     set_aside_reasons: tuple[str, ...] = ()
     crawl: Crawl | None = None
     notes: tuple[str, ...] = ()
+    feedback: tuple[FeedbackGiven, ...] = ()
+    snoozes: tuple[SnoozeGiven, ...] = ()
+    comments: tuple[CommentGiven, ...] = ()
 
 
 def pack(document: PageDocument) -> bytes:

@@ -17,7 +17,7 @@ from anomalake.page import vega
 
 #: Files of the page's JavaScript module, in their order.
 SCRIPTS: Final = (
-    "text.js", "model.js", "charts.js", "charts-time.js", "charts-live.js", "charts-shares.js",
+    "text.js", "model.js", "numbers.js", "charts.js", "charts-time.js", "charts-live.js", "charts-shares.js",
     "state.js", "filters.js", "pictures.js", "table.js", "groups.js", "group.js", "near-misses.js", "health.js",
     "serving.js", "main.js",
 )  # fmt: skip

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Any
 
 from anomalake.records.errors import RecordError
-from anomalake.records.keys import detector_folder, stamp
+from anomalake.records.keys import detector_folder, key_pattern, match_key, stamp
 from anomalake.storage.store import ObjectStore
+
+# The stamp that is matched is that of the feedback, not that of the interval.
+_KEY = key_pattern(r"feedback/[^/]+/\d{8}T\d{6}Z-{stamp}\.json")
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +34,8 @@ class Feedback:
         Severity of the point, 0 to 100, without any feedback.
     given_at
         Time of the feedback. The latest feedback on a point counts.
+    given_by
+        Name of the person; empty for unknown.
     """
 
     detector_arn: str
@@ -43,6 +48,7 @@ class Feedback:
     severity: float
     given_at: datetime
     anomaly_group_id: str | None = None
+    given_by: str = ""
 
     def to_fields(self) -> dict[str, Any]:
         """Return the fields in JSON's types."""
@@ -58,6 +64,8 @@ class Feedback:
             feedback = cls(**{**given, **instants, "dimensions": dimensions})
             if feedback.direction not in (-1, 1) or not 0 <= feedback.severity < 100:
                 raise ValueError(f"direction {feedback.direction!r}, severity {feedback.severity!r}")
+            if not isinstance(feedback.given_by, str):
+                raise ValueError(f"given_by {feedback.given_by!r}")
             return feedback
         except (TypeError, ValueError, KeyError) as error:
             raise RecordError(f"feedback: {error}; expected the fields of a feedback") from error
@@ -72,6 +80,12 @@ def feedback_key(detector: str, feedback: Feedback) -> str:
     """Return the key of a feedback."""
     stamps = f"{stamp(feedback.timestamp)}-{stamp(feedback.given_at)}"
     return f"{feedback_folder(detector)}/{feedback.time_series_id}/{stamps}.json"
+
+
+def parse_feedback_key(key: str) -> datetime | None:
+    """Return the time of the feedback that has a key, to the second; None for any other key."""
+    match = match_key(_KEY, key)
+    return match.start if match is not None else None
 
 
 def to_json(feedback: Feedback) -> bytes:
@@ -90,6 +104,11 @@ def from_json(body: bytes, place: str = "feedback") -> Feedback:
 def write_feedback(store: ObjectStore, detector: str, feedback: Feedback) -> None:
     """Write a feedback; raises `StoreError`."""
     store.put(feedback_key(detector, feedback), to_json(feedback))
+
+
+def delete_feedback(store: ObjectStore, detector: str, feedback: Iterable[Feedback]) -> None:
+    """Delete feedback, so that earlier feedback on the same points counts again; raises `StoreError`."""
+    store.delete([feedback_key(detector, one) for one in feedback])
 
 
 def read_feedback(store: ObjectStore, detector: str) -> tuple[list[Feedback], list[str]]:

@@ -18,6 +18,8 @@ Key                                          Content                            
 ``undelivered/START``                        an interval to deliver again             deliveries
 ``feedback/SERIES/START-GIVEN.json``         feedback on a metric in an interval      feedback
 ``snoozes/HASH.json``                        a snooze                                 snoozes
+``comments/GROUP/GIVEN-HASH.json``           a comment on a group                     comments
+``about-HASH.json``                          owner, runbook and note of a detector    about
 ``backtest/judgement.parquet``               points of the last backtest              backtests
 ``backtest/groups.jsonl.gz``                 groups of the last backtest              backtests
 ``backtest/alerts.jsonl.gz``                 its alerts in the lake                   backtests

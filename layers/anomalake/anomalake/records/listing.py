@@ -5,12 +5,16 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from datetime import datetime
 
+from anomalake.records.about import is_about_key
 from anomalake.records.backtests import parse_backtest_key
+from anomalake.records.comments import parse_comment_key
 from anomalake.records.deliveries import parse_undelivered_key
 from anomalake.records.executions import parse_execution_key
+from anomalake.records.feedback import parse_feedback_key
 from anomalake.records.groups import parse_group_key
 from anomalake.records.intervals import parse_interval_key
 from anomalake.records.keys import DETECTION, parse_detector
+from anomalake.records.snoozes import is_snooze_key
 from anomalake.records.versions import parse_version_key
 from anomalake.storage.store import ObjectStore
 
@@ -33,6 +37,10 @@ class DetectorRecords:
         Number of intervals with alerts that were not delivered.
     backtest
         Names of the objects of the last backtest (`backtests.JUDGEMENT`, `backtests.GROUPS`).
+    feedback, comments
+        Pairs of the time at which it was given and a key, in ascending order.
+    snoozes, about
+        Keys.
     """
 
     name: str
@@ -42,6 +50,10 @@ class DetectorRecords:
     versions: dict[str, str] = field(default_factory=dict)
     undelivered: int = 0
     backtest: set[str] = field(default_factory=set)
+    feedback: list[tuple[datetime, str]] = field(default_factory=list)
+    comments: list[tuple[datetime, str]] = field(default_factory=list)
+    snoozes: list[str] = field(default_factory=list)
+    about: list[str] = field(default_factory=list)
 
 
 def list_records(store: ObjectStore) -> dict[str, DetectorRecords]:
@@ -57,6 +69,8 @@ def list_records(store: ObjectStore) -> dict[str, DetectorRecords]:
     for records in detectors.values():
         records.groups.sort()
         records.executions.sort()
+        records.feedback.sort()
+        records.comments.sort()
         for starts in records.intervals.values():
             starts.sort()
     return detectors
@@ -77,3 +91,11 @@ def _add(records: DetectorRecords, key: str) -> None:
         records.undelivered += 1
     elif kind == "backtest" and (backtest := parse_backtest_key(key)):
         records.backtest.add(backtest.name)
+    elif kind == "feedback" and (given_at := parse_feedback_key(key)):
+        records.feedback.append((given_at, key))
+    elif kind == "comments" and (comment := parse_comment_key(key)):
+        records.comments.append((comment.start, key))
+    elif kind == "snoozes" and is_snooze_key(key):
+        records.snoozes.append(key)
+    elif is_about_key(key):
+        records.about.append(key)

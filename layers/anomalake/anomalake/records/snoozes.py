@@ -5,15 +5,16 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
 
 from anomalake.groups.anomaly_group import AffectedMetric
 from anomalake.records.errors import RecordError, RecordInputError
-from anomalake.records.keys import detector_folder
+from anomalake.records.keys import detector_folder, key_pattern
 from anomalake.storage.store import ObjectNotFound, ObjectStore
 
+_KEY = key_pattern(r"snoozes/[0-9a-f]{32}\.json")
 _FIELDS = ("until", "group_id", "time_series_id", "measure", "dimensions")
 
 
@@ -33,6 +34,8 @@ class Snooze:
         A metric.
     measure, dimensions
         The metrics of a measure (None: of any) that have all these pairs of dimension name and value.
+    given_at, given_by
+        Time of the snooze and name of the person; None and empty for unknown. They are no part of what a snooze is.
     """
 
     until: datetime
@@ -40,6 +43,8 @@ class Snooze:
     time_series_id: str | None = None
     measure: str | None = None
     dimensions: tuple[tuple[str, str], ...] = ()
+    given_at: datetime | None = field(default=None, compare=False)
+    given_by: str = field(default="", compare=False)
 
     def __post_init__(self) -> None:
         if self.until.tzinfo is None:
@@ -60,13 +65,15 @@ class Snooze:
 
     def to_fields(self) -> dict[str, Any]:
         """Return the fields in JSON's types."""
-        return {
+        fields = {
             "until": self.until.isoformat(),
             "group_id": self.group_id,
             "time_series_id": self.time_series_id,
             "measure": self.measure,
             "dimensions": [list(pair) for pair in self.dimensions],
         }
+        given = {"given_at": self.given_at.isoformat() if self.given_at else None, "given_by": self.given_by or None}
+        return fields | {name: value for name, value in given.items() if value is not None}
 
     @classmethod
     def from_fields(cls, given: Mapping[str, Any]) -> Snooze:
@@ -74,6 +81,9 @@ class Snooze:
         try:
             known = {name: given[name] for name in _FIELDS if given.get(name) is not None}
             known["until"] = datetime.fromisoformat(known["until"])
+            if given.get("given_at") is not None:
+                known["given_at"] = datetime.fromisoformat(given["given_at"])
+            known["given_by"] = str(given.get("given_by") or "")
             known["dimensions"] = tuple((str(name), str(value)) for name, value in known.get("dimensions", ()))
             return cls(**known)
         except RecordInputError as error:
@@ -87,13 +97,28 @@ def snoozes_folder(detector: str) -> str:
     return f"{detector_folder(detector)}/snoozes"
 
 
+def snooze_id(snooze: Snooze) -> str:
+    """Return the id of a snooze, 32 hex digits: the same for the same snooze, whoever gave it."""
+    return hashlib.sha256(to_json(replace(snooze, given_at=None, given_by=""))).hexdigest()[:32]
+
+
 def snooze_key(detector: str, snooze: Snooze) -> str:
-    """Return the key of a snooze: the same for the same snooze."""
-    return f"{snoozes_folder(detector)}/{hashlib.sha256(to_json(snooze)).hexdigest()[:32]}.json"
+    """Return the key of a snooze."""
+    return snooze_key_of(detector, snooze_id(snooze))
+
+
+def snooze_key_of(detector: str, id_: str) -> str:
+    """Return the key of the snooze with an id."""
+    return f"{snoozes_folder(detector)}/{id_}.json"
+
+
+def is_snooze_key(key: str) -> bool:
+    """Whether a key is that of a snooze."""
+    return _KEY.fullmatch(key) is not None
 
 
 def to_json(snooze: Snooze) -> bytes:
-    """Write a snooze as JSON; equal bytes for equal snoozes."""
+    """Write a snooze as JSON."""
     return json.dumps(snooze.to_fields(), indent=1, sort_keys=True).encode("ascii")
 
 

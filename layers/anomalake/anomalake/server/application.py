@@ -21,7 +21,16 @@ from starlette.types import ASGIApp
 
 from anomalake.server.documents import Documents, Site
 from anomalake.server.guard import Guard
-from anomalake.server.operations import Operation, feedback_operation, perform, snooze_operation
+from anomalake.server.operations import (
+    Operation,
+    comment_operation,
+    feedback_operation,
+    perform,
+    snooze_operation,
+    undo_comment_operation,
+    undo_feedback_operation,
+    undo_snooze_operation,
+)
 from anomalake.server.requests import RequestError, read_body
 from anomalake.server.responses import error_response, json_response
 
@@ -86,6 +95,10 @@ def application(site: Site, port: int, *, token: str | None = None) -> ASGIApp:
             Route("/document", document, methods=["GET"]),
             Route("/feedback", endpoint_of(feedback_operation), methods=["POST"]),
             Route("/snooze", endpoint_of(snooze_operation), methods=["POST"]),
+            Route("/comment", endpoint_of(comment_operation), methods=["POST"]),
+            Route("/undo/feedback", endpoint_of(undo_feedback_operation), methods=["POST"]),
+            Route("/undo/snooze", endpoint_of(undo_snooze_operation), methods=["POST"]),
+            Route("/undo/comment", endpoint_of(undo_comment_operation), methods=["POST"]),
         ],
         exception_handlers={
             RequestError: lambda _, error: error_response(error.status, str(error)),

@@ -24,7 +24,7 @@ MAX_AGE: Final = 10.0
 
 @dataclass(frozen=True, slots=True)
 class Site:
-    """The page of a lake: its content, and the store for feedback and snoozes.
+    """The page of a lake: its content, and the store for what people say.
 
     Attributes
     ----------
@@ -33,9 +33,11 @@ class Site:
     show
         Renders a packed document and the page's token as HTML.
     store
-        Store of the lake, for feedback and snoozes.
+        Store of the lake, for feedback, snoozes and comments.
     report
         Called with a line for the operator of the server.
+    user
+        Name of the person who uses the page; empty for unknown.
     """
 
     make: Callable[[], PageDocument]
@@ -44,6 +46,7 @@ class Site:
     report: Callable[[str], None]
     now: Clock = utc_now
     clock: Callable[[], float] = time.monotonic
+    user: str = ""
 
 
 @dataclass(frozen=True, slots=True)

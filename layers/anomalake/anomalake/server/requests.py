@@ -18,6 +18,8 @@ TOKEN: Final = "X-Anomalake-Token"
 
 GROUP_ID: Final = re.compile(r"[A-Za-z0-9_-]{1,128}")
 SERIES_ID: Final = re.compile(r"[A-Za-z0-9_.-]{1,256}")
+SNOOZE_ID: Final = re.compile(r"[0-9a-f]{32}")
+COMMENT_ID: Final = re.compile(r"\d{8}T\d{6}Z-[0-9a-f]{16}")
 
 _MOST_BYTES: Final = 64 * 1024
 _MOST_PAIRS: Final = 50
@@ -78,6 +80,21 @@ def id_of(fields: Mapping[str, Any], name: str, pattern: re.Pattern[str], *, req
         return None
     if not isinstance(value, str) or not pattern.fullmatch(value):
         raise RequestError(400, f"{name}: {shown(value)}: expected an id")
+    return value
+
+
+def required_id_of(fields: Mapping[str, Any], name: str, pattern: re.Pattern[str]) -> str:
+    """Read a required id that matches a pattern; raises `RequestError`."""
+    value = id_of(fields, name, pattern)
+    assert value is not None
+    return value
+
+
+def flag_of(fields: Mapping[str, Any], name: str) -> bool:
+    """Read a required truth value; raises `RequestError`."""
+    value = fields.get(name)
+    if not isinstance(value, bool):
+        raise RequestError(400, f"{name}: {shown(value)}: expected true or false")
     return value
 
 

@@ -27,6 +27,7 @@ from anomalake.notify.alert_json import AlertTooLargeError
 from anomalake.notify.channel import JSON
 from anomalake.notify.messages import message_of
 from anomalake.notify.rules import Due, passes, passes_measure
+from anomalake.records.about import write_about
 from anomalake.records.backtests import Backtest, begin_backtest, write_backtest
 from anomalake.records.feedback import read_feedback
 from anomalake.services.detect import rules_of
@@ -207,6 +208,7 @@ def write_alerts(
         if progress is not None:
             progress("alerts", done, n_groups)
 
+    write_about(writer.store, detector.name, detector.arn, detector.about)
     earlier = earlier_alerts(writer.store, detector)
     begin_backtest(writer.store, detector.name, tested)
     alerts: list[StoredAlert] = []

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import datetime
 
@@ -25,13 +26,14 @@ from anomalake.notify.channel import Channel
 from anomalake.notify.delivery import Delivery, RetryPolicy, counts, deliver_groups
 from anomalake.notify.rules import alerts_due_in_lake
 from anomalake.notify.withdrawing import withdraw_interval
+from anomalake.records.about import write_about
 from anomalake.records.deliveries import DELIVERED, UNDELIVERED, Ledger
 from anomalake.records.executions import SUCCEEDED, Execution
 from anomalake.records.snoozes import read_snoozes
 from anomalake.services.lakes import open_writer
 from anomalake.services.sources import open_source_files, register_source
 from anomalake.services.times import Span
-from anomalake.storage.store import ObjectStore
+from anomalake.storage.store import ObjectStore, StoreError
 
 #: The latest complete interval, and those missed before it.
 LATEST = Span()
@@ -131,6 +133,9 @@ def live_detector(
 ) -> LiveDetector:
     """Connect a detector with its lake, its source and its alert rules."""
     source = source or SourceReader(detector, open_source_files(detector.metric_set))
+    # The next run writes it if this one cannot.
+    with suppress(StoreError):
+        write_about(lake.store, detector.name, detector.arn, detector.about)
     alerts = AlertNotifier(detector, lake.store, rules, page=page)
     engine = NumpyModelEngine(decision_of(detector.sensitivity, detector.frequency))
     return LiveDetector(detector, lake.store, source, alerts, engine, clock=clock)

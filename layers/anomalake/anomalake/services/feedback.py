@@ -1,4 +1,4 @@
-"""Feedback on anomalies, and snoozes."""
+"""What people say of anomalies: feedback, snoozes and comments."""
 
 from __future__ import annotations
 
@@ -10,11 +10,12 @@ from anomalake.definitions.metric_set_fields import metric_set_from_fields
 from anomalake.errors import AnomalakeError
 from anomalake.groups.grouping import Group
 from anomalake.records.backtests import read_backtest_group
-from anomalake.records.feedback import Feedback, write_feedback
+from anomalake.records.comments import Comment, comment_key, write_comment
+from anomalake.records.feedback import Feedback, delete_feedback, read_feedback, write_feedback
 from anomalake.records.groups import group_ids, read_group
 from anomalake.records.intervals import Point, find_interval, points_of
 from anomalake.records.metric_sets import metric_set_keys
-from anomalake.records.snoozes import Snooze, write_snooze
+from anomalake.records.snoozes import Snooze, snooze_key_of, write_snooze
 from anomalake.storage.store import ObjectStore
 
 
@@ -31,6 +32,7 @@ def give_feedback(
     at: datetime | None,
     is_anomaly: bool,
     now: datetime,
+    by: str = "",
 ) -> list[Feedback]:
     """Record whether a metric, or each affected metric of a group, was an anomaly.
 
@@ -42,6 +44,8 @@ def give_feedback(
         The group, the metric, or both: that metric of that group.
     at
         Start of the interval. None: all intervals of the group.
+    by
+        Name of the person.
 
     Raises
     ------
@@ -59,7 +63,7 @@ def give_feedback(
             direction = 1 if point.value >= point.expected else -1
             feedback = Feedback(
                 arn, point.time_series_id, point.measure, point.dimensions, start, is_anomaly, direction,
-                min(point.severity, 99.99), now, group_id,
+                min(point.severity, 99.99), now, group_id, by,
             )  # fmt: skip
             write_feedback(store, name, feedback)
             recorded.append(feedback)
@@ -86,6 +90,46 @@ def snooze(store: ObjectStore, detector: str, wanted: Snooze) -> str:
     if detector not in metric_set_keys(store) and not group_ids(store, detector):
         raise UnknownAnomalyError(_unknown(detector, sorted(metric_set_keys(store))))
     return write_snooze(store, detector, wanted)
+
+
+def undo_feedback(store: ObjectStore, detector: str, group_id: str) -> list[Feedback]:
+    """Delete the latest feedback on a group, so that what was there before counts again; return it.
+
+    Raises
+    ------
+    UnknownAnomalyError
+        There is no feedback on that group.
+    StoreError
+    """
+    recorded, _ = read_feedback(store, detector)
+    of_group = [one for one in recorded if one.anomaly_group_id == group_id]
+    latest = max((one.given_at for one in of_group), default=None)
+    undone = [one for one in of_group if one.given_at == latest]
+    if not undone:
+        raise UnknownAnomalyError(f"anomaly group {group_id!r}: has no feedback that can be undone")
+    delete_feedback(store, detector, undone)
+    return undone
+
+
+def undo_snooze(store: ObjectStore, detector: str, id_: str) -> None:
+    """Delete a snooze, whether or not it is there; raises `StoreError`."""
+    store.delete([snooze_key_of(detector, id_)])
+
+
+def comment(
+    store: ObjectStore, *, detector: str, group_id: str, text: str, acknowledged: bool, now: datetime, by: str = ""
+) -> Comment:
+    """Record a comment on a group; raises `UnknownAnomalyError`, `RecordInputError`, `StoreError`."""
+    _, group = _find(store, detector, group_id)
+    assert group is not None
+    wanted = Comment(group.detector_arn, group_id, text, acknowledged, now, by)
+    write_comment(store, detector, wanted)
+    return wanted
+
+
+def undo_comment(store: ObjectStore, detector: str, group_id: str, id_: str) -> None:
+    """Delete a comment, whether or not it is there; raises `StoreError`."""
+    store.delete([comment_key(detector, group_id, id_)])
 
 
 def _find(store: ObjectStore, detector: str | None, group_id: str | None) -> tuple[str, Group | None]:

@@ -232,6 +232,23 @@ async function drawLive(place, doc, selection, options) {
   return drawLines(place, doc, detector, { lines, sums, points, marks, mean, measure, split }, options);
 }
 
+/** Spans of time without data, and of time with data that was not judged; none where nothing was judged. */
+function shadesOf({ value, expected }, times, end) {
+  const seen = Uint8Array.from(value, (v) => (v === v ? 1 : 0));
+  const regular = regularGaps(times.map((t) => t / 1000), seen);
+  const shades = [];
+  for (let p = 0; p < times.length; p += 1) {
+    const judged = expected[p] === expected[p];
+    const c = seen[p] ? (judged ? -1 : 0) : (regular[p] ? -1 : 1);
+    if (c < 0) continue;
+    const last = shades[shades.length - 1];
+    const u = times[p + 1] ?? end;
+    if (last && last.c === c && last.u === times[p]) last.u = u;
+    else shades.push({ t: times[p], u, c });
+  }
+  return shades;
+}
+
 /** Draws lines, band and marks; returns the caption. */
 async function drawLines(place, doc, detector, { lines, sums, points, marks: hits, mean, measure, split }, options) {
   const { zone } = options;
@@ -240,12 +257,18 @@ async function drawLines(place, doc, detector, { lines, sums, points, marks: hit
   const band = split === null;
   const edges = extent(...sums.map(({ value }) => value), ...(band ? [sums[0].lower, sums[0].upper, sums[0].expected] : []));
   const expected = band ? bandRows(times, sums[0], edges) : [];
-  const marks = lineMarks(doc, live, points, times, sums, hits);
+  const marks = lineMarks(doc, live, points, times, sums, hits)
+    .map((mark) => ({ ...mark, o: Number((options.group ?? doc.group_intervals.group[mark.m]) !== doc.group_intervals.group[mark.m]) }));
+  const end = times.length > 1 ? times[times.length - 1] + times[1] - times[0] : times[0] + 1000;
+  const shades = shadesOf(band ? sums[0] : { value: lastOf(sums), expected: judgedPoints(live, measure, points) }, times, end);
   const rows = [];
   lines.forEach(({ value }, c) => {
     const colour = value === "others" ? LINES : c;
     for (let p = 0; p < points.count; p += 1) rows.push({ t: times[p], v: orNull(sums[c].value[p]), c: colour });
   });
+  const single = lines.every(({ series }) => series.length === 1) && points.by * live.intervals === 1;
+  const own = numbersOf(doc, doc.detectors.indexOf(detector), measure);
+  const numbers = mean && !single ? own.finer() : own;
   const colours = LINE_COLOURS[options.dark ? "dark" : "light"];
   const theme = chartTheme(options.dark);
   const lineName = (c) => (lines[c].text === null ? named(detector.measures[measure]) : named(lines[c].text));
@@ -254,60 +277,79 @@ async function drawLines(place, doc, detector, { lines, sums, points, marks: hit
     legend.push([colours[0], "observed", "line"]);
     if (expected.length) legend.push([theme.rule.color, "expected", "dashed"], [theme.rule.color, "expected range", "band"]);
   } else lines.forEach(({ value }, c) => legend.push([colours[value === "others" ? LINES : c], lineName(c), "line"]));
+  legend.push(...shadeEntries(shades, theme));
   if (marks.length) legend.push(...severityEntries(new Set(marks.map(({ s }) => s))));
+  if (marks.some(({ o }) => o)) legend.push([theme.rule.color, "another group", "diamond"]);
+  const { small } = options;
   const view = await drawChart(place, "live", {
-    expected, lines: rows, marks, times: times.map((t, p) => ({ t, k: p })),
+    shades, expected, lines: rows, marks, times: times.map((t, p) => ({ t, k: p })),
   }, options, {
     domain: [times[0], Math.max(times[times.length - 1], times[0] + 1000)],
     adjust: (spec) => {
-      spec.layer[0].encoding.y.axis.format = axisFormat(Math.max(Math.abs(edges[0]), Math.abs(edges[1])));
-      spec.layer[1].mark.color = theme.rule.color;
-      spec.layer[2].mark.point = points.count <= 30; // a line of one point is invisible
-      spec.layer[3].mark.strokeWidth = Math.min(40, Math.max(1, options.width / points.count));
+      const [shade, area, dashes, line, hover, dots] = spec.layer;
+      if (small) {
+        spec.height = 100;
+        Object.assign(line.encoding.x?.axis ?? spec.encoding.x.axis, { title: null, tickCount: 3 });
+        area.encoding.y.axis.tickCount = 3;
+        dots.encoding.size.scale.range = [50, 42, 34, 28];
+      }
+      shade.mark.color = theme.rule.color;
+      numberAxis(area.encoding.y.axis, Math.max(Math.abs(edges[0]), Math.abs(edges[1])));
+      dashes.mark.color = theme.rule.color;
+      line.mark.point = points.count <= 30; // a line of one point is invisible
+      hover.mark.strokeWidth = Math.min(40, Math.max(1, options.width / points.count));
     },
     tip: (row) => (row.m === undefined
-      ? pointLines(row.k, times, lines, sums, lineName, band)
-      : [["time", zone.text(doc.group_intervals.time[row.m])], ["severity", severity(doc.group_intervals.score[row.m])],
-        ...affectedLines(doc, row.m, mean), [lineName(row.c), shortened(row.v)]]),
-    legend: legendOf(legend),
+      ? pointLines(row.k, times, lines, sums, lineName, band, numbers)
+      : [["time", startText(zone, detector, doc.group_intervals.time[row.m], true)],
+        ["severity", severity(doc.group_intervals.score[row.m])],
+        ["metrics affected", whole(doc.group_intervals.metrics[row.m])], [lineName(row.c), numbers.text(shortened(row.v))],
+        ...(row.o ? [["another group", "click to open it"]] : [])]),
+    legend: small ? null : legendOf(legend),
     onClick: ({ m }) => m !== undefined && options.onGroup?.(doc.group_intervals.group[m]),
   });
   const step = liveStep(detector) * points.by;
   const last = live.times[points.first + points.by * points.count - 1];
   const how = points.by * live.intervals === 1 ? "" : `, ${mean ? "the mean of" : "the sum over"} ${stepLength(step)} each`;
   const worst = marks[marks.length - 1];
-  return labelled(place, view, `${nameIn(detector.measures[measure])}${band ? "" : ` by ${nameIn(detector.dimensions[split][0])}`} `
-    + `(${mean ? "mean" : "sum"}), ${span(zone, live.times[points.first], last)}, ${plural(points.count, "point")}${how}, `
-    + `from ${shortened(edgesOf(sums)[0])} to ${shortened(edgesOf(sums)[1])}; `
-    + (worst ? `${plural(marks.length, "anomaly", "anomalies")} marked, the worst ${severity(doc.group_intervals.score[worst.m])} at ${zone.text(doc.group_intervals.time[worst.m])}.`
-      : "no anomalies.")
+  return labelled(place, view, `${nameIn(detector.measures[measure])}${band ? (lines[0].text === null ? "" : ` of ${nameIn(lines[0].text)}`) : ` by ${nameIn(detector.dimensions[split][0])}`} `
+    + `(${mean ? "mean" : "sum"}), ${intervalSpan(zone, detector, live.times[points.first], last)}, ${plural(points.count, "point")}${how}, `
+    + `from ${numbers.text(shortened(edgesOf(sums)[0]))} to ${numbers.text(shortened(edgesOf(sums)[1]))}; `
+    + (worst ? `${plural(markedGroups(doc, marks), "group")} marked, the worst ${severity(doc.group_intervals.score[worst.m])} at ${startText(zone, detector, doc.group_intervals.time[worst.m])}.`
+      : "no anomaly in the selection.")
     + (band && !expected.length ? " The expected values are unknown." : ""));
 }
 
-/** A number over time, with the digits of the document; expected values have `EXPECTED_DIGITS`. */
-const shortened = (value, digits = 7) => amount(Number(value.toPrecision(digits)));
-const EXPECTED_DIGITS = 4;
+/** A number over time, with the digits of the document. */
+const shortened = (value) => Number(value.toPrecision(7));
+
+/** A value of any line at each point; NaN where no line has one. */
+const lastOf = (sums) => Float64Array.from(sums[0].value, (_, p) => sums.find(({ value }) => value[p] === value[p])?.value[p] ?? NaN);
+
+/** 1 at each point of which a time was judged, in any series of a measure; else NaN. */
+function judgedPoints(live, measure, { first, by, count }) {
+  const [, width, length] = live.values.shape;
+  const judged = new Float64Array(count).fill(NaN);
+  for (let s = 0; s < width; s += 1) {
+    const from = (measure * width + s) * length + first;
+    for (let i = 0; i < by * count; i += 1) if (live.expected.data[from + i] === live.expected.data[from + i]) judged[Math.floor(i / by)] = 1;
+  }
+  return judged;
+}
+
+/** Number of groups that marks are of. */
+const markedGroups = (doc, marks) => new Set(marks.map(({ m }) => doc.group_intervals.group[m])).size;
 
 const edgesOf = (sums) => extent(...sums.map(({ value }) => value));
 
-/** Lines of a tooltip about the affected metrics of a group interval. */
-function affectedLines(doc, m, mean) {
-  const { v, e } = affectedTogether(doc, m, mean);
-  return [
-    ["metrics affected", whole(doc.group_intervals.metrics[m])],
-    ...(v === null ? [] : [[mean ? "their mean" : "their value", amount(v)]]),
-    ...(e === null ? [] : [["expected", amount(e)]]),
-  ];
-}
-
 /** Lines of a tooltip about all lines at a time. */
-function pointLines(p, times, lines, sums, lineName, band) {
-  const shown = [["time", wallText(times[p], 60)]];
-  lines.forEach((_, c) => shown.push([lineName(c), shortened(sums[c].value[p])]));
+function pointLines(p, times, lines, sums, lineName, band, numbers) {
+  const shown = [["time", wallWords(times[p], true, true)]];
+  lines.forEach((_, c) => shown.push([lineName(c), numbers.text(shortened(sums[c].value[p]))]));
   const { expected, lower, upper } = sums[0];
   if (band && expected[p] === expected[p]) {
-    const [lo, hi] = [lower[p], upper[p]].map((bound) => (bound === bound ? shortened(bound, EXPECTED_DIGITS) : "open"));
-    shown.push(["expected", shortened(expected[p], EXPECTED_DIGITS)], ["range", `${lo} – ${hi}`]);
+    const point = { expected: expected[p], lower: lower[p], upper: upper[p] };
+    shown.push(["expected", usualWords(numbers, point)], ["range", rangeWords(numbers, point)]);
   }
   return shown;
 }
@@ -333,37 +375,125 @@ function judgedTime(live, measure) {
   return last < 0 ? [0, -1] : [live.times[first], live.times[last]];
 }
 
-/** Chart of a group: its affected metrics together, from two days before to a day after; or the values of its intervals. */
+/**
+ * The metrics of a group: those that are affected in any of its intervals.
+ * @returns {{combinations: number[], series: number[]|null, rest: boolean}} `series`: indices of `live.series`, null where
+ *   not all have live values of their own; `rest`: whether some are only among the others
+ */
+function metricsOf(doc, g) {
+  const index = indexOf(doc);
+  const combinations = new Set();
+  for (let i = index.ofGroup[g]; i < index.ofGroup[g + 1]; i += 1) {
+    const m = index.groupIntervals[i];
+    for (let a = index.affected[m]; a < index.affected[m + 1]; a += 1) combinations.add(doc.affected.combination[a]);
+  }
+  const rest = combinations.delete(OTHERS);
+  const { live } = doc.detectors[doc.groups.detector[g]];
+  const at = new Map(live ? [...live.series].map((c, s) => [c, s]) : []);
+  const series = [...combinations].flatMap((c) => at.get(c) ?? []);
+  return { combinations: [...combinations], series: series.length && series.length === combinations.size ? series : null, rest };
+}
+
+/** Index of a time among the live values, or -1. */
+function timeAt(live, time) {
+  const i = live.times.indexOf(time);
+  return live.intervals === 1 ? i : -1;
+}
+
+/**
+ * Observed and expected values of a group in an interval: of all its metrics together, or, where their values over time are
+ * unknown, of the metrics that are affected in that interval.
+ * @returns {{value: number, expected: number, lower: number, upper: number, metrics: number, all: boolean}} NaN for unknown;
+ *   `all`: of all metrics of the group
+ */
+function groupPoint(doc, g, m) {
+  const detector = doc.detectors[doc.groups.detector[g]];
+  const measure = doc.groups.measure[g];
+  const mean = isMean(detector, measure);
+  const { series, rest } = metricsOf(doc, g);
+  const first = series && !rest ? timeAt(detector.live, doc.group_intervals.time[m]) : -1;
+  if (first >= 0) {
+    const sums = together(detector.live, measure, series, { first, by: 1, count: 1 }, mean, true);
+    const [value, expected, lower, upper] = ["value", "expected", "lower", "upper"].map((name) => sums[name][0]);
+    if (value === value && expected === expected) return { value: shortened(value), expected, lower, upper, metrics: series.length, all: true };
+  }
+  const { v, e, lo, hi } = affectedTogether(doc, m, mean);
+  return { value: v ?? NaN, expected: e ?? NaN, lower: lo ?? NaN, upper: hi ?? NaN, metrics: doc.group_intervals.metrics[m], all: false };
+}
+
+/** Chart of a group: its metrics together, from two days before to a day after; or the values of its intervals. */
 async function drawGroup(place, doc, selection, options) {
   const g = options.group;
   const detector = doc.detectors[doc.groups.detector[g]];
   const measure = doc.groups.measure[g];
   const index = indexOf(doc);
   const groupIntervals = [...index.groupIntervals.subarray(index.ofGroup[g], index.ofGroup[g + 1])];
-  const combinations = new Set();
-  for (const m of groupIntervals) {
-    for (let a = index.affected[m]; a < index.affected[m + 1]; a += 1) combinations.add(doc.affected.combination[a]);
-  }
   const { live } = detector;
-  const rest = combinations.delete(OTHERS); // the document does not say which combinations these are
-  if (live && combinations.size) {
-    const at = new Map([...live.series].map((c, s) => [c, s]));
-    const series = [...combinations].flatMap((c) => at.get(c) ?? []);
-    const step = liveStep(detector);
-    const before = Math.max(172800, step >= 86400 ? 48 * step : 0);
-    const points = pointsOf(live, doc.groups.start[g] - before, doc.groups.end[g] + Math.max(86400, before / 2), 1000, step);
-    const within = points.count && series.length === combinations.size
-      && groupIntervals.some((m) => pointAt(live, points, doc.group_intervals.time[m]) >= 0);
+  const { series, rest } = metricsOf(doc, g);
+  if (series) {
+    const points = pointsOf(live, ...around(doc, g), 1000, liveStep(detector));
+    const within = points.count && groupIntervals.some((m) => pointAt(live, points, doc.group_intervals.time[m]) >= 0);
     if (within) {
       const mean = isMean(detector, measure);
       const sums = [together(live, measure, series, points, mean, true)];
-      const marks = groupIntervals.map((m) => [m, 0]);
+      const marks = [...groupIntervals, ...othersOf(doc, g, selection.filters.least)].map((m) => [m, 0]);
       const caption = await drawLines(place, doc, detector,
         { lines: [{ text: null, series }], sums, points, marks, mean, measure, split: null }, options);
       return rest ? `${caption} Without the metrics that the page has only combined.` : caption;
     }
   }
   return drawGroupIntervals(place, doc, detector, groupIntervals, options);
+}
+
+/** Chart of one metric of a group, with its range and its anomalies: around the group, or over all of its time. */
+async function drawMetric(place, doc, selection, options) {
+  const { group: g, combination, all, small } = options;
+  const detector = doc.detectors[doc.groups.detector[g]];
+  const measure = doc.groups.measure[g];
+  const { live } = detector;
+  const s = live ? live.series.indexOf(combination) : -1;
+  if (s < 0) return nothing(place, "The values of this metric over time are not on this page.");
+  const [from, to] = all ? [-Infinity, Infinity] : around(doc, g);
+  const points = pointsOf(live, from, to, small ? 200 : 600, liveStep(detector));
+  if (!points.count) return nothing(place, "The values of this metric at that time are not on this page.");
+  const mean = isMean(detector, measure);
+  const sums = [together(live, measure, [s], points, mean, true)];
+  const index = indexOf(doc);
+  const least = selection.filters.least;
+  const marks = [];
+  for (let m = 0; m < doc.group_intervals.group.length; m += 1) {
+    const other = doc.group_intervals.group[m];
+    if (doc.groups.detector[other] !== doc.groups.detector[g] || doc.groups.measure[other] !== measure) continue;
+    if (other !== g && doc.group_intervals.score[m] < least) continue;
+    const rows = doc.affected.combination.subarray(index.affected[m], index.affected[m + 1]);
+    if (rows.includes(combination)) marks.push([m, 0]);
+  }
+  const text = (combinationParts(detector, combination) ?? []).map(([, value]) => value).join(" · ") || null;
+  return drawLines(place, doc, detector, { lines: [{ text, series: [s] }], sums, points, marks, mean, measure, split: null }, options);
+}
+
+/** The group's neighbours: groups of its detector and measure of at least a severity, in the order of their starts. */
+function neighboursOf(doc, g, least) {
+  const { detector, measure, score, start } = doc.groups;
+  const alike = doc.groups.id.flatMap((_, other) =>
+    (detector[other] === detector[g] && measure[other] === measure[g] && (score[other] >= least || other === g) ? [other] : []));
+  return alike.sort((a, b) => start[a] - start[b] || a - b);
+}
+
+/** Intervals of a group's neighbours, at other times than its own. */
+function othersOf(doc, g, least) {
+  const index = indexOf(doc);
+  const intervals = (group) => [...index.groupIntervals.subarray(index.ofGroup[group], index.ofGroup[group + 1])];
+  const own = new Set(intervals(g).map((m) => doc.group_intervals.time[m]));
+  return neighboursOf(doc, g, least).filter((other) => other !== g).flatMap(intervals)
+    .filter((m) => !own.has(doc.group_intervals.time[m]));
+}
+
+/** The time around a group that its charts show: from two days, or 48 intervals of days, before to half of that after. */
+function around(doc, g) {
+  const step = liveStep(doc.detectors[doc.groups.detector[g]]);
+  const before = Math.max(172800, step >= 86400 ? 48 * step : 0);
+  return [doc.groups.start[g] - before, doc.groups.end[g] + Math.max(86400, before / 2)];
 }
 
 /**
@@ -394,6 +524,8 @@ function affectedTogether(doc, m, mean) {
 async function drawGroupIntervals(place, doc, detector, groupIntervals, options) {
   const { zone, group: g } = options;
   const mean = isMean(detector, doc.groups.measure[g]);
+  const own = numbersOf(doc, doc.groups.detector[g], doc.groups.measure[g]);
+  const numbers = mean ? own.finer() : own;
   const rows = [];
   for (const m of groupIntervals) {
     const sums = affectedTogether(doc, m, mean);
@@ -416,21 +548,27 @@ async function drawGroupIntervals(place, doc, detector, groupIntervals, options)
     domain: [rows[0].t - room, rows[rows.length - 1].t + room],
     adjust: (spec) => {
       const scale = { zero: false, domain: [low - (high - low) * 0.1, high + (high - low) * 0.1 || 1] };
-      Object.assign(spec.layer[0].encoding.y, { scale, axis: { title: null, format: axisFormat(Math.max(Math.abs(low), Math.abs(high))) } });
+      Object.assign(spec.layer[0].encoding.y, { scale, axis: { title: null } });
+      numberAxis(spec.layer[0].encoding.y.axis, Math.max(Math.abs(low), Math.abs(high)));
       spec.layer[0].mark.opacity = theme.area.opacity;
       spec.layer[1].mark.stroke = theme.rule.color;
     },
-    tip: ({ k, v, e, lo, hi, open }) => [
-      ["time", zone.text(doc.group_intervals.time[k])], [mean ? "mean" : "value", amount(v)],
-      ...(e === null ? [] : [["expected", amount(e)]]),
-      ...(lo === null || open === undefined ? []
-        : [["range", `${open === "below" ? "open" : amount(lo)} – ${open === "above" ? "open" : amount(hi)}`]]),
-      ["severity", severity(doc.group_intervals.score[k])], ["metrics affected", whole(doc.group_intervals.metrics[k])],
-    ],
+    tip: ({ k, v, e, lo, hi, open }) => {
+      const point = { expected: e ?? NaN, lower: open === "below" ? NaN : (lo ?? NaN), upper: open === "above" ? NaN : (hi ?? NaN) };
+      return [
+        ["time", startText(zone, detector, doc.group_intervals.time[k], true)], [mean ? "mean" : "value", numbers.text(v)],
+        ...(e === null ? [] : [["expected", usualWords(numbers, point)]]),
+        ...(lo === null || open === undefined ? [] : [["range", rangeWords(numbers, point)]]),
+        ["severity", severity(doc.group_intervals.score[k])], ["metrics affected", whole(doc.group_intervals.metrics[k])],
+      ];
+    },
     legend: legendOf(legend),
   });
   const worst = rows.reduce((a, b) => (doc.group_intervals.score[b.k] > doc.group_intervals.score[a.k] ? b : a));
+  const point = { expected: worst.e ?? NaN, lower: worst.open === "below" ? NaN : (worst.lo ?? NaN),
+    upper: worst.open === "above" ? NaN : (worst.hi ?? NaN) };
   return labelled(place, view, `${plural(rows.length, "anomalous interval")} of ${nameIn(measureOf(doc, g))}, from the `
-    + `alerts; the worst ${severity(doc.group_intervals.score[worst.k])} at ${zone.text(doc.group_intervals.time[worst.k])}: ${amount(worst.v)}`
-    + `${worst.e === null ? "" : `, expected ${amount(worst.e)}`}.`);
+    + `alerts, with the metrics that were affected in each; the worst ${severity(doc.group_intervals.score[worst.k])} at `
+    + `${startText(zone, detector, doc.group_intervals.time[worst.k])}: ${numbers.text(worst.v)}`
+    + `${worst.e === null ? "" : ` instead of ${usualWords(numbers, point)}`}.`);
 }

@@ -18,7 +18,7 @@ function groupIntervalLines(doc, zone, m) {
   const detector = doc.detectors[doc.groups.detector[g]];
   return [
     ["detector", named(detector.title)], ["measure", named(detector.measures[doc.groups.measure[g]])],
-    ["time", zone.text(doc.group_intervals.time[m])], ["severity", severity(doc.group_intervals.score[m])],
+    ["time", startText(zone, detector, doc.group_intervals.time[m], true)], ["severity", severity(doc.group_intervals.score[m])],
     ["metrics", whole(doc.group_intervals.metrics[m])],
   ];
 }
@@ -28,6 +28,24 @@ function timeDomain({ first, last }, zone) {
   const [a, b] = [zone.shift(first), zone.shift(last)];
   const room = Math.max((b - a) * 0.01, 1800000);
   return [a - room, b + room];
+}
+
+/** The time that is shown; in days where it is long. */
+const daySpan = (zone, { first, last }) => span(zone, first, last, last - first < 14 * 86400);
+
+/** Spans of the time that is shown in which no selected detector judged; none where that is unknown of one. */
+function unjudged(doc, { detectors, first, last }) {
+  const spans = detectors.map((d) => judgedSpans(doc.detectors[d]));
+  if (!spans.length || spans.some((known_) => known_ === null)) return [];
+  const gaps = [];
+  let at = first;
+  for (const [from, to] of spans.flat().sort((a, b) => a[0] - b[0])) {
+    if (from > at) gaps.push([at, from]);
+    at = Math.max(at, to);
+  }
+  if (at < last) gaps.push([at, last]);
+  // Narrower ones would not be seen.
+  return gaps.filter(([from, to]) => (to - from) * 400 > last - first);
 }
 
 /** All anomalies: a mark for each group at its worst interval; counts where there are too many. */
@@ -42,15 +60,26 @@ async function drawTimeline(place, doc, selection, options) {
     const score = doc.group_intervals.score[worst[g]];
     return { t: zone.shift(doc.group_intervals.time[worst[g]]), v: score, s: severityClass(score), k: g };
   });
-  const view = await drawChart(place, "timeline", { groups: rows }, options, {
-    domain: timeDomain(selection, zone),
+  const domain = timeDomain(selection, zone);
+  const shades = unjudged(doc, selection).map(([from, to]) => ({ t: Math.max(zone.shift(from), domain[0]), u: Math.min(zone.shift(to), domain[1]), c: 0 }))
+    .filter(({ t, u }) => t < u);
+  const theme = chartTheme(options.dark);
+  const view = await drawChart(place, "timeline", { groups: rows, shades }, options, {
+    domain,
+    adjust: (spec) => {
+      spec.layer[0].mark.color = theme.rule.color;
+      const { y } = spec.layer[1].encoding;
+      y.scale.domain[0] = rows[0].v >= 50 ? 50 : 0;
+      y.axis.values = y.axis.values.filter((value) => value >= y.scale.domain[0]);
+    },
+    legend: shades.length ? legendOf(shadeEntries(shades, theme)) : null,
     tip: ({ k }) => groupIntervalLines(doc, zone, worst[k]),
     onClick: ({ k }) => k !== undefined && options.onGroup?.(k),
     onTime,
   });
   const top = worst[groups[groups.length - 1]];
-  return labelled(place, view, `${plural(groups.length, "anomaly group")}, ${span(zone, selection.first, selection.last)}; `
-    + `the worst: ${severity(doc.group_intervals.score[top])} at ${zone.text(doc.group_intervals.time[top])}, `
+  return labelled(place, view, `${plural(groups.length, "anomaly group")}, ${daySpan(zone, selection)}; `
+    + `the worst: ${severity(doc.group_intervals.score[top])} at ${startText(zone, doc.detectors[doc.groups.detector[doc.group_intervals.group[top]]], doc.group_intervals.time[top])}, `
     + `${nameIn(measureOf(doc, doc.group_intervals.group[top]))}.`);
 }
 
@@ -96,25 +125,19 @@ async function drawCounts(place, doc, selection, options) {
       Object.assign(spec.encoding.color.scale, { domain: edges.map((_, c) => c), range: colours });
     },
     tip: ({ t, lo, hi, n }) => [
-      ["from", wallText(t, step)], ["for", stepLength(step)], ["severity", `${lo}–${hi}`],
-      ["anomalies", whole(n)],
+      ["from", wallWords(t, step % 86400 !== 0, true)], ["for", stepLength(step)], ["severity", `${lo}–${hi}`],
+      ["anomalous intervals", whole(n)],
     ],
     legend: legendOf(edges.map((edge, c) => {
       const next = (edges[c + 1] ?? most + 1) - 1;
       return [colours[c], next > edge ? `${whole(edge)}–${whole(next)}` : whole(edge), "square"];
-    }), "anomalies"),
+    }), "anomalous intervals"),
     onTime: options.onTime,
   });
   const also = counted ? `, ${whole(counted)} of them known only as counts,` : "";
-  return labelled(place, view, `${plural(listed + counted, "anomaly", "anomalies")}${also} of ${plural(selection.groups.length, "group")}, `
-    + `${span(zone, selection.first, selection.last)}, as counts by ${stepName(step)} and severity; `
+  return labelled(place, view, `${plural(listed + counted, "anomalous interval")}${also} of ${plural(selection.groups.length, "group")}, `
+    + `${daySpan(zone, selection)}, as counts by ${stepName(step)} and severity; `
     + "choose a shorter time or a higher severity to see each one.");
-}
-
-/** Milliseconds on the wall clock, as text. */
-function wallText(ms, step) {
-  const text = new Date(ms).toISOString().replace("T", " ");
-  return text.slice(0, step % 86400 ? 16 : 10);
 }
 
 /** Lower ends of at most five classes of counts up to `most`, in geometric progression. */
@@ -174,7 +197,7 @@ async function drawLanes(place, doc, selection, options) {
   const [first] = shown;
   const left = bins.size - shown.filter((d) => bins.has(d)).length;
   return labelled(place, view, `${plural(bins.size, "detector")} of ${whole(order.length)} had anomalies, `
-    + `${span(zone, selection.first, selection.last)}, each cell the worst within ${stepLength(step)}; `
+    + `${daySpan(zone, selection)}, each cell the worst within ${stepLength(step)}; `
     + `the worst: ${nameIn(doc.detectors[first].title)}, ${severity(worst.get(first))}.`
     + (left ? ` ${plural(left, "less severe detector")} left out.` : ""));
 }

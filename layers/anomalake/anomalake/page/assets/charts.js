@@ -39,7 +39,7 @@ function chartTheme(dark) {
     view: { stroke: null },
     axis: {
       domainColor: faint, gridColor: faint, tickColor: faint, labelColor: text, titleColor: text, labelFontSize: 11,
-      titleFontSize: 11, titleFontWeight: "normal", labelOverlap: "greedy",
+      titleFontSize: 11, titleFontWeight: "normal", labelOverlap: "greedy", labelSeparation: 8,
     },
     axisX: { grid: false, titleAnchor: "end" },
     axisY: { domain: false, ticks: false, labelPadding: 6 },
@@ -153,8 +153,19 @@ function timeAxis(spec, { zone, width }, domain) {
   spec.params.find(({ name }) => name === "shown").value = domain;
 }
 
-/** Number format of an axis with a largest value. */
-const axisFormat = (largest) => (largest >= 1000 ? "~s" : ".4~g");
+/** Colours and words of shaded times; `c` of a shade is an index. */
+const SHADES = ["not judged", "no data"];
+
+/** Legend entries of shades. */
+const shadeEntries = (shades, theme) =>
+  SHADES.flatMap((words, c) => (shades.some((shade) => shade.c === c) ? [[theme.rule.color, words, c ? "band" : "faint"]] : []));
+
+/** Sets the labels of an axis of numbers up to a size: "500", "1.5k". */
+function numberAxis(axis, largest) {
+  // By an expression, because a format alone gives all labels the unit of the largest: "0.5k".
+  if (largest >= 1000) axis.labelExpr = "format(datum.value, '~s')";
+  else axis.format = ".4~g";
+}
 
 /** A tooltip whose lines are text; as Vega's handler: (handler, event, item, value). */
 function tooltip(lines, finishers) {

@@ -116,7 +116,7 @@ function drawFilters(changed) {
     const { from, to } = state.filters;
     if (from === null && to === null) return ["all"];
     if (from !== null && to !== null) return [span(state.zone, from, to, to - from < 3 * 86400)];
-    return [from !== null ? `from ${state.zone.text(from, false)}` : `to ${state.zone.text(to, false)}`];
+    return [from !== null ? `from ${state.zone.say(from, false)}` : `to ${state.zone.say(to, false)}`];
   }, element("div.times", null,
     element("label", null, "From", inputs.from), element("label", null, "To", inputs.to),
     element("div.quick", null, ...quick), which));
@@ -141,7 +141,7 @@ function drawFilters(changed) {
   fields.push(element("div.least", { role: "group", "aria-label": "Least severity" },
     element("span.what", null, "Severity from"), range, exact));
   fields.push(element("button.quiet", { type: "button", id: "reset", onclick: () => {
-    state.filters = noFilters();
+    state.filters = startFilters(doc);
     drawFilters(changed);
     changed();
     bar.querySelector("summary").focus({ preventScroll: true });

@@ -1,6 +1,6 @@
 /* The main figures, the list of groups, and the address of each group. */
 
-const groupsMemory = { by: "Severity", down: true, page: 0 };
+const groupsMemory = { by: "Began", down: true, page: 0, open: new Set() };
 
 /** A group's fragment, as in the `consoleUrl` of alerts; with the measure where several groups have the id. */
 function groupHash(doc, g) {
@@ -93,28 +93,99 @@ function alertsOf(doc, g) {
   return alerted;
 }
 
+/** Whether a group has an anomaly in the newest interval of a detector that runs. */
+function isOngoing(doc, g) {
+  const { runs } = doc.detectors[doc.groups.detector[g]];
+  return runs !== null && doc.groups.end[g] >= runs.last_interval && !(runs.late >= 24);
+}
+
+/** What groups are ordered by in time: the ongoing ones after all others. */
+const recency = (doc, g) => doc.groups.start[g] + (isOngoing(doc, g) ? 1e11 : 0);
+
+/** Groups of the same measure and metrics, as one list each, the ongoing and the newest first. Groups without listed metrics stand alone. */
+function foldRepeats(doc, groups) {
+  const index = indexOf(doc);
+  const lists = new Map();
+  for (const g of groups) {
+    const metrics = new Set();
+    for (let i = index.ofGroup[g]; i < index.ofGroup[g + 1]; i += 1) {
+      const m = index.groupIntervals[i];
+      for (let a = index.affected[m]; a < index.affected[m + 1]; a += 1) metrics.add(doc.affected.combination[a]);
+    }
+    const alone = !metrics.size || metrics.has(OTHERS);
+    const key = alone ? `alone ${g}`
+      : `${doc.groups.detector[g]} ${doc.groups.measure[g]} ${[...metrics].sort((a, b) => a - b).join(" ")}`;
+    if (lists.has(key)) lists.get(key).push(g);
+    else lists.set(key, [g]);
+  }
+  return [...lists.values()].map((list) => list.sort((a, b) => recency(doc, b) - recency(doc, a) || b - a));
+}
+
+/** What a repeat is remembered by when the document is renewed. */
+const idOf = (doc, g) => `${doc.detectors[doc.groups.detector[g]].arn}/${doc.groups.id[g]}/${doc.groups.measure[g]}`;
+
 function drawGroups() {
   const { doc, selection, zone } = state;
   const { groups: of } = doc;
   const index = indexOf(doc);
+  // A row is the worst of its groups where the list is sorted by severity, else the newest.
+  const leads = (list) => (groupsMemory.by === "Severity" ? worstOf(doc, list) : list[0]);
+  const folds = new Map(foldRepeats(doc, selection.groups).map((list) => [leads(list), list]));
+  const all = (g) => folds.get(g) ?? [g];
   const lasts = (g) => of.end[g] - of.start[g] + intervalOf(doc.detectors[of.detector[g]]);
   const detector = (g) => doc.detectors[of.detector[g]];
   const measure = (g) => detector(g).measures[of.measure[g]];
   const metrics = (g) => (index.worst[g] < 0 ? NaN : doc.group_intervals.metrics[index.worst[g]]);
+  const parts = (g) => (index.worst[g] < 0 ? [] : leading(doc, index.worst[g]));
   const columns = [
     { title: "Severity", down: true, key: (g) => of.score[g], cell: (g) => severityMark(of.score[g]) },
-    { title: "Began", head: true, down: true, key: (g) => of.start[g],
-      cell: (g) => element("a", { href: groupHash(doc, g) }, zone.text(of.start[g])) },
+    { title: "Began", head: true, down: true, key: (g) => recency(doc, g),
+      cell: (g, repeat) => element("span.began", null,
+        element("a", { href: groupHash(doc, g) }, startText(zone, detector(g), of.start[g])),
+        isOngoing(doc, g) ? element("span.badge.now", null, "ongoing") : null, ...badgesOf(doc, g, zone),
+        repeat || all(g).length < 2 ? null : repeatsButton(g, all(g), zone)) },
     { title: "Lasted", wide: true, down: true, key: lasts, cell: (g) => (lasts(g) > 0 ? duration(lasts(g)) : "–") },
     { title: "Detector", wide: true, key: (g) => detector(g).title, cell: (g) => named(detector(g).title) },
-    { title: "Measure", key: measure, cell: (g) => named(measure(g)) },
-    { title: "Most in", wide: true, cell: (g) => leadingWords(index.worst[g] < 0 ? [] : leading(doc, index.worst[g])) },
+    { title: "Measure", key: measure, cell: (g) => element("span", null, named(measure(g)),
+      element("span.narrow.quieter", null, leadingWords(parts(g)))) },
+    { title: "Most in", wide: true, cell: (g) => leadingWords(parts(g)) },
     { title: "Metrics", number: true, wide: true, down: true, key: metrics, cell: (g) => known(metrics(g)) },
     { title: "Alerts", number: true, wide: true, down: true, key: (g) => alertsOf(doc, g),
       cell: (g) => (alertsOf(doc, g) ? whole(alertsOf(doc, g)) : "–") },
   ].filter(({ title }) => title !== "Detector" || selection.detectors.length > 1);
-  pagedTable({ box: byId("groups"), caption: "Anomaly groups", columns, rows: selection.groups, size: 12,
-    memory: groupsMemory, empty: "No anomaly groups in what is chosen.", open: openGroup });
+  const { open } = groupsMemory;
+  pagedTable({ box: byId("groups"), caption: "Anomaly groups", columns, rows: [...folds.keys()], size: 12,
+    memory: groupsMemory, empty: "No anomaly groups in what is chosen.", open: openGroup, of: plural(selection.groups.length, "group"),
+    below: (g) => (open.has(idOf(doc, all(g)[0])) ? all(g).filter((other) => other !== g) : []), again: drawGroups });
+  byId("groups").append(...severityButtons());
+}
+
+/** Unfolds or folds the groups of the same measure and metrics. */
+function repeatsButton(g, all, zone) {
+  const { open } = groupsMemory;
+  const { start, score } = state.doc.groups;
+  const id = idOf(state.doc, all[0]);
+  const most = Math.max(...all.map((other) => score[other]));
+  const since = zone.say(Math.min(...all.map((other) => start[other])), false);
+  return element("button.repeats", { type: "button", "aria-expanded": String(open.has(id)), id: `repeats-${g}`, onclick: () => {
+    if (!open.delete(id)) open.add(id);
+    drawGroups();
+    byId(`repeats-${g}`)?.focus();
+  } }, `${whole(all.length)} times since ${since}${most > score[g] ? `, up to ${severity(most)}` : ""}`);
+}
+
+/** Shows the less severe groups, or only those of the severity of alerts. */
+function severityButtons() {
+  const { selection, filters, doc } = state;
+  const start = alertSeverity(doc);
+  const set = (least) => () => {
+    state.filters.least = least;
+    drawFilters(changedSoon);
+    render();
+  };
+  const button = (text, least) => element("p.less", null, element("button.quiet", { type: "button", onclick: set(least) }, text));
+  if (selection.less) return [button(`Show ${whole(selection.less)} less severe`, 0)];
+  return filters.least < start ? [button(`Show only severity ${start} or more`, start)] : [];
 }
 
 function leadingWords(parts) {
@@ -123,34 +194,50 @@ function leadingWords(parts) {
     element("span", null, named(value), element("span.quieter", null, ` ${share} %`))));
 }
 
-/** The figures at the top of the page. */
+/** The figures at the top of the page, all about the groups that pass the filters. */
 function drawFigures() {
   const { doc, selection, zone } = state;
-  const { groups, groupIntervals, counts, detectors } = selection;
-  let anomalies = groupIntervals.length;
-  for (const i of counts) anomalies += doc.counts.group_intervals[i];
-  let worst = -1;
-  for (const g of groups) if (worst < 0 || doc.groups.score[g] > doc.groups.score[worst]) worst = g;
+  const { groups, detectors } = selection;
+  const { groups: of } = doc;
   const figure = (value, title, more) => element("div.figure", null, element("p.title", null, title),
-    element("p.value", null, value), element("p.more", null, more));
-  const busy = new Set(Array.from(groups, (g) => doc.groups.detector[g])).size;
-  const extreme = groups.reduce((sum, g) => sum + (doc.groups.score[g] >= SEVERITIES[0].from ? 1 : 0), 0);
-  const figures = [
-    figure(whole(detectors.length), "Detectors", `${whole(busy)} with anomalies`),
-    figure(whole(groups.length), "Anomaly groups", `${whole(extreme)} of severity ${SEVERITIES[0].from} or more`),
-    figure(whole(anomalies), "Anomalies", "groups in single intervals"),
-  ];
-  if (worst >= 0) {
-    const detector = doc.detectors[doc.groups.detector[worst]];
-    figures.push(figure(severityMark(doc.groups.score[worst]), "The worst", element("a", { href: groupHash(doc, worst) },
-      named(detector.measures[doc.groups.measure[worst]]), ` ${zone.text(doc.groups.start[worst])}`)));
-  } else {
-    figures.push(figure("–", "The worst", "no anomaly"));
-  }
-  byId("figures").replaceChildren(...figures);
-  const of = detectors.length === 1 ? ` of ${isolated(doc.detectors[detectors[0]].title)}`
+    element("p.value", null, value), element("p.more", null, ...more));
+  const link = (g) => element("a", { href: groupHash(doc, g) }, named(doc.detectors[of.detector[g]].measures[of.measure[g]]),
+    `, ${startText(zone, doc.detectors[of.detector[g]], of.start[g])}`);
+  const best = (key) => groups.reduce((a, b) => (a < 0 || key(b) > key(a) ? b : a), -1);
+  const ongoing = groups.reduce((sum, g) => sum + (isOngoing(doc, g) ? 1 : 0), 0);
+  const newest = best((g) => recency(doc, g));
+  const worst = best((g) => of.score[g]);
+  const busy = new Set(Array.from(groups, (g) => of.detector[g])).size;
+  const mark = (g) => (g < 0 ? "–" : severityMark(of.score[g]));
+  const judged = detectors.length === 1 ? judgedSpans(doc.detectors[detectors[0]]) : null;
+  byId("figures").replaceChildren(
+    figure(whole(groups.length), "Anomaly groups", [scopeWords()]),
+    figure(mark(newest), ongoing ? `Newest of ${whole(ongoing)} ongoing` : "Newest", [newest < 0 ? "no group" : link(newest)]),
+    figure(mark(worst), "The worst", [worst < 0 ? "no group" : link(worst)]),
+    judged ? judgedFigure(figure, judged, detectors[0])
+      : figure(whole(detectors.length), "Detectors", [`${whole(busy)} with such groups`]),
+  );
+  const titles = detectors.length === 1 ? ` of ${isolated(doc.detectors[detectors[0]].title)}`
     : ` of ${plural(detectors.length, "detector")}`;
   const which = filtersSet() ? ", filtered" : "";
-  byId("summary").textContent =
-    `${plural(groups.length, "group")}, ${plural(anomalies, "anomaly", "anomalies")}${of}${which}`;
+  byId("summary").textContent = `${plural(groups.length, "group")}${titles}, ${scopeWords()}${which}`;
+}
+
+/** Which of the groups are shown: "severity 70 or more; 157 less severe". */
+function scopeWords() {
+  const { filters, selection } = state;
+  if (!filters.least) return "of any severity";
+  const less = selection.less ? `; ${whole(selection.less)} less severe` : "";
+  return `of severity ${formatted(filters.least, { maximumFractionDigits: 2 })} or more${less}`;
+}
+
+/** For how long a detector judged: what lies outside was not judged. */
+function judgedFigure(figure, spans, d) {
+  const { doc, zone } = state;
+  if (!spans.length) return figure("none", "Judged", ["no interval yet: what is shown was only learned from"]);
+  const seconds = spans.reduce((sum, [from, to]) => sum + to - from, 0);
+  const step = intervalOf(doc.detectors[d]);
+  const last = spans[spans.length - 1][1] - (step || 1);
+  return figure(duration(seconds), "Judged", [`${zone.say(spans[0][0], false)} – ${zone.say(last, false)}`,
+    spans.length > 1 ? ", with gaps" : ""]);
 }

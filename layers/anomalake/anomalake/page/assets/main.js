@@ -11,6 +11,7 @@ async function carried() {
 function render() {
   const { doc, filters } = state;
   state.selection = select(doc, filters);
+  state.selection.less = lessSevere(doc, filters, state.selection.groups);
   const before = state.zone?.name;
   state.zone = zoneOf(doc, state.clock, state.selection.detectors);
   drawClock();
@@ -20,6 +21,7 @@ function render() {
   drawTable();
   drawNearMisses();
   drawHealth();
+  drawSaid();
   drawCards();
   redraw();
   keepState();
@@ -154,7 +156,7 @@ function drawClock() {
   choices(byId("clock"), [["detector", alike ? `the detector's zone (${zone})` : `${zone}: the detectors' zones differ`],
     ["viewer", `yours (${own})`]], state.clock);
   replaceChildren(byId("about"), named(doc.lake),
-    element("span.quieter", null, ` as of ${zoneOf(doc, state.clock, shown).text(doc.made_at)}`));
+    element("span.quieter", null, ` as of ${zoneOf(doc, state.clock, shown).say(doc.made_at)}`));
 }
 
 /** Draws what does not depend on filters. */
@@ -181,8 +183,7 @@ function drawBeginning() {
   byId("health-card").hidden = !state.doc.set_aside && !state.doc.crawl;
   replaceChildren(byId("beginning-text"), element("p", null, "The lake ", named(state.doc.lake),
     " has no detectors and no alerts yet. Start with one of these:"),
-  ...lines.map(([title, line]) => element("div.command", null, element("span", null, title),
-    element("code", { dir: "ltr", tabindex: "0" }, line))));
+  ...commandList(lines));
 }
 
 function setTheme() {
@@ -269,7 +270,8 @@ async function start() {
       const g = groupAt(next, location.hash);
       const stays = view.group !== null && g >= 0;
       const inside = byId("group").contains(document.activeElement) && document.activeElement;
-      if (stays) view.group = g;
+      const metric = stays ? metricKey(state.doc, view.group, view.metric) : null;
+      if (stays) Object.assign(view, { group: g, metric: metricWith(next, g, metric) });
       else if (view.group !== null) closeGroup();
       show(next);
       if (stays) {

@@ -18,7 +18,7 @@ const LACKS = -1;
 function unpack(buffer) {
   const length = new DataView(buffer).getUint32(0, true);
   const doc = JSON.parse(new TextDecoder().decode(new Uint8Array(buffer, 4, length)));
-  if (doc.format !== 2) throw new Error(`the document has format ${doc.format}: this page reads format 2`);
+  if (doc.format !== 3) throw new Error(`the document has format ${doc.format}: this page reads format 3`);
   const start = 4 + length;
   const types = { i4: Int32Array, f4: Float32Array, f8: Float64Array };
   const array = ([type, offset, shape]) => {
@@ -98,6 +98,84 @@ function indexOf(doc) {
 /** Filters that everything passes. */
 function noFilters() {
   return { detectors: null, measures: null, dimensions: new Map(), from: null, to: null, least: 0 };
+}
+
+/** The severity from which alerts are sent: that of the least severe alert of a group, at most L4M's default of 70. */
+function alertSeverity(doc) {
+  if (!leastAlerts.has(doc)) {
+    const { alerted, score } = doc.group_intervals;
+    let least = SEVERITIES[1].from;
+    for (let m = 0; m < score.length; m += 1) if (alerted[m] && score[m] < least) least = Math.floor(score[m]);
+    leastAlerts.set(doc, least);
+  }
+  return leastAlerts.get(doc);
+}
+
+const leastAlerts = new WeakMap();
+
+/** Filters that the page starts with. */
+const startFilters = (doc) => ({ ...noFilters(), least: alertSeverity(doc) });
+
+/** Number of groups that pass all filters but that for severity, and not that. */
+function lessSevere(doc, filters, groups) {
+  return filters.least ? select(doc, { ...filters, least: 0 }).groups.length - groups.length : 0;
+}
+
+const judgedTimes = new WeakMap();
+
+/**
+ * The time that a detector judged, as spans of epoch seconds: first start, end.
+ * Times without data at which others days of the week have none either do not end a span.
+ * @returns {[number, number][]|null} null for unknown
+ */
+function judgedSpans(detector) {
+  if (!judgedTimes.has(detector)) judgedTimes.set(detector, spansOf(detector));
+  return judgedTimes.get(detector);
+}
+
+function spansOf(detector) {
+  const { live, backtest } = detector;
+  const step = intervalOf(detector) || 3600;
+  if (!live || !live.times.length) return backtest ? [[backtest.first, backtest.last + step]] : null;
+  const length = live.times.length;
+  const rows = live.values.shape[0] * live.values.shape[1];
+  const judged = new Uint8Array(length);
+  const seen = new Uint8Array(length);
+  for (let row = 0; row < rows; row += 1) {
+    for (let i = 0, at = row * length; i < length; i += 1, at += 1) {
+      if (live.expected.data[at] === live.expected.data[at]) judged[i] = 1;
+      if (live.values.data[at] === live.values.data[at]) seen[i] = 1;
+    }
+  }
+  const regular = regularGaps(live.times, seen);
+  const spans = [];
+  let open = false;
+  for (let i = 0; i < length; i += 1) {
+    const end = live.times[i] + step * live.intervals;
+    if (judged[i]) {
+      if (open) spans[spans.length - 1][1] = end;
+      else spans.push([live.times[i], end]);
+      open = true;
+    } else if (!regular[i]) open = false;
+  }
+  return spans;
+}
+
+/** For each time whether it has no data and others of its time of day, or of the week, mostly have none either. */
+function regularGaps(times, seen) {
+  const slots = [86400, 604800].map((period) => {
+    const counts = new Map();
+    for (let i = 0; i < times.length; i += 1) {
+      const slot = times[i] % period;
+      const [empty, all] = counts.get(slot) ?? [0, 0];
+      counts.set(slot, [empty + (seen[i] ? 0 : 1), all + 1]);
+    }
+    return (time) => {
+      const [empty, all] = counts.get(time % period);
+      return all > 2 && 2 * empty > all;
+    };
+  });
+  return Uint8Array.from(times, (time, i) => (!seen[i] && slots.some((usual) => usual(time)) ? 1 : 0));
 }
 
 /** Dimension values of a detector that pass: for each dimension null (all) or a mask; null if it lacks a dimension. */
@@ -276,8 +354,12 @@ function zoneOf(doc, choice, detectors) {
   const text = (seconds, withTime = true) => {
     const instant = shift(seconds);
     if (!(Math.abs(instant) <= 8.64e15)) return "unknown";
-    const clock = new Date(instant).toISOString().split(".")[0].replace("T", " ");
+    const clock = new Date(instant).toISOString().split(".")[0].replace("T", " "); // as the CSV file has it
     return clock.slice(0, withTime ? -3 : -9);
+  };
+  const say = (seconds, withTime = true, weekday = false) => {
+    const instant = shift(seconds);
+    return Math.abs(instant) <= 8.64e15 ? wallWords(instant, withTime, weekday) : "unknown";
   };
   const seconds = (clock) => {
     const wall = clock / 1000;
@@ -285,7 +367,18 @@ function zoneOf(doc, choice, detectors) {
     instant = wall - offset.at(instant);
     return wall - offset.at(instant);
   };
-  return { name, shift, text, seconds };
+  return { name, shift, text, say, seconds };
+}
+
+const WEEKDAYS = ["Sun", "Mon", "Tue", "Wed", "Thu", "Fri", "Sat"];
+const MONTHS = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
+
+/** Milliseconds on the wall clock as people read them: "Fri 8 Feb 2013, 20:00". */
+function wallWords(ms, withTime = true, weekday = false) {
+  const clock = new Date(ms);
+  const day = `${clock.getUTCDate()} ${MONTHS[clock.getUTCMonth()]} ${clock.getUTCFullYear()}`;
+  const time = withTime ? `, ${clock.toISOString().split("T")[1].slice(0, 5)}` : "";
+  return `${weekday ? `${WEEKDAYS[clock.getUTCDay()]} ` : ""}${day}${time}`;
 }
 
 const zones = new Map();

@@ -34,6 +34,7 @@ function keepState() {
 /** Restores the stored choices that the document still has. */
 function recallState() {
   let { kept } = state;
+  if (kept === null) state.filters = startFilters(state.doc);
   try {
     kept ??= JSON.parse(sessionStorage.getItem(stateKey()));
   } catch {
@@ -45,7 +46,7 @@ function recallState() {
     detectors: detectorsNamed(kept.detectors),
     measures: Array.isArray(kept.measures) ? new Set(kept.measures) : null,
     dimensions: new Map((kept.dimensions ?? []).map(([name_, values]) => [name_, new Set(values)])),
-    from: time(kept.from), to: time(kept.to), least: time(kept.least) ?? 0,
+    from: time(kept.from), to: time(kept.to), least: time(kept.least) ?? alertSeverity(state.doc),
   };
   if (["viewer", "detector"].includes(kept.clock)) state.clock = kept.clock;
   if (["auto", "light", "dark"].includes(kept.theme)) state.theme = kept.theme;
@@ -85,5 +86,5 @@ function isDark() {
 /** Number of filters that are set. */
 function filtersSet() {
   const { detectors, measures, dimensions, from, to, least } = state.filters;
-  return [detectors, measures, from ?? to, least || null].filter((filter) => filter !== null).length + dimensions.size;
+  return [detectors, measures, from ?? to, least === alertSeverity(state.doc) ? null : least].filter((filter) => filter !== null).length + dimensions.size;
 }

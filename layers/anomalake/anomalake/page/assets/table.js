@@ -31,16 +31,21 @@ function sorted(rows, key, down) {
  * @param {object} options
  * @param {HTMLElement} options.box the element for the table
  * @param {string} options.caption
- * @param {{title: string, cell: (row: number) => (Node|string), key?: (row: number) => (number|string),
+ * @param {{title: string, cell: (row: number, below: boolean) => (Node|string), key?: (row: number) => (number|string),
  *   number?: boolean, wide?: boolean, head?: boolean, down?: boolean}[]} options.columns `wide`: hidden on a narrow screen
  * @param {Uint32Array|number[]} options.rows
  * @param {number} options.size rows of a page
  * @param {{by: string|null, down: boolean, page: number}} options.memory order and page, which the table changes
  * @param {string} options.empty text for a table without rows
  * @param {(row: number) => void} [options.open] called with the row that is clicked
+ * @param {(row: number) => number[]} [options.below] rows that are shown below a row, of the same columns
+ * @param {() => void} [options.again] draws the table in another order, where its rows depend on that
+ * @param {string} [options.of] what the rows are of, for the pages
+ * @param {(row: number) => boolean} [options.quiet] whether a row is of less importance
+ * @param {(Node|string)[]|null} [options.foot] cells of a last row about all rows
  */
 function pagedTable(options) {
-  const { box, caption, columns, rows, size, memory, empty, open } = options;
+  const { box, caption, columns, rows, size, memory, empty, open, quiet, foot, below, of, again } = options;
   if (!rows.length) {
     box.replaceChildren(element("p.hint", null, empty));
     return;
@@ -50,23 +55,25 @@ function pagedTable(options) {
   const pages = Math.ceil(rows.length / size);
   const body = element("tbody");
   const where = element("span", { role: "status" });
+  const lineOf = (row, isBelow) => {
+    const cells = columns.map((column) => element(column.head ? "th" : "td",
+      { scope: column.head ? "row" : null, class: classesOf(column) },
+      column.cell(row, isBelow)));
+    const classes = [open && "opens", isBelow && "below", quiet?.(row) && "pale"].filter(Boolean).join(" ");
+    const made = element("tr", { class: classes || null }, ...cells);
+    if (open) {
+      made.addEventListener("click", (event) => {
+        if (!event.target.closest("a, button") && getSelection().isCollapsed) open(row);
+      });
+    }
+    return made;
+  };
   const draw = () => {
     memory.page = Math.min(Math.max(0, memory.page), pages - 1);
     const from = memory.page * size;
     const shown = Array.from(order.slice(from, from + size));
-    body.replaceChildren(...shown.map((row) => {
-      const cells = columns.map((column) => element(column.head ? "th" : "td",
-        { scope: column.head ? "row" : null, class: classesOf(column) },
-        column.cell(row)));
-      const made = element(open ? "tr.opens" : "tr", null, ...cells);
-      if (open) {
-        made.addEventListener("click", (event) => {
-          if (!event.target.closest("a, button") && getSelection().isCollapsed) open(row);
-        });
-      }
-      return made;
-    }));
-    where.textContent = `${whole(from + 1)}–${whole(from + shown.length)} of ${whole(rows.length)}`;
+    body.replaceChildren(...shown.flatMap((row) => [lineOf(row, false), ...(below?.(row) ?? []).map((other) => lineOf(other, true))]));
+    where.textContent = `${whole(from + 1)}–${whole(from + shown.length)} of ${whole(rows.length)}${of ? ` (${of})` : ""}`;
     back.disabled = memory.page === 0;
     on.disabled = memory.page === pages - 1;
   };
@@ -84,13 +91,16 @@ function pagedTable(options) {
       memory.down = memory.by === column.title ? !memory.down : (column.down ?? false);
       memory.by = column.title;
       memory.page = 0;
-      pagedTable(options);
+      if (again) again();
+      else pagedTable(options);
       box.querySelector("[aria-sort] button")?.focus();
     } }, column.title);
     return element("th", attributes, button);
   });
   const table = element("table", null, element("caption.unseen", null, caption),
-    element("thead", null, element("tr", null, ...heads)), body);
+    element("thead", null, element("tr", null, ...heads)), body,
+    foot ? element("tfoot", null, element("tr", null, ...foot.map((cell, i) =>
+      element(i ? "td" : "th", { scope: i ? null : "row", class: classesOf(columns[i]) }, cell)))) : "");
   const pager = pages > 1 ? element("nav.pager", { "aria-label": `Pages: ${caption}` }, back, where, on) : null;
   draw();
   replaceChildren(box, element("div.scroll", { role: "region", "aria-label": caption, tabindex: "0" }, table), pager);
@@ -101,93 +111,78 @@ function classesOf({ number, wide }) {
   return [number && "number", wide && "wide"].filter(Boolean).join(" ") || null;
 }
 
-/* A row of the table of anomalous values is a contribution, or, where a group interval has none, an affected metric. Row
-   numbers below the number of contributions are contributions, the others are affected metrics. */
+/* A row of the table of anomalous values is an affected metric in an interval, or, where an interval has none on the page,
+   the interval. Row numbers below the number of affected metrics are those, the others are group intervals. */
 
 const tableMemory = { by: null, down: false, page: 0 };
 
 /** The rows that pass the filters, newest interval first. */
 function valueRows(doc, selection) {
-  const { groupIntervals, affected, contributions } = selection;
-  const all = doc.contributions.group_interval.length;
-  const rows = new Uint32Array(contributions.length + affected.length);
+  const { groupIntervals, affected } = selection;
+  const all = doc.affected.group_interval.length;
+  const rows = new Uint32Array(affected.length + groupIntervals.length);
   let n = 0;
   let a = affected.length;
-  let c = contributions.length;
   for (let i = groupIntervals.length - 1; i >= 0; i -= 1) {
     const m = groupIntervals[i];
-    const [lastA, lastC] = [a, c];
+    const last = a;
     while (a > 0 && doc.affected.group_interval[affected[a - 1]] === m) a -= 1;
-    while (c > 0 && doc.contributions.group_interval[contributions[c - 1]] === m) c -= 1;
-    for (let j = c; j < lastC; j += 1, n += 1) rows[n] = contributions[j];
-    if (c === lastC) for (let j = a; j < lastA; j += 1, n += 1) rows[n] = all + affected[j];
+    for (let j = a; j < last; j += 1, n += 1) rows[n] = affected[j];
+    if (a === last) {
+      rows[n] = all + m;
+      n += 1;
+    }
   }
   return rows.slice(0, n);
 }
 
 /** How rows of the large table are read. */
-function valueReader(doc, selection) {
-  const { contributions: shares, affected: rows } = doc;
-  const all = shares.group_interval.length;
-  const index = indexOf(doc);
-  const groupInterval = (row) => (row < all ? shares.group_interval[row] : rows.group_interval[row - all]);
+function valueReader(doc) {
+  const { affected } = doc;
+  const all = affected.group_interval.length;
+  const groupInterval = (row) => (row < all ? affected.group_interval[row] : row - all);
   const group = (row) => doc.group_intervals.group[groupInterval(row)];
   const detector = (row) => doc.detectors[doc.groups.detector[group(row)]];
-  const measure = (row) => doc.groups.measure[group(row)];
-  const together = (row, column) => {
-    if (row >= all) return column[row - all];
-    const m = groupInterval(row);
-    const definition = detector(row);
-    const width = definition.dimensions.length;
-    const mask = selection.masks[doc.groups.detector[group(row)]];
-    let [sum, count] = [0, 0];
-    for (let j = index.affected[m]; j < index.affected[m + 1]; j += 1) {
-      const combination = rows.combination[j];
-      if (combination === OTHERS || !mask[combination]) continue;
-      if (definition.combinations.data[combination * width + shares.dimension[row]] !== shares.value[row]) continue;
-      sum += column[j];
-      count += 1;
-    }
-    if (!count) return NaN;
-    const aggregation = definition.aggregations[measure(row)];
-    if (aggregation === "SUM" || count === 1) return sum;
-    return aggregation === "AVG" ? sum / count : NaN;
-  };
-  const combination = (row) => combinationParts(detector(row), rows.combination[row - all]);
-  return {
+  const of = (name) => (row) => (row < all ? affected[name][row] : NaN);
+  const read = {
     group, detector,
     time: (row) => doc.group_intervals.time[groupInterval(row)],
     score: (row) => doc.group_intervals.score[groupInterval(row)],
-    measure: (row) => detector(row).measures[measure(row)],
-    dimension: (row) => (row < all ? detector(row).dimensions[shares.dimension[row]][0]
-      : (combination(row) ?? []).map(([dimension]) => dimension).join(", ")),
-    value: (row) => (row < all ? detector(row).dimensions[shares.dimension[row]][1][shares.value[row]]
-      : (combination(row)?.map(([, value]) => value).join(", ") ?? "others")),
-    share: (row) => (row < all ? shares.share[row] : NaN),
-    observed: (row) => together(row, rows.value),
-    expected: (row) => together(row, rows.expected),
+    measure: (row) => detector(row).measures[doc.groups.measure[group(row)]],
+    /** Pairs of dimension and value; null for others and for a row without a metric. */
+    parts: (row) => (row < all ? combinationParts(detector(row), affected.combination[row]) : null),
+    value: of("value"), expected: of("expected"), lower: of("lower"), upper: of("upper"),
+    numbers: (row) => numbersOf(doc, doc.groups.detector[group(row)], doc.groups.measure[group(row)]),
   };
+  const unnamed = (row) => (row < all ? "others" : `${plural(doc.group_intervals.metrics[groupInterval(row)], "metric")}, not listed`);
+  return { ...read, metric: (row) => read.parts(row)?.map(([, value]) => value).join(" · ") ?? unnamed(row) };
 }
 
 function drawTable() {
   const { doc, selection, zone } = state;
   const rows = valueRows(doc, selection);
-  const read = valueReader(doc, selection);
+  const read = valueReader(doc);
+  const split = selection.detectors.some((d) => doc.detectors[d].dimensions.length);
+  const point = (row) => ({ expected: read.expected(row), lower: read.lower(row), upper: read.upper(row) });
   const columns = [
     { title: "Time", head: true, key: read.time, down: true,
-      cell: (row) => element("a", { href: groupHash(doc, read.group(row)) }, zone.text(read.time(row))) },
+      cell: (row) => element("a", { href: groupHash(doc, read.group(row)) }, startText(zone, read.detector(row), read.time(row))) },
+    { title: "Severity", down: true, key: read.score, cell: (row) => severityMark(read.score(row)) },
     { title: "Detector", wide: true, key: (row) => read.detector(row).title,
       cell: (row) => named(read.detector(row).title) },
-    { title: "Dimension", wide: true, key: read.dimension, cell: (row) => named(read.dimension(row) || "–") },
-    { title: "Value", key: read.value, cell: (row) => named(read.value(row) || "–") },
-    { title: "Measure", key: read.measure, cell: (row) => named(read.measure(row)) },
-    { title: "Observed", number: true, down: true, key: read.observed, cell: (row) => known(read.observed(row)) },
+    { title: "Measure", wide: split, key: read.measure, cell: (row) => named(read.measure(row)) },
+    { title: "Metric", key: read.metric, cell: (row) => element("span", null, read.metric(row) ? named(read.metric(row)) : "–",
+      element("span.narrow.quieter", null, named(read.measure(row)))) },
+    { title: "Observed", number: true, down: true, key: read.value,
+      cell: (row) => element("span", null, Number.isFinite(read.value(row)) ? read.numbers(row).text(read.value(row)) : "–",
+        Number.isFinite(read.expected(row)) ? element("span.narrow.quieter", null, `instead of ${usualWords(read.numbers(row), point(row))}`) : null) },
     { title: "Expected", number: true, wide: true, down: true, key: read.expected,
-      cell: (row) => known(read.expected(row)) },
-    { title: "Contribution", number: true, down: true, key: read.share, cell: (row) => shareBar(read.share(row)) },
-    { title: "Severity", wide: true, down: true, key: read.score, cell: (row) => severityMark(read.score(row)) },
-  ].filter(({ title }) => title !== "Detector" || selection.detectors.length > 1);
-  pagedTable({ box: byId("table"), caption: "Anomalous values with what contributed", columns, rows, size: 50,
+      cell: (row) => usualWords(read.numbers(row), point(row)) },
+    { title: "Difference", number: true, wide: true, down: true, key: (row) => read.value(row) - read.expected(row),
+      cell: (row) => differenceCell(read.numbers(row), { value: read.value(row), expected: read.expected(row) }) },
+  ].filter(({ title }) => (title !== "Detector" || selection.detectors.length > 1)
+    && (title !== "Metric" || split));
+  pagedTable({ box: byId("table"), caption: "Anomalous values", columns, rows, size: 20,
     memory: tableMemory, empty: "No anomalous values in what is chosen." });
   byId("csv").hidden = !rows.length;
 }
@@ -202,19 +197,28 @@ function shareBar(share) {
   return element("span.share", null, bar, element("span", null, `${share} %`));
 }
 
-/** The filtered rows as a CSV file. */
+/** Columns of the CSV file before and after the dimensions. */
+const CSV_COLUMNS = [["timestamp", "local_timestamp", "timezone", "detector", "anomaly_group_id", "measure"],
+  ["observed", "expected", "lower", "upper", "score"]];
+
+/** The filtered rows as a CSV file: a row for each anomalous value, a column for each dimension. */
 async function downloadTable() {
   const { doc, selection, zone } = state;
-  const read = valueReader(doc, selection);
-  const parts = ["timestamp,local_timestamp,timezone,detector,anomaly_group_id,measure,dimension,value,"
-    + "observed,expected,contribution_percent,score\r\n"];
+  const read = valueReader(doc);
+  const dimensions = [...new Set(selection.detectors.flatMap((d) => doc.detectors[d].dimensions.map(([name]) => name)))];
+  const others = new Set(CSV_COLUMNS.flat());
+  const titles = dimensions.map((name) => (others.has(name) ? `${name} (dimension)` : name));
+  const parts = [`${[...CSV_COLUMNS[0], ...titles, ...CSV_COLUMNS[1]].map(csvField).join(",")}\r\n`];
   const rows = valueRows(doc, selection);
   for (let from = 0; from < rows.length; from += 20000) {
-    const lines = Array.from(rows.subarray(from, from + 20000), (row) => [
-      `${new Date(read.time(row) * 1000).toISOString().slice(0, 19)}Z`, zone.text(read.time(row)), zone.name,
-      read.detector(row).name, doc.groups.id[read.group(row)], read.measure(row), read.dimension(row), read.value(row),
-      read.observed(row), read.expected(row), read.share(row), read.score(row),
-    ].map(csvField).join(","));
+    const lines = Array.from(rows.subarray(from, from + 20000), (row) => {
+      const values = new Map(read.parts(row) ?? []);
+      return [
+        `${new Date(read.time(row) * 1000).toISOString().slice(0, 19)}Z`, zone.text(read.time(row)), zone.name,
+        read.detector(row).name, doc.groups.id[read.group(row)], read.measure(row), ...dimensions.map((name) => values.get(name) ?? ""),
+        read.value(row), read.expected(row), read.lower(row), read.upper(row), read.score(row),
+      ].map(csvField).join(",");
+    });
     parts.push(`${lines.join("\r\n")}\r\n`);
     await pause();
   }

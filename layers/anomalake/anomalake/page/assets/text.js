@@ -50,12 +50,9 @@ function amount(value) {
   return formatted(value, { maximumSignificantDigits: 4 });
 }
 
-/** A number after "about". */
-const rough = (value) => (Math.abs(value) >= 100 ? amount(value) : formatted(value, { maximumSignificantDigits: 2 }));
-
 /** A severity, rounded down, so that it stays in its class. */
 function severity(score) {
-  return formatted(Math.floor(score * 10 + 1e-9) / 10, { maximumFractionDigits: 1 });
+  return formatted(Math.floor(score * 10 + 1e-9) / 10, { minimumFractionDigits: 1, maximumFractionDigits: 1 });
 }
 
 /** "1 group", "2 groups". */
@@ -87,9 +84,31 @@ function intervalOf(detector) {
 
 /** A time span; a common day is written once. */
 function span(zone, start, end, withTime = true) {
-  const [a, b] = [zone.text(start, withTime), zone.text(end, withTime)];
+  const [a, b] = [zone.say(start, withTime), zone.say(end, withTime)];
   if (a === b) return a;
-  return withTime && a.slice(0, -5) === b.slice(0, -5) ? `${a} – ${b.slice(-5)}` : `${a} – ${b}`;
+  return withTime && zone.say(start, false) === zone.say(end, false) ? `${a} – ${b.slice(-5)}` : `${a} – ${b}`;
+}
+
+/** The start of an interval: without the time of day where the detector's intervals are days. */
+function startText(zone, detector, seconds, weekday = false) {
+  const days = intervalOf(detector) >= 86400 && zone.text(seconds).endsWith("00:00");
+  return zone.say(seconds, !days, weekday);
+}
+
+/** The time of several intervals, by the starts of the first and the last one: to the end of the last one. */
+function intervalSpan(zone, detector, first, last, weekday = false) {
+  const from = startText(zone, detector, first, weekday);
+  const length = intervalOf(detector);
+  if (length >= 86400 || !length) {
+    const to = startText(zone, detector, last, weekday);
+    return from === to ? from : `${from} – ${to}`;
+  }
+  const end = last + length;
+  const midnight = zone.text(end).endsWith("00:00");
+  // The end of a day belongs to that day.
+  const day = zone.say(midnight ? end - 1 : end, false);
+  const time = midnight ? "24:00" : zone.text(end).slice(-5);
+  return day === zone.say(first, false) ? `${from} – ${time}` : `${from} – ${day}, ${time}`;
 }
 
 /** Whether values of a measure are averaged when they are combined; true unless the aggregation is SUM. */
