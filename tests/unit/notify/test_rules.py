@@ -125,6 +125,16 @@ def test_nothing_told_is_nothing_to_outgrow() -> None:
     assert has_grown(scored(50), ())
 
 
+def test_growth_does_not_depend_on_later_alerts_with_less_impact() -> None:
+    # A run that is repeated knows later alerts too. They make no interval worse than it was before them.
+    without, more = replace(scored(50), impact=0.0), replace(scored(50, 1), impact=2.0)
+    earlier = [SentAlert.of(without)]
+    assert has_grown(more, earlier)
+    assert not has_grown(replace(more, impact=0.0), earlier)
+    later = [*earlier, SentAlert.of(replace(scored(50, 2), impact=2.0))]
+    assert not has_grown(more, later)
+
+
 def test_alerts_are_ordered_by_time() -> None:
     late, early = group_of(scored(60, 3)), group_of(scored(60, 1), measure="views")
     assert [item.group for item in alerts_due([late, early], rule(), {})] == [early, late]

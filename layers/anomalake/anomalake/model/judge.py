@@ -232,7 +232,6 @@ def _surprises(
     """Return the surprise of each point, shape (T, S), and the residuals, up and down, of the decision, in sigmas."""
     tails, joint_tails = model.tails.part(begin, end), model.joint_tails.part(begin, end)
     seasonal_tails = model.seasonal_tails.part(begin, end)
-    decision = FREQUENCIES[model.frequency].decision
     z = output.z
     alone = surprise(tails, z)
     total = joint_residuals(output)
