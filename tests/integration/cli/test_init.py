@@ -178,3 +178,14 @@ def test_an_option_that_cannot_be_is_one_line(run: Run, tmp_path: Path, option: 
     [line] = result.err.splitlines()
     assert expected in line
     assert value in line
+
+
+@pytest.mark.parametrize("name", ["sales.csv", "data"])
+def test_data_in_the_place_of_a_detector_file_are_told(run: Run, tmp_path: Path, name: str) -> None:
+    (tmp_path / "sales.csv").write_bytes(sales(20))
+    (tmp_path / "data").mkdir()
+    result = run("backtest", name)
+    assert result.code == 2
+    assert result.err == (
+        f"anomalake: {name}: is data; expected a detector file, which `anomalake init {name}` writes\n"
+    )

@@ -214,6 +214,7 @@ def test_invalid_sources_are_refused(tmp_path: Path, lake: LakeHandle) -> None:
         ({"file_format": CsvFormat(thousands_separator=",")}, "ThousandsSeparator"),
         ({"file_format": CsvFormat(null_values=("-200",))}, "NullValues with numbers"),
         ({"file_format": CsvFormat(skip_lines=1)}, "SkipLines"),
+        ({"file_format": CsvFormat(charset="ISO-8859-1")}, "Charset ISO-8859-1"),
         ({"timestamp_format": "epoch_seconds"}, "ColumnFormat epoch_seconds"),
         ({"timestamp_column": "d h", "joined_timestamp_columns": ("d", "h")}, "ColumnNames"),
     ):

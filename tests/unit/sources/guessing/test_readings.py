@@ -9,11 +9,12 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from anomalake.definitions.detector_file import parse_detector
 from anomalake.sources.guessing.detector_text import NotSupportedError, detector_text
 from anomalake.sources.guessing.readings import Choices, NotATableError, TableReading, read_columns
-from anomalake.sources.guessing.samples import FilePart, read_sample
+from anomalake.sources.guessing.samples import FilePart, read_sample, sample_of_table
 from anomalake.sources.rows import SourceFileError
-from tests.support.tables import TABLES, csv_of, days, levels
+from tests.support.tables import TABLES, counts, csv_of, days, levels
 
 
 def read(content: bytes, choices: Choices = Choices()) -> TableReading:  # noqa: B008
@@ -155,6 +156,22 @@ def test_parquet_tells_its_types() -> None:
     assert (found.time.value.columns, found.time.value.pattern) == (("when",), None)
     assert found.measures == {"price": "AVG"}
     assert "ParquetFormatDescriptor: {}" in detector_text(found, "x", ["data.parquet"])
+
+
+def test_a_table_in_memory_is_read_as_its_file_is() -> None:
+    table = pa.table({"when": pa.array(days(30), pa.timestamp("us", "UTC")), "orders": list(range(30, 0, -1))})
+    found = read_columns(*sample_of_table(table))
+    assert (found.time.value.columns, found.zone.value, found.frequency.value) == (("when",), "UTC", "P1D")
+    assert set(found.measures) == {"orders"}
+
+
+def test_a_detector_file_has_as_many_measures_as_it_may() -> None:
+    rows = [[f"{day:%Y-%m-%d}", *counts(30, place)] for place, day in enumerate(days(40))]
+    found = read(csv_of(["day", *(f"shop_{place}" for place in range(30))], rows))
+    assert len(found.measures) == 30
+    assert "too many measures" in {notice.kind for notice in found.notices}
+    body = detector_text(found, "x", ["data.csv"])
+    assert parse_detector(body, "x.yaml").metric_set.measures == tuple(found.measures)[:20]
 
 
 def test_what_a_person_says_is_taken() -> None:

@@ -421,8 +421,8 @@ def _of_the_time(reading: TableReading, table: Table, series: Codes) -> list[Not
         found.append(
             Notice(
                 "too short",
-                f"{min(spacing.with_rows, spacing.intervals):,} intervals of {frequency} have rows; "
-                f"a backtest takes {least} intervals",
+                f"{min(spacing.with_rows, spacing.intervals):,} intervals of {frequency} have rows; a backtest takes "
+                f"at least {least}, and is better with more",
             )
         )
     if spacing.is_irregular or spacing.off_grid > 0.02:
