@@ -14,6 +14,7 @@ import typer
 
 import anomalake
 from anomalake.cli.backtest import backtest
+from anomalake.cli.causes import causes
 from anomalake.cli.console import line, stderr
 from anomalake.cli.demo import demo
 from anomalake.cli.detect import detect
@@ -58,8 +59,8 @@ def options(
 
 
 for command in (
-    replay, query, export, rebuild, compact, demo, backtest, dashboard, detect, feedback, quicksight, serve, snooze,
-    synth,
+    replay, query, export, rebuild, compact, demo, backtest, causes, dashboard, detect, feedback, quicksight, serve,
+    snooze, synth,
 ):  # fmt: skip
     app.command()(command)
 

@@ -11,6 +11,7 @@ from datetime import UTC, datetime
 from functools import cached_property
 
 from anomalake.alerts import Contribution
+from anomalake.causes.cause import Cause
 from anomalake.frequencies import FREQUENCIES
 from anomalake.groups.contributions import Dimensions, coarse, contributions
 from anomalake.groups.score import group_score
@@ -90,6 +91,8 @@ class GroupInterval:
         Sum of the absolute expected values of the observed metrics.
     overlaps
         Overlaps with the groups of other measures.
+    causes
+        Root causes, by descending gain; none where none was looked for.
     """
 
     timestamp: datetime
@@ -100,6 +103,7 @@ class GroupInterval:
     observed: int
     expected_total: float
     overlaps: tuple[Overlap, ...] = ()
+    causes: tuple[Cause, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -204,7 +208,8 @@ def without(interval: GroupInterval, time_series_ids: Collection[str]) -> GroupI
         return interval
     if not others:
         return None
-    return interval_of(interval.timestamp, others, interval.observed, interval.expected_total, interval.overlaps)
+    part = interval_of(interval.timestamp, others, interval.observed, interval.expected_total, interval.overlaps)
+    return replace(part, causes=interval.causes)
 
 
 def related_measures(group: Group) -> tuple[RelatedMeasure, ...]:

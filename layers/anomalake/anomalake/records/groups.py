@@ -14,6 +14,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from anomalake.alerts import Contribution
+from anomalake.causes.cause import Cause
 from anomalake.groups.anomaly_group import AffectedMetric, Group, GroupInterval, Overlap
 from anomalake.records.errors import RecordError
 from anomalake.records.keys import detector_folder, key_pattern, match_key, parse_stamp, stamp
@@ -197,6 +198,17 @@ def _interval_fields(interval: GroupInterval) -> dict[str, Any]:
             [overlap.group_id, overlap.measure, _format_instant(overlap.start), overlap.deviation]
             for overlap in interval.overlaps
         ],
+        # Records of earlier versions have no causes.
+        **({"Causes": [_cause_fields(cause) for cause in interval.causes]} if interval.causes else {}),
+    }
+
+
+def _cause_fields(cause: Cause) -> dict[str, Any]:
+    return {
+        "Dimensions": [list(pair) for pair in cause.dimensions],
+        "ShareOff": cause.share_off,
+        "Explained": cause.explained,
+        "Gain": cause.gain,
     }
 
 
@@ -230,6 +242,16 @@ def _interval(fields: dict[str, Any]) -> GroupInterval:
             Overlap(_text(group_id), _text(measure), _instant(start), _number(deviation))
             for group_id, measure, start, deviation in fields["Overlaps"]
         ),
+        causes=tuple(_cause(cause) for cause in fields.get("Causes", ())),
+    )
+
+
+def _cause(fields: dict[str, Any]) -> Cause:
+    return Cause(
+        tuple((_text(name), _text(value)) for name, value in fields["Dimensions"]),
+        None if fields["ShareOff"] is None else _number(fields["ShareOff"]),
+        _number(fields["Explained"]),
+        _number(fields["Gain"]),
     )
 
 
