@@ -825,6 +825,16 @@ def test_hostile_names_are_shown_and_do_nothing(open_page: Open, keep: Keep) -> 
     assert {"__proto__", "constructor", "<img src=x onerror=alert(1)>"} <= set(options)
 
 
+def test_a_group_shows_its_root_causes_as_text(open_page: Open) -> None:
+    whole = documents.one()
+    words = ("carrier UA at EWR: 62 % fewer than expected; explains 71 %", "carrier <img src=x onerror=alert(1)>: …")
+    causes = tuple(words if g == 0 else () for g in range(len(whole.groups.id)))
+    page = open_page(replace(whole, groups=replace(whole.groups, causes=causes)), fragment=fragment(whole, 0))
+    assert page.locator("#group .causes li").all_inner_texts() == list(words)
+    page = open_page(whole, fragment=fragment(whole, 0))
+    assert page.locator("#group .causes").count() == 0
+
+
 @pytest.mark.parametrize("word", ["constructor", "__proto__", "toString"])
 def test_words_that_objects_have_are_words(open_page: Open, word: str) -> None:
     whole = documents.one()

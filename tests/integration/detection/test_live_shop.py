@@ -12,6 +12,7 @@ from typer.testing import CliRunner, Result
 
 from anomalake.cli.app import app
 from anomalake.records.executions import FAILED, SUCCEEDED, read_executions
+from anomalake.services.feedback import UnknownAnomalyError
 from anomalake.storage.objects import open_store
 
 Run = Callable[..., Result]
@@ -123,3 +124,35 @@ def test_feedback_and_snoozes_are_recorded(run: Run, shop: Path, tmp_path: Path)
     keys = [entry.key for entry in open_store(str(tmp_path / "lake")).list("detection/detector=shop")]
     assert sum("/feedback/" in key for key in keys) >= 2
     assert sum("/snoozes/" in key for key in keys) == 1
+
+
+def test_the_causes_of_a_group_are_told(run: Run, shop: Path) -> None:
+    detect(run, shop, "--from", FIRST, "--to", LAST)
+    groups = rows(run, "SELECT DISTINCT anomaly_group_id AS id, metric_name FROM metric_values ORDER BY 1")
+    told = {str(group["id"]): run("causes", "--group", str(group["id"]), "--format", "json") for group in groups}
+    causes = {id_: json.loads(done.stdout) for id_, done in told.items()}
+    assert any(causes.values())
+    for id_, found in causes.items():
+        for cause in found:
+            assert cause["anomaly_group_id"] == id_
+            assert cause["dimensions"].keys() <= {"platform", "marketplace"}
+            assert 0 <= cause["explained"] <= 1
+            assert cause["gain"] > 0
+        lines = run("causes", "--group", id_, "--detector", "shop").output.splitlines()
+        assert [line.split(": ", 1)[1] for line in lines] == [cause["text"] for cause in found] or not found
+    # A repeat gives the same.
+    detect(run, shop, "--from", FIRST, "--to", LAST)
+    assert {id_: json.loads(run("causes", "--group", id_, "--format", "json").stdout) for id_ in causes} == causes
+
+
+def test_the_causes_of_a_backtest_are_told(run: Run, shop: Path) -> None:
+    assert run("backtest", str(shop / "detector.yaml")).exit_code == 0
+    (worst,) = rows(run, "SELECT anomaly_group_id AS id FROM alerts ORDER BY anomaly_score DESC, 1 LIMIT 1")
+    done = run("causes", "--group", str(worst["id"]))
+    assert " than expected; explains " in done.output
+
+
+def test_a_group_that_is_not_there_is_an_error(run: Run, shop: Path) -> None:
+    detect(run, shop, "--at", FIRST)
+    with pytest.raises(UnknownAnomalyError, match="anomaly group 'nobody': no detector of the lake has it"):
+        run("causes", "--group", "nobody")

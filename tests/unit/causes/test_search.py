@@ -145,8 +145,9 @@ def test_an_open_side_of_a_range_is_that_of_the_other_side():
     cube = Cube()
     cube.change(3, None, times=0.4)
     upper = cube.expected + cube.half
-    causes = find_causes(cube.codes, cube.actual, cube.expected, np.full(21, np.nan), upper)
-    assert elements(causes) == {((0, 3),)}
+    for lower in (np.nan, -np.inf):
+        causes = find_causes(cube.codes, cube.actual, cube.expected, np.full(21, lower), upper)
+        assert elements(causes) == {((0, 3),)}
 
 
 def test_a_missing_dimension_value_is_never_named():

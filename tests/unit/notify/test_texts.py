@@ -6,7 +6,9 @@ from dataclasses import replace
 
 import pytest
 
+from anomalake.causes.cause import Cause
 from anomalake.groups.grouping import group
+from anomalake.notify.alert_json import alert_body
 from anomalake.notify.plain import ascii_line, figure, gsm, gsm_length, quoted, shown
 from anomalake.notify.texts import long_text, short_text, subject
 from tests.support.anomalies import ARN, detector, group_of, interval, judged, metric, rule, scored
@@ -134,3 +136,37 @@ def test_letters_that_an_sms_lacks() -> None:
 def test_a_line_in_ascii() -> None:
     assert ascii_line("  naïve  day 🙂  ", 20) == "naive day ?"
     assert ascii_line("a" * 30, 10) == "aaaaaaa..."
+
+
+CAUSES = (
+    Cause((("carrier", "UA"), ("origin", "EWR")), -0.62, 0.71, 31.5),
+    Cause((("carrier", "a\nb"),), 1.5, 0.2, 12.0),
+    Cause((), -0.1, 0.05, 3.0),
+    Cause((("carrier", "DL"),), -0.1, 0.01, 2.0),
+)
+
+
+def test_the_long_text_tells_the_first_three_root_causes() -> None:
+    whole = group_of(replace(interval(), causes=CAUSES))
+    text = long_text(whole, whole.intervals[0], rule(), detector())
+    assert (
+        "\n\nRoot causes:\n"
+        "  carrier UA at EWR: 62 % fewer than expected; explains 71 %\n"
+        '  carrier "a\\u000ab": 150 % more than expected; explains 20 %\n'
+        "  all metrics: 10 % fewer than expected; explains 5 %\n"
+        "\nAffected metrics"
+    ) in text
+
+
+def test_the_short_text_tells_the_first_root_cause_in_place_of_the_first_metric() -> None:
+    whole = group_of(replace(interval(), causes=CAUSES))
+    text = short_text(whole, whole.intervals[0], detector())
+    assert text.endswith(", 1 of 21 metrics. carrier UA at EWR: 62 % fewer than expected")
+    long = replace(CAUSES[0], dimensions=(("carrier", "U" * 200), ("origin", "E" * 200)))
+    assert gsm_length(short_text(whole, replace(whole.intervals[0], causes=(long,)), detector())) <= 160
+
+
+def test_the_json_of_an_alert_has_no_root_causes() -> None:
+    whole, caused = group_of(interval()), group_of(replace(interval(), causes=CAUSES))
+    bodies = [alert_body(made, made.intervals[0], rule(), detector()) for made in (whole, caused)]
+    assert bodies[0] == bodies[1]

@@ -9,8 +9,17 @@ import pyarrow as pa
 from hypothesis import given
 from hypothesis import strategies as st
 
+from anomalake.causes.cause import Cause
 from anomalake.groups.anomaly_group import Group, GroupInterval
-from anomalake.page.anomalies import AnomalyTable, LakeNames, counted, from_groups, merged, most_severe
+from anomalake.page.anomalies import (
+    AnomalyTable,
+    LakeNames,
+    counted,
+    document_columns,
+    from_groups,
+    merged,
+    most_severe,
+)
 from anomalake.page.limits import Limits
 from anomalake.page.numbering import DetectorNames
 from tests.support.anomalies import ARN, START, interval, metric
@@ -113,3 +122,20 @@ def test_numbers_do_not_depend_on_the_order_of_rows() -> None:
     first.values_of("d", pa.array(rows))
     second.values_of("d", pa.array(rows[::-1]).dictionary_encode())
     assert first.values() == second.values() == (("d", ("a", "b", "c")),)
+
+
+def test_a_group_has_the_causes_of_its_worst_interval() -> None:
+    causes = tuple(Cause((("carrier", name),), -0.5, 0.25, 9.0) for name in ("a\u202eb", "B6", "DL", "UA"))
+    first, worst, last = (interval_with(hour, score, 1) for hour, score in ((0, 60), (1, 80), (2, 90)))
+    intervals = (replace(first, causes=causes[1:2]), replace(worst, causes=causes), last)
+    known = Group("group", ARN, "revenue", intervals)
+    lake_names = LakeNames()
+    table = from_groups([known, replace(known, group_id="other", intervals=(last,))], lake_names)
+    groups, *_ = document_columns(table, {(0, "group"): known})
+    told = dict(zip(groups.id, groups.causes, strict=True))
+    assert told["other"] == ()
+    assert told["group"] == (
+        "carrier a\\u202eb: 50 % fewer than expected; explains 25 %",
+        "carrier B6: 50 % fewer than expected; explains 25 %",
+        "carrier DL: 50 % fewer than expected; explains 25 %",
+    )

@@ -108,7 +108,5 @@ def _log_ratios(deviation: Floats, noise: Floats, sign: int) -> Evidence:
     ratios = np.log((1 - _APART) * of_cause + _APART * of_noise) - np.log(of_noise)
     # A leaf that is off in the other direction is no evidence, nor is a difference that is smaller than its noise.
     difference = tried.shares if sign > 0 else tried.shares / np.maximum(1 - tried.shares, _LEAST_REST)
-    table: npt.NDArray[np.float32] = np.where((difference < sigma) | (d <= 0), np.minimum(ratios, 0), ratios).astype(
-        np.float32
-    )
-    return table
+    ratios = np.where((difference < sigma) | (d <= 0), np.minimum(ratios, 0), ratios)
+    return np.asarray(ratios, np.float32)

@@ -86,7 +86,8 @@ def leaves_of(codes: Ints, actual: Floats, expected: Floats, lower: Floats, uppe
 
 def _sigma_of_ranges(actual: Floats, expected: Floats, lower: Floats, upper: Floats) -> Floats:
     """Return the standard deviation on the side of each value; NaN where the range is not known."""
-    below, above = expected - lower, upper - expected
+    below = np.where(np.isfinite(lower), expected - lower, np.nan)
+    above = np.where(np.isfinite(upper), upper - expected, np.nan)
     # A bound of zero is where the model has cut the range of a measure that is never negative.
     below = np.where((lower == 0) & (expected > 0), np.fmax(below, above), below)
     side, other = np.where(actual < expected, below, above), np.where(actual < expected, above, below)

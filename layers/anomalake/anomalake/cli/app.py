@@ -14,6 +14,7 @@ import typer
 
 import anomalake
 from anomalake.cli.backtest import backtest
+from anomalake.cli.causes import causes
 from anomalake.cli.console import line, stderr
 from anomalake.cli.demo import demo
 from anomalake.cli.detect import detect
@@ -60,8 +61,8 @@ def options(
 
 
 for command in (
-    replay, query, export, rebuild, compact, demo, init, backtest, dashboard, detect, feedback, quicksight, serve,
-    snooze, synth,
+    replay, query, export, rebuild, compact, demo, init, backtest, causes, dashboard, detect, feedback, quicksight,
+    serve, snooze, synth,
 ):  # fmt: skip
     app.command()(command)
 app.command("try")(try_)

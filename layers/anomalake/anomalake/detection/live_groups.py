@@ -12,6 +12,7 @@ from anomalake.definitions.detector import Detector
 from anomalake.definitions.intervals import next_start, previous_start
 from anomalake.detection.presence import Completed
 from anomalake.groups.anomaly_group import ENDS_AFTER, Group
+from anomalake.groups.causes import with_causes
 from anomalake.groups.grouping import group
 from anomalake.model.judgement import Judgement
 from anomalake.records.deliveries import UndeliveredIntervals
@@ -121,6 +122,7 @@ class LiveGroups:
         metrics = completed.shown
         changed = group(metrics, judgement, self._detector.arn, self._read_groups(ids, start, warnings))
         groups = tuple(changed_group for changed_group in changed if changed_group.end == start)
+        groups = with_causes(groups, metrics, judgement)
         earlier_runs = self._earlier_runs(start)
         current = {changed_group.group_id for changed_group in groups}
         # This order keeps, wherever a run dies, the ids of all groups with a part in the interval in its record.

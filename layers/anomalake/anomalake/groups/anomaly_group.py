@@ -11,6 +11,7 @@ from datetime import UTC, datetime
 from functools import cached_property
 
 from anomalake.alerts import Contribution
+from anomalake.causes.cause import Cause
 from anomalake.frequencies import FREQUENCIES
 from anomalake.groups.affected_metric import AffectedMetric as AffectedMetric
 from anomalake.groups.affected_metric import most_of_a_level, total_deviation, without_overlap
@@ -64,6 +65,8 @@ class GroupInterval:
         Overlaps with the groups of other measures.
     also_affected
         Roll-ups of the affected metrics, or combinations below them, that are affected too.
+    causes
+        Root causes, by descending gain; none where none was looked for.
     """
 
     timestamp: datetime
@@ -75,6 +78,7 @@ class GroupInterval:
     expected_total: float
     overlaps: tuple[Overlap, ...] = ()
     also_affected: tuple[AffectedMetric, ...] = ()
+    causes: tuple[Cause, ...] = ()
 
     @property
     def all_affected(self) -> tuple[AffectedMetric, ...]:
@@ -190,7 +194,8 @@ def without(interval: GroupInterval, time_series_ids: Collection[str]) -> GroupI
         return interval
     if not others:
         return None
-    return interval_of(interval.timestamp, others, interval.observed, interval.expected_total, interval.overlaps)
+    part = interval_of(interval.timestamp, others, interval.observed, interval.expected_total, interval.overlaps)
+    return replace(part, causes=interval.causes)
 
 
 def related_measures(group: Group) -> tuple[RelatedMeasure, ...]:

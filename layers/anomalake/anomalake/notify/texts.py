@@ -6,6 +6,7 @@ from itertools import groupby
 from operator import attrgetter
 
 from anomalake.alerts.timestamps import zone_of
+from anomalake.causes.cause import what_is_off, words
 from anomalake.definitions.detector import AlertRule, Detector
 from anomalake.frequencies import FREQUENCIES
 from anomalake.groups.anomaly_group import AffectedMetric, Group, GroupInterval
@@ -18,6 +19,8 @@ SMS_LENGTH = 160
 SUBJECT_LENGTH = 99
 #: Maximum number of values that a text lists for a dimension.
 _VALUES = 10
+#: Maximum number of root causes in a text.
+_CAUSES = 3
 
 
 def long_text(
@@ -42,6 +45,8 @@ def long_text(
         since = group.start.astimezone(zone_of(detector.timezone)).strftime("%Y-%m-%d %H:%M")
         head.append(f"Goes on since: {since}, and has grown")
     head.append(f"In all: {_total(interval)}")
+    if interval.causes:
+        head += ["", "Root causes:", *(f"  {words(cause, quoted)}" for cause in interval.causes[:_CAUSES])]
     head += ["", f"Affected metrics ({affected:,} of {max(interval.observed, affected):,}):"]
     tail = _contribution_lines(interval)
     for related in group.related:
@@ -68,9 +73,11 @@ def short_text(group: Group, interval: GroupInterval, detector: Detector) -> str
         f"{gsm(shown(detector.name, 30))}: {gsm(shown(group.measure, 40))} anomaly {score_text(interval)}",
         f", {_time(interval, detector)} {detector.timezone}",
         f", {len(interval.affected):,} of {max(interval.observed, len(interval.affected)):,} metrics",
-        f". {_observed(first)}",
-        f" in {gsm(_named(first))}" if first.dimensions else "",
     ]
+    if interval.causes:
+        parts.append(f". {gsm(what_is_off(interval.causes[0], quoted))}")
+    else:
+        parts += [f". {_observed(first)}", f" in {gsm(_named(first))}" if first.dimensions else ""]
     text = ""
     for part in parts:
         if gsm_length(text + part) > SMS_LENGTH:

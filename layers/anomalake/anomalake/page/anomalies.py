@@ -9,7 +9,9 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
+from anomalake.causes.cause import words
 from anomalake.groups.anomaly_group import Group
+from anomalake.notify.plain import shown
 from anomalake.page.document import (
     Affected,
     AnomalyCounts,
@@ -24,6 +26,8 @@ from anomalake.page.limits import Limits
 from anomalake.page.numbering import LakeNames, first_of_equal_rows
 
 DAY: Final = 86_400
+# Root causes that are shown of a group.
+_CAUSES: Final = 3
 
 #: Number of group intervals by numbers of detector and measure, start of the UTC day, and class of scores.
 Counts = dict[tuple[int, int, int, int], int]
@@ -226,8 +230,16 @@ def _groups(table: AnomalyTable, records: Mapping[tuple[int, str], Group]) -> tu
         score=score[order],
         known=np.array([record_of[k] is not None for k in order.tolist()], np.int64),
         related=tuple(_related(record_of[k], int(detector[k]), index_of) for k in order.tolist()),
+        causes=tuple(_causes(record_of[k]) for k in order.tolist()),
     )
     return groups, index[place]
+
+
+def _causes(record: Group | None) -> tuple[str, ...]:
+    """Return the first root causes of the worst interval that has some, in words."""
+    intervals = [interval for interval in record.intervals if interval.causes] if record is not None else []
+    worst = max(intervals, key=lambda interval: interval.score, default=None)
+    return tuple(words(cause, shown) for cause in worst.causes[:_CAUSES]) if worst is not None else ()
 
 
 def _related(record: Group | None, detector: int, index_of: Mapping[tuple[int, str], int]) -> tuple[Related, ...]:

@@ -182,6 +182,8 @@ class Groups:
         1 where the lake has the group's record, with all intervals and expected values; 0 where it has alerts only.
     related
         Groups of other measures with anomalies at the same time.
+    causes
+        Root causes in words, of the worst interval that has some; empty if no group has one.
     """
 
     id: tuple[str, ...]
@@ -192,6 +194,7 @@ class Groups:
     score: Numbers
     known: Integers
     related: tuple[tuple[Related, ...], ...]
+    causes: tuple[tuple[str, ...], ...] = ()
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -14,6 +14,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from anomalake.alerts import Contribution
+from anomalake.causes.cause import Cause
 from anomalake.groups.anomaly_group import AffectedMetric, Group, GroupInterval, Overlap
 from anomalake.records.errors import RecordError
 from anomalake.records.keys import detector_folder, key_pattern, match_key, parse_stamp, stamp
@@ -191,6 +192,8 @@ def _interval_fields(interval: GroupInterval) -> dict[str, Any]:
             if interval.also_affected
             else {}
         ),
+        # Records of earlier versions have no causes.
+        **({"Causes": [_cause_fields(cause) for cause in interval.causes]} if interval.causes else {}),
     }
 
 
@@ -205,6 +208,15 @@ def _affected_fields(metric: AffectedMetric) -> dict[str, Any]:
         "Severity": metric.severity,
         **({"Missing": True} if metric.is_missing else {}),
         **({"RollUp": True, "Below": [list(part) for part in metric.below]} if metric.roll_up else {}),
+    }
+
+
+def _cause_fields(cause: Cause) -> dict[str, Any]:
+    return {
+        "Dimensions": [list(pair) for pair in cause.dimensions],
+        "ShareOff": cause.share_off,
+        "Explained": cause.explained,
+        "Gain": cause.gain,
     }
 
 
@@ -228,6 +240,7 @@ def _interval(fields: dict[str, Any]) -> GroupInterval:
             for group_id, measure, start, deviation in fields["Overlaps"]
         ),
         also_affected=tuple(_affected(metric) for metric in fields.get("AlsoAffected", ())),
+        causes=tuple(_cause(cause) for cause in fields.get("Causes", ())),
     )
 
 
@@ -243,6 +256,15 @@ def _affected(metric: dict[str, Any]) -> AffectedMetric:
         metric.get("RollUp") is True,
         tuple((_text(name), _text(value), _number(amount)) for name, value, amount in metric.get("Below", ())),
         metric.get("Missing") is True,
+    )
+
+
+def _cause(fields: dict[str, Any]) -> Cause:
+    return Cause(
+        tuple((_text(name), _text(value)) for name, value in fields["Dimensions"]),
+        None if fields["ShareOff"] is None else _number(fields["ShareOff"]),
+        _number(fields["Explained"]),
+        _number(fields["Gain"]),
     )
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Final
@@ -21,6 +21,8 @@ from anomalake.detection.backtest import Progress, run_backtest
 from anomalake.detection.evaluation import Figures, evaluate
 from anomalake.detection.labels import read_labels
 from anomalake.detection.score_files import write_scores
+from anomalake.groups.anomaly_group import Group, GroupInterval
+from anomalake.groups.causes import with_causes
 from anomalake.groups.counting import counted_intervals
 from anomalake.lake import bulk
 from anomalake.notify.alert_json import AlertTooLargeError
@@ -170,6 +172,7 @@ def backtest(
         feedback=feedback,
         progress=progress,
     )
+    tested = _with_causes(tested, detector)
     evaluated = None
     if labelled is not None:
         is_anomaly = labelled.is_anomaly.reshape(metrics.n_metrics, -1)[:, tested.first :]
@@ -186,6 +189,16 @@ def backtest(
         sent=write_alerts(lake, detector, tested, progress, page) if lake else None,
         unread=tuple(unread),
     )
+
+
+def _with_causes(tested: Backtest, detector: Detector) -> Backtest:
+    """Add the root causes of the intervals that alert."""
+    rules = rules_of(detector)
+
+    def alerts(group: Group, interval: GroupInterval) -> bool:
+        return any(passes_measure(group, rule) and passes(interval, rule) for rule in rules)
+
+    return replace(tested, groups=with_causes(tested.groups, tested.metrics, tested.judgement, alerts))
 
 
 def write_alerts(

@@ -139,6 +139,28 @@ def _find(store: ObjectStore, detector: str | None, group_id: str | None) -> tup
         if len(known) != 1:
             raise UnknownAnomalyError(f"feedback: the lake has {len(known)} detectors; expected the name of one")
         return known[0], None
+    return _find_group(store, known, group_id)
+
+
+def find_group(store: ObjectStore, detector: str | None, group_id: str) -> Group:
+    """Find a group by its id, live or of a backtest.
+
+    Parameters
+    ----------
+    detector
+        Name of the detector. None: the one with the group.
+
+    Raises
+    ------
+    UnknownAnomalyError
+        There is no such group.
+    RecordError, StoreError
+    """
+    known = [detector] if detector is not None else sorted(metric_set_keys(store))
+    return _find_group(store, known, group_id)[1]
+
+
+def _find_group(store: ObjectStore, known: Sequence[str], group_id: str) -> tuple[str, Group]:
     for name in known:
         group = read_group(store, name, group_id) or read_backtest_group(store, name, group_id)
         if group is not None:

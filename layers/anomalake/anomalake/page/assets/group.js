@@ -232,7 +232,7 @@ function drawGroupView() {
   } else {
     parts.push(element("p.notice", null, "Its anomalies are only counted, not listed; see the notes of the page."));
   }
-  parts.push(relatedCard(card, g, zone), ...saidCards(card, g, zone));
+  parts.push(causesCard(card, g), relatedCard(card, g, zone), ...saidCards(card, g, zone));
   forgetPictures();
   replaceChildren(byId("group"), ...parts);
   if (groupIntervals.length) drawGroupInterval();
@@ -457,6 +457,14 @@ const relations = new Map([
   ["EFFECT_OF_INPUT_ANOMALY_GROUP", "Likely effect: began later"],
   ["SAME_TIME", "Began at the same time"],
 ]);
+
+/** The combinations of dimension values that explain a group. */
+function causesCard(card, g) {
+  const causes = state.doc.groups.causes[g] ?? [];
+  if (!causes.length) return null;
+  return card("Root causes", "Combinations of dimension values that are off by a common share, at its worst.",
+    element("ul.causes", null, ...causes.map((words) => element("li", null, named(words)))));
+}
 
 function relatedCard(card, g, zone) {
   const { doc } = state;

@@ -1,0 +1,61 @@
+"""Root causes of a group in a lake."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from anomalake.causes.cause import Cause, words
+from anomalake.groups.anomaly_group import Group, GroupInterval
+from anomalake.services.feedback import find_group
+from anomalake.storage.store import ObjectStore
+
+
+def causes_of(store: ObjectStore, group_id: str, detector: str | None = None) -> Group:
+    """Return a group, whose intervals have their root causes.
+
+    Parameters
+    ----------
+    detector
+        Name of the detector. None: the one with the group.
+
+    Raises
+    ------
+    UnknownAnomalyError
+        There is no such group.
+    RecordError, StoreError
+    """
+    return find_group(store, detector, group_id)
+
+
+def fields_of(group: Group) -> list[dict[str, Any]]:
+    """Return the causes of a group as fields for JSON, in the order of the intervals."""
+    return [
+        {
+            "detector_arn": group.detector_arn,
+            "anomaly_group_id": group.group_id,
+            "timestamp": _instant(interval),
+            "metric_name": group.measure,
+            "rank": rank,
+            "dimensions": dict(cause.dimensions),
+            "share_off": cause.share_off,
+            "explained": cause.explained,
+            "gain": cause.gain,
+            "text": words(cause),
+        }
+        for interval in group.intervals
+        for rank, cause in enumerate(interval.causes, 1)
+    ]
+
+
+def lines_of(group: Group) -> list[str]:
+    """Return the causes of a group as lines of text; one line where it has none."""
+    lines = [_line(group, interval, cause) for interval in group.intervals for cause in interval.causes]
+    return lines or [f"{_instant(group.intervals[0])} {group.measure}: no combination of dimension values explains it"]
+
+
+def _line(group: Group, interval: GroupInterval, cause: Cause) -> str:
+    return f"{_instant(interval)} {group.measure}: {words(cause)}"
+
+
+def _instant(interval: GroupInterval) -> str:
+    return interval.timestamp.isoformat().replace("+00:00", "Z")
