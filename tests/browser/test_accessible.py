@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -42,13 +43,16 @@ def test_the_page(open_page: Open, name: str, width: int, theme: str) -> None:
     assert serious(page) == []
 
 
-@pytest.mark.parametrize(("width", "theme"), [(1280, "dark"), (390, "light")])
-def test_a_group(open_page: Open, width: int, theme: str) -> None:
+@pytest.mark.parametrize(("width", "theme"), [(1280, "dark"), (390, "light"), (1280, "light"), (390, "dark")])
+def test_a_group(open_page: Open, keep: Callable[..., Path], width: int, theme: str) -> None:
     page = open_page("one", width=width, theme=theme)
     page.locator("#groups tbody a").first.click()
     page.locator("#group").wait_for()
+    page.locator("#group-metrics tbody button").first.click()
     draw_all(page)
+    assert page.locator("#metric-picture canvas").count() == 1
     assert serious(page) == []
+    keep(page, f"group-{width}-{theme}")
 
 
 @pytest.mark.parametrize(("width", "theme"), [(1280, "light"), (390, "dark")])

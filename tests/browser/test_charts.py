@@ -50,6 +50,12 @@ window.draw = (kind, chosen, more) => {
   return draws[kind](place, doc, selection, options);
 };
 window.rows = (set) => drawn.get(place).view.data(set);
+window.words = (values, value, expected, lower, upper) => {
+  const numbers = writer(...digitsOf(values));
+  const point = { expected, lower: lower ?? NaN, upper: upper ?? NaN };
+  const difference = differenceWords(numbers, value, expected).join(" ");
+  return [numbers.text(value), usualWords(numbers, point), rangeWords(numbers, point), difference];
+};
 window.axisLabels = () => {
   const found = [];
   const walk = (item) => {
@@ -687,6 +693,31 @@ def test_tooltip_of_a_time_has_every_line(tabs: Tabs) -> None:
         "expected",
         "range",
     ]
+
+
+COUNTS, MEANS, PRICES = [3, 9, 12, 250], [6.083333, 4.71, 12.5, 33.3333], [12.8, 9.4, 30.1]
+
+
+@pytest.mark.parametrize(
+    ("values", "point", "words"),
+    [
+        # A value outside of the range is never among the words for what was expected.
+        (COUNTS, (9, 0.0406, 0, 0.7352), ["9", "none", "0", "+9 "]),
+        (COUNTS, (9, 0.1613, 0, 1.14), ["9", "none or one", "0 to 1", "+9 "]),
+        (COUNTS, (4, 0.4933, 0, 2.233), ["4", "at most 2", "0 to 2", "+4 "]),
+        (COUNTS, (9, 1.601, 0, 6.553), ["9", "about 2", "0 to 6", "+7 "]),
+        (COUNTS, (1, 2.6, 2.2, 3.9), ["1", "about 3", "3", "\u22122 \u221262 %"]),
+        (COUNTS, (1_300, 240, 180.2, 300.4), ["1,300", "about 240", "181 to 300", "+1,060 5.4 times"]),
+        (COUNTS, (0, 4.2, None, None), ["0", "about 4", "\u2013", "\u22124 \u2212100 %"]),
+        (MEANS, (492.5, 13.13, 1.2, 40.04), ["492.5", "about 13.1", "1.2 to 40", "+479.4 38 times"]),
+        (MEANS, (98, -3.709, None, 30), ["98.0", "about \u22123.7", "up to 30", "+101.7 "]),
+        (PRICES, (31.4, 12.84, 10, None), ["31.4", "about 12.8", "10 or more", "+18.6 +145 %"]),
+    ],
+)
+def test_numbers_are_said_as_people_say_them(
+    tabs: Tabs, values: list[float], point: tuple[float | None, ...], words: list[str]
+) -> None:
+    assert tabs["one"].page.evaluate("([values, point]) => words(values, ...point)", [values, point]) == words
 
 
 def test_labels_of_axes_neither_overlap_nor_share_a_unit(browser: Browser, tmp_path: Path) -> None:
