@@ -19,7 +19,7 @@ def small_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.parametrize(
-    ("n_times", "size"), [(1, 1024), (2_496, 1024), (8_064, 256), (105_120, 16), (1_000_000_000, 16)]
+    ("n_times", "size"), [(1, 2048), (1_464, 2048), (2_496, 1024), (8_064, 256), (105_120, 16), (1_000_000_000, 16)]
 )
 def test_blocks_depend_only_on_the_index_of_the_series_and_the_intervals(n_times: int, size: int) -> None:
     of_2000, of_5000 = block_bounds(2_000, n_times), block_bounds(5_000, n_times)

@@ -26,7 +26,7 @@ Work = Callable[[int, int], T]
 Bounds = Sequence[tuple[int, int]]
 
 #: Series per block, the same in this process, in a forked one, and on any other machine.
-BLOCK: Final = 1_024
+BLOCK: Final = 2_048
 # A block is halved until it has at most this many values, so that the regression needs about 100 MB for it.
 _MOST_VALUES = 3_000_000
 _LEAST_SERIES = 16

@@ -12,7 +12,7 @@ from typing import Final
 import numpy as np
 
 from anomalake.frequencies import FREQUENCIES
-from anomalake.model.array_types import BoolArray, Float32Array
+from anomalake.model.array_types import BoolArray, Float32Array, IndexArray
 from anomalake.model.calendar import Calendar
 from anomalake.model.filter_state import (
     FEATURES,
@@ -151,6 +151,7 @@ def run_filter(
     former_length = _FORMER_MEMORIES * frequency.level_memory
     wider = np.float32(np.exp(frequency.width_rate * (1 - _WIDE_SHARE)))
     narrower = np.float32(np.exp(-frequency.width_rate * _WIDE_SHARE))
+    longest_repeat = calendar.day_length / LONGEST
     level = state.level
     for t in range(n_times):
         day_phase, week_phase = int(calendar.day_phase[t]), int(calendar.week_phase[t])
@@ -167,86 +168,86 @@ def run_filter(
         # Lag coefficients that add up to more than 1 would make expectations diverge, also through a gap.
         np.minimum(np.maximum(usual, coefficients.low, out=usual), coefficients.high, out=usual)
         after_raw = usual + np.einsum("fs,fs->s", state.raw_lags - state.lags, lag_beta)
-        # For some days after a shift, a return to the level before it is as well expected.
-        may_return = (state.former_left > 0) & ~in_event
-        to_former = np.where(may_return, state.former - level, 0)
-        after_raw = np.where(may_return, usual + to_former, after_raw)
+        # An offset that is in doubt, or none, is as well expected; and for some days after a shift, so is a return.
+        offset = state.profile[week_phase].copy()
+        doubt, former_left = state.doubt[week_phase], state.former_left
+        either = np.flatnonzero(((doubt > 0) | (former_left > 0)) & ~in_event)
+        to_other = np.where(doubt[either] > 0, -offset[either], state.former[either] - level[either])
+        after_raw[either] = usual[either] + to_other
 
         # The spread of the next value, and of a value after so many intervals of an event.
         spread = _spread(state, coefficients, day_phase, is_holiday)
         wide = spread * np.sqrt(state.growth)
 
-        # Repeats are taken out of the value. An offset in doubt, or none, is as well expected.
-        offset = state.profile[week_phase].copy()
-        in_doubt = (state.doubt[week_phase] > 0) & ~in_event
-        after_raw = np.where(in_doubt, usual - offset, after_raw)
+        # Repeats are taken out of the value.
         value = np.where(observed, values[t] - offset, usual + level)
-        deviation = np.where(observed, value - level - usual, 0)
+        deviation: Float32Array = np.where(observed, value - level - usual, 0)
         raw_deviation = np.where(observed, value - level - after_raw, 0)
         # During an event, the residual is that from the clean lags. Otherwise, and on holidays, it is the smaller one,
         # and 0 between the two expectations.
         use_both = np.full(n_series, True) if is_holiday else ~in_event
         z_usual = np.clip(deviation / wide, -_MOST_SIGMAS, _MOST_SIGMAS)
-        z_raw = np.clip(raw_deviation / np.where(use_both, wide, spread), -_MOST_SIGMAS, _MOST_SIGMAS)
+        z_raw: Float32Array = np.clip(raw_deviation / np.where(use_both, wide, spread), -_MOST_SIGMAS, _MOST_SIGMAS)
         raw_is_nearer = use_both & (np.abs(z_raw) < np.abs(z_usual))
         z = np.where(raw_is_nearer, z_raw, z_usual)
         z = np.where(use_both & (z_raw * z_usual < 0), 0, z)
         size = np.abs(z)
         unusual = size > UNUSUAL
 
-        expected[t] = usual + level + offset
-        alternative[t] = np.where(use_both, after_raw, usual) + level + offset
+        shown = level + offset
+        np.add(usual, shown, out=expected[t])
+        np.add(np.where(use_both, after_raw, usual), shown, out=alternative[t])
         sigma[t] = wide
         residuals[t] = z
         before[t] = state.recent.sum(axis=0)
         z_seasonal[t] = np.clip((value - level - reference) / spread, -_MOST_SIGMAS, _MOST_SIGMAS)
 
-        np.add(reference + offset, level, out=references[t])
+        np.add(reference, shown, out=references[t])
         width = state.width * np.where(size > _WIDE_FROM, wider, narrower)
-        np.copyto(
-            state.width, np.minimum(np.maximum(width, _ONE), _MOST_WIDTH), where=observed & (state.age < _WIDE_AGE)
-        )
+        learns = observed & (state.age < _WIDE_AGE)
+        np.copyto(state.width, np.minimum(np.maximum(width, _ONE), _MOST_WIDTH), where=learns)
 
-        fits, fits_without = (np.abs(residual) < _SETTLED_CHANGE for residual in (z_usual, z_raw))
-        without = in_doubt & observed & raw_is_nearer & fits_without
-        if without.any():
-            value = np.where(without, value + offset, value)
-            deviation = np.where(without, raw_deviation, deviation)
-        settle_doubts(state, week_phase, in_doubt & observed & fits & ~without, without)
         if not is_holiday:
-            repeats = observed & (state.age * LONGEST < calendar.day_length)
-            adopt_repeats(state, deviation, z, wide, repeats, calendar.day_length, week_phase)
-        returned = (
-            may_return & ~in_doubt & observed & (np.abs(z_usual) > _SETTLED_CHANGE) & (np.abs(z_raw) < _SETTLED_CHANGE)
-        )
-        if returned.any():
-            level = level + np.where(returned, to_former, 0)
-            state.lags[:, returned] += to_former[returned]
-            raw_deviation = np.where(returned, value - level - usual, raw_deviation)
-        np.copyto(state.former_left, np.where(returned, 0, np.maximum(state.former_left - 1, 0)))
+            can_repeat = observed & (state.age < longest_repeat)
+            adopt_repeats(state, deviation, size, wide, can_repeat, calendar.day_length, week_phase)
+        if len(either):
+            agrees = np.abs(z_usual[either]) < _SETTLED_CHANGE
+            agrees_other = observed[either] & raw_is_nearer[either] & (np.abs(z_raw[either]) < _SETTLED_CHANGE)
+            in_doubt = doubt[either] > 0
+            settle_doubts(
+                state, week_phase, either[in_doubt & observed[either] & agrees], either[in_doubt & agrees_other]
+            )
+            dropped, returned = in_doubt & agrees_other, ~in_doubt & agrees_other & ~agrees
+            value[either[dropped]] += offset[either[dropped]]
+            deviation[either[dropped]] = raw_deviation[either[dropped]]
+            level[either[returned]] += to_other[returned]
+            state.lags[:, either[returned]] += to_other[returned]
+            former_left[either[returned]] = 1
+        np.subtract(former_left, 1, out=former_left, where=former_left > 0)
 
-        # Follow the event; accept it as the new level when it has settled, or has lasted too long.
-        changed_little = (np.abs(z_raw) < _SETTLED_CHANGE) | (
-            np.abs(deviation - state.shift) < _SETTLED_CHANGE * spread
-        )
-        np.copyto(state.settled, np.where(in_event & changed_little, state.settled + 1, 0))
-        age = np.where(unusual, state.age + 1, np.where(observed, 0, state.age))
-        has_settled = (age > event_length) & (state.settled >= _SETTLED_INTERVALS)
-        accepted = in_event & unusual & (has_settled | (age > 3 * event_length))
-        shift = np.where(in_event, _SHIFT_KEPT * state.shift + _SHIFT_NEW * deviation, deviation)
-        np.copyto(state.shift, np.where(unusual, shift, 0))
         clean = np.where(observed & ~unusual, value, usual + level)
+        accepted = np.zeros(n_series, np.bool_)
+        active = np.flatnonzero(in_event | unusual)
+        if len(active):
+            accepted[active] = _follow_events(
+                state,
+                active,
+                unusual[active],
+                observed[active],
+                z_raw[active],
+                deviation[active],
+                spread[active],
+                memory[active],
+                event_length,
+            )
         if accepted.any():
-            np.copyto(state.former, level, where=accepted & (state.former_left == 0))
-            np.copyto(state.former_left, former_length, where=accepted)
+            np.copyto(state.former, level, where=accepted & (former_left == 0))
+            np.copyto(former_left, former_length, where=accepted)
             level = level + np.where(accepted, state.shift, 0)
             state.lags[:, accepted] = state.raw_lags[:, accepted]
             _widen_spread(state, accepted & (state.settled < _SETTLED_INTERVALS), base)
             clean = np.where(accepted, value, clean)
             np.copyto(references[t], np.float32(np.nan), where=accepted)
-            age = np.where(accepted, 0, age)
-        np.copyto(state.age, age)
-        np.copyto(state.growth, np.where(age > 0, _ONE + memory * memory * state.growth, _ONE))
 
         # Learn from what is observed and usual, on usual days.
         weight = (observed & (~unusual | accepted)).astype(np.float32)
@@ -265,6 +266,36 @@ def run_filter(
         _push(state.recent, np.clip(np.where(unusual, 0, z), -JOINT_CLIP, JOINT_CLIP))
     np.copyto(state.level, level)
     return FilterOutput(expected, alternative, sigma, residuals, before, z_seasonal, references), state
+
+
+def _follow_events(
+    state: FilterState,
+    active: IndexArray,
+    unusual: BoolArray,
+    observed: BoolArray,
+    z_raw: Float32Array,
+    deviation: Float32Array,
+    spread: Float32Array,
+    memory: Float32Array,
+    event_length: int,
+) -> BoolArray:
+    """Follow the events of the `active` series, and return which of them become the new level.
+
+    An event does so when it has settled, or has lasted too long. The other arguments are of the active series.
+    """
+    in_event, shift = state.age[active] > 0, state.shift[active]
+    changed_little = (np.abs(z_raw) < _SETTLED_CHANGE) | (np.abs(deviation - shift) < _SETTLED_CHANGE * spread)
+    settled = np.where(in_event & changed_little, state.settled[active] + 1, 0)
+    age = np.where(unusual, state.age[active] + 1, np.where(observed, 0, state.age[active]))
+    has_settled = (age > event_length) & (settled >= _SETTLED_INTERVALS)
+    accepted: BoolArray = in_event & unusual & (has_settled | (age > 3 * event_length))
+    followed = np.where(in_event, _SHIFT_KEPT * shift + _SHIFT_NEW * deviation, deviation)
+    age = np.where(accepted, 0, age)
+    state.settled[active] = settled
+    state.shift[active] = np.where(unusual, followed, 0)
+    state.age[active] = age
+    state.growth[active] = np.where(age > 0, _ONE + memory * memory * state.growth[active], _ONE)
+    return accepted
 
 
 def joint_residuals(output: FilterOutput) -> Float32Array:

@@ -221,7 +221,7 @@ def _largest_jump(rest: Float32Array, memory: int) -> Float32Array:
     by_step = sigma_of(rest[1:] - rest[:-1]) if len(rest) > 1 else by_day
     sigma = np.maximum(by_day, by_step)
     # A trend without noise has steps of one size, which are no jumps.
-    step = np.abs(median(rest[1:] - rest[:-1])) if len(rest) > 1 else np.zeros_like(sigma)
+    step = np.abs(median((rest[1:] - rest[:-1])[rows])) if len(rest) > 1 else np.zeros_like(sigma)
     jump: Float32Array = step + np.float32(_JUMP) * np.where(sigma > 0, sigma, np.float32(0.1))
     return jump
 

@@ -15,7 +15,7 @@ from typing import Final
 
 import numpy as np
 
-from anomalake.model.array_types import BoolArray, Float32Array
+from anomalake.model.array_types import BoolArray, Float32Array, IndexArray
 from anomalake.model.filter_state import FilterState
 
 #: Visits that must agree with an offset before it is no longer in doubt.
@@ -32,7 +32,7 @@ LONGEST: Final = 12
 def adopt_repeats(
     state: FilterState,
     deviation: Float32Array,
-    z: Float32Array,
+    size: Float32Array,
     wide: Float32Array,
     counts: BoolArray,
     day_length: int,
@@ -42,38 +42,37 @@ def adopt_repeats(
 
     Parameters
     ----------
-    deviation, z, wide
-        Deviation from the expectation, the same in sigmas, and the sigma; shape (S,).
+    deviation, size, wide
+        Deviation from the expectation, its size in sigmas, and the sigma; shape (S,).
     counts
         Series whose deviation can be a repeat: observed, and at the start of an event at most; shape (S,).
     """
     week_length = len(state.profile)
-    odd = np.flatnonzero(counts & (np.abs(z) > _ODD))
+    odd = np.flatnonzero(counts & (size > _ODD))
+    found = deviation[odd]
     row = state.odd[week_phase]
-    if len(odd):
-        found, sigma = deviation[odd], wide[odd]
-        weekly = _are_alike(row[odd], found, sigma) & (np.abs(z[odd]) > _ODD_OF_TWO)
-        daily = np.zeros(len(odd), np.bool_)
-        if day_length < week_length:
-            yesterday, before = (state.odd[(week_phase - k * day_length) % week_length, odd] for k in (1, 2))
-            daily = _are_alike(yesterday, found, sigma) & _are_alike(before, found, sigma)
-        for series in odd[daily]:
-            days = slice(week_phase % day_length, None, day_length)
-            _adopt(state, days, series, deviation[series])
-        for series in odd[weekly & ~daily]:
-            _adopt(state, slice(week_phase, week_phase + 1), series, deviation[series])
-        adopted = weekly | daily
-        row[:] = 0
-        row[odd] = np.where(adopted, 0, found)
-    else:
-        row[:] = 0
+    weekly = _alike(row, odd[size[odd] > _ODD_OF_TWO], deviation, wide)
+    daily = odd[:0]
+    if day_length < week_length:
+        yesterday, before = (state.odd[(week_phase - k * day_length) % week_length] for k in (1, 2))
+        daily = _alike(before, _alike(yesterday, odd, deviation, wide), deviation, wide)
+    row[:] = 0
+    row[odd] = found
+    for series in daily:
+        _adopt(state, slice(week_phase % day_length, None, day_length), series, deviation[series])
+    for series in weekly[~np.isin(weekly, daily)] if len(daily) else weekly:
+        _adopt(state, slice(week_phase, week_phase + 1), series, deviation[series])
 
 
-def _are_alike(past: Float32Array, found: Float32Array, sigma: Float32Array) -> BoolArray:
-    """Return which deviations are of the same sign and about the same size."""
-    most = np.maximum(_ALIKE_SIGMAS * sigma, _ALIKE_SHARE * np.abs(found))
-    result: BoolArray = (past * found > 0) & (np.abs(past - found) < most)
-    return result
+def _alike(past: Float32Array, series: IndexArray, deviation: Float32Array, wide: Float32Array) -> IndexArray:
+    """Return the series whose deviation is like a past one: of the same sign and about the same size."""
+    series = series[past[series] != 0]
+    if not len(series):
+        return series
+    before, found = past[series], deviation[series]
+    most = np.maximum(_ALIKE_SIGMAS * wide[series], _ALIKE_SHARE * np.abs(found))
+    alike: IndexArray = series[(before * found > 0) & (np.abs(before - found) < most)]
+    return alike
 
 
 def _adopt(state: FilterState, phases: slice, series: np.intp, offset: np.float32) -> None:
@@ -82,9 +81,9 @@ def _adopt(state: FilterState, phases: slice, series: np.intp, offset: np.float3
     state.odd[phases, series] = 0
 
 
-def settle_doubts(state: FilterState, week_phase: int, agrees: BoolArray, agrees_without: BoolArray) -> None:
-    """Count a visit of the offsets in doubt: those that a value agrees with, and those that one drops."""
+def settle_doubts(state: FilterState, week_phase: int, agrees: IndexArray, agrees_without: IndexArray) -> None:
+    """Count a visit of offsets in doubt: of series whose value agrees with it, and of those that drop it."""
     doubt = state.doubt[week_phase]
-    np.subtract(doubt, 1, out=doubt, where=agrees & (doubt > 0))
+    doubt[agrees] -= 1
     doubt[agrees_without] = 0
     state.profile[week_phase][agrees_without] = 0

@@ -14,29 +14,30 @@ from __future__ import annotations
 from dataclasses import dataclass, fields
 
 import numpy as np
-import numpy.typing as npt
 
-from anomalake.model.array_types import BoolArray, Float32Array, FloatArray
+from anomalake.model.array_types import BoolArray, Float32Array, FloatArray, IndexArray
 from anomalake.model.filter_state import LONGEST_RUN
-from anomalake.model.spread import MAD, Array, median
+from anomalake.model.spread import MAD, Array, median, row_sample
 from anomalake.model.tails import Tails, fit_tails, limits_of, surprise
 
 #: Numbers of intervals that are judged together.
 WINDOWS = (1, 3, 6, LONGEST_RUN)
-# A run counts up to these ratios to the expected sum: of one value, and of several.
-_MOST_OF_ONE, _MOST_OF_SEVERAL = 0.1, 0.3
+# A run of each of the windows counts up to these ratios to the expected sum.
+_MOST = (0.1, 0.3, 0.3, 0.3)
+# A run of several windows has three intervals with a sum below this ratio.
+_MOST_BEFORE = np.float32(0.4)
 # Added to a ratio, so that the logarithm of 0 is finite: 0 counts as a five-hundredth of the expected value.
 _NOTHING = 0.002
 # Intervals with less than this share of the median expected value are left out, and windows of which they are half.
 _LEAST_EXPECTED, _LEAST_OF_WINDOW = 0.2, 0.5
-# Reduction of the surprise, because this is another test: of one value, and of several.
-_MARGIN_OF_ONE, _MARGIN_OF_SEVERAL = 0.5, 2.0
+# Reduction of the surprise of each of the windows, because these are further tests.
+_MARGINS = (0.5, 2.0, 2.0, 2.0)
 _LEAST_SPREAD = np.float32(0.005)
 # Share of the expected value that is no longer 0.
-_A_LITTLE = 1e-4
+_A_LITTLE = np.float32(1e-4)
 # -log10 of a Poisson probability of 0 is this share of the mean.
 _DEVIANCE = 1 / np.log(10)
-# Windows of the history that are used: neighbours share most of their intervals.
+# Every third window of the history is used, every sixth of the longer ones: neighbours share most of their intervals.
 _STEP = 3
 
 
@@ -72,7 +73,11 @@ class RunModel:
         arrays = {name: getattr(self, name)[..., first:end] for name in _PER_SERIES}
         return RunModel(share=self.share, **arrays)
 
-    def tails(self, window: int, series: npt.NDArray[np.intp]) -> Tails:
+    def select(self, series: IndexArray) -> RunModel:
+        """Return the model of the selected series."""
+        return RunModel(share=self.share, **{name: getattr(self, name)[..., series] for name in _PER_SERIES})
+
+    def tails(self, window: int, series: IndexArray) -> Tails:
         """Return the tails of a window of the selected series; both sides are the lower one."""
         arrays = (getattr(self, name)[window, series] for name in ("threshold", "scale", "shape"))
         return Tails(float(self.share[window]), *(np.stack([array, array]) for array in arrays))
@@ -118,7 +123,9 @@ def fit_runs(
         usable = last_counts[n_steps - len(total) :] & _is_enough(expected_total, window, least) & (least > 0)
         ratio = _log_ratio(total, expected_total)
         ratio[~usable] = np.nan
-        spread = (np.float32(MAD) * median(np.abs(ratio)) + _LEAST_SPREAD).astype(np.float32)
+        if window > _STEP:
+            ratio, usable = ratio[::2], usable[::2]
+        spread = (np.float32(MAD) * median(np.abs(ratio[row_sample(len(ratio))])) + _LEAST_SPREAD).astype(np.float32)
         ratio /= spread
         tails.append(fit_tails(ratio, usable))
         spreads.append(spread)
@@ -164,8 +171,11 @@ def judge_runs(runs: RunModel, above: Float32Array, expected: Float32Array, scal
     is_last = expected[LONGEST_RUN:] > 0
     for place, (window, total, expected_total) in enumerate(zip(WINDOWS, _sums(above), _sums(expected), strict=True)):
         total, expected_total = total[len(total) - len(surprises) :], expected_total[len(total) - len(surprises) :]
-        most = np.float32(_MOST_OF_ONE if window == 1 else _MOST_OF_SEVERAL)
-        is_low = (total <= most * expected_total) & _is_enough(expected_total, window, runs.least) & is_last
+        is_low = (
+            (total <= np.float32(_MOST[place]) * expected_total)
+            & _is_enough(expected_total, window, runs.least)
+            & is_last
+        )
         rows, columns = np.nonzero(is_low)
         if not len(rows):
             continue
@@ -176,7 +186,7 @@ def judge_runs(runs: RunModel, above: Float32Array, expected: Float32Array, scal
         found = np.where(
             runs.integers[columns], np.minimum(found, _poisson_deviance(observed * unit, usual * unit)), found
         )
-        found -= _MARGIN_OF_ONE if window == 1 else _MARGIN_OF_SEVERAL
+        found -= _MARGINS[place]
         surprises[rows, columns] = np.maximum(surprises[rows, columns], found)
     return surprises
 
@@ -195,33 +205,62 @@ def limit_of_runs(
     observed or not, shape (T, S). The other arguments are those of `judge_runs`.
     """
     limit = np.full(reference.shape, np.nan, np.float32)
-    if not runs.least.any():
-        return limit
+    shares = [_deciding_share(runs, place, decision) for place in range(len(WINDOWS))]
     expected_now = reference - runs.zero
-    everyone = np.arange(len(runs.least))
-    can_be_last = (expected_now >= runs.least) & (runs.least > 0)
-    sums = zip(_sums_before(above), _sums_before(expected), strict=True)
-    for place, (window, (before, expected_before)) in enumerate(zip(WINDOWS, sums, strict=True)):
-        most, margin = (_MOST_OF_ONE, _MARGIN_OF_ONE) if window == 1 else (_MOST_OF_SEVERAL, _MARGIN_OF_SEVERAL)
-        surprises = decision + margin
-        size = limits_of(runs.tails(place, everyone), surprises)[1] * runs.spread[place]
-        expected_total = expected_before + expected_now
-        ratio = np.minimum(np.exp(-size) * (1 + _NOTHING) - _NOTHING, most).astype(np.float32)
-        can = (before <= ratio * expected_total) & _is_enough(expected_total, window, runs.least) & can_be_last
-        rows, columns = np.nonzero(can & (ratio >= 0))
-        if not len(rows):
-            continue
-        usual, share = expected_total[rows, columns].astype(np.float64), ratio[columns].astype(np.float64)
-        # Of whole numbers: how many must be expected, so that this share of them, or none, is a surprise.
-        number = usual * scale[columns] * _DEVIANCE
-        for_share, for_none = surprises / (1 - share + share * np.log(np.maximum(share, 1e-9))), surprises
-        share = np.where(runs.integers[columns] & (number < for_share), 0, share)
-        value = share * usual - before[rows, columns]
-        # A value equal to the limit is inside the range: 0 is outside of one that is a little higher.
-        value = np.where(value > 0, value, _A_LITTLE * expected_now[rows, columns])
-        value[runs.integers[columns] & (number < for_none)] = np.nan
-        limit[rows, columns] = np.fmax(limit[rows, columns], value)
+    expected_now[(expected_now < runs.least) | (runs.least <= 0)] = np.nan
+    _put_limits(limit, runs, 0, shares[0], 0.0, expected_now, expected_now, scale, decision)
+    # Longer runs only where a sum is low at all.
+    columns = np.flatnonzero((_sums(above)[1] < _MOST_BEFORE * _sums(expected)[1]).any(axis=0))
+    if not len(columns):
+        return limit
+    runs, scale, expected_now = runs.select(columns), scale[columns], expected_now[:, columns]
+    sums = zip(_sums_before(above[:, columns]), _sums_before(expected[:, columns]), strict=True)
+    found = limit[:, columns]
+    for place, (before, expected_before) in enumerate(sums, start=1):
+        total = expected_before + expected_now
+        total[~_is_enough(total, WINDOWS[place], runs.least)] = np.nan
+        _put_limits(found, runs, place, shares[place][columns], before, total, expected_now, scale, decision)
+    limit[:, columns] = found
     return limit
+
+
+def _deciding_share(runs: RunModel, place: int, decision: float) -> Float32Array:
+    """Return the share of the expected sum of a window from which a run reaches the decision; negative for none."""
+    tails = runs.tails(place, np.arange(len(runs.least)))
+    size = limits_of(tails, decision + _MARGINS[place])[1] * runs.spread[place]
+    share: Float32Array = np.minimum(np.exp(-size) * (1 + _NOTHING) - _NOTHING, _MOST[place]).astype(np.float32)
+    return share
+
+
+def _put_limits(
+    limit: Float32Array,
+    runs: RunModel,
+    place: int,
+    share: Float32Array,
+    before: Float32Array | float,
+    expected_total: Float32Array,
+    expected_now: Float32Array,
+    scale: FloatArray,
+    decision: float,
+) -> None:
+    """Raise the limits to those of one window; expected sums are NaN where it is not judged."""
+    surprises = decision + _MARGINS[place]
+    none = np.float32(np.nan)
+    value = np.where(share >= 0, share, none) * expected_total
+    integers = np.flatnonzero(runs.integers & (share >= 0))
+    if len(integers):
+        # Of whole numbers: how many must be expected, so that this share of them, or none, is a surprise.
+        part = share[integers].astype(np.float64)
+        for_share = surprises / (1 - part + part * np.log(np.maximum(part, 1e-9)))
+        number = expected_total[:, integers] * (scale[integers] * _DEVIANCE).astype(np.float32)
+        few = np.where(number < for_share.astype(np.float32), 0, value[:, integers])
+        value[:, integers] = np.where(number < np.float32(surprises), none, few)
+    value -= before
+    # A value equal to the limit is inside the range: 0 is outside of one that is a little higher.
+    zero_decides = (value <= 0) & (value >= -_A_LITTLE * expected_now)
+    np.copyto(value, _A_LITTLE * expected_now, where=zero_decides)
+    value[value <= 0] = none
+    np.fmax(limit, value, out=limit)
 
 
 def _is_enough(expected_total: Float32Array, window: int, least: Float32Array) -> BoolArray:
@@ -245,15 +284,14 @@ def _sums(values: Float32Array) -> list[Float32Array]:
 
 
 def _sums_before(values: Float32Array) -> list[Float32Array]:
-    """Return the sums over each of the `WINDOWS` without its last interval, that end before the judged rows."""
+    """Return the sums over each of the `WINDOWS` but the first, without its last interval, before the judged rows."""
     n_judged = len(values) - LONGEST_RUN
     two = values[1:-1] + values[:-2]
     three = values[2:] + two
     five = two[3:] + three[:-3]
     six = three[3:] + three[:-3]
     eleven = five[6:] + six[:-6]
-    zero = np.zeros_like(values[LONGEST_RUN:])
-    return [zero, *(total[len(total) - n_judged :] for total in (two, five, eleven))]
+    return [total[len(total) - n_judged :] for total in (two, five, eleven)]
 
 
 def _log_ratio(total: Array, expected_total: Array) -> Array:
