@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from anomalake.definitions.detector import Detector
+from anomalake.definitions.settings import DetectionSettings
 from anomalake.services.backtest import BacktestOutcome, Evaluation, LoadedAlerts
 from anomalake.services.detect import DetectedInterval, rules_of
 from anomalake.services.group_rows import group_rows
@@ -23,7 +24,7 @@ def backtest_report(outcome: BacktestOutcome, lake: str | None = None, scores: P
     """Return a backtest in JSON's types."""
     tested, metrics, read = outcome.backtest, outcome.backtest.metrics, asdict(outcome.read)
     problems = read.pop("problems")
-    rows = group_rows(tested.groups, rules_of(outcome.detector))
+    rows = group_rows(tested.groups, rules_of(outcome.detector), DetectionSettings.of(outcome.detector))
     first, first_tested, last = (_instant(metrics.starts[at]) for at in (0, tested.first, -1))
     return {
         **_of(outcome.detector),

@@ -135,11 +135,10 @@ def passes(interval: GroupInterval, rule: AlertRule) -> bool:
     )
 
 
-def is_alerted(group: Group, rules: Iterable[AlertRule]) -> bool:
-    """Whether an interval of a group passes one of some rules."""
-    return any(
-        passes_measure(group, rule) and any(passes(interval, rule) for interval in group.intervals) for rule in rules
-    )
+def is_alerted(group: Group, rules: Iterable[AlertRule], settings: DetectionSettings = NO_SETTINGS) -> bool:
+    """Whether an interval of a group that counts passes one of some rules."""
+    counted = counted_intervals(group, settings)
+    return any(passes_measure(group, rule) and any(passes(interval, rule) for interval in counted) for rule in rules)
 
 
 def _matches(metric: AffectedMetric, rule: AlertRule) -> bool:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from anomalake.definitions.detector import AlertRule
+from anomalake.definitions.settings import NO_SETTINGS, DetectionSettings
 from anomalake.groups.anomaly_group import Group
 from anomalake.notify.rules import is_alerted
 
@@ -38,7 +39,9 @@ class GroupRow:
     metrics: int
 
 
-def group_rows(groups: Iterable[Group], rules: Sequence[AlertRule]) -> list[GroupRow]:
+def group_rows(
+    groups: Iterable[Group], rules: Sequence[AlertRule], settings: DetectionSettings = NO_SETTINGS
+) -> list[GroupRow]:
     """Return a row for each group, in the same order."""
     return [
         GroupRow(
@@ -47,7 +50,7 @@ def group_rows(groups: Iterable[Group], rules: Sequence[AlertRule]) -> list[Grou
             start=group.start,
             end=group.end,
             score=group.score,
-            alerted=is_alerted(group, rules),
+            alerted=is_alerted(group, rules, settings),
             metrics=len({metric.time_series_id for interval in group.intervals for metric in interval.affected}),
         )
         for group in groups
