@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from anomalake.demo.flights import hourly_rows, read_flights
 from anomalake.model import judge
 from tests.unit.model.histories import LEARNED, Floats, by_steps, judged, learn, metrics, seasonal
 
@@ -68,6 +69,17 @@ def test_a_dip_in_a_trend_without_noise_is_an_anomaly(slope: float) -> None:
     assert np.abs(judgement.expected - values[:, LEARNED:])[:, : 1_200 - LEARNED].max() < 1
     assert judgement.is_anomaly[:, 1_200 - LEARNED].all()
     assert judgement.is_anomaly.sum() == 3
+
+
+def test_a_carrier_that_begins_to_fly_twice_is_followed() -> None:
+    """Virgin America flew once an hour from Newark, and twice at 17:00 from 27 October 2013 on (61 alarms before)."""
+    rows = hourly_rows(read_flights())
+    rows = rows[(rows["origin"] == "EWR") & (rows["carrier"] == "VX")]
+    hours = rows["timestamp"].to_numpy().astype("datetime64[h]")
+    flights = np.full((1, int((hours.max() - np.datetime64("2013-01-01T00", "h")).astype(int)) + 1), np.nan)
+    flights[0, (hours - np.datetime64("2013-01-01T00", "h")).astype(int)] = rows["flights"].to_numpy(float)
+    first = int(0.7 * flights.shape[1])
+    assert judged(flights, first, first="2013-01-01").is_anomaly.sum() <= 15
 
 
 def test_repeats_and_returns_are_judged_in_steps_as_at_once() -> None:

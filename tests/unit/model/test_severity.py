@@ -196,6 +196,19 @@ def test_each_side_has_its_own_tail_without_rare_extreme_values() -> None:
     np.testing.assert_allclose(far, up, rtol=0.3)
 
 
+def test_an_event_a_month_of_days_leaves_the_tails() -> None:
+    rng = RNG(1)
+    z = rng.normal(size=(400, 10)).astype(np.float32)
+    usual, _ = limits_of(fit_tails(z, np.ones(z.shape, bool), of_days=True), 3.4)
+    peaks = z.copy()
+    peaks[15::40] = 60
+    with_peaks, _ = limits_of(fit_tails(peaks, np.ones(z.shape, bool), of_days=True), 3.4)
+    np.testing.assert_allclose(with_peaks, usual, rtol=0.3)
+    peaks[::5] = 60  # an event in five days is noise
+    noise, _ = limits_of(fit_tails(peaks, np.ones(z.shape, bool), of_days=True), 3.4)
+    assert (noise > 5 * usual).all()
+
+
 def test_a_part_of_tails_has_the_limits_of_its_series() -> None:
     z = RNG(1).normal(size=(500, 7)).astype(np.float32)
     tails = fit_tails(z, np.ones(z.shape, bool))

@@ -35,8 +35,8 @@ _MARGINS = (0.5, 2.0, 2.0, 2.0)
 _LEAST_SPREAD = np.float32(0.005)
 # Share of the expected value that is no longer 0.
 _A_LITTLE = np.float32(1e-4)
-# -log10 of a Poisson probability of 0 is this share of the mean.
-_DEVIANCE = 1 / np.log(10)
+# -log10 of a Poisson probability of 0 is this share of the mean; more than so many things are many.
+_DEVIANCE, _MOST_UNIT = 1 / np.log(10), 1e12
 # Every third window of the history is used, every sixth of the longer ones: neighbours share most of their intervals.
 _STEP = 3
 
@@ -252,7 +252,8 @@ def _put_limits(
         # Of whole numbers: how many must be expected, so that this share of them, or none, is a surprise.
         part = share[integers].astype(np.float64)
         for_share = surprises / (1 - part + part * np.log(np.maximum(part, 1e-9)))
-        number = expected_total[:, integers] * (scale[integers] * _DEVIANCE).astype(np.float32)
+        unit = np.minimum(scale[integers] * _DEVIANCE, _MOST_UNIT).astype(np.float32)
+        number = expected_total[:, integers] * unit
         few = np.where(number < for_share.astype(np.float32), 0, value[:, integers])
         value[:, integers] = np.where(number < np.float32(surprises), none, few)
     value -= before
