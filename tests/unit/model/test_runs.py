@@ -51,6 +51,13 @@ def test_two_weeks_of_zeros_are_found_in_days() -> None:
     assert judgement.is_anomaly[:, :80].sum() <= 1
 
 
+def test_single_zeros_that_a_history_has_are_usual() -> None:
+    noise = 1 + 0.4 * np.random.default_rng(7).normal(size=(SERIES, ALL))
+    values = np.maximum(1_000 * DAY * noise, 0)
+    assert (values[:, :FIRST] == 0).mean() > 0.004
+    assert judged(values, FIRST).is_anomaly.mean() < 2e-3
+
+
 def test_negative_metrics_have_no_runs() -> None:
     values = np.random.default_rng(2).normal(0, 3, (4, ALL))
     assert (learn(values, FIRST).runs.least == 0).all()

@@ -33,6 +33,9 @@ _LEAST_EXPECTED, _LEAST_OF_WINDOW = 0.2, 0.5
 # Reduction of the surprise of each of the windows, because these are further tests.
 _MARGINS = (0.5, 2.0, 2.0, 2.0)
 _LEAST_SPREAD = np.float32(0.005)
+# Where more outages than these begin in a history, as a number and as a share of its windows, they are usual there.
+_MOST_OUTAGES, _SHARE_OF_OUTAGES = 2, 0.002
+_NOT_JUDGED = np.float32(1e6)
 # Share of the expected value that is no longer 0.
 _A_LITTLE = np.float32(1e-4)
 # -log10 of a Poisson probability of 0 is this share of the mean; more than so many things are many.
@@ -54,7 +57,7 @@ class RunModel:
     integers
         Which metrics are whole numbers, shape (S,).
     spread
-        Spread of the logarithm of ratios, shape (windows, S).
+        Spread of the logarithm of ratios, shape (windows, S); very large where runs of a window are not judged.
     share, threshold, scale, shape
         Tail of low ratios in spreads (`Tails`), shapes (windows,) and (windows, S).
     """
@@ -118,7 +121,8 @@ def fit_runs(
     start = len(above) - _STEP * n_steps
     sums = zip(_sums_by_step(above[start:]), _sums_by_step(expected[start:]), strict=True)
     last_counts = expected[start + _STEP - 1 :: _STEP] > 0
-    spreads, tails = [], []
+    spreads: list[Float32Array] = []
+    tails: list[Tails] = []
     for window, (total, expected_total) in zip(WINDOWS, sums, strict=True):
         usable = last_counts[n_steps - len(total) :] & _is_enough(expected_total, window, least) & (least > 0)
         ratio = _log_ratio(total, expected_total)
@@ -126,6 +130,10 @@ def fit_runs(
         if window > _STEP:
             ratio, usable = ratio[::2], usable[::2]
         spread = (np.float32(MAD) * median(np.abs(ratio[row_sample(len(ratio))])) + _LEAST_SPREAD).astype(np.float32)
+        is_low: BoolArray = ratio <= np.float32(np.log(_MOST[len(spreads)]))
+        n_outages = is_low[:1].sum(axis=0) + (is_low[1:] & ~is_low[:-1]).sum(axis=0)
+        are_usual = n_outages > np.maximum(_MOST_OUTAGES, _SHARE_OF_OUTAGES * usable.sum(axis=0))
+        spread[are_usual] = _NOT_JUDGED
         ratio /= spread
         tails.append(fit_tails(ratio, usable))
         spreads.append(spread)
