@@ -18,6 +18,7 @@ from anomalake.detection import backtest
 from anomalake.detection.backtest import run_backtest
 from anomalake.detection.engine import NumpyModelEngine
 from anomalake.detection.presence import complete, from_arrays, learn_presence, to_arrays, with_zeros
+from anomalake.groups.causes import with_causes
 from anomalake.model.judgement import ANOMALOUS
 from anomalake.model.metrics import Metrics, between
 from anomalake.notify.texts import long_text, short_text
@@ -252,5 +253,6 @@ def expected_groups(
 ) -> list[tuple[datetime, tuple[Any, ...]]]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(backtest, "first_tested", lambda n_intervals: learned)
-        groups = run_backtest(whole, ARN, settings=settings).groups
+        tested = run_backtest(whole, ARN, settings=settings)
+        groups = with_causes(tested.groups, tested.metrics, tested.judgement)
     return sorted((group.start, group.intervals) for group in groups)
