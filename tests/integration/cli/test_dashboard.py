@@ -145,7 +145,7 @@ def test_serve_shows_the_page_records_feedback_and_ends_without_error(
     document = shown(page.decode())
     status, headers, body = asked(port, "GET", "/document")
     assert status == 200
-    assert gzip.decompress(body)[4:].startswith(b'{"format":2')
+    assert gzip.decompress(body)[4:].startswith(b'{"format":3')
     assert asked(port, "GET", "/document", **{"If-None-Match": headers["etag"]})[0] == 304
     [group] = document["groups"]["id"]
     given = {"detector": "shop", "group": group, "is_anomaly": False}
