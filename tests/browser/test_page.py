@@ -116,13 +116,13 @@ def test_a_page_without_an_anomaly_shows_the_most_unusual_values(
     document = documents.quiet()
     page = open_page("quiet", width=width, theme=theme)
     says(page, "#near-title", "Most unusual values")
-    says(page, "#summary", summary(0, 0, "2 detectors", filtered=False))
+    says(page, "#summary", summary(document, "2 detectors"))
     assert page.locator("#timeline-card, #groups-card, #table-card").filter(visible=True).count() == 0
     found = document.near_misses
     severities = texts(page, "#near tbody tr td:first-child")
-    assert severities == [f"{severity:g}" for severity in found.severity]
+    assert severities == [f"{severity:.1f}" for severity in found.severity]
     cells = page.locator("#near tbody tr").first.locator("th, td").all_text_contents()
-    assert cells == ["49", clock(found.time[0]), "north", "revenue", "pc_web · us", "119", "100", "up to 120"]
+    assert cells == ["49.0", clock(found.time[0]), "north", "revenue", "pc_web · us", "119", "100", "up to 120"]
     assert page.locator("#near .severity").count() == 0
     draw_all(page)
     assert width_wanted(page)[0] <= width

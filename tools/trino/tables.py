@@ -147,8 +147,14 @@ class _MovedFiles(FolderOrS3Files):
         super().__init__()
         self._folder = folder
 
+    def list(self, folder: str, *, recursive: bool = False) -> Sequence[SourceFile]:
+        return super().list(self._moved(folder), recursive=recursive)
+
     def walk(self, folder: str) -> Iterator[SourceFile]:
-        return super().walk(folder.replace(_PLACE, f"{self._folder}/", 1))
+        return super().walk(self._moved(folder))
+
+    def _moved(self, folder: str) -> str:
+        return folder.replace(_PLACE, f"{self._folder}/", 1)
 
 
 _TEXT = r"'(?:[^'\\]|\\.)*'"

@@ -24,8 +24,6 @@ from anomalake.model.tails import Tails, fit_tails, limits_of, surprise
 WINDOWS = (1, 3, 6, LONGEST_RUN)
 # A run of each of the windows counts up to these ratios to the expected sum.
 _MOST = (0.1, 0.3, 0.3, 0.3)
-# A run of several windows has three intervals with a sum below this ratio.
-_MOST_BEFORE = np.float32(0.4)
 # Added to a ratio, so that the logarithm of 0 is finite: 0 counts as a five-hundredth of the expected value.
 _NOTHING = 0.002
 # Intervals with less than this share of the median expected value are left out, and windows of which they are half.
@@ -217,12 +215,17 @@ def limit_of_runs(
     expected_now = reference - runs.zero
     expected_now[(expected_now < runs.least) | (runs.least <= 0)] = np.nan
     _put_limits(limit, runs, 0, shares[0], 0.0, expected_now, expected_now, scale, decision)
-    # Longer runs only where a sum is low at all.
-    columns = np.flatnonzero((_sums(above)[1] < _MOST_BEFORE * _sums(expected)[1]).any(axis=0))
+    sums = list(zip(_sums_before(above), _sums_before(expected), strict=True))
+    # Longer runs only in metrics in which one has a limit; the limits of others do not depend on this choice.
+    has_limit = np.zeros(len(runs.least), np.bool_)
+    for most, (before, expected_before) in zip(_MOST[1:], sums, strict=True):
+        highest = np.float32(most) * (expected_before + expected_now) + _A_LITTLE * expected_now
+        has_limit |= (before <= highest).any(axis=0)
+    columns = np.flatnonzero(has_limit)
     if not len(columns):
         return limit
     runs, scale, expected_now = runs.select(columns), scale[columns], expected_now[:, columns]
-    sums = zip(_sums_before(above[:, columns]), _sums_before(expected[:, columns]), strict=True)
+    sums = [(before[:, columns], expected_before[:, columns]) for before, expected_before in sums]
     found = limit[:, columns]
     for place, (before, expected_before) in enumerate(sums, start=1):
         total = expected_before + expected_now

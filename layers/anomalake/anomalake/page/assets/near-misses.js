@@ -2,16 +2,16 @@
 
 const nearMemory = { by: "Severity", down: true, page: 0 };
 
-/** The near misses that pass the filters. */
+/** The near misses that pass the filters; all are less severe than the severity that the page starts with. */
 function nearMissesShown(doc, selection) {
-  const { detector, measure, combination, time, severity: score } = doc.near_misses;
+  const { detector, measure, combination, time } = doc.near_misses;
   const { filters, detectors, masks } = selection;
   const chosen = new Set(detectors);
   return Array.from(time.keys()).filter((i) => {
     const { measures } = doc.detectors[detector[i]];
     return chosen.has(detector[i]) && (filters.measures === null || filters.measures.has(measures[measure[i]]))
       && (!filters.dimensions.size || masks[detector[i]][combination[i]])
-      && time[i] >= (filters.from ?? -Infinity) && time[i] <= (filters.to ?? Infinity) && score[i] >= filters.least;
+      && time[i] >= (filters.from ?? -Infinity) && time[i] <= (filters.to ?? Infinity);
   });
 }
 
@@ -24,19 +24,21 @@ function drawNearMisses() {
   const detector = (i) => doc.detectors[of.detector[i]];
   const measure = (i) => detector(i).measures[of.measure[i]];
   const metric = (i) => combinationParts(detector(i), of.combination[i]).map(([, value]) => value).join(" · ");
+  const numbers = (i) => numbersOf(doc, of.detector[i], of.measure[i]);
   const range = (i) => {
+    const { about } = numbers(i);
     const [lower, upper] = [of.lower[i], of.upper[i]];
-    if (!Number.isFinite(lower)) return Number.isFinite(upper) ? `up to ${amount(upper)}` : "–";
-    return Number.isFinite(upper) ? `${amount(lower)} to ${amount(upper)}` : `from ${amount(lower)}`;
+    if (!Number.isFinite(lower)) return Number.isFinite(upper) ? `up to ${about(upper)}` : "–";
+    return Number.isFinite(upper) ? `${about(lower)} to ${about(upper)}` : `from ${about(lower)}`;
   };
   const columns = [
     { title: "Severity", down: true, key: (i) => of.severity[i], cell: (i) => severity(of.severity[i]) },
-    { title: "Time", head: true, down: true, key: (i) => of.time[i], cell: (i) => zone.text(of.time[i]) },
+    { title: "Time", head: true, down: true, key: (i) => of.time[i], cell: (i) => startText(zone, detector(i), of.time[i]) },
     { title: "Detector", wide: true, key: (i) => detector(i).title, cell: (i) => named(detector(i).title) },
     { title: "Measure", key: measure, cell: (i) => named(measure(i)) },
     { title: "Metric", key: metric, cell: (i) => (metric(i) ? named(metric(i)) : "–") },
-    { title: "Observed", number: true, down: true, key: (i) => of.value[i], cell: (i) => known(of.value[i]) },
-    { title: "Expected", number: true, down: true, key: (i) => of.expected[i], cell: (i) => known(of.expected[i]) },
+    { title: "Observed", number: true, down: true, key: (i) => of.value[i], cell: (i) => numbers(i).text(of.value[i]) },
+    { title: "Expected", number: true, down: true, key: (i) => of.expected[i], cell: (i) => numbers(i).about(of.expected[i]) },
     { title: "Range", number: true, wide: true, cell: range },
   ].filter(({ title }) => title !== "Detector" || selection.detectors.length > 1);
   pagedTable({ box: byId("near"), caption: "The most unusual values, which are no anomalies", columns, rows, size: 12,
