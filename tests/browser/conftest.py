@@ -46,12 +46,14 @@ def browser() -> Iterator[Browser]:
 
 
 @pytest.fixture(scope="session")
-def page_files(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str | PageDocument], Path]:
-    """The page of a document, by the document's name in `tests.support.documents`, or of one made for the test."""
+def page_files(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str | PageDocument | Path], Path]:
+    """The page of a document, by its name in `tests.support.documents`, or made for the test; a page's own path."""
     folder = tmp_path_factory.mktemp("pages")
     made: dict[str, Path] = {}
 
-    def file_of(document: str | PageDocument) -> Path:
+    def file_of(document: str | PageDocument | Path) -> Path:
+        if isinstance(document, Path):
+            return document
         named = isinstance(document, str)
         name = document if isinstance(document, str) else f"own-{len(made)}"
         if name not in made:
@@ -64,12 +66,14 @@ def page_files(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str | Page
 
 
 @pytest.fixture
-def open_page(browser: Browser, page_files: Callable[[str | PageDocument], Path]) -> Iterator[Callable[..., Page]]:
+def open_page(
+    browser: Browser, page_files: Callable[[str | PageDocument | Path], Path]
+) -> Iterator[Callable[..., Page]]:
     """Opens a document's page from disk; at the end nothing may have been complained of, asked for or run."""
     contexts, wrong = [], []
 
     def opened(
-        document: str | PageDocument,
+        document: str | PageDocument | Path,
         *,
         width: int = 1280,
         height: int = 900,
