@@ -68,6 +68,10 @@ def test_runs_are_judged_in_steps_as_at_once() -> None:
     values = log_normal(0.5, DAY)
     values[:, AT : AT + 24] = 0
     values[2, AT + 3] = np.nan
+    # Two low values limit the next one, whether or not a longer run follows in later steps.
+    values[5:, AT : AT + 24] = log_normal(0.1, DAY)[5:, AT : AT + 24]
+    values[5:, AT + 3 : AT + 5] *= 0.2
+    values[5:, AT + 100 : AT + 124] = 0
     model = learn(values, FIRST)
     at_once, _ = judge(model, model.state, metrics(values), FIRST)
     parts, _ = by_steps(model, values, FIRST, [AT, AT + 1, AT + 2, AT + 7, AT + 13, AT + 24])
