@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import gzip
 import json
+import uuid
 import webbrowser
 from pathlib import Path
 
+import boto3
 import pytest
 
 from anomalake.definitions.detector_file import read_detector
 from tests.support.command import Run
+from tests.support.faulty_s3 import s3_server
 from tests.support.tables import TABLES, csv_of, days
 
 pytestmark = pytest.mark.usefixtures("no_browser")
@@ -122,6 +125,26 @@ def test_try_ends_with_a_page_in_a_folder_of_its_own(run: Run, tmp_path: Path, n
     assert (again.code, len(no_browser)) == (0, 1)
     assert "anomalake-try-sales: replaces what an earlier `anomalake try` made there" in again.out
     assert sorted(path.name for path in tmp_path.iterdir()) == ["anomalake-try-sales", "sales.csv"]
+
+
+@pytest.mark.parametrize("place", ["shop/", "shop/sales.csv.gz"])
+def test_a_table_in_s3_is_looked_at_and_backtested(
+    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, place: str
+) -> None:
+    with s3_server() as endpoint:
+        monkeypatch.setenv("AWS_ENDPOINT_URL", endpoint)
+        bucket = f"data-{uuid.uuid4().hex}"
+        client = boto3.client("s3", region_name="us-east-1")
+        client.create_bucket(Bucket=bucket)
+        client.put_object(Bucket=bucket, Key="shop/sales.csv.gz", Body=gzip.compress(sales()))
+        result = run("init", f"s3://{bucket}/{place}", "--yes", "--out", "sales.yaml")
+        assert result.code == 0, result.err
+        detector = read_detector(tmp_path / "sales.yaml")
+        assert (detector.frequency, detector.metric_set.dimension_list) == ("P1D", ("shop",))
+        assert detector.metric_set.historical_data_path_list[0].startswith(f"s3://{bucket}/shop")
+        assert run("backtest", "sales.yaml").code == 0
+        missing = run("init", f"s3://{bucket}/nothing/", "--yes")
+        assert (missing.code, missing.err.count("\n")) == (2, 1)
 
 
 def test_try_leaves_the_folders_of_others_alone(run: Run, tmp_path: Path) -> None:
