@@ -29,7 +29,7 @@ from anomalake.sources.ports import SourceFile
 from anomalake.storage.objects import memory_store, open_store, store_folder
 from anomalake.storage.store import ObjectStore
 
-#: What `catalog_relations` is told in place of the folder that a lake is in, because Athena reads S3 only.
+#: What `catalog_relations` receives in place of the folder that a lake is in, because Athena reads S3 only.
 _PLACE = "s3://place/"
 _PARTITIONS = {"detector": "varchar", "day": "varchar"}
 _LINES = {

@@ -31,10 +31,11 @@ def causes(
 
     They were looked for when the group was found, among all metrics of its measure.
     """
-    from anomalake.services.causes import causes_of, fields_of, lines_of
+    from anomalake.services.causes import fields_of, lines_of
+    from anomalake.services.feedback import find_group
     from anomalake.storage.objects import open_store
 
-    found = causes_of(open_store(lake, create=False), group, detector)
+    found = find_group(open_store(lake, create=False), detector, group)
     if format_ is CausesFormat.json:
         typer.echo(json.dumps(fields_of(found), ensure_ascii=False, indent=2, allow_nan=False))
         return

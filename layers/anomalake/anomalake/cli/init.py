@@ -65,7 +65,7 @@ def init(
 ) -> None:
     """Look at data, say what they are taken for, and write the detector file.
 
-    Asks where it is unsure, unless --yes is given or nobody is at the terminal. Every guess has an option.
+    Asks where it is unsure, unless --yes is given or there is no terminal. Every guess has an option.
     """
     from anomalake.cli.init_questions import ask
     from anomalake.cli.reading_summary import reading_lines

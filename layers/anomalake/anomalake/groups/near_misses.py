@@ -15,7 +15,7 @@ from anomalake.groups.contributions import Dimensions
 from anomalake.model.judgement import ANOMALOUS, Judgement
 from anomalake.model.metrics import Metrics
 
-#: Number of near misses that are told of one detector.
+#: Number of near misses of one detector that are reported.
 MOST: Final = 5
 
 

@@ -262,7 +262,7 @@ def alert_texts(
 def _noted(texts: Iterator[str], alerts: list[StoredAlert]) -> Iterator[str]:
     """Note each alert before it is written."""
     for text in texts:
-        # An alert that the lake refuses is set aside, and told in the summary.
+        # An alert that the lake refuses is set aside and reported in the summary.
         with suppress(Refusal):
             alerts.append(StoredAlert.of(read_alert(AlertDocument(text, "alert"))))
         yield text

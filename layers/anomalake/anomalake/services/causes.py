@@ -6,25 +6,6 @@ from typing import Any
 
 from anomalake.causes.cause import Cause, words
 from anomalake.groups.anomaly_group import Group, GroupInterval
-from anomalake.services.feedback import find_group
-from anomalake.storage.store import ObjectStore
-
-
-def causes_of(store: ObjectStore, group_id: str, detector: str | None = None) -> Group:
-    """Return a group, whose intervals have their root causes.
-
-    Parameters
-    ----------
-    detector
-        Name of the detector. None: the one with the group.
-
-    Raises
-    ------
-    UnknownAnomalyError
-        There is no such group.
-    RecordError, StoreError
-    """
-    return find_group(store, detector, group_id)
 
 
 def fields_of(group: Group) -> list[dict[str, Any]]:

@@ -1,4 +1,4 @@
-"""Looking at data that nobody described: a reading of them, and the detector file for it."""
+"""Looking at data without a description: a reading of them, and the detector file for it."""
 
 from __future__ import annotations
 

@@ -143,7 +143,7 @@ def _excluded(column: Column, table: Table) -> Role | None:
     if column.type_ in ("time", "instant"):
         return _role(column, IGNORED, 0.9, "is another time")
     if not is_number and len(column.distinct) <= 3 and names.has(column.name, names.LABEL):
-        return _role(column, IGNORED, 0.9, "is somebody's judgement", "label column")
+        return _role(column, IGNORED, 0.9, "is a label that a person gave", "label column")
     if not is_number and format_of(column.distinct) is not None:
         return _role(column, IGNORED, 0.9, "is another time")
     if is_number:
@@ -333,7 +333,7 @@ def _measure(column: Column, table: Table, order: Codes, same_series: npt.NDArra
     is_binary = is_whole and bool(np.isin(present, (0, 1)).all())
     name = column.name
     if is_whole and names.has(name, names.LABEL) and len(column.distinct) <= 10:
-        return _role(column, IGNORED, 0.95, "is somebody's judgement", "label column")
+        return _role(column, IGNORED, 0.95, "is a label that a person gave", "label column")
     if names.has(name, names.PLACE):
         return _role(column, IGNORED, 0.9, "is a place")
     if is_whole and _is_calendar(name, present):

@@ -31,7 +31,7 @@ class Guess(Generic[Value_co]):
 
     @property
     def is_sure(self) -> bool:
-        """Whether nobody needs to be asked."""
+        """Whether the user need not be asked."""
         return self.confidence >= SURE
 
 

@@ -38,7 +38,7 @@ from anomalake.sources.guessing.times import Moments, Times, times_of
 MANY_SERIES: Final = 1_000
 _KINDS: Final = (
     ("cumulative", "only grow"),
-    ("label column", "are somebody's judgement"),
+    ("label column", "are labels that a person gave"),
     ("too many series", "have too many values for a dimension"),
     ("empty columns", "are almost empty"),
     ("nested", "have lists or objects"),
