@@ -27,7 +27,8 @@ def adtributor(cube: Cube) -> set[Element]:
         power = (actual - expected) / (total_actual - total_expected)
         p, q = expected / total_expected, actual / total_actual
         surprise = (_entropy(p, (p + q) / 2) + _entropy(q, (p + q) / 2)) / 2
-        explained, surprised, chosen = 0.0, 0.0, set()
+        explained, surprised = 0.0, 0.0
+        chosen: set[Element] = set()
         for value in np.argsort(-surprise, kind="stable"):
             if power[value] > _LEAST_OF_ELEMENT:
                 explained += power[value]
