@@ -14,6 +14,7 @@ import pytest
 from anomalake.definitions.resource_errors import AccessRefusedError, ResourceConflictError
 from anomalake.errors import AnomalakeError
 from anomalake.server.lookoutmetrics.answering import answer
+from anomalake.server.lookoutmetrics.handlers import all_handlers
 from anomalake.server.lookoutmetrics.handling import Handler, Members
 from anomalake.server.lookoutmetrics.operations import OPERATIONS
 from anomalake.server.lookoutmetrics.requests import LONGEST_PATH, MOST_BYTES, ApiRequest
@@ -472,6 +473,8 @@ def test_numbers_that_are_not_finite_are_null() -> None:
         ({"CreationTime": "2021"}, "DescribeAnomalyDetectorResponse.CreationTime"),
         ({"CreationTime": datetime(2021, 1, 1)}, "DescribeAnomalyDetectorResponse.CreationTime"),
         ({"AnomalyDetectorConfig": []}, "DescribeAnomalyDetectorResponse.AnomalyDetectorConfig"),
+        ({"AnomalyDetectorConfig": {"AnomalyDetectorFrequency": 1}}, "AnomalyDetectorConfigSummary.AnomalyDetectorFr"),
+        ({"Status": [None]}, "DescribeAnomalyDetectorResponse.Status: list; expected Text"),
     ],
 )
 def test_an_answer_that_the_operation_does_not_have_is_a_fault_of_the_handler(
@@ -481,3 +484,17 @@ def test_an_answer_that_the_operation_does_not_have_is_a_fault_of_the_handler(
     request = post("DescribeAnomalyDetector", {"AnomalyDetectorArn": DETECTOR_ARN})
     assert sent(request, answering("DescribeAnomalyDetector", members), reported).status == 500
     assert place in reported[0]
+
+
+@pytest.mark.parametrize("values", [[True], ["1"], [None, object()], "12"])
+def test_values_of_a_series_are_numbers(values: object) -> None:
+    reported: list[str] = []
+    series = {"TimeSeriesId": "s", "DimensionList": [], "MetricValueList": values}
+    request = post("ListAnomalyGroupTimeSeries", full_value(OPERATIONS["ListAnomalyGroupTimeSeries"].input))
+    handlers = answering("ListAnomalyGroupTimeSeries", {"TimeSeriesList": [series]})
+    assert sent(request, handlers, reported).status == 500
+    assert "TimeSeries.MetricValueList: " in reported[0]
+
+
+def test_handlers_are_those_of_operations() -> None:
+    assert all_handlers().keys() <= OPERATIONS.keys()
