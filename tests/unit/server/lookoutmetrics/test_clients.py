@@ -108,7 +108,7 @@ def test_other_files_in_the_folders_stay(tmp_path: Path) -> None:
         "ftp://example.com",
         "http://",
         "http:///x",
-        "http://user:word@example.com",
+        "http://user:word@example.com",  # pragma: allowlist secret
         "http://example.com:99999",
         "http://example.com:0",
         "http://example.com:x",
