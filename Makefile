@@ -12,6 +12,7 @@ BIN := $(VENV)/bin
 SCAN_BIN := $(VENV)-scan/bin
 PEERS_BIN := $(VENV)-peers/bin
 DOCS_BIN := $(VENV)-docs/bin
+CLIENTS_BIN := $(VENV)-clients/bin
 # Tools that look for python3.13 on the PATH (sam build) find the environment's own.
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 export PYTHON
@@ -31,6 +32,7 @@ DEV := $(call stamp,dev)
 SCAN := $(VENV)-scan/stamp-$(shell git hash-object requirements/scan.txt)
 PEERS := $(VENV)-peers/stamp-$(shell git hash-object requirements/peers.txt)
 DOCS := $(VENV)-docs/stamp-$(shell git hash-object requirements/docs.txt)
+CLIENTS := $(VENV)-clients/stamp-$(shell git hash-object requirements/clients.txt)
 
 .DEFAULT_GOAL := help
 .PHONY: help demo test check docs picture bench trino-answers trino-relations build deploy lock clean notes lint format types imports template javascript security audit
@@ -44,7 +46,7 @@ demo: $(DEMO)  ## from nothing to answers: real flight data, alerts, lake, queri
 	@$(BIN)/anomalake demo $(DIR)
 	@echo "(anomalake is $(BIN)/anomalake here)"
 
-test: $(DEV) notes  ## every test that needs no cloud
+test: $(DEV) $(CLIENTS) notes  ## every test that needs no cloud
 	@$(BIN)/python -m pytest $(PYTEST_ARGS)
 
 # The parts run side by side, the slowest first; `audit` mostly waits for the advisory service.
@@ -88,7 +90,7 @@ lock:  ## bring the locked versions up to date
 	@.ci/lock .venv-lock/bin/uv
 
 clean:  ## remove what the other targets made
-	rm -rf .venv .venv-scan .venv-peers .venv-docs .venv-lock .aws-sam build dist site demo-lake artifacts .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
+	rm -rf .venv .venv-scan .venv-peers .venv-docs .venv-clients .venv-lock .aws-sam build dist site demo-lake artifacts .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
 
 # ---- the parts of `make check`, each usable alone ----
 
@@ -159,6 +161,13 @@ $(DOCS):
 	@test -x $(DOCS_BIN)/python || { python=$${PYTHON:-$$(.ci/python)} && "$$python" -m venv $(VENV)-docs; }
 	@$(DOCS_BIN)/python -m pip install -qq --require-hashes -r requirements/build.txt
 	@$(DOCS_BIN)/python -m pip install -qq --require-hashes --no-build-isolation -r requirements/docs.txt
+	@touch $@
+
+$(CLIENTS):
+	@echo "making $(VENV)-clients; this takes a minute the first time"
+	@test -x $(CLIENTS_BIN)/python || { python=$${PYTHON:-$$(.ci/python)} && "$$python" -m venv $(VENV)-clients; }
+	@$(CLIENTS_BIN)/python -m pip install -qq --require-hashes -r requirements/build.txt
+	@$(CLIENTS_BIN)/python -m pip install -qq --require-hashes --no-build-isolation -r requirements/clients.txt
 	@touch $@
 
 notes: $(DEV)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import shlex
 from pathlib import Path
+from typing import Any
 
 import pytest
 from typer.main import get_command
@@ -32,11 +33,13 @@ def text(name: str) -> str:
 
 
 def commands() -> dict[str, list[str]]:
-    group = get_command(app)
-    return {
-        name: [flag for parameter in command.params for flag in (*parameter.opts, *parameter.secondary_opts)]
-        for name, command in group.commands.items()  # type: ignore[attr-defined]
-    }
+    """Return the options of every command; those of a group of commands, such as `client`, together."""
+    return {name: flags(command) for name, command in get_command(app).commands.items()}  # type: ignore[attr-defined]
+
+
+def flags(command: Any) -> list[str]:
+    parts = [flag for parameter in command.params for flag in (*parameter.opts, *parameter.secondary_opts)]
+    return [*parts, *(flag for inner in getattr(command, "commands", {}).values() for flag in flags(inner))]
 
 
 @pytest.mark.parametrize("command", commands())

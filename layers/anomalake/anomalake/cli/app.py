@@ -15,6 +15,7 @@ import typer
 import anomalake
 from anomalake.cli.backtest import backtest
 from anomalake.cli.causes import causes
+from anomalake.cli.client import client
 from anomalake.cli.console import line, stderr
 from anomalake.cli.demo import demo
 from anomalake.cli.detect import detect
@@ -66,6 +67,7 @@ for command in (
 ):  # fmt: skip
     app.command()(command)
 app.command("try")(try_)
+app.add_typer(client)
 
 
 def main() -> NoReturn:

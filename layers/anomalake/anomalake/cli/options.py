@@ -41,6 +41,8 @@ Format = Annotated[
     ReportFormat,
     typer.Option("--format", help="Format of the result; json: one object, described in docs/commands.md."),
 ]
+#: Port of `anomalake serve`.
+DEFAULT_PORT = 8765
 CORES = min(8, os.cpu_count() or 1)
 
 

@@ -9,7 +9,7 @@ import typer
 
 from anomalake.cli import interruption
 from anomalake.cli.console import line, note_missing_lake, stderr, stdout
-from anomalake.cli.options import LakeUri
+from anomalake.cli.options import DEFAULT_PORT, LakeUri
 from anomalake.cli.user import user_name
 
 if TYPE_CHECKING:
@@ -42,7 +42,7 @@ def serve(
     lake: LakeUri,
     port: Annotated[
         int, typer.Option("--port", min=0, max=65_535, help="Port on this machine; 0: any free port.")
-    ] = 8765,
+    ] = DEFAULT_PORT,
     open_: Annotated[bool, typer.Option("--open/--no-open", help="Open the page in the browser.")] = False,
 ) -> None:
     """Serve the page at http://127.0.0.1, always current; feedback, snoozes and comments are buttons. Ctrl-C ends it.
