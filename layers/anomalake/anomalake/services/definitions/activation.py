@@ -5,11 +5,10 @@ from __future__ import annotations
 from dataclasses import replace
 
 from anomalake.definitions.resource_errors import InvalidRequestError
-from anomalake.errors import AnomalakeError
 from anomalake.records.backtest_jobs import new_job_id
 from anomalake.records.definitions import DetectorDefinition
-from anomalake.services.definitions.changing import change_detector, conflict, record_failure
-from anomalake.services.definitions.detectors import start_backtest
+from anomalake.services.definitions.changing import change_detector, conflict
+from anomalake.services.definitions.detectors import start
 from anomalake.services.definitions.documents import checked
 from anomalake.services.definitions.finding import name_of_detector, with_arn
 from anomalake.services.definitions.statuses import DetectorStatus, status_of
@@ -41,11 +40,7 @@ def activate_detector(workspace: Workspace, arn: str) -> None:
         _check(workspace, detector)
         return replace(detector, wanted="ACTIVE", wanted_since=workspace.now(), failure="")
 
-    detector = change_detector(workspace, name_of_detector(arn), change)
-    try:
-        workspace.jobs.activate(detector.name)
-    except AnomalakeError as error:
-        record_failure(workspace, detector, str(error))
+    start(workspace, change_detector(workspace, name_of_detector(arn), change))
 
 
 def deactivate_detector(workspace: Workspace, arn: str) -> None:
@@ -93,7 +88,7 @@ def backtest_detector(workspace: Workspace, arn: str) -> None:
         _check(workspace, detector)
         return replace(detector, wanted="BACK_TEST", wanted_since=workspace.now(), backtest=job, failure="")
 
-    start_backtest(workspace, change_detector(workspace, name_of_detector(arn), change))
+    start(workspace, change_detector(workspace, name_of_detector(arn), change))
 
 
 def _check(workspace: Workspace, detector: DetectorDefinition) -> None:

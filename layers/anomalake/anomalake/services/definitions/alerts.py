@@ -76,7 +76,7 @@ def create_alert(workspace: Workspace, members: Mapping[str, Any]) -> AlertDefin
 
     def finish(current: DetectorDefinition | None) -> DetectorDefinition:
         found = with_arn(current, detector_arn)
-        if found.reserved.get(name) != alert.reservation:
+        if found.reserved.get(name) != alert.reservation or found.alert(name) is not None:
             raise _exists(alert)
         _check(workspace, found, alert)
         return replace(found, alerts=(*found.alerts, alert), reserved=_without(found.reserved, name))
@@ -175,6 +175,10 @@ def _reserve(workspace: Workspace, detector: DetectorDefinition, alert: AlertDef
 
     def point(current: AlertName | None) -> AlertName:
         if current is not None and current.reservation != mine:
+            # A later call for the same detector has taken this reservation's place; it is to go on.
+            noted = detector_by_name(workspace, detector.name)
+            if noted is None or noted.reserved.get(name) != mine:
+                raise _exists(alert)
             _take_back(workspace, current, alert)
         return AlertName(detector.name, mine)
 

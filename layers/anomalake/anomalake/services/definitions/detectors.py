@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
-from typing import Any
+from datetime import UTC, datetime, timedelta
+from typing import Any, Final
 
 from anomalake.definitions.resource_errors import InvalidRequestError, ResourceConflictError
+from anomalake.errors import AnomalakeError
 from anomalake.records.definitions import DetectorDefinition
 from anomalake.services.definitions.changing import change_detector, is_in_use, record_failure
 from anomalake.services.definitions.documents import checked
@@ -18,6 +20,10 @@ from anomalake.services.definitions.finding import (
 )
 from anomalake.services.definitions.statuses import DetectorStatus, status_of
 from anomalake.services.workspace import Workspace
+
+#: After this time without a run, the first run of an active detector is started again.
+_PATIENCE: Final = timedelta(minutes=1)
+_LONG_AGO: Final = datetime.min.replace(tzinfo=UTC)
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,19 +78,26 @@ def describe_detector(workspace: Workspace, arn: str) -> DescribedDetector:
     """
     found = find_detector(workspace, name_of_detector(arn))
     definition = with_arn(found.definition if found is not None else None, arn)
+    return DescribedDetector(definition, _carry_on(workspace, definition))
+
+
+def _carry_on(workspace: Workspace, definition: DetectorDefinition) -> DetectorStatus:
+    """Start the work that was wanted and not begun, and return the status."""
     status = status_of(workspace.store, definition)
-    if status.status == "BACK_TEST_ACTIVATING":
-        start_backtest(workspace, definition)
-        status = status_of(workspace.store, definition)
-    return DescribedDetector(definition, status)
+    if status.status == "BACK_TEST_ACTIVATING" or (
+        status.status == "ACTIVATING" and workspace.now() - (definition.wanted_since or _LONG_AGO) > _PATIENCE
+    ):
+        start(workspace, definition)
+    else:
+        return status
+    return status_of(workspace.store, definition)
 
 
-def start_backtest(workspace: Workspace, definition: DetectorDefinition) -> None:
-    """Start the backtest of a detector, unless it was started; why it cannot be started is recorded."""
-    from anomalake.errors import AnomalakeError
-
+def start(workspace: Workspace, definition: DetectorDefinition) -> None:
+    """Start the wanted backtest or the first run, unless it was started; why it cannot be started is recorded."""
+    begin = workspace.jobs.backtest if definition.wanted == "BACK_TEST" else workspace.jobs.activate
     try:
-        workspace.jobs.backtest(definition.name)
+        begin(definition.name)
     except AnomalakeError as error:
         record_failure(workspace, definition, str(error))
 

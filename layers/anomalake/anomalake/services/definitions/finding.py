@@ -200,14 +200,10 @@ def metric_set_with_arn(
     detector: DetectorDefinition | None, arn: str
 ) -> tuple[DetectorDefinition, MetricSetDefinition]:
     """Return a detector and its metric set if that has an ARN; raises `ResourceNotFoundError`."""
-    if (
-        detector is None
-        or detector.wanted == "DELETED"
-        or detector.metric_set is None
-        or detector.metric_set.arn != arn
-    ):
+    metric_set = detector.metric_set if detector is not None else None
+    if detector is None or metric_set is None or metric_set.arn != arn:
         raise _not_found(arn, "MetricSet")
-    return detector, detector.metric_set
+    return detector, metric_set
 
 
 def alert_by_arn(workspace: Workspace, arn: str) -> tuple[DetectorDefinition, AlertDefinition]:
