@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from typing import Any, Final
 
 from anomalake.definitions.resource_errors import InvalidRequestError, ResourceConflictError
@@ -23,7 +23,6 @@ from anomalake.services.workspace import Workspace
 
 #: After this time without a run, the first run of an active detector is started again.
 _PATIENCE: Final = timedelta(minutes=1)
-_LONG_AGO: Final = datetime.min.replace(tzinfo=UTC)
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,12 +83,11 @@ def describe_detector(workspace: Workspace, arn: str) -> DescribedDetector:
 def _carry_on(workspace: Workspace, definition: DetectorDefinition) -> DetectorStatus:
     """Start the work that was wanted and not begun, and return the status."""
     status = status_of(workspace.store, definition)
-    if status.status == "BACK_TEST_ACTIVATING" or (
-        status.status == "ACTIVATING" and workspace.now() - (definition.wanted_since or _LONG_AGO) > _PATIENCE
-    ):
-        start(workspace, definition)
-    else:
+    if status.status not in ("ACTIVATING", "BACK_TEST_ACTIVATING") or definition.wanted_since is None:
         return status
+    if definition.wanted == "ACTIVE" and workspace.now() - definition.wanted_since < _PATIENCE:
+        return status
+    start(workspace, definition)
     return status_of(workspace.store, definition)
 
 
