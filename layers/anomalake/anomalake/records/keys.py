@@ -7,6 +7,7 @@ Key                                          Content                            
 ===========================================  =======================================  ============
 ``versions/VERSION.json``                    a version of the detector file           versions
 ``executions/START/RUN.json``                a run of an interval                     executions
+``last-runs/STATUS.json``                    the last run that ended with a status    executions
 ``version=VERSION/intervals/START.parquet``  observed values and their judgement      intervals
 ``version=VERSION/models/START.npz``         a model                                  models
 ``version=VERSION/histories/START.npz``      the history that it was fitted on        models
@@ -30,9 +31,12 @@ START and GIVEN are stamps: instants in UTC as ``YYYYMMDDTHHMMSSZ``, so that key
 an interval; for a model and its history, of the first interval that the model judges.
 
 Elsewhere in the lake: ``sources/NAME-HASH.json`` is the metric set of a detector (`metric_sets`);
-``columns/detector=NAME/HASH/NNNN.json`` gives names their columns in queries (`columns`); ``originals/``,
-``tables/``, ``shapes/``, ``set-aside/``, ``superseded/`` and ``lake.json`` are the alerts and the lake's settings
-(`anomalake.lake.layout`). Detector files, ``NAME.yaml``, ``NAME.yml`` or ``NAME.json``, have a folder of their own.
+``columns/detector=NAME/HASH/NNNN.json`` gives names their columns in queries (`columns`);
+``definitions/detector=NAME/NNNNNNNN.json`` is the definition of a detector that the API knows, and
+``alert-names/alert=NAME/NNNNNNNN.json`` is the detector of an alert (`definitions`; NNNNNNNN: `numbered`);
+``originals/``, ``tables/``, ``shapes/``, ``set-aside/``, ``superseded/`` and ``lake.json`` are the alerts and the
+lake's settings (`anomalake.lake.layout`). Detector files, ``NAME.yaml``, ``NAME.yml`` or ``NAME.json``, have a folder
+of their own.
 """
 
 from __future__ import annotations
