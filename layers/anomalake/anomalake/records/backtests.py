@@ -16,10 +16,12 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from anomalake.alerts import StoredAlert
 from anomalake.alerts.withdrawals import body_from_fields, body_to_fields
 from anomalake.groups.anomaly_group import Group
+from anomalake.groups.contributions import Dimensions
 from anomalake.groups.near_misses import MOST, NearMiss, near_misses
 from anomalake.model.judgement import Judgement
 from anomalake.model.metrics import Metrics
@@ -27,6 +29,7 @@ from anomalake.records import groups as group_records
 from anomalake.records.codecs import TABLE_ERRORS, corrupt_table, table_from_bytes, table_to_bytes
 from anomalake.records.errors import CorruptError, RecordError
 from anomalake.records.group_changes import changing_groups
+from anomalake.records.intervals import combination_texts
 from anomalake.records.keys import detector_folder, key_pattern
 from anomalake.storage.store import ObjectNotFound, ObjectStore
 
@@ -392,6 +395,33 @@ def first_tested_interval(store: ObjectStore, detector: str) -> datetime | None:
         return None
     first = tested.about.get("first") if tested is not None else None
     return datetime.fromtimestamp(first, UTC) if first is not None else None
+
+
+def tested_values(
+    tested: TestedPoints, measure: str, metrics: Iterable[Dimensions], first: datetime, last: datetime
+) -> dict[tuple[Dimensions, datetime], float]:
+    """Return the observed values of metrics of a measure in the intervals from one to another, by dimensions and start.
+
+    Parameters
+    ----------
+    metrics
+        Dimensions of the metrics.
+    first, last
+        Starts of the first and the last interval.
+    """
+    wanted = combination_texts(tested.about["dimension_names"], metrics)
+    time = tested.table["time"]
+    is_within = pc.and_(pc.greater_equal(time, int(first.timestamp())), pc.less_equal(time, int(last.timestamp())))
+    table = tested.table.filter(is_within)
+    table = table.filter(pc.equal(table["measure"].cast(pa.string()), measure))
+    table = table.filter(
+        pc.is_in(table["combination"].cast(pa.string()), value_set=pa.array(list(wanted), pa.string()))
+    )
+    found, times, values = (table[name].to_pylist() for name in ("combination", "time", "value"))
+    return {
+        (wanted[text], datetime.fromtimestamp(time, UTC)): value
+        for text, time, value in zip(found, times, values, strict=True)
+    }
 
 
 def _coded(codes: npt.NDArray[Any], names: pa.Array) -> pa.Array:

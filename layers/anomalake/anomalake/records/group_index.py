@@ -198,7 +198,8 @@ def _write(store: ObjectStore, detector: str, number: int, index: GroupIndex, se
     numbers = [int(match[1]) for entry in store.list(index_folder(detector)) if (match := _NUMBER.search(entry.key))]
     # Number N is free again after N + 1 was written and N deleted.
     if max(numbers, default=0) == number:
-        store.delete([*settled, *(index_key(detector, other) for other in numbers if other < number)])
+        # The one before stays, so that a listing that runs now finds one of the two.
+        store.delete([*settled, *(index_key(detector, other) for other in numbers if other < number - 1)])
 
 
 def _built(store: ObjectStore, detector: str) -> GroupIndex:
