@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Final
 
+from anomalake.definitions.intervals import interval_start
 from anomalake.definitions.resource_errors import InvalidRequestError
 from anomalake.records.executions import EARLY, FAILED, LEARNING, SKIPPED, SUCCEEDED, Execution
 from anomalake.records.keys import stamp
@@ -31,8 +32,9 @@ def describe_anomaly_detection_executions(workspace: Workspace, members: Members
     start = None
     if members.get("Timestamp") is not None:
         try:
-            start = parse_timestamp_text(members["Timestamp"])
-        except ValueError as error:
+            at = parse_timestamp_text(members["Timestamp"])
+            start = interval_start(at, detector.frequency, detector.timezone)
+        except (ValueError, OverflowError) as error:
             reason = "expected a time such as 2021-02-17T11:00Z[UTC]"
             raise InvalidRequestError(f"Timestamp: {reason}", (("Timestamp", reason),)) from error
     intervals = executed_intervals(workspace, detector, start)
