@@ -49,9 +49,7 @@ HANDLERS: Final[dict[str, Handler]] = {"DescribeAnomalyDetectionExecutions": des
 
 def _fields(execution: Execution) -> dict[str, Any]:
     status = STATUSES.get(execution.status, "FAILED")
-    has_failed = status in ("FAILED", "FAILED_TO_SCHEDULE")
-    return {
-        "Timestamp": timestamp_text(execution.timestamp),
-        "Status": status,
-        "FailureReason": (execution.reason[:_LONGEST_REASON] or None) if has_failed else None,
-    }
+    fields = {"Timestamp": timestamp_text(execution.timestamp), "Status": status}
+    if execution.reason and status in ("FAILED", "FAILED_TO_SCHEDULE"):
+        fields["FailureReason"] = execution.reason[:_LONGEST_REASON]
+    return fields

@@ -32,10 +32,11 @@ def list_anomaly_group_summaries(workspace: Workspace, members: Members) -> dict
     query = {"operation": "ListAnomalyGroupSummaries", **members}
     groups, token = page(listed.entries, members, _key_of, query, workspace.now(), descending=True)
     start = listed.evaluated_from
+    evaluated = {"EvaluationStartDate": timestamp_text(start)} if start is not None else {}
     return {
         "AnomalyGroupSummaryList": [_summary(group.measure, group) for group in groups],
         "AnomalyGroupStatistics": {
-            "EvaluationStartDate": timestamp_text(start) if start is not None else None,
+            **evaluated,
             "TotalCount": len(listed.entries),
             "ItemizedMetricStatsList": [
                 {"MetricName": measure, "OccurrenceCount": count} for measure, count in listed.groups_by_measure
