@@ -469,7 +469,7 @@ def test_entries_of_an_empty_index_and_of_a_deleted_part() -> None:
             write_group(store, "shop", two, part.timestamp)
     assert in_index(store) == [fields(two)]
     assert entries(read_index(store, "shop", NOW), ARN) == [
-        GroupEntry(two.group_id, "revenue", two.start, two.end, 90.0)
+        GroupEntry(two.group_id, "revenue", int(two.start.timestamp()), int(two.end.timestamp()), 90.0)
     ]
     with group_index_changes(store, two.end, two.group_id):
         store.delete([group_key("shop", two.group_id, two.end)])

@@ -72,18 +72,30 @@ class GroupEntry:
 
     Attributes
     ----------
-    group_id, measure, start, end, score
+    group_id, measure, score
         As of `Group`.
+    first, last
+        Starts of the first and the last interval, in seconds since 1970, UTC.
     place
         Place of a group of the backtest (`read_backtest_group`); None for a live group.
     """
 
     group_id: str
     measure: str
-    start: datetime
-    end: datetime
+    first: int
+    last: int
     score: float
     place: int | None = None
+
+    @property
+    def start(self) -> datetime:
+        """Start of the first interval."""
+        return datetime.fromtimestamp(self.first, UTC)
+
+    @property
+    def end(self) -> datetime:
+        """Start of the last interval."""
+        return datetime.fromtimestamp(self.last, UTC)
 
 
 def index_key(detector: str, number: int) -> str:
@@ -155,10 +167,13 @@ def entries(index: GroupIndex, detector_arn: str) -> list[GroupEntry]:
     measure, place = (table[name].take(pa.array(row)).to_pylist() for name in ("measure", "place"))
     rows = zip(ids.dictionary.to_pylist(), measure, first.tolist(), last.tolist(), most.tolist(), place, strict=True)
     ordered = sorted(rows, key=lambda row: (row[2], row[0]), reverse=True)
-    return [
-        GroupEntry(group_id, measure, _instant(start), _instant(end), score, place)
-        for group_id, measure, start, end, score, place in ordered
-    ]
+    return [GroupEntry(*row) for row in ordered]
+
+
+def find_entry(index: GroupIndex, detector_arn: str, group_id: str) -> GroupEntry | None:
+    """Return a group of a detector; None where there is none with that id."""
+    table = index.table.filter(pc.equal(index.table["group_id"], group_id))
+    return next(iter(entries(GroupIndex(table), detector_arn)), None)
 
 
 def _updated(store: ObjectStore, detector: str, now: datetime, *, is_last_try: bool) -> GroupIndex | None:
@@ -240,7 +255,3 @@ def _rows_of(group: Group, place: int | None) -> Iterator[tuple[Any, ...]]:
     for interval in group.intervals:
         start = int(interval.timestamp.timestamp())
         yield group.group_id, group.detector_arn, group.measure, start, interval.score, place
-
-
-def _instant(seconds: int) -> datetime:
-    return datetime.fromtimestamp(seconds, UTC)

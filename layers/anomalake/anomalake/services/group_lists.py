@@ -15,7 +15,7 @@ from anomalake.groups.anomaly_group import Group, RelatedMeasure
 from anomalake.groups.contributions import shares_of
 from anomalake.notify.alert_json import MOST_SCORE
 from anomalake.records.backtests import read_backtest_group
-from anomalake.records.group_index import GroupEntry, GroupIndex, entries, read_index
+from anomalake.records.group_index import GroupEntry, GroupIndex, entries, find_entry, read_index
 from anomalake.records.groups import read_group
 from anomalake.services.known_detectors import KnownDetector
 from anomalake.services.workspace import Workspace
@@ -88,16 +88,15 @@ def related_groups(workspace: Workspace, detector: KnownDetector, group: Group) 
     """Return the groups of other measures that overlap with a group and are there; raises `StoreError`."""
     if not group.related:
         return []
-    known = {entry.group_id for entry in entries(_index(workspace, detector), detector.arn)}
-    return [related for related in group.related if related.group_id in known]
+    index = _index(workspace, detector)
+    return [related for related in group.related if find_entry(index, detector.arn, related.group_id) is not None]
 
 
 def _read(workspace: Workspace, detector: KnownDetector, group_id: str) -> Group | None:
     group = read_group(workspace.store, detector.name, group_id)
     if group is not None:
         return group
-    groups = entries(_index(workspace, detector), detector.arn)
-    entry = next((entry for entry in groups if entry.group_id == group_id), None)
+    entry = find_entry(_index(workspace, detector), detector.arn, group_id)
     return read_backtest_group(workspace.store, detector.name, group_id, entry.place) if entry is not None else None
 
 
