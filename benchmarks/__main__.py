@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from benchmarks import cold_start, linearity, machine, memory, page, query, replay, s3, views, warm
+from benchmarks import api, cold_start, linearity, machine, memory, page, query, replay, s3, views, warm
 from benchmarks.causes import measure as root_causes
 from benchmarks.detection import quality, real, speed
 from benchmarks.figures import REPORT, Figure, Table, save_figures
@@ -27,6 +27,7 @@ BENCHMARKS: dict[str, Callable[[Workspace], list[Figure] | list[Figure | Table]]
     "query": query.measure,
     "views": views.measure,
     "page": page.measure,
+    "api": api.measure,
     "detection": quality.measure,
     "detection_real": real.measure,
     "detection_speed": speed.measure,

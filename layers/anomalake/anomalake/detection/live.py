@@ -214,12 +214,13 @@ class LiveDetector:
         feedback, problems = read_feedback(self.store, self.detector.name)
         warnings += problems
         judgement = apply_feedback(completed.shown, of_model, feedback)
-        groups, again = self._live_groups.update(start, completed, judgement, of_model, warnings)
+        groups, again = self._live_groups.update(start, completed, judgement, of_model, warnings, self._clock())
         counted = [interval for group in groups for interval in counted_intervals(group, self._settings)[-1:]]
         counted = [interval for interval in counted if interval.timestamp == start]
         summary = self._live_groups.notify(groups, start, warnings, again=again)
         # The state is written last: it marks the interval as done.
         self._live_models.write_state(start, model, state, warnings)
+        self._live_groups.settle_index(start, self._clock())
         execution = replace(
             execution,
             status=SUCCEEDED,

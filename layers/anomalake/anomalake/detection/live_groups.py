@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext, suppress
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Protocol
@@ -11,21 +12,26 @@ from typing import Protocol
 from anomalake.definitions.detector import Detector
 from anomalake.definitions.intervals import next_start, previous_start
 from anomalake.detection.presence import Completed
+from anomalake.frequencies import FREQUENCIES
 from anomalake.groups.anomaly_group import ENDS_AFTER, Group
 from anomalake.groups.causes import with_causes
 from anomalake.groups.grouping import group
 from anomalake.model.judgement import Judgement
 from anomalake.records.deliveries import UndeliveredIntervals
 from anomalake.records.errors import CorruptError
+from anomalake.records.group_changes import changing_groups
+from anomalake.records.group_index import settle_changes
 from anomalake.records.groups import delete_group, read_groups, write_group
 from anomalake.records.intervals import IntervalRecord, IntervalStore, to_parquet
 from anomalake.records.versions import read_versions, version_of
-from anomalake.storage.store import ObjectStore
+from anomalake.storage.store import ObjectStore, StoreError
 
 #: Age of an interval up to which its alerts are delivered again.
 REDELIVERY_PERIOD = timedelta(days=1)
 #: Most earlier intervals whose alerts one run delivers again.
 REDELIVERIES_PER_RUN = 5
+#: Number of intervals after which the changes of groups are taken into their index.
+SETTLED_EVERY = 64
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,7 +106,13 @@ class LiveGroups:
         self._undelivered = UndeliveredIntervals(store, detector.name)
 
     def update(
-        self, start: datetime, completed: Completed, judgement: Judgement, of_model: Judgement, warnings: list[str]
+        self,
+        start: datetime,
+        completed: Completed,
+        judgement: Judgement,
+        of_model: Judgement,
+        warnings: list[str],
+        now: datetime,
     ) -> tuple[tuple[Group, ...], bool]:
         """Group the anomalies of an interval; store the groups and the interval.
 
@@ -112,6 +124,8 @@ class LiveGroups:
             The metrics of the interval.
         judgement, of_model
             Judgement with and without feedback.
+        now
+            Time of the run.
         """
         ids: dict[str, None] = {}
         before = start
@@ -125,13 +139,15 @@ class LiveGroups:
         groups = with_causes(groups, metrics, judgement)
         earlier_runs = self._earlier_runs(start)
         current = {changed_group.group_id for changed_group in groups}
-        # This order keeps, wherever a run dies, the ids of all groups with a part in the interval in its record.
-        for removed in {group_id for run in earlier_runs for group_id in run.open_groups} - current:
-            delete_group(self._store, self._detector.name, removed, start)
+        removed = {group_id for run in earlier_runs for group_id in run.open_groups} - current
         body = to_parquet(start, metrics, judgement, sorted(current), of_model.severity, completed.added[:, 0])
-        self._intervals.write(start, body)
-        for changed_group in groups:
-            write_group(self._store, self._detector.name, changed_group, start)
+        with self._changing(start, removed | current, now):
+            # This order keeps, wherever a run dies, the ids of all groups with a part in the interval in its record.
+            for group_id in sorted(removed):
+                delete_group(self._store, self._detector.name, group_id, start)
+            self._intervals.write(start, body)
+            for changed_group in groups:
+                write_group(self._store, self._detector.name, changed_group, start)
         return groups, bool(earlier_runs)
 
     def notify(
@@ -160,6 +176,16 @@ class LiveGroups:
                 self._undelivered.remove(earlier)
         warnings += summary.reasons
         return summary
+
+    def settle_index(self, start: datetime, now: datetime) -> None:
+        """After some intervals, take the changes of groups into their index, for its readers."""
+        if int(start.timestamp()) // FREQUENCIES[self._detector.frequency].seconds % SETTLED_EVERY == 0:
+            # The changes stay, so the next call or a reader does it.
+            with suppress(StoreError):
+                settle_changes(self._store, self._detector.name, now)
+
+    def _changing(self, start: datetime, ids: Collection[str], now: datetime) -> AbstractContextManager[None]:
+        return changing_groups(self._store, self._detector.name, now, start, ids) if ids else nullcontext()
 
     def _earlier_runs(self, start: datetime) -> list[IntervalRecord]:
         """Return the records of an interval in all versions of the detector."""

@@ -10,21 +10,26 @@ from collections import Counter
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from anomalake.alerts import StoredAlert
 from anomalake.alerts.withdrawals import body_from_fields, body_to_fields
 from anomalake.groups.anomaly_group import Group
+from anomalake.groups.contributions import Dimensions
 from anomalake.groups.near_misses import MOST, NearMiss, near_misses
 from anomalake.model.judgement import Judgement
 from anomalake.model.metrics import Metrics
 from anomalake.records import groups as group_records
 from anomalake.records.codecs import TABLE_ERRORS, corrupt_table, table_from_bytes, table_to_bytes
-from anomalake.records.errors import RecordError
+from anomalake.records.errors import CorruptError, RecordError
+from anomalake.records.group_changes import changing_groups
+from anomalake.records.intervals import combination_texts
 from anomalake.records.keys import detector_folder, key_pattern
 from anomalake.storage.store import ObjectNotFound, ObjectStore
 
@@ -35,6 +40,11 @@ MOST_POINTS: Final = 5_000_000
 JUDGEMENT, GROUPS, ALERTS = "judgement.parquet", "groups.jsonl.gz", "alerts.jsonl.gz"
 #: Folder of the groups of backtests whose alerts are being written.
 UNFINISHED = "unfinished"
+
+# Groups in a gzip member, so that one group is found without decompressing all.
+_GROUPS_AT_ONCE: Final = 64
+# Bytes that are decompressed at a time.
+_READ: Final = 1 << 16
 
 _KEY = key_pattern(r"backtest/(?P<name>.+)")
 _JUDGED = ("expected", "lower", "upper", "severity")
@@ -131,7 +141,12 @@ def parse_backtest_key(key: str) -> BacktestKey | None:
 
 
 def write_backtest(
-    store: ObjectStore, detector: str, detector_arn: str, backtest: Backtest, alerts: Iterable[StoredAlert] = ()
+    store: ObjectStore,
+    detector: str,
+    detector_arn: str,
+    backtest: Backtest,
+    alerts: Iterable[StoredAlert] = (),
+    now: datetime | None = None,
 ) -> bool:
     """Write a backtest in place of the detector's earlier one; equal bytes for equal results.
 
@@ -139,17 +154,20 @@ def write_backtest(
     ----------
     alerts
         Its alerts in the lake.
+    now
+        Default: the current time.
 
     Returns
     -------
     Whether the points are stored: False where there are more than `MOST_POINTS`. Raises `StoreError`.
     """
     body = judgement_to_parquet(backtest, detector_arn)
-    if body is None:
-        store.delete([backtest_key(detector, JUDGEMENT)])
-    else:
-        store.put(backtest_key(detector, JUDGEMENT), body)
-    store.put(backtest_key(detector, GROUPS), groups_to_lines(backtest.groups))
+    with changing_groups(store, detector, now or datetime.now(UTC)):
+        if body is None:
+            store.delete([backtest_key(detector, JUDGEMENT)])
+        else:
+            store.put(backtest_key(detector, JUDGEMENT), body)
+        store.put(backtest_key(detector, GROUPS), groups_to_lines(backtest.groups))
     store.put(backtest_key(detector, ALERTS), alerts_to_lines(alerts))
     store.delete(unfinished_backtests(store, detector))
     return body is not None
@@ -206,18 +224,41 @@ def judgement_from_parquet(body: bytes, place: str = "backtest") -> TestedPoints
 
 
 def groups_to_lines(groups: Iterable[Group]) -> bytes:
-    """Write groups as gzipped lines of JSON, a group each."""
-    return gzip.compress(b"".join(group_records.to_json(group) + b"\n" for group in groups), compresslevel=6, mtime=0)
+    """Write groups as gzipped lines of JSON, a group each, in several gzip members."""
+    lines = [group_records.to_json(group) + b"\n" for group in groups]
+    pieces = (b"".join(lines[at : at + _GROUPS_AT_ONCE]) for at in range(0, max(1, len(lines)), _GROUPS_AT_ONCE))
+    return b"".join(gzip.compress(piece, compresslevel=6, mtime=0) for piece in pieces)
 
 
 def groups_from_lines(body: bytes, place: str) -> Iterator[Group]:
     """Inverse of `groups_to_lines`; raises `RecordError`, which names `place`."""
+    return (group for _, group in placed_groups(body, place))
+
+
+def placed_groups(body: bytes, place: str) -> Iterator[tuple[int, Group]]:
+    """Read the groups in `groups_to_lines`, each with the offset of its gzip member; raises `RecordError`."""
+    number = 0
+    for offset, text in _members(body, place):
+        for line in text.splitlines():
+            number += 1
+            yield offset, group_records.from_json(line, f"{place}: line {number}")
+
+
+def _members(body: bytes, place: str, first: int = 0) -> Iterator[tuple[int, bytes]]:
+    """Decompress the gzip members from an offset on, each with its offset; raises `RecordError`."""
+    view, end = memoryview(body), first
     try:
-        lines = gzip.decompress(body).splitlines()
-    except (OSError, EOFError, ValueError) as error:
+        while end < len(view) or end == first == 0:
+            offset, pieces, member = end, [], zlib.decompressobj(16 + zlib.MAX_WBITS)
+            while not member.eof:
+                piece = view[end : end + _READ]
+                if not piece:
+                    raise EOFError("the end is missing")
+                pieces.append(member.decompress(piece))
+                end += len(piece) - len(member.unused_data)
+            yield offset, b"".join(pieces)
+    except (zlib.error, EOFError) as error:
         raise RecordError(f"{place}: {error}: expected gzipped lines") from error
-    for number, line in enumerate(lines, 1):
-        yield group_records.from_json(line, f"{place}: line {number}")
 
 
 def alerts_to_lines(alerts: Iterable[StoredAlert]) -> bytes:
@@ -299,15 +340,88 @@ def read_backtest_groups(store: ObjectStore, detector: str) -> Iterator[Group]:
     yield from groups_from_lines(body, f"{store.uri}/{key}")
 
 
-def read_backtest_group(store: ObjectStore, detector: str, group_id: str) -> Group | None:
+def read_backtest_group(store: ObjectStore, detector: str, group_id: str, place: int | None = None) -> Group | None:
     """Read a group of a detector's last backtest; None where it has none with that id.
+
+    Parameters
+    ----------
+    place
+        Offset of its gzip member, if that is known. A group that is not there is looked for everywhere.
 
     Raises
     ------
     RecordError, StoreError
     """
-    groups = read_backtest_groups(store, detector)
-    return next((group for group in groups if group.group_id == group_id), None)
+    key = backtest_key(detector, GROUPS)
+    try:
+        body = store.get(key)
+    except ObjectNotFound:
+        return None
+    # Each line begins with the id.
+    beginning = group_records.beginning_of(group_id)
+    if place:
+        with suppress(RecordError):
+            _, text = next(_members(body, key, place), (0, b""))
+            for line in text.splitlines():
+                if line.startswith(beginning):
+                    return group_records.from_json(line, f"{store.uri}/{key}")
+    for _, text in _members(body, f"{store.uri}/{key}"):
+        for line in text.splitlines():
+            if line.startswith(beginning):
+                return group_records.from_json(line, f"{store.uri}/{key}")
+    return None
+
+
+def read_placed_groups(store: ObjectStore, detector: str) -> list[tuple[int, Group]]:
+    """Read the groups of a detector's last backtest with their places; none where they are missing or invalid.
+
+    Raises `StoreError`.
+    """
+    key = backtest_key(detector, GROUPS)
+    try:
+        return list(placed_groups(store.get(key), f"{store.uri}/{key}"))
+    except (ObjectNotFound, RecordError):
+        return []
+
+
+def first_tested_interval(store: ObjectStore, detector: str) -> datetime | None:
+    """Return the start of the first tested interval of the last backtest; None where it is not stored.
+
+    Raises `StoreError`.
+    """
+    try:
+        tested = read_backtest_points(store, detector)
+    except CorruptError:
+        return None
+    first = tested.about.get("first") if tested is not None else None
+    return datetime.fromtimestamp(first, UTC) if first is not None else None
+
+
+def tested_values(
+    tested: TestedPoints, measure: str, metrics: Iterable[Dimensions], first: datetime, last: datetime
+) -> dict[tuple[Dimensions, datetime], float]:
+    """Return the observed values of metrics of a measure in the intervals from one to another, by dimensions and start.
+
+    Parameters
+    ----------
+    metrics
+        Dimensions of the metrics.
+    first, last
+        Starts of the first and the last interval.
+    """
+    wanted = combination_texts(tested.about["dimension_names"], metrics)
+    time = tested.table["time"]
+    is_within = pc.and_(pc.greater_equal(time, int(first.timestamp())), pc.less_equal(time, int(last.timestamp())))
+    table = tested.table.filter(is_within)
+    table = table.filter(pc.equal(table["measure"].cast(pa.string()), measure))
+    table = table.filter(
+        pc.is_in(table["combination"].cast(pa.string()), value_set=pa.array(list(wanted), pa.string()))
+    )
+    found, times, values = (table[name].to_pylist() for name in ("combination", "time", "value"))
+    return {
+        (wanted[text], datetime.fromtimestamp(time, UTC)): value
+        for text, time, value in zip(found, times, values, strict=True)
+    }
 
 
 def _coded(codes: npt.NDArray[Any], names: pa.Array) -> pa.Array:

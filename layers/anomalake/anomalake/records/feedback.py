@@ -111,11 +111,18 @@ def delete_feedback(store: ObjectStore, detector: str, feedback: Iterable[Feedba
     store.delete([feedback_key(detector, one) for one in feedback])
 
 
-def read_feedback(store: ObjectStore, detector: str) -> tuple[list[Feedback], list[str]]:
-    """Read the latest feedback on each point, and a line for each record that cannot be read; raises `StoreError`."""
+def read_feedback(store: ObjectStore, detector: str, series_id: str | None = None) -> tuple[list[Feedback], list[str]]:
+    """Read the latest feedback on each point, and a line for each record that cannot be read; raises `StoreError`.
+
+    Parameters
+    ----------
+    series_id
+        The metric. Default: all.
+    """
+    folder = feedback_folder(detector) if series_id is None else f"{feedback_folder(detector)}/{series_id}"
     latest: dict[tuple[str, datetime], Feedback] = {}
     problems: list[str] = []
-    for key in sorted(entry.key for entry in store.list(feedback_folder(detector))):
+    for key in sorted(entry.key for entry in store.list(folder)):
         try:
             feedback = from_json(store.get(key), f"{store.uri}/{key}")
         except RecordError as error:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -22,6 +22,8 @@ from anomalake.storage.store import ObjectNotFound, ObjectStore
 
 #: Groups that are read at a time.
 READERS = 8
+# Parts up to which they are read one after another.
+_FEW = 4
 
 _KEY = key_pattern(r"groups/(?P<group>[^/]+)/{stamp}\.json")
 
@@ -72,6 +74,11 @@ def to_json(group: Group) -> bytes:
         "Intervals": [_interval_fields(interval) for interval in group.intervals],
     }
     return json.dumps(record, ensure_ascii=True, allow_nan=False, separators=(",", ":")).encode("ascii")
+
+
+def beginning_of(group_id: str) -> bytes:
+    """Return the bytes that a group's JSON begins with, and that of no other group."""
+    return f'{{"AnomalyGroupId":{json.dumps(group_id)},'.encode("ascii")
 
 
 def from_json(body: str | bytes, place: str = "group") -> Group:
@@ -133,16 +140,37 @@ def read_group(store: ObjectStore, detector: str, group_id: str, before: datetim
         A part is invalid.
     StoreError
     """
+    keys = [
+        key
+        for key in sorted(entry.key for entry in store.list(f"{groups_folder(detector)}/{group_id}"))
+        if before is None or parse_stamp(key.rsplit("/", 1)[1].removesuffix(".json")) < before
+    ]
     parts = []
-    for key in sorted(entry.key for entry in store.list(f"{groups_folder(detector)}/{group_id}")):
-        if before is None or parse_stamp(key.rsplit("/", 1)[1].removesuffix(".json")) < before:
-            try:
-                parts.append(from_json(store.get(key), f"{store.uri}/{key}"))
-            except ObjectNotFound:
-                continue
+    for part in read_parts(store, keys):
+        if isinstance(part, RecordError):
+            raise part
+        if part is not None:
+            parts.append(part)
     if not parts:
         return None
     return replace(parts[0], intervals=tuple(interval for part in parts for interval in part.intervals))
+
+
+def read_parts(store: ObjectStore, keys: Sequence[str]) -> list[Group | RecordError | None]:
+    """Read parts of groups by their keys, many of them in parallel: None where there is none; raises `StoreError`."""
+
+    def read(key: str) -> Group | RecordError | None:
+        try:
+            return from_json(store.get(key), f"{store.uri}/{key}")
+        except ObjectNotFound:
+            return None
+        except RecordError as error:
+            return error
+
+    if len(keys) <= _FEW:
+        return [read(key) for key in keys]
+    with ThreadPoolExecutor(READERS) as pool:
+        return list(pool.map(read, keys))
 
 
 def read_groups(

@@ -15,6 +15,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from anomalake.groups.contributions import Dimensions
 from anomalake.model.judgement import Judgement
 from anomalake.model.metrics import Combination, Metrics, sort_key, time_series_id
 from anomalake.records.codecs import TABLE_ERRORS, corrupt_table, table_from_bytes, table_to_bytes
@@ -257,6 +258,28 @@ def points_of(record: IntervalRecord, detector_arn: str, ids: Collection[str]) -
         if series in ids and value is not None and expected is not None and math.isfinite(severity or 0.0):
             points.append(Point(series, measure, dimensions, value, expected, severity or 0.0))
     return points
+
+
+def observed_values(record: IntervalRecord, measure: str, metrics: Iterable[Dimensions]) -> dict[Dimensions, float]:
+    """Return the values of metrics of a measure, by their dimensions; those that were not observed are left out."""
+    wanted = combination_texts(record.about["dimension_names"], metrics)
+    table = record.table.filter(pc.equal(record.table["measure"].cast(pa.string()), measure))
+    table = table.filter(
+        pc.is_in(table["combination"].cast(pa.string()), value_set=pa.array(list(wanted), pa.string()))
+    )
+    if _MISSING in table.schema.names:
+        table = table.filter(pc.invert(table[_MISSING]))
+    found, values = (table[name].to_pylist() for name in ("combination", "value"))
+    return {wanted[text]: value for text, value in zip(found, values, strict=True) if value is not None}
+
+
+def combination_texts(names: Sequence[str], metrics: Iterable[Dimensions]) -> dict[str, Dimensions]:
+    """Return metrics by the texts of their combinations in a table with some dimensions; others are left out."""
+    return {
+        json.dumps([dict(dimensions).get(name) for name in names]): dimensions
+        for dimensions in metrics
+        if {name for name, _ in dimensions} <= set(names)
+    }
 
 
 def metrics_of(records: Sequence[IntervalRecord], starts: npt.NDArray[np.datetime64]) -> Metrics | None:

@@ -13,6 +13,9 @@ Key                                          Content                            
 ``version=VERSION/histories/START.npz``      the history that it was fitted on        models
 ``version=VERSION/states/START.npz``         state of the filter after an interval    models
 ``groups/GROUP/START.json``                  a group's part in an interval            groups
+``group-index/NNNNNNNN.parquet``             all parts of groups, of the backtest     group_index
+                                             too; the highest number counts
+``group-index/changes/HEX.json``             a change of groups                       group_changes
 ``deliveries/ALERT/GROUP/START/…``           rounds of attempts to deliver an alert:  deliveries
 ``…/NNNN-intent.json``                       begin of round NNNN                      deliveries
 ``…/NNNN-STATUS.json``                       end of round NNNN                        deliveries

@@ -25,6 +25,7 @@ from anomalake.groups.anomaly_group import Group, GroupInterval
 from anomalake.groups.causes import with_causes
 from anomalake.groups.counting import counted_intervals
 from anomalake.lake import bulk
+from anomalake.lake.lake import utc_now
 from anomalake.notify.alert_json import AlertTooLargeError
 from anomalake.notify.channel import JSON
 from anomalake.notify.messages import message_of
@@ -232,7 +233,7 @@ def write_alerts(
         raise StoreError(f"{lake}: {summary.failed:,} alerts are not stored: {summary.reasons[0]}")
     register_partitions(writer, summary)
     withdrawn = replace_alerts(writer, detector, earlier, alerts)
-    written = write_backtest(writer.store, detector.name, detector.arn, tested, alerts)
+    written = write_backtest(writer.store, detector.name, detector.arn, tested, alerts, utc_now())
     return LoadedAlerts(summary, tuple(too_large), unregistered, written, withdrawn)
 
 

@@ -1,0 +1,152 @@
+"""Time of Lookout for Metrics' operations on a detector with many anomaly groups, in a folder."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from statistics import median
+from typing import Any, TypeVar
+
+from anomalake.aws.detector_files import DetectorFiles
+from anomalake.groups.anomaly_group import AffectedMetric, Group, group_id, interval_of
+from anomalake.model.metrics import time_series_id
+from anomalake.records.backtests import GROUPS, backtest_key, groups_to_lines
+from anomalake.records.group_changes import changing_groups
+from anomalake.records.groups import write_group
+from anomalake.server.lookoutmetrics.handlers.groups import HANDLERS
+from anomalake.services.workspace import Account, Workspace
+from anomalake.storage.objects import open_store
+from anomalake.storage.store import ObjectStore
+from benchmarks import workspace as benchmark
+from benchmarks.figures import Bound, Figure
+from benchmarks.processes import BenchmarkError
+
+_ARN = "arn:aws:lookoutmetrics:us-east-1:123456789012:AnomalyDetector:shop"
+_BEGIN = datetime(2023, 1, 1, tzinfo=UTC)
+_MEASURES = ("revenue", "views")
+_COUNTRIES = ("de", "es", "fr", "it", "uk", "us")
+_INTERVALS = 3
+#: Groups that are asked for one by one.
+_ASKED = 50
+
+T = TypeVar("T")
+
+
+def measure(workspace: benchmark.Workspace) -> list[Figure]:
+    """Measure pages of summaries and single groups, of a live detector and of a backtest."""
+    count = workspace.size(10_000, 200)
+    figures = []
+    for kind, write in (("live", _write_live), ("backtest", _write_backtest)):
+        lake = workspace.new_folder()
+        store = open_store(str(lake))
+        write(store, list(_groups(count)))
+        workspace.log(f"wrote {count:,} groups, {kind}")
+        api = _workspace(store, lake.parent / f"detectors-{kind}")
+        build, _ = _timed(lambda api=api: _page(api))  # type: ignore[misc]
+        pages, ids = _read_pages(api)
+        if len(ids) != count:
+            raise BenchmarkError(f"{len(ids):,} groups listed, expected {count:,}")
+        single = [_timed(lambda id_=id_, api=api: _group(api, id_))[0] for id_ in ids[:: max(1, count // _ASKED)]]  # type: ignore[misc]
+        with changing_groups(store, "shop", _BEGIN, _BEGIN, [ids[-1]]):
+            pass
+        changed, _ = _timed(lambda api=api: _page(api))  # type: ignore[misc]
+        what = f"{count:,} groups of {_INTERVALS} intervals, {kind}, in a folder"
+        figures += [
+            Figure(f"page of group summaries, {kind}", median(pages), "s", Bound("<", 0.2), f"100 of {what}; median"),
+            Figure(f"slowest page of group summaries, {kind}", max(pages), "s", None, f"of {len(pages)} pages"),
+            Figure(f"page after a change of a group, {kind}", changed, "s", Bound("<", 0.2), "the index is written"),
+            Figure(f"first page, without an index, {kind}", build, "s", None, "the index is built"),
+            Figure(f"one anomaly group, {kind}", median(single), "s", Bound("<", 0.1), f"of {what}; median"),
+        ]
+    return figures
+
+
+def _groups(count: int) -> Iterator[Group]:
+    for number in range(count):
+        measure = _MEASURES[number % len(_MEASURES)]
+        start = _BEGIN + timedelta(hours=3 * number)
+        intervals = tuple(
+            interval_of(start + timedelta(hours=hour), list(_affected(measure, number + hour)), 12, 1_200.0)
+            for hour in range(_INTERVALS)
+        )
+        yield Group(group_id(_ARN, measure, start), _ARN, measure, intervals)
+
+
+def _affected(measure: str, number: int) -> Iterator[AffectedMetric]:
+    for k in range(1 + number % 4):
+        dimensions = (("country", _COUNTRIES[(number + k) % len(_COUNTRIES)]), ("platform", "app"))
+        value, severity = 10.0 + (number * 7 + k) % 50, 50.0 + (number * 13 + k) % 49
+        yield AffectedMetric(time_series_id(_ARN, measure, dimensions), dimensions, value, 100.0, 90.0, 110.0, severity)
+
+
+def _write_live(store: ObjectStore, groups: list[Group]) -> None:
+    for group in groups:
+        for interval in group.intervals:
+            write_group(store, "shop", replace(group, intervals=(interval,)), interval.timestamp)
+
+
+def _write_backtest(store: ObjectStore, groups: list[Group]) -> None:
+    store.put(backtest_key("shop", GROUPS), groups_to_lines(groups))
+
+
+def _workspace(store: ObjectStore, folder: Path) -> Workspace:
+    folder.mkdir()
+    document = {
+        "AnomalyDetectorName": "shop",
+        "AnomalyDetectorArn": _ARN,
+        "AnomalyDetectorConfig": {"AnomalyDetectorFrequency": "PT1H"},
+        "MetricSet": {
+            "MetricSetName": "shop",
+            "MetricSource": {"S3SourceConfig": {"HistoricalDataPathList": ["history/"]}},
+            "TimestampColumn": {"ColumnName": "timestamp", "ColumnFormat": "yyyy-MM-dd HH:mm:ss"},
+            "MetricList": [{"MetricName": name, "AggregationFunction": "SUM"} for name in _MEASURES],
+            "DimensionList": ["country", "platform"],
+        },
+    }
+    (folder / "shop.json").write_text(json.dumps(document), encoding="ascii")
+    account = Account("aws", "us-east-1", "123456789012")
+    files = DetectorFiles(str(folder), account.region, account.number)
+    return Workspace(store.uri, store, files, account, lambda: datetime.now(UTC), _NoJobs())
+
+
+class _NoJobs:
+    """Operations on groups start nothing."""
+
+    def backtest(self, detector: str) -> None:
+        raise BenchmarkError(f"{detector}: a backtest was started")
+
+    def activate(self, detector: str) -> None:
+        raise BenchmarkError(f"{detector}: a run was started")
+
+
+def _read_pages(api: Workspace) -> tuple[list[float], list[str]]:
+    """Read all pages; return the seconds of each, and the ids of the groups."""
+    seconds: list[float] = []
+    ids: list[str] = []
+    token: str | None = None
+    while True:
+        taken, answer = _timed(lambda token=token: _page(api, token))  # type: ignore[misc]
+        seconds.append(taken)
+        ids += [summary["AnomalyGroupId"] for summary in answer["AnomalyGroupSummaryList"]]
+        token = answer["NextToken"]
+        if token is None:
+            return seconds, ids
+
+
+def _page(api: Workspace, token: str | None = None) -> dict[str, Any]:
+    members = {"AnomalyDetectorArn": _ARN, "SensitivityThreshold": 0, "MaxResults": 100, "NextToken": token}
+    return HANDLERS["ListAnomalyGroupSummaries"](api, members)
+
+
+def _group(api: Workspace, group_id: str) -> dict[str, Any]:
+    return HANDLERS["GetAnomalyGroup"](api, {"AnomalyDetectorArn": _ARN, "AnomalyGroupId": group_id})
+
+
+def _timed(call: Callable[[], T]) -> tuple[float, T]:
+    begin = time.perf_counter()
+    result = call()
+    return time.perf_counter() - begin, result
