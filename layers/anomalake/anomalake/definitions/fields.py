@@ -26,11 +26,16 @@ class Problems:
         Name of the document in messages, such as its path.
     unknown_allowed
         Whether fields that nothing reads are ignored, instead of being problems.
+    lines
+        The problems as messages.
+    members
+        The same problems, each as the path of its field and what is wrong.
     """
 
     place: str
     unknown_allowed: bool = False
     lines: list[str] = field(default_factory=list)
+    members: list[tuple[str, str]] = field(default_factory=list)
 
     def add(self, path: str, node: Node | None, what: str) -> None:
         """Add a problem: the path of the field, and what is wrong."""
@@ -39,6 +44,7 @@ class Problems:
         text = printable(f"{self.place}{line}: {where}{what}")
         if text not in self.lines:
             self.lines.append(text)
+            self.members.append((path, printable(what)))
 
 
 class Fields:

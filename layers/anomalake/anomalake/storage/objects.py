@@ -13,11 +13,18 @@ from typing import Any, TypeVar
 from urllib.parse import unquote
 
 import obstore
-from obstore.exceptions import AlreadyExistsError, BaseError, GenericError
+from obstore.exceptions import AlreadyExistsError, BaseError, GenericError, PermissionDeniedError, UnauthenticatedError
 from obstore.store import LocalStore, MemoryStore, S3Store
 
 from anomalake.errors import AnomalakeError, first_line, require
-from anomalake.storage.store import ObjectNotFound, ObjectStore, StoredObject, StoreError
+from anomalake.storage.store import (
+    BucketNotFound,
+    ObjectNotFound,
+    ObjectStore,
+    StoreAccessDenied,
+    StoredObject,
+    StoreError,
+)
 
 #: Limit of S3's DeleteObjects.
 DELETE_AT_ONCE = 1_000
@@ -27,6 +34,10 @@ TRANSIENT = (BaseError, OSError)
 _S3 = "s3://"
 _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:")
 _FILE = re.compile(r"file:(?P<host>//(localhost)?(?=/)|(?=/[^/]))")
+# Reasons in obstore's messages, in which a key is encoded and so has neither of these.
+_DENIED = re.compile(r"status code: 40[13]|<Code>(AccessDenied|InvalidAccessKeyId|ExpiredToken|InvalidToken)</Code>")
+_NO_BUCKET = re.compile("<Code>NoSuchBucket</Code>")
+_REDIRECT = re.compile("<Code>(PermanentRedirect|AuthorizationHeaderMalformed)</Code>|redirect without LOCATION")
 #: Tries of a call to S3 whose answer is cut off or malformed, and the seconds before the second one, which double.
 TRIES = 4
 PAUSE = 0.1
@@ -176,6 +187,19 @@ def read_blocks(store: S3Store, key: str, place: str, version: str | None = None
                 raise StoreError(f"{place}: {first_line(error)}") from error
 
 
+def failure(place: str, error: Exception) -> StoreError:
+    """Return the error of a call to S3: what is wrong with the bucket or with the access to it, or that it failed."""
+    text = str(error)
+    if isinstance(error, (PermissionDeniedError, UnauthenticatedError)) or _DENIED.search(text):
+        return StoreAccessDenied(f"{place}: access is denied; expected the right to list and to read")
+    bucket = place.removeprefix(_S3).partition("/")[0]
+    if _NO_BUCKET.search(text):
+        return BucketNotFound(f"{place}: there is no bucket {bucket!r}")
+    if _REDIRECT.search(text):
+        return BucketNotFound(f"{place}: the bucket {bucket!r} is in another region")
+    return StoreError(f"{place}: {first_line(error)}")
+
+
 def _batched(keys: Iterable[str], most: int) -> Iterator[list[str]]:
     rest = iter(keys)
     while batch := list(islice(rest, most)):
@@ -242,7 +266,7 @@ def s3_store(bucket: str, prefix: str | None = None) -> S3Store:
 
     Raises
     ------
-    StoreError
+    StoreAccessDenied
         There are no credentials.
     """
     endpoint = os.environ.get("AWS_ENDPOINT_URL_S3") or os.environ.get("AWS_ENDPOINT_URL")
@@ -260,7 +284,9 @@ def s3_store(bucket: str, prefix: str | None = None) -> S3Store:
         try:
             options["credential_provider"] = Boto3CredentialProvider()
         except ValueError as error:
-            raise StoreError(f"s3://{bucket}: no AWS credentials; expected a profile or AWS_ACCESS_KEY_ID") from error
+            raise StoreAccessDenied(
+                f"s3://{bucket}: no AWS credentials; expected a profile or AWS_ACCESS_KEY_ID"
+            ) from error
     return S3Store(
         bucket,
         prefix=prefix or None,

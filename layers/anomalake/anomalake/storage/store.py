@@ -17,6 +17,14 @@ class ObjectNotFound(StoreError):
     """There is no object with that key."""
 
 
+class BucketNotFound(StoreError):
+    """There is no such bucket, or it is in another region."""
+
+
+class StoreAccessDenied(StoreError):
+    """The store denies access, or there are no credentials."""
+
+
 @dataclass(frozen=True, slots=True)
 class StoredObject:
     """An object in a listing: its key below the lake's root, and its size in bytes."""
