@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from datetime import datetime
 from typing import Final
 
-from anomalake.definitions.time_formats import Part, WallClockReader, template_parts
+from anomalake.definitions.time_formats import Part, WallClockReader, template_parts, write_wall_clock
 from anomalake.sources.ports import SourceFiles
 
 #: Most folders whose subfolders are listed.
@@ -42,7 +42,11 @@ class _Search:
     ) -> Iterator[tuple[datetime | None, str]]:
         """Find the folders below one that matches the first parts of the template."""
         if not segments:
-            yield _time(parts, folder), folder
+            time = _time(parts, folder)
+            if WallClockReader(parts).missing():
+                yield None, folder
+            elif time is not None and write_wall_clock(parts, time) == folder:
+                yield time, folder
             return
         segment, rest = segments[0], segments[1:]
         parts = (*parts, Part("/", False), *segment) if parts else segment

@@ -60,6 +60,10 @@ def _descriptor(detected: DetectedFormat) -> dict[str, Any]:
         # Lookout for Metrics' delimiter is one blank.
         runs = f"{delimiter.evidence}, and runs of them count as one"
         delimiter = Guess(BLANKS, min(delimiter.confidence, _DOUBTFUL), runs)
+    skipped = text.skip_lines.value
+    if skipped:
+        # Lookout for Metrics has no field for them.
+        named = Guess(named.value, _DOUBTFUL, f"{skipped} lines stand before the table, which SkipLines would skip")
     header = Guess(None if named.value is None else str(named.value).lower(), named.confidence, named.evidence)
     return {
         "CsvFormatDescriptor": {
