@@ -56,6 +56,7 @@ def test_the_quality_of_rows() -> None:
     tested = backtest_quality_of(report, metrics, 3)
     hour = timedelta(hours=1)
     assert tested == replace(quality, span=BacktestSpan(NOON, NOON + 2 * hour, NOON + 3 * hour, NOON + 3 * hour))
+    assert backtest_quality_of(report, metrics, 0) == backtest_quality_of(report, metrics, 9) == quality
     assert quality_of(report, None, NOON).series == 0
 
 

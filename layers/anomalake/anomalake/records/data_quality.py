@@ -129,12 +129,15 @@ def backtest_quality_of(report: ReadReport, metrics: Metrics, first: int) -> Dat
     Parameters
     ----------
     first
-        Index into `Metrics.starts` of the first tested interval.
+        Index into `Metrics.starts` of the first tested interval. Without one before it and one from it on, there is no
+        `BacktestSpan`.
     """
-    places = (0, first - 1, first, len(metrics.starts) - 1)
+    last = len(metrics.starts) - 1
+    places = (0, first - 1, first, last) if 0 < first <= last else (0,)
     seconds = metrics.starts.astype("datetime64[s]").astype(np.int64)
-    span = BacktestSpan(*(datetime.fromtimestamp(int(seconds[place]), UTC) for place in places))
-    return replace(quality_of(report, metrics, span.training_start), span=span)
+    starts = [datetime.fromtimestamp(int(seconds[place]), UTC) for place in places]
+    quality = quality_of(report, metrics, starts[0])
+    return replace(quality, span=BacktestSpan(*starts)) if len(starts) > 1 else quality
 
 
 def summed(qualities: Sequence[DataQuality]) -> DataQuality:

@@ -26,7 +26,7 @@ class DetectorQuality:
     Attributes
     ----------
     metric_set_arn
-        MetricSetArn; None if the metric set has no name, or there is none.
+        MetricSetArn; None if there is no metric set.
     parts
         The latest live intervals together, then each of them, newest first, then the last backtest.
     """
@@ -73,6 +73,6 @@ def _metric_set_arn(workspace: Workspace, arn: str) -> str | None:
         detector = workspace.files.read(name)
     except DetectorFileError:
         return None
-    if detector is None or not detector.metric_set.name:
+    if detector is None:
         return None
-    return f"{arn.partition(':AnomalyDetector:')[0]}:MetricSet/{name}/{detector.metric_set.name}"
+    return f"{arn.partition(':AnomalyDetector:')[0]}:MetricSet/{name}/{detector.metric_set.name or name}"
