@@ -191,7 +191,7 @@ def test_what_cannot_be_sampled(workspace: Workspace, bucket: Bucket) -> None:
         (source(CSV, TemplatedPathList=[bucket.uri("{{QQ}}")]), "S3SourceConfig.TemplatedPathList[0]"),
         (source(CSV, HistoricalDataPathList=[bucket.uri("a.zip")]), "S3SourceConfig.HistoricalDataPathList[0]"),
         (source(CSV, HistoricalDataPathList=["/etc"]), "S3SourceConfig.HistoricalDataPathList[0]"),
-        (source(CSV, HistoricalDataPathList=["s3://b/a/../c"]), "S3SourceConfig.HistoricalDataPathList[0]"),
+        (source(CSV, HistoricalDataPathList=[bucket.uri("a/../c")]), "S3SourceConfig.HistoricalDataPathList[0]"),
         (
             source({"CsvFormatDescriptor": {"Charset": "no-such"}}, HistoricalDataPathList=[bucket.uri("a.zip")]),
             "S3SourceConfig.FileFormatDescriptor.CsvFormatDescriptor.Charset",
@@ -393,6 +393,12 @@ def test_a_missing_bucket(workspace: Workspace, bucket: Bucket) -> None:
     }
     wrong = fields_of(workspace, metric_set(templates=("s3://no-such-bucket/{{yyyyMMdd}}/",)))
     assert list(wrong) == ["MetricSource.S3SourceConfig.TemplatedPathList[0]"]
+
+
+def test_keys_that_cannot_be_read(workspace: Workspace, bucket: Bucket) -> None:
+    bucket.put("h//a.csv", rows())
+    wrong = fields_of(workspace, metric_set(bucket.uri("h/")))
+    assert "expected keys without empty" in wrong["MetricSource.S3SourceConfig.HistoricalDataPathList[0]"]
 
 
 def test_buckets_outside_of_the_bounds(make_workspace: Callable[..., Workspace], bucket: Bucket) -> None:

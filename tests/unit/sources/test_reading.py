@@ -152,6 +152,17 @@ def test_csv_options(fields: dict[str, Any], body: bytes) -> None:
     assert (report.rows, report.bad, report.problems) == (1, 0, ())
 
 
+@pytest.mark.parametrize(
+    ("charset", "body"), [("UTF-16", b"t,p"), ("UTF-16-LE", b"\x00\xd8\x00\x00"), ("utf-7", b"+AA-\xff")]
+)
+def test_a_file_in_another_charset(charset: str, body: bytes) -> None:
+    with pytest.raises(NoDataError) as caught:
+        read(body, FileFormatDescriptor={"CsvFormatDescriptor": {"Charset": charset}})
+    (problem,) = caught.value.report.problems
+    assert problem.startswith(f"/h/a: is not text in {charset} (")
+    assert "expected its own charset as Charset" in problem
+
+
 @pytest.mark.parametrize("charset", ["ISO-8859-1", "windows-1252"])
 def test_charsets(charset: str) -> None:
     body = csv("2021-01-01 12:00:00,été,ß,1,2").encode(charset)

@@ -11,19 +11,16 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 import obstore
-from obstore.exceptions import BaseError
 from obstore.store import S3Store
 
 from anomalake.query.errors import QueryError
 from anomalake.sources.ports import ByteStream, SourceFile, is_hidden
-from anomalake.storage.objects import failure, s3_store, store_folder
-from anomalake.storage.store import StoreError
+from anomalake.storage.objects import CALL_ERRORS, failure, s3_store, store_folder
+from anomalake.storage.store import InvalidKey, StoreError
 
 if TYPE_CHECKING:
     from obstore import ObjectMeta
 
-# A key such as a/../b is a ValueError.
-_ERRORS = (BaseError, OSError, ValueError)
 # Subfolders of a folder that is read with its subfolders.
 _DEEPEST = 32
 
@@ -91,7 +88,7 @@ class FolderOrS3Files:
                 files = [_object(bucket, head)]
         except FileNotFoundError:
             return []
-        except _ERRORS as error:
+        except CALL_ERRORS as error:
             raise failure(uri, error) from error
         return sorted((file for file in files if _is_data(file.name)), key=lambda file: file.name)
 
@@ -101,7 +98,7 @@ class FolderOrS3Files:
             found = obstore.list_with_delimiter(self._store(bucket), prefix or None)["common_prefixes"]
         except FileNotFoundError:
             return []
-        except _ERRORS as error:
+        except CALL_ERRORS as error:
             raise failure(uri, error) from error
         names = (path.rstrip("/").rpartition("/")[2] for path in found)
         return sorted(name for name in names if not is_hidden(name))
@@ -123,7 +120,7 @@ class FolderOrS3Files:
                         yield file
         except FileNotFoundError:
             return
-        except _ERRORS as error:
+        except CALL_ERRORS as error:
             raise failure(uri, error) from error
 
 
@@ -135,7 +132,7 @@ class _ObjectStream:
         self._unread = b""
         try:
             self._blocks = iter(obstore.get(store, key).stream())
-        except _ERRORS as error:
+        except CALL_ERRORS as error:
             raise failure(name, error) from error
 
     def read(self, size: int, /) -> bytes:
@@ -145,7 +142,7 @@ class _ObjectStream:
                 if block is None:
                     return b""
                 self._unread = bytes(block)
-        except _ERRORS as error:
+        except CALL_ERRORS as error:
             raise failure(self._name, error) from error
         result, self._unread = self._unread[:size], self._unread[size:]
         return result
@@ -158,7 +155,7 @@ def _parts(uri: str) -> tuple[str, str]:
     try:
         parts = urlsplit(uri, allow_fragments=False)
     except ValueError as error:
-        raise StoreError(f"{uri}: {error}; expected s3://BUCKET/PREFIX") from error
+        raise InvalidKey(f"{uri}: {error}; expected s3://BUCKET/PREFIX") from error
     # A key may contain a question mark.
     path = f"{parts.path}?{parts.query}" if parts.query else parts.path
     if not parts.netloc:

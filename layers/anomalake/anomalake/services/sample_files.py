@@ -18,7 +18,7 @@ from anomalake.services.workspace import Workspace
 from anomalake.sources.ports import SourceFile, SourceFiles
 from anomalake.sources.sample_rows import first_lines
 from anomalake.sources.template_folders import newest_folders
-from anomalake.storage.store import BucketNotFound, StoreAccessDenied
+from anomalake.storage.store import BucketNotFound, InvalidKey, StoreAccessDenied
 
 #: The lists of paths of S3SourceConfig.
 TEMPLATES: Final = "TemplatedPathList"
@@ -99,7 +99,7 @@ def files_of(files: SourceFiles, one: SamplePath, most: int) -> list[FoundFile]:
     Raises
     ------
     InvalidRequestError
-        There is no such bucket, or the path is invalid.
+        There is no such bucket, or the path or a key in it is invalid.
     AccessRefusedError
         The bucket denies access, or the server has no credentials.
     StoreError
@@ -124,7 +124,7 @@ def answered(one: SamplePath, call: Callable[[], T]) -> T:
         return call()
     except SourceError as error:
         raise invalid([(one.field, str(error).removeprefix(f"{one.kind} "))]) from error
-    except BucketNotFound as error:
+    except (BucketNotFound, InvalidKey) as error:
         raise invalid([(one.field, str(error))]) from error
     except StoreAccessDenied as error:
         raise AccessRefusedError(printable(f"{one.field}: {error}")) from error

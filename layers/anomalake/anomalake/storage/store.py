@@ -17,6 +17,10 @@ class ObjectNotFound(StoreError):
     """There is no object with that key."""
 
 
+class InvalidKey(StoreError):
+    """A key, or a part of one, that cannot be read, such as ``a/../b`` or ``a//b``."""
+
+
 class BucketNotFound(StoreError):
     """There is no such bucket, or it is in another region."""
 
