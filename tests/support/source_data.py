@@ -34,6 +34,11 @@ class FilesInMemory:
     def walk(self, folder: str) -> Iterator[SourceFile]:
         return (SourceFile(name, len(body)) for name, body in self.files.items() if name.startswith(folder))
 
+    def folders(self, folder: str) -> list[str]:
+        root = f"{folder.rstrip('/')}/"
+        names = {name.removeprefix(root).partition("/") for name in self.files if name.startswith(root)}
+        return sorted({first for first, slash, _ in names if slash and not is_hidden(first)})
+
     def open(self, name: str) -> io.BytesIO:
         self.opened.append(name)
         if name not in self.files:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from datetime import date, timedelta
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +13,9 @@ import pyarrow.parquet as pq
 import pytest
 
 from anomalake.api import backtest, open_lake
+from anomalake.records.data_quality import BacktestSpan, read_backtest_quality
 from anomalake.services.dashboard import read_document
+from anomalake.storage.objects import open_store
 from anomalake.synth import ShopSettings, shop, write_shop
 from tests.support.command import Run
 
@@ -167,6 +169,12 @@ def test_alerts_are_stored_once_however_often_the_backtest_runs(run: Run, folder
     assert rows(tmp_path / "lake", "SELECT count(*) FROM alerts") == [(int(new[1]),)]
     # The columns of detectors are recorded by the first query on one of them, or before the next write.
     assert rows(tmp_path / "lake", "SELECT count(*) FROM anomalies_shop") == [(int(points[1]),)]
+    quality = read_backtest_quality(open_store(str(tmp_path / "lake")), "shop")
+    assert quality is not None
+    assert (quality.rows, quality.partial, quality.invalid, quality.series) == (6_000, 0, 0, 12)
+    assert [column.usable for column in quality.columns] == [6_000] * 5
+    begin, hour = datetime(2023, 1, 1, tzinfo=UTC), timedelta(hours=1)
+    assert quality.span == BacktestSpan(begin, begin + 699 * hour, begin + 700 * hour, begin + 999 * hour)
     before = contents(tmp_path / "lake")
     again = run(*call)
     assert f"alerts in lake: 0 new, {new[1]} repeated\n" in again.out

@@ -10,11 +10,14 @@ import pytest
 from anomalake.definitions.intervals import interval_start
 from anomalake.definitions.metric_set import Measure
 from anomalake.detection.learning import SCHEDULES
+from anomalake.detection.source import SourceReader
 from anomalake.frequencies import FREQUENCIES
-from anomalake.records.executions import EARLY, LEARNING, SKIPPED, SUCCEEDED, read_executions
+from anomalake.records.data_quality import ColumnQuality, DataQuality
+from anomalake.records.executions import EARLY, FAILED, LEARNING, SKIPPED, SUCCEEDED, read_executions
 from anomalake.records.groups import group_ids, read_group
 from anomalake.records.models import MODELS_KEPT, STATES_KEPT
 from tests.support.live import HOUR, MONDAY, START, Bench, detector, hour
+from tests.support.source_data import FilesInMemory
 
 
 def test_an_interval_is_judged_recorded_grouped_and_alerted() -> None:
@@ -33,6 +36,28 @@ def test_an_interval_is_judged_recorded_grouped_and_alerted() -> None:
     assert rows['["de"]']["value"] == 30
     assert rows['["de"]']["is_anomaly"]
     assert not rows['["uk"]']["is_anomaly"]
+
+
+def test_the_quality_of_the_rows_is_recorded(monkeypatch: pytest.MonkeyPatch) -> None:
+    source = SourceReader(
+        detector(minimum_good_share=0.5),
+        FilesInMemory(
+            {
+                "live/20260303/0000/a.csv": b"timestamp,country,views\n2026-03-03 00:00:00,de,\nsoon,uk,1\n",
+                "live/20260303/0100/a.csv": b"timestamp,country,views\nsoon,de,1\n",
+            }
+        ),
+    )
+    bench = Bench()
+    monkeypatch.setattr(bench.source, "interval", source.interval)
+    (partly,), (badly,), (never,) = (bench.run(hour(number)) for number in range(3))
+    columns = (ColumnQuality("timestamp", 1), ColumnQuality("country", 2, 1), ColumnQuality("views", 1))
+    assert partly.quality == DataQuality(hour(0), 2, 1, 1, 0, columns)
+    # An interval that fails has one too, if it has files.
+    columns = (ColumnQuality("timestamp", 0), ColumnQuality("country", 1), ColumnQuality("views", 1))
+    assert (badly.status, badly.quality) == (FAILED, DataQuality(hour(1), 1, 0, 1, 0, columns))
+    assert (never.status, never.quality) == (FAILED, None)
+    assert list(read_executions(bench.store, "shop")) == [partly, badly, never]
 
 
 def test_a_repeated_run_changes_no_record_and_sends_nothing() -> None:

@@ -18,6 +18,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from anomalake.model.metrics import Metrics
+from anomalake.sources.completeness import ColumnCompleteness
 from anomalake.sources.reading import InsufficientDataError, NoDataError, ReadReport, read_history, read_interval
 from anomalake.storage.store import StoreError
 from tests.support.source_data import FilesInMemory, detector
@@ -71,9 +72,37 @@ def test_rows_are_aggregated_by_interval_and_combination() -> None:
     assert metrics.combinations == (("a", "x"), ("b", "x"))
     assert (metrics.measures, metrics.dimension_names, metrics.frequency) == (("v", "w"), ("p", "q"), "PT1H")
     assert report == ReadReport(
-        files=1, rows=5, used=5, missing=1,
+        files=1, rows=5, used=5, missing=1, partial=1, columns=columns(t=5, p=5, q=5, v=5, w=4),
         problems=("1 cells of measures are empty or mean no value; those measures are left out of their rows",),
     )  # fmt: skip
+
+
+@pytest.mark.parametrize("sample", ["csv", "json"])
+def test_the_usable_values_of_each_column_are_counted(sample: str) -> None:
+    rows = [
+        "2021-01-01 12:00:00,a,x,1,10",
+        "2021-01-01 12:00:00,,x,,10",  # lacks a dimension value and a measure
+        "2021-01-01 12:00:00,a,x,NA,10",  # a text that means no value
+        "soon,a,x,1,10",  # no time
+        "2021-01-01 12:00:00,a,,one,",  # no number, no dimension value, no measure
+        "2021-01-01 14:00:00,a,x,1,10",
+    ]
+    if sample == "csv":
+        _, report = read(csv(*rows, "a,row,that,is,no,row"))
+    else:
+        cells = [dict(zip("tpqvw", row.split(","), strict=True)) for row in rows]
+        lines = "\n".join(json.dumps({name: text or None for name, text in cell.items()}) for cell in cells)
+        _, report = read(f"{lines}\n[1]\n", FileFormatDescriptor=JSON_LINES)
+    assert (report.rows, report.used, report.bad, report.partial) == (7, 4, 3, 2)
+    assert report.columns == columns(t=5, p=5, q=5, v=3, w=5)
+
+
+def test_rows_outside_of_the_interval_do_not_count_for_the_columns() -> None:
+    rows = ["2021-01-01 11:00:00,,x,1,1", "2021-01-01 12:00:00,a,x,1,", "2021-01-01 13:00:00,a,,1,1"]
+    given = detector(MinimumGoodShare=0)
+    _, report = read_interval(given, FilesInMemory({"/l/20210101/1200/a.csv": csv(*rows).encode()}), NOON)
+    assert (report.used, report.outside, report.future, report.partial) == (1, 1, 1, 1)
+    assert report.columns == columns(t=1, p=1, q=1, v=1, w=0)
 
 
 def test_values_survive() -> None:
@@ -82,6 +111,10 @@ def test_values_survive() -> None:
     metrics, report = read(csv(*rows))
     assert report.bad == 0
     assert metrics.combinations == tuple(sorted((text, "x") for text in texts))
+
+
+def columns(**usable: int) -> tuple[ColumnCompleteness, ...]:
+    return tuple(ColumnCompleteness(name, number) for name, number in usable.items())
 
 
 def test_no_dimensions() -> None:
@@ -117,6 +150,17 @@ def test_csv_options(fields: dict[str, Any], body: bytes) -> None:
         ("w", "a,b", "x", "2021-01-01T12:00"): 2.0,
     }
     assert (report.rows, report.bad, report.problems) == (1, 0, ())
+
+
+@pytest.mark.parametrize(
+    ("charset", "body"), [("UTF-16", b"t,p"), ("UTF-16-LE", b"\x00\xd8\x00\x00"), ("utf-7", b"+AA-\xff")]
+)
+def test_a_file_in_another_charset(charset: str, body: bytes) -> None:
+    with pytest.raises(NoDataError) as caught:
+        read(body, FileFormatDescriptor={"CsvFormatDescriptor": {"Charset": charset}})
+    (problem,) = caught.value.report.problems
+    assert problem.startswith(f"/h/a: is not text in {charset} (")
+    assert "expected its own charset as Charset" in problem
 
 
 @pytest.mark.parametrize("charset", ["ISO-8859-1", "windows-1252"])

@@ -24,6 +24,11 @@ def is_marked(text: str) -> bool:
     return _MARKED.search(text) is not None
 
 
+def without_marks(text: str) -> str:
+    """A marked text with replacement characters for bytes that were not valid text."""
+    return _MARKED.sub("\ufffd", text)
+
+
 def shown(value: object) -> str:
     """A value for a message, in quotes."""
     text = value.decode("utf-8", "backslashreplace") if isinstance(value, bytes) else str(value)

@@ -420,7 +420,7 @@ def _source(
     )
     if not templates and not histories:
         config.problem("HistoricalDataPathList", "no path; expected TemplatedPathList or HistoricalDataPathList")
-    file_format = _file_format(config.fields("FileFormatDescriptor"), problems)
+    file_format = read_file_format(config.fields("FileFormatDescriptor"), problems)
     config.unknown()
     return templates, histories, file_format, None
 
@@ -459,7 +459,14 @@ def _resolved(path: str, data: str) -> str:
     return path
 
 
-def _file_format(fields: Fields, problems: Problems) -> FileFormat:
+def read_file_format(fields: Fields, problems: Problems, *, named: bool = True) -> FileFormat:
+    """Read a FileFormatDescriptor.
+
+    Parameters
+    ----------
+    named
+        Whether the columns must have names, in the files or in HeaderList.
+    """
     kinds = [
         kind for kind in ("CsvFormatDescriptor", "JsonFormatDescriptor", "ParquetFormatDescriptor") if fields.has(kind)
     ]
@@ -481,7 +488,7 @@ def _file_format(fields: Fields, problems: Problems) -> FileFormat:
     if kinds[0] == "JsonFormatDescriptor":
         one.unknown()
         return JsonLinesFormat(compression, charset)
-    return _csv_format(one, compression, charset)
+    return _csv_format(one, compression, charset, named)
 
 
 def _column_types(fields: Fields, problems: Problems) -> Iterator[ColumnType]:
@@ -493,7 +500,7 @@ def _column_types(fields: Fields, problems: Problems) -> Iterator[ColumnType]:
         yield ColumnType(name, type_)
 
 
-def _csv_format(one: Fields, compression: str, charset: str) -> CsvFormat:
+def _csv_format(one: Fields, compression: str, charset: str, named: bool) -> CsvFormat:
     delimiter = one.text("Delimiter", "one character", longest=1_000, default=",")
     delimiter = {"\\t": "\t", "TAB": "\t", "SPACE": " "}.get(delimiter, delimiter)
     if len(delimiter) != 1:
@@ -510,7 +517,7 @@ def _csv_format(one: Fields, compression: str, charset: str) -> CsvFormat:
         one.problem("QuoteSymbol", f"{quote!r}: expected another character than Delimiter")
     header = one.texts("HeaderList", "a column's name", most=10_000)
     contains = one.boolean("ContainsHeader", default=not header)
-    if not contains and not header:
+    if named and not contains and not header:
         one.problem("HeaderList", "is missing; expected the columns' names, for ContainsHeader is false")
     decimal, thousands, nulls = _number_format(one)
     skip = int(one.number("SkipLines", 0, MOST_SKIPPED_LINES, default=0, whole=True))

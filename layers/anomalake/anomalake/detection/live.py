@@ -182,7 +182,7 @@ class LiveDetector:
             # An object that can never be read must not stop the detector.
             self._advance_unobserved(start, warnings)
         except IntervalError as error:
-            execution = replace(execution, reason=str(error))
+            execution = replace(execution, reason=str(error), quality=error.quality)
             self._advance_unobserved(start, warnings)
         except Exception as error:  # a failed interval is recorded, and the next one runs
             execution = replace(execution, reason=f"{type(error).__name__}: {error}")
@@ -194,7 +194,7 @@ class LiveDetector:
         metrics = data.metrics
         warnings += data.reasons
         observed = int(np.count_nonzero(~np.isnan(metrics.values)))
-        execution = replace(execution, rows=data.rows, bad_rows=data.bad_rows, metrics=observed)
+        execution = replace(execution, rows=data.rows, bad_rows=data.bad_rows, metrics=observed, quality=data.quality)
         model = self._live_models.model_for(start, warnings)
         if not isinstance(model, ActiveModel):
             self.intervals.write(start, to_parquet(start, metrics, None))

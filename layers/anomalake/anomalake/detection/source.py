@@ -9,11 +9,22 @@ from typing import Protocol
 from anomalake.definitions.detector import Detector
 from anomalake.errors import AnomalakeError
 from anomalake.model.metrics import Metrics
+from anomalake.records.data_quality import DataQuality, quality_of
 from anomalake.sources.reading import NoDataError, ReadingError, SourceData, read_history, read_interval
 
 
 class IntervalError(AnomalakeError, ValueError):
-    """The data of an interval cannot be used: what, where, and what was expected."""
+    """The data of an interval cannot be used: what, where, and what was expected.
+
+    Attributes
+    ----------
+    quality
+        Quality of the rows that were read; None where none were.
+    """
+
+    def __init__(self, message: str, quality: DataQuality | None = None) -> None:
+        super().__init__(message)
+        self.quality = quality
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -28,12 +39,15 @@ class Interval:
         Number of rows that were used, and of rows that were not.
     reasons
         Why rows were not used, a line each.
+    quality
+        Quality of the rows; None if it is not known.
     """
 
     metrics: Metrics
     rows: int
     bad_rows: int = 0
     reasons: tuple[str, ...] = ()
+    quality: DataQuality | None = None
 
 
 class HistorySource(Protocol):
@@ -80,8 +94,9 @@ class SourceReader:
         try:
             metrics, report = read_interval(self._detector, self._data, start)
         except ReadingError as error:
-            raise IntervalError(str(error)) from error
-        return Interval(metrics, report.used, report.bad, report.problems)
+            quality = quality_of(error.report, None, start) if error.report.files else None
+            raise IntervalError(str(error), quality) from error
+        return Interval(metrics, report.used, report.bad, report.problems, quality_of(report, metrics, start))
 
     def history(self, until: datetime) -> Metrics | None:
         """Read the historical data and the live data before `until`; raises `IntervalError`, `StoreError`."""

@@ -4,19 +4,22 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Sequence
+from datetime import UTC, datetime
 from functools import lru_cache
 from pathlib import Path
+from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 import obstore
-from obstore.exceptions import BaseError
 from obstore.store import S3Store
 
-from anomalake.errors import first_line
 from anomalake.query.errors import QueryError
 from anomalake.sources.ports import ByteStream, SourceFile, is_hidden
-from anomalake.storage.objects import s3_store, store_folder
-from anomalake.storage.store import StoreError
+from anomalake.storage.objects import CALL_ERRORS, failure, s3_store, store_folder
+from anomalake.storage.store import InvalidKey, StoreError
+
+if TYPE_CHECKING:
+    from obstore import ObjectMeta
 
 # Subfolders of a folder that is read with its subfolders.
 _DEEPEST = 32
@@ -35,7 +38,7 @@ class FolderOrS3Files:
         path = Path(folder)
         try:
             if path.is_file():
-                return [SourceFile(str(path), path.stat().st_size)]
+                return [_file(path)]
             if recursive:
                 return [_file(member) for member in files_below(path)]
             members = sorted(path.iterdir()) if path.is_dir() else []
@@ -54,6 +57,16 @@ class FolderOrS3Files:
         except OSError as error:
             raise StoreError(f"{folder}: {error.strerror or error}") from error
 
+    def folders(self, folder: str) -> Sequence[str]:
+        if folder.startswith("s3://"):
+            return self._s3_folders(folder)
+        path = Path(folder)
+        try:
+            found = [member.name for member in path.iterdir() if member.is_dir()] if path.is_dir() else []
+        except OSError as error:
+            raise StoreError(f"{folder}: {error.strerror or error}") from error
+        return sorted(name for name in found if not is_hidden(name))
+
     def open(self, name: str) -> ByteStream:
         try:
             if not name.startswith("s3://"):
@@ -69,19 +82,26 @@ class FolderOrS3Files:
         try:
             objects = obstore.list_with_delimiter(store, prefix or None)["objects"]
             # Consoles create an empty object with the name of a folder.
-            files = [
-                _object(bucket, entry["path"], entry["size"])
-                for entry in objects
-                if entry["size"] or entry["path"] != prefix
-            ]
+            files = [_object(bucket, entry) for entry in objects if entry["size"] or entry["path"] != prefix]
             if not files and prefix and not uri.endswith("/"):
                 head = obstore.head(store, prefix)
-                files = [_object(bucket, head["path"], head["size"])]
+                files = [_object(bucket, head)]
         except FileNotFoundError:
             return []
-        except (BaseError, OSError) as error:
-            raise StoreError(f"{uri}: {first_line(error)}") from error
+        except CALL_ERRORS as error:
+            raise failure(uri, error) from error
         return sorted((file for file in files if _is_data(file.name)), key=lambda file: file.name)
+
+    def _s3_folders(self, uri: str) -> Sequence[str]:
+        bucket, prefix = _parts(uri)
+        try:
+            found = obstore.list_with_delimiter(self._store(bucket), prefix or None)["common_prefixes"]
+        except FileNotFoundError:
+            return []
+        except CALL_ERRORS as error:
+            raise failure(uri, error) from error
+        names = (path.rstrip("/").rpartition("/")[2] for path in found)
+        return sorted(name for name in names if not is_hidden(name))
 
     def _list_s3_below(self, uri: str) -> Sequence[SourceFile]:
         root = f"s3://{'/'.join(part for part in _parts(uri) if part)}/"
@@ -95,13 +115,13 @@ class FolderOrS3Files:
         try:
             for page in obstore.list(self._store(bucket), prefix or None):
                 for entry in page:
-                    file = _object(bucket, entry["path"], entry["size"])
+                    file = _object(bucket, entry)
                     if _is_data(file.name):
                         yield file
         except FileNotFoundError:
             return
-        except (BaseError, OSError) as error:
-            raise StoreError(f"{uri}: {first_line(error)}") from error
+        except CALL_ERRORS as error:
+            raise failure(uri, error) from error
 
 
 class _ObjectStream:
@@ -112,8 +132,8 @@ class _ObjectStream:
         self._unread = b""
         try:
             self._blocks = iter(obstore.get(store, key).stream())
-        except (BaseError, OSError) as error:
-            raise StoreError(f"{name}: {first_line(error)}") from error
+        except CALL_ERRORS as error:
+            raise failure(name, error) from error
 
     def read(self, size: int, /) -> bytes:
         try:
@@ -122,8 +142,8 @@ class _ObjectStream:
                 if block is None:
                     return b""
                 self._unread = bytes(block)
-        except (BaseError, OSError) as error:
-            raise StoreError(f"{self._name}: {first_line(error)}") from error
+        except CALL_ERRORS as error:
+            raise failure(self._name, error) from error
         result, self._unread = self._unread[:size], self._unread[size:]
         return result
 
@@ -132,7 +152,10 @@ class _ObjectStream:
 
 
 def _parts(uri: str) -> tuple[str, str]:
-    parts = urlsplit(uri, allow_fragments=False)
+    try:
+        parts = urlsplit(uri, allow_fragments=False)
+    except ValueError as error:
+        raise InvalidKey(f"{uri}: {error}; expected s3://BUCKET/PREFIX") from error
     # A key may contain a question mark.
     path = f"{parts.path}?{parts.query}" if parts.query else parts.path
     if not parts.netloc:
@@ -140,12 +163,13 @@ def _parts(uri: str) -> tuple[str, str]:
     return parts.netloc, path.strip("/")
 
 
-def _object(bucket: str, key: str, size: int) -> SourceFile:
-    return SourceFile(f"s3://{bucket}/{key}", size)
+def _object(bucket: str, found: ObjectMeta) -> SourceFile:
+    return SourceFile(f"s3://{bucket}/{found['path']}", found["size"], found["last_modified"])
 
 
 def _file(path: Path) -> SourceFile:
-    return SourceFile(str(path), path.stat().st_size)
+    about = path.stat()
+    return SourceFile(str(path), about.st_size, datetime.fromtimestamp(about.st_mtime, UTC))
 
 
 def _is_data(name: str) -> bool:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, fields, replace
 from datetime import datetime
 from typing import Any
 
+from anomalake.records.data_quality import DataQuality
 from anomalake.records.errors import RecordError
 from anomalake.records.keys import detector_folder, key_pattern, match_key, stamp
 from anomalake.storage.store import ObjectNotFound, ObjectStore
@@ -50,6 +51,8 @@ class Execution:
         Number of alerts.
     warnings
         Problems that did not stop the run, a line each.
+    quality
+        Quality of the rows that were read; None where none were, and in records of earlier versions of anomalake.
     """
 
     detector_arn: str
@@ -69,13 +72,16 @@ class Execution:
     delivered: int = 0
     undelivered: int = 0
     warnings: tuple[str, ...] = ()
+    quality: DataQuality | None = None
 
     def to_fields(self) -> dict[str, Any]:
         """Return the fields in JSON's types."""
-        plain = asdict(self)
+        plain = asdict(replace(self, quality=None))
+        del plain["quality"]
         for name in _INSTANTS:
             plain[name] = plain[name].isoformat() if plain[name] is not None else None
-        return {**plain, "warnings": list(self.warnings)}
+        quality = {} if self.quality is None else {"quality": self.quality.to_fields()}
+        return {**plain, "warnings": list(self.warnings), **quality}
 
     @classmethod
     def from_fields(cls, given: Mapping[str, Any]) -> Execution:
@@ -84,7 +90,8 @@ class Execution:
             known = {field.name: given[field.name] for field in fields(cls) if field.name in given}
             for name in _INSTANTS:
                 known[name] = datetime.fromisoformat(known[name]) if known.get(name) else None
-            return cls(**{**known, "warnings": tuple(known.get("warnings") or ())})
+            quality = DataQuality.from_fields(known["quality"]) if known.get("quality") else None
+            return cls(**{**known, "warnings": tuple(known.get("warnings") or ()), "quality": quality})
         except (TypeError, ValueError) as error:
             raise RecordError(f"execution: {error}; expected the fields of an execution") from error
 

@@ -27,6 +27,7 @@ Key                                          Content                            
 ``backtest/judgement.parquet``               points of the last backtest              backtests
 ``backtest/groups.jsonl.gz``                 groups of the last backtest              backtests
 ``backtest/alerts.jsonl.gz``                 its alerts in the lake                   backtests
+``backtest/data-quality.json``               quality of its history                   data_quality
 ``backtest/unfinished/HASH.jsonl.gz``        groups of a backtest that is written     backtests
 ===========================================  =======================================  ============
 

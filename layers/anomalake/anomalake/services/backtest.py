@@ -32,6 +32,7 @@ from anomalake.notify.messages import message_of
 from anomalake.notify.rules import Due, passes, passes_measure
 from anomalake.records.about import write_about
 from anomalake.records.backtests import Backtest, begin_backtest, write_backtest
+from anomalake.records.data_quality import DataQuality, backtest_quality_of, write_backtest_quality
 from anomalake.records.feedback import read_feedback
 from anomalake.services.detect import rules_of
 from anomalake.services.lakes import open_writer, reopen
@@ -174,6 +175,7 @@ def backtest(
         progress=progress,
     )
     tested = _with_causes(tested, detector)
+    quality = backtest_quality_of(read, metrics, tested.first)
     evaluated = None
     if labelled is not None:
         is_anomaly = labelled.is_anomaly.reshape(metrics.n_metrics, -1)[:, tested.first :]
@@ -187,7 +189,7 @@ def backtest(
         backtest=tested,
         evaluated=evaluated,
         scored=write_scores(scores, tested) if scores else None,
-        sent=write_alerts(lake, detector, tested, progress, page) if lake else None,
+        sent=write_alerts(lake, detector, tested, progress, page, quality) if lake else None,
         unread=tuple(unread),
     )
 
@@ -203,11 +205,17 @@ def _with_causes(tested: Backtest, detector: Detector) -> Backtest:
 
 
 def write_alerts(
-    lake: str, detector: Detector, tested: Backtest, progress: Progress | None = None, page: str = ""
+    lake: str,
+    detector: Detector,
+    tested: Backtest,
+    progress: Progress | None = None,
+    page: str = "",
+    quality: DataQuality | None = None,
 ) -> LoadedAlerts:
     """Write the alerts, groups and points of a backtest to a lake, and register the source; raises `StoreError`.
 
-    They replace those of the detector's earlier backtest; its alerts that are not repeated are withdrawn.
+    They replace those of the detector's earlier backtest; its alerts that are not repeated are withdrawn. The
+    quality of its history is written too, if it is given.
     """
     writer = open_writer(lake)
     unregistered = None
@@ -233,6 +241,8 @@ def write_alerts(
         raise StoreError(f"{lake}: {summary.failed:,} alerts are not stored: {summary.reasons[0]}")
     register_partitions(writer, summary)
     withdrawn = replace_alerts(writer, detector, earlier, alerts)
+    if quality is not None:
+        write_backtest_quality(writer.store, detector.name, quality)
     written = write_backtest(writer.store, detector.name, detector.arn, tested, alerts, utc_now())
     return LoadedAlerts(summary, tuple(too_large), unregistered, written, withdrawn)
 

@@ -113,7 +113,7 @@ def look(data: str, choices: Choices = NO_CHOICES, text: TextChoices = NO_TEXT_C
     data = _path(data)
     files = FolderOrS3Files()
     listed, recursive = _listed(data, files)
-    parts = _parts(files, listed)
+    parts = read_parts(files, listed)
     _check_no_definition(parts[0])
     try:
         form, sample = read_sample(parts, delimiter=text.delimiter, charset=text.charset, header=text.header)
@@ -228,15 +228,15 @@ def _listed(data: str, files: SourceFiles) -> tuple[Sequence[SourceFile], bool]:
         raise DataError(f"{data}: there is no such file or folder")
     listed = [file for file in files.list(data) if file.size]
     if listed:
-        return _of_one_kind(listed), False
+        return files_of_one_kind(listed), False
     listed = [file for file in files.list(data, recursive=True) if file.size]
     if not listed:
         raise DataError(f"{data}: has no data; expected CSV, JSON lines or Parquet")
-    return _of_one_kind(listed), True
+    return files_of_one_kind(listed), True
 
 
-def _of_one_kind(listed: Sequence[SourceFile]) -> Sequence[SourceFile]:
-    """The files without those that describe them, such as README.md."""
+def files_of_one_kind(listed: Sequence[SourceFile]) -> Sequence[SourceFile]:
+    """Return the files without those that describe them, such as README.md."""
     data = [file for file in listed if not _DESCRIBING.search(file.name)] or listed
     kinds = Counter(map(_ending, data))
     usual = kinds.most_common(1)[0][0]
@@ -248,7 +248,8 @@ def _ending(file: SourceFile) -> str:
     return file.name.rpartition("/")[2].removesuffix(".gz").rpartition(".")[2].casefold()
 
 
-def _parts(files: SourceFiles, listed: Sequence[SourceFile]) -> list[FilePart]:
+def read_parts(files: SourceFiles, listed: Sequence[SourceFile]) -> list[FilePart]:
+    """Read the beginnings of files, up to `MOST_FILES` and `MOST_TOTAL`; raises `DataError`, `StoreError`."""
     parts, total = [], 0
     for file in listed[:MOST_FILES]:
         with closing(files.open(file.name)) as stream:

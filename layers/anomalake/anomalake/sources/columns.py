@@ -237,6 +237,11 @@ class Codes:
         codes[-1] = self._code(None) if coded.null_count else -1
         return codes[places]
 
+    @property
+    def empty(self) -> tuple[int, ...]:
+        """Codes of the missing and the empty value, as far as they were read."""
+        return tuple(self._codes[value] for value in (None, "") if value in self._codes)
+
     def _code(self, value: str | None) -> int:
         code = self._codes.setdefault(value, len(self.values))
         if code == len(self.values):

@@ -116,7 +116,7 @@ def csv_rows(text: FileText, metric_set: MetricSet) -> Iterator[CsvRow | tuple[i
     layout = _Layout(source, metric_set)
     first, n_dimensions = layout.n_timestamps, len(metric_set.dimension_list)
     lines = io.TextIOWrapper(source, "utf-8", newline="")
-    reader = _reader(lines, layout.csv)
+    reader = row_reader(lines, layout.csv)
     line, to_skip = 1 + layout.skipped, layout.header_rows
     try:
         for row in reader:
@@ -142,7 +142,7 @@ def line_with_break(text: FileText, csv_format: CsvFormat) -> int | None:
     At most `_MOST_SEARCHED` rows are read.
     """
     lines = io.TextIOWrapper(io.BufferedReader(text, _HEADER_BYTES), "utf-8", newline="")
-    reader = _reader(lines, csv_format)
+    reader = row_reader(lines, csv_format)
     line = 1
     try:
         for row in islice(reader, _MOST_SEARCHED):
@@ -231,7 +231,7 @@ class _Layout:
         if text.last_line and self._unfinished is None:
             line = mark(text.last_line.decode("utf-8", "surrogateescape"))
             try:
-                self._unfinished = next(_reader([line], self.csv), [])
+                self._unfinished = next(row_reader([line], self.csv), [])
             except csv.Error:
                 self._unfinished = []
         return self._unfinished or []
@@ -246,7 +246,8 @@ class _Layout:
             return self.width
         lines = beginning[len(beginning) // 2 :].split(b"\n")[1:_SEARCHED_ROWS]
         try:
-            widths = Counter(len(row) for row in _reader((line.decode("utf-8", "replace") for line in lines), self.csv))
+            texts = (line.decode("utf-8", "replace") for line in lines)
+            widths = Counter(len(row) for row in row_reader(texts, self.csv))
         except csv.Error:
             return self.width
         usual = widths.most_common(1)[0][0] if widths else self.width
@@ -344,7 +345,7 @@ class _OtherRows:
 
     def _read(self, written: str) -> list[str] | None:
         try:
-            rows: list[list[str]] = list(_reader(io.StringIO(written, newline=""), self._layout.csv))
+            rows: list[list[str]] = list(row_reader(io.StringIO(written, newline=""), self._layout.csv))
         except csv.Error:
             return None
         return self._layout.cells(rows[0], self._text) if len(rows) == 1 else None
@@ -363,7 +364,7 @@ def _skip_lines(source: io.BufferedReader[Any], lines: int) -> int:
 
 def _rows(beginning: bytes, csv_format: CsvFormat, where: str) -> Iterator[tuple[int, tuple[str, ...]]]:
     """The rows at the beginning of a file, each with its line from 1."""
-    reader = _reader(io.StringIO(beginning.decode("utf-8", "replace"), newline=""), csv_format)
+    reader = row_reader(io.StringIO(beginning.decode("utf-8", "replace"), newline=""), csv_format)
     line = 1
     try:
         for row in reader:
@@ -374,7 +375,8 @@ def _rows(beginning: bytes, csv_format: CsvFormat, where: str) -> Iterator[tuple
         raise SourceFileError(f"{where}: cannot be read as CSV: {error}") from error
 
 
-def _reader(lines: Iterable[str], csv_format: CsvFormat) -> Any:
+def row_reader(lines: Iterable[str], csv_format: CsvFormat) -> Any:
+    """The reader of CSV's own module with the options of a format."""
     quote = csv_format.quote_symbol
     if not quote:
         return csv.reader(lines, delimiter=csv_format.delimiter, quoting=csv.QUOTE_NONE)

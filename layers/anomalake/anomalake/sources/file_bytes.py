@@ -147,11 +147,14 @@ def _recoded(blocks: Iterator[bytes], charset: str) -> Iterator[bytes]:
         yield first.removeprefix(_UTF8_BOM)
         yield from blocks
         return
-    decoder = codecs.getincrementaldecoder(name)("surrogateescape")
-    started = False
-    for block in blocks:
-        decoded = decoder.decode(block)
-        # A codec such as UTF-16-LE leaves the byte order mark in the text.
-        yield (decoded if started else decoded.removeprefix("\ufeff")).encode("utf-8", "surrogateescape")
-        started = started or bool(decoded)
-    yield decoder.decode(b"", True).encode("utf-8", "surrogateescape")
+    try:
+        decoder = codecs.getincrementaldecoder(name)("surrogateescape")
+        started = False
+        for block in blocks:
+            decoded = decoder.decode(block)
+            # A codec such as UTF-16-LE leaves the byte order mark in the text.
+            yield (decoded if started else decoded.removeprefix("\ufeff")).encode("utf-8", "surrogateescape")
+            started = started or bool(decoded)
+        yield decoder.decode(b"", True).encode("utf-8", "surrogateescape")
+    except UnicodeError as error:
+        raise SourceFileError(f"is not text in {charset} ({error}); expected its own charset as Charset") from error

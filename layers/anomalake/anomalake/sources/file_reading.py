@@ -18,6 +18,7 @@ from anomalake.definitions.metric_set import CsvFormat, MetricSet, ParquetFormat
 from anomalake.model.metrics import Metrics
 from anomalake.sources.aggregation import Aggregation
 from anomalake.sources.columns import Instants, value_fault
+from anomalake.sources.completeness import Completeness
 from anomalake.sources.csv_rows import CsvRow, break_line, csv_blocks, csv_rows, line_with_break
 from anomalake.sources.file_bytes import FileText
 from anomalake.sources.json_rows import json_blocks
@@ -50,13 +51,16 @@ class FileReader:
 
     Attributes
     ----------
-    aggregation, counts, notes, instants
+    aggregation, completeness, counts, notes, instants
         Results of reading.
     """
 
     def __init__(self, metric_set: MetricSet) -> None:
         self.metric_set = metric_set
         self.aggregation = Aggregation(metric_set)
+        self.completeness = Completeness(
+            (metric_set.timestamp_column, *metric_set.dimension_list, *metric_set.measures), self.aggregation.codes
+        )
         self.counts = RowCounts()
         self.notes = Notes()
         self._has_break = False
@@ -196,6 +200,9 @@ class FileReader:
             values.append(found)
         if bad.any():
             self.notes.bad += int(bad.sum())
+            self.completeness.add_bad(
+                instants[bad], [column[bad] for column in codes], [column[bad] for column in values]
+            )
             if block.lines is not None:
                 self._describe(block, bad, place)
         wanted = ~bad
@@ -248,7 +255,7 @@ class FileReader:
             codes = [column[wanted] for column in codes]
             values = [column[wanted] for column in values]
         self.counts.used += len(instants)
-        self.counts.missing += sum(int(np.isnan(column).sum()) for column in values)
+        self.counts.missing += self.completeness.add_used(codes, values)
         starts = floor_to_starts(instants, self.metric_set.frequency, self.metric_set.timezone)
         self.aggregation.add(instants, starts, codes, values)
 

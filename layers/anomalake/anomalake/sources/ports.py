@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Protocol
 
@@ -14,10 +14,11 @@ from anomalake.definitions.metric_set import MetricSet
 
 @dataclass(frozen=True, slots=True)
 class SourceFile:
-    """A file: its path or URI, and its size in bytes."""
+    """A file: its path or URI, its size in bytes, and when it was written, if that is known."""
 
     name: str
     size: int
+    modified: datetime | None = field(default=None, compare=False)
 
 
 def is_hidden(relative: str) -> bool:
@@ -57,6 +58,10 @@ class SourceFiles(Protocol):
 
     def walk(self, folder: str) -> Iterator[SourceFile]:
         """List the files below a folder, at any depth, in any order; raises `StoreError`."""
+        ...
+
+    def folders(self, folder: str) -> Sequence[str]:
+        """List the names of the folders directly in a folder, sorted; raises `StoreError`."""
         ...
 
     def open(self, name: str) -> ByteStream:

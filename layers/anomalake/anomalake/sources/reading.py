@@ -18,6 +18,7 @@ from anomalake.definitions.metric_set import MetricSet
 from anomalake.errors import AnomalakeError
 from anomalake.model.metrics import Metrics
 from anomalake.sources.aggregation import LimitExceededError
+from anomalake.sources.completeness import ColumnCompleteness
 from anomalake.sources.file_reading import FileReader, RowCounts
 from anomalake.sources.parquet_rows import typed_blocks
 from anomalake.sources.ports import ByteStream, SourceFile, SourceFiles, SourceTables, is_hidden
@@ -52,6 +53,10 @@ class ReadReport:
         Used rows that repeat another row in all columns that are read. They count, as in L4M.
     missing
         Cells of measures without a value, in used rows.
+    partial
+        Used rows that lack a dimension value or a measure.
+    columns
+        For each column, how many of the used and the bad rows have a usable value.
     problems
         The first invalid rows (file, line, column, value, what was expected), and other problems.
     """
@@ -65,6 +70,8 @@ class ReadReport:
     filtered: int = 0
     duplicates: int = 0
     missing: int = 0
+    partial: int = 0
+    columns: tuple[ColumnCompleteness, ...] = ()
     problems: tuple[str, ...] = ()
 
     def __str__(self) -> str:
@@ -438,6 +445,8 @@ def _report(reader: FileReader, start: datetime | None) -> ReadReport:
         filtered=counts.filtered,
         duplicates=duplicates,
         missing=counts.missing,
+        partial=reader.completeness.partial,
+        columns=reader.completeness.columns(),
         problems=tuple(problems),
     )
 

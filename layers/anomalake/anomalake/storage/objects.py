@@ -13,20 +13,40 @@ from typing import Any, TypeVar
 from urllib.parse import unquote
 
 import obstore
-from obstore.exceptions import AlreadyExistsError, BaseError, GenericError
+from obstore.exceptions import (
+    AlreadyExistsError,
+    BaseError,
+    GenericError,
+    InvalidPathError,
+    PermissionDeniedError,
+    UnauthenticatedError,
+)
 from obstore.store import LocalStore, MemoryStore, S3Store
 
 from anomalake.errors import AnomalakeError, first_line, require
-from anomalake.storage.store import ObjectNotFound, ObjectStore, StoredObject, StoreError
+from anomalake.storage.store import (
+    BucketNotFound,
+    InvalidKey,
+    ObjectNotFound,
+    ObjectStore,
+    StoreAccessDenied,
+    StoredObject,
+    StoreError,
+)
 
 #: Limit of S3's DeleteObjects.
 DELETE_AT_ONCE = 1_000
 
-TRANSIENT = (BaseError, OSError)
+#: Errors of obstore's calls; a key such as a/../b is a ValueError.
+CALL_ERRORS = (BaseError, OSError, ValueError)
 
 _S3 = "s3://"
 _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:")
 _FILE = re.compile(r"file:(?P<host>//(localhost)?(?=/)|(?=/[^/]))")
+# Reasons in obstore's messages, in which a key is encoded and so has neither of these.
+_DENIED = re.compile(r"status code: 40[13]|<Code>(AccessDenied|InvalidAccessKeyId|ExpiredToken|InvalidToken)</Code>")
+_NO_BUCKET = re.compile("<Code>NoSuchBucket</Code>")
+_REDIRECT = re.compile("<Code>(PermanentRedirect|AuthorizationHeaderMalformed)</Code>|redirect without LOCATION")
 #: Tries of a call to S3 whose answer is cut off or malformed, and the seconds before the second one, which double.
 TRIES = 4
 PAUSE = 0.1
@@ -92,7 +112,7 @@ class Objects:
                 return
             except FileNotFoundError:
                 return
-            except TRANSIENT as error:
+            except CALL_ERRORS as error:
                 # S3 lists keys in their order, so the listing goes on after the last one.
                 if not isinstance(self._store, S3Store) or not tries.again(error):
                     raise StoreError(f"{self._uri}: cannot list {folder!r}: {first_line(error)}") from error
@@ -117,7 +137,7 @@ class Objects:
                 raise _KeyInUse(key) from error
             except FileNotFoundError as error:
                 raise ObjectNotFound(f"{self._uri}: no object {key!r}") from error
-            except TRANSIENT as error:
+            except CALL_ERRORS as error:
                 if not isinstance(self._store, S3Store) or not tries.again(error):
                     raise StoreError(f"{self._uri}: {key!r}: {first_line(error)}") from error
 
@@ -171,9 +191,28 @@ def read_blocks(store: S3Store, key: str, place: str, version: str | None = None
             raise StoreError(f"{place}: the answer ended after {offset:,} of {size:,} bytes")
         except FileNotFoundError as error:
             raise ObjectNotFound(f"{place}: there is no such object") from error
-        except TRANSIENT as error:
+        except CALL_ERRORS as error:
             if not tries.again(error):
                 raise StoreError(f"{place}: {first_line(error)}") from error
+
+
+def failure(place: str, error: Exception) -> StoreError:
+    """Return the error of a call to S3: what is wrong with the bucket or with the access to it, or that it failed."""
+    text = str(error)
+    if isinstance(error, (PermissionDeniedError, UnauthenticatedError)) or _DENIED.search(text):
+        return StoreAccessDenied(f"{place}: access is denied; expected the right to list and to read")
+    if isinstance(error, (InvalidPathError, ValueError)):
+        return _invalid_key(place, error)
+    bucket = place.removeprefix(_S3).partition("/")[0]
+    if _NO_BUCKET.search(text):
+        return BucketNotFound(f"{place}: there is no bucket {bucket!r}")
+    if _REDIRECT.search(text):
+        return BucketNotFound(f"{place}: the bucket {bucket!r} is in another region")
+    return StoreError(f"{place}: {first_line(error)}")
+
+
+def _invalid_key(place: str, error: Exception) -> InvalidKey:
+    return InvalidKey(f"{place}: {first_line(error)}; expected keys without empty, . and .. parts")
 
 
 def _batched(keys: Iterable[str], most: int) -> Iterator[list[str]]:
@@ -242,8 +281,10 @@ def s3_store(bucket: str, prefix: str | None = None) -> S3Store:
 
     Raises
     ------
-    StoreError
+    StoreAccessDenied
         There are no credentials.
+    InvalidKey
+        The prefix cannot be that of keys.
     """
     endpoint = os.environ.get("AWS_ENDPOINT_URL_S3") or os.environ.get("AWS_ENDPOINT_URL")
     options: dict[str, Any] = {}
@@ -260,19 +301,24 @@ def s3_store(bucket: str, prefix: str | None = None) -> S3Store:
         try:
             options["credential_provider"] = Boto3CredentialProvider()
         except ValueError as error:
-            raise StoreError(f"s3://{bucket}: no AWS credentials; expected a profile or AWS_ACCESS_KEY_ID") from error
-    return S3Store(
-        bucket,
-        prefix=prefix or None,
-        client_options={
-            "allow_http": bool(endpoint and endpoint.startswith("http://")),
-            "connect_timeout": timedelta(seconds=5),
-            "timeout": timedelta(seconds=30),
-        },
-        retry_config={
-            "max_retries": 10,
-            "retry_timeout": timedelta(seconds=60),
-            "backoff": {"init_backoff": timedelta(milliseconds=50), "max_backoff": timedelta(seconds=5), "base": 2},
-        },
-        **options,
-    )
+            raise StoreAccessDenied(
+                f"s3://{bucket}: no AWS credentials; expected a profile or AWS_ACCESS_KEY_ID"
+            ) from error
+    try:
+        return S3Store(
+            bucket,
+            prefix=prefix or None,
+            client_options={
+                "allow_http": bool(endpoint and endpoint.startswith("http://")),
+                "connect_timeout": timedelta(seconds=5),
+                "timeout": timedelta(seconds=30),
+            },
+            retry_config={
+                "max_retries": 10,
+                "retry_timeout": timedelta(seconds=60),
+                "backoff": {"init_backoff": timedelta(milliseconds=50), "max_backoff": timedelta(seconds=5), "base": 2},
+            },
+            **options,
+        )
+    except ValueError as error:
+        raise _invalid_key(f"s3://{bucket}/{prefix}", error) from error

@@ -18,6 +18,18 @@ class ObjectNotFound(StoreError):
     """There is no object with that key."""
 
 
+class InvalidKey(StoreError):
+    """A key, or a part of one, that cannot be read, such as ``a/../b`` or ``a//b``."""
+
+
+class BucketNotFound(StoreError):
+    """There is no such bucket, or it is in another region."""
+
+
+class StoreAccessDenied(StoreError):
+    """The store denies access, or there are no credentials."""
+
+
 @dataclass(frozen=True, slots=True)
 class StoredObject:
     """An object in a listing: its key below the lake's root, its size in bytes, and when it was written, if known."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import islice
@@ -28,6 +27,7 @@ from anomalake.sources.guessing.texts import (
     uncommented,
     usual_width,
 )
+from anomalake.sources.json_numbers import DECODER, JsonNumber
 from anomalake.sources.numbers import Numbers
 from anomalake.sources.rows import SourceFileError
 
@@ -206,7 +206,7 @@ def _json_table(text: str, is_whole: bool) -> tuple[pa.Table, int, bool]:
     rows = 0
     for line in islice(lines, MOST_ROWS):
         try:
-            record = _DECODER.decode(line.strip())
+            record = DECODER.decode(line.strip())
         except (ValueError, RecursionError):
             bad += 1
             continue
@@ -220,7 +220,7 @@ def _json_table(text: str, is_whole: bool) -> tuple[pa.Table, int, bool]:
                 columns[name] = [None] * rows
             if isinstance(value, (dict, list)):
                 nested.add(name)
-            elif isinstance(value, _Number):
+            elif isinstance(value, JsonNumber):
                 numbers.add(name)
             columns[name].append(_json_text(value))
         rows += 1
@@ -230,15 +230,6 @@ def _json_table(text: str, is_whole: bool) -> tuple[pa.Table, int, bool]:
     table = pa.table({name: pa.array(column, pa.string()) for name, column in columns.items()})
     fields = [field.with_metadata({"type": "nested" if field.name in nested else "text"}) for field in table.schema]
     return table.cast(pa.schema(fields)), bad, len(lines) <= MOST_ROWS
-
-
-class _Number(str):
-    """A number of JSON, as it is written."""
-
-    __slots__ = ()
-
-
-_DECODER = json.JSONDecoder(parse_int=_Number, parse_float=_Number)
 
 
 def _json_text(value: Any) -> str | None:

@@ -1,0 +1,78 @@
+"""The quality of a detector's data: of its last backtest, and of its latest live intervals."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+from anomalake.definitions.arns import detector_of
+from anomalake.definitions.detector import DetectorFileError
+from anomalake.definitions.resource_errors import ResourceNotFoundError
+from anomalake.records.data_quality import DataQuality, read_backtest_quality, summed
+from anomalake.records.definitions import read_definition
+from anomalake.records.errors import RecordError
+from anomalake.services.interval_executions import executed_intervals, read_executions_of
+from anomalake.services.known_detectors import known_detector
+from anomalake.services.workspace import Workspace
+
+#: The latest live intervals whose quality is returned.
+MOST_INTERVALS: Final = 24
+
+
+@dataclass(frozen=True, slots=True)
+class DetectorQuality:
+    """The quality of a detector's data.
+
+    Attributes
+    ----------
+    metric_set_arn
+        MetricSetArn; None if there is no metric set.
+    parts
+        The latest live intervals together, then each of them, newest first, then the last backtest.
+    """
+
+    metric_set_arn: str | None
+    parts: tuple[DataQuality, ...]
+
+
+def data_quality_of(workspace: Workspace, arn: str, metric_set_arn: str | None = None) -> DetectorQuality:
+    """Return the quality of a detector's data.
+
+    Parameters
+    ----------
+    metric_set_arn
+        The metric set that is asked of. Default: that of the detector.
+
+    Raises
+    ------
+    ResourceNotFoundError
+        There is no such detector, or it has no such metric set.
+    StoreError
+    """
+    detector = known_detector(workspace, arn)
+    own = _metric_set_arn(workspace, arn)
+    if metric_set_arn is not None and metric_set_arn != own:
+        message = f"MetricSetArn {metric_set_arn}: the detector has no such metric set"
+        raise ResourceNotFoundError(message, metric_set_arn, "MetricSet")
+    keys = list(executed_intervals(workspace, detector, None).values())[:MOST_INTERVALS]
+    executions = read_executions_of(workspace, detector, keys)
+    live = [execution.quality for execution in executions if execution.quality is not None]
+    try:
+        tested = read_backtest_quality(workspace.store, detector.name)
+    except RecordError:
+        tested = None
+    return DetectorQuality(own, (*([summed(live)] if live else []), *live, *([tested] if tested is not None else [])))
+
+
+def _metric_set_arn(workspace: Workspace, arn: str) -> str | None:
+    name = detector_of(arn)
+    definition = read_definition(workspace.store, name)
+    if definition is not None:
+        return None if definition.metric_set is None else definition.metric_set.arn
+    try:
+        detector = workspace.files.read(name)
+    except DetectorFileError:
+        return None
+    if detector is None:
+        return None
+    return f"{arn.partition(':AnomalyDetector:')[0]}:MetricSet/{name}/{detector.metric_set.name or name}"
