@@ -13,7 +13,7 @@ from anomalake.definitions.settings import NO_SETTINGS, DetectionSettings
 from anomalake.detection.backtest import conclude_backtest, judge_series, prepare_backtest, run_backtest, series_blocks
 from anomalake.model.blocks import BLOCK
 from anomalake.model.metrics import Metrics
-from anomalake.records.backtest_steps import BacktestSteps
+from anomalake.records.backtest_steps import BacktestSteps, delete_steps
 from anomalake.records.backtests import judgement_to_parquet
 from anomalake.storage.objects import memory_store
 
@@ -77,5 +77,5 @@ def test_what_cannot_be_read_is_not_stored(metrics: Metrics) -> None:
     store.put(key, store.get(key)[:-100])
     assert steps.read_history() is None
     assert BacktestSteps(store, "shop", "0" * 32, "2" * 32).read_history() is None
-    steps.delete()
+    delete_steps(store, "shop", "0" * 32)
     assert list(store.list("")) == []

@@ -71,12 +71,13 @@ class BacktestSteps:
         names = (entry.key.removeprefix(f"{folder}/").removesuffix(".npz") for entry in self._store.list(folder))
         return {int(name) for name in names if name.isdecimal()}
 
-    def delete(self) -> None:
-        """Delete what the job has stored, in any version."""
-        self._store.delete([entry.key for entry in self._store.list(self._folder)])
-
     def _key(self, name: str) -> str:
         return f"{self._folder}/{self._version}/{name}.npz"
 
     def _block_key(self, begin: int) -> str:
         return self._key(f"blocks/{begin:08d}")
+
+
+def delete_steps(store: ObjectStore, detector: str, id_: str) -> None:
+    """Delete what a job has stored, in any version; raises `StoreError`."""
+    store.delete([entry.key for entry in store.list(steps_folder(detector, id_))])

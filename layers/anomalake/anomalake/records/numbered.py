@@ -38,7 +38,7 @@ def read_latest(store: ObjectStore, folder: str) -> Numbered | None:
 
 
 def write_next(store: ObjectStore, folder: str, read: int, body: bytes) -> bool:
-    """Write the record that follows the one that was read, and delete older ones; raises `StoreError`.
+    """Write the record that follows the one that was read, and delete those before that one; raises `StoreError`.
 
     Parameters
     ----------
@@ -57,7 +57,8 @@ def write_next(store: ObjectStore, folder: str, read: int, body: bytes) -> bool:
         # Others have written this number and higher ones, and deleted this one.
         store.delete([key])
         return False
-    store.delete(number_key(folder, number) for number in numbers if number <= read)
+    # The one before stays, so that a listing that runs now finds one of the two.
+    store.delete(number_key(folder, number) for number in numbers if number < read)
     return True
 
 
