@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
 
 import numpy as np
@@ -10,7 +11,9 @@ import pytest
 from anomalake.definitions.metric_set import Measure
 from anomalake.definitions.quiet_windows import RecurringWindow
 from anomalake.definitions.settings import NO_SETTINGS, DetectionSettings
+from anomalake.detection import backtest as detection
 from anomalake.detection.backtest import conclude_backtest, judge_series, prepare_backtest, run_backtest, series_blocks
+from anomalake.model import blocks
 from anomalake.model.blocks import BLOCK
 from anomalake.model.metrics import Metrics
 from anomalake.records.backtest_steps import BacktestSteps, delete_steps
@@ -65,6 +68,27 @@ def test_stored_blocks_give_the_bits_of_one_go(metrics: Metrics, settings: Detec
     for name in ("expected", "lower", "upper", "severity", "is_anomaly"):
         left, right = getattr(joined.judgement, name), getattr(whole.judgement, name)
         assert left.tobytes() == right.tobytes(), name
+
+
+@pytest.mark.parametrize("n_series", [1, 2, 16, 17, 18, 33, 40])
+def test_blocks_of_few_series_give_the_bits_of_one_go(
+    metrics: Metrics, n_series: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(blocks, "BLOCK", 16)
+    monkeypatch.setattr(detection, "BLOCK", 16)
+    some = replace(
+        metrics,
+        measures=("views",),
+        combinations=metrics.combinations[:n_series],
+        values=np.ascontiguousarray(metrics.values[:1, :n_series]),
+    )
+    whole = run_backtest(some, ARN)
+    prepared = prepare_backtest(some)
+    parts = [judge_series(prepared, begin, end) for begin, end in series_blocks(some)]
+    assert len(parts) == max(1, (n_series - 1) // 16 + (n_series % 16 != 1))
+    joined = conclude_backtest(prepared, parts, ARN)
+    for name in ("expected", "lower", "upper", "severity", "is_anomaly"):
+        assert getattr(joined.judgement, name).tobytes() == getattr(whole.judgement, name).tobytes(), name
 
 
 def test_what_cannot_be_read_is_not_stored(metrics: Metrics) -> None:

@@ -130,8 +130,14 @@ def prepare_backtest(
 
 
 def series_blocks(metrics: Metrics) -> list[tuple[int, int]]:
-    """Return the first and the end index of the blocks of series that may be judged one by one, with equal results."""
-    return [(first, min(first + BLOCK, metrics.n_metrics)) for first in range(0, metrics.n_metrics, BLOCK)]
+    """Return the first and the end index of the blocks of series that may be judged one by one, with equal results.
+
+    They are made of the blocks of `in_blocks`. None has one series only, unless there are no others: NumPy adds the
+    numbers of a single series in another order, which depends on how they lie in memory.
+    """
+    n_series = metrics.n_metrics
+    begins = [begin for begin in range(0, n_series, BLOCK) if begin != n_series - 1 or not begin]
+    return list(pairwise([*begins, n_series]))
 
 
 def judge_series(prepared: PreparedBacktest, begin: int, end: int, progress: Progress | None = None) -> Judgement:

@@ -9,12 +9,14 @@ from datetime import datetime, timedelta
 from functools import partial
 from typing import Final, Literal
 
-from anomalake.definitions.detector import About, Detector
+from anomalake.aws.channels import channel_of
+from anomalake.definitions.detector import About, AlertRule, Detector
 from anomalake.detection.backtest import PreparedBacktest, judge_series, series_blocks
 from anomalake.errors import AnomalakeError, one_line
-from anomalake.lake.lake import Clock, utc_now
+from anomalake.lake.lake import Clock, Lake, utc_now
 from anomalake.model.judgement import Judgement
 from anomalake.model.metrics import Metrics
+from anomalake.notify.channel import Channel
 from anomalake.records.backtest_jobs import (
     LONGEST_REASON,
     BacktestJob,
@@ -85,6 +87,8 @@ class BacktestJobs:
         URL of the page that alerts link to.
     heartbeat
         Seconds between two heartbeats.
+    channel
+        Returns the channel of an alert rule.
     """
 
     lake: str
@@ -94,6 +98,7 @@ class BacktestJobs:
     send: bool = False
     page: str = ""
     heartbeat: float = HEARTBEAT
+    channel: Callable[[AlertRule, Lake], Channel] = channel_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -321,7 +326,9 @@ def _send(jobs: BacktestJobs, request: BacktestRequest, progress: Callable[[int,
         return ""
     detector = request.detector()
     groups = list(read_backtest_groups(jobs.store, detector.name))
-    sent = send_backtest_alerts(detector, open_writer(jobs.lake), groups, page=jobs.page, progress=progress)
+    sent = send_backtest_alerts(
+        detector, open_writer(jobs.lake), groups, page=jobs.page, progress=progress, channel=jobs.channel
+    )
     return "; ".join(sent.reasons)
 
 
