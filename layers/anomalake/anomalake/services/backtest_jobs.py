@@ -37,6 +37,8 @@ from anomalake.storage.store import ObjectStore, StoreError
 
 #: Runs that ended without a result, after which a job has failed.
 MOST_DEATHS: Final = 3
+#: How long after its end the alerts that are attached to a backtest are sent, as if it still ran.
+LATE: Final = timedelta(hours=1)
 #: Step of a job whose results are in the lake, and whose alerts are sent.
 SEND: Final = "send"
 # Time that the sending of one group's alerts may take.
@@ -160,6 +162,22 @@ def run_backtest_job(jobs: BacktestJobs, name: str, time_left: TimeLeft | None =
         return JobRun("BUSY")
     jobs.store.delete(list(other_jobs(jobs.store, name, request.id)))
     return _run(jobs, taken, time_left)
+
+
+def next_run(jobs: BacktestJobs, name: str) -> Literal["NOW", "LATER", "NEVER"]:
+    """Return when a run of a detector's backtest job would do something; raises `RecordError` and `StoreError`.
+
+    ``LATER`` is not known yet: another run has the job, or an alert may be attached.
+    """
+    request = jobs.requested(name)
+    if request is None:
+        return "NEVER"
+    job, now = read_job(jobs.store, name, request.id), jobs.now()
+    if job is None or not job.has_ended:
+        return "NOW" if job is None or is_free(job, now) else "LATER"
+    if not _may_be_late(jobs, request, job):
+        return "NEVER"
+    return "NOW" if _is_late(request, job) else "LATER"
 
 
 def _run(jobs: BacktestJobs, job: BacktestJob, time_left: TimeLeft | None) -> JobRun:
@@ -311,13 +329,21 @@ class _Work:
 
 def _send_late(jobs: BacktestJobs, request: BacktestRequest, job: BacktestJob) -> JobRun:
     """Send the alerts that were attached after the backtest had read them."""
-    is_late = request.alerted_at is not None and request.alerted_at >= job.heartbeat_at
-    if job.phase != "DONE" or not is_late or not (jobs.send or request.sends):
+    if not _may_be_late(jobs, request, job) or not _is_late(request, job):
         return JobRun("ENDED")
     considered = jobs.now()
     reason = _send(jobs, request, lambda done, total: None)
     write_job(jobs.store, replace(job, heartbeat_at=considered, reason=_cut(reason)))
     return JobRun("ENDED", reason)
+
+
+def _may_be_late(jobs: BacktestJobs, request: BacktestRequest, job: BacktestJob) -> bool:
+    """Whether an alert that is attached now is still sent."""
+    return job.phase == "DONE" and (jobs.send or request.sends) and jobs.now() - job.heartbeat_at <= LATE
+
+
+def _is_late(request: BacktestRequest, job: BacktestJob) -> bool:
+    return request.alerted_at is not None and request.alerted_at >= job.heartbeat_at
 
 
 def _send(jobs: BacktestJobs, request: BacktestRequest, progress: Callable[[int, int], None]) -> str:
