@@ -235,7 +235,7 @@ class Bench:
     def content(self, *but: str) -> dict[str, bytes]:
         """Return the objects of the lake without the records that differ between runs, and without other folders."""
         objects = {entry.key: self.store.get(entry.key) for entry in self.store.list("")}
-        left_out = ("/executions/", "/deliveries/", "/versions/", *but)
+        left_out = ("/executions/", "/last-runs/", "/deliveries/", "/versions/", *but)
         return {key: body for key, body in objects.items() if not any(folder in key for folder in left_out)}
 
 

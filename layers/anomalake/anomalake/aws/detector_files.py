@@ -2,12 +2,34 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from datetime import datetime
+
 from anomalake.definitions.detector import Detector, DetectorFileError
 from anomalake.definitions.detector_file import parse_detector
 from anomalake.records.errors import RecordInputError
 from anomalake.records.keys import detector_file_keys, parse_detector_file_key
 from anomalake.storage.objects import open_store
-from anomalake.storage.store import ObjectNotFound
+from anomalake.storage.store import ObjectNotFound, ObjectStore
+
+
+@dataclass(frozen=True, slots=True)
+class DetectorFile:
+    """A detector file as it is stored.
+
+    Attributes
+    ----------
+    name
+        Name of the detector, from that of the file.
+    place
+        URI of the file.
+    body
+        Its bytes.
+    """
+
+    name: str
+    place: str
+    body: bytes
 
 
 class DetectorFiles:
@@ -16,20 +38,28 @@ class DetectorFiles:
     Parameters
     ----------
     uri
-        ``s3://BUCKET/PREFIX`` or a folder. Relative paths of source data start at its parent.
+        ``s3://BUCKET/PREFIX`` or a folder, which need not exist. Relative paths of source data start at its parent.
     region, account
         Used in the ARNs of detectors whose files have no ARN.
+    store
+        The store of that folder. Default: the one at the URI.
     """
 
-    def __init__(self, uri: str, region: str, account: str) -> None:
-        self._store = open_store(uri, create=False)
+    def __init__(self, uri: str, region: str, account: str, store: ObjectStore | None = None) -> None:
+        self._uri = uri
+        self._store = store or open_store(uri, create=False)
+        self._is_given = store is not None
         self._region = region
         self._account = account
 
     def names(self) -> list[str]:
         """Names of all detectors, sorted; raises `StoreError`."""
-        keys = (entry.key for entry in self._store.list(""))
-        return sorted({name for key in keys if "/" not in key and (name := parse_detector_file_key(key)) is not None})
+        return sorted(self.written_at())
+
+    def written_at(self) -> dict[str, datetime | None]:
+        """When the file of each detector was written, if the store knows it, by name; raises `StoreError`."""
+        found = ((entry, parse_detector_file_key(entry.key)) for entry in self._store.list("") if "/" not in entry.key)
+        return {name: entry.written_at for entry, name in found if name is not None}
 
     def read(self, name: str) -> Detector | None:
         """Read a detector's file; None if there is no file.
@@ -41,30 +71,69 @@ class DetectorFiles:
         StoreError
         """
         try:
-            keys = detector_file_keys(name)
+            file = self.find(name)
         except RecordInputError as error:
             raise DetectorFileError((str(error),)) from error
+        return self.parse(file) if file is not None else None
+
+    def find(self, name: str) -> DetectorFile | None:
+        """Read the bytes of a detector's file; None if there is no file.
+
+        Raises
+        ------
+        DetectorFileError
+            There are two files.
+        RecordInputError
+            The name is invalid.
+        StoreError
+        """
         found = []
-        for key in keys:
+        for key in detector_file_keys(name):
             try:
-                found.append((f"{self._store.uri}/{key}", self._store.get(key)))
+                found.append(DetectorFile(name, f"{self._store.uri}/{key}", self._store.get(key)))
             except ObjectNotFound:
                 continue
-        if not found:
-            return None
         if len(found) > 1:
-            raise DetectorFileError((f"{found[0][0]}: {found[1][0]} exists too; expected one file for each detector",))
-        ((place, body),) = found
+            raise DetectorFileError((f"{found[0].place}: {found[1].place} exists too; expected one file a detector",))
+        return found[0] if found else None
+
+    def parse(self, file: DetectorFile) -> Detector:
+        """Read the detector in a file; raises `DetectorFileError`."""
         try:
-            text = body.decode("utf-8-sig")
+            text = file.body.decode("utf-8-sig")
         except UnicodeDecodeError as error:
             raise DetectorFileError(
-                (f"{place}: is not UTF-8: byte {error.start + 1}; expected YAML or JSON",)
+                (f"{file.place}: is not UTF-8: byte {error.start + 1}; expected YAML or JSON",)
             ) from error
-        data = self._store.uri.rstrip("/").rpartition("/")[0]
-        detector = parse_detector(text, place, data=data, region=self._region, account=self._account)
-        if detector.name != name:
+        data = self._uri.rstrip("/").rpartition("/")[0]
+        detector = parse_detector(text, file.place, data=data, region=self._region, account=self._account)
+        if detector.name != file.name:
             raise DetectorFileError(
-                (f"{place}: AnomalyDetectorName: {detector.name!r}: expected {name!r}, the name of the file",)
+                (f"{file.place}: AnomalyDetectorName: {detector.name!r}: expected {file.name!r}, the name of the file",)
             )
         return detector
+
+    def arn(self, name: str) -> str:
+        """Return the ARN of a detector whose file has none."""
+        return f"arn:aws:lookoutmetrics:{self._region}:{self._account}:AnomalyDetector:{name}"
+
+    def put(self, name: str, body: bytes) -> None:
+        """Write a detector's file: in place of the one that it has, or as ``NAME.json``.
+
+        Raises
+        ------
+        RecordInputError
+            The name is invalid.
+        StoreError
+        """
+        keys = detector_file_keys(name)
+        if not self._is_given:
+            # A folder that was missing exists from now on.
+            self._store = open_store(self._uri)
+        used = [key for key in keys if self._store.exists(key)] or [f"{name}.json"]
+        self._store.put(used[0], body)
+        self._store.delete(used[1:])
+
+    def delete(self, name: str) -> None:
+        """Delete a detector's file, if there is one; raises `RecordInputError` and `StoreError`."""
+        self._store.delete(detector_file_keys(name))

@@ -26,11 +26,14 @@ class DetectorFileError(AnomalakeError, ValueError):
     ----------
     problems
         One line for each problem: file, line, field, value, and what is allowed. The message has all of them.
+    members
+        The path of the field of each problem, and what is wrong with it; empty where no field is at fault.
     """
 
-    def __init__(self, problems: tuple[str, ...]) -> None:
+    def __init__(self, problems: tuple[str, ...], members: tuple[tuple[str, str], ...] = ()) -> None:
         super().__init__("\n".join(problems))
         self.problems = problems
+        self.members = members
 
 
 @dataclass(frozen=True, slots=True)

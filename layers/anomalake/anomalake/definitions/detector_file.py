@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from datetime import date
 from pathlib import Path
-from typing import cast, get_args
+from typing import Any, cast, get_args
 
 from anomalake.definitions.cloudformation import fields_of
 from anomalake.definitions.country_holidays import MOST_COUNTRIES, read_country_holidays
@@ -45,6 +46,11 @@ ALERT_ARN = re.compile(rf"{_OURS}Alert:{NAME.pattern}")
 
 _A_NAME = "1 to 63 of a-z A-Z 0-9 - _"
 _A_DETECTOR_ARN = "arn:aws:lookoutmetrics:REGION:ACCOUNT:AnomalyDetector:NAME"
+#: The folder of the definition that a detector file was written from; files of users do not have it.
+DERIVED_FROM = "DerivedFrom"
+
+#: The frequency's name, and as it is written in some templates.
+_FREQUENCY = ("AnomalyDetectorFrequency", "anomalyDetectorFrequency")
 #: Fields of L4M's requests and responses that are ignored.
 _IGNORED = ("Tags", "KmsKeyArn", "ClientToken", "ResponseMetadata", "CreationTime", "LastModificationTime", "Status",
            "FailureReason", "FailureType")  # fmt: skip
@@ -120,15 +126,38 @@ def parse_detector(
     fields = Fields(root, "", problems)
     detector = _detector(fields, data or "", region, account, problems) if isinstance(root.value, dict) else None
     if problems.lines or detector is None:
-        raise DetectorFileError(tuple(problems.lines) or (f"{place}: expected L4M's fields",))
+        raise DetectorFileError(tuple(problems.lines) or (f"{place}: expected L4M's fields",), tuple(problems.members))
     return detector
 
 
+def check_alert(given: Mapping[str, Any], detector_arn: str, metric_set: MetricSet | None) -> None:
+    """Check the fields of CreateAlert.
+
+    Parameters
+    ----------
+    metric_set
+        Of the detector: filters name its measures and dimensions. None: it has none yet.
+
+    Raises
+    ------
+    DetectorFileError
+        The error has all problems.
+    """
+    problems = Problems("alert")
+    try:
+        _alert(Fields(read_document(json.dumps(given)), "", problems), detector_arn, metric_set, problems)
+    except DocumentError as error:
+        raise DetectorFileError((printable(f"alert: {error}"),)) from error
+    if problems.lines:
+        raise DetectorFileError(tuple(problems.lines), tuple(problems.members))
+
+
 def _detector(fields: Fields, data: str, region: str, account: str, problems: Problems) -> Detector | None:
-    fields.ignore(*_IGNORED)
+    fields.ignore(*_IGNORED, DERIVED_FROM)
     described = fields.text("AnomalyDetectorDescription", "1 to 256 characters", longest=256)
     config = fields.fields("AnomalyDetectorConfig")
-    frequency = config.choice("AnomalyDetectorFrequency", tuple(FREQUENCIES))
+    name = next((name for name in _FREQUENCY if config.has(name)), _FREQUENCY[0])
+    frequency = config.choice(name, tuple(FREQUENCIES))
     config.unknown()
     metric_set = _metric_set_fields(fields, problems)
     alerts = [Fields(node, path, problems) for node, path in fields.items("Alerts", most=MOST_ALERTS)]
@@ -139,7 +168,7 @@ def _detector(fields: Fields, data: str, region: str, account: str, problems: Pr
             "MetricSetFrequency",
             f"{own!r}: expected AnomalyDetectorConfig.AnomalyDetectorFrequency, which is {frequency}",
         )
-    if not config.has("AnomalyDetectorFrequency") and not metric_set.has("MetricSetFrequency"):
+    if not config.has(name) and not metric_set.has("MetricSetFrequency"):
         fields.problem(
             "AnomalyDetectorConfig", f"no AnomalyDetectorFrequency; expected one of {', '.join(FREQUENCIES)}"
         )

@@ -26,11 +26,16 @@ class Problems:
         Name of the document in messages, such as its path.
     unknown_allowed
         Whether fields that nothing reads are ignored, instead of being problems.
+    lines
+        The problems as messages.
+    members
+        The same problems, each as the path of its field and what is wrong.
     """
 
     place: str
     unknown_allowed: bool = False
     lines: list[str] = field(default_factory=list)
+    members: list[tuple[str, str]] = field(default_factory=list)
 
     def add(self, path: str, node: Node | None, what: str) -> None:
         """Add a problem: the path of the field, and what is wrong."""
@@ -39,6 +44,7 @@ class Problems:
         text = printable(f"{self.place}{line}: {where}{what}")
         if text not in self.lines:
             self.lines.append(text)
+            self.members.append((path, printable(what)))
 
 
 class Fields:
@@ -104,9 +110,14 @@ class Fields:
         for place, member in enumerate(node.value):
             yield member, f"{self.path_of(name)}[{place}]"
 
-    def texts(self, name: str, expected: str, *, most: int, least: int = 0, longest: int = 255) -> tuple[str, ...]:
-        """Read a list of distinct texts."""
+    def texts(
+        self, name: str, expected: str, *, most: int, least: int = 0, longest: int = 255, one_alone: bool = False
+    ) -> tuple[str, ...]:
+        """Read a list of distinct texts; with `one_alone`, a text is read as a list of one."""
         texts: list[str] = []
+        given = self.get(name)
+        if one_alone and given is not None and isinstance(given.value, str):
+            return (self.text(name, expected, longest=longest),)
         for node, path in self.items(name, most=most, least=least):
             if not isinstance(node.value, str) or not 1 <= len(node.value) <= longest:
                 self._problems.add(path, node, f"{_shown(node)}: expected {expected}")

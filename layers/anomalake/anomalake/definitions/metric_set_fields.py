@@ -53,7 +53,14 @@ MOST_SKIPPED_LINES = 1_000
 MOST_STORED = 10_000
 
 _COLUMN = re.compile(r"[^\x00-\x1f\x7f]+")
-_OTHER_SOURCES = ("AppFlowConfig", "CloudWatchConfig", "RDSSourceConfig", "RedshiftSourceConfig")
+_OTHER_SOURCES = (
+    "AppFlowConfig",
+    "CloudWatchConfig",
+    # As in CloudFormation.
+    "CloudwatchConfig",
+    "RDSSourceConfig",
+    "RedshiftSourceConfig",
+)
 _ATHENA_NAME = re.compile(r"[a-zA-Z0-9_]+")
 
 
@@ -407,7 +414,7 @@ def _source(
     templates, histories = (
         tuple(
             path if data is None else _path(config, name, path, data)
-            for path in config.texts(name, "a path", most=most, longest=longest)
+            for path in config.texts(name, "a path", most=most, longest=longest, one_alone=True)
         )
         for name in ("TemplatedPathList", "HistoricalDataPathList")
     )

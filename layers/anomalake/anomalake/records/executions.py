@@ -10,7 +10,7 @@ from typing import Any
 
 from anomalake.records.errors import RecordError
 from anomalake.records.keys import detector_folder, key_pattern, match_key, stamp
-from anomalake.storage.store import ObjectStore
+from anomalake.storage.store import ObjectNotFound, ObjectStore
 
 #: Status of an execution.
 SUCCEEDED, FAILED, LEARNING, SKIPPED, EARLY = "SUCCEEDED", "FAILED", "LEARNING", "SKIPPED", "EARLY"
@@ -132,7 +132,8 @@ def from_json(body: bytes, place: str = "execution") -> Execution:
 
 
 def write_execution(store: ObjectStore, detector: str, execution: Execution) -> None:
-    """Write an execution; raises `StoreError`."""
+    """Write an execution, also as the last run with its status; raises `StoreError`."""
+    store.put(last_run_key(detector, execution.status), to_json(execution))
     store.put(execution_key(detector, execution.timestamp, execution.run_id), to_json(execution))
 
 
@@ -147,6 +148,38 @@ def read_executions(store: ObjectStore, detector: str, start: datetime | None = 
     """
     for key in sorted(entry.key for entry in store.list(executions_folder(detector, start))):
         yield from_json(store.get(key), f"{store.uri}/{key}")
+
+
+def last_run_key(detector: str, status: str) -> str:
+    """Return the key of the last run that ended with a status."""
+    return f"{detector_folder(detector)}/last-runs/{status}.json"
+
+
+def read_last_run(store: ObjectStore, detector: str, status: str) -> Execution | None:
+    """Read the last run of a detector that ended with a status, whatever its interval; None where there is none.
+
+    Raises
+    ------
+    RecordError, StoreError
+    """
+    key = last_run_key(detector, status)
+    try:
+        return from_json(store.get(key), f"{store.uri}/{key}")
+    except ObjectNotFound:
+        return None
+
+
+def read_latest(store: ObjectStore, detector: str) -> Execution | None:
+    """Read the last run of a detector's latest interval; None where there is none.
+
+    It lists all executions; `read_last_run` does not, but older lakes lack its records.
+
+    Raises
+    ------
+    RecordError, StoreError
+    """
+    key = max((entry.key for entry in store.list(executions_folder(detector))), default=None)
+    return from_json(store.get(key), f"{store.uri}/{key}") if key is not None else None
 
 
 def count_executions(store: ObjectStore, detector: str, start: datetime) -> int:

@@ -87,7 +87,7 @@ class Objects:
                 for page in obstore.list(self._store, folder, offset=last):
                     for found in page:
                         last = found["path"]
-                        yield StoredObject(last, found["size"])
+                        yield StoredObject(last, found["size"], found["last_modified"])
                     tries = _Tries()
                 return
             except FileNotFoundError:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Protocol
 
 from anomalake.errors import AnomalakeError
@@ -19,10 +20,11 @@ class ObjectNotFound(StoreError):
 
 @dataclass(frozen=True, slots=True)
 class StoredObject:
-    """An object in a listing: its key below the lake's root, and its size in bytes."""
+    """An object in a listing: its key below the lake's root, its size in bytes, and when it was written, if known."""
 
     key: str
     size: int
+    written_at: datetime | None = field(default=None, compare=False)
 
 
 class ObjectStore(Protocol):

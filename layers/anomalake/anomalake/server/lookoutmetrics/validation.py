@@ -74,13 +74,13 @@ def _read(shape: Shape, value: Any, path: str, problems: list[Problem]) -> Any:
             aware = isinstance(value, datetime) and value.tzinfo is not None
             reason = None if aware else "expected a time with its zone"
     if reason is not None:
-        problems.append((path, f"{shown(value)}: {reason}"))
+        problems.append((path, f"{_shown(value)}: {reason}"))
     return value
 
 
 def _structure(shape: Structure, value: Any, path: str, problems: list[Problem]) -> Any:
     if not isinstance(value, Mapping):
-        problems.append((path, f"{shown(value)}: expected an object"))
+        problems.append((path, f"{_shown(value)}: expected an object"))
         return value
     given = {name: member for name, member in value.items() if member is not None}
     for name in shape.required:
@@ -100,7 +100,7 @@ def _structure(shape: Structure, value: Any, path: str, problems: list[Problem])
 
 def _list(shape: ListOf, value: Any, path: str, problems: list[Problem]) -> Any:
     if not isinstance(value, list | tuple):
-        problems.append((path, f"{shown(value)}: expected a list"))
+        problems.append((path, f"{_shown(value)}: expected a list"))
         return value
     if not _in_range(len(value), shape.shortest, shape.longest, MOST_ITEMS):
         problems.append((path, f"{len(value):,} items: expected {_range(shape.shortest, shape.longest, MOST_ITEMS)}"))
@@ -110,7 +110,7 @@ def _list(shape: ListOf, value: Any, path: str, problems: list[Problem]) -> Any:
 
 def _map(shape: MapOf, value: Any, path: str, problems: list[Problem]) -> Any:
     if not isinstance(value, Mapping):
-        problems.append((path, f"{shown(value)}: expected an object"))
+        problems.append((path, f"{_shown(value)}: expected an object"))
         return value
     if not _in_range(len(value), shape.shortest, shape.longest, MOST_ITEMS):
         problems.append((path, f"{len(value):,} pairs: expected {_range(shape.shortest, shape.longest, MOST_ITEMS)}"))
@@ -182,6 +182,21 @@ def _range(shortest: int, longest: int | None, bound: int, unit: str = "") -> st
     if not unit:
         return numbers
     return f"{numbers} {unit}" if most == 1 else f"{numbers} {unit}s"
+
+
+def _shown(value: Any) -> str:
+    """A value for a message: texts in quotes, other values as in JSON."""
+    match value:
+        case str():
+            return shown(value)
+        case None | bool():
+            return {None: "null", True: "true", False: "false"}[value]
+        case Mapping():
+            return "an object"
+        case list() | tuple():
+            return "a list"
+        case _:
+            return shown(value)[1:-1]
 
 
 def _below(path: str, name: str) -> str:

@@ -1,0 +1,332 @@
+"""Find detectors, metric sets and alerts, whether they have a definition or only a detector file.
+
+Definition and file are kept in step here: an active detector has a file that is written from its definition, and no
+other detector has one. A file that a user has written is newer than the definition, and replaces it with the next
+change.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from typing import Final, TypeVar
+
+from anomalake.aws.detector_files import DetectorFile
+from anomalake.definitions.detector import DetectorFileError
+from anomalake.definitions.detector_file import ALERT_ARN, DETECTOR_ARN
+from anomalake.definitions.metric_set import NAME
+from anomalake.definitions.resource_errors import InvalidRequestError, ResourceNotFoundError, ResourceType
+from anomalake.records.definitions import (
+    AlertDefinition,
+    AlertName,
+    DetectorDefinition,
+    MetricSetDefinition,
+    change_alert_name,
+    change_definition,
+    definition_names,
+    read_alert_name,
+    read_definition,
+)
+from anomalake.services.definitions.documents import definition_of_file, detector_text, is_derived
+from anomalake.services.workspace import Workspace
+from anomalake.storage.store import StoreError
+
+T = TypeVar("T")
+U = TypeVar("U")
+
+#: Tries to bring a file and a definition into step that others change.
+_TRIES: Final = 100
+#: Detectors that are read at the same time: each waits for the store, not for the processor.
+_AT_ONCE: Final = 32
+
+_METRIC_SET_ARN = re.compile(
+    rf"(?P<prefix>arn:[a-z0-9-]+:lookoutmetrics:[^:\s]*:[^:\s]*:)"
+    rf"MetricSet/(?P<detector>{NAME.pattern})/(?P<name>{NAME.pattern})"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """A detector.
+
+    Attributes
+    ----------
+    definition
+        Its definition; of a detector that has only a file, or a newer one, that of the file.
+    is_of_file
+        Whether it is that of a user's file.
+    """
+
+    definition: DetectorDefinition
+    is_of_file: bool = False
+
+    @property
+    def is_invalid(self) -> bool:
+        """Whether its file cannot be read."""
+        return self.is_of_file and self.definition.metric_set is None
+
+
+def find_detector(workspace: Workspace, name: str) -> Found | None:
+    """Find a detector by name, and bring its definition and its file into step; None if there is none.
+
+    What another operation has begun and not ended is carried on.
+
+    Raises
+    ------
+    RecordInputError
+        The name is invalid.
+    RecordError, StoreError
+    """
+    for _ in range(_TRIES):
+        record = read_definition(workspace.store, name)
+        file, unread = _file(workspace, name)
+        if unread is not None:
+            return Found(unread, is_of_file=True)
+        if record is None or (record.wanted != "ACTIVE" and file is not None and not is_derived(file)):
+            return _found_in_file(workspace, record, file)
+        if record.wanted != "ACTIVE":
+            if file is None:
+                return Found(record) if record.wanted != "DELETED" else None
+            workspace.files.delete(name)
+        else:
+            text = detector_text(record)
+            if file is not None and file.body == text:
+                return Found(record)
+            if file is not None and not is_derived(file):
+                ours = _found_in_file(workspace, record, file)
+                if ours is None or ours.is_invalid or not _same(ours.definition, record):
+                    return ours
+            workspace.files.put(name, text)
+        # What was written may be out of date by now: look again.
+    raise StoreError(f"detector {name!r}: changed by others {_TRIES} times; try again")
+
+
+def adopt_detector(workspace: Workspace, name: str) -> DetectorDefinition | None:
+    """Find a detector by name, and make the definition of one that has only a user's file; None if there is none.
+
+    Raises
+    ------
+    InvalidRequestError
+        Its file cannot be read.
+    RecordInputError
+        The name is invalid.
+    RecordError, StoreError
+    """
+    for _ in range(_TRIES):
+        before = read_definition(workspace.store, name)
+        found = find_detector(workspace, name)
+        if found is None or not found.is_of_file:
+            return found.definition if found is not None else None
+        definition = found.definition
+        if found.is_invalid:
+            raise InvalidRequestError(f"the detector file is invalid: {definition.failure}")
+        for alert in definition.alerts:
+            _claim(workspace, alert.name, name)
+        _replace(workspace, name, before, definition)
+        # The file is written from the definition now, so that it is no longer taken for a user's.
+    raise StoreError(f"detector {name!r}: changed by others {_TRIES} times; try again")
+
+
+def detector_by_name(workspace: Workspace, name: str) -> DetectorDefinition | None:
+    """Find a detector by name, without changing anything; None if there is none.
+
+    Raises
+    ------
+    RecordInputError
+        The name is invalid.
+    RecordError, StoreError
+    """
+    record = read_definition(workspace.store, name)
+    if record is not None and record.wanted == "ACTIVE":
+        return record
+    file, unread = _file(workspace, name)
+    if unread is not None:
+        return unread
+    if file is not None and (record is None or not is_derived(file)):
+        found = _found_in_file(workspace, record, file)
+        return found.definition if found is not None else None
+    return record if record is not None and record.wanted != "DELETED" else None
+
+
+def detector_by_arn(workspace: Workspace, arn: str) -> DetectorDefinition:
+    """Find a detector by its ARN, without changing anything.
+
+    Raises
+    ------
+    ResourceNotFoundError
+    RecordError, StoreError
+    """
+    name = name_of_detector(arn)
+    return with_arn(detector_by_name(workspace, name), arn)
+
+
+def name_of_detector(arn: str) -> str:
+    """Return the name in a detector's ARN; raises `ResourceNotFoundError` for any other ARN."""
+    if not DETECTOR_ARN.fullmatch(arn):
+        raise _not_found(arn, "AnomalyDetector")
+    return arn.rpartition(":")[2]
+
+
+def with_arn(definition: DetectorDefinition | None, arn: str) -> DetectorDefinition:
+    """Return a detector if it has an ARN; raises `ResourceNotFoundError`."""
+    if definition is None or definition.wanted == "DELETED" or definition.arn != arn:
+        raise _not_found(arn, "AnomalyDetector")
+    return definition
+
+
+def metric_set_by_arn(workspace: Workspace, arn: str) -> tuple[DetectorDefinition, MetricSetDefinition]:
+    """Find a metric set by its ARN, and its detector, without changing anything.
+
+    Raises
+    ------
+    ResourceNotFoundError
+    RecordError, StoreError
+    """
+    detector = detector_by_name(workspace, detector_of_metric_set(arn))
+    return metric_set_with_arn(detector, arn)
+
+
+def detector_of_metric_set(arn: str) -> str:
+    """Return the name of the detector in a metric set's ARN; raises `ResourceNotFoundError` for any other ARN."""
+    match = _METRIC_SET_ARN.fullmatch(arn)
+    if match is None:
+        raise _not_found(arn, "MetricSet")
+    return match["detector"]
+
+
+def metric_set_with_arn(
+    detector: DetectorDefinition | None, arn: str
+) -> tuple[DetectorDefinition, MetricSetDefinition]:
+    """Return a detector and its metric set if that has an ARN; raises `ResourceNotFoundError`."""
+    metric_set = detector.metric_set if detector is not None else None
+    if detector is None or metric_set is None or metric_set.arn != arn:
+        raise _not_found(arn, "MetricSet")
+    return detector, metric_set
+
+
+def alert_by_arn(workspace: Workspace, arn: str) -> tuple[DetectorDefinition, AlertDefinition]:
+    """Find an alert by its ARN, and its detector, without changing anything.
+
+    Raises
+    ------
+    ResourceNotFoundError
+    RecordError, StoreError
+    """
+    if not ALERT_ARN.fullmatch(arn):
+        raise _not_found(arn, "Alert")
+    name = arn.rpartition(":")[2]
+    known = read_alert_name(workspace.store, name)
+    detector = detector_by_name(workspace, known.detector) if known is not None else None
+    if detector is not None and known is not None and detector.has_reservation(name, known.reservation):
+        return alert_with_arn(detector, arn)
+    # The alerts of files have no reservations until there is a definition.
+    for detector in detectors_of_files(workspace):
+        if any(alert.arn == arn for alert in detector.alerts):
+            return alert_with_arn(detector, arn)
+    raise _not_found(arn, "Alert")
+
+
+def alert_with_arn(detector: DetectorDefinition | None, arn: str) -> tuple[DetectorDefinition, AlertDefinition]:
+    """Return a detector and its alert with an ARN; raises `ResourceNotFoundError`."""
+    if detector is not None:
+        for alert in detector.alerts:
+            if alert.arn == arn:
+                return detector, alert
+    raise _not_found(arn, "Alert")
+
+
+def detectors_of_files(workspace: Workspace) -> Iterator[DetectorDefinition]:
+    """Find the detectors that have only a file, or a newer one; raises `RecordError` and `StoreError`."""
+    known = set(definition_names(workspace.store))
+    for name in workspace.files.names():
+        file, unread = _file(workspace, name)
+        if unread is None and file is not None and (name not in known or not is_derived(file)):
+            yield definition_of_file(workspace.files, file, None)
+
+
+def detector_names(workspace: Workspace) -> list[str]:
+    """List the names of all detectors, and of deleted ones; raises `StoreError`."""
+    return sorted({*definition_names(workspace.store), *workspace.files.names()})
+
+
+def all_detectors(workspace: Workspace) -> Iterator[DetectorDefinition]:
+    """Find all detectors, by name; raises `RecordError` and `StoreError`."""
+    found = at_once(lambda name: detector_by_name(workspace, name), detector_names(workspace))
+    return (detector for detector in found if detector is not None)
+
+
+def at_once(function: Callable[[T], U], items: Iterable[T]) -> Iterator[U]:
+    """Call a function for many items, several at the same time, and yield the results in the order of the items."""
+    threads = ThreadPoolExecutor(_AT_ONCE, thread_name_prefix="definitions")
+    try:
+        yield from threads.map(function, items)
+    finally:
+        threads.shutdown(cancel_futures=True)
+
+
+def _file(workspace: Workspace, name: str) -> tuple[DetectorFile | None, DetectorDefinition | None]:
+    """Return the file of a detector, or the definition that tells why it cannot be read."""
+    try:
+        return workspace.files.find(name), None
+    except DetectorFileError as error:
+        unread = DetectorFile(name, name, str(error).encode())
+        return None, replace(definition_of_file(workspace.files, unread, None), failure=str(error))
+
+
+def _found_in_file(workspace: Workspace, record: DetectorDefinition | None, file: DetectorFile | None) -> Found | None:
+    """Return the detector of a user's file, with what only a definition has."""
+    if file is None:
+        return None
+    definition = definition_of_file(workspace.files, file, workspace.files.written_at().get(file.name))
+    if record is not None and record.wanted != "DELETED":
+        definition = replace(
+            definition,
+            tags=record.tags,
+            kms_key_arn=record.kms_key_arn,
+            created_at=record.created_at,
+            wanted_since=record.wanted_since if record.wanted == "ACTIVE" else None,
+            reserved=record.reserved,
+        )
+    return Found(definition, is_of_file=True)
+
+
+def _same(one: DetectorDefinition, other: DetectorDefinition) -> bool:
+    """Whether the files of two definitions are equal."""
+    return detector_text(one) == detector_text(other)
+
+
+def _replace(
+    workspace: Workspace, name: str, before: DetectorDefinition | None, definition: DetectorDefinition
+) -> None:
+    """Replace a definition by that of a file; one that was changed meanwhile is left as it is."""
+    change_definition(
+        workspace.store, name, lambda current: definition if current == before or current is None else current
+    )
+
+
+def _claim(workspace: Workspace, alert: str, detector: str) -> None:
+    """Reserve the name of an alert of a detector file, unless another detector has it."""
+
+    def change(current: AlertName | None) -> AlertName:
+        if current is not None and current.detector != detector:
+            owner = detector_by_name(workspace, current.detector)
+            if owner is not None and owner.has_reservation(alert, current.reservation):
+                return current
+        return AlertName(detector, "")
+
+    change_alert_name(workspace.store, alert, change)
+
+
+def _not_found(arn: str, type_: ResourceType) -> ResourceNotFoundError:
+    return ResourceNotFoundError(f"{arn}: there is no such {_WORDS[type_]}", arn, type_)
+
+
+_WORDS: Final[dict[ResourceType, str]] = {
+    "AnomalyDetector": "detector",
+    "MetricSet": "metric set",
+    "Alert": "alert",
+    "AnomalyGroup": "anomaly group",
+    "TimeSeries": "time series",
+}
