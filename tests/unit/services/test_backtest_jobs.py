@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from anomalake.aws.detector_files import DetectorFiles
 from anomalake.definitions.detector import AlertRule, DetectorFileError
 from anomalake.detection import backtest as detection
 from anomalake.model import blocks
@@ -31,7 +32,7 @@ from anomalake.services.backtest import backtest
 from anomalake.services.backtest_jobs import BacktestJobs, BacktestRequest, JobRun, TimeLeft, run_backtest_job
 from anomalake.services.backtest_requests import SEND_TAG, backtest_request, backtest_requests
 from anomalake.services.heartbeats import new_runner
-from anomalake.storage.objects import open_store
+from anomalake.storage.objects import memory_store, open_store
 from anomalake.storage.store import ObjectStore, StoreError
 from tests.support.stores import Killed, KillingStore
 
@@ -72,6 +73,10 @@ class Server:
     def store(self) -> ObjectStore:
         return open_store(str(self.lake))
 
+    @property
+    def files(self) -> DetectorFiles:
+        return DetectorFiles(f"{self.data}/detectors", "us-east-1", "000000000000", memory_store())
+
     def now(self) -> datetime:
         return self.time
 
@@ -80,7 +85,7 @@ class Server:
         jobs = BacktestJobs(
             str(self.lake),
             store,
-            lambda name: backtest_request(store, str(self.data), name),
+            lambda name: backtest_request(store, self.files, name),
             self.now,
             heartbeat=3_600,
             channel=lambda rule, lake: self.recipient,
@@ -176,7 +181,7 @@ def test_a_job_leaves_what_the_command_leaves(server: Server, tmp_path: Path) ->
     assert server.run() == ENDED
     job = server.job(id_)
     assert (job.phase, job.reason, job.runner, job.deaths) == ("DONE", "", "", 0)
-    request = backtest_request(server.store, str(server.data), "shop")
+    request = backtest_request(server.store, server.files, "shop")
     assert request is not None
     outcome = backtest(request.detector(), lake=str(tmp_path / "by-command"))
     assert len(outcome.backtest.groups) == 2
@@ -191,7 +196,7 @@ def test_where_no_backtest_is_asked_for_nothing_runs(server: Server) -> None:
     assert server.run() == NONE
     server.change()
     assert server.run() == NONE
-    assert backtest_requests(server.store, "") == {}
+    assert backtest_requests(server.store, server.files) == {}
     assert "detection" not in {key.split("/")[0] for key in server.contents()}
 
 
@@ -391,7 +396,7 @@ def test_steps_of_a_changed_definition_are_not_used(server: Server) -> None:
     server.change(settings={"Holidays": ["2026-03-22"]})
     assert server.run(clock(15)) == ENDED
     assert server.job(id_).phase == "DONE"
-    detector = backtest_request(server.store, str(server.data), "shop")
+    detector = backtest_request(server.store, server.files, "shop")
     assert detector is not None
     outcome = backtest(detector.detector(), lake=str(server.lake.with_name("other")))
     assert len(outcome.backtest.groups) > 0
@@ -400,7 +405,7 @@ def test_steps_of_a_changed_definition_are_not_used(server: Server) -> None:
 
 def test_the_version_of_a_detector_is_all_but_its_alerts_and_texts(server: Server) -> None:
     server.request()
-    request = backtest_request(server.store, str(server.data), "shop")
+    request = backtest_request(server.store, server.files, "shop")
     assert request is not None
     one = request.detector()
     rule = AlertRule("a", ARN)
@@ -471,7 +476,7 @@ def test_alerts_that_are_not_taken_are_told(server: Server) -> None:
 
 def test_a_request_is_read_from_the_definition(server: Server) -> None:
     id_ = server.request(alerts=(alert("one"), alert("two", NOW + timedelta(hours=1))), description="Orders")
-    request = backtest_requests(server.store, str(server.data))["shop"]
+    request = backtest_requests(server.store, server.files)["shop"]
     assert isinstance(request, BacktestRequest)
     assert (request.id, request.sends, request.alerted_at) == (id_, False, NOW + timedelta(hours=1))
     detector = request.detector()
@@ -481,4 +486,4 @@ def test_a_request_is_read_from_the_definition(server: Server) -> None:
     definition = read_definition(server.store, "shop")
     assert definition is not None
     with pytest.raises(DetectorFileError, match="no metric set"):
-        backtest_requests(server.store, "")["shop"].detector()
+        backtest_requests(server.store, server.files)["shop"].detector()

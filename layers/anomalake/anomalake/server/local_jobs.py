@@ -55,11 +55,6 @@ class JobSettings:
     send: bool = False
     send_backtest_alerts: bool = False
 
-    @property
-    def data(self) -> str:
-        """Base of relative paths of source data."""
-        return self.detectors.rstrip("/").rpartition("/")[0]
-
     def files(self) -> DetectorFiles:
         """Open the detector files."""
         return DetectorFiles(self.detectors, self.region, self.account)
@@ -67,7 +62,7 @@ class JobSettings:
     def backtests(self, now: Clock = utc_now) -> BacktestJobs:
         """Open what backtest jobs work with."""
         store = open_store(self.lake, create=False)
-        requested = partial(backtest_request, store, self.data)
+        requested = partial(backtest_request, store, self.files())
         return BacktestJobs(self.lake, store, requested, now, send=self.send_backtest_alerts, page=self.page)
 
 
@@ -170,7 +165,8 @@ class LocalJobs:
         self._now = now
         self._tick = tick
         self._jobs = settings.backtests(now)
-        self._due = DueDetectors(self._jobs.store, settings.files(), now) if detects else None
+        self._files = settings.files()
+        self._due = DueDetectors(self._jobs.store, self._files, now) if detects else None
         self._backtests = _Lane(self._run_backtest)
         self._detections = _Lane(self._run_due)
         self._looked_at: datetime | None = None
@@ -226,7 +222,7 @@ class LocalJobs:
         now = self._now()
         if self._looked_at is None or now - self._looked_at >= _ALL:
             self._looked_at = now
-            for name in backtest_requests(self._jobs.store, self._settings.data):
+            for name in backtest_requests(self._jobs.store, self._files):
                 self._watched.setdefault(name, now)
         for name in [name for name, at in list(self._watched.items()) if at <= now]:
             self._watched.pop(name, None)
