@@ -9,7 +9,7 @@ import typer
 
 from anomalake.cli import interruption
 from anomalake.cli.console import line, note_missing_lake, stderr, stdout
-from anomalake.cli.options import DEFAULT_PORT, LakeUri
+from anomalake.cli.options import DEFAULT_PORT, LakeUri, PageUrl, checked_page
 from anomalake.cli.user import user_name
 
 if TYPE_CHECKING:
@@ -44,14 +44,37 @@ def serve(
         int, typer.Option("--port", min=0, max=65_535, help="Port on this machine; 0: any free port.")
     ] = DEFAULT_PORT,
     open_: Annotated[bool, typer.Option("--open/--no-open", help="Open the page in the browser.")] = False,
+    detectors: Annotated[
+        str | None,
+        typer.Option("--detectors", metavar="URI", help="Folder of detector files. Default: detectors in the lake."),
+    ] = None,
+    detect: Annotated[
+        bool | None,
+        typer.Option("--detect/--no-detect", help="Run due intervals. Default: for a lake that is a folder."),
+    ] = None,
+    send: Annotated[
+        bool,
+        typer.Option("--send", help="Send alerts of due intervals to functions and topics, not to the lake only."),
+    ] = False,
+    send_backtest_alerts: Annotated[
+        bool, typer.Option("--send-backtest-alerts", help="Send alerts of backtests of the API to them, too.")
+    ] = False,
+    page_url: PageUrl = "",
+    region: Annotated[
+        str | None, typer.Option("--region", metavar="R", help="Region in ARNs. Default: that of the signature.")
+    ] = None,
+    account: Annotated[
+        str | None, typer.Option("--account", metavar="N", help="Account in ARNs. Default: asked from STS, or zeros.")
+    ] = None,
 ) -> None:
-    """Serve the page at http://127.0.0.1, always current; feedback, snoozes and comments are buttons. Ctrl-C ends it.
+    """Serve the page and Lookout for Metrics' API at http://127.0.0.1. Ctrl-C ends it.
 
-    Only this machine can reach it. The lake is read again when the page is looked at, at most every ten seconds. Exit
-    code 1: when it was read last, a part could not be read.
+    The page is always current; feedback, snoozes and comments are buttons. Only this machine can reach it. The lake is
+    read again when the page is looked at, at most every ten seconds. Backtests and due intervals of active detectors
+    run in processes of their own. Exit code 1: when the lake was read last, a part could not be read.
     """
     import webbrowser
-    from contextlib import closing
+    from contextlib import ExitStack, closing
 
     from anomalake.errors import require
     from anomalake.page.limits import DEFAULT
@@ -60,9 +83,12 @@ def serve(
     from anomalake.storage.objects import open_store
 
     require("starlette", "uvicorn", extra="serve")
+    from anomalake.server.accounts import AccountNumber
     from anomalake.server.application import application
     from anomalake.server.documents import Site
     from anomalake.server.listening import ADDRESS, listen, server
+    from anomalake.server.local_api import job_settings, local_api
+    from anomalake.server.local_jobs import LocalJobs
 
     console, limits = stdout(), DEFAULT
     complete, reported = True, tuple[str, ...]()
@@ -84,13 +110,22 @@ def serve(
     def report(text: str) -> None:
         line(stderr(), f"anomalake: {text}")
 
+    page_url = checked_page(page_url)
     note_missing_lake(lake)
     # The port is opened first, so that a port in use is reported at once.
-    with closing(listen(port)) as listening:
+    with closing(listen(port)) as listening, ExitStack() as ending:
         opened = listening.getsockname()[1]
         address = f"http://{ADDRESS}:{opened}/"
-        app = application(Site(make, show, open_store(lake, create=False), report, user=user_name()), opened)
-        line(console, f"{address} shows {lake}; Ctrl-C ends it")
+        settings = job_settings(
+            lake, detectors=detectors, region=region, account=account, page=page_url, send=send,
+            send_backtest_alerts=send_backtest_alerts,
+        )  # fmt: skip
+        jobs = LocalJobs(settings, report, detects=detect if detect is not None else not lake.startswith("s3://"))
+        api = local_api(settings, jobs, report, region=region, account=AccountNumber(account))
+        app = application(Site(make, show, open_store(lake), report, user=user_name()), opened, api=api)
+        jobs.start()
+        ending.callback(jobs.stop)
+        line(console, f"{address} shows {lake}, and answers Lookout for Metrics' API; Ctrl-C ends it")
         if open_:
             webbrowser.open(address)
         interruption.release()

@@ -59,6 +59,11 @@ def previous_start(start: datetime, frequency: str, timezone: str) -> datetime:
     return interval_start(start - timedelta(seconds=1), frequency, timezone)
 
 
+def latest_complete(now: datetime, frequency: str, timezone: str, offset: int) -> datetime:
+    """Return the start of the latest interval that has ended at least `offset` seconds ago."""
+    return previous_start(interval_start(now - timedelta(seconds=offset), frequency, timezone), frequency, timezone)
+
+
 def interval_starts(frequency: str, timezone: str, first: datetime, last: datetime) -> Instants:
     """Starts of the intervals from the one that contains `first` to the one that contains `last`, inclusive.
 

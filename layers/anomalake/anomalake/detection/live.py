@@ -11,7 +11,7 @@ from datetime import UTC, datetime, timedelta
 import numpy as np
 
 from anomalake.definitions.detector import Detector
-from anomalake.definitions.intervals import interval_start, next_start, previous_start
+from anomalake.definitions.intervals import interval_start, latest_complete, next_start
 from anomalake.definitions.settings import DetectionSettings
 from anomalake.detection.engine import ModelEngine
 from anomalake.detection.feedback import apply_feedback
@@ -149,8 +149,8 @@ class LiveDetector:
 
     def latest(self) -> datetime:
         """Return the start of the latest interval whose data are complete: its end and the offset are in the past."""
-        now = self._clock() - timedelta(seconds=self._metric_set.offset)
-        return self._previous(self._start_of(now))
+        of = self._metric_set
+        return latest_complete(self._clock(), of.frequency, of.timezone, of.offset)
 
     def run_interval(self, start: datetime) -> tuple[Execution, DeliverySummary]:
         """Run one interval and record the execution; raises `StoreError`."""
@@ -264,9 +264,6 @@ class LiveDetector:
 
     def _next(self, start: datetime) -> datetime:
         return next_start(start, self._metric_set.frequency, self._metric_set.timezone)
-
-    def _previous(self, start: datetime) -> datetime:
-        return previous_start(start, self._metric_set.frequency, self._metric_set.timezone)
 
 
 def _instant(start: np.datetime64) -> datetime:

@@ -2,9 +2,9 @@
 
 Below ``detection/detector=NAME/``, for each detector:
 
-===========================================  =======================================  ============
+===========================================  =======================================  ==============
 Key                                          Content                                  Module
-===========================================  =======================================  ============
+===========================================  =======================================  ==============
 ``versions/VERSION.json``                    a version of the detector file           versions
 ``executions/START/RUN.json``                a run of an interval                     executions
 ``last-runs/STATUS.json``                    the last run that ended with a status    executions
@@ -29,7 +29,9 @@ Key                                          Content                            
 ``backtest/alerts.jsonl.gz``                 its alerts in the lake                   backtests
 ``backtest/data-quality.json``               quality of its history                   data_quality
 ``backtest/unfinished/HASH.jsonl.gz``        groups of a backtest that is written     backtests
-===========================================  =======================================  ============
+``backtest-jobs/ID/NNNNNNNN.json``           a backtest job; the highest number is it backtest_jobs
+``backtest-steps/ID/…``                      what an unfinished job has stored        backtest_steps
+===========================================  =======================================  ==============
 
 START and GIVEN are stamps: instants in UTC as ``YYYYMMDDTHHMMSSZ``, so that keys sort by time. START is the start of
 an interval; for a model and its history, of the first interval that the model judges.

@@ -1,6 +1,6 @@
-"""The ASGI application: the page, its document and the operations that the page calls.
+"""The ASGI application: the page, its document, the operations that the page calls, and Lookout for Metrics' API.
 
-A new operation gets a function in `operations` and a route here.
+A new operation of the page gets a function in `operations` and a route here.
 """
 
 from __future__ import annotations
@@ -19,8 +19,10 @@ from starlette.responses import Response
 from starlette.routing import Route
 from starlette.types import ASGIApp
 
+from anomalake.server.api_endpoint import Api
 from anomalake.server.documents import Documents, Site
 from anomalake.server.guard import Guard
+from anomalake.server.lookoutmetrics.operations import TAGS_PATH
 from anomalake.server.operations import (
     Operation,
     comment_operation,
@@ -41,7 +43,7 @@ _MOST_LINES: Final = 20
 _POLICY = re.compile(rb'http-equiv="Content-Security-Policy" content="([^"]*)"')
 
 
-def application(site: Site, port: int, *, token: str | None = None) -> ASGIApp:
+def application(site: Site, port: int, *, token: str | None = None, api: Api | None = None) -> ASGIApp:
     """Build the application of a lake's page; raises what `Site.make` raises.
 
     Parameters
@@ -50,6 +52,8 @@ def application(site: Site, port: int, *, token: str | None = None) -> ASGIApp:
         Port of the server: requests with another port in the ``Host`` header are refused.
     token
         The page's token; default: a new one.
+    api
+        Lookout for Metrics' API; None: it is not answered.
     """
     token = token or secrets.token_urlsafe(32)
     documents = Documents(site, token)
@@ -99,6 +103,7 @@ def application(site: Site, port: int, *, token: str | None = None) -> ASGIApp:
             Route("/undo/feedback", endpoint_of(undo_feedback_operation), methods=["POST"]),
             Route("/undo/snooze", endpoint_of(undo_snooze_operation), methods=["POST"]),
             Route("/undo/comment", endpoint_of(undo_comment_operation), methods=["POST"]),
+            *(_api_routes(api) if api is not None else []),
         ],
         exception_handlers={
             RequestError: lambda _, error: error_response(error.status, str(error)),
@@ -107,6 +112,14 @@ def application(site: Site, port: int, *, token: str | None = None) -> ASGIApp:
     )
     app.router.redirect_slashes = False
     return Guard(app, port)
+
+
+def _api_routes(api: Api) -> list[Route]:
+    """Return the routes of Lookout for Metrics' API, which come after those of the page."""
+    return [
+        Route(f"{TAGS_PATH}{{arn:path}}", api.answer, methods=["GET", "POST", "DELETE"]),
+        Route("/{operation}", api.answer, methods=["POST"]),
+    ]
 
 
 def _problem_header(documents: Documents) -> dict[str, str]:

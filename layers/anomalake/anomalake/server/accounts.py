@@ -1,0 +1,74 @@
+"""The account in the ARNs of the local server."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from contextlib import suppress
+from typing import Final
+
+from anomalake.definitions.detector_file import DEFAULT_ACCOUNT
+
+#: Seconds that a request waits for STS, in all.
+MOST_SECONDS: Final = 6.0
+
+
+class AccountNumber:
+    """The number of the account: a given one, else that of the credentials in use, else `DEFAULT_ACCOUNT`.
+
+    STS is asked once, in a thread, when the server starts. The first request waits for the answer for a short time;
+    then the number stays, so that it is the same in all ARNs.
+
+    Parameters
+    ----------
+    given
+        The number, if it is known.
+    ask
+        Asks for the account of the credentials; None where there are none. May raise any error.
+    most_seconds
+        Seconds to wait.
+    """
+
+    def __init__(
+        self, given: str | None = None, ask: Callable[[], str | None] | None = None, most_seconds: float = MOST_SECONDS
+    ) -> None:
+        self._number = given
+        self._ask = ask or account_of_credentials
+        self._most_seconds = most_seconds
+        self._answered = threading.Event()
+        self._lock = threading.Lock()
+        self._asked: str | None = None
+        if given is None:
+            threading.Thread(target=self._look_up, name="account", daemon=True).start()
+
+    def get(self) -> str:
+        """Return the number; waits for a short time where it is not known yet."""
+        if self._number is None:
+            with self._lock:
+                if self._number is None:
+                    self._answered.wait(self._most_seconds)
+                    self._number = self._asked or DEFAULT_ACCOUNT
+        return self._number
+
+    def _look_up(self) -> None:
+        # Without an answer, for whatever reason, the default is used.
+        with suppress(Exception):
+            self._asked = self._ask()
+        self._answered.set()
+
+
+def account_of_credentials() -> str | None:
+    """Ask STS for the account of the credentials in use; None where there are none; raises boto3's errors."""
+    try:
+        import boto3
+    except ImportError:
+        return None
+    from botocore.config import Config
+
+    session = boto3.Session()
+    if session.get_credentials() is None:
+        return None
+    config = Config(connect_timeout=2, read_timeout=3, retries={"total_max_attempts": 1})
+    sts = session.client("sts", region_name=session.region_name or "us-east-1", config=config)
+    account: str = sts.get_caller_identity()["Account"]
+    return account
