@@ -39,7 +39,7 @@ def principal_edits(path: Path, principal: Node, role: Any, problems: Problems) 
         problems.add(short_path((*path, "Service")), service, what)
     elif len(services) == 1:
         yield Rename((*path, "Service"), "AWS")
-        yield Replace((*path, "Service"), role)
+        yield Replace((*path, "Service", *(places if isinstance(service.value, list) else ())), role)
     elif len(places) > 1:
         problems.add(short_path((*path, "Service")), service, "has Lookout for Metrics twice; expected it once")
     else:
