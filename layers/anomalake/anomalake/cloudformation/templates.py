@@ -88,7 +88,7 @@ def translate_fragment(fragment: Any, references: References) -> Any:
 
 def _is(text: str, tree: Any) -> bool:
     try:
-        return tree_of(read_document(text)) == tree_of(read_document(json.dumps(tree)))
+        return bool(tree_of(read_document(text)) == tree_of(read_document(json.dumps(tree))))
     except DocumentError:
         return False
 
