@@ -124,15 +124,15 @@ class FakeApi:
         return {}
 
     def _ListTagsForResource(self, members: dict[str, Any]) -> dict[str, Any]:
-        return {"Tags": self._known(members["resourceArn"], self.tags)}
+        return {"Tags": self._known(members["ResourceArn"], self.tags)}
 
     def _TagResource(self, members: dict[str, Any]) -> dict[str, Any]:
-        self._known(members["resourceArn"], self.tags).update(members["tags"])
+        self._known(members["ResourceArn"], self.tags).update(members["Tags"])
         return {}
 
     def _UntagResource(self, members: dict[str, Any]) -> dict[str, Any]:
-        for key in members["tagKeys"]:
-            self.tags[members["resourceArn"]].pop(key)
+        for key in members["TagKeys"]:
+            self.tags[members["ResourceArn"]].pop(key)
         return {}
 
     def _new(self, arn: str, among: dict[str, dict[str, Any]], members: dict[str, Any]) -> None:

@@ -34,8 +34,8 @@ class Updates:
     cleared
         Value that takes a member away, where there is one.
     kept
-        Members that stay as they are when the template has them no longer, because nothing can take them away and the
-        detector finds the same without them.
+        Members that stay as they are when the template has them no longer: no update clears them, and the detector
+        finds the same with them.
     """
 
     resource: Literal["AnomalyDetector", "MetricSet", "Alert"]
@@ -85,7 +85,7 @@ ALERT: Final = Updates(
     "AlertName",
     "AlertArn",
     ("AlertDescription", "AlertSensitivityThreshold", "Action", "AlertFilters"),
-    cleared={"AlertDescription": ""},
+    kept=("AlertDescription",),
 )
 
 

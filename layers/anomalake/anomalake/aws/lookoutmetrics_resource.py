@@ -39,6 +39,7 @@ LOGICAL_ID_TAG = "cloudformation:logical-id"
 REQUEST_TAG = "cloudformation:request-id"
 
 _UNFINISHED = "unfinished"
+_CONFIG = "AnomalyDetectorConfig"
 _MOST_NAME = 63
 _MOST_WAITS = 600
 
@@ -225,7 +226,10 @@ def _update(request: _Request) -> ResourceResult:
     old_set, new_set = _metric_set(old), _metric_set(new)
     if not arn.startswith("arn:"):
         return _create(request)
-    if kind.replaces(old, new) or (old_set and (not new_set or METRIC_SET.replaces(old_set, new_set))):
+    # The API keeps both frequencies the same, and changes one at a time.
+    replaces_frequency = "MetricSetFrequency" in old_set and old.get(_CONFIG) != new.get(_CONFIG)
+    replaces_set = bool(old_set) and (not new_set or METRIC_SET.replaces(old_set, new_set))
+    if kind.replaces(old, new) or replaces_set or replaces_frequency:
         if new.get(kind.name) is not None and old.get(kind.name) == new.get(kind.name):
             raise InvalidRequestError(
                 f"{kind.name} {new[kind.name]!r}: the changes replace the resource, and its name is in use; "
@@ -248,9 +252,9 @@ def _update(request: _Request) -> ResourceResult:
 def _update_tags(request: _Request, arn: str) -> None:
     old, new = request.old.get("Tags", {}), request.properties.get("Tags", {})
     if new.items() - old.items():
-        request.call("TagResource", {"resourceArn": arn, "tags": new})
+        request.call("TagResource", {"ResourceArn": arn, "Tags": new})
     if old.keys() - new.keys():
-        request.call("UntagResource", {"resourceArn": arn, "tagKeys": sorted(old.keys() - new.keys())})
+        request.call("UntagResource", {"ResourceArn": arn, "TagKeys": sorted(old.keys() - new.keys())})
 
 
 def _delete(request: _Request) -> ResourceResult:
@@ -289,7 +293,7 @@ def _remove(request: _Request, arn: str) -> None:
 def _made_by(request: _Request, arn: str, id_: str) -> bool:
     """Whether a request made a resource."""
     try:
-        tags = request.call("ListTagsForResource", {"resourceArn": arn}).get("Tags", {})
+        tags = request.call("ListTagsForResource", {"ResourceArn": arn}).get("Tags", {})
     except ResourceNotFoundError:
         return False
     return bool(tags.get(REQUEST_TAG) == id_)
