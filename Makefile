@@ -112,8 +112,9 @@ imports: $(DEV)
 
 template: $(DEV)
 	@echo "check: template"
-	@$(BIN)/cfn-lint template.yaml templates/*.yaml
+	@$(BIN)/cfn-lint template.yaml template-macro.yaml templates/*.yaml
 	@AWS_DEFAULT_REGION=us-east-1 $(BIN)/sam validate --lint
+	@AWS_DEFAULT_REGION=us-east-1 $(BIN)/sam validate --lint --template template-macro.yaml
 
 javascript: $(DEV)
 	@echo "check: JavaScript (oxlint)"

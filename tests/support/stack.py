@@ -115,8 +115,8 @@ def docker_has(image: str) -> bool:
     )
 
 
-def build(folder: Path) -> Path:
-    """Run `sam build` with this Python into a folder, and return the folder."""
+def build(folder: Path, source: str = "template.yaml") -> Path:
+    """Run `sam build` of a template with this Python into a folder, and return the folder."""
     path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', '')}"
     done = subprocess.run(
         [
@@ -124,7 +124,7 @@ def build(folder: Path) -> Path:
             "build",
             "--no-cached",
             "--template-file",
-            str(ROOT / "template.yaml"),
+            str(ROOT / source),
             "--build-dir",
             str(folder),
         ],
@@ -203,7 +203,7 @@ class Deployed:
         return boto3.client(service, endpoint_url=self.endpoint, region_name=REGION, config=patient)
 
 
-def deploy(built: Path, endpoint: str, stack: str, unused_layer: str, **parameters: str) -> Deployed:
+def deploy(built: Path, endpoint: str, stack: str, unused_layer: str | None, **parameters: str) -> Deployed:
     """Deploy a built stack to the emulator with `sam deploy`.
 
     Parameters
@@ -211,11 +211,14 @@ def deploy(built: Path, endpoint: str, stack: str, unused_layer: str, **paramete
     unused_layer
         A layer that the parameters disable. Its content is not packed, because that is slow and tests nothing.
     """
-    text, content = (built / "template.yaml").read_text("utf-8"), f"ContentUri: {unused_layer}\n"
-    assert text.count(content) == 1, content
-    (built / "empty").mkdir(exist_ok=True)
-    (built / "empty" / "README").write_text("Not deployed.\n")
-    (built / "deployed.yaml").write_text(text.replace(content, "ContentUri: empty\n"), "utf-8")
+    text = (built / "template.yaml").read_text("utf-8")
+    if unused_layer is not None:
+        content = f"ContentUri: {unused_layer}\n"
+        assert text.count(content) == 1, content
+        (built / "empty").mkdir(exist_ok=True)
+        (built / "empty" / "README").write_text("Not deployed.\n")
+        text = text.replace(content, "ContentUri: empty\n")
+    (built / "deployed.yaml").write_text(text, "utf-8")
     done = subprocess.run(
         [
             tool("sam") or "sam", "deploy", "--template-file", str(built / "deployed.yaml"), "--stack-name", stack,

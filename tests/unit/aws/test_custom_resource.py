@@ -45,7 +45,7 @@ def test_success_is_sent_to_cloudformation() -> None:
 
 def test_a_failure_is_sent_to_cloudformation_on_one_line() -> None:
     def fail() -> None:
-        raise CatalogError("Glue:\n" + "down " * 1000)
+        raise CatalogError("Glue:\n" + "down " * 1000 + "😀" * 1000)
 
     _, response = respond({**REQUEST, "RequestType": "Update", "PhysicalResourceId": "old"}, fail)
     assert response["Status"] == "FAILED"

@@ -5,13 +5,18 @@ from __future__ import annotations
 import http.client
 import json
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import urlsplit
 
+from anomalake.definitions.messages import printable
 from anomalake.errors import require
 
-#: CloudFormation accepts responses of up to 4 KB.
+#: Bytes of a reason: CloudFormation accepts responses of up to 4 KB.
 LONGEST_REASON = 1000
+
+#: How often a response is sent that does not arrive.
+MOST_SENDINGS = 3
 
 #: How often a request may be passed on because the time of an invocation is over.
 MOST_INVOCATIONS = 5
@@ -20,6 +25,22 @@ _INVOCATION = "AnomalakeInvocation"
 Send = Callable[[str, bytes], None]
 #: An error that says that work is left, and what passes the request on to another invocation.
 GoOn = tuple[type[Exception], Callable[[Mapping[str, Any]], None]]
+
+
+@dataclass(frozen=True, slots=True)
+class ResourceResult:
+    """A resource that was created, updated or deleted.
+
+    Attributes
+    ----------
+    physical_id
+        What Ref returns. A new one after an update makes CloudFormation delete the old resource.
+    data
+        What Fn::GetAtt returns.
+    """
+
+    physical_id: str
+    data: Mapping[str, str] = field(default_factory=dict)
 
 
 def is_request(event: object) -> bool:
@@ -57,16 +78,45 @@ def answer(
                 go_on[1]({**request, _INVOCATION: number + 1})
                 return
             failure = error
+    result = ResourceResult(request.get("PhysicalResourceId") or physical_id)
+    send_response(request, result, failure, send)
+    if failure:
+        raise failure
+
+
+def send_response(
+    request: Mapping[str, Any], result: ResourceResult, failure: Exception | None = None, send: Send | None = None
+) -> None:
+    """Send the response to a request.
+
+    Parameters
+    ----------
+    failure
+        The reason of a failure; None for a success.
+    send
+        Sends a body to a URL with PUT.
+
+    Raises
+    ------
+    OSError
+        No response arrived.
+    """
     reason = f"{type(failure).__name__}: {failure}" if failure else "done"
     body = {
         "Status": "FAILED" if failure else "SUCCESS",
-        "Reason": " ".join(reason.split())[:LONGEST_REASON],
-        "PhysicalResourceId": request.get("PhysicalResourceId") or physical_id,
+        "Reason": printable(" ".join(reason.split())).encode()[:LONGEST_REASON].decode(errors="ignore"),
+        "PhysicalResourceId": result.physical_id,
         **{name: request[name] for name in ("StackId", "RequestId", "LogicalResourceId")},
     }
-    (send or _put)(request["ResponseURL"], json.dumps(body).encode())
-    if failure:
-        raise failure
+    if result.data and not failure:
+        body["Data"] = dict(result.data)
+    for attempt in range(1, MOST_SENDINGS + 1):
+        try:
+            (send or _put)(request["ResponseURL"], json.dumps(body, ensure_ascii=False).encode())
+            return
+        except (OSError, http.client.HTTPException):
+            if attempt == MOST_SENDINGS:
+                raise
 
 
 def invoke_again(function: str, request: Mapping[str, Any]) -> None:

@@ -194,6 +194,30 @@ class ScheduleEnvironment:
         )
 
 
+@dataclass(frozen=True, slots=True)
+class MacroEnvironment:
+    """Environment of the function macro.
+
+    Attributes
+    ----------
+    api
+        ARN of the function that makes detectors and alerts.
+    role
+        ARN of the role of the detectors.
+    """
+
+    api: str
+    role: str
+
+    @classmethod
+    def read(cls, variables: Mapping[str, str]) -> MacroEnvironment:
+        """Read and check; raises `EnvironmentVariableError`."""
+        return cls(
+            _matching(variables, "ANOMALAKE_API", _ARN, "the ARN of a function"),
+            _matching(variables, "ANOMALAKE_DETECT_ROLE", _ARN, "the ARN of a role"),
+        )
+
+
 def _page(variables: Mapping[str, str]) -> str:
     try:
         return page_url("ANOMALAKE_PAGE", variables.get("ANOMALAKE_PAGE", ""))

@@ -26,6 +26,7 @@ from anomalake.cli.lakes import compact, export, query, rebuild, replay
 from anomalake.cli.page import dashboard, serve
 from anomalake.cli.quicksight import quicksight
 from anomalake.cli.synth import synth
+from anomalake.cli.translate import translate
 from anomalake.cli.try_ import try_
 from anomalake.errors import problems_of
 from anomalake.services.times import UsageError
@@ -63,7 +64,7 @@ def options(
 
 for command in (
     replay, query, export, rebuild, compact, demo, init, backtest, causes, dashboard, detect, feedback, quicksight,
-    serve, snooze, synth,
+    serve, snooze, synth, translate,
 ):  # fmt: skip
     app.command()(command)
 app.command("try")(try_)

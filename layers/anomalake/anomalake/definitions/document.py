@@ -140,6 +140,20 @@ def function_of(node: Node) -> str | None:
     return name if name == "Ref" or name.startswith("Fn::") else None
 
 
+def function_tag(name: str) -> str:
+    """Short form of a function's name, such as ``!Sub`` for ``Fn::Sub``; empty for any other key."""
+    return f"!{name.removeprefix('Fn::')}" if name == "Ref" or name.startswith("Fn::") else ""
+
+
+def tree_of(node: Node) -> Any:
+    """Return a node as dicts, lists, texts and None."""
+    if isinstance(node.value, dict):
+        return {name: tree_of(member) for name, member in node.value.items()}
+    if isinstance(node.value, list):
+        return [tree_of(member) for member in node.value]
+    return node.value
+
+
 def _from_yaml(tree: yaml.Node, depth: int, step: Callable[[Any, int], Node]) -> Node:
     node = _plain_from_yaml(tree, depth, step)
     tag = str(tree.tag)

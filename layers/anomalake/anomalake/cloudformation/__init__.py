@@ -1,0 +1,1 @@
+"""CloudFormation templates with Lookout for Metrics' resource types, translated to custom resources."""
