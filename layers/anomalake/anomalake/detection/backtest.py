@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
-from dataclasses import replace
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, replace
 from datetime import date
 from itertools import pairwise
 from typing import Final
@@ -14,13 +14,14 @@ from anomalake.definitions.sensitivity import decision_of
 from anomalake.definitions.settings import NO_SETTINGS, DetectionSettings
 from anomalake.detection.engine import NumpyModelEngine
 from anomalake.detection.feedback import apply_feedback
-from anomalake.detection.judging import joined, judge_intervals, learnable
-from anomalake.detection.presence import complete, learn_presence, with_zeros
+from anomalake.detection.judging import in_direction, joined, judge_quiet, learnable, stacked
+from anomalake.detection.presence import Completed, complete, learn_presence, with_missing, with_zeros
 from anomalake.errors import AnomalakeError
 from anomalake.frequencies import FREQUENCIES
 from anomalake.groups.counting import counted_intervals
 from anomalake.groups.grouping import group, in_groups
 from anomalake.model import fit
+from anomalake.model.blocks import BLOCK
 from anomalake.model.judgement import Judgement
 from anomalake.model.metrics import Metrics, between
 from anomalake.records.backtests import Backtest
@@ -45,6 +46,34 @@ def first_tested(n_intervals: int) -> int:
 def least_intervals(frequency: str) -> int:
     """Return the fewest intervals of a backtest: their oldest 70 % are enough for the model to judge a metric."""
     return -(-FREQUENCIES[frequency].least_points * 10 // 7)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class PreparedBacktest:
+    """A history that is divided, and completed by what a detector's settings ask for.
+
+    Attributes
+    ----------
+    metrics
+        The whole history.
+    first
+        Index of the first tested interval.
+    completed
+        The tested intervals.
+    settings, holidays
+        Settings of the detector, and its holidays.
+    """
+
+    metrics: Metrics
+    first: int
+    completed: Completed
+    settings: DetectionSettings
+    holidays: tuple[date, ...]
+
+    @property
+    def history(self) -> Metrics:
+        """The intervals that the model is fitted on."""
+        return between(self.metrics, 0, self.first)
 
 
 def run_backtest(
@@ -75,42 +104,94 @@ def run_backtest(
     BacktestError
         No metric has the values that the model needs (`Frequency.least_points`) in the oldest 70 %, and one after them.
     """
+    prepared = prepare_backtest(metrics, holidays=holidays, settings=settings, first=first)
+    judgement = judge_series(prepared, 0, metrics.n_metrics, progress)
+    return conclude_backtest(prepared, [judgement], detector_arn, feedback)
+
+
+def prepare_backtest(
+    metrics: Metrics,
+    *,
+    holidays: Iterable[date] = (),
+    settings: DetectionSettings = NO_SETTINGS,
+    first: int | None = None,
+) -> PreparedBacktest:
+    """Divide and complete a history; parameters and errors are those of `run_backtest`."""
     n_intervals = len(metrics.starts)
     first = first_tested(n_intervals) if first is None else first
     observed = ~np.isnan(metrics.flat)
     is_known = observed[:, :first].sum(axis=1) >= FREQUENCIES[metrics.frequency].least_points
     if not observed[is_known, first:].any():
         raise BacktestError(_insufficient(metrics, first))
+    holidays = tuple(holidays)
+    presence = learn_presence(between(metrics, 0, first), settings, holidays)
+    completed = complete(between(metrics, first, n_intervals), presence, settings, holidays)
+    return PreparedBacktest(metrics, first, completed, settings, holidays)
+
+
+def series_blocks(metrics: Metrics) -> list[tuple[int, int]]:
+    """Return the first and the end index of the blocks of series that may be judged one by one, with equal results."""
+    return [(first, min(first + BLOCK, metrics.n_metrics)) for first in range(0, metrics.n_metrics, BLOCK)]
+
+
+def judge_series(prepared: PreparedBacktest, begin: int, end: int, progress: Progress | None = None) -> Judgement:
+    """Fit a model to some series, and judge their tested intervals.
+
+    Parameters
+    ----------
+    begin, end
+        Indexes into `Metrics.flat`: all series, or one of `series_blocks`.
+    """
+    first, settings, holidays = prepared.first, prepared.settings, prepared.holidays
+    n_tested = len(prepared.metrics.starts) - first
     report = progress if progress is not None else _no_progress
     report("train", 0, first)
-    holidays, history = tuple(holidays), between(metrics, 0, first)
-    model = fit(learnable(with_zeros(history, settings), settings), holidays=holidays)
-    presence = learn_presence(history, settings, holidays)
-    completed = complete(between(metrics, first, n_intervals), presence, settings, holidays)
+    learned = learnable(with_zeros(prepared.history, settings), settings)
+    model = fit(_series(learned, begin, end), holidays=holidays)
+    del learned
     report("train", first, first)
     parts: list[Judgement] = []
     state = model.state
-    engine = NumpyModelEngine(decision_of(settings.sensitivity, metrics.frequency))
-    bounds = sorted({first + (n_intervals - first) * step // _STEPS for step in range(_STEPS + 1)})
-    for start, end in pairwise(bounds):
-        part, state = judge_intervals(
+    engine = NumpyModelEngine(decision_of(settings.sensitivity, prepared.metrics.frequency))
+    tested = _series(prepared.completed.metrics, begin, end)
+    bounds = sorted({n_tested * step // _STEPS for step in range(_STEPS + 1)})
+    for step_begin, step_end in pairwise(bounds):
+        part, state = judge_quiet(
             lambda before, span: engine.judge(model, before, span),
             state,
-            between(completed.metrics, start - first, end - first),
+            between(tested, step_begin, step_end),
             settings,
-            completed.missing[:, start - first : end - first],
         )
         parts.append(part)
-        report("test", end - first, n_intervals - first)
+        report("test", step_end, n_tested)
+    return joined(parts)
+
+
+def conclude_backtest(
+    prepared: PreparedBacktest, parts: Sequence[Judgement], detector_arn: str, feedback: Iterable[Feedback] = ()
+) -> Backtest:
+    """Group the anomalies of all series; `parts` are the judgements of consecutive ones."""
+    metrics, completed, settings = prepared.metrics, prepared.completed, prepared.settings
+    of_model = in_direction(completed.metrics, stacked(parts), settings)
+    of_model = replace(with_missing(of_model, completed.missing), first=prepared.first)
     if completed.added.any():
-        metrics = replace(metrics, values=np.concatenate([history.values, completed.shown.values], axis=2))
-    judgement = apply_feedback(metrics, joined(parts, first), feedback)
+        metrics = replace(metrics, values=np.concatenate([prepared.history.values, completed.shown.values], axis=2))
+    judgement = apply_feedback(metrics, of_model, feedback)
     groups = group(metrics, judgement, detector_arn)
     counted = tuple(one for one in groups if counted_intervals(one, settings))
     if len(counted) < len(groups):
         is_anomaly = judgement.is_anomaly & in_groups(metrics, judgement, counted)
         judgement = replace(judgement, is_anomaly=is_anomaly)
     return Backtest(metrics, judgement, counted)
+
+
+def _series(metrics: Metrics, begin: int, end: int) -> Metrics:
+    """Return some series as metrics of their own, under other names."""
+    if (begin, end) == (0, metrics.n_metrics):
+        return metrics
+    values = metrics.flat[None, begin:end]
+    names = tuple((str(index),) for index in range(begin, end))
+    return replace(metrics, measures=("",), dimension_names=("series",), combinations=names, values=values)
 
 
 def _insufficient(metrics: Metrics, first: int) -> str:

@@ -25,17 +25,23 @@ def judge_intervals(
 ) -> tuple[Judgement, Any]:
     """Judge all intervals of some metrics with the settings of a detector.
 
-    Each quiet interval is judged by what was learned before it, and counts as not observed for those after it.
-
     Parameters
     ----------
     missing
         Points that are anomalies because they have no value (`presence.Completed`).
     """
+    judgement, state = judge_quiet(judge, state, metrics, settings)
+    return with_missing(in_direction(metrics, judgement, settings), missing), state
+
+
+def judge_quiet(judge: Judge, state: Any, metrics: Metrics, settings: DetectionSettings) -> tuple[Judgement, Any]:
+    """Judge all intervals of some metrics.
+
+    Each quiet interval is judged by what was learned before it, and counts as not observed for those after it.
+    """
     is_quiet = settings.is_quiet(metrics.starts)
     if not is_quiet.any():
-        judgement, state = judge(state, metrics)
-        return with_missing(in_direction(metrics, judgement, settings), missing), state
+        return judge(state, metrics)
     parts = []
     cuts = np.flatnonzero(is_quiet[1:] | is_quiet[:-1]) + 1
     for start, end in pairwise([0, *cuts.tolist(), len(is_quiet)]):
@@ -43,7 +49,7 @@ def judge_intervals(
         part, after = judge(state, span)
         state = judge(state, _unobserved(span))[1] if is_quiet[start] else after
         parts.append(part)
-    return with_missing(in_direction(metrics, joined(parts), settings), missing), state
+    return joined(parts), state
 
 
 def learnable(metrics: Metrics, settings: DetectionSettings) -> Metrics:
@@ -62,6 +68,14 @@ def joined(parts: Sequence[Judgement], first: int = 0) -> Judgement:
         return Judgement(first, *arrays)
     is_missing = [part.is_missing if part.is_missing is not None else part.is_anomaly & False for part in parts]
     return replace(Judgement(first, *arrays), is_missing=np.concatenate(is_missing, axis=1))
+
+
+def stacked(parts: Sequence[Judgement]) -> Judgement:
+    """Return the judgement of consecutive series, each part of the same intervals; none has missing points."""
+    if len(parts) == 1:
+        return parts[0]
+    names = ("expected", "lower", "upper", "severity", "is_anomaly")
+    return Judgement(parts[0].first, *(np.concatenate([getattr(part, name) for part in parts]) for name in names))
 
 
 def _unobserved(metrics: Metrics) -> Metrics:

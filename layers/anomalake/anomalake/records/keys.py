@@ -2,9 +2,9 @@
 
 Below ``detection/detector=NAME/``, for each detector:
 
-===========================================  =======================================  ============
+===========================================  =======================================  ==============
 Key                                          Content                                  Module
-===========================================  =======================================  ============
+===========================================  =======================================  ==============
 ``versions/VERSION.json``                    a version of the detector file           versions
 ``executions/START/RUN.json``                a run of an interval                     executions
 ``version=VERSION/intervals/START.parquet``  observed values and their judgement      intervals
@@ -24,7 +24,9 @@ Key                                          Content                            
 ``backtest/groups.jsonl.gz``                 groups of the last backtest              backtests
 ``backtest/alerts.jsonl.gz``                 its alerts in the lake                   backtests
 ``backtest/unfinished/HASH.jsonl.gz``        groups of a backtest that is written     backtests
-===========================================  =======================================  ============
+``backtest-jobs/ID/NNNNNNNN.json``           a backtest job; the highest number is it backtest_jobs
+``backtest-steps/ID/…``                      what an unfinished job has stored        backtest_steps
+===========================================  =======================================  ==============
 
 START and GIVEN are stamps: instants in UTC as ``YYYYMMDDTHHMMSSZ``, so that keys sort by time. START is the start of
 an interval; for a model and its history, of the first interval that the model judges.

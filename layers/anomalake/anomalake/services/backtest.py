@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import partial
@@ -17,7 +17,13 @@ from anomalake.definitions.detector import Detector
 from anomalake.definitions.detector_file import read_detector
 from anomalake.definitions.errors import SourceError
 from anomalake.definitions.settings import DetectionSettings
-from anomalake.detection.backtest import Progress, run_backtest
+from anomalake.detection.backtest import (
+    PreparedBacktest,
+    Progress,
+    conclude_backtest,
+    judge_series,
+    prepare_backtest,
+)
 from anomalake.detection.evaluation import Figures, evaluate
 from anomalake.detection.labels import read_labels
 from anomalake.detection.score_files import write_scores
@@ -25,13 +31,15 @@ from anomalake.groups.anomaly_group import Group, GroupInterval
 from anomalake.groups.causes import with_causes
 from anomalake.groups.counting import counted_intervals
 from anomalake.lake import bulk
+from anomalake.model.judgement import Judgement
+from anomalake.model.metrics import Metrics
 from anomalake.notify.alert_json import AlertTooLargeError
 from anomalake.notify.channel import JSON
 from anomalake.notify.messages import message_of
 from anomalake.notify.rules import Due, passes, passes_measure
 from anomalake.records.about import write_about
 from anomalake.records.backtests import Backtest, begin_backtest, write_backtest
-from anomalake.records.feedback import read_feedback
+from anomalake.records.feedback import Feedback, read_feedback
 from anomalake.services.detect import rules_of
 from anomalake.services.lakes import open_writer, reopen
 from anomalake.services.maintenance import has_rows, register_partitions
@@ -121,7 +129,7 @@ class BacktestOutcome:
 
 
 def backtest(
-    detector_file: Path,
+    detector: Detector | Path,
     *,
     data: str | None = None,
     lake: str | None = None,
@@ -134,6 +142,8 @@ def backtest(
 
     Parameters
     ----------
+    detector
+        The detector, or its file.
     data
         Base of the detector file's relative paths, a folder or URI. Default: the folder of the file.
     lake
@@ -155,7 +165,8 @@ def backtest(
     """
     if lake is not None:
         check_lake_uri(lake)
-    detector = read_detector(detector_file, data=data)
+    if isinstance(detector, Path):
+        detector = read_detector(detector, data=data)
     reading = partial(progress, "read") if progress is not None else None
     metrics, read = read_history(detector, open_source_files(detector.metric_set), progress=reading)
     metric_set = detector.metric_set
@@ -164,15 +175,9 @@ def backtest(
         read_labels(labels, metrics, metric_set.timestamp_column, metric_set.timestamp_format) if labels else None
     )
     feedback, unread = read_feedback(open_store(lake, create=False), detector.name) if lake else ([], [])
-    tested = run_backtest(
-        metrics,
-        detector.arn,
-        holidays=detector.holidays,
-        settings=DetectionSettings.of(detector),
-        feedback=feedback,
-        progress=progress,
-    )
-    tested = _with_causes(tested, detector)
+    prepared = prepare(detector, metrics)
+    judgement = judge_series(prepared, 0, metrics.n_metrics, progress)
+    tested = conclude(detector, prepared, [judgement], feedback)
     evaluated = None
     if labelled is not None:
         is_anomaly = labelled.is_anomaly.reshape(metrics.n_metrics, -1)[:, tested.first :]
@@ -191,8 +196,16 @@ def backtest(
     )
 
 
-def _with_causes(tested: Backtest, detector: Detector) -> Backtest:
-    """Add the root causes of the intervals that alert."""
+def prepare(detector: Detector, metrics: Metrics) -> PreparedBacktest:
+    """Divide a detector's history into what it learns from and what is tested; raises `BacktestError`."""
+    return prepare_backtest(metrics, holidays=detector.holidays, settings=DetectionSettings.of(detector))
+
+
+def conclude(
+    detector: Detector, prepared: PreparedBacktest, parts: Sequence[Judgement], feedback: Iterable[Feedback]
+) -> Backtest:
+    """Group the anomalies of the judged series, and add the root causes of the intervals that alert."""
+    tested = conclude_backtest(prepared, parts, detector.arn, feedback)
     rules = rules_of(detector)
 
     def alerts(group: Group, interval: GroupInterval) -> bool:
