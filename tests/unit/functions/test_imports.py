@@ -53,8 +53,8 @@ PACKAGES = {
     "sqlglot": "sqlglot", "starlette": "starlette", "threadpoolctl": "threadpoolctl", "typer": "typer",
 }  # fmt: skip
 LAYER_OF = {
-    "catalog": "analytics", "compact": "ingest", "crawl": "ingest", "detect": "detection", "ingest": "ingest",
-    "schedule": "detection",
+    "api": "detection", "backtest": "detection", "catalog": "analytics", "compact": "ingest", "crawl": "ingest",
+    "detect": "detection", "ingest": "ingest", "schedule": "detection",
 }  # fmt: skip
 
 IMPORTED = """

@@ -235,15 +235,45 @@ def test_no_role_allows_all_actions_or_all_resources() -> None:
         assert "ManagedPolicyArns" not in resource.get("Properties", {}), name
 
 
-def test_only_compact_detect_and_catalog_may_delete_objects() -> None:
+def test_only_five_roles_may_delete_objects() -> None:
     may = {
-        name: statement["Resource"]
+        name: {arn["Fn::Sub"].removeprefix("${Bucket.Arn}/") for arn in listed(statement["Resource"])}
         for name, statement in statements("AWS::IAM::Role")
         if "s3:DeleteObject" in listed(statement["Action"])
     }
-    assert may.keys() == {"CompactRole", "DetectRole", "CatalogRole"}
-    assert may["DetectRole"] == {"Fn::Sub": "${Bucket.Arn}/lake/detection/*"}
-    assert may["CatalogRole"] == {"Fn::Sub": "${Bucket.Arn}/lake/catalog/*"}
+    assert may == {
+        "CompactRole": {"lake/tables/*", "lake/superseded/*"},
+        "DetectRole": {"lake/detection/*"},
+        "CatalogRole": {"lake/catalog/*"},
+        "ApiRole": {"lake/definitions/*", "lake/detection/*", "detectors/*"},
+        "BacktestRole": {"lake/detection/*"},
+    }
+
+
+def test_the_api_may_write_definitions_records_and_detector_files_only() -> None:
+    (written,) = [
+        {arn["Fn::Sub"].removeprefix("${Bucket.Arn}/") for arn in statement["Resource"]}
+        for name, statement in statements("AWS::IAM::Role")
+        if name == "ApiRole" and statement["Action"] == "s3:PutObject"
+    ]
+    assert written == {"lake/definitions/*", "lake/detection/*", "detectors/*"}
+
+
+def test_only_signed_requests_reach_the_api() -> None:
+    assert FUNCTIONS["ApiFunction"]["FunctionUrlConfig"]["AuthType"] == "AWS_IAM"
+    assert [name for name, function in FUNCTIONS.items() if "FunctionUrlConfig" in function] == ["ApiFunction"]
+    granted = [
+        resource["Properties"] for resource in RESOURCES.values() if resource["Type"] == "AWS::Lambda::Permission"
+    ]
+    assert "ApiFunction" not in {named(permission["FunctionName"]) for permission in granted}
+
+
+def test_the_api_reads_the_buckets_and_names_the_targets_of_the_parameters_only() -> None:
+    variables = FUNCTIONS["ApiFunction"]["Environment"]["Variables"]
+    assert variables["ANOMALAKE_SOURCES"] == {
+        "Fn::If": ["OwnSource", {"Ref": "Bucket"}, {"Fn::Sub": "${Bucket},${SourceBucket}"}]
+    }
+    assert variables["ANOMALAKE_TARGETS"] == {"Fn::Join": [",", {"Ref": "AlertTargetArns"}]}
 
 
 def test_only_schedule_may_change_the_schedules_and_pass_their_role() -> None:
@@ -514,7 +544,7 @@ def test_the_nested_quicksight_template_gets_its_parameters() -> None:
 
 
 def test_detection_is_optional() -> None:
-    optional = {"Detection", *(f"{kind}{number}" for kind in ("Email", "Phone") for number in range(1, 6))}
+    optional = {"Detection", "Api", *(f"{kind}{number}" for kind in ("Email", "Phone") for number in range(1, 6))}
     inside = {name for name, resource in RESOURCES.items() if resource.get("Condition") in optional}
     assert {"DetectFunction", "ScheduleFunction", "ScheduleGroup", "DetectionDependencies", "LongTextTopic"} <= inside
     for name, resource in (RESOURCES | STACKS).items():
@@ -537,6 +567,8 @@ MODELS = {
     "CatalogFunction": environment.CatalogEnvironment,
     "DetectFunction": environment.DetectEnvironment,
     "ScheduleFunction": environment.ScheduleEnvironment,
+    "ApiFunction": environment.ApiEnvironment,
+    "BacktestFunction": environment.BacktestEnvironment,
 }
 
 
@@ -557,6 +589,11 @@ def test_the_environment_of_a_function_is_valid(name: str) -> None:
         "ANOMALAKE_SCHEDULE_GROUP": "anomalake-detectors",
         "ANOMALAKE_SCHEDULE_ROLE": "arn:aws:iam::123456789012:role/anomalake-InvokeDetectRole-1",
         "ANOMALAKE_DETECT": "arn:aws:lambda:eu-west-1:123456789012:function:anomalake-detect",
+        "ANOMALAKE_BACKTEST": "arn:aws:lambda:eu-west-1:123456789012:function:anomalake-backtest",
+        "ANOMALAKE_BACKTEST_ALERTS": "false",
+        "ANOMALAKE_PARTITION": "aws",
+        "ANOMALAKE_SOURCES": "stack-bucket-1,kpi-data",
+        "ANOMALAKE_TARGETS": "",
     }
     given = {*SHARED, *FUNCTIONS[name]["Environment"]["Variables"]}
     read = MODELS[name].read({key: value for key, value in values.items() if key in given})

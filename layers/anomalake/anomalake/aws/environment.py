@@ -24,6 +24,10 @@ _ARN = re.compile(r"arn:[a-z-]+:[a-z0-9-]+:[a-z0-9-]*:[0-9]{12}:\S{1,256}")
 _SCHEDULE_GROUP = re.compile(r"[A-Za-z0-9._-]{1,64}")
 _REGION = re.compile(r"[a-z]{2}(-[a-z]+)+-[0-9]")
 _ACCOUNT = re.compile(r"[0-9]{12}")
+_PARTITION = re.compile(r"aws(-[a-z]+)*")
+_BUCKET = re.compile(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]")
+_TARGET = re.compile(r"arn:[a-z-]+:(lambda|sns):[a-z0-9-]+:[0-9]{12}:[A-Za-z0-9_:*-]+")
+_BOOLEAN = re.compile(r"true|false")
 
 
 class EnvironmentVariableError(AnomalakeError, ValueError):
@@ -218,6 +222,89 @@ class MacroEnvironment:
         )
 
 
+@dataclass(frozen=True, slots=True)
+class ApiEnvironment:
+    """Environment of the function api.
+
+    Attributes
+    ----------
+    lake
+        URI of the lake.
+    detectors
+        Location of the detector files, ``s3://BUCKET/PREFIX`` or a folder.
+    detect, backtest
+        ARNs of the functions that it invokes.
+    sources
+        Buckets with source data that it may read.
+    targets
+        ARNs of functions and topics that alerts may have as actions; ``*`` stands for any characters.
+    partition, region, account
+        Used in ARNs.
+    """
+
+    lake: str
+    detectors: str
+    detect: str
+    backtest: str
+    sources: tuple[str, ...]
+    targets: tuple[str, ...]
+    partition: str
+    region: str
+    account: str
+
+    @classmethod
+    def read(cls, variables: Mapping[str, str]) -> ApiEnvironment:
+        """Read and check; raises `EnvironmentVariableError`."""
+        return cls(
+            _lake_or_folder(variables),
+            _detectors(variables),
+            _matching(variables, "ANOMALAKE_DETECT", _ARN, "the ARN of a function"),
+            _matching(variables, "ANOMALAKE_BACKTEST", _ARN, "the ARN of a function"),
+            _each(variables, "ANOMALAKE_SOURCES", _BUCKET, "names of buckets, separated by commas"),
+            _each(variables, "ANOMALAKE_TARGETS", _TARGET, "ARNs of functions and topics, separated by commas"),
+            _matching({"ANOMALAKE_PARTITION": "aws", **variables}, "ANOMALAKE_PARTITION", _PARTITION, "aws"),
+            *_region_and_account(variables),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class BacktestEnvironment:
+    """Environment of the function backtest.
+
+    Attributes
+    ----------
+    lake
+        URI of the lake.
+    detectors
+        Location of the detector files, ``s3://BUCKET/PREFIX`` or a folder.
+    sends_alerts
+        Whether the alerts of a detector are sent for the groups of a backtest.
+    region, account
+        Used in the ARNs of detectors whose files have no ARN.
+    page
+        URL of the page that alerts link to; empty if there is none.
+    """
+
+    lake: str
+    detectors: str
+    sends_alerts: bool
+    region: str
+    account: str
+    page: str
+
+    @classmethod
+    def read(cls, variables: Mapping[str, str]) -> BacktestEnvironment:
+        """Read and check; raises `EnvironmentVariableError`."""
+        sends = {"ANOMALAKE_BACKTEST_ALERTS": "false", **variables}
+        return cls(
+            _lake_or_folder(variables),
+            _detectors(variables),
+            _matching(sends, "ANOMALAKE_BACKTEST_ALERTS", _BOOLEAN, "true or false") == "true",
+            *_region_and_account(variables),
+            _page(variables),
+        )
+
+
 def _page(variables: Mapping[str, str]) -> str:
     try:
         return page_url("ANOMALAKE_PAGE", variables.get("ANOMALAKE_PAGE", ""))
@@ -295,6 +382,15 @@ def _crawlers(variables: Mapping[str, str]) -> tuple[CrawlerTarget, ...]:
             _fault(name, value, "CRAWLER=s3://BUCKET/PREFIX, several separated by commas")
         targets.append(CrawlerTarget(crawler, prefix))
     return tuple(targets)
+
+
+def _each(variables: Mapping[str, str], name: str, pattern: re.Pattern[str], expected: str) -> tuple[str, ...]:
+    """Values that are separated by commas; none where the variable is empty or not set."""
+    value = variables.get(name, "")
+    parts = tuple(value.split(",")) if value else ()
+    if not all(pattern.fullmatch(part) for part in parts):
+        _fault(name, value, expected)
+    return parts
 
 
 def _integer(variables: Mapping[str, str], name: str, default: int, least: int, most: int) -> int:

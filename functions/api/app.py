@@ -1,0 +1,51 @@
+"""Handler of the function api: a request of Lookout for Metrics' API has come to the function URL."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from functools import cache
+from typing import Any
+
+from anomalake.aws.detector_files import DetectorFiles
+from anomalake.aws.environment import ApiEnvironment
+from anomalake.aws.function_jobs import FunctionJobs
+from anomalake.aws.observability import logger, observed
+from anomalake.lake.lake import utc_now
+from anomalake.server.lookoutmetrics.answering import answer
+from anomalake.server.lookoutmetrics.function_url import request_of, result_of
+from anomalake.server.lookoutmetrics.handlers import all_handlers
+from anomalake.services.workspace import Account, Bounds, Workspace
+from anomalake.storage.objects import open_store
+
+
+@cache
+def _wired() -> Workspace:
+    environment = ApiEnvironment.read(os.environ)
+    return Workspace(
+        lake=environment.lake,
+        store=open_store(environment.lake),
+        files=DetectorFiles(environment.detectors, environment.region, environment.account),
+        account=Account(environment.partition, environment.region, environment.account),
+        now=utc_now,
+        jobs=FunctionJobs(environment.detect, environment.backtest),
+        bounds=Bounds(environment.sources, environment.targets),
+    )
+
+
+@observed
+def handler(event: Any, context: Any) -> Mapping[str, Any]:
+    """Entry point of the function."""
+    return respond(event, _wired(), context.aws_request_id)
+
+
+def respond(event: Any, workspace: Workspace, request_id: str | None = None) -> Mapping[str, Any]:
+    """Answer a request. AWS has checked its signature, and that the caller may invoke the function."""
+    request = request_of(event)
+    response = answer(request, workspace, all_handlers(), _report, request_id)
+    logger.info("answered", method=request.method, path=request.path[:200], status=response.status)
+    return result_of(response)
+
+
+def _report(line: str, error: Exception) -> None:
+    logger.error("request failed", reason=line, exc_info=error)
