@@ -9,6 +9,7 @@ from datetime import timedelta
 from functools import cache, partial
 from typing import Any
 
+from anomalake.aws.detector_files import DetectorFiles
 from anomalake.aws.environment import BacktestEnvironment
 from anomalake.aws.function_jobs import FunctionJobs
 from anomalake.aws.observability import logger, observed
@@ -30,11 +31,11 @@ class BacktestEventError(AnomalakeError):
 def _wired() -> BacktestJobs:
     environment = BacktestEnvironment.read(os.environ)
     store = open_store(environment.lake)
-    data = environment.detectors.rpartition("/")[0]
+    files = DetectorFiles(environment.detectors, environment.region, environment.account)
     return BacktestJobs(
         lake=environment.lake,
         store=store,
-        requested=partial(backtest_request, store, data),
+        requested=partial(backtest_request, store, files),
         send=environment.sends_alerts,
         page=environment.page,
     )

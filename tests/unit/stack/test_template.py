@@ -245,7 +245,7 @@ def test_only_five_roles_may_delete_objects() -> None:
         "CompactRole": {"lake/tables/*", "lake/superseded/*"},
         "DetectRole": {"lake/detection/*"},
         "CatalogRole": {"lake/catalog/*"},
-        "ApiRole": {"lake/definitions/*", "lake/detection/*", "detectors/*"},
+        "ApiRole": {"lake/definitions/*", "lake/alert-names/*", "lake/detection/*", "detectors/*"},
         "BacktestRole": {"lake/detection/*"},
     }
 
@@ -256,7 +256,7 @@ def test_the_api_may_write_definitions_records_and_detector_files_only() -> None
         for name, statement in statements("AWS::IAM::Role")
         if name == "ApiRole" and statement["Action"] == "s3:PutObject"
     ]
-    assert written == {"lake/definitions/*", "lake/detection/*", "detectors/*"}
+    assert written == {"lake/definitions/*", "lake/alert-names/*", "lake/detection/*", "detectors/*"}
 
 
 def test_only_signed_requests_reach_the_api() -> None:

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Callable, Mapping
+from typing import Any
 
 from anomalake.errors import AnomalakeError, one_line
 from anomalake.server.lookoutmetrics.handling import Handler
-from anomalake.server.lookoutmetrics.operations import Operation
+from anomalake.server.lookoutmetrics.operations import OPERATIONS, Operation
 from anomalake.server.lookoutmetrics.requests import ApiRequest, members_of, operation_of
 from anomalake.server.lookoutmetrics.responses import ApiResponse, answer_response, error_response, internal_error
+from anomalake.server.lookoutmetrics.validation import valid_members
 from anomalake.services.workspace import Workspace
 from anomalake.storage.store import StoreError
 
@@ -54,6 +56,13 @@ def answer(
     except Exception as error:
         report(_line(operation, request_id, error), error)
         return internal_error(f"unexpected error; the server's log has it under request {request_id}", request_id)
+
+
+def call(
+    name: str, members: Mapping[str, Any], workspace: Workspace, handlers: Mapping[str, Handler]
+) -> Mapping[str, Any]:
+    """Carry out an operation without a request; raises the errors of its handler, and `InvalidRequestError`."""
+    return handlers[name](workspace, valid_members(OPERATIONS[name].input, members))
 
 
 def _line(operation: Operation | None, request_id: str, error: Exception) -> str:
