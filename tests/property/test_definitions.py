@@ -19,6 +19,7 @@ from anomalake.definitions.resource_errors import (
 )
 from anomalake.records.definitions import list_definitions, read_definition
 from anomalake.records.executions import SUCCEEDED
+from anomalake.services.definitions.finding import all_detectors
 from anomalake.storage.objects import memory_store
 from anomalake.storage.store import ObjectStore
 from tests.support.definitions import METRIC_SET, USERS_FILE, Api, alert_arn, detector_arn
@@ -160,7 +161,7 @@ def result_of(api: Api, operation: Operation) -> str:
 
 
 def state(store: ObjectStore, files: ObjectStore) -> Any:
-    """What is stored, but for times and ids."""
+    """What there is, but for times and ids; a user's file and its definition are the same."""
     api = Api(store, files)
     found = [
         (
@@ -172,8 +173,7 @@ def state(store: ObjectStore, files: ObjectStore) -> Any:
             sorted((alert.name, str(alert.fields), str(alert.tags)) for alert in definition.alerts),
             bool(definition.backtest),
         )
-        for definition in list_definitions(store)
-        if definition.wanted != "DELETED"
+        for definition in all_detectors(api.workspace)
     ]
     detectors = [api.workspace.files.read(name) for name in api.workspace.files.names()]
     return found, [(detector.name, sorted(rule.name for rule in detector.alerts)) for detector in detectors if detector]

@@ -14,7 +14,7 @@ from anomalake.records.definitions import (
     MetricSetDefinition,
     change_definition,
     definition_key,
-    definition_names,
+    definition_numbers,
     from_fields,
     list_definitions,
     parse_definition_key,
@@ -92,7 +92,7 @@ def test_equal_records_are_not_written_and_older_ones_are_deleted() -> None:
         "005.json",
         "006.json",
     ]
-    assert definition_names(store) == ["shop"]
+    assert definition_numbers(store) == {"shop": 6}
 
 
 class Overtaken(WrappedStore):
