@@ -59,10 +59,11 @@ class Served:
         self.process.kill()
         self.process.wait(PATIENCE)
 
-    def interrupt(self) -> int:
-        """Press Ctrl-C; return the exit code."""
+    def interrupt(self) -> tuple[int, str]:
+        """Press Ctrl-C; return the exit code, and what the server has said since its start."""
         self.process.send_signal(signal.SIGINT)
-        return self.process.wait(PATIENCE)
+        said, _ = self.process.communicate(timeout=PATIENCE)
+        return self.process.returncode, said
 
 
 @contextmanager

@@ -5,7 +5,6 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
 from functools import partial
 from typing import Any, Final
 
@@ -13,18 +12,15 @@ from anomalake.aws.detector_files import DetectorFiles
 from anomalake.errors import AnomalakeError, one_line
 from anomalake.lake.lake import Clock, utc_now
 from anomalake.server.worker import Worker, WorkError
-from anomalake.services.backtest_jobs import BacktestJobs, JobRun, next_run, run_backtest_job
-from anomalake.services.backtest_requests import backtest_request, backtest_requests
+from anomalake.services.backtest_jobs import BacktestJobs, JobRun, run_backtest_job
+from anomalake.services.backtest_requests import backtest_request
 from anomalake.services.detect import detect
+from anomalake.services.due_backtests import DueBacktests
 from anomalake.services.due_intervals import DueDetectors
 from anomalake.storage.objects import open_store
 
 #: Seconds between two looks at jobs and detectors.
 TICK: Final = 5.0
-#: Between two looks at all definitions: other processes may have asked for backtests.
-_ALL: Final = timedelta(minutes=5)
-#: Before a backtest whose process or store has failed is taken up again.
-_PAUSE: Final = timedelta(seconds=30)
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,16 +158,12 @@ class LocalJobs:
     ) -> None:
         self._settings = settings
         self._report = report
-        self._now = now
         self._tick = tick
-        self._jobs = settings.backtests(now)
-        self._files = settings.files()
-        self._due = DueDetectors(self._jobs.store, self._files, now) if detects else None
+        jobs, files = settings.backtests(now), settings.files()
+        self._due_backtests = DueBacktests(jobs, files)
+        self._due_intervals = DueDetectors(jobs.store, files, now) if detects else None
         self._backtests = _Lane(self._run_backtest)
         self._detections = _Lane(self._run_due)
-        self._looked_at: datetime | None = None
-        # Backtests to look at again, and when: those of other runs, and those that have just ended.
-        self._watched: dict[str, datetime] = {}
         self._wake = threading.Event()
         self._stopped = threading.Event()
         self._threads = [
@@ -204,13 +196,13 @@ class LocalJobs:
 
     def activate(self, detector: str) -> None:
         """Start the first run of an active detector; without due intervals, whoever runs them starts it."""
-        if self._due is not None:
-            self._due.forget(detector)
+        if self._due_intervals is not None:
+            self._due_intervals.forget(detector)
             self._wake.set()
 
     def _watch(self) -> None:
         while not self._stopped.is_set():
-            for look in (self._look_at_backtests, self._look_at_detectors):
+            for look in (self._look_at_backtests, self._look_at_intervals):
                 try:
                     look()
                 except AnomalakeError as error:
@@ -219,47 +211,34 @@ class LocalJobs:
             self._wake.clear()
 
     def _look_at_backtests(self) -> None:
-        now = self._now()
-        if self._looked_at is None or now - self._looked_at >= _ALL:
-            self._looked_at = now
-            for name in backtest_requests(self._jobs.store, self._files):
-                self._watched.setdefault(name, now)
-        for name in [name for name, at in list(self._watched.items()) if at <= now]:
-            self._watched.pop(name, None)
-            match next_run(self._jobs, name):
-                case "NOW":
-                    self._backtests.add(name)
-                case "LATER":
-                    self._watched[name] = now
+        for name in self._due_backtests.names():
+            self._backtests.add(name)
 
-    def _look_at_detectors(self) -> None:
-        if self._due is None:
+    def _look_at_intervals(self) -> None:
+        if self._due_intervals is None:
             return
-        for name in self._due.names():
+        for name in self._due_intervals.names():
             self._detections.add(name)
-        for line in self._due.problems():
+        for line in self._due_intervals.problems():
             self._report(line)
 
     def _run_backtest(self, name: str) -> None:
-        pause = timedelta()
+        run: JobRun | None = None
         try:
-            run: JobRun = self._backtests.worker.run(run_backtest, self._settings, name)
+            run = self._backtests.worker.run(run_backtest, self._settings, name)
+            reason = run.reason if run is not None and run.status != "NONE" else ""
         except WorkError as error:
-            reason, pause = str(error), _PAUSE
-        else:
-            reason = run.reason if run.status != "NONE" else ""
-            if run.status == "AGAIN" and reason:
-                pause = _PAUSE
+            reason = str(error)
         if reason and not self._stopped.is_set():
             self._report(f"backtest of {name}: {reason}")
-        self._watched[name] = self._now() + pause
+        self._due_backtests.ended(name, run)
 
     def _run_due(self, name: str) -> None:
-        assert self._due is not None
+        assert self._due_intervals is not None
         try:
             for line in self._detections.worker.run(run_due, self._settings, name):
                 self._report(line)
         except WorkError as error:
             if not self._stopped.is_set():
                 self._report(f"{name}: {error}")
-                self._due.failed(name)
+                self._due_intervals.failed(name)
