@@ -81,7 +81,7 @@ def create_alert(workspace: Workspace, members: Mapping[str, Any]) -> AlertDefin
         _check(workspace, found, alert)
         return replace(found, alerts=(*found.alerts, alert), reserved=_without(found.reserved, name))
 
-    change_detector(workspace, detector.name, finish)
+    _alert_backtest(workspace, change_detector(workspace, detector.name, finish))
     return alert
 
 
@@ -118,8 +118,15 @@ def update_alert(workspace: Workspace, members: Mapping[str, Any]) -> AlertDefin
         return replace(detector, alerts=tuple(changed if one.arn == arn else one for one in detector.alerts))
 
     detector, _ = alert_by_arn(workspace, arn)
-    _, alert = alert_with_arn(change_detector(workspace, detector.name, change), arn)
-    return alert
+    detector = change_detector(workspace, detector.name, change)
+    _alert_backtest(workspace, detector)
+    return alert_with_arn(detector, arn)[1]
+
+
+def _alert_backtest(workspace: Workspace, detector: DetectorDefinition) -> None:
+    """Let an alert that is attached after a backtest be sent for its groups, where that is asked for."""
+    if detector.wanted == "BACK_TEST":
+        workspace.jobs.backtest(detector.name)
 
 
 def delete_alert(workspace: Workspace, arn: str) -> None:

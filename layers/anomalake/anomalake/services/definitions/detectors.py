@@ -23,7 +23,7 @@ from anomalake.services.definitions.finding import (
 from anomalake.services.definitions.statuses import DetectorStatus, status_of
 from anomalake.services.workspace import Workspace
 
-#: After this time without a run, the first run of an active detector is started again.
+#: After this time without a run, a backtest or the first run of an active detector is started again.
 _PATIENCE: Final = timedelta(minutes=1)
 
 
@@ -87,7 +87,7 @@ def _carry_on(workspace: Workspace, definition: DetectorDefinition) -> DetectorS
     status = status_of(workspace.store, definition)
     if status.status not in ("ACTIVATING", "BACK_TEST_ACTIVATING") or definition.wanted_since is None:
         return status
-    if definition.wanted == "ACTIVE" and workspace.now() - definition.wanted_since < _PATIENCE:
+    if workspace.now() - definition.wanted_since < _PATIENCE:
         return status
     start(workspace, definition)
     return status_of(workspace.store, definition)
