@@ -13,8 +13,7 @@ from hypothesis import strategies as st
 
 from anomalake.cloudformation.references import PARAMETER, References, imports
 from anomalake.cloudformation.templates import translate_fragment, translate_template
-from anomalake.cloudformation.translation import CUSTOM_ALERT, CUSTOM_DETECTOR
-from anomalake.definitions.cloudformation import ALERT_TYPE, DETECTOR_TYPE
+from anomalake.definitions.cloudformation import ALERT_TYPE, CUSTOM_ALERT, CUSTOM_DETECTOR, DETECTOR_TYPE
 from anomalake.definitions.document import read_document, tree_of
 
 SERVICE = "lookoutmetrics.amazonaws.com"

@@ -12,7 +12,7 @@ import pytest
 
 from anomalake.aws.custom_resource import ResourceResult
 from anomalake.aws.lookoutmetrics_resource import answer_resource, respond
-from anomalake.cloudformation.translation import CUSTOM_ALERT, CUSTOM_DETECTOR
+from anomalake.definitions.cloudformation import CUSTOM_ALERT, CUSTOM_DETECTOR
 from anomalake.definitions.resource_errors import InvalidRequestError, ResourceConflictError, ResourceNotFoundError
 from tests.support.lookoutmetrics_api import ACCOUNT, FakeApi
 

@@ -10,7 +10,7 @@ import pytest
 
 from anomalake.aws.detector_files import DetectorFiles
 from anomalake.aws.lookoutmetrics_resource import answer_resource
-from anomalake.cloudformation.translation import CUSTOM_ALERT, CUSTOM_DETECTOR
+from anomalake.definitions.cloudformation import CUSTOM_ALERT, CUSTOM_DETECTOR
 from anomalake.definitions.resource_errors import InvalidRequestError, ResourceConflictError
 from anomalake.services.workspace import Account, Workspace
 from anomalake.storage.objects import memory_store

@@ -15,7 +15,7 @@ from typer.testing import CliRunner
 from anomalake.cli.app import app
 from anomalake.cloudformation.references import References, imports
 from anomalake.cloudformation.templates import TemplateError, translate_fragment, translate_template
-from anomalake.cloudformation.translation import CUSTOM_ALERT, CUSTOM_DETECTOR
+from anomalake.definitions.cloudformation import CUSTOM_ALERT, CUSTOM_DETECTOR
 from tests.support.l4m_templates import SHOP, TOPIC, cdk, cdk_text, with_source
 
 FUNCTION = '{Fn::ImportValue: !Sub "${AnomalakeStackName}-ApiFunctionArn"}'

@@ -8,6 +8,8 @@ from typing import Any
 import pytest
 import yaml
 
+from anomalake.cloudformation.references import imports
+from anomalake.cloudformation.templates import translate_fragment
 from anomalake.definitions.detector import AlertRule, Detector, DetectorFileError, LambdaAction
 from anomalake.definitions.detector_file import parse_detector
 from tests.support.source_data import request
@@ -76,6 +78,11 @@ def test_yaml_with_short_functions_is_the_same() -> None:
     assert "!Ref" in text
     assert "!GetAtt" in text
     assert parse(text) == parse(template(Detector=detector_resource(), Alert=alert_resource()))
+
+
+def test_a_translated_template_is_the_same_detector() -> None:
+    body = template(Detector=detector_resource(), Alert=alert_resource())
+    assert parse(translate_fragment(body, imports())) == parse(body)
 
 
 def test_a_resource_alone_is_read_too() -> None:

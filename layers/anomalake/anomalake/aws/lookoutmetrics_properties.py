@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final, Literal
 
+from anomalake.definitions.cloudformation import CUSTOM_PROPERTIES
 from anomalake.definitions.resource_errors import InvalidRequestError
 
 #: CloudFormation sends numbers and booleans as texts.
@@ -14,7 +15,6 @@ _WHOLE = ("AlertSensitivityThreshold", "Offset", "DatabasePort")
 _BOOLEAN = ("ContainsHeader", "RunBackTestMode")
 #: Lists that templates give as one text.
 _LISTS = ("TemplatedPathList", "HistoricalDataPathList")
-_OF_CLOUDFORMATION = ("ServiceToken", "ServiceTimeout")
 #: Names that CloudFormation spells in its own way.
 _SPELLED = {"CloudwatchConfig": "CloudWatchConfig"}
 
@@ -99,7 +99,7 @@ def properties_of(given: object) -> dict[str, Any]:
     """
     if not isinstance(given, Mapping):
         raise InvalidRequestError(f"ResourceProperties {str(given)[:60]!r}: expected names and values")
-    members = {name: _member(name, value, name) for name, value in _named(given) if name not in _OF_CLOUDFORMATION}
+    members = {name: _member(name, value, name) for name, value in _named(given) if name not in CUSTOM_PROPERTIES}
     metric_sets = members.get("MetricSetList")
     if metric_sets is not None and not (
         isinstance(metric_sets, list) and len(metric_sets) <= 1 and all(isinstance(one, dict) for one in metric_sets)

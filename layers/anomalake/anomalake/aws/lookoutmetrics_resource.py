@@ -19,7 +19,7 @@ from anomalake.aws.lookoutmetrics_properties import (
     Updates,
     properties_of,
 )
-from anomalake.cloudformation.translation import CUSTOM_ALERT, CUSTOM_DETECTOR
+from anomalake.definitions.cloudformation import CUSTOM_ALERT, CUSTOM_DETECTOR
 from anomalake.definitions.resource_errors import (
     InvalidRequestError,
     ResourceConflictError,

@@ -4,18 +4,15 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Iterator
-from typing import Any, Final
+from typing import Any
 
 from anomalake.cloudformation.edits import Edit, Insert, Path, Replace
 from anomalake.cloudformation.principals import principal_edits
 from anomalake.cloudformation.references import References
 from anomalake.cloudformation.text_edits import short_path
-from anomalake.definitions.cloudformation import ALERT_TYPE, DETECTOR_TYPE
+from anomalake.definitions.cloudformation import ALERT_TYPE, CUSTOM_ALERT, CUSTOM_DETECTOR, DETECTOR_TYPE
 from anomalake.definitions.document import Node, function_of
 from anomalake.definitions.fields import Problems
-
-CUSTOM_DETECTOR: Final = "Custom::LookoutMetricsAnomalyDetector"
-CUSTOM_ALERT: Final = "Custom::LookoutMetricsAlert"
 
 #: Seconds that CloudFormation waits for an answer: as long as a Lambda function may run.
 SERVICE_TIMEOUT = 900

@@ -1,7 +1,8 @@
 """A CloudFormation template with a detector, as the fields of a detector file.
 
 CloudFormation has no types ``AWS::LookoutMetrics::*`` any more, but templates with them exist. Their properties are the
-request fields of CreateAnomalyDetector and CreateAlert.
+request fields of CreateAnomalyDetector and CreateAlert. A translated template (`anomalake.cloudformation`) has custom
+resources with the same properties.
 """
 
 from __future__ import annotations
@@ -12,6 +13,15 @@ from anomalake.definitions.document import DocumentError, Node, function_of
 
 DETECTOR_TYPE = "AWS::LookoutMetrics::AnomalyDetector"
 ALERT_TYPE = "AWS::LookoutMetrics::Alert"
+
+#: Types of a translated template.
+CUSTOM_DETECTOR = "Custom::LookoutMetricsAnomalyDetector"
+CUSTOM_ALERT = "Custom::LookoutMetricsAlert"
+
+#: Properties of every custom resource.
+CUSTOM_PROPERTIES = ("ServiceToken", "ServiceTimeout")
+
+_CUSTOM_TYPES = {CUSTOM_DETECTOR: DETECTOR_TYPE, CUSTOM_ALERT: ALERT_TYPE}
 
 
 def fields_of(root: Node) -> Node:
@@ -50,7 +60,7 @@ def _type_of(resource: Node) -> str | None:
     if not isinstance(resource.value, dict) or "Type" not in resource.value:
         return None
     value = resource.value["Type"].value
-    return value if isinstance(value, str) else None
+    return _CUSTOM_TYPES.get(value, value) if isinstance(value, str) else None
 
 
 def _named(resources: dict[str, Node], type_: str, name_field: str) -> Iterator[tuple[str, Node]]:
@@ -58,7 +68,7 @@ def _named(resources: dict[str, Node], type_: str, name_field: str) -> Iterator[
     for logical_id, resource in resources.items():
         if _type_of(resource) != type_ or not isinstance(resource.value, dict):
             continue
-        properties = resource.value.get("Properties", Node({}, resource.line))
+        properties = _without_custom(resource.value.get("Properties", Node({}, resource.line)))
         members = properties.value
         if logical_id and isinstance(members, dict) and name_field not in members:
             properties = Node(
@@ -67,6 +77,14 @@ def _named(resources: dict[str, Node], type_: str, name_field: str) -> Iterator[
                 repeated=properties.repeated,
             )
         yield logical_id, properties
+
+
+def _without_custom(properties: Node) -> Node:
+    """Leave out the properties of every custom resource."""
+    if not isinstance(properties.value, dict):
+        return properties
+    members = {name: node for name, node in properties.value.items() if name not in CUSTOM_PROPERTIES}
+    return Node(members, properties.line, repeated=properties.repeated)
 
 
 def _of_this_detector(alert: Node) -> Node:
