@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 from datetime import datetime
 
 import numpy as np
@@ -21,8 +22,9 @@ from anomalake.records.backtests import (
     write_backtest,
 )
 from anomalake.records.errors import CorruptError, RecordError
+from anomalake.records.groups import to_json
 from anomalake.storage.objects import memory_store
-from tests.support.anomalies import ARN, judged
+from tests.support.anomalies import ARN, group_of, judged, scored
 
 
 def example() -> Backtest:
@@ -70,3 +72,34 @@ def test_the_error_of_an_invalid_record_names_its_key() -> None:
         list(read_backtest_groups(store, "shop"))
     with pytest.raises(CorruptError):
         judgement_from_parquet(b"")
+
+
+def test_a_group_is_found_with_its_place_without_it_and_with_a_wrong_one() -> None:
+    store = memory_store()
+    groups = tuple(group_of(scored(60.0, at=number)) for number in range(150))
+    body = backtests.groups_to_lines(groups)
+    store.put(backtest_key("shop", GROUPS), body)
+    placed = backtests.read_placed_groups(store, "shop")
+    assert tuple(one for _, one in placed) == groups == tuple(read_backtest_groups(store, "shop"))
+    places = sorted({place for place, _ in placed})
+    assert len(places) == 3
+    for place, one in placed[::10]:
+        for hint in (place, None, *places, len(body), 7, 10**9):
+            assert read_backtest_group(store, "shop", one.group_id, hint) == one
+    assert read_backtest_group(store, "shop", groups[0].group_id[:-1], places[1]) is None
+
+
+def test_groups_in_one_member_as_earlier_versions_wrote_them_are_read() -> None:
+    groups = tuple(group_of(scored(60.0, at=number)) for number in range(100))
+    store = memory_store()
+    body = gzip.compress(b"".join(to_json(one) + b"\n" for one in groups))
+    store.put(backtest_key("shop", GROUPS), body)
+    assert [place for place, _ in backtests.read_placed_groups(store, "shop")] == [0] * 100
+    assert read_backtest_group(store, "shop", groups[99].group_id, 0) == groups[99]
+
+
+@pytest.mark.parametrize("cut_at", [0, 10, 500, -1])
+def test_groups_that_are_cut_off_are_refused(cut_at: int) -> None:
+    body = backtests.groups_to_lines(group_of(scored(60.0, at=number)) for number in range(100))
+    with pytest.raises(RecordError, match="expected gzipped lines"):
+        list(backtests.groups_from_lines(body[:cut_at], "groups"))

@@ -14,7 +14,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from itertools import islice
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import numpy as np
 import pyarrow as pa
@@ -66,9 +66,8 @@ class GroupIndex:
     first_tested: datetime | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class GroupEntry:
-    """A group in the index.
+class GroupEntry(NamedTuple):
+    """A group in the index; a named tuple, because a list has many of them.
 
     Attributes
     ----------
@@ -164,10 +163,19 @@ def entries(index: GroupIndex, detector_arn: str) -> list[GroupEntry]:
     np.maximum.at(last, group, start)
     np.maximum.at(most, group, score)
     row[group] = np.arange(len(group))
-    measure, place = (table[name].take(pa.array(row)).to_pylist() for name in ("measure", "place"))
-    rows = zip(ids.dictionary.to_pylist(), measure, first.tolist(), last.tolist(), most.tolist(), place, strict=True)
-    ordered = sorted(rows, key=lambda row: (row[2], row[0]), reverse=True)
-    return [GroupEntry(*row) for row in ordered]
+    by_group = pa.table(
+        {
+            "group_id": ids.dictionary,
+            "measure": table["measure"].take(pa.array(row)),
+            "first": first,
+            "last": last,
+            "score": most,
+            "place": table["place"].take(pa.array(row)),
+        }
+    )
+    newest_first = pc.sort_indices(by_group, sort_keys=[("first", "descending"), ("group_id", "descending")])
+    columns = by_group.take(newest_first)
+    return list(map(GroupEntry, *(columns[name].to_pylist() for name in GroupEntry._fields)))
 
 
 def find_entry(index: GroupIndex, detector_arn: str, group_id: str) -> GroupEntry | None:
