@@ -17,6 +17,7 @@ from anomalake.server.lookoutmetrics.handling import Handler
 from anomalake.services.workspace import Account, Bounds, Workspace
 from anomalake.storage.objects import memory_store
 from anomalake.storage.store import ObjectStore
+from tests.support.source_data import FilesInMemory
 
 BEGIN = datetime(2026, 11, 27, 10, tzinfo=UTC)
 PREFIX = "arn:aws:lookoutmetrics:us-east-1:123456789012:"
@@ -53,6 +54,8 @@ METRIC_SET: dict[str, Any] = {
         }
     },
 }
+#: The beginning of its source data.
+ROWS = b"platform,marketplace,timestamp,views,revenue\npc,us,2026-11-27 09:00:00,10,99.5\n"
 TO_LAMBDA = {
     "LambdaConfiguration": {
         "RoleArn": "arn:aws:iam::123456789012:role/L4MTestRole",
@@ -152,6 +155,7 @@ class Api:
             now=self.now,
             jobs=self.jobs,
             bounds=bounds or Bounds(),
+            source_files=FilesInMemory({"s3://lab/ecommerce/backtest/2026.csv": ROWS}),
         )
 
     def now(self) -> datetime:

@@ -128,14 +128,15 @@ class Server:
         return job
 
     def contents(self) -> dict[str, bytes]:
-        """The lake without what is different in each run: jobs, definitions, and times and runs of deliveries.
+        """The lake without what is different in each run: jobs, definitions, changes of groups, deliveries' times.
 
         A run that is killed may leave its alerts in a batch of originals of its own; the alerts are the same.
         """
         found, originals = {}, set[bytes]()
         for path in self.lake.rglob("*"):
             key = path.relative_to(self.lake).as_posix()
-            if not path.is_file() or "/backtest-jobs/" in key or key.startswith("definitions/"):
+            differs = "/backtest-jobs/" in key or "/group-index/" in key or key.startswith("definitions/")
+            if not path.is_file() or differs:
                 continue
             if key.startswith("originals/bulk/"):
                 originals.update(gzip.decompress(path.read_bytes()).splitlines())

@@ -94,7 +94,9 @@ class DetectorFiles:
             except ObjectNotFound:
                 continue
         if len(found) > 1:
-            raise DetectorFileError((f"{found[0].place}: {found[1].place} exists too; expected one file for each detector",))
+            raise DetectorFileError(
+                (f"{found[0].place}: {found[1].place} exists too; expected one file for each detector",)
+            )
         return found[0] if found else None
 
     def parse(self, file: DetectorFile) -> Detector:

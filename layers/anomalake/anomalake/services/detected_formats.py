@@ -20,7 +20,6 @@ from anomalake.services.sample_files import (
     files_of,
     invalid,
     nothing_in,
-    open_files,
     sample_paths,
 )
 from anomalake.services.workspace import Workspace
@@ -75,7 +74,7 @@ def detect_format(workspace: Workspace, config: Mapping[str, Any]) -> DetectedFo
     """
     paths = sample_paths(config, _FIELD)
     check_bounds(workspace, paths)
-    files = open_files()
+    files = workspace.source_files
     found = {one: _found(files, one) for one in paths}
     used = next((one for one in paths if found[one]), None)
     if used is None:

@@ -4,11 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from anomalake.definitions.arns import detector_of
-from anomalake.definitions.detector import DetectorFileError
-from anomalake.definitions.metric_set import NAME
-from anomalake.definitions.resource_errors import ResourceNotFoundError
-from anomalake.records.definitions import read_definition
+from anomalake.services.definitions import detector_by_arn
 from anomalake.services.workspace import Workspace
 
 
@@ -31,22 +27,8 @@ class KnownDetector:
 
 
 def known_detector(workspace: Workspace, arn: str) -> KnownDetector:
-    """Return a detector that the API has made, or that has a file; raises `ResourceNotFoundError`, `StoreError`."""
-    name = detector_of(arn)
-    unknown = ResourceNotFoundError(f"AnomalyDetectorArn {arn}: there is no such detector", arn, "AnomalyDetector")
-    if not NAME.fullmatch(name):
-        raise unknown
-    definition = read_definition(workspace.store, name)
-    if definition is not None:
-        if definition.wanted == "DELETED" or definition.arn != arn:
-            raise unknown
-        fields = definition.metric_set.fields if definition.metric_set is not None else {}
-        frequency = definition.frequency or str(fields.get("MetricSetFrequency", "PT1H"))
-        return KnownDetector(name, arn, frequency, str(fields.get("Timezone") or "UTC"))
-    try:
-        detector = workspace.files.read(name)
-    except DetectorFileError as error:
-        raise unknown from error
-    if detector is None or detector.arn != arn:
-        raise unknown
-    return KnownDetector(name, arn, detector.frequency, detector.timezone)
+    """Find a detector by its ARN, as `detector_by_arn`; raises the same errors."""
+    definition = detector_by_arn(workspace, arn)
+    fields = definition.metric_set.fields if definition.metric_set is not None else {}
+    frequency = definition.frequency or str(fields.get("MetricSetFrequency", "PT1H"))
+    return KnownDetector(definition.name, arn, frequency, str(fields.get("Timezone") or "UTC"))

@@ -13,7 +13,7 @@ from typing import Any, Final, TypeVar
 from anomalake.definitions.errors import SourceError
 from anomalake.definitions.messages import printable
 from anomalake.definitions.resource_errors import AccessRefusedError, InvalidRequestError
-from anomalake.local.source_files import FolderOrS3Files
+from anomalake.services.bounds import check_path
 from anomalake.services.workspace import Workspace
 from anomalake.sources.ports import SourceFile, SourceFiles
 from anomalake.sources.sample_rows import first_lines
@@ -85,12 +85,7 @@ def check_bounds(workspace: Workspace, paths: list[SamplePath]) -> None:
         found = _BUCKET.match(one.path)
         if found is None:
             raise invalid([(one.field, f"{one.path!r}: expected s3://BUCKET/PREFIX")])
-        allowed = workspace.bounds.sources
-        if allowed is not None and found["bucket"] not in allowed:
-            raise AccessRefusedError(
-                f"{one.field}: bucket {found['bucket']!r}: is not one that this server reads; "
-                f"expected one of: {', '.join(allowed) or 'none'}"
-            )
+        check_path(workspace.bounds, one.path)
 
 
 def files_of(files: SourceFiles, one: SamplePath, most: int) -> list[FoundFile]:
@@ -141,11 +136,6 @@ def invalid(problems: list[tuple[str, str]]) -> InvalidRequestError:
     """Return the error of invalid fields: each with its path and what is wrong."""
     fields = tuple((field, printable(what)) for field, what in problems)
     return InvalidRequestError("; ".join(f"{field}: {what}" for field, what in fields), fields)
-
-
-def open_files() -> SourceFiles:
-    """Open the reader of files."""
-    return FolderOrS3Files()
 
 
 def _files(files: SourceFiles, one: SamplePath) -> Iterator[FoundFile]:

@@ -19,7 +19,6 @@ from anomalake.services.sample_files import (
     invalid,
     lines_of,
     nothing_in,
-    open_files,
     sample_paths,
 )
 from anomalake.services.workspace import Workspace
@@ -60,7 +59,7 @@ def read_sample_rows(workspace: Workspace, config: Mapping[str, Any]) -> SampleR
     assert not isinstance(form, ParquetFormat)
     paths = sample_paths(config, _S3)
     check_bounds(workspace, paths)
-    files = open_files()
+    files = workspace.source_files
     for one in reversed(paths):
         for found in files_of(files, one, 1):
             try:
@@ -89,7 +88,7 @@ def check_metric_set(workspace: Workspace, members: Mapping[str, Any]) -> None:
         return
     paths = sample_paths(members["MetricSource"][_S3], _SOURCE)
     check_bounds(workspace, paths)
-    files = open_files()
+    files = workspace.source_files
     problems = [problem for one in paths for problem in _problems_of(files, one, metric_set)]
     if problems:
         raise invalid(list(dict.fromkeys(problems)))

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 
 from anomalake.aws.detector_files import DetectorFiles
 from anomalake.lake.lake import Clock
+from anomalake.local.source_files import FolderOrS3Files
+from anomalake.sources.ports import SourceFiles
 from anomalake.storage.store import ObjectStore
 
 
@@ -81,6 +83,8 @@ class Workspace:
         Starts backtests and first runs.
     bounds
         What may be read and called.
+    source_files
+        Source data, of which samples are read.
     """
 
     lake: str
@@ -90,3 +94,4 @@ class Workspace:
     now: Clock
     jobs: Jobs
     bounds: Bounds = Bounds()
+    source_files: SourceFiles = field(default_factory=FolderOrS3Files)

@@ -23,7 +23,7 @@ from anomalake.records.definitions import (
     change_alert_name,
     change_definition,
 )
-from anomalake.services.definitions.bounds import check_target
+from anomalake.services.bounds import check_target
 from anomalake.services.definitions.changing import change_detector
 from anomalake.services.definitions.documents import arn_prefix, checked, invalid
 from anomalake.services.definitions.finding import (

@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from anomalake.definitions.resource_errors import QuotaExceededError, ResourceConflictError
 from anomalake.records.definitions import DetectorDefinition, MetricSetDefinition
-from anomalake.services.definitions.bounds import check_source, source_paths
+from anomalake.services.bounds import check_source, source_paths
 from anomalake.services.definitions.changing import change_detector, is_in_use
 from anomalake.services.definitions.detectors import in_use_error
 from anomalake.services.definitions.documents import arn_prefix, checked

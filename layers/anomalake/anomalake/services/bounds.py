@@ -14,13 +14,18 @@ _BUCKET = re.compile(r"s3://([^/]+)")
 
 def check_source(bounds: Bounds, metric_set: Mapping[str, Any]) -> None:
     """Check the MetricSource of a metric set; raises `AccessRefusedError`."""
+    for path in source_paths(metric_set):
+        check_path(bounds, path)
+
+
+def check_path(bounds: Bounds, path: str) -> None:
+    """Check the path of source data; raises `AccessRefusedError`."""
     if bounds.sources is None:
         return
-    for path in source_paths(metric_set):
-        bucket = _BUCKET.match(path)
-        if bucket is None or bucket[1] not in bounds.sources:
-            allowed = ", ".join(f"s3://{name}/" for name in bounds.sources) or "none"
-            raise AccessRefusedError(f"source data {path!r}: may not be read; allowed: {allowed}")
+    bucket = _BUCKET.match(path)
+    if bucket is None or bucket[1] not in bounds.sources:
+        allowed = ", ".join(f"s3://{name}/" for name in bounds.sources) or "none"
+        raise AccessRefusedError(f"source data {path!r}: may not be read; allowed: {allowed}")
 
 
 def source_paths(metric_set: Mapping[str, Any]) -> Iterator[str]:
