@@ -54,13 +54,20 @@ class Newest(Generic[T]):
 def read_newest(store: ObjectStore, folder: str, codec: Codec[T]) -> Newest[T]:
     """Read the newest record of a folder; raises `RecordError` and `StoreError`."""
     found = read_latest(store, folder)
-    if found is None:
-        return Newest()
+    return _decoded(store, folder, found.number, found.body, codec) if found is not None else Newest()
+
+
+def read_number(store: ObjectStore, folder: str, number: int, codec: Codec[T]) -> Newest[T]:
+    """Read the record with a number; raises `ObjectNotFound`, `RecordError` and `StoreError`."""
+    return _decoded(store, folder, number, store.get(number_key(folder, number)), codec)
+
+
+def _decoded(store: ObjectStore, folder: str, number: int, body: bytes, codec: Codec[T]) -> Newest[T]:
     try:
-        fields = json.loads(found.body)
-        return Newest(found.number, codec.from_fields(fields["record"]), tuple(map(str, fields["changes"])))
+        fields = json.loads(body)
+        return Newest(number, codec.from_fields(fields["record"]), tuple(map(str, fields["changes"])))
     except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
-        place = f"{store.uri}/{number_key(folder, found.number)}"
+        place = f"{store.uri}/{number_key(folder, number)}"
         raise RecordError(f"{place}: {error}; expected a record and its changes") from error
 
 

@@ -6,17 +6,17 @@ The record of a deleted detector stays, so that a late writer cannot bring the d
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Final, Literal, cast, get_args
 
 from anomalake.definitions.metric_set import NAME
-from anomalake.records.changes import Codec, Newest, change_record, read_newest
+from anomalake.records.changes import Codec, Newest, change_record, read_newest, read_number
 from anomalake.records.errors import RecordError, RecordInputError
 from anomalake.records.numbered import number_key
-from anomalake.storage.store import ObjectStore
+from anomalake.records.parallel import at_once
+from anomalake.storage.store import ObjectNotFound, ObjectStore
 
 DEFINITIONS: Final = "definitions"
 ALERT_NAMES: Final = "alert-names"
@@ -24,9 +24,7 @@ ALERT_NAMES: Final = "alert-names"
 #: What a detector is to be. A status is computed from it.
 Wanted = Literal["INACTIVE", "ACTIVE", "DEACTIVATED", "BACK_TEST", "DELETED"]
 
-_KEY = re.compile(rf"{DEFINITIONS}/detector=(?P<detector>{NAME.pattern})/[0-9]{{8}}\.json")
-#: Records that are read at the same time: each waits for the store, not for the processor.
-_AT_ONCE: Final = 32
+_KEY = re.compile(rf"{DEFINITIONS}/detector=(?P<detector>{NAME.pattern})/(?P<number>[0-9]{{8}})\.json")
 
 
 @dataclass(frozen=True, slots=True)
@@ -202,20 +200,32 @@ def change_definition(
     return change_record(store, definition_folder(name), DEFINITION, change)
 
 
-def definition_names(store: ObjectStore) -> list[str]:
-    """List the detectors that have a definition, deleted ones among them, by name; raises `StoreError`."""
-    return sorted({name for entry in store.list(DEFINITIONS) if (name := parse_definition_key(entry.key))})
+def definition_numbers(store: ObjectStore) -> dict[str, int]:
+    """List the detectors that have a definition, deleted ones among them, each with its newest number.
+
+    Raises
+    ------
+    StoreError
+    """
+    numbers: dict[str, int] = {}
+    for entry in store.list(DEFINITIONS):
+        match = _KEY.fullmatch(entry.key)
+        if match is not None:
+            numbers[match["detector"]] = max(int(match["number"]), numbers.get(match["detector"], 0))
+    return numbers
 
 
-def read_definitions(store: ObjectStore, names: Iterable[str]) -> Iterator[DetectorDefinition]:
-    """Read the newest definitions of detectors, in the order of their names; those without one are left out."""
-    wanted = list(names)
-    if not wanted:
-        return
-    with ThreadPoolExecutor(_AT_ONCE, thread_name_prefix="definitions") as threads:
-        for found in threads.map(lambda name: read_definition(store, name), wanted):
-            if found is not None:
-                yield found
+def read_listed_definition(store: ObjectStore, name: str, number: int) -> DetectorDefinition | None:
+    """Read a definition by its number in a listing, or a newer one if that was deleted since.
+
+    Raises
+    ------
+    RecordError, StoreError
+    """
+    try:
+        return read_number(store, definition_folder(name), number, DEFINITION).value
+    except ObjectNotFound:
+        return read_definition(store, name)
 
 
 def list_definitions(store: ObjectStore) -> Iterator[DetectorDefinition]:
@@ -225,7 +235,10 @@ def list_definitions(store: ObjectStore) -> Iterator[DetectorDefinition]:
     ------
     RecordError, StoreError
     """
-    return read_definitions(store, definition_names(store))
+    numbers = definition_numbers(store)
+    for found in at_once(store, lambda name: read_listed_definition(store, name, numbers[name]), sorted(numbers)):
+        if found is not None:
+            yield found
 
 
 def read_alert_name(store: ObjectStore, name: str) -> AlertName | None:

@@ -16,14 +16,16 @@ def check_source(bounds: Bounds, metric_set: Mapping[str, Any]) -> None:
     """Check the MetricSource of a metric set; raises `AccessRefusedError`."""
     if bounds.sources is None:
         return
-    for path in _paths(metric_set.get("MetricSource") or {}):
+    for path in source_paths(metric_set):
         bucket = _BUCKET.match(path)
         if bucket is None or bucket[1] not in bounds.sources:
             allowed = ", ".join(f"s3://{name}/" for name in bounds.sources) or "none"
             raise AccessRefusedError(f"source data {path!r}: may not be read; allowed: {allowed}")
 
 
-def _paths(source: Mapping[str, Any]) -> Iterator[str]:
+def source_paths(metric_set: Mapping[str, Any]) -> Iterator[str]:
+    """Yield the paths in a metric set: of its files, or of the results of queries for it."""
+    source = metric_set.get("MetricSource") or {}
     files = source.get("S3SourceConfig") or {}
     for name in ("TemplatedPathList", "HistoricalDataPathList"):
         given = files.get(name) or ()

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
+from itertools import islice
 from typing import Any, Final
 
 from anomalake.definitions.resource_errors import InvalidRequestError, ResourceConflictError
 from anomalake.errors import AnomalakeError
 from anomalake.records.definitions import DetectorDefinition
+from anomalake.records.parallel import at_once
 from anomalake.services.definitions.changing import change_detector, is_in_use, record_failure
 from anomalake.services.definitions.documents import checked
 from anomalake.services.definitions.finding import (
-    at_once,
+    DetectorList,
     find_detector,
     name_of_detector,
     with_arn,
@@ -23,7 +25,6 @@ from anomalake.services.workspace import Workspace
 
 #: After this time without a run, the first run of an active detector is started again.
 _PATIENCE: Final = timedelta(minutes=1)
-_LONG_AGO: Final = datetime.min.replace(tzinfo=UTC)
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,12 +85,11 @@ def describe_detector(workspace: Workspace, arn: str) -> DescribedDetector:
 def _carry_on(workspace: Workspace, definition: DetectorDefinition) -> DetectorStatus:
     """Start the work that was wanted and not begun, and return the status."""
     status = status_of(workspace.store, definition)
-    if status.status == "BACK_TEST_ACTIVATING" or (
-        status.status == "ACTIVATING" and workspace.now() - (definition.wanted_since or _LONG_AGO) > _PATIENCE
-    ):
-        start(workspace, definition)
-    else:
+    if status.status not in ("ACTIVATING", "BACK_TEST_ACTIVATING") or definition.wanted_since is None:
         return status
+    if definition.wanted == "ACTIVE" and workspace.now() - definition.wanted_since < _PATIENCE:
+        return status
+    start(workspace, definition)
     return status_of(workspace.store, definition)
 
 
@@ -139,21 +139,22 @@ def in_use_error(detector: DetectorDefinition, members: Iterable[str]) -> Invali
     return InvalidRequestError(f"detector {detector.name!r} is active: {what}", tuple((name, what) for name in members))
 
 
-def describe_detectors(workspace: Workspace, names: Iterable[str]) -> Iterator[DescribedDetector]:
-    """Describe the detectors with some names, in their order; names of deleted ones are left out.
+def describe_detectors(workspace: Workspace, after: str | None, batch: int) -> Iterator[DescribedDetector]:
+    """Describe the detectors whose names are after a name, or all, by name.
+
+    Parameters
+    ----------
+    batch
+        How many are read in advance.
 
     Raises
     ------
     RecordError, StoreError
     """
-
-    def describe(name: str) -> DescribedDetector | None:
-        found = find_detector(workspace, name)
-        if found is None:
-            return None
-        return DescribedDetector(found.definition, status_of(workspace.store, found.definition))
-
-    return (found for found in at_once(describe, names) if found is not None)
+    found = DetectorList(workspace).after(after, batch)
+    while some := list(islice(found, batch)):
+        statuses = at_once(workspace.store, lambda detector: status_of(workspace.store, detector), some)
+        yield from map(DescribedDetector, some, statuses)
 
 
 def delete_detector(workspace: Workspace, arn: str) -> None:

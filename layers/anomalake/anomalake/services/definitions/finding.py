@@ -8,10 +8,10 @@ change.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from typing import Final, TypeVar
+from itertools import islice
+from typing import Final
 
 from anomalake.aws.detector_files import DetectorFile
 from anomalake.definitions.detector import DetectorFileError
@@ -25,21 +25,20 @@ from anomalake.records.definitions import (
     MetricSetDefinition,
     change_alert_name,
     change_definition,
-    definition_names,
+    definition_numbers,
     read_alert_name,
     read_definition,
+    read_listed_definition,
 )
+from anomalake.records.parallel import at_once
 from anomalake.services.definitions.documents import definition_of_file, detector_text, is_derived
 from anomalake.services.workspace import Workspace
 from anomalake.storage.store import StoreError
 
-T = TypeVar("T")
-U = TypeVar("U")
-
 #: Tries to bring a file and a definition into step that others change.
 _TRIES: Final = 100
-#: Detectors that are read at the same time: each waits for the store, not for the processor.
-_AT_ONCE: Final = 32
+#: Detectors that are read in advance where all are wanted.
+_BATCH: Final = 1_000
 
 _METRIC_SET_ARN = re.compile(
     rf"(?P<prefix>arn:[a-z0-9-]+:lookoutmetrics:[^:\s]*:[^:\s]*:)"
@@ -239,31 +238,51 @@ def alert_with_arn(detector: DetectorDefinition | None, arn: str) -> tuple[Detec
 
 def detectors_of_files(workspace: Workspace) -> Iterator[DetectorDefinition]:
     """Find the detectors that have only a file, or a newer one; raises `RecordError` and `StoreError`."""
-    known = set(definition_names(workspace.store))
+    known = definition_numbers(workspace.store).keys()
     for name in workspace.files.names():
         file, unread = _file(workspace, name)
         if unread is None and file is not None and (name not in known or not is_derived(file)):
             yield definition_of_file(workspace.files, file, None)
 
 
-def detector_names(workspace: Workspace) -> list[str]:
-    """List the names of all detectors, and of deleted ones; raises `StoreError`."""
-    return sorted({*definition_names(workspace.store), *workspace.files.names()})
+class DetectorList:
+    """All detectors by name, from one listing of the definitions and one of the detector files.
+
+    A definition and a file that are in step are not compared: the definition of an active detector is taken as it is.
+
+    Raises
+    ------
+    StoreError
+    """
+
+    def __init__(self, workspace: Workspace) -> None:
+        self._workspace = workspace
+        self._numbers = definition_numbers(workspace.store)
+        self._files = set(workspace.files.names())
+
+    def after(self, name: str | None, batch: int) -> Iterator[DetectorDefinition]:
+        """Find the detectors whose names are after a name, or all, and read `batch` of them in advance.
+
+        Raises
+        ------
+        RecordError, StoreError
+        """
+        names = iter(sorted(one for one in self._numbers.keys() | self._files if name is None or one > name))
+        while some := list(islice(names, batch)):
+            yield from (found for found in at_once(self._workspace.store, self._find, some) if found is not None)
+
+    def _find(self, name: str) -> DetectorDefinition | None:
+        if name in self._numbers:
+            record = read_listed_definition(self._workspace.store, name, self._numbers[name])
+            if record is not None and (record.wanted == "ACTIVE") == (name in self._files):
+                return record if record.wanted != "DELETED" else None
+        found = find_detector(self._workspace, name)
+        return found.definition if found is not None else None
 
 
 def all_detectors(workspace: Workspace) -> Iterator[DetectorDefinition]:
     """Find all detectors, by name; raises `RecordError` and `StoreError`."""
-    found = at_once(lambda name: detector_by_name(workspace, name), detector_names(workspace))
-    return (detector for detector in found if detector is not None)
-
-
-def at_once(function: Callable[[T], U], items: Iterable[T]) -> Iterator[U]:
-    """Call a function for many items, several at the same time, and yield the results in the order of the items."""
-    threads = ThreadPoolExecutor(_AT_ONCE, thread_name_prefix="definitions")
-    try:
-        yield from threads.map(function, items)
-    finally:
-        threads.shutdown(cancel_futures=True)
+    return DetectorList(workspace).after(None, _BATCH)
 
 
 def _file(workspace: Workspace, name: str) -> tuple[DetectorFile | None, DetectorDefinition | None]:

@@ -8,12 +8,12 @@ from typing import Any, Final
 
 from anomalake.definitions.resource_errors import QuotaExceededError, ResourceConflictError
 from anomalake.records.definitions import DetectorDefinition, MetricSetDefinition
-from anomalake.services.definitions.bounds import check_source
+from anomalake.services.definitions.bounds import check_source, source_paths
 from anomalake.services.definitions.changing import change_detector, is_in_use
 from anomalake.services.definitions.detectors import in_use_error
 from anomalake.services.definitions.documents import arn_prefix, checked
 from anomalake.services.definitions.finding import (
-    all_detectors,
+    DetectorList,
     detector_by_arn,
     detector_of_metric_set,
     find_detector,
@@ -67,7 +67,7 @@ def create_metric_set(workspace: Workspace, members: Mapping[str, Any]) -> Metri
         checked(workspace.files, changed, "MetricSet.")
         return changed
 
-    # First without a write, as the files are read before it.
+    # First without a write: the files are read before it.
     change(detector_by_arn(workspace, arn))
     _check_files(workspace, fields)
     changed = change_detector(workspace, name_of_detector(arn), change)
@@ -121,14 +121,21 @@ def update_metric_set(workspace: Workspace, members: Mapping[str, Any]) -> Metri
     return changed
 
 
-def list_metric_sets(workspace: Workspace, arn: str | None) -> Iterator[tuple[DetectorDefinition, MetricSetDefinition]]:
+def list_metric_sets(
+    workspace: Workspace, arn: str | None, after: str | None, batch: int
+) -> Iterator[tuple[DetectorDefinition, MetricSetDefinition]]:
     """Find the metric set of a detector, or those of all detectors, by the detectors' names.
+
+    Parameters
+    ----------
+    after, batch
+        Of all detectors: only those whose names are after this one, and how many are read in advance.
 
     Raises
     ------
     ResourceNotFoundError, RecordError, StoreError
     """
-    detectors = [detector_by_arn(workspace, arn)] if arn is not None else all_detectors(workspace)
+    detectors = [detector_by_arn(workspace, arn)] if arn is not None else DetectorList(workspace).after(after, batch)
     return ((detector, detector.metric_set) for detector in detectors if detector.metric_set is not None)
 
 
@@ -137,5 +144,7 @@ def _fields(members: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _check_files(workspace: Workspace, fields: Mapping[str, Any]) -> None:
+    """Check the source data; those of a user's file, which may be in folders, are checked by the first run."""
     check_source(workspace.bounds, fields)
-    check_metric_set(workspace, fields)
+    if all(path.startswith("s3://") for path in source_paths(fields)):
+        check_metric_set(workspace, fields)

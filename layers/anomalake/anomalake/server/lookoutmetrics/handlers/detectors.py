@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from itertools import islice
+from collections.abc import Mapping
 from typing import Any, Final
 
 from anomalake.server.lookoutmetrics.handling import Handler, Members
@@ -17,7 +16,6 @@ from anomalake.services.definitions.detectors import (
     describe_detectors,
     update_detector,
 )
-from anomalake.services.definitions.finding import detector_names
 from anomalake.services.workspace import Workspace
 
 _LONGEST_REASON: Final = 256
@@ -59,14 +57,8 @@ def list_anomaly_detectors(workspace: Workspace, members: Members) -> dict[str, 
     now = workspace.now()
     query = {"operation": "ListAnomalyDetectors", **members}
     last = read_token(members, query, now)
-    names = iter([name for name in detector_names(workspace) if last is None or name > last])
-
-    def described() -> Iterator[DescribedDetector]:
-        # No more than the page wants, unless some of them are deleted.
-        while batch := list(islice(names, page_size(members) + 1)):
-            yield from describe_detectors(workspace, batch)
-
-    found, token = page(described(), members, lambda item: item.definition.name, query, now)
+    described = describe_detectors(workspace, last, page_size(members) + 1)
+    found, token = page(described, members, lambda item: item.definition.name, query, now)
     return {"AnomalyDetectorSummaryList": [_summary(item) for item in found], "NextToken": token}
 
 

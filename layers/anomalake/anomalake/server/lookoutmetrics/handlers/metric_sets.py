@@ -8,7 +8,7 @@ from typing import Any, Final
 from anomalake.records.definitions import DetectorDefinition, MetricSetDefinition
 from anomalake.server.lookoutmetrics.handlers.known_members import known_members
 from anomalake.server.lookoutmetrics.handling import Handler, Members
-from anomalake.server.lookoutmetrics.paging import page
+from anomalake.server.lookoutmetrics.paging import page, page_size, read_token
 from anomalake.server.lookoutmetrics.shapes.metric_sets import METRIC_SET
 from anomalake.services.definitions import metric_sets
 from anomalake.services.workspace import Workspace
@@ -40,13 +40,10 @@ def update_metric_set(workspace: Workspace, members: Members) -> dict[str, Any]:
 
 def list_metric_sets(workspace: Workspace, members: Members) -> dict[str, Any]:
     """List the metric sets of a detector, or all, by the detectors' names."""
-    found, token = page(
-        metric_sets.list_metric_sets(workspace, members.get("AnomalyDetectorArn")),
-        members,
-        lambda pair: pair[0].name,
-        {"operation": "ListMetricSets", **members},
-        workspace.now(),
-    )
+    query, now = {"operation": "ListMetricSets", **members}, workspace.now()
+    last = read_token(members, query, now)
+    listed = metric_sets.list_metric_sets(workspace, members.get("AnomalyDetectorArn"), last, page_size(members) + 1)
+    found, token = page(listed, members, lambda pair: pair[0].name, query, now)
     return {"MetricSetSummaryList": [_summary(*pair) for pair in found], "NextToken": token}
 
 
