@@ -136,7 +136,7 @@ def test_serve_shows_the_page_records_feedback_and_ends_without_error(
     server: tuple[subprocess.Popen[str], str, int], lake: Path
 ) -> None:
     process, first, port = server
-    assert first == f"http://127.0.0.1:{port}/ shows {lake}; Ctrl-C ends it\n"
+    assert first == f"http://127.0.0.1:{port}/ shows {lake}, and answers Lookout for Metrics' API; Ctrl-C ends it\n"
     status, headers, page = asked(port, "GET", "/")
     assert (status, headers["content-type"]) == (200, "text/html; charset=utf-8")
     assert "server" not in headers
