@@ -9,7 +9,7 @@ it cannot be finished. So two callers never both make an alert, and one that was
 from __future__ import annotations
 
 import uuid
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from typing import Any, Final
 
@@ -30,8 +30,6 @@ from anomalake.services.definitions.finding import (
     adopt_detector,
     alert_by_arn,
     alert_with_arn,
-    all_detectors,
-    detector_by_arn,
     detector_by_name,
     detectors_of_files,
     find_detector,
@@ -133,17 +131,25 @@ def delete_alert(workspace: Workspace, arn: str) -> None:
     change_detector(workspace, detector.name, change)
 
 
-def list_alerts(workspace: Workspace, arn: str | None) -> list[tuple[DetectorDefinition, AlertDefinition]]:
-    """Find the alerts of a detector, or all alerts, by name.
+def list_alerts(
+    workspace: Workspace, arn: str | None, first: str | None, batch: int
+) -> Iterator[tuple[DetectorDefinition, AlertDefinition]]:
+    """Find the alerts of a detector, or all, by the names of detectors and alerts.
+
+    Parameters
+    ----------
+    first, batch
+        Of all detectors: the name to begin at, or None, and how many are read in advance.
 
     Raises
     ------
     ResourceNotFoundError, RecordError, StoreError
     """
-    detectors: Iterator[DetectorDefinition]
-    detectors = iter([detector_by_arn(workspace, arn)]) if arn is not None else all_detectors(workspace)
-    found = [(detector, alert) for detector in detectors for alert in detector.alerts]
-    return sorted(found, key=lambda pair: (pair[1].name, pair[0].name))
+    detectors: Iterable[DetectorDefinition]
+    detectors = listed_detectors(workspace, arn, first, batch)
+    for detector in detectors:
+        for alert in sorted(detector.alerts, key=lambda alert: alert.name):
+            yield detector, alert
 
 
 def _fields(members: Mapping[str, Any]) -> dict[str, Any]:
