@@ -9,7 +9,7 @@ it cannot be finished. So two callers never both make an alert, and one that was
 from __future__ import annotations
 
 import uuid
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from typing import Any, Final
 
@@ -33,6 +33,7 @@ from anomalake.services.definitions.finding import (
     detector_by_name,
     detectors_of_files,
     find_detector,
+    listed_detectors,
     name_of_detector,
     with_arn,
 )
@@ -145,9 +146,7 @@ def list_alerts(
     ------
     ResourceNotFoundError, RecordError, StoreError
     """
-    detectors: Iterable[DetectorDefinition]
-    detectors = listed_detectors(workspace, arn, first, batch)
-    for detector in detectors:
+    for detector in listed_detectors(workspace, arn, first, batch):
         for alert in sorted(detector.alerts, key=lambda alert: alert.name):
             yield detector, alert
 

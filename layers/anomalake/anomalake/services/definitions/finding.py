@@ -289,6 +289,20 @@ class DetectorList:
         return found.definition if found is not None else None
 
 
+def listed_detectors(
+    workspace: Workspace, arn: str | None, first: str | None, batch: int
+) -> Iterator[DetectorDefinition]:
+    """Find the detector with an ARN, or without one all detectors from the name `first` on.
+
+    Raises
+    ------
+    ResourceNotFoundError, RecordError, StoreError
+    """
+    if arn is not None:
+        return iter((detector_by_arn(workspace, arn),))
+    return DetectorList(workspace).beginning_at(first, batch)
+
+
 def all_detectors(workspace: Workspace) -> Iterator[DetectorDefinition]:
     """Find all detectors, by name; raises `RecordError` and `StoreError`."""
     return DetectorList(workspace).beginning_at(None, _BATCH)

@@ -16,6 +16,7 @@ from anomalake.services.definitions.finding import (
     detector_by_arn,
     detector_of_metric_set,
     find_detector,
+    listed_detectors,
     metric_set_with_arn,
     name_of_detector,
     with_arn,
@@ -134,8 +135,9 @@ def list_metric_sets(
     ------
     ResourceNotFoundError, RecordError, StoreError
     """
-    detectors = listed_detectors(workspace, arn, first, batch)
-    return ((detector, detector.metric_set) for detector in detectors if detector.metric_set is not None)
+    for detector in listed_detectors(workspace, arn, first, batch):
+        if detector.metric_set is not None:
+            yield detector, detector.metric_set
 
 
 def _fields(members: Mapping[str, Any]) -> dict[str, Any]:
