@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
+from datetime import timedelta
 from itertools import combinations
 from typing import Any
 
@@ -216,6 +217,8 @@ def test_the_result_is_that_of_some_order(
 
     def caller(number: int, given: list[Operation]) -> Callable[[], None]:
         api = Api(TurnStore(store, turns, number), TurnStore(files, turns, number))
+        # After what there was before.
+        api.time += timedelta(hours=1)
         return lambda: results[number].extend(result_of(api, operation) for operation in given)
 
     turns.run([caller(0, left), caller(1, right)])
@@ -230,6 +233,7 @@ def test_the_result_is_that_of_some_order(
         api = Api(other_store, other_files)
         begin(api)
         api.create("other")
+        api.time += timedelta(hours=1)
         for operation, result in sequence:
             # A name may be refused that another call is about to use.
             if operation[0].startswith("alert") and result == "ResourceConflictError":
@@ -261,6 +265,8 @@ def test_one_may_be_killed(
 
     def caller(number: int, given: list[Operation]) -> Callable[[], None]:
         api = Api(TurnStore(store, turns, number), TurnStore(files, turns, number))
+        # After what there was before.
+        api.time += timedelta(hours=1)
         return lambda: [result_of(api, operation) for operation in given] and None
 
     turns.run([caller(0, left), caller(1, right)])
