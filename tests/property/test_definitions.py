@@ -77,6 +77,11 @@ BEGINNINGS = (nothing, draft, whole, active, users_file)
 
 operations = st.lists(st.tuples(st.sampled_from(sorted(OPERATIONS)), st.sampled_from("ab")), min_size=1, max_size=3)
 
+#: Whose turn it is: long runs, in which one caller waits while the other does much, and single calls.
+orders = st.lists(st.tuples(st.integers(0, 1), st.integers(1, 40)), max_size=12).map(
+    lambda runs: [caller for caller, calls in runs for _ in range(calls)]
+)
+
 
 class Turns:
     """Lets one caller at a time make one call of a store, in a given order.
@@ -203,7 +208,7 @@ def check(store: ObjectStore, files: ObjectStore) -> None:
     st.sampled_from(BEGINNINGS),
     operations,
     operations,
-    st.lists(st.integers(0, 1), max_size=120),
+    orders,
 )
 @settings(max_examples=150)
 def test_the_result_is_that_of_some_order(
@@ -251,7 +256,7 @@ def test_the_result_is_that_of_some_order(
     st.sampled_from(BEGINNINGS),
     operations,
     operations,
-    st.lists(st.integers(0, 1), max_size=120),
+    orders,
     st.integers(0, 60),
 )
 @settings(max_examples=150)
