@@ -6,9 +6,11 @@ import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from datetime import timedelta
+from functools import partial
 from itertools import combinations
 from typing import Any
 
+import pytest
 from hypothesis import event, given, settings
 from hypothesis import strategies as st
 
@@ -120,7 +122,7 @@ class Turns:
             self._ended.add(caller)
             self._condition.notify_all()
 
-    def run(self, callers: Sequence[Callable[[], None]]) -> None:
+    def run(self, callers: Sequence[Callable[[], object]]) -> None:
         threads = [threading.Thread(target=self._call, args=(number, call)) for number, call in enumerate(callers)]
         for thread in threads:
             thread.start()
@@ -138,7 +140,7 @@ class Turns:
         for thread in threads:
             thread.join()
 
-    def _call(self, number: int, call: Callable[[], None]) -> None:
+    def _call(self, number: int, call: Callable[[], object]) -> None:
         try:
             call()
         except Killed:
@@ -287,3 +289,27 @@ def test_one_may_be_killed(
         after.alert(detector_arn("other"), name)
     assert after.file_names() == []
     check(store, files)
+
+
+@pytest.mark.parametrize(
+    ("begin", "slow", "fast"),
+    [
+        (whole, "activate", "delete"),
+        (active, "change", "delete"),
+        (active, "change", "deactivate"),
+        (active, "deactivate", "delete"),
+        (users_file, "tag", "delete"),
+        (users_file, "tag", "deactivate"),
+        (whole, "delete", "create"),
+    ],
+)
+def test_one_waits_at_any_call_while_the_other_does_all(begin: Callable[[Api], None], slow: str, fast: str) -> None:
+    for calls in range(1, 60):
+        store, files = memory_store(), memory_store()
+        begin(Api(store, files))
+        turns = Turns([0] * calls + [1] * 200)
+        apis = [Api(TurnStore(store, turns, number), TurnStore(files, turns, number)) for number in (0, 1)]
+        for api in apis:
+            api.time += timedelta(hours=1)
+        turns.run([partial(result_of, apis[0], (slow, "b")), partial(result_of, apis[1], (fast, "b"))])
+        check(store, files)
