@@ -5,9 +5,12 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
+from datetime import timedelta
+from functools import partial
 from itertools import combinations
 from typing import Any
 
+import pytest
 from hypothesis import event, given, settings
 from hypothesis import strategies as st
 
@@ -76,6 +79,11 @@ BEGINNINGS = (nothing, draft, whole, active, users_file)
 
 operations = st.lists(st.tuples(st.sampled_from(sorted(OPERATIONS)), st.sampled_from("ab")), min_size=1, max_size=3)
 
+#: Whose turn it is: long runs, in which one caller waits while the other does much, and single calls.
+orders = st.lists(st.tuples(st.integers(0, 1), st.integers(1, 40)), max_size=12).map(
+    lambda runs: [caller for caller, calls in runs for _ in range(calls)]
+)
+
 
 class Turns:
     """Lets one caller at a time make one call of a store, in a given order.
@@ -114,7 +122,7 @@ class Turns:
             self._ended.add(caller)
             self._condition.notify_all()
 
-    def run(self, callers: Sequence[Callable[[], None]]) -> None:
+    def run(self, callers: Sequence[Callable[[], object]]) -> None:
         threads = [threading.Thread(target=self._call, args=(number, call)) for number, call in enumerate(callers)]
         for thread in threads:
             thread.start()
@@ -132,7 +140,7 @@ class Turns:
         for thread in threads:
             thread.join()
 
-    def _call(self, number: int, call: Callable[[], None]) -> None:
+    def _call(self, number: int, call: Callable[[], object]) -> None:
         try:
             call()
         except Killed:
@@ -202,7 +210,7 @@ def check(store: ObjectStore, files: ObjectStore) -> None:
     st.sampled_from(BEGINNINGS),
     operations,
     operations,
-    st.lists(st.integers(0, 1), max_size=120),
+    orders,
 )
 @settings(max_examples=150)
 def test_the_result_is_that_of_some_order(
@@ -216,6 +224,8 @@ def test_the_result_is_that_of_some_order(
 
     def caller(number: int, given: list[Operation]) -> Callable[[], None]:
         api = Api(TurnStore(store, turns, number), TurnStore(files, turns, number))
+        # After what there was before.
+        api.time += timedelta(hours=1)
         return lambda: results[number].extend(result_of(api, operation) for operation in given)
 
     turns.run([caller(0, left), caller(1, right)])
@@ -230,6 +240,7 @@ def test_the_result_is_that_of_some_order(
         api = Api(other_store, other_files)
         begin(api)
         api.create("other")
+        api.time += timedelta(hours=1)
         for operation, result in sequence:
             # A name may be refused that another call is about to use.
             if operation[0].startswith("alert") and result == "ResourceConflictError":
@@ -247,7 +258,7 @@ def test_the_result_is_that_of_some_order(
     st.sampled_from(BEGINNINGS),
     operations,
     operations,
-    st.lists(st.integers(0, 1), max_size=120),
+    orders,
     st.integers(0, 60),
 )
 @settings(max_examples=150)
@@ -261,6 +272,8 @@ def test_one_may_be_killed(
 
     def caller(number: int, given: list[Operation]) -> Callable[[], None]:
         api = Api(TurnStore(store, turns, number), TurnStore(files, turns, number))
+        # After what there was before.
+        api.time += timedelta(hours=1)
         return lambda: [result_of(api, operation) for operation in given] and None
 
     turns.run([caller(0, left), caller(1, right)])
@@ -276,3 +289,27 @@ def test_one_may_be_killed(
         after.alert(detector_arn("other"), name)
     assert after.file_names() == []
     check(store, files)
+
+
+@pytest.mark.parametrize(
+    ("begin", "slow", "fast"),
+    [
+        (whole, "activate", "delete"),
+        (active, "change", "delete"),
+        (active, "change", "deactivate"),
+        (active, "deactivate", "delete"),
+        (users_file, "tag", "delete"),
+        (users_file, "tag", "deactivate"),
+        (whole, "delete", "create"),
+    ],
+)
+def test_one_waits_at_any_call_while_the_other_does_all(begin: Callable[[Api], None], slow: str, fast: str) -> None:
+    for calls in range(1, 60):
+        store, files = memory_store(), memory_store()
+        begin(Api(store, files))
+        turns = Turns([0] * calls + [1] * 200)
+        apis = [Api(TurnStore(store, turns, number), TurnStore(files, turns, number)) for number in (0, 1)]
+        for api in apis:
+            api.time += timedelta(hours=1)
+        turns.run([partial(result_of, apis[0], (slow, "b")), partial(result_of, apis[1], (fast, "b"))])
+        check(store, files)

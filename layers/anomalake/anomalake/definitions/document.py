@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -118,7 +119,7 @@ def _read_yaml(text: str) -> Node:
     import yaml
 
     try:
-        tree = yaml.compose(text, Loader=yaml.SafeLoader)
+        tree = _compose(text)
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         what = " ".join(str(error.problem or error.context or "").split())
@@ -130,6 +131,17 @@ def _read_yaml(text: str) -> Node:
     if tree is None:
         raise DocumentError("is empty", None)
     return _Counter().count(_from_yaml)(tree, 0)
+
+
+def _compose(text: str) -> yaml.Node | None:
+    """Compose YAML with the loader in C, which is ten times as fast; errors are those of the one in Python."""
+    import yaml
+
+    # Wheels of PyYAML have it.
+    if hasattr(yaml, "CSafeLoader"):
+        with suppress(yaml.YAMLError, RecursionError):
+            return yaml.compose(text, Loader=yaml.CSafeLoader)
+    return yaml.compose(text, Loader=yaml.SafeLoader)
 
 
 def function_of(node: Node) -> str | None:

@@ -30,11 +30,10 @@ from anomalake.services.definitions.finding import (
     adopt_detector,
     alert_by_arn,
     alert_with_arn,
-    all_detectors,
-    detector_by_arn,
     detector_by_name,
     detectors_of_files,
     find_detector,
+    listed_detectors,
     name_of_detector,
     with_arn,
 )
@@ -140,17 +139,23 @@ def delete_alert(workspace: Workspace, arn: str) -> None:
     change_detector(workspace, detector.name, change)
 
 
-def list_alerts(workspace: Workspace, arn: str | None) -> list[tuple[DetectorDefinition, AlertDefinition]]:
-    """Find the alerts of a detector, or all alerts, by name.
+def list_alerts(
+    workspace: Workspace, arn: str | None, first: str | None, batch: int
+) -> Iterator[tuple[DetectorDefinition, AlertDefinition]]:
+    """Find the alerts of a detector, or all, by the names of detectors and alerts.
+
+    Parameters
+    ----------
+    first, batch
+        Of all detectors: the name to begin at, or None, and how many are read in advance.
 
     Raises
     ------
     ResourceNotFoundError, RecordError, StoreError
     """
-    detectors: Iterator[DetectorDefinition]
-    detectors = iter([detector_by_arn(workspace, arn)]) if arn is not None else all_detectors(workspace)
-    found = [(detector, alert) for detector in detectors for alert in detector.alerts]
-    return sorted(found, key=lambda pair: (pair[1].name, pair[0].name))
+    for detector in listed_detectors(workspace, arn, first, batch):
+        for alert in sorted(detector.alerts, key=lambda alert: alert.name):
+            yield detector, alert
 
 
 def _fields(members: Mapping[str, Any]) -> dict[str, Any]:

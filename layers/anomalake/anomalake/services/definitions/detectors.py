@@ -139,11 +139,13 @@ def in_use_error(detector: DetectorDefinition, members: Iterable[str]) -> Invali
     return InvalidRequestError(f"detector {detector.name!r} is active: {what}", tuple((name, what) for name in members))
 
 
-def describe_detectors(workspace: Workspace, after: str | None, batch: int) -> Iterator[DescribedDetector]:
-    """Describe the detectors whose names are after a name, or all, by name.
+def describe_detectors(workspace: Workspace, first: str | None, batch: int) -> Iterator[DescribedDetector]:
+    """Describe the detectors from a name on, or all, by name.
 
     Parameters
     ----------
+    first
+        The name; None: all.
     batch
         How many are read in advance.
 
@@ -151,7 +153,7 @@ def describe_detectors(workspace: Workspace, after: str | None, batch: int) -> I
     ------
     RecordError, StoreError
     """
-    found = DetectorList(workspace).after(after, batch)
+    found = DetectorList(workspace).beginning_at(first, batch)
     while some := list(islice(found, batch)):
         statuses = at_once(workspace.store, lambda detector: status_of(workspace.store, detector), some)
         yield from map(DescribedDetector, some, statuses)

@@ -8,10 +8,11 @@ change.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
+from datetime import datetime
 from itertools import islice
-from typing import Final
+from typing import Final, TypeAlias
 
 from anomalake.aws.detector_files import DetectorFile
 from anomalake.definitions.detector import DetectorFileError
@@ -34,6 +35,9 @@ from anomalake.records.parallel import at_once
 from anomalake.services.definitions.documents import definition_of_file, detector_text, is_derived
 from anomalake.services.workspace import Workspace
 from anomalake.storage.store import StoreError
+
+#: When detector files were written, by name of the detector.
+WrittenAt: TypeAlias = Mapping[str, datetime | None]
 
 #: Tries to bring a file and a definition into step that others change.
 _TRIES: Final = 100
@@ -67,10 +71,15 @@ class Found:
         return self.is_of_file and self.definition.metric_set is None
 
 
-def find_detector(workspace: Workspace, name: str) -> Found | None:
+def find_detector(workspace: Workspace, name: str, written_at: WrittenAt | None = None) -> Found | None:
     """Find a detector by name, and bring its definition and its file into step; None if there is none.
 
     What another operation has begun and not ended is carried on.
+
+    Parameters
+    ----------
+    written_at
+        When detector files were written, if they were listed.
 
     Raises
     ------
@@ -84,7 +93,7 @@ def find_detector(workspace: Workspace, name: str) -> Found | None:
         if unread is not None:
             return Found(unread, is_of_file=True)
         if record is None or (record.wanted != "ACTIVE" and file is not None and not is_derived(file)):
-            return _found_in_file(workspace, record, file)
+            return _found_in_file(workspace, record, file, written_at)
         if record.wanted != "ACTIVE":
             if file is None:
                 return Found(record) if record.wanted != "DELETED" else None
@@ -94,7 +103,7 @@ def find_detector(workspace: Workspace, name: str) -> Found | None:
             if file is not None and file.body == text:
                 return Found(record)
             if file is not None and not is_derived(file):
-                ours = _found_in_file(workspace, record, file)
+                ours = _found_in_file(workspace, record, file, written_at)
                 if ours is None or ours.is_invalid or not _same(ours.definition, record):
                     return ours
             workspace.files.put(name, text)
@@ -258,16 +267,16 @@ class DetectorList:
     def __init__(self, workspace: Workspace) -> None:
         self._workspace = workspace
         self._numbers = definition_numbers(workspace.store)
-        self._files = set(workspace.files.names())
+        self._files = workspace.files.written_at()
 
-    def after(self, name: str | None, batch: int) -> Iterator[DetectorDefinition]:
-        """Find the detectors whose names are after a name, or all, and read `batch` of them in advance.
+    def beginning_at(self, name: str | None, batch: int) -> Iterator[DetectorDefinition]:
+        """Find the detectors from a name on, or all, and read `batch` of them in advance.
 
         Raises
         ------
         RecordError, StoreError
         """
-        names = iter(sorted(one for one in self._numbers.keys() | self._files if name is None or one > name))
+        names = iter(sorted(one for one in self._numbers.keys() | self._files.keys() if name is None or one >= name))
         while some := list(islice(names, batch)):
             yield from (found for found in at_once(self._workspace.store, self._find, some) if found is not None)
 
@@ -276,13 +285,27 @@ class DetectorList:
             record = read_listed_definition(self._workspace.store, name, self._numbers[name])
             if record is not None and (record.wanted == "ACTIVE") == (name in self._files):
                 return record if record.wanted != "DELETED" else None
-        found = find_detector(self._workspace, name)
+        found = find_detector(self._workspace, name, self._files)
         return found.definition if found is not None else None
+
+
+def listed_detectors(
+    workspace: Workspace, arn: str | None, first: str | None, batch: int
+) -> Iterator[DetectorDefinition]:
+    """Find the detector with an ARN, or without one all detectors from the name `first` on.
+
+    Raises
+    ------
+    ResourceNotFoundError, RecordError, StoreError
+    """
+    if arn is not None:
+        return iter((detector_by_arn(workspace, arn),))
+    return DetectorList(workspace).beginning_at(first, batch)
 
 
 def all_detectors(workspace: Workspace) -> Iterator[DetectorDefinition]:
     """Find all detectors, by name; raises `RecordError` and `StoreError`."""
-    return DetectorList(workspace).after(None, _BATCH)
+    return DetectorList(workspace).beginning_at(None, _BATCH)
 
 
 def _file(workspace: Workspace, name: str) -> tuple[DetectorFile | None, DetectorDefinition | None]:
@@ -294,11 +317,18 @@ def _file(workspace: Workspace, name: str) -> tuple[DetectorFile | None, Detecto
         return None, replace(definition_of_file(workspace.files, unread, None), failure=str(error))
 
 
-def _found_in_file(workspace: Workspace, record: DetectorDefinition | None, file: DetectorFile | None) -> Found | None:
+def _found_in_file(
+    workspace: Workspace,
+    record: DetectorDefinition | None,
+    file: DetectorFile | None,
+    written_at: WrittenAt | None = None,
+) -> Found | None:
     """Return the detector of a user's file, with what only a definition has."""
     if file is None:
         return None
-    definition = definition_of_file(workspace.files, file, workspace.files.written_at().get(file.name))
+    if written_at is None:
+        written_at = workspace.files.written_at()
+    definition = definition_of_file(workspace.files, file, written_at.get(file.name))
     if record is not None and record.wanted != "DELETED":
         definition = replace(
             definition,

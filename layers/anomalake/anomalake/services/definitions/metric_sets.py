@@ -13,10 +13,10 @@ from anomalake.services.definitions.changing import change_detector, is_in_use
 from anomalake.services.definitions.detectors import in_use_error
 from anomalake.services.definitions.documents import arn_prefix, checked
 from anomalake.services.definitions.finding import (
-    DetectorList,
     detector_by_arn,
     detector_of_metric_set,
     find_detector,
+    listed_detectors,
     metric_set_with_arn,
     name_of_detector,
     with_arn,
@@ -122,21 +122,22 @@ def update_metric_set(workspace: Workspace, members: Mapping[str, Any]) -> Metri
 
 
 def list_metric_sets(
-    workspace: Workspace, arn: str | None, after: str | None, batch: int
+    workspace: Workspace, arn: str | None, first: str | None, batch: int
 ) -> Iterator[tuple[DetectorDefinition, MetricSetDefinition]]:
     """Find the metric set of a detector, or those of all detectors, by the detectors' names.
 
     Parameters
     ----------
-    after, batch
-        Of all detectors: only those whose names are after this one, and how many are read in advance.
+    first, batch
+        Of all detectors: the name to begin at, or None, and how many are read in advance.
 
     Raises
     ------
     ResourceNotFoundError, RecordError, StoreError
     """
-    detectors = [detector_by_arn(workspace, arn)] if arn is not None else DetectorList(workspace).after(after, batch)
-    return ((detector, detector.metric_set) for detector in detectors if detector.metric_set is not None)
+    for detector in listed_detectors(workspace, arn, first, batch):
+        if detector.metric_set is not None:
+            yield detector, detector.metric_set
 
 
 def _fields(members: Mapping[str, Any]) -> dict[str, Any]:

@@ -10,7 +10,7 @@ from anomalake.definitions.detector import DEFAULT_THRESHOLD
 from anomalake.records.definitions import AlertDefinition, DetectorDefinition
 from anomalake.server.lookoutmetrics.handlers.known_members import known_members
 from anomalake.server.lookoutmetrics.handling import Handler, Members
-from anomalake.server.lookoutmetrics.paging import page
+from anomalake.server.lookoutmetrics.paging import page, page_size, read_token
 from anomalake.server.lookoutmetrics.shapes.alerts import ALERT
 from anomalake.services.definitions import alerts
 from anomalake.services.workspace import Workspace
@@ -33,15 +33,13 @@ def update_alert(workspace: Workspace, members: Members) -> dict[str, Any]:
 
 
 def list_alerts(workspace: Workspace, members: Members) -> dict[str, Any]:
-    """List the alerts of a detector, or all, by name."""
-    found, token = page(
-        alerts.list_alerts(workspace, members.get("AnomalyDetectorArn")),
-        members,
-        # The alerts of users' files may have the same name.
-        lambda pair: f"{pair[1].name} {pair[0].name}",
-        {"operation": "ListAlerts", **members},
-        workspace.now(),
-    )
+    """List the alerts of a detector, or all, by the names of detectors and alerts."""
+    query, now = {"operation": "ListAlerts", **members}, workspace.now()
+    last = read_token(members, query, now)
+    first = last.partition(" ")[0] if last is not None else None
+    listed = alerts.list_alerts(workspace, members.get("AnomalyDetectorArn"), first, page_size(members) + 1)
+    # A blank comes before every character of a name, so that the keys are in order.
+    found, token = page(listed, members, lambda pair: f"{pair[0].name} {pair[1].name}", query, now)
     summaries = [{**_common(*pair), "Tags": dict(pair[1].tags)} for pair in found]
     return {"AlertSummaryList": summaries, "NextToken": token}
 
