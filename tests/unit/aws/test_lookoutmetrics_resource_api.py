@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
@@ -12,14 +11,11 @@ from anomalake.aws.detector_files import DetectorFiles
 from anomalake.aws.lookoutmetrics_resource import answer_resource
 from anomalake.definitions.cloudformation import CUSTOM_ALERT, CUSTOM_DETECTOR
 from anomalake.definitions.resource_errors import InvalidRequestError, ResourceConflictError
+from anomalake.server.lookoutmetrics.answering import call as call_operation
+from anomalake.server.lookoutmetrics.handlers import all_handlers
 from anomalake.services.workspace import Account, Workspace
 from anomalake.storage.objects import memory_store
-
-# The operations are built beside this module; nothing is left out once they are there.
-operations = pytest.importorskip("anomalake.server.lookoutmetrics.operations")
-validation = pytest.importorskip("anomalake.server.lookoutmetrics.validation")
-pytest.importorskip("anomalake.server.lookoutmetrics.handlers.detectors")
-handlers = pytest.importorskip("anomalake.server.lookoutmetrics.handlers")
+from tests.support.source_data import FilesInMemory
 
 STACK = "arn:aws:cloudformation:us-east-1:123456789012:stack/kpi/5c1b7f4e-0000"
 DETECTOR = {
@@ -55,15 +51,19 @@ class NoJobs:
 
 @pytest.fixture
 def call() -> Any:
-    files = DetectorFiles("memory://files", "us-east-1", "123456789012", memory_store())
-    account = Account("aws", "us-east-1", "123456789012")
-    workspace = Workspace("memory://lake", memory_store(), files, account, lambda: datetime.now(UTC), NoJobs())
-
-    def call(operation: str, members: Mapping[str, Any]) -> Any:
-        checked = validation.valid_members(operations.OPERATIONS[operation].input, dict(members))
-        return handlers.all_handlers()[operation](workspace, checked)
-
-    return call
+    store = memory_store()
+    workspace = Workspace(
+        lake="memory://lake",
+        store=store,
+        files=DetectorFiles("memory://files", "us-east-1", "123456789012", memory_store()),
+        account=Account("aws", "us-east-1", "123456789012"),
+        now=lambda: datetime.now(UTC),
+        jobs=NoJobs(),
+        source_files=FilesInMemory(
+            {"s3://lab/backtest/a.csv": b"platform,timestamp,views\npc,2026-11-27 09:00:00,1\n"}
+        ),
+    )
+    return lambda operation, members: call_operation(operation, members, workspace, all_handlers())
 
 
 def send(call: Any, kind: str, properties: Any, type_: str = CUSTOM_DETECTOR, id_: str = "r-1", **more: Any) -> str:

@@ -382,8 +382,8 @@ def test_steps_under_a_deadline_end_with_the_same_lake(
         assert (server.job(id_).phase, server.job(id_).runner) == ("RUNNING", "")
         runs += 1
         assert runs < 10
-    # One step a run: the history, three blocks, and what is done with them.
-    assert stored == [1, 2, 3, 4]
+    # One step a run: the history with its quality, three blocks, and what is done with them.
+    assert stored == [2, 3, 4, 5]
     assert run == ENDED
     assert reads == 1
     assert server.contents() == expected.contents()

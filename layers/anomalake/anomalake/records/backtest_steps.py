@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from typing import Final
 
@@ -11,7 +12,8 @@ from anomalake.model.judgement import Judgement
 from anomalake.model.metrics import Metrics
 from anomalake.records.backtest_jobs import steps_folder
 from anomalake.records.codecs import arrays_from_bytes, arrays_to_bytes
-from anomalake.records.errors import CorruptError, RecordInputError
+from anomalake.records.data_quality import DataQuality
+from anomalake.records.errors import CorruptError, RecordError, RecordInputError
 from anomalake.records.models import history_from_bytes, history_to_bytes
 from anomalake.storage.store import ObjectNotFound, ObjectStore
 
@@ -51,6 +53,17 @@ class BacktestSteps:
         except (ObjectNotFound, CorruptError):
             return None
 
+    def write_quality(self, quality: DataQuality) -> None:
+        """Store the quality of the history."""
+        self._store.put(self._quality_key, json.dumps(quality.to_fields()).encode("ascii"))
+
+    def read_quality(self) -> DataQuality | None:
+        """Read the quality of the history; None where it is not stored."""
+        try:
+            return DataQuality.from_fields(json.loads(self._store.get(self._quality_key)))
+        except (ObjectNotFound, RecordError, ValueError, RecursionError):
+            return None
+
     def write_block(self, begin: int, judgement: Judgement) -> None:
         """Store the judgement of the block of series that begins at an index."""
         arrays = {name: getattr(judgement, name) for name in _JUDGED}
@@ -70,6 +83,10 @@ class BacktestSteps:
         folder = f"{self._folder}/{self._version}/blocks"
         names = (entry.key.removeprefix(f"{folder}/").removesuffix(".npz") for entry in self._store.list(folder))
         return {int(name) for name in names if name.isdecimal()}
+
+    @property
+    def _quality_key(self) -> str:
+        return f"{self._folder}/{self._version}/data-quality.json"
 
     def _key(self, name: str) -> str:
         return f"{self._folder}/{self._version}/{name}.npz"

@@ -11,7 +11,7 @@ from typing import Final, Literal
 
 from anomalake.aws.channels import channel_of
 from anomalake.definitions.detector import About, AlertRule, Detector
-from anomalake.detection.backtest import PreparedBacktest, judge_series, series_blocks
+from anomalake.detection.backtest import PreparedBacktest, first_tested, judge_series, series_blocks
 from anomalake.errors import AnomalakeError, one_line
 from anomalake.lake.lake import Clock, Lake, utc_now
 from anomalake.model.judgement import Judgement
@@ -26,6 +26,7 @@ from anomalake.records.backtest_jobs import (
 )
 from anomalake.records.backtest_steps import BacktestSteps, delete_steps
 from anomalake.records.backtests import read_backtest_groups
+from anomalake.records.data_quality import DataQuality, backtest_quality_of
 from anomalake.records.feedback import read_feedback
 from anomalake.services.backtest import conclude, prepare, write_alerts
 from anomalake.services.backtest_alerts import send_backtest_alerts
@@ -259,7 +260,8 @@ class _Work:
     def _test(self) -> None:
         jobs, detector = self._jobs, self._request().detector()
         steps = BacktestSteps(jobs.store, detector.name, self._job.id, version_of(detector))
-        prepared = prepare(detector, self._history(detector, steps))
+        metrics, quality = self._history(detector, steps)
+        prepared = prepare(detector, metrics)
         parts = self._judged(prepared, steps)
         self._check_time(last=True)
         # Alerts may have been attached meanwhile.
@@ -269,19 +271,22 @@ class _Work:
         feedback, _ = read_feedback(jobs.store, detector.name)
         tested = conclude(now, prepared, parts, feedback)
         self._heartbeat.beat("alerts")
-        write_alerts(jobs.lake, now, tested, self._heartbeat.report, jobs.page)
+        write_alerts(jobs.lake, now, tested, self._heartbeat.report, jobs.page, quality)
 
-    def _history(self, detector: Detector, steps: BacktestSteps) -> Metrics:
-        stored = steps.read_history() if self._time_left is not None else None
-        if stored is not None:
-            return stored
+    def _history(self, detector: Detector, steps: BacktestSteps) -> tuple[Metrics, DataQuality]:
+        if self._time_left is not None:
+            stored, quality = steps.read_history(), steps.read_quality()
+            if stored is not None and quality is not None:
+                return stored, quality
         before = self._left()
         files = open_source_files(detector.metric_set)
-        metrics, _ = read_history(detector, files, progress=partial(self._heartbeat.report, "read"))
+        metrics, read = read_history(detector, files, progress=partial(self._heartbeat.report, "read"))
+        quality = backtest_quality_of(read, metrics, first_tested(len(metrics.starts)))
         if self._time_left is not None:
+            steps.write_quality(quality)
             steps.write_history(metrics)
         self._took(before)
-        return metrics
+        return metrics, quality
 
     def _judged(self, prepared: PreparedBacktest, steps: BacktestSteps) -> Sequence[Judgement]:
         n_series = prepared.metrics.n_metrics
