@@ -60,7 +60,7 @@ def call() -> Any:
         now=lambda: datetime.now(UTC),
         jobs=NoJobs(),
         source_files=FilesInMemory(
-            {"s3://lab/backtest/a.csv": b"platform,timestamp,views\npc,2026-11-27 09:00:00,1\n"}
+            {"s3://lab/backtest/a.csv": b"platform,timestamp,views\npc,2026-11-27 09:00:00,1"}
         ),
     )
     return lambda operation, members: call_operation(operation, members, workspace, all_handlers())
