@@ -59,9 +59,7 @@ def call() -> Any:
         account=Account("aws", "us-east-1", "123456789012"),
         now=lambda: datetime.now(UTC),
         jobs=NoJobs(),
-        source_files=FilesInMemory(
-            {"s3://lab/backtest/a.csv": b"platform,timestamp,views\npc,2026-11-27 09:00:00,1"}
-        ),
+        source_files=FilesInMemory({"s3://lab/backtest/a.csv": b"platform,timestamp,views\npc,2026-11-27 09:00:00,1"}),
     )
     return lambda operation, members: call_operation(operation, members, workspace, all_handlers())
 
