@@ -50,6 +50,7 @@ pytestmark = [
 LIMIT = 262_144_000
 FUNCTIONS = (
     "IngestFunction", "CompactFunction", "CrawlFunction", "CatalogFunction", "DetectFunction", "ScheduleFunction",
+    "ApiFunction", "BacktestFunction",
 )  # fmt: skip
 IMAGE = "public.ecr.aws/lambda/python:3.13-x86_64"
 
@@ -73,6 +74,7 @@ def stack(built: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Dep
                 "alerts",
                 unused_layer="AnalyticsDependencies",
                 AnalyticsEnabled="false",
+                ApiEnabled="true",
                 TableFormats="parquet,csv",
             )
             set_redrive(
@@ -425,6 +427,71 @@ def test_a_detector_file_gets_its_schedule_and_its_intervals_are_judged_and_told
 
     s3.delete_object(Bucket=bucket, Key="detectors/shop.json")
     until(lambda: schedules() == [], "the detector keeps its schedule")
+
+
+def test_the_api_makes_a_detector_runs_its_backtest_and_activates_it(stack: Deployed, lake: Lake) -> None:
+    """Requests of the function URL, which the emulator does not serve, are given to its function."""
+    bucket = stack.outputs["BucketName"]
+    assert stack.outputs["ApiUrl"].startswith("http")
+    began = datetime(2026, 3, 2)
+    body = rows(began, 24 * 28) + rows(began + timedelta(days=28), 1, de=20).split("\n", 1)[1]
+    stack.client("s3").put_object(Bucket=bucket, Key="api/backtest/all.csv", Body=body.encode())
+
+    def api(operation: str, **members: Any) -> dict[str, Any]:
+        event = {
+            "version": "2.0",
+            "rawPath": f"/{operation}",
+            "rawQueryString": "",
+            "headers": {"content-type": "application/json"},
+            "requestContext": {"http": {"method": "POST", "path": f"/{operation}"}},
+            "body": json.dumps(members),
+            "isBase64Encoded": False,
+        }
+        answer = stack.client("lambda").invoke(FunctionName=stack.outputs["ApiFunctionArn"], Payload=json.dumps(event))
+        result = json.loads(answer["Payload"].read())
+        assert result["statusCode"] == 200, result
+        answered: dict[str, Any] = json.loads(result["body"])
+        return answered
+
+    config = {"AnomalyDetectorFrequency": "PT1H"}
+    arn = api("CreateAnomalyDetector", AnomalyDetectorName="orders", AnomalyDetectorConfig=config)["AnomalyDetectorArn"]
+    source = {
+        "RoleArn": "arn:aws:iam::123456789012:role/L4MTestRole",
+        "HistoricalDataPathList": [f"s3://{bucket}/api/backtest/"],
+        "TemplatedPathList": [f"s3://{bucket}/api/live/{{{{yyyyMMdd}}}}/{{{{HHmm}}}}"],
+        "FileFormatDescriptor": {"CsvFormatDescriptor": {"ContainsHeader": True, "Delimiter": ","}},
+    }
+    metric_set = {name: DETECTOR["MetricSet"][name] for name in ("MetricList", "DimensionList", "TimestampColumn")}
+    api(
+        "CreateMetricSet",
+        AnomalyDetectorArn=arn,
+        MetricSetName="orders",
+        MetricSource={"S3SourceConfig": source},
+        **metric_set,
+    )
+
+    def status() -> str:
+        found: str = api("DescribeAnomalyDetector", AnomalyDetectorArn=arn)["Status"]
+        return found
+
+    assert status() == "INACTIVE"
+    api("BackTestAnomalyDetector", AnomalyDetectorArn=arn)
+    until(lambda: status() == "BACK_TEST_COMPLETE", "the backtest does not end")
+    listed = api("ListAnomalyGroupSummaries", AnomalyDetectorArn=arn, SensitivityThreshold=50)
+    (group,) = listed["AnomalyGroupSummaryList"]
+    assert group["StartTime"] == "2026-03-30T00:00Z[UTC]"
+    assert any(group["AnomalyGroupId"] in event for event in lake.events())
+
+    api("ActivateAnomalyDetector", AnomalyDetectorArn=arn)
+    scheduler, schedules = stack.client("scheduler"), stack.outputs["ScheduleGroupName"]
+
+    def scheduled() -> list[str]:
+        return [one["Name"] for one in scheduler.list_schedules(GroupName=schedules)["Schedules"]]
+
+    until(lambda: "orders" in scheduled(), "the detector gets no schedule")
+    api("DeleteAnomalyDetector", AnomalyDetectorArn=arn)
+    until(lambda: "orders" not in scheduled(), "the schedule stays")
+    assert api("ListAnomalyDetectors")["AnomalyDetectorSummaryList"] == []
 
 
 def redrive(stack: Deployed, source: str, destination: str, fits: str) -> None:
