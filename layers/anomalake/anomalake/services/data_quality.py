@@ -11,7 +11,7 @@ from anomalake.definitions.resource_errors import ResourceNotFoundError
 from anomalake.records.data_quality import DataQuality, read_backtest_quality, summed
 from anomalake.records.definitions import read_definition
 from anomalake.records.errors import RecordError
-from anomalake.services.interval_executions import executed_intervals, read_executions_of
+from anomalake.services.interval_executions import last_executions, read_executions_of
 from anomalake.services.known_detectors import known_detector
 from anomalake.services.workspace import Workspace
 
@@ -54,7 +54,7 @@ def data_quality_of(workspace: Workspace, arn: str, metric_set_arn: str | None =
     if metric_set_arn is not None and metric_set_arn != own:
         message = f"MetricSetArn {metric_set_arn}: the detector has no such metric set"
         raise ResourceNotFoundError(message, metric_set_arn, "MetricSet")
-    keys = list(executed_intervals(workspace, detector, None).values())[:MOST_INTERVALS]
+    keys = list(last_executions(workspace, detector, MOST_INTERVALS).values())
     executions = read_executions_of(workspace, detector, keys)
     live = [execution.quality for execution in executions if execution.quality is not None]
     try:

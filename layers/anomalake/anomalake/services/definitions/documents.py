@@ -110,7 +110,8 @@ def definition_of_file(files: DetectorFiles, file: DetectorFile, written_at: dat
     """Return the definition of a detector that only has a file; one that cannot be read has `failure`."""
     at = written_at or _UNKNOWN_TIME
     try:
-        return _definition(files.parse(file), plain_fields(file.body.decode("utf-8-sig")), at)
+        document = files.document(file)
+        return _definition(files.parse_document(file, document), plain_fields(document), at)
     except DetectorFileError as error:
         return DetectorDefinition(
             name=file.name,
