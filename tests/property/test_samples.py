@@ -15,8 +15,9 @@ from anomalake.aws.detector_files import DetectorFiles
 from anomalake.definitions.metric_set import CsvFormat, JsonLinesFormat
 from anomalake.definitions.resource_errors import AccessRefusedError, InvalidRequestError
 from anomalake.server.lookoutmetrics.handlers import samples as handlers
-from anomalake.services import detected_formats, samples
-from anomalake.services.samples import check_metric_set
+from anomalake.services.samples import formats as detected_formats
+from anomalake.services.samples import reading as samples
+from anomalake.services.samples.reading import check_metric_set
 from anomalake.services.workspace import Account, Bounds, Workspace
 from anomalake.sources.rows import SourceFileError
 from anomalake.sources.sample_rows import first_lines, sample_rows

@@ -12,10 +12,10 @@ from anomalake.aws.detector_files import DetectorFiles
 from anomalake.errors import AnomalakeError, one_line
 from anomalake.lake.lake import Clock, utc_now
 from anomalake.server.worker import Worker, WorkError
-from anomalake.services.backtest_jobs import BacktestJobs, JobRun, run_backtest_job
-from anomalake.services.backtest_requests import backtest_request
+from anomalake.services.backtests.due import DueBacktests
+from anomalake.services.backtests.jobs import BacktestJobs, JobRun, run_backtest_job
+from anomalake.services.backtests.requests import backtest_request
 from anomalake.services.detect import detect
-from anomalake.services.due_backtests import DueBacktests
 from anomalake.services.due_intervals import DueDetectors
 from anomalake.storage.objects import open_store
 

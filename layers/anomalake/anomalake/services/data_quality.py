@@ -11,8 +11,8 @@ from anomalake.definitions.resource_errors import ResourceNotFoundError
 from anomalake.records.data_quality import DataQuality, read_backtest_quality, summed
 from anomalake.records.definitions import read_definition
 from anomalake.records.errors import RecordError
+from anomalake.services.definitions.known_detectors import known_detector
 from anomalake.services.interval_executions import last_executions, read_executions_of
-from anomalake.services.known_detectors import known_detector
 from anomalake.services.workspace import Workspace
 
 #: The latest live intervals whose quality is returned.

@@ -10,7 +10,7 @@ from typing import Final
 from anomalake.frequencies import FREQUENCIES
 from anomalake.records.errors import RecordError
 from anomalake.records.executions import Execution, executions_folder, from_json, parse_execution_key
-from anomalake.services.known_detectors import KnownDetector
+from anomalake.services.definitions.known_detectors import KnownDetector
 from anomalake.services.workspace import Workspace
 from anomalake.storage.store import ObjectNotFound, StoredObject
 

@@ -21,7 +21,7 @@ from anomalake.services.definitions.finding import (
     name_of_detector,
     with_arn,
 )
-from anomalake.services.samples import check_metric_set
+from anomalake.services.samples.reading import check_metric_set
 from anomalake.services.workspace import Workspace
 
 _NOT_FIELDS: Final = ("AnomalyDetectorArn", "MetricSetArn", "Tags")

@@ -12,8 +12,8 @@ from anomalake.records.keys import parse_stamp, stamp
 from anomalake.server.lookoutmetrics.handling import Handler, Members
 from anomalake.server.lookoutmetrics.paging import page, page_size, read_token
 from anomalake.server.lookoutmetrics.times import parse_timestamp_text, timestamp_text
+from anomalake.services.definitions.known_detectors import known_detector
 from anomalake.services.interval_executions import executions_of_interval, last_executions, read_executions_of
-from anomalake.services.known_detectors import known_detector
 from anomalake.services.workspace import Workspace
 
 #: AnomalyDetectionTaskStatus by the status of an execution.
