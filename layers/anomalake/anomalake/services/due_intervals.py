@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from queue import SimpleQueue
 from typing import Final
 
 from anomalake.aws.detector_files import DetectorFiles
@@ -53,10 +54,15 @@ class DueDetectors:
         self._listed_at: datetime | None = None
         self._known: dict[str, _Known] = {}
         self._problems: list[str] = []
+        self._changed: SimpleQueue[str] = SimpleQueue()
 
     def names(self) -> list[str]:
         """Return the detectors that have an interval to run now, each interval once; raises `StoreError`."""
         now = self._now()
+        # Before the listing, so that a file that is written during it is read by the next one.
+        while not self._changed.empty():
+            self._known.pop(self._changed.get(), None)
+            self._listed_at = None
         if self._listed_at is None or now - self._listed_at >= LISTED_FOR:
             present = self._files.names()
             self._known = {name: known for name, known in self._known.items() if name in present}
@@ -71,9 +77,8 @@ class DueDetectors:
         return problems
 
     def forget(self, name: str) -> None:
-        """Read the file of a detector again, for it has changed."""
-        self._known.pop(name, None)
-        self._listed_at = None
+        """Read the file of a detector again, for it has changed; may be called by any thread."""
+        self._changed.put(name)
 
     def failed(self, name: str) -> None:
         """Note that the run of a detector's interval has failed; it is run again, twice at most."""

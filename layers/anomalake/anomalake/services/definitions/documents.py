@@ -29,11 +29,18 @@ _NOT_SETTINGS: Final = frozenset(
 _NOT_KEPT: Final = frozenset(
     {"AnomalyDetectorArn", "ClientToken", "CreationTime", "LastModificationTime", "ResponseMetadata", "Tags"}
 )
+#: Members that a definition has beside the fields of its metric set and its alerts.
+_ELSEWHERE: Final = frozenset({"AnomalyDetectorArn", "MetricSetArn", "AlertArn", "Tags"})
 
 
 def arn_prefix(detector_arn: str) -> str:
     """Return the part of ARNs that a detector and all that belongs to it have in common, with its colon."""
     return detector_arn.partition("AnomalyDetector:")[0]
+
+
+def kept_members(members: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the members of a request that a metric set or an alert keeps as its fields."""
+    return {name: value for name, value in members.items() if name not in _ELSEWHERE and value is not None}
 
 
 def detector_fields(definition: DetectorDefinition) -> dict[str, Any]:
