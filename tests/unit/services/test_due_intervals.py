@@ -13,6 +13,7 @@ from anomalake.records.executions import SUCCEEDED, Execution, write_execution
 from anomalake.services.due_intervals import DueDetectors
 from anomalake.storage.objects import memory_store
 from anomalake.storage.store import ObjectStore, StoredObject
+from tests.support.definitions import Api
 from tests.support.stores import WrappedStore
 
 ARN = "arn:aws:lookoutmetrics:us-east-1:000000000000:AnomalyDetector:shop"
@@ -177,3 +178,34 @@ def test_a_change_while_due_names_are_computed() -> None:
     files = DetectorFiles("detectors", "us-east-1", "000000000000", folder.files)
     due = DueDetectors(Forgetting(folder.lake), files, lambda: folder.time)
     assert sorted(due.names()) == ["one", "three", "two"]
+
+
+def test_a_detector_that_is_activated_again_in_the_same_interval_runs_at_once() -> None:
+    api = Api()
+    arn = api.create_whole()
+    due = DueDetectors(api.store, api.workspace.files, api.now)
+
+    def run(status: str) -> None:
+        """The latest interval is run, as `detect` does."""
+        at = api.now()
+        start = at.replace(minute=0, second=0) - timedelta(hours=1)
+        write_execution(api.store, "shop", Execution(arn, start, status, "", at.isoformat(), at, at))
+
+    for restarted in (False, True):
+        api("ActivateAnomalyDetector", AnomalyDetectorArn=arn)
+        due.forget("shop")
+        if restarted:
+            # The server was killed before it began.
+            due = DueDetectors(api.store, api.workspace.files, api.now)
+        assert api.status(arn) == "ACTIVATING"
+        assert due.names() == ["shop"]
+        run(SUCCEEDED)
+        assert api.status(arn) == "ACTIVE"
+        assert due.names() == []
+        api("DeactivateAnomalyDetector", AnomalyDetectorArn=arn)
+    # A torn record stops no other detector.
+    api("ActivateAnomalyDetector", AnomalyDetectorArn=arn)
+    for entry in list(api.store.list("definitions/detector=shop")):
+        api.store.put(entry.key, b"{")
+    api.files.put("other.json", definition("other"))
+    assert "other" in DueDetectors(api.store, api.workspace.files, api.now).names()

@@ -12,7 +12,10 @@ from anomalake.definitions.detector import Detector, DetectorFileError
 from anomalake.definitions.intervals import latest_complete
 from anomalake.errors import one_line
 from anomalake.lake.lake import Clock
+from anomalake.records.definitions import read_definition
+from anomalake.records.errors import RecordError
 from anomalake.records.executions import count_executions
+from anomalake.services.definitions.statuses import status_of
 from anomalake.storage.store import ObjectStore
 
 #: Age of a listing of the detector files, and of a file that was read.
@@ -111,10 +114,22 @@ class DueDetectors:
         if known.interval == latest:
             is_due = known.again_at is not None and now >= known.again_at
         else:
-            # An earlier server may have run it.
-            is_due = known.interval is not None or not count_executions(self._store, name, latest)
+            # An earlier server may have run it, or an earlier activation: its first run is still to come then.
+            is_due = (
+                known.interval is not None
+                or not count_executions(self._store, name, latest)
+                or self._is_activating(name)
+            )
             known.failures = 0
         known.interval = latest
         if is_due or known.failures == 0:
             known.again_at = None
         return is_due
+
+    def _is_activating(self, name: str) -> bool:
+        try:
+            definition = read_definition(self._store, name)
+            return definition is not None and status_of(self._store, definition).status == "ACTIVATING"
+        except RecordError:
+            # Describe tells it; the other detectors go on.
+            return False
