@@ -15,8 +15,6 @@ from anomalake.aws.detector_files import DetectorFiles
 from anomalake.definitions.metric_set import CsvFormat, JsonLinesFormat
 from anomalake.definitions.resource_errors import AccessRefusedError, InvalidRequestError
 from anomalake.server.lookoutmetrics.handlers import samples as handlers
-from anomalake.services.samples import formats as detected_formats
-from anomalake.services.samples import reading as samples
 from anomalake.services.samples.reading import check_metric_set
 from anomalake.services.workspace import Account, Bounds, Workspace
 from anomalake.sources.rows import SourceFileError
@@ -85,12 +83,13 @@ def paths(draw: st.DrawFn) -> dict[str, Any]:
     return {name: listed for name, listed in found.items() if listed}
 
 
-def workspace(*buckets: str) -> Workspace:
+def workspace(body: bytes, *buckets: str) -> Workspace:
     files = DetectorFiles("/no/such/folder", "us-east-1", "123456789012")
     account = Account("aws", "us-east-1", "123456789012")
     bounds = Bounds(sources=buckets or None)
     now = datetime(2021, 1, 2, tzinfo=UTC)
-    return Workspace("memory://", memory_store(), files, account, lambda: now, None, bounds)  # type: ignore[arg-type]
+    jobs: Any = None
+    return Workspace("memory://", memory_store(), files, account, lambda: now, jobs, bounds, stored(body))
 
 
 def stored(body: bytes) -> FilesInMemory:
@@ -115,12 +114,11 @@ def test_sample_data_are_an_answer_or_an_error_of_the_request(
     body: bytes, descriptor: dict[str, Any], source: dict[str, Any]
 ) -> None:
     members = {"S3SourceConfig": {"RoleArn": ROLE, "FileFormatDescriptor": descriptor, **source}}
-    with patch.object(samples, "open_files", lambda: stored(body)):
-        try:
-            answer = handlers.get_sample_data(workspace(), members)
-        except InvalidRequestError as error:
-            check_lines(error)
-            return
+    try:
+        answer = handlers.get_sample_data(workspace(body), members)
+    except InvalidRequestError as error:
+        check_lines(error)
+        return
     assert set(answer) == {"HeaderValues", "SampleRows"}
     assert len(answer["SampleRows"]) <= 100
 
@@ -128,12 +126,9 @@ def test_sample_data_are_an_answer_or_an_error_of_the_request(
 @given(bodies(), paths())
 def test_detected_formats_are_an_answer_or_an_error_of_the_request(body: bytes, source: dict[str, Any]) -> None:
     members = {"AnomalyDetectorArn": ARN, "AutoDetectionMetricSource": {"S3SourceConfig": source}}
-    with (
-        patch.object(detected_formats, "open_files", lambda: stored(body)),
-        patch.object(handlers, "known_detector", lambda *_: None),
-    ):
+    with patch.object(handlers, "known_detector", lambda *_: None):
         try:
-            config = handlers.detect_metric_set_config(workspace(), members)["DetectedMetricSetConfig"]
+            config = handlers.detect_metric_set_config(workspace(body), members)["DetectedMetricSetConfig"]
         except InvalidRequestError as error:
             check_lines(error)
             return
@@ -157,14 +152,13 @@ def test_the_check_of_a_metric_set_passes_or_names_fields(
         "TimestampColumn": {"ColumnName": time, "ColumnFormat": "yyyy-MM-dd HH:mm:ss"},
         "MetricSource": {"S3SourceConfig": {"RoleArn": ROLE, "FileFormatDescriptor": descriptor, **source}},
     }
-    with patch.object(samples, "open_files", lambda: stored(body)):
-        try:
-            check_metric_set(workspace(*buckets), members)
-        except InvalidRequestError as error:
-            check_lines(error)
-        except AccessRefusedError as error:
-            assert buckets
-            assert "\n" not in str(error)
+    try:
+        check_metric_set(workspace(body, *buckets), members)
+    except InvalidRequestError as error:
+        check_lines(error)
+    except AccessRefusedError as error:
+        assert buckets
+        assert "\n" not in str(error)
 
 
 def check_lines(error: InvalidRequestError) -> None:
