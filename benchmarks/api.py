@@ -1,4 +1,4 @@
-"""Time of Lookout for Metrics' operations on a detector with many anomaly groups, in a folder."""
+"""Time of Lookout for Metrics' operations on many anomaly groups, executions and detectors, in a folder."""
 
 from __future__ import annotations
 
@@ -15,8 +15,10 @@ from anomalake.aws.detector_files import DetectorFiles
 from anomalake.groups.anomaly_group import AffectedMetric, Group, group_id, interval_of
 from anomalake.model.metrics import time_series_id
 from anomalake.records.backtests import GROUPS, backtest_key, groups_to_lines
+from anomalake.records.executions import SUCCEEDED, Execution, write_execution
 from anomalake.records.group_changes import changing_groups
 from anomalake.records.groups import write_group
+from anomalake.server.lookoutmetrics.handlers import all_handlers
 from anomalake.server.lookoutmetrics.handlers.groups import HANDLERS
 from anomalake.services.workspace import Account, Workspace
 from anomalake.storage.objects import open_store
@@ -62,7 +64,80 @@ def measure(workspace: benchmark.Workspace) -> list[Figure]:
             Figure(f"first page, without an index, {kind}", build, "s", None, "the index is built"),
             Figure(f"one anomaly group, {kind}", median(single), "s", Bound("<", 0.1), f"of {what}; median"),
         ]
+    return [*figures, *_executions(workspace), *_detectors(workspace)]
+
+
+def _executions(workspace: benchmark.Workspace) -> list[Figure]:
+    """Measure pages of the executions of a detector that has run for long."""
+    count = workspace.size(10_000, 300)
+    lake = workspace.new_folder()
+    store = open_store(str(lake))
+    for number in range(count):
+        at = _BEGIN + timedelta(hours=number)
+        write_execution(store, "shop", Execution(_ARN, at, SUCCEEDED, run_id="1", started_at=at))
+    api = replace(_workspace(store, lake.parent / "detectors-executions"), now=lambda: _BEGIN + timedelta(hours=count))
+    seconds, listed = [], 0
+    token: str | None = None
+    while True:
+        members = {"AnomalyDetectorArn": _ARN, "MaxResults": 100, "NextToken": token}
+        taken, answer = _processor_time(
+            lambda members=members: all_handlers()["DescribeAnomalyDetectionExecutions"](api, members)  # type: ignore[misc]
+        )
+        seconds.append(taken)
+        listed += len(answer["ExecutionList"])
+        token = answer["NextToken"]
+        if token is None:
+            break
+    if listed != count:
+        raise BenchmarkError(f"{listed:,} executions listed, expected {count:,}")
+    what = f"100 of {count:,} executions, in a folder; median, processor time"
+    return [Figure("page of executions", median(seconds), "s", None, what)]
+
+
+def _detectors(workspace: benchmark.Workspace) -> list[Figure]:
+    """Measure the list of many detectors, those of the API and those of users' files."""
+    count = workspace.size(1_000, 50)
+    figures = []
+    for kind in ("of the API", "of users' files"):
+        lake = workspace.new_folder()
+        folder = lake.parent / f"detectors-{'files' if 'files' in kind else 'api'}"
+        api = _workspace(open_store(str(lake)), folder)
+        for number in range(count - 1):
+            name = f"shop-{number:04}"
+            if kind == "of the API":
+                all_handlers()["CreateAnomalyDetector"](api, {"AnomalyDetectorName": name, "AnomalyDetectorConfig": {}})
+            else:
+                (folder / f"{name}.yaml").write_text(_YAML.format(name=name), encoding="ascii")
+        taken, listed = _processor_time(lambda api=api: _list_detectors(api))  # type: ignore[misc]
+        if listed != count:
+            raise BenchmarkError(f"{listed:,} detectors listed, expected {count:,}")
+        what = f"{count:,}, in pages of 100, in a folder; processor time, without HTTP"
+        figures.append(Figure(f"list of detectors {kind}", taken, "s", Bound("<", 1.0), what))
     return figures
+
+
+_YAML = """AnomalyDetectorName: {name}
+AnomalyDetectorConfig: {{AnomalyDetectorFrequency: PT1H}}
+MetricSet:
+  MetricSource:
+    S3SourceConfig:
+      TemplatedPathList: ["live/{{{{yyyyMMdd}}}}/{{{{HHmm}}}}"]
+      FileFormatDescriptor: {{CsvFormatDescriptor: {{ContainsHeader: true}}}}
+  TimestampColumn: {{ColumnName: timestamp, ColumnFormat: "yyyy-MM-dd HH:mm:ss"}}
+  MetricList: [{{MetricName: revenue, AggregationFunction: SUM}}, {{MetricName: views, AggregationFunction: SUM}}]
+  DimensionList: [country, platform]
+Alerts: [{{AlertName: "{name}-alert", AlertSensitivityThreshold: 70}}]
+"""
+
+
+def _list_detectors(api: Workspace) -> int:
+    listed, token = 0, None
+    while True:
+        answer = all_handlers()["ListAnomalyDetectors"](api, {"NextToken": token})
+        listed += len(answer["AnomalyDetectorSummaryList"])
+        token = answer["NextToken"]
+        if token is None:
+            return listed
 
 
 def _groups(count: int) -> Iterator[Group]:
@@ -150,3 +225,9 @@ def _timed(call: Callable[[], T]) -> tuple[float, T]:
     begin = time.perf_counter()
     result = call()
     return time.perf_counter() - begin, result
+
+
+def _processor_time(call: Callable[[], T]) -> tuple[float, T]:
+    begin = time.process_time()
+    result = call()
+    return time.process_time() - begin, result

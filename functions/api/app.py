@@ -31,7 +31,7 @@ def _wired() -> Workspace:
         account=Account(environment.partition, environment.region, environment.account),
         now=utc_now,
         jobs=FunctionJobs(environment.detect, environment.backtest),
-        bounds=Bounds(environment.sources, environment.targets),
+        bounds=Bounds(environment.sources, environment.targets, environment.reserved),
     )
 
 

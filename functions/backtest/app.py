@@ -14,9 +14,9 @@ from anomalake.aws.environment import BacktestEnvironment
 from anomalake.aws.function_jobs import FunctionJobs
 from anomalake.aws.observability import logger, observed
 from anomalake.errors import AnomalakeError
-from anomalake.services.backtest_jobs import BacktestJobs, TimeLeft, run_backtest_job
-from anomalake.services.backtest_requests import backtest_request
-from anomalake.services.heartbeats import HEARTBEAT, STALE
+from anomalake.services.backtests.heartbeats import HEARTBEAT, STALE
+from anomalake.services.backtests.jobs import BacktestJobs, TimeLeft, run_backtest_job
+from anomalake.services.backtests.requests import backtest_request
 from anomalake.storage.objects import open_store
 
 #: Seconds after which a run that ended without a word counts as dead.

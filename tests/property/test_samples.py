@@ -15,7 +15,7 @@ from anomalake.aws.detector_files import DetectorFiles
 from anomalake.definitions.metric_set import CsvFormat, JsonLinesFormat
 from anomalake.definitions.resource_errors import AccessRefusedError, InvalidRequestError
 from anomalake.server.lookoutmetrics.handlers import samples as handlers
-from anomalake.services.samples import check_metric_set
+from anomalake.services.samples.reading import check_metric_set
 from anomalake.services.workspace import Account, Bounds, Workspace
 from anomalake.sources.rows import SourceFileError
 from anomalake.sources.sample_rows import first_lines, sample_rows
@@ -88,16 +88,8 @@ def workspace(body: bytes, *buckets: str) -> Workspace:
     account = Account("aws", "us-east-1", "123456789012")
     bounds = Bounds(sources=buckets or None)
     now = datetime(2021, 1, 2, tzinfo=UTC)
-    return Workspace(
-        "memory://",
-        memory_store(),
-        files,
-        account,
-        lambda: now,
-        None,
-        bounds,
-        stored(body),  # type: ignore[arg-type]
-    )
+    jobs: Any = None
+    return Workspace("memory://", memory_store(), files, account, lambda: now, jobs, bounds, stored(body))
 
 
 def stored(body: bytes) -> FilesInMemory:

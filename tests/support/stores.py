@@ -48,9 +48,9 @@ class WrappedStore:
     def exists(self, key: str) -> bool:
         return bool(self._do("exists", key))
 
-    def list(self, folder: str) -> Iterator[StoredObject]:
+    def list(self, folder: str, after: str | None = None, before: str | None = None) -> Iterator[StoredObject]:
         self._before("list")
-        yield from self._store.list(folder)
+        yield from self._store.list(folder, after, before)
 
     def delete(self, keys: Iterable[str]) -> None:
         for key in keys:

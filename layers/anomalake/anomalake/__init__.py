@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from anomalake.query.errors import QueryError
     from anomalake.records.executions import Execution
     from anomalake.records.feedback import Feedback
-    from anomalake.services.backtest import BacktestOutcome
+    from anomalake.services.backtests.backtest import BacktestOutcome
     from anomalake.services.feedback import UnknownAnomalyError
     from anomalake.services.times import UsageError
     from anomalake.storage.objects import LakeUriError
@@ -82,7 +82,7 @@ _MODULES = {
     "Summary": "lake.bulk",
     "Compaction": "lake.compaction",
     "backtest": "api",
-    "BacktestOutcome": "services.backtest",
+    "BacktestOutcome": "services.backtests.backtest",
     "detect": "api",
     "Execution": "records.executions",
     "Feedback": "records.feedback",

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from anomalake.lake.compaction import Compaction
     from anomalake.records.executions import Execution
     from anomalake.records.feedback import Feedback
-    from anomalake.services.backtest import BacktestOutcome
+    from anomalake.services.backtests.backtest import BacktestOutcome
 
 
 def open_lake(uri: str | os.PathLike[str], *, database: str | None = None, workgroup: str | None = None) -> LakeHandle:
@@ -92,7 +92,7 @@ def backtest(
     --------
     >>> backtest("shop/detector.yaml", lake="./lake").backtest.groups  # doctest: +SKIP
     """
-    from anomalake.services import backtest as backtesting
+    from anomalake.services.backtests import backtest as backtesting
 
     return backtesting.backtest(
         path_of("detector", detector),

@@ -17,7 +17,7 @@ from anomalake.lake import bulk
 from anomalake.lake.lake import Lake
 from anomalake.records.backtests import ALERTS, backtest_key, read_backtest_groups
 from anomalake.records.groups import write_group
-from anomalake.services import backtest as service
+from anomalake.services.backtests import backtest as service
 from anomalake.services.detect import AlertNotifier, local_rules
 from anomalake.storage.objects import open_store
 from anomalake.synth import ShopSettings, shop, write_shop

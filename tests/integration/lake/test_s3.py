@@ -73,3 +73,12 @@ def test_alerts_replayed_from_s3_itself(uri: str, tmp_path: Path) -> None:
 def test_a_missing_bucket_is_an_error(uri: str) -> None:
     with pytest.raises(Exception, match="no-such-bucket"):
         maintenance.replay("s3://no-such-bucket/lake", ["s3://no-such-bucket/x"])
+
+
+def test_a_listing_between_two_keys(uri: str) -> None:
+    store = open_store(uri)
+    keys = [f"a/{number}/x" for number in range(6)]
+    for key in [*keys, "b/0"]:
+        store.put(key, b"")
+    for after, before, found in ((None, None, keys), ("a/2", None, keys[2:]), ("a/2/x", "a/5", keys[3:5])):
+        assert [entry.key for entry in store.list("a", after, before)] == found

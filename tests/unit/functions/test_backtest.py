@@ -14,7 +14,7 @@ from anomalake.aws.environment import BacktestEnvironment, EnvironmentVariableEr
 from anomalake.aws.function_jobs import FunctionJobs, InvocationError
 from anomalake.definitions.detector import Detector, DetectorFileError
 from anomalake.records.backtest_jobs import BacktestJob, read_job, write_job
-from anomalake.services.backtest_jobs import BacktestJobs, BacktestRequest
+from anomalake.services.backtests.jobs import BacktestJobs, BacktestRequest
 from anomalake.storage.objects import memory_store
 from anomalake.storage.store import StoreError
 from functions.backtest.app import DEAD_AFTER, BacktestEventError, respond

@@ -26,12 +26,12 @@ from anomalake.records.definitions import (
     change_definition,
     read_definition,
 )
-from anomalake.services import backtest_jobs as service
 from anomalake.services import lakes
-from anomalake.services.backtest import backtest
-from anomalake.services.backtest_jobs import BacktestJobs, BacktestRequest, JobRun, TimeLeft, run_backtest_job
-from anomalake.services.backtest_requests import SEND_TAG, backtest_request, backtest_requests
-from anomalake.services.heartbeats import new_runner
+from anomalake.services.backtests import jobs as service
+from anomalake.services.backtests.backtest import backtest
+from anomalake.services.backtests.heartbeats import new_runner
+from anomalake.services.backtests.jobs import BacktestJobs, BacktestRequest, JobRun, TimeLeft, run_backtest_job
+from anomalake.services.backtests.requests import SEND_TAG, backtest_request, backtest_requests
 from anomalake.storage.objects import memory_store, open_store
 from anomalake.storage.store import ObjectStore, StoreError
 from tests.support.stores import Killed, KillingStore
@@ -221,7 +221,7 @@ def test_the_job_of_a_process_that_is_gone_is_taken_at_once(server: Server, monk
         assert (process, signal) == (4_711, 0)
         raise ProcessLookupError
 
-    monkeypatch.setattr("anomalake.services.heartbeats.os.kill", none)
+    monkeypatch.setattr("anomalake.services.backtests.heartbeats.os.kill", none)
     assert write_job(server.store, BacktestJob(id_, "shop", "RUNNING", NOW, NOW, runner=f"{machine}/4711/x"))
     assert server.run() == ENDED
     assert server.job(id_).deaths == 1

@@ -11,9 +11,9 @@ import pytest
 from anomalake.aws.detector_files import DetectorFiles
 from anomalake.records.backtest_jobs import BacktestJob, new_job_id, read_job, write_job
 from anomalake.records.definitions import AlertDefinition, DetectorDefinition, change_definition
-from anomalake.services.backtest_jobs import BacktestJobs, JobRun
-from anomalake.services.backtest_requests import backtest_request
-from anomalake.services.due_backtests import DueBacktests
+from anomalake.services.backtests.due import DueBacktests
+from anomalake.services.backtests.jobs import BacktestJobs, JobRun
+from anomalake.services.backtests.requests import backtest_request
 from anomalake.storage.objects import memory_store
 from anomalake.storage.store import ObjectStore
 

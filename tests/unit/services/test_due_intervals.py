@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -11,7 +12,9 @@ from anomalake.aws.detector_files import DetectorFiles
 from anomalake.records.executions import SUCCEEDED, Execution, write_execution
 from anomalake.services.due_intervals import DueDetectors
 from anomalake.storage.objects import memory_store
-from anomalake.storage.store import ObjectStore
+from anomalake.storage.store import ObjectStore, StoredObject
+from tests.support.definitions import Api
+from tests.support.stores import WrappedStore
 
 ARN = "arn:aws:lookoutmetrics:us-east-1:000000000000:AnomalyDetector:shop"
 #: Ten minutes after the hour.
@@ -135,3 +138,74 @@ def test_a_changed_file_is_read_again() -> None:
     assert due.names() == ["shop"]
     folder.time += timedelta(minutes=5)
     assert due.names() == []
+
+
+def test_a_change_during_a_look_is_not_lost() -> None:
+    """An operation of the API writes a file and says so while the names are looked for in another thread."""
+    folder = Folder()
+    for name in ("one", "two"):
+        folder.files.put(f"{name}.json", definition(name))
+    activated: list[str] = []
+
+    class Activating(WrappedStore):
+        def _before(self, call: str) -> None:
+            if not activated:
+                activated.append("new")
+                due.forget("one")
+
+        def list(self, *arguments: Any) -> Iterator[StoredObject]:
+            found = list(super().list(*arguments))
+            if not folder.files.exists("new.json"):
+                folder.files.put("new.json", definition("new"))
+                due.forget("new")
+            return iter(found)
+
+    files = DetectorFiles("detectors", "us-east-1", "000000000000", Activating(folder.files))
+    due = DueDetectors(Activating(folder.lake), files, lambda: folder.time)
+    assert due.names() == ["one", "two"]
+    assert "new" in due.names()
+
+
+def test_a_change_while_due_names_are_computed() -> None:
+    folder = Folder()
+    for name in ("one", "two", "three"):
+        folder.files.put(f"{name}.json", definition(name))
+
+    class Forgetting(WrappedStore):
+        def _before(self, call: str) -> None:
+            due.forget("two")
+
+    files = DetectorFiles("detectors", "us-east-1", "000000000000", folder.files)
+    due = DueDetectors(Forgetting(folder.lake), files, lambda: folder.time)
+    assert sorted(due.names()) == ["one", "three", "two"]
+
+
+def test_a_detector_that_is_activated_again_in_the_same_interval_runs_at_once() -> None:
+    api = Api()
+    arn = api.create_whole()
+    due = DueDetectors(api.store, api.workspace.files, api.now)
+
+    def run(status: str) -> None:
+        """The latest interval is run, as `detect` does."""
+        at = api.now()
+        start = at.replace(minute=0, second=0) - timedelta(hours=1)
+        write_execution(api.store, "shop", Execution(arn, start, status, "", at.isoformat(), at, at))
+
+    for restarted in (False, True):
+        api("ActivateAnomalyDetector", AnomalyDetectorArn=arn)
+        due.forget("shop")
+        if restarted:
+            # The server was killed before it began.
+            due = DueDetectors(api.store, api.workspace.files, api.now)
+        assert api.status(arn) == "ACTIVATING"
+        assert due.names() == ["shop"]
+        run(SUCCEEDED)
+        assert api.status(arn) == "ACTIVE"
+        assert due.names() == []
+        api("DeactivateAnomalyDetector", AnomalyDetectorArn=arn)
+    # A torn record stops no other detector.
+    api("ActivateAnomalyDetector", AnomalyDetectorArn=arn)
+    for entry in list(api.store.list("definitions/detector=shop")):
+        api.store.put(entry.key, b"{")
+    api.files.put("other.json", definition("other"))
+    assert "other" in DueDetectors(api.store, api.workspace.files, api.now).names()

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 from obstore.exceptions import GenericError, PermissionDeniedError
 
-from anomalake.storage.objects import failure, open_store
+from anomalake.storage.objects import failure, memory_store, open_store
 from anomalake.storage.store import BucketNotFound, InvalidKey, StoreAccessDenied, StoreError
 
 
@@ -34,3 +36,20 @@ def test_what_an_error_of_s3_means(error: Exception, kind: type[StoreError]) -> 
     assert type(found) is kind
     assert str(found).startswith("s3://b/x: ")
     assert "\n" not in str(found)
+
+
+@pytest.mark.parametrize("kind", ["memory", "folder"])
+def test_a_listing_between_two_keys(kind: str, tmp_path: Path) -> None:
+    store = memory_store() if kind == "memory" else open_store(str(tmp_path))
+    keys = [f"a/{number}/x" for number in range(6)]
+    for key in [*keys, "b/0"]:
+        store.put(key, b"")
+
+    def listed(after: str | None, before: str | None) -> list[str]:
+        return sorted(entry.key for entry in store.list("a", after, before))
+
+    assert listed(None, None) == keys
+    assert listed("a/2", None) == keys[2:]
+    assert listed("a/2/x", "a/5") == keys[3:5]
+    assert listed("a/2", "a/2") == []
+    assert listed("a/9", None) == []

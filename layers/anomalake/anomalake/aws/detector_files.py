@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from anomalake.definitions.detector import Detector, DetectorFileError
-from anomalake.definitions.detector_file import parse_detector
+from anomalake.definitions.detector_file import detector_document, detector_of
+from anomalake.definitions.document import Node
 from anomalake.records.errors import RecordInputError
 from anomalake.records.keys import detector_file_keys, parse_detector_file_key
 from anomalake.storage.objects import open_store
@@ -32,6 +33,22 @@ class DetectorFile:
     body: bytes
 
 
+@dataclass(frozen=True, slots=True)
+class ListedFile:
+    """A detector file in a listing.
+
+    Attributes
+    ----------
+    keys
+        Its key below the folder; several where a detector has more than one file, which is an error.
+    written_at
+        When it was written, if the store knows it.
+    """
+
+    keys: tuple[str, ...]
+    written_at: datetime | None
+
+
 class DetectorFiles:
     """The detector files of a stack.
 
@@ -54,12 +71,17 @@ class DetectorFiles:
 
     def names(self) -> list[str]:
         """Names of all detectors, sorted; raises `StoreError`."""
-        return sorted(self.written_at())
+        return sorted(self.listed())
 
-    def written_at(self) -> dict[str, datetime | None]:
-        """When the file of each detector was written, if the store knows it, by name; raises `StoreError`."""
-        found = ((entry, parse_detector_file_key(entry.key)) for entry in self._store.list("") if "/" not in entry.key)
-        return {name: entry.written_at for entry, name in found if name is not None}
+    def listed(self) -> dict[str, ListedFile]:
+        """List the files by name of the detector; raises `StoreError`."""
+        found: dict[str, ListedFile] = {}
+        for entry in self._store.list(""):
+            name = parse_detector_file_key(entry.key) if "/" not in entry.key else None
+            if name is not None:
+                others = found[name].keys if name in found else ()
+                found[name] = ListedFile((*others, entry.key), entry.written_at)
+        return found
 
     def read(self, name: str) -> Detector | None:
         """Read a detector's file; None if there is no file.
@@ -76,8 +98,13 @@ class DetectorFiles:
             raise DetectorFileError((str(error),)) from error
         return self.parse(file) if file is not None else None
 
-    def find(self, name: str) -> DetectorFile | None:
+    def find(self, name: str, listed: ListedFile | None = None) -> DetectorFile | None:
         """Read the bytes of a detector's file; None if there is no file.
+
+        Parameters
+        ----------
+        listed
+            The file in a listing: no other key is tried.
 
         Raises
         ------
@@ -88,7 +115,7 @@ class DetectorFiles:
         StoreError
         """
         found = []
-        for key in detector_file_keys(name):
+        for key in detector_file_keys(name) if listed is None else listed.keys:
             try:
                 found.append(DetectorFile(name, f"{self._store.uri}/{key}", self._store.get(key)))
             except ObjectNotFound:
@@ -101,14 +128,22 @@ class DetectorFiles:
 
     def parse(self, file: DetectorFile) -> Detector:
         """Read the detector in a file; raises `DetectorFileError`."""
+        return self.parse_document(file, self.document(file))
+
+    def document(self, file: DetectorFile) -> Node:
+        """Read the tree of a file; raises `DetectorFileError`."""
         try:
             text = file.body.decode("utf-8-sig")
         except UnicodeDecodeError as error:
             raise DetectorFileError(
                 (f"{file.place}: is not UTF-8: byte {error.start + 1}; expected YAML or JSON",)
             ) from error
+        return detector_document(text, file.place)
+
+    def parse_document(self, file: DetectorFile, document: Node) -> Detector:
+        """Read the detector in the tree of a file; raises `DetectorFileError`."""
         data = self._uri.rstrip("/").rpartition("/")[0]
-        detector = parse_detector(text, file.place, data=data, region=self._region, account=self._account)
+        detector = detector_of(document, file.place, data=data, region=self._region, account=self._account)
         if detector.name != file.name:
             raise DetectorFileError(
                 (f"{file.place}: AnomalyDetectorName: {detector.name!r}: expected {file.name!r}, the name of the file",)

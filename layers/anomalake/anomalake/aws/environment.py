@@ -252,6 +252,16 @@ class ApiEnvironment:
     region: str
     account: str
 
+    @property
+    def reserved(self) -> tuple[str, ...]:
+        """Folders of the stack's own, which are in a bucket with source data but have none."""
+        stack = self.detectors.rpartition("/")[0]
+        return (
+            self.lake,
+            self.detectors,
+            *(f"{stack}/{folder}" for folder in ("inbox", "athena-results", "quicksight")),
+        )
+
     @classmethod
     def read(cls, variables: Mapping[str, str]) -> ApiEnvironment:
         """Read and check; raises `EnvironmentVariableError`."""

@@ -36,7 +36,7 @@ def backtest(
     """
     from anomalake.cli.backtest_summary import reason_lines, summary_lines, went_well
     from anomalake.cli.reports import backtest_report, print_report
-    from anomalake.services import backtest as service
+    from anomalake.services.backtests import backtest as service
 
     page = checked_page(page)
     with count_bar() as bar:

@@ -12,7 +12,7 @@ from anomalake.groups.near_misses import NearMiss
 from anomalake.model.judgement import ANOMALOUS
 from anomalake.notify.plain import figure, quoted, shown
 from anomalake.records.backtests import MOST_POINTS
-from anomalake.services.backtest import BacktestOutcome, Evaluation, LoadedAlerts
+from anomalake.services.backtests.backtest import BacktestOutcome, Evaluation, LoadedAlerts
 
 WORST = 5
 MOST_REASONS = 10

@@ -26,7 +26,7 @@ from anomalake.notify.plain import figure
 from anomalake.query import output
 from anomalake.records.executions import FAILED, SUCCEEDED
 from anomalake.records.groups import group_ids, read_groups
-from anomalake.services.backtest import backtest
+from anomalake.services.backtests.backtest import backtest
 from anomalake.services.dashboard import check_complete, make_document, summary_of, write_page
 from anomalake.services.detect import count_intervals, live_detector, local_rules
 from anomalake.services.lakes import open_writer

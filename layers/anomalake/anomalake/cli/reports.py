@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from anomalake.definitions.detector import Detector
 from anomalake.definitions.settings import DetectionSettings
-from anomalake.services.backtest import BacktestOutcome, Evaluation, LoadedAlerts
+from anomalake.services.backtests.backtest import BacktestOutcome, Evaluation, LoadedAlerts
 from anomalake.services.detect import DetectedInterval, rules_of
 from anomalake.services.group_rows import group_rows
 

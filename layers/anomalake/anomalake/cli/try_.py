@@ -61,7 +61,7 @@ def try_(
     from anomalake.cli.reading_summary import reading_lines
     from anomalake.files import write_whole
     from anomalake.services import looking
-    from anomalake.services.backtest import backtest
+    from anomalake.services.backtests.backtest import backtest
     from anomalake.services.dashboard import check_complete, make_document, summary_of, write_page
 
     choices, text = choices_of(

@@ -116,13 +116,24 @@ def parse_detector(
     DetectorFileError
         The document is invalid; the error has all problems.
     """
-    problems = Problems(place)
+    return detector_of(detector_document(text, place), place, data=data, region=region, account=account)
+
+
+def detector_document(text: str, place: str) -> Node:
+    """Read a detector's YAML or JSON as a tree with L4M's names; raises `DetectorFileError`, which names `place`."""
     try:
-        root = fields_of(read_document(text))
+        return fields_of(read_document(text))
     except DocumentError as error:
         line = f": line {error.line}" if error.line is not None else ""
         message = printable(f"{place}{line}: {error}; expected L4M's fields in YAML or JSON")
         raise DetectorFileError((message,)) from error
+
+
+def detector_of(
+    root: Node, place: str, *, data: str | None = None, region: str = DEFAULT_REGION, account: str = DEFAULT_ACCOUNT
+) -> Detector:
+    """Read a detector from its tree (`detector_document`); parameters and errors are those of `parse_detector`."""
+    problems = Problems(place)
     fields = Fields(root, "", problems)
     detector = _detector(fields, data or "", region, account, problems) if isinstance(root.value, dict) else None
     if problems.lines or detector is None:

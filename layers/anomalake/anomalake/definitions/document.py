@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -16,6 +17,8 @@ if TYPE_CHECKING:
 #: More nodes than any definition has. Aliases in YAML can produce millions from a few lines.
 MOST_NODES = 100_000
 DEEPEST = 40
+
+_SURROGATE = re.compile("[\ud800-\udfff]")
 
 
 class DocumentError(AnomalakeError, ValueError):
@@ -55,7 +58,7 @@ def read_document(text: str) -> Node:
     ------
     DocumentError
     """
-    if any("\ud800" <= character <= "\udfff" for character in text):
+    if _SURROGATE.search(text):
         raise DocumentError("is not UTF-8", None)
     if text.lstrip("\ufeff \t\r\n").startswith("{"):
         return _read_json(text.lstrip("\ufeff"))
@@ -109,7 +112,7 @@ def _from_json(tree: Any, depth: int, step: Callable[[Any, int], Node]) -> Node:
         return Node("true" if tree else "false")
     if tree is None:
         return Node(None)
-    if any("\ud800" <= character <= "\udfff" for character in tree):
+    if _SURROGATE.search(tree):
         raise DocumentError(f"{tree!r} has a lone surrogate", None)
     return Node(str(tree), quoted=not isinstance(tree, _Plain))
 

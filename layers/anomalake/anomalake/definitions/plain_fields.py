@@ -9,8 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Final
 
-from anomalake.definitions.cloudformation import fields_of
-from anomalake.definitions.document import Node, read_document
+from anomalake.definitions.document import Node
 
 _NUMBERS: Final = frozenset(
     {"AlertSensitivityThreshold", "MinimumDuration", "MinimumGoodShare", "MinimumImpact", "Offset", "SkipLines"}
@@ -25,9 +24,9 @@ _NAMES: Final = {
 }
 
 
-def plain_fields(text: str) -> dict[str, Any]:
-    """Read the fields of a detector file; raises `DocumentError`."""
-    plain = _plain(fields_of(read_document(text)), "")
+def plain_fields(document: Node) -> dict[str, Any]:
+    """Return the fields in the tree of a detector file (`detector_document`)."""
+    plain = _plain(document, "")
     return plain if isinstance(plain, dict) else {}
 
 

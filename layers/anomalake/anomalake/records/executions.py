@@ -176,6 +176,12 @@ def read_last_run(store: ObjectStore, detector: str, status: str) -> Execution |
         return None
 
 
+def last_run_statuses(store: ObjectStore, detector: str) -> frozenset[str]:
+    """List the statuses that runs of a detector have ended with (`read_last_run`); raises `StoreError`."""
+    keys = (entry.key for entry in store.list(f"{detector_folder(detector)}/last-runs"))
+    return frozenset(key.rpartition("/")[2].removesuffix(".json") for key in keys)
+
+
 def read_latest(store: ObjectStore, detector: str) -> Execution | None:
     """Read the last run of a detector's latest interval; None where there is none.
 

@@ -9,13 +9,13 @@ from functools import partial
 from typing import Any, Final
 
 from anomalake.aws.detector_files import DetectorFiles
-from anomalake.errors import AnomalakeError, one_line
+from anomalake.errors import one_line
 from anomalake.lake.lake import Clock, utc_now
 from anomalake.server.worker import Worker, WorkError
-from anomalake.services.backtest_jobs import BacktestJobs, JobRun, run_backtest_job
-from anomalake.services.backtest_requests import backtest_request
+from anomalake.services.backtests.due import DueBacktests
+from anomalake.services.backtests.jobs import BacktestJobs, JobRun, run_backtest_job
+from anomalake.services.backtests.requests import backtest_request
 from anomalake.services.detect import detect
-from anomalake.services.due_backtests import DueBacktests
 from anomalake.services.due_intervals import DueDetectors
 from anomalake.storage.objects import open_store
 
@@ -86,6 +86,7 @@ class _Lane:
     """Names of detectors that wait for a worker, and the work that is done for each."""
 
     work: Callable[[str], Any]
+    report: Callable[[str], None]
     worker: Worker = field(default_factory=Worker)
     waiting: dict[str, None] = field(default_factory=dict)
     again: set[str] = field(default_factory=set)
@@ -112,7 +113,10 @@ class _Lane:
                 name = next(iter(self.waiting))
                 del self.waiting[name]
                 self.current = name
-            self.work(name)
+            try:
+                self.work(name)
+            except Exception as error:  # the other detectors do not wait for ever for this one
+                self.report(f"{name}: {one_line(error)}")
             with self.changed:
                 self.current = None
                 if name in self.again:
@@ -162,8 +166,8 @@ class LocalJobs:
         jobs, files = settings.backtests(now), settings.files()
         self._due_backtests = DueBacktests(jobs, files)
         self._due_intervals = DueDetectors(jobs.store, files, now) if detects else None
-        self._backtests = _Lane(self._run_backtest)
-        self._detections = _Lane(self._run_due)
+        self._backtests = _Lane(self._run_backtest, report)
+        self._detections = _Lane(self._run_due, report)
         self._wake = threading.Event()
         self._stopped = threading.Event()
         self._threads = [
@@ -205,7 +209,7 @@ class LocalJobs:
             for look in (self._look_at_backtests, self._look_at_intervals):
                 try:
                     look()
-                except AnomalakeError as error:
+                except Exception as error:  # a look that fails is no reason never to look again
                     self._report(one_line(error))
             self._wake.wait(self._tick)
             self._wake.clear()

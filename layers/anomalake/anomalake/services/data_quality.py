@@ -5,14 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final
 
-from anomalake.definitions.arns import detector_of
-from anomalake.definitions.detector import DetectorFileError
 from anomalake.definitions.resource_errors import ResourceNotFoundError
 from anomalake.records.data_quality import DataQuality, read_backtest_quality, summed
-from anomalake.records.definitions import read_definition
 from anomalake.records.errors import RecordError
-from anomalake.services.interval_executions import executed_intervals, read_executions_of
-from anomalake.services.known_detectors import known_detector
+from anomalake.services.definitions import detector_by_arn
+from anomalake.services.definitions.known_detectors import known
+from anomalake.services.interval_executions import last_executions, read_executions_of
 from anomalake.services.workspace import Workspace
 
 #: The latest live intervals whose quality is returned.
@@ -49,12 +47,13 @@ def data_quality_of(workspace: Workspace, arn: str, metric_set_arn: str | None =
         There is no such detector, or it has no such metric set.
     StoreError
     """
-    detector = known_detector(workspace, arn)
-    own = _metric_set_arn(workspace, arn)
+    definition = detector_by_arn(workspace, arn)
+    detector = known(definition)
+    own = definition.metric_set.arn if definition.metric_set is not None else None
     if metric_set_arn is not None and metric_set_arn != own:
         message = f"MetricSetArn {metric_set_arn}: the detector has no such metric set"
         raise ResourceNotFoundError(message, metric_set_arn, "MetricSet")
-    keys = list(executed_intervals(workspace, detector, None).values())[:MOST_INTERVALS]
+    keys = list(last_executions(workspace, detector, MOST_INTERVALS).values())
     executions = read_executions_of(workspace, detector, keys)
     live = [execution.quality for execution in executions if execution.quality is not None]
     try:
@@ -62,17 +61,3 @@ def data_quality_of(workspace: Workspace, arn: str, metric_set_arn: str | None =
     except RecordError:
         tested = None
     return DetectorQuality(own, (*([summed(live)] if live else []), *live, *([tested] if tested is not None else [])))
-
-
-def _metric_set_arn(workspace: Workspace, arn: str) -> str | None:
-    name = detector_of(arn)
-    definition = read_definition(workspace.store, name)
-    if definition is not None:
-        return None if definition.metric_set is None else definition.metric_set.arn
-    try:
-        detector = workspace.files.read(name)
-    except DetectorFileError:
-        return None
-    if detector is None:
-        return None
-    return f"{arn.partition(':AnomalyDetector:')[0]}:MetricSet/{name}/{detector.metric_set.name or name}"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from queue import SimpleQueue
 from typing import Final
 
 from anomalake.aws.detector_files import DetectorFiles
@@ -11,7 +12,10 @@ from anomalake.definitions.detector import Detector, DetectorFileError
 from anomalake.definitions.intervals import latest_complete
 from anomalake.errors import one_line
 from anomalake.lake.lake import Clock
+from anomalake.records.definitions import read_definition
+from anomalake.records.errors import RecordError
 from anomalake.records.executions import count_executions
+from anomalake.services.definitions.statuses import status_of
 from anomalake.storage.store import ObjectStore
 
 #: Age of a listing of the detector files, and of a file that was read.
@@ -53,10 +57,15 @@ class DueDetectors:
         self._listed_at: datetime | None = None
         self._known: dict[str, _Known] = {}
         self._problems: list[str] = []
+        self._changed: SimpleQueue[str] = SimpleQueue()
 
     def names(self) -> list[str]:
         """Return the detectors that have an interval to run now, each interval once; raises `StoreError`."""
         now = self._now()
+        # Before the listing, so that a file that is written during it is read by the next one.
+        while not self._changed.empty():
+            self._known.pop(self._changed.get(), None)
+            self._listed_at = None
         if self._listed_at is None or now - self._listed_at >= LISTED_FOR:
             present = self._files.names()
             self._known = {name: known for name, known in self._known.items() if name in present}
@@ -71,9 +80,8 @@ class DueDetectors:
         return problems
 
     def forget(self, name: str) -> None:
-        """Read the file of a detector again, for it has changed."""
-        self._known.pop(name, None)
-        self._listed_at = None
+        """Read the file of a detector again, for it has changed; may be called by any thread."""
+        self._changed.put(name)
 
     def failed(self, name: str) -> None:
         """Note that the run of a detector's interval has failed; it is run again, twice at most."""
@@ -106,10 +114,22 @@ class DueDetectors:
         if known.interval == latest:
             is_due = known.again_at is not None and now >= known.again_at
         else:
-            # An earlier server may have run it.
-            is_due = known.interval is not None or not count_executions(self._store, name, latest)
+            # An earlier server may have run it, or an earlier activation: its first run is still to come then.
+            is_due = (
+                known.interval is not None
+                or not count_executions(self._store, name, latest)
+                or self._is_activating(name)
+            )
             known.failures = 0
         known.interval = latest
         if is_due or known.failures == 0:
             known.again_at = None
         return is_due
+
+    def _is_activating(self, name: str) -> bool:
+        try:
+            definition = read_definition(self._store, name)
+            return definition is not None and status_of(self._store, definition).status == "ACTIVATING"
+        except RecordError:
+            # Describe tells it; the other detectors go on.
+            return False

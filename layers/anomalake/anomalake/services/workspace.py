@@ -57,10 +57,13 @@ class Bounds:
         Buckets, or None for any.
     targets
         Patterns of ARNs, in which ``*`` stands for any characters, or None for any.
+    reserved
+        Folders ``s3://BUCKET/FOLDER`` without source data in buckets that may be read, such as the lake itself.
     """
 
     sources: tuple[str, ...] | None = None
     targets: tuple[str, ...] | None = None
+    reserved: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -99,22 +99,27 @@ class Objects:
             return False
         return True
 
-    def list(self, folder: str) -> Iterator[StoredObject]:
-        last: str | None = None
+    def list(self, folder: str, after: str | None = None, before: str | None = None) -> Iterator[StoredObject]:
+        is_s3 = isinstance(self._store, S3Store)
+        last = after
         tries = _Tries()
         while True:
             try:
                 for page in obstore.list(self._store, folder, offset=last):
                     for found in page:
-                        last = found["path"]
-                        yield StoredObject(last, found["size"], found["last_modified"])
+                        if before is None or found["path"] < before:
+                            last = found["path"]
+                            yield StoredObject(last, found["size"], found["last_modified"])
+                        elif is_s3:
+                            # S3 lists keys in their order.
+                            return
                     tries = _Tries()
                 return
             except FileNotFoundError:
                 return
             except CALL_ERRORS as error:
                 # S3 lists keys in their order, so the listing goes on after the last one.
-                if not isinstance(self._store, S3Store) or not tries.again(error):
+                if not is_s3 or not tries.again(error):
                     raise StoreError(f"{self._uri}: cannot list {folder!r}: {first_line(error)}") from error
 
     def delete(self, keys: Iterable[str]) -> None:

@@ -67,8 +67,12 @@ class ObjectStore(Protocol):
         """Whether there is an object with that key."""
         ...
 
-    def list(self, folder: str) -> Iterator[StoredObject]:
-        """List every object below a folder (complete path segments), in any order; a missing folder is empty."""
+    def list(self, folder: str, after: str | None = None, before: str | None = None) -> Iterator[StoredObject]:
+        """List every object below a folder (complete path segments), in any order; a missing folder is empty.
+
+        With `after` or `before`, only the objects whose keys come after or before it in the order of keys. In S3 no
+        others are listed, except for those of one page.
+        """
         ...
 
     def delete(self, keys: Iterable[str]) -> None:

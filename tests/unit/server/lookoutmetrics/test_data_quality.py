@@ -13,9 +13,10 @@ from anomalake.definitions.resource_errors import ResourceNotFoundError
 from anomalake.records.data_quality import BacktestSpan, ColumnQuality, DataQuality, write_backtest_quality
 from anomalake.records.executions import FAILED, Execution, write_execution
 from anomalake.server.lookoutmetrics.handlers.data_quality import get_data_quality_metrics
-from anomalake.services.data_quality import MOST_INTERVALS
+from anomalake.services.data_quality import MOST_INTERVALS, data_quality_of
 from anomalake.services.workspace import Account, Workspace
 from anomalake.storage.objects import memory_store
+from tests.support.definitions import USERS_FILE, Api, detector_arn, metric_set_arn
 
 ARN = "arn:aws:lookoutmetrics:us-east-1:123456789012:AnomalyDetector:shop"
 METRIC_SET = "arn:aws:lookoutmetrics:us-east-1:123456789012:MetricSet/shop/rows"
@@ -127,3 +128,11 @@ def test_other_detectors_and_metric_sets(workspace: Workspace) -> None:
     with pytest.raises(ResourceNotFoundError) as caught:
         asked(workspace, MetricSetArn=METRIC_SET + "s")
     assert caught.value.resource_type == "MetricSet"
+
+
+def test_a_file_that_is_newer_than_a_deleted_definition_has_its_metric_set() -> None:
+    api = Api()
+    api("DeleteAnomalyDetector", AnomalyDetectorArn=api.create_whole())
+    api.files.put("shop.yaml", USERS_FILE.encode())
+    found = data_quality_of(api.workspace, detector_arn(), metric_set_arn(name="shop"))
+    assert found.metric_set_arn == metric_set_arn(name="shop")

@@ -80,6 +80,11 @@ def page_size(members: Members) -> int:
     return DEFAULT_SIZE if size is None else int(size)
 
 
+def read_ahead(members: Members) -> int:
+    """Return how many items a page reads: its own, the last one of the page before, and the first one of the next."""
+    return page_size(members) + 2
+
+
 def read_token(members: Members, query: Mapping[str, Any], now: datetime) -> str | None:
     """Return the last key of the page before, or None for the first page; raises `InvalidRequestError`."""
     token = members.get("NextToken")

@@ -7,6 +7,7 @@ from dataclasses import replace
 from anomalake.definitions.resource_errors import InvalidRequestError
 from anomalake.records.backtest_jobs import new_job_id
 from anomalake.records.definitions import DetectorDefinition
+from anomalake.services.bounds import check_source, check_target
 from anomalake.services.definitions.changing import change_detector, conflict
 from anomalake.services.definitions.detectors import start
 from anomalake.services.definitions.documents import checked
@@ -27,6 +28,8 @@ def activate_detector(workspace: Workspace, arn: str) -> None:
         It is active, or its backtest runs.
     InvalidRequestError
         It has no metric set.
+    AccessRefusedError
+        Its source data may not be read, or the target of an alert may not be called, any more.
     RecordError, StoreError
     """
 
@@ -73,6 +76,8 @@ def backtest_detector(workspace: Workspace, arn: str) -> None:
     ResourceNotFoundError
     InvalidRequestError
         It has no metric set, or is active, or its backtest runs.
+    AccessRefusedError
+        As for `activate_detector`.
     RecordError, StoreError
     """
     job = new_job_id()
@@ -94,4 +99,8 @@ def backtest_detector(workspace: Workspace, arn: str) -> None:
 def _check(workspace: Workspace, detector: DetectorDefinition) -> None:
     if detector.metric_set is None:
         raise InvalidRequestError(f"detector {detector.name!r}: has no metric set; expected one (CreateMetricSet)")
+    # The bounds may have changed since, and a user's file was never compared with them.
+    check_source(workspace.bounds, detector.metric_set.fields)
+    for alert in detector.alerts:
+        check_target(workspace.bounds, alert.fields)
     checked(workspace.files, detector)

@@ -11,7 +11,7 @@ from __future__ import annotations
 import uuid
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
-from typing import Any, Final
+from typing import Any
 
 from anomalake.definitions.detector import DetectorFileError
 from anomalake.definitions.detector_file import check_alert
@@ -25,7 +25,7 @@ from anomalake.records.definitions import (
 )
 from anomalake.services.bounds import check_target
 from anomalake.services.definitions.changing import change_detector
-from anomalake.services.definitions.documents import arn_prefix, checked, invalid
+from anomalake.services.definitions.documents import arn_prefix, checked, invalid, kept_members
 from anomalake.services.definitions.finding import (
     adopt_detector,
     alert_by_arn,
@@ -38,8 +38,6 @@ from anomalake.services.definitions.finding import (
     with_arn,
 )
 from anomalake.services.workspace import Workspace
-
-_NOT_FIELDS: Final = ("AnomalyDetectorArn", "AlertArn", "Tags")
 
 
 def create_alert(workspace: Workspace, members: Mapping[str, Any]) -> AlertDefinition:
@@ -63,7 +61,7 @@ def create_alert(workspace: Workspace, members: Mapping[str, Any]) -> AlertDefin
     alert = AlertDefinition(
         name=name,
         arn=f"{arn_prefix(detector_arn)}Alert:{name}",
-        fields=_fields(members),
+        fields=kept_members(members),
         tags=dict(members.get("Tags") or {}),
         created_at=now,
         changed_at=now,
@@ -104,7 +102,7 @@ def update_alert(workspace: Workspace, members: Mapping[str, Any]) -> AlertDefin
     RecordError, StoreError
     """
     arn = members["AlertArn"]
-    given = _fields(members)
+    given = kept_members(members)
     check_target(workspace.bounds, given)
 
     def change(current: DetectorDefinition | None) -> DetectorDefinition:
@@ -156,10 +154,6 @@ def list_alerts(
     for detector in listed_detectors(workspace, arn, first, batch):
         for alert in sorted(detector.alerts, key=lambda alert: alert.name):
             yield detector, alert
-
-
-def _fields(members: Mapping[str, Any]) -> dict[str, Any]:
-    return {name: value for name, value in members.items() if name not in _NOT_FIELDS and value is not None}
 
 
 def _check(workspace: Workspace, detector: DetectorDefinition, alert: AlertDefinition) -> None:

@@ -29,11 +29,18 @@ _NOT_SETTINGS: Final = frozenset(
 _NOT_KEPT: Final = frozenset(
     {"AnomalyDetectorArn", "ClientToken", "CreationTime", "LastModificationTime", "ResponseMetadata", "Tags"}
 )
+#: Members that a definition has beside the fields of its metric set and its alerts.
+_ELSEWHERE: Final = frozenset({"AnomalyDetectorArn", "MetricSetArn", "AlertArn", "Tags"})
 
 
 def arn_prefix(detector_arn: str) -> str:
     """Return the part of ARNs that a detector and all that belongs to it have in common, with its colon."""
     return detector_arn.partition("AnomalyDetector:")[0]
+
+
+def kept_members(members: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the members of a request that a metric set or an alert keeps as its fields."""
+    return {name: value for name, value in members.items() if name not in _ELSEWHERE and value is not None}
 
 
 def detector_fields(definition: DetectorDefinition) -> dict[str, Any]:
@@ -110,7 +117,8 @@ def definition_of_file(files: DetectorFiles, file: DetectorFile, written_at: dat
     """Return the definition of a detector that only has a file; one that cannot be read has `failure`."""
     at = written_at or _UNKNOWN_TIME
     try:
-        return _definition(files.parse(file), plain_fields(file.body.decode("utf-8-sig")), at)
+        document = files.document(file)
+        return _definition(files.parse_document(file, document), plain_fields(document), at)
     except DetectorFileError as error:
         return DetectorDefinition(
             name=file.name,

@@ -10,11 +10,10 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
-from datetime import datetime
 from itertools import islice
 from typing import Final, TypeAlias
 
-from anomalake.aws.detector_files import DetectorFile
+from anomalake.aws.detector_files import DetectorFile, ListedFile
 from anomalake.definitions.detector import DetectorFileError
 from anomalake.definitions.detector_file import ALERT_ARN, DETECTOR_ARN
 from anomalake.definitions.metric_set import NAME
@@ -36,8 +35,8 @@ from anomalake.services.definitions.documents import definition_of_file, detecto
 from anomalake.services.workspace import Workspace
 from anomalake.storage.store import StoreError
 
-#: When detector files were written, by name of the detector.
-WrittenAt: TypeAlias = Mapping[str, datetime | None]
+#: The detector files in a listing, by name of the detector.
+ListedFiles: TypeAlias = Mapping[str, ListedFile]
 
 #: Tries to bring a file and a definition into step that others change.
 _TRIES: Final = 100
@@ -71,15 +70,15 @@ class Found:
         return self.is_of_file and self.definition.metric_set is None
 
 
-def find_detector(workspace: Workspace, name: str, written_at: WrittenAt | None = None) -> Found | None:
+def find_detector(workspace: Workspace, name: str, listed: ListedFiles | None = None) -> Found | None:
     """Find a detector by name, and bring its definition and its file into step; None if there is none.
 
     What another operation has begun and not ended is carried on.
 
     Parameters
     ----------
-    written_at
-        When detector files were written, if they were listed.
+    listed
+        The detector files, if they were listed.
 
     Raises
     ------
@@ -93,7 +92,7 @@ def find_detector(workspace: Workspace, name: str, written_at: WrittenAt | None 
         if unread is not None:
             return Found(unread, is_of_file=True)
         if record is None or (record.wanted != "ACTIVE" and file is not None and not is_derived(file)):
-            return _found_in_file(workspace, record, file, written_at)
+            return _found_in_file(workspace, record, file, listed)
         if record.wanted != "ACTIVE":
             if file is None:
                 return Found(record) if record.wanted != "DELETED" else None
@@ -103,7 +102,7 @@ def find_detector(workspace: Workspace, name: str, written_at: WrittenAt | None 
             if file is not None and file.body == text:
                 return Found(record)
             if file is not None and not is_derived(file):
-                ours = _found_in_file(workspace, record, file, written_at)
+                ours = _found_in_file(workspace, record, file, listed)
                 if ours is None or ours.is_invalid or not _same(ours.definition, record):
                     return ours
             workspace.files.put(name, text)
@@ -248,8 +247,8 @@ def alert_with_arn(detector: DetectorDefinition | None, arn: str) -> tuple[Detec
 def detectors_of_files(workspace: Workspace) -> Iterator[DetectorDefinition]:
     """Find the detectors that have only a file, or a newer one; raises `RecordError` and `StoreError`."""
     known = definition_numbers(workspace.store).keys()
-    for name in workspace.files.names():
-        file, unread = _file(workspace, name)
+    for name, listed in sorted(workspace.files.listed().items()):
+        file, unread = _file(workspace, name, listed)
         if unread is None and file is not None and (name not in known or not is_derived(file)):
             yield definition_of_file(workspace.files, file, None)
 
@@ -267,7 +266,7 @@ class DetectorList:
     def __init__(self, workspace: Workspace) -> None:
         self._workspace = workspace
         self._numbers = definition_numbers(workspace.store)
-        self._files = workspace.files.written_at()
+        self._files = workspace.files.listed()
 
     def beginning_at(self, name: str | None, batch: int) -> Iterator[DetectorDefinition]:
         """Find the detectors from a name on, or all, and read `batch` of them in advance.
@@ -285,6 +284,11 @@ class DetectorList:
             record = read_listed_definition(self._workspace.store, name, self._numbers[name])
             if record is not None and (record.wanted == "ACTIVE") == (name in self._files):
                 return record if record.wanted != "DELETED" else None
+        else:
+            file, unread = _file(self._workspace, name, self._files[name])
+            if unread is not None or file is not None:
+                found = _found_in_file(self._workspace, None, file, self._files)
+                return unread or (found.definition if found is not None else None)
         found = find_detector(self._workspace, name, self._files)
         return found.definition if found is not None else None
 
@@ -308,10 +312,12 @@ def all_detectors(workspace: Workspace) -> Iterator[DetectorDefinition]:
     return DetectorList(workspace).beginning_at(None, _BATCH)
 
 
-def _file(workspace: Workspace, name: str) -> tuple[DetectorFile | None, DetectorDefinition | None]:
+def _file(
+    workspace: Workspace, name: str, listed: ListedFile | None = None
+) -> tuple[DetectorFile | None, DetectorDefinition | None]:
     """Return the file of a detector, or the definition that tells why it cannot be read."""
     try:
-        return workspace.files.find(name), None
+        return workspace.files.find(name, listed), None
     except DetectorFileError as error:
         unread = DetectorFile(name, name, str(error).encode())
         return None, replace(definition_of_file(workspace.files, unread, None), failure=str(error))
@@ -321,14 +327,16 @@ def _found_in_file(
     workspace: Workspace,
     record: DetectorDefinition | None,
     file: DetectorFile | None,
-    written_at: WrittenAt | None = None,
+    listed: ListedFiles | None = None,
 ) -> Found | None:
     """Return the detector of a user's file, with what only a definition has."""
     if file is None:
         return None
-    if written_at is None:
-        written_at = workspace.files.written_at()
-    definition = definition_of_file(workspace.files, file, written_at.get(file.name))
+    if listed is None:
+        listed = workspace.files.listed()
+    definition = definition_of_file(
+        workspace.files, file, listed[file.name].written_at if file.name in listed else None
+    )
     if record is not None and record.wanted != "DELETED":
         definition = replace(
             definition,

@@ -11,7 +11,7 @@ from anomalake.records.definitions import DetectorDefinition, MetricSetDefinitio
 from anomalake.services.bounds import check_source, source_paths
 from anomalake.services.definitions.changing import change_detector, is_in_use
 from anomalake.services.definitions.detectors import in_use_error
-from anomalake.services.definitions.documents import arn_prefix, checked
+from anomalake.services.definitions.documents import arn_prefix, checked, kept_members
 from anomalake.services.definitions.finding import (
     detector_by_arn,
     detector_of_metric_set,
@@ -21,10 +21,9 @@ from anomalake.services.definitions.finding import (
     name_of_detector,
     with_arn,
 )
-from anomalake.services.samples import check_metric_set
+from anomalake.services.samples.reading import check_metric_set
 from anomalake.services.workspace import Workspace
 
-_NOT_FIELDS: Final = ("AnomalyDetectorArn", "MetricSetArn", "Tags")
 #: What may change while the detector is in use.
 _FREE: Final = ("MetricSetDescription", "Offset")
 
@@ -45,7 +44,7 @@ def create_metric_set(workspace: Workspace, members: Mapping[str, Any]) -> Metri
     RecordError, StoreError
     """
     arn, name = members["AnomalyDetectorArn"], members["MetricSetName"]
-    fields = _fields(members)
+    fields = kept_members(members)
     now = workspace.now()
 
     def change(current: DetectorDefinition | None) -> DetectorDefinition:
@@ -95,7 +94,7 @@ def update_metric_set(workspace: Workspace, members: Mapping[str, Any]) -> Metri
     """
     arn = members["MetricSetArn"]
     name = detector_of_metric_set(arn)
-    given = _fields(members)
+    given = kept_members(members)
 
     def change(current: DetectorDefinition | None) -> DetectorDefinition:
         detector, metric_set = metric_set_with_arn(current, arn)
@@ -138,10 +137,6 @@ def list_metric_sets(
     for detector in listed_detectors(workspace, arn, first, batch):
         if detector.metric_set is not None:
             yield detector, detector.metric_set
-
-
-def _fields(members: Mapping[str, Any]) -> dict[str, Any]:
-    return {name: value for name, value in members.items() if name not in _NOT_FIELDS and value is not None}
 
 
 def _check_files(workspace: Workspace, fields: Mapping[str, Any]) -> None:

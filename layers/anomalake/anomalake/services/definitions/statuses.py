@@ -8,7 +8,16 @@ from typing import Final, Literal
 
 from anomalake.records.backtest_jobs import read_job
 from anomalake.records.definitions import DetectorDefinition
-from anomalake.records.executions import FAILED, LEARNING, SKIPPED, SUCCEEDED, Execution, read_last_run, read_latest
+from anomalake.records.executions import (
+    FAILED,
+    LEARNING,
+    SKIPPED,
+    SUCCEEDED,
+    Execution,
+    last_run_statuses,
+    read_last_run,
+    read_latest,
+)
 from anomalake.storage.store import ObjectStore
 
 Status = Literal[
@@ -59,13 +68,17 @@ def _active(store: ObjectStore, definition: DetectorDefinition) -> DetectorStatu
 
 def _last_run(store: ObjectStore, name: str, since: datetime) -> Execution | None:
     """Return the last run since a time; a failed one only if all have failed, as a failure later is no failed start."""
-    runs = [read_last_run(store, name, status) for status in (SUCCEEDED, LEARNING)]
+    # A listing is one call, where a record that is missing is a call for each status.
+    statuses = last_run_statuses(store, name)
+    runs = [read_last_run(store, name, status) for status in (SUCCEEDED, LEARNING) if status in statuses]
     found = [run for run in runs if run is not None]
     recent = [run for run in found if _started_at(run) >= since]
     if recent:
         return max(recent, key=_started_at)
     # Lakes of earlier versions have no last runs.
-    failed = read_last_run(store, name, FAILED) or (None if found else read_latest(store, name))
+    failed = read_last_run(store, name, FAILED) if FAILED in statuses else None
+    if failed is None and not found:
+        failed = read_latest(store, name)
     if failed is None or failed.status == SKIPPED or _started_at(failed) < since:
         return None
     return failed

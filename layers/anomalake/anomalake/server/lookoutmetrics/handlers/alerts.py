@@ -10,7 +10,7 @@ from anomalake.definitions.detector import DEFAULT_THRESHOLD
 from anomalake.records.definitions import AlertDefinition, DetectorDefinition
 from anomalake.server.lookoutmetrics.handlers.known_members import known_members
 from anomalake.server.lookoutmetrics.handling import Handler, Members
-from anomalake.server.lookoutmetrics.paging import page, page_size, read_token
+from anomalake.server.lookoutmetrics.paging import page, read_ahead, read_token
 from anomalake.server.lookoutmetrics.shapes.alerts import ALERT
 from anomalake.services.definitions import alerts
 from anomalake.services.workspace import Workspace
@@ -37,7 +37,7 @@ def list_alerts(workspace: Workspace, members: Members) -> dict[str, Any]:
     query, now = {"operation": "ListAlerts", **members}, workspace.now()
     last = read_token(members, query, now)
     first = last.partition(" ")[0] if last is not None else None
-    listed = alerts.list_alerts(workspace, members.get("AnomalyDetectorArn"), first, page_size(members) + 1)
+    listed = alerts.list_alerts(workspace, members.get("AnomalyDetectorArn"), first, read_ahead(members))
     # A blank comes before every character of a name, so that the keys are in order.
     found, token = page(listed, members, lambda pair: f"{pair[0].name} {pair[1].name}", query, now)
     summaries = [{**_common(*pair), "Tags": dict(pair[1].tags)} for pair in found]

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from anomalake.server.lookoutmetrics.handling import Handler, Members
-from anomalake.server.lookoutmetrics.paging import page, page_size, read_token
+from anomalake.server.lookoutmetrics.paging import page, read_ahead, read_token
 from anomalake.services.definitions.activation import activate_detector, backtest_detector, deactivate_detector
 from anomalake.services.definitions.detectors import (
     DescribedDetector,
@@ -57,7 +57,7 @@ def list_anomaly_detectors(workspace: Workspace, members: Members) -> dict[str, 
     now = workspace.now()
     query = {"operation": "ListAnomalyDetectors", **members}
     last = read_token(members, query, now)
-    described = describe_detectors(workspace, last, page_size(members) + 1)
+    described = describe_detectors(workspace, last, read_ahead(members))
     found, token = page(described, members, lambda item: item.definition.name, query, now)
     return {"AnomalyDetectorSummaryList": [_summary(item) for item in found], "NextToken": token}
 

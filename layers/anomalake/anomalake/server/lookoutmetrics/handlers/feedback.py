@@ -6,8 +6,8 @@ from typing import Any, Final
 
 from anomalake.server.lookoutmetrics.handling import Handler, Members
 from anomalake.server.lookoutmetrics.paging import page
-from anomalake.services import group_feedback
-from anomalake.services.known_detectors import known_detector
+from anomalake.services.definitions.known_detectors import known_detector
+from anomalake.services.groups import feedback as group_feedback
 from anomalake.services.workspace import Workspace
 
 

@@ -11,15 +11,15 @@ from anomalake.records.keys import stamp
 from anomalake.server.lookoutmetrics.handling import Handler, Members
 from anomalake.server.lookoutmetrics.paging import page
 from anomalake.server.lookoutmetrics.times import timestamp_text
-from anomalake.services.group_lists import (
+from anomalake.services.definitions.known_detectors import known_detector
+from anomalake.services.groups.lists import (
     contributions_of,
     find_group,
     list_groups,
     related_groups,
     score_of,
 )
-from anomalake.services.group_series import series_of, timestamps_of, values_of
-from anomalake.services.known_detectors import known_detector
+from anomalake.services.groups.series import series_of, timestamps_of, values_of
 from anomalake.services.workspace import Workspace
 
 _CAUSE, _EFFECT = "CAUSE_OF_INPUT_ANOMALY_GROUP", "EFFECT_OF_INPUT_ANOMALY_GROUP"

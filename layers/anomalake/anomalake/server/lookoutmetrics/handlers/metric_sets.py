@@ -8,7 +8,7 @@ from typing import Any, Final
 from anomalake.records.definitions import DetectorDefinition, MetricSetDefinition
 from anomalake.server.lookoutmetrics.handlers.known_members import known_members
 from anomalake.server.lookoutmetrics.handling import Handler, Members
-from anomalake.server.lookoutmetrics.paging import page, page_size, read_token
+from anomalake.server.lookoutmetrics.paging import page, read_ahead, read_token
 from anomalake.server.lookoutmetrics.shapes.metric_sets import METRIC_SET
 from anomalake.services.definitions import metric_sets
 from anomalake.services.workspace import Workspace
@@ -42,7 +42,7 @@ def list_metric_sets(workspace: Workspace, members: Members) -> dict[str, Any]:
     """List the metric sets of a detector, or all, by the detectors' names."""
     query, now = {"operation": "ListMetricSets", **members}, workspace.now()
     last = read_token(members, query, now)
-    listed = metric_sets.list_metric_sets(workspace, members.get("AnomalyDetectorArn"), last, page_size(members) + 1)
+    listed = metric_sets.list_metric_sets(workspace, members.get("AnomalyDetectorArn"), last, read_ahead(members))
     found, token = page(listed, members, lambda pair: pair[0].name, query, now)
     return {"MetricSetSummaryList": [_summary(*pair) for pair in found], "NextToken": token}
 

@@ -7,9 +7,9 @@ from typing import Any, Final
 from anomalake.definitions.messages import printable
 from anomalake.definitions.resource_errors import InvalidRequestError
 from anomalake.server.lookoutmetrics.handling import Handler, Members
-from anomalake.services.detected_formats import DetectedFormat, detect_format
-from anomalake.services.known_detectors import known_detector
-from anomalake.services.samples import read_sample_rows
+from anomalake.services.definitions.known_detectors import known_detector
+from anomalake.services.samples.formats import DetectedFormat, detect_format
+from anomalake.services.samples.reading import read_sample_rows
 from anomalake.services.workspace import Workspace
 from anomalake.sources.guessing.guess import Guess
 from anomalake.sources.guessing.texts import BLANKS

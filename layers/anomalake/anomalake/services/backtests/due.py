@@ -6,8 +6,8 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from anomalake.aws.detector_files import DetectorFiles
-from anomalake.services.backtest_jobs import BacktestJobs, JobRun, next_run
-from anomalake.services.backtest_requests import backtest_requests
+from anomalake.services.backtests.jobs import BacktestJobs, JobRun, next_run
+from anomalake.services.backtests.requests import backtest_requests
 
 #: Between two looks at all definitions: another server may have answered a request.
 LOOK_AGAIN: Final = timedelta(minutes=5)

@@ -17,7 +17,7 @@ from anomalake.notify.alert_json import MOST_SCORE
 from anomalake.records.backtests import read_backtest_group
 from anomalake.records.group_index import GroupEntry, GroupIndex, entries, find_entry, read_index
 from anomalake.records.groups import read_group
-from anomalake.services.known_detectors import KnownDetector
+from anomalake.services.definitions.known_detectors import KnownDetector
 from anomalake.services.workspace import Workspace
 
 _ID: Final = re.compile(r"[a-z0-9]{8}(-[a-z0-9]{4}){3}-[a-z0-9]{12}")

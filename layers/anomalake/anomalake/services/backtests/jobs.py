@@ -28,9 +28,9 @@ from anomalake.records.backtest_steps import BacktestSteps, delete_steps
 from anomalake.records.backtests import read_backtest_groups
 from anomalake.records.data_quality import DataQuality, backtest_quality_of
 from anomalake.records.feedback import read_feedback
-from anomalake.services.backtest import conclude, prepare, write_alerts
-from anomalake.services.backtest_alerts import send_backtest_alerts
-from anomalake.services.heartbeats import HEARTBEAT, Heartbeat, JobLostError, is_dead, is_free, new_runner
+from anomalake.services.backtests.alerts import send_backtest_alerts
+from anomalake.services.backtests.backtest import conclude, prepare, write_alerts
+from anomalake.services.backtests.heartbeats import HEARTBEAT, Heartbeat, JobLostError, is_dead, is_free, new_runner
 from anomalake.services.lakes import open_writer
 from anomalake.services.sources import open_source_files
 from anomalake.sources.reading import read_history

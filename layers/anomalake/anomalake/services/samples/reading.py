@@ -11,7 +11,7 @@ from anomalake.definitions.fields import Fields, Problems
 from anomalake.definitions.metric_set import FileFormat, MetricSet, ParquetFormat
 from anomalake.definitions.metric_set_fields import read_file_format, read_metric_set
 from anomalake.definitions.resource_errors import InvalidRequestError
-from anomalake.services.sample_files import (
+from anomalake.services.samples.files import (
     HISTORIES,
     SamplePath,
     check_bounds,

@@ -13,7 +13,7 @@ from anomalake.records.backtests import read_backtest_points, tested_values
 from anomalake.records.errors import CorruptError
 from anomalake.records.intervals import IntervalRecord, IntervalStore, observed_values
 from anomalake.records.versions import read_versions
-from anomalake.services.known_detectors import KnownDetector
+from anomalake.services.definitions.known_detectors import KnownDetector
 from anomalake.services.workspace import Workspace
 from anomalake.storage.store import ObjectStore
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from anomalake.services.definitions import detector_by_arn
+from anomalake.records.definitions import DetectorDefinition
+from anomalake.services.definitions.finding import detector_by_arn
 from anomalake.services.workspace import Workspace
 
 
@@ -28,7 +29,11 @@ class KnownDetector:
 
 def known_detector(workspace: Workspace, arn: str) -> KnownDetector:
     """Find a detector by its ARN, as `detector_by_arn`; raises the same errors."""
-    definition = detector_by_arn(workspace, arn)
+    return known(detector_by_arn(workspace, arn))
+
+
+def known(definition: DetectorDefinition) -> KnownDetector:
+    """Return what groups, feedback and executions need of a detector's definition."""
     fields = definition.metric_set.fields if definition.metric_set is not None else {}
     frequency = definition.frequency or str(fields.get("MetricSetFrequency", "PT1H"))
-    return KnownDetector(definition.name, arn, frequency, str(fields.get("Timezone") or "UTC"))
+    return KnownDetector(definition.name, definition.arn, frequency, str(fields.get("Timezone") or "UTC"))

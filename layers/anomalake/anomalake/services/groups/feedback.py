@@ -7,9 +7,9 @@ from datetime import datetime
 from anomalake.definitions.resource_errors import ResourceNotFoundError
 from anomalake.groups.anomaly_group import Group
 from anomalake.records.feedback import Feedback, read_feedback
+from anomalake.services.definitions.known_detectors import KnownDetector
 from anomalake.services.feedback import give_feedback
-from anomalake.services.group_lists import find_group, unknown_group
-from anomalake.services.known_detectors import KnownDetector
+from anomalake.services.groups.lists import find_group, unknown_group
 from anomalake.services.workspace import Workspace
 
 Point = tuple[str, datetime]

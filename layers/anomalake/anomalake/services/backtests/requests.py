@@ -8,7 +8,7 @@ from typing import Final
 from anomalake.aws.detector_files import DetectorFile, DetectorFiles
 from anomalake.definitions.detector import Detector, DetectorFileError
 from anomalake.records.definitions import DetectorDefinition, list_definitions, read_definition
-from anomalake.services.backtest_jobs import BacktestRequest
+from anomalake.services.backtests.jobs import BacktestRequest
 from anomalake.services.definitions.documents import detector_text
 from anomalake.storage.store import ObjectStore
 

@@ -1,0 +1,1 @@
+"""Anomaly groups and feedback in Lookout for Metrics' terms."""
