@@ -109,10 +109,8 @@ def test_a_script_creates_backtests_and_waits(aws: str, tmp_path: Path) -> None:
             time.sleep(1)
         processes = served.children()
         assert len(processes) > 1
-        code, said = served.interrupt()
-        # The page of a lake in a folder does not read source data in S3; nothing else is wrong.
-        assert code == 1
-        assert [line for line in said.splitlines() if "expected a folder, as the lake is in a folder" not in line] == []
+        # That the lake's queries do not read source data in S3 is a note of the page, and no fault.
+        assert served.interrupt() == (0, "")
         wait_for_the_end_of(processes)
 
 
