@@ -1,0 +1,315 @@
+"""The sample notebooks of Lookout for Metrics, step by step, with boto3 unchanged."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import re
+import zipfile
+from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import boto3
+import pytest
+from botocore.exceptions import ClientError
+
+from tests.support.samples import (
+    BUSY,
+    HISTORY_DAYS,
+    Lab,
+    all_pages,
+    delete_and_wait,
+    is_gone,
+    metric_set,
+    wait_for,
+    wait_while,
+)
+from tests.support.served import Served
+
+STEPS = {"P1D": timedelta(days=1), "PT1H": timedelta(hours=1), "PT10M": timedelta(minutes=10)}
+
+
+def test_1_the_data_are_prepared(lab: Lab, served: Served) -> None:
+    objects = all_objects(lab.bucket)
+    assert "ecommerce/backtest/input.csv" in objects
+    assert sum(key.startswith("ecommerce/live/") for key in objects) == 72
+    assert boto3.client("iam").get_role(RoleName="L4MTestRole")["Role"]["Arn"] == lab.role_arn
+    # The next notebook's first cell: the client is there, and knows nothing yet.
+    assert boto3.client("lookoutmetrics").list_anomaly_detectors()["AnomalyDetectorSummaryList"] == []
+
+
+def test_2_a_backtest(lab: Lab, served: Served) -> None:
+    client = boto3.client("lookoutmetrics")
+    arn = client.create_anomaly_detector(
+        AnomalyDetectorName="initial-backtest",
+        AnomalyDetectorDescription="My detector for a backtest",
+        AnomalyDetectorConfig={"AnomalyDetectorFrequency": "PT1H"},
+    )["AnomalyDetectorArn"]
+    assert arn == f"arn:aws:lookoutmetrics:us-east-1:{lab.account}:AnomalyDetector:initial-backtest"
+    set_arn = client.create_metric_set(
+        AnomalyDetectorArn=arn,
+        MetricSetName="initial-backtest-set",
+        MetricSetDescription="the shop's rows",
+        **metric_set(lab, HistoricalDataPathList=[lab.history]),
+    )["MetricSetArn"]
+    assert set_arn == f"arn:aws:lookoutmetrics:us-east-1:{lab.account}:MetricSet/initial-backtest/initial-backtest-set"
+
+    client.back_test_anomaly_detector(AnomalyDetectorArn=arn)
+    assert wait_while(client, arn, *BUSY) == "BACK_TEST_COMPLETE"
+
+    groups = all_pages(
+        client.list_anomaly_group_summaries,
+        "AnomalyGroupSummaryList",
+        AnomalyDetectorArn=arn,
+        SensitivityThreshold=50,
+        MaxResults=2,
+    )
+    assert len(groups) > 2
+    assert len({group["AnomalyGroupId"] for group in groups}) == len(groups)
+    assert all(group["AnomalyGroupScore"] >= 50 for group in groups)
+    assert {group["PrimaryMetricName"] for group in groups} == {"views", "revenue"}
+
+    delete_and_wait(client, arn)
+    with pytest.raises(ClientError, match="ResourceNotFoundException"):
+        client.list_anomaly_group_summaries(AnomalyDetectorArn=arn, SensitivityThreshold=50)
+
+
+def test_3_a_detector_on_live_data_with_an_alert(lab: Lab, served: Served) -> None:
+    client = boto3.client("lookoutmetrics")
+    arn = client.create_anomaly_detector(
+        AnomalyDetectorName="live",
+        AnomalyDetectorDescription="My detector for live data",
+        AnomalyDetectorConfig={"AnomalyDetectorFrequency": "PT1H"},
+    )["AnomalyDetectorArn"]
+    described = client.describe_anomaly_detector(AnomalyDetectorArn=arn)
+    assert described["Status"] == "INACTIVE"
+    assert abs(datetime.now(UTC) - described["CreationTime"]) < timedelta(minutes=10)
+
+    members = metric_set(lab, TemplatedPathList=[lab.live])
+    set_arn = client.create_metric_set(AnomalyDetectorArn=arn, MetricSetName="live-set", **members)["MetricSetArn"]
+    described_set = client.describe_metric_set(MetricSetArn=set_arn)
+    assert {name: described_set[name] for name in members} == members
+    assert described_set["AnomalyDetectorArn"] == arn
+
+    client.activate_anomaly_detector(AnomalyDetectorArn=arn)
+    # Two days are less than the detector learns from.
+    assert wait_while(client, arn, *BUSY) == "LEARNING"
+
+    sns = boto3.client("sns")
+    topic = sns.create_topic(Name="live-alerts")["TopicArn"]
+    sns.subscribe(TopicArn=topic, Protocol="sms", Endpoint="+15555550100")
+    queue = queue_of(topic, "live-alerts")
+    alert_arn = client.create_alert(
+        AlertName="live-alert",
+        AlertSensitivityThreshold=50,
+        AlertDescription="an alert for the notebook",
+        AnomalyDetectorArn=arn,
+        Action={"SNSConfiguration": {"RoleArn": lab.role_arn, "SnsTopicArn": topic}},
+    )["AlertArn"]
+    assert alert_arn == f"arn:aws:lookoutmetrics:us-east-1:{lab.account}:Alert:live-alert"
+    alert = client.describe_alert(AlertArn=alert_arn)["Alert"]
+    assert (alert["AlertType"], alert["AlertStatus"], alert["AlertSensitivityThreshold"]) == ("SNS", "ACTIVE", 50)
+    assert alert["Action"]["SNSConfiguration"]["RoleArn"] == lab.role_arn
+
+    delete_and_wait(client, arn)
+    with pytest.raises(client.exceptions.ResourceNotFoundException):
+        client.describe_alert(AlertArn=alert_arn)
+    assert messages_in(queue) == []
+
+
+
+@pytest.mark.parametrize("server", ["served", "sending"])
+def test_3_an_alert_goes_to_its_topic_only_with_send(
+    server: str, lab: Lab, request: pytest.FixtureRequest
+) -> None:
+    served: Served = request.getfixturevalue(server)
+    client = boto3.client("lookoutmetrics")
+    arn = client.create_anomaly_detector(
+        AnomalyDetectorName="collapse", AnomalyDetectorConfig={"AnomalyDetectorFrequency": "PT1H"}
+    )["AnomalyDetectorArn"]
+    members = metric_set(lab, HistoricalDataPathList=[lab.history], TemplatedPathList=[lab.live])
+    client.create_metric_set(AnomalyDetectorArn=arn, MetricSetName="collapse-set", **members)
+    topic = boto3.client("sns").create_topic(Name=f"collapse-{server}")["TopicArn"]
+    queue = queue_of(topic, f"collapse-{server}")
+    client.create_alert(
+        AlertName="collapse-alert",
+        AlertSensitivityThreshold=50,
+        AnomalyDetectorArn=arn,
+        Action={"SNSConfiguration": {"RoleArn": lab.role_arn, "SnsTopicArn": topic}},
+    )
+    client.activate_anomaly_detector(AnomalyDetectorArn=arn)
+    # With the history there is enough to learn from at once.
+    assert wait_while(client, arn, *BUSY, "LEARNING") == "ACTIVE"
+
+    (group,) = all_pages(
+        client.list_anomaly_group_summaries, "AnomalyGroupSummaryList", AnomalyDetectorArn=arn, SensitivityThreshold=50
+    )
+    assert group["PrimaryMetricName"] == "revenue"
+    alerts = [json.loads(message) for message in messages_in(queue)]
+    assert len(alerts) == (server == "sending")
+    for alert in alerts:
+        assert alert["alertDetails"]["anomalyGroupId"] == group["AnomalyGroupId"]
+    executions = client.describe_anomaly_detection_executions(AnomalyDetectorArn=arn)["ExecutionList"]
+    assert {execution["Status"] for execution in executions} == {"COMPLETED"}
+
+    client.deactivate_anomaly_detector(AnomalyDetectorArn=arn)
+    assert wait_while(client, arn, "DEACTIVATING") == "DEACTIVATED"
+    delete_and_wait(client, arn)
+    assert served.process.poll() is None
+
+
+def test_4_anomalies_are_exported(lab: Lab, served: Served) -> None:
+    client = boto3.client("lookoutmetrics")
+    arn = backtested(client, lab, "export")
+    frequency = client.describe_anomaly_detector(AnomalyDetectorArn=arn)["AnomalyDetectorConfig"][
+        "AnomalyDetectorFrequency"
+    ]
+    groups = all_pages(
+        client.list_anomaly_group_summaries,
+        "AnomalyGroupSummaryList",
+        AnomalyDetectorArn=arn,
+        SensitivityThreshold=0,
+        MaxResults=100,
+    )
+    rows: list[dict[str, Any]] = []
+    for group in groups:
+        series = all_pages(
+            client.list_anomaly_group_time_series,
+            "TimeSeriesList",
+            AnomalyDetectorArn=arn,
+            AnomalyGroupId=group["AnomalyGroupId"],
+            MetricName=group["PrimaryMetricName"],
+            MaxResults=1,
+        )
+        start, end = time_by_cutting(group["StartTime"]), time_by_cutting(group["EndTime"])
+        for one in series:
+            at = start
+            while at <= end:
+                rows.append(
+                    {
+                        "timestamp": at,
+                        **{pair["DimensionName"]: pair["DimensionValue"] for pair in one["DimensionList"]},
+                        f"{group['PrimaryMetricName']}_group_score": group["AnomalyGroupScore"],
+                    }
+                )
+                at += STEPS[frequency]
+    text = io.StringIO()
+    fields = ["timestamp", "platform", "marketplace", "views_group_score", "revenue_group_score"]
+    writer = csv.DictWriter(text, fields)
+    writer.writeheader()
+    writer.writerows(rows)
+    exported = list(csv.DictReader(io.StringIO(text.getvalue())))
+    assert len(exported) == len(rows) > len(groups) > 3
+    data = history_of(lab)
+    for row in exported:
+        assert (row["timestamp"][:19], row["platform"], row["marketplace"]) in data
+    # A group's series and their values are those of the data, interval by interval.
+    group = max(groups, key=lambda group: group["EndTime"] > group["StartTime"])
+    answer = client.list_anomaly_group_time_series(
+        AnomalyDetectorArn=arn, AnomalyGroupId=group["AnomalyGroupId"], MetricName=group["PrimaryMetricName"]
+    )
+    times = [time_by_pattern(text) for text in answer["TimestampList"]]
+    assert (times[0], times[-1]) == (time_by_pattern(group["StartTime"]), time_by_pattern(group["EndTime"]))
+    for one in answer["TimeSeriesList"]:
+        values = {pair["DimensionName"]: pair["DimensionValue"] for pair in one["DimensionList"]}
+        known = [
+            float(data[f"{at:%Y-%m-%d %H:%M:%S}", values["platform"], values["marketplace"]][answer["MetricName"]])
+            for at in times
+        ]
+        assert one["MetricValueList"] == pytest.approx(known)
+
+
+def test_5_a_function_writes_alerts_for_a_dashboard(lab: Lab, sending: Served) -> None:
+    client = boto3.client("lookoutmetrics")
+    arn = backtested(client, lab, "dashboard")
+    set_arn = client.list_metric_sets(AnomalyDetectorArn=arn)["MetricSetSummaryList"][0]["MetricSetArn"]
+    function = boto3.client("lambda").create_function(
+        FunctionName="dashboard-alerts",
+        Runtime="python3.12",
+        Role=lab.role_arn,
+        Handler="lambda_function.lambda_handler",
+        Code={"ZipFile": zipped("lambda_function.py", "def lambda_handler(event, context): ...\n")},
+        Environment={"Variables": {"METRIC_SET_ARN": set_arn}},
+    )["FunctionArn"]
+    alert_arn = client.create_alert(
+        AlertName="dashboard-alert",
+        AlertSensitivityThreshold=50,
+        AnomalyDetectorArn=arn,
+        Action={"LambdaConfiguration": {"RoleArn": lab.role_arn, "LambdaArn": function}},
+    )["AlertArn"]
+    described = client.describe_alert(AlertArn=alert_arn)["Alert"]
+    assert described["AlertType"] == "LAMBDA"
+    assert described["Action"] == {"LambdaConfiguration": {"RoleArn": lab.role_arn, "LambdaArn": function}}
+
+    # What the function does with an alert: it asks for the columns, and writes two tables.
+    columns = client.describe_metric_set(MetricSetArn=set_arn)
+    measures = [measure["MetricName"] for measure in columns["MetricList"]]
+    assert (measures, columns["DimensionList"]) == (["views", "revenue"], ["platform", "marketplace"])
+
+
+def all_objects(bucket: str) -> list[str]:
+    pages = boto3.client("s3").get_paginator("list_objects_v2").paginate(Bucket=bucket)
+    return [entry["Key"] for page in pages for entry in page.get("Contents", [])]
+
+
+def queue_of(topic: str, name: str) -> str:
+    """Make a queue that gets a topic's messages; return its URL."""
+    sqs = boto3.client("sqs")
+    queue = sqs.create_queue(QueueName=name)["QueueUrl"]
+    arn = sqs.get_queue_attributes(QueueUrl=queue, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
+    boto3.client("sns").subscribe(TopicArn=topic, Protocol="sqs", Endpoint=arn)
+    return str(queue)
+
+
+def messages_in(queue: str) -> list[str]:
+    """Take the messages of a queue."""
+    sqs, messages = boto3.client("sqs"), list[str]()
+    while taken := sqs.receive_message(QueueUrl=queue, MaxNumberOfMessages=10).get("Messages", []):
+        for message in taken:
+            messages.append(json.loads(message["Body"])["Message"])
+            sqs.delete_message(QueueUrl=queue, ReceiptHandle=message["ReceiptHandle"])
+    return messages
+
+
+def backtested(client: Any, lab: Lab, name: str) -> str:
+    """Make a detector and run its backtest to its end; return its ARN."""
+    arn: str = client.create_anomaly_detector(
+        AnomalyDetectorName=name, AnomalyDetectorConfig={"AnomalyDetectorFrequency": "PT1H"}
+    )["AnomalyDetectorArn"]
+    members = metric_set(lab, HistoricalDataPathList=[lab.history])
+    client.create_metric_set(AnomalyDetectorArn=arn, MetricSetName=f"{name}-set", **members)
+    client.back_test_anomaly_detector(AnomalyDetectorArn=arn)
+    assert wait_while(client, arn, *BUSY) == "BACK_TEST_COMPLETE"
+    return arn
+
+
+def history_of(lab: Lab) -> Mapping[tuple[str, str, str], Mapping[str, str]]:
+    """Return the rows of the history by timestamp, platform and marketplace."""
+    body = boto3.client("s3").get_object(Bucket=lab.bucket, Key="ecommerce/backtest/input.csv")["Body"].read()
+    rows = csv.DictReader(io.StringIO(body.decode("utf-8")))
+    return {(row["timestamp"], row["platform"], row["marketplace"]): row for row in rows}
+
+
+def time_by_cutting(text: str) -> datetime:
+    """Read a time as the export notebook does: without its zone, in ISO form or to the minute."""
+    text = text.partition("[")[0]
+    try:
+        return datetime.fromisoformat(text)
+    except ValueError:
+        return datetime.strptime(text, "%Y-%m-%dT%H:%MZ").replace(tzinfo=UTC)
+
+
+def time_by_pattern(text: str) -> datetime:
+    """Read a time as the function with readable alerts does: to the minute, in UTC, with the zone's name."""
+    match = re.fullmatch(r"(\d{4}-\d\d-\d\dT\d\d:\d\d)Z\[(\w+)\]", text)
+    assert match is not None, text
+    return datetime.strptime(f"{match[1]}+0000", "%Y-%m-%dT%H:%M%z")
+
+
+def zipped(name: str, text: str) -> bytes:
+    body = io.BytesIO()
+    with zipfile.ZipFile(body, "w") as archive:
+        archive.writestr(name, text)
+    return body.getvalue()
