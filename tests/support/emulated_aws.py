@@ -6,9 +6,12 @@ import os
 import urllib.request
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from typing import Any
 from unittest import mock
 
 import boto3
+from moto.awslambda_simple.models import LambdaSimpleBackend
+from moto.core.config import default_user_config
 from moto.server import ThreadedMotoServer
 
 ACCOUNT = "123456789012"
@@ -22,14 +25,34 @@ SERVICES = ("GLUE", "IAM", "LAMBDA", "QUICKSIGHT", "S3", "SNS", "SQS", "STS")
 def emulated_aws() -> Iterator[str]:
     """Start an empty account; yield its endpoint."""
     server = ThreadedMotoServer("127.0.0.1", 0, verbose=False)
-    server.start()
-    try:
+    # Functions are not run: `invocations` has what they are called with.
+    with mock.patch.dict(default_user_config, {"lambda": {"use_docker": False}}), _started(server):
         host, port = server.get_host_and_port()
         endpoint = f"http://{host}:{port}"
         urllib.request.urlopen(urllib.request.Request(f"{endpoint}/moto-api/reset", method="POST")).close()
         yield endpoint
+
+
+@contextmanager
+def _started(server: ThreadedMotoServer) -> Iterator[None]:
+    server.start()
+    try:
+        yield
     finally:
         server.stop()
+
+
+@contextmanager
+def invocations() -> Iterator[list[tuple[str, str]]]:
+    """Record calls of Lambda functions: the function, by name or ARN, and the event's text."""
+    calls: list[tuple[str, str]] = []
+
+    def invoke(self: object, function_name: str, qualifier: str | None, body: Any, *_: Any) -> bytes:
+        calls.append((function_name, body if isinstance(body, str) else body.decode("utf-8")))
+        return b"null"
+
+    with mock.patch.object(LambdaSimpleBackend, "invoke", invoke):
+        yield calls
 
 
 @contextmanager

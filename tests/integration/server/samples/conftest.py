@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.emulated_aws import KEYS, boto3_of_a_user, emulated_aws
+from tests.support.emulated_aws import KEYS, boto3_of_a_user, emulated_aws, invocations
 from tests.support.samples import Lab, prepare_lab
 from tests.support.served import Served, serving
 
@@ -61,3 +61,10 @@ def lab(account: str, tmp_path_factory: pytest.TempPathFactory) -> Lab:
     """The bucket and the role of the first notebook, made by its steps."""
     with boto3_of_a_user(account, ""):
         return prepare_lab(tmp_path_factory.mktemp("shop"))
+
+
+@pytest.fixture
+def called(account: str) -> Iterator[list[tuple[str, str]]]:
+    """Calls of Lambda functions: function, and event."""
+    with invocations() as calls:
+        yield calls
