@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import csv
+import io
 import json
+import re
 import time
+import zipfile
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -169,3 +172,29 @@ def wait_for(condition: Callable[[], bool]) -> None:
     while not condition():
         assert time.monotonic() < until
         time.sleep(0.1)
+
+
+def backtested(client: Any, lab: Lab, name: str) -> str:
+    """Make a detector and run its backtest to its end; return its ARN."""
+    arn: str = client.create_anomaly_detector(
+        AnomalyDetectorName=name, AnomalyDetectorConfig={"AnomalyDetectorFrequency": "PT1H"}
+    )["AnomalyDetectorArn"]
+    members = metric_set(lab, HistoricalDataPathList=[lab.history])
+    client.create_metric_set(AnomalyDetectorArn=arn, MetricSetName=f"{name}-set", **members)
+    client.back_test_anomaly_detector(AnomalyDetectorArn=arn)
+    assert wait_while(client, arn, *BUSY) == "BACK_TEST_COMPLETE"
+    return arn
+
+
+def time_by_pattern(text: str) -> datetime:
+    """Read a time as the function with readable alerts does: to the minute, in UTC, with the zone's name."""
+    match = re.fullmatch(r"(\d{4}-\d\d-\d\dT\d\d:\d\d)Z\[(\w+)\]", text)
+    assert match is not None, text
+    return datetime.strptime(f"{match[1]}+0000", "%Y-%m-%dT%H:%M%z")
+
+
+def zipped(name: str, text: str) -> bytes:
+    body = io.BytesIO()
+    with zipfile.ZipFile(body, "w") as archive:
+        archive.writestr(name, text)
+    return body.getvalue()

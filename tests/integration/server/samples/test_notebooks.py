@@ -5,8 +5,6 @@ from __future__ import annotations
 import csv
 import io
 import json
-import re
-import zipfile
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -17,14 +15,16 @@ from botocore.exceptions import ClientError
 
 from tests.support.samples import (
     BUSY,
-    HISTORY_DAYS,
     Lab,
     all_pages,
+    backtested,
     delete_and_wait,
     is_gone,
     metric_set,
+    time_by_pattern,
     wait_for,
     wait_while,
+    zipped,
 )
 from tests.support.served import Served
 
@@ -119,11 +119,8 @@ def test_3_a_detector_on_live_data_with_an_alert(lab: Lab, served: Served) -> No
     assert messages_in(queue) == []
 
 
-
 @pytest.mark.parametrize("server", ["served", "sending"])
-def test_3_an_alert_goes_to_its_topic_only_with_send(
-    server: str, lab: Lab, request: pytest.FixtureRequest
-) -> None:
+def test_3_an_alert_goes_to_its_topic_only_with_send(server: str, lab: Lab, request: pytest.FixtureRequest) -> None:
     served: Served = request.getfixturevalue(server)
     client = boto3.client("lookoutmetrics")
     arn = client.create_anomaly_detector(
@@ -220,9 +217,7 @@ def test_4_anomalies_are_exported(lab: Lab, served: Served) -> None:
         assert one["MetricValueList"] == pytest.approx(known)
 
 
-def test_5_a_function_writes_alerts_for_a_dashboard(
-    lab: Lab, sending: Served, called: list[tuple[str, str]]
-) -> None:
+def test_5_a_function_writes_alerts_for_a_dashboard(lab: Lab, sending: Served, called: list[tuple[str, str]]) -> None:
     client = boto3.client("lookoutmetrics")
     arn = backtested(client, lab, "dashboard")
     set_arn = client.list_metric_sets(AnomalyDetectorArn=arn)["MetricSetSummaryList"][0]["MetricSetArn"]
@@ -369,18 +364,6 @@ def n_groups(client: Any, arn: str, least_score: int) -> int:
     return int(answer["AnomalyGroupStatistics"]["TotalCount"])
 
 
-def backtested(client: Any, lab: Lab, name: str) -> str:
-    """Make a detector and run its backtest to its end; return its ARN."""
-    arn: str = client.create_anomaly_detector(
-        AnomalyDetectorName=name, AnomalyDetectorConfig={"AnomalyDetectorFrequency": "PT1H"}
-    )["AnomalyDetectorArn"]
-    members = metric_set(lab, HistoricalDataPathList=[lab.history])
-    client.create_metric_set(AnomalyDetectorArn=arn, MetricSetName=f"{name}-set", **members)
-    client.back_test_anomaly_detector(AnomalyDetectorArn=arn)
-    assert wait_while(client, arn, *BUSY) == "BACK_TEST_COMPLETE"
-    return arn
-
-
 def history_of(lab: Lab) -> Mapping[tuple[str, str, str], Mapping[str, str]]:
     """Return the rows of the history by timestamp, platform and marketplace."""
     body = boto3.client("s3").get_object(Bucket=lab.bucket, Key="ecommerce/backtest/input.csv")["Body"].read()
@@ -395,17 +378,3 @@ def time_by_cutting(text: str) -> datetime:
         return datetime.fromisoformat(text)
     except ValueError:
         return datetime.strptime(text, "%Y-%m-%dT%H:%MZ").replace(tzinfo=UTC)
-
-
-def time_by_pattern(text: str) -> datetime:
-    """Read a time as the function with readable alerts does: to the minute, in UTC, with the zone's name."""
-    match = re.fullmatch(r"(\d{4}-\d\d-\d\dT\d\d:\d\d)Z\[(\w+)\]", text)
-    assert match is not None, text
-    return datetime.strptime(f"{match[1]}+0000", "%Y-%m-%dT%H:%M%z")
-
-
-def zipped(name: str, text: str) -> bytes:
-    body = io.BytesIO()
-    with zipfile.ZipFile(body, "w") as archive:
-        archive.writestr(name, text)
-    return body.getvalue()
