@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 
 import pytest
 
-from tests.support.emulated_aws import KEYS, boto3_of_a_user, emulated_aws, invocations
+from tests.support.emulated_aws import ACCOUNT, KEYS, boto3_of_a_user, emulated_aws, invocations
 from tests.support.samples import Lab, prepare_lab
 from tests.support.served import Served, serving
 
@@ -22,21 +23,19 @@ def account() -> Iterator[str]:
 def serve(account: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[..., Served]]:
     """Start servers, one for each choice of options; each has a lake of its own."""
     started: dict[tuple[str, ...], Served] = {}
-    opened = []
+    opened = ExitStack()
 
     def served(*options: str) -> Served:
         if options not in started:
             folder = tmp_path_factory.mktemp("served")
-            context = serving(
-                folder / "lake", folder / "models", *options, environment={"AWS_ENDPOINT_URL": account, **KEYS}
+            words, environment = ("--account", ACCOUNT, *options), {"AWS_ENDPOINT_URL": account, **KEYS}
+            started[options] = opened.enter_context(
+                serving(folder / "lake", folder / "models", *words, environment=environment)
             )
-            started[options] = context.__enter__()
-            opened.append(context)
         return started[options]
 
-    yield served
-    for context in reversed(opened):
-        context.__exit__(None, None, None)
+    with opened:
+        yield served
 
 
 @pytest.fixture
