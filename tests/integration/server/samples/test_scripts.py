@@ -5,7 +5,10 @@ from __future__ import annotations
 import html
 import json
 import os
+import re
+import shlex
 import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -30,6 +33,8 @@ from tests.support.samples import (
     zipped,
 )
 from tests.support.served import Served
+
+ROOT = Path(__file__).parents[4]
 
 
 def test_the_workshops_steps_attach_an_alert_to_a_running_backtest(
@@ -206,6 +211,35 @@ def test_an_inventory_of_the_account_needs_no_arguments(inventory: list[str]) ->
     sets = client.list_metric_sets()["MetricSetSummaryList"]
     assert {one["AnomalyDetectorArn"] for one in sets} == set(inventory[:2])
     assert client.list_alerts()["AlertSummaryList"] == []
+
+
+@pytest.mark.parametrize(
+    ("document", "heading"),
+    [("README.md", "If you come from Lookout for Metrics"), ("docs/lookout-for-metrics.md", "Start")],
+)
+def test_the_documents_first_lines_work(
+    document: str, heading: str, served: Served, inventory: list[str], tmp_path: Path
+) -> None:
+    text = (ROOT / document).read_text(encoding="utf-8")
+    section = re.split(r"^## ", text.partition(f"## {heading}\n")[2], flags=re.MULTILINE)[0]
+    blocks = re.findall(r"^```sh\n(.+?)```", section, re.DOTALL | re.MULTILINE)
+    lines = [line.partition("  #")[0].strip() for line in "".join(blocks).splitlines()]
+    # The server runs already, at another port; the AWS CLI has a test of its own.
+    assert lines[:2] == ["anomalake serve --lake ./lake", "anomalake client install"]
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("AWS_")}
+    environment = {**kept, **KEYS, "HOME": str(tmp_path), "AWS_DEFAULT_REGION": REGION}
+
+    def run(*words: str) -> str:
+        done = subprocess.run(
+            [sys.executable, *words], env=environment, capture_output=True, text=True, timeout=PATIENCE, check=False
+        )
+        assert done.returncode == 0, done.stderr
+        return done.stdout
+
+    run("-m", *lines[1].split(), "--url", served.url)
+    [call] = [line for line in lines if line.startswith("python ")]
+    printed = run(*shlex.split(call)[1:])
+    assert all(arn in printed for arn in inventory)
 
 
 def test_the_aws_cli_in_a_shell(
