@@ -14,7 +14,8 @@ from anomalake.api import LakeHandle
 from anomalake.aws.athena_engine import AthenaEngine
 from anomalake.definitions.metric_set import CsvFormat, JsonLinesFormat, Measure, MetricSet
 from anomalake.definitions.metric_set_fields import metric_set_to_fields
-from anomalake.query.errors import QueryError, SourceError
+from anomalake.query.errors import QueryError, SourceElsewhereError, SourceError
+from anomalake.services.dashboard import read_document, unread_in
 from anomalake.storage.objects import open_store
 from tests.integration.query.lakes import ORDERS, alert, rows, write
 
@@ -224,9 +225,22 @@ def test_invalid_sources_are_refused(tmp_path: Path, lake: LakeHandle) -> None:
     lake.register_source(source())
     with pytest.raises(QueryError, match=r"other.csv: line 1: no column 'marketplace'"):
         lake.query_rows("SELECT * FROM live_orders")
-    lake.register_source(source(historical_data_path_list=("s3://bucket/data",), file_format=JsonLinesFormat()))
-    with pytest.raises(QueryError, match="is not in a folder"):
-        lake.query_rows("SELECT * FROM live_orders")
+
+
+def test_a_lake_in_a_folder_says_where_files_in_s3_are_and_shows_all_else(tmp_path: Path, lake: LakeHandle) -> None:
+    in_s3 = {"historical_data_path_list": (), "templated_path_list": ("s3://bucket/live/{{yyyyMMdd}}",)}
+    lake.register_source(source(**in_s3, file_format=JsonLinesFormat()))
+    for relation in ("live_orders", "with_livedata_orders"):
+        with pytest.raises(SourceElsewhereError) as error:
+            lake.query_rows(f"SELECT * FROM {relation}")
+        assert str(error.value) == (
+            "live data of orders: the files are in s3://bucket/live/{{yyyyMMdd}}, which queries on a lake in a folder "
+            "do not read; ask a lake in S3, whose queries Athena answers"
+        )
+    assert len(rows(lake, "SELECT * FROM anomalies_orders")) == 2
+    document = read_document(str(tmp_path))
+    assert not unread_in(document), "the page is complete"
+    assert [note for note in document.notes if "s3://bucket/live" in note] == [f"{error.value}."]
 
 
 def test_timestamps_with_an_offset(tmp_path: Path, lake: LakeHandle) -> None:

@@ -14,13 +14,13 @@ from typing import Any
 import boto3
 import pytest
 from botocore.exceptions import ClientError
-from moto.server import ThreadedMotoServer
 
 from anomalake.alerts import AlertDocument, StoredAlert, read_alert
 from anomalake.records.backtest_jobs import from_json
 from anomalake.records.executions import read_executions
 from anomalake.storage.objects import open_store
 from anomalake.synth import ShopSettings, shop, write_shop
+from tests.support.emulated_aws import KEYS, emulated_aws
 from tests.support.patience import PATIENCE
 from tests.support.served import Served, is_running, serving
 
@@ -31,23 +31,11 @@ BUSY = ("BACK_TEST_ACTIVATING", "BACK_TEST_ACTIVE", "ACTIVATING")
 
 @pytest.fixture
 def aws(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
-    server = ThreadedMotoServer("127.0.0.1", 0, verbose=False)
-    server.start()
-    host, port = server.get_host_and_port()
-    endpoint = f"http://{host}:{port}"
-    for name, value in (
-        ("AWS_ENDPOINT_URL", endpoint),
-        ("AWS_ACCESS_KEY_ID", "any"),
-        ("AWS_SECRET_ACCESS_KEY", "pair"),
-        ("AWS_REGION", "us-east-1"),
-    ):
-        monkeypatch.setenv(name, value)
-    urllib.request.urlopen(urllib.request.Request(f"{endpoint}/moto-api/reset", method="POST")).close()
-    boto3.client("s3", region_name="us-east-1").create_bucket(Bucket=BUCKET)
-    try:
+    with emulated_aws() as endpoint:
+        for name, value in {"AWS_ENDPOINT_URL": endpoint, **KEYS}.items():
+            monkeypatch.setenv(name, value)
+        boto3.client("s3", region_name="us-east-1").create_bucket(Bucket=BUCKET)
         yield endpoint
-    finally:
-        server.stop()
 
 
 def upload(folder: Path, settings: ShopSettings) -> None:
@@ -109,10 +97,8 @@ def test_a_script_creates_backtests_and_waits(aws: str, tmp_path: Path) -> None:
             time.sleep(1)
         processes = served.children()
         assert len(processes) > 1
-        code, said = served.interrupt()
-        # The page of a lake in a folder does not read source data in S3; nothing else is wrong.
-        assert code == 1
-        assert [line for line in said.splitlines() if "expected a folder, as the lake is in a folder" not in line] == []
+        # That the lake's queries do not read source data in S3 is a note of the page, and no fault.
+        assert served.interrupt() == (0, "")
         wait_for_the_end_of(processes)
 
 

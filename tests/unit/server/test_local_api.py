@@ -77,16 +77,22 @@ def test_without_an_answer_the_account_is_zeros_and_stays() -> None:
         answers.wait(PATIENCE)
         return "123456789012"
 
-    account = AccountNumber(ask=ask, most_seconds=0)
+    said = list[str]()
+    account = AccountNumber(ask=ask, report=said.append, most_seconds=0)
     assert account.get() == DEFAULT_ACCOUNT
     answers.set()
     assert account.get() == DEFAULT_ACCOUNT
+    rest = "ARNs have the account 000000000000, --account gives another"
+    assert said == [f"STS: no answer for 0 seconds; {rest}"]
 
     def fails() -> str:
         raise OSError("no route to host")
 
-    assert AccountNumber(ask=fails, most_seconds=PATIENCE).get() == DEFAULT_ACCOUNT
-    assert AccountNumber(ask=lambda: None, most_seconds=PATIENCE).get() == DEFAULT_ACCOUNT
+    assert AccountNumber(ask=fails, report=said.append, most_seconds=PATIENCE).get() == DEFAULT_ACCOUNT
+    assert said[1:] == [f"STS: OSError: no route to host; {rest}"]
+    # There are no credentials.
+    assert AccountNumber(ask=lambda: None, report=said.append, most_seconds=PATIENCE).get() == DEFAULT_ACCOUNT
+    assert len(said) == 2
 
 
 class Calls:

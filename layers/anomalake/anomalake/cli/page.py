@@ -121,7 +121,7 @@ def serve(
             send_backtest_alerts=send_backtest_alerts,
         )  # fmt: skip
         jobs = LocalJobs(settings, report, detects=detect if detect is not None else not lake.startswith("s3://"))
-        api = local_api(settings, jobs, report, region=region, account=AccountNumber(account))
+        api = local_api(settings, jobs, report, region=region, account=AccountNumber(account, report=report))
         app = application(Site(make, show, open_store(lake), report, user=user_name()), opened, api=api)
         jobs.start()
         ending.callback(jobs.stop)

@@ -292,6 +292,11 @@ class MetricSet:
         return tuple(measure.metric_name for measure in self.metric_list)
 
     @property
+    def paths(self) -> tuple[str, ...]:
+        """All paths of the source data: of the history, then of intervals."""
+        return (*self.historical_data_path_list, *self.templated_path_list)
+
+    @property
     def timestamp_columns(self) -> tuple[str, ...]:
         """The source's columns that have the timestamp."""
         return self.joined_timestamp_columns or (self.timestamp_column,)

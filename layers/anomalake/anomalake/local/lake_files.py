@@ -124,6 +124,12 @@ class LakeFiles:
                 f"{table.data_catalog}.{table.database_name}.{table.table_name} (workgroup {table.work_group_name}), "
                 "which queries on a lake in a folder do not read; ask a lake in S3, whose queries Athena answers"
             )
+        in_s3 = next((path for path in source.paths if path.startswith("s3://")), None)
+        if in_s3 is not None:
+            raise SourceElsewhereError(
+                f"live data of {detector.name}: the files are in {in_s3}, which queries on a lake in a folder do not "
+                "read; ask a lake in S3, whose queries Athena answers"
+            )
         days = folder_day_expressions(source, self._folder)
         holds = holds_folder(source, bounds)
         files = [file for file in source_files(source, self._folder) if holds(folder_day(file, days))]

@@ -329,5 +329,4 @@ def _no_rows(schema: DetectorSchema) -> str:
     if source.athena is not None:
         table = source.athena
         return f"source data: no row is found in {table.data_catalog}.{table.database_name}.{table.table_name}"
-    paths = (*source.historical_data_path_list, *source.templated_path_list)
-    return f"source data: no row is found below {paths[0] if paths else '(no path)'}"
+    return f"source data: no row is found below {source.paths[0] if source.paths else '(no path)'}"

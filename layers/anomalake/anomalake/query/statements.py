@@ -174,7 +174,7 @@ def _source(detector: DetectorSchema) -> Iterator[CatalogRelation]:
     if source.athena is not None:
         yield _view(view, athena_table_rows(source, source_columns(detector)), detector.name)
         return
-    for path in (*source.historical_data_path_list, *source.templated_path_list):
+    for path in source.paths:
         if not path.startswith("s3://"):
             raise SourceError(f"source path {path!r}: expected s3://BUCKET/PREFIX, which Athena can read")
     columns = _columns(detector, source)

@@ -133,8 +133,7 @@ def _at(store: ObjectStore, metric_set: MetricSet) -> MetricSet:
 
 
 def _is_in_s3(metric_set: MetricSet) -> bool:
-    paths = (*metric_set.historical_data_path_list, *metric_set.templated_path_list)
-    return any(path.startswith("s3://") for path in paths)
+    return any(path.startswith("s3://") for path in metric_set.paths)
 
 
 def _registered(store: ObjectStore, metric_set: MetricSet) -> MetricSet | None:

@@ -156,9 +156,9 @@ def _read_history(
     after = _after(reader)
     for template in metric_set.templated_path_list:
         _read_all(reader, files, _live_files(metric_set, template, files, after, high), meter)
-    places = (*metric_set.historical_data_path_list, *metric_set.templated_path_list)
-    nothing = f"No datapoint was found at the source location: {', '.join(places)}"
-    return _result(reader, nothing if until is None else f"{nothing}, until {_text(until)}", ", ".join(places))
+    places = ", ".join(metric_set.paths)
+    nothing = f"No datapoint was found at the source location: {places}"
+    return _result(reader, nothing if until is None else f"{nothing}, until {_text(until)}", places)
 
 
 def read_interval(detector: Detector, files: SourceData, start: datetime) -> tuple[Metrics, ReadReport]:
