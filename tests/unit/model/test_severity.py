@@ -196,6 +196,17 @@ def test_each_side_has_its_own_tail_without_rare_extreme_values() -> None:
     np.testing.assert_allclose(far, up, rtol=0.3)
 
 
+def test_only_tails_of_long_intervals_follow_a_history_with_light_ones() -> None:
+    rng = np.random.default_rng(6)
+    usable = np.ones((1000, 200), bool)
+    for noise, light, usual in ((rng.normal(size=usable.shape), 4.9, 5.5), (rng.standard_t(4, usable.shape), 9.1, 9.6)):
+        limits = [
+            np.median(limits_of(fit_tails(noise.astype(np.float32), usable, can_be_light=can_be_light), 3.75))
+            for can_be_light in (True, False)
+        ]
+        assert limits == pytest.approx([light, usual], abs=0.2)
+
+
 def test_an_event_a_month_of_days_leaves_the_tails() -> None:
     rng = RNG(1)
     z = rng.normal(size=(400, 10)).astype(np.float32)

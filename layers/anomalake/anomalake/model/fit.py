@@ -44,6 +44,8 @@ _ALL_ROWS_UP_TO = 400
 _ROOM = 1.0
 # Degrees of freedom that the fit uses: residuals of the history are smaller than those of new values by their share.
 _DEGREES_OF_FREEDOM = 15
+# Seconds of an interval from which tails can be lighter than the common one: values are hardly dependent on each other.
+_LIGHT_FROM = 3_600
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -174,7 +176,12 @@ def _fit_block(raw: FloatArray, calendar: Calendar, basis: FloatArray, longest: 
     )
 
     def tails_of(residuals: Float32Array) -> Tails:
-        return fit_tails(residuals[n_warmup:], usable[n_warmup:], of_days=frequency.days > 0).widened(widening)
+        return fit_tails(
+            residuals[n_warmup:],
+            usable[n_warmup:],
+            can_be_light=frequency.seconds >= _LIGHT_FROM,
+            of_days=frequency.days > 0,
+        ).widened(widening)
 
     return _BlockFit(
         center=center,

@@ -19,8 +19,9 @@ from anomalake.model.spread import quantiles
 # Number of exceedances to aim at, both sides together, and the bounds of their share of the points. The farthest 1 % of
 # a long history are mostly its anomalies, so the share is at least 8 %.
 _EXCEEDANCES, _LEAST_SHARE, _MOST_SHARE = 240, 0.08, 0.2
-# The common shape, and the weight of the series' own shape beside it.
-_COMMON_SHAPE, _OWN_WEIGHT = 0.15, 0.2
+# The common shape, and the weight of the series' own shape beside it. A heavier one is mostly that of anomalies of the
+# history. A lighter one is that of the noise where an interval is an hour or longer: it has more weight there.
+_COMMON_SHAPE, _OWN_WEIGHT, _LIGHT_WEIGHT = 0.15, 0.2, 0.5
 _LEAST_SHAPE, _MOST_SHAPE = 0.02, 0.7
 # Threshold and median exceedance of a side are at least this share of those of the other side.
 _SHARE_OF_OTHER_SIDE = 0.7
@@ -34,10 +35,10 @@ _MOST_FAR = 0.12
 _NEAR, _NEAR_OF_DAYS = 3, 1
 _MOST_EVENTS, _MOST_EVENTS_OF_DAYS = 0.012, 0.03
 
-# Shape of a generalised Pareto distribution by the ratio of two of its quantiles: the exceedance that a fifth of the
-# exceedances reach to the one that half of them reach.
+# Shapes of generalised Pareto distributions, to find one by the ratio of two exceedances: the one that half of them
+# reach, and the one that a fifth of them reach; a tenth where light shapes count, because it says more about them.
+_OUTER, _OUTER_OF_LIGHT = 5.0, 10.0
 _SHAPES = np.linspace(-0.5, 1.5, 200)
-_RATIOS = (5.0**_SHAPES - 1) / (2.0**_SHAPES - 1)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -75,10 +76,10 @@ def concatenate_tails(parts: list[Tails]) -> Tails:
     return Tails(parts[0].share, *arrays)
 
 
-def fit_tails(z: Float32Array, usable: BoolArray, *, of_days: bool = False) -> Tails:
+def fit_tails(z: Float32Array, usable: BoolArray, *, can_be_light: bool = False, of_days: bool = False) -> Tails:
     """Estimate the tails of the standardised residuals of a history, shape (T, S); only `usable` ones count.
 
-    `of_days` tells that intervals are days or longer.
+    `can_be_light` tells that intervals are hours or longer, `of_days` that they are days or longer.
     """
     n_times = z.shape[0]
     far = np.abs(z) > _FAR
@@ -88,12 +89,14 @@ def fit_tails(z: Float32Array, usable: BoolArray, *, of_days: bool = False) -> T
         rare = with_far[_are_few_events(far[:, with_far], usable[:, with_far], of_days)]
         residuals[:, rare] = np.where(far[:, rare], np.float32(np.nan), residuals[:, rare])
     share = float(np.clip(_EXCEEDANCES / max(n_times, 1), _LEAST_SHARE, _MOST_SHARE)) / 2
-    # Quantiles that the given share of the points exceeds, half of that share, and a fifth of it.
-    low_fifth, low_half, low, high, high_half, high_fifth = quantiles(
-        residuals, (share / 5, share / 2, share, 1 - share, 1 - share / 2, 1 - share / 5)
+    outer = _OUTER_OF_LIGHT if can_be_light else _OUTER
+    # Quantiles that the given share of the points exceeds, half of that share, and a fifth or a tenth of it.
+    low_outer, low_half, low, high, high_half, high_outer = quantiles(
+        residuals, (share / outer, share / 2, share, 1 - share, 1 - share / 2, 1 - share / outer)
     ).astype(np.float64)
-    upper, lower = (high, high_half, high_fifth), (-low, -low_half, -low_fifth)
-    sides = [_fit_side(*upper, *lower[:2]), _fit_side(*lower, *upper[:2])]
+    upper, lower = (high, high_half, high_outer), (-low, -low_half, -low_outer)
+    light = _LIGHT_WEIGHT if can_be_light else _OWN_WEIGHT
+    sides = [_fit_side(*upper, *lower[:2], outer, light), _fit_side(*lower, *upper[:2], outer, light)]
     return Tails(share, *(np.array([side[i] for side in sides]) for i in range(3)))
 
 
@@ -114,23 +117,31 @@ def _are_few_events(far: BoolArray, usable: BoolArray, of_days: bool) -> BoolArr
 
 
 def _fit_side(
-    threshold: FloatArray, half: FloatArray, fifth: FloatArray, other_threshold: FloatArray, other_half: FloatArray
+    threshold: FloatArray,
+    half: FloatArray,
+    farther: FloatArray,
+    other_threshold: FloatArray,
+    other_half: FloatArray,
+    outer: float,
+    light_weight: float,
 ) -> tuple[FloatArray, FloatArray, FloatArray]:
     """Return threshold, scale and shape of one side.
 
-    `half` and `fifth` are the values that half and a fifth of the exceedances reach; the others are of the other side.
+    `half` and `farther` are the values that half of the exceedances and one of `outer` of them reach; the others are of
+    the other side. `light_weight` is the weight of an own shape that is lighter than the common one.
     """
-    half_exceedance, fifth_exceedance = half - threshold, fifth - threshold
+    half_exceedance, farther_exceedance = half - threshold, farther - threshold
     threshold = np.maximum(np.maximum(threshold, _SHARE_OF_OTHER_SIDE * other_threshold), _LEAST_THRESHOLD)
     median_exceedance = np.maximum(
         np.maximum(half_exceedance, _SHARE_OF_OTHER_SIDE * (other_half - other_threshold)),
         _LEAST_EXCEEDANCE * threshold,
     )
     ratio = np.where(
-        half_exceedance > 1e-6, fifth_exceedance / np.maximum(half_exceedance, 1e-6), np.log(5) / np.log(2)
+        half_exceedance > 1e-6, farther_exceedance / np.maximum(half_exceedance, 1e-6), np.log(outer) / np.log(2)
     )
-    own_shape = np.interp(ratio, _RATIOS, _SHAPES)
-    shape = np.clip((1 - _OWN_WEIGHT) * _COMMON_SHAPE + _OWN_WEIGHT * own_shape, _LEAST_SHAPE, _MOST_SHAPE)
+    own_shape = np.interp(ratio, (outer**_SHAPES - 1) / (2**_SHAPES - 1), _SHAPES)
+    weight = np.where(own_shape < _COMMON_SHAPE, light_weight, _OWN_WEIGHT)
+    shape = np.clip(_COMMON_SHAPE + weight * (own_shape - _COMMON_SHAPE), _LEAST_SHAPE, _MOST_SHAPE)
     return threshold, median_exceedance * shape / (2**shape - 1), shape
 
 
