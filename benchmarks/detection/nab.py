@@ -30,10 +30,11 @@ def labelled_kpis(folder: Path) -> tuple[LabelledSet, ...]:
 
 
 def _read(path: Path, windows: list[list[str]]) -> LabelledSet:
-    metrics, slots, inside = read_file(path, windows)
-    labels = np.zeros(len(metrics.starts), dtype=np.bool_)
-    for rows in inside:
-        labels[slots[rows].min() : slots[rows].max() + 1] = True
+    metrics, _, _ = read_file(path, windows)
+    starts, step = metrics.starts.astype(np.int64), MINUTES[metrics.frequency] * 60
+    labels = np.zeros(len(starts), dtype=np.bool_)
+    for begin, end in windows:
+        labels |= (starts + step > _seconds(begin)) & (starts <= _seconds(end))
     return LabelledSet(metrics, labels[None, :], int(LEARNED * len(labels)), (path.stem[:10],))
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, datetime
 from typing import Any, Protocol
 
 from anomalake.detection.presence import Presence
@@ -18,12 +18,14 @@ from anomalake.records.codecs import Arrays
 class FittedModel:
     """A model, and the state of its filter at the end of the history that it was fitted on.
 
-    `presence` is when the metrics of the history have values; None where no setting asks for it.
+    `presence` is when the metrics of the history have values; None where no setting asks for it. `since` is when the
+    history starts; None for a model of an earlier version.
     """
 
     model: Any
     state: Any
     presence: Presence | None = None
+    since: datetime | None = None
 
 
 class ModelEngine(Protocol):
