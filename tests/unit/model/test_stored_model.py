@@ -130,7 +130,8 @@ def test_a_model_or_a_state_with_a_missing_array_is_refused() -> None:
         (model.to_arrays(), Model.from_arrays),
         (model.state.to_arrays(), State.from_arrays),
     ):
-        for missing in arrays:
+        # Models of before there were pauses of counts have no arrays of them.
+        for missing in set(arrays) - {"count_pause", "count_longest"}:
             rest = {name: array for name, array in arrays.items() if name != missing}
             with pytest.raises(ModelError, match=r"expected the arrays of a model") as error:
                 read(rest)

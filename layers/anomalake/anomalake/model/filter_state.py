@@ -112,7 +112,7 @@ class FilterState:
         surprises (see `counts`).
     run_values, run_expected
         The last values, and what level and seasonality let expect of them, both above 0, oldest first, shape
-        (LONGEST_RUN, S) (see `runs`).
+        (LONGEST_RUN, S) (see `runs`); for low counts, the last row is their pause (see `counts`).
     """
 
     level: Float32Array

@@ -12,7 +12,7 @@ from anomalake.frequencies import FREQUENCIES
 from anomalake.model.array_types import BoolArray, Float32Array, FloatArray
 from anomalake.model.blocks import in_blocks
 from anomalake.model.calendar import Calendar, calendar_of, harmonics, longest_period, seasonal_periods
-from anomalake.model.counts import CountModel, are_integers, fit_counts
+from anomalake.model.counts import CountModel, are_integers, fit_counts, fit_pauses
 from anomalake.model.filter import first_pass, joint_residuals, run_filter
 from anomalake.model.filter_state import (
     LONGEST_RUN,
@@ -29,7 +29,7 @@ from anomalake.model.regression import regress
 from anomalake.model.runs import RunModel, above_zero, concatenate_runs, fit_runs
 from anomalake.model.season import fit_harmonics
 from anomalake.model.spread import MAD, median, quantiles
-from anomalake.model.standard import standard, standardised
+from anomalake.model.standard import in_units, standard, standardised
 from anomalake.model.tails import Tails, concatenate_tails, fit_tails
 
 # Least spread: a share of the range that holds 98 % of the values without trend, or, for a constant, of its scale.
@@ -116,6 +116,8 @@ def fit(metrics: Metrics, *, holidays: Collection[date] = ()) -> Model:
         counts=CountModel(
             np.concatenate([part.counts.mean for part in parts]),
             np.concatenate([part.counts.dispersion for part in parts]),
+            np.concatenate([part.counts.pause for part in parts]),
+            np.concatenate([part.counts.longest for part in parts]),
         ),
         runs=concatenate_runs([part.runs for part in parts]),
         state=State(metrics.starts[-1].astype("datetime64[s]") + step, state),
@@ -170,6 +172,15 @@ def _fit_block(raw: FloatArray, calendar: Calendar, basis: FloatArray, longest: 
     runs = fit_runs(values, reference, zero, nonnegative & ~counts.is_low, integers, n_warmup)
     above, usual = above_zero(values[-LONGEST_RUN:], reference[-LONGEST_RUN:], zero, runs.least)
     end.run_values[LONGEST_RUN - len(above) :], end.run_expected[LONGEST_RUN - len(usual) :] = above, usual
+    low_counts = np.flatnonzero(counts.is_low)
+    if len(low_counts):
+        # The first days have no estimate of the level yet.
+        usual_counts = in_units(
+            reference[n_warmup:, low_counts], center[low_counts], scale[low_counts], np.zeros(len(low_counts))
+        )
+        of_low, pause = fit_pauses(counts.select(low_counts), raw[low_counts, n_warmup:], usual_counts)
+        counts.pause[low_counts], counts.longest[low_counts] = of_low.pause, of_low.longest
+        end.run_expected[-1, low_counts] = pause
     n_usable = usable.sum(axis=0)
     widening = np.sqrt(
         (n_usable + _DEGREES_OF_FREEDOM) / np.maximum(n_usable - _DEGREES_OF_FREEDOM, _DEGREES_OF_FREEDOM / 2)

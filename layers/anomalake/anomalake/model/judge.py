@@ -10,7 +10,7 @@ from anomalake.frequencies import FREQUENCIES
 from anomalake.model.array_types import Float32Array, FloatArray, IntArray, TimeArray
 from anomalake.model.blocks import in_blocks
 from anomalake.model.calendar import Calendar, calendar_of, harmonics
-from anomalake.model.counts import judge_counts
+from anomalake.model.counts import judge_counts, judge_pauses, pauses_of
 from anomalake.model.filter import JOINT_CLIP, joint_residuals, run_filter
 from anomalake.model.filter_state import JOINT, LAGS, LONGEST_RUN, FilterOutput, FilterState, concatenate_states
 from anomalake.model.judgement import ANOMALOUS, Judgement
@@ -152,10 +152,24 @@ def _judge_block(
         judged_counts = judge_counts(
             counts, judged[is_low], expected[is_low], recent, decision * _DECISION_OF_COUNTS, _JOINT_MARGIN
         )
+        usual = in_units(
+            (output.reference + harmonic)[:, is_low], center[is_low], scale[is_low], np.zeros(is_low.sum())
+        )
+        pauses, _, last_pause = pauses_of(counts, raw[is_low], usual, filtered.run_expected[-1, is_low])
+        judged_counts, expected[is_low] = judge_pauses(
+            counts,
+            judged_counts,
+            judged[is_low],
+            expected[is_low],
+            pauses[:, n_missed:],
+            decision * _DECISION_OF_COUNTS,
+        )
         surprises[is_low] = judged_counts.surprises / _DECISION_OF_COUNTS
         lower[is_low], upper[is_low] = judged_counts.lower, judged_counts.upper
         after.recent[:, is_low] = judged_counts.recent
     in_runs, limit = _judge_runs(model, output, values, harmonic, filtered, after, begin, end, decision)
+    if is_low.any():
+        after.run_expected[-1, is_low] = last_pause
     surprises = _with_runs(surprises, in_runs.T[:, n_missed:], decision)
     lowest = in_units(limit[n_missed:], center, scale, np.full(len(center), -np.inf))
     lower = np.fmax(lower, np.minimum(expected, lowest))

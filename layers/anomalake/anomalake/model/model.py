@@ -168,7 +168,7 @@ class Model:
                 tails=_tails_from_arrays(arrays, _STORED_TAILS["tails"]),
                 joint_tails=_tails_from_arrays(arrays, _STORED_TAILS["joint_tails"]),
                 seasonal_tails=_tails_from_arrays(arrays, _STORED_TAILS["seasonal_tails"]),
-                counts=CountModel(**_field_arrays(CountModel, arrays, _STORED_COUNTS)),
+                counts=_counts_from_arrays(arrays),
                 runs=RunModel(**_field_arrays(RunModel, arrays, _STORED_RUNS)),
                 state=State.from_arrays(state),
             )
@@ -190,6 +190,13 @@ def _to_arrays(part: Any, prefix: str = "") -> dict[str, npt.NDArray[Any]]:
 def _field_arrays(kind: Any, arrays: Arrays, prefix: str = "") -> dict[str, Any]:
     """Return the arrays of a dataclass by the names of its fields."""
     return {field.name: arrays[prefix + _stored_name(field.name)] for field in fields(kind)}
+
+
+def _counts_from_arrays(arrays: Arrays) -> CountModel:
+    # Models of an earlier version judge no pauses.
+    without = np.full(len(arrays[_STORED_COUNTS + "mean"]), np.inf)
+    of_pauses = {_STORED_COUNTS + name: without for name in ("pause", "longest")}
+    return CountModel(**_field_arrays(CountModel, {**of_pauses, **arrays}, _STORED_COUNTS))
 
 
 def _tails_from_arrays(arrays: Arrays, prefix: str) -> Tails:
