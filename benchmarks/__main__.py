@@ -11,7 +11,7 @@ from pathlib import Path
 
 from benchmarks import cold_start, linearity, machine, memory, page, query, replay, s3, views, warm
 from benchmarks.causes import measure as root_causes
-from benchmarks.detection import quality, real, speed
+from benchmarks.detection import alarm_rates, quality, real, speed
 from benchmarks.figures import REPORT, Figure, Table, save_figures
 from benchmarks.processes import BenchmarkError
 from benchmarks.workspace import Workspace
@@ -29,6 +29,7 @@ BENCHMARKS: dict[str, Callable[[Workspace], list[Figure] | list[Figure | Table]]
     "page": page.measure,
     "detection": quality.measure,
     "detection_real": real.measure,
+    "alarm_rates": alarm_rates.measure,
     "detection_speed": speed.measure,
     "root_causes": root_causes.measure,
 }
