@@ -122,16 +122,17 @@ def fit_pauses(counts: CountModel, raw: FloatArray, reference: FloatArray) -> tu
     The model with pauses, and the pause at the end of the history.
     """
     with_interval, rate, last = pauses_of(counts, raw, reference, np.zeros(len(raw), np.float32))
+    ended = np.sort(np.where(raw > 0, with_interval - rate, np.float32(np.nan)), axis=1)
+    n_ended = (raw > 0).sum(axis=1)
+    judged = np.flatnonzero(n_ended >= _LEAST_PAUSES)
     pause, longest = counts.pause.copy(), counts.longest.copy()
-    for row in range(len(raw)):
-        ends = np.flatnonzero(raw[row] > 0)
-        if len(ends) < _LEAST_PAUSES:
-            continue
-        ended = np.sort(with_interval[row, ends] - rate[row, ends]).astype(np.float64)
+    if len(judged):
+        n_judged = n_ended[judged]
         # The mean of an exponential distribution by its quantiles. The longest pause may be an outage.
-        means = [np.quantile(ended, share) / -np.log(1 - share) for share in _PAUSE_SHARES]
-        pause[row] = max(1.0, *means, ended[-2] / np.log(len(ended) / 2))
-        longest[row] = _TIMES_OF_LONGEST * ended[-2]
+        means = [ended[judged, (share * (n_judged - 1)).astype(int)] / -np.log(1 - share) for share in _PAUSE_SHARES]
+        second = ended[judged, n_judged - 2].astype(np.float64)
+        pause[judged] = np.max([np.ones(len(judged)), *means, second / np.log(n_judged / 2)], axis=0)
+        longest[judged] = _TIMES_OF_LONGEST * second
     return replace(counts, pause=pause, longest=longest), last
 
 
@@ -144,13 +145,14 @@ def pauses_of(
     """
     least = _LEAST_OF_MEAN * counts.mean
     rate = np.clip(np.fmax(reference, least[:, None]), None, _CLIPPED_COUNT).astype(np.float32)
-    with_interval = np.empty(raw.shape, np.float32)
+    added = np.ascontiguousarray(rate.T)
+    keeps, goes_on = (np.ascontiguousarray(of.T).astype(np.float32) for of in (~(raw > 0), raw == 0))
+    with_interval = np.empty_like(added)
     pause = before
-    ends, is_missing = raw > 0, np.isnan(raw)
-    for t in range(raw.shape[1]):
-        with_interval[:, t] = pause + rate[:, t]
-        pause = np.where(ends[:, t], np.float32(0), np.where(is_missing[:, t], pause, with_interval[:, t]))
-    return with_interval, rate, pause
+    for t in range(len(added)):
+        np.add(pause, added[t], out=with_interval[t])
+        pause = (pause + goes_on[t] * added[t]) * keeps[t]
+    return with_interval.T, rate, pause
 
 
 @dataclass(frozen=True, slots=True, eq=False)
