@@ -87,10 +87,8 @@ def fit_tails(z: Float32Array, usable: BoolArray, *, can_be_light: bool = False,
     n_times = z.shape[0]
     far = np.abs(z) > _FAR
     residuals = np.where(usable, z, np.float32(np.nan))
-    with_far = np.flatnonzero(far.any(axis=0))
-    if len(with_far):
-        rare = with_far[_are_few_events(far[:, with_far], usable[:, with_far], of_days)]
-        residuals[:, rare] = np.where(far[:, rare], np.float32(np.nan), residuals[:, rare])
+    if far.any():
+        np.copyto(residuals, np.float32(np.nan), where=far & _are_few_events(far, usable, of_days))
     share = float(np.clip(_EXCEEDANCES / max(n_times, 1), _LEAST_SHARE, _MOST_SHARE)) / 2
     # Quantiles that the given share of the points exceeds, half of that share, a fifth and a tenth of it.
     shares = share / np.array([1.0, 2.0, _OUTER, _OUTER_OF_LIGHT][: 4 if can_be_light else 3])
