@@ -24,7 +24,7 @@ _EXCEEDANCES, _LEAST_SHARE, _MOST_SHARE = 240, 0.08, 0.2
 _COMMON_SHAPE, _OWN_WEIGHT, _LIGHT_WEIGHT = 0.15, 0.2, 0.5
 # The common shape of short histories. They have more of their points beyond the threshold, from which the shape is
 # lighter, as that of normal noise is; with one shape, their ranges would be a quarter wider than those of long ones.
-_COMMON_SHAPE_OF_SHORT = 0.08
+_COMMON_SHAPE_OF_SHORT = 0.1
 _LEAST_SHAPE, _MOST_SHAPE = 0.02, 0.7
 # Threshold and median exceedance of a side are at least this share of those of the other side.
 _SHARE_OF_OTHER_SIDE = 0.7
@@ -41,6 +41,8 @@ _MOST_EVENTS, _MOST_EVENTS_OF_DAYS = 0.012, 0.03
 # Shapes of generalised Pareto distributions, to find one by the ratio of two exceedances: the one that half of them
 # reach, and the one that a fifth of them reach. A tenth says more about a light shape, but is sooner an anomaly.
 _OUTER, _OUTER_OF_LIGHT = 5.0, 10.0
+# Standard error of a light shape: only what is beyond it counts.
+_ERROR_OF_LIGHT = 0.15
 _SHAPES = np.linspace(-0.5, 1.5, 200)
 
 
@@ -129,7 +131,7 @@ def _fit_side(side: FloatArray, other: FloatArray, common_shape: float) -> tuple
     own = _shape(half, side[2] - side[0], _OUTER)
     shape = common_shape + _OWN_WEIGHT * (own - common_shape)
     if len(side) > 3:
-        light = _shape(half, side[3] - side[0], _OUTER_OF_LIGHT)
+        light = _shape(half, side[3] - side[0], _OUTER_OF_LIGHT) + _ERROR_OF_LIGHT
         shape = np.where(light < common_shape, common_shape + _LIGHT_WEIGHT * (light - common_shape), shape)
     shape = np.clip(shape, _LEAST_SHAPE, _MOST_SHAPE)
     return threshold, median_exceedance * shape / (2**shape - 1), shape
