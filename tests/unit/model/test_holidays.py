@@ -69,6 +69,15 @@ def test_a_first_holiday_and_the_day_after_are_no_anomalies(frequency: str, n_da
     assert seen.any(axis=1).all()
 
 
+@pytest.mark.parametrize(("frequency", "n_days"), [("PT1H", 107), ("P1D", 212)])
+def test_the_day_after_a_closed_day_is_no_anomaly(frequency: str, n_days: int) -> None:
+    values = office(frequency, n_days + 2)
+    values[:, on_day(n_days, frequency)] = 0
+    judgement = judged_after(values, n_days, frequency, [as_date(n_days)])
+    assert judgement.is_anomaly[:, : PER_DAY[frequency]].any(axis=1).all()
+    assert not judgement.is_anomaly[:, PER_DAY[frequency] :].any()
+
+
 def test_a_first_holiday_is_expected_to_be_as_the_day_of_rest() -> None:
     day = 107
     for weekend, rest in (((5, 6), 6), ((4, 5), 4), ((6,), 6), ((4,), 4)):

@@ -46,8 +46,8 @@ class Calendar:
     month_slots
         Slots of the month of each day, -1 for none, shape (T, 4): its number from the start, its number from the end in
         the last week, and the first and the last working day. Shape (T, 0) where intervals are no days.
-    is_holiday
-        True for intervals with a holiday.
+    is_holiday, after_holiday
+        True for intervals with a holiday, and for the first interval after one.
     """
 
     frequency: str
@@ -61,9 +61,10 @@ class Calendar:
     hour: IntArray
     month_slots: IntArray
     is_holiday: BoolArray
+    after_holiday: BoolArray
 
 
-_ARRAYS = ("day_phase", "week_phase", "month", "year", "day", "hour", "month_slots", "is_holiday")
+_ARRAYS = ("day_phase", "week_phase", "month", "year", "day", "hour", "month_slots", "is_holiday", "after_holiday")
 
 
 def calendar_of(starts: TimeArray, frequency: str, timezone: str, holidays: Collection[date] = ()) -> Calendar:
@@ -85,6 +86,7 @@ def calendar_of(starts: TimeArray, frequency: str, timezone: str, holidays: Coll
     if interval.days:
         # The first day of the interval with the holiday.
         dates = dates - (dates.astype(np.int64) + _THURSDAY) % interval.days
+    is_holiday, is_first = np.isin(days, dates), local - days < np.timedelta64(interval.seconds, "s")
     return Calendar(
         frequency,
         interval.day_length,
@@ -96,7 +98,8 @@ def calendar_of(starts: TimeArray, frequency: str, timezone: str, holidays: Coll
         days.astype(np.int64),
         (local - days).astype("timedelta64[h]").astype(np.int64) * (interval.days == 0),
         _month_slots(days, dates) if interval.days == 1 else np.empty((len(days), 0), np.int64),
-        np.isin(days, dates),
+        is_holiday,
+        np.isin(days - np.timedelta64(max(1, interval.days), "D"), dates) & ~is_holiday & is_first,
     )
 
 

@@ -287,6 +287,8 @@ def run_filter(
             _widen_spread(state, accepted & (state.settled < _SETTLED_INTERVALS), base)
             clean = np.where(accepted, value, clean)
             np.copyto(references[t], np.float32(np.nan), where=accepted)
+        if calendar.after_holiday[t]:
+            references[t] = np.nan
 
         # Learn from what is observed and usual, on usual days.
         weight = (observed & (~unusual | accepted)).astype(np.float32)

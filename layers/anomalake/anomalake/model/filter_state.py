@@ -218,7 +218,7 @@ class FilterOutput:
     z_seasonal
         Deviation from level and weekly pattern alone, in sigmas, whatever the last values were.
     reference
-        Level and weekly pattern alone; NaN where an event became the new level.
+        Level and weekly pattern alone; NaN where an event became the new level, and after a holiday.
     """
 
     expected: Float32Array
