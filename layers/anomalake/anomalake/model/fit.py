@@ -179,7 +179,7 @@ def _fit_block(
     n_warmup = longest_memory if n_times > 2.5 * longest_memory else min(memory, n_times // 3)
     beta, sigma = regress(history, targets, n_warmup, grain.astype(np.float32))
     holidays, pattern = learn_holidays(
-        earlier_holidays, history, rest, first_end, calendar, periods, coefficients, has_holidays
+        earlier_holidays, history, rest, first_end, calendar, periods, coefficients, n_warmup, has_holidays
     )
     low_rest, high_rest = quantiles(targets[_every_fifth(n_times)], (0.002, 0.998))
     # Free the features, the largest arrays, before the second pass.
