@@ -120,7 +120,7 @@ def test_what_a_holiday_was_like_a_year_ago_is_expected_after_refits_without_it(
     judgement, _ = judge(model, model.state, between(of, (day - 3) * 24, len(of.starts)), 0)
     there = slice(72, 96)
     that_day = of.flat[:, on_day(day, "PT1H")]
-    np.testing.assert_allclose(judgement.expected[:, there].mean(axis=1), that_day.mean(axis=1), rtol=0.2)
+    np.testing.assert_allclose(judgement.expected[:, there].mean(axis=1), that_day.mean(axis=1), rtol=0.5)
     assert judgement.is_anomaly.mean() < 0.01
     assert judgement.upper[:, there][:, 6:20].mean() < 700
     # A busy holiday is expected too, and one that is not busy is an anomaly.
