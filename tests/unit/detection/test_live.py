@@ -226,6 +226,10 @@ def test_a_new_model_is_fitted_each_week_and_knows_new_metrics() -> None:
     assert {row["combination"]: row["expected"] for row in before.table.to_pylist()}['["it"]'] is None
     # The second model is fitted to the records of the lake; the source has the day before the first run.
     assert bench.source.histories == 2
+    # It takes over what the first one knows of holidays: its history may be shorter than a year.
+    first, second = bench.engine.earlier
+    assert first is None
+    assert second is not None
 
 
 def test_old_states_models_and_intervals_are_deleted() -> None:

@@ -17,6 +17,7 @@ import numpy.typing as npt
 import pytest
 
 from anomalake.model import Model, ModelError, State, fit, judge
+from anomalake.model.calendar import MONTH_SLOTS
 from anomalake.model.metrics import Metrics
 from anomalake.records.codecs import arrays_from_bytes
 from tests.unit.model.histories import LEARNED, eventful, metrics, usual_model
@@ -71,12 +72,19 @@ def test_a_stored_state_gives_the_judgements_of_its_time(model: Model, expected:
         assert_close(getattr(judgement, name), expected[name][:, BEFORE_STATE:], name)
 
 
+def with_month_slots(name: str, array: npt.NDArray[np.generic]) -> npt.NDArray[np.generic]:
+    """Return an array with rows of 0 for the slots of the month, which states had not at first."""
+    has_slots = name.removeprefix("state_") in ("profile", "doubt", "odd")
+    return np.pad(array, ((0, MONTH_SLOTS), (0, 0))) if has_slots else array
+
+
 def test_models_and_states_are_written_as_they_were(model: Model) -> None:
     state = State.from_arrays(arrays_of("state.npz"))
     for written, name in ((model.to_arrays(), "model.npz"), (state.to_arrays(), "state.npz")):
         stored = arrays_of(name)
         assert list(written) == list(stored)
         for key, array in stored.items():
+            array = with_month_slots(key, array)
             assert written[key].dtype == array.dtype
             np.testing.assert_array_equal(written[key], array, err_msg=key)
 
@@ -84,7 +92,7 @@ def test_models_and_states_are_written_as_they_were(model: Model) -> None:
 def test_judging_with_a_stored_model_leads_to_the_stored_state(model: Model, expected: Arrays) -> None:
     _, state = judge(model, model.state, metrics_of(model, expected, BEFORE_STATE), 0)
     for name, array in arrays_of("state.npz").items():
-        assert_close(state.to_arrays()[name], array, name)
+        assert_close(state.to_arrays()[name], with_month_slots(name, array), name)
 
 
 def test_a_model_and_a_state_of_version_1_are_refused_in_one_line() -> None:

@@ -31,8 +31,8 @@ class FittedModel:
 class ModelEngine(Protocol):
     """A kind of model."""
 
-    def fit(self, history: Metrics, holidays: Sequence[date]) -> FittedModel:
-        """Fit a model to a history that ends before the first interval to judge."""
+    def fit(self, history: Metrics, holidays: Sequence[date], earlier: FittedModel | None = None) -> FittedModel:
+        """Fit a model to a history that ends before the first interval to judge, after the `earlier` model, if any."""
         ...
 
     def judge(self, model: Any, state: Any, metrics: Metrics) -> tuple[Judgement, Any]:
@@ -72,9 +72,9 @@ class NumpyModelEngine:
     def __init__(self, decision: float | None = None) -> None:
         self._decision = decision
 
-    def fit(self, history: Metrics, holidays: Sequence[date]) -> FittedModel:
+    def fit(self, history: Metrics, holidays: Sequence[date], earlier: FittedModel | None = None) -> FittedModel:
         """Fit a model."""
-        model = fit(history, holidays=tuple(holidays))
+        model = fit(history, holidays=tuple(holidays), earlier=earlier.model if earlier is not None else None)
         return FittedModel(model, model.state)
 
     def judge(self, model: Model, state: State, metrics: Metrics) -> tuple[Judgement, State]:

@@ -91,7 +91,7 @@ class LiveModels:
         learnt, self._recent = _split(history, began)
         usable = learnable(with_zeros(learnt, self._settings), self._settings)
         fitted = replace(
-            self._engine.fit(usable, self._detector.holidays),
+            self._engine.fit(usable, self._detector.holidays, earlier.fitted if earlier is not None else None),
             presence=learn_presence(learnt, self._settings, self._detector.holidays),
             since=datetime.fromtimestamp(int(learnt.starts[0].astype(np.int64)), UTC),
         )
