@@ -2,7 +2,8 @@
 
 The files in `stored/` are a daily model of two measures, one of them a low count, with a holiday (`model.npz`), the
 state after 14 more days (`state.npz`), and the values of those days and 16 more, with their judgements
-(`judgement.npz`). Those in `stored/version_1/` are a model and a state of version 1, which had no runs and no width.
+(`judgement.npz`). Those in `stored/without_holidays/` have no months, holidays and pauses. Those in `stored/version_1/`
+are a model and a state of version 1, which had no runs and no width.
 """
 
 from __future__ import annotations
@@ -17,7 +18,6 @@ import numpy.typing as npt
 import pytest
 
 from anomalake.model import Model, ModelError, State, fit, judge
-from anomalake.model.calendar import MONTH_SLOTS
 from anomalake.model.metrics import Metrics
 from anomalake.records.codecs import arrays_from_bytes
 from tests.unit.model.histories import LEARNED, eventful, metrics, usual_model
@@ -72,19 +72,12 @@ def test_a_stored_state_gives_the_judgements_of_its_time(model: Model, expected:
         assert_close(getattr(judgement, name), expected[name][:, BEFORE_STATE:], name)
 
 
-def with_month_slots(name: str, array: npt.NDArray[np.generic]) -> npt.NDArray[np.generic]:
-    """Return an array with rows of 0 for the slots of the month, which states had not at first."""
-    has_slots = name.removeprefix("state_") in ("profile", "doubt", "odd")
-    return np.pad(array, ((0, MONTH_SLOTS), (0, 0))) if has_slots else array
-
-
 def test_models_and_states_are_written_as_they_were(model: Model) -> None:
     state = State.from_arrays(arrays_of("state.npz"))
     for written, name in ((model.to_arrays(), "model.npz"), (state.to_arrays(), "state.npz")):
         stored = arrays_of(name)
         assert list(written) == list(stored)
         for key, array in stored.items():
-            array = with_month_slots(key, array)
             assert written[key].dtype == array.dtype
             np.testing.assert_array_equal(written[key], array, err_msg=key)
 
@@ -92,7 +85,20 @@ def test_models_and_states_are_written_as_they_were(model: Model) -> None:
 def test_judging_with_a_stored_model_leads_to_the_stored_state(model: Model, expected: Arrays) -> None:
     _, state = judge(model, model.state, metrics_of(model, expected, BEFORE_STATE), 0)
     for name, array in arrays_of("state.npz").items():
-        assert_close(state.to_arrays()[name], with_month_slots(name, array), name)
+        assert_close(state.to_arrays()[name], array, name)
+
+
+def test_a_model_and_a_state_without_months_holidays_and_pauses_judge_on(model: Model, expected: Arrays) -> None:
+    before = Model.from_arrays(arrays_of("without_holidays/model.npz"))
+    state = State.from_arrays(arrays_of("without_holidays/state.npz"))
+    judgement, after = judge(before, state, metrics_of(model, expected), BEFORE_STATE)
+    # The anomaly of the first series is a week after the state.
+    assert judgement.is_anomaly[0].any()
+    assert np.isfinite(judgement.expected).all()
+    written = after.to_arrays()
+    assert {name: array.shape for name, array in written.items()} == {
+        name: array.shape for name, array in arrays_of("state.npz").items()
+    }
 
 
 def test_a_model_and_a_state_of_version_1_are_refused_in_one_line() -> None:
