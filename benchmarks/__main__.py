@@ -6,18 +6,18 @@ import argparse
 import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from benchmarks import api, cold_start, linearity, machine, memory, page, query, replay, s3, views, warm
 from benchmarks.causes import measure as root_causes
-from benchmarks.detection import quality, real, speed
+from benchmarks.detection import alarm_rates, quality, real, speed
 from benchmarks.figures import REPORT, Figure, Table, save_figures
 from benchmarks.processes import BenchmarkError
 from benchmarks.workspace import Workspace
 
 #: In the order of execution: `query` uses the lake of `linearity`.
-BENCHMARKS: dict[str, Callable[[Workspace], list[Figure] | list[Figure | Table]]] = {
+BENCHMARKS: dict[str, Callable[[Workspace], Sequence[Figure | Table]]] = {
     "warm": warm.measure,
     "cold_start": cold_start.measure,
     "replay": replay.measure,
@@ -30,6 +30,7 @@ BENCHMARKS: dict[str, Callable[[Workspace], list[Figure] | list[Figure | Table]]
     "api": api.measure,
     "detection": quality.measure,
     "detection_real": real.measure,
+    "alarm_rates": alarm_rates.measure,
     "detection_speed": speed.measure,
     "root_causes": root_causes.measure,
 }

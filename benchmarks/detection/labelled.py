@@ -15,7 +15,7 @@ from anomalake.model.metrics import Metrics
 Floats = npt.NDArray[np.float64]
 Bools = npt.NDArray[np.bool_]
 
-MINUTES = {"PT5M": 5, "PT10M": 10, "PT1H": 60, "P1D": 24 * 60}
+MINUTES = {"PT5M": 5, "PT10M": 10, "PT15M": 15, "PT30M": 30, "PT1H": 60, "P1D": 24 * 60}
 MONDAY = np.datetime64("2024-01-01T00:00:00", "s")
 
 

@@ -11,6 +11,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import numpy as np
+import numpy.typing as npt
 
 from anomalake.model.metrics import Metrics
 from benchmarks.detection.labelled import MINUTES, LabelledSet
@@ -29,6 +30,18 @@ def labelled_kpis(folder: Path) -> tuple[LabelledSet, ...]:
 
 
 def _read(path: Path, windows: list[list[str]]) -> LabelledSet:
+    metrics, _, _ = read_file(path, windows)
+    starts, step = metrics.starts.astype(np.int64), MINUTES[metrics.frequency] * 60
+    labels = np.zeros(len(starts), dtype=np.bool_)
+    for begin, end in windows:
+        labels |= (starts + step > _seconds(begin)) & (starts <= _seconds(end))
+    return LabelledSet(metrics, labels[None, :], int(LEARNED * len(labels)), (path.stem[:10],))
+
+
+def read_file(
+    path: Path, windows: list[list[str]]
+) -> tuple[Metrics, npt.NDArray[np.int64], list[npt.NDArray[np.int64]]]:
+    """Return a file's values as means per interval, the interval of each row, and the rows of each window."""
     with path.open(encoding="utf-8", newline="") as lines:
         rows = [(_seconds(row["timestamp"]), float(row["value"])) for row in csv.DictReader(lines)]
     stamps, values = np.array([row[0] for row in rows]), np.array([row[1] for row in rows])
@@ -40,12 +53,10 @@ def _read(path: Path, windows: list[list[str]]) -> LabelledSet:
     count = np.bincount(slots)
     with np.errstate(invalid="ignore"):
         means = np.bincount(slots, weights=values) / count
-    labels = np.zeros(len(means), dtype=np.bool_)
-    for begin, end in windows:
-        labels[int(_seconds(begin)) // step - first : int(_seconds(end)) // step - first + 1] = True
     starts = (first + np.arange(len(means))) * step
     metrics = Metrics(frequency, "UTC", starts.astype("datetime64[s]"), (path.stem,), (), ((),), means[None, None, :])
-    return LabelledSet(metrics, labels[None, :], int(LEARNED * len(means)), (path.stem[:10],))
+    inside = [np.flatnonzero((stamps >= _seconds(begin)) & (stamps <= _seconds(end))) for begin, end in windows]
+    return metrics, slots, inside
 
 
 def _seconds(text: str) -> float:

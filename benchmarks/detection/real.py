@@ -3,10 +3,13 @@
 The folder has `real-kpis/NAME.parquet` with the columns series, timestamp, value and label, on a grid of five minutes.
 The first half of each series is the history. An event is found by an anomaly in it or up to two points later; each run
 of anomalies outside of events is a false alarm.
+
+Files of the Numenta Anomaly Benchmark (`NUMENTA`) are judged online and scored as it defines.
 """
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -18,6 +21,9 @@ import pyarrow.parquet as pq
 
 from benchmarks.detection.labelled import Bools, Floats
 from benchmarks.detection.methods import METHODS, OURS
+from benchmarks.detection.nab import read_file
+from benchmarks.detection.numenta import PUBLISHED, ScoredFile, best_scores, scores_at
+from benchmarks.detection.online import severity_online
 from benchmarks.figures import Bound, Figure, Table
 from benchmarks.workspace import Workspace
 
@@ -26,6 +32,9 @@ VARIABLE = "ANOMALAKE_SHARED"
 
 #: The sets, with their names in the results and the targets of F1 at the default and of average precision.
 SETS = {"web-5min": ("web KPIs, 5 minutes", 0.78, 0.53), "service-5min": ("service KPIs, 5 minutes", 0.6, 0.42)}
+
+#: Folders with files of the Numenta Anomaly Benchmark, and the target of its score.
+NUMENTA, LEAST_NUMENTA = ("real-kpis/nab", "labelled-kpis"), 60
 
 #: Methods that take seconds for a set.
 COMPARED = (OURS, "huber", "recent_median", "differences", "hour_of_week")
@@ -88,7 +97,33 @@ def measure(workspace: Workspace) -> list[Figure | Table]:
                     figures.append(
                         Figure(f"mean average precision, {name}", result.precise, "", Bound(">=", least_precision), how)
                     )
+    figures += _numenta(workspace, folder.parent)
     return [*figures, Table("real KPIs, each method at its own default", HEADER, tuple(rows))] if rows else figures
+
+
+def _numenta(workspace: Workspace, folder: Path) -> list[Figure | Table]:
+    """Judge the files of the Numenta Anomaly Benchmark online; nothing where there are none."""
+    listed = [path for name in NUMENTA if (path := folder / name / "windows.json").exists()]
+    files: list[ScoredFile] = []
+    for path in listed:
+        windows = json.loads(path.read_text(encoding="utf-8"))
+        for name in sorted(windows)[:: workspace.size(1, 5)]:
+            workspace.log(f"online: {name}")
+            metrics, slots, inside = read_file(path.parent / name, windows[name])
+            limits = np.array([[rows[0], rows[-1]] for rows in inside])
+            files.append(ScoredFile(severity_online(metrics)[0][slots], limits))
+    if not files:
+        return []
+    each, first = scores_at(files, METHODS[OURS].threshold)
+    (best_each, at_each), (best_first, at_first) = best_scores(files, range(30, 90))
+    how = f"standard profile, {len(files)} files judged online; best {best_first:.1f} at {at_first}"
+    rows = [("anomalake, the first point of each run", f"{first:.1f}", f"{best_first:.1f} at {at_first}")]
+    rows += [("anomalake, each point", f"{each:.1f}", f"{best_each:.1f} at {at_each}")]
+    rows += [(f"{name}, published, all 58 files", "", f"{score:.1f}") for name, score in PUBLISHED.items()]
+    return [
+        Figure("Numenta Anomaly Benchmark at the default", first, "", Bound(">=", LEAST_NUMENTA), how),
+        Table("Numenta Anomaly Benchmark", ("detector", "at the default", "at its best threshold"), tuple(rows)),
+    ]
 
 
 def read(path: Path) -> list[Series]:

@@ -147,10 +147,12 @@ class SmallEngine:
 
     def __init__(self) -> None:
         self.fits = 0
+        self.earlier: list[FittedModel | None] = []
         self.fault: Callable[[Metrics], Exception | None] = lambda metrics: None
 
-    def fit(self, history: Metrics, holidays: Sequence[date]) -> FittedModel:
+    def fit(self, history: Metrics, holidays: Sequence[date], earlier: FittedModel | None = None) -> FittedModel:
         self.fits += 1
+        self.earlier.append(earlier)
         names = _names(history)
         level = np.nanmedian(history.flat, axis=1)
         return FittedModel(names, dict(zip(names, level.tolist(), strict=True)))

@@ -50,6 +50,11 @@ class Frequency:
         """Days of an interval that begins at midnight in the zone; 0 for shorter intervals, which are a grid in UTC."""
         return self.seconds // _DAY
 
+    @property
+    def hours(self) -> int:
+        """Hours of the day that intervals tell apart: one where an interval is a day or longer."""
+        return 1 if self.days else 24
+
 
 #: The frequencies by name. L4M had PT5M, PT10M, PT1H and P1D.
 FREQUENCIES: Final = {

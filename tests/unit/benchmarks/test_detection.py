@@ -110,14 +110,14 @@ def test_parts_of_different_lengths_are_pooled() -> None:
 
 
 def test_windows_of_labelled_files_are_on_the_grid_of_a_detector(tmp_path: Path) -> None:
-    rows = [f"2024-01-01 {n // 2:02}:{n % 2 * 30:02}:00,{n}" for n in range(20) if n not in (6, 7)]
+    rows = [f"2024-01-01 {n // 3:02}:{n % 3 * 20:02}:00,{n}" for n in range(15) if n not in (5, 6)]
     (tmp_path / "rides.csv").write_text("\n".join(["timestamp,value", *rows]), encoding="utf-8")
-    windows = {"rides.csv": [["2024-01-01 04:30:00.000000", "2024-01-01 05:10:00.000000"]]}
+    windows = {"rides.csv": [["2024-01-01 03:40:00.000000", "2024-01-01 04:20:00.000000"]]}
     (tmp_path / "windows.json").write_text(json.dumps(windows), encoding="utf-8")
     (part,) = nab.labelled_kpis(tmp_path)
-    assert part.metrics.frequency == "PT1H"
-    np.testing.assert_array_equal(part.values[0], [0.5, 2.5, 4.5, np.nan, 8.5, 10.5, 12.5, 14.5, 16.5, 18.5])
-    assert np.flatnonzero(part.labels[0]).tolist() == [4, 5]
+    assert part.metrics.frequency == "PT30M"
+    np.testing.assert_array_equal(part.values[0], [0.5, 2, 3.5, np.nan, 7, 8, 9.5, 11, 12.5, 14])
+    assert np.flatnonzero(part.labels[0]).tolist() == [7, 8]
 
 
 @pytest.mark.parametrize("name", sorted(QUIET))

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
+from itertools import pairwise
+from math import ceil
 
 import pytest
 
 from anomalake.definitions.intervals import interval_start
 from anomalake.definitions.metric_set import Measure
-from anomalake.detection.learning import SCHEDULES
+from anomalake.detection.learning import SCHEDULES, fit_time, is_current
 from anomalake.detection.source import SourceReader
 from anomalake.frequencies import FREQUENCIES
+from anomalake.model.metrics import between
 from anomalake.records.data_quality import ColumnQuality, DataQuality
 from anomalake.records.executions import EARLY, FAILED, LEARNING, SKIPPED, SUCCEEDED, read_executions
 from anomalake.records.groups import group_ids, read_group
@@ -192,8 +195,47 @@ def test_a_group_keeps_its_id_and_is_alerted_again_only_when_it_grows() -> None:
     ]
 
 
+def test_models_are_fitted_early_while_the_history_is_short() -> None:
+    bench = Bench(offset=0, history=timedelta(days=14))
+    # Learned from 13 days of history, three tenths of them later, and each Monday.
+    early, monday = MONDAY + ceil(0.3 * 13 * 24) * HOUR, MONDAY + timedelta(days=7)
+    models = [execution.model for number in range(0, 24 * 14, 24) for execution in bench.run(hour(number), at_once=100)]
+    at_early, at_monday = ((instant - START) // HOUR for instant in (early, monday))
+    assert models[:at_early] == [MONDAY] * at_early
+    assert models[at_early:at_monday] == [early] * (at_monday - at_early)
+    assert models[at_monday : at_monday + 144] == [monday] * 144
+
+
+@pytest.mark.parametrize("frequency", list(SCHEDULES))
+def test_a_model_is_current_until_the_next_one_is_due(frequency: str) -> None:
+    bench = Bench(frequency=frequency, offset=0)
+    step = timedelta(seconds=FREQUENCIES[frequency].seconds)
+    first = interval_start(START, frequency, "UTC")
+    bench.source.since = first
+    history = bench.source.history(first + 1_200 * step)
+    assert history is not None
+    fits: list[datetime] = []
+    for index in range(1, len(history.starts)):
+        start = first + index * step
+        due = fit_time(between(history, 0, index), frequency, start)
+        if due is None:
+            continue
+        if not fits or due != fits[-1]:
+            assert due == start
+            assert not fits or not is_current(frequency, fits[-1], first, start)
+            fits.append(due)
+        assert is_current(frequency, fits[-1], first, start)
+        # Of a model of an earlier version, the history is not known: it is current for the regular time.
+        assert is_current(frequency, fits[-1], None, start)
+    minimum = SCHEDULES[frequency].minimum
+    assert fits[0] == first + minimum * step
+    spans = [(after - before) / step for before, after in pairwise(fits)]
+    assert max(spans) <= SCHEDULES[frequency].refit / step
+    assert all(span <= ceil(0.3 * (fit - first) / step) for span, fit in zip(spans, fits, strict=False))
+
+
 def test_a_new_model_is_fitted_each_week_and_knows_new_metrics() -> None:
-    bench = Bench(offset=0)
+    bench = Bench(offset=0, history=timedelta(days=28))
     bench.source.countries["it"] = hour(3)
     for number in range(0, 24 * 7, 23):
         bench.run(hour(number), at_once=100)
@@ -209,6 +251,10 @@ def test_a_new_model_is_fitted_each_week_and_knows_new_metrics() -> None:
     assert {row["combination"]: row["expected"] for row in before.table.to_pylist()}['["it"]'] is None
     # The second model is fitted to the records of the lake; the source has the day before the first run.
     assert bench.source.histories == 2
+    # It takes over what the first one knows of holidays: its history may be shorter than a year.
+    first, second = bench.engine.earlier
+    assert first is None
+    assert second is not None
 
 
 def test_old_states_models_and_intervals_are_deleted() -> None:

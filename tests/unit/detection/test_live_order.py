@@ -79,7 +79,7 @@ def test_the_scores_of_each_run_are_equal_in_every_order(order: tuple[int, ...])
 
 def test_a_model_is_fitted_to_the_history_before_it_is_due() -> None:
     bench = new_bench()
-    (done, _) = bench.live().run_interval(hour(100))
+    (done, _) = bench.live().run_interval(hour(60))
     assert done.model == MONDAY
     learnt = bench.live().models.read_history(MONDAY)
     assert learnt is not None

@@ -7,9 +7,10 @@ from math import lgamma, log
 import numpy as np
 import pytest
 
-from anomalake.model import judge
+from anomalake.model import Model, judge
 from anomalake.model.counts import CountModel, are_integers, fit_counts, judge_counts
-from tests.unit.model.histories import by_steps, learn, metrics
+from tests.unit.model.histories import by_steps, judged, learn, metrics
+from tests.unit.model.test_severity import check_judgement
 
 LEARNED, ALL = 840, 1_000
 
@@ -19,7 +20,8 @@ def poisson(rate: float, seed: int = 1, n: int = 20) -> np.ndarray:
 
 
 def test_the_surprise_is_that_of_the_poisson_probability() -> None:
-    counts = CountModel(np.array([2.0]), np.array([1.0]))
+    never = np.array([np.inf])
+    counts = CountModel(np.array([2.0]), np.array([1.0]), never, never)
     values = np.arange(0.0, 40.0)[None]
     surprises = judge_counts(counts, values, np.full(values.shape, 2.0), np.zeros((3, 1)), 3.5, 99.0).surprises[0]
     exact = [-(k * log(2) - 2 - lgamma(k + 1)) / log(10) for k in range(40)]
@@ -69,3 +71,67 @@ def test_judging_counts_in_steps_is_judging_them_at_once() -> None:
     for name in ("expected", "lower", "upper", "severity"):
         in_steps = np.hstack([getattr(part, name) for part in parts])
         np.testing.assert_allclose(in_steps, getattr(at_once, name), rtol=1e-5)
+
+
+@pytest.mark.parametrize(("mean", "hours"), [(0.5, 72), (2, 24), (4.9, 24)])
+def test_an_outage_of_a_low_count_is_found(mean: float, hours: int) -> None:
+    values = seasonal(mean)
+    begin = 1_300
+    values[:, begin : begin + hours] = 0
+    judgement = judged(values, 1_000)
+    check_judgement(judgement, values)
+    zeros = judgement.is_anomaly & (values[:, 1_000:] == 0)
+    outage = zeros[:, begin - 1_000 : begin - 1_000 + hours]
+    assert outage.any(axis=1).mean() >= 0.95
+    # A pause ends with the first count above 0.
+    assert zeros[:, : begin - 1_000].sum() + zeros[:, begin - 1_000 + hours + 12 :].sum() <= 1
+    # What is expected of a pause is more than 0.
+    assert (judgement.expected[:, begin - 1_000 : begin - 1_000 + hours][outage] > 0).all()
+
+
+@pytest.mark.parametrize("kind", ["bursts", "closed at night", "closed on weekends"])
+def test_usual_pauses_are_no_anomalies(kind: str) -> None:
+    rng = np.random.default_rng(3)
+    hours = np.arange(1_680)
+    rates = {"closed at night": 3.0 * (hours % 24 >= 9), "closed on weekends": 2.0 * (hours // 24 % 7 < 5)}
+    if kind == "bursts":
+        values = rng.negative_binomial(0.3, 0.3 / (0.3 + 0.5), (30, 1_680)).astype(float)
+    else:
+        values = rng.poisson(rates[kind], (30, 1_680)).astype(float)
+    judgement = judged(values, 1_000)
+    assert not (judgement.is_anomaly & (values[:, 1_000:] == 0)).any()
+
+
+def test_a_pause_that_goes_on_is_usual_in_the_end() -> None:
+    values = seasonal(2)
+    values[:, 1_100:] = 0
+    judgement = judged(values, 1_000)
+    assert judgement.is_anomaly[:, 100:200].any(axis=1).all()
+    assert not judgement.is_anomaly[:, -50:].any()
+
+
+def test_pauses_are_judged_in_steps_as_at_once() -> None:
+    values = seasonal(2)[:5]
+    values[:, 1_005:1_040] = 0
+    values[2, 1_010:1_015] = np.nan
+    model = learn(values[:, :1_000])
+    at_once, _ = judge(model, model.state, metrics(values), 1_000)
+    assert (at_once.is_anomaly & (values[:, 1_000:] == 0)).any(axis=1).all()
+    steps, _ = by_steps(model, values, 1_000, [1_004, 1_013, 1_030, 1_031])
+    np.testing.assert_array_equal(np.concatenate([part.severity for part in steps], axis=1), at_once.severity)
+    np.testing.assert_array_equal(np.concatenate([part.lower for part in steps], axis=1), at_once.lower)
+
+
+def test_a_stored_model_without_pauses_judges_none() -> None:
+    values = seasonal(2)[:3]
+    values[:, 1_100:1_160] = 0
+    model = learn(values[:, :1_000])
+    arrays = {name: array for name, array in model.to_arrays().items() if name not in {"count_pause", "count_longest"}}
+    earlier = Model.from_arrays(arrays)
+    judgement, _ = judge(earlier, earlier.state, metrics(values), 1_000)
+    assert not (judgement.is_anomaly & (values[:, 1_000:] == 0)).any()
+
+
+def seasonal(mean: float) -> np.ndarray:
+    day = 1 + 0.5 * np.sin(2 * np.pi * np.arange(1_680) / 24)
+    return np.random.default_rng(8).poisson(mean * day, (20, 1_680)).astype(float)

@@ -58,6 +58,13 @@ def test_single_zeros_that_a_history_has_are_usual() -> None:
     assert judged(values, FIRST).is_anomaly.mean() < 2e-3
 
 
+@pytest.mark.parametrize("variation", [0.4, 0.5])
+def test_noise_that_is_cut_at_0_has_usual_zeros(variation: float) -> None:
+    noise = np.random.default_rng(7).normal(size=(20, ALL))
+    judgement = judged(np.maximum(1_000 * DAY * (1 + variation * noise), 0), FIRST)
+    assert judgement.is_anomaly.sum() <= 4
+
+
 def test_negative_metrics_have_no_runs() -> None:
     values = np.random.default_rng(2).normal(0, 3, (4, ALL))
     assert (learn(values, FIRST).runs.least == 0).all()

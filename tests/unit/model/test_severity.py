@@ -196,6 +196,23 @@ def test_each_side_has_its_own_tail_without_rare_extreme_values() -> None:
     np.testing.assert_allclose(far, up, rtol=0.3)
 
 
+@pytest.mark.parametrize(
+    ("freedom", "light", "usual", "short"), [(np.inf, 4.3, 4.7, 5.0), (4, 9.0, 9.4, 8.9)], ids=["normal", "heavy"]
+)
+def test_tails_are_light_where_the_history_has_light_ones_and_not_wider_in_short_ones(
+    freedom: float, light: float, usual: float, short: float
+) -> None:
+    noise = RNG(6).standard_t(freedom, (4_000, 60)) if np.isfinite(freedom) else RNG(6).normal(size=(4_000, 60))
+
+    def limit(z: np.ndarray, *, can_be_light: bool) -> float:
+        tails = fit_tails(z.astype(np.float32), np.ones(z.shape, bool), can_be_light=can_be_light)
+        return float(np.median(limits_of(tails, 3.75)))
+
+    assert limit(noise, can_be_light=True) == pytest.approx(light, rel=0.08)
+    assert limit(noise, can_be_light=False) == pytest.approx(usual, rel=0.08)
+    assert limit(noise[:900], can_be_light=False) == pytest.approx(short, rel=0.08)
+
+
 def test_an_event_a_month_of_days_leaves_the_tails() -> None:
     rng = RNG(1)
     z = rng.normal(size=(400, 10)).astype(np.float32)
@@ -221,7 +238,7 @@ def test_the_range_is_wider_on_a_holiday() -> None:
     is_day = calendar_of(starts(ALL), "PT1H", "UTC", [day]).is_holiday[LEARNED:]
     plain, with_holiday = judged(values), judged(values, holidays=[day])
     wider = (with_holiday.upper - with_holiday.lower) / (plain.upper - plain.lower)
-    assert wider[:, is_day].min() > 1.5
+    assert wider[:, is_day].min() > 1.4
     assert np.median(wider[:, ~is_day]) < 1.1
 
 

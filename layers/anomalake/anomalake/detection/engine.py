@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, datetime
 from typing import Any, Protocol
 
 from anomalake.detection.presence import Presence
@@ -18,19 +18,21 @@ from anomalake.records.codecs import Arrays
 class FittedModel:
     """A model, and the state of its filter at the end of the history that it was fitted on.
 
-    `presence` is when the metrics of the history have values; None where no setting asks for it.
+    `presence` is when the metrics of the history have values; None where no setting asks for it. `since` is when the
+    history starts; None for a model of an earlier version.
     """
 
     model: Any
     state: Any
     presence: Presence | None = None
+    since: datetime | None = None
 
 
 class ModelEngine(Protocol):
     """A kind of model."""
 
-    def fit(self, history: Metrics, holidays: Sequence[date]) -> FittedModel:
-        """Fit a model to a history that ends before the first interval to judge."""
+    def fit(self, history: Metrics, holidays: Sequence[date], earlier: FittedModel | None = None) -> FittedModel:
+        """Fit a model to a history that ends before the first interval to judge, after the `earlier` model, if any."""
         ...
 
     def judge(self, model: Any, state: Any, metrics: Metrics) -> tuple[Judgement, Any]:
@@ -70,9 +72,9 @@ class NumpyModelEngine:
     def __init__(self, decision: float | None = None) -> None:
         self._decision = decision
 
-    def fit(self, history: Metrics, holidays: Sequence[date]) -> FittedModel:
+    def fit(self, history: Metrics, holidays: Sequence[date], earlier: FittedModel | None = None) -> FittedModel:
         """Fit a model."""
-        model = fit(history, holidays=tuple(holidays))
+        model = fit(history, holidays=tuple(holidays), earlier=earlier.model if earlier is not None else None)
         return FittedModel(model, model.state)
 
     def judge(self, model: Model, state: State, metrics: Metrics) -> tuple[Judgement, State]:

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from math import ceil
+from typing import Final
 
 import numpy as np
 
 from anomalake.definitions.intervals import Instants, interval_starts, previous_start
 from anomalake.definitions.metric_set import MetricSet
 from anomalake.detection.source import HistorySource, IntervalError
+from anomalake.frequencies import FREQUENCIES
 from anomalake.model.metrics import Metrics, between, join
 from anomalake.records.errors import CorruptError
 from anomalake.records.intervals import IntervalStore, metrics_of
@@ -30,8 +33,9 @@ class LearningSchedule:
         Span that a model is fitted to. Four weeks below half an hour, so that a weekly seasonality shows four times
         (L4M: 9 and 18 days), eight of half hours; L4M's 3.4 months, and 5 years; ten years of weeks.
     refit
-        Span that one model judges: a day where a day has about a hundred intervals or more, else a week; four weeks of
-        weeks. A fit reads all of the history, and a seasonality does not change faster.
+        Longest span that one model judges: a day where a day has about a hundred intervals or more, else a week; four
+        weeks of weeks. A fit reads all of the history, and a seasonality does not change faster. While the history is
+        short, it is fitted again as soon as it has grown by `GROWTH`.
     catch_up
         Most missed intervals that are judged later: a day of minutes, a week of hours, a month of days, a quarter of
         weeks.
@@ -53,14 +57,33 @@ SCHEDULES = {
     "P7D": LearningSchedule(26, timedelta(days=3652), timedelta(days=28), 13),
 }
 
+#: Share of its history that a model judges at most.
+GROWTH: Final = 0.3
+
 #: Models are due at multiples of `LearningSchedule.refit` since this Monday, so that all runs agree on the times.
 _FIRST_MONDAY = datetime(1970, 1, 5, tzinfo=UTC)
 
 
 def model_due(frequency: str, start: datetime) -> datetime:
-    """Return the time at which the model of an interval is due."""
+    """Return the latest regular time, up to an interval, at which a model is due."""
     every = SCHEDULES[frequency].refit
     return start - (start - _FIRST_MONDAY) % every
+
+
+def is_current(frequency: str, model_start: datetime, since: datetime | None, start: datetime) -> bool:
+    """Return whether a model that judges from `model_start` on is that of the interval at `start`.
+
+    `since` is the start of the history that it was fitted to; None where it is not known.
+    """
+    return model_due(frequency, start) <= model_start and (
+        since is None or start < model_start + _growth(frequency, since, model_start)
+    )
+
+
+def _growth(frequency: str, since: datetime, model_start: datetime) -> timedelta:
+    """Return the time in which a history grows by `GROWTH`, in whole intervals."""
+    step = timedelta(seconds=FREQUENCIES[frequency].seconds)
+    return ceil(GROWTH * (model_start - since) / step) * step
 
 
 def history_before(
@@ -114,8 +137,8 @@ def history_before(
 def fit_time(history: Metrics | None, frequency: str, start: datetime) -> datetime | None:
     """Return the start of the first interval that the model of an interval judges; None where there is no model yet.
 
-    It is the time at which the model is due or, in the learning phase, that from which there is enough history. So it
-    depends on the data only, and all runs agree on it.
+    The first model is fitted as soon as there is enough history, and others at the regular times (`model_due`), or
+    earlier, while the history is short. The times depend on the data only, so all runs agree on them.
 
     Parameters
     ----------
@@ -124,16 +147,24 @@ def fit_time(history: Metrics | None, frequency: str, start: datetime) -> dateti
     """
     if history is None:
         return None
-    observed = np.flatnonzero((~np.isnan(history.values)).any(axis=(0, 1)))
+    observed = np.flatnonzero(history.has_value)
     minimum = SCHEDULES[frequency].minimum
     if len(observed) < minimum:
         return None
     latest = int(observed[minimum - 1])
     if latest + 1 == len(history.starts):
-        enough = start
-    else:
-        enough = datetime.fromtimestamp(int(history.starts[latest + 1].astype(np.int64)), UTC)
-    return max(model_due(frequency, start), enough)
+        return start
+    since, fitted = (_instant(history.starts[index]) for index in (0, latest + 1))
+    while True:
+        regular = model_due(frequency, fitted) + SCHEDULES[frequency].refit
+        following = min(regular, fitted + _growth(frequency, since, fitted))
+        if following > start:
+            return fitted
+        fitted = following
+
+
+def _instant(time: np.datetime64) -> datetime:
+    return datetime.fromtimestamp(int(time.astype("datetime64[s]").astype(np.int64)), UTC)
 
 
 def _newest_history(start: datetime, models: ModelStore, warnings: list[str]) -> tuple[Metrics | None, datetime | None]:

@@ -13,13 +13,17 @@ from anomalake.definitions.intervals import next_start, previous_start
 from anomalake.definitions.settings import DetectionSettings
 from anomalake.detection.engine import FittedModel, ModelEngine
 from anomalake.detection.judging import learnable
-from anomalake.detection.learning import SCHEDULES, fit_time, grid, history_before, intervals_observed, model_due
+from anomalake.detection.learning import SCHEDULES, fit_time, grid, history_before, intervals_observed, is_current
 from anomalake.detection.presence import complete, from_arrays, learn_presence, to_arrays, with_zeros
 from anomalake.detection.source import HistorySource, IntervalError
 from anomalake.model.metrics import Metrics, between, join
+from anomalake.records.codecs import Arrays
 from anomalake.records.errors import CorruptError
 from anomalake.records.intervals import IntervalStore, metrics_of
 from anomalake.records.models import ModelStore
+
+# Name of the array with the start of the history that a model was fitted to.
+_SINCE = "learnt_since"
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -67,7 +71,7 @@ class LiveModels:
         """Return the model of an interval, which is fitted now if one is due; or a line that says why there is none."""
         stored, earlier = self._newest_model(start, warnings), None
         if stored is not None:
-            if stored.start >= model_due(self._metric_set.frequency, start):
+            if is_current(self._metric_set.frequency, stored.start, stored.fitted.since, start):
                 return stored
             earlier = stored
         elif self._had_a_model(start):
@@ -87,11 +91,12 @@ class LiveModels:
         learnt, self._recent = _split(history, began)
         usable = learnable(with_zeros(learnt, self._settings), self._settings)
         fitted = replace(
-            self._engine.fit(usable, self._detector.holidays),
+            self._engine.fit(usable, self._detector.holidays, earlier.fitted if earlier is not None else None),
             presence=learn_presence(learnt, self._settings, self._detector.holidays),
+            since=datetime.fromtimestamp(int(learnt.starts[0].astype(np.int64)), UTC),
         )
         self._models.write_history(began, learnt)
-        arrays = {**self._engine.model_to_arrays(fitted), **to_arrays(fitted.presence)}
+        arrays = {**self._engine.model_to_arrays(fitted), **to_arrays(fitted.presence), _SINCE: learnt.starts[:1]}
         if not self._models.write_model(began, arrays):
             # Another run has written its model first: all runs use that one.
             other = self._read_model(began, warnings)
@@ -205,7 +210,7 @@ class LiveModels:
             arrays = self._models.read_model(start)
             if arrays is None:
                 return None
-            return replace(self._engine.model_from_arrays(arrays), presence=from_arrays(arrays))
+            return replace(self._engine.model_from_arrays(arrays), presence=from_arrays(arrays), since=_since(arrays))
         except (CorruptError, ValueError, KeyError) as error:
             warnings.append(f"model of {start.isoformat()}: {error}; a new one is fitted")
             self._models.delete_model(start)
@@ -216,6 +221,12 @@ class LiveModels:
 
     def _previous(self, start: datetime) -> datetime:
         return previous_start(start, self._metric_set.frequency, self._metric_set.timezone)
+
+
+def _since(arrays: Arrays) -> datetime | None:
+    if _SINCE not in arrays:
+        return None
+    return datetime.fromtimestamp(int(arrays[_SINCE][0].astype("datetime64[s]").astype(np.int64)), UTC)
 
 
 def _split(history: Metrics, at: datetime) -> tuple[Metrics, Metrics]:

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Collection
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime
+from typing import Final
 from zoneinfo import ZoneInfo
 
 import numpy as np
 
 from anomalake.frequencies import FREQUENCIES
-from anomalake.model.array_types import BoolArray, FloatArray, IntArray, TimeArray
+from anomalake.model.array_types import BoolArray, FloatArray, IndexArray, IntArray, TimeArray
 
 # Harmonics of the week in data of less than a day: the 21st has three cycles per day.
 _WEEKLY_HARMONICS = 21
@@ -18,6 +19,10 @@ _WEEKLY_HARMONICS = 21
 _HARMONICS = {"week": 3, "month": 2, "year": 4}
 # Intervals of history that data of days and weeks need for each seasonal period: two weeks, half a year, two years.
 _LEAST_INTERVALS = {1: {"week": 14, "month": 180, "year": 730}, 7: {"year": 104}}
+# Slots of the month: days from its start, days from its end, the first and the last working day.
+_SLOTS_FROM_START, _SLOTS_FROM_END = 31, 7
+#: Number of slots of the month (`Calendar.month_slots`).
+MONTH_SLOTS: Final = _SLOTS_FROM_START + _SLOTS_FROM_END + 2
 # Weekday of 1 January 1970, where Monday is 0.
 _THURSDAY = 3
 # Seconds within which a zone's offset is constant: offsets change at whole quarters of an hour.
@@ -36,8 +41,13 @@ class Calendar:
         Index of the interval in the day and in the week, in local time; weeks begin on Monday.
     month, year
         Elapsed share of the month and of the year, from 0 to 1.
-    is_holiday
-        True for intervals with a holiday.
+    day, hour
+        Days since 1970, in local time, and hour of the day; the hour is 0 in intervals of days.
+    month_slots
+        Slots of the month of each day, -1 for none, shape (T, 4): its number from the start, its number from the end in
+        the last week, and the first and the last working day. Shape (T, 0) where intervals are no days.
+    is_holiday, after_holiday
+        True for intervals with a holiday, and for the first interval after one.
     """
 
     frequency: str
@@ -47,7 +57,14 @@ class Calendar:
     week_phase: IntArray
     month: FloatArray
     year: FloatArray
+    day: IntArray
+    hour: IntArray
+    month_slots: IntArray
     is_holiday: BoolArray
+    after_holiday: BoolArray
+
+
+_ARRAYS = ("day_phase", "week_phase", "month", "year", "day", "hour", "month_slots", "is_holiday", "after_holiday")
 
 
 def calendar_of(starts: TimeArray, frequency: str, timezone: str, holidays: Collection[date] = ()) -> Calendar:
@@ -69,6 +86,7 @@ def calendar_of(starts: TimeArray, frequency: str, timezone: str, holidays: Coll
     if interval.days:
         # The first day of the interval with the holiday.
         dates = dates - (dates.astype(np.int64) + _THURSDAY) % interval.days
+    is_holiday, is_first = np.isin(days, dates), local - days < np.timedelta64(interval.seconds, "s")
     return Calendar(
         frequency,
         interval.day_length,
@@ -77,8 +95,37 @@ def calendar_of(starts: TimeArray, frequency: str, timezone: str, holidays: Coll
         week_phase,
         (days - month_start) / (next_month - month_start),
         (days - year_start) / (next_year - year_start),
-        np.isin(days, dates),
+        days.astype(np.int64),
+        (local - days).astype("timedelta64[h]").astype(np.int64) * (interval.days == 0),
+        _month_slots(days, dates) if interval.days == 1 else np.empty((len(days), 0), np.int64),
+        is_holiday,
+        np.isin(days - np.timedelta64(max(1, interval.days), "D"), dates) & ~is_holiday & is_first,
     )
+
+
+def _month_slots(days: TimeArray, holidays: TimeArray) -> IntArray:
+    months = days.astype("datetime64[M]")
+    first, next_first = months.astype("datetime64[D]"), (months + np.timedelta64(1, "M")).astype("datetime64[D]")
+    first_working = np.busday_offset(first, 0, roll="forward", holidays=holidays)
+    last_working = np.busday_offset(next_first, -1, roll="forward", holidays=holidays)
+    from_start, from_end = (days - first).astype(np.int64), (next_first - days).astype(np.int64) - 1
+    return np.column_stack(
+        [
+            from_start,
+            np.where(from_end < _SLOTS_FROM_END, _SLOTS_FROM_START + from_end, -1),
+            np.where(days == first_working, MONTH_SLOTS - 2, -1),
+            np.where(days == last_working, MONTH_SLOTS - 1, -1),
+        ]
+    )
+
+
+def on_weekday(calendar: Calendar, rows: IndexArray, weekday: int) -> Calendar:
+    """Return intervals of a calendar as if they were on another day of the week; Monday is 0."""
+    week_phase = np.full(len(rows), weekday % calendar.week_length)
+    if not FREQUENCIES[calendar.frequency].days:
+        week_phase = weekday * calendar.day_length + calendar.day_phase[rows]
+    of_rows = {name: getattr(calendar, name)[rows] for name in _ARRAYS}
+    return replace(calendar, **(of_rows | {"week_phase": week_phase}))
 
 
 def wall_clock(starts: TimeArray, timezone: str) -> TimeArray:

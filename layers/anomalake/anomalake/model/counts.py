@@ -3,17 +3,21 @@
 Residuals of a count that is mostly 0 have no density, and one more is no anomaly if it happens a few times a month.
 So the surprise of a count (-log10 of its probability, see `tails`) is that of a Poisson distribution. If counts come in
 bursts, they are measured in units of their dispersion (quasi-Poisson; McCullagh and Nelder 1989, ch. 6).
+
+One 0 is no surprise, but many in a row are. A *pause* is what was expected since the last count above 0. Of independent
+events, pauses have an exponential distribution of mean 1; with bursts and closing hours they are longer, as the history
+has them.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from math import factorial
 
 import numpy as np
 
-from anomalake.model.array_types import BoolArray, FloatArray
+from anomalake.model.array_types import BoolArray, Float32Array, FloatArray, IndexArray
 from anomalake.model.filter_state import JOINT
 from anomalake.model.spread import quantiles
 
@@ -31,25 +35,48 @@ _LEAST_DISPERSION = 0.3
 _CLIPPED_COUNT = 1e9
 # Least surprise of a count, above the expected one, that is judged together with the counts before it.
 _LEAST_ALONE = 1.0
+# Pauses: quantiles of the history whose exponential distributions are compared, fewest counts above 0, and reduction of
+# the surprise, because this is a further test. Pauses are hardly independent, so their tail is a little heavier than
+# that of an exponential distribution.
+_PAUSE_SHARES, _LEAST_PAUSES, _PAUSE_MARGIN, _PAUSE_SHAPE = (0.8, 0.95, 0.99), 30, 0.5, 0.1
+# A pause is at least so many times as long as the second longest of the history, to be an anomaly; one that is so many
+# times as long as a pause that decides is the new usual.
+_TIMES_OF_LONGEST, _MOST_PAUSE = 2.0, 10.0
+# The least expected count of a pause: 0 is below the range, whatever is expected.
+_LOWER_OF_PAUSE = 0.5
 # Bisection steps: enough for double precision.
 _STEPS = 60
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class CountModel:
-    """Mean and dispersion (variance by mean, at least 1) of low counts, shape (S,); mean 0 for other metrics."""
+    """Low counts, arrays of shape (S,).
+
+    Attributes
+    ----------
+    mean
+        0 for other metrics.
+    dispersion
+        Variance by mean, at least 1.
+    pause
+        Scale of the distribution of pauses, as what is expected in them; infinite where pauses are not judged.
+    longest
+        A pause is no anomaly before it is longer.
+    """
 
     mean: FloatArray
     dispersion: FloatArray
+    pause: FloatArray
+    longest: FloatArray
 
     @property
     def is_low(self) -> BoolArray:
         """Which metrics are low counts."""
         return self.mean > 0
 
-    def select(self, metrics: BoolArray | slice) -> CountModel:
+    def select(self, metrics: BoolArray | IndexArray | slice) -> CountModel:
         """Return the model of the selected metrics."""
-        return CountModel(self.mean[metrics], self.dispersion[metrics])
+        return CountModel(self.mean[metrics], self.dispersion[metrics], self.pause[metrics], self.longest[metrics])
 
 
 def are_integers(raw: FloatArray) -> BoolArray:
@@ -60,7 +87,7 @@ def are_integers(raw: FloatArray) -> BoolArray:
 
 
 def fit_counts(raw: FloatArray, integers: BoolArray) -> CountModel:
-    """Find low counts and estimate their mean and dispersion.
+    """Find low counts and estimate their mean and dispersion; their pauses are not judged (see `fit_pauses`).
 
     `raw` is the history, shape (S, T), NaN where nothing was observed; `integers` are the metrics of integers.
     """
@@ -77,7 +104,55 @@ def fit_counts(raw: FloatArray, integers: BoolArray) -> CountModel:
     is_low = (means > 0) & (means <= MOST_MEAN) & (variance >= _LEAST_DISPERSION * means)
     mean[rows[is_low]] = means[is_low]
     dispersion[rows[is_low]] = np.maximum(variance[is_low] / means[is_low], 1.0)
-    return CountModel(mean, dispersion)
+    return CountModel(mean, dispersion, np.full(len(raw), np.inf), np.full(len(raw), np.inf))
+
+
+def fit_pauses(counts: CountModel, raw: FloatArray, reference: FloatArray) -> tuple[CountModel, Float32Array]:
+    """Estimate the distribution of the pauses of a history.
+
+    Parameters
+    ----------
+    counts
+        Low counts only.
+    raw, reference
+        The history, and what level and seasonality let expect, shape (S, T).
+
+    Returns
+    -------
+    The model with pauses, and the pause at the end of the history.
+    """
+    with_interval, rate, last = pauses_of(counts, raw, reference, np.zeros(len(raw), np.float32))
+    ended = np.sort(np.where(raw > 0, with_interval - rate, np.float32(np.nan)), axis=1)
+    n_ended = (raw > 0).sum(axis=1)
+    judged = np.flatnonzero(n_ended >= _LEAST_PAUSES)
+    pause, longest = counts.pause.copy(), counts.longest.copy()
+    if len(judged):
+        n_judged = n_ended[judged]
+        # The mean of an exponential distribution by its quantiles. The longest pause may be an outage.
+        means = [ended[judged, (share * (n_judged - 1)).astype(int)] / -np.log(1 - share) for share in _PAUSE_SHARES]
+        second = ended[judged, n_judged - 2].astype(np.float64)
+        pause[judged] = np.max([np.ones(len(judged)), *means, second / np.log(n_judged / 2)], axis=0)
+        longest[judged] = _TIMES_OF_LONGEST * second
+    return replace(counts, pause=pause, longest=longest), last
+
+
+def pauses_of(
+    counts: CountModel, raw: FloatArray, reference: FloatArray, before: Float32Array
+) -> tuple[Float32Array, Float32Array, Float32Array]:
+    """Return pauses with each interval, as if it were 0, what each interval adds, shape (S, T), and the last pause.
+
+    `before` is the pause before the first interval. Intervals without a value are left out.
+    """
+    least = _LEAST_OF_MEAN * counts.mean
+    rate = np.clip(np.fmax(reference, least[:, None]), None, _CLIPPED_COUNT).astype(np.float32)
+    added = np.ascontiguousarray(rate.T)
+    keeps, goes_on = (np.ascontiguousarray(of.T).astype(np.float32) for of in (~(raw > 0), raw == 0))
+    with_interval = np.empty_like(added)
+    pause = before
+    for t in range(len(added)):
+        np.add(pause, added[t], out=with_interval[t])
+        pause = (pause + goes_on[t] * added[t]) * keeps[t]
+    return with_interval.T, rate, pause
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -129,6 +204,29 @@ def judge_counts(
         np.maximum(upper, expected),
         sequence[:, sequence.shape[1] - len(recent) :].T[::-1],
     )
+
+
+def judge_pauses(
+    counts: CountModel,
+    judged: JudgedCounts,
+    values: FloatArray,
+    expected: FloatArray,
+    with_interval: Float32Array,
+    decision: float,
+) -> tuple[JudgedCounts, FloatArray]:
+    """Judge pauses (`pauses_of`): return the judgement with them, and what to show as expected.
+
+    What is shown does not depend on the value of an interval itself. Arrays have shape (S, T).
+    """
+    size = with_interval / counts.pause[:, None]
+    surprises = np.log1p(_PAUSE_SHAPE * size) / (_PAUSE_SHAPE * np.log(10)) - _PAUSE_MARGIN
+    deciding = np.expm1((decision + _PAUSE_MARGIN) * _PAUSE_SHAPE * np.log(10)) / _PAUSE_SHAPE
+    deciding_pause = np.maximum(counts.longest, deciding * counts.pause)[:, None]
+    decides = (with_interval > deciding_pause) & (with_interval < _MOST_PAUSE * deciding_pause)
+    shown = np.where(decides, np.fmax(expected, _LEAST_OF_MEAN * counts.mean[:, None]), expected)
+    lower = np.where(decides, np.minimum(_LOWER_OF_PAUSE, shown), judged.lower)
+    of_zeros = np.where((values == 0) & decides, surprises, 0.0)
+    return replace(judged, surprises=np.maximum(judged.surprises, of_zeros), lower=lower), shown
 
 
 def _joint_surprise(total: FloatArray) -> FloatArray:

@@ -25,7 +25,8 @@ from anomalake.model.filter_state import (
     FilterState,
     History,
 )
-from anomalake.model.repeats import LONGEST, adopt_repeats, settle_doubts
+from anomalake.model.holidays import HolidayPattern
+from anomalake.model.repeats import LONGEST, adopt_repeats, largest_offset, month_places, settle_doubts
 
 #: Number of sigmas from which a value is unusual: it starts or continues an event.
 UNUSUAL: Final = 6.0
@@ -49,6 +50,8 @@ _SPREAD_CLIP = 4.0
 _WIDE_FROM, _WIDE_SHARE, _MOST_WIDTH, _WIDE_AGE = 3.0, 0.08, np.float32(30), 6
 # An event has settled when its last values changed by less than so many sigmas, for so many intervals.
 _SETTLED_CHANGE, _SETTLED_INTERVALS = 3.0, 3
+# No event becomes the new level on a holiday.
+_NEVER = 1 << 30
 # Smoothing of the shift during an event: weights of the previous estimate and of the newest deviation.
 _SHIFT_KEPT, _SHIFT_NEW = np.float32(0.7), np.float32(0.3)
 # Memories of the level for which the level before a shift is kept.
@@ -123,7 +126,13 @@ def first_pass(
 
 
 def run_filter(
-    coefficients: Coefficients, start: FilterState, values: Float32Array, harmonic: Float32Array, calendar: Calendar
+    coefficients: Coefficients,
+    start: FilterState,
+    values: Float32Array,
+    harmonic: Float32Array,
+    calendar: Calendar,
+    holidays: HolidayPattern,
+    month_spread: Float32Array,
 ) -> tuple[FilterOutput, FilterState]:
     """Process intervals one after another.
 
@@ -133,6 +142,10 @@ def run_filter(
         The state before the first interval; it is not changed.
     values, harmonic
         Values without the harmonics, and the harmonics; shape (T, S), NaN where nothing was observed.
+    holidays
+        What the holidays are expected to be.
+    month_spread
+        Least spread of days with a peak of the month, shape (T, S).
 
     Returns
     -------
@@ -152,6 +165,7 @@ def run_filter(
     wider = np.float32(np.exp(frequency.width_rate * (1 - _WIDE_SHARE)))
     narrower = np.float32(np.exp(-frequency.width_rate * _WIDE_SHARE))
     longest_repeat = calendar.day_length / LONGEST
+    series, no_offset = np.arange(n_series), np.zeros(n_series, np.float32)
     level = state.level
     for t in range(n_times):
         day_phase, week_phase = int(calendar.day_phase[t]), int(calendar.week_phase[t])
@@ -171,18 +185,32 @@ def run_filter(
         # An offset that is in doubt, or none, is as well expected; and for some days after a shift, so is a return.
         offset = state.profile[week_phase].copy()
         doubt, former_left = state.doubt[week_phase], state.former_left
-        either = np.flatnonzero(((doubt > 0) | (former_left > 0)) & ~in_event)
-        to_other = np.where(doubt[either] > 0, -offset[either], state.former[either] - level[either])
+        in_doubt = np.where(doubt > 0, offset, 0)
+        places = month_places(calendar, t)
+        month_offset = no_offset
+        if places:
+            month_place = largest_offset(state, places)
+            month_offset = state.profile[month_place, series]
+            offset += month_offset
+            in_doubt += np.where(state.doubt[month_place, series] > 0, month_offset, 0)
+        either = np.flatnonzero(((in_doubt != 0) | (former_left > 0)) & ~in_event & (not is_holiday))
+        to_other = np.where(in_doubt[either] != 0, -in_doubt[either], state.former[either] - level[either])
         after_raw[either] = usual[either] + to_other
 
         # The spread of the next value, and of a value after so many intervals of an event.
-        spread = _spread(state, coefficients, day_phase, is_holiday)
+        spread = np.maximum(_spread(state, coefficients, day_phase, is_holiday), month_spread[t])
         wide = spread * np.sqrt(state.growth)
 
         # Repeats are taken out of the value.
         value = np.where(observed, values[t] - offset, usual + level)
         deviation: Float32Array = np.where(observed, value - level - usual, 0)
         raw_deviation = np.where(observed, value - level - after_raw, 0)
+        if is_holiday:
+            # What differs from a usual day as much as a holiday may is taken out of the value too.
+            first, second = holidays.offsets(t, state, week_phase)
+            lowest, highest = np.minimum(first, second), np.maximum(first, second)
+            of_holiday = np.minimum(np.maximum(deviation, lowest), highest)
+            value, deviation, raw_deviation = (x - of_holiday for x in (value, deviation, raw_deviation))
         # During an event, the residual is that from the clean lags. Otherwise, and on holidays, it is the smaller one,
         # and 0 between the two expectations.
         use_both = np.full(n_series, True) if is_holiday else ~in_event
@@ -197,35 +225,44 @@ def run_filter(
         shown = level + offset
         np.add(usual, shown, out=expected[t])
         np.add(np.where(use_both, after_raw, usual), shown, out=alternative[t])
+        if is_holiday:
+            # The last values move the end of the range that they are nearer to.
+            drift = after_raw - usual
+            moves_first = drift * (first - second) > 0
+            np.add(usual + np.where(moves_first, drift, 0) + first, shown, out=expected[t])
+            np.add(usual + np.where(moves_first, 0, drift) + second, shown, out=alternative[t])
         sigma[t] = wide
         residuals[t] = z
         before[t] = state.recent.sum(axis=0)
         z_seasonal[t] = np.clip((value - level - reference) / spread, -_MOST_SIGMAS, _MOST_SIGMAS)
 
-        np.add(reference, shown, out=references[t])
+        np.add(reference, shown + lowest if is_holiday else shown, out=references[t])
         width = state.width * np.where(size > _WIDE_FROM, wider, narrower)
-        learns = observed & (state.age < _WIDE_AGE)
+        learns = observed & (state.age < _WIDE_AGE) & (not is_holiday)
         np.copyto(state.width, np.minimum(np.maximum(width, _ONE), _MOST_WIDTH), where=learns)
 
         if not is_holiday:
             can_repeat = observed & (state.age < longest_repeat)
-            adopt_repeats(state, deviation, size, wide, can_repeat, calendar.day_length, week_phase)
+            adopt_repeats(state, deviation, size, wide, can_repeat, month_offset, calendar, t)
         if len(either):
-            agrees = np.abs(z_usual[either]) < _SETTLED_CHANGE
+            agrees_usual = np.abs(z_usual[either]) < _SETTLED_CHANGE
             agrees_other = observed[either] & raw_is_nearer[either] & (np.abs(z_raw[either]) < _SETTLED_CHANGE)
-            in_doubt = doubt[either] > 0
-            settle_doubts(
-                state, week_phase, either[in_doubt & observed[either] & agrees], either[in_doubt & agrees_other]
-            )
-            dropped, returned = in_doubt & agrees_other, ~in_doubt & agrees_other & ~agrees
-            value[either[dropped]] += offset[either[dropped]]
+            of_either = in_doubt[either]
+            is_doubted = of_either != 0
+            agrees = agrees_usual & is_doubted & observed[either]
+            dropped, returned = is_doubted & agrees_other, ~is_doubted & agrees_other & ~agrees_usual
+            settle_doubts(state, np.full(len(either), week_phase), either, agrees, dropped)
+            if places:
+                settle_doubts(state, month_place[either], either, agrees, dropped)
+            value[either[dropped]] += of_either[dropped]
             deviation[either[dropped]] = raw_deviation[either[dropped]]
             level[either[returned]] += to_other[returned]
             state.lags[:, either[returned]] += to_other[returned]
             former_left[either[returned]] = 1
         np.subtract(former_left, 1, out=former_left, where=former_left > 0)
 
-        clean = np.where(observed & ~unusual, value, usual + level)
+        # What a holiday differs from the expectation by is no sign of the day after.
+        clean = np.where(observed & ~unusual & (not is_holiday), value, usual + level)
         accepted = np.zeros(n_series, np.bool_)
         active = np.flatnonzero(in_event | unusual)
         if len(active):
@@ -238,8 +275,10 @@ def run_filter(
                 deviation[active],
                 spread[active],
                 memory[active],
-                event_length,
+                _NEVER if is_holiday else event_length,
             )
+            if is_holiday:
+                state.settled[active] = 0
         if accepted.any():
             np.copyto(state.former, level, where=accepted & (former_left == 0))
             np.copyto(former_left, former_length, where=accepted)
@@ -248,6 +287,8 @@ def run_filter(
             _widen_spread(state, accepted & (state.settled < _SETTLED_INTERVALS), base)
             clean = np.where(accepted, value, clean)
             np.copyto(references[t], np.float32(np.nan), where=accepted)
+        if calendar.after_holiday[t]:
+            references[t] = np.nan
 
         # Learn from what is observed and usual, on usual days.
         weight = (observed & (~unusual | accepted)).astype(np.float32)

@@ -14,6 +14,7 @@ import numpy.typing as npt
 
 from anomalake.frequencies import FREQUENCIES
 from anomalake.model.array_types import Float32Array, IntArray
+from anomalake.model.calendar import MONTH_SLOTS
 
 #: Number of lagged values among the features.
 LAGS: Final = 6
@@ -99,8 +100,9 @@ class FilterState:
     shift
         Smoothed deviation during the event, shape (S,).
     profile, doubt, odd
-        By phase of the week: offset of deviations that came back, number of visits that must agree with it still, and
-        the last deviation that was odd; shape (week length, S) (see `repeats`).
+        By phase of the week, and of days by slot of the month too: offset of deviations that came back, number of
+        visits that must agree with it still, and the last deviation that was odd; shape (`repeat_phases`, S) (see
+        `repeats`).
     former, former_left
         The level before an event became the level, and the number of intervals for which it is kept, shape (S,).
     width
@@ -112,7 +114,7 @@ class FilterState:
         surprises (see `counts`).
     run_values, run_expected
         The last values, and what level and seasonality let expect of them, both above 0, oldest first, shape
-        (LONGEST_RUN, S) (see `runs`).
+        (LONGEST_RUN, S) (see `runs`); for low counts, the last row is their pause (see `counts`).
     """
 
     level: Float32Array
@@ -160,10 +162,16 @@ def concatenate_states(parts: list[FilterState]) -> FilterState:
     )
 
 
+def repeat_phases(frequency: str) -> int:
+    """Return the number of phases at which deviations may come back."""
+    interval = FREQUENCIES[frequency]
+    return interval.week_length + (MONTH_SLOTS if interval.days == 1 else 0)
+
+
 def initial_state(level: Float32Array, frequency: str) -> FilterState:
     """Return the state of series before their first interval; `level` has shape (S,)."""
     day_length, week_length = FREQUENCIES[frequency].day_length, FREQUENCIES[frequency].week_length
-    n_series = len(level)
+    n_series, n_repeats = len(level), repeat_phases(frequency)
 
     def zeros(*shape: int) -> Float32Array:
         return np.zeros((*shape, n_series), np.float32)
@@ -182,9 +190,9 @@ def initial_state(level: Float32Array, frequency: str) -> FilterState:
         settled=np.zeros(n_series, np.int64),
         growth=np.ones(n_series, np.float32),
         shift=zeros(),
-        profile=zeros(week_length),
-        doubt=np.zeros((week_length, n_series), np.int8),
-        odd=zeros(week_length),
+        profile=zeros(n_repeats),
+        doubt=np.zeros((n_repeats, n_series), np.int8),
+        odd=zeros(n_repeats),
         former=zeros(),
         former_left=np.zeros(n_series, np.int64),
         width=np.ones(n_series, np.float32),
@@ -210,7 +218,7 @@ class FilterOutput:
     z_seasonal
         Deviation from level and weekly pattern alone, in sigmas, whatever the last values were.
     reference
-        Level and weekly pattern alone; NaN where an event became the new level.
+        Level and weekly pattern alone; NaN where an event became the new level, and after a holiday.
     """
 
     expected: Float32Array

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 
 import numpy as np
@@ -12,7 +12,7 @@ from anomalake.frequencies import FREQUENCIES
 from anomalake.model.array_types import BoolArray, Float32Array, FloatArray
 from anomalake.model.blocks import in_blocks
 from anomalake.model.calendar import Calendar, calendar_of, harmonics, longest_period, seasonal_periods
-from anomalake.model.counts import CountModel, are_integers, fit_counts
+from anomalake.model.counts import CountModel, are_integers, fit_counts, fit_pauses
 from anomalake.model.filter import first_pass, joint_residuals, run_filter
 from anomalake.model.filter_state import (
     LONGEST_RUN,
@@ -23,13 +23,22 @@ from anomalake.model.filter_state import (
     concatenate_states,
     initial_state,
 )
+from anomalake.model.holidays import (
+    LEAST_SPREAD,
+    HolidayModel,
+    concatenate_holidays,
+    learn_holidays,
+    no_holidays,
+    spread_of_holidays,
+)
 from anomalake.model.metrics import Metrics
-from anomalake.model.model import Model, ModelError, State
+from anomalake.model.model import Model, ModelError, State, align
+from anomalake.model.months import days_of_months, fit_months, no_months
 from anomalake.model.regression import regress
 from anomalake.model.runs import RunModel, above_zero, concatenate_runs, fit_runs
 from anomalake.model.season import fit_harmonics
 from anomalake.model.spread import MAD, median, quantiles
-from anomalake.model.standard import standard, standardised
+from anomalake.model.standard import in_units, standard, standardised
 from anomalake.model.tails import Tails, concatenate_tails, fit_tails
 
 # Least spread: a share of the range that holds 98 % of the values without trend, or, for a constant, of its scale.
@@ -38,12 +47,16 @@ _LEAST_SPREAD, _LEAST_OF_CONSTANT = 0.005, 0.1
 _ROUNDING = 12**-0.5
 # Largest jump of a value that the first pass learns from, in sigmas of differences, in addition to the usual step.
 _JUMP = 5.0
+# Peaks of the month are taken out so many times: harmonics and level had a part of them at first.
+_MONTH_ITERATIONS = 2
 # Number of intervals above which every fifth is enough for quantiles of a history.
 _ALL_ROWS_UP_TO = 400
 # How far expected values may leave the range of the history, in widths of that range.
 _ROOM = 1.0
 # Degrees of freedom that the fit uses: residuals of the history are smaller than those of new values by their share.
 _DEGREES_OF_FREEDOM = 15
+# Seconds of an interval from which tails can be lighter than the common one: values are hardly dependent on each other.
+_LIGHT_FROM = 3_600
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -55,7 +68,9 @@ class _BlockFit:
     nonnegative: BoolArray
     is_ready: BoolArray
     harmonics: Float32Array
+    months: Float32Array
     coefficients: Coefficients
+    holidays: HolidayModel
     tails: Tails
     joint_tails: Tails
     seasonal_tails: Tails
@@ -64,7 +79,7 @@ class _BlockFit:
     state: FilterState
 
 
-def fit(metrics: Metrics, *, holidays: Collection[date] = ()) -> Model:
+def fit(metrics: Metrics, *, holidays: Collection[date] = (), earlier: Model | None = None) -> Model:
     """Fit a model that is not influenced by the anomalies of the history.
 
     Parameters
@@ -73,6 +88,8 @@ def fit(metrics: Metrics, *, holidays: Collection[date] = ()) -> Model:
         The history, up to the last interval before those to judge.
     holidays
         Past and future days with other values than usual.
+    earlier
+        The model before this one, which knows what holidays before the history were like.
 
     Raises
     ------
@@ -87,9 +104,12 @@ def fit(metrics: Metrics, *, holidays: Collection[date] = ()) -> Model:
     basis = harmonics(calendar, periods)
     longest = longest_period(periods, metrics.frequency)
     values = metrics.flat
+    taught = no_holidays(metrics.frequency, metrics.n_metrics)
+    if earlier is not None and holidays:
+        taught = earlier.learned_holidays.select(align(earlier, metrics)[0])
 
     def fit_block(first: int, end: int) -> _BlockFit:
-        return _fit_block(values[first:end], calendar, basis, longest)
+        return _fit_block(values[first:end], calendar, periods, basis, longest, taught.part(first, end), bool(holidays))
 
     parts = in_blocks(fit_block, metrics.n_metrics, n_times)
     step = np.timedelta64(FREQUENCIES[metrics.frequency].seconds, "s")
@@ -107,20 +127,32 @@ def fit(metrics: Metrics, *, holidays: Collection[date] = ()) -> Model:
         is_ready=np.concatenate([part.is_ready for part in parts]),
         seasonal_periods=periods,
         harmonics=np.concatenate([part.harmonics for part in parts], axis=-1),
+        months=np.concatenate([part.months for part in parts], axis=-1),
         coefficients=concatenate_coefficients([part.coefficients for part in parts]),
+        learned_holidays=concatenate_holidays([part.holidays for part in parts]),
         tails=concatenate_tails([part.tails for part in parts]),
         joint_tails=concatenate_tails([part.joint_tails for part in parts]),
         seasonal_tails=concatenate_tails([part.seasonal_tails for part in parts]),
         counts=CountModel(
             np.concatenate([part.counts.mean for part in parts]),
             np.concatenate([part.counts.dispersion for part in parts]),
+            np.concatenate([part.counts.pause for part in parts]),
+            np.concatenate([part.counts.longest for part in parts]),
         ),
         runs=concatenate_runs([part.runs for part in parts]),
         state=State(metrics.starts[-1].astype("datetime64[s]") + step, state),
     )
 
 
-def _fit_block(raw: FloatArray, calendar: Calendar, basis: FloatArray, longest: int) -> _BlockFit:
+def _fit_block(
+    raw: FloatArray,
+    calendar: Calendar,
+    periods: Collection[str],
+    basis: FloatArray,
+    longest: int,
+    earlier_holidays: HolidayModel,
+    has_holidays: bool,
+) -> _BlockFit:
     """Fit a block of metrics; `raw` has shape (S, T)."""
     n_times = raw.shape[1]
     frequency = FREQUENCIES[calendar.frequency]
@@ -129,11 +161,6 @@ def _fit_block(raw: FloatArray, calendar: Calendar, basis: FloatArray, longest: 
     values = standardised(raw, center, scale)
     observed = ~np.isnan(values)
 
-    coefficients = fit_harmonics(_without_holidays(values, calendar.is_holiday), basis, longest)
-    harmonic = (basis.astype(np.float32) @ coefficients).astype(np.float32)
-    rest = values - harmonic
-    start = initial_state(_first_level(rest, memory), calendar.frequency)
-
     low, high = quantiles(_without_trend(values[_every_fifth(n_times)]), (0.01, 0.99))
     floor = np.where(constant, _LEAST_OF_CONSTANT, np.maximum(_LEAST_SPREAD * (high - low), 1e-6))
     integers = are_integers(raw)
@@ -141,20 +168,33 @@ def _fit_block(raw: FloatArray, calendar: Calendar, basis: FloatArray, longest: 
     # The spread that counting and rounding cause, in standardised units.
     grain = np.maximum(np.sqrt(counts.mean * counts.dispersion), np.where(integers, _ROUNDING, 0.0)) / scale
     floor = np.maximum(floor, grain).astype(np.float32)
-    history, targets, first_end = first_pass(rest, harmonic, calendar, start, _largest_jump(rest, memory))
+    first, months = _first_fit(values, calendar, basis, longest), no_months(calendar, len(raw))
+    of_months, month_spread = days_of_months(months, calendar.month_slots)
+    for _ in range(_MONTH_ITERATIONS if calendar.month_slots.shape[1] else 0):
+        months = fit_months(first.targets - first.history.references[:, 1] + of_months, calendar.month_slots)
+        if not months.any() and not of_months.any():
+            break
+        of_months, month_spread = days_of_months(months, calendar.month_slots)
+        first = _first_fit(values - of_months, calendar, basis, longest)
+    coefficients, harmonic, rest, start = first.coefficients, first.harmonic, first.rest, first.start
+    history, targets, first_end = first.history, first.targets, first.end
     # Intervals at the start that are left out: the references have no estimate yet.
     longest_memory = max(memory, frequency.week_length)
     n_warmup = longest_memory if n_times > 2.5 * longest_memory else min(memory, n_times // 3)
-    usual_targets = _without_holidays(targets, calendar.is_holiday)
-    beta, sigma = regress(history, usual_targets, n_warmup, grain.astype(np.float32))
-    holiday = _holiday_spread(history, targets, beta, sigma, calendar.is_holiday)
-    low_rest, high_rest = quantiles(usual_targets[_every_fifth(n_times)], (0.002, 0.998))
+    beta, sigma = regress(history, targets, n_warmup, grain.astype(np.float32))
+    holidays, pattern = learn_holidays(
+        earlier_holidays, history, rest, first_end, calendar, periods, coefficients, n_warmup, has_holidays
+    )
+    low_rest, high_rest = quantiles(targets[_every_fifth(n_times)], (0.002, 0.998))
     # Free the features, the largest arrays, before the second pass.
-    del history, targets
+    del first, history, targets
 
     room = _ROOM * np.maximum(sigma, high_rest - low_rest)
-    filter_coefficients = Coefficients(beta, sigma, floor, holiday, low_rest - room, high_rest + room)
-    output, end = run_filter(filter_coefficients, _second_start(start, first_end, sigma), rest, harmonic, calendar)
+    filter_coefficients = Coefficients(beta, sigma, floor, LEAST_SPREAD * sigma, low_rest - room, high_rest + room)
+    second_start = _second_start(start, first_end, sigma)
+    output, end = run_filter(filter_coefficients, second_start, rest, harmonic, calendar, pattern, month_spread)
+    of_holidays = spread_of_holidays(output.z, output.sigma, calendar.is_holiday, sigma)
+    filter_coefficients = replace(filter_coefficients, holiday=of_holidays)
     usable = observed & ~calendar.is_holiday[:, None]
     usable[:n_warmup] = False
     # A series that starts later has no estimates on its first day either.
@@ -163,18 +203,32 @@ def _fit_block(raw: FloatArray, calendar: Calendar, basis: FloatArray, longest: 
         usable[: starts_at[series] + min(memory, int(observed[:, series].sum()) // 3), series] = False
     end.recent[:, counts.is_low] = 0
     nonnegative = ~(raw < 0).any(axis=1)
-    reference = output.reference + harmonic
+    reference = output.reference + harmonic + of_months
     zero = (-center / scale).astype(np.float32)
     runs = fit_runs(values, reference, zero, nonnegative & ~counts.is_low, integers, n_warmup)
     above, usual = above_zero(values[-LONGEST_RUN:], reference[-LONGEST_RUN:], zero, runs.least)
     end.run_values[LONGEST_RUN - len(above) :], end.run_expected[LONGEST_RUN - len(usual) :] = above, usual
+    low_counts = np.flatnonzero(counts.is_low)
+    if len(low_counts):
+        # The first days have no estimate of the level yet.
+        usual_counts = in_units(
+            reference[n_warmup:, low_counts], center[low_counts], scale[low_counts], np.zeros(len(low_counts))
+        )
+        of_low, pause = fit_pauses(counts.select(low_counts), raw[low_counts, n_warmup:], usual_counts)
+        counts.pause[low_counts], counts.longest[low_counts] = of_low.pause, of_low.longest
+        end.run_expected[-1, low_counts] = pause
     n_usable = usable.sum(axis=0)
     widening = np.sqrt(
         (n_usable + _DEGREES_OF_FREEDOM) / np.maximum(n_usable - _DEGREES_OF_FREEDOM, _DEGREES_OF_FREEDOM / 2)
     )
 
     def tails_of(residuals: Float32Array) -> Tails:
-        return fit_tails(residuals[n_warmup:], usable[n_warmup:], of_days=frequency.days > 0).widened(widening)
+        return fit_tails(
+            residuals[n_warmup:],
+            usable[n_warmup:],
+            can_be_light=frequency.seconds >= _LIGHT_FROM,
+            of_days=frequency.days > 0,
+        ).widened(widening)
 
     return _BlockFit(
         center=center,
@@ -182,7 +236,9 @@ def _fit_block(raw: FloatArray, calendar: Calendar, basis: FloatArray, longest: 
         nonnegative=nonnegative,
         is_ready=observed.sum(axis=0) >= frequency.least_points,
         harmonics=coefficients,
+        months=months,
         coefficients=filter_coefficients,
+        holidays=holidays,
         tails=tails_of(output.z),
         joint_tails=tails_of(joint_residuals(output)),
         seasonal_tails=tails_of(output.z_seasonal),
@@ -190,6 +246,30 @@ def _fit_block(raw: FloatArray, calendar: Calendar, basis: FloatArray, longest: 
         runs=runs,
         state=end,
     )
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _FirstFit:
+    """Harmonics of a history, and the first pass through what they leave over."""
+
+    coefficients: Float32Array
+    harmonic: Float32Array
+    rest: Float32Array
+    start: FilterState
+    history: History
+    targets: Float32Array
+    end: FilterState
+
+
+def _first_fit(values: Float32Array, calendar: Calendar, basis: FloatArray, longest: int) -> _FirstFit:
+    memory = FREQUENCIES[calendar.frequency].level_memory
+    coefficients = fit_harmonics(_without_holidays(values, calendar.is_holiday), basis, longest)
+    harmonic = (basis.astype(np.float32) @ coefficients).astype(np.float32)
+    rest = values - harmonic
+    start = initial_state(_first_level(rest, memory), calendar.frequency)
+    usual_rest = _without_holidays(rest, calendar.is_holiday)
+    history, targets, end = first_pass(usual_rest, harmonic, calendar, start, _largest_jump(rest, memory))
+    return _FirstFit(coefficients, harmonic, rest, start, history, targets, end)
 
 
 def _first_level(rest: Float32Array, memory: int) -> Float32Array:
@@ -224,20 +304,6 @@ def _largest_jump(rest: Float32Array, memory: int) -> Float32Array:
     step = np.abs(median((rest[1:] - rest[:-1])[rows])) if len(rest) > 1 else np.zeros_like(sigma)
     jump: Float32Array = step + np.float32(_JUMP) * np.where(sigma > 0, sigma, np.float32(0.1))
     return jump
-
-
-def _holiday_spread(
-    history: History, targets: Float32Array, beta: Float32Array, sigma: Float32Array, is_holiday: BoolArray
-) -> Float32Array:
-    """Return the least spread on holidays: that of past holidays, and at least three times the usual one."""
-    least: Float32Array = 3 * sigma
-    if not is_holiday.any():
-        return least
-    rows: list[int] = np.flatnonzero(is_holiday).tolist()
-    expected: list[Float32Array] = [(history.features(row, row + 1)[0] * beta).sum(axis=0) for row in rows]
-    residuals = np.abs(targets[rows] - np.array(expected))
-    spread: Float32Array = np.maximum(least, quantiles(residuals, (0.8,))[0]).astype(np.float32)
-    return spread
 
 
 def _second_start(start: FilterState, first_end: FilterState, sigma: Float32Array) -> FilterState:

@@ -10,12 +10,14 @@ from anomalake.frequencies import FREQUENCIES
 from anomalake.model.array_types import Float32Array, FloatArray, IntArray, TimeArray
 from anomalake.model.blocks import in_blocks
 from anomalake.model.calendar import Calendar, calendar_of, harmonics
-from anomalake.model.counts import judge_counts
+from anomalake.model.counts import judge_counts, judge_pauses, pauses_of
 from anomalake.model.filter import JOINT_CLIP, joint_residuals, run_filter
 from anomalake.model.filter_state import JOINT, LAGS, LONGEST_RUN, FilterOutput, FilterState, concatenate_states
+from anomalake.model.holidays import pattern_of
 from anomalake.model.judgement import ANOMALOUS, Judgement
-from anomalake.model.metrics import Combination, Metrics
-from anomalake.model.model import Model, ModelError, State
+from anomalake.model.metrics import Metrics
+from anomalake.model.model import Model, ModelError, State, align
+from anomalake.model.months import days_of_months
 from anomalake.model.runs import above_zero, judge_runs, limit_of_runs
 from anomalake.model.season import sum_of_harmonics
 from anomalake.model.standard import in_units, standardised
@@ -84,7 +86,7 @@ def judge(
     missed = _missed_starts(state.next_start, starts[0], model.frequency)
     calendar = calendar_of(np.concatenate([missed, starts]), model.frequency, model.timezone, model.holidays)
     basis = harmonics(calendar, model.seasonal_periods).astype(np.float32)
-    model_rows, metric_rows = _align(model, metrics)
+    model_rows, metric_rows = align(model, metrics)
     raw = metrics.flat[:, first:]
     n_missed = len(missed)
 
@@ -135,10 +137,16 @@ def _judge_block(
     center, scale = model.center[begin:end], model.scale[begin:end]
     values = standardised(raw, center, scale)
     harmonic = sum_of_harmonics(basis, model.harmonics[:, begin:end])
-    output, after = run_filter(model.coefficients.part(begin, end), filtered, values - harmonic, harmonic, calendar)
+    coefficients, of_block = model.harmonics[:, begin:end], model.learned_holidays.part(begin, end)
+    holidays = pattern_of(of_block, calendar, model.seasonal_periods, coefficients, harmonic)
+    of_months, spread = days_of_months(model.months[..., begin:end], calendar.month_slots)
+    seasonal: Float32Array = harmonic + of_months
+    output, after = run_filter(
+        model.coefficients.part(begin, end), filtered, values - seasonal, harmonic, calendar, holidays, spread
+    )
     surprises, limit_up, limit_down = _surprises(model, output, begin, end, decision)
-    expected = output.expected + harmonic
-    alternative = output.alternative + harmonic
+    expected = output.expected + seasonal
+    alternative = output.alternative + seasonal
     lower = np.minimum(expected, alternative) - limit_down * output.sigma
     upper = np.maximum(expected, alternative) + limit_up * output.sigma
     least = np.where(model.nonnegative[begin:end], 0.0, -np.inf)
@@ -152,10 +160,24 @@ def _judge_block(
         judged_counts = judge_counts(
             counts, judged[is_low], expected[is_low], recent, decision * _DECISION_OF_COUNTS, _JOINT_MARGIN
         )
+        usual = in_units(
+            (output.reference + harmonic)[:, is_low], center[is_low], scale[is_low], np.zeros(is_low.sum())
+        )
+        pauses, _, last_pause = pauses_of(counts, raw[is_low], usual, filtered.run_expected[-1, is_low])
+        judged_counts, expected[is_low] = judge_pauses(
+            counts,
+            judged_counts,
+            judged[is_low],
+            expected[is_low],
+            pauses[:, n_missed:],
+            decision * _DECISION_OF_COUNTS,
+        )
         surprises[is_low] = judged_counts.surprises / _DECISION_OF_COUNTS
         lower[is_low], upper[is_low] = judged_counts.lower, judged_counts.upper
         after.recent[:, is_low] = judged_counts.recent
-    in_runs, limit = _judge_runs(model, output, values, harmonic, filtered, after, begin, end, decision)
+    in_runs, limit = _judge_runs(model, output, values, seasonal, filtered, after, begin, end, decision)
+    if is_low.any():
+        after.run_expected[-1, is_low] = last_pause
     surprises = _with_runs(surprises, in_runs.T[:, n_missed:], decision)
     lowest = in_units(limit[n_missed:], center, scale, np.full(len(center), -np.inf))
     lower = np.fmax(lower, np.minimum(expected, lowest))
@@ -172,7 +194,7 @@ def _judge_runs(
     model: Model,
     output: FilterOutput,
     values: Float32Array,
-    harmonic: Float32Array,
+    seasonal: Float32Array,
     before: FilterState,
     after: FilterState,
     begin: int,
@@ -186,7 +208,7 @@ def _judge_runs(
     The surprise of each run, and the value below which a run is an anomaly, NaN for none; shape (T, S).
     """
     runs = model.runs.part(begin, end)
-    reference = output.reference + harmonic
+    reference = output.reference + seasonal
     above, usual = above_zero(values, reference, runs.zero, runs.least)
     above, usual = np.concatenate([before.run_values, above]), np.concatenate([before.run_expected, usual])
     after.run_values[:], after.run_expected[:] = above[-LONGEST_RUN:], usual[-LONGEST_RUN:]
@@ -265,35 +287,6 @@ def _missed_starts(next_start: np.datetime64, first: np.datetime64, frequency: s
     missed: TimeArray = first + steps
     # After a clock change, 24 hours before the start of a day may be on the day before that. Noon never is.
     return missed + np.timedelta64(12, "h") if FREQUENCIES[frequency].days else missed
-
-
-def _align(model: Model, metrics: Metrics) -> tuple[IntArray, IntArray]:
-    """Return the model's row of each metric, and the row in `metrics` of each of the model's; -1 for none."""
-    if (model.measures, model.dimension_names, model.combinations) == (
-        metrics.measures,
-        metrics.dimension_names,
-        metrics.combinations,
-    ):
-        same = np.arange(metrics.n_metrics)
-        return same, same
-    keys = _metric_keys(model.measures, model.dimension_names, model.combinations)
-    row_of = {key: row for row, key in enumerate(keys)}
-    model_rows = np.array(
-        [row_of.get(key, -1) for key in _metric_keys(metrics.measures, metrics.dimension_names, metrics.combinations)],
-        dtype=np.int64,
-    )
-    metric_rows = np.full(len(keys), -1, dtype=np.int64)
-    is_known = model_rows >= 0
-    metric_rows[model_rows[is_known]] = np.flatnonzero(is_known)
-    return model_rows, metric_rows
-
-
-def _metric_keys(
-    measures: tuple[str, ...], dimension_names: tuple[str, ...], combinations: tuple[Combination, ...]
-) -> list[tuple[str, frozenset[tuple[str, str | None]]]]:
-    """Return a key of each metric that does not depend on the order of dimensions."""
-    dimensions = [frozenset(zip(dimension_names, combination, strict=True)) for combination in combinations]
-    return [(measure, key) for measure in measures for key in dimensions]
 
 
 def _in_order(values: FloatArray, model_rows: IntArray, fill: float) -> FloatArray:

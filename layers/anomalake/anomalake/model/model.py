@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from datetime import date
 from typing import Any
 
@@ -12,10 +12,12 @@ import numpy as np
 import numpy.typing as npt
 
 from anomalake.errors import AnomalakeError
-from anomalake.model.array_types import BoolArray, Float32Array, FloatArray
+from anomalake.model.array_types import BoolArray, Float32Array, FloatArray, IntArray
+from anomalake.model.calendar import MONTH_SLOTS
 from anomalake.model.counts import CountModel
-from anomalake.model.filter_state import Coefficients, FilterState
-from anomalake.model.metrics import Combination
+from anomalake.model.filter_state import Coefficients, FilterState, repeat_phases
+from anomalake.model.holidays import HolidayModel, no_holidays
+from anomalake.model.metrics import Combination, Metrics
 from anomalake.model.runs import RunModel
 from anomalake.model.tails import Tails
 
@@ -26,7 +28,7 @@ VERSION = 2
 _STORED_NAMES = {"seasonal_periods": "rhythms", "threshold": "knee", "settled": "calm"}
 # Prefixes of the arrays of a model's parts; those of `coefficients` have none.
 _STORED_TAILS = {"tails": "tails_", "joint_tails": "together_", "seasonal_tails": "rhythm_"}
-_STORED_COUNTS, _STORED_RUNS, _STORED_STATE = "count_", "run_", "state_"
+_STORED_COUNTS, _STORED_RUNS, _STORED_HOLIDAYS, _STORED_STATE = "count_", "run_", "holiday_", "state_"
 
 Arrays = Mapping[str, npt.NDArray[Any]]
 
@@ -56,9 +58,8 @@ class State:
             An array is missing or of another type.
         """
         try:
-            return cls(
-                np.datetime64(arrays["next_start"].item(), "s"), FilterState(**_field_arrays(FilterState, arrays))
-            )
+            filtered = FilterState(**_field_arrays(FilterState, arrays))
+            return cls(np.datetime64(arrays["next_start"].item(), "s"), _with_month_slots(filtered))
         except (KeyError, IndexError, ValueError) as error:
             raise ModelError(f"state: {error}; expected the arrays of a model's state") from error
 
@@ -77,6 +78,10 @@ class Model:
         True for metrics with enough history to be judged.
     seasonal_periods, harmonics
         Names of the seasonal periods, and the coefficients of their harmonics, shape (2 × harmonics, S).
+    months
+        Offset and spread of the slots of the month, shape (2, `MONTH_SLOTS`, S); (2, 0, S) but for data of days.
+    learned_holidays
+        What past holidays have taught.
     tails, joint_tails, seasonal_tails
         Tails of standardised residuals, of sums of consecutive ones, and of deviations from the seasonal pattern alone.
     counts
@@ -99,7 +104,9 @@ class Model:
     is_ready: BoolArray
     seasonal_periods: tuple[str, ...]
     harmonics: Float32Array
+    months: Float32Array
     coefficients: Coefficients
+    learned_holidays: HolidayModel
     tails: Tails
     joint_tails: Tails
     seasonal_tails: Tails
@@ -128,6 +135,10 @@ class Model:
             "harmonics": self.harmonics,
             **_to_arrays(self.coefficients),
         }
+        if self.months.any():
+            arrays["months"] = self.months
+        if self.learned_holidays.is_known:
+            arrays |= _to_arrays(self.learned_holidays, _STORED_HOLIDAYS)
         for name, prefix in _STORED_TAILS.items():
             arrays |= _to_arrays(getattr(self, name), prefix)
         arrays |= _to_arrays(self.counts, _STORED_COUNTS) | _to_arrays(self.runs, _STORED_RUNS)
@@ -164,11 +175,14 @@ class Model:
                 is_ready=arrays["is_ready"],
                 seasonal_periods=tuple(description[_stored_name("seasonal_periods")]),
                 harmonics=arrays["harmonics"],
+                # Models without peaks of the month, and old ones, have no such array.
+                months=arrays.get("months", np.zeros((2, MONTH_SLOTS, len(arrays["center"])), np.float32)),
                 coefficients=Coefficients(**_field_arrays(Coefficients, arrays)),
+                learned_holidays=_holidays_from_arrays(arrays, description["frequency"]),
                 tails=_tails_from_arrays(arrays, _STORED_TAILS["tails"]),
                 joint_tails=_tails_from_arrays(arrays, _STORED_TAILS["joint_tails"]),
                 seasonal_tails=_tails_from_arrays(arrays, _STORED_TAILS["seasonal_tails"]),
-                counts=CountModel(**_field_arrays(CountModel, arrays, _STORED_COUNTS)),
+                counts=_counts_from_arrays(arrays),
                 runs=RunModel(**_field_arrays(RunModel, arrays, _STORED_RUNS)),
                 state=State.from_arrays(state),
             )
@@ -176,6 +190,35 @@ class Model:
             raise
         except (KeyError, TypeError, ValueError) as error:
             raise ModelError(f"model: {error}; expected the arrays of a model") from error
+
+
+def align(model: Model, metrics: Metrics) -> tuple[IntArray, IntArray]:
+    """Return the model's row of each metric, and the row in `metrics` of each of the model's; -1 for none."""
+    if (model.measures, model.dimension_names, model.combinations) == (
+        metrics.measures,
+        metrics.dimension_names,
+        metrics.combinations,
+    ):
+        same = np.arange(metrics.n_metrics)
+        return same, same
+    keys = _metric_keys(model.measures, model.dimension_names, model.combinations)
+    row_of = {key: row for row, key in enumerate(keys)}
+    model_rows = np.array(
+        [row_of.get(key, -1) for key in _metric_keys(metrics.measures, metrics.dimension_names, metrics.combinations)],
+        dtype=np.int64,
+    )
+    metric_rows = np.full(len(keys), -1, dtype=np.int64)
+    is_known = model_rows >= 0
+    metric_rows[model_rows[is_known]] = np.flatnonzero(is_known)
+    return model_rows, metric_rows
+
+
+def _metric_keys(
+    measures: tuple[str, ...], dimension_names: tuple[str, ...], combinations: tuple[Combination, ...]
+) -> list[tuple[str, frozenset[tuple[str, str | None]]]]:
+    """Return a key of each metric that does not depend on the order of dimensions."""
+    dimensions = [frozenset(zip(dimension_names, combination, strict=True)) for combination in combinations]
+    return [(measure, key) for measure in measures for key in dimensions]
 
 
 def _stored_name(name: str) -> str:
@@ -190,6 +233,29 @@ def _to_arrays(part: Any, prefix: str = "") -> dict[str, npt.NDArray[Any]]:
 def _field_arrays(kind: Any, arrays: Arrays, prefix: str = "") -> dict[str, Any]:
     """Return the arrays of a dataclass by the names of its fields."""
     return {field.name: arrays[prefix + _stored_name(field.name)] for field in fields(kind)}
+
+
+def _counts_from_arrays(arrays: Arrays) -> CountModel:
+    # Models of an earlier version judge no pauses.
+    without = np.full(len(arrays[_STORED_COUNTS + "mean"]), np.inf)
+    of_pauses = {_STORED_COUNTS + name: without for name in ("pause", "longest")}
+    return CountModel(**_field_arrays(CountModel, {**of_pauses, **arrays}, _STORED_COUNTS))
+
+
+def _with_month_slots(state: FilterState) -> FilterState:
+    """Return a state of days with phases for the slots of the month, which old states did not have."""
+    n_phases = repeat_phases("P1D")
+    if not len(state.by_week) == len(state.profile) == n_phases - MONTH_SLOTS:
+        return state
+    more = ((0, MONTH_SLOTS), (0, 0))
+    return replace(state, **{name: np.pad(getattr(state, name), more) for name in ("profile", "doubt", "odd")})
+
+
+def _holidays_from_arrays(arrays: Arrays, frequency: str) -> HolidayModel:
+    """Return what holidays have taught; models have no such arrays without holidays, and old ones had none."""
+    if not any(name.startswith(_STORED_HOLIDAYS) for name in arrays):
+        return no_holidays(frequency, len(arrays["center"]))
+    return HolidayModel(**_field_arrays(HolidayModel, arrays, _STORED_HOLIDAYS))
 
 
 def _tails_from_arrays(arrays: Arrays, prefix: str) -> Tails:

@@ -3,6 +3,8 @@
 A job of an hour each night, or once a week, is narrower than any harmonic, and too far off for the filter to learn
 from. Its deviation is adopted into a *profile*, an offset for each phase of the week that is taken out of a value
 before the filter uses it: after three days in a row at all days, and after two weeks in a row at its phase of the week.
+Days have phases of the month too, behind those of the week: the slots of `Calendar.month_slots`. A deviation of two
+months in a row is adopted at the first of its day's slots that had it, and a day has the largest offset of its slots.
 An adopted offset is in doubt at first: the expectation without it is as good, and a value that agrees with that one
 drops it. Visits that agree with the offset end the doubt; from then on, a missing peak is an anomaly too.
 
@@ -16,6 +18,7 @@ from typing import Final
 import numpy as np
 
 from anomalake.model.array_types import BoolArray, Float32Array, IndexArray
+from anomalake.model.calendar import Calendar
 from anomalake.model.filter_state import FilterState
 
 #: Visits that must agree with an offset before it is no longer in doubt.
@@ -35,8 +38,9 @@ def adopt_repeats(
     size: Float32Array,
     wide: Float32Array,
     counts: BoolArray,
-    day_length: int,
-    week_phase: int,
+    month_offset: Float32Array,
+    calendar: Calendar,
+    t: int,
 ) -> None:
     """Adopt the deviations of an interval that are repeats, and keep the others for later ones.
 
@@ -46,8 +50,12 @@ def adopt_repeats(
         Deviation from the expectation, its size in sigmas, and the sigma; shape (S,).
     counts
         Series whose deviation can be a repeat: observed, and at the start of an event at most; shape (S,).
+    month_offset
+        Offset of the day's slots of the month, shape (S,).
+    calendar, t
+        The calendar, and the index of the interval.
     """
-    week_length = len(state.profile)
+    day_length, week_length, week_phase = calendar.day_length, calendar.week_length, int(calendar.week_phase[t])
     odd = np.flatnonzero(counts & (size > _ODD))
     found = deviation[odd]
     row = state.odd[week_phase]
@@ -59,9 +67,20 @@ def adopt_repeats(
     row[:] = 0
     row[odd] = found
     for series in daily:
-        _adopt(state, slice(week_phase % day_length, None, day_length), series, deviation[series])
+        _adopt(state, slice(week_phase % day_length, week_length, day_length), series, deviation[series])
     for series in weekly[~np.isin(weekly, daily)] if len(daily) else weekly:
         _adopt(state, slice(week_phase, week_phase + 1), series, deviation[series])
+    adopted = weekly
+    for place in month_places(calendar, t):
+        row = state.odd[place]
+        monthly = _alike(row, odd[size[odd] > _ODD_OF_TWO], deviation, wide)
+        monthly = monthly[~np.isin(monthly, adopted)]
+        adopted = np.concatenate([adopted, monthly])
+        row[:] = 0
+        row[odd] = found
+        for series in monthly:
+            state.profile[place, series] = month_offset[series]
+            _adopt(state, slice(place, place + 1), series, deviation[series])
 
 
 def _alike(past: Float32Array, series: IndexArray, deviation: Float32Array, wide: Float32Array) -> IndexArray:
@@ -81,9 +100,25 @@ def _adopt(state: FilterState, phases: slice, series: np.intp, offset: np.float3
     state.odd[phases, series] = 0
 
 
-def settle_doubts(state: FilterState, week_phase: int, agrees: IndexArray, agrees_without: IndexArray) -> None:
-    """Count a visit of offsets in doubt: of series whose value agrees with it, and of those that drop it."""
-    doubt = state.doubt[week_phase]
-    doubt[agrees] -= 1
-    doubt[agrees_without] = 0
-    state.profile[week_phase][agrees_without] = 0
+def month_places(calendar: Calendar, t: int) -> list[int]:
+    """Return the rows of a profile for the slots of the month of a day."""
+    return [calendar.week_length + int(slot) for slot in calendar.month_slots[t] if slot >= 0]
+
+
+def largest_offset(state: FilterState, places: list[int]) -> IndexArray:
+    """Return the place with the largest offset of each series."""
+    return np.array(places)[np.abs(state.profile[places]).argmax(axis=0)]
+
+
+def settle_doubts(
+    state: FilterState, places: IndexArray, series: IndexArray, agrees: BoolArray, agrees_without: BoolArray
+) -> None:
+    """Count a visit of offsets at one place of each series; only those in doubt count.
+
+    `agrees` are those whose value agrees with the offset, `agrees_without` those that drop it.
+    """
+    in_doubt = state.doubt[places, series] > 0
+    agrees, agrees_without = agrees & in_doubt, agrees_without & in_doubt
+    state.doubt[places[agrees], series[agrees]] -= 1
+    state.doubt[places[agrees_without], series[agrees_without]] = 0
+    state.profile[places[agrees_without], series[agrees_without]] = 0

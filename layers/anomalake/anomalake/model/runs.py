@@ -128,9 +128,14 @@ def fit_runs(
         if window > _STEP:
             ratio, usable = ratio[::2], usable[::2]
         spread = (np.float32(MAD) * median(np.abs(ratio[row_sample(len(ratio))])) + _LEAST_SPREAD).astype(np.float32)
-        is_low: BoolArray = ratio <= np.float32(np.log(_MOST[len(spreads)]))
+        if window == 1:
+            # Single low values are counted in all intervals: those of a third of them would miss two of three.
+            is_low = (above <= np.float32(_MOST[0]) * expected) & (expected > 0)
+            is_low[:first] = False
+        else:
+            is_low = ratio <= np.float32(np.log(_MOST[len(spreads)]))
         n_outages = is_low[:1].sum(axis=0) + (is_low[1:] & ~is_low[:-1]).sum(axis=0)
-        are_usual = n_outages > np.maximum(_MOST_OUTAGES, _SHARE_OF_OUTAGES * usable.sum(axis=0))
+        are_usual = n_outages > np.maximum(_MOST_OUTAGES, _SHARE_OF_OUTAGES * (last_counts.sum(axis=0) * _STEP))
         spread[are_usual] = _NOT_JUDGED
         ratio /= spread
         tails.append(fit_tails(ratio, usable))

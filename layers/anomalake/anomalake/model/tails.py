@@ -19,8 +19,12 @@ from anomalake.model.spread import quantiles
 # Number of exceedances to aim at, both sides together, and the bounds of their share of the points. The farthest 1 % of
 # a long history are mostly its anomalies, so the share is at least 8 %.
 _EXCEEDANCES, _LEAST_SHARE, _MOST_SHARE = 240, 0.08, 0.2
-# The common shape, and the weight of the series' own shape beside it.
-_COMMON_SHAPE, _OWN_WEIGHT = 0.15, 0.2
+# The common shape, and the weight of the series' own shape beside it. A heavier one is mostly that of anomalies of the
+# history. A lighter one is that of the noise where an interval is an hour or longer: it has more weight there.
+_COMMON_SHAPE, _OWN_WEIGHT, _LIGHT_WEIGHT = 0.15, 0.2, 0.5
+# The common shape of short histories. They have more of their points beyond the threshold, from which the shape is
+# lighter, as that of normal noise is; with one shape, their ranges would be a quarter wider than those of long ones.
+_COMMON_SHAPE_OF_SHORT = 0.1
 _LEAST_SHAPE, _MOST_SHAPE = 0.02, 0.7
 # Threshold and median exceedance of a side are at least this share of those of the other side.
 _SHARE_OF_OTHER_SIDE = 0.7
@@ -34,10 +38,12 @@ _MOST_FAR = 0.12
 _NEAR, _NEAR_OF_DAYS = 3, 1
 _MOST_EVENTS, _MOST_EVENTS_OF_DAYS = 0.012, 0.03
 
-# Shape of a generalised Pareto distribution by the ratio of two of its quantiles: the exceedance that a fifth of the
-# exceedances reach to the one that half of them reach.
+# Shapes of generalised Pareto distributions, to find one by the ratio of two exceedances: the one that half of them
+# reach, and the one that a fifth of them reach. A tenth says more about a light shape, but is sooner an anomaly.
+_OUTER, _OUTER_OF_LIGHT = 5.0, 10.0
+# Standard error of a light shape: only what is beyond it counts.
+_ERROR_OF_LIGHT = 0.15
 _SHAPES = np.linspace(-0.5, 1.5, 200)
-_RATIOS = (5.0**_SHAPES - 1) / (2.0**_SHAPES - 1)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -75,25 +81,23 @@ def concatenate_tails(parts: list[Tails]) -> Tails:
     return Tails(parts[0].share, *arrays)
 
 
-def fit_tails(z: Float32Array, usable: BoolArray, *, of_days: bool = False) -> Tails:
+def fit_tails(z: Float32Array, usable: BoolArray, *, can_be_light: bool = False, of_days: bool = False) -> Tails:
     """Estimate the tails of the standardised residuals of a history, shape (T, S); only `usable` ones count.
 
-    `of_days` tells that intervals are days or longer.
+    `can_be_light` tells that intervals are hours or longer, `of_days` that they are days or longer.
     """
     n_times = z.shape[0]
     far = np.abs(z) > _FAR
     residuals = np.where(usable, z, np.float32(np.nan))
-    with_far = np.flatnonzero(far.any(axis=0))
-    if len(with_far):
-        rare = with_far[_are_few_events(far[:, with_far], usable[:, with_far], of_days)]
-        residuals[:, rare] = np.where(far[:, rare], np.float32(np.nan), residuals[:, rare])
+    if far.any():
+        np.copyto(residuals, np.float32(np.nan), where=far & _are_few_events(far, usable, of_days))
     share = float(np.clip(_EXCEEDANCES / max(n_times, 1), _LEAST_SHARE, _MOST_SHARE)) / 2
-    # Quantiles that the given share of the points exceeds, half of that share, and a fifth of it.
-    low_fifth, low_half, low, high, high_half, high_fifth = quantiles(
-        residuals, (share / 5, share / 2, share, 1 - share, 1 - share / 2, 1 - share / 5)
-    ).astype(np.float64)
-    upper, lower = (high, high_half, high_fifth), (-low, -low_half, -low_fifth)
-    sides = [_fit_side(*upper, *lower[:2]), _fit_side(*lower, *upper[:2])]
+    # Quantiles that the given share of the points exceeds, half of that share, a fifth and a tenth of it.
+    shares = share / np.array([1.0, 2.0, _OUTER, _OUTER_OF_LIGHT][: 4 if can_be_light else 3])
+    found = quantiles(residuals, (*shares, *(1 - shares))).astype(np.float64)
+    lower, upper = -found[: len(shares)], found[len(shares) :]
+    common = float(np.interp(2 * share, (_LEAST_SHARE, _MOST_SHARE), (_COMMON_SHAPE, _COMMON_SHAPE_OF_SHORT)))
+    sides = [_fit_side(upper, lower, common), _fit_side(lower, upper, common)]
     return Tails(share, *(np.array([side[i] for side in sides]) for i in range(3)))
 
 
@@ -113,25 +117,31 @@ def _are_few_events(far: BoolArray, usable: BoolArray, of_days: bool) -> BoolArr
     return are_few
 
 
-def _fit_side(
-    threshold: FloatArray, half: FloatArray, fifth: FloatArray, other_threshold: FloatArray, other_half: FloatArray
-) -> tuple[FloatArray, FloatArray, FloatArray]:
+def _fit_side(side: FloatArray, other: FloatArray, common_shape: float) -> tuple[FloatArray, FloatArray, FloatArray]:
     """Return threshold, scale and shape of one side.
 
-    `half` and `fifth` are the values that half and a fifth of the exceedances reach; the others are of the other side.
+    `side` are the threshold and the values that half, a fifth, and where tails can be light a tenth of the exceedances
+    reach, shape (3 or 4, S); `other` those of the other side.
     """
-    half_exceedance, fifth_exceedance = half - threshold, fifth - threshold
-    threshold = np.maximum(np.maximum(threshold, _SHARE_OF_OTHER_SIDE * other_threshold), _LEAST_THRESHOLD)
+    half = side[1] - side[0]
+    threshold = np.maximum(np.maximum(side[0], _SHARE_OF_OTHER_SIDE * other[0]), _LEAST_THRESHOLD)
     median_exceedance = np.maximum(
-        np.maximum(half_exceedance, _SHARE_OF_OTHER_SIDE * (other_half - other_threshold)),
-        _LEAST_EXCEEDANCE * threshold,
+        np.maximum(half, _SHARE_OF_OTHER_SIDE * (other[1] - other[0])), _LEAST_EXCEEDANCE * threshold
     )
-    ratio = np.where(
-        half_exceedance > 1e-6, fifth_exceedance / np.maximum(half_exceedance, 1e-6), np.log(5) / np.log(2)
-    )
-    own_shape = np.interp(ratio, _RATIOS, _SHAPES)
-    shape = np.clip((1 - _OWN_WEIGHT) * _COMMON_SHAPE + _OWN_WEIGHT * own_shape, _LEAST_SHAPE, _MOST_SHAPE)
+    own = _shape(half, side[2] - side[0], _OUTER)
+    shape = common_shape + _OWN_WEIGHT * (own - common_shape)
+    if len(side) > 3:
+        light = _shape(half, side[3] - side[0], _OUTER_OF_LIGHT) + _ERROR_OF_LIGHT
+        shape = np.where(light < common_shape, common_shape + _LIGHT_WEIGHT * (light - common_shape), shape)
+    shape = np.clip(shape, _LEAST_SHAPE, _MOST_SHAPE)
     return threshold, median_exceedance * shape / (2**shape - 1), shape
+
+
+def _shape(half: FloatArray, farther: FloatArray, outer: float) -> FloatArray:
+    """Return the shape of exceedances of which half reach `half`, and one of `outer` reaches `farther`."""
+    ratio = np.where(half > 1e-6, farther / np.maximum(half, 1e-6), np.log(outer) / np.log(2))
+    shape: FloatArray = np.interp(ratio, (outer**_SHAPES - 1) / (2**_SHAPES - 1), _SHAPES)
+    return shape
 
 
 def surprise(tails: Tails, z: Float32Array) -> Float32Array:
