@@ -20,6 +20,7 @@ from anomalake.services.lakes import LakeConnection
 
 if TYPE_CHECKING:
     import pandas as pd
+    from pyspark.sql import SparkSession
 
     from anomalake.definitions.metric_set import MetricSet
     from anomalake.detection.backtest import Progress
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
     from anomalake.records.executions import Execution
     from anomalake.records.feedback import Feedback
     from anomalake.services.backtest import BacktestOutcome
+    from anomalake.services.engines import EngineName
 
 
 def open_lake(uri: str | os.PathLike[str], *, database: str | None = None, workgroup: str | None = None) -> LakeHandle:
@@ -56,6 +58,8 @@ def backtest(
     scores: str | os.PathLike[str] | None = None,
     page: str = "",
     progress: Progress | None = None,
+    engine: EngineName = "process",
+    spark: SparkSession | None = None,
 ) -> BacktestOutcome:
     """Train a detector on the oldest 70 % of its history, and test it on the rest.
 
@@ -75,6 +79,11 @@ def backtest(
         URL of the page that alerts link to (``consoleUrl``), ``https://…``.
     progress
         Called with the name of the step, the number of units done, and of all units.
+    engine
+        ``process``: this machine. ``spark``: blocks of series are judged by a Spark session, with the same results;
+        on a cluster the lake must be in S3.
+    spark
+        The Spark session. Default: the active one, or a new one.
 
     Returns
     -------
@@ -87,12 +96,15 @@ def backtest(
     DetectorFileError, ReadingError, LabelsError, BacktestError, SettingsError, StoreError, OSError
     PageUrlError
         The page's URL is invalid.
+    EngineError, TaskError
+        There is no such engine, or its tasks failed.
 
     Examples
     --------
     >>> backtest("shop/detector.yaml", lake="./lake").backtest.groups  # doctest: +SKIP
     """
     from anomalake.services import backtest as backtesting
+    from anomalake.services.engines import engine_of
 
     return backtesting.backtest(
         path_of("detector", detector),
@@ -102,6 +114,7 @@ def backtest(
         scores=path_of("scores", scores) if scores is not None else None,
         page=_page(page),
         progress=progress,
+        engine=engine_of(engine, spark),
     )
 
 
