@@ -127,6 +127,8 @@ def detect(
     last: datetime | str | None = None,
     data: str | os.PathLike[str] | None = None,
     page: str = "",
+    engine: EngineName = "process",
+    spark: SparkSession | None = None,
 ) -> list[Execution]:
     """Detect anomalies in one interval, or in each interval of a span, and write the alerts to a lake.
 
@@ -145,6 +147,8 @@ def detect(
         Base of the file's relative paths, a folder or URI. Default: the folder of the file.
     page
         URL of the page that alerts link to (``consoleUrl``), ``https://…``.
+    engine, spark
+        As for `backtest`.
 
     Returns
     -------
@@ -159,15 +163,18 @@ def detect(
         Arguments that contradict each other, or an invalid time.
     PageUrlError
         The page's URL is invalid.
+    EngineError, TaskError
+        There is no such engine, or its tasks failed.
     """
     from anomalake.definitions.detector_file import read_detector
     from anomalake.services import detect as detection
+    from anomalake.services.engines import engine_of
     from anomalake.services.times import span_of
 
     page = _page(page)
     read = read_detector(path_of("detector", detector), data=os.fspath(data) if data is not None else None)
     span = span_of(at, first, last, ZoneInfo(read.timezone))
-    intervals = list(detection.detect(read, _uri(lake), span, page=page))
+    intervals = list(detection.detect(read, _uri(lake), span, page=page, engine=engine_of(engine, spark)))
     for interval in intervals:
         if interval.unregistered is not None:
             warn(f"live_{read.name} has no rows: {interval.unregistered}", stacklevel=2)
