@@ -392,7 +392,14 @@ class LakeHandle:
             at=instant_of(at) if at is not None else None, is_anomaly=is_anomaly, now=datetime.now(UTC),
         )  # fmt: skip
 
-    def replay(self, *sources: str | os.PathLike[str], formats: str | None = None, workers: int = 1) -> Summary:
+    def replay(
+        self,
+        *sources: str | os.PathLike[str],
+        formats: str | None = None,
+        workers: int = 1,
+        engine: EngineName = "process",
+        spark: SparkSession | None = None,
+    ) -> Summary:
         """Load stored alerts from files, folders or ``s3://`` prefixes; alerts that are in the lake are skipped.
 
         Parameters
@@ -401,15 +408,21 @@ class LakeHandle:
             Table formats of a new lake: ``parquet``, ``csv`` or ``parquet,csv``.
         workers
             Number of processes. Several need a ``__main__`` that can be imported, as in multiprocessing.
+        engine, spark
+            As for `backtest`; with ``spark``, sources of a cluster must be in S3.
 
         Raises
         ------
         ReplaySourceError
             A source does not exist.
+        EngineError, TaskError
+            There is no such engine, or its tasks failed.
         """
         from anomalake.services import maintenance
+        from anomalake.services.engines import engine_of
 
-        return maintenance.replay(self.uri, [os.fspath(source) for source in sources], formats=formats, workers=workers)
+        names = [os.fspath(source) for source in sources]
+        return maintenance.replay(self.uri, names, formats=formats, workers=workers, engine=engine_of(engine, spark))
 
     def compact(self) -> Compaction:
         """Merge small files. In S3 the merged files are kept for an hour, in a folder they are deleted at once."""
@@ -417,11 +430,22 @@ class LakeHandle:
 
         return maintenance.compact(self.uri)
 
-    def rebuild(self, *, formats: str | None = None, workers: int = 1) -> Summary:
-        """Write the tables again from the originals, in the lake's formats or in others."""
-        from anomalake.services import maintenance
+    def rebuild(
+        self,
+        *,
+        formats: str | None = None,
+        workers: int = 1,
+        engine: EngineName = "process",
+        spark: SparkSession | None = None,
+    ) -> Summary:
+        """Write the tables again from the originals, in the lake's formats or in others.
 
-        return maintenance.rebuild(self.uri, formats=formats, workers=workers)
+        `engine` and `spark` are as for `backtest`.
+        """
+        from anomalake.services import maintenance
+        from anomalake.services.engines import engine_of
+
+        return maintenance.rebuild(self.uri, formats=formats, workers=workers, engine=engine_of(engine, spark))
 
     def register_source(self, metric_set: MetricSet | Mapping[str, Any]) -> MetricSet:
         """Register a detector's source data, so that its ``live_`` relation has rows.
