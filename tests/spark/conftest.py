@@ -1,4 +1,4 @@
-"""A local Spark session with two executors' worth of cores, and a detector whose series make three blocks."""
+"""A local Spark session with two cores, and a detector whose series make two blocks."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
 ROOT = Path(__file__).parents[2]
-#: Series of the detector: two blocks of 2,048, and a smaller one.
-SERIES = 4_100
+#: Series of the detector: a block of 2,048, and a smaller one.
+SERIES = 2_100
 #: First of its days.
 FIRST = datetime(2026, 1, 5, tzinfo=UTC)
 DAYS = 40
-#: Days with an anomaly, of every 200th series.
+#: Days with an anomaly, of every 100th series.
 UNUSUAL_DAYS = (33, 34, 38)
 
 DETECTOR = """
@@ -85,7 +85,7 @@ def detector_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
     random = np.random.default_rng(11)
     values = np.round(random.normal(100, 5, (DAYS, SERIES)), 2)
     for day in UNUSUAL_DAYS:
-        values[day, ::200] = 3.25
+        values[day, ::100] = 3.25
     for day in range(DAYS):
         stamp = (FIRST + timedelta(days=day)).date().isoformat()
         rows = [f"{stamp},page-{number:05d},{value}\n" for number, value in enumerate(values[day].tolist())]
