@@ -47,7 +47,7 @@ def results(lake: Path) -> dict[str, bytes]:
 
     The latter is the work of a killed driver, and the columns, which opening a lake with alerts records.
     """
-    left_out = ("/models/", "/states/", "work/", "columns/")
+    left_out = ("/models/", "/states/", "/work/", "columns/")
     return {key: body for key, body in content(lake).items() if not any(part in key for part in left_out)}
 
 

@@ -12,6 +12,7 @@ from anomalake.detection.engine import NumpyModelEngine
 from anomalake.model import blocks
 from anomalake.records.executions import SUCCEEDED, Execution
 from anomalake.records.versions import version_of
+from anomalake.records.work import WORK
 from anomalake.tasks import InProcess, Task, TaskError
 from tests.support.live import COUNTRIES, HOUR, START, Bench, hour
 
@@ -92,7 +93,7 @@ def test_intervals_groups_and_alerts_are_those_of_one_process(runner: object) ->
     assert sum(one.groups for one in done) > 1
     assert results(bench) == results(expected)
     assert bench.channel.identities() == expected.channel.identities()
-    assert not list(bench.store.list("work"))
+    assert not list(bench.store.list(WORK))
 
 
 def test_a_new_model_and_catching_up_are_those_of_one_process() -> None:

@@ -41,7 +41,7 @@ Elsewhere in the lake: ``sources/NAME-HASH.json`` is the metric set of a detecto
 ``columns/detector=NAME/HASH/NNNN.json`` gives names their columns in queries (`columns`);
 ``definitions/detector=NAME/NNNNNNNN.json`` is the definition of a detector that the API knows, and
 ``alert-names/alert=NAME/NNNNNNNN.json`` is the detector of an alert (`definitions`; NNNNNNNN: `numbered`);
-``work/STAMP-HEX/…`` is what the tasks of a running call exchange (`work`);
+``detection/work/STAMP-HEX/…`` is what the tasks of a running call exchange (`work`);
 ``originals/``, ``tables/``, ``shapes/``, ``set-aside/``, ``superseded/`` and ``lake.json`` are the alerts and the
 lake's settings (`anomalake.lake.layout`). Detector files, ``NAME.yaml``, ``NAME.yml`` or ``NAME.json``, have a folder
 of their own.

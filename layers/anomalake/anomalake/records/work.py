@@ -1,4 +1,4 @@
-"""Objects that the tasks of one call exchange: ``work/STAMP-HEX/KIND/NNNNNNNN`` (docs/adr/0016).
+"""Objects that the tasks of one call exchange: ``detection/work/STAMP-HEX/KIND/NNNNNNNN`` (docs/adr/0016).
 
 They are no records: the call deletes them at its end. Those of a call that was killed are deleted by a later one.
 """
@@ -10,11 +10,11 @@ import uuid
 from datetime import datetime, timedelta
 from typing import Final
 
-from anomalake.records.keys import parse_stamp, stamp
+from anomalake.records.keys import DETECTION, parse_stamp, stamp
 from anomalake.storage.store import ObjectStore
 
 #: Folder of the objects.
-WORK: Final = "work"
+WORK: Final = f"{DETECTION}/work"
 #: Age at which a work folder counts as left behind: longer than any call takes.
 LEFT_BEHIND: Final = timedelta(days=7)
 
