@@ -1,7 +1,7 @@
 """A backtest or a live interval of many series, in this process or on a local Spark session, in a process of its own.
 
-``python -m benchmarks.spark_worker (backtest|interval) (process|spark) SERIES INTERVALS`` prints seconds, seconds of CPU
-(the JVM and Python workers too), the number of anomalies, and a digest of the results.
+``python -m benchmarks.spark_worker (backtest|interval) (process|spark) SERIES INTERVALS`` prints seconds, seconds of
+CPU (the JVM and Python workers too), the number of anomalies, and a digest of the results.
 """
 
 from __future__ import annotations

@@ -31,8 +31,8 @@ def rows(lake: Path) -> list[Any]:
 def archive(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     folder = tmp_path / "archive"
     folder.mkdir()
-    for number in range(4):
-        lines = [json.dumps(alert(seed)) for seed in range(40 * number, 40 * number + 50)]
+    for number in range(2):
+        lines = [json.dumps(alert(seed)) for seed in range(80 * number, 80 * number + 90)]
         (folder / f"{number}.jsonl").write_text("\n".join([*lines, "no alert"]) + "\n")
     monkeypatch.setattr(bulk, "LEAST_CHUNK_BYTES", 1)
     return folder
@@ -44,10 +44,10 @@ def test_rows_are_those_of_one_process_after_failed_tasks(archive: Path, engine:
     marks.mkdir()
     unlucky = Engine(Wrapped(engine.runner, FailsOnce(str(marks))))
     summary = maintenance.replay(str(tmp_path / "spark"), [str(archive)], engine=unlucky)
-    assert len(list(marks.iterdir())) == 4
+    assert len(list(marks.iterdir())) == 2
     counts = [(one.loaded, one.repeated, one.clashes, one.refused, one.failed) for one in (summary, expected)]
     assert counts[0] == counts[1]
-    assert (summary.loaded, summary.refused) == (170, 4)
+    assert (summary.loaded, summary.refused) == (170, 2)
     before = rows(tmp_path / "one")
     assert rows(tmp_path / "spark") == before
     for mark in marks.iterdir():
