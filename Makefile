@@ -13,6 +13,7 @@ SCAN_BIN := $(VENV)-scan/bin
 PEERS_BIN := $(VENV)-peers/bin
 DOCS_BIN := $(VENV)-docs/bin
 CLIENTS_BIN := $(VENV)-clients/bin
+SPARK_BIN := $(VENV)-spark/bin
 # Tools that look for python3.13 on the PATH (sam build) find the environment's own.
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 export PYTHON
@@ -33,9 +34,12 @@ SCAN := $(VENV)-scan/stamp-$(shell git hash-object requirements/scan.txt)
 PEERS := $(VENV)-peers/stamp-$(shell git hash-object requirements/peers.txt)
 DOCS := $(VENV)-docs/stamp-$(shell git hash-object requirements/docs.txt)
 CLIENTS := $(VENV)-clients/stamp-$(shell git hash-object requirements/clients.txt)
+SPARK := $(VENV)-spark/stamp-$(shell git hash-object requirements/spark.txt)
+# Apache Spark wants Java and Python 3.11, as on AWS Glue 5.
+SPARK_PYTHON := $(shell java -version >/dev/null 2>&1 && .ci/python 3.11 2>/dev/null)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check docs picture bench trino-answers trino-relations build deploy lock clean notes lint format types imports template javascript security audit
+.PHONY: help demo test spark check docs picture bench trino-answers trino-relations build deploy lock clean notes lint format types imports template javascript security audit
 
 help:  ## this list
 	@echo "anomalake: anomaly alerts into tables that Athena and QuickSight query"
@@ -48,6 +52,10 @@ demo: $(DEMO)  ## from nothing to answers: real flight data, alerts, lake, queri
 
 test: $(DEV) $(CLIENTS) notes  ## every test that needs no cloud
 	@$(BIN)/python -m pytest $(PYTEST_ARGS)
+	@$(if $(SPARK_PYTHON),$(MAKE) --no-print-directory spark)
+
+spark: $(SPARK)  ## the tests on Apache Spark, which want Java and Python 3.11
+	@$(SPARK_BIN)/python -m pytest -q tests/spark
 
 # The parts run side by side, the slowest first; `audit` mostly waits for the advisory service.
 check: $(DEV) $(SCAN) $(DOCS)  ## lint, format, types, import rules, template, JavaScript, security, docs
@@ -90,7 +98,7 @@ lock:  ## bring the locked versions up to date
 	@.ci/lock .venv-lock/bin/uv
 
 clean:  ## remove what the other targets made
-	rm -rf .venv .venv-scan .venv-peers .venv-docs .venv-clients .venv-lock .aws-sam build dist site demo-lake artifacts .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
+	rm -rf .venv .venv-scan .venv-peers .venv-docs .venv-clients .venv-spark .venv-lock .aws-sam build dist site demo-lake artifacts .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
 
 # ---- the parts of `make check`, each usable alone ----
 
@@ -171,10 +179,20 @@ $(CLIENTS):
 	@$(CLIENTS_BIN)/python -m pip install -qq --require-hashes --no-build-isolation -r requirements/clients.txt
 	@touch $@
 
+$(SPARK):
+	@test -n "$(SPARK_PYTHON)" || { echo "make spark: Apache Spark wants java and Python 3.11; one of them is not there"; exit 1; }
+	@echo "making $(VENV)-spark; this takes two minutes the first time"
+	@test -x $(SPARK_BIN)/python || $(SPARK_PYTHON) -m venv $(VENV)-spark
+	@$(SPARK_BIN)/python -m pip install -qq --require-hashes -r requirements/build.txt
+	@$(SPARK_BIN)/python -m pip install -qq --require-hashes --no-build-isolation -r requirements/spark.txt
+	@$(SPARK_BIN)/python -m pip install -qq --no-deps --no-build-isolation --editable .
+	@touch $@
+
 notes: $(DEV)
 	@$(BIN)/python -c "import sys; print('test: Python %d.%d.%d' % sys.version_info[:3])"
 	@$(BIN)/python -c "import sys; sys.exit(sys.version_info[:2] != (3, 13))" || \
 	  echo "test: left out: the deployed-stack tests, which want python3.13"
 	@command -v chromium >/dev/null || command -v chromium-browser >/dev/null || command -v google-chrome >/dev/null || \
 	  echo "test: left out: what looks at the page in a browser, which wants chromium"
+	@test -n "$(SPARK_PYTHON)" || echo "test: left out: what runs on Apache Spark, which wants java and Python 3.11"
 	@docker info >/dev/null 2>&1 || echo "test: left out: what runs in a container (sam local invoke), which wants Docker"

@@ -177,6 +177,9 @@ class SmallEngine:
                         level[name] = 0.75 * level[name] + 0.25 * float(observed)
         return Judgement(0, expected, 0.8 * expected, 1.2 * expected, severity, severity >= ANOMALOUS), level
 
+    def advance(self, model: Any, state: Any, metrics: Metrics) -> Any:
+        return self.judge(model, state, metrics)[1]
+
     def combinations(self, model: Any) -> list[Combination]:
         return list(dict.fromkeys(tuple(json.loads(name)[1]) for name in model))
 

@@ -20,6 +20,7 @@ from anomalake.services.lakes import LakeConnection
 
 if TYPE_CHECKING:
     import pandas as pd
+    from pyspark.sql import SparkSession
 
     from anomalake.definitions.metric_set import MetricSet
     from anomalake.detection.backtest import Progress
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
     from anomalake.records.executions import Execution
     from anomalake.records.feedback import Feedback
     from anomalake.services.backtests.backtest import BacktestOutcome
+    from anomalake.services.engines import EngineName
 
 
 def open_lake(uri: str | os.PathLike[str], *, database: str | None = None, workgroup: str | None = None) -> LakeHandle:
@@ -56,6 +58,8 @@ def backtest(
     scores: str | os.PathLike[str] | None = None,
     page: str = "",
     progress: Progress | None = None,
+    engine: EngineName = "process",
+    spark: SparkSession | None = None,
 ) -> BacktestOutcome:
     """Train a detector on the oldest 70 % of its history, and test it on the rest.
 
@@ -75,6 +79,11 @@ def backtest(
         URL of the page that alerts link to (``consoleUrl``), ``https://…``.
     progress
         Called with the name of the step, the number of units done, and of all units.
+    engine
+        ``process``: this machine. ``spark``: blocks of series are judged by a Spark session, with the same results;
+        on a cluster the lake must be in S3.
+    spark
+        The Spark session. Default: the active one, or a new one.
 
     Returns
     -------
@@ -87,12 +96,15 @@ def backtest(
     DetectorFileError, ReadingError, LabelsError, BacktestError, SettingsError, StoreError, OSError
     PageUrlError
         The page's URL is invalid.
+    EngineError, TaskError
+        There is no such engine, or its tasks failed.
 
     Examples
     --------
     >>> backtest("shop/detector.yaml", lake="./lake").backtest.groups  # doctest: +SKIP
     """
     from anomalake.services.backtests import backtest as backtesting
+    from anomalake.services.engines import engine_of
 
     return backtesting.backtest(
         path_of("detector", detector),
@@ -102,6 +114,7 @@ def backtest(
         scores=path_of("scores", scores) if scores is not None else None,
         page=_page(page),
         progress=progress,
+        engine=engine_of(engine, spark),
     )
 
 
@@ -114,6 +127,8 @@ def detect(
     last: datetime | str | None = None,
     data: str | os.PathLike[str] | None = None,
     page: str = "",
+    engine: EngineName = "process",
+    spark: SparkSession | None = None,
 ) -> list[Execution]:
     """Detect anomalies in one interval, or in each interval of a span, and write the alerts to a lake.
 
@@ -132,6 +147,8 @@ def detect(
         Base of the file's relative paths, a folder or URI. Default: the folder of the file.
     page
         URL of the page that alerts link to (``consoleUrl``), ``https://…``.
+    engine, spark
+        As for `backtest`.
 
     Returns
     -------
@@ -146,15 +163,18 @@ def detect(
         Arguments that contradict each other, or an invalid time.
     PageUrlError
         The page's URL is invalid.
+    EngineError, TaskError
+        There is no such engine, or its tasks failed.
     """
     from anomalake.definitions.detector_file import read_detector
     from anomalake.services import detect as detection
+    from anomalake.services.engines import engine_of
     from anomalake.services.times import span_of
 
     page = _page(page)
     read = read_detector(path_of("detector", detector), data=os.fspath(data) if data is not None else None)
     span = span_of(at, first, last, ZoneInfo(read.timezone))
-    intervals = list(detection.detect(read, _uri(lake), span, page=page))
+    intervals = list(detection.detect(read, _uri(lake), span, page=page, engine=engine_of(engine, spark)))
     for interval in intervals:
         if interval.unregistered is not None:
             warn(f"live_{read.name} has no rows: {interval.unregistered}", stacklevel=2)
@@ -372,7 +392,14 @@ class LakeHandle:
             at=instant_of(at) if at is not None else None, is_anomaly=is_anomaly, now=datetime.now(UTC),
         )  # fmt: skip
 
-    def replay(self, *sources: str | os.PathLike[str], formats: str | None = None, workers: int = 1) -> Summary:
+    def replay(
+        self,
+        *sources: str | os.PathLike[str],
+        formats: str | None = None,
+        workers: int = 1,
+        engine: EngineName = "process",
+        spark: SparkSession | None = None,
+    ) -> Summary:
         """Load stored alerts from files, folders or ``s3://`` prefixes; alerts that are in the lake are skipped.
 
         Parameters
@@ -381,15 +408,21 @@ class LakeHandle:
             Table formats of a new lake: ``parquet``, ``csv`` or ``parquet,csv``.
         workers
             Number of processes. Several need a ``__main__`` that can be imported, as in multiprocessing.
+        engine, spark
+            As for `backtest`; with ``spark``, sources of a cluster must be in S3.
 
         Raises
         ------
         ReplaySourceError
             A source does not exist.
+        EngineError, TaskError
+            There is no such engine, or its tasks failed.
         """
         from anomalake.services import maintenance
+        from anomalake.services.engines import engine_of
 
-        return maintenance.replay(self.uri, [os.fspath(source) for source in sources], formats=formats, workers=workers)
+        names = [os.fspath(source) for source in sources]
+        return maintenance.replay(self.uri, names, formats=formats, workers=workers, engine=engine_of(engine, spark))
 
     def compact(self) -> Compaction:
         """Merge small files. In S3 the merged files are kept for an hour, in a folder they are deleted at once."""
@@ -397,11 +430,22 @@ class LakeHandle:
 
         return maintenance.compact(self.uri)
 
-    def rebuild(self, *, formats: str | None = None, workers: int = 1) -> Summary:
-        """Write the tables again from the originals, in the lake's formats or in others."""
-        from anomalake.services import maintenance
+    def rebuild(
+        self,
+        *,
+        formats: str | None = None,
+        workers: int = 1,
+        engine: EngineName = "process",
+        spark: SparkSession | None = None,
+    ) -> Summary:
+        """Write the tables again from the originals, in the lake's formats or in others.
 
-        return maintenance.rebuild(self.uri, formats=formats, workers=workers)
+        `engine` and `spark` are as for `backtest`.
+        """
+        from anomalake.services import maintenance
+        from anomalake.services.engines import engine_of
+
+        return maintenance.rebuild(self.uri, formats=formats, workers=workers, engine=engine_of(engine, spark))
 
     def register_source(self, metric_set: MetricSet | Mapping[str, Any]) -> MetricSet:
         """Register a detector's source data, so that its ``live_`` relation has rows.

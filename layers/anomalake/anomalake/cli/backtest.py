@@ -8,7 +8,16 @@ from typing import Annotated
 import typer
 
 from anomalake.cli.console import count_bar, line, stderr, stdout, steps_of
-from anomalake.cli.options import DataUri, DetectorFile, Format, PageUrl, ReportFormat, checked_page
+from anomalake.cli.options import (
+    DataUri,
+    DetectorFile,
+    EngineName,
+    EngineOption,
+    Format,
+    PageUrl,
+    ReportFormat,
+    checked_page,
+)
 
 
 def backtest(
@@ -27,6 +36,7 @@ def backtest(
         typer.Option("--scores", metavar="FILE.parquet", help="File for every tested point and its expected range."),
     ] = None,
     page: PageUrl = "",
+    engine: EngineOption = EngineName.process,
     format: Format = ReportFormat.text,
 ) -> None:
     """Train a detector on the oldest 70 % of its history, test it on the rest, and report what it found.
@@ -37,12 +47,14 @@ def backtest(
     from anomalake.cli.backtest_summary import reason_lines, summary_lines, went_well
     from anomalake.cli.reports import backtest_report, print_report
     from anomalake.services.backtests import backtest as service
+    from anomalake.services.engines import engine_of
 
     page = checked_page(page)
     with count_bar() as bar:
         outcome = service.backtest(
-            detector, data=data, lake=lake, labels=labels, scores=scores, page=page, progress=steps_of(bar)
-        )
+            detector, data=data, lake=lake, labels=labels, scores=scores, page=page, progress=steps_of(bar),
+            engine=engine_of(engine.value),
+        )  # fmt: skip
     console, errors = stdout(), stderr()
     if format == ReportFormat.json:
         print_report(backtest_report(outcome, lake, scores))

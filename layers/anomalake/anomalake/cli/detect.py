@@ -9,7 +9,17 @@ from zoneinfo import ZoneInfo
 import typer
 
 from anomalake.cli.console import aside, count_bar, line, note, stderr, stdout
-from anomalake.cli.options import DataUri, DetectorFile, Format, LakeUri, PageUrl, ReportFormat, checked_page
+from anomalake.cli.options import (
+    DataUri,
+    DetectorFile,
+    EngineName,
+    EngineOption,
+    Format,
+    LakeUri,
+    PageUrl,
+    ReportFormat,
+    checked_page,
+)
 
 if TYPE_CHECKING:
     from anomalake.records.executions import Execution
@@ -32,6 +42,7 @@ def detect(
         typer.Option("--send", help="Send alerts to their functions and topics; else all go to the lake only."),
     ] = False,
     page: PageUrl = "",
+    engine: EngineOption = EngineName.process,
     format: Format = ReportFormat.text,
 ) -> None:
     """Detect anomalies in an interval: read its files, find anomalies, keep them in the lake, send alerts.
@@ -44,6 +55,7 @@ def detect(
     from anomalake.definitions.detector_file import read_detector
     from anomalake.records.executions import EARLY, FAILED
     from anomalake.services import detect as service
+    from anomalake.services.engines import engine_of
     from anomalake.services.times import span_of
 
     page = checked_page(page)
@@ -57,7 +69,7 @@ def detect(
     detected = []
     with count_bar() as bar:
         task = bar.add_task("detect", total=service.count_intervals(read, span, datetime.now(UTC)))
-        for interval in service.detect(read, lake, span, page=page, send=send):
+        for interval in service.detect(read, lake, span, page=page, send=send, engine=engine_of(engine.value)):
             detected.append(interval)
             execution = interval.execution
             with aside(bar):

@@ -12,7 +12,7 @@ from typing import Annotated, BinaryIO
 import typer
 
 from anomalake.cli.console import count_bar, line, note, note_missing_lake, percent_bar, print_reasons, stdout, steps_of
-from anomalake.cli.options import CORES, Formats, LakeUri, Workers
+from anomalake.cli.options import CORES, EngineName, EngineOption, Formats, LakeUri, Workers
 from anomalake.services.times import UsageError
 
 #: Most bytes of a query, as in Athena.
@@ -45,6 +45,7 @@ def replay(
     lake: LakeUri,
     formats: Formats = None,
     workers: Workers = CORES,
+    engine: EngineOption = EngineName.process,
 ) -> None:
     """Load stored alerts, bare or in any envelope (SQS, SNS, EventBridge, S3 events), any number of times.
 
@@ -52,6 +53,7 @@ def replay(
     reason, and makes the exit code 1.
     """
     from anomalake.services import maintenance
+    from anomalake.services.engines import engine_of
 
     with percent_bar() as bar:
         task = bar.add_task("replay", total=None, unit="alerts", done=0)
@@ -62,6 +64,7 @@ def replay(
             workers=workers,
             started=lambda size: bar.update(task, total=size or None),
             progress=lambda report, so_far: bar.update(task, advance=report.size, done=so_far.loaded + so_far.repeated),
+            engine=engine_of(engine.value),
         )
     result = f"{summary.loaded:,} loaded, {summary.repeated:,} repeated, {summary.refused:,} refused"
     if summary.clashes:
@@ -132,9 +135,15 @@ def export(
         line(console, str(path))
 
 
-def rebuild(lake: LakeUri, formats: Formats = None, workers: Workers = CORES) -> None:
+def rebuild(
+    lake: LakeUri,
+    formats: Formats = None,
+    workers: Workers = CORES,
+    engine: EngineOption = EngineName.process,
+) -> None:
     """Write the tables again from the originals. Ingestion and queries may continue meanwhile."""
     from anomalake.services import maintenance
+    from anomalake.services.engines import engine_of
 
     with percent_bar() as bar:
         task = bar.add_task("rebuild", total=None, unit="alerts", done=0)
@@ -143,6 +152,7 @@ def rebuild(lake: LakeUri, formats: Formats = None, workers: Workers = CORES) ->
             formats=formats,
             workers=workers,
             progress=lambda report, so_far: bar.update(task, advance=report.size, done=so_far.loaded),
+            engine=engine_of(engine.value),
         )
     result = f"{summary.loaded:,} alerts in {len(summary.partitions):,} partitions written"
     if summary.refused:

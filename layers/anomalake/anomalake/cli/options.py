@@ -30,6 +30,19 @@ Formats = Annotated[
 Workers = Annotated[int, typer.Option("--workers", min=1, max=64, help="Number of processes. Default: one a core.")]
 
 
+class EngineName(str, Enum):
+    """Where the work of a command is done."""
+
+    process = "process"
+    spark = "spark"
+
+
+EngineOption = Annotated[
+    EngineName,
+    typer.Option("--engine", help="Where the work is done: on this machine, or by the active or a new Spark session."),
+]
+
+
 class ReportFormat(str, Enum):
     """Formats of a command's result."""
 

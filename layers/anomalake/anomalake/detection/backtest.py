@@ -75,6 +75,11 @@ class PreparedBacktest:
         """The intervals that the model is fitted on."""
         return between(self.metrics, 0, self.first)
 
+    @property
+    def learnable(self) -> Metrics:
+        """The history as the model learns from it."""
+        return learnable(with_zeros(self.history, self.settings), self.settings)
+
 
 def run_backtest(
     metrics: Metrics,
@@ -148,18 +153,42 @@ def judge_series(prepared: PreparedBacktest, begin: int, end: int, progress: Pro
     begin, end
         Indexes into `Metrics.flat`: all series, or one of `series_blocks`.
     """
-    first, settings, holidays = prepared.first, prepared.settings, prepared.holidays
-    n_tested = len(prepared.metrics.starts) - first
+    return judge_block(
+        series_of(prepared.learnable, begin, end),
+        series_of(prepared.completed.metrics, begin, end),
+        prepared.settings,
+        prepared.holidays,
+        progress,
+    )
+
+
+def judge_block(
+    history: Metrics,
+    tested: Metrics,
+    settings: DetectionSettings,
+    holidays: tuple[date, ...] = (),
+    progress: Progress | None = None,
+) -> Judgement:
+    """Fit a model to the history of some series, and judge their tested intervals.
+
+    No series has an effect on another one.
+
+    Parameters
+    ----------
+    history
+        What is learned (`PreparedBacktest.learnable`).
+    tested
+        The intervals after it.
+    """
+    n_learned, n_tested = len(history.starts), len(tested.starts)
     report = progress if progress is not None else _no_progress
-    report("train", 0, first)
-    learned = learnable(with_zeros(prepared.history, settings), settings)
-    model = fit(_series(learned, begin, end), holidays=holidays)
-    del learned
-    report("train", first, first)
+    report("train", 0, n_learned)
+    model = fit(history, holidays=holidays)
+    del history
+    report("train", n_learned, n_learned)
     parts: list[Judgement] = []
     state = model.state
-    engine = NumpyModelEngine(decision_of(settings.sensitivity, prepared.metrics.frequency))
-    tested = _series(prepared.completed.metrics, begin, end)
+    engine = NumpyModelEngine(decision_of(settings.sensitivity, tested.frequency))
     bounds = sorted({n_tested * step // _STEPS for step in range(_STEPS + 1)})
     for step_begin, step_end in pairwise(bounds):
         part, state = judge_quiet(
@@ -191,7 +220,7 @@ def conclude_backtest(
     return Backtest(metrics, judgement, counted)
 
 
-def _series(metrics: Metrics, begin: int, end: int) -> Metrics:
+def series_of(metrics: Metrics, begin: int, end: int) -> Metrics:
     """Return some series as metrics of their own, under other names."""
     if (begin, end) == (0, metrics.n_metrics):
         return metrics

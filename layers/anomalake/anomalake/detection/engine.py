@@ -39,6 +39,10 @@ class ModelEngine(Protocol):
         """Judge intervals in turn; return the judgement, and the state after them."""
         ...
 
+    def advance(self, model: Any, state: Any, metrics: Metrics) -> Any:
+        """Return the state after intervals, as `judge` does."""
+        ...
+
     def combinations(self, model: Any) -> Sequence[Combination]:
         """Return the combinations of dimension values that a model knows."""
         ...
@@ -80,6 +84,10 @@ class NumpyModelEngine:
     def judge(self, model: Model, state: State, metrics: Metrics) -> tuple[Judgement, State]:
         """Judge all intervals of `metrics`."""
         return judge(model, state, metrics, 0, decision=self._decision)
+
+    def advance(self, model: Model, state: State, metrics: Metrics) -> State:
+        """Return the state after all intervals of `metrics`."""
+        return self.judge(model, state, metrics)[1]
 
     def combinations(self, model: Model) -> Sequence[Combination]:
         """Return the combinations of the history."""

@@ -40,6 +40,7 @@ from anomalake.records.keys import stamp
 from anomalake.records.models import ModelStore
 from anomalake.records.versions import version_of, write_version
 from anomalake.storage.store import ObjectStore, StoreError
+from anomalake.tasks import TaskError
 
 #: Most missed intervals that one run catches up; the next run goes on.
 CATCH_UP_PER_RUN = 24
@@ -113,7 +114,7 @@ class LiveDetector:
 
         Yields
         ------
-        Each execution with its delivery results. Raises `StoreError`; the same call may succeed later.
+        Each execution with its delivery results. Raises `StoreError` and `TaskError`; the same call may succeed later.
         """
         wanted = self.latest() if at is None else self._start_of(at)
         last = self._last_done()
@@ -153,7 +154,7 @@ class LiveDetector:
         return latest_complete(self._clock(), of.frequency, of.timezone, of.offset)
 
     def run_interval(self, start: datetime) -> tuple[Execution, DeliverySummary]:
-        """Run one interval and record the execution; raises `StoreError`."""
+        """Run one interval and record the execution; raises `StoreError`, `TaskError`."""
         began = self._clock()
         execution = Execution(
             self.detector.arn, start, FAILED, run_id=f"{stamp(began)}-{self._run_id()}", started_at=began,
@@ -172,7 +173,7 @@ class LiveDetector:
             change = write_version(self.store, self.detector.name, self._metric_set, began)
             warnings += [change] if change else []
             execution, summary = self._judge(start, execution, warnings)
-        except StoreError as error:
+        except (StoreError, TaskError) as error:
             execution = replace(execution, reason=str(error))
             if count_executions(self.store, self.detector.name, start) + 1 < MAX_TRIES:
                 # The caller tries again, and then writes all records again.

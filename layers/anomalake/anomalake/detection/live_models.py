@@ -133,7 +133,7 @@ class LiveModels:
         observed = [part for part in parts if part is not None and len(part.combinations)]
         metrics = join(observed, missing) if observed else self._unobserved(missing)
         metrics = complete(metrics, model.fitted.presence, self._settings, self._detector.holidays).metrics
-        return self._engine.judge(model.fitted.model, state, learnable(metrics, self._settings))[1]
+        return self._engine.advance(model.fitted.model, state, learnable(metrics, self._settings))
 
     def _from_source(self, first: datetime, until: datetime, warnings: list[str]) -> Metrics | None:
         """Return the source's values of a span, for the intervals that were never run."""
@@ -169,7 +169,7 @@ class LiveModels:
         if model is None or self._state_body(start) is not None:
             return
         state = self.state_before(start, model, warnings)
-        after = self._engine.judge(model.fitted.model, state, metrics)[1]
+        after = self._engine.advance(model.fitted.model, state, metrics)
         self.write_state(start, model, after, warnings)
 
     def unobserved_interval(self, start: datetime) -> Metrics:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import multiprocessing
 import os
 import threading
@@ -32,6 +33,7 @@ from anomalake.lake.set_aside import SetAside
 from anomalake.lake.storable import rows_of
 from anomalake.processes import without_interrupts
 from anomalake.storage.store import ObjectNotFound, StoreError
+from anomalake.tasks import TaskRunner
 
 #: Maximum size of a chunk. Chunks of a small source are smaller, so that all workers end at the same time.
 CHUNK_BYTES = 48 * 1024 * 1024
@@ -41,6 +43,8 @@ BATCH_CHARACTERS = 2 * 1024 * 1024
 #: Bytes of rows that are collected before they are written.
 ROW_BYTES = 256 * 1024 * 1024
 MAX_REASONS = 1_000
+# Tasks that a load is divided into, unless its chunks would be too large or too small.
+_TASKS = 64
 
 # In a batch of originals, a line may have twelve bytes for each character of an alert.
 _ORIGINALS = FileLimits(record_bytes=13 * MAX_ALERT)
@@ -109,6 +113,35 @@ class ChunkReport:
     partitions: frozenset[Partition]
     shapes: frozenset[str]
     size: int
+
+    def to_bytes(self) -> bytes:
+        """Return the report as JSON, for another process."""
+        fields = {
+            "identities": self.identities.hex(),
+            "known": self.known.hex(),
+            "refused": self.refused,
+            "failed": self.failed,
+            "reasons": self.reasons,
+            "partitions": [(partition.detector, partition.day) for partition in self.partitions],
+            "shapes": list(self.shapes),
+            "size": self.size,
+        }
+        return json.dumps(fields).encode("ascii")
+
+    @classmethod
+    def from_bytes(cls, body: bytes) -> ChunkReport:
+        """Inverse of `to_bytes`."""
+        fields = json.loads(body)
+        return cls(
+            identities=bytes.fromhex(fields["identities"]),
+            known=bytes.fromhex(fields["known"]),
+            refused=fields["refused"],
+            failed=fields["failed"],
+            reasons=tuple(fields["reasons"]),
+            partitions=frozenset(Partition(detector, day) for detector, day in fields["partitions"]),
+            shapes=frozenset(fields["shapes"]),
+            size=fields["size"],
+        )
 
 
 @dataclass(slots=True)
@@ -200,12 +233,20 @@ def load(
     workers: int = 1,
     progress: Callable[[ChunkReport, Summary], None] | None = None,
     size: int = 0,
+    runner: TaskRunner | None = None,
 ) -> Summary:
     """Load pieces in chunks, in several processes; a single chunk is loaded in this process.
 
-    `size` is the number of bytes of all pieces, if it is known.
+    `size` is the number of bytes of all pieces, if it is known. With a `runner`, a task loads each chunk; pieces then
+    have no body. Raises its `TaskError`.
     """
     summary = Summary()
+    if runner is not None:
+        share = min(CHUNK_BYTES, max(LEAST_CHUNK_BYTES, -(-size // _TASKS)))
+        task = ChunkTask(job, tuple(_chunks(pieces, share)))
+        for _, body in runner.run(task, len(task.chunks)):
+            _count(ChunkReport.from_bytes(body), summary, progress)
+        return summary
     share = -(-size // workers) if size else CHUNK_BYTES
     chunks = _chunks(pieces, min(CHUNK_BYTES, max(LEAST_CHUNK_BYTES, share)))
     first = next(chunks, None)
@@ -231,6 +272,17 @@ def load(
             for future in done:
                 _count(future.result(), summary, progress)
     return summary
+
+
+@dataclass(frozen=True, slots=True)
+class ChunkTask:
+    """`Task` that loads one chunk; it returns the chunk's report."""
+
+    job: Job
+    chunks: tuple[list[Piece], ...]
+
+    def __call__(self, number: int) -> bytes:
+        return Worker(self.job).process(self.chunks[number]).to_bytes()
 
 
 class Worker:
@@ -568,6 +620,7 @@ def rebuild(
     workers: int = 1,
     writers: int = 1,
     progress: Callable[[ChunkReport, Summary], None] | None = None,
+    runner: TaskRunner | None = None,
 ) -> Summary:
     """Write the tables again from the originals, and delete the earlier files.
 
@@ -578,7 +631,7 @@ def rebuild(
     pieces = [Piece(found.key, None, size=found.size) for found in lake.store.list(layout.ORIGINALS)]
     size = sum(piece.size * _expansion(piece.name) for piece in pieces)
     job = Job(open_lake, read=_StoreReader(open_lake), rebuild=True, writers=writers)
-    summary = load(pieces, job, workers, progress, size)
+    summary = load(pieces, job, workers, progress, size, runner)
     if not summary.failed:
         lake.store.delete(key for key in before if key not in summary.shapes)
     return summary

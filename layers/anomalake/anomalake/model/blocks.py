@@ -10,8 +10,9 @@ from __future__ import annotations
 import multiprocessing
 import os
 import warnings
-from collections.abc import Callable, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from contextvars import ContextVar
 from multiprocessing.connection import Connection
 from typing import Final, TypeVar
 
@@ -32,6 +33,18 @@ _MOST_VALUES = 3_000_000
 _LEAST_SERIES = 16
 # Number of values from which a second process is worth its start.
 _PARALLEL_FROM = 4_000_000
+
+_IN_ONE_PROCESS: ContextVar[bool] = ContextVar("in one process", default=False)
+
+
+@contextmanager
+def one_process() -> Iterator[None]:
+    """Fork no process within the block: the caller has given each core work already."""
+    token = _IN_ONE_PROCESS.set(True)
+    try:
+        yield
+    finally:
+        _IN_ONE_PROCESS.reset(token)
 
 
 def in_blocks(work: Work[T], n_series: int, n_times: int) -> list[T]:
@@ -61,7 +74,7 @@ def block_bounds(n_series: int, n_times: int) -> Bounds:
 
 
 def _available_cores() -> int:
-    if "fork" not in multiprocessing.get_all_start_methods():
+    if _IN_ONE_PROCESS.get() or "fork" not in multiprocessing.get_all_start_methods():
         return 1
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 

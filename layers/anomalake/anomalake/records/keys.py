@@ -12,6 +12,7 @@ Key                                          Content                            
 ``version=VERSION/models/START.npz``         a model                                  models
 ``version=VERSION/histories/START.npz``      the history that it was fitted on        models
 ``version=VERSION/states/START.npz``         state of the filter after an interval    models
+``version=VERSION/blocks/KIND/START/…npz``    parts of a model or state in blocks      model_blocks
 ``groups/GROUP/START.json``                  a group's part in an interval            groups
 ``group-index/NNNNNNNN.parquet``             all parts of groups, of the backtest     group_index
                                              too; the highest number counts
@@ -40,6 +41,7 @@ Elsewhere in the lake: ``sources/NAME-HASH.json`` is the metric set of a detecto
 ``columns/detector=NAME/HASH/NNNN.json`` gives names their columns in queries (`columns`);
 ``definitions/detector=NAME/NNNNNNNN.json`` is the definition of a detector that the API knows, and
 ``alert-names/alert=NAME/NNNNNNNN.json`` is the detector of an alert (`definitions`; NNNNNNNN: `numbered`);
+``detection/work/STAMP-HEX/…`` is what the tasks of a running call exchange (`work`);
 ``originals/``, ``tables/``, ``shapes/``, ``set-aside/``, ``superseded/`` and ``lake.json`` are the alerts and the
 lake's settings (`anomalake.lake.layout`). Detector files, ``NAME.yaml``, ``NAME.yml`` or ``NAME.json``, have a folder
 of their own.

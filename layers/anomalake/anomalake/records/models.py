@@ -14,6 +14,7 @@ from anomalake.model.metrics import Metrics
 from anomalake.records.codecs import Arrays, arrays_from_bytes, arrays_to_bytes
 from anomalake.records.errors import CorruptError
 from anomalake.records.keys import stamp, starts_in, version_folder
+from anomalake.records.model_blocks import BlockStore
 from anomalake.storage.store import ObjectNotFound, ObjectStore
 
 #: Number of states that are kept: late data of so many intervals are judged without computing a state again from a
@@ -127,6 +128,7 @@ class ModelStore:
         self._store = store
         self._detector = detector
         self._version = version
+        self._blocks = BlockStore(store, detector, version)
 
     # ---- models, and the histories that they were fitted on ----
 
@@ -164,10 +166,13 @@ class ModelStore:
 
     def prune_models(self, keep: int = MODELS_KEPT) -> None:
         """Delete all models and histories but the newest."""
-        old = [self._model_key(start) for start in self.model_starts()[:-keep]]
+        starts = self.model_starts()
+        old = [self._model_key(start) for start in starts[:-keep]]
         old += [self._history_key(start) for start in self.history_starts()[:-keep]]
         if old:
             self._store.delete(old)
+        if len(starts) > keep:
+            self._blocks.delete_before("models", starts[-keep])
 
     # ---- states ----
 
@@ -193,9 +198,10 @@ class ModelStore:
 
     def prune_states(self, keep: int = STATES_KEPT) -> None:
         """Delete all states but the newest."""
-        old = self.state_starts()[:-keep]
-        if old:
-            self.delete_states(old)
+        starts = self.state_starts()
+        if len(starts) > keep:
+            self.delete_states(starts[:-keep])
+            self._blocks.delete_before("states", starts[-keep])
 
     def _model_key(self, start: datetime) -> str:
         return model_key(self._detector, self._version, start)

@@ -7,13 +7,14 @@ from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import datetime
+from functools import partial
 
 from anomalake.aws.channels import LakeChannel, channel_of
 from anomalake.definitions.detector import AlertRule, Detector, LambdaAction, SnsAction
 from anomalake.definitions.errors import SourceError
 from anomalake.definitions.sensitivity import decision_of
 from anomalake.definitions.settings import DetectionSettings
-from anomalake.detection.engine import NumpyModelEngine
+from anomalake.detection.blocked_engine import BlockedEngine, LakeBlocks
 from anomalake.detection.learning import grid
 from anomalake.detection.live import LiveDetector
 from anomalake.detection.live_groups import DeliverySummary
@@ -30,10 +31,15 @@ from anomalake.records.about import write_about
 from anomalake.records.deliveries import DELIVERED, UNDELIVERED, Ledger
 from anomalake.records.executions import SUCCEEDED, Execution
 from anomalake.records.snoozes import read_snoozes
+from anomalake.records.versions import version_of
+from anomalake.records.work import delete_left_behind
+from anomalake.services.engines import Engine
 from anomalake.services.lakes import open_writer
 from anomalake.services.sources import open_source_files, register_source
 from anomalake.services.times import Span
+from anomalake.storage.objects import open_store
 from anomalake.storage.store import ObjectStore, StoreError
+from anomalake.tasks import InProcess
 
 #: The latest complete interval, and those missed before it.
 LATEST = Span()
@@ -130,15 +136,29 @@ def live_detector(
     clock: Clock = utc_now,
     source: LiveSource | None = None,
     page: str = "",
+    engine: Engine | None = None,
 ) -> LiveDetector:
-    """Connect a detector with its lake, its source and its alert rules."""
+    """Connect a detector with its lake, its source and its alert rules.
+
+    Parameters
+    ----------
+    engine
+        Fits and judges blocks of series, with the same results. Default: this process.
+    """
     source = source or SourceReader(detector, open_source_files(detector.metric_set))
     # The next run writes it if this one cannot.
     with suppress(StoreError):
         write_about(lake.store, detector.name, detector.arn, detector.about)
     alerts = AlertNotifier(detector, lake.store, rules, page=page)
-    engine = NumpyModelEngine(decision_of(detector.sensitivity, detector.frequency))
-    return LiveDetector(detector, lake.store, source, alerts, engine, clock=clock)
+    open_lake = partial(open_store, lake.store.uri) if engine is not None else lambda: lake.store
+    model_engine = BlockedEngine(
+        LakeBlocks(open_lake, detector.name, version_of(detector.metric_set)),
+        engine.runner if engine is not None else InProcess(),
+        decision_of(detector.sensitivity, detector.frequency),
+        fits_blocks=engine is not None,
+        clock=clock,
+    )
+    return LiveDetector(detector, lake.store, source, alerts, model_engine, clock=clock)
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,7 +178,13 @@ class DetectedInterval:
 
 
 def detect(
-    detector: Detector, lake: str, span: Span = LATEST, *, page: str = "", send: bool = False
+    detector: Detector,
+    lake: str,
+    span: Span = LATEST,
+    *,
+    page: str = "",
+    send: bool = False,
+    engine: Engine | None = None,
 ) -> Iterator[DetectedInterval]:
     """Detect anomalies in the intervals of a span, and deliver the alerts. Repeating it changes nothing.
 
@@ -172,13 +198,19 @@ def detect(
         URL of the page that alerts link to.
     send
         Send alerts to the functions and topics of the rules, instead of to the lake only.
+    engine
+        Fits and judges blocks of series, with the same results. Default: this process.
 
     Raises
     ------
-    SettingsError, LakeUriError, StoreError
+    SettingsError, LakeUriError, StoreError, EngineError, TaskError
     """
+    if engine is not None:
+        engine.check_reachable(lake, "lake")
     writer = open_writer(lake)
-    live = live_detector(detector, writer, local_rules(detector, writer, send=send), page=page)
+    if engine is not None:
+        delete_left_behind(writer.store, utc_now())
+    live = live_detector(detector, writer, local_rules(detector, writer, send=send), page=page, engine=engine)
     runs = live.run(span.at, at_once=_NO_LIMIT) if span.first is None else live.run_span(span.first, span.last)
     registered = False
     for execution, _ in runs:

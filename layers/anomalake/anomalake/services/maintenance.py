@@ -15,6 +15,7 @@ from anomalake.lake.compaction import compact as compact_lake
 from anomalake.lake.lake import Lake
 from anomalake.lake.settings import parse_formats, write_formats
 from anomalake.services import replay_sources as sources
+from anomalake.services.engines import Engine, EngineError
 from anomalake.services.ingest import fetch
 from anomalake.services.lakes import open_existing, open_writer, reopen
 
@@ -35,6 +36,7 @@ def replay(
     workers: int = 1,
     progress: Progress | None = None,
     started: Callable[[int], None] | None = None,
+    engine: Engine | None = None,
 ) -> bulk.Summary:
     """Load stored alerts.
 
@@ -52,12 +54,23 @@ def replay(
         Called after each chunk with its report and the summary so far.
     started
         Called once with the number of bytes to read; 0 if it is unknown.
+    engine
+        Loads chunks of whole files, instead of the processes.
 
     Raises
     ------
-    ReplaySourceError, LakeUriError, SettingsError, StoreError
+    ReplaySourceError, LakeUriError, SettingsError, StoreError, EngineError, TaskError
     """
     notes: list[str] = []
+    names = list(names)
+    if engine is not None:
+        engine.check_reachable(uri, "lake")
+        for name in names:
+            if name == "-":
+                raise EngineError(
+                    "source '-': tasks cannot read standard input; expected files, folders or s3:// prefixes"
+                )
+            engine.check_reachable(name, "source")
     files = list(sources.find_sources(names, notes.append))
     size = sum(source.size for source in files)
     if started is not None:
@@ -70,6 +83,11 @@ def replay(
         look_up=has_rows(lake),
         writers=_writers(uri),
     )
+    if engine is not None:
+        summary = bulk.load(sources.whole_pieces(files), job, progress=progress, size=size, runner=engine.runner)
+        summary.notes += notes
+        register_partitions(lake, summary)
+        return summary
     with TemporaryDirectory(prefix="anomalake-") as scratch:
         summary = bulk.load(sources.pieces_of(files, Path(scratch)), job, workers, progress, size)
     summary.notes += notes
@@ -78,13 +96,31 @@ def replay(
 
 
 def rebuild(
-    uri: str, *, formats: str | None = None, workers: int = 1, progress: Progress | None = None
+    uri: str,
+    *,
+    formats: str | None = None,
+    workers: int = 1,
+    progress: Progress | None = None,
+    engine: Engine | None = None,
 ) -> bulk.Summary:
-    """Write the tables of a lake again from its originals, in its formats or in others; raises `SettingsError`."""
+    """Write the tables of a lake again from its originals, in its formats or in others.
+
+    Parameters
+    ----------
+    engine
+        Reads the originals in chunks, instead of the processes.
+
+    Raises
+    ------
+    SettingsError, StoreError, EngineError, TaskError
+    """
+    if engine is not None:
+        engine.check_reachable(uri, "lake")
     lake = open_existing(uri)
     if formats is not None:
         lake = Lake(lake.store, lake.catalog, parse_formats(formats))
-    summary = bulk.rebuild(lake, reopen(uri, lake.formats), workers, _writers(uri), progress)
+    runner = engine.runner if engine is not None else None
+    summary = bulk.rebuild(lake, reopen(uri, lake.formats), workers, _writers(uri), progress, runner)
     if formats is not None:
         write_formats(lake.store, lake.formats)
     register_partitions(lake, summary)

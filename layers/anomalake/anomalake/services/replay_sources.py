@@ -173,6 +173,12 @@ def pieces_of(sources: Iterable[ReplaySource], scratch: Path) -> Iterator[Piece]
             yield from _split(source.name, _stream(source.name), source.size)
 
 
+def whole_pieces(sources: Iterable[ReplaySource]) -> Iterator[Piece]:
+    """Return sources as pieces that other machines read: each as a whole, in a stream."""
+    for source in sources:
+        yield Piece(source.name, None, size=source.size)
+
+
 def read_piece(piece: Piece) -> Iterator[bytes]:
     """Read a file, an object or a span of a file, block by block; raises `StoreError`."""
     path = piece.path or piece.name

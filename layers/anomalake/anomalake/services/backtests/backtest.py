@@ -24,6 +24,7 @@ from anomalake.detection.backtest import (
     judge_series,
     prepare_backtest,
 )
+from anomalake.detection.distributed_backtest import judge_distributed
 from anomalake.detection.evaluation import Figures, evaluate
 from anomalake.detection.labels import read_labels
 from anomalake.detection.score_files import write_scores
@@ -42,7 +43,9 @@ from anomalake.records.about import write_about
 from anomalake.records.backtests import Backtest, begin_backtest, write_backtest
 from anomalake.records.data_quality import DataQuality, backtest_quality_of, write_backtest_quality
 from anomalake.records.feedback import Feedback, read_feedback
+from anomalake.records.work import delete_left_behind, new_work_folder
 from anomalake.services.detect import rules_of
+from anomalake.services.engines import Engine
 from anomalake.services.lakes import open_writer, reopen
 from anomalake.services.maintenance import has_rows, register_partitions
 from anomalake.services.sources import open_source_files, register_source
@@ -139,6 +142,7 @@ def backtest(
     scores: Path | None = None,
     page: str = "",
     progress: Progress | None = None,
+    engine: Engine | None = None,
 ) -> BacktestOutcome:
     """Test a detector on its own history.
 
@@ -160,10 +164,13 @@ def backtest(
     progress
         Called with the name of the step (``read``, ``train``, ``test``, ``alerts``), and the done and total number of
         its units.
+    engine
+        Judges the blocks of series, with the same results. Default: this process.
 
     Raises
     ------
     DetectorFileError, ReadingError, LabelsError, BacktestError, SettingsError, StoreError, OSError
+    EngineError, TaskError
     """
     if lake is not None:
         check_lake_uri(lake)
@@ -178,7 +185,7 @@ def backtest(
     )
     feedback, unread = read_feedback(open_store(lake, create=False), detector.name) if lake else ([], [])
     prepared = prepare(detector, metrics)
-    judgement = judge_series(prepared, 0, metrics.n_metrics, progress)
+    judgement = judge(prepared, engine, lake, progress)
     tested = conclude(detector, prepared, [judgement], feedback)
     quality = backtest_quality_of(read, metrics, tested.first)
     evaluated = None
@@ -202,6 +209,18 @@ def backtest(
 def prepare(detector: Detector, metrics: Metrics) -> PreparedBacktest:
     """Divide a detector's history into what it learns from and what is tested; raises `BacktestError`."""
     return prepare_backtest(metrics, holidays=detector.holidays, settings=DetectionSettings.of(detector))
+
+
+def judge(
+    prepared: PreparedBacktest, engine: Engine | None, lake: str | None, progress: Progress | None = None
+) -> Judgement:
+    """Judge all series in this process, or by an engine whose tasks exchange blocks through the lake."""
+    if engine is None:
+        return judge_series(prepared, 0, prepared.metrics.n_metrics, progress)
+    with engine.work_store(lake) as open_work:
+        now = utc_now()
+        delete_left_behind(open_work(), now)
+        return judge_distributed(prepared, engine.runner, open_work, new_work_folder(now), progress)
 
 
 def conclude(

@@ -1,0 +1,134 @@
+"""A backtest or a live interval of many series, in this process or on a local Spark session, in a process of its own.
+
+``python -m benchmarks.spark_worker (backtest|interval) (process|spark) SERIES INTERVALS`` prints seconds, seconds of
+CPU (the JVM and Python workers too), the number of anomalies, and a digest of the results.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Sequence
+from datetime import UTC, date, datetime
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+
+from anomalake.detection.backtest import judge_series, prepare_backtest
+from anomalake.detection.blocked_engine import BlockedEngine, LakeBlocks
+from anomalake.detection.distributed_backtest import judge_distributed
+from anomalake.detection.engine import NumpyModelEngine
+from anomalake.model.judgement import Judgement
+from anomalake.model.metrics import Metrics, between
+from anomalake.records.models import state_from_bytes, state_to_bytes
+from anomalake.spark.runner import SparkRunner
+from anomalake.storage.objects import open_store
+from anomalake.tasks import TaskRunner
+
+# Columns of /proc/PID/stat after the name: parent, and CPU of the process and of its children that ended.
+_PARENT, _CPU = 1, slice(11, 15)
+_HOLIDAYS: tuple[date, ...] = ()
+
+
+def main(arguments: Sequence[str]) -> None:
+    """Run one measurement."""
+    work, engine = arguments[:2]
+    metrics = made(int(arguments[2]), int(arguments[3]))
+    runner = local_session() if engine == "spark" else None
+    measured = {"backtest": backtest, "interval": interval}[work]
+    with tempfile.TemporaryDirectory(prefix="anomalake-benchmark-") as folder:
+        run = measured(metrics, runner, folder)
+        start, cpu = time.perf_counter(), cpu_seconds()
+        judgement = run()
+        seconds, cpu = time.perf_counter() - start, cpu_seconds() - cpu
+    digest = hashlib.sha256()
+    for name in ("expected", "lower", "upper", "severity"):
+        digest.update(np.ascontiguousarray(getattr(judgement, name)))
+    print(round(seconds, 2), round(cpu, 2), int(judgement.is_anomaly.sum()), digest.hexdigest()[:16])
+
+
+def made(n_series: int, n_times: int) -> Metrics:
+    """Hourly series with a daily pattern, noise and a few anomalies."""
+    random = np.random.default_rng(5)
+    starts = np.datetime64("2026-01-05T00:00:00", "s") + np.arange(n_times) * np.timedelta64(3600, "s")
+    pattern = 100 + 40 * np.sin(np.arange(n_times) * 2 * np.pi / 24)
+    values = np.empty((1, n_series, n_times))
+    for begin in range(0, n_series, 10_000):
+        part = values[0, begin : begin + 10_000]
+        part[:] = np.round(pattern + random.normal(0, 5, part.shape), 2)
+    values[0, ::100, -3] = 3.0
+    names = tuple((f"page-{number:07d}",) for number in range(n_series))
+    return Metrics("PT1H", "UTC", starts, ("views",), ("page",), names, values)
+
+
+def backtest(metrics: Metrics, runner: TaskRunner | None, folder: str) -> Callable[[], Judgement]:
+    """Return the backtest: fit on the first 70 %, and judge the rest."""
+
+    def run() -> Judgement:
+        prepared = prepare_backtest(metrics)
+        if runner is None:
+            return judge_series(prepared, 0, metrics.n_metrics)
+        return judge_distributed(prepared, runner, partial(open_store, folder), "work/benchmark")
+
+    return run
+
+
+def interval(metrics: Metrics, runner: TaskRunner | None, folder: str) -> Callable[[], Judgement]:
+    """Return the last interval: judged from the stored state before it, and the state after it stored."""
+    engine = NumpyModelEngine() if runner is None else None
+    blocked = BlockedEngine(LakeBlocks(partial(open_store, folder), "shop", "0" * 32), runner) if runner else None
+    judge = engine or blocked
+    assert judge is not None
+    n_times = len(metrics.starts)
+    fitted = judge.fit(between(metrics, 0, n_times - 2), _HOLIDAYS)
+    state = judge.advance(fitted.model, fitted.state, between(metrics, n_times - 2, n_times - 1))
+    last = between(metrics, n_times - 1, n_times)
+    start = datetime.fromtimestamp(int(last.starts[0].astype(np.int64)), UTC)
+    stored = state_to_bytes(start, judge.state_to_arrays(state))
+
+    def run() -> Judgement:
+        before = judge.state_from_arrays(state_from_bytes(stored).arrays)
+        judgement, after = judge.judge(fitted.model, before, last)
+        Path(folder, "state.npz").write_bytes(state_to_bytes(start, judge.state_to_arrays(after)))
+        return judgement
+
+    return run
+
+
+def local_session() -> SparkRunner:
+    """Return a runner on ``local[2]``, whose Python workers have started."""
+    from pyspark.sql import SparkSession
+
+    os.environ.setdefault("PYSPARK_PYTHON", sys.executable)
+    session = (
+        SparkSession.builder.master("local[2]")
+        .config("spark.ui.enabled", "false")
+        .config("spark.ui.showConsoleProgress", "false")
+        .getOrCreate()
+    )
+    return SparkRunner(session)
+
+
+def cpu_seconds() -> float:
+    """Return the CPU time of this process and all its descendants so far."""
+    stats = {}
+    for path in Path("/proc").glob("[0-9]*/stat"):
+        try:
+            fields = path.read_text().rpartition(")")[2].split()
+        except OSError:
+            continue
+        stats[int(path.parent.name)] = (int(fields[_PARENT]), sum(map(int, fields[_CPU])))
+    total, waiting = 0, [os.getpid()]
+    while waiting:
+        one = waiting.pop()
+        total += stats.get(one, (0, 0))[1]
+        waiting += [process for process, (parent, _) in stats.items() if parent == one]
+    return total / os.sysconf("SC_CLK_TCK")
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

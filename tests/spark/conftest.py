@@ -1,0 +1,99 @@
+"""A local Spark session with two cores, and a detector whose series make two blocks."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sys
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pytest
+
+from anomalake.services.engines import Engine
+
+if TYPE_CHECKING:
+    from pyspark.sql import SparkSession
+
+ROOT = Path(__file__).parents[2]
+#: Series of the detector: a block of 2,048, and a smaller one.
+SERIES = 2_100
+#: First of its days.
+FIRST = datetime(2026, 1, 5, tzinfo=UTC)
+DAYS = 40
+#: Days with an anomaly, of every 100th series.
+UNUSUAL_DAYS = (33, 34, 38)
+
+DETECTOR = """
+AnomalyDetectorName: shop
+AnomalyDetectorConfig:
+  AnomalyDetectorFrequency: P1D
+MetricSet:
+  MetricSetName: shop
+  MetricSetFrequency: P1D
+  Offset: 0
+  TimestampColumn: {ColumnName: timestamp, ColumnFormat: yyyy-MM-dd}
+  DimensionList: [page]
+  MetricList: [{MetricName: views, AggregationFunction: SUM}]
+  MetricSource:
+    S3SourceConfig:
+      HistoricalDataPathList: [data]
+      FileFormatDescriptor: {CsvFormatDescriptor: {ContainsHeader: true}}
+"""
+
+
+@pytest.fixture(scope="session")
+def session(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SparkSession]:
+    missing = [name for name in ("pyspark", "pandas") if not _is_installed(name)]
+    if missing or shutil.which("java") is None:
+        pytest.skip(f"{', '.join(missing) or 'java'} is not there; `make spark` runs these tests")
+    from pyspark.sql import SparkSession
+
+    # Executors import the package, and the tests' own tasks.
+    os.environ["PYTHONPATH"] = os.pathsep.join([str(ROOT), str(ROOT / "layers" / "anomalake")])
+    os.environ["PYSPARK_PYTHON"] = sys.executable
+    made = (
+        SparkSession.builder.master("local[2,3]")
+        .config("spark.ui.enabled", "false")
+        .config("spark.ui.showConsoleProgress", "false")
+        .config("spark.driver.bindAddress", "127.0.0.1")
+        .config("spark.driver.host", "127.0.0.1")
+        .config("spark.sql.warehouse.dir", str(tmp_path_factory.mktemp("warehouse")))
+        .getOrCreate()
+    )
+    made.sparkContext.setLogLevel("OFF")
+    yield made
+    made.stop()
+
+
+@pytest.fixture(scope="session")
+def engine(session: SparkSession) -> Engine:
+    from anomalake.spark.runner import SparkRunner
+
+    runner = SparkRunner(session)
+    return Engine(runner, runner.is_local)
+
+
+@pytest.fixture(scope="session")
+def detector_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("shop")
+    (folder / "detector.yaml").write_text(DETECTOR)
+    (folder / "data").mkdir()
+    random = np.random.default_rng(11)
+    values = np.round(random.normal(100, 5, (DAYS, SERIES)), 2)
+    for day in UNUSUAL_DAYS:
+        values[day, ::100] = 3.25
+    for day in range(DAYS):
+        stamp = (FIRST + timedelta(days=day)).date().isoformat()
+        rows = [f"{stamp},page-{number:05d},{value}\n" for number, value in enumerate(values[day].tolist())]
+        (folder / "data" / f"{stamp}.csv").write_text("timestamp,page,views\n" + "".join(rows))
+    return folder / "detector.yaml"
+
+
+def _is_installed(name: str) -> bool:
+    from importlib.util import find_spec
+
+    return find_spec(name) is not None
