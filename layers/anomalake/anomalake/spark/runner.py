@@ -73,11 +73,13 @@ def _active_session() -> SparkSession:
     require("pyspark", "pandas", extra="spark")
     from pyspark.sql import SparkSession
 
+    builder: Any = SparkSession.builder
     if SparkSession.getActiveSession() is None:
         # A local session runs the Python that is on the PATH, unless it is told otherwise.
         os.environ.setdefault("PYSPARK_PYTHON", sys.executable)
-    builder: Any = SparkSession.builder
-    session: SparkSession = builder.appName("anomalake").getOrCreate()
+        # The command has a progress bar of its own.
+        builder = builder.appName("anomalake").config("spark.ui.showConsoleProgress", "false")
+    session: SparkSession = builder.getOrCreate()
     return session
 
 
