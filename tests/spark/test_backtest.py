@@ -6,10 +6,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
-from anomalake.services.backtests.backtest import backtest
 
 import anomalake
 from anomalake.records.work import WORK
+from anomalake.services.backtests.backtest import backtest
 from anomalake.services.engines import Engine
 from anomalake.tasks import TaskError
 from tests.spark.tasks import Failing, FailsOnce, Wrapped

@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from datetime import date, timedelta
 
+import numpy as np
 import pytest
 
 from anomalake.detection import backtest
 from anomalake.detection.blocked_engine import BlockedEngine, LakeBlocks
 from anomalake.detection.engine import NumpyModelEngine
-from anomalake.model import blocks
+from anomalake.model import Model, blocks
+from anomalake.model.metrics import Metrics
 from anomalake.records.executions import SUCCEEDED, Execution
 from anomalake.records.versions import version_of
 from anomalake.records.work import WORK
+from anomalake.storage.objects import memory_store
 from anomalake.tasks import InProcess, Task, TaskError
 from tests.support.live import COUNTRIES, HOUR, START, Bench, hour
 
@@ -102,7 +106,7 @@ def test_a_new_model_and_catching_up_are_those_of_one_process() -> None:
         # Those between are never run: the state is computed over the source's values.
         run(one, 0, 0)
         run(one, 141, LAST)
-    assert sum("/models/" in entry.key and "/blocks/" not in entry.key for entry in bench.store.list("")) == 2
+    assert sum("/models/" in entry.key and "/blocks/" not in entry.key for entry in bench.store.list("")) == 3
     assert results(bench) == results(expected)
 
 
@@ -170,3 +174,32 @@ def test_blocks_that_no_kept_state_names_are_deleted() -> None:
     folders = {entry.key.split("/")[-2] for entry in bench.store.list("") if "/blocks/states/" in entry.key}
     assert folders == {f"{start:%Y%m%dT%H%M%SZ}" for start in kept}
     assert kept[0] > START + HOUR
+
+
+def daily(days: int, after: int, names: str) -> Metrics:
+    """Days of the week from a Monday on, at a fifth on a holiday."""
+    values = 100 + 10.0 * (np.arange(after, after + days) % 7) + np.arange(len(names))[:, None]
+    values[:, [day for day in (50 - after, 150 - after) if 0 <= day < days]] /= 5
+    starts = np.datetime64("2024-01-01", "s") + np.arange(after, after + days) * np.timedelta64(86_400, "s")
+    combinations = tuple((name,) for name in names)
+    return Metrics("P1D", "UTC", starts, ("views",), ("page",), combinations, values[None])
+
+
+@pytest.mark.parametrize("names", ["abcde", "cxb"])
+@pytest.mark.parametrize("earlier_in_blocks", [True, False])
+@pytest.mark.parametrize("fits_blocks", [True, False])
+def test_what_holidays_taught_is_that_of_one_process(names: str, earlier_in_blocks: bool, fits_blocks: bool) -> None:
+    store = memory_store()
+    lake = LakeBlocks(lambda: store, "shop", "0" * 16)
+    holidays = tuple(date(2024, 1, 1) + timedelta(days=day) for day in (50, 150))
+    first, later = daily(140, 0, "abcde"), daily(130, 60, names)
+    whole, blocked = NumpyModelEngine(), BlockedEngine(lake, InProcess())
+    before = whole.fit(first, holidays)
+    expected = whole.fit(later, holidays, before).model.learned_holidays
+    assert len(expected.dates) == 2
+    earlier = blocked.fit(first, holidays) if earlier_in_blocks else before
+    fitted = BlockedEngine(lake, InProcess(), fits_blocks=fits_blocks).fit(later, holidays, earlier).model
+    models = [Model.from_arrays(lake.of(store).read(name)) for name in fitted.names] if fits_blocks else [fitted]
+    np.testing.assert_array_equal(models[0].learned_holidays.dates, expected.dates)
+    effects = np.concatenate([model.learned_holidays.effects for model in models], axis=-1)
+    np.testing.assert_array_equal(effects, expected.effects)

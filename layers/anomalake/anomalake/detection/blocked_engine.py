@@ -27,9 +27,11 @@ from anomalake.lake.lake import Clock, utc_now
 from anomalake.model import Model, ModelError, State, fit
 from anomalake.model.array_types import FloatArray, IntArray, TimeArray
 from anomalake.model.filter_state import concatenate_states
+from anomalake.model.holidays import HolidayModel, concatenate_holidays
 from anomalake.model.judgement import ANOMALOUS, Judgement
 from anomalake.model.metrics import Combination, Metrics
-from anomalake.records.codecs import Arrays
+from anomalake.model.model import holidays_taught
+from anomalake.records.codecs import Arrays, arrays_from_bytes, arrays_to_bytes
 from anomalake.records.errors import CorruptError
 from anomalake.records.model_blocks import BlockStore
 from anomalake.records.work import WorkFolder, new_work_folder
@@ -42,6 +44,9 @@ _BLOCKS: Final = "block_names"
 # Key of the metadata of a task's result: the name of a block, or of one that cannot be read.
 _STATE: Final = b"state"
 _LOST: Final = b"lost"
+# Name in the work folder, and arrays, of what is known of holidays.
+_TAUGHT: Final = "taught"
+_TAUGHT_ARRAYS: Final = ("rest", "dates", "effects")
 # Objects that are written at a time.
 _AT_ONCE: Final = 8
 
@@ -116,10 +121,12 @@ class FitTask:
     span: _Span
     holidays: tuple[date, ...]
     start: datetime
+    is_taught: bool
 
     def __call__(self, number: int) -> bytes:
         store = self.lake.open_store()
-        model = fit(self.span.metrics(store, number), holidays=self.holidays)
+        taught = _read_taught(WorkFolder(store, self.span.folder), number) if self.is_taught else None
+        model = fit(self.span.metrics(store, number), holidays=self.holidays, earlier=taught)
         return self.lake.of(store).write("models", self.start, number, model.to_arrays()).encode("ascii")
 
 
@@ -189,20 +196,31 @@ class BlockedEngine:
         self._clock = clock
         self._opened: ObjectStore | None = None
 
-    def fit(self, history: Metrics, holidays: Sequence[date]) -> FittedModel:
+    def fit(self, history: Metrics, holidays: Sequence[date], earlier: FittedModel | None = None) -> FittedModel:
         """Fit a model; raises `TaskError`, `StoreError`."""
+        taught = self._taught(earlier.model, history) if earlier is not None and holidays else None
         if not self._fits_blocks:
-            return self._whole.fit(history, holidays)
+            model = fit(history, holidays=tuple(holidays), earlier=taught)
+            return FittedModel(model, model.state)
         start = next_start(_instant(history.starts[-1]), history.frequency, history.timezone)
         results = self._run(
             series_blocks(history),
             history.flat,
             history,
-            lambda span: FitTask(self._lake, span, tuple(holidays), start),
+            lambda span: FitTask(self._lake, span, tuple(holidays), start, taught is not None),
+            taught,
         )
         names = tuple(result.decode("ascii") for result in results)
-        model = BlockedModel(history.measures, history.dimension_names, history.combinations, names)
-        return FittedModel(model, BlockedState())
+        blocked = BlockedModel(history.measures, history.dimension_names, history.combinations, names)
+        return FittedModel(blocked, BlockedState())
+
+    def _taught(self, model: Model | BlockedModel, history: Metrics) -> HolidayModel:
+        """Return what an earlier model knows of the holidays of the metrics of a history."""
+        if isinstance(model, Model):
+            return holidays_taught(model.learned_holidays, model, history)
+        blocks = self._lake.of(self._store)
+        parts = [Model.from_arrays(blocks.read(name)).learned_holidays for name in model.names]
+        return holidays_taught(concatenate_holidays(parts), model, history)
 
     def judge(self, model: Any, state: Any, metrics: Metrics) -> tuple[Judgement, Any]:
         """Judge all intervals of `metrics`; raises `TaskError`, `StoreError`."""
@@ -320,14 +338,18 @@ class BlockedEngine:
         values: FloatArray,
         metrics: Metrics,
         task_of: Callable[[_Span], Callable[[int], bytes]],
+        taught: HolidayModel | None = None,
     ) -> list[bytes]:
-        """Run a task for each block of values; return the results in order."""
+        """Run a task for each block of values, and of what is known of holidays; return the results in order."""
         folder = new_work_folder(self._clock())
         work = WorkFolder(self._store, folder)
 
         def write(number: int) -> None:
             begin, end = bounds[number]
             work.put("given", number, batch_to_bytes(values_to_batch(values[begin:end])))
+            if taught is not None:
+                part = taught.part(begin, end)
+                work.put(_TAUGHT, number, arrays_to_bytes({name: getattr(part, name) for name in _TAUGHT_ARRAYS}, {}))
 
         try:
             with ThreadPoolExecutor(_AT_ONCE) as pool:
@@ -343,6 +365,12 @@ class BlockedEngine:
         if self._opened is None:
             self._opened = self._lake.open_store()
         return self._opened
+
+
+def _read_taught(work: WorkFolder, number: int) -> HolidayModel:
+    arrays, _ = arrays_from_bytes(work.get(_TAUGHT, number), f"{_TAUGHT} {number}")
+    rest, dates, effects = (np.asarray(arrays[name]) for name in _TAUGHT_ARRAYS)
+    return HolidayModel(rest, dates, effects)
 
 
 def _model_rows(model: BlockedModel, metrics: Metrics) -> IntArray:

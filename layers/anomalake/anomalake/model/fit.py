@@ -32,7 +32,7 @@ from anomalake.model.holidays import (
     spread_of_holidays,
 )
 from anomalake.model.metrics import Metrics
-from anomalake.model.model import Model, ModelError, State, align
+from anomalake.model.model import Model, ModelError, State, holidays_taught
 from anomalake.model.months import days_of_months, fit_months, no_months
 from anomalake.model.regression import regress
 from anomalake.model.runs import RunModel, above_zero, concatenate_runs, fit_runs
@@ -79,7 +79,7 @@ class _BlockFit:
     state: FilterState
 
 
-def fit(metrics: Metrics, *, holidays: Collection[date] = (), earlier: Model | None = None) -> Model:
+def fit(metrics: Metrics, *, holidays: Collection[date] = (), earlier: Model | HolidayModel | None = None) -> Model:
     """Fit a model that is not influenced by the anomalies of the history.
 
     Parameters
@@ -89,7 +89,8 @@ def fit(metrics: Metrics, *, holidays: Collection[date] = (), earlier: Model | N
     holidays
         Past and future days with other values than usual.
     earlier
-        The model before this one, which knows what holidays before the history were like.
+        The model before this one, which knows what holidays before the history were like; or what it knows of the
+        holidays of these metrics (`holidays_taught`).
 
     Raises
     ------
@@ -106,7 +107,11 @@ def fit(metrics: Metrics, *, holidays: Collection[date] = (), earlier: Model | N
     values = metrics.flat
     taught = no_holidays(metrics.frequency, metrics.n_metrics)
     if earlier is not None and holidays:
-        taught = earlier.learned_holidays.select(align(earlier, metrics)[0])
+        taught = (
+            earlier
+            if isinstance(earlier, HolidayModel)
+            else holidays_taught(earlier.learned_holidays, earlier, metrics)
+        )
 
     def fit_block(first: int, end: int) -> _BlockFit:
         return _fit_block(values[first:end], calendar, periods, basis, longest, taught.part(first, end), bool(holidays))

@@ -6,7 +6,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
 from datetime import date
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -17,7 +17,7 @@ from anomalake.model.calendar import MONTH_SLOTS
 from anomalake.model.counts import CountModel
 from anomalake.model.filter_state import Coefficients, FilterState, repeat_phases
 from anomalake.model.holidays import HolidayModel, no_holidays
-from anomalake.model.metrics import Combination, Metrics
+from anomalake.model.metrics import Combination
 from anomalake.model.runs import RunModel
 from anomalake.model.tails import Tails
 
@@ -192,14 +192,38 @@ class Model:
             raise ModelError(f"model: {error}; expected the arrays of a model") from error
 
 
-def align(model: Model, metrics: Metrics) -> tuple[IntArray, IntArray]:
+class Named(Protocol):
+    """What has the names of metrics, as a `Model` or `Metrics`."""
+
+    @property
+    def measures(self) -> tuple[str, ...]:
+        """The measures."""
+        ...
+
+    @property
+    def dimension_names(self) -> tuple[str, ...]:
+        """The dimensions."""
+        ...
+
+    @property
+    def combinations(self) -> tuple[Combination, ...]:
+        """The combinations of dimension values."""
+        ...
+
+
+def holidays_taught(known: HolidayModel, model: Named, metrics: Named) -> HolidayModel:
+    """Return what a model knows of the holidays of some metrics; `known` is what it knows of its own."""
+    return known.select(align(model, metrics)[0])
+
+
+def align(model: Named, metrics: Named) -> tuple[IntArray, IntArray]:
     """Return the model's row of each metric, and the row in `metrics` of each of the model's; -1 for none."""
     if (model.measures, model.dimension_names, model.combinations) == (
         metrics.measures,
         metrics.dimension_names,
         metrics.combinations,
     ):
-        same = np.arange(metrics.n_metrics)
+        same = np.arange(len(metrics.measures) * len(metrics.combinations))
         return same, same
     keys = _metric_keys(model.measures, model.dimension_names, model.combinations)
     row_of = {key: row for row, key in enumerate(keys)}
