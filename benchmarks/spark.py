@@ -37,12 +37,11 @@ def _both(workspace: Workspace, work: str, n_series: int, n_times: int, wanted: 
         outputs[engine] = run(command, environment()).output.split()[-4:]
     if outputs["process"][2:] != outputs["spark"][2:]:
         raise BenchmarkError(f"{work} of {n_series:,} series: the results differ: {outputs}")
-    (seconds, cpu, *_), (spark_seconds, spark_cpu, *_) = (
-        map(float, outputs[name][:2]) for name in ("process", "spark")
-    )
+    seconds, cpu = map(float, outputs["process"][:2])
+    spark_seconds, spark_cpu = map(float, outputs["spark"][:2])
     how = (
-        f"the same bits; Python and JVM: {spark_cpu:.1f} s of CPU, {spark_seconds:.1f} s; in one process and those that "
-        f"it forks: {cpu:.1f} s of CPU, {seconds:.1f} s"
+        f"the same bits; Python and JVM: {spark_cpu:.1f} s of CPU, {spark_seconds:.1f} s; one process and its "
+        f"forks: {cpu:.1f} s of CPU, {seconds:.1f} s"
     )
     name = f"CPU of Spark local[2] against one process, {work} of {n_series:,} series of {n_times}"
     return Figure(name, spark_cpu / cpu, "times", wanted, how)
