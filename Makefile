@@ -72,7 +72,7 @@ picture: $(DEV)  ## the README's picture of the page, anew
 	@ANOMALAKE_BROWSER=required ANOMALAKE_PICTURE=1 $(BIN)/python -m pytest -q tests/browser/test_demo_page.py
 	@cp artifacts/browser/readme.png docs/page.png
 
-bench: $(DEV) $(PEERS)  ## the benchmarks; their results go to benchmarks/
+bench: $(DEV) $(PEERS) $(if $(SPARK_PYTHON),$(SPARK))  ## the benchmarks; their results go to benchmarks/
 	@$(BIN)/python -m benchmarks
 
 trino-answers: $(DEV)  ## the answers of Athena's SQL, asked of a real Trino again (TRINO=http://localhost:8080)

@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from benchmarks import api, cold_start, linearity, machine, memory, page, query, replay, s3, views, warm
+from benchmarks import api, cold_start, linearity, machine, memory, page, query, replay, s3, spark, views, warm
 from benchmarks.causes import measure as root_causes
 from benchmarks.detection import alarm_rates, quality, real, speed
 from benchmarks.figures import REPORT, Figure, Table, save_figures
@@ -33,6 +33,7 @@ BENCHMARKS: dict[str, Callable[[Workspace], Sequence[Figure | Table]]] = {
     "alarm_rates": alarm_rates.measure,
     "detection_speed": speed.measure,
     "root_causes": root_causes.measure,
+    "spark": spark.measure,
 }
 
 
