@@ -140,7 +140,7 @@ def test_labels_are_compared_with_the_anomalies(run: Run, folder: Path) -> None:
     said = run("backtest", str(folder / "detector.yaml"), "--labels", str(folder / "labels.csv"))
     f1 = re.findall(r"F1 (\d\.\d+)", said.out)
     assert len(f1) == 2
-    # The rank of the shop's anomalies is nearly perfect; after 700 hours, a few quiet points are beyond the decision too.
+    # The rank is nearly perfect; after 700 hours of history, a few quiet points are beyond the decision too.
     assert all(float(item) > 0.6 for item in f1), said.out
     assert re.findall(r"recall (\d\.\d+)", said.out) == ["1.0000", "1.0000"]
     assert float(re.findall(r"average precision (\d\.\d+)", said.out)[0]) > 0.95
