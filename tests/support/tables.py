@@ -1,4 +1,4 @@
-"""Small tables with the traits of real ones: made here, after nobody's data."""
+"""Small tables with the traits of real ones: made here, not copied from data."""
 
 from __future__ import annotations
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from importlib import import_module
 from typing import Any
 
 import numpy as np
@@ -37,7 +38,7 @@ def flights(**changes: float) -> pa.Table:
 
 
 def as_kind(table: pa.Table, kind: str) -> Any:
-    library = pytest.importorskip(kind)
+    library = import_module(kind)
     if kind == "pandas":
         return table.to_pandas()
     return table if kind == "pyarrow" else library.from_arrow(table)

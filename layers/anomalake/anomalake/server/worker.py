@@ -106,7 +106,7 @@ def _serve(connection: Connection) -> None:
             return
         try:
             answer = (True, work(*arguments))
-        except Exception as error:  # the server is told
+        except Exception as error:  # the server reports it
             answer = (False, one_line(error))
         connection.send(answer)
 

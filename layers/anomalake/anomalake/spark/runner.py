@@ -75,7 +75,7 @@ def _active_session() -> SparkSession:
 
     builder: Any = SparkSession.builder
     if SparkSession.getActiveSession() is None:
-        # A local session runs the Python that is on the PATH, unless it is told otherwise.
+        # A local session runs the Python that is on the PATH, unless an option names another one.
         os.environ.setdefault("PYSPARK_PYTHON", sys.executable)
         # The command has a progress bar of its own.
         builder = builder.appName("anomalake").config("spark.ui.showConsoleProgress", "false")

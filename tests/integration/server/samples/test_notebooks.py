@@ -323,7 +323,7 @@ def test_a2i_people_say_what_is_an_anomaly(lab: Lab, served: Served) -> None:
             assert said == reviewed.pop((group["AnomalyGroupId"], said["TimeSeriesId"]))
     assert reviewed == {}
 
-    # Delete until it is gone, and again whenever nobody deletes.
+    # Delete until it is gone, and again while it is not being deleted.
     client.delete_anomaly_detector(AnomalyDetectorArn=arn)
     while True:
         try:

@@ -15,7 +15,7 @@ from anomalake.server.lookoutmetrics.validation import valid_members
 from anomalake.services.workspace import Workspace
 from anomalake.storage.store import StoreError
 
-#: Takes what an operator must know: one line, and the error.
+#: Called with one line for the operator, and the error.
 Report = Callable[[str, Exception], None]
 
 
@@ -37,7 +37,7 @@ def answer(
     handlers
         The handlers by name of their operation.
     report
-        Is told of errors that are not the caller's: of the store, and unexpected ones.
+        Called with errors that are not the caller's: of the store, and unexpected ones.
     request_id
         Id of the request, in the response and in reports; default: a new one.
     """
@@ -46,8 +46,6 @@ def answer(
     try:
         operation = operation_of(request)
         members = members_of(request, operation)
-        if operation.name not in handlers:
-            raise NotImplementedError(operation.name)
         return answer_response(operation, handlers[operation.name](workspace, members), request_id)
     except AnomalakeError as error:
         if isinstance(error, StoreError):

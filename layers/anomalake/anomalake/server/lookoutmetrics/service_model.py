@@ -23,7 +23,7 @@ from anomalake.server.lookoutmetrics.shapes.kinds import (
 SERVICE: Final = "lookoutmetrics"
 VERSION: Final = "2017-07-25"
 
-#: The texts by which botocore's own files and ours are told apart.
+#: The texts that distinguish our files from botocore's own.
 DOCUMENTATION: Final = "Lookout for Metrics' API, answered by anomalake. Written by anomalake client install."
 
 _Document = dict[str, Any]
