@@ -15,6 +15,7 @@ from anomalake.records.feedback import feedback_folder
 from anomalake.services.feedback import give_feedback, undo_feedback
 from anomalake.services.workspace import Workspace
 from anomalake.storage.objects import memory_store
+from anomalake.storage.store import ObjectStore
 from tests.support.groups_api import ARN, backtest_of_shop, call, hour_of, workspace_on
 from tests.support.live import Bench, hour
 
@@ -60,6 +61,25 @@ def test_feedback_is_read_as_it_was_given(workspace: Workspace) -> None:
     assert got(workspace, group_id) == {de: False, fr: True}
     assert got(workspace, group_id, de) == {de: False}
     assert list(got(workspace, group_id, MaxResults=1)) == [min(de, fr)]
+
+
+def test_feedback_on_one_time_series_reads_that_of_no_other(
+    workspace: Workspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    group_id, (de, fr) = series_of_first()
+    put(workspace, group_id, de, False)
+    put(workspace, group_id, fr, True)
+    listed: list[str] = []
+    list_ = type(workspace.store).list
+
+    def noted(store: ObjectStore, folder: str, *arguments: Any) -> Any:
+        listed.append(folder)
+        return list_(store, folder, *arguments)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(type(workspace.store), "list", noted)
+    assert got(workspace, group_id, de) == {de: False}
+    folder = feedback_folder("shop")
+    assert [one for one in listed if one.startswith(folder)] == [f"{folder}/{de}"]
 
 
 def test_a_repetition_writes_nothing_and_another_opinion_counts(workspace: Workspace) -> None:

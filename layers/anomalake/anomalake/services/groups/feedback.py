@@ -62,13 +62,15 @@ def get_feedback(
         There is no such group and no feedback on it, or the time series is not affected in it.
     RecordError, StoreError
     """
-    recorded, _ = read_feedback(workspace.store, detector.name)
     try:
         points = _points(find_group(workspace, detector, group_id), series_id)
+        is_known = True
     except ResourceNotFoundError:
-        if not any(one.anomaly_group_id == group_id for one in recorded):
-            raise unknown_group(group_id) from None
-        points = set()
+        points, is_known = set(), False
+    # A time series that the group has is the name of a folder; any other text may be none.
+    recorded, _ = read_feedback(workspace.store, detector.name, series_id if points else None)
+    if not is_known and not any(one.anomaly_group_id == group_id for one in recorded):
+        raise unknown_group(group_id)
     of_group = [
         one
         for one in recorded
