@@ -1,8 +1,10 @@
-"""Time of Lookout for Metrics' operations on many anomaly groups, executions and detectors, in a folder."""
+"""Time of Lookout for Metrics' operations on many anomaly groups, executions and detectors, in a folder and served."""
 
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -25,7 +27,16 @@ from anomalake.storage.objects import open_store
 from anomalake.storage.store import ObjectStore
 from benchmarks import workspace as benchmark
 from benchmarks.figures import Bound, Figure
-from benchmarks.processes import BenchmarkError
+from benchmarks.processes import (
+    REGION,
+    BenchmarkError,
+    anomalake,
+    environment,
+    free_port,
+    run,
+    stop,
+    wait_for_port,
+)
 
 _ARN = "arn:aws:lookoutmetrics:us-east-1:123456789012:AnomalyDetector:shop"
 _BEGIN = datetime(2023, 1, 1, tzinfo=UTC)
@@ -113,7 +124,60 @@ def _detectors(workspace: benchmark.Workspace) -> list[Figure]:
             raise BenchmarkError(f"{listed:,} detectors listed, expected {count:,}")
         what = f"{count:,}, in pages of 100, in a folder; processor time, without HTTP"
         figures.append(Figure(f"list of detectors {kind}", taken, "s", Bound("<", 1.0), what))
+        served = _served(workspace, lake, folder, count)
+        what = f"{count:,}, in pages of 100, in a folder; `anomalake serve --no-detect` and boto3; median of {_TIMES}"
+        figures.append(Figure(f"list of detectors {kind}, over HTTP", served, "s", None, what))
     return figures
+
+
+#: Times that a served list is read.
+_TIMES = 5
+
+#: Lists all detectors with boto3, and writes how many there are and how long each time took.
+_CLIENT = """
+import json, sys, time
+import boto3
+client = boto3.client("lookoutmetrics")
+counts, seconds = [], []
+for _ in range(int(sys.argv[1])):
+    start = time.perf_counter()
+    listed, token = 0, None
+    while True:
+        answer = client.list_anomaly_detectors(MaxResults=100, **({"NextToken": token} if token else {}))
+        listed += len(answer["AnomalyDetectorSummaryList"])
+        token = answer.get("NextToken")
+        if not token:
+            break
+    counts.append(listed)
+    seconds.append(time.perf_counter() - start)
+print(json.dumps([counts, seconds]))
+"""
+
+
+def _served(workspace: benchmark.Workspace, lake: Path, folder: Path, count: int) -> float:
+    """Return the seconds in which boto3 lists the detectors of a lake that is served; raises `BenchmarkError`."""
+    port, models = free_port(), workspace.new_folder()
+    anomalake("client", "install", "--url", f"http://127.0.0.1:{port}", "--dir", str(models))
+    command = [sys.executable, "-m", "anomalake", "serve", "--no-detect"]
+    server = subprocess.Popen(
+        [*command, "--lake", str(lake), "--detectors", str(folder), "--port", str(port)],
+        env=environment(),
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    try:
+        wait_for_port(port, server)
+        keys = {"AWS_ACCESS_KEY_ID": "benchmark", "AWS_SECRET_ACCESS_KEY": "benchmark"}  # pragma: allowlist secret
+        client = run(
+            [sys.executable, "-c", _CLIENT, str(_TIMES)],
+            environment(AWS_DATA_PATH=str(models), AWS_DEFAULT_REGION=REGION, **keys),
+        )
+    finally:
+        stop(server)
+    counts, seconds = json.loads(client.output)
+    if counts != [count] * _TIMES:
+        raise BenchmarkError(f"boto3 listed {counts} detectors, expected {count:,} each time")
+    return float(median(seconds))
 
 
 _YAML = """AnomalyDetectorName: {name}

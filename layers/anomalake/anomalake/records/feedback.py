@@ -14,6 +14,7 @@ from anomalake.storage.store import ObjectStore
 
 # The stamp that is matched is that of the feedback, not that of the interval.
 _KEY = key_pattern(r"feedback/[^/]+/\d{8}T\d{6}Z-{stamp}\.json")
+_INTERVAL_KEY = key_pattern(r"feedback/[^/]+/{stamp}-\d{8}T\d{6}Z\.json")
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,18 +112,27 @@ def delete_feedback(store: ObjectStore, detector: str, feedback: Iterable[Feedba
     store.delete([feedback_key(detector, one) for one in feedback])
 
 
-def read_feedback(store: ObjectStore, detector: str, series_id: str | None = None) -> tuple[list[Feedback], list[str]]:
+def read_feedback(
+    store: ObjectStore,
+    detector: str,
+    series_id: str | None = None,
+    intervals: tuple[datetime, datetime] | None = None,
+) -> tuple[list[Feedback], list[str]]:
     """Read the latest feedback on each point, and a line for each record that cannot be read; raises `StoreError`.
 
     Parameters
     ----------
     series_id
         The metric. Default: all.
+    intervals
+        Start of the first and of the last interval. Default: all. Records of other intervals are not read.
     """
     folder = feedback_folder(detector) if series_id is None else f"{feedback_folder(detector)}/{series_id}"
     latest: dict[tuple[str, datetime], Feedback] = {}
     problems: list[str] = []
     for key in sorted(entry.key for entry in store.list(folder)):
+        if intervals is not None and not _is_within(key, *intervals):
+            continue
         try:
             feedback = from_json(store.get(key), f"{store.uri}/{key}")
         except RecordError as error:
@@ -132,3 +142,9 @@ def read_feedback(store: ObjectStore, detector: str, series_id: str | None = Non
         if point not in latest or latest[point].given_at <= feedback.given_at:
             latest[point] = feedback
     return list(latest.values()), problems
+
+
+def _is_within(key: str, first: datetime, last: datetime) -> bool:
+    # A key that has no interval is read, so that the problem is reported.
+    match = match_key(_INTERVAL_KEY, key)
+    return match is None or first <= match.start <= last

@@ -82,6 +82,32 @@ def test_feedback_on_one_time_series_reads_that_of_no_other(
     assert [one for one in listed if one.startswith(folder)] == [f"{folder}/{de}"]
 
 
+def test_feedback_on_a_group_reads_that_of_no_other_interval(
+    workspace: Workspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    groups = backtest_of_shop().groups
+    (first, *_), last = groups, groups[-1]
+    assert last.intervals[0].timestamp > first.intervals[-1].timestamp
+    of_last = last.intervals[0].affected[0].time_series_id
+    _, (de, _) = series_of_first()
+    put(workspace, first.group_id, de, False)
+    put(workspace, last.group_id, of_last, True)
+    read: list[str] = []
+    get = type(workspace.store).get
+
+    def noted(store: ObjectStore, key: str, *arguments: Any) -> Any:
+        read.append(key)
+        return get(store, key, *arguments)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(type(workspace.store), "get", noted)
+    assert got(workspace, last.group_id) == {of_last: True}
+    of_feedback = [key.rsplit("/", 2) for key in read if key.startswith(feedback_folder("shop"))]
+    assert {series_id for _, series_id, _ in of_feedback} == {of_last}
+    assert len(of_feedback) == sum(
+        of_last in {metric.time_series_id for metric in interval.all_affected} for interval in last.intervals
+    )
+
+
 def test_a_repetition_writes_nothing_and_another_opinion_counts(workspace: Workspace) -> None:
     group_id, (de, _) = series_of_first()
     put(workspace, group_id, de, False)

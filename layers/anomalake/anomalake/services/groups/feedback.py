@@ -29,7 +29,7 @@ def put_feedback(
     points = _points(find_group(workspace, detector, group_id), series_id)
     if not points:
         raise _unknown_series(group_id, series_id)
-    recorded, _ = read_feedback(workspace.store, detector.name, series_id)
+    recorded, _ = read_feedback(workspace.store, detector.name, series_id, _span(points))
     said = {(one.time_series_id, one.timestamp): one.is_anomaly for one in recorded}
     if all(said.get(point) is is_anomaly for point in points):
         return
@@ -49,7 +49,8 @@ def get_feedback(
 ) -> list[tuple[str, bool]]:
     """Return the time series of a group with feedback, by id, each with its latest feedback.
 
-    A group that detection has withdrawn since keeps its feedback.
+    A group that detection has withdrawn since keeps its feedback. Of a group that there is, the feedback on its own
+    intervals is read.
 
     Parameters
     ----------
@@ -63,13 +64,15 @@ def get_feedback(
     RecordError, StoreError
     """
     try:
-        points = _points(find_group(workspace, detector, group_id), series_id)
-        is_known = True
+        group: Group | None = find_group(workspace, detector, group_id)
     except ResourceNotFoundError:
-        points, is_known = set(), False
+        group = None
+    points = _points(group, series_id) if group is not None else set()
     # A time series that the group has is the name of a folder; any other text may be none.
-    recorded, _ = read_feedback(workspace.store, detector.name, series_id if points else None)
-    if not is_known and not any(one.anomaly_group_id == group_id for one in recorded):
+    folder = series_id if points else None
+    intervals = _span(_points(group, None)) if group is not None else None
+    recorded, _ = read_feedback(workspace.store, detector.name, folder, intervals)
+    if group is None and not any(one.anomaly_group_id == group_id for one in recorded):
         raise unknown_group(group_id)
     of_group = [
         one
@@ -92,6 +95,11 @@ def _points(group: Group, series_id: str | None) -> set[Point]:
         for metric in interval.all_affected
         if series_id in (None, metric.time_series_id)
     }
+
+
+def _span(points: set[Point]) -> tuple[datetime, datetime] | None:
+    starts = [start for _, start in points]
+    return (min(starts), max(starts)) if starts else None
 
 
 def _unknown_series(group_id: str, series_id: str) -> ResourceNotFoundError:
