@@ -93,14 +93,21 @@ def test_feedback_on_a_group_reads_that_of_no_other_interval(
     put(workspace, first.group_id, de, False)
     put(workspace, last.group_id, of_last, True)
     read: list[str] = []
-    get = type(workspace.store).get
+    listed: list[str] = []
+    get, list_ = type(workspace.store).get, type(workspace.store).list
 
-    def noted(store: ObjectStore, key: str, *arguments: Any) -> Any:
+    def noted_get(store: ObjectStore, key: str, *arguments: Any) -> Any:
         read.append(key)
         return get(store, key, *arguments)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(type(workspace.store), "get", noted)
+    def noted_list(store: ObjectStore, folder: str, *arguments: Any) -> Any:
+        listed.append(folder)
+        return list_(store, folder, *arguments)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(type(workspace.store), "get", noted_get)
+    monkeypatch.setattr(type(workspace.store), "list", noted_list)
     assert got(workspace, last.group_id) == {of_last: True}
+    assert feedback_folder("shop") not in listed
     of_feedback = [key.rsplit("/", 2) for key in read if key.startswith(feedback_folder("shop"))]
     assert {series_id for _, series_id, _ in of_feedback} == {of_last}
     assert len(of_feedback) == sum(

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from datetime import datetime
+from itertools import chain
 
 from anomalake.definitions.resource_errors import ResourceNotFoundError
 from anomalake.groups.anomaly_group import Group
 from anomalake.records.feedback import Feedback, read_feedback
+from anomalake.records.parallel import at_once
 from anomalake.services.definitions.known_detectors import KnownDetector
 from anomalake.services.feedback import give_feedback
 from anomalake.services.groups.lists import find_group, unknown_group
@@ -49,8 +51,7 @@ def get_feedback(
 ) -> list[tuple[str, bool]]:
     """Return the time series of a group with feedback, by id, each with its latest feedback.
 
-    A group that detection has withdrawn since keeps its feedback. Of a group that there is, the feedback on its own
-    intervals is read.
+    A group that detection has withdrawn since keeps its feedback.
 
     Parameters
     ----------
@@ -64,28 +65,38 @@ def get_feedback(
     RecordError, StoreError
     """
     try:
-        group: Group | None = find_group(workspace, detector, group_id)
+        points = _points(find_group(workspace, detector, group_id), series_id)
     except ResourceNotFoundError:
-        group = None
-    points = _points(group, series_id) if group is not None else set()
-    # A time series that the group has is the name of a folder; any other text may be none.
-    folder = series_id if points else None
-    intervals = _span(_points(group, None)) if group is not None else None
-    recorded, _ = read_feedback(workspace.store, detector.name, folder, intervals)
-    if group is None and not any(one.anomaly_group_id == group_id for one in recorded):
-        raise unknown_group(group_id)
-    of_group = [
-        one
-        for one in recorded
-        if (one.anomaly_group_id == group_id or (one.time_series_id, one.timestamp) in points)
-        and series_id in (None, one.time_series_id)
-    ]
-    if series_id is not None and not points and not of_group:
-        raise _unknown_series(group_id, series_id)
+        of_group = _withdrawn(workspace, detector, group_id, series_id)
+    else:
+        if series_id is not None and not points:
+            raise _unknown_series(group_id, series_id)
+        of_group = _on_points(workspace, detector, points)
     latest: dict[str, Feedback] = {}
     for one in sorted(of_group, key=lambda one: (one.given_at, one.timestamp)):
         latest[one.time_series_id] = one
     return [(id_, latest[id_].is_anomaly) for id_ in sorted(latest)]
+
+
+def _on_points(workspace: Workspace, detector: KnownDetector, points: set[Point]) -> list[Feedback]:
+    # A detector may have much feedback: only that of these time series and intervals is listed and read.
+    def of_series(series_id: str) -> list[Feedback]:
+        return read_feedback(workspace.store, detector.name, series_id, _span(points))[0]
+
+    series = sorted({series_id for series_id, _ in points})
+    of_all = chain.from_iterable(at_once(workspace.store, of_series, series))
+    return [one for one in of_all if (one.time_series_id, one.timestamp) in points]
+
+
+def _withdrawn(workspace: Workspace, detector: KnownDetector, group_id: str, series_id: str | None) -> list[Feedback]:
+    recorded, _ = read_feedback(workspace.store, detector.name)
+    of_group = [one for one in recorded if one.anomaly_group_id == group_id]
+    if not of_group:
+        raise unknown_group(group_id)
+    of_series = [one for one in of_group if series_id in (None, one.time_series_id)]
+    if not of_series:
+        raise _unknown_series(group_id, str(series_id))
+    return of_series
 
 
 def _points(group: Group, series_id: str | None) -> set[Point]:
