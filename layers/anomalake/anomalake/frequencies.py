@@ -66,3 +66,8 @@ FREQUENCIES: Final = {
     "P1D": Frequency(_DAY, 7, 7, 0, 7, least_points=10, event_length=7, width_rate=0.05, decision=3.4),
     "P7D": Frequency(7 * _DAY, 1, 1, 0, 8, least_points=10, event_length=4, width_rate=0.05, decision=3.2),
 }
+
+
+def least_intervals(frequency: str) -> int:
+    """Return the fewest intervals of a backtest: their oldest 70 % are enough for the model to judge a metric."""
+    return -(-FREQUENCIES[frequency].least_points * 10 // 7)

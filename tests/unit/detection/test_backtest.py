@@ -13,10 +13,10 @@ import pyarrow.parquet as pq
 import pytest
 
 from anomalake.definitions.intervals import interval_starts
-from anomalake.detection.backtest import BacktestError, first_tested, least_intervals, run_backtest
+from anomalake.detection.backtest import BacktestError, first_tested, run_backtest
 from anomalake.detection.evaluation import evaluate
 from anomalake.detection.score_files import SCHEMA, write_scores
-from anomalake.frequencies import FREQUENCIES
+from anomalake.frequencies import FREQUENCIES, least_intervals
 from anomalake.model import fit, judge
 from anomalake.model.metrics import Metrics, time_series_id
 from anomalake.records.backtests import Backtest

@@ -17,7 +17,7 @@ from anomalake.detection.feedback import apply_feedback
 from anomalake.detection.judging import in_direction, joined, judge_quiet, learnable, stacked
 from anomalake.detection.presence import Completed, complete, learn_presence, with_missing, with_zeros
 from anomalake.errors import AnomalakeError
-from anomalake.frequencies import FREQUENCIES
+from anomalake.frequencies import FREQUENCIES, least_intervals
 from anomalake.groups.counting import counted_intervals
 from anomalake.groups.grouping import group, in_groups
 from anomalake.model import fit
@@ -41,11 +41,6 @@ class BacktestError(AnomalakeError, ValueError):
 def first_tested(n_intervals: int) -> int:
     """Return the index of the first tested interval: 70 % of the intervals, rounded down."""
     return n_intervals * 7 // 10
-
-
-def least_intervals(frequency: str) -> int:
-    """Return the fewest intervals of a backtest: their oldest 70 % are enough for the model to judge a metric."""
-    return -(-FREQUENCIES[frequency].least_points * 10 // 7)
 
 
 @dataclass(frozen=True, slots=True, eq=False)

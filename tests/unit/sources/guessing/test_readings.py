@@ -182,6 +182,19 @@ def test_what_a_person_says_is_taken() -> None:
     assert (found.zone.value, found.zone.confidence) == ("Europe/Vienna", 1.0)
 
 
+@pytest.mark.parametrize(
+    ("name", "wanted"),
+    [
+        ("decimal comma", "a backtest takes at least 15, and results are better from 285 on"),
+        ("weeks", "a backtest takes at least 15, and results are better from 285 on"),
+        ("first of months", "intervals of P1M have rows; results are better from 285 on"),
+    ],
+)
+def test_a_short_table_says_how_many_intervals_a_backtest_takes(name: str, wanted: str) -> None:
+    [short] = [notice.text for notice in reading(name).notices if notice.kind == "too short"]
+    assert short.endswith(wanted)
+
+
 def test_a_column_that_is_not_there_is_named() -> None:
     with pytest.raises(NotATableError, match=r"no column 'Datum'; the table has 'Zeit', 'Region'"):
         read(TABLES["decimal comma"](), Choices(time=("Datum",)))

@@ -12,6 +12,7 @@ from anomalake.definitions.messages import listed, shown
 from anomalake.definitions.metric_set import CsvFormat
 from anomalake.definitions.metric_set_fields import MOST_MEASURES
 from anomalake.errors import AnomalakeError
+from anomalake.frequencies import FREQUENCIES, least_intervals
 from anomalake.sources.guessing import spacing as spacings
 from anomalake.sources.guessing.columns import (
     AVG,
@@ -43,9 +44,8 @@ _KINDS: Final = (
     ("empty columns", "are almost empty"),
     ("nested", "have lists or objects"),
 )
-#: Fewest intervals of a backtest.
-_FEWEST_INTERVALS: Final = {"P1W": 52}
-_USUAL_INTERVALS: Final = 285
+#: Intervals from which on a history is long enough. Lookout for Metrics refused a backtest of fewer.
+_ENOUGH_INTERVALS: Final = 285
 
 
 class NotATableError(AnomalakeError, ValueError):
@@ -409,6 +409,13 @@ def _of_the_file(reading: TableReading, sample: Sample, units: frozenset[str]) -
     return found
 
 
+def _wanted(frequency: str) -> str:
+    """Return how many intervals a backtest takes; a week has another name in detector files."""
+    name = "P7D" if frequency == "P1W" else frequency
+    better = f"results are better from {_ENOUGH_INTERVALS} on"
+    return f"a backtest takes at least {least_intervals(name)}, and {better}" if name in FREQUENCIES else better
+
+
 def _of_the_time(reading: TableReading, table: Table, series: Codes) -> list[Notice]:
     spacing, found, frequency = reading.spacing, [], reading.frequency.value
     if len(reading.time.value.columns) > 1:
@@ -416,15 +423,9 @@ def _of_the_time(reading: TableReading, table: Table, series: Codes) -> list[Not
     supported = ("PT5M", "PT10M", "PT1H", "P1D")
     if frequency not in supported:
         found.append(Notice("unsupported frequency", f"Lookout for Metrics had no {frequency}"))
-    least = _FEWEST_INTERVALS.get(frequency, _USUAL_INTERVALS)
-    if min(spacing.with_rows, spacing.intervals) < _USUAL_INTERVALS and reading.is_whole:
-        found.append(
-            Notice(
-                "too short",
-                f"{min(spacing.with_rows, spacing.intervals):,} intervals of {frequency} have rows; a backtest takes "
-                f"at least {least}, and is better with more",
-            )
-        )
+    with_rows = min(spacing.with_rows, spacing.intervals)
+    if with_rows < _ENOUGH_INTERVALS and reading.is_whole:
+        found.append(Notice("too short", f"{with_rows:,} intervals of {frequency} have rows; {_wanted(frequency)}"))
     if spacing.is_irregular or spacing.off_grid > 0.02:
         found.append(Notice("irregular times", "times lie on no grid; rows are collected into intervals"))
     if spacing.closed:
