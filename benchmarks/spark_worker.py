@@ -124,9 +124,9 @@ def cpu_seconds() -> float:
         stats[int(path.parent.name)] = (int(fields[_PARENT]), sum(map(int, fields[_CPU])))
     total, waiting = 0, [os.getpid()]
     while waiting:
-        one = waiting.pop()
-        total += stats.get(one, (0, 0))[1]
-        waiting += [process for process, (parent, _) in stats.items() if parent == one]
+        pid = waiting.pop()
+        total += stats.get(pid, (0, 0))[1]
+        waiting += [process for process, (parent, _) in stats.items() if parent == pid]
     return total / os.sysconf("SC_CLK_TCK")
 
 

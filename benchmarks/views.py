@@ -71,7 +71,7 @@ def measure(workspace: Workspace) -> list[Figure]:
         raise BenchmarkError(f"{number} statements ran, expected {len(defined)}")
     again, unchanged = run()
     _write_shape(store, "detector-1", "returns")
-    one, changed = run({"detector-1"})
+    renewed, changed = run({"detector-1"})
     method = f"a stand-in for Athena: {STATEMENT:g} s a statement, {QUOTA} at once; {PARALLEL} are sent; lake in memory"
     subject = f"views of {detectors} detectors"
     return [
@@ -81,7 +81,7 @@ def measure(workspace: Workspace) -> list[Figure]:
         Figure("the same against one statement after the other", number * STATEMENT / first, "times as fast"),
         Figure(f"{subject}, nothing changed", again, "s", None, f"{unchanged} statements"),
         Figure("statements of an unchanged deployment", unchanged, "", Bound("<=", 0)),
-        Figure("views of one detector with a new measure", one, "s", None, f"{changed} statements"),
+        Figure("views of one detector with a new measure", renewed, "s", None, f"{changed} statements"),
     ]
 
 

@@ -56,7 +56,8 @@ class Judged:
     def alarms(self, least: float) -> float:
         """Return the runs of normal points of at least this severity, a series and year."""
         runs = sum(
-            len(real.runs_of((one >= least) & normal)) for one, normal in zip(self.severity, self.normal, strict=True)
+            len(real.runs_of((severity >= least) & normal))
+            for severity, normal in zip(self.severity, self.normal, strict=True)
         )
         return runs / self.years
 
@@ -73,7 +74,7 @@ def noise(kind: str, frequency: str, series: int, days: int) -> Judged:
     hours = _HEIGHT * np.cos(2 * np.pi * (day + rng.uniform(size=(series, 1)))) if per_day > 1 else 0.0
     usual = 1 + hours + _HEIGHT / 2 * np.cos(2 * np.pi * (day / 7 + rng.uniform(size=(series, 1))))
     values = 1_000 * (usual + _SPREAD * NOISE[kind](rng, (series, len(day))))
-    return _judge(frequency, [(one[: len(day) // 2], one[len(day) // 2 :]) for one in values])
+    return _judge(frequency, [(row[: len(day) // 2], row[len(day) // 2 :]) for row in values])
 
 
 def measure(workspace: Workspace) -> list[Table]:
@@ -96,8 +97,8 @@ def _real(folder: Path, workspace: Workspace) -> list[tuple[str, Judged]]:
         if path.exists():
             workspace.log(f"alarm rates: {name}")
             series = real.read(path)[:: workspace.size(1, 10)]
-            normal = [_outside(one.labels) for one in series]
-            halves = [(one.values[: one.first_tested], one.values[one.first_tested :]) for one in series]
+            normal = [_outside(metric.labels) for metric in series]
+            halves = [(metric.values[: metric.first_tested], metric.values[metric.first_tested :]) for metric in series]
             judged.append((name, _judge("PT5M", halves, normal)))
     for file, (name, frequency, columns) in TABLES.items():
         path = folder / "real-tables" / file
@@ -106,7 +107,7 @@ def _real(folder: Path, workspace: Workspace) -> list[tuple[str, Judged]]:
                 records = list(csv.DictReader(lines))
             values = np.array([[float(record[column] or "nan") for record in records] for column in columns])
             half = values.shape[1] // 2
-            judged.append((name, _judge(frequency, [(one[:half], one[half:]) for one in values])))
+            judged.append((name, _judge(frequency, [(row[:half], row[half:]) for row in values])))
     return judged
 
 

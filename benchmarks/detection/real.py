@@ -80,14 +80,14 @@ def measure(workspace: Workspace) -> list[Figure | Table]:
         series = read(path)[:: workspace.size(1, 10)]
         for key in COMPARED:
             workspace.log(f"{name}: {key}")
-            scores = [_scores(key, one) for one in series]
+            scores = [_scores(key, metric) for metric in series]
             threshold = METHODS[key].threshold
             for part, selected in (
                 ("all", slice(None)),
                 ("first half", slice(0, None, 2)),
                 ("second half", slice(1, None, 2)),
             ):
-                result = Result.of(scores[selected], [one.labels for one in series[selected]], threshold)
+                result = Result.of(scores[selected], [metric.labels for metric in series[selected]], threshold)
                 rows.append((name, part, METHODS[key].title, *result.cells()))
                 if key == OURS and part == "all":
                     how = f"best threshold {result.best:.3f}; {len(series)} series, the second half of each"
@@ -135,8 +135,8 @@ def read(path: Path) -> list[Series]:
     return [Series(values[at], labels[at][len(at) // 2 :]) for at in rows]
 
 
-def _scores(method: str, one: Series) -> Floats:
-    scores: Floats = METHODS[method].score(one.values[None], _MINUTES, one.first_tested)[0]
+def _scores(method: str, metric: Series) -> Floats:
+    scores: Floats = METHODS[method].score(metric.values[None], _MINUTES, metric.first_tested)[0]
     return np.nan_to_num(scores)
 
 
@@ -156,10 +156,10 @@ class Result:
         """Return the figures at a threshold, and those that need none."""
         every = np.concatenate(scores)
         candidates = np.unique(np.quantile(every, 1 - np.logspace(-5, np.log10(0.2), _THRESHOLDS)))
-        best = max(by_events([one > candidate for one in scores], labels)[0] for candidate in candidates)
-        precise = [average_precision(one, of) for one, of in zip(scores, labels, strict=True) if of.any()]
+        best = max(by_events([score > candidate for score in scores], labels)[0] for candidate in candidates)
+        precise = [average_precision(score, of) for score, of in zip(scores, labels, strict=True) if of.any()]
         normal = float((every[~np.concatenate(labels)] >= threshold).mean())
-        flags = [one >= threshold for one in scores]
+        flags = [score >= threshold for score in scores]
         return cls(*by_events(flags, labels), best, float(np.mean(precise)), normal)
 
     def cells(self) -> tuple[str, ...]:

@@ -210,4 +210,8 @@ def _literal(text: str) -> str:
     if quoted.isprintable():
         return f"'{quoted}'"
     escaped = quoted.replace("\\", "\\\\")
-    return "U&'" + "".join(one if one.isprintable() else f"\\+{ord(one):06x}" for one in escaped) + "'"
+    return (
+        "U&'"
+        + "".join(character if character.isprintable() else f"\\+{ord(character):06x}" for character in escaped)
+        + "'"
+    )

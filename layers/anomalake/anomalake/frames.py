@@ -228,10 +228,10 @@ class Anomalies:
         if isinstance(most, bool) or not isinstance(most, int) or not 1 <= most <= MOST_METRICS:
             raise FrameError(f"most {most!r}: expected a number from 1 to {MOST_METRICS}")
         found = self._found
-        groups = [one for one in found.groups if group is None or one.group_id == group]
+        groups = [found_group for found_group in found.groups if group is None or found_group.group_id == group]
         if group is not None and not groups:
             raise FrameError(
-                f"group {group!r}: is none of the {len(found.groups):,} of groups; expected an id of theirs"
+                f"group {group!r}: is not one of the {len(found.groups):,} groups; expected the id of one of them"
             )
         if not found.judgement.severity.size:
             raise FrameError("plot: no point was judged")

@@ -810,7 +810,7 @@ def test_the_metrics_of_a_group_are_drawn_with_the_time_around_it(result: anomal
     drawn = pd.to_datetime(pd.DataFrame(chart.spec["data"]["values"])["t"]).dt.tz_localize(None)
     assert drawn.min() < group["start"] <= group["end"] <= drawn.max()
     assert drawn.max() - drawn.min() < timedelta(days=10)
-    with pytest.raises(FrameError, match="group 'no-such': is none of the"):
+    with pytest.raises(FrameError, match="group 'no-such': is not one of the"):
         result.plot("no-such")
     with pytest.raises(FrameError, match="most 0: expected a number from 1 to 50"):
         result.plot(most=0)

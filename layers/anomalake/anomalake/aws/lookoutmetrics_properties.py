@@ -102,7 +102,7 @@ def properties_of(given: object) -> dict[str, Any]:
     members = {name: _member(name, value, name) for name, value in _named(given) if name not in CUSTOM_PROPERTIES}
     metric_sets = members.get("MetricSetList")
     if metric_sets is not None and not (
-        isinstance(metric_sets, list) and len(metric_sets) <= 1 and all(isinstance(one, dict) for one in metric_sets)
+        isinstance(metric_sets, list) and len(metric_sets) <= 1 and all(isinstance(item, dict) for item in metric_sets)
     ):
         raise _invalid("MetricSetList", "expected a list of one metric set")
     tags = members.get("Tags")
@@ -124,11 +124,11 @@ def _member(name: str, value: Any, path: str) -> Any:
     if name == "Tags":
         return value
     if isinstance(value, Mapping):
-        return {key: _member(key, one, f"{path}.{key}") for key, one in _named(value)}
+        return {key: _member(key, member, f"{path}.{key}") for key, member in _named(value)}
     if name in _LISTS and isinstance(value, str):
         return [value]
     if isinstance(value, list):
-        return [_member("", one, f"{path}[{place}]") for place, one in enumerate(value)]
+        return [_member("", item, f"{path}[{place}]") for place, item in enumerate(value)]
     if name in _WHOLE and isinstance(value, str):
         if not re.fullmatch(r"[+-]?[0-9]{1,9}(\.0+)?", value):
             raise _invalid(path, f"{value[:60]!r}: expected a whole number")

@@ -307,7 +307,7 @@ def _metric_set(properties: Mapping[str, Any]) -> Mapping[str, Any]:
 def _metric_set_arn(request: _Request, arn: str) -> str:
     """ARN of a detector's metric set; empty if it has none."""
     listed = request.call("ListMetricSets", {"AnomalyDetectorArn": arn}).get("MetricSetSummaryList", [])
-    return next((str(one["MetricSetArn"]) for one in listed), "")
+    return next((str(metric_set["MetricSetArn"]) for metric_set in listed), "")
 
 
 def _detector_arn(request: _Request) -> str:

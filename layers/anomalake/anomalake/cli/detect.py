@@ -83,7 +83,7 @@ def detect(
     if format == ReportFormat.json:
         print_report(detection_report(read, lake, detected))
     executions = [interval.execution for interval in detected]
-    if any(one.status in (EARLY, FAILED) or one.undelivered > 0 for one in executions):
+    if any(execution.status in (EARLY, FAILED) or execution.undelivered > 0 for execution in executions):
         raise typer.Exit(1)
 
 

@@ -98,13 +98,13 @@ def init(
     seen = looking.look(place, choices, text)
     console = stdout()
     if not yes and is_person_there():
-        for one in reading_lines(seen):
-            line(console, one)
+        for report_line in reading_lines(seen):
+            line(console, report_line)
         answered = ask(seen.reading, choices)
         if answered != choices:
             seen = looking.look(place, answered, text)
-    for one in reading_lines(seen):
-        line(console, one)
+    for report_line in reading_lines(seen):
+        line(console, report_line)
     path = out or Path(f"{name or seen.name}.yaml")
     body = seen.text(path.parent, name)
     is_there = path.exists()

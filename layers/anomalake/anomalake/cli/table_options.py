@@ -78,10 +78,10 @@ def choices_of(
     sums: list[str] = []
     means: list[str] = []
     measures: list[str] = []
-    for one in measure or []:
-        column, _, function = one.rpartition("=")
+    for option in measure or []:
+        column, _, function = option.rpartition("=")
         target = {"SUM": sums, "AVG": means}.get(function.upper()) if column else None
-        (measures if target is None else target).append(one if target is None else column)
+        (measures if target is None else target).append(option if target is None else column)
     choices = Choices(
         time=tuple(time or ()), time_format=time_format, zone=zone, frequency=frequency, sums=tuple(sums),
         means=tuple(means), measures=tuple(measures), ignored=tuple(ignore or ()), decimal=decimal,

@@ -89,8 +89,8 @@ def try_(
         name = folder or Path(f"anomalake-try-{seen.name}")
         seen.text(name)
         place = _folder(name)
-    for one in reading_lines(seen):
-        line(console, one)
+    for report_line in reading_lines(seen):
+        line(console, report_line)
     detector, lake, page = place / "detector.yaml", place / "lake", place / "page.html"
     write_whole(detector, seen.text(place).encode())
     with count_bar() as bar:
@@ -102,10 +102,10 @@ def try_(
             bar.update(tasks[step], completed=done, total=total)
 
         outcome = backtest(detector, lake=str(lake), progress=progress)
-    for one in summary_lines(outcome, str(lake)):
-        line(console, one)
-    for one in reason_lines(outcome):
-        line(errors, one)
+    for report_line in summary_lines(outcome, str(lake)):
+        line(console, report_line)
+    for report_line in reason_lines(outcome):
+        line(errors, report_line)
     document, _ = make_document(str(lake))
     written = write_page(document, page, title=seen.name)
     line(console, f"{page}: {summary_of(document)}")

@@ -31,7 +31,7 @@ def principal_edits(path: Path, principal: Node, role: Any, problems: Problems) 
     if service is None:
         return
     services = service.value if isinstance(service.value, list) else [service]
-    places = [place for place, one in enumerate(services) if _is_service(one)]
+    places = [place for place, service in enumerate(services) if _is_service(service)]
     if not places:
         return
     if isinstance(principal.value, dict) and "AWS" in principal.value:

@@ -92,8 +92,8 @@ class _Editor:
             bracket = self._text.rindex("{", 0, at) if key is mapping.value[0][0] else at
             lead = self._text[bracket + 1 : at]
             if lead.strip() or "\n" not in lead:
-                return at, at, "".join(f"{one}, " for one in shown)
-            return bracket + 1, bracket + 1, "".join(f"{lead}{one}," for one in shown)
+                return at, at, "".join(f"{item}, " for item in shown)
+            return bracket + 1, bracket + 1, "".join(f"{lead}{item}," for item in shown)
         lines = [f"{name}: {self._flow(value)}" for name, value in members.items()]
         begin = at - column
         if self._text[begin:at].strip(" \ufeff"):
@@ -116,7 +116,7 @@ class _Editor:
         if isinstance(value, dict):
             if not self._is_json and value.keys() == {"Fn::Sub"}:
                 return f"!Sub {json.dumps(value['Fn::Sub'], ensure_ascii=False)}"
-            return f"{{{', '.join(f'{self._flow(name)}: {self._flow(one)}' for name, one in value.items())}}}"
+            return f"{{{', '.join(f'{self._flow(name)}: {self._flow(item)}' for name, item in value.items())}}}"
         if isinstance(value, str) and not self._is_json and _is_plain(value):
             return value
         return json.dumps(value, ensure_ascii=False)

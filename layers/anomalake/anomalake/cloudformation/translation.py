@@ -112,8 +112,8 @@ def _check_metric_sets(path: Path, metric_sets: Node, problems: Problems) -> Non
         if len(alternative.value) != 1:
             problems.add(short_path(at), alternative, f"has {len(alternative.value)} members; expected 1")
         for place, metric_set in enumerate(alternative.value):
-            for below, one in _alternatives((*at, place), metric_set):
-                source = one.value.get("MetricSource") if isinstance(one.value, dict) else None
+            for below, member in _alternatives((*at, place), metric_set):
+                source = member.value.get("MetricSource") if isinstance(member.value, dict) else None
                 if source is not None:
                     _check_source((*below, "MetricSource"), source, problems)
 
@@ -132,8 +132,8 @@ def _alternatives(path: Path, node: Node) -> Iterator[tuple[Path, Node]]:
     if choice is None or not isinstance(choice.value, list):
         yield path, node
         return
-    for place, one in list(enumerate(choice.value))[1:]:
-        yield from _alternatives((*path, "Fn::If", place), one)
+    for place, branch in list(enumerate(choice.value))[1:]:
+        yield from _alternatives((*path, "Fn::If", place), branch)
 
 
 def _mappings(path: Path, node: Node, problems: Problems) -> Iterator[tuple[Path, Node]]:

@@ -159,7 +159,7 @@ class Fields:
         expected = f"one of {', '.join(allowed)}"
         value = self.text(name, expected, required=required, default=default)
         if value and value not in allowed:
-            by_lower = {one.lower(): one for one in allowed}
+            by_lower = {name.lower(): name for name in allowed}
             near = difflib.get_close_matches(value.lower(), by_lower, n=1)
             hint = f"; did you mean {by_lower[near[0]]}?" if near else ""
             self.problem(name, f"{value[:_SHOWN]!r}: expected {expected}{hint}")

@@ -273,8 +273,8 @@ class MetricSet:
             raise SourceError("CsvFormatDescriptor: no header in the files; expected HeaderList")
 
     def _check_aliases(self, columns: list[str]) -> None:
-        names = [one.name for one in self.alias_list]
-        aliases = [alias for one in self.alias_list for alias in one.aliases]
+        names = [entry.name for entry in self.alias_list]
+        aliases = [alias for entry in self.alias_list for alias in entry.aliases]
         for name in names:
             if name not in (*self.measures, *self.dimension_list) or names.count(name) > 1:
                 raise SourceError(f"AliasList {name!r}: expected a name of MetricList or DimensionList, once")
@@ -284,7 +284,7 @@ class MetricSet:
 
     def aliases_of(self, names: Collection[str]) -> dict[str, tuple[str, ...]]:
         """Return the aliases of those of some names that have any."""
-        return {one.name: one.aliases for one in self.alias_list if one.name in names}
+        return {entry.name: entry.aliases for entry in self.alias_list if entry.name in names}
 
     @property
     def measures(self) -> tuple[str, ...]:

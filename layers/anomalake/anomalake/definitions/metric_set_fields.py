@@ -197,7 +197,7 @@ def metric_set_to_fields(metric_set: MetricSet) -> dict[str, Any]:
     if metric_set.minimum_good_share != DEFAULT_MINIMUM_GOOD_SHARE:
         fields["MinimumGoodShare"] = metric_set.minimum_good_share
     if metric_set.alias_list:
-        fields["AliasList"] = [{"Name": one.name, "Aliases": list(one.aliases)} for one in metric_set.alias_list]
+        fields["AliasList"] = [{"Name": entry.name, "Aliases": list(entry.aliases)} for entry in metric_set.alias_list]
     if metric_set.roll_ups:
         fields["RollUps"] = True
     return fields
@@ -277,22 +277,22 @@ def read_filters(fields: Fields, name: str, problems: Problems) -> tuple[Dimensi
     """Read dimension filters, in the form of a metric set (Name, …) or of an alert (DimensionName, …)."""
     found = []
     for node, path in fields.items(name, most=100):
-        one = Fields(node, path, problems)
-        key = "DimensionName" if one.has("DimensionName") else "Name"
-        dimension = one.text(key, "a dimension's name", required=True)
+        item = Fields(node, path, problems)
+        key = "DimensionName" if item.has("DimensionName") else "Name"
+        dimension = item.text(key, "a dimension's name", required=True)
         values: tuple[str, ...]
-        if one.has("DimensionValueList"):
-            values = one.texts("DimensionValueList", "a value as text", most=1_000, least=1, longest=4_096)
+        if item.has("DimensionValueList"):
+            values = item.texts("DimensionValueList", "a value as text", most=1_000, least=1, longest=4_096)
         else:
-            values = tuple(_filter_values(one, problems))
-        one.unknown()
+            values = tuple(_filter_values(item, problems))
+        item.unknown()
         found.append(DimensionFilter(dimension, values))
     return tuple(found)
 
 
-def _filter_values(one: Fields, problems: Problems) -> list[str]:
+def _filter_values(item: Fields, problems: Problems) -> list[str]:
     values = []
-    for node, path in one.items("FilterList", most=1_000, least=1):
+    for node, path in item.items("FilterList", most=1_000, least=1):
         each = Fields(node, path, problems)
         given = each.get("DimensionValue")
         if given is None:
@@ -317,10 +317,10 @@ def _filters(fields: Fields, dimensions: tuple[str, ...], problems: Problems) ->
 def _aliases(fields: Fields, problems: Problems, stored: bool) -> tuple[NameAliases, ...]:
     found = []
     for node, path in fields.items("AliasList", most=MOST_STORED if stored else MOST_MEASURES + MOST_DIMENSIONS):
-        one = Fields(node, path, problems)
-        name = one.text("Name", "a measure or dimension", required=True)
-        found.append(NameAliases(name, one.texts("Aliases", "another name of it", most=MOST_ALIASES, least=1)))
-        one.unknown()
+        item = Fields(node, path, problems)
+        name = item.text("Name", "a measure or dimension", required=True)
+        found.append(NameAliases(name, item.texts("Aliases", "another name of it", most=MOST_ALIASES, least=1)))
+        item.unknown()
     return tuple(found)
 
 
@@ -475,67 +475,69 @@ def read_file_format(fields: Fields, problems: Problems, *, named: bool = True) 
     fields.unknown()
     if not kinds:
         return CsvFormat()
-    one = fields.fields(kinds[0])
+    descriptor = fields.fields(kinds[0])
     if kinds[0] == "ParquetFormatDescriptor":
-        one.ignore("FileCompression")
-        columns = tuple(_column_types(one, problems))
-        one.unknown()
+        descriptor.ignore("FileCompression")
+        columns = tuple(_column_types(descriptor, problems))
+        descriptor.unknown()
         return ParquetFormat(columns)
-    compression = one.choice("FileCompression", ("NONE", "GZIP"), default="NONE")
-    charset = one.text("Charset", "a charset such as UTF-8", longest=63, default="UTF-8")
+    compression = descriptor.choice("FileCompression", ("NONE", "GZIP"), default="NONE")
+    charset = descriptor.text("Charset", "a charset such as UTF-8", longest=63, default="UTF-8")
     if not _is_charset(charset):
-        one.problem("Charset", f"{charset!r}: expected a charset such as UTF-8 or ISO-8859-1")
+        descriptor.problem("Charset", f"{charset!r}: expected a charset such as UTF-8 or ISO-8859-1")
     if kinds[0] == "JsonFormatDescriptor":
-        one.unknown()
+        descriptor.unknown()
         return JsonLinesFormat(compression, charset)
-    return _csv_format(one, compression, charset, named)
+    return _csv_format(descriptor, compression, charset, named)
 
 
 def _column_types(fields: Fields, problems: Problems) -> Iterator[ColumnType]:
     for node, path in fields.items("ColumnList", most=10_000):
-        one = Fields(node, path, problems)
-        name = one.text("Name", "a column's name", pattern=_COLUMN, required=True)
-        type_ = one.text("Type", "a type such as string, bigint or timestamp", pattern=COLUMN_TYPE, required=True)
-        one.unknown()
+        item = Fields(node, path, problems)
+        name = item.text("Name", "a column's name", pattern=_COLUMN, required=True)
+        type_ = item.text("Type", "a type such as string, bigint or timestamp", pattern=COLUMN_TYPE, required=True)
+        item.unknown()
         yield ColumnType(name, type_)
 
 
-def _csv_format(one: Fields, compression: str, charset: str, named: bool) -> CsvFormat:
-    delimiter = one.text("Delimiter", "one character", longest=1_000, default=",")
+def _csv_format(descriptor: Fields, compression: str, charset: str, named: bool) -> CsvFormat:
+    delimiter = descriptor.text("Delimiter", "one character", longest=1_000, default=",")
     delimiter = {"\\t": "\t", "TAB": "\t", "SPACE": " "}.get(delimiter, delimiter)
     if len(delimiter) != 1:
-        one.problem("Delimiter", f"{delimiter[:60]!r}: expected one character")
+        descriptor.problem("Delimiter", f"{delimiter[:60]!r}: expected one character")
     quote = '"'
-    if one.has("QuoteSymbol"):
-        quote = one.text("QuoteSymbol", "one character, or none", longest=1_000, shortest=0)
+    if descriptor.has("QuoteSymbol"):
+        quote = descriptor.text("QuoteSymbol", "one character, or none", longest=1_000, shortest=0)
     if len(quote) > 1:
-        one.problem("QuoteSymbol", f"{quote[:60]!r}: expected one character, or none")
+        descriptor.problem("QuoteSymbol", f"{quote[:60]!r}: expected one character, or none")
     for name, symbol in (("Delimiter", delimiter), ("QuoteSymbol", quote)):
         if len(symbol) == 1 and (not symbol.isascii() or symbol in "\r\n\x00"):
-            one.problem(name, f"{symbol!r}: expected an ASCII character that ends no line")
+            descriptor.problem(name, f"{symbol!r}: expected an ASCII character that ends no line")
     if delimiter == quote:
-        one.problem("QuoteSymbol", f"{quote!r}: expected another character than Delimiter")
-    header = one.texts("HeaderList", "a column's name", most=10_000)
-    contains = one.boolean("ContainsHeader", default=not header)
+        descriptor.problem("QuoteSymbol", f"{quote!r}: expected another character than Delimiter")
+    header = descriptor.texts("HeaderList", "a column's name", most=10_000)
+    contains = descriptor.boolean("ContainsHeader", default=not header)
     if named and not contains and not header:
-        one.problem("HeaderList", "is missing; expected the columns' names, for ContainsHeader is false")
-    decimal, thousands, nulls = _number_format(one)
-    skip = int(one.number("SkipLines", 0, MOST_SKIPPED_LINES, default=0, whole=True))
-    one.unknown()
+        descriptor.problem("HeaderList", "is missing; expected the columns' names, for ContainsHeader is false")
+    decimal, thousands, nulls = _number_format(descriptor)
+    skip = int(descriptor.number("SkipLines", 0, MOST_SKIPPED_LINES, default=0, whole=True))
+    descriptor.unknown()
     return CsvFormat(delimiter, quote, contains, header, compression, charset, decimal, thousands, nulls, skip)
 
 
-def _number_format(one: Fields) -> tuple[str, str, tuple[str, ...]]:
-    decimal = one.choice("DecimalSeparator", (".", ","), default=".")
-    thousands = one.text("ThousandsSeparator", "one character, or none", longest=1_000, shortest=0)
+def _number_format(descriptor: Fields) -> tuple[str, str, tuple[str, ...]]:
+    decimal = descriptor.choice("DecimalSeparator", (".", ","), default=".")
+    thousands = descriptor.text("ThousandsSeparator", "one character, or none", longest=1_000, shortest=0)
     thousands = {"SPACE": " "}.get(thousands, thousands)
     if len(thousands) > 1 or thousands.isalnum() or (thousands and thousands in "+-%\r\n\x00"):
-        one.problem("ThousandsSeparator", f"{thousands[:60]!r}: expected one character, such as , . ' or a blank")
+        descriptor.problem(
+            "ThousandsSeparator", f"{thousands[:60]!r}: expected one character, such as , . ' or a blank"
+        )
     if thousands == decimal:
-        one.problem("ThousandsSeparator", f"{thousands!r}: expected another character than DecimalSeparator")
+        descriptor.problem("ThousandsSeparator", f"{thousands!r}: expected another character than DecimalSeparator")
     nulls = DEFAULT_NULL_VALUES
-    if one.has("NullValues"):
-        nulls = one.texts("NullValues", "a text", most=MOST_NULL_VALUES)
+    if descriptor.has("NullValues"):
+        nulls = descriptor.texts("NullValues", "a text", most=MOST_NULL_VALUES)
     return decimal, thousands, nulls
 
 

@@ -57,10 +57,10 @@ def with_alert_filters(alert: Mapping[str, Any]) -> dict[str, Any]:
         return dict(alert)
     by_dimension = [
         {
-            "DimensionName": one.get("DimensionName", one.get("Name")),
-            "DimensionValueList": one.get("DimensionValueList")
-            or [item["DimensionValue"] for item in one.get("FilterList", ())],
+            "DimensionName": dimension_filter.get("DimensionName", dimension_filter.get("Name")),
+            "DimensionValueList": dimension_filter.get("DimensionValueList")
+            or [item["DimensionValue"] for item in dimension_filter.get("FilterList", ())],
         }
-        for one in filters["DimensionFilterList"]
+        for dimension_filter in filters["DimensionFilterList"]
     ]
     return {**alert, "AlertFilters": {**filters, "DimensionFilterList": by_dimension}}

@@ -127,28 +127,28 @@ def read_quiet_windows(fields: Fields, frequency: str, problems: Problems) -> tu
     return tuple(windows)
 
 
-def _window(one: Fields, frequency: str, problems: Problems) -> QuietWindow | None:
+def _window(window: Fields, frequency: str, problems: Problems) -> QuietWindow | None:
     """Read a window; None after a problem."""
-    days = one.texts("Days", f"a day of the week: {', '.join(WEEKDAYS)}", most=7)
+    days = window.texts("Days", f"a day of the week: {', '.join(WEEKDAYS)}", most=7)
     unknown = [day for day in days if day not in WEEKDAYS]
     if unknown:
-        one.problem("Days", f"{unknown[0][:60]!r}: expected one of {', '.join(WEEKDAYS)}")
-    start, end = (one.text(name, _A_TIME, longest=16) for name in ("From", "To"))
-    one.unknown()
+        window.problem("Days", f"{unknown[0][:60]!r}: expected one of {', '.join(WEEKDAYS)}")
+    start, end = (window.text(name, _A_TIME, longest=16) for name in ("From", "To"))
+    window.unknown()
     if unknown:
         return None
     if bool(start) != bool(end):
-        one.problem("To" if start else "From", f"is missing beside {'From' if start else 'To'}; expected {_A_TIME}")
+        window.problem("To" if start else "From", f"is missing beside {'From' if start else 'To'}; expected {_A_TIME}")
         return None
     if not start and not days:
-        problems.add(one.path, one.node, "expected Days, From and To, or both")
+        problems.add(window.path, window.node, "expected Days, From and To, or both")
         return None
     if _INSTANT.fullmatch(start) or _INSTANT.fullmatch(end):
-        return _planned(one, start, end, has_days=bool(days))
-    return _recurring(one, tuple(WEEKDAYS.index(day) for day in days), start, end, frequency, problems)
+        return _planned(window, start, end, has_days=bool(days))
+    return _recurring(window, tuple(WEEKDAYS.index(day) for day in days), start, end, frequency, problems)
 
 
-def _planned(one: Fields, start: str, end: str, *, has_days: bool) -> PlannedWindow | None:
+def _planned(window: Fields, start: str, end: str, *, has_days: bool) -> PlannedWindow | None:
     times = []
     for name, text in (("From", start), ("To", end)):
         try:
@@ -156,41 +156,43 @@ def _planned(one: Fields, start: str, end: str, *, has_days: bool) -> PlannedWin
         except ValueError:
             times.append(None)
         if times[-1] is None:
-            one.problem(name, f"{text!r}: expected a day and time such as 2026-12-24T00:00")
+            window.problem(name, f"{text!r}: expected a day and time such as 2026-12-24T00:00")
     if has_days:
-        one.problem("Days", "is given beside a planned window; expected From and To as times of day, such as 02:00")
+        window.problem("Days", "is given beside a planned window; expected From and To as times of day, such as 02:00")
     first, last = times
     if first is None or last is None or has_days:
         return None
     if last <= first:
-        one.problem("To", f"{end!r}: expected a time after From, {start}")
+        window.problem("To", f"{end!r}: expected a time after From, {start}")
         return None
     return PlannedWindow(first, last)
 
 
 def _recurring(
-    one: Fields, days: tuple[int, ...], start: str, end: str, frequency: str, problems: Problems
+    window: Fields, days: tuple[int, ...], start: str, end: str, frequency: str, problems: Problems
 ) -> RecurringWindow | None:
     every_day = days or tuple(range(7))
     interval = FREQUENCIES.get(frequency)
     if interval is not None and interval.days > 1:
         problems.add(
-            one.path, one.node, f"recurs each week, in every interval of {frequency}; expected From and To with a day"
+            window.path,
+            window.node,
+            f"recurs each week, in every interval of {frequency}; expected From and To with a day",
         )
         return None
     if not start:
         return RecurringWindow(every_day, timedelta(0), _DAY)
     if interval is not None and interval.days:
-        one.problem("From", f"{start!r}: is within an interval of {frequency}; expected Days alone")
+        window.problem("From", f"{start!r}: is within an interval of {frequency}; expected Days alone")
         return None
     times = []
     for name, text in (("From", start), ("To", end)):
         match = _TIME.fullmatch(text)
         if match is None or (match["midnight"] and name == "From"):
-            one.problem(name, f"{text!r}: expected {_A_TIME}")
+            window.problem(name, f"{text!r}: expected {_A_TIME}")
             return None
         times.append(_DAY if match["midnight"] else timedelta(hours=int(match["hour"]), minutes=int(match["minute"])))
     if times[0] == times[1]:
-        one.problem("To", f"{end!r}: expected another time than From; Days alone is the whole day")
+        window.problem("To", f"{end!r}: expected another time than From; Days alone is the whole day")
         return None
     return RecurringWindow(every_day, *times)

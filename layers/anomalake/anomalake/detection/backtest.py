@@ -208,7 +208,7 @@ def conclude_backtest(
         metrics = replace(metrics, values=np.concatenate([prepared.history.values, completed.shown.values], axis=2))
     judgement = apply_feedback(metrics, of_model, feedback)
     groups = group(metrics, judgement, detector_arn)
-    counted = tuple(one for one in groups if counted_intervals(one, settings))
+    counted = tuple(group for group in groups if counted_intervals(group, settings))
     if len(counted) < len(groups):
         is_anomaly = judgement.is_anomaly & in_groups(metrics, judgement, counted)
         judgement = replace(judgement, is_anomaly=is_anomaly)

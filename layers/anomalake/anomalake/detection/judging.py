@@ -87,7 +87,9 @@ def in_direction(metrics: Metrics, judgement: Judgement, settings: DetectionSett
     directions: list[Direction] = [settings.measure(name).direction for name in metrics.measures]
     if all(direction == "both" for direction in directions):
         return judgement
-    sign = np.repeat([{"both": 0, "rises": 1, "drops": -1}[one] for one in directions], len(metrics.combinations))
+    sign = np.repeat(
+        [{"both": 0, "rises": 1, "drops": -1}[direction] for direction in directions], len(metrics.combinations)
+    )
     sign = sign[:, None]
     judged = metrics.flat[:, judgement.first : judgement.first + judgement.severity.shape[1]]
     severity = np.where(sign * (judged - judgement.expected) < 0, 0.0, judgement.severity)

@@ -165,7 +165,7 @@ def complete(
     filled = missing | (np.isnan(whole.values) & ~np.isnan(values))
     # Metrics that the model knows, but of which nothing is to be judged, are left out again.
     kept = ~is_new | filled.any(axis=(0, 2))
-    combinations = tuple(one for one, is_kept in zip(whole.combinations, kept, strict=True) if is_kept)
+    combinations = tuple(combination for combination, is_kept in zip(whole.combinations, kept, strict=True) if is_kept)
     completed = replace(whole, combinations=combinations, values=values[:, kept])
     added = (filled | is_new[None, :, None])[:, kept]
     shape = completed.flat.shape

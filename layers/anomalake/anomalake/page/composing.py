@@ -93,9 +93,9 @@ class _Composition:
             set_aside_reasons=contents.set_aside_reasons,
             crawl=contents.crawl,
             notes=tuple(self._notes),
-            feedback=tuple(one for said in self._said() for one in said.feedback),
-            snoozes=tuple(one for said in self._said() for one in said.snoozes),
-            comments=tuple(one for said in self._said() for one in said.comments),
+            feedback=tuple(feedback for said in self._said() for feedback in said.feedback),
+            snoozes=tuple(snooze for said in self._said() for snooze in said.snoozes),
+            comments=tuple(comment for said in self._said() for comment in said.comments),
         )
 
     def _said(self) -> list[Said]:

@@ -87,7 +87,7 @@ def _rows_of_groups(metrics: Metrics, groups: Iterable[Group], most: int) -> lis
     n_combinations = len(metrics.combinations)
     combinations = {metrics.dimensions(k): k for k in range(n_combinations)}
     rows: dict[int, None] = {}
-    for group in sorted(groups, key=lambda one: (-one.score, one.start, one.measure)):
+    for group in sorted(groups, key=lambda group: (-group.score, group.start, group.measure)):
         worst: dict[int, float] = {}
         for interval in group.intervals:
             for metric in interval.affected:

@@ -42,14 +42,20 @@ def read_said(store: ObjectStore, records: DetectorRecords, notes: list[str]) ->
 def _feedback_given(detector: str, feedback: Iterable[Feedback]) -> list[FeedbackGiven]:
     """Return feedback, that of one person at one time on a group together."""
     points = Counter(
-        (int(one.given_at.timestamp()), one.anomaly_group_id or "", one.measure, one.is_anomaly, one.given_by)
-        for one in feedback
+        (
+            int(record.given_at.timestamp()),
+            record.anomaly_group_id or "",
+            record.measure,
+            record.is_anomaly,
+            record.given_by,
+        )
+        for record in feedback
     )
     given = [
         FeedbackGiven(detector, group, measure, is_anomaly, number, at, by)
         for (at, group, measure, is_anomaly, by), number in points.items()
     ]
-    return sorted(given, key=lambda one: (-one.at, one.group, one.measure, one.is_anomaly, one.by))
+    return sorted(given, key=lambda item: (-item.at, item.group, item.measure, item.is_anomaly, item.by))
 
 
 def _snooze_given(detector: str, snooze: Snooze) -> SnoozeGiven:

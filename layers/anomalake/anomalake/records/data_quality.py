@@ -85,8 +85,9 @@ class DataQuality:
     def to_fields(self) -> dict[str, Any]:
         """Return the fields in JSON's types."""
         columns = [
-            {"name": one.name, "usable": one.usable} | ({} if one.distinct is None else {"distinct": one.distinct})
-            for one in self.columns
+            {"name": column.name, "usable": column.usable}
+            | ({} if column.distinct is None else {"distinct": column.distinct})
+            for column in self.columns
         ]
         fields = {"start": self.start.isoformat(), **{name: getattr(self, name) for name in _NUMBERS}}
         span = {} if self.span is None else {name: getattr(self.span, name).isoformat() for name in _SPAN}
@@ -98,8 +99,8 @@ class DataQuality:
         try:
             span = BacktestSpan(*(_instant(given[name]) for name in _SPAN)) if _SPAN[0] in given else None
             columns = tuple(
-                ColumnQuality(_text(one["name"]), _number(one["usable"]), _number_or_none(one.get("distinct")))
-                for one in given["columns"]
+                ColumnQuality(_text(column["name"]), _number(column["usable"]), _number_or_none(column.get("distinct")))
+                for column in given["columns"]
             )
             numbers = {name: _number(given[name]) for name in _NUMBERS}
             return cls(start=_instant(given["start"]), columns=columns, span=span, **numbers)
@@ -118,7 +119,7 @@ def quality_of(report: ReadReport, metrics: Metrics | None, start: datetime) -> 
         Start of the first interval.
     """
     distinct = {} if metrics is None else _distinct(metrics)
-    columns = tuple(ColumnQuality(one.name, one.usable, distinct.get(one.name)) for one in report.columns)
+    columns = tuple(ColumnQuality(column.name, column.usable, distinct.get(column.name)) for column in report.columns)
     series = 0 if metrics is None else _series(metrics)
     return DataQuality(start, report.used + report.bad, report.partial, report.bad, series, columns)
 
@@ -186,7 +187,11 @@ def read_backtest_quality(store: ObjectStore, detector: str) -> DataQuality | No
 
 def _distinct(metrics: Metrics) -> dict[str, int]:
     """Number of values of each dimension; the empty value is none."""
-    rows = [one for one, is_total in zip(metrics.combinations, metrics.is_roll_up, strict=True) if not is_total]
+    rows = [
+        combination
+        for combination, is_total in zip(metrics.combinations, metrics.is_roll_up, strict=True)
+        if not is_total
+    ]
     return {
         name: len({combination[place] for combination in rows} - {None, ""})
         for place, name in enumerate(metrics.dimension_names)

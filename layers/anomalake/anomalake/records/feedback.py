@@ -109,7 +109,7 @@ def write_feedback(store: ObjectStore, detector: str, feedback: Feedback) -> Non
 
 def delete_feedback(store: ObjectStore, detector: str, feedback: Iterable[Feedback]) -> None:
     """Delete feedback, so that earlier feedback on the same points counts again; raises `StoreError`."""
-    store.delete([feedback_key(detector, one) for one in feedback])
+    store.delete([feedback_key(detector, record) for record in feedback])
 
 
 def read_feedback(

@@ -102,9 +102,9 @@ def undo_feedback(store: ObjectStore, detector: str, group_id: str) -> list[Feed
     StoreError
     """
     recorded, _ = read_feedback(store, detector)
-    of_group = [one for one in recorded if one.anomaly_group_id == group_id]
-    latest = max((one.given_at for one in of_group), default=None)
-    undone = [one for one in of_group if one.given_at == latest]
+    of_group = [record for record in recorded if record.anomaly_group_id == group_id]
+    latest = max((record.given_at for record in of_group), default=None)
+    undone = [record for record in of_group if record.given_at == latest]
     if not undone:
         raise UnknownAnomalyError(f"anomaly group {group_id!r}: has no feedback that can be undone")
     delete_feedback(store, detector, undone)

@@ -80,7 +80,9 @@ class Found:
         """Return the anomaly groups as a data frame."""
         rows = group_rows(self.groups, [_rule(self.threshold)])
         starts, ends = (
-            times([np.datetime64(one.replace(tzinfo=None), "s") for one in instants], self.metrics.timezone, type_)
+            times(
+                [np.datetime64(instant.replace(tzinfo=None), "s") for instant in instants], self.metrics.timezone, type_
+            )
             for type_ in [self.keys.time_type]
             for instants in ([row.start for row in rows], [row.end for row in rows])
         )
@@ -188,7 +190,7 @@ def judge_next(frame: Any, body: bytes) -> tuple[Found, bytes]:
             f"state: {one_line(error)[:200]}; expected bytes that this version has returned: learn again"
         ) from error
     groups = group(metrics, judgement, ARN, state.groups)
-    latest = {one.group_id: one for one in (*state.groups, *groups)}
+    latest = {group.group_id: group for group in (*state.groups, *groups)}
     following = replace(
         state,
         last=last,

@@ -134,7 +134,7 @@ def keys_of(frame: Frame, metric_set: MetricSet) -> KeyColumns:
         else:
             is_zoned = reader.is_utc
         type_ = pa.timestamp("us", metric_set.timezone if is_zoned else None)
-    dimensions = tuple(frame.table.schema.field(one).type for one in metric_set.dimension_list)
+    dimensions = tuple(frame.table.schema.field(name).type for name in metric_set.dimension_list)
     return KeyColumns(UNNAMED_INDEX if metric_set.joined_timestamp_columns else name, type_, dimensions)
 
 
@@ -181,7 +181,7 @@ def _functions_said(given: Any) -> dict[str, str] | None:
 def _frequency_said(given: str | timedelta) -> str:
     if isinstance(given, timedelta):
         seconds = given.total_seconds()
-        found = next((name for name, one in FREQUENCIES.items() if one.seconds == seconds), None)
+        found = next((name for name, frequency in FREQUENCIES.items() if frequency.seconds == seconds), None)
     else:
         found = given if given in FREQUENCIES else _ALIASES.get(str(given).lower())
     if found is None:
@@ -214,7 +214,7 @@ def _reading_of(
         raise FrameError("frame: has no row; expected a table with a row for each time")
 
     def measures(function: str) -> tuple[str, ...]:
-        return tuple(name for name, one in (functions or {}).items() if one == function)
+        return tuple(name for name, chosen in (functions or {}).items() if chosen == function)
 
     choices = Choices(
         time=tuple(times),

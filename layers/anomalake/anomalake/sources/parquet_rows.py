@@ -73,7 +73,7 @@ def column_types(stream: ByteStream, metric_set: MetricSet) -> tuple[ColumnType,
         raise SourceFileError(f"cannot be read as Parquet: {first_line(error)[:200]}") from error
     written = [schema.names[place] for place in column_places(schema.names, metric_set.columns, "schema")]
     for name, found in zip(metric_set.columns, written, strict=True):
-        if [one.lower() for one in schema.names].count(name.lower()) != 1:
+        if [column.lower() for column in schema.names].count(name.lower()) != 1:
             raise SourceFileError(
                 f"column {name!r} is {found!r} in the file; queries on live data find columns by their names, without "
                 "case; expected this name, and no other that differs in case only"

@@ -86,7 +86,7 @@ def column_places(header: Sequence[str], wanted: Sequence[str], expected: str) -
     places = found_places(header, wanted)
     for name, place in zip(wanted, places, strict=True):
         if place is None:
-            same = sum(_caseless(one) == _caseless(name) for one in header) > 1
+            same = sum(_caseless(column) == _caseless(name) for column in header) > 1
             what = "more than one column" if same else "no column"
             raise SourceFileError(f"{expected}: {what} {name!r}; it has {listed(header)}")
     return [place for place in places if place is not None]

@@ -147,7 +147,7 @@ def _written(value: Any) -> str:
 
 def _nested(value: Any) -> str:
     if isinstance(value, dict):
-        members = (f"{json.dumps(name, ensure_ascii=False)}:{_nested(one)}" for name, one in value.items())
+        members = (f"{json.dumps(name, ensure_ascii=False)}:{_nested(item)}" for name, item in value.items())
         return f"{{{','.join(members)}}}"
     if isinstance(value, list):
         return f"[{','.join(map(_nested, value))}]"

@@ -109,12 +109,12 @@ def _array_position(list_: Value, item: Value) -> str:
 
 
 @function(SCALARS, "arrays_overlap(array(T), array(T)) -> boolean")
-def _arrays_overlap(one: Value, other: Value) -> str:
-    item = one.type.items[0]
-    both = over(one.sql, item, lambda x: f"{x.sql} IS NOT NULL AND list_contains({other.sql}, {x.sql})", "list_filter")
+def _arrays_overlap(left: Value, right: Value) -> str:
+    item = left.type.items[0]
+    both = over(left.sql, item, lambda x: f"{x.sql} IS NOT NULL AND list_contains({right.sql}, {x.sql})", "list_filter")
     return (
-        f"CASE WHEN {one.sql} IS NULL OR {other.sql} IS NULL THEN NULL WHEN len({both}) > 0 THEN true "
-        f"WHEN {any_null(one.sql, item)} OR {any_null(other.sql, item)} THEN NULL ELSE false END"
+        f"CASE WHEN {left.sql} IS NULL OR {right.sql} IS NULL THEN NULL WHEN len({both}) > 0 THEN true "
+        f"WHEN {any_null(left.sql, item)} OR {any_null(right.sql, item)} THEN NULL ELSE false END"
     )
 
 
@@ -124,23 +124,23 @@ def _array_distinct(list_: Value) -> str:
 
 
 @function(SCALARS, "array_union(array(T), array(T)) -> array(T)")
-def _array_union(one: Value, other: Value) -> str:
-    joined = distinct(f"list_concat({one.sql}, {other.sql})")
-    return f"CASE WHEN {one.sql} IS NOT NULL AND {other.sql} IS NOT NULL THEN {joined} END"
+def _array_union(left: Value, right: Value) -> str:
+    joined = distinct(f"list_concat({left.sql}, {right.sql})")
+    return f"CASE WHEN {left.sql} IS NOT NULL AND {right.sql} IS NOT NULL THEN {joined} END"
 
 
 @function(SCALARS, "array_intersect(array(T), array(T)) -> array(T)")
-def _array_intersect(one: Value, other: Value) -> str:
+def _array_intersect(left: Value, right: Value) -> str:
     found = over(
-        distinct(one.sql), one.type, lambda x: f"list_position({other.sql}, {x.sql}) IS NOT NULL", "list_filter"
+        distinct(left.sql), left.type, lambda x: f"list_position({right.sql}, {x.sql}) IS NOT NULL", "list_filter"
     )
-    return f"CASE WHEN {other.sql} IS NOT NULL THEN {found} END"
+    return f"CASE WHEN {right.sql} IS NOT NULL THEN {found} END"
 
 
 @function(SCALARS, "array_except(array(T), array(T)) -> array(T)")
-def _array_except(one: Value, other: Value) -> str:
-    found = over(distinct(one.sql), one.type, lambda x: f"list_position({other.sql}, {x.sql}) IS NULL", "list_filter")
-    return f"CASE WHEN {other.sql} IS NOT NULL THEN {found} END"
+def _array_except(left: Value, right: Value) -> str:
+    found = over(distinct(left.sql), left.type, lambda x: f"list_position({right.sql}, {x.sql}) IS NULL", "list_filter")
+    return f"CASE WHEN {right.sql} IS NOT NULL THEN {found} END"
 
 
 @function(SCALARS, "array_remove(array(T), T) -> array(T)")
@@ -263,12 +263,12 @@ _match("none", "true", "false")
 
 
 @function(SCALARS, "zip_with(array(T), array(U), (T, U) -> V) -> array(V)")
-def _zip_with(one: Value, other: Value, body: Lambda) -> str:
-    pair = f"{fresh(one.sql, other.sql, body.body.sql)}"
+def _zip_with(left: Value, right: Value, body: Lambda) -> str:
+    pair = f"{fresh(left.sql, right.sql, body.body.sql)}"
     a, b = body.names
     inner = f"list_transform([{pair}[1]], lambda {a}: list_transform([{pair}[2]], lambda {b}: {body.body.sql})[1])[1]"
-    zipped = f"list_transform(list_zip({one.sql}, {other.sql}), lambda {pair}: {inner})"
-    return f"CASE WHEN {one.sql} IS NOT NULL AND {other.sql} IS NOT NULL THEN {zipped} END"
+    zipped = f"list_transform(list_zip({left.sql}, {right.sql}), lambda {pair}: {inner})"
+    return f"CASE WHEN {left.sql} IS NOT NULL AND {right.sql} IS NOT NULL THEN {zipped} END"
 
 
 @function(SCALARS, "map_entries(map(K, V)) -> any")
@@ -326,15 +326,15 @@ def _transform_keys(map_: Value, body: Lambda) -> str:
 
 
 @function(SCALARS, "map_zip_with(map(K, T), map(K, U), (K, T, U) -> V) -> map(K, V)")
-def _map_zip_with(one: Value, other: Value, body: Lambda) -> str:
-    keys = distinct(f"list_concat(map_keys({one.sql}), map_keys({other.sql}))")
+def _map_zip_with(left: Value, right: Value, body: Lambda) -> str:
+    keys = distinct(f"list_concat(map_keys({left.sql}), map_keys({right.sql}))")
     key, a, b = body.names
     value = (
-        f"list_transform([{one.sql}[{key}]], lambda {a}: "
-        f"list_transform([{other.sql}[{key}]], lambda {b}: {body.body.sql})[1])[1]"
+        f"list_transform([{left.sql}[{key}]], lambda {a}: "
+        f"list_transform([{right.sql}[{key}]], lambda {b}: {body.body.sql})[1])[1]"
     )
     zipped = f"map_from_entries(list_transform({keys}, lambda {key}: struct_pack(k := {key}, v := {value})))"
-    return f"CASE WHEN {one.sql} IS NOT NULL AND {other.sql} IS NOT NULL THEN {zipped} END"
+    return f"CASE WHEN {left.sql} IS NOT NULL AND {right.sql} IS NOT NULL THEN {zipped} END"
 
 
 @function(SCALARS, "array_sort(array(T), (T, T) -> bigint) -> array(T)")

@@ -71,10 +71,10 @@ def cast(value: Value, to: Type, soft: bool = False) -> Value:
 
 
 _IMPOSSIBLE = {
-    (one, other)
-    for one in ("boolean", "date", "timestamp", "timestamp with time zone", "array", "map", "row")
+    (name, other)
+    for name in ("boolean", "date", "timestamp", "timestamp with time zone", "array", "map", "row")
     for other in ("tinyint", "smallint", "integer", "bigint", "double", "real", "decimal")
-    if one != "boolean"
+    if name != "boolean"
 } | {
     ("boolean", "date"), ("boolean", "timestamp"), ("double", "date"), ("decimal", "date"), ("double", "timestamp"),
     ("decimal", "timestamp"), ("date", "boolean"), ("timestamp", "boolean"), ("date", "time"), ("array", "varchar"),

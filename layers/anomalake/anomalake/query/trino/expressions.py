@@ -161,18 +161,18 @@ class Expressions:
     # Operators.
 
     def _comparison(self, operator: str, node: exp.Expr) -> Value:
-        one, other = self.value(node.this), node.expression
-        is_call = isinstance(other, exp.Anonymous) and other.name.upper() == "ALL" and len(other.expressions) == 1
-        if is_call and isinstance(other.expressions[0], exp.Values):
-            other = exp.All(this=other.expressions[0])
-        if not isinstance(other, (exp.All, exp.Any)):
-            return Value(compare(operator, one, self.value(other)), BOOLEAN)
-        query = self._compile_query(other.this, self.scope)
-        column, type_ = self._only_column(query), common_of(one.type, self._only_column(query).type, operator)
+        left, right = self.value(node.this), node.expression
+        is_call = isinstance(right, exp.Anonymous) and right.name.upper() == "ALL" and len(right.expressions) == 1
+        if is_call and isinstance(right.expressions[0], exp.Values):
+            right = exp.All(this=right.expressions[0])
+        if not isinstance(right, (exp.All, exp.Any)):
+            return Value(compare(operator, left, self.value(right)), BOOLEAN)
+        query = self._compile_query(right.this, self.scope)
+        column, type_ = self._only_column(query), common_of(left.type, self._only_column(query).type, operator)
         if type_.is_float or type_.is_nested:
-            raise unsupported(f"{operator} {other.key.upper()} of {type_}")
+            raise unsupported(f"{operator} {right.key.upper()} of {type_}")
         inner = f"SELECT {coerce(column, type_).sql} FROM ({query.sql})"
-        return Value(f"({coerce(one, type_).sql} {operator} {other.key.upper()} ({inner}))", BOOLEAN)
+        return Value(f"({coerce(left, type_).sql} {operator} {right.key.upper()} ({inner}))", BOOLEAN)
 
     def _only_column(self, query: Table) -> Value:
         if len(query.columns) != 1:
@@ -448,8 +448,8 @@ class Expressions:
         return Value(f"({value.sql})", value.type, value.literal)
 
     def _null_safe(self, node: exp.Expr) -> Value:
-        one, other = self.value(node.this), self.value(node.expression)
-        return Value(distinct_from(one, other, is_not=isinstance(node, exp.NullSafeEQ)), BOOLEAN)
+        left, right = self.value(node.this), self.value(node.expression)
+        return Value(distinct_from(left, right, is_not=isinstance(node, exp.NullSafeEQ)), BOOLEAN)
 
 
 def _position(expressions: Expressions, node: exp.Expr) -> Value:

@@ -59,8 +59,8 @@ def _sign(value: Value) -> Value:
 
 
 @function(SCALARS, "mod(any, any) -> any")
-def _mod(one: Value, other: Value) -> Value:
-    return arithmetic("%", one, other)
+def _mod(left: Value, right: Value) -> Value:
+    return arithmetic("%", left, right)
 
 
 def _to_whole(names: str, duckdb: str) -> None:
@@ -160,8 +160,8 @@ def _coalesce(*values: Value) -> str:
 
 
 @function(SCALARS, "nullif(any, any) -> any")
-def _nullif(one: Value, other: Value) -> Value:
-    return Value(f"CASE WHEN {equal(one, other)} THEN NULL ELSE {one.sql} END", one.type)
+def _nullif(left: Value, right: Value) -> Value:
+    return Value(f"CASE WHEN {equal(left, right)} THEN NULL ELSE {left.sql} END", left.type)
 
 
 @function(SCALARS, "if(any, T) -> T", "if(any, T, T) -> T")

@@ -39,59 +39,59 @@ _DAY = 86_400
 _INTERVALS = (DAYS, MONTHS)
 
 
-def arithmetic(operator: str, one: Value, other: Value) -> Value:
+def arithmetic(operator: str, left: Value, right: Value) -> Value:
     """Return ``one operator other`` for ``+ - * / %``."""
-    if one.type == other.type == UNKNOWN:
+    if left.type == right.type == UNKNOWN:
         raise invalid(f"TYPE_MISMATCH: Cannot apply operator: unknown {operator} unknown")
-    if one.type in _INTERVALS or other.type in _INTERVALS:
-        return _interval(operator, one, other)
-    if one.type.is_moment or other.type.is_moment:
-        return _between_moments(operator, one, other)
-    type_ = common(one.type, other.type)
+    if left.type in _INTERVALS or right.type in _INTERVALS:
+        return _interval(operator, left, right)
+    if left.type.is_moment or right.type.is_moment:
+        return _between_moments(operator, left, right)
+    type_ = common(left.type, right.type)
     if type_ is None or not type_.is_number:
-        raise mismatch(operator, one.type, other.type)
+        raise mismatch(operator, left.type, right.type)
     if type_.name == "decimal":
-        if UNKNOWN in (one.type, other.type):
+        if UNKNOWN in (left.type, right.type):
             return Value(null(type_), type_)
-        return _of_decimals(operator, one, other)
-    a, b = coerce(one, type_).sql, coerce(other, type_).sql
+        return _of_decimals(operator, left, right)
+    a, b = coerce(left, type_).sql, coerce(right, type_).sql
     return Value(f"({a} {'//' if operator == '/' and type_.is_whole else operator} {b})", type_)
 
 
-def _between_moments(operator: str, one: Value, other: Value) -> Value:
-    if UNKNOWN in (one.type, other.type):
+def _between_moments(operator: str, left: Value, right: Value) -> Value:
+    if UNKNOWN in (left.type, right.type):
         raise invalid("AMBIGUOUS_FUNCTION_CALL: Could not choose a best candidate operator")
-    type_ = common(one.type, other.type)
+    type_ = common(left.type, right.type)
     if operator != "-" or type_ is None:
-        raise mismatch(operator, one.type, other.type)
-    a, b = coerce(one, type_).sql, coerce(other, type_).sql
+        raise mismatch(operator, left.type, right.type)
+    a, b = coerce(left, type_).sql, coerce(right, type_).sql
     if type_ == DATE:
         return Value(f"to_days(CAST({a} - {b} AS INTEGER))", DAYS)
     return Value(f"to_microseconds(epoch_us({a}) - epoch_us({b}))", DAYS)
 
 
-def _interval(operator: str, one: Value, other: Value) -> Value:
+def _interval(operator: str, left: Value, right: Value) -> Value:
     """Return an operation with an interval. The literal of an interval is its number of seconds or of months."""
-    if operator in "+-" and one.type == other.type:
-        return Value(f"({one.sql} {operator} {other.sql})", one.type)
-    if operator == "*" and other.type in _INTERVALS:
-        one, other = other, one
-    if operator == "*" and other.type.is_whole:
-        return _times(one, other)
-    if operator == "+" and other.type.is_moment:
-        one, other = other, one
-    if operator not in "+-" or not one.type.is_moment or other.type not in _INTERVALS:
-        raise mismatch(operator, one.type, other.type)
-    if one.type == DATE:
-        if other.type == DAYS and not (isinstance(other.literal, (int, float)) and other.literal % _DAY == 0):
+    if operator in "+-" and left.type == right.type:
+        return Value(f"({left.sql} {operator} {right.sql})", left.type)
+    if operator == "*" and right.type in _INTERVALS:
+        left, right = right, left
+    if operator == "*" and right.type.is_whole:
+        return _times(left, right)
+    if operator == "+" and right.type.is_moment:
+        left, right = right, left
+    if operator not in "+-" or not left.type.is_moment or right.type not in _INTERVALS:
+        raise mismatch(operator, left.type, right.type)
+    if left.type == DATE:
+        if right.type == DAYS and not (isinstance(right.literal, (int, float)) and right.literal % _DAY == 0):
             raise invalid("INVALID_FUNCTION_ARGUMENT: Cannot add hour, minutes or seconds to a date")
-        return Value(f"CAST({one.sql} {operator} {other.sql} AS DATE)", DATE)
-    if one.type.name == "timestamp with time zone" and other.type == MONTHS:
-        return instant(f"({wall(one).sql} {operator} {other.sql})", one.type)
-    type_ = one.type
-    if type_.name == "timestamp" and other.type == DAYS:
+        return Value(f"CAST({left.sql} {operator} {right.sql} AS DATE)", DATE)
+    if left.type.name == "timestamp with time zone" and right.type == MONTHS:
+        return instant(f"({wall(left).sql} {operator} {right.sql})", left.type)
+    type_ = left.type
+    if type_.name == "timestamp" and right.type == DAYS:
         type_ = timestamp(max(3, type_.precision))
-    return Value(f"({one.sql} {operator} {other.sql})", type_)
+    return Value(f"({left.sql} {operator} {right.sql})", type_)
 
 
 def _times(interval: Value, number: Value) -> Value:
@@ -112,13 +112,13 @@ def interval_of(amount: float, type_: Type) -> Value:
     return Value(f"to_microseconds({round(amount * 1_000_000)})", DAYS, amount)
 
 
-def _of_decimals(operator: str, one: Value, other: Value) -> Value:
-    a, b = as_decimal(one.type), as_decimal(other.type)
+def _of_decimals(operator: str, left: Value, right: Value) -> Value:
+    a, b = as_decimal(left.type), as_decimal(right.type)
     scale = max(a.scale, b.scale)
     if operator in "+-":
         type_ = decimal(max(a.precision - a.scale, b.precision - b.scale) + scale + 1, scale)
         kept = stored(type_)
-        return Value(f"CAST(CAST({one.sql} AS {kept}) {operator} CAST({other.sql} AS {kept}) AS {kept})", type_)
+        return Value(f"CAST(CAST({left.sql} AS {kept}) {operator} CAST({right.sql} AS {kept}) AS {kept})", type_)
     if operator == "*":
         if a.scale + b.scale > 38:
             raise invalid(
@@ -129,27 +129,27 @@ def _of_decimals(operator: str, one: Value, other: Value) -> Value:
         # DuckDB multiplies two short decimals in 64 bits, whatever the type of the result.
         long = decimal(max(a.precision, 19), a.scale) if type_.precision > 18 else a
         return Value(
-            f"CAST(CAST({one.sql} AS {stored(long)}) * CAST({other.sql} AS {stored(b)}) AS {stored(type_)})", type_
+            f"CAST(CAST({left.sql} AS {stored(long)}) * CAST({right.sql} AS {stored(b)}) AS {stored(type_)})", type_
         )
     if operator == "/":
-        return divide(one, other)
+        return divide(left, right)
     type_ = decimal(min(a.precision - a.scale, b.precision - b.scale) + scale, scale)
     wide = stored(decimal(max(a.precision - a.scale, b.precision - b.scale) + scale, scale))
-    return Value(f"CAST(CAST({one.sql} AS {wide}) % CAST({other.sql} AS {wide}) AS {stored(type_)})", type_)
+    return Value(f"CAST(CAST({left.sql} AS {wide}) % CAST({right.sql} AS {wide}) AS {stored(type_)})", type_)
 
 
-def divide(one: Value, other: Value) -> Value:
+def divide(left: Value, right: Value) -> Value:
     """Return a quotient of decimals, rounded half up, on whole numbers of their last decimals."""
-    a, b = as_decimal(one.type), as_decimal(other.type)
+    a, b = as_decimal(left.type), as_decimal(right.type)
     scale = max(a.scale, b.scale)
     type_ = decimal(a.precision + b.scale + max(0, b.scale - a.scale), scale)
     shift = scale + b.scale - a.scale
     if shift > 38:
         raise invalid("NUMERIC_VALUE_OUT_OF_RANGE: Decimal overflow; cast one side to fewer decimals or to double")
     if a.precision + shift <= 38:
-        top = f"{unscaled(one)} * {10**shift}::HUGEINT" if shift else unscaled(one)
-        return Value(let(top, lambda x: let(unscaled(other), lambda y: scaled(half_up(x, y), type_))), type_)
-    texts = f"CAST({one.sql} AS VARCHAR), CAST({other.sql} AS VARCHAR)"
+        top = f"{unscaled(left)} * {10**shift}::HUGEINT" if shift else unscaled(left)
+        return Value(let(top, lambda x: let(unscaled(right), lambda y: scaled(half_up(x, y), type_))), type_)
+    texts = f"CAST({left.sql} AS VARCHAR), CAST({right.sql} AS VARCHAR)"
     return Value(f"CAST(trino_decimal_divide({texts}, {type_.precision}, {scale}) AS {stored(type_)})", type_)
 
 
@@ -172,9 +172,9 @@ def scaled(number: str, type_: Type) -> str:
     return f"CAST(CAST({number} AS DECIMAL(38,0)) * {unit} AS {stored(type_)})"
 
 
-def half_up(one: str, other: str) -> str:
+def half_up(left: str, right: str) -> str:
     """Return a quotient of whole numbers, rounded half away from zero."""
-    return f"((({one}) * 2 * sign({other}) + sign({one}) * ({other})) // (abs({other}) * 2))"
+    return f"((({left}) * 2 * sign({right}) + sign({left}) * ({right})) // (abs({right}) * 2))"
 
 
 def negate(value: Value) -> Value:
@@ -187,17 +187,17 @@ def negate(value: Value) -> Value:
     raise invalid(f"TYPE_MISMATCH: Cannot negate {value.type}")
 
 
-def equal(one: Value, other: Value) -> str:
+def equal(left: Value, right: Value) -> str:
     """Return ``one = other``: NULL if a part that decides it is NULL; NaN equals nothing."""
-    type_ = common_of(one.type, other.type)
-    x, y = coerce(one, type_), coerce(other, type_)
+    type_ = common_of(left.type, right.type)
+    x, y = coerce(left, type_), coerce(right, type_)
     if type_ == UNKNOWN:
         return null(BOOLEAN)
     if type_.name == "row":
         return f"({' AND '.join(equal(a, b) for a, b in zip(fields_of(x), fields_of(y), strict=True))})"
     if type_.name in ("array", "map"):
         return let(x.sql, lambda a: let(y.sql, lambda b: _equal_items(Value(a, type_), Value(b, type_))))
-    return compare("=", one, other)
+    return compare("=", left, right)
 
 
 def _equal_items(x: Value, y: Value) -> str:
@@ -225,24 +225,24 @@ def any_null(list_: str, element: Type) -> str:
     return f"list_contains({over(list_, element, lambda item: f'{item.sql} IS NULL')}, true)"
 
 
-def compare(operator: str, one: Value, other: Value) -> str:
+def compare(operator: str, left: Value, right: Value) -> str:
     """Return ``one operator other`` for ``= <> < <= > >=``. DuckDB takes NaN for equal to itself and above all."""
-    type_ = common_of(one.type, other.type, operator)
+    type_ = common_of(left.type, right.type, operator)
     if type_ == UNKNOWN:
         return null(BOOLEAN)
     if type_ == JSON:
         if operator in ("=", "<>"):
-            return f"({one.sql} {operator} {other.sql})"
-        raise mismatch(operator, one.type, other.type)
+            return f"({left.sql} {operator} {right.sql})"
+        raise mismatch(operator, left.type, right.type)
     if type_.is_nested:
-        return _compare_nested(operator, coerce(one, type_), coerce(other, type_))
+        return _compare_nested(operator, coerce(left, type_), coerce(right, type_))
     if type_ == MONTHS:
         raise unsupported("a comparison of intervals of months")
-    a, b = coerce(one, type_).sql, coerce(other, type_).sql
+    a, b = coerce(left, type_).sql, coerce(right, type_).sql
     plain = f"({a} {operator} {b})"
     if not type_.is_float:
         return plain
-    sure_a, sure_b = _is_never_nan(one), _is_never_nan(other)
+    sure_a, sure_b = _is_never_nan(left), _is_never_nan(right)
     # A column above a literal keeps this form, which DuckDB pushes down to the files.
     larger, sure, other_sure = (b, sure_b, sure_a) if operator in ("<", "<=") else (a, sure_a, sure_b)
     if operator in ("<", "<=", ">", ">="):
@@ -276,8 +276,8 @@ def _compare_nested(operator: str, x: Value, y: Value) -> str:
     return text
 
 
-def distinct_from(one: Value, other: Value, *, is_not: bool) -> str:
-    _, (a, b) = unify([one, other])
+def distinct_from(left: Value, right: Value, *, is_not: bool) -> str:
+    _, (a, b) = unify([left, right])
     return f"({a.sql} IS {'NOT ' if is_not else ''}DISTINCT FROM {b.sql})"
 
 

@@ -269,13 +269,13 @@ def _hexadecimal(text: str) -> float:
         return -math.inf if text.lstrip().startswith("-") else math.inf
 
 
-def _decimal_divide(one: str, other: str, precision: int, scale: int) -> str:
-    divisor = Decimal(other)
+def _decimal_divide(left: str, right: str, precision: int, scale: int) -> str:
+    divisor = Decimal(right)
     if not divisor:
         raise ValueError("DIVISION_BY_ZERO: Division by zero")
     with localcontext() as context:
         context.prec = 120
-        quotient = (Decimal(one) / divisor).quantize(Decimal(1).scaleb(-scale), ROUND_HALF_UP)
+        quotient = (Decimal(left) / divisor).quantize(Decimal(1).scaleb(-scale), ROUND_HALF_UP)
     if len(quotient.as_tuple().digits) > precision:
         raise ValueError("NUMERIC_VALUE_OUT_OF_RANGE: Decimal overflow")
     return format(quotient, "f")

@@ -158,19 +158,19 @@ class _Queries:
         return self._sorted(node, Table(f"SELECT * FROM (VALUES {listed}) AS t({names})", columns), scope)
 
     def _set_operation(self, node: exp.SetOperation, scope: Scope) -> Table:
-        one, other = self.query(node.this, scope), self.query(node.expression, scope)
+        left, right = self.query(node.this, scope), self.query(node.expression, scope)
         word = node.key.upper()
-        if len(one.columns) != len(other.columns):
-            counts = f"{len(one.columns)}, {len(other.columns)}"
+        if len(left.columns) != len(right.columns):
+            counts = f"{len(left.columns)}, {len(right.columns)}"
             raise invalid(f"TYPE_MISMATCH: {word} query has different number of fields: {counts}")
         _check_parts(node, "with_", "this", "expression", "distinct", "order", "limit", "offset")
-        pairs = zip(one.columns, other.columns, strict=True)
+        pairs = zip(left.columns, right.columns, strict=True)
         columns = [
             (name, common_of(type_, second, word), f"c{place}")
             for place, ((name, type_, _), (_, second, _)) in enumerate(pairs)
         ]
         all_ = "" if node.args.get("distinct") else " ALL"
-        both = f"({_conform(one, columns)}) {word}{all_} ({_conform(other, columns)})"
+        both = f"({_conform(left, columns)}) {word}{all_} ({_conform(right, columns)})"
         return self._sorted(node, Table(f"SELECT * FROM ({both})", columns), scope)
 
     def _sorted(self, node: exp.Expr, table: Table, scope: Scope) -> Table:
@@ -381,9 +381,9 @@ class _Queries:
             conditions = []
             names = {column.name.lower() for column in node.args["using"]}
             for column in node.args["using"]:
-                one, other = left.find([column.name]), right.find([column.name])
-                conditions.append(equal(one, other))
-                type_, (a, b) = unify([one, other])
+                pair = left.find([column.name]), right.find([column.name])
+                conditions.append(equal(*pair))
+                type_, (a, b) = unify(pair)
                 scope.merged[column.name.lower()] = Value(f"coalesce({a.sql}, {b.sql})", type_)
             # Afterwards the columns belong to none of the relations.
             for relation in scope.relations:

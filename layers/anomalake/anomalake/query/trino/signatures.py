@@ -231,7 +231,7 @@ def _unify(parameter: Type, actual: Type, bound: dict[str, Type]) -> bool:
         if actual == UNKNOWN:
             return all(_unify(item, UNKNOWN, bound) for item in parameter.items)
         return parameter.name == actual.name and all(
-            _unify(one, other, bound) for one, other in zip(parameter.items, actual.items, strict=True)
+            _unify(item, given, bound) for item, given in zip(parameter.items, actual.items, strict=True)
         )
     if parameter.name == "decimal":
         return actual.name == "decimal"

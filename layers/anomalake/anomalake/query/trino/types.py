@@ -150,45 +150,45 @@ def stored(type_: Type) -> str:
     return _STORED.get(type_.name) or type_.name.upper()
 
 
-def common(one: Type, other: Type) -> Type | None:
+def common(left: Type, right: Type) -> Type | None:
     """Return the type to which Trino coerces values of two types; None if there is none."""
-    if one == other or other == UNKNOWN:
-        return one
-    if one == UNKNOWN:
-        return other
-    if one.is_number and other.is_number:
-        return _common_number(one, other)
-    if one.is_moment and other.is_moment:
-        return _common_moment(one, other)
-    if one.name != other.name or len(one.items) != len(other.items):
+    if left == right or right == UNKNOWN:
+        return left
+    if left == UNKNOWN:
+        return right
+    if left.is_number and right.is_number:
+        return _common_number(left, right)
+    if left.is_moment and right.is_moment:
+        return _common_moment(left, right)
+    if left.name != right.name or len(left.items) != len(right.items):
         return None
-    if one.name == "varchar":
-        return varchar(max(one.precision, other.precision) if one.numbers and other.numbers else None)
-    if one.name == "time":
-        return max(one, other, key=lambda type_: type_.precision)
-    if not one.items:
+    if left.name == "varchar":
+        return varchar(max(left.precision, right.precision) if left.numbers and right.numbers else None)
+    if left.name == "time":
+        return max(left, right, key=lambda type_: type_.precision)
+    if not left.items:
         return None
-    items = tuple(common(a, b) for a, b in zip(one.items, other.items, strict=True))
+    items = tuple(common(a, b) for a, b in zip(left.items, right.items, strict=True))
     known = tuple(item for item in items if item is not None)
-    fields = tuple(a if a == b else None for a, b in zip(one.fields, other.fields, strict=True))
-    return replace(one, items=known, fields=fields) if len(known) == len(items) else None
+    fields = tuple(a if a == b else None for a, b in zip(left.fields, right.fields, strict=True))
+    return replace(left, items=known, fields=fields) if len(known) == len(items) else None
 
 
-def _common_number(one: Type, other: Type) -> Type:
-    if one.is_float or other.is_float:
-        return DOUBLE if DOUBLE in (one, other) else REAL
-    if one.is_whole and other.is_whole:
-        return max(one, other, key=lambda type_: WHOLE[type_.name])
-    one, other = as_decimal(one), as_decimal(other)
-    scale = max(one.scale, other.scale)
-    return decimal(max(one.precision - one.scale, other.precision - other.scale) + scale, scale)
+def _common_number(left: Type, right: Type) -> Type:
+    if left.is_float or right.is_float:
+        return DOUBLE if DOUBLE in (left, right) else REAL
+    if left.is_whole and right.is_whole:
+        return max(left, right, key=lambda type_: WHOLE[type_.name])
+    left, right = as_decimal(left), as_decimal(right)
+    scale = max(left.scale, right.scale)
+    return decimal(max(left.precision - left.scale, right.precision - right.scale) + scale, scale)
 
 
-def _common_moment(one: Type, other: Type) -> Type:
-    precision = max(type_.precision for type_ in (one, other) if type_ != DATE)
-    if one.name == other.name == "timestamp with time zone":
-        return zoned(precision, one.zone if one.zone == other.zone else None)
-    if "timestamp with time zone" in (one.name, other.name):
+def _common_moment(left: Type, right: Type) -> Type:
+    precision = max(type_.precision for type_ in (left, right) if type_ != DATE)
+    if left.name == right.name == "timestamp with time zone":
+        return zoned(precision, left.zone if left.zone == right.zone else None)
+    if "timestamp with time zone" in (left.name, right.name):
         # A timestamp without zone is taken for one in the session's zone, which is UTC.
         return zoned(precision, None)
     return timestamp(precision)

@@ -121,15 +121,15 @@ def row_of(values: Sequence[Value], type_: Type | None = None) -> Value:
     return Value(f"struct_pack({', '.join(f'{identifier(name)} := {value.sql}' for name, value in packed)})", type_)
 
 
-def mismatch(operator: str, one: Type, other: Type) -> Exception:
-    return invalid(f"TYPE_MISMATCH: Cannot apply operator: {one} {operator} {other}")
+def mismatch(operator: str, left: Type, right: Type) -> Exception:
+    return invalid(f"TYPE_MISMATCH: Cannot apply operator: {left} {operator} {right}")
 
 
-def common_of(one: Type, other: Type, operator: str = "=") -> Type:
+def common_of(left: Type, right: Type, operator: str = "=") -> Type:
     """Return the common type; raises `QueryError` if there is none."""
-    type_ = common(one, other)
+    type_ = common(left, right)
     if type_ is None:
-        raise mismatch(operator, one, other)
+        raise mismatch(operator, left, right)
     return type_
 
 

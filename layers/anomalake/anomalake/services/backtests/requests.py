@@ -40,7 +40,11 @@ def backtest_request(store: ObjectStore, files: DetectorFiles, name: str) -> Bac
 
 def backtest_requests(store: ObjectStore, files: DetectorFiles) -> dict[str, BacktestRequest]:
     """Return all backtests that definitions ask for, by name of the detector; raises `RecordError`, `StoreError`."""
-    return {one.name: _request(one, files) for one in list_definitions(store) if _is_asked_for(one)}
+    return {
+        definition.name: _request(definition, files)
+        for definition in list_definitions(store)
+        if _is_asked_for(definition)
+    }
 
 
 def _is_asked_for(definition: DetectorDefinition) -> bool:

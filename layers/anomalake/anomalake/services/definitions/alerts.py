@@ -112,7 +112,7 @@ def update_alert(workspace: Workspace, members: Mapping[str, Any]) -> AlertDefin
             return detector
         changed = replace(alert, fields=fields, changed_at=workspace.now())
         _check(workspace, detector, changed)
-        return replace(detector, alerts=tuple(changed if one.arn == arn else one for one in detector.alerts))
+        return replace(detector, alerts=tuple(changed if alert.arn == arn else alert for alert in detector.alerts))
 
     detector, _ = alert_by_arn(workspace, arn)
     detector = change_detector(workspace, detector.name, change)

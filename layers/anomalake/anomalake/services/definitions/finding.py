@@ -275,7 +275,9 @@ class DetectorList:
         ------
         RecordError, StoreError
         """
-        names = iter(sorted(one for one in self._numbers.keys() | self._files.keys() if name is None or one >= name))
+        names = iter(
+            sorted(known for known in self._numbers.keys() | self._files.keys() if name is None or known >= name)
+        )
         while some := list(islice(names, batch)):
             yield from (found for found in at_once(self._workspace.store, self._find, some) if found is not None)
 
@@ -349,9 +351,9 @@ def _found_in_file(
     return Found(definition, is_of_file=True)
 
 
-def _same(one: DetectorDefinition, other: DetectorDefinition) -> bool:
+def _same(left: DetectorDefinition, right: DetectorDefinition) -> bool:
     """Whether the files of two definitions are equal."""
-    return detector_text(one) == detector_text(other)
+    return detector_text(left) == detector_text(right)
 
 
 def _replace(

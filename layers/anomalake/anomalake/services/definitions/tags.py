@@ -71,7 +71,7 @@ def _change_tags(workspace: Workspace, arn: str, change: Callable[[Tags], Tags])
     def of_alert(current: DetectorDefinition | None) -> DetectorDefinition:
         detector, alert = alert_with_arn(current, arn)
         tagged = replace(alert, tags=change(alert.tags))
-        return replace(detector, alerts=tuple(tagged if one.arn == arn else one for one in detector.alerts))
+        return replace(detector, alerts=tuple(tagged if alert.arn == arn else alert for alert in detector.alerts))
 
     def of_metric_set(current: DetectorDefinition | None) -> DetectorDefinition:
         detector, metric_set = metric_set_with_arn(current, arn)

@@ -32,7 +32,7 @@ def put_feedback(
     if not points:
         raise _unknown_series(group_id, series_id)
     recorded, _ = read_feedback(workspace.store, detector.name, series_id, _span(points))
-    said = {(one.time_series_id, one.timestamp): one.is_anomaly for one in recorded}
+    said = {(record.time_series_id, record.timestamp): record.is_anomaly for record in recorded}
     if all(said.get(point) is is_anomaly for point in points):
         return
     give_feedback(
@@ -73,8 +73,8 @@ def get_feedback(
             raise _unknown_series(group_id, series_id)
         of_group = _on_points(workspace, detector, points)
     latest: dict[str, Feedback] = {}
-    for one in sorted(of_group, key=lambda one: (one.given_at, one.timestamp)):
-        latest[one.time_series_id] = one
+    for record in sorted(of_group, key=lambda record: (record.given_at, record.timestamp)):
+        latest[record.time_series_id] = record
     return [(id_, latest[id_].is_anomaly) for id_ in sorted(latest)]
 
 
@@ -85,15 +85,15 @@ def _on_points(workspace: Workspace, detector: KnownDetector, points: set[Point]
 
     series = sorted({series_id for series_id, _ in points})
     of_all = chain.from_iterable(at_once(workspace.store, of_series, series))
-    return [one for one in of_all if (one.time_series_id, one.timestamp) in points]
+    return [record for record in of_all if (record.time_series_id, record.timestamp) in points]
 
 
 def _withdrawn(workspace: Workspace, detector: KnownDetector, group_id: str, series_id: str | None) -> list[Feedback]:
     recorded, _ = read_feedback(workspace.store, detector.name)
-    of_group = [one for one in recorded if one.anomaly_group_id == group_id]
+    of_group = [record for record in recorded if record.anomaly_group_id == group_id]
     if not of_group:
         raise unknown_group(group_id)
-    of_series = [one for one in of_group if series_id in (None, one.time_series_id)]
+    of_series = [record for record in of_group if series_id in (None, record.time_series_id)]
     if not of_series:
         raise _unknown_series(group_id, str(series_id))
     return of_series

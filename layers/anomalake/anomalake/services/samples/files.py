@@ -81,14 +81,14 @@ def check_bounds(workspace: Workspace, paths: list[SamplePath]) -> None:
     ------
     InvalidRequestError, AccessRefusedError
     """
-    for one in paths:
-        found = _BUCKET.match(one.path)
+    for sample_path in paths:
+        found = _BUCKET.match(sample_path.path)
         if found is None:
-            raise invalid([(one.field, f"{one.path!r}: expected s3://BUCKET/PREFIX")])
-        check_path(workspace.bounds, one.path)
+            raise invalid([(sample_path.field, f"{sample_path.path!r}: expected s3://BUCKET/PREFIX")])
+        check_path(workspace.bounds, sample_path.path)
 
 
-def files_of(files: SourceFiles, one: SamplePath, most: int) -> list[FoundFile]:
+def files_of(files: SourceFiles, sample_path: SamplePath, most: int) -> list[FoundFile]:
     """Return files of a path that have data: of a template the newest ones, the first and the last of a folder.
 
     Raises
@@ -100,36 +100,36 @@ def files_of(files: SourceFiles, one: SamplePath, most: int) -> list[FoundFile]:
     StoreError
         The store does not answer.
     """
-    return answered(one, lambda: list(islice(_files(files, one), most)))
+    return answered(sample_path, lambda: list(islice(_files(files, sample_path), most)))
 
 
-def lines_of(files: SourceFiles, one: SamplePath, file: SourceFile, charset: str) -> bytes:
+def lines_of(files: SourceFiles, sample_path: SamplePath, file: SourceFile, charset: str) -> bytes:
     """Return the first lines of a file (`first_lines`); raises as `files_of`, and `SourceFileError`."""
 
     def read() -> bytes:
         with closing(files.open(file.name)) as stream:
             return first_lines(stream, charset)
 
-    return answered(one, read)
+    return answered(sample_path, read)
 
 
-def answered(one: SamplePath, call: Callable[[], T]) -> T:
+def answered(sample_path: SamplePath, call: Callable[[], T]) -> T:
     """Return the result of a call that reads a path; raises as `files_of`."""
     try:
         return call()
     except SourceError as error:
-        raise invalid([(one.field, str(error).removeprefix(f"{one.kind} "))]) from error
+        raise invalid([(sample_path.field, str(error).removeprefix(f"{sample_path.kind} "))]) from error
     except (BucketNotFound, InvalidKey) as error:
-        raise invalid([(one.field, str(error))]) from error
+        raise invalid([(sample_path.field, str(error))]) from error
     except StoreAccessDenied as error:
-        raise AccessRefusedError(printable(f"{one.field}: {error}")) from error
+        raise AccessRefusedError(printable(f"{sample_path.field}: {error}")) from error
 
 
-def nothing_in(one: SamplePath) -> tuple[str, str]:
+def nothing_in(sample_path: SamplePath) -> tuple[str, str]:
     """The problem of a path without files."""
-    if one.kind == TEMPLATES:
-        return one.field, f"{one.path}: no folder of an interval has a file"
-    return one.field, f"{one.path}: has no file; expected one directly in it"
+    if sample_path.kind == TEMPLATES:
+        return sample_path.field, f"{sample_path.path}: no folder of an interval has a file"
+    return sample_path.field, f"{sample_path.path}: has no file; expected one directly in it"
 
 
 def invalid(problems: list[tuple[str, str]]) -> InvalidRequestError:
@@ -138,13 +138,13 @@ def invalid(problems: list[tuple[str, str]]) -> InvalidRequestError:
     return InvalidRequestError("; ".join(f"{field}: {what}" for field, what in fields), fields)
 
 
-def _files(files: SourceFiles, one: SamplePath) -> Iterator[FoundFile]:
-    if one.kind == HISTORIES:
-        listed = [file for file in files.list(one.path) if file.size]
+def _files(files: SourceFiles, sample_path: SamplePath) -> Iterator[FoundFile]:
+    if sample_path.kind == HISTORIES:
+        listed = [file for file in files.list(sample_path.path) if file.size]
         for number in dict.fromkeys((0, len(listed) - 1)) if listed else ():
             yield FoundFile(listed[number])
         return
-    for time, folder in newest_folders(files, one.path):
+    for time, folder in newest_folders(files, sample_path.path):
         for file in files.list(folder):
             if file.size:
                 yield FoundFile(file, time)

@@ -75,10 +75,10 @@ def detect_format(workspace: Workspace, config: Mapping[str, Any]) -> DetectedFo
     paths = sample_paths(config, _FIELD)
     check_bounds(workspace, paths)
     files = workspace.source_files
-    found = {one: _found(files, one) for one in paths}
-    used = next((one for one in paths if found[one]), None)
+    found = {sample_path: _found(files, sample_path) for sample_path in paths}
+    used = next((sample_path for sample_path in paths if found[sample_path]), None)
     if used is None:
-        raise invalid([nothing_in(one) for one in paths])
+        raise invalid([nothing_in(sample_path) for sample_path in paths])
     listed = [item.file for item in found[used]]
     try:
         parts = answered(used, lambda: read_parts(files, files_of_one_kind(listed)))
@@ -97,10 +97,10 @@ def detect_format(workspace: Workspace, config: Mapping[str, Any]) -> DetectedFo
     return DetectedFormat(text, header, frequency, _offset(live, frequency.value))
 
 
-def _found(files: SourceFiles, one: SamplePath) -> list[FoundFile]:
-    if one.kind == HISTORIES:
-        return [FoundFile(file) for file in answered(one, lambda: files.list(one.path)) if file.size]
-    return files_of(files, one, _MOST_LIVE)
+def _found(files: SourceFiles, sample_path: SamplePath) -> list[FoundFile]:
+    if sample_path.kind == HISTORIES:
+        return [FoundFile(file) for file in answered(sample_path, lambda: files.list(sample_path.path)) if file.size]
+    return files_of(files, sample_path, _MOST_LIVE)
 
 
 def _frequency(reading: TableReading) -> Guess[str | None]:

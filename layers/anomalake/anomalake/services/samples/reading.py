@@ -60,13 +60,13 @@ def read_sample_rows(workspace: Workspace, config: Mapping[str, Any]) -> SampleR
     paths = sample_paths(config, _S3)
     check_bounds(workspace, paths)
     files = workspace.source_files
-    for one in reversed(paths):
-        for found in files_of(files, one, 1):
+    for sample_path in reversed(paths):
+        for found in files_of(files, sample_path, 1):
             try:
-                return sample_rows(lines_of(files, one, found.file, form.charset), form)
+                return sample_rows(lines_of(files, sample_path, found.file, form.charset), form)
             except SourceFileError as error:
-                raise invalid([(one.field, f"{found.file.name}: {error}")]) from error
-    raise invalid([nothing_in(one) for one in paths])
+                raise invalid([(sample_path.field, f"{found.file.name}: {error}")]) from error
+    raise invalid([nothing_in(sample_path) for sample_path in paths])
 
 
 def check_metric_set(workspace: Workspace, members: Mapping[str, Any]) -> None:
@@ -89,24 +89,24 @@ def check_metric_set(workspace: Workspace, members: Mapping[str, Any]) -> None:
     paths = sample_paths(members["MetricSource"][_S3], _SOURCE)
     check_bounds(workspace, paths)
     files = workspace.source_files
-    problems = [problem for one in paths for problem in _problems_of(files, one, metric_set)]
+    problems = [problem for sample_path in paths for problem in _problems_of(files, sample_path, metric_set)]
     if problems:
         raise invalid(list(dict.fromkeys(problems)))
 
 
-def _problems_of(files: SourceFiles, one: SamplePath, metric_set: MetricSet) -> list[tuple[str, str]]:
-    found = files_of(files, one, _CHECKED)
+def _problems_of(files: SourceFiles, sample_path: SamplePath, metric_set: MetricSet) -> list[tuple[str, str]]:
+    found = files_of(files, sample_path, _CHECKED)
     if not found:
-        return [nothing_in(one)] if one.kind == HISTORIES else []
+        return [nothing_in(sample_path)] if sample_path.kind == HISTORIES else []
     form: FileFormat = metric_set.file_format
     if isinstance(form, ParquetFormat):
         return []
     problems: dict[str, str] = {}
     for item in found:
         try:
-            lines = lines_of(files, one, item.file, form.charset)
+            lines = lines_of(files, sample_path, item.file, form.charset)
         except SourceFileError as error:
-            problems.setdefault(one.field, f"{item.file.name}: {error}")
+            problems.setdefault(sample_path.field, f"{item.file.name}: {error}")
             continue
         for fault in faults_in(lines, metric_set, item.file.name):
             problems.setdefault(fault.field, fault.problem)

@@ -120,7 +120,7 @@ def dimensions_of(table: Table) -> dict[str, Role]:
             _sureness_of_key(column, table, share),
             f"with the time it tells {share:.0%} of the rows apart",
         )
-    return roles | _beside_the_key(table, [one for one in candidates if one not in key], key)
+    return roles | _beside_the_key(table, [column for column in candidates if column not in key], key)
 
 
 def _role(column: Column, role: str, confidence: float, evidence: str, kind: str = "") -> Role:
@@ -199,7 +199,7 @@ def _key(table: Table, candidates: Sequence[Column]) -> tuple[list[Column], floa
     n_rows = max(1, len(rows))
     key: list[Column] = []
     codes, share = table.times, table.n_times / n_rows
-    fitting = [one for one in candidates if _may_be_key(one, table)]
+    fitting = [column for column in candidates if _may_be_key(column, table)]
     while share < _KEY and len(key) < _MOST_KEY:
         gains = []
         for place, column in enumerate(fitting):
@@ -265,8 +265,8 @@ def _beside_the_key(table: Table, rest: Sequence[Column], key: Sequence[Column])
     series = row_codes([column.codes for column in key]) if key else np.zeros(len(table.times), np.int64)
     for column in rest:
         is_number = column.name in table.numbers
-        same = next((one for one in key if _follows_from(column.codes, one.codes)
-                     and _follows_from(one.codes, column.codes)), None)  # fmt: skip
+        same = next((part for part in key if _follows_from(column.codes, part.codes)
+                     and _follows_from(part.codes, column.codes)), None)  # fmt: skip
         if same is not None:
             roles[column.name] = _role(column, IGNORED, 0.85, f"says the same as {same.name!r}")
         elif _follows_from(column.codes, table.times):
@@ -275,7 +275,7 @@ def _beside_the_key(table: Table, rest: Sequence[Column], key: Sequence[Column])
         elif is_number:
             continue
         elif key and _follows_from(column.codes, series):
-            names_of_key = ", ".join(repr(one.name) for one in key)
+            names_of_key = ", ".join(repr(part.name) for part in key)
             roles[column.name] = _role(
                 column, DIMENSION, 0.6, f"follows from {names_of_key}, so it makes no more series"
             )
@@ -469,7 +469,9 @@ def totals_of(table: Table, dimensions: Sequence[Column], measures: Sequence[str
         if not 2 < len(column.distinct) <= MOST_VALUES:
             continue
         named = [text for text in column.distinct if _names_a_total(text)]
-        summed = _total_by_sum(table, column, [one for one in dimensions if one is not column], measures)
+        summed = _total_by_sum(
+            table, column, [dimension for dimension in dimensions if dimension is not column], measures
+        )
         found += [(column.name, text) for text in dict.fromkeys([*named, *([summed] if summed else [])])]
     return found
 
@@ -481,7 +483,7 @@ def _names_a_total(text: str) -> bool:
 
 def _total_by_sum(table: Table, column: Column, others: Sequence[Column], measures: Sequence[str]) -> str:
     """The value of a dimension whose rows are the sums of all others'; empty if there is none."""
-    group = row_codes([table.times, *(one.codes for one in others)])
+    group = row_codes([table.times, *(other.codes for other in others)])
     for measure in measures[:3]:
         values = np.nan_to_num(table.numbers[measure])
         whole = np.bincount(column.codes + 1, values, len(column.distinct) + 1)[1:]

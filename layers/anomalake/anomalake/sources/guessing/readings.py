@@ -191,8 +191,8 @@ def read_columns(text: TextFormat, sample: Sample, choices: Choices = NO_CHOICES
     sentinels = {name: found for name, values in numbers.items() if (found := sentinel_of(values)) is not None}
     for name, sentinel in sentinels.items():
         numbers[name] = np.where(numbers[name] == sentinel, np.nan, numbers[name])
-        column = next(one for one in rest if one.name == name)
-        written = tuple(one for one in column.distinct if _is_the_number(one, sentinel, separators.value[0]))
+        column = next(candidate for candidate in rest if candidate.name == name)
+        written = tuple(text for text in column.distinct if _is_the_number(text, sentinel, separators.value[0]))
         placeholders[name] = (*placeholders[name], *written)
     if time.value.in_names:
         return _in_names(text, sample, time, separators, numbers)

@@ -178,7 +178,7 @@ def _iso(text: str) -> datetime | None:
 def _moments(column: Column, distinct: Sequence[datetime | None]) -> Moments:
     values = np.array(
         [
-            *(np.datetime64("NaT", "s") if one is None else np.datetime64(one, "s") for one in distinct),
+            *(np.datetime64("NaT", "s") if instant is None else np.datetime64(instant, "s") for instant in distinct),
             np.datetime64("NaT", "s"),
         ],
         "datetime64[s]",
@@ -293,7 +293,7 @@ def _joined(columns: Sequence[Column], pattern: str | None, why: Guess[int]) -> 
         return None
     values = np.array(
         [
-            *(np.datetime64("NaT", "s") if one is None else np.datetime64(one, "s") for one in moments),
+            *(np.datetime64("NaT", "s") if instant is None else np.datetime64(instant, "s") for instant in moments),
             np.datetime64("NaT", "s"),
         ],
         "datetime64[s]",
@@ -384,7 +384,7 @@ def _of_names(before: tuple[str, ...], fitting: Sequence[str], pattern: str, sam
     moments = np.array([], "datetime64[s]")
     if not before and when is not None:
         found = [moment(name, when.value) for name in fitting]
-        moments = np.array([np.datetime64(one, "s") for one in found if one is not None], "datetime64[s]")
+        moments = np.array([np.datetime64(instant, "s") for instant in found if instant is not None], "datetime64[s]")
     elif before:
         years = next(column for column in sample.columns if column.name == before[0])
         moments = np.array(
