@@ -94,10 +94,10 @@ def read_asked(frame: Any, asked: Asked) -> Frame:
 
 def columns_of(frame: Frame, asked: Asked) -> FrameColumns:
     """Return what the columns of a data frame mean: what is said, and guesses of the rest; raises `FrameError`."""
-    times = _times_said(frame, asked.time)
-    functions = _functions_said(asked.measures)
+    times = _given_times(frame, asked.time)
+    functions = _given_functions(asked.measures)
     dimensions = None if asked.dimensions is None else _names("dimensions", asked.dimensions)
-    frequency = None if asked.frequency is None else _frequency_said(asked.frequency)
+    frequency = None if asked.frequency is None else _given_frequency(asked.frequency)
     measures = _names("measures", asked.measures)
     check_columns(frame, "measures", measures)
     check_columns(frame, "dimensions", dimensions or [])
@@ -151,7 +151,7 @@ def _names(argument: str, given: Any) -> list[str]:
     return names
 
 
-def _times_said(frame: Frame, time: Any) -> tuple[str, ...]:
+def _given_times(frame: Frame, time: Any) -> tuple[str, ...]:
     """Return the columns that are given, or the index of a pandas frame if it is one of times; none if neither is."""
     names = _names("time", time)
     if time is not None and not names:
@@ -163,7 +163,7 @@ def _times_said(frame: Frame, time: Any) -> tuple[str, ...]:
     return tuple(names)
 
 
-def _functions_said(given: Any) -> dict[str, str] | None:
+def _given_functions(given: Any) -> dict[str, str] | None:
     """Return the measures that are given, with their functions; "" for a function that is not."""
     names = _names("measures", given)
     if given is None:
@@ -178,7 +178,7 @@ def _functions_said(given: Any) -> dict[str, str] | None:
     return {name: _FUNCTIONS[function.lower()] for name, function in given.items()}
 
 
-def _frequency_said(given: str | timedelta) -> str:
+def _given_frequency(given: str | timedelta) -> str:
     if isinstance(given, timedelta):
         seconds = given.total_seconds()
         found = next((name for name, frequency in FREQUENCIES.items() if frequency.seconds == seconds), None)
