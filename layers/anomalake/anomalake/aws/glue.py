@@ -10,7 +10,7 @@ from anomalake.errors import require
 from anomalake.lake.ports import CatalogError, Partition
 from anomalake.storage.store import ObjectStore, StoreError
 
-TABLES = ("alert_rows", "alert_rows_csv")
+TABLES = ("alert_rows", "alert_rows_csv", "cause_rows")
 
 #: Limit of partitions for BatchCreatePartition.
 BATCH = 100
@@ -38,7 +38,8 @@ class GlueCatalog:
     store
         The lake.
     database, tables
-        Each partition is registered in those tables that the database declares, one for each format.
+        Each partition is registered in those tables that the database declares: one for each format, and that of
+        causes.
     client
         Creates the Glue client on first use.
     """

@@ -12,8 +12,8 @@ from sqlglot import exp
 
 from anomalake.definitions.day_folders import SOURCE_FOLDER_DAY
 from anomalake.definitions.metric_set import CsvFormat, JsonLinesFormat, MetricSet
-from anomalake.lake import withdrawal_rows
-from anomalake.lake.layout import FILES, TABLES, WITHDRAWALS
+from anomalake.lake import cause_rows, withdrawal_rows
+from anomalake.lake.layout import CAUSES, FILES, WITHDRAWALS
 from anomalake.lake.rows import SCHEMA
 from anomalake.lake.settings import read_table_format
 from anomalake.local.file_names import PlainNames
@@ -87,6 +87,9 @@ class LakeFiles:
     def alert_rows_csv(self, bounds: Bounds) -> exp.Query:
         return self._rows("csv", bounds)
 
+    def cause_rows(self, bounds: Bounds) -> exp.Query:
+        return self._rows(CAUSES, bounds)
+
     def has_withdrawals(self, bounds: Bounds) -> bool:
         return bool(self._withdrawal_files(bounds))
 
@@ -104,7 +107,7 @@ class LakeFiles:
         return stable_listing(path, ending, bounds) if path.is_dir() else []
 
     def _rows(self, format_: str, bounds: Bounds) -> exp.Query:
-        table, ending = TABLES[format_]
+        table, ending = FILES[format_]
         files = stable_listing(Path(self._names.of_folder(str(self._folder))) / table, ending, bounds)
         if not files:
             return self._table(f"no_{format_}_rows", _TYPES[format_])
@@ -223,6 +226,7 @@ _PARTITIONS = {"detector": pa.array([], pa.string()), "day": pa.array([], pa.str
 _NO_ROWS = {
     "parquet": pa.table({field.name: pa.array([], field.type) for field in SCHEMA} | _PARTITIONS),
     "csv": pa.table({name: pa.array([], pa.string()) for name in SCHEMA.names} | _PARTITIONS),
+    CAUSES: pa.table({field.name: pa.array([], field.type) for field in cause_rows.SCHEMA} | _PARTITIONS),
     WITHDRAWALS: withdrawal_rows.SCHEMA.empty_table(),
 }
 
@@ -232,9 +236,10 @@ def _types_of(schema: pa.Schema) -> dict[str, Type]:
 
 
 _TYPES = {format_: _types_of(rows.schema) for format_, rows in _NO_ROWS.items()}
-_FUNCTIONS = {"parquet": "read_parquet", "csv": "read_csv"}
+_FUNCTIONS = {"parquet": "read_parquet", "csv": "read_csv", CAUSES: "read_parquet"}
 _OPTIONS = {
     "parquet": "union_by_name = false",
+    CAUSES: "union_by_name = false",
     "csv": "header = true, delim = ',', quote = '', escape = '', all_varchar = true, auto_detect = false, "
     "max_line_size = 33554432, columns = {" + ", ".join(f"'{name}': 'VARCHAR'" for name in SCHEMA.names) + "}",
 }

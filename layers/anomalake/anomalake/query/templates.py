@@ -19,7 +19,7 @@ from anomalake.query.trino.dialect import AsWritten, parse
 DIALECT = AsWritten
 
 #: Relations of every lake, each after those that it reads.
-GENERIC = ("alerts", "clashes", "dimension_contributions", "metric_values", "anomalies", "withdrawals")
+GENERIC = ("alerts", "clashes", "dimension_contributions", "metric_values", "anomalies", "causes", "withdrawals")
 #: Relations of each detector. Their columns follow from its dimensions and measures.
 PER_DETECTOR = (
     "anomalies",
@@ -29,7 +29,7 @@ PER_DETECTOR = (
     "with_livedata",
 )
 #: Relations that only other relations read, each after those that it reads.
-INTERNAL = ("withdrawn_bodies", "rows_in_force", "shown_rows", "group_spans")
+INTERNAL = ("withdrawn_bodies", "rows_in_force", "shown_rows", "group_spans", "shown_causes")
 #: Internal relation of the alerts that are in force.
 IN_FORCE = "rows_in_force"
 #: Internal relations that must be computed from all days: bounds on days would change their rows.
