@@ -58,7 +58,7 @@ def of_one_detector() -> list[int]:
     return [number for number, arn in enumerate(arns) if arn == max(arns, key=arns.count)]
 
 
-def causes(second: int, stated: dict[int, list[float]]) -> str:
+def causes(sequence: int, stated: dict[int, list[float]]) -> str:
     """Return a document of the causes of the groups of alerts, by the alerts' numbers: a cause for each gain."""
     alerts = {number: json.loads(ALERTS[number]) for number in stated}
     (arn,) = {alert["anomalyDetectorArn"] for alert in alerts.values()}
@@ -66,7 +66,7 @@ def causes(second: int, stated: dict[int, list[float]]) -> str:
         {
             "record": "anomalake/causes",
             "anomalyDetectorArn": arn,
-            "sequence": f"2026-11-27T00:00:{second:02d}.000000Z",
+            "sequence": sequence,
             "groups": [
                 {
                     "anomalyGroupId": alert.get("anomalyGroupId") or "none",

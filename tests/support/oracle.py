@@ -71,9 +71,9 @@ def relations(originals: Iterable[str]) -> dict[str, list[Row]]:
     return {name: sorted(rows, key=repr) for name, rows in made.items()}
 
 
-def _causes(documents: Iterable[dict[str, Any]]) -> dict[tuple[Any, ...], tuple[str, str, list[Row]]]:
+def _causes(documents: Iterable[dict[str, Any]]) -> dict[tuple[Any, ...], tuple[int, str, list[Row]]]:
     """Return the rows of the causes that the deciding documents state (ADR 0017), by ARN, group, measure and time."""
-    states: dict[tuple[Any, ...], tuple[str, str, list[Row]]] = {}
+    states: dict[tuple[Any, ...], tuple[int, str, list[Row]]] = {}
     for document in documents:
         arn = document["anomalyDetectorArn"]
         for group in document["groups"]:
@@ -193,7 +193,7 @@ def shown_in_tables(store: Any) -> dict[str, list[Row]]:
         for share in row["contributions"]:
             made["dimension_contributions"].append((*head, row["metric_name"], *share.values()))
     intervals = {(row[0], row[1], row[3], row[7], row[4]) for row in made["alerts"]}
-    stated: dict[tuple[Any, ...], tuple[str, str, list[Any]]] = {}
+    stated: dict[tuple[Any, ...], tuple[int, str, list[Any]]] = {}
     for found in store.list("tables/cause_rows"):
         partition = dict(part.split("=", 1) for part in found.key.split("/")[2:4])
         for row in pq.read_table(pa.BufferReader(store.get(found.key)), use_threads=False).to_pylist():

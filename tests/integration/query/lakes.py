@@ -117,7 +117,7 @@ def withdraw(
 def state_causes(
     folder: Path,
     causes: Mapping[Alert, Sequence[Cause]],
-    sequence: str = "2021-03-01T00:00:00.000000Z",
+    sequence: int = 5,
     detector_arn: str = ORDERS,
 ) -> None:
     """Ingest a document of the causes of the groups of some alerts of one detector."""

@@ -13,10 +13,12 @@ from anomalake.alerts.documents import AlertDocument
 from anomalake.alerts.model import Cause
 from anomalake.alerts.reading import _MISSING, _dimensions, _each, _InvalidField, _text
 from anomalake.alerts.timestamps import ZonedTimestamp
-from anomalake.alerts.withdrawals import read_detector, read_record, read_sequence, read_zoned, zoned_text
+from anomalake.alerts.withdrawals import read_detector, read_record, read_zoned, zoned_text
 
 #: Value of the field ``record`` of a document of causes.
 CAUSES_RECORD = "anomalake/causes"
+#: Greatest sequence.
+MOST_SEQUENCE = 2**53
 #: Most causes of a group in one interval.
 MOST_CAUSES = 1_000
 
@@ -59,8 +61,7 @@ class CausesDocument:
     detector_arn, detector
         ARN of the detector of the groups, and its name.
     sequence
-        Of the documents that name an interval of a group, the one with the greatest sequence decides: a time in UTC
-        as fixed-width text.
+        Of the documents that name an interval of a group, the one with the greatest sequence decides: a number from 1.
     groups
         Intervals of groups with their causes, which may be none.
     digest
@@ -71,7 +72,7 @@ class CausesDocument:
 
     detector_arn: str
     detector: str
-    sequence: str
+    sequence: int
     groups: tuple[GroupCauses, ...]
     digest: str
     original: str
@@ -88,7 +89,7 @@ def read_causes(document: AlertDocument) -> CausesDocument | None:
     return read_record(document, CAUSES_RECORD, _document)
 
 
-def causes_text(detector_arn: str, sequence: str, groups: Iterable[GroupCauses]) -> str:
+def causes_text(detector_arn: str, sequence: int, groups: Iterable[GroupCauses]) -> str:
     """Write a document of causes as one line of ASCII JSON; equal texts for equal sets of groups."""
     named = {group.key: group for group in groups}
     document = {
@@ -119,7 +120,9 @@ def _fields(group: GroupCauses) -> dict[str, Any]:
 
 def _document(value: dict[str, Any], digest: str, text: str) -> CausesDocument:
     arn, detector = read_detector(value)
-    sequence = read_sequence(value)
+    sequence = value.get("sequence", _MISSING)
+    if not isinstance(sequence, int) or isinstance(sequence, bool) or not 1 <= sequence <= MOST_SEQUENCE:
+        raise _InvalidField("sequence", sequence, f"a whole number from 1 to {MOST_SEQUENCE:,}")
     groups = _each(value, "groups", _group)
     known: set[tuple[str, str, str]] = set()
     for number, group in enumerate(groups):

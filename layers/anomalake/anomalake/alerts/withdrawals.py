@@ -228,18 +228,6 @@ def read_detector(value: dict[str, Any]) -> tuple[str, str]:
     return arn, found["name"]
 
 
-def read_sequence(value: dict[str, Any]) -> str:
-    """Read the sequence of a document."""
-    sequence = _text(value, "sequence", 64)
-    try:
-        instant = datetime.fromisoformat(sequence) if _SEQUENCE.fullmatch(sequence) else None
-    except ValueError:
-        instant = None
-    if instant is None:
-        raise _InvalidField("sequence", sequence, _A_SEQUENCE)
-    return sequence
-
-
 def read_zoned(value: dict[str, Any]) -> ZonedTimestamp:
     """Read the start of an interval."""
     stamp = _text(value, "timestamp", 128)
@@ -251,7 +239,13 @@ def read_zoned(value: dict[str, Any]) -> ZonedTimestamp:
 
 def _withdrawal(value: dict[str, Any], digest: str, text: str) -> Withdrawal:
     arn, detector = read_detector(value)
-    sequence = read_sequence(value)
+    sequence = _text(value, "sequence", 64)
+    try:
+        instant = datetime.fromisoformat(sequence) if _SEQUENCE.fullmatch(sequence) else None
+    except ValueError:
+        instant = None
+    if instant is None:
+        raise _InvalidField("sequence", sequence, _A_SEQUENCE)
     withdrawn, reinstated = _each(value, "withdrawn", _body), _each(value, "reinstated", _body)
     both = {body.key for body in withdrawn}.intersection(body.key for body in reinstated)
     if both:

@@ -23,7 +23,7 @@ SCHEMA = pa.schema(
         pa.field("timestamp", pa.timestamp("us")),
         pa.field("timezone", pa.string()),
         pa.field("local_timestamp", pa.timestamp("us")),
-        pa.field("sequence", pa.string(), nullable=False),
+        pa.field("sequence", pa.int64(), nullable=False),
         pa.field("document", pa.string(), nullable=False),
         pa.field(
             "causes",
@@ -52,7 +52,7 @@ CausesKey = tuple[str, str, datetime]
 class CausesState:
     """What the deciding document says of an interval of a group."""
 
-    sequence: str
+    sequence: int
     document: str
     causes: tuple[Cause, ...]
 

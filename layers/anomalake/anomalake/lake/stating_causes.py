@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC
 
 from anomalake.alerts import GroupCauses, StoredAlert
 from anomalake.alerts.causes import causes_text
-from anomalake.alerts.withdrawals import sequence_after
 from anomalake.groups.anomaly_group import Group
 from anomalake.lake.cause_rows import CausesKey, CausesState
 
@@ -34,33 +34,43 @@ def causes_of(groups: Iterable[Group], alerts: Iterable[StoredAlert]) -> list[Gr
 
 
 def texts_of(
-    detector_arn: str, groups: Iterable[GroupCauses], states: Mapping[CausesKey, CausesState], now: datetime
+    detector_arn: str, groups: Iterable[GroupCauses], states: Mapping[CausesKey, CausesState]
 ) -> Iterator[str]:
-    """Write the documents that state those causes that differ from what the lake has.
+    """Write the documents that state those causes that differ from what the lake has; equal texts for equal arguments.
 
     Parameters
     ----------
     states
         What the lake has (`cause_rows.read_causes`). An interval that it does not have has no causes.
     """
-    sequence = sequence_after(now, max((state.sequence for state in states.values()), default=None))
+    changed: dict[str, list[GroupCauses]] = defaultdict(list)
+    sequences: dict[str, int] = defaultdict(lambda: 1)
+    for group in groups:
+        state = states.get((group.anomaly_group_id, group.metric_name, group.timestamp.utc))
+        if group.causes != (state.causes if state is not None else ()):
+            changed[group.day].append(group)
+            sequences[group.day] = max(sequences[group.day], state.sequence + 1 if state is not None else 1)
+    # The rows of a document of one day are one file, so it is stored as a whole or not.
+    for day, of_day in sorted(changed.items()):
+        for part in _parts(detector_arn, sequences[day], of_day):
+            yield causes_text(detector_arn, sequences[day], part)
+
+
+def _parts(detector_arn: str, sequence: int, groups: Iterable[GroupCauses]) -> Iterator[list[GroupCauses]]:
     part: list[GroupCauses] = []
     size = 0
     for group in groups:
-        state = states.get((group.anomaly_group_id, group.metric_name, group.timestamp.utc))
-        if group.causes == (state.causes if state is not None else ()):
-            continue
         group, characters = _fitting(detector_arn, sequence, group)
         if part and size + characters > MOST_CHARACTERS:
-            yield causes_text(detector_arn, sequence, part)
+            yield part
             part, size = [], 0
         part.append(group)
         size += characters
     if part:
-        yield causes_text(detector_arn, sequence, part)
+        yield part
 
 
-def _fitting(detector_arn: str, sequence: str, group: GroupCauses) -> tuple[GroupCauses, int]:
+def _fitting(detector_arn: str, sequence: int, group: GroupCauses) -> tuple[GroupCauses, int]:
     """Return a group without those of its causes, the last ones, for which a document has no room; and its size."""
     characters = len(causes_text(detector_arn, sequence, [group]))
     while characters > MOST_CHARACTERS and group.causes:

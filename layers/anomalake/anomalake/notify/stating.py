@@ -78,8 +78,6 @@ def state_causes(
     texts: Iterable[str],
     channel: Channel,
     patience: RetryPolicy,
-    *,
-    again: bool,
 ) -> str | None:
     """Send the lake the root causes of an interval's groups, as far as it does not have them.
 
@@ -89,8 +87,6 @@ def state_causes(
         Alerts of the interval that the lake has.
     channel
         Stores the causes.
-    again
-        Whether an earlier run may have sent causes.
 
     Returns
     -------
@@ -101,8 +97,8 @@ def state_causes(
     if not causes:
         return None
     day = start.astimezone(UTC).strftime("%Y-%m-%d")
-    states = read_causes(store, detector.name, detector.arn, day) if again else {}
-    for text in texts_of(detector.arn, causes, states, patience.now()):
+    states = read_causes(store, detector.name, detector.arn, day)
+    for text in texts_of(detector.arn, causes, states):
         problem = _send(channel, Message(text), patience)
         if problem is not None:
             return f"root causes are not stored: {problem}"

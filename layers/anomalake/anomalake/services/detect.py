@@ -110,9 +110,7 @@ class AlertNotifier:
             return summary
         texts = [delivery.text for delivery in stored if delivery.text and delivery.timestamp == start]
         patience = self._patience or RetryPolicy()
-        problem = state_causes(
-            self._detector, self._store, start, groups, texts, lakes[0][1], patience, again=again
-        )  # fmt: skip
+        problem = state_causes(self._detector, self._store, start, groups, texts, lakes[0][1], patience)
         summary += DeliverySummary() if problem is None else DeliverySummary(reasons=(problem,), is_complete=False)
         return summary + self._withdraw(groups, start, stored, texts, lakes) if again else summary
 

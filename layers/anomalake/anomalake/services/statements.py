@@ -79,15 +79,13 @@ def replace_alerts(
     return len(change.withdrawn)
 
 
-def state_causes(
-    lake: Lake, detector: Detector, groups: Iterable[Group], alerts: Iterable[StoredAlert], clock: Clock = utc_now
-) -> None:
+def state_causes(lake: Lake, detector: Detector, groups: Iterable[Group], alerts: Iterable[StoredAlert]) -> None:
     """Write the root causes of the groups of a backtest that alert, as far as the lake does not have them.
 
     Raises `StoreError`.
     """
     states = read_causes(lake.store, detector.name, detector.arn)
-    for text in texts_of(detector.arn, causes_of(groups, alerts), states, clock()):
+    for text in texts_of(detector.arn, causes_of(groups, alerts), states):
         receipt = lake.ingest([AlertDocument(text, "causes")])
         if receipt.failed:
             raise StoreError(f"{lake.store.uri}: causes are not stored: {receipt.failed[0].error}")
