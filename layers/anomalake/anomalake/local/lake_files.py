@@ -302,11 +302,18 @@ class LakeFiles:
         return name
 
 
-_PARTITIONS = {"detector": pa.array([], pa.string()), "day": pa.array([], pa.string())}
+_PARTITIONS = [("detector", pa.string()), ("day", pa.string())]
+
+
+def _no_rows(columns: Iterable[tuple[str, pa.DataType]]) -> pa.Table:
+    # Not from lists: PyArrow imports pandas to see what a list is.
+    return pa.schema([*columns, *_PARTITIONS]).empty_table()
+
+
 _NO_ROWS = {
-    "parquet": pa.table({field.name: pa.array([], field.type) for field in SCHEMA} | _PARTITIONS),
-    "csv": pa.table({name: pa.array([], pa.string()) for name in SCHEMA.names} | _PARTITIONS),
-    CAUSES: pa.table({field.name: pa.array([], field.type) for field in cause_rows.SCHEMA} | _PARTITIONS),
+    "parquet": _no_rows((field.name, field.type) for field in SCHEMA),
+    "csv": _no_rows((name, pa.string()) for name in SCHEMA.names),
+    CAUSES: _no_rows((field.name, field.type) for field in cause_rows.SCHEMA),
     WITHDRAWALS: withdrawal_rows.SCHEMA.empty_table(),
 }
 
