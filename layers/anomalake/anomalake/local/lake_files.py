@@ -306,15 +306,19 @@ _PARTITIONS = [("detector", pa.string()), ("day", pa.string())]
 
 
 def _no_rows(columns: Iterable[tuple[str, pa.DataType]]) -> pa.Table:
-    # Not from lists: PyArrow imports pandas to see what a list is.
-    return pa.schema([*columns, *_PARTITIONS]).empty_table()
+    return _empty(pa.schema([*columns, *_PARTITIONS]))
+
+
+def _empty(schema: pa.Schema) -> pa.Table:
+    # Not `empty_table`, which imports pandas.
+    return pa.Table.from_batches([], schema)
 
 
 _NO_ROWS = {
     "parquet": _no_rows((field.name, field.type) for field in SCHEMA),
     "csv": _no_rows((name, pa.string()) for name in SCHEMA.names),
     CAUSES: _no_rows((field.name, field.type) for field in cause_rows.SCHEMA),
-    WITHDRAWALS: withdrawal_rows.SCHEMA.empty_table(),
+    WITHDRAWALS: _empty(withdrawal_rows.SCHEMA),
 }
 
 

@@ -119,7 +119,7 @@ def source_files(source: MetricSet, lake: Path) -> list[str]:
 
 
 def _below(root: str, depth: int, beginning: str = "") -> Iterator[tuple[str, str]]:
-    """Yield the files below a folder, to a depth of folders, with their paths from it; no link to folders is followed."""
+    """Yield the files below a folder, to a depth of folders, with their paths from it; without linked folders."""
     try:
         with os.scandir(root) as entries:
             for entry in entries:

@@ -224,7 +224,7 @@ def _assumed_schema(name: str, columns: list[str]) -> DetectorSchema:
         if column.endswith(ending) and column != ending
     }
     scores = {template.format(measure) for measure in measures for template in templates.SCORE_COLUMNS}
-    dimensions = set(columns) - scores - measures - templates.fixed_columns()
+    dimensions = set(columns) - scores - measures - templates.FIXED_COLUMNS
     return DetectorSchema(f"arn:::::AnomalyDetector:{name}", name, tuple(sorted(measures)), tuple(sorted(dimensions)))
 
 
