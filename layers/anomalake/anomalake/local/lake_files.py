@@ -37,7 +37,7 @@ from anomalake.local.source_tables import (
 from anomalake.query.bounds import ALL, Bounds
 from anomalake.query.detectors import DetectorSchema
 from anomalake.query.errors import LakeChangedError, QueryError, SourceElsewhereError
-from anomalake.query.folder_days import folder_condition, holds_folder
+from anomalake.query.folder_days import folder_bounds, folder_condition, holds_folder
 from anomalake.query.relations import SOURCE_TIMESTAMP, decode_csv, empty_source, typed_column, without_folder_day
 from anomalake.query.trino.queries import LAKE_SCHEMA
 from anomalake.query.trino.scopes import Table
@@ -196,7 +196,8 @@ class LakeFiles:
         days = folder_day_expressions(source, self._folder)
         holds = holds_folder(source, bounds)
         every = source_files(source, self._folder)
-        files = [file for file in every if holds(folder_day(file, days))]
+        all_days = folder_bounds(source, bounds) == (None, None)
+        files = every if all_days else [file for file in every if holds(folder_day(file, days))]
         types = dict.fromkeys((*columns.values(), SOURCE_FOLDER_DAY), VARCHAR)
         if source.timestamp_type != "text":
             types[SOURCE_TIMESTAMP] = timestamp(6)
