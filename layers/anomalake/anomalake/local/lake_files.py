@@ -20,7 +20,8 @@ from anomalake.lake import cause_rows, withdrawal_rows
 from anomalake.lake.layout import CAUSES, FILES, WITHDRAWALS
 from anomalake.lake.rows import SCHEMA
 from anomalake.lake.settings import read_table_format
-from anomalake.local.file_index import FOLDER, MOST_FILES, Indexed, identity_of, indexed
+from anomalake.local import file_index
+from anomalake.local.file_index import Indexed, identity_of, indexed
 from anomalake.local.file_names import PlainNames
 from anomalake.local.source_tables import (
     csv_options,
@@ -130,7 +131,7 @@ class LakeFiles:
         files = stable_listing(folder, ending, bounds)
         if not files:
             return self._table(f"no_{format_}_rows", _TYPES[format_])
-        if len(files) <= MOST_FILES:
+        if len(files) <= file_index.MOST_FILES:
             return self._table(self._table_files(format_, files), _TYPES[format_])
         # A file's rows never change: another content has another name.
         beginning = len(str(folder)) + 1
@@ -156,7 +157,7 @@ class LakeFiles:
         self, columns: Iterable[str], parts: Sequence[str], others: Sequence[str], condition: exp.Expr | None = None
     ) -> str:
         """Return a query of the rows of parts of an index, those that meet a condition, and of other tables."""
-        names = ", ".join(exp.to_identifier(column, quoted=True).sql("duckdb") for column in columns)
+        names = ", ".join('"' + column.replace('"', '""') + '"' for column in columns)
         tables = [f"SELECT {names} FROM {other}" for other in others]
         if parts:
             where = "" if condition is None else f" WHERE {condition.sql('duckdb')}"
@@ -174,7 +175,7 @@ class LakeFiles:
                 tables.prepare(connection, in_order=True)
                 yield connection.sql(text, params=tables.parameters).to_arrow_reader(_BATCH_ROWS)
 
-        folder = Path(self._names.of_folder(str(self._folder)), FOLDER, name)
+        folder = Path(self._names.of_folder(str(self._folder)), file_index.FOLDER, name)
         return indexed(folder, files, read)
 
     def source_rows(self, detector: DetectorSchema, columns: dict[str, str], bounds: Bounds) -> exp.Query:
@@ -201,14 +202,14 @@ class LakeFiles:
         types = dict.fromkeys((*columns.values(), SOURCE_FOLDER_DAY), VARCHAR)
         if source.timestamp_type != "text":
             types[SOURCE_TIMESTAMP] = timestamp(6)
-        if len(files) <= MOST_FILES:
+        if len(files) <= file_index.MOST_FILES:
             read = self._source_files(source, columns, files)
             return empty_source(detector) if read is None else self._table(f"({read})", types)
-        condition = folder_condition(source, bounds)
+        condition, nothing = folder_condition(source, bounds), empty_source(detector).sql("duckdb")
 
         def query(tables: LakeFiles, parts: Sequence[str], rest: Sequence[str]) -> str:
             of_rest = tables._source_files(source, columns, rest)
-            return tables._all_rows(types, parts, [] if of_rest is None else [f"({of_rest})"], condition)
+            return tables._all_rows(types, parts, [f"({of_rest or nothing})"], condition)
 
         # Rows depend on how the files are read, too.
         form = json.dumps([repr(source.file_format), list(columns.items()), source.timestamp_type, days])
@@ -216,7 +217,7 @@ class LakeFiles:
         found = self._indexed(name, {file: identity_of(file) for file in every}, query)
         needed = set(files)
         text = query(self, found.parts, [file for file in found.rest if file in needed])
-        return self._table(f"({text})", types) if text else empty_source(detector)
+        return self._table(f"({text})", types)
 
     def _source_files(self, source: MetricSet, columns: dict[str, str], files: Sequence[str]) -> str | None:
         """Return the query of the rows of source files; None where no file has any."""
