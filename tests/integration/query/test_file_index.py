@@ -6,6 +6,7 @@ import json
 import os
 import threading
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -225,3 +226,18 @@ def test_threads_make_one_index(lake: LakeHandle, monkeypatch: pytest.MonkeyPatc
         thread.join()
     assert answers == [[{"number": 60}]] * 4
     assert len(parts(lake, "alert_rows")) == 1
+
+
+@pytest.mark.parametrize("number", [0, 3, 30])
+def test_files_without_a_header_are_indexed_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int) -> None:
+    lake = write(tmp_path, alerts(0, 1))
+    header = ("timestamp", "marketplace", "revenue")
+    lake.register_source(replace(SOURCE, file_format=CsvFormat(contains_header=False, header_list=header)))
+    for hour in range(number):
+        path = tmp_path / "live" / "20210210" / f"{hour:02}00" / "rows.csv"
+        path.parent.mkdir(parents=True)
+        path.write_text(f"2021-02-10 0{hour % 10}:00:00,it,1\n", encoding="utf-8")
+    monkeypatch.setattr(file_index, "MOST_FILES", 8)
+    for _ in range(2):
+        assert rows(lake, "SELECT count(*) AS number FROM live_orders") == [{"number": number}]
+    assert len(parts(lake, "source-")) == (number > 8)

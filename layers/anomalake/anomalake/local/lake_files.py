@@ -221,6 +221,8 @@ class LakeFiles:
 
     def _source_files(self, source: MetricSet, columns: dict[str, str], files: Sequence[str]) -> str | None:
         """Return the query of the rows of source files; None where no file has any."""
+        if not files:
+            return None
         reads: list[exp.Select] = []
         if isinstance(source.file_format, CsvFormat):
             for header, group in files_by_header(list(files), source.file_format).items():
