@@ -503,6 +503,9 @@ def test_the_declared_tables_have_the_columns_that_are_written() -> None:
     assert f"tables/{causes['Name']}" == FILES[CAUSES][0]
     assert causes["StorageDescriptor"]["Location"] == {"Fn::Sub": f"s3://${{Bucket}}/lake/{FILES[CAUSES][0]}/"}
     assert [key["Name"] for key in causes["PartitionKeys"]] == ["detector", "day"]
+    # With it, Athena asks Glue for the partitions of a query's conditions, which a partition index finds.
+    for table in (parquet, csv, causes):
+        assert table["Parameters"]["partition_filtering.enabled"] == "true"
 
 
 def test_query_results_have_an_enforced_encrypted_location() -> None:
