@@ -7,7 +7,7 @@ import os
 import threading
 from collections.abc import Callable
 from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +18,9 @@ from anomalake.definitions.metric_set import CsvFormat, Measure, MetricSet
 from anomalake.lake.compaction import compact
 from anomalake.lake.lake import Lake
 from anomalake.local import file_index, lake_files
+from anomalake.page.document import pack
 from anomalake.query.errors import QueryError
+from anomalake.services.dashboard import read_document
 from anomalake.storage.objects import open_store
 from tests.integration.query.lakes import ORDERS, alert, arn, rows, same, write
 
@@ -210,6 +212,25 @@ def test_a_source_file_that_cannot_be_read_is_told_as_without_an_index(
         said.append(str(error.value).partition("Line:")[0])
     assert said[0] == said[1]
     assert parts(lake, "source-") == []
+
+
+def test_the_page_is_that_of_the_files(lake: LakeHandle, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def document() -> bytes:
+        return pack(read_document(lake.uri, now=datetime(2021, 3, 1, tzinfo=UTC)))
+
+    def afresh() -> bytes:
+        with monkeypatch.context() as patch:
+            patch.setattr(file_index, "MOST_FILES", 1_000_000)
+            return document()
+
+    monkeypatch.setattr(file_index, "MOST_FILES", 8)
+    first = document()
+    assert first == document() == afresh()
+    write(tmp_path, [alert("new", "2021-02-20T01:00", score=99.0)])
+    source_rows(tmp_path, 30, 33)
+    assert first != document() == afresh()
+    assert parts(lake, "alert_rows")
+    assert parts(lake, "source-")
 
 
 def test_threads_make_one_index(lake: LakeHandle, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -32,6 +32,8 @@ MOST_FILES: Final = 500
 MOST_PARTS: Final = 8
 
 
+# Files that are read at a time.
+_READ_FILES: Final = 2_000
 # Rows of a row group.
 _GROUP_ROWS: Final = 50_000
 # Nanoseconds: a file that was changed just now may change again within the resolution of its time.
@@ -120,6 +122,30 @@ def _parts(folder: Path) -> Iterator[tuple[str, set[str]]]:
             yield str(folder / name), set(json.loads((folder / f"{name[:-8]}.json").read_bytes()))
 
 
+def _batches(parts: Sequence[str], files: Sequence[str], read: Read) -> Iterator[pa.RecordBatch]:
+    """Yield the rows of parts and of files: of some files at a time, so that rows of one folder stay together."""
+    reads: list[tuple[Sequence[str], Sequence[str]]] = [(parts, ())] if parts else []
+    reads += [((), files[first : first + _READ_FILES]) for first in range(0, len(files), _READ_FILES)]
+    for of_parts, of_files in reads:
+        with read(of_parts, of_files) as reader:
+            # A batch first, for the schema, even if there are no rows.
+            yield pa.RecordBatch.from_pylist([], reader.schema)
+            yield from reader
+
+
+def _write(out: Path, batches: Iterator[pa.RecordBatch]) -> None:
+    first = next(batches)
+    with pq.ParquetWriter(out, first.schema, compression="zstd") as writer:
+        waiting, rows = [first], first.num_rows
+        for batch in batches:
+            waiting.append(batch)
+            rows += batch.num_rows
+            if rows >= _GROUP_ROWS:
+                writer.write_table(pa.Table.from_batches(waiting))
+                waiting, rows = [], 0
+        writer.write_table(pa.Table.from_batches(waiting, first.schema))
+
+
 def _extend(folder: Path, files: Mapping[str, str | None], found: Indexed, settled: Sequence[str], read: Read) -> None:
     merged = found.parts if len(found.parts) >= MOST_PARTS else ()
     rest = set(found.rest)
@@ -130,19 +156,8 @@ def _extend(folder: Path, files: Mapping[str, str | None], found: Indexed, settl
     stem = uuid.uuid4().hex
     with unfinished(folder / f"{stem}.json") as hidden:
         hidden.write_text(json.dumps(members), encoding="ascii")
-    with (
-        unfinished(folder / f"{stem}.parquet") as hidden,
-        read(merged, settled) as reader,
-        pq.ParquetWriter(hidden, reader.schema, compression="zstd") as writer,
-    ):
-        waiting: list[pa.RecordBatch] = []
-        for batch in reader:
-            waiting.append(batch)
-            if sum(one.num_rows for one in waiting) >= _GROUP_ROWS:
-                writer.write_table(pa.Table.from_batches(waiting))
-                waiting = []
-        if waiting:
-            writer.write_table(pa.Table.from_batches(waiting))
+    with unfinished(folder / f"{stem}.parquet") as hidden:
+        _write(hidden, _batches(merged, settled, read))
     used = {Path(part).stem for part in found.parts if part not in merged} | {stem}
     for name in os.listdir(folder):  # noqa: PTH208 - as above
         if name.partition(".")[0] not in used and not name.startswith("."):

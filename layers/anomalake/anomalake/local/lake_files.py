@@ -77,14 +77,14 @@ class LakeFiles:
         #: Tables of DuckDB in `LAKE_SCHEMA`, which the queries of this class read.
         self.tables: dict[str, Table] = {}
 
-    def prepare(self, connection: duckdb.DuckDBPyConnection, *, in_order: bool = False) -> None:
-        """Allow a connection to read this query's files, and nothing else; with `in_order`, in their order."""
+    def prepare(self, connection: duckdb.DuckDBPyConnection) -> None:
+        """Allow a connection to read this query's files, and nothing else."""
         for format_, rows in _NO_ROWS.items():
             connection.register(f"no_{format_}_rows", rows)
         for name, rows in self._cached.items():
             connection.register(f"cached_{name}", rows)
         connection.execute("SET TimeZone = 'UTC'")
-        connection.execute(f"SET preserve_insertion_order = {str(in_order).lower()}")
+        connection.execute("SET preserve_insertion_order = false")
         connection.execute("SET allowed_paths = $paths", {"paths": self._files})
         connection.execute("SET enable_external_access = false")
         connection.execute("SET lock_configuration = true")
@@ -172,7 +172,7 @@ class LakeFiles:
             tables = LakeFiles(self._store, self._folder, {}, self._names)
             text = query(tables, parts, rest)
             with closing(duckdb.connect(config=CONFIG)) as connection:
-                tables.prepare(connection, in_order=True)
+                tables.prepare(connection)
                 yield connection.sql(text, params=tables.parameters).to_arrow_reader(_BATCH_ROWS)
 
         folder = Path(self._names.of_folder(str(self._folder)), file_index.FOLDER, name)
