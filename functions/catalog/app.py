@@ -13,6 +13,7 @@ from anomalake.aws.environment import CatalogEnvironment
 from anomalake.aws.glue import GlueCatalog
 from anomalake.aws.observability import count, logger, observed
 from anomalake.lake.layout import parse_shape_key
+from anomalake.lake.ports import CatalogError
 from anomalake.records.metric_sets import parse_metric_set_key
 from anomalake.services.lakes import open_writer
 from anomalake.services.views import OutOfTime, ViewReport, make_views, register_all
@@ -82,7 +83,13 @@ def _update(detectors: set[str] | None, has_time: Callable[[], bool]) -> ViewRep
     # open_writer checks the lake's table formats, or writes them in a new lake: queries depend on them.
     store = open_writer(environment.lake, ",".join(environment.formats)).store
     if detectors is None:
-        register_all(store, GlueCatalog(store, environment.database))
+        catalog = GlueCatalog(store, environment.database)
+        register_all(store, catalog)
+        try:
+            catalog.index_partitions()
+        except CatalogError as error:
+            # Queries are right without an index, and slower where there are many partitions.
+            logger.error("partitions not indexed", reason=str(error))
     database = AthenaDatabase(environment.database, environment.workgroup)
     report = make_views(store, environment.formats, database, detectors, has_time)
     count("StatementsRun", report.made)

@@ -88,4 +88,5 @@ def _report(ingested: Ingested) -> None:
     logger.info(
         "ingested",
         stored=receipt.stored, repeated=receipt.repeated, clashes=receipt.clashes, withdrawals=receipt.withdrawals,
+        causes=receipt.causes,
     )  # fmt: skip

@@ -58,13 +58,48 @@ def of_one_detector() -> list[int]:
     return [number for number, arn in enumerate(arns) if arn == max(arns, key=arns.count)]
 
 
+def causes(sequence: int, stated: dict[int, list[float]]) -> str:
+    """Return a document of the causes of the groups of alerts, by the alerts' numbers: a cause for each gain."""
+    alerts = {number: json.loads(ALERTS[number]) for number in stated}
+    (arn,) = {alert["anomalyDetectorArn"] for alert in alerts.values()}
+    return json.dumps(
+        {
+            "record": "anomalake/causes",
+            "anomalyDetectorArn": arn,
+            "sequence": sequence,
+            "groups": [
+                {
+                    "anomalyGroupId": alert.get("anomalyGroupId") or "none",
+                    "metricName": alert["impactedMetric"]["metricName"],
+                    "timestamp": alert["timestamp"],
+                    "causes": [
+                        {
+                            "dimensions": [{"dimensionName": "platform", "dimensionValue": f"p{gain}"}],
+                            "shareOff": None if gain > 5 else -0.25,
+                            "explained": 0.5,
+                            "gain": gain,
+                        }
+                        for gain in stated[number]
+                    ],
+                }
+                for number, alert in alerts.items()
+            ],
+        }
+    )
+
+
 A, B, C, *_, X, Y = of_one_detector()
+#: Alerts of this detector that name their groups; C is withdrawn, and E and Y are bodies of one alert.
+E, F, *_ = (number for number in of_one_detector() if number != C and json.loads(ALERTS[number]).get("anomalyGroupId"))
 #: Alerts, and documents that withdraw some of them: A stays withdrawn, B is reinstated, C is withdrawn once more, and
-#: of the documents with the same sequence the one with the greater digest decides on X and Y.
+#: of the documents with the same sequence the one with the greater digest decides on X and Y. The group of E has other
+#: causes later, that of F has none any more, and those of C and of an alert without a group are not shown.
 TEXTS = [
     *ALERTS,
     withdrawal(1, [A, B, C], []), withdrawal(2, [], [B, C]), withdrawal(3, [C], []),
     withdrawal(4, [X], [Y]), withdrawal(4, [Y], [X]),
+    causes(1, {C: [9.5], E: [8.25, 3.0], F: [4.0]}), causes(2, {E: [7.0, 2.5, 1.5]}), causes(2, {E: [6.0, 2.5]}),
+    causes(3, {F: []}), causes(4, {A: [1.0]}),
 ]  # fmt: skip
 WORLD = oracle.relations(TEXTS)
 

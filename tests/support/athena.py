@@ -10,6 +10,7 @@ import sqlglot
 from sqlglot import exp
 
 from anomalake.lake.ports import TABLE, VIEW, CatalogError
+from anomalake.query.relations import PHYSICAL
 
 _STATEMENTS = (
     (re.compile(r'CREATE OR REPLACE VIEW "(\w+)"'), VIEW),
@@ -31,7 +32,7 @@ class FakeDatabase:
 
     def __init__(self, name: str = "anomalake", existing: dict[str, str] | None = None) -> None:
         self.name = name
-        self.existing = {"alert_rows": TABLE, "alert_rows_csv": TABLE, "withdrawal_rows": TABLE} | (existing or {})
+        self.existing = dict.fromkeys(PHYSICAL, TABLE) | (existing or {})
         self.statements: list[str] = []
         self.broken: set[str] = set()
         self._lock = threading.Lock()

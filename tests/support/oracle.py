@@ -21,7 +21,7 @@ def relations(originals: Iterable[str]) -> dict[str, list[Row]]:
     """Rows of alerts, metric_values and dimension_contributions, each sorted, for a set of well-formed documents."""
     shown: dict[tuple[str, str, datetime], tuple[str, dict[str, Any]]] = {}
     documents = [json.loads(text, parse_float=Decimal) for text in originals]
-    withdrawn = _withdrawn(document for document in documents if "record" in document)
+    withdrawn = _withdrawn(document for document in documents if document.get("record") == "anomalake/withdrawal")
     for alert in documents:
         if "record" in alert:
             continue
@@ -65,7 +65,35 @@ def relations(originals: Iterable[str]) -> dict[str, list[Row]]:
                         share["valueContribution"],
                     )
                 )
+    intervals = {(row[1], row[3], row[7], row[4]) for row in made["alerts"]}
+    states = _causes(document for document in documents if document.get("record") == "anomalake/causes")
+    made["causes"] = [row for interval, (_, _, rows) in states.items() if interval in intervals for row in rows]
     return {name: sorted(rows, key=repr) for name, rows in made.items()}
+
+
+def _causes(documents: Iterable[dict[str, Any]]) -> dict[tuple[Any, ...], tuple[int, str, list[Row]]]:
+    """Return the rows of the causes that the deciding documents state (ADR 0017), by ARN, group, measure and time."""
+    states: dict[tuple[Any, ...], tuple[int, str, list[Row]]] = {}
+    for document in documents:
+        arn = document["anomalyDetectorArn"]
+        for group in document["groups"]:
+            head = (group["anomalyGroupId"], group["metricName"], _utc(group["timestamp"]))
+            rows = [
+                (
+                    arn.rpartition(":")[2],
+                    arn,
+                    *head,
+                    rank,
+                    tuple(sorted((pair["dimensionName"], pair["dimensionValue"]) for pair in cause["dimensions"])),
+                    None if cause["shareOff"] is None else float(cause["shareOff"]),
+                    float(cause["explained"]),
+                    float(cause["gain"]),
+                )
+                for rank, cause in enumerate(group["causes"], 1)
+            ]
+            state = (document["sequence"], _digest(document), rows)
+            states[arn, *head] = max(state, states.get((arn, *head), state), key=lambda state: state[:2])
+    return states
 
 
 def _withdrawn(documents: Iterable[dict[str, Any]]) -> set[tuple[tuple[str, str, datetime], str]]:
@@ -85,6 +113,8 @@ COLUMNS = {
     "alerts": f"{HEAD}, anomaly_score",
     "metric_values": f"{HEAD}, metric_value, anomaly_score, time_series_id, dimensions",
     "dimension_contributions": f"{HEAD}, dimension_name, dimension_value, value_contribution",
+    "causes": "detector, detector_arn, anomaly_group_id, metric_name, timestamp, rank, dimensions, share_off, "
+    "explained, gain",
 }
 
 
@@ -162,4 +192,20 @@ def shown_in_tables(store: Any) -> dict[str, list[Row]]:
             made["metric_values"].append((*head, row["metric_name"], *values, tuple(sorted(series["dimensions"]))))
         for share in row["contributions"]:
             made["dimension_contributions"].append((*head, row["metric_name"], *share.values()))
+    intervals = {(row[0], row[1], row[3], row[7], row[4]) for row in made["alerts"]}
+    stated: dict[tuple[Any, ...], tuple[int, str, list[Any]]] = {}
+    for found in store.list("tables/cause_rows"):
+        partition = dict(part.split("=", 1) for part in found.key.split("/")[2:4])
+        for row in pq.read_table(pa.BufferReader(store.get(found.key)), use_threads=False).to_pylist():
+            assert row["timestamp"].strftime("%Y-%m-%d") == partition["day"]
+            fields = (row[name] for name in ("detector_arn", "anomaly_group_id", "metric_name", "timestamp"))
+            key = (partition["detector"], *fields)
+            said = (row["sequence"], row["document"], row["causes"])
+            stated[key] = max(said, stated.get(key, said), key=lambda said: said[:2])
+    made["causes"] = [
+        (*key, rank, tuple(sorted(cause["dimensions"])), cause["share_off"], cause["explained"], cause["gain"])
+        for key, (_, _, causes) in stated.items()
+        if key in intervals
+        for rank, cause in enumerate(causes, 1)
+    ]
     return {name: sorted(rows, key=repr) for name, rows in made.items()}

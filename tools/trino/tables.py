@@ -15,8 +15,8 @@ from pathlib import Path
 
 from anomalake.definitions.errors import SourceError
 from anomalake.errors import AnomalakeError
-from anomalake.lake import rows, withdrawal_rows
-from anomalake.lake.layout import FILES, WITHDRAWALS
+from anomalake.lake import cause_rows, rows, withdrawal_rows
+from anomalake.lake.layout import CAUSES, FILES, WITHDRAWALS
 from anomalake.lake.settings import DEFAULT_FORMATS, read_formats
 from anomalake.local.source_files import FolderOrS3Files
 from anomalake.query.columns import DetectorSchema
@@ -62,13 +62,15 @@ class LakeInTrino:
         self._formats = read_formats(self._store) or DEFAULT_FORMATS
 
     def tables(self, catalog: str, schema: str) -> Iterator[str]:
-        """Yield the statements that make the tables of alerts and withdrawals, and find their partitions."""
+        """Yield the statements that make the tables of alerts, withdrawals and causes, and find their partitions."""
         if "parquet" in self._formats:
             columns = {field.name: str(type_of_arrow(field.type)) for field in rows.SCHEMA}
-            yield from self._alert_rows("parquet", columns, {"format": "'PARQUET'"}, f"{catalog}.system", schema)
+            yield from self._partitioned("parquet", columns, {"format": "'PARQUET'"}, f"{catalog}.system", schema)
         else:
             columns = dict.fromkeys(rows.SCHEMA.names, "varchar")
-            yield from self._alert_rows("csv", columns, _LINES, f"{catalog}.system", schema)
+            yield from self._partitioned("csv", columns, _LINES, f"{catalog}.system", schema)
+        columns = {field.name: str(type_of_arrow(field.type)) for field in cause_rows.SCHEMA}
+        yield from self._partitioned(CAUSES, columns, {"format": "'PARQUET'"}, f"{catalog}.system", schema)
         columns = {field.name: str(type_of_arrow(field.type)) for field in withdrawal_rows.SCHEMA}
         yield self._table(FILES[WITHDRAWALS][0], columns, {"format": "'PARQUET'"})
 
@@ -85,7 +87,7 @@ class LakeInTrino:
             except UnknownStatementError as error:
                 yield UndefinedRelations(item.detector or item.name, error)
 
-    def _alert_rows(
+    def _partitioned(
         self, format_: str, columns: Mapping[str, str], properties: Mapping[str, str], procedures: str, schema: str
     ) -> Iterator[str]:
         path = FILES[format_][0]

@@ -25,6 +25,20 @@ def path_of(name: str, path: str | os.PathLike[str]) -> Path:
     return Path(path)
 
 
+def cache_folder() -> Path | None:
+    """Return the user's folder for what can be made again; None where the user has no home.
+
+    It is ``anomalake`` in ``XDG_CACHE_HOME``, by default ``~/.cache``.
+    """
+    given = os.environ.get("XDG_CACHE_HOME", "")
+    if os.path.isabs(given):  # noqa: PTH117 - an empty text is no path
+        return Path(given, "anomalake")
+    try:
+        return Path.home() / ".cache" / "anomalake"
+    except RuntimeError:
+        return None
+
+
 @contextmanager
 def unfinished(path: Path) -> Iterator[Path]:
     """Yield a hidden path to write to; the file replaces `path` when the block ends without an error."""

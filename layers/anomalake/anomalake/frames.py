@@ -156,8 +156,8 @@ def judge(frame: Any, state: bytes) -> tuple[Anomalies, bytes]:
 class Anomalies:
     """Judged points of a data frame, and their anomaly groups.
 
-    ``points`` and ``groups`` are data frames of the kind that was given; of DuckDB's, they are relations of its default
-    connection.
+    ``points``, ``groups`` and ``causes`` are data frames of the kind that was given; of DuckDB's, they are relations of
+    its default connection.
     """
 
     def __init__(self, found: Found) -> None:
@@ -185,6 +185,22 @@ class Anomalies:
         metrics.
         """
         return self._found.group_frame()
+
+    @cached_property
+    def causes(self) -> Any:
+        """Root causes of the groups in the judged intervals whose score reaches the threshold.
+
+        A root cause is a combination of dimension values below which metrics are off by a common share. Columns:
+        ``group``, ``measure``, the time; ``rank``, 1 for the first cause of the group at that time; the dimensions,
+        missing where the cause does not name them; ``share_off``, -0.62 for 62 % less than expected; ``explained``,
+        its share in the deviations, 0 to 1; ``gain``, the evidence in nats.
+
+        Raises
+        ------
+        FrameError
+            A dimension or the time has the name of one of these columns.
+        """
+        return self._found.cause_frame()
 
     @property
     def columns(self) -> dict[str, Any]:

@@ -140,16 +140,49 @@ def test_the_causes_of_a_group_are_told(run: Run, shop: Path) -> None:
             assert cause["gain"] > 0
         lines = run("causes", "--group", id_, "--detector", "shop").output.splitlines()
         assert [line.split(": ", 1)[1] for line in lines] == [cause["text"] for cause in found] or not found
+    # The relation has those of the intervals with an alert.
+    keys = ("detector_arn", "anomaly_group_id", "timestamp", "metric_name")
+    names = (*keys, "dimensions", "share_off", "explained", "gain")
+    of_relation = rows(run, f'SELECT "rank", {", ".join(map(quoted, names))} FROM causes')
+    alerted = {as_told(row) for row in rows(run, 'SELECT DISTINCT anomaly_group_id, "timestamp" FROM alerts')}
+    expected = [
+        as_told(cause, "rank", *names)
+        for found in causes.values()
+        for cause in found
+        if as_told(cause, "anomaly_group_id", "timestamp") in alerted
+    ]
+    assert sorted(as_told(row) for row in of_relation) == sorted(expected) != []
     # A repeat gives the same.
     detect(run, shop, "--from", FIRST, "--to", LAST)
     assert {id_: json.loads(run("causes", "--group", id_, "--format", "json").stdout) for id_ in causes} == causes
+    again = rows(run, f'SELECT "rank", {", ".join(map(quoted, names))} FROM causes')
+    assert sorted(as_told(row) for row in again) == sorted(expected)
 
 
-def test_the_causes_of_a_backtest_are_told(run: Run, shop: Path) -> None:
+def quoted(name: str) -> str:
+    return f'"{name}"'
+
+
+def as_told(row: dict[str, object], *names: str) -> str:
+    """Return a row, or those of its fields, as one text; times have one form."""
+    at = str(row["timestamp"]).replace("T", " ").removesuffix("Z").removesuffix("+00:00")
+    chosen = {name: value for name, value in row.items() if not names or name in names}
+    return json.dumps(chosen | {"timestamp": at}, sort_keys=True)
+
+
+def test_the_causes_of_a_backtest_are_told(run: Run, shop: Path, tmp_path: Path) -> None:
     assert run("backtest", str(shop / "detector.yaml")).exit_code == 0
     (worst,) = rows(run, "SELECT anomaly_group_id AS id FROM alerts ORDER BY anomaly_score DESC, 1 LIMIT 1")
     done = run("causes", "--group", str(worst["id"]))
     assert " than expected; explains " in done.output
+    # Of all groups that alert; a second backtest states nothing again.
+    found = rows(run, 'SELECT * FROM causes ORDER BY anomaly_group_id, "timestamp", "rank"')
+    told = json.loads(run("causes", "--group", str(worst["id"]), "--format", "json").stdout)
+    assert [row["gain"] for row in found if row["anomaly_group_id"] == worst["id"]] == [cause["gain"] for cause in told]
+    assert rows(run, "SELECT * FROM causes WHERE anomaly_group_id NOT IN (SELECT anomaly_group_id FROM alerts)") == []
+    stored = sorted(entry.key for entry in open_store(str(tmp_path / "lake")).list("originals/causes"))
+    assert run("backtest", str(shop / "detector.yaml")).exit_code == 0
+    assert sorted(entry.key for entry in open_store(str(tmp_path / "lake")).list("originals/causes")) == stored
 
 
 def test_a_group_that_is_not_there_is_an_error(run: Run, shop: Path) -> None:

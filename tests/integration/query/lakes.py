@@ -6,14 +6,15 @@ import calendar
 import hashlib
 import json
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from anomalake.alerts import Alert, AlertBody, AlertDocument, Contribution, TimeSeries
+from anomalake.alerts import Alert, AlertBody, AlertDocument, Cause, Contribution, GroupCauses, TimeSeries
+from anomalake.alerts.causes import causes_text
 from anomalake.alerts.reading import alert_id
 from anomalake.alerts.timestamps import ZonedTimestamp
 from anomalake.alerts.withdrawals import withdrawal_text
@@ -55,6 +56,7 @@ def alert(
     shares: Sequence[tuple[str, str, int]] = (("marketplace", "it", 100), ("platform", "pc_web", 100)),
     zone: str = "UTC",
     body: str = "",
+    group: str | None = None,
 ) -> Alert:
     """Return an alert; `when` is UTC, and alerts that differ only in `body` have the same identity."""
     utc = datetime.fromisoformat(when)
@@ -68,7 +70,7 @@ def alert(
         detector=detector_arn.rpartition(":")[2],
         detector_arn=detector_arn,
         alert_event_id=event,
-        anomaly_group_id=None,
+        anomaly_group_id=group,
         timestamp=timestamp,
         metric_name=metric,
         anomaly_score=score,
@@ -110,6 +112,22 @@ def withdraw(
     text = withdrawal_text(ORDERS, sequence, "late data", bodies, again)
     receipt = Lake(open_store(str(folder))).ingest([AlertDocument(text, "withdrawal")])
     assert (receipt.withdrawals, receipt.refused, receipt.failed) == (1, (), ())
+
+
+def state_causes(
+    folder: Path,
+    causes: Mapping[Alert, Sequence[Cause]],
+    sequence: int = 5,
+    detector_arn: str = ORDERS,
+) -> None:
+    """Ingest a document of the causes of the groups of some alerts of one detector."""
+    groups = (
+        GroupCauses(alert_.anomaly_group_id or "", alert_.metric_name, alert_.timestamp, tuple(of_group))
+        for alert_, of_group in causes.items()
+    )
+    text = causes_text(detector_arn, sequence, groups)
+    receipt = Lake(open_store(str(folder))).ingest([AlertDocument(text, "causes")])
+    assert (receipt.causes, receipt.refused, receipt.failed) == (1, (), ())
 
 
 def rows(lake: LakeHandle, sql: str) -> list[dict[str, Any]]:

@@ -9,12 +9,13 @@ import pytest
 import sqlglot
 from sqlglot import exp
 
+from anomalake.alerts import Cause
 from anomalake.api import LakeHandle, open_lake
 from anomalake.definitions.metric_set import Measure, MetricSet
 from anomalake.query import templates
 from anomalake.query.detectors import DetectorSchema
 from anomalake.query.relations import BY_DAY, Relation
-from tests.integration.query.lakes import alert, withdraw, write
+from tests.integration.query.lakes import alert, state_causes, withdraw, write
 
 QUERIES = Path(__file__).parents[3] / "queries"
 FILES = sorted(QUERIES.glob("*.sql"))
@@ -50,13 +51,15 @@ def lake(request: pytest.FixtureRequest, tmp_path: Path) -> LakeHandle:
         "timestamp,platform,marketplace,views,revenue\n2021-02-14 05:00:00,pc_web,it,1,2\n"
     )
     next_interval = alert("e1", "2021-02-14T05:00")
+    grouped = alert("e4", group="g1")
     lake = write(
         tmp_path,
-        [alert("e1"), next_interval, alert("e2", metric="views"), alert("e2", metric="views", body="2")],
+        [grouped, alert("e1"), next_interval, alert("e2", metric="views"), alert("e2", metric="views", body="2")],
         (request.param,),
     )
     lake.register_source(EXAMPLE)
     withdraw(tmp_path, [alert("e3")])
+    state_causes(tmp_path, {grouped: [Cause((("platform", "pc_web"),), -0.5, 0.9, 12.5)]})
     return lake
 
 

@@ -34,6 +34,10 @@ COLUMNS = {
         "detector", "detector_arn", "timestamp", "measure", "dimensions", "value", "score", "group_id", "group_start",
         "group_end", "timezone", "local_timestamp",
     ],
+    "causes": [
+        "detector", "detector_arn", "anomaly_group_id", "timestamp", "timezone", "local_timestamp", "metric_name",
+        "rank", "dimensions", "share_off", "explained", "gain",
+    ],
     "withdrawals": [
         "detector", "detector_arn", "alert_event_id", "timestamp", "timezone", "local_timestamp", "metric_name",
         "withdrawn_at", "reason", "alert_id", "digest",

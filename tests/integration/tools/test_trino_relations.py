@@ -18,10 +18,11 @@ import sqlglot
 import yaml
 from sqlglot import exp
 
+from anomalake.alerts import Cause
 from anomalake.api import LakeHandle
 from anomalake.definitions.metric_set import CsvFormat, JsonLinesFormat, Measure, MetricSet
 from anomalake.query.errors import QueryError
-from tests.integration.query.lakes import HOSTILE, ORDERS, alert, withdraw, write
+from tests.integration.query.lakes import HOSTILE, ORDERS, alert, state_causes, withdraw, write
 from tests.support.trino_server import Failure, Result, serving
 from tools.trino import relations
 from tools.trino.tables import LakeInTrino
@@ -86,11 +87,13 @@ def in_json(value: Any) -> Any:
 
 @pytest.fixture
 def lake(tmp_path: Path) -> LakeHandle:
-    """Hostile values, a withdrawal, and source data in CSV beside the lake's folder."""
+    """Hostile values, a withdrawal, causes, and source data in CSV beside the lake's folder."""
     series = [({"marketplace": value, "platform": "pc"}, "1.50") for value in HOSTILE]
-    alerts = [alert("e1", series=series), alert("e2", "2021-02-15T04:00", zone="Europe/Paris"), alert("e3")]
+    alerts = [alert("e1", series=series, group="g1"), alert("e2", "2021-02-15T04:00", zone="Europe/Paris"), alert("e3")]
     handle = write(tmp_path / "lake", alerts)
     withdraw(tmp_path / "lake", alerts[2:])
+    causes = [Cause((("marketplace", value),), None, 0.125, 4.0) for value in HOSTILE]
+    state_causes(tmp_path / "lake", {alerts[0]: causes})
     (tmp_path / "data").mkdir()
     (tmp_path / "data" / "rows.csv").write_text("timestamp,marketplace,revenue\n2021-02-14 05:00:00,C:\\new,3.5\n")
     handle.register_source(source())
@@ -121,7 +124,7 @@ def test_every_relation_is_made_and_compared(
     assert run(catalog, tmp_path / "lake") == 0
     *lines, last = capsys.readouterr().out.splitlines()
     assert lines == [f"equal   {name}" for name in lake.relations()]
-    assert {"live_orders", "with_livedata_orders", "anomalies", "metric_values"} <= set(lake.relations())
+    assert {"live_orders", "with_livedata_orders", "anomalies", "causes", "metric_values"} <= set(lake.relations())
     assert re.fullmatch(r"(\d+) of \1 relations are equal; Trino has them in the schema anomalake_\w+", last)
     schema = catalog.statements[0].removeprefix("CREATE SCHEMA hive.")
     assert f"CALL hive.system.sync_partition_metadata('{schema}', 'alert_rows', 'ADD')" in catalog.statements
@@ -180,9 +183,10 @@ def test_a_source_that_trino_cannot_declare_is_told(
 def test_tables_have_the_templates_columns(tmp_path: Path, format_: str) -> None:
     write(tmp_path / "lake", [alert("e1")], (format_,))
     withdraw(tmp_path / "lake", [alert("e1")])
+    state_causes(tmp_path / "lake", {alert("e1", group="g1"): []})
     lake = LakeInTrino(tmp_path / "lake", "s3://bucket/")
     statements = [sql for sql in lake.tables("hive", "x") if sql.startswith("CREATE TABLE")]
-    assert len(statements) == 2
+    assert len(statements) == 3
     for sql in statements:
         created = sqlglot.parse_one(sql, read="trino")
         name = created.find(exp.Table).name  # type: ignore[union-attr]
@@ -234,6 +238,7 @@ def test_an_empty_lake_has_views_without_rows_in_place_of_tables(tmp_path: Path)
     statements = list(LakeInTrino(tmp_path / "lake", "local:///").tables("hive", "x"))
     assert [sql.partition(" AS SELECT ")[0] for sql in statements] == [
         'CREATE VIEW "alert_rows"',
+        'CREATE VIEW "cause_rows"',
         'CREATE VIEW "withdrawal_rows"',
     ]
     assert all(sql.endswith("WHERE false") and sqlglot.parse_one(sql, read="trino") for sql in statements)

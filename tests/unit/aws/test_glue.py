@@ -25,6 +25,8 @@ class FakeGlue:
         self.requests: list[dict[str, Any]] = []
         self.refuse: dict[tuple[str, ...], str] = {}
         self.error: Exception | None = None
+        self.indexes: dict[str, dict[str, list[str]]] = {}
+        self.index_error = ""
 
     def get_table(self, DatabaseName: str, Name: str) -> dict[str, Any]:
         if self.error:
@@ -33,6 +35,17 @@ class FakeGlue:
             raise ClientError({"Error": {"Code": "EntityNotFoundException", "Message": "no"}}, "GetTable")
         keys = [{"Name": "detector"}, {"Name": "day"}]
         return {"Table": {"Name": Name, "StorageDescriptor": DESCRIPTOR, "PartitionKeys": keys}}
+
+    def get_partition_indexes(self, DatabaseName: str, TableName: str) -> dict[str, Any]:
+        if self.error:
+            raise self.error
+        names = self.indexes.get(TableName, {})
+        return {"PartitionIndexDescriptorList": [{"IndexName": name, "IndexStatus": "ACTIVE"} for name in names]}
+
+    def create_partition_index(self, DatabaseName: str, TableName: str, PartitionIndex: dict[str, Any]) -> None:
+        if self.index_error:
+            raise ClientError({"Error": {"Code": self.index_error, "Message": "no"}}, "CreatePartitionIndex")
+        self.indexes.setdefault(TableName, {})[PartitionIndex["IndexName"]] = PartitionIndex["Keys"]
 
     def batch_create_partition(self, **request: Any) -> dict[str, Any]:
         if self.error:
@@ -183,3 +196,23 @@ def test_register_asks_glue_whatever_the_markers_say() -> None:
     glue.tables["alert_rows"].clear()
     catalog.register([ONE])
     assert glue.tables["alert_rows"] == {("shop", "2021-02-17")}
+
+
+def test_each_declared_table_gets_one_partition_index() -> None:
+    glue = FakeGlue("alert_rows", "cause_rows")
+    glue.indexes["alert_rows"] = {"by_hand": ["day"]}
+    catalog = GlueCatalog(memory_store(), "lake", client=lambda: glue)
+    catalog.index_partitions()
+    own = {"detector_day": ["detector", "day"]}
+    assert glue.indexes == {"alert_rows": {"by_hand": ["day"], **own}, "cause_rows": own}
+    glue.index_error = "ResourceNumberLimitExceededException"
+    catalog.index_partitions()
+
+
+def test_an_index_that_another_deployment_makes_is_no_error_and_another_failure_is() -> None:
+    glue = FakeGlue("alert_rows")
+    glue.index_error = "AlreadyExistsException"
+    GlueCatalog(memory_store(), "lake", client=lambda: glue).index_partitions()
+    glue.index_error = "ResourceNumberLimitExceededException"
+    with pytest.raises(CatalogError, match=r"create_partition_index: .*ResourceNumberLimitExceededException"):
+        GlueCatalog(memory_store(), "lake", client=lambda: glue).index_partitions()

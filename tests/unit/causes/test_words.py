@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from anomalake.causes.cause import Cause, what_is_off, words
+from anomalake.alerts import Cause
+from anomalake.causes.words import what_is_off, words
 from anomalake.notify.plain import quoted
 
 

@@ -8,7 +8,7 @@ from itertools import product
 import numpy as np
 import pytest
 
-from anomalake.causes.cause import Cause
+from anomalake.alerts import Cause
 from anomalake.groups.anomaly_group import without
 from anomalake.groups.causes import with_causes
 from anomalake.groups.grouping import group

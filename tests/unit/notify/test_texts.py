@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from anomalake.causes.cause import Cause
+from anomalake.alerts import Cause
 from anomalake.groups.grouping import group
 from anomalake.notify.alert_json import alert_body
 from anomalake.notify.plain import ascii_line, figure, gsm, gsm_length, quoted, shown

@@ -9,7 +9,7 @@ import pyarrow as pa
 from hypothesis import given
 from hypothesis import strategies as st
 
-from anomalake.causes.cause import Cause
+from anomalake.alerts import Cause
 from anomalake.groups.anomaly_group import Group, GroupInterval
 from anomalake.page.anomalies import (
     AnomalyTable,

@@ -7,8 +7,10 @@ import gzip
 import hashlib
 import html
 import re
+from pathlib import Path
 
 import pytest
+import vl_convert
 
 from anomalake.page import vega
 from anomalake.page.document import pack
@@ -104,3 +106,25 @@ def test_no_asset_reaches_out_or_makes_markup_of_text() -> None:
     outside = re.findall(r"https?://[^\s\"'`)]+", made.split("</style>")[0].split("-->")[1] + own)
     assert {item for item in outside if "vega.github.io/schema" not in item} == set()
     assert len(SCRIPTS) == len(set(SCRIPTS))
+
+
+def test_vegas_code_is_made_once_and_kept_with_its_digest(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    made: list[str] = []
+
+    def make(snippet: str) -> str:
+        made.append(snippet)
+        return "var a = '</script';"
+
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    monkeypatch.setattr(vl_convert, "javascript_bundle", make)
+    expected = "var a = '\\x3c/script';"
+    assert [vega.bundle.__wrapped__() for _ in range(2)] == [expected] * 2
+    assert len(made) == 1
+    (kept,) = (tmp_path / "anomalake").iterdir()
+    for body in (kept.read_bytes() + b"alert(1)", b"", b"\xff", kept.read_bytes()[:-1]):
+        kept.write_bytes(body)
+        assert vega.bundle.__wrapped__() == expected
+    assert len(made) == 5
+    # A cache that cannot be written changes nothing.
+    monkeypatch.setenv("XDG_CACHE_HOME", str(kept))
+    assert vega.bundle.__wrapped__() == expected

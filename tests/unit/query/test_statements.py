@@ -53,7 +53,7 @@ def source(**changes: object) -> MetricSet:
 
 
 #: Tables of a lake in one format.
-PARQUET, CSV = {"alert_rows", "withdrawal_rows"}, {"alert_rows_csv", "withdrawal_rows"}
+PARQUET, CSV = {"alert_rows", "withdrawal_rows", "cause_rows"}, {"alert_rows_csv", "withdrawal_rows", "cause_rows"}
 
 
 def statements(relations: Relations, formats: Sequence[str] = ("parquet",)) -> list[str]:
@@ -87,8 +87,9 @@ def names_in_order(statements_: list[str], known: set[str]) -> list[str]:
 def test_an_empty_lake_gets_the_relations_of_every_lake() -> None:
     names = names_in_order(statements(Relations(memory_store())), PARQUET)
     assert names[:3] == ["withdrawn_bodies", "rows_in_force", "shown_rows"]
-    relations = {"metric_values", "dimension_contributions", "alerts", "clashes", "anomalies", "withdrawals"}
-    assert set(names) == {*names[:3], "group_spans"} | relations | {f"{name}_by_day" for name in relations}
+    relations = {"metric_values", "dimension_contributions", "alerts", "clashes", "anomalies", "causes", "withdrawals"}
+    internal = {*names[:3], "group_spans", "shown_causes"}
+    assert set(names) == internal | relations | {f"{name}_by_day" for name in relations}
 
 
 def test_csv_only_tables_are_decoded_by_a_view() -> None:

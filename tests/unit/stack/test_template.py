@@ -13,8 +13,8 @@ import pytest
 
 from anomalake.aws import environment
 from anomalake.definitions.detector_file import read_detector
-from anomalake.lake import withdrawal_rows
-from anomalake.lake.layout import FILES, TABLES, WITHDRAWALS
+from anomalake.lake import cause_rows, withdrawal_rows
+from anomalake.lake.layout import CAUSES, FILES, TABLES, WITHDRAWALS
 from anomalake.lake.rows import SCHEMA
 from anomalake.quicksight import quicksight_template
 from tests.support.stack import ROOT, system, template
@@ -497,6 +497,15 @@ def test_the_declared_tables_have_the_columns_that_are_written() -> None:
     assert withdrawals["StorageDescriptor"]["Location"] == location
     # Its rows have the columns of partitions, so that no partition needs to be registered.
     assert "PartitionKeys" not in withdrawals
+    causes = RESOURCES["CauseRows"]["Properties"]["TableInput"]
+    columns = [(column["Name"], column["Type"]) for column in causes["StorageDescriptor"]["Columns"]]
+    assert columns == [(field.name, glue_type(field.type)) for field in cause_rows.SCHEMA]
+    assert f"tables/{causes['Name']}" == FILES[CAUSES][0]
+    assert causes["StorageDescriptor"]["Location"] == {"Fn::Sub": f"s3://${{Bucket}}/lake/{FILES[CAUSES][0]}/"}
+    assert [key["Name"] for key in causes["PartitionKeys"]] == ["detector", "day"]
+    # With it, Athena asks Glue for the partitions of a query's conditions, which a partition index finds.
+    for table in (parquet, csv, causes):
+        assert table["Parameters"]["partition_filtering.enabled"] == "true"
 
 
 def test_query_results_have_an_enforced_encrypted_location() -> None:

@@ -30,6 +30,28 @@ class Contribution:
 
 
 @dataclass(frozen=True, slots=True)
+class Cause:
+    """A root cause: a combination of dimension values below which metrics are off by a common share.
+
+    Attributes
+    ----------
+    dimensions
+        Pairs of name and value; empty: the measure as a whole.
+    share_off
+        ``actual / expected - 1``, four decimals: -0.62 is 62 % less; None where nothing was expected.
+    explained
+        Its share in the deviations in its direction that are not noise, 0 to 1, four decimals.
+    gain
+        Evidence in nats, less the cost of naming it and a margin; two decimals.
+    """
+
+    dimensions: tuple[tuple[str, str], ...]
+    share_off: float | None
+    explained: float
+    gain: float
+
+
+@dataclass(frozen=True, slots=True)
 class Alert:
     """One alert about one measure.
 

@@ -217,16 +217,21 @@ def _each(within: dict[str, Any], key: str, read: Callable[[dict[str, Any]], T])
 
 
 def _time_series(series: dict[str, Any]) -> TimeSeries:
+    dimensions = _dimensions(series)
+    return TimeSeries(_optional_text(series, "timeSeriesId"), dimensions, _metric_value(series))
+
+
+def _dimensions(within: dict[str, Any]) -> tuple[tuple[str, str], ...]:
     dimensions: dict[str, str] = {}
 
     def add(pair: dict[str, Any]) -> None:
         name = _text(pair, "dimensionName", MAX_NAME)
         if name in dimensions:
-            raise _InvalidField("dimensionName", name, "each dimension once in a time series")
+            raise _InvalidField("dimensionName", name, "each dimension once")
         dimensions[name] = _dimension_value(pair)
 
-    _each(series, "dimensions", add)
-    return TimeSeries(_optional_text(series, "timeSeriesId"), tuple(dimensions.items()), _metric_value(series))
+    _each(within, "dimensions", add)
+    return tuple(dimensions.items())
 
 
 def _dimension_value(within: dict[str, Any]) -> str:

@@ -5,10 +5,10 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, TypeVar
 
 from anomalake.alerts.bounds import MAX_ID, MAX_NAME
 from anomalake.alerts.documents import UNPARSED, AlertDocument, Refusal
@@ -28,6 +28,8 @@ from anomalake.alerts.timestamps import ZonedTimestamp, parse_zoned
 
 #: Value of the field ``record`` of a withdrawal.
 WITHDRAWAL_RECORD = "anomalake/withdrawal"
+
+T = TypeVar("T")
 
 _SEQUENCE = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z", re.ASCII)
 _DIGEST = re.compile(r"[0-9a-f]{64}", re.ASCII)
@@ -123,22 +125,39 @@ def read_withdrawal(document: AlertDocument) -> Withdrawal | None:
     Refusal
         The document is an invalid withdrawal: field, value, and what was expected.
     """
+    return read_record(document, WITHDRAWAL_RECORD, _withdrawal)
+
+
+def read_record(document: AlertDocument, record: str, read: Callable[[dict[str, Any], str, str], T]) -> T | None:
+    """Read a document of anomalake itself; None for any other document.
+
+    Parameters
+    ----------
+    record
+        Value of its field ``record``.
+    read
+        Reads its fields; called with them, with the SHA-256 of its canonical JSON, and with its text.
+
+    Raises
+    ------
+    Refusal
+    """
     value = document.value
     if document.refusal is not None:
         return None
     if value is UNPARSED:
         # Most texts are alerts, which need not be parsed here.
-        if not isinstance(document.body, str) or WITHDRAWAL_RECORD not in document.body:
+        if not isinstance(document.body, str) or record not in document.body:
             return None
         try:
             value = parse(_decoded(document))
         except StrictJsonError:
             return None
-    if not isinstance(value, dict) or value.get("record") != WITHDRAWAL_RECORD:
+    if not isinstance(value, dict) or value.get("record") != record:
         return None
     text = _decoded(document)
     try:
-        return _withdrawal(value, hashlib.sha256(canonical(value)).hexdigest(), text)
+        return read(value, hashlib.sha256(canonical(value)).hexdigest(), text)
     except StrictJsonError as error:
         raise Refusal(document.place, "$", error.value, error.expected) from error
     except _InvalidField as invalid:
@@ -177,7 +196,7 @@ def body_to_fields(body: AlertBody) -> dict[str, str]:
     return {
         "alertEventId": body.alert_event_id,
         "metricName": body.metric_name,
-        "timestamp": _zoned_text(body.timestamp),
+        "timestamp": zoned_text(body.timestamp),
         "digest": body.digest,
     }
 
@@ -194,16 +213,32 @@ def _fields(bodies: Iterable[AlertBody]) -> list[dict[str, str]]:
     return [body_to_fields(body) for _, body in sorted({body.key: body for body in bodies}.items())]
 
 
-def _zoned_text(timestamp: ZonedTimestamp) -> str:
+def zoned_text(timestamp: ZonedTimestamp) -> str:
+    """Write a timestamp as documents have it."""
     fraction = timestamp.instant.partition(".")[2].rstrip("0")
     return f"{timestamp.utc:%Y-%m-%dT%H:%M:%S}{'.' if fraction else ''}{fraction}Z[{timestamp.timezone}]"
 
 
-def _withdrawal(value: dict[str, Any], digest: str, text: str) -> Withdrawal:
+def read_detector(value: dict[str, Any]) -> tuple[str, str]:
+    """Read the ARN of a document's detector; return it and the detector's name."""
     arn = _text(value, "anomalyDetectorArn", MAX_ID)
     found = _DETECTOR_ARN.fullmatch(arn)
     if found is None:
         raise _InvalidField("anomalyDetectorArn", arn, "an ARN of an AnomalyDetector")
+    return arn, found["name"]
+
+
+def read_zoned(value: dict[str, Any]) -> ZonedTimestamp:
+    """Read the start of an interval."""
+    stamp = _text(value, "timestamp", 128)
+    try:
+        return parse_zoned(stamp)
+    except (ValueError, OverflowError):
+        raise _InvalidField("timestamp", stamp, A_TIMESTAMP) from None
+
+
+def _withdrawal(value: dict[str, Any], digest: str, text: str) -> Withdrawal:
+    arn, detector = read_detector(value)
     sequence = _text(value, "sequence", 64)
     try:
         instant = datetime.fromisoformat(sequence) if _SEQUENCE.fullmatch(sequence) else None
@@ -217,7 +252,7 @@ def _withdrawal(value: dict[str, Any], digest: str, text: str) -> Withdrawal:
         raise _InvalidField("reinstated", min(both)[1], "no alert that is withdrawn in the same document")
     return Withdrawal(
         detector_arn=arn,
-        detector=found["name"],
+        detector=detector,
         sequence=sequence,
         reason=_optional_text(value, "reason"),
         withdrawn=tuple(withdrawn),
@@ -228,11 +263,7 @@ def _withdrawal(value: dict[str, Any], digest: str, text: str) -> Withdrawal:
 
 
 def _body(value: dict[str, Any]) -> AlertBody:
-    stamp = _text(value, "timestamp", 128)
-    try:
-        timestamp = parse_zoned(stamp)
-    except (ValueError, OverflowError):
-        raise _InvalidField("timestamp", stamp, A_TIMESTAMP) from None
+    timestamp = read_zoned(value)
     digest = _text(value, "digest", 64)
     if _DIGEST.fullmatch(digest) is None:
         raise _InvalidField("digest", digest, "64 hex digits")

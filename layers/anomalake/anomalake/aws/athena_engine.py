@@ -135,6 +135,9 @@ class _AthenaTables:
     def withdrawal_rows(self, bounds: Bounds) -> exp.Query:
         return _within("withdrawal_rows", bounds)
 
+    def cause_rows(self, bounds: Bounds) -> exp.Query:
+        return _within("cause_rows", bounds)
+
     def has_withdrawals(self, bounds: Bounds) -> bool:
         if self._has_withdrawals is None:
             folder = FILES[WITHDRAWALS][0]

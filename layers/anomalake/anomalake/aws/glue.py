@@ -10,8 +10,10 @@ from anomalake.errors import require
 from anomalake.lake.ports import CatalogError, Partition
 from anomalake.storage.store import ObjectStore, StoreError
 
-TABLES = ("alert_rows", "alert_rows_csv")
+TABLES = ("alert_rows", "alert_rows_csv", "cause_rows")
 
+#: Name of the partition index of a table.
+PARTITION_INDEX = "detector_day"
 #: Limit of partitions for BatchCreatePartition.
 BATCH = 100
 
@@ -38,7 +40,8 @@ class GlueCatalog:
     store
         The lake.
     database, tables
-        Each partition is registered in those tables that the database declares, one for each format.
+        Each partition is registered in those tables that the database declares: one for each format, and that of
+        causes.
     client
         Creates the Glue client on first use.
     """
@@ -79,6 +82,24 @@ class GlueCatalog:
             raise CatalogError(
                 f"Glue database {self._database!r}: {len(refused)} partitions not registered, "
                 f"first detector={first.detector}/day={first.day}: {error}"
+            )
+
+    def index_partitions(self) -> None:
+        """Create the partition index of each declared table that has none, which Glue needs to find few of many.
+
+        Raises `CatalogError`. Glue fills an index by itself.
+        """
+        for table in self._descriptors():
+            indexes = self._call("get_partition_indexes", DatabaseName=self._database, TableName=table)
+            if any(index["IndexName"] == PARTITION_INDEX for index in indexes["PartitionIndexDescriptorList"]):
+                continue
+            # A table may be written by two deployments.
+            self._call(
+                "create_partition_index",
+                ignored="AlreadyExistsException",
+                DatabaseName=self._database,
+                TableName=table,
+                PartitionIndex={"IndexName": PARTITION_INDEX, "Keys": ["detector", "day"]},
             )
 
     def _create(
@@ -124,8 +145,8 @@ class GlueCatalog:
                 )
         return self._declared
 
-    def _call(self, operation: str, **arguments: Any) -> Any:
-        """Call Glue; None if the table does not exist."""
+    def _call(self, operation: str, *, ignored: str = "", **arguments: Any) -> Any:
+        """Call Glue; None if the table does not exist, or for an error with the code `ignored`."""
         from botocore.exceptions import BotoCoreError, ClientError
 
         try:
@@ -133,7 +154,8 @@ class GlueCatalog:
                 self._client = self._make_client()
             return getattr(self._client, operation)(**arguments)
         except ClientError as error:
-            if operation == "get_table" and error.response.get("Error", {}).get("Code") == "EntityNotFoundException":
+            code = error.response.get("Error", {}).get("Code")
+            if code in ("EntityNotFoundException" if operation == "get_table" else "", ignored) and code:
                 return None
             raise CatalogError(f"Glue database {self._database!r}: {operation}: {error}") from error
         except BotoCoreError as error:

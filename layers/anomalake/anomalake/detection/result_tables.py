@@ -19,6 +19,9 @@ from anomalake.model.metrics import Metrics
 #: Columns of the points after the time and the dimensions.
 POINT_COLUMNS: Final = ("measure", "value", "expected", "lower", "upper", "severity", "is_anomaly", "group")
 
+#: Columns of root causes, beside the dimensions.
+RANK, SHARE_OFF, EXPLAINED, GAIN = CAUSE_COLUMNS = ("rank", "share_off", "explained", "gain")
+
 
 @dataclass(frozen=True, slots=True)
 class KeyColumns:
@@ -64,6 +67,32 @@ def points_table(metrics: Metrics, judgement: Judgement, groups: Sequence[Group]
     ids = pa.array([group.group_id for group in groups], pa.string())
     places = _group_places(metrics, judgement, groups)[rows, columns]
     table["group"] = ids.take(pa.array(places, mask=places < 0))
+    return pa.table(table)
+
+
+def causes_table(metrics: Metrics, groups: Sequence[Group], keys: KeyColumns) -> pa.Table:
+    """Return the root causes of groups, each group by time and each interval by rank.
+
+    A dimension that a cause does not name is null.
+    """
+    found = [
+        (group, interval.timestamp, rank, cause)
+        for group in groups
+        for interval in group.intervals
+        for rank, cause in enumerate(interval.causes, 1)
+    ]
+    starts = (np.datetime64(start.astimezone(UTC).replace(tzinfo=None), "s") for _, start, _, _ in found)
+    table = {
+        "group": pa.array([group.group_id for group, *_ in found], pa.string()),
+        "measure": pa.array([group.measure for group, *_ in found], pa.string()),
+        keys.time: times(starts, metrics.timezone, keys.time_type),
+        RANK: pa.array([rank for _, _, rank, _ in found], pa.int64()),
+    }
+    for name, type_ in zip(metrics.dimension_names, keys.dimension_types, strict=True):
+        texts = pa.array([dict(cause.dimensions).get(name) for *_, cause in found], pa.string())
+        table[name] = _cast(texts, type_)
+    for name in (SHARE_OFF, EXPLAINED, GAIN):
+        table[name] = pa.array([getattr(cause, name) for *_, cause in found], pa.float64())
     return pa.table(table)
 
 

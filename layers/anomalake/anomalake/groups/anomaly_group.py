@@ -10,8 +10,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import cached_property
 
-from anomalake.alerts import Contribution
-from anomalake.causes.cause import Cause
+from anomalake.alerts import Cause, Contribution
 from anomalake.frequencies import FREQUENCIES
 from anomalake.groups.affected_metric import AffectedMetric as AffectedMetric
 from anomalake.groups.affected_metric import most_of_a_level, total_deviation, without_overlap

@@ -8,7 +8,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from anomalake.causes.cause import Cause
+from anomalake.alerts import Cause
 from anomalake.causes.leaves import MISSING, Ints
 from anomalake.causes.search import Element, find_causes
 from anomalake.groups.anomaly_group import Group, GroupInterval

@@ -20,14 +20,13 @@ from anomalake.alerts import (
     ObjectPointer,
     Refusal,
     UnreadableError,
-    Withdrawal,
     read_file,
     read_lines,
 )
 from anomalake.alerts.bounds import MAX_ALERT, FileLimits
 from anomalake.lake import csv_rows, layout, rows
 from anomalake.lake.documents import Fetch, documents_of
-from anomalake.lake.lake import Failed, Lake, read_alerts, refusal_of
+from anomalake.lake.lake import Failed, Lake, Statement, read_alerts, refusal_of
 from anomalake.lake.ports import CatalogError, Partition
 from anomalake.lake.set_aside import SetAside
 from anomalake.lake.storable import rows_of
@@ -308,7 +307,7 @@ class Worker:
             if waiting.n_bytes >= ROW_BYTES:
                 self._write(waiting, tally, chunk)
                 waiting = _WaitingRows()
-        self._write_withdrawals(tally)
+        self._write_statements(tally)
         self._write(waiting, tally, chunk)
         return ChunkReport(
             identities=bytes(tally.identities),
@@ -328,7 +327,7 @@ class Worker:
             # What is refused from one piece is one set-aside object, or one for each delivery in it.
             aside = SetAside()
             documents = documents_of(self._items(piece, tally), self._job.fetch or _no_objects, tally.fail)
-            for alert, document in read_alerts(documents, aside.add, tally.withdraw):
+            for alert, document in read_alerts(documents, aside.add, tally.state):
                 # Not the document, which holds the parsed alert.
                 batch.entries.append((alert, document.place, document.delivery, aside))
                 size += len(alert.original)
@@ -342,14 +341,14 @@ class Worker:
                 batch, size = _Batch(), 0
         yield batch
 
-    def _write_withdrawals(self, tally: _Tally) -> None:
+    def _write_statements(self, tally: _Tally) -> None:
         try:
             if not self._job.rebuild:
-                for withdrawal in tally.withdrawals:
-                    self._lake.write_withdrawal(withdrawal)
-            self._lake.write_withdrawal_rows(tally.withdrawals, fresh=self._job.rebuild)
+                for statement in tally.statements:
+                    self._lake.write_statement(statement)
+            self._lake.write_statement_rows(tally.statements, fresh=self._job.rebuild)
         except StoreError as error:
-            tally.fail(Failed("withdrawals", None, str(error)))
+            tally.fail(Failed("withdrawals and causes", None, str(error)))
 
     def _load(self, batch: _Batch, waiting: _WaitingRows, tally: _Tally, chunk: Sequence[Piece]) -> None:
         """Store the originals of a batch, and add its rows to those that wait."""
@@ -520,7 +519,7 @@ class _Tally:
         self.errors: list[str] = []
         self.partitions: set[Partition] = set()
         self.shapes: set[str] = set()
-        self.withdrawals: list[Withdrawal] = []
+        self.statements: list[Statement] = []
         self._seen: set[bytes] = set()
 
     def unseen(self, alerts: Sequence[Alert], looked_up: Sequence[_LookedUp]) -> list[int]:
@@ -542,9 +541,9 @@ class _Tally:
         if len(self.reasons) < MAX_REASONS:
             self.reasons.append(str(refusal))
 
-    def withdraw(self, withdrawal: Withdrawal, document: AlertDocument) -> None:
-        """Keep a withdrawal until the end of the chunk."""
-        self.withdrawals.append(withdrawal)
+    def state(self, statement: Statement, document: AlertDocument) -> None:
+        """Keep a statement until the end of the chunk."""
+        self.statements.append(statement)
 
     def fail(self, failed: Failed) -> None:
         """Count a record that could not be read or set aside."""

@@ -5,19 +5,33 @@ from __future__ import annotations
 import json
 import uuid
 from collections import defaultdict
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from typing import Protocol
 
 import pyarrow as pa
 
 from anomalake.errors import AnomalakeError, first_line
-from anomalake.lake import csv_rows, layout, rows, withdrawal_rows
+from anomalake.lake import cause_rows, csv_rows, layout, rows, withdrawal_rows
 from anomalake.lake.lake import Clock, Lake, utc_now
 from anomalake.lake.ports import Partition
 from anomalake.storage.store import ObjectNotFound, ObjectStore
 
 ATTEMPTS = 5
+
+
+class _StatementRows(Protocol):
+    """The module of a table of statements."""
+
+    def from_parquet(self, body: bytes) -> pa.Table: ...
+
+    def merged(self, tables: Iterable[pa.Table]) -> pa.Table: ...
+
+    def to_parquet(self, table: pa.Table) -> bytes: ...
+
+
+_STATEMENTS: dict[str, _StatementRows] = {layout.WITHDRAWALS: withdrawal_rows, layout.CAUSES: cause_rows}
 
 
 @dataclass(slots=True)
@@ -53,7 +67,7 @@ def compact(
     waiting = _sweep(lake.store, clock(), grace, done)
     todo = [
         (format_, partition)
-        for format_ in (*lake.formats, layout.WITHDRAWALS)
+        for format_ in (*lake.formats, *_STATEMENTS)
         for partition, keys in sorted(_files(lake.store, format_, layout.FILES[format_][0]).items())
         if len(keys - waiting) > 1
     ]
@@ -119,8 +133,8 @@ def _merged(format_: str, bodies: list[tuple[str, bytes]]) -> bytes:
         try:
             if format_ == "csv":
                 csv_rows.merge([body])
-            elif format_ == layout.WITHDRAWALS:
-                tables.append(withdrawal_rows.from_parquet(body))
+            elif format_ in _STATEMENTS:
+                tables.append(_STATEMENTS[format_].from_parquet(body))
             else:
                 tables.append(rows.from_parquet(body))
         except (pa.ArrowException, ValueError) as error:
@@ -130,8 +144,8 @@ def _merged(format_: str, bodies: list[tuple[str, bytes]]) -> bytes:
             ) from error
     if format_ == "csv":
         return csv_rows.merge(body for _, body in bodies)
-    if format_ == layout.WITHDRAWALS:
-        return withdrawal_rows.to_parquet(withdrawal_rows.merged(tables))
+    if format_ in _STATEMENTS:
+        return _STATEMENTS[format_].to_parquet(_STATEMENTS[format_].merged(tables))
     return rows.to_parquet(_distinct(pa.concat_tables(tables)))
 
 

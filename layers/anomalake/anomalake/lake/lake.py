@@ -4,15 +4,24 @@ from __future__ import annotations
 
 import gzip
 import json
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
 import pyarrow as pa
 
-from anomalake.alerts import Alert, AlertDocument, Refusal, Withdrawal, read_alert, read_withdrawal
-from anomalake.lake import csv_rows, layout, rows, withdrawal_rows
+from anomalake.alerts import (
+    Alert,
+    AlertDocument,
+    CausesDocument,
+    Refusal,
+    Withdrawal,
+    read_alert,
+    read_causes,
+    read_withdrawal,
+)
+from anomalake.lake import cause_rows, csv_rows, layout, rows, withdrawal_rows
 from anomalake.lake.ports import Catalog, CatalogError, NoCatalog, Partition
 from anomalake.lake.set_aside import Group, Refused, SetAside
 from anomalake.lake.storable import Unstorable, rows_of
@@ -24,6 +33,9 @@ MAX_SINGLE_ORIGINALS = 10
 BATCH_CHARACTERS = 16 * 1024 * 1024
 
 Clock = Callable[[], datetime]
+
+#: A document of anomalake itself, about alerts.
+Statement = Withdrawal | CausesDocument
 
 
 def utc_now() -> datetime:
@@ -52,8 +64,8 @@ class Receipt:
         Records that repeat such an alert.
     clashes
         Stored alerts whose identity has another body.
-    withdrawals
-        Distinct withdrawals that are stored now and are new in the lake.
+    withdrawals, causes
+        Distinct withdrawals, and documents of causes, that are stored now and are new in the lake.
     refused, failed
         Records that were set aside, and records to deliver again.
     pending
@@ -66,6 +78,7 @@ class Receipt:
     repeated: int = 0
     clashes: int = 0
     withdrawals: int = 0
+    causes: int = 0
     refused: tuple[Refused, ...] = ()
     failed: tuple[Failed, ...] = ()
     pending: tuple[Partition, ...] = ()
@@ -103,7 +116,7 @@ class Lake:
         self._known_shapes: set[str] = set()
 
     def ingest(self, documents: Iterable[AlertDocument]) -> Receipt:
-        """Store the alerts and withdrawals of documents.
+        """Store the alerts and statements of documents.
 
         Alerts are stored before refused records are. The call may be repeated with the same documents, or with some of
         them, any number of times.
@@ -126,7 +139,8 @@ class Lake:
             stored=tally.stored,
             repeated=tally.repeated,
             clashes=tally.clashes,
-            withdrawals=tally.withdrawals,
+            withdrawals=tally.statements[Withdrawal],
+            causes=tally.statements[CausesDocument],
             refused=tuple(tally.refused),
             failed=tuple(tally.failed),
             pending=tuple(sorted(tally.partitions)) if pending_reason is not None else (),
@@ -136,8 +150,8 @@ class Lake:
     def _ingest_batch(self, documents: Iterable[AlertDocument], aside: SetAside, tally: _Tally) -> None:
         documents_by_alert: dict[tuple[str, str], list[AlertDocument]] = defaultdict(list)
         distinct: dict[Partition, dict[tuple[str, str], Alert]] = defaultdict(dict)
-        withdrawals: list[tuple[Withdrawal, AlertDocument]] = []
-        for alert, document in read_alerts(documents, aside.add, lambda *read: withdrawals.append(read)):
+        statements: list[tuple[Statement, AlertDocument]] = []
+        for alert, document in read_alerts(documents, aside.add, lambda *read: statements.append(read)):
             if _body(alert) in tally.bodies:
                 tally.repeated += 1
                 continue
@@ -168,10 +182,10 @@ class Lake:
                 tally.partitions.add(partition)
             except StoreError as error:
                 lose(kept, error)
-        for withdrawal, document in withdrawals:
+        for statement, document in statements:
             try:
-                tally.withdrawals += self.write_withdrawal(withdrawal)
-                self.write_withdrawal_rows([withdrawal])
+                tally.statements[type(statement)] += self.write_statement(statement)
+                self.write_statement_rows([statement])
             except StoreError as error:
                 tally.failed.append(Failed(document.place, document.delivery, str(error)))
         new = [item for item in stored if item.new and _body(item.alert) in documents_by_alert]
@@ -193,18 +207,24 @@ class Lake:
         first_time = self.store.put_new(key, body)
         return [Refused(item.refusal, key, group.delivery, first_time, item.count) for item in group.reasons]
 
-    def write_withdrawal(self, withdrawal: Withdrawal) -> bool:
-        """Store the original of a withdrawal; return whether it is new; raises `StoreError`."""
-        return self.store.put_new(layout.withdrawal_key(withdrawal), withdrawal.original.encode("utf-8"))
+    def write_statement(self, statement: Statement) -> bool:
+        """Store the original of a statement; return whether it is new; raises `StoreError`."""
+        return self.store.put_new(layout.statement_key(statement), statement.original.encode("utf-8"))
 
-    def write_withdrawal_rows(self, withdrawals: Iterable[Withdrawal], *, fresh: bool = False) -> None:
-        """Write the rows of withdrawals; with `fresh`, to files with new names (rebuild); raises `StoreError`."""
-        for partition, table in withdrawal_rows.tables_of(withdrawals).items():
-            if fresh:
-                key = layout.fresh_table_key(layout.WITHDRAWALS, partition)
-            else:
-                key = layout.table_key(layout.WITHDRAWALS, partition, withdrawal_rows.names_of(table))
-            self.store.put(key, withdrawal_rows.to_parquet(table))
+    def write_statement_rows(self, statements: Sequence[Statement], *, fresh: bool = False) -> None:
+        """Write the rows of statements; with `fresh`, to files with new names (rebuild); raises `StoreError`."""
+        withdrawals = withdrawal_rows.tables_of(item for item in statements if isinstance(item, Withdrawal))
+        causes = cause_rows.tables_of(item for item in statements if isinstance(item, CausesDocument))
+        for kind, table_file, tables in (
+            (layout.WITHDRAWALS, withdrawal_rows, withdrawals),
+            (layout.CAUSES, cause_rows, causes),
+        ):
+            for partition, table in tables.items():
+                if fresh:
+                    key = layout.fresh_table_key(kind, partition)
+                else:
+                    key = layout.table_key(kind, partition, table_file.names_of(table))
+                self.store.put(key, table_file.to_parquet(table))
 
     def write_bulk_originals(self, alerts: Sequence[Alert]) -> None:
         """Store originals as one compressed object; raises `StoreError`."""
@@ -290,7 +310,8 @@ class _Tally:
     """What one call of `Lake.ingest` has done so far; `bodies` are those of the alerts that it has stored."""
 
     def __init__(self) -> None:
-        self.stored = self.repeated = self.clashes = self.withdrawals = 0
+        self.stored = self.repeated = self.clashes = 0
+        self.statements: Counter[type[Statement]] = Counter()
         self.refused: list[Refused] = []
         self.failed: list[Failed] = []
         self.partitions: set[Partition] = set()
@@ -300,22 +321,22 @@ class _Tally:
 def read_alerts(
     documents: Iterable[AlertDocument],
     refused: Callable[[AlertDocument, Refusal], None],
-    withdrawn: Callable[[Withdrawal, AlertDocument], None],
+    stated: Callable[[Statement, AlertDocument], None],
 ) -> Iterator[tuple[Alert, AlertDocument]]:
     """Read documents as alerts; the one path for ingest and replay.
 
     Parameters
     ----------
     refused
-        Called for each document that is neither an alert nor a withdrawal.
-    withdrawn
-        Called for each document that is a withdrawal.
+        Called for each document that is neither an alert nor a statement.
+    stated
+        Called for each document that is a statement.
     """
     for document in documents:
         try:
-            withdrawal = read_withdrawal(document)
-            if withdrawal is not None:
-                withdrawn(withdrawal, document)
+            statement = read_withdrawal(document) or read_causes(document)
+            if statement is not None:
+                stated(statement, document)
                 continue
             alert = read_alert(document)
         except Refusal as refusal:

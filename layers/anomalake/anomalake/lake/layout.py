@@ -6,7 +6,7 @@ import hashlib
 import uuid
 from collections.abc import Iterable
 
-from anomalake.alerts import Alert, Withdrawal
+from anomalake.alerts import Alert, CausesDocument, Withdrawal
 from anomalake.lake.ports import Partition
 
 ORIGINALS = "originals"
@@ -20,8 +20,10 @@ SETTINGS = "lake.json"
 TABLES = {"parquet": ("tables/alert_rows", ".parquet"), "csv": ("tables/alert_rows_csv", ".csv")}
 #: Kind of file of the table of withdrawals, which has one format.
 WITHDRAWALS = "withdrawals"
+#: Kind of file of the table of causes, which has one format.
+CAUSES = "causes"
 #: Folder and ending of each kind of table file.
-FILES = {**TABLES, WITHDRAWALS: ("tables/withdrawal_rows", ".parquet")}
+FILES = {**TABLES, WITHDRAWALS: ("tables/withdrawal_rows", ".parquet"), CAUSES: ("tables/cause_rows", ".parquet")}
 
 
 def partition_of(alert: Alert) -> Partition:
@@ -57,13 +59,14 @@ def bulk_key(alerts: Iterable[Alert]) -> str:
     return f"{BULK_ORIGINALS}/{_hash_of(alert.alert_id + alert.digest for alert in alerts)}.jsonl.gz"
 
 
-def withdrawal_key(withdrawal: Withdrawal) -> str:
-    """Key of the original of a withdrawal: equal for equal documents."""
-    return f"{ORIGINALS}/withdrawals/detector={withdrawal.detector}/{withdrawal.digest[:32]}.json"
+def statement_key(statement: Withdrawal | CausesDocument) -> str:
+    """Key of the original of a withdrawal or of a document of causes: equal for equal documents."""
+    kind = WITHDRAWALS if isinstance(statement, Withdrawal) else CAUSES
+    return f"{ORIGINALS}/{kind}/detector={statement.detector}/{statement.digest[:32]}.json"
 
 
 def table_key(format_: str, partition: Partition, names: Iterable[str]) -> str:
-    """Key of the file with the rows of these names (identity and digest): equal for equal rows."""
+    """Key of the file with the rows of these names: equal for equal rows."""
     table, ending = FILES[format_]
     return f"{partition_folder(table, partition)}/{_hash_of(names)}{ending}"
 

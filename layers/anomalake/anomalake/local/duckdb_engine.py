@@ -7,7 +7,6 @@ from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from datetime import date, timedelta
 from pathlib import Path
-from typing import Any
 
 import duckdb
 import pyarrow as pa
@@ -18,7 +17,7 @@ from anomalake.lake.layout import TABLES, partition_in
 from anomalake.lake.settings import read_table_format
 from anomalake.local.duckdb_functions import register
 from anomalake.local.file_names import PlainNames
-from anomalake.local.lake_files import LakeFiles
+from anomalake.local.lake_files import CONFIG, LakeFiles
 from anomalake.query import rewrite, templates
 from anomalake.query.bounds import Bounds
 from anomalake.query.errors import LakeChangedError, QueryError
@@ -31,13 +30,6 @@ ATTEMPTS = 10
 BATCH_ROWS = 50_000
 _SLICE_BYTES = 16_000_000
 _NOT_BY_DAY = ("live", "with_livedata")
-
-_CONFIG: dict[str, Any] = {
-    "autoinstall_known_extensions": False,
-    "autoload_known_extensions": False,
-    "python_enable_replacements": False,
-    "allow_community_extensions": False,
-}
 
 
 class DuckDBEngine:
@@ -162,7 +154,7 @@ class DuckDBEngine:
             if described:
                 yield _description(compiled).to_reader()
                 return
-            with closing(duckdb.connect(config=_CONFIG)) as connection:
+            with closing(duckdb.connect(config=CONFIG)) as connection:
                 tables.prepare(connection)
                 register(connection, compiled.functions)
                 try:

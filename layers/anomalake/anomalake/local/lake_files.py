@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import closing, contextmanager
 from pathlib import Path
+from typing import Any, Final
 
 import duckdb
 import pyarrow as pa
@@ -12,10 +16,12 @@ from sqlglot import exp
 
 from anomalake.definitions.day_folders import SOURCE_FOLDER_DAY
 from anomalake.definitions.metric_set import CsvFormat, JsonLinesFormat, MetricSet
-from anomalake.lake import withdrawal_rows
-from anomalake.lake.layout import FILES, TABLES, WITHDRAWALS
+from anomalake.lake import cause_rows, withdrawal_rows
+from anomalake.lake.layout import CAUSES, FILES, WITHDRAWALS
 from anomalake.lake.rows import SCHEMA
 from anomalake.lake.settings import read_table_format
+from anomalake.local import file_index
+from anomalake.local.file_index import Indexed, identity_of, indexed
 from anomalake.local.file_names import PlainNames
 from anomalake.local.source_tables import (
     csv_options,
@@ -29,10 +35,10 @@ from anomalake.local.source_tables import (
     source_files,
     with_rows,
 )
-from anomalake.query.bounds import Bounds
+from anomalake.query.bounds import ALL, Bounds
 from anomalake.query.detectors import DetectorSchema
 from anomalake.query.errors import LakeChangedError, QueryError, SourceElsewhereError
-from anomalake.query.folder_days import holds_folder
+from anomalake.query.folder_days import folder_bounds, folder_condition, holds_folder
 from anomalake.query.relations import SOURCE_TIMESTAMP, decode_csv, empty_source, typed_column, without_folder_day
 from anomalake.query.trino.queries import LAKE_SCHEMA
 from anomalake.query.trino.scopes import Table
@@ -40,8 +46,21 @@ from anomalake.query.trino.types import VARCHAR, Type, timestamp, type_of_arrow
 from anomalake.sources.rows import SourceFileError, as_wanted
 from anomalake.storage.store import ObjectStore
 
+#: Settings of DuckDB: it loads no code and reads no variables of Python.
+CONFIG: Final[dict[str, Any]] = {
+    "autoinstall_known_extensions": False,
+    "autoload_known_extensions": False,
+    "python_enable_replacements": False,
+    "allow_community_extensions": False,
+}
 #: How often a folder is listed until the listing is stable.
 ATTEMPTS = 10
+
+_BATCH_ROWS: Final = 50_000
+
+
+#: Returns a query of the rows of parts of an index and of files, of which it lets the tables know.
+_Query = Callable[["LakeFiles", Sequence[str], Sequence[str]], str]
 
 
 class LakeFiles:
@@ -87,6 +106,9 @@ class LakeFiles:
     def alert_rows_csv(self, bounds: Bounds) -> exp.Query:
         return self._rows("csv", bounds)
 
+    def cause_rows(self, bounds: Bounds) -> exp.Query:
+        return self._rows(CAUSES, bounds)
+
     def has_withdrawals(self, bounds: Bounds) -> bool:
         return bool(self._withdrawal_files(bounds))
 
@@ -104,15 +126,57 @@ class LakeFiles:
         return stable_listing(path, ending, bounds) if path.is_dir() else []
 
     def _rows(self, format_: str, bounds: Bounds) -> exp.Query:
-        table, ending = TABLES[format_]
-        files = stable_listing(Path(self._names.of_folder(str(self._folder))) / table, ending, bounds)
+        table, ending = FILES[format_]
+        folder = Path(self._names.of_folder(str(self._folder))) / table
+        files = stable_listing(folder, ending, bounds)
         if not files:
             return self._table(f"no_{format_}_rows", _TYPES[format_])
-        text = (
+        if len(files) <= file_index.MOST_FILES:
+            return self._table(self._table_files(format_, files), _TYPES[format_])
+        # A file's rows never change: another content has another name.
+        beginning = len(str(folder)) + 1
+        every = files if bounds == ALL else stable_listing(folder, ending, ALL)
+        condition = bounds.condition()
+
+        def query(tables: LakeFiles, parts: Sequence[str], rest: Sequence[str]) -> str:
+            of_rest = [tables._table_files(format_, rest)] if rest else []
+            return tables._all_rows(_TYPES[format_], parts, of_rest, condition)
+
+        found = self._indexed(Path(table).name, {file: file[beginning:] for file in every}, query)
+        needed = set(files)
+        text = query(self, found.parts, [file for file in found.rest if file in needed])
+        return self._table(f"({text})", _TYPES[format_])
+
+    def _table_files(self, format_: str, files: Sequence[str]) -> str:
+        return (
             f"{_FUNCTIONS[format_]}({self._parameter(files)}, {_OPTIONS[format_]}, "
             "hive_partitioning = true, hive_types = {'detector': VARCHAR, 'day': VARCHAR}, hive_types_autocast = false)"
         )
-        return self._table(text, _TYPES[format_])
+
+    def _all_rows(
+        self, columns: Iterable[str], parts: Sequence[str], others: Sequence[str], condition: exp.Expr | None = None
+    ) -> str:
+        """Return a query of the rows of parts of an index, those that meet a condition, and of other tables."""
+        names = ", ".join('"' + column.replace('"', '""') + '"' for column in columns)
+        tables = [f"SELECT {names} FROM {other}" for other in others]
+        if parts:
+            where = "" if condition is None else f" WHERE {condition.sql('duckdb')}"
+            tables.append(f"SELECT {names} FROM read_parquet({self._parameter(parts)}){where}")
+        return " UNION ALL ".join(tables)
+
+    def _indexed(self, name: str, files: Mapping[str, str | None], query: _Query) -> Indexed:
+        """Return where the rows of files are: in an index, and in files that it does not have."""
+
+        @contextmanager
+        def read(parts: Sequence[str], rest: Sequence[str]) -> Iterator[pa.RecordBatchReader]:
+            tables = LakeFiles(self._store, self._folder, {}, self._names)
+            text = query(tables, parts, rest)
+            with closing(duckdb.connect(config=CONFIG)) as connection:
+                tables.prepare(connection)
+                yield connection.sql(text, params=tables.parameters).to_arrow_reader(_BATCH_ROWS)
+
+        folder = Path(self._names.of_folder(str(self._folder)), file_index.FOLDER, name)
+        return indexed(folder, files, read)
 
     def source_rows(self, detector: DetectorSchema, columns: dict[str, str], bounds: Bounds) -> exp.Query:
         source = detector.source
@@ -132,31 +196,54 @@ class LakeFiles:
             )
         days = folder_day_expressions(source, self._folder)
         holds = holds_folder(source, bounds)
-        files = [file for file in source_files(source, self._folder) if holds(folder_day(file, days))]
+        every = source_files(source, self._folder)
+        all_days = folder_bounds(source, bounds) == (None, None)
+        files = every if all_days else [file for file in every if holds(folder_day(file, days))]
+        types = dict.fromkeys((*columns.values(), SOURCE_FOLDER_DAY), VARCHAR)
+        if source.timestamp_type != "text":
+            types[SOURCE_TIMESTAMP] = timestamp(6)
+        if len(files) <= file_index.MOST_FILES:
+            read = self._source_files(source, columns, files)
+            return empty_source(detector) if read is None else self._table(f"({read})", types)
+        condition, nothing = folder_condition(source, bounds), empty_source(detector).sql("duckdb")
+
+        def query(tables: LakeFiles, parts: Sequence[str], rest: Sequence[str]) -> str:
+            of_rest = tables._source_files(source, columns, rest)
+            return tables._all_rows(types, parts, [f"({of_rest or nothing})"], condition)
+
+        # Rows depend on how the files are read, too.
+        form = json.dumps([repr(source.file_format), list(columns.items()), source.timestamp_type, days])
+        name = f"source-{hashlib.sha256(form.encode()).hexdigest()[:32]}"
+        found = self._indexed(name, {file: identity_of(file) for file in every}, query)
+        needed = set(files)
+        text = query(self, found.parts, [file for file in found.rest if file in needed])
+        return self._table(f"({text})", types)
+
+    def _source_files(self, source: MetricSet, columns: dict[str, str], files: Sequence[str]) -> str | None:
+        """Return the query of the rows of source files; None where no file has any."""
+        if not files:
+            return None
         reads: list[exp.Select] = []
         if isinstance(source.file_format, CsvFormat):
-            for header, group in files_by_header(files, source.file_format).items():
+            for header, group in files_by_header(list(files), source.file_format).items():
                 reads += self._read_csv(source, group, header, columns)
         elif isinstance(source.file_format, JsonLinesFormat):
-            reads = self._read(source, "read_json", files, json_options(source.file_format, columns), columns)
+            reads = self._read(source, "read_json", list(files), json_options(source.file_format, columns), columns)
         else:
             reads = self._read(
                 source,
                 "read_parquet",
-                with_rows(files),
+                with_rows(list(files)),
                 parquet_options(),
                 columns,
                 lambda name: typed_column(source, name),
             )
         if not reads:
-            return empty_source(detector)
+            return None
         query: exp.Query = reads[0]
         for read in reads[1:]:
             query = exp.union(query, read, distinct=False, copy=False)
-        types = dict.fromkeys((*columns.values(), SOURCE_FOLDER_DAY), VARCHAR)
-        if source.timestamp_type != "text":
-            types[SOURCE_TIMESTAMP] = timestamp(6)
-        return self._table(f"({query.sql('duckdb')})", types)
+        return query.sql("duckdb")
 
     def _read_csv(
         self, source: MetricSet, files: list[str], header: Sequence[str], columns: Mapping[str, str]
@@ -219,11 +306,23 @@ class LakeFiles:
         return name
 
 
-_PARTITIONS = {"detector": pa.array([], pa.string()), "day": pa.array([], pa.string())}
+_PARTITIONS = [("detector", pa.string()), ("day", pa.string())]
+
+
+def _no_rows(columns: Iterable[tuple[str, pa.DataType]]) -> pa.Table:
+    return _empty(pa.schema([*columns, *_PARTITIONS]))
+
+
+def _empty(schema: pa.Schema) -> pa.Table:
+    # Not `empty_table`, which imports pandas.
+    return pa.Table.from_batches([], schema)
+
+
 _NO_ROWS = {
-    "parquet": pa.table({field.name: pa.array([], field.type) for field in SCHEMA} | _PARTITIONS),
-    "csv": pa.table({name: pa.array([], pa.string()) for name in SCHEMA.names} | _PARTITIONS),
-    WITHDRAWALS: withdrawal_rows.SCHEMA.empty_table(),
+    "parquet": _no_rows((field.name, field.type) for field in SCHEMA),
+    "csv": _no_rows((name, pa.string()) for name in SCHEMA.names),
+    CAUSES: _no_rows((field.name, field.type) for field in cause_rows.SCHEMA),
+    WITHDRAWALS: _empty(withdrawal_rows.SCHEMA),
 }
 
 
@@ -232,9 +331,10 @@ def _types_of(schema: pa.Schema) -> dict[str, Type]:
 
 
 _TYPES = {format_: _types_of(rows.schema) for format_, rows in _NO_ROWS.items()}
-_FUNCTIONS = {"parquet": "read_parquet", "csv": "read_csv"}
+_FUNCTIONS = {"parquet": "read_parquet", "csv": "read_csv", CAUSES: "read_parquet"}
 _OPTIONS = {
     "parquet": "union_by_name = false",
+    CAUSES: "union_by_name = false",
     "csv": "header = true, delim = ',', quote = '', escape = '', all_varchar = true, auto_detect = false, "
     "max_line_size = 33554432, columns = {" + ", ".join(f"'{name}': 'VARCHAR'" for name in SCHEMA.names) + "}",
 }

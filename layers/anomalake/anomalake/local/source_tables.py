@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import re
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 
 from sqlglot import exp
@@ -100,22 +101,36 @@ def folder_day_column(expressions: Iterable[str]) -> exp.Expr:
 
 def source_files(source: MetricSet, lake: Path) -> list[str]:
     """List the files of a source; relative paths start at the lake. Raises `QueryError` for a path elsewhere."""
-    files: set[Path] = set()
+    files: set[str] = set()
     for path in source.historical_data_path_list:
         folder = local_path(path, lake)
         flat = folder.iterdir() if folder.is_dir() else [folder]
         members = files_below(folder) if source.recursive and folder.is_dir() else flat
-        files.update(member for member in members if member.is_file())
+        files.update(str(member) for member in members if member.is_file())
     for path in source.templated_path_list:
         first, *rest = re.split(r"[{][{][^{}]*[}][}]", path)
         root = local_path(first[: first.rfind("/") + 1] or ".", lake)
         pattern = re.compile(
             re.escape(first[first.rfind("/") + 1 :]) + "".join("[^/]*" + re.escape(part) for part in rest) + "(/[^/]+)?"
         )
-        files.update(
-            file for file in root.rglob("*") if file.is_file() and pattern.fullmatch(file.relative_to(root).as_posix())
-        )
-    return sorted(str(file) for file in files if not is_hidden(file.name))
+        depth = path[len(first[: first.rfind("/") + 1]) :].count("/") + 1
+        files.update(file for file, below in _below(str(root), depth) if pattern.fullmatch(below))
+    return sorted(file for file in files if not is_hidden(os.path.basename(file)))  # noqa: PTH119 - many files
+
+
+def _below(root: str, depth: int, beginning: str = "") -> Iterator[tuple[str, str]]:
+    """Yield the files below a folder, to a depth of folders, with their paths from it; without linked folders."""
+    try:
+        with os.scandir(root) as entries:
+            for entry in entries:
+                if entry.is_dir(follow_symlinks=False):
+                    if depth:
+                        yield from _below(entry.path, depth - 1, f"{beginning}{entry.name}/")
+                elif entry.is_file():
+                    yield entry.path, f"{beginning}{entry.name}"
+    except (FileNotFoundError, NotADirectoryError, PermissionError):
+        # As with glob, a folder that is gone or shut has no files.
+        return
 
 
 def files_by_header(files: list[str], csv: CsvFormat) -> dict[tuple[str, ...], list[str]]:

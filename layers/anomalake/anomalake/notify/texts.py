@@ -6,7 +6,7 @@ from itertools import groupby
 from operator import attrgetter
 
 from anomalake.alerts.timestamps import zone_of
-from anomalake.causes.cause import what_is_off, words
+from anomalake.causes.words import what_is_off, words
 from anomalake.definitions.detector import AlertRule, Detector
 from anomalake.frequencies import FREQUENCIES
 from anomalake.groups.anomaly_group import AffectedMetric, Group, GroupInterval

@@ -9,7 +9,7 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
-from anomalake.causes.cause import words
+from anomalake.causes.words import words
 from anomalake.groups.anomaly_group import Group
 from anomalake.notify.plain import shown
 from anomalake.page.document import (

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
+from contextlib import suppress
 from functools import cache
 from importlib.metadata import version
 from typing import Any, Final
 
 import vl_convert
+
+from anomalake.files import cache_folder, write_whole
 
 #: Licence of Vega, Vega-Lite and Vega-Embed, which must accompany their code.
 LICENCE: Final = """\
@@ -33,11 +37,34 @@ SERVICES; LOSS OF USE, DATA, OR PROFITS; OR BUSINESS INTERRUPTION) HOWEVER CAUSE
 WHETHER IN CONTRACT, STRICT LIABILITY, OR TORT (INCLUDING NEGLIGENCE OR OTHERWISE) ARISING IN ANY WAY OUT OF THE USE OF
 THIS SOFTWARE, EVEN IF ADVISED OF THE POSSIBILITY OF SUCH DAMAGE."""
 
+_SNIPPET: Final = "window.vegaEmbed = vegaEmbed;"
+# Another number for another snippet or another `inline`.
+_FORM: Final = 1
+
 
 @cache
 def bundle() -> str:
-    """Return code that sets ``window.vegaEmbed``, for an inline script; made once in a process, in about 1.5 s."""
-    return inline(vl_convert.javascript_bundle("window.vegaEmbed = vegaEmbed;"))
+    """Return code that sets ``window.vegaEmbed``, for an inline script.
+
+    To make it takes about 1.5 s, so it is kept in the user's cache, with its digest before it.
+    """
+    folder = cache_folder()
+    name = f"vega-{version('vl-convert-python')}-{_FORM}.js"
+    if folder is not None:
+        with suppress(OSError, UnicodeDecodeError):
+            digest, _, code = (folder / name).read_bytes().decode("utf-8").partition("\n")
+            if digest == _digest(code):
+                return code
+    code = inline(vl_convert.javascript_bundle(_SNIPPET))
+    if folder is not None:
+        with suppress(OSError):
+            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            write_whole(folder / name, f"{_digest(code)}\n{code}".encode())
+    return code
+
+
+def _digest(text: str) -> str:
+    return hashlib.sha256(text.encode("utf-8")).hexdigest()
 
 
 def to_svg(spec: dict[str, Any]) -> str:

@@ -105,7 +105,7 @@ def _assign(detector: DetectorSchema) -> tuple[dict[str, tuple[str, ...]], dict[
     source = detector.source
     equal_measures = source.aliases_of(source.measures) if source is not None else {}
     equal_dimensions = source.aliases_of(source.dimension_list) if source is not None else {}
-    taken = set(templates.fixed_columns())
+    taken = set(templates.FIXED_COLUMNS)
     given_measures: dict[str, tuple[str, ...]] = {}
     given_dimensions: dict[str, tuple[str, ...]] = {}
     for record in detector.recorded:

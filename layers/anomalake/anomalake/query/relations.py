@@ -25,8 +25,8 @@ from anomalake.storage.store import ObjectStore
 
 #: Ending of the forms of relations that have the partition column ``day``.
 BY_DAY = "_by_day"
-#: Tables with the rows of all detectors: alerts in Parquet and in CSV, and withdrawals.
-PHYSICAL = ("alert_rows", "alert_rows_csv", "withdrawal_rows")
+#: Tables with the rows of all detectors: alerts in Parquet and in CSV, withdrawals, and causes.
+PHYSICAL = ("alert_rows", "alert_rows_csv", "withdrawal_rows", "cause_rows")
 #: Prefix of the tables with a detector's source rows.
 SOURCE = "source_"
 #: Column of the timestamps in source rows.
@@ -53,8 +53,12 @@ class Tables(Protocol):
         """Return the rows of the table of withdrawals within bounds; the engine may return other rows too."""
         ...
 
+    def cause_rows(self, bounds: Bounds) -> exp.Query:
+        """Return the rows of the table of causes within bounds; the engine may return other rows too."""
+        ...
+
     def has_withdrawals(self, bounds: Bounds) -> bool:
-        """Whether there may be such a row."""
+        """Whether there may be a row of a withdrawal."""
         ...
 
     def cached(self, name: str) -> exp.Query | None:
@@ -220,7 +224,7 @@ def _assumed_schema(name: str, columns: list[str]) -> DetectorSchema:
         if column.endswith(ending) and column != ending
     }
     scores = {template.format(measure) for measure in measures for template in templates.SCORE_COLUMNS}
-    dimensions = set(columns) - scores - measures - templates.fixed_columns()
+    dimensions = set(columns) - scores - measures - templates.FIXED_COLUMNS
     return DetectorSchema(f"arn:::::AnomalyDetector:{name}", name, tuple(sorted(measures)), tuple(sorted(dimensions)))
 
 
@@ -408,8 +412,13 @@ def expand(relation: Relation, relations: Relations, tables: Tables, bounds: Bou
 
 def physical_rows(name: str, tables: Tables, bounds: Bounds) -> exp.Query:
     """Return the rows of a table in `PHYSICAL` within bounds."""
-    read = {"alert_rows": tables.alert_rows, "alert_rows_csv": tables.alert_rows_csv}
-    return read.get(name, tables.withdrawal_rows)(bounds)
+    read = {
+        "alert_rows": tables.alert_rows,
+        "alert_rows_csv": tables.alert_rows_csv,
+        "withdrawal_rows": tables.withdrawal_rows,
+        "cause_rows": tables.cause_rows,
+    }
+    return read[name](bounds)
 
 
 def _source_rows(detector: DetectorSchema, tables: Tables, bounds: Bounds) -> exp.Query:

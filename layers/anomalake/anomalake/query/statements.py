@@ -86,7 +86,8 @@ def catalog_relations(
 ) -> Iterator[CatalogRelation | UndefinedRelations]:
     """Yield the relations of a lake in Athena, each after those that it reads.
 
-    The tables ``alert_rows`` (in a lake with CSV only: ``alert_rows_csv``) and ``withdrawal_rows`` must exist.
+    The tables ``alert_rows`` (in a lake with CSV only: ``alert_rows_csv``), ``withdrawal_rows`` and ``cause_rows``
+    must exist.
 
     Parameters
     ----------

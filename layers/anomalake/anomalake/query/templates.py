@@ -19,7 +19,7 @@ from anomalake.query.trino.dialect import AsWritten, parse
 DIALECT = AsWritten
 
 #: Relations of every lake, each after those that it reads.
-GENERIC = ("alerts", "clashes", "dimension_contributions", "metric_values", "anomalies", "withdrawals")
+GENERIC = ("alerts", "clashes", "dimension_contributions", "metric_values", "anomalies", "causes", "withdrawals")
 #: Relations of each detector. Their columns follow from its dimensions and measures.
 PER_DETECTOR = (
     "anomalies",
@@ -29,7 +29,7 @@ PER_DETECTOR = (
     "with_livedata",
 )
 #: Relations that only other relations read, each after those that it reads.
-INTERNAL = ("withdrawn_bodies", "rows_in_force", "shown_rows", "group_spans")
+INTERNAL = ("withdrawn_bodies", "rows_in_force", "shown_rows", "group_spans", "shown_causes")
 #: Internal relation of the alerts that are in force.
 IN_FORCE = "rows_in_force"
 #: Internal relations that must be computed from all days: bounds on days would change their rows.
@@ -42,6 +42,17 @@ EXAMPLE_MEASURES = ("revenue", "views")
 EXAMPLE_TIMEZONE = "Europe/Paris"
 EXAMPLE_FORMAT = "%Y-%m-%d %H:%i:%s"
 EXAMPLE_MINUTES = "60"
+
+#: Fixed columns of the relations of a detector: those of the example's SQL without its dimensions and measures.
+#: Dimensions and measures cannot have these names. (Not computed from the files, which takes longer than most queries.)
+FIXED_COLUMNS = frozenset({
+    "alert_event_id", "anomaly_score", "contributions", "day", "detector", "detector_arn", "dimension_name",
+    "dimension_value", "dimensionname", "dimensions", "dimensionvalue", "folder_day", "group_end", "group_id",
+    "group_start", "i", "key", "live_rank", "local_timestamp", "measure", "metric_name", "metric_value", "metricname",
+    "pair_name", "pair_place", "pair_rank", "pair_value", "score", "series_number", "severity_rank",
+    "source_folder_day", "source_timestamp", "time_series", "time_series_id", "timestamp", "timezone", "value",
+    "value_contribution", "valuecontribution",
+})  # fmt: skip
 
 SCORE_COLUMNS = ("{}anomalymetricvalue", "{}groupscore")
 
@@ -123,19 +134,6 @@ def with_parameters(query: exp.Query, numbers: Mapping[str, int]) -> exp.Query:
 def example(kind: str) -> exp.Query:
     """Return the example's relation of a kind, in its ``_by_day`` form."""
     return template(f"{kind}_{EXAMPLE_DETECTOR}_by_day")
-
-
-@lru_cache(maxsize=1)
-def fixed_columns() -> frozenset[str]:
-    """Return the fixed columns of the relations of a detector. Dimensions and measures cannot have these names."""
-    examples = {
-        identifier for name in (*EXAMPLE_DIMENSIONS, *EXAMPLE_MEASURES) for identifier in _example_columns(name)
-    }
-    names = set()
-    for relation in PER_DETECTOR:
-        for node in example(relation).find_all(exp.Column, exp.Alias, exp.Dot):
-            names.add((node.alias if isinstance(node, exp.Alias) else node.name).lower())
-    return frozenset(names - examples - {"*"})
 
 
 def _example_columns(name: str) -> set[str]:

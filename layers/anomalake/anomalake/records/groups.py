@@ -13,8 +13,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
 
-from anomalake.alerts import Contribution
-from anomalake.causes.cause import Cause
+from anomalake.alerts import Cause, Contribution
 from anomalake.groups.anomaly_group import AffectedMetric, Group, GroupInterval, Overlap
 from anomalake.records.errors import RecordError
 from anomalake.records.keys import detector_folder, key_pattern, match_key, parse_stamp, stamp

@@ -16,8 +16,8 @@ MOST_SECONDS: Final = 15.0
 class AccountNumber:
     """The number of the account: a given one, else that of the credentials in use, else `DEFAULT_ACCOUNT`.
 
-    STS is asked once, in a thread, when the server starts. The first request waits for the answer for a short time;
-    then the number stays, so that it is the same in all ARNs.
+    STS is asked once, in a thread, for the first request that needs the number. It waits for the answer for a short
+    time; then the number stays, so that it is the same in all ARNs.
 
     Parameters
     ----------
@@ -46,14 +46,13 @@ class AccountNumber:
         self._lock = threading.Lock()
         self._asked: str | None = None
         self._problem = ""
-        if given is None:
-            threading.Thread(target=self._look_up, name="account", daemon=True).start()
 
     def get(self) -> str:
         """Return the number; waits for a short time where it is not known yet."""
         if self._number is None:
             with self._lock:
                 if self._number is None:
+                    threading.Thread(target=self._look_up, name="account", daemon=True).start()
                     if not self._answered.wait(self._most_seconds):
                         self._problem = f"no answer for {self._most_seconds:g} seconds"
                     asked = self._asked

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from anomalake.causes.cause import Cause, words
+from anomalake.alerts import Cause
+from anomalake.causes.words import words
 from anomalake.groups.anomaly_group import Group, GroupInterval
 
 

@@ -26,7 +26,7 @@ from anomalake.notify.alert_json import alert_event_id
 from anomalake.notify.channel import Channel
 from anomalake.notify.delivery import Delivery, RetryPolicy, counts, deliver_groups
 from anomalake.notify.rules import alerts_due_in_lake
-from anomalake.notify.withdrawing import withdraw_interval
+from anomalake.notify.stating import state_causes, withdraw_interval
 from anomalake.records.about import write_about
 from anomalake.records.deliveries import DELIVERED, UNDELIVERED, Ledger
 from anomalake.records.executions import SUCCEEDED, Execution
@@ -85,7 +85,10 @@ class AlertNotifier:
         self._ledger = Ledger(store, detector.name)
 
     def notify(self, groups: Sequence[Group], start: datetime, *, again: bool = False) -> DeliverySummary:
-        """Deliver the alerts that are due for the interval, and withdraw earlier ones; raises `StoreError`."""
+        """Deliver the alerts that are due for the interval, state causes, and withdraw earlier alerts.
+
+        Raises `StoreError`.
+        """
         summary = DeliverySummary()
         if not groups and not again:
             return summary
@@ -102,14 +105,24 @@ class AlertNotifier:
             reasons = (f"alert {delivery.alert_name}: {delivery.reason}" for delivery in deliveries if delivery.reason)
             summary += DeliverySummary(reasons=tuple(reasons))
             stored += deliveries if channel.stores else ()
-        return summary + self._withdraw(groups, start, stored) if again else summary
-
-    def _withdraw(self, groups: Sequence[Group], start: datetime, stored: Sequence[Delivery]) -> DeliverySummary:
-        """Withdraw the alerts of an interval that are in the lake, but no results."""
         lakes = [(rule, channel) for rule, channel in self._rules if channel.stores]
         if not lakes:
-            return DeliverySummary()
+            return summary
         texts = [delivery.text for delivery in stored if delivery.text and delivery.timestamp == start]
+        patience = self._patience or RetryPolicy()
+        problem = state_causes(self._detector, self._store, start, groups, texts, lakes[0][1], patience)
+        summary += DeliverySummary() if problem is None else DeliverySummary(reasons=(problem,), is_complete=False)
+        return summary + self._withdraw(groups, start, stored, texts, lakes) if again else summary
+
+    def _withdraw(
+        self,
+        groups: Sequence[Group],
+        start: datetime,
+        stored: Sequence[Delivery],
+        texts: Sequence[str],
+        lakes: Sequence[tuple[AlertRule, Channel]],
+    ) -> DeliverySummary:
+        """Withdraw the alerts of an interval that are in the lake, but no results."""
         known = {delivery.alert_event_id for delivery in stored if delivery.text}
         settings = DetectionSettings.of(self._detector)
         # A snoozed result is a result.

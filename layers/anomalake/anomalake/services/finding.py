@@ -16,18 +16,21 @@ import pyarrow as pa
 from anomalake.definitions.detector import DEFAULT_THRESHOLD, AlertRule
 from anomalake.definitions.detector_file import MOST_HOLIDAYS
 from anomalake.definitions.intervals import interval_starts, next_start
+from anomalake.definitions.messages import shown
 from anomalake.definitions.metric_set import MetricSet
 from anomalake.detection.backtest import BacktestError, run_backtest
 from anomalake.detection.learning import SCHEDULES
-from anomalake.detection.result_tables import KeyColumns, points_table, times
+from anomalake.detection.result_tables import CAUSE_COLUMNS, KeyColumns, causes_table, points_table, times
 from anomalake.errors import one_line
 from anomalake.frequencies import FREQUENCIES
 from anomalake.groups.anomaly_group import Group, open_groups
+from anomalake.groups.causes import with_causes
 from anomalake.groups.grouping import group
 from anomalake.local.frames import Frame, FrameError, check_columns, read_frame, to_kind
 from anomalake.model import Model, ModelError, fit, judge
 from anomalake.model.judgement import Judgement
 from anomalake.model.metrics import Metrics, join
+from anomalake.notify.rules import passes
 from anomalake.records.errors import CorruptError
 from anomalake.records.frame_states import FrameState, state_from_bytes, state_to_bytes
 from anomalake.services.frame_columns import ARN, Asked, columns_of, keys_of, read_asked
@@ -98,6 +101,15 @@ class Found:
             }
         )
         return to_kind(table, self.kind)
+
+    def cause_frame(self) -> Any:
+        """Return the root causes of the judged intervals that alert as a data frame; raises `FrameError`."""
+        for name in (self.keys.time, *self.metrics.dimension_names):
+            if name in CAUSE_COLUMNS:
+                raise FrameError(f"{shown(name)}: is a column of the causes too; expected another name")
+        rule = _rule(self.threshold)
+        groups = with_causes(self.groups, self.metrics, self.judgement, lambda _, interval: passes(interval, rule))
+        return to_kind(causes_table(self.metrics, groups, self.keys), self.kind)
 
 
 def find(

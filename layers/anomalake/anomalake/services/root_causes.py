@@ -13,10 +13,8 @@ from anomalake.causes.leaves import MISSING
 from anomalake.causes.search import Element, find_causes
 from anomalake.definitions.messages import shown
 from anomalake.definitions.metric_set_fields import MOST_DIMENSIONS
+from anomalake.detection.result_tables import CAUSE_COLUMNS, EXPLAINED, GAIN, RANK, SHARE_OFF
 from anomalake.local.frames import Frame, FrameError, check_columns, read_frame, to_kind
-
-#: Columns of the causes, beside the dimensions.
-RANK, SHARE_OFF, EXPLAINED, GAIN = "rank", "share_off", "explained", "gain"
 
 #: Most rows of a frame.
 MOST_ROWS: Final = 5_000_000
@@ -52,7 +50,7 @@ def _check_dimensions(names: list[str]) -> None:
     if len(names) > MOST_DIMENSIONS:
         raise FrameError(f"dimensions: {len(names)} columns; expected at most {MOST_DIMENSIONS}")
     for name in names:
-        if name in (RANK, SHARE_OFF, EXPLAINED, GAIN):
+        if name in CAUSE_COLUMNS:
             raise FrameError(f"dimensions {shown(name)}: a column of the result has this name; expected another name")
         if names.count(name) > 1:
             raise FrameError(f"dimensions {shown(name)}: is named twice; expected each column once")

@@ -49,7 +49,7 @@ from anomalake.services.engines import Engine
 from anomalake.services.lakes import open_writer, reopen
 from anomalake.services.maintenance import has_rows, register_partitions
 from anomalake.services.sources import open_source_files, register_source
-from anomalake.services.withdrawals import earlier_alerts, replace_alerts
+from anomalake.services.statements import earlier_alerts, replace_alerts, state_causes
 from anomalake.sources.reading import ReadReport, read_history
 from anomalake.storage.objects import check_lake_uri, open_store
 from anomalake.storage.store import StoreError
@@ -273,6 +273,7 @@ def write_alerts(
         raise StoreError(f"{lake}: {summary.failed:,} alerts are not stored: {summary.reasons[0]}")
     register_partitions(writer, summary)
     withdrawn = replace_alerts(writer, detector, earlier, alerts)
+    state_causes(writer, detector, tested.groups, alerts)
     if quality is not None:
         write_backtest_quality(writer.store, detector.name, quality)
     written = write_backtest(writer.store, detector.name, detector.arn, tested, alerts, utc_now())

@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import cache
 from itertools import pairwise
 from typing import Final
 
@@ -53,17 +54,22 @@ _SPANS = (
     r"(?P<Y>\d{4})(?P<g1>[- ]?W)(?P<w>\d{2})",
     r"(?P<y>(?:1[5-9]|20|21)\d{2})",
 )
-_FAMILIES = tuple(
-    re.compile(expression, re.IGNORECASE | re.ASCII)
-    for expression in (
-        *(date + _TIME for date in _DATES),
-        *_DATES,
-        *(_DATES[place] + _COMPACT for place in (0, 2)),
-        r"(?P<y>(?:19|20)\d{2})(?P<M>\d{2})(?P<d>\d{2})(?P<H>\d{2})(?:(?P<m>\d{2})(?P<s>\d{2})?)?",
-        *(_DATES[place] + _HOUR for place in (0, 1, 2)),
-        *_SPANS,
+
+
+@cache
+def _families() -> tuple[re.Pattern[str], ...]:
+    """Compile the regular expressions; most processes use none of them."""
+    return tuple(
+        re.compile(expression, re.IGNORECASE | re.ASCII)
+        for expression in (
+            *(date + _TIME for date in _DATES),
+            *_DATES,
+            *(_DATES[place] + _COMPACT for place in (0, 2)),
+            r"(?P<y>(?:19|20)\d{2})(?P<M>\d{2})(?P<d>\d{2})(?P<H>\d{2})(?:(?P<m>\d{2})(?P<s>\d{2})?)?",
+            *(_DATES[place] + _HOUR for place in (0, 1, 2)),
+            *_SPANS,
+        )
     )
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,7 +112,7 @@ def format_of(texts: Iterable[str]) -> Guess[TimeFormat] | None:
     sample = [text for text in texts if text][:MOST_TEXTS]
     if not sample:
         return None
-    for number, family in enumerate(_FAMILIES):
+    for number, family in enumerate(_families()):
         if family.fullmatch(sample[0]) is None and (len(sample) < 2 or family.fullmatch(sample[-1]) is None):
             continue
         found = [match for text in sample if (match := family.fullmatch(text)) is not None]
@@ -239,7 +245,7 @@ def _zone_letters(values: Sequence[str]) -> str:
 
 def moment(text: str, guessed: TimeFormat) -> datetime | None:
     """The moment that a text means, in UTC if it has an offset, else in wall-clock time; None if it is none."""
-    found = _FAMILIES[guessed.family].fullmatch(text)
+    found = _families()[guessed.family].fullmatch(text)
     if found is None:
         return None
     try:

@@ -1,31 +1,10 @@
-"""A root cause by names, and its words."""
+"""The words of a root cause."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 
-
-@dataclass(frozen=True, slots=True)
-class Cause:
-    """A combination of dimension values below which metrics are off by a common share.
-
-    Attributes
-    ----------
-    dimensions
-        Pairs of name and value; empty: the measure as a whole.
-    share_off
-        ``actual / expected - 1``, four decimals: -0.62 is 62 % less; None where nothing was expected.
-    explained
-        Its share in the deviations in its direction that are not noise, 0 to 1, four decimals.
-    gain
-        Evidence in nats, less the cost of naming it and a margin; two decimals.
-    """
-
-    dimensions: tuple[tuple[str, str], ...]
-    share_off: float | None
-    explained: float
-    gain: float
+from anomalake.alerts import Cause
 
 
 def words(cause: Cause, show: Callable[[str], str] = str) -> str:

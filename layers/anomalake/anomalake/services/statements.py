@@ -1,4 +1,4 @@
-"""Replacement of a detector's earlier backtest by a new one (docs/adr/0010)."""
+"""What the lake is told of a backtest beside its alerts: withdrawals (docs/adr/0010) and causes (0017)."""
 
 from __future__ import annotations
 
@@ -8,8 +8,11 @@ from datetime import UTC, datetime
 
 from anomalake.alerts import AlertBody, AlertDocument, StoredAlert, read_alert
 from anomalake.definitions.detector import Detector
+from anomalake.groups.anomaly_group import Group
+from anomalake.lake.cause_rows import read_causes
 from anomalake.lake.lake import Clock, Lake, utc_now
 from anomalake.lake.ports import Partition
+from anomalake.lake.stating_causes import causes_of, texts_of
 from anomalake.lake.stored_alerts import read_stored_alerts
 from anomalake.lake.withdrawal_rows import read_states
 from anomalake.lake.withdrawing import change_of
@@ -74,6 +77,18 @@ def replace_alerts(
         if receipt.failed:
             raise StoreError(f"{store.uri}: a withdrawal is not stored: {receipt.failed[0].error}")
     return len(change.withdrawn)
+
+
+def state_causes(lake: Lake, detector: Detector, groups: Iterable[Group], alerts: Iterable[StoredAlert]) -> None:
+    """Write the root causes of the groups of a backtest that alert, as far as the lake does not have them.
+
+    Raises `StoreError`.
+    """
+    states = read_causes(lake.store, detector.name, detector.arn)
+    for text in texts_of(detector.arn, causes_of(groups, alerts), states):
+        receipt = lake.ingest([AlertDocument(text, "causes")])
+        if receipt.failed:
+            raise StoreError(f"{lake.store.uri}: causes are not stored: {receipt.failed[0].error}")
 
 
 def _live_bodies(store: ObjectStore, detector: Detector, alerts: Iterable[StoredAlert]) -> set[tuple[str, str]]:

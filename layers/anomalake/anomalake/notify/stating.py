@@ -1,4 +1,4 @@
-"""Withdrawal of the alerts of a live interval that are no longer results (docs/adr/0010)."""
+"""What the lake is told of a live interval beside its alerts: withdrawals (docs/adr/0010) and causes (0017)."""
 
 from __future__ import annotations
 
@@ -7,7 +7,10 @@ from datetime import UTC, datetime
 
 from anomalake.alerts import Alert, AlertBody, AlertDocument, Refusal, StoredAlert, read_alert
 from anomalake.definitions.detector import Detector
+from anomalake.groups.anomaly_group import Group
+from anomalake.lake.cause_rows import read_causes
 from anomalake.lake.ports import Partition
+from anomalake.lake.stating_causes import causes_of, texts_of
 from anomalake.lake.stored_alerts import read_stored_alerts
 from anomalake.lake.withdrawal_rows import read_states
 from anomalake.lake.withdrawing import change_of
@@ -64,6 +67,41 @@ def withdraw_interval(
         problem = _send(channel, Message(text), patience)
         if problem is not None:
             return f"{len(change.withdrawn):,} alerts are not withdrawn: {problem}"
+    return None
+
+
+def state_causes(
+    detector: Detector,
+    store: ObjectStore,
+    start: datetime,
+    groups: Iterable[Group],
+    texts: Iterable[str],
+    channel: Channel,
+    patience: RetryPolicy,
+) -> str | None:
+    """Send the lake the root causes of an interval's groups, as far as it does not have them.
+
+    Parameters
+    ----------
+    texts
+        Alerts of the interval that the lake has.
+    channel
+        Stores the causes.
+
+    Returns
+    -------
+    Why they are not stored; None where they are. Raises `StoreError`.
+    """
+    alerts = [StoredAlert.of(alert) for text in texts if (alert := _read(text)) is not None]
+    causes = causes_of(groups, alerts)
+    if not causes:
+        return None
+    day = start.astimezone(UTC).strftime("%Y-%m-%d")
+    states = read_causes(store, detector.name, detector.arn, day)
+    for text in texts_of(detector.arn, causes, states):
+        problem = _send(channel, Message(text), patience)
+        if problem is not None:
+            return f"root causes are not stored: {problem}"
     return None
 
 
