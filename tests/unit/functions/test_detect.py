@@ -38,6 +38,8 @@ GOOD = {
     "ANOMALAKE_SCHEDULE_GROUP": "my-detectors",
     "ANOMALAKE_SCHEDULE_ROLE": "arn:aws:iam::123456789012:role/invoke",
     "ANOMALAKE_DETECT": "arn:aws:lambda:eu-west-1:123456789012:function:my-detect",
+    "ANOMALAKE_JOB": "my-detect",
+    "ANOMALAKE_JOB_FILES": "s3://my-bucket/spark",
 }
 
 
@@ -314,16 +316,18 @@ def test_the_environment_is_read_and_checked() -> None:
         "eu-west-1",
         "123456789012",
         "https://kpi.example.com/page.html",
+        "my-detect",
     )
     assert ScheduleEnvironment.read(GOOD) == ScheduleEnvironment(
         "s3://my-bucket/detectors", "my-detectors", GOOD["ANOMALAKE_DETECT"], GOOD["ANOMALAKE_SCHEDULE_ROLE"],
-        "eu-west-1", "123456789012",
+        "eu-west-1", "123456789012", "s3://my-bucket/spark",
     )  # fmt: skip
     least = DetectEnvironment.read({"ANOMALAKE_LAKE": "/srv/lake", "ANOMALAKE_DETECTORS": "/srv/detectors"})
     assert (least.ingest, least.long_text_topic, least.threshold, least.account) == (None, None, 70, "000000000000")
-    assert least.page == ""
+    assert (least.page, least.job) == ("", None)
+    assert ScheduleEnvironment.read({**GOOD, "ANOMALAKE_JOB_FILES": ""}).job_files is None
     local = {**GOOD, "AWS_SAM_LOCAL": "true", "ANOMALAKE_INGEST": "IngestFunction"}
-    assert DetectEnvironment.read(local).ingest is None
+    assert (DetectEnvironment.read(local).ingest, DetectEnvironment.read(local).job) == (None, None)
 
 
 @pytest.mark.parametrize(
@@ -337,6 +341,7 @@ def test_the_environment_is_read_and_checked() -> None:
         ("ANOMALAKE_ALERT_THRESHOLD", "101", "a whole number from 0 to 100"),
         ("ANOMALAKE_ACCOUNT", "1", "12 digits"),
         ("AWS_REGION", "Paris", "a region"),
+        ("ANOMALAKE_JOB", "a job", "the name of a Glue job"),
     ],
 )
 def test_an_invalid_environment_is_refused_with_the_variable_and_the_expected_value(
