@@ -65,7 +65,7 @@ def check(folder: Path, one_process: Path) -> None:
         anomalake.open_lake(lake).query_rows(ROWS) for lake in (one_process / "backtest", folder / "rebuild")
     )
     assert after == before
-    assert len(before) > 2
+    assert before
 
 
 @pytest.mark.parametrize("victim", ["worker", "executor"])

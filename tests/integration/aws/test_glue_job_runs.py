@@ -65,11 +65,11 @@ def test_an_unknown_run_does_not_run(glue: Any) -> None:
 class OfTheSecondTry:
     """A client that knows Glue's second try of a run only."""
 
-    class exceptions:  # noqa: N801 - as boto3 names it
-        class EntityNotFoundException(Exception):  # noqa: N818 - as boto3 names it
+    class exceptions:
+        class EntityNotFoundException(Exception):
             pass
 
-    def get_job_run(self, *, JobName: str, RunId: str) -> dict[str, Any]:  # noqa: N803 - as boto3 names them
+    def get_job_run(self, *, JobName: str, RunId: str) -> dict[str, Any]:
         states = {"jr_1": "FAILED", "jr_1_attempt_1": "RUNNING"}
         if RunId not in states:
             raise self.exceptions.EntityNotFoundException

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -16,6 +17,7 @@ from anomalake.detection.live import TooManyMetricsError
 from anomalake.records.executions import EARLY, STARTED, SUCCEEDED, Execution, count_executions, read_executions
 from anomalake.services.scale import most_metrics, run_or_start
 from tests.support.live import Bench, StoreError, hour
+from tests.support.stack import ROOT
 
 
 @dataclass
@@ -166,3 +168,9 @@ def test_memory_bounds_the_metrics() -> None:
     assert most_metrics(10_240, "PT1H") == 30_720
     assert most_metrics(10_240, "P1D") > most_metrics(10_240, "PT1H") > most_metrics(10_240, "PT5M")
     assert most_metrics(1, "PT1H") == 1
+
+
+@pytest.mark.parametrize("memory", [3008, 10_240])
+def test_the_documented_numbers_are_those_of_the_code(memory: int) -> None:
+    (row,) = re.findall(rf"\| `DetectMemory` {memory} \| (.+) \|", (ROOT / "docs" / "deploy.md").read_text())
+    assert row.split(" | ") == [f"{most_metrics(memory, of):,}" for of in ("PT5M", "PT10M", "PT15M", "PT1H", "P1D")]
