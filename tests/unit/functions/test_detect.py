@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,7 @@ from anomalake.aws.schedules import CronSchedule, Schedules, cron_schedule
 from anomalake.definitions.detector import AlertRule, DetectorFileError, LambdaAction, SnsAction
 from anomalake.detection.live import LiveDetector
 from anomalake.lake.lake import Lake
-from anomalake.records.executions import FAILED, SUCCEEDED
+from anomalake.records.executions import FAILED, STARTED, SUCCEEDED
 from anomalake.records.keys import parse_detector_file_key
 from anomalake.services.detect import AlertNotifier, NotificationTopics, local_rules, rules_of, stack_rules
 from anomalake.storage.objects import memory_store
@@ -99,6 +100,30 @@ def test_alerts_link_to_the_page_and_a_new_address_does_not_send_them_again() ->
     (emitted,) = (json.loads(item.text) for item in bench.channel.sent)
     link = f"{bench.detector.arn}/anomalies/anomaly/{emitted['anomalyGroupId']}"
     assert emitted["consoleUrl"] == f"https://kpi.example.com/page.html#{link}"
+
+
+@dataclass
+class Jobs:
+    """Jobs that were started; all run on."""
+
+    started: list[datetime] = field(default_factory=list)
+
+    def start(self, detector: str, start: datetime) -> str:
+        self.started.append(start)
+        return f"jr_{len(self.started)}"
+
+    def is_running(self, run_id: str) -> bool:
+        return True
+
+
+def test_an_interval_of_a_job_is_logged_and_is_no_run_of_the_function(capsys: pytest.CaptureFixture[str]) -> None:
+    bench, jobs = Bench(scale="spark"), Jobs()
+    bench.now = bench.due(hour(0))
+    answers = [detect(bench.live(), None, lambda: timedelta(minutes=5), jobs) for _ in range(2)]
+    assert answers == [{"detector": "shop", "executions": {"2026-03-03T00:00:00+00:00": STARTED}}] * 2
+    assert jobs.started == [hour(0)]
+    of_detector = [item for item in emf(capsys.readouterr().out) if item.get("detector") == "shop"]
+    assert [(item["ExecutionsStarted"], item["ExecutionsFailed"]) for item in of_detector] == [([0.0], [0.0])] * 2
 
 
 def test_an_event_has_a_detector_and_an_optional_time() -> None:

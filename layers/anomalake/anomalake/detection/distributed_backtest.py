@@ -85,7 +85,8 @@ def judge_distributed(
     work = WorkFolder(open_store(), folder)
     n_tested = len(prepared.metrics.starts) - prepared.first
     shape = (prepared.metrics.n_metrics, n_tested)
-    whole = Judgement(0, *(_in_a_file(shape, np.float64) for _ in range(4)), _in_a_file(shape, np.bool_))
+    expected, lower, upper, severity = (_in_a_file(shape, np.float64) for _ in range(4))
+    whole = Judgement(0, expected, lower, upper, severity, _in_a_file(shape, np.bool_))
     try:
         with ThreadPoolExecutor(_AT_ONCE) as pool:
             done = pool.map(
