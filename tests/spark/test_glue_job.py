@@ -58,7 +58,7 @@ def test_the_job_gives_the_lake_of_one_process(stack: Path) -> None:
     assert done.returncode == 0, done.stderr[-3000:]
     (execution,) = [json.loads(line) for line in done.stdout.splitlines() if line.startswith("{")]
     assert (execution["status"], execution["delivered"]) == (SUCCEEDED, 1)
-    detector = read_detector(stack / "detectors" / "shop.yaml", data=str(stack))
+    detector = read_detector(stack / "detectors" / "shop.yaml", data=str(stack), region="eu-west-1")
     list(detect(detector, str(stack / "one"), Span(at=SPAN.first)))
     assert results(stack / "lake") == results(stack / "one")
 
