@@ -60,12 +60,13 @@ def test_the_job_gives_the_lake_of_one_process(stack: Path) -> None:
     assert (execution["status"], execution["delivered"]) == (SUCCEEDED, 1)
     detector = read_detector(stack / "detectors" / "shop.yaml", data=str(stack), region="eu-west-1")
     list(detect(detector, str(stack / "one"), Span(at=SPAN.first)))
-    assert results(stack / "lake") == results(stack / "one")
+    # The function ingest, or whoever writes the first alert, writes the lake's settings.
+    assert results(stack / "lake") == {key: body for key, body in results(stack / "one").items() if key != "lake.json"}
 
 
 def test_an_interval_that_fails_fails_the_job(stack: Path) -> None:
     done = submit(stack, "2026-03-20T00:00:00+00:00")
     assert done.returncode != 0
-    assert "intervals failed; their executions have the reasons" in done.stderr
+    assert "intervals failed; their executions have the reasons" in done.stdout
     (execution,) = [json.loads(line) for line in done.stdout.splitlines() if line.startswith("{")]
     assert execution["status"] == FAILED

@@ -12,10 +12,10 @@ from anomalake.detection.live_groups import DeliverySummary
 from anomalake.frequencies import FREQUENCIES
 from anomalake.records.executions import STARTED, Execution, read_last_run
 
-# Memory that does not depend on the metrics: Python, libraries, a file that is read; 210 MB were measured.
+# Memory that does not depend on the metrics: Python, libraries, what is read of a file; 300 MB were measured.
 _BASE: Final = 400 * 2**20
-# Memory of a metric for each interval of the history that its model is fitted to; 125 bytes were measured.
-_BYTES_AN_INTERVAL: Final = 128
+# Memory of a metric for each interval of the history that its model is fitted to; 62 bytes were measured.
+_BYTES_AN_INTERVAL: Final = 64
 # Memory of a metric for its model, its state and its names.
 _BYTES_A_METRIC: Final = 16 * 1024
 
@@ -35,8 +35,8 @@ class JobRuns(Protocol):
 def most_metrics(memory: int, frequency: str) -> int:
     """Return the most metrics that fit into the memory of a function while a model is fitted.
 
-    A metric needs 128 bytes for each interval of the history that its model is fitted to (16 numbers: as read, joined,
-    completed, and in a block) and 16 KiB for its model and its state: 336 kB if it is hourly.
+    A metric needs 64 bytes for each interval of the history that its model is fitted to (eight numbers: as read, joined,
+    completed, and stored) and 16 KiB for its model and its state: 176 kB if it is hourly.
 
     Parameters
     ----------
