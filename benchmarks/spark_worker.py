@@ -1,8 +1,8 @@
 """A backtest, a live interval or a rebuild, in this process or on a local Spark session, in a process of its own.
 
 ``python -m benchmarks.spark_worker (backtest|interval) (process|spark) SERIES INTERVALS`` or ``… rebuild … LAKE``
-prints seconds, seconds of CPU (the JVM and Python workers too), the number of anomalies or rows, a digest of the results, and
-the peak memory of this process in megabytes.
+prints seconds, seconds of CPU (the JVM and Python workers too), the number of anomalies or rows, a digest of the
+results, and the peak memory of this process in megabytes.
 """
 
 from __future__ import annotations

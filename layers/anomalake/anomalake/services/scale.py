@@ -35,8 +35,8 @@ class JobRuns(Protocol):
 def most_metrics(memory: int, frequency: str) -> int:
     """Return the most metrics that fit into the memory of a function while a model is fitted.
 
-    A metric needs 64 bytes for each interval of the history that its model is fitted to (eight numbers: as read, joined,
-    completed, and stored) and 16 KiB for its model and its state: 176 kB if it is hourly.
+    A metric needs 64 bytes for each interval of the history that its model is fitted to (eight numbers: as read,
+    joined, completed, and stored) and 16 KiB for its model and its state: 176 kB if it is hourly.
 
     Parameters
     ----------
