@@ -66,7 +66,10 @@ def added_one_by_one(rows: Sequence[Rows], measure: int, is_mean: bool) -> dict[
 
 @pytest.mark.parametrize("function", ["SUM", "AVG"])
 @pytest.mark.parametrize("seed", range(10))
-def test_values_are_the_sums_of_blocks_in_their_order(function: str, seed: int) -> None:
+def test_values_are_the_sums_of_blocks_in_their_order(
+    function: str, seed: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(aggregation, "_PENDING", (1, 500, 1_000_000)[seed % 3])
     rows = blocks(np.random.default_rng(seed), 8)
     metrics, problems = aggregated(metric_set(function), rows)
     assert problems == []
@@ -95,6 +98,7 @@ def test_the_first_value_that_is_too_large_is_named() -> None:
 
 def test_memory_is_bounded_by_the_result(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(aggregation, "_HASHED_ROWS", 0)
+    monkeypatch.setattr(aggregation, "_PENDING", 20_000)
     n_pages, n_times, per_block = 400, 1_000, 20
     of = metric_set()
     made = Aggregation(of)

@@ -25,6 +25,8 @@ MOST_VALUES = 1_000_000_000
 # An interval's start in seconds fits into 33 bits until 2242; combinations use the other bits.
 _START_BITS = 33
 _HASHED_ROWS = 20_000_000
+# Sums of blocks of rows that are added to the intervals at a time: a block may have few rows of each of many intervals.
+_PENDING = 1_000_000
 # Intervals that are written into the result at a time, for each metric next to each other.
 _AT_ONCE = 64
 
@@ -61,6 +63,8 @@ class Aggregation:
         self.codes = tuple(Codes() for _ in metric_set.dimension_list)
         self._combinations: dict[tuple[int, ...], int] = {}
         self._columns: dict[int, _Column] = {}
+        self._pending: list[tuple[Seconds, Floats, Counts]] = []
+        self._n_pending = 0
         self._first_start: int | None = None
         self._hashes: list[npt.NDArray[np.uint64]] = []
         self._minutes: list[npt.NDArray[np.uint32]] = []
@@ -93,14 +97,23 @@ class Aggregation:
         oldest, newest = int(np.min(starts)), int(np.max(starts))
         self._first_start = oldest if self._first_start is None else min(self._first_start, oldest)
         self.last_start = newest if self.last_start is None else max(self.last_start, newest)
-        self._add_to_columns(keys, sums, counts)
+        self._pending.append((keys, sums, counts))
+        self._n_pending += len(keys)
+        if self._n_pending >= _PENDING:
+            self._add_to_columns()
 
-    def _add_to_columns(self, keys: Seconds, sums: Floats, counts: Counts) -> None:
-        """Add the sums and counts of a block, each key once."""
+    def _add_to_columns(self) -> None:
+        """Add the pending sums and counts, in the order of their blocks."""
+        if not self._pending:
+            return
+        keys = np.concatenate([part[0] for part in self._pending])
+        sums, counts = (np.concatenate([part[place] for part in self._pending], axis=1) for place in (1, 2))
+        self._pending, self._n_pending = [], 0
         starts = keys & ((1 << _START_BITS) - 1)
-        # Combinations stay in order, so that memory is read forwards.
+        # Stable: a combination's sums stay in the order of their blocks.
         order = np.argsort(starts, kind="stable")
         ordered, combinations = starts[order], (keys >> _START_BITS)[order]
+        del keys, starts
         sums, counts = sums[:, order], counts[:, order]
         begins = np.flatnonzero(np.diff(ordered, prepend=-1))
         for begin, end in pairwise([*begins.tolist(), len(ordered)]):
@@ -113,7 +126,7 @@ class Aggregation:
     @property
     def empty(self) -> bool:
         """Whether no row was added."""
-        return not self._columns
+        return self.last_start is None
 
     def repeats(self) -> Repeats | None:
         """Rows that repeat another row in all columns of the metric set, among the first twenty million."""
@@ -146,6 +159,7 @@ class Aggregation:
         metric_set = self._metric_set
         assert self._first_start is not None
         assert self.last_start is not None
+        self._add_to_columns()
         grid = starts_between(metric_set.frequency, metric_set.timezone, self._first_start, self.last_start)
         known = self._named()
         order = sorted(
@@ -263,12 +277,13 @@ class _Column:
         self._counts: Counts = np.zeros((n_measures, 0), np.uint32)
 
     def add(self, combinations: Seconds, sums: Floats, counts: Counts, n_combinations: int) -> None:
-        """Add to some combinations, each once, of those that are known so far."""
-        if int(combinations[-1]) >= self._sums.shape[1]:
+        """Add to some combinations, in order, of those that are known so far."""
+        if int(np.max(combinations)) >= self._sums.shape[1]:
             more = ((0, 0), (0, n_combinations - self._sums.shape[1]))
             self._sums, self._counts = np.pad(self._sums, more), np.pad(self._counts, more)
-        self._sums[:, combinations] += sums
-        self._counts[:, combinations] += counts
+        for measure in range(len(sums)):
+            np.add.at(self._sums[measure], combinations, sums[measure])
+            np.add.at(self._counts[measure], combinations, counts[measure])
 
     def values(self, measure: int, is_mean: bool, out: Floats) -> None:
         """Write the values of a measure in place of those of the combinations that have one."""
