@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import tracemalloc
 from collections.abc import Iterator
-from dataclasses import dataclass
 
 import numpy as np
 
@@ -28,27 +27,22 @@ def made(n_series: int, n_days: int) -> Metrics:
     return Metrics("P1D", "UTC", starts, ("views",), ("page",), names, values)
 
 
-@dataclass
 class Measured:
     """Runs tasks in this process; the memory that is used after them is measured."""
 
-    before: int = 0
-
     def run(self, task: Task, n_tasks: int) -> Iterator[tuple[int, bytes]]:
         results = list(InProcess().run(task, n_tasks))
-        tracemalloc.reset_peak()
-        self.before = tracemalloc.get_traced_memory()[0]
+        tracemalloc.start()
         yield from results
 
 
 def test_the_driver_holds_blocks_and_not_every_judged_point() -> None:
-    prepared = prepare_backtest(made(20_480, 100))
-    runner, store = Measured(), memory_store()
-    tracemalloc.start()
+    prepared = prepare_backtest(made(20_480, 60))
+    store = memory_store()
     try:
-        judgement = judge_distributed(prepared, runner, lambda: store, "work")
+        judgement = judge_distributed(prepared, Measured(), lambda: store, "work")
         tested = conclude_backtest(prepared, [judgement], ARN)
-        peak = tracemalloc.get_traced_memory()[1] - runner.before
+        peak = tracemalloc.get_traced_memory()[1]
     finally:
         tracemalloc.stop()
     assert len(tested.groups) > 0
