@@ -6,9 +6,12 @@ import tracemalloc
 from collections.abc import Iterator
 
 import numpy as np
+import pytest
 
+from anomalake.detection import backtest
 from anomalake.detection.backtest import conclude_backtest, judge_series, prepare_backtest
 from anomalake.detection.distributed_backtest import judge_distributed
+from anomalake.model import blocks
 from anomalake.model.metrics import Metrics
 from anomalake.records.backtests import judgement_to_parquet
 from anomalake.storage.objects import memory_store
@@ -36,8 +39,10 @@ class Measured:
         yield from results
 
 
-def test_the_driver_holds_blocks_and_not_every_judged_point() -> None:
-    prepared = prepare_backtest(made(20_480, 60))
+def test_the_driver_holds_blocks_and_not_every_judged_point(monkeypatch: pytest.MonkeyPatch) -> None:
+    for module in (blocks, backtest):
+        monkeypatch.setattr(module, "BLOCK", 128)
+    prepared = prepare_backtest(made(5_120, 200))
     store = memory_store()
     try:
         judgement = judge_distributed(prepared, Measured(), lambda: store, "work")
@@ -46,8 +51,8 @@ def test_the_driver_holds_blocks_and_not_every_judged_point() -> None:
     finally:
         tracemalloc.stop()
     assert len(tested.groups) > 0
-    # The blocks in memory are those that are read at a time, of ten; what is traced is all but mapped files.
-    assert peak < judgement.severity.size * POINT_BYTES * 0.7
+    # The blocks in memory are those that are read at a time, of forty; what is traced is all but mapped files.
+    assert peak < judgement.severity.size * POINT_BYTES * 0.5
     assert isinstance(judgement.severity.base.base, np.memmap)
 
 
