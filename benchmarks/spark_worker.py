@@ -1,13 +1,15 @@
-"""A backtest or a live interval of many series, in this process or on a local Spark session, in a process of its own.
+"""A backtest, a live interval or a rebuild, in this process or on a local Spark session, in a process of its own.
 
-``python -m benchmarks.spark_worker (backtest|interval) (process|spark) SERIES INTERVALS`` prints seconds, seconds of
-CPU (the JVM and Python workers too), the number of anomalies, and a digest of the results.
+``python -m benchmarks.spark_worker (backtest|interval) (process|spark) SERIES INTERVALS`` or ``… rebuild … LAKE``
+prints seconds, seconds of CPU (the JVM and Python workers too), the number of anomalies or rows, a digest of the
+results, and the peak memory of this process in megabytes.
 """
 
 from __future__ import annotations
 
 import hashlib
 import os
+import resource
 import sys
 import tempfile
 import time
@@ -16,6 +18,7 @@ from datetime import UTC, date, datetime
 from functools import partial
 from pathlib import Path
 
+import duckdb
 import numpy as np
 
 from anomalake.detection.backtest import judge_series, prepare_backtest
@@ -25,6 +28,8 @@ from anomalake.detection.engine import NumpyModelEngine
 from anomalake.model.judgement import Judgement
 from anomalake.model.metrics import Metrics, between
 from anomalake.records.models import state_from_bytes, state_to_bytes
+from anomalake.services import maintenance
+from anomalake.services.engines import Engine
 from anomalake.spark.runner import SparkRunner
 from anomalake.storage.objects import open_store
 from anomalake.tasks import TaskRunner
@@ -37,8 +42,13 @@ _HOLIDAYS: tuple[date, ...] = ()
 def main(arguments: Sequence[str]) -> None:
     """Run one measurement."""
     work, engine = arguments[:2]
-    metrics = made(int(arguments[2]), int(arguments[3]))
     runner = local_session() if engine == "spark" else None
+    if work == "rebuild":
+        start, cpu = time.perf_counter(), cpu_seconds()
+        maintenance.rebuild(arguments[2], workers=2, engine=Engine(runner) if runner is not None else None)
+        report(time.perf_counter() - start, cpu_seconds() - cpu, *rows(arguments[2]))
+        return
+    metrics = made(int(arguments[2]), int(arguments[3]))
     measured = {"backtest": backtest, "interval": interval}[work]
     with tempfile.TemporaryDirectory(prefix="anomalake-benchmark-") as folder:
         run = measured(metrics, runner, folder)
@@ -48,7 +58,21 @@ def main(arguments: Sequence[str]) -> None:
     digest = hashlib.sha256()
     for name in ("expected", "lower", "upper", "severity"):
         digest.update(np.ascontiguousarray(getattr(judgement, name)))
-    print(round(seconds, 2), round(cpu, 2), int(judgement.is_anomaly.sum()), digest.hexdigest()[:16])
+    report(seconds, cpu, int(judgement.is_anomaly.sum()), digest.hexdigest()[:16])
+
+
+def report(seconds: float, cpu: float, number: int, digest: str) -> None:
+    """Print the figures of a measurement."""
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    print(round(seconds, 2), round(cpu, 2), number, digest, round(peak))
+
+
+def rows(lake: str) -> tuple[int, str]:
+    """Return the number of rows of a lake's tables, and a digest that does not depend on their order or files."""
+    files = f"{lake}/tables/alert_rows/**/*.parquet"
+    sql = "SELECT count(*), sum(hash(t))::VARCHAR FROM read_parquet(?, hive_partitioning = true) t"
+    (found,) = duckdb.execute(sql, [files]).fetchall()
+    return int(found[0]), str(found[1])
 
 
 def made(n_series: int, n_times: int) -> Metrics:

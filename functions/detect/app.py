@@ -7,18 +7,17 @@ from datetime import datetime, timedelta
 from functools import cache
 from typing import Any
 
-from anomalake.aws.detector_files import DetectorFiles
 from anomalake.aws.environment import DetectEnvironment
+from anomalake.aws.glue_job_runs import GlueJobRuns
 from anomalake.aws.observability import count, count_for, logger, observed
 from anomalake.definitions.errors import SourceError
 from anomalake.detection.live import LiveDetector
 from anomalake.detection.live_groups import DeliverySummary
 from anomalake.errors import AnomalakeError
-from anomalake.lake.lake import Lake
-from anomalake.records.executions import EARLY, FAILED, SKIPPED, SUCCEEDED, Execution
-from anomalake.services.detect import NotificationTopics, live_detector, stack_rules
+from anomalake.records.executions import EARLY, FAILED, SKIPPED, STARTED, SUCCEEDED, Execution
+from anomalake.services.scale import JobRuns, most_metrics, run_or_start
 from anomalake.services.sources import register_source
-from anomalake.storage.objects import open_store
+from anomalake.services.stack import Stack
 
 
 class DetectEventError(AnomalakeError):
@@ -26,31 +25,28 @@ class DetectEventError(AnomalakeError):
 
 
 @cache
-def _wired() -> tuple[DetectEnvironment, Lake, DetectorFiles]:
+def _wired() -> tuple[Stack, GlueJobRuns | None]:
     environment = DetectEnvironment.read(os.environ)
-    lake = Lake(open_store(environment.lake), formats=environment.formats)
-    files = DetectorFiles(environment.detectors, environment.region, environment.account)
-    return environment, lake, files
+    return Stack(environment), GlueJobRuns(environment.job) if environment.job is not None else None
 
 
 @observed
 def handler(event: Any, context: Any) -> dict[str, Any]:
     """Entry point of the function."""
-    environment, lake, files = _wired()
+    stack, jobs = _wired()
     name, at = read_request(event)
-    detector = files.read(name)
-    if detector is None:
-        raise DetectEventError(f"detector {name!r}: there is no file {environment.detectors}/{name}.yaml or .json")
-    topics = NotificationTopics(environment.long_text_topic, environment.short_text_topic, environment.threshold)
-    rules = stack_rules(detector, lake, environment.ingest, topics)
-    live = live_detector(detector, lake, rules, page=environment.page)
-    return detect(live, at, lambda: timedelta(milliseconds=context.get_remaining_time_in_millis()))
+    detector = stack.detector(name)
+    if jobs is None and detector.scale == "spark":
+        logger.warning("Scale: spark, but the stack has no job (SparkEnabled)", detector=name)
+    most = most_metrics(int(context.memory_limit_in_mb), detector.frequency) if jobs is not None else None
+    live = stack.live(detector, most_metrics=most)
+    return detect(live, at, lambda: timedelta(milliseconds=context.get_remaining_time_in_millis()), jobs)
 
 
-def detect(live: LiveDetector, at: datetime | None, time_left: Any) -> dict[str, Any]:
+def detect(live: LiveDetector, at: datetime | None, time_left: Any, jobs: JobRuns | None = None) -> dict[str, Any]:
     """Run the due intervals. A failed interval is counted and logged; it does not fail the invocation."""
     statuses = {}
-    for execution, deliveries in live.run(at, time_left=time_left):
+    for execution, deliveries in run_or_start(live, at, time_left, jobs):
         _report(live.detector.name, execution, deliveries)
         statuses[execution.timestamp.isoformat()] = execution.status
         if execution.status == SUCCEEDED:
@@ -80,7 +76,7 @@ def _register(live: LiveDetector, start: datetime) -> None:
 
 
 def _report(detector: str, execution: Execution, deliveries: DeliverySummary) -> None:
-    ran = int(execution.status not in (EARLY, SKIPPED))
+    ran = int(execution.status not in (EARLY, SKIPPED, STARTED))
     counts = {"ExecutionsStarted": ran, "ExecutionsFailed": int(execution.status == FAILED)}
     counts["ExecutionsSucceeded"] = ran - counts["ExecutionsFailed"]
     count("ExecutionsStarted", counts["ExecutionsStarted"])

@@ -12,6 +12,7 @@ from anomalake.aws.observability import count, logger, observed
 from anomalake.aws.schedules import Schedules
 from anomalake.errors import AnomalakeError
 from anomalake.records.keys import parse_detector_file_key
+from anomalake.services.job_files import put_job_files
 from anomalake.services.schedules import update_schedules
 
 
@@ -24,12 +25,20 @@ def handler(event: Any, context: object) -> dict[str, Any]:
     """Entry point of the function."""
     if custom_resource.is_request(event):
         # An invalid detector file must not roll back a deployment.
-        custom_resource.answer(event, "schedules", _update)
+        custom_resource.answer(event, "schedules", _deployed)
         return {}
     result = _update(event["detail"]["object"]["key"] if "detail" in event else None)
     if result["refused"]:
         raise ScheduleError("; ".join(result["refused"]))
     return result
+
+
+def _deployed() -> None:
+    """Update all schedules, and the files of the job on Apache Spark if there is one."""
+    environment = ScheduleEnvironment.read(os.environ)
+    if environment.job_files is not None:
+        put_job_files(environment.job_files)
+    _update()
 
 
 def _update(key: str | None = None) -> dict[str, Any]:

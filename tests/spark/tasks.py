@@ -62,3 +62,43 @@ class KillsTheDriver:
         if isinstance(task, self.kind):
             os.kill(self.driver, signal.SIGKILL)
         return done
+
+
+@dataclass(frozen=True)
+class KillsAtFirst:
+    """Kills a process in the middle of the first try of each task: its block is written, its result is not returned.
+
+    Attributes
+    ----------
+    marks
+        Folder; a mark names each task whose first try has begun.
+    victim
+        ``worker``, the Python process that runs the task; ``executor``, the JVM that it belongs to; or ``driver``.
+    driver
+        Process of the driver.
+    most
+        Most tasks whose first try is killed: Spark gives a stage up after some lost executors.
+    """
+
+    marks: str
+    victim: str
+    driver: int
+    most: int = 1
+
+    def __call__(self, task: Task, number: int) -> bytes:
+        kind = type(task)
+        mark = Path(self.marks, f"{kind.__module__.rpartition('.')[2]}.{kind.__name__}-{number}")
+        is_first = number < self.most and not mark.exists()
+        mark.touch()
+        done = task(number)
+        if is_first:
+            # The JVM started the daemon that this process was forked from.
+            victims = {"worker": os.getpid, "executor": lambda: parent_of(os.getppid()), "driver": lambda: self.driver}
+            os.kill(victims[self.victim](), signal.SIGKILL)
+            signal.pause()
+        return done
+
+
+def parent_of(process: int) -> int:
+    """Return the id of a process's parent."""
+    return int(Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[1])

@@ -6,7 +6,6 @@ import os
 import signal
 import subprocess
 import sys
-from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -16,11 +15,8 @@ from anomalake.records.executions import SUCCEEDED
 from anomalake.services.detect import detect
 from anomalake.services.engines import Engine
 from anomalake.services.times import Span
-from tests.spark.conftest import FIRST, ROOT, UNUSUAL_DAYS
+from tests.spark.conftest import ROOT, SPAN, results
 from tests.spark.tasks import FailsOnce, Wrapped
-from tests.support.lakes import content
-
-SPAN = Span(first=FIRST + timedelta(days=UNUSUAL_DAYS[0]), last=FIRST + timedelta(days=UNUSUAL_DAYS[1]))
 
 # Its driver is killed in the first task that judges, when one block of the state is written.
 KILLED = """
@@ -32,7 +28,7 @@ from anomalake.services.detect import detect
 from anomalake.services.engines import Engine
 from anomalake.services.times import Span
 from tests.spark.tasks import KillsTheDriver, Wrapped
-from tests.spark.test_detect import SPAN
+from tests.spark.conftest import SPAN
 from anomalake.spark.runner import SparkRunner
 from pyspark.sql import SparkSession
 
@@ -40,15 +36,6 @@ session = SparkSession.builder.master("local[1]").config("spark.ui.enabled", "fa
 runner = Wrapped(SparkRunner(session), KillsTheDriver(os.getpid(), JudgeTask))
 list(detect(read_detector(Path(sys.argv[1])), sys.argv[2], SPAN, engine=Engine(runner)))
 """
-
-
-def results(lake: Path) -> dict[str, bytes]:
-    """Return what a lake has but models and states, which one has in blocks, and what depends on how often it ran.
-
-    The latter is the work of a killed driver, and the columns, which opening a lake with alerts records.
-    """
-    left_out = ("/models/", "/states/", "/work/", "columns/")
-    return {key: body for key, body in content(lake).items() if not any(part in key for part in left_out)}
 
 
 @pytest.fixture(scope="module")

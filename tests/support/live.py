@@ -222,7 +222,7 @@ class Bench:
         notifier = AlertNotifier(of, store, [(rule, self.channel) for rule in of.alerts], patience)
         return LiveDetector(
             of, store, given["source"], notifier, self.engine,
-            clock=lambda: self.now, run_id=lambda: f"run{next(self._runs)}",
+            clock=lambda: self.now, run_id=lambda: f"run{next(self._runs)}", most_metrics=given.get("most_metrics"),
         )  # fmt: skip
 
     def run(self, start: datetime | None = None, **options: Any) -> list[Any]:

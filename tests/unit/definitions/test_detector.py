@@ -691,3 +691,23 @@ def test_the_example_in_the_document_is_good() -> None:
     fields["MetricSet"] |= more.pop("MetricSet")
     set_ = parse_detector(yaml.safe_dump(fields | more), "docs")
     assert DetectionSettings.of(set_) != DetectionSettings.of(plain)
+
+
+def test_the_scale_is_that_of_the_file() -> None:
+    assert detector().scale == "process"
+    for scale in ("process", "spark"):
+        assert parse_detector(json.dumps({**request(), "Scale": scale}), "d.yaml").scale == scale
+
+
+def test_an_unknown_scale_is_told_with_the_known_ones() -> None:
+    with pytest.raises(DetectorFileError) as caught:
+        parse_detector(json.dumps({**request(), "Scale": "sparc"}), "d.yaml")
+    (problem,) = caught.value.problems
+    assert problem.startswith("d.yaml: ")
+    assert problem.endswith("Scale: 'sparc': expected one of process, spark; did you mean spark?")
+
+
+def test_the_scale_starts_no_new_model() -> None:
+    of_spark = parse_detector(json.dumps({**request(), "Scale": "spark"}), "d.yaml")
+    of_process = parse_detector(json.dumps(request()), "d.yaml")
+    assert version_of(of_spark.metric_set) == version_of(of_process.metric_set)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,7 @@ from anomalake.aws.schedules import CronSchedule, Schedules, cron_schedule
 from anomalake.definitions.detector import AlertRule, DetectorFileError, LambdaAction, SnsAction
 from anomalake.detection.live import LiveDetector
 from anomalake.lake.lake import Lake
-from anomalake.records.executions import FAILED, SUCCEEDED
+from anomalake.records.executions import FAILED, STARTED, SUCCEEDED
 from anomalake.records.keys import parse_detector_file_key
 from anomalake.services.detect import AlertNotifier, NotificationTopics, local_rules, rules_of, stack_rules
 from anomalake.storage.objects import memory_store
@@ -38,6 +39,8 @@ GOOD = {
     "ANOMALAKE_SCHEDULE_GROUP": "my-detectors",
     "ANOMALAKE_SCHEDULE_ROLE": "arn:aws:iam::123456789012:role/invoke",
     "ANOMALAKE_DETECT": "arn:aws:lambda:eu-west-1:123456789012:function:my-detect",
+    "ANOMALAKE_JOB": "my-detect",
+    "ANOMALAKE_JOB_FILES": "s3://my-bucket/spark",
 }
 
 
@@ -97,6 +100,30 @@ def test_alerts_link_to_the_page_and_a_new_address_does_not_send_them_again() ->
     (emitted,) = (json.loads(item.text) for item in bench.channel.sent)
     link = f"{bench.detector.arn}/anomalies/anomaly/{emitted['anomalyGroupId']}"
     assert emitted["consoleUrl"] == f"https://kpi.example.com/page.html#{link}"
+
+
+@dataclass
+class Jobs:
+    """Jobs that were started; all run on."""
+
+    started: list[datetime] = field(default_factory=list)
+
+    def start(self, detector: str, start: datetime) -> str:
+        self.started.append(start)
+        return f"jr_{len(self.started)}"
+
+    def is_running(self, run_id: str) -> bool:
+        return True
+
+
+def test_an_interval_of_a_job_is_logged_and_is_no_run_of_the_function(capsys: pytest.CaptureFixture[str]) -> None:
+    bench, jobs = Bench(scale="spark"), Jobs()
+    bench.now = bench.due(hour(0))
+    answers = [detect(bench.live(), None, lambda: timedelta(minutes=5), jobs) for _ in range(2)]
+    assert answers == [{"detector": "shop", "executions": {"2026-03-03T00:00:00+00:00": STARTED}}] * 2
+    assert jobs.started == [hour(0)]
+    of_detector = [item for item in emf(capsys.readouterr().out) if item.get("detector") == "shop"]
+    assert [(item["ExecutionsStarted"], item["ExecutionsFailed"]) for item in of_detector] == [([0.0], [0.0])] * 2
 
 
 def test_an_event_has_a_detector_and_an_optional_time() -> None:
@@ -314,16 +341,18 @@ def test_the_environment_is_read_and_checked() -> None:
         "eu-west-1",
         "123456789012",
         "https://kpi.example.com/page.html",
+        "my-detect",
     )
     assert ScheduleEnvironment.read(GOOD) == ScheduleEnvironment(
         "s3://my-bucket/detectors", "my-detectors", GOOD["ANOMALAKE_DETECT"], GOOD["ANOMALAKE_SCHEDULE_ROLE"],
-        "eu-west-1", "123456789012",
+        "eu-west-1", "123456789012", "s3://my-bucket/spark",
     )  # fmt: skip
     least = DetectEnvironment.read({"ANOMALAKE_LAKE": "/srv/lake", "ANOMALAKE_DETECTORS": "/srv/detectors"})
     assert (least.ingest, least.long_text_topic, least.threshold, least.account) == (None, None, 70, "000000000000")
-    assert least.page == ""
+    assert (least.page, least.job) == ("", None)
+    assert ScheduleEnvironment.read({**GOOD, "ANOMALAKE_JOB_FILES": ""}).job_files is None
     local = {**GOOD, "AWS_SAM_LOCAL": "true", "ANOMALAKE_INGEST": "IngestFunction"}
-    assert DetectEnvironment.read(local).ingest is None
+    assert (DetectEnvironment.read(local).ingest, DetectEnvironment.read(local).job) == (None, None)
 
 
 @pytest.mark.parametrize(
@@ -337,6 +366,7 @@ def test_the_environment_is_read_and_checked() -> None:
         ("ANOMALAKE_ALERT_THRESHOLD", "101", "a whole number from 0 to 100"),
         ("ANOMALAKE_ACCOUNT", "1", "12 digits"),
         ("AWS_REGION", "Paris", "a region"),
+        ("ANOMALAKE_JOB", "a job", "the name of a Glue job"),
     ],
 )
 def test_an_invalid_environment_is_refused_with_the_variable_and_the_expected_value(

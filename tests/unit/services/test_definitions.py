@@ -12,6 +12,7 @@ import pytest
 
 from anomalake.aws.detector_files import DetectorFiles
 from anomalake.aws.schedules import Schedules
+from anomalake.definitions.detector_file import parse_detector
 from anomalake.definitions.resource_errors import (
     AccessRefusedError,
     InvalidRequestError,
@@ -19,7 +20,7 @@ from anomalake.definitions.resource_errors import (
     ResourceConflictError,
     ResourceNotFoundError,
 )
-from anomalake.records.executions import FAILED, LEARNING, SKIPPED, SUCCEEDED, last_run_key
+from anomalake.records.executions import FAILED, LEARNING, SKIPPED, STARTED, SUCCEEDED, last_run_key
 from anomalake.services.definitions import alert_by_arn, detector_by_arn, metric_set_by_arn
 from anomalake.services.schedules import update_schedules
 from anomalake.services.workspace import Bounds
@@ -280,6 +281,25 @@ def test_the_statuses_of_a_lake_without_last_runs() -> None:
         api.run("shop", status)
         api.store.delete([last_run_key("shop", status)])
         assert api.status(arn) == {LEARNING: "LEARNING", SUCCEEDED: "ACTIVE"}[status]
+
+
+def test_an_interval_that_was_handed_to_a_job_leaves_a_detector_activating() -> None:
+    api = Api()
+    api.files.put("shop.yaml", USERS_FILE.replace("Owner: Kim", "Scale: spark").encode())
+    api.run("shop", STARTED)
+    assert api.status(detector_arn()) == "ACTIVATING"
+    api.run("shop", SUCCEEDED)
+    assert api.status(detector_arn()) == "ACTIVE"
+
+
+def test_the_api_leaves_the_scale_of_a_file_alone() -> None:
+    api = Api()
+    api.files.put("shop.yaml", USERS_FILE.replace("Owner: Kim", "Scale: spark").encode())
+    arn = detector_arn()
+    assert detector_by_arn(api.workspace, arn).settings == {"Scale": "spark"}
+    api("UpdateAnomalyDetector", AnomalyDetectorArn=arn, AnomalyDetectorDescription="new")
+    written = parse_detector(api.files.get(api.file_names()[0]).decode(), "d.yaml")
+    assert (written.description, written.scale) == ("new", "spark")
 
 
 def test_a_metric_set_is_described_as_it_was_made() -> None:

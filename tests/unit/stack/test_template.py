@@ -13,10 +13,12 @@ import pytest
 
 from anomalake.aws import environment
 from anomalake.definitions.detector_file import read_detector
+from anomalake.glue_job import VARIABLES
 from anomalake.lake import cause_rows, withdrawal_rows
 from anomalake.lake.layout import CAUSES, FILES, TABLES, WITHDRAWALS
 from anomalake.lake.rows import SCHEMA
 from anomalake.quicksight import quicksight_template
+from anomalake.services.job_files import job_files
 from tests.support.stack import ROOT, system, template
 
 TEMPLATE = system()
@@ -196,7 +198,7 @@ def test_every_target_of_a_rule_has_a_dead_letter_queue() -> None:
                 assert named(target["DeadLetterConfig"]["Arn"]) in QUEUES, name
             else:
                 # A nightly run and a notification: a lost one is repeated by the next.
-                assert name in ("CompactRule", "CrawlFailedRule")
+                assert name in ("CompactRule", "CrawlFailedRule", "DetectJobFailedRule")
 
 
 def test_only_the_rules_and_the_topic_of_a_queue_may_send_to_it() -> None:
@@ -235,7 +237,7 @@ def test_no_role_allows_all_actions_or_all_resources() -> None:
         assert "ManagedPolicyArns" not in resource.get("Properties", {}), name
 
 
-def test_only_five_roles_may_delete_objects() -> None:
+def test_only_six_roles_may_delete_objects() -> None:
     may = {
         name: {arn["Fn::Sub"].removeprefix("${Bucket.Arn}/") for arn in listed(statement["Resource"])}
         for name, statement in statements("AWS::IAM::Role")
@@ -244,6 +246,7 @@ def test_only_five_roles_may_delete_objects() -> None:
     assert may == {
         "CompactRole": {"lake/tables/*", "lake/superseded/*"},
         "DetectRole": {"lake/detection/*"},
+        "DetectJobRole": {"lake/detection/*"},
         "CatalogRole": {"lake/catalog/*"},
         "ApiRole": {"lake/definitions/*", "lake/alert-names/*", "lake/detection/*", "detectors/*"},
         "BacktestRole": {"lake/detection/*"},
@@ -302,11 +305,12 @@ def test_only_schedule_may_change_the_schedules_and_pass_their_role() -> None:
     assert set(trust["Condition"]["StringEquals"]) == {"aws:SourceAccount", "aws:SourceArn"}
 
 
-def test_detect_may_write_detection_records_and_sources_only() -> None:
+@pytest.mark.parametrize("role", ["DetectRole", "DetectJobRole"])
+def test_detect_may_write_detection_records_and_sources_only(role: str) -> None:
     (written,) = [
         {arn["Fn::Sub"].split("/lake/")[1] for arn in statement["Resource"]}
         for name, statement in statements("AWS::IAM::Role")
-        if name == "DetectRole" and statement["Action"] == "s3:PutObject"
+        if name == role and statement["Action"] == "s3:PutObject"
     ]
     assert written == {"detection/*", "sources/*"}
 
@@ -518,7 +522,7 @@ def test_query_results_have_an_enforced_encrypted_location() -> None:
 def test_analytics_is_optional() -> None:
     optional = {"Analytics", "Parquet", "Csv", "Source", "QuickSight", "QuickSightDashboard"}
     for name, resource in RESOURCES.items():
-        if resource["Type"].startswith(
+        if name not in ("DetectJob", "DetectJobSecurity") and resource["Type"].startswith(
             ("AWS::Glue::", "AWS::Athena::", "AWS::QuickSight::", "AWS::CloudFormation::Stack")
         ):
             assert resource["Condition"] in optional, name
@@ -553,7 +557,13 @@ def test_the_nested_quicksight_template_gets_its_parameters() -> None:
 
 
 def test_detection_is_optional() -> None:
-    optional = {"Detection", "Api", *(f"{kind}{number}" for kind in ("Email", "Phone") for number in range(1, 6))}
+    optional = {
+        "Detection",
+        "Api",
+        "Spark",
+        "SparkKey",
+        *(f"{kind}{number}" for kind in ("Email", "Phone") for number in range(1, 6)),
+    }
     inside = {name for name, resource in RESOURCES.items() if resource.get("Condition") in optional}
     assert {"DetectFunction", "ScheduleFunction", "ScheduleGroup", "DetectionDependencies", "LongTextTopic"} <= inside
     for name, resource in (RESOURCES | STACKS).items():
@@ -603,6 +613,8 @@ def test_the_environment_of_a_function_is_valid(name: str) -> None:
         "ANOMALAKE_PARTITION": "aws",
         "ANOMALAKE_SOURCES": "stack-bucket-1,kpi-data",
         "ANOMALAKE_TARGETS": "",
+        "ANOMALAKE_JOB": "anomalake-detect",
+        "ANOMALAKE_JOB_FILES": "s3://stack-bucket-1/spark",
     }
     given = {*SHARED, *FUNCTIONS[name]["Environment"]["Variables"]}
     read = MODELS[name].read({key: value for key, value in values.items() if key in given})
@@ -694,3 +706,106 @@ def test_every_function_declares_the_runtime_that_the_layers_are_built_for() -> 
     for resource in RESOURCES.values():
         if resource["Type"] == "AWS::Serverless::LayerVersion":
             assert resource["Properties"]["CompatibleRuntimes"] == ["python3.13"]
+
+
+# ---- the job on Apache Spark ----
+
+JOB = RESOURCES["DetectJob"]["Properties"]
+
+
+def test_the_job_is_off_by_default_and_depends_on_nothing_else() -> None:
+    assert TEMPLATE["Parameters"]["SparkEnabled"]["Default"] == "false"
+    inside = {name for name, resource in RESOURCES.items() if resource.get("Condition") in ("Spark", "SparkKey")}
+    assert inside == {
+        "DetectJob", "DetectJobSecurity", "DetectJobFailedRule", "DetectJobOutputLogGroup", "DetectJobErrorLogGroup",
+        "DetectJobRole",
+    }  # fmt: skip
+    for name, resource in (RESOURCES | STACKS).items():
+        assert name in inside or not unconditional(resource) & inside, name
+
+
+def test_the_job_runs_on_the_spark_and_python_of_the_tests() -> None:
+    # Glue 5.0 has Spark 3.5 and Python 3.11.
+    assert (JOB["GlueVersion"], JOB["Command"]["Name"]) == ("5.0", "glueetl")
+    assert re.search(r"^pyspark==3\.5\.", (ROOT / "requirements" / "spark.txt").read_text(), re.MULTILINE)
+    assert "python_full_version < '3.12'" in (ROOT / "requirements" / "spark.txt").read_text()
+    assert JOB["WorkerType"] == {"Ref": "SparkWorkerType"}
+    assert JOB["NumberOfWorkers"] == {"Ref": "SparkWorkers"}
+    assert JOB["ExecutionProperty"]["MaxConcurrentRuns"] > 1
+    assert JOB["MaxRetries"] == 1
+    assert JOB["Timeout"] <= 24 * 60
+
+
+def test_the_job_finds_the_files_that_schedule_writes() -> None:
+    folder = FUNCTIONS["ScheduleFunction"]["Environment"]["Variables"]["ANOMALAKE_JOB_FILES"]["Fn::If"][1]["Fn::Sub"]
+    given = JOB["DefaultArguments"]
+    assert {
+        JOB["Command"]["ScriptLocation"]["Fn::Sub"],
+        given["--extra-py-files"]["Fn::Sub"],
+        given["--additional-python-modules"]["Fn::Sub"],
+    } == {f"{folder}/{name}" for name in job_files()}
+    assert given["--python-modules-installer-option"] == "-r"
+    written = [
+        statement["Resource"]["Fn::Sub"]
+        for name, statement in statements("AWS::IAM::Role")
+        if name == "ScheduleRole" and statement["Action"] == "s3:PutObject"
+    ]
+    assert written == ["${Bucket.Arn}/spark/*"]
+    # A deployment that switches the job on, or has a new package, writes them.
+    schedules = RESOURCES["Schedules"]["Properties"]
+    assert schedules["Job"] == {"Fn::If": ["Spark", {"Ref": "DetectJob"}, ""]}
+    assert schedules["Package"] == {"Ref": "PackageLayer"}
+
+
+def test_the_job_gets_the_variables_of_the_function_detect() -> None:
+    of_function = SHARED | FUNCTIONS["DetectFunction"]["Environment"]["Variables"]
+    given = {name.removeprefix("--"): value for name, value in JOB["DefaultArguments"].items()}
+    names = [name for name in VARIABLES if name != "AWS_REGION"]
+    assert {name for name in given if name.isupper()} == {*names, "AWS_REGION"}
+    same = [name for name in names if name not in ("ANOMALAKE_PAGE", "ANOMALAKE_ALERT_THRESHOLD")]
+    assert {name: given[name] for name in same} == {name: of_function[name] for name in same}
+    # Glue's arguments are texts, and not empty.
+    assert given["ANOMALAKE_ALERT_THRESHOLD"] == {"Fn::Sub": "${AlertThreshold}"}
+    assert given["ANOMALAKE_PAGE"] == {"Fn::If": ["Page", {"Ref": "PageUrl"}, {"Ref": "AWS::NoValue"}]}
+
+
+def test_the_job_writes_to_its_own_log_groups_with_retention() -> None:
+    prefix = JOB["DefaultArguments"]["--custom-logGroup-prefix"]["Fn::Sub"]
+    groups = [RESOURCES[f"DetectJob{kind}LogGroup"]["Properties"] for kind in ("Output", "Error")]
+    assert [group["LogGroupName"]["Fn::Sub"] for group in groups] == [f"{prefix}/output", f"{prefix}/error"]
+    assert all(group["RetentionInDays"] == {"Ref": "LogRetentionDays"} for group in groups)
+    (logs,) = [
+        {arn["Fn::Sub"].partition(":log-group:")[2] for arn in statement["Resource"]}
+        for name, statement in statements("AWS::IAM::Role")
+        if name == "DetectJobRole" and "logs:PutLogEvents" in listed(statement["Action"])
+    ]
+    assert logs == {f"{prefix}/output:*", f"{prefix}/error:*"}
+
+
+def test_a_failed_run_of_the_job_raises_an_alarm() -> None:
+    pattern = RULES["DetectJobFailedRule"]["EventPattern"]
+    assert (pattern["source"], pattern["detail-type"]) == (["aws.glue"], ["Glue Job State Change"])
+    assert pattern["detail"]["jobName"] == [{"Ref": "DetectJob"}]
+    assert {"FAILED", "TIMEOUT"} <= set(pattern["detail"]["state"])
+    assert RULES["DetectJobFailedRule"]["Targets"][0]["Arn"] == {"Ref": "AlarmTopic"}
+
+
+def test_only_detect_may_start_the_job_and_only_glue_has_its_role() -> None:
+    started = {
+        name: statement["Resource"]["Fn::Sub"]
+        for name, statement in statements("AWS::IAM::Role")
+        if any(action.startswith("glue:StartJobRun") for action in listed(statement["Action"]))
+    }
+    assert started.keys() == {"DetectRole"}
+    assert started["DetectRole"].endswith(f":job/{JOB['Name']['Fn::Sub']}")
+    (trust,) = RESOURCES["DetectJobRole"]["Properties"]["AssumeRolePolicyDocument"]["Statement"]
+    assert trust["Principal"] == {"Service": "glue.amazonaws.com"}
+    assert trust["Condition"] == {"StringEquals": {"aws:SourceAccount": {"Ref": "AWS::AccountId"}}}
+
+
+def test_the_key_encrypts_what_the_job_writes() -> None:
+    assert JOB["SecurityConfiguration"] == {
+        "Fn::If": ["SparkKey", {"Ref": "DetectJobSecurity"}, {"Ref": "AWS::NoValue"}]
+    }
+    configuration = RESOURCES["DetectJobSecurity"]["Properties"]["EncryptionConfiguration"]
+    assert configuration["S3Encryptions"] == [{"S3EncryptionMode": "SSE-KMS", "KmsKeyArn": {"Ref": "KmsKeyArn"}}]

@@ -19,6 +19,7 @@ _S3_URI = re.compile(r"s3://[a-z0-9][a-z0-9.-]{1,61}[a-z0-9](/[^\s,]*)?")
 _FOLDER = re.compile(r"(file://)?/[^\x00]+")
 _DATABASE = re.compile(r"[a-z][a-z0-9_]{0,127}")
 _WORKGROUP = re.compile(r"[A-Za-z0-9._-]{1,128}")
+_JOB = re.compile(r"[A-Za-z0-9._-]{1,255}")
 _CRAWLER = re.compile(r"[A-Za-z0-9._-]{1,255}")
 _ARN = re.compile(r"arn:[a-z-]+:[a-z0-9-]+:[a-z0-9-]*:[0-9]{12}:\S{1,256}")
 _SCHEDULE_GROUP = re.compile(r"[A-Za-z0-9._-]{1,64}")
@@ -132,6 +133,8 @@ class DetectEnvironment:
         Used in the ARNs of detectors whose files have no ARN.
     page
         URL of the page that alerts link to; empty if there is none.
+    job
+        Name of the Glue job that judges intervals on Apache Spark; None if there is none.
     """
 
     lake: str
@@ -144,6 +147,7 @@ class DetectEnvironment:
     region: str
     account: str
     page: str
+    job: str | None
 
     @classmethod
     def read(cls, variables: Mapping[str, str]) -> DetectEnvironment:
@@ -158,6 +162,7 @@ class DetectEnvironment:
             _integer(variables, "ANOMALAKE_ALERT_THRESHOLD", 70, 0, 100),
             *_region_and_account(variables),
             _page(variables),
+            _job(variables),
         )
 
 
@@ -177,6 +182,8 @@ class ScheduleEnvironment:
         ARN of the role that the schedules use.
     region, account
         Used in the ARNs of detectors whose files have no ARN.
+    job_files
+        Where the files of the job on Apache Spark are written, ``s3://BUCKET/PREFIX``; None if there is no such job.
     """
 
     detectors: str
@@ -185,6 +192,7 @@ class ScheduleEnvironment:
     role: str
     region: str
     account: str
+    job_files: str | None
 
     @classmethod
     def read(cls, variables: Mapping[str, str]) -> ScheduleEnvironment:
@@ -195,6 +203,7 @@ class ScheduleEnvironment:
             _matching(variables, "ANOMALAKE_DETECT", _ARN, "the ARN of a function"),
             _matching(variables, "ANOMALAKE_SCHEDULE_ROLE", _ARN, "the ARN of a role"),
             *_region_and_account(variables),
+            _job_files(variables),
         )
 
 
@@ -259,7 +268,7 @@ class ApiEnvironment:
         return (
             self.lake,
             self.detectors,
-            *(f"{stack}/{folder}" for folder in ("inbox", "athena-results", "quicksight")),
+            *(f"{stack}/{folder}" for folder in ("inbox", "athena-results", "quicksight", "spark")),
         )
 
     @classmethod
@@ -320,6 +329,19 @@ def _page(variables: Mapping[str, str]) -> str:
         return page_url("ANOMALAKE_PAGE", variables.get("ANOMALAKE_PAGE", ""))
     except PageUrlError as error:
         raise EnvironmentVariableError(str(error)) from error
+
+
+def _job(variables: Mapping[str, str]) -> str | None:
+    """Name of the Glue job; None where there is none, and for `sam local invoke`, which has no Glue."""
+    if not variables.get("ANOMALAKE_JOB") or variables.get("AWS_SAM_LOCAL") == "true":
+        return None
+    return _matching(variables, "ANOMALAKE_JOB", _JOB, "the name of a Glue job")
+
+
+def _job_files(variables: Mapping[str, str]) -> str | None:
+    if not variables.get("ANOMALAKE_JOB_FILES"):
+        return None
+    return _matching(variables, "ANOMALAKE_JOB_FILES", _S3_URI, "s3://BUCKET/PREFIX").rstrip("/")
 
 
 def _lake_or_folder(variables: Mapping[str, str]) -> str:

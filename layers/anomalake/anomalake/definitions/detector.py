@@ -14,6 +14,8 @@ from anomalake.definitions.sensitivity import Sensitivity
 from anomalake.errors import AnomalakeError
 
 SnsFormat = Literal["JSON", "LONG_TEXT", "SHORT_TEXT"]
+#: Where the intervals of a stack's detector are judged: in its function, or on Apache Spark.
+Scale = Literal["process", "spark"]
 
 #: Default of AlertSensitivityThreshold, as in L4M's console.
 DEFAULT_THRESHOLD = 70.0
@@ -132,6 +134,8 @@ class Detector:
         QuietWindows, a setting of anomalake, in the metric set's zone.
     sensitivity
         Sensitivity, a setting of anomalake.
+    scale
+        Scale, a setting of anomalake.
     about
         Owner, Runbook and Note.
     """
@@ -146,4 +150,5 @@ class Detector:
     holidays: tuple[date, ...] = ()
     quiet_windows: tuple[QuietWindow, ...] = ()
     sensitivity: Sensitivity = "medium"
+    scale: Scale = "process"
     about: About = field(default_factory=About)

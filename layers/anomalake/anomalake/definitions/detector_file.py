@@ -20,6 +20,7 @@ from anomalake.definitions.detector import (
     Detector,
     DetectorFileError,
     LambdaAction,
+    Scale,
     SnsAction,
     SnsFormat,
 )
@@ -186,6 +187,7 @@ def _detector(fields: Fields, data: str, region: str, account: str, problems: Pr
     holidays = _holidays(fields, problems)
     quiet_windows = read_quiet_windows(fields, frequency or own, problems)
     sensitivity = read_sensitivity(fields, frequency or own)
+    scale = cast(Scale, fields.choice("Scale", get_args(Scale), default="process"))
     found = read_metric_set(
         metric_set,
         arn or "arn:::::AnomalyDetector:x",
@@ -215,6 +217,7 @@ def _detector(fields: Fields, data: str, region: str, account: str, problems: Pr
         holidays=holidays,
         quiet_windows=quiet_windows,
         sensitivity=sensitivity,
+        scale=scale,
         about=about,
     )
 

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import Final
+from tempfile import TemporaryFile
+from typing import Any, Final
 
 import numpy as np
+import numpy.typing as npt
 
 from anomalake.detection.arrow_blocks import (
     BacktestBlocks,
@@ -61,6 +64,8 @@ def judge_distributed(
 ) -> Judgement:
     """Judge all series of a backtest; the result has the same bits as that of `judge_series`.
 
+    Its arrays are files of this machine, which are mapped: 33 bytes for each point do not have to fit into memory.
+
     Parameters
     ----------
     runner
@@ -72,7 +77,7 @@ def judge_distributed(
 
     Raises
     ------
-    TaskError, StoreError
+    TaskError, StoreError, OSError
     """
     bounds = series_blocks(prepared.metrics)
     blocks = BacktestBlocks(prepared, bounds)
@@ -80,7 +85,8 @@ def judge_distributed(
     work = WorkFolder(open_store(), folder)
     n_tested = len(prepared.metrics.starts) - prepared.first
     shape = (prepared.metrics.n_metrics, n_tested)
-    whole = Judgement(0, np.empty(shape), np.empty(shape), np.empty(shape), np.empty(shape), np.empty(shape, np.bool_))
+    expected, lower, upper, severity = (_in_a_file(shape, np.float64) for _ in range(4))
+    whole = Judgement(0, expected, lower, upper, severity, _in_a_file(shape, np.bool_))
     try:
         with ThreadPoolExecutor(_AT_ONCE) as pool:
             done = pool.map(
@@ -90,16 +96,38 @@ def judge_distributed(
                 report("train", number, len(blocks))
             task = JudgeTask(open_store, folder, BacktestPlan.of(prepared))
             numbers = [number for number, _ in runner.run(task, len(blocks))]
-            bodies = pool.map(lambda number: (number, work.get("judged", number)), numbers)
-            for count, (number, body) in enumerate(bodies, 1):
-                part = judgement_of_batch(batch_of_bytes(body))
-                begin, end = bounds[number]
+
+            def read(number: int) -> None:
+                part = judgement_of_batch(batch_of_bytes(work.get("judged", number)))
                 for name in ("expected", "lower", "upper", "severity", "is_anomaly"):
-                    getattr(whole, name)[begin:end] = getattr(part, name)
+                    getattr(whole, name)[slice(*bounds[number])] = getattr(part, name)
+
+            for count, _ in enumerate(pool.map(read, numbers), 1):
                 report("test", count, len(blocks))
     finally:
         work.delete()
     return whole
+
+
+def _in_a_file(shape: tuple[int, int], dtype: type) -> npt.NDArray[Any]:
+    """Return an array of series by intervals in a temporary file, which is deleted with the array.
+
+    The points of an interval lie together: groups and root causes read few intervals, each of all series.
+
+    Raises
+    ------
+    OSError
+        The disk is full.
+    """
+    n_bytes = shape[0] * shape[1] * np.dtype(dtype).itemsize
+    if not n_bytes:
+        return np.empty(shape, dtype)
+    with TemporaryFile(prefix="anomalake-") as file:
+        # Writing to a mapped file that the disk has no room for would end the process.
+        reserve = getattr(os, "posix_fallocate", lambda descriptor, begin, size: os.truncate(descriptor, size))
+        reserve(file.fileno(), 0, n_bytes)
+        mapped = np.memmap(file, dtype, "r+", shape=shape[::-1])
+    return np.asarray(mapped).T
 
 
 def _no_progress(step: str, done: int, total: int) -> None:

@@ -21,6 +21,7 @@ from anomalake.detection.live_groups import DeliverySummary, LiveGroups, Notifie
 from anomalake.detection.live_models import ActiveModel, LiveModels
 from anomalake.detection.presence import complete
 from anomalake.detection.source import IntervalError, LiveSource
+from anomalake.errors import AnomalakeError
 from anomalake.groups.counting import counted_intervals
 from anomalake.lake.lake import Clock, utc_now
 from anomalake.model.metrics import with_combinations
@@ -29,9 +30,11 @@ from anomalake.records.executions import (
     FAILED,
     LEARNING,
     SKIPPED,
+    STARTED,
     SUCCEEDED,
     Execution,
     count_executions,
+    starting_run_id,
     write_execution,
 )
 from anomalake.records.feedback import read_feedback
@@ -47,6 +50,10 @@ CATCH_UP_PER_RUN = 24
 #: Runs of an interval in which source or lake did not answer, after which the interval counts as failed: the first,
 #: and Lambda's two retries.
 MAX_TRIES = 3
+
+
+class TooManyMetricsError(AnomalakeError):
+    """An interval has more metrics than this process may judge: how many, and how many it may."""
 
 
 class LiveDetector:
@@ -67,6 +74,8 @@ class LiveDetector:
         The time.
     run_id
         Makes ids of runs.
+    most_metrics
+        Most metrics of an interval that this process may judge. Default: any number.
     """
 
     def __init__(
@@ -79,6 +88,7 @@ class LiveDetector:
         *,
         clock: Clock = utc_now,
         run_id: Callable[[], str] = lambda: uuid.uuid4().hex[:12],
+        most_metrics: int | None = None,
     ) -> None:
         self.detector = detector
         self.store = store
@@ -93,6 +103,7 @@ class LiveDetector:
         self._live_models = LiveModels(detector, self.intervals, self.models, source, engine)
         self._clock = clock
         self._run_id = run_id
+        self._most_metrics = most_metrics
 
     def run(
         self,
@@ -115,8 +126,9 @@ class LiveDetector:
         Yields
         ------
         Each execution with its delivery results. Raises `StoreError` and `TaskError`; the same call may succeed later.
+        Raises `TooManyMetricsError` before anything of such an interval is recorded.
         """
-        wanted = self.latest() if at is None else self._start_of(at)
+        wanted = self.wanted(at)
         last = self._last_done()
         if last is None or wanted <= last or wanted > self.latest():
             yield self.run_interval(wanted)
@@ -148,6 +160,17 @@ class LiveDetector:
         if not starts:
             yield self.run_interval(self._start_of(first))
 
+    def wanted(self, at: datetime | None) -> datetime:
+        """Return the start of the interval at an instant; None: the latest one whose data are complete."""
+        return self.latest() if at is None else self._start_of(at)
+
+    def record_started(self, start: datetime, job_run: str, reason: str) -> Execution:
+        """Record that a job was started for an interval; raises `StoreError`."""
+        now = self._clock()
+        run_id = starting_run_id(f"{stamp(now)}-{self._run_id()}")
+        execution = Execution(self.detector.arn, start, STARTED, reason, run_id=run_id, job_run=job_run)
+        return self._record(replace(execution, started_at=now, version=self.version), [])
+
     def latest(self) -> datetime:
         """Return the start of the latest interval whose data are complete: its end and the offset are in the past."""
         of = self._metric_set
@@ -173,6 +196,8 @@ class LiveDetector:
             change = write_version(self.store, self.detector.name, self._metric_set, began)
             warnings += [change] if change else []
             execution, summary = self._judge(start, execution, warnings)
+        except TooManyMetricsError:
+            raise
         except (StoreError, TaskError) as error:
             execution = replace(execution, reason=str(error))
             if count_executions(self.store, self.detector.name, start) + 1 < MAX_TRIES:
@@ -193,6 +218,10 @@ class LiveDetector:
     def _judge(self, start: datetime, execution: Execution, warnings: list[str]) -> tuple[Execution, DeliverySummary]:
         data = self._source.interval(start)
         metrics = data.metrics
+        if self._most_metrics is not None and metrics.n_metrics > self._most_metrics:
+            raise TooManyMetricsError(
+                f"{metrics.n_metrics:,} metrics from {_text(start)}; this process may judge {self._most_metrics:,}"
+            )
         warnings += data.reasons
         observed = int(np.count_nonzero(~np.isnan(metrics.values)))
         execution = replace(execution, rows=data.rows, bad_rows=data.bad_rows, metrics=observed, quality=data.quality)

@@ -15,6 +15,9 @@ from anomalake.storage.store import ObjectNotFound, ObjectStore
 
 #: Status of an execution.
 SUCCEEDED, FAILED, LEARNING, SKIPPED, EARLY = "SUCCEEDED", "FAILED", "LEARNING", "SKIPPED", "EARLY"
+STARTED = "STARTED"
+# End of the id of a run that only started a job, which is no try of the interval.
+_STARTING = "-started"
 
 _KEY = key_pattern(r"executions/{stamp}/(?P<run>[^/]+)\.json")
 _INSTANTS = ("timestamp", "started_at", "ended_at", "model")
@@ -31,8 +34,9 @@ class Execution:
     timestamp
         Start of the interval.
     status
-        ``SUCCEEDED``, ``FAILED``, ``LEARNING`` (no model yet), ``SKIPPED`` (too old to be caught up automatically) or
-        ``EARLY`` (the data of the interval are not complete yet; no record is stored).
+        ``SUCCEEDED``, ``FAILED``, ``LEARNING`` (no model yet), ``SKIPPED`` (too old to be caught up automatically),
+        ``STARTED`` (a job on Apache Spark was started for the interval; its own execution follows) or ``EARLY`` (the
+        data of the interval are not complete yet; no record is stored).
     reason
         Why the status is not ``SUCCEEDED``; else empty.
     run_id
@@ -53,6 +57,8 @@ class Execution:
         Problems that did not stop the run, a line each.
     quality
         Quality of the rows that were read; None where none were, and in records of earlier versions of anomalake.
+    job_run
+        Id of the job run that was started; empty for other statuses.
     """
 
     detector_arn: str
@@ -73,6 +79,7 @@ class Execution:
     undelivered: int = 0
     warnings: tuple[str, ...] = ()
     quality: DataQuality | None = None
+    job_run: str = ""
 
     def to_fields(self) -> dict[str, Any]:
         """Return the fields in JSON's types."""
@@ -81,6 +88,8 @@ class Execution:
         for name in _INSTANTS:
             plain[name] = plain[name].isoformat() if plain[name] is not None else None
         quality = {} if self.quality is None else {"quality": self.quality.to_fields()}
+        if not self.job_run:
+            del plain["job_run"]
         return {**plain, "warnings": list(self.warnings), **quality}
 
     @classmethod
@@ -103,6 +112,11 @@ class ExecutionKey:
     detector: str
     start: datetime
     run_id: str
+
+
+def starting_run_id(run_id: str) -> str:
+    """Return the id of a run that only starts a job; it sorts as `run_id`."""
+    return run_id + _STARTING
 
 
 def executions_folder(detector: str, start: datetime | None = None) -> str:
@@ -196,5 +210,6 @@ def read_latest(store: ObjectStore, detector: str) -> Execution | None:
 
 
 def count_executions(store: ObjectStore, detector: str, start: datetime) -> int:
-    """Count the executions of an interval; raises `StoreError`."""
-    return sum(1 for _ in store.list(executions_folder(detector, start)))
+    """Count the executions of an interval, without those that only started a job; raises `StoreError`."""
+    keys = (entry.key for entry in store.list(executions_folder(detector, start)))
+    return sum(not key.endswith(f"{_STARTING}.json") for key in keys)

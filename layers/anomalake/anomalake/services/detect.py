@@ -150,6 +150,7 @@ def live_detector(
     source: LiveSource | None = None,
     page: str = "",
     engine: Engine | None = None,
+    most_metrics: int | None = None,
 ) -> LiveDetector:
     """Connect a detector with its lake, its source and its alert rules.
 
@@ -157,6 +158,8 @@ def live_detector(
     ----------
     engine
         Fits and judges blocks of series, with the same results. Default: this process.
+    most_metrics
+        Most metrics of an interval that may be judged. Default: any number.
     """
     source = source or SourceReader(detector, open_source_files(detector.metric_set))
     # The next run writes it if this one cannot.
@@ -171,7 +174,7 @@ def live_detector(
         fits_blocks=engine is not None,
         clock=clock,
     )
-    return LiveDetector(detector, lake.store, source, alerts, model_engine, clock=clock)
+    return LiveDetector(detector, lake.store, source, alerts, model_engine, clock=clock, most_metrics=most_metrics)
 
 
 @dataclass(frozen=True, slots=True)

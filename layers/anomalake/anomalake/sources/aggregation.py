@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from itertools import pairwise
+from operator import itemgetter
 
 import numpy as np
 import numpy.typing as npt
@@ -22,10 +24,14 @@ MOST_VALUES = 1_000_000_000
 
 # An interval's start in seconds fits into 33 bits until 2242; combinations use the other bits.
 _START_BITS = 33
-_PENDING_ROWS = 4_000_000
 _HASHED_ROWS = 20_000_000
+# Sums of blocks of rows that are added to the intervals at a time: a block may have few rows of each of many intervals.
+_PENDING = 1_000_000
+# Intervals that are written into the result at a time, for each metric next to each other.
+_AT_ONCE = 64
 
 Floats = npt.NDArray[np.float64]
+Counts = npt.NDArray[np.uint32]
 
 
 class LimitExceededError(AnomalakeError, ValueError):
@@ -56,8 +62,10 @@ class Aggregation:
         self._metric_set = metric_set
         self.codes = tuple(Codes() for _ in metric_set.dimension_list)
         self._combinations: dict[tuple[int, ...], int] = {}
-        self._parts: list[_Sums] = []
-        self._pending = 0
+        self._columns: dict[int, _Column] = {}
+        self._pending: list[tuple[Seconds, Floats, Counts]] = []
+        self._n_pending = 0
+        self._first_start: int | None = None
         self._hashes: list[npt.NDArray[np.uint64]] = []
         self._minutes: list[npt.NDArray[np.uint32]] = []
         self.hashed = 0
@@ -81,23 +89,44 @@ class Aggregation:
         combinations = self._combine(codes, len(instants))
         self._remember(instants, starts, combinations, values)
         keys, place = np.unique((combinations << _START_BITS) | starts, return_inverse=True)
-        sums, counts = [], []
-        for column in values:
+        sums, counts = np.empty((len(values), len(keys))), np.empty((len(values), len(keys)), np.uint32)
+        for number, column in enumerate(values):
             present = ~np.isnan(column)
-            sums.append(np.bincount(place, np.where(present, column, 0.0), len(keys)))
-            counts.append(np.bincount(place, present, len(keys)))
-        self._parts.append(_Sums(keys, np.array(sums), np.array(counts)))
-        self._pending += len(keys)
-        newest = int(np.max(starts))
+            sums[number] = np.bincount(place, np.where(present, column, 0.0), len(keys))
+            counts[number] = np.bincount(place[present], minlength=len(keys))
+        oldest, newest = int(np.min(starts)), int(np.max(starts))
+        self._first_start = oldest if self._first_start is None else min(self._first_start, oldest)
         self.last_start = newest if self.last_start is None else max(self.last_start, newest)
-        if self._pending > _PENDING_ROWS:
-            self._parts = [_merged(self._parts)]
-            self._pending = 0
+        self._pending.append((keys, sums, counts))
+        self._n_pending += len(keys)
+        if self._n_pending >= _PENDING:
+            self._add_to_columns()
+
+    def _add_to_columns(self) -> None:
+        """Add the pending sums and counts, in the order of their blocks."""
+        if not self._pending:
+            return
+        keys = np.concatenate([part[0] for part in self._pending])
+        sums, counts = (np.concatenate([part[place] for part in self._pending], axis=1) for place in (1, 2))
+        self._pending, self._n_pending = [], 0
+        starts = keys & ((1 << _START_BITS) - 1)
+        # Stable: a combination's sums stay in the order of their blocks.
+        order = np.argsort(starts, kind="stable")
+        ordered, combinations = starts[order], (keys >> _START_BITS)[order]
+        del keys, starts
+        sums, counts = sums[:, order], counts[:, order]
+        begins = np.flatnonzero(np.diff(ordered, prepend=-1))
+        for begin, end in pairwise([*begins.tolist(), len(ordered)]):
+            column = self._columns.setdefault(int(ordered[begin]), _Column(len(sums)))
+            column.add(combinations[begin:end], sums[:, begin:end], counts[:, begin:end], len(self._combinations))
+        if len(self._columns) * len(self._combinations) * len(sums) > MOST_VALUES:
+            # The result has at least as many values, and is refused; nothing is kept for it.
+            self._columns = {start: _Column(len(sums)) for start in self._columns}
 
     @property
     def empty(self) -> bool:
         """Whether no row was added."""
-        return not self._parts
+        return self.last_start is None
 
     def repeats(self) -> Repeats | None:
         """Rows that repeat another row in all columns of the metric set, among the first twenty million."""
@@ -120,7 +149,7 @@ class Aggregation:
         )
 
     def metrics(self) -> Metrics:
-        """Return the metrics from the first interval to the last.
+        """Return the metrics from the first interval to the last; the sums are given up, so it is called once.
 
         Raises
         ------
@@ -128,9 +157,10 @@ class Aggregation:
             The metrics would not fit into memory.
         """
         metric_set = self._metric_set
-        total = _merged(self._parts)
-        starts = total.keys & ((1 << _START_BITS) - 1)
-        grid = starts_between(metric_set.frequency, metric_set.timezone, int(np.min(starts)), int(np.max(starts)))
+        assert self._first_start is not None
+        assert self.last_start is not None
+        self._add_to_columns()
+        grid = starts_between(metric_set.frequency, metric_set.timezone, self._first_start, self.last_start)
         known = self._named()
         order = sorted(
             range(len(known)), key=lambda place: [(value is not None, value or "") for value in known[place]]
@@ -145,15 +175,22 @@ class Aggregation:
         values = np.full(shape, np.nan)
         rank = np.empty(len(order), np.int64)
         rank[order] = np.arange(len(order))
-        row, column = rank[total.keys >> _START_BITS], np.searchsorted(grid, starts)
-        for place, measure in enumerate(metric_set.metric_list):
-            seen = total.counts[place] > 0
-            found = total.sums[place][seen]
-            if measure.aggregation_function == "AVG":
-                found = found / total.counts[place][seen]
-            values[place, row[seen], column[seen]] = self._within_bounds(
-                found, measure.metric_name, known, total.keys[seen]
-            )
+        large: list[list[tuple[int, int, float]]] = [[] for _ in metric_set.metric_list]
+        starts = sorted(self._columns)
+        for begin in range(0, len(starts), _AT_ONCE):
+            some = np.array(starts[begin : begin + _AT_ONCE], np.int64)
+            columns = [self._columns.pop(start) for start in some.tolist()]
+            places = np.searchsorted(grid, some)
+            for place, measure in enumerate(metric_set.metric_list):
+                found = np.full((len(order), len(columns)), np.nan)
+                for number, column in enumerate(columns):
+                    column.values(place, measure.aggregation_function == "AVG", found[:, number])
+                for combination, number in np.argwhere(np.abs(found) >= MAX_METRIC_VALUE).tolist():
+                    large[place].append((combination, int(some[number]), float(found[combination, number])))
+                    found[combination, number] = np.nan
+                values[place, rank[:, None], places] = found
+        for measure, left_out in zip(metric_set.metric_list, large, strict=True):
+            self._note_large(measure.metric_name, left_out, known)
         return Metrics(
             frequency=metric_set.frequency,
             timezone=metric_set.timezone,
@@ -164,23 +201,21 @@ class Aggregation:
             values=values,
         )
 
-    def _within_bounds(self, found: Floats, measure: str, known: list[Combination], keys: Seconds) -> Floats:
-        """Leave out values that an alert cannot have, and note them."""
-        large = np.abs(found) >= MAX_METRIC_VALUE
-        if not large.any():
-            return found
-        first = int(np.argmax(large))
-        start = datetime.fromtimestamp(int(keys[first]) & ((1 << _START_BITS) - 1), UTC)
+    def _note_large(self, measure: str, left_out: list[tuple[int, int, float]], known: list[Combination]) -> None:
+        """Note values that an alert cannot have: each with its combination and start."""
+        if not left_out:
+            return
+        combination, first, value = min(left_out, key=itemgetter(0, 1))
+        start = datetime.fromtimestamp(first, UTC)
         of = ", ".join(
-            f"{name} {shown(value)}"
-            for name, value in zip(self._metric_set.dimension_list, known[int(keys[first]) >> _START_BITS], strict=True)
-            if value is not None
+            f"{name} {shown(text)}"
+            for name, text in zip(self._metric_set.dimension_list, known[combination], strict=True)
+            if text is not None
         )
         self.problems.append(
-            f"{int(large.sum()):,} values of {measure!r} are left out, for they are not below 1e18 in size; first: "
-            f"{found[first]:g} in the interval from {start:%Y-%m-%dT%H:%M:%SZ}{f', {of}' if of else ''}"
+            f"{len(left_out):,} values of {measure!r} are left out, for they are not below 1e18 in size; first: "
+            f"{value:g} in the interval from {start:%Y-%m-%dT%H:%M:%SZ}{f', {of}' if of else ''}"
         )
-        return np.where(large, np.nan, found)
 
     def _named(self) -> list[Combination]:
         texts = [codes.values for codes in self.codes]
@@ -232,22 +267,30 @@ class Repeats:
     second: int
 
 
-class _Sums:
-    """Sums and counts (measure x key); a key is a combination and a start."""
+class _Column:
+    """Sums and counts of one interval, by measure and combination."""
 
-    def __init__(self, keys: Seconds, sums: Floats, counts: Floats) -> None:
-        self.keys, self.sums, self.counts = keys, sums, counts
+    __slots__ = ("_counts", "_sums")
 
+    def __init__(self, n_measures: int) -> None:
+        self._sums: Floats = np.zeros((n_measures, 0))
+        self._counts: Counts = np.zeros((n_measures, 0), np.uint32)
 
-def _merged(parts: list[_Sums]) -> _Sums:
-    if len(parts) == 1:
-        return parts[0]
-    keys, place = np.unique(np.concatenate([part.keys for part in parts]), return_inverse=True)
-    sums, counts = (
-        np.array([np.bincount(place, column, len(keys)) for column in np.concatenate(columns, axis=1)])
-        for columns in ([part.sums for part in parts], [part.counts for part in parts])
-    )
-    return _Sums(keys, sums, counts)
+    def add(self, combinations: Seconds, sums: Floats, counts: Counts, n_combinations: int) -> None:
+        """Add to some combinations, in order, of those that are known so far."""
+        if int(np.max(combinations)) >= self._sums.shape[1]:
+            more = ((0, 0), (0, n_combinations - self._sums.shape[1]))
+            self._sums, self._counts = np.pad(self._sums, more), np.pad(self._counts, more)
+        for measure in range(len(sums)):
+            np.add.at(self._sums[measure], combinations, sums[measure])
+            np.add.at(self._counts[measure], combinations, counts[measure])
+
+    def values(self, measure: int, is_mean: bool, out: Floats) -> None:
+        """Write the values of a measure in place of those of the combinations that have one."""
+        counts = self._counts[measure]
+        seen = np.flatnonzero(counts)
+        found = self._sums[measure, seen]
+        out[seen] = found / counts[seen] if is_mean else found
 
 
 def _mixed(words: npt.NDArray[np.uint64]) -> npt.NDArray[np.uint64]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
@@ -31,10 +31,13 @@ class SparkRunner:
     ----------
     session
         Default: the active session; if there is none, one is made with Spark's own settings.
+    variables
+        Environment variables of the tasks.
     """
 
-    def __init__(self, session: SparkSession | None = None) -> None:
+    def __init__(self, session: SparkSession | None = None, variables: Mapping[str, str] | None = None) -> None:
         self._session = session if session is not None else _active_session()
+        self._variables = dict(variables or {})
 
     @property
     def is_local(self) -> bool:
@@ -50,15 +53,16 @@ class SparkRunner:
             return
         numbers = self._session.range(0, n_tasks, 1, n_tasks)
         try:
-            rows = numbers.mapInArrow(partial(_run, task), "number long, result binary").collect()
+            rows = numbers.mapInArrow(partial(_run, task, self._variables), "number long, result binary").collect()
         except (PySparkException, Py4JError) as error:
             raise TaskError(f"Spark: {_reason(error)}; expected all {n_tasks:,} tasks to end") from error
         for row in rows:
             yield int(row.number), bytes(row.result)
 
 
-def _run(task: Task, batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+def _run(task: Task, variables: dict[str, str], batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
     """Run the tasks whose numbers are in some batches, in an executor."""
+    os.environ.update(variables)
     # Spark runs as many tasks as there are cores.
     with one_process():
         for batch in batches:

@@ -12,6 +12,7 @@ from anomalake.records.executions import (
     FAILED,
     LEARNING,
     SKIPPED,
+    STARTED,
     SUCCEEDED,
     Execution,
     last_run_statuses,
@@ -79,7 +80,7 @@ def _last_run(store: ObjectStore, name: str, since: datetime) -> Execution | Non
     failed = read_last_run(store, name, FAILED) if FAILED in statuses else None
     if failed is None and not found:
         failed = read_latest(store, name)
-    if failed is None or failed.status == SKIPPED or _started_at(failed) < since:
+    if failed is None or failed.status in (SKIPPED, STARTED) or _started_at(failed) < since:
         return None
     return failed
 

@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from anomalake.definitions.intervals import interval_start
 from anomalake.definitions.resource_errors import InvalidRequestError
-from anomalake.records.executions import EARLY, FAILED, LEARNING, SKIPPED, SUCCEEDED, Execution
+from anomalake.records.executions import EARLY, FAILED, LEARNING, SKIPPED, STARTED, SUCCEEDED, Execution
 from anomalake.records.keys import parse_stamp, stamp
 from anomalake.server.lookoutmetrics.handling import Handler, Members
 from anomalake.server.lookoutmetrics.paging import page, page_size, read_token
@@ -23,6 +23,7 @@ STATUSES: Final = {
     FAILED: "FAILED",
     SKIPPED: "FAILED_TO_SCHEDULE",
     EARLY: "PENDING",
+    STARTED: "IN_PROGRESS",
 }
 _LONGEST_REASON: Final = 256
 
