@@ -17,7 +17,8 @@ import numpy as np
 
 from anomalake.model.array_types import BoolArray, Float32Array, FloatArray, IndexArray
 from anomalake.model.filter_state import LONGEST_RUN
-from anomalake.model.spread import MAD, Array, median, row_sample
+from anomalake.model.layout import Array
+from anomalake.model.spread import MAD, median, row_sample
 from anomalake.model.tails import Tails, fit_tails, limits_of, surprise
 
 #: Numbers of intervals that are judged together.

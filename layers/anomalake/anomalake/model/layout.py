@@ -1,0 +1,50 @@
+"""Layouts of arrays of many series: by interval, shape (T, S), and by series, shape (S, T).
+
+The filter works by interval, and what concerns one series at a time, as sorting, by series. Both are done in strips of
+few series, which stay in the cache of a core. Copying a column of a wide array would be several times as slow: rows of
+a power of two bytes are all mapped to the same few sets of a cache.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any, Final
+
+import numpy as np
+import numpy.typing as npt
+
+Array = npt.NDArray[Any]
+
+#: Series of a strip; blocks of series are made of whole strips.
+STRIP: Final = 128
+# With fewer intervals, strips are not worth their loop.
+_LEAST_TIMES = 16
+
+
+def strips(n_series: int, size: int = STRIP) -> Iterator[slice]:
+    """Return consecutive slices of series."""
+    return (slice(first, first + size) for first in range(0, n_series, size))
+
+
+def by_series(values: Array, out: Array | None = None) -> Array:
+    """Return values of shape (T, S) as an array of shape (S, T), each series contiguous; or write them to `out`."""
+    n_times, n_series = values.shape
+    result = np.empty((n_series, n_times), values.dtype) if out is None else out
+    if n_times < _LEAST_TIMES:
+        result[:] = values.T
+        return result
+    for strip in strips(n_series):
+        result[strip] = values[:, strip].copy().T
+    return result
+
+
+def by_interval(values: Array) -> Array:
+    """Return values of shape (S, T) as an array of shape (T, S), each interval contiguous."""
+    n_series, n_times = values.shape
+    result = np.empty((n_times, n_series), values.dtype)
+    if n_times < _LEAST_TIMES:
+        result[:] = values.T
+        return result
+    for strip in strips(n_series):
+        result[:, strip] = values[strip].T
+    return result
