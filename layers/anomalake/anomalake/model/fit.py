@@ -31,6 +31,7 @@ from anomalake.model.holidays import (
     no_holidays,
     spread_of_holidays,
 )
+from anomalake.model.layout import strips
 from anomalake.model.metrics import Metrics
 from anomalake.model.model import Model, ModelError, State, holidays_taught
 from anomalake.model.months import days_of_months, fit_months, no_months
@@ -269,7 +270,9 @@ class _FirstFit:
 def _first_fit(values: Float32Array, calendar: Calendar, basis: FloatArray, longest: int) -> _FirstFit:
     memory = FREQUENCIES[calendar.frequency].level_memory
     coefficients = fit_harmonics(_without_holidays(values, calendar.is_holiday), basis, longest)
-    harmonic = (basis.astype(np.float32) @ coefficients).astype(np.float32)
+    harmonic, basis = np.empty_like(values), basis.astype(np.float32)
+    for strip in strips(values.shape[1]):
+        harmonic[:, strip] = basis @ coefficients[:, strip]
     rest = values - harmonic
     start = initial_state(_first_level(rest, memory), calendar.frequency)
     usual_rest = _without_holidays(rest, calendar.is_holiday)
@@ -279,8 +282,9 @@ def _first_fit(values: Float32Array, calendar: Calendar, basis: FloatArray, long
 
 def _first_level(rest: Float32Array, memory: int) -> Float32Array:
     """Return the median of the first day (`Frequency.level_memory`), or of the whole history if that has no value."""
-    first = rest[:memory]
-    level: Float32Array = np.where(np.isnan(first).all(axis=0), median(rest), median(first)).astype(np.float32)
+    level: Float32Array = median(rest[:memory])
+    without = np.flatnonzero(np.isnan(rest[:memory]).all(axis=0))
+    level[without] = median(rest[:, without])
     return level
 
 
@@ -298,15 +302,14 @@ def _largest_jump(rest: Float32Array, memory: int) -> Float32Array:
     """Return the largest deviation of a value that the first pass learns from."""
     rows = _every_fifth(len(rest))
 
-    def sigma_of(differences: Float32Array) -> Float32Array:
-        sample = differences[rows]
+    def sigma_of(sample: Float32Array) -> Float32Array:
         return np.float32(MAD) * median(np.abs(sample - median(sample))).astype(np.float32)
 
-    by_day = sigma_of(rest[memory:] - rest[:-memory]) if len(rest) > 2 * memory else sigma_of(rest)
-    by_step = sigma_of(rest[1:] - rest[:-1]) if len(rest) > 1 else by_day
-    sigma = np.maximum(by_day, by_step)
+    by_day = sigma_of(rest[memory:][rows] - rest[:-memory][rows] if len(rest) > 2 * memory else rest[rows])
+    steps = rest[1:][rows] - rest[:-1][rows]
+    sigma = np.maximum(by_day, sigma_of(steps)) if len(rest) > 1 else by_day
     # A trend without noise has steps of one size, which are no jumps.
-    step = np.abs(median((rest[1:] - rest[:-1])[rows])) if len(rest) > 1 else np.zeros_like(sigma)
+    step = np.abs(median(steps))
     jump: Float32Array = step + np.float32(_JUMP) * np.where(sigma > 0, sigma, np.float32(0.1))
     return jump
 

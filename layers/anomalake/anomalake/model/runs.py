@@ -17,7 +17,7 @@ import numpy as np
 
 from anomalake.model.array_types import BoolArray, Float32Array, FloatArray, IndexArray
 from anomalake.model.filter_state import LONGEST_RUN
-from anomalake.model.layout import Array
+from anomalake.model.layout import Array, strips
 from anomalake.model.spread import MAD, median, row_sample
 from anomalake.model.tails import Tails, fit_tails, limits_of, surprise
 
@@ -113,6 +113,21 @@ def fit_runs(
     first
         The first interval to use.
     """
+    of_strips = [
+        _fit_strip(values[:, strip], reference[:, strip], zero[strip], judged[strip], integers[strip], first)
+        for strip in strips(values.shape[1])
+    ]
+    return concatenate_runs(of_strips)
+
+
+def _fit_strip(
+    values: Float32Array,
+    reference: Float32Array,
+    zero: Float32Array,
+    judged: BoolArray,
+    integers: BoolArray,
+    first: int,
+) -> RunModel:
     usual = median(reference - zero)
     least = np.where(judged & (usual > 0), np.float32(_LEAST_EXPECTED) * usual, 0).astype(np.float32)
     above, expected = above_zero(values, reference, zero, least)

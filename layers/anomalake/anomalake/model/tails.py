@@ -14,6 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from anomalake.model.array_types import BoolArray, Float32Array, FloatArray
+from anomalake.model.layout import strips
 from anomalake.model.spread import quantiles
 
 # Number of exceedances to aim at, both sides together, and the bounds of their share of the points. The farthest 1 % of
@@ -86,6 +87,13 @@ def fit_tails(z: Float32Array, usable: BoolArray, *, can_be_light: bool = False,
 
     `can_be_light` tells that intervals are hours or longer, `of_days` that they are days or longer.
     """
+    of_strips = []
+    for strip in strips(z.shape[1]):
+        of_strips.append(_fit_strip(z[:, strip], usable[:, strip], can_be_light, of_days))
+    return concatenate_tails(of_strips)
+
+
+def _fit_strip(z: Float32Array, usable: BoolArray, can_be_light: bool, of_days: bool) -> Tails:
     n_times = z.shape[0]
     far = np.abs(z) > _FAR
     residuals = np.where(usable, z, np.float32(np.nan))
