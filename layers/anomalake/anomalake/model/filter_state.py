@@ -230,6 +230,10 @@ class FilterOutput:
     z_seasonal: Float32Array
     reference: Float32Array
 
+    def part(self, first: int, end: int) -> FilterOutput:
+        """Return a copy of the output for consecutive series, in contiguous arrays."""
+        return FilterOutput(**{field.name: getattr(self, field.name)[:, first:end].copy() for field in fields(self)})
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class History:

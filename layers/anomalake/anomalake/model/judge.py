@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 import numpy as np
 
@@ -15,6 +15,7 @@ from anomalake.model.filter import JOINT_CLIP, joint_residuals, run_filter
 from anomalake.model.filter_state import JOINT, LAGS, LONGEST_RUN, FilterOutput, FilterState, concatenate_states
 from anomalake.model.holidays import pattern_of
 from anomalake.model.judgement import ANOMALOUS, Judgement
+from anomalake.model.layout import strips
 from anomalake.model.metrics import Metrics
 from anomalake.model.model import Model, ModelError, State, align
 from anomalake.model.months import days_of_months
@@ -101,14 +102,15 @@ def judge(
         return _judge_block(model, filtered, values, n_missed, basis, calendar, begin, end, least)
 
     parts = in_blocks(judge_block, len(model.center), n_missed + len(starts))
-
-    def all_metrics(name: str, fill: float) -> FloatArray:
-        return _in_order(np.concatenate([getattr(judged, name) for judged, _ in parts]), model_rows, fill)
-
     step = np.timedelta64(FREQUENCIES[model.frequency].seconds, "s")
     after = State(starts[-1] + step, concatenate_states([filtered for _, filtered in parts]))
-    expected, lower, upper = (all_metrics(name, np.nan) for name in ("expected", "lower", "upper"))
-    severity = all_metrics("severity", 0.0)
+    arrays = {field.name: [getattr(judged, field.name) for judged, _ in parts] for field in fields(_Judged)}
+    # Free each array of the blocks when it is in that of all metrics.
+    del parts
+    expected, lower, upper, severity = (
+        _in_order(_concatenated(arrays.pop(name)), model_rows, fill)
+        for name, fill in (("expected", np.nan), ("lower", np.nan), ("upper", np.nan), ("severity", 0.0))
+    )
     return Judgement(first, expected, lower, upper, severity, severity >= ANOMALOUS), after
 
 
@@ -120,6 +122,10 @@ class _Judged:
     lower: FloatArray
     upper: FloatArray
     severity: FloatArray
+
+    def part(self, first: int, end: int) -> _Judged:
+        """Return views of the judgement of consecutive metrics."""
+        return _Judged(*(getattr(self, field.name)[first:end] for field in fields(self)))
 
 
 def _judge_block(
@@ -144,6 +150,47 @@ def _judge_block(
     output, after = run_filter(
         model.coefficients.part(begin, end), filtered, values - seasonal, harmonic, calendar, holidays, spread
     )
+    # What follows concerns each series alone: in strips, its arrays stay in the cache of a core.
+    judged = _Judged(*(np.empty((end - begin, raw.shape[1] - n_missed)) for _ in range(4)))
+    for strip in strips(end - begin):
+        _judge_strip(
+            model,
+            filtered.part(strip.start, strip.stop),
+            after.part(strip.start, strip.stop),
+            output.part(strip.start, strip.stop),
+            values[:, strip].copy(),
+            harmonic[:, strip],
+            seasonal[:, strip].copy(),
+            raw[strip],
+            n_missed,
+            begin + strip.start,
+            min(begin + strip.stop, end),
+            decision,
+            judged.part(strip.start, strip.stop),
+        )
+    return judged, after
+
+
+def _judge_strip(
+    model: Model,
+    filtered: FilterState,
+    after: FilterState,
+    output: FilterOutput,
+    values: Float32Array,
+    harmonic: Float32Array,
+    seasonal: Float32Array,
+    raw: FloatArray,
+    n_missed: int,
+    begin: int,
+    end: int,
+    decision: float,
+    out: _Judged,
+) -> None:
+    """Judge a strip of metrics by the output of the filter, and write the judgement to `out`.
+
+    The state `after` the intervals is completed.
+    """
+    center, scale = model.center[begin:end], model.scale[begin:end]
     surprises, limit_up, limit_down = _surprises(model, output, begin, end, decision)
     expected = output.expected + seasonal
     alternative = output.alternative + seasonal
@@ -187,7 +234,10 @@ def _judge_block(
     is_ready = model.is_ready[begin:end, None]
     # Adding NaN removes the values of metrics with too little history.
     mask = np.where(is_ready, 0.0, np.nan)
-    return _Judged(expected + mask, lower + mask, upper + mask, np.where(is_ready, severity, 0)), after
+    np.add(expected, mask, out=out.expected)
+    np.add(lower, mask, out=out.lower)
+    np.add(upper, mask, out=out.upper)
+    out.severity[:] = np.where(is_ready, severity, 0)
 
 
 def _judge_runs(
@@ -220,7 +270,10 @@ def _judge_runs(
 def _with_runs(surprises: FloatArray, in_runs: Float32Array, decision: float) -> FloatArray:
     """Return the larger surprise; where both decide, a share of the smaller one is added, so that the order is kept."""
     both = np.minimum(surprises, in_runs)
-    return np.maximum(surprises, in_runs) + np.where(both >= decision, _SHARE_OF_SMALLER * both, 0)
+    larger = np.maximum(surprises, in_runs)
+    decide = both >= decision
+    larger[decide] += _SHARE_OF_SMALLER * both[decide]
+    return larger
 
 
 def _hold(surprises: FloatArray, decision: float, held: Float32Array, share: float) -> None:
@@ -287,6 +340,10 @@ def _missed_starts(next_start: np.datetime64, first: np.datetime64, frequency: s
     missed: TimeArray = first + steps
     # After a clock change, 24 hours before the start of a day may be on the day before that. Noon never is.
     return missed + np.timedelta64(12, "h") if FREQUENCIES[frequency].days else missed
+
+
+def _concatenated(parts: list[FloatArray]) -> FloatArray:
+    return parts[0] if len(parts) == 1 else np.concatenate(parts)
 
 
 def _in_order(values: FloatArray, model_rows: IntArray, fill: float) -> FloatArray:

@@ -89,7 +89,7 @@ def fit_tails(z: Float32Array, usable: BoolArray, *, can_be_light: bool = False,
     """
     of_strips = []
     for strip in strips(z.shape[1]):
-        of_strips.append(_fit_strip(z[:, strip], usable[:, strip], can_be_light, of_days))
+        of_strips.append(_fit_strip(z[:, strip].copy(), usable[:, strip].copy(), can_be_light, of_days))
     return concatenate_tails(of_strips)
 
 
@@ -162,13 +162,16 @@ def surprise(tails: Tails, z: Float32Array) -> Float32Array:
     threshold *= (upper - lower) / 2
     threshold += (upper + lower) / 2
     result: Float32Array = np.divide(size, threshold).astype(np.float32, copy=False)
-    np.minimum(result, 1, out=result)
+    np.minimum(result, np.float32(1), out=result)
     result *= at_threshold
-    rows, columns = np.nonzero(size > threshold)
-    side = (z[rows, columns] < 0).astype(np.int64)
-    shape, scale = tails.shape[side, columns], tails.scale[side, columns]
-    exceedance = (size[rows, columns] - threshold[rows, columns]).astype(np.float64)
-    result[rows, columns] += np.log1p(shape * exceedance / scale) / shape / np.log(10)
+    size -= threshold
+    beyond = np.flatnonzero(size > 0)
+    if len(beyond):
+        # Both sides of a series are beside each other, so that one index finds a parameter.
+        parameter = (z.ravel()[beyond] < 0) * z.shape[1] + beyond % z.shape[1]
+        shape, scale = tails.shape.ravel()[parameter], tails.scale.ravel()[parameter]
+        found = np.log1p(shape * size.ravel()[beyond] / scale) / shape / np.log(10)
+        result.ravel()[beyond] += found.astype(np.float32)
     return result
 
 
