@@ -80,6 +80,12 @@ class CountModel:
         return CountModel(self.mean[metrics], self.dispersion[metrics], self.pause[metrics], self.longest[metrics])
 
 
+def concatenate_counts(parts: list[CountModel]) -> CountModel:
+    """Return the model of all metrics from those of consecutive blocks."""
+    names = ("mean", "dispersion", "pause", "longest")
+    return CountModel(*(np.concatenate([getattr(part, name) for part in parts]) for name in names))
+
+
 def are_integers(raw: FloatArray) -> BoolArray:
     """Return which metrics have integers only, up to one value in a thousand; (S, T) to (S,)."""
     n_fractions = np.zeros(len(raw), np.int64)

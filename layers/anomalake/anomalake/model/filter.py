@@ -31,6 +31,7 @@ from anomalake.model.filter_state import (
     History,
 )
 from anomalake.model.holidays import HolidayPattern
+from anomalake.model.layout import strips
 from anomalake.model.repeats import LONGEST, ODD, adopt_repeats, largest_offset, month_places, settle_doubts
 
 #: Number of sigmas from which a value is unusual: it starts or continues an event.
@@ -143,6 +144,8 @@ def run_filter(
     calendar: Calendar,
     holidays: HolidayPattern,
     month_spread: Float32Array,
+    *,
+    keeps_expected: bool = True,
 ) -> tuple[FilterOutput, FilterState]:
     """Process intervals one after another.
 
@@ -156,12 +159,14 @@ def run_filter(
         What the holidays are expected to be.
     month_spread
         Least spread of days with a peak of the month, shape (T, S).
+    keeps_expected
+        Whether the output has the expected values of all intervals.
 
     Returns
     -------
     The output for all intervals, and the state after the last.
     """
-    run = _Filter(coefficients, start, values, harmonic, calendar, holidays, month_spread)
+    run = _Filter(coefficients, start, values, harmonic, calendar, holidays, month_spread, keeps_expected)
     for t in range(len(values)):
         run.step(t)
     return run.output(start.recent), run.end()
@@ -286,6 +291,7 @@ class _Filter:
         calendar: Calendar,
         holidays: HolidayPattern,
         month_spread: Float32Array,
+        keeps_expected: bool,
     ) -> None:
         n_times, n_series = values.shape
         self._values, self._harmonic, self._calendar, self._holidays = values, harmonic, calendar, holidays
@@ -316,8 +322,11 @@ class _Filter:
         self._former_until = state.former_left.astype(np.int32)
         self._differs_until = LAGS * (state.lags != state.raw_lags).any(axis=0).astype(np.int32)
 
-        rows = (np.empty((n_times, n_series), np.float32) for _ in range(6))
-        self._expected, self._alternative, self._sigma, self._z, self._z_seasonal, self._reference = rows
+        rows = (np.empty((n_times, n_series), np.float32) for _ in range(4))
+        self._sigma, self._z, self._z_seasonal, self._reference = rows
+        n_kept = n_times if keeps_expected else 1
+        self._all_expected, self._all_alternative = (np.empty((n_kept, n_series), np.float32) for _ in range(2))
+        self._expected, self._alternative = self._all_expected[0], self._all_alternative[0]
         self._features = np.ones((FEATURES, n_series), np.float32)
         of_interval = (np.empty(n_series, np.float32) for _ in range(7))
         self._usual, self._forecast, self._size, self._error, self._drift, self._work, self._more_work = of_interval
@@ -328,6 +337,8 @@ class _Filter:
 
     def step(self, t: int) -> None:
         """Process an interval."""
+        if t < len(self._all_expected):
+            self._expected, self._alternative = self._all_expected[t], self._all_alternative[t]
         calendar, patterns, state = self._calendar, self._patterns, self._state
         day_phase, week_phase = int(calendar.day_phase[t]), int(calendar.week_phase[t])
         is_holiday, missing, level = bool(calendar.is_holiday[t]), self._missing[t], patterns.level
@@ -340,7 +351,7 @@ class _Filter:
         # Repeats are taken out of the value.
         value, deviation = self._raw.next, self._deviation
         np.subtract(self._values[t], offset, out=value)
-        np.subtract(self._values[t], self._expected[t], out=deviation)
+        np.subtract(self._values[t], self._expected, out=deviation)
         value[missing], deviation[missing] = self._forecast[missing], 0
         either = None if is_holiday else self._put_drift(t, week_phase, month_offset, place)
         if is_holiday:
@@ -349,7 +360,7 @@ class _Filter:
             np.subtract(deviation, self._drift, out=self._raw_deviation)
             # During an event, the residual is that from the clean lags.
             np.multiply(self._drift, self._is_usual, out=self._drift)
-            np.add(self._expected[t], self._drift, out=self._alternative[t])
+            np.add(self._expected, self._drift, out=self._alternative)
         self._measure(t, day_phase, is_holiday, missing)
         above_level, z_seasonal, reference = patterns.last_week[week_phase], self._z_seasonal[t], self._reference[t]
         np.subtract(value, level, out=above_level)
@@ -392,17 +403,25 @@ class _Filter:
 
     def output(self, before: Float32Array) -> FilterOutput:
         """Return the output; `before` are the residuals before the first interval, as in `FilterState.recent`."""
-        for residuals in (self._z, self._z_seasonal):
-            np.clip(residuals, -_MOST_SIGMAS, _MOST_SIGMAS, out=residuals)
-        joint = np.concatenate([before[::-1], _joint_parts(self._z)])
+        np.clip(self._z_seasonal, -_MOST_SIGMAS, _MOST_SIGMAS, out=self._z_seasonal)
+        np.clip(self._z, -_MOST_SIGMAS, _MOST_SIGMAS, out=self._z)
         n_times = len(self._z)
-        newest = [joint[JOINT - 2 - back : JOINT - 2 - back + n_times] for back in range(JOINT - 1)]
-        total = newest[0] + newest[1]
-        for older in newest[2:]:
-            total += older
-        self._state.recent[:] = joint[n_times:][::-1]
+        total = np.empty_like(self._z)
+        for strip in strips(total.shape[1]):
+            parts = np.concatenate([before[::-1, strip], _joint_parts(self._z[:, strip])])
+            self._state.recent[:, strip] = parts[n_times:][::-1]
+            newest = [parts[JOINT - 2 - back : JOINT - 2 - back + n_times] for back in range(JOINT - 1)]
+            np.add(newest[0], newest[1], out=total[:, strip])
+            for older in newest[2:]:
+                total[:, strip] += older
         return FilterOutput(
-            self._expected, self._alternative, self._sigma, self._z, total, self._z_seasonal, self._reference
+            self._all_expected,
+            self._all_alternative,
+            self._sigma,
+            self._z,
+            total,
+            self._z_seasonal,
+            self._reference,
         )
 
     def end(self) -> FilterState:
@@ -426,7 +445,7 @@ class _Filter:
         np.minimum(usual, self._coefficients.high, out=usual)
         np.add(usual, level, out=self._forecast)
         np.add(level, offset, out=self._reference[t])
-        np.add(usual, self._reference[t], out=self._expected[t])
+        np.add(usual, self._reference[t], out=self._expected)
         self._drift[:] = 0
         series = np.greater(self._differs_until, t, out=self._mask).nonzero()[0]
         if len(series):
@@ -475,8 +494,8 @@ class _Filter:
         np.subtract(deviation, drift, out=self._raw_deviation)
         # The last values move the end of the range that they are nearer to.
         moves_first = drift * (first - second) > 0
-        np.add(self._expected[t], np.where(moves_first, _ZERO, drift) + second, out=self._alternative[t])
-        np.add(self._expected[t], np.where(moves_first, drift, _ZERO) + first, out=self._expected[t])
+        np.add(self._expected, np.where(moves_first, _ZERO, drift) + second, out=self._alternative)
+        np.add(self._expected, np.where(moves_first, drift, _ZERO) + first, out=self._expected)
         np.add(self._reference[t], lowest, out=self._reference[t])
 
     def _measure(self, t: int, day_phase: int, is_holiday: bool, missing: IndexArray) -> None:
@@ -636,7 +655,7 @@ def joint_residuals(output: FilterOutput) -> Float32Array:
 def _joint_parts(z: Float32Array) -> Float32Array:
     """Return what residuals contribute to the sums of later intervals: unusual ones nothing."""
     parts: Float32Array = np.clip(z, -JOINT_CLIP, JOINT_CLIP)
-    parts[np.abs(z) > UNUSUAL] = 0
+    np.copyto(parts, _ZERO, where=np.abs(z) > UNUSUAL)
     return parts
 
 

@@ -211,7 +211,8 @@ class FilterOutput:
     Attributes
     ----------
     expected, alternative, sigma
-        The expected value, a second expected value (equal to the first during an event), and the spread of both.
+        The expected value, a second expected value (equal to the first during an event), and the spread of both. The
+        expected values of a fit are those of the last interval only, shape (1, S).
     z
         Residual in sigmas, from the nearer expected value; 0 between the two, and where nothing was observed.
     before

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Collection
+from dataclasses import dataclass, fields, replace
 from datetime import date
+from typing import Any
 
 import numpy as np
 
 from anomalake.frequencies import FREQUENCIES
 from anomalake.model.array_types import BoolArray, Float32Array, FloatArray
-from anomalake.model.blocks import in_blocks
+from anomalake.model.blocks import BLOCK, divided, in_blocks
 from anomalake.model.calendar import Calendar, calendar_of, harmonics, longest_period, seasonal_periods
-from anomalake.model.counts import CountModel, are_integers, fit_counts, fit_pauses
+from anomalake.model.counts import CountModel, are_integers, concatenate_counts, fit_counts, fit_pauses
 from anomalake.model.filter import first_pass, joint_residuals, run_filter
 from anomalake.model.filter_state import (
     LONGEST_RUN,
@@ -26,7 +27,9 @@ from anomalake.model.filter_state import (
 from anomalake.model.holidays import (
     LEAST_SPREAD,
     HolidayModel,
+    HolidayPattern,
     concatenate_holidays,
+    concatenate_patterns,
     learn_holidays,
     no_holidays,
     spread_of_holidays,
@@ -139,15 +142,134 @@ def fit(metrics: Metrics, *, holidays: Collection[date] = (), earlier: Model | H
         tails=concatenate_tails([part.tails for part in parts]),
         joint_tails=concatenate_tails([part.joint_tails for part in parts]),
         seasonal_tails=concatenate_tails([part.seasonal_tails for part in parts]),
-        counts=CountModel(
-            np.concatenate([part.counts.mean for part in parts]),
-            np.concatenate([part.counts.dispersion for part in parts]),
-            np.concatenate([part.counts.pause for part in parts]),
-            np.concatenate([part.counts.longest for part in parts]),
-        ),
+        counts=concatenate_counts([part.counts for part in parts]),
         runs=concatenate_runs([part.runs for part in parts]),
         state=State(metrics.starts[-1].astype("datetime64[s]") + step, state),
     )
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Prepared:
+    """What a fit knows of S metrics before the filter runs through their history.
+
+    Attributes
+    ----------
+    center, scale
+        Those of `Model`.
+    integers, floor
+        Which metrics are integers, and their least spread.
+    values, rest, harmonic
+        Standardised values, what harmonics and months leave over of them, and the harmonics, shape (T, S).
+    months, coefficients
+        Those of `Model`, the latter as `harmonics`.
+    beta, sigma
+        Regression.
+    low_rest, high_rest
+        Range of values relative to the level.
+    """
+
+    center: FloatArray
+    scale: FloatArray
+    integers: BoolArray
+    floor: Float32Array
+    counts: CountModel
+    values: Float32Array
+    rest: Float32Array
+    harmonic: Float32Array
+    months: Float32Array
+    coefficients: Float32Array
+    beta: Float32Array
+    sigma: Float32Array
+    low_rest: Float32Array
+    high_rest: Float32Array
+    state: FilterState
+    holidays: HolidayModel
+    pattern: HolidayPattern
+
+
+def _prepare(
+    raw: FloatArray,
+    calendar: Calendar,
+    periods: Collection[str],
+    basis: FloatArray,
+    longest: int,
+    n_warmup: int,
+    earlier_holidays: HolidayModel,
+    has_holidays: bool,
+) -> _Prepared:
+    """Standardise metrics, take their seasonality out, and regress what is left; `raw` has shape (S, T)."""
+    n_times = raw.shape[1]
+    center, scale, constant = standard(raw)
+    values = standardised(raw, center, scale)
+    low, high = quantiles(_without_trend(values[_every_fifth(n_times)]), (0.01, 0.99))
+    floor = np.where(constant, _LEAST_OF_CONSTANT, np.maximum(_LEAST_SPREAD * (high - low), 1e-6))
+    integers = are_integers(raw)
+    counts = fit_counts(raw, integers)
+    # The spread that counting and rounding cause, in standardised units.
+    grain = np.maximum(np.sqrt(counts.mean * counts.dispersion), np.where(integers, _ROUNDING, 0.0)) / scale
+    floor = np.maximum(floor, grain).astype(np.float32)
+    first, months = _first_fit(values, calendar, basis, longest), no_months(calendar, len(raw))
+    of_months, _ = days_of_months(months, calendar.month_slots)
+    for _ in range(_MONTH_ITERATIONS if calendar.month_slots.shape[1] else 0):
+        months = fit_months(first.targets - first.history.references[:, 1] + of_months, calendar.month_slots)
+        if not months.any() and not of_months.any():
+            break
+        of_months, _ = days_of_months(months, calendar.month_slots)
+        first = _first_fit(values - of_months, calendar, basis, longest)
+    beta, sigma = regress(first.history, first.targets, n_warmup, grain.astype(np.float32))
+    holidays, pattern = learn_holidays(
+        earlier_holidays,
+        first.history,
+        first.rest,
+        first.end,
+        calendar,
+        periods,
+        first.coefficients,
+        n_warmup,
+        has_holidays,
+    )
+    low_rest, high_rest = quantiles(first.targets[_every_fifth(n_times)], (0.002, 0.998))
+    return _Prepared(
+        center=center,
+        scale=scale,
+        integers=integers,
+        floor=floor,
+        counts=counts,
+        values=values,
+        rest=first.rest,
+        harmonic=first.harmonic,
+        months=months,
+        coefficients=first.coefficients,
+        beta=beta,
+        sigma=sigma,
+        low_rest=low_rest,
+        high_rest=high_rest,
+        state=_second_start(first.start, first.end, sigma),
+        holidays=holidays,
+        pattern=pattern,
+    )
+
+
+def _joined(parts: list[_Prepared]) -> _Prepared:
+    """Return what is known of all metrics from that of consecutive ones."""
+    if len(parts) == 1:
+        return parts[0]
+    joined: dict[str, Any] = {}
+    for field in fields(_Prepared):
+        joined[field.name] = _CONCATENATE.get(field.name, _concatenate)([getattr(part, field.name) for part in parts])
+    return _Prepared(**joined)
+
+
+def _concatenate(arrays: list[Any]) -> Any:
+    return np.concatenate(arrays, axis=-1)
+
+
+_CONCATENATE: dict[str, Callable[[list[Any]], Any]] = {
+    "counts": concatenate_counts,
+    "state": concatenate_states,
+    "holidays": concatenate_holidays,
+    "pattern": concatenate_patterns,
+}
 
 
 def _fit_block(
@@ -163,42 +285,50 @@ def _fit_block(
     n_times = raw.shape[1]
     frequency = FREQUENCIES[calendar.frequency]
     memory = frequency.level_memory
-    center, scale, constant = standard(raw)
-    values = standardised(raw, center, scale)
-    observed = ~np.isnan(values)
-
-    low, high = quantiles(_without_trend(values[_every_fifth(n_times)]), (0.01, 0.99))
-    floor = np.where(constant, _LEAST_OF_CONSTANT, np.maximum(_LEAST_SPREAD * (high - low), 1e-6))
-    integers = are_integers(raw)
-    counts = fit_counts(raw, integers)
-    # The spread that counting and rounding cause, in standardised units.
-    grain = np.maximum(np.sqrt(counts.mean * counts.dispersion), np.where(integers, _ROUNDING, 0.0)) / scale
-    floor = np.maximum(floor, grain).astype(np.float32)
-    first, months = _first_fit(values, calendar, basis, longest), no_months(calendar, len(raw))
-    of_months, month_spread = days_of_months(months, calendar.month_slots)
-    for _ in range(_MONTH_ITERATIONS if calendar.month_slots.shape[1] else 0):
-        months = fit_months(first.targets - first.history.references[:, 1] + of_months, calendar.month_slots)
-        if not months.any() and not of_months.any():
-            break
-        of_months, month_spread = days_of_months(months, calendar.month_slots)
-        first = _first_fit(values - of_months, calendar, basis, longest)
-    coefficients, harmonic, rest, start = first.coefficients, first.harmonic, first.rest, first.start
-    history, targets, first_end = first.history, first.targets, first.end
     # Intervals at the start that are left out: the references have no estimate yet.
     longest_memory = max(memory, frequency.week_length)
     n_warmup = longest_memory if n_times > 2.5 * longest_memory else min(memory, n_times // 3)
-    beta, sigma = regress(history, targets, n_warmup, grain.astype(np.float32))
-    holidays, pattern = learn_holidays(
-        earlier_holidays, history, rest, first_end, calendar, periods, coefficients, n_warmup, has_holidays
+    # In parts, because the features of a regression are the largest arrays of a fit.
+    prepared = _joined(
+        [
+            _prepare(
+                raw[begin:end],
+                calendar,
+                periods,
+                basis,
+                longest,
+                n_warmup,
+                earlier_holidays.part(begin, end),
+                has_holidays,
+            )
+            for begin, end in divided(len(raw), BLOCK)
+        ]
     )
-    low_rest, high_rest = quantiles(targets[_every_fifth(n_times)], (0.002, 0.998))
-    # Free the features, the largest arrays, before the second pass.
-    del first, history, targets
+    center, scale, values, rest, harmonic = (
+        prepared.center,
+        prepared.scale,
+        prepared.values,
+        prepared.rest,
+        prepared.harmonic,
+    )
+    sigma, floor, counts, integers = prepared.sigma, prepared.floor, prepared.counts, prepared.integers
+    observed = ~np.isnan(values)
 
-    room = _ROOM * np.maximum(sigma, high_rest - low_rest)
-    filter_coefficients = Coefficients(beta, sigma, floor, LEAST_SPREAD * sigma, low_rest - room, high_rest + room)
-    second_start = _second_start(start, first_end, sigma)
-    output, end = run_filter(filter_coefficients, second_start, rest, harmonic, calendar, pattern, month_spread)
+    room = _ROOM * np.maximum(sigma, prepared.high_rest - prepared.low_rest)
+    filter_coefficients = Coefficients(
+        prepared.beta, sigma, floor, LEAST_SPREAD * sigma, prepared.low_rest - room, prepared.high_rest + room
+    )
+    of_months, month_spread = days_of_months(prepared.months, calendar.month_slots)
+    output, end = run_filter(
+        filter_coefficients,
+        prepared.state,
+        rest,
+        harmonic,
+        calendar,
+        prepared.pattern,
+        month_spread,
+        keeps_expected=False,
+    )
     of_holidays = spread_of_holidays(output.z, output.sigma, calendar.is_holiday, sigma)
     filter_coefficients = replace(filter_coefficients, holiday=of_holidays)
     usable = observed & ~calendar.is_holiday[:, None]
@@ -241,10 +371,10 @@ def _fit_block(
         scale=scale,
         nonnegative=nonnegative,
         is_ready=observed.sum(axis=0) >= frequency.least_points,
-        harmonics=coefficients,
-        months=months,
+        harmonics=prepared.coefficients,
+        months=prepared.months,
         coefficients=filter_coefficients,
-        holidays=holidays,
+        holidays=prepared.holidays,
         tails=tails_of(output.z),
         joint_tails=tails_of(joint_residuals(output)),
         seasonal_tails=tails_of(output.z_seasonal),
