@@ -22,7 +22,7 @@ _PRIOR_LAGS, _PRIOR_REFERENCES = (0.3, 0.1), (0.2, 0.1, 0.0, 0.2, 0.1)
 _MOST_PERSISTENT = 1.05
 # The regression uses at most this many of the last intervals.
 _MOST_ROWS = 6_000
-# Feature values per block of series: they stay in the cache of a core.
+# Feature values per block of series: they and their products with weights stay in the cache of a core.
 _CACHED_VALUES = 500_000
 
 

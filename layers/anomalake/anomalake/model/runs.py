@@ -41,6 +41,8 @@ _A_LITTLE = np.float32(1e-4)
 _DEVIANCE, _MOST_UNIT = 1 / np.log(10), 1e12
 # Every third window of the history is used, every sixth of the longer ones: neighbours share most of their intervals.
 _STEP = 3
+# Series whose runs are fitted at once: their arrays stay in the cache of a processor.
+_AT_ONCE = 512
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -117,7 +119,7 @@ def fit_runs(
         _fit_strip(
             values[:, strip].copy(), reference[:, strip].copy(), zero[strip], judged[strip], integers[strip], first
         )
-        for strip in strips(values.shape[1])
+        for strip in strips(values.shape[1], _AT_ONCE)
     ]
     return concatenate_runs(of_strips)
 

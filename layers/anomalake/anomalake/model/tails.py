@@ -87,26 +87,27 @@ def fit_tails(z: Float32Array, usable: BoolArray, *, can_be_light: bool = False,
 
     `can_be_light` tells that intervals are hours or longer, `of_days` that they are days or longer.
     """
-    of_strips = []
-    for strip in strips(z.shape[1]):
-        of_strips.append(_fit_strip(z[:, strip].copy(), usable[:, strip].copy(), can_be_light, of_days))
-    return concatenate_tails(of_strips)
-
-
-def _fit_strip(z: Float32Array, usable: BoolArray, can_be_light: bool, of_days: bool) -> Tails:
     n_times = z.shape[0]
-    far = np.abs(z) > _FAR
-    residuals = np.where(usable, z, np.float32(np.nan))
-    if far.any():
-        np.copyto(residuals, np.float32(np.nan), where=far & _are_few_events(far, usable, of_days))
     share = float(np.clip(_EXCEEDANCES / max(n_times, 1), _LEAST_SHARE, _MOST_SHARE)) / 2
     # Quantiles that the given share of the points exceeds, half of that share, a fifth and a tenth of it.
     shares = share / np.array([1.0, 2.0, _OUTER, _OUTER_OF_LIGHT][: 4 if can_be_light else 3])
-    found = quantiles(residuals, (*shares, *(1 - shares))).astype(np.float64)
+    found = np.empty((2 * len(shares), z.shape[1]))
+    for strip in strips(z.shape[1]):
+        residuals = _without_events(z[:, strip].copy(), usable[:, strip].copy(), of_days)
+        found[:, strip] = quantiles(residuals, (*shares, *(1 - shares)))
     lower, upper = -found[: len(shares)], found[len(shares) :]
     common = float(np.interp(2 * share, (_LEAST_SHARE, _MOST_SHARE), (_COMMON_SHAPE, _COMMON_SHAPE_OF_SHORT)))
     sides = [_fit_side(upper, lower, common), _fit_side(lower, upper, common)]
     return Tails(share, *(np.array([side[i] for side in sides]) for i in range(3)))
+
+
+def _without_events(z: Float32Array, usable: BoolArray, of_days: bool) -> Float32Array:
+    """Put NaN in place of what is not usable, and of what is far out where that is few events; `z` is changed."""
+    far = np.abs(z) > _FAR
+    np.copyto(z, np.float32(np.nan), where=~usable)
+    if far.any():
+        np.copyto(z, np.float32(np.nan), where=far & _are_few_events(far, usable, of_days))
+    return z
 
 
 def _are_few_events(far: BoolArray, usable: BoolArray, of_days: bool) -> BoolArray:
