@@ -31,7 +31,7 @@ from anomalake.model.filter_state import (
     History,
 )
 from anomalake.model.holidays import HolidayPattern
-from anomalake.model.layout import strips
+from anomalake.model.layout import Buffers, strips
 from anomalake.model.repeats import LONGEST, ODD, adopt_repeats, largest_offset, month_places, settle_doubts
 
 #: Number of sigmas from which a value is unusual: it starts or continues an event.
@@ -74,7 +74,12 @@ _TAPE = 2 * LAGS
 
 
 def first_pass(
-    values: Float32Array, harmonic: Float32Array, calendar: Calendar, start: FilterState, jump: Float32Array
+    values: Float32Array,
+    harmonic: Float32Array,
+    calendar: Calendar,
+    start: FilterState,
+    jump: Float32Array,
+    buffers: Buffers,
 ) -> tuple[History, Float32Array, FilterState]:
     """Process a history for the first time, to prepare the regression.
 
@@ -84,6 +89,8 @@ def first_pass(
         Values without the harmonics, and the harmonics; shape (T, S).
     jump
         Largest distance of a learned value from the previous one or from the reference, shape (S,).
+    buffers
+        Where the features and targets are: those of the last history are written again.
 
     Returns
     -------
@@ -92,9 +99,10 @@ def first_pass(
     n_times, n_series = values.shape
     patterns = _Patterns(start, calendar)
     state = patterns.state
-    references = np.empty((n_times, REFERENCES, n_series), np.float32)
-    cleaned = np.empty((LAGS + n_times, n_series), np.float32)
-    levels = np.empty((n_times, n_series), np.float32)
+    references = buffers.get("references", n_times, REFERENCES, n_series)
+    cleaned = buffers.get("cleaned", LAGS + n_times, n_series)
+    levels = buffers.get("levels", n_times, n_series)
+    targets = buffers.get("targets", n_times, n_series)
     cleaned[:LAGS] = start.lags[::-1]
     missing = _indexes_of_rows(np.isnan(values))
     level_rate = 1 / FREQUENCIES[calendar.frequency].level_memory
@@ -133,7 +141,8 @@ def first_pass(
         visits_of_week_phase[week_phase] += 1
     state.lags[:] = cleaned[n_times:][::-1]
     state.raw_lags[:] = state.lags
-    return History(references, harmonic, cleaned, levels), values - levels, state
+    np.subtract(values, levels, out=targets)
+    return History(references, harmonic, cleaned, levels), targets, state
 
 
 def run_filter(
@@ -144,6 +153,7 @@ def run_filter(
     calendar: Calendar,
     holidays: HolidayPattern,
     month_spread: Float32Array,
+    buffers: Buffers,
     *,
     keeps_expected: bool = True,
 ) -> tuple[FilterOutput, FilterState]:
@@ -159,6 +169,8 @@ def run_filter(
         What the holidays are expected to be.
     month_spread
         Least spread of days with a peak of the month, shape (T, S).
+    buffers
+        Where the arrays of the output are: those of the last output are written again.
     keeps_expected
         Whether the output has the expected values of all intervals.
 
@@ -166,7 +178,7 @@ def run_filter(
     -------
     The output for all intervals, and the state after the last.
     """
-    run = _Filter(coefficients, start, values, harmonic, calendar, holidays, month_spread, keeps_expected)
+    run = _Filter(coefficients, start, values, harmonic, calendar, holidays, month_spread, buffers, keeps_expected)
     for t in range(len(values)):
         run.step(t)
     return run.output(start.recent), run.end()
@@ -291,6 +303,7 @@ class _Filter:
         calendar: Calendar,
         holidays: HolidayPattern,
         month_spread: Float32Array,
+        buffers: Buffers,
         keeps_expected: bool,
     ) -> None:
         n_times, n_series = values.shape
@@ -322,10 +335,12 @@ class _Filter:
         self._former_until = state.former_left.astype(np.int32)
         self._differs_until = LAGS * (state.lags != state.raw_lags).any(axis=0).astype(np.int32)
 
-        rows = (np.empty((n_times, n_series), np.float32) for _ in range(4))
-        self._sigma, self._z, self._z_seasonal, self._reference = rows
+        names = ("sigma", "z", "z_seasonal", "reference", "before")
+        rows = (buffers.get(name, n_times, n_series) for name in names)
+        self._sigma, self._z, self._z_seasonal, self._reference, self._before = rows
         n_kept = n_times if keeps_expected else 1
-        self._all_expected, self._all_alternative = (np.empty((n_kept, n_series), np.float32) for _ in range(2))
+        kept = (buffers.get(name, n_kept, n_series) for name in ("expected", "alternative"))
+        self._all_expected, self._all_alternative = kept
         self._expected, self._alternative = self._all_expected[0], self._all_alternative[0]
         self._features = np.ones((FEATURES, n_series), np.float32)
         of_interval = (np.empty(n_series, np.float32) for _ in range(7))
@@ -406,7 +421,7 @@ class _Filter:
         np.clip(self._z_seasonal, -_MOST_SIGMAS, _MOST_SIGMAS, out=self._z_seasonal)
         np.clip(self._z, -_MOST_SIGMAS, _MOST_SIGMAS, out=self._z)
         n_times = len(self._z)
-        total = np.empty_like(self._z)
+        total = self._before
         for strip in strips(total.shape[1]):
             parts = np.concatenate([before[::-1, strip], _joint_parts(self._z[:, strip])])
             self._state.recent[:, strip] = parts[n_times:][::-1]

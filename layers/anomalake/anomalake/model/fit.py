@@ -34,7 +34,7 @@ from anomalake.model.holidays import (
     no_holidays,
     spread_of_holidays,
 )
-from anomalake.model.layout import strips
+from anomalake.model.layout import Buffers, strips
 from anomalake.model.metrics import Metrics
 from anomalake.model.model import Model, ModelError, State, holidays_taught
 from anomalake.model.months import days_of_months, fit_months, no_months
@@ -108,7 +108,7 @@ def fit(metrics: Metrics, *, holidays: Collection[date] = (), earlier: Model | H
     periods = seasonal_periods(n_times, metrics.frequency)
     basis = harmonics(calendar, periods)
     longest = longest_period(periods, metrics.frequency)
-    values = metrics.flat
+    values, buffers = metrics.flat, Buffers()
     taught = no_holidays(metrics.frequency, metrics.n_metrics)
     if earlier is not None and holidays:
         taught = (
@@ -118,7 +118,10 @@ def fit(metrics: Metrics, *, holidays: Collection[date] = (), earlier: Model | H
         )
 
     def fit_block(first: int, end: int) -> _BlockFit:
-        return _fit_block(values[first:end], calendar, periods, basis, longest, taught.part(first, end), bool(holidays))
+        earlier_holidays = taught.part(first, end)
+        return _fit_block(
+            values[first:end], calendar, periods, basis, longest, earlier_holidays, bool(holidays), buffers
+        )
 
     parts = in_blocks(fit_block, metrics.n_metrics, n_times)
     step = np.timedelta64(FREQUENCIES[metrics.frequency].seconds, "s")
@@ -149,6 +152,19 @@ def fit(metrics: Metrics, *, holidays: Collection[date] = (), earlier: Model | H
 
 
 @dataclass(frozen=True, slots=True, eq=False)
+class _Rows:
+    """Standardised values, what harmonics and months leave over of them, and the harmonics: arrays of shape (T, S)."""
+
+    values: Float32Array
+    rest: Float32Array
+    harmonic: Float32Array
+
+    def part(self, first: int, end: int) -> _Rows:
+        """Return views of the rows of consecutive series."""
+        return _Rows(self.values[:, first:end], self.rest[:, first:end], self.harmonic[:, first:end])
+
+
+@dataclass(frozen=True, slots=True, eq=False)
 class _Prepared:
     """What a fit knows of S metrics before the filter runs through their history.
 
@@ -158,8 +174,6 @@ class _Prepared:
         Those of `Model`.
     integers, floor
         Which metrics are integers, and their least spread.
-    values, rest, harmonic
-        Standardised values, what harmonics and months leave over of them, and the harmonics, shape (T, S).
     months, coefficients
         Those of `Model`, the latter as `harmonics`.
     beta, sigma
@@ -173,9 +187,6 @@ class _Prepared:
     integers: BoolArray
     floor: Float32Array
     counts: CountModel
-    values: Float32Array
-    rest: Float32Array
-    harmonic: Float32Array
     months: Float32Array
     coefficients: Float32Array
     beta: Float32Array
@@ -196,11 +207,16 @@ def _prepare(
     n_warmup: int,
     earlier_holidays: HolidayModel,
     has_holidays: bool,
+    rows: _Rows,
+    buffers: Buffers,
 ) -> _Prepared:
-    """Standardise metrics, take their seasonality out, and regress what is left; `raw` has shape (S, T)."""
-    n_times = raw.shape[1]
+    """Standardise metrics, take their seasonality out, and regress what is left; `raw` has shape (S, T).
+
+    What is left is written to `rows`.
+    """
+    n_times, values = raw.shape[1], rows.values
     center, scale, constant = standard(raw)
-    values = standardised(raw, center, scale)
+    standardised(raw, center, scale, values)
     low, high = quantiles(_without_trend(values[_every_fifth(n_times)]), (0.01, 0.99))
     floor = np.where(constant, _LEAST_OF_CONSTANT, np.maximum(_LEAST_SPREAD * (high - low), 1e-6))
     integers = are_integers(raw)
@@ -208,19 +224,19 @@ def _prepare(
     # The spread that counting and rounding cause, in standardised units.
     grain = np.maximum(np.sqrt(counts.mean * counts.dispersion), np.where(integers, _ROUNDING, 0.0)) / scale
     floor = np.maximum(floor, grain).astype(np.float32)
-    first, months = _first_fit(values, calendar, basis, longest), no_months(calendar, len(raw))
+    first, months = _first_fit(values, calendar, basis, longest, rows, buffers), no_months(calendar, len(raw))
     of_months, _ = days_of_months(months, calendar.month_slots)
     for _ in range(_MONTH_ITERATIONS if calendar.month_slots.shape[1] else 0):
         months = fit_months(first.targets - first.history.references[:, 1] + of_months, calendar.month_slots)
         if not months.any() and not of_months.any():
             break
         of_months, _ = days_of_months(months, calendar.month_slots)
-        first = _first_fit(values - of_months, calendar, basis, longest)
+        first = _first_fit(values - of_months, calendar, basis, longest, rows, buffers)
     beta, sigma = regress(first.history, first.targets, n_warmup, grain.astype(np.float32))
     holidays, pattern = learn_holidays(
         earlier_holidays,
         first.history,
-        first.rest,
+        rows.rest,
         first.end,
         calendar,
         periods,
@@ -235,9 +251,6 @@ def _prepare(
         integers=integers,
         floor=floor,
         counts=counts,
-        values=values,
-        rest=first.rest,
-        harmonic=first.harmonic,
         months=months,
         coefficients=first.coefficients,
         beta=beta,
@@ -280,6 +293,7 @@ def _fit_block(
     longest: int,
     earlier_holidays: HolidayModel,
     has_holidays: bool,
+    buffers: Buffers,
 ) -> _BlockFit:
     """Fit a block of metrics; `raw` has shape (S, T)."""
     n_times = raw.shape[1]
@@ -288,6 +302,7 @@ def _fit_block(
     # Intervals at the start that are left out: the references have no estimate yet.
     longest_memory = max(memory, frequency.week_length)
     n_warmup = longest_memory if n_times > 2.5 * longest_memory else min(memory, n_times // 3)
+    rows = _Rows(*(buffers.get(name, n_times, len(raw)) for name in ("values", "rest", "harmonic")))
     # In parts, because the features of a regression are the largest arrays of a fit.
     prepared = _joined(
         [
@@ -300,17 +315,14 @@ def _fit_block(
                 n_warmup,
                 earlier_holidays.part(begin, end),
                 has_holidays,
+                rows.part(begin, end),
+                buffers,
             )
             for begin, end in divided(len(raw), BLOCK)
         ]
     )
-    center, scale, values, rest, harmonic = (
-        prepared.center,
-        prepared.scale,
-        prepared.values,
-        prepared.rest,
-        prepared.harmonic,
-    )
+    center, scale = prepared.center, prepared.scale
+    values, rest, harmonic = rows.values, rows.rest, rows.harmonic
     sigma, floor, counts, integers = prepared.sigma, prepared.floor, prepared.counts, prepared.integers
     observed = ~np.isnan(values)
 
@@ -327,6 +339,7 @@ def _fit_block(
         calendar,
         prepared.pattern,
         month_spread,
+        buffers,
         keeps_expected=False,
     )
     of_holidays = spread_of_holidays(output.z, output.sigma, calendar.is_holiday, sigma)
@@ -339,7 +352,8 @@ def _fit_block(
         usable[: starts_at[series] + min(memory, int(observed[:, series].sum()) // 3), series] = False
     end.recent[:, counts.is_low] = 0
     nonnegative = ~(raw < 0).any(axis=1)
-    reference = output.reference + harmonic + of_months
+    reference = np.add(output.reference, harmonic, out=buffers.get("seasonal", n_times, len(raw)))
+    reference += of_months
     zero = (-center / scale).astype(np.float32)
     runs = fit_runs(values, reference, zero, nonnegative & ~counts.is_low, integers, n_warmup)
     above, usual = above_zero(values[-LONGEST_RUN:], reference[-LONGEST_RUN:], zero, runs.least)
@@ -389,25 +403,26 @@ class _FirstFit:
     """Harmonics of a history, and the first pass through what they leave over."""
 
     coefficients: Float32Array
-    harmonic: Float32Array
-    rest: Float32Array
     start: FilterState
     history: History
     targets: Float32Array
     end: FilterState
 
 
-def _first_fit(values: Float32Array, calendar: Calendar, basis: FloatArray, longest: int) -> _FirstFit:
+def _first_fit(
+    values: Float32Array, calendar: Calendar, basis: FloatArray, longest: int, rows: _Rows, buffers: Buffers
+) -> _FirstFit:
+    """Fit the harmonics of `values`, and write them and what they leave over to `rows`."""
     memory = FREQUENCIES[calendar.frequency].level_memory
     coefficients = fit_harmonics(_without_holidays(values, calendar.is_holiday), basis, longest)
-    harmonic, basis = np.empty_like(values), basis.astype(np.float32)
+    harmonic, rest, basis = rows.harmonic, rows.rest, basis.astype(np.float32)
     for strip in strips(values.shape[1]):
         harmonic[:, strip] = basis @ coefficients[:, strip]
-    rest = values - harmonic
+    np.subtract(values, harmonic, out=rest)
     start = initial_state(_first_level(rest, memory), calendar.frequency)
     usual_rest = _without_holidays(rest, calendar.is_holiday)
-    history, targets, end = first_pass(usual_rest, harmonic, calendar, start, _largest_jump(rest, memory))
-    return _FirstFit(coefficients, harmonic, rest, start, history, targets, end)
+    history, targets, end = first_pass(usual_rest, harmonic, calendar, start, _largest_jump(rest, memory), buffers)
+    return _FirstFit(coefficients, start, history, targets, end)
 
 
 def _first_level(rest: Float32Array, memory: int) -> Float32Array:

@@ -15,7 +15,7 @@ from anomalake.model.filter import JOINT_CLIP, joint_residuals, run_filter
 from anomalake.model.filter_state import JOINT, LAGS, LONGEST_RUN, FilterOutput, FilterState, concatenate_states
 from anomalake.model.holidays import pattern_of
 from anomalake.model.judgement import ANOMALOUS, Judgement
-from anomalake.model.layout import strips
+from anomalake.model.layout import Buffers, strips
 from anomalake.model.metrics import Metrics
 from anomalake.model.model import Model, ModelError, State, align
 from anomalake.model.months import days_of_months
@@ -91,6 +91,10 @@ def judge(
     raw = metrics.flat[:, first:]
     n_missed = len(missed)
 
+    # Blocks write their part of these arrays. What another process has written comes back as a copy.
+    everything = _Judged(*(np.empty((len(model.center), len(starts))) for _ in range(4)))
+    buffers = Buffers()
+
     def judge_block(begin: int, end: int) -> tuple[_Judged, FilterState]:
         rows = metric_rows[begin:end]
         if metric_rows is model_rows and not n_missed:
@@ -98,19 +102,23 @@ def judge(
         else:
             values = np.full((end - begin, n_missed + len(starts)), np.nan)
             values[rows >= 0, n_missed:] = raw[rows[rows >= 0]]
-        filtered = state.filtered.part(begin, end)
-        return _judge_block(model, filtered, values, n_missed, basis, calendar, begin, end, least)
+        filtered, out = state.filtered.part(begin, end), everything.part(begin, end)
+        after = _judge_block(model, filtered, values, n_missed, basis, calendar, begin, end, least, out, buffers)
+        return out, after
 
     parts = in_blocks(judge_block, len(model.center), n_missed + len(starts))
     step = np.timedelta64(FREQUENCIES[model.frequency].seconds, "s")
     after = State(starts[-1] + step, concatenate_states([filtered for _, filtered in parts]))
-    arrays = {field.name: [getattr(judged, field.name) for judged, _ in parts] for field in fields(_Judged)}
-    # Free each array of the blocks when it is in that of all metrics.
+    begin = 0
+    for judged, _ in parts:
+        end = begin + len(judged.severity)
+        everything.part(begin, end).put(judged)
+        begin = end
     del parts
-    expected, lower, upper, severity = (
-        _in_order(_concatenated(arrays.pop(name)), model_rows, fill)
-        for name, fill in (("expected", np.nan), ("lower", np.nan), ("upper", np.nan), ("severity", 0.0))
+    expected, lower, upper = (
+        _in_order(array, model_rows, np.nan) for array in (everything.expected, everything.lower, everything.upper)
     )
+    severity = _in_order(everything.severity, model_rows, 0.0)
     return Judgement(first, expected, lower, upper, severity, severity >= ANOMALOUS), after
 
 
@@ -127,6 +135,13 @@ class _Judged:
         """Return views of the judgement of consecutive metrics."""
         return _Judged(*(getattr(self, field.name)[first:end] for field in fields(self)))
 
+    def put(self, judged: _Judged) -> None:
+        """Copy another judgement of these metrics, unless it is this one."""
+        for field in fields(self):
+            array, other = getattr(self, field.name), getattr(judged, field.name)
+            if not np.may_share_memory(array, other):
+                array[:] = other
+
 
 def _judge_block(
     model: Model,
@@ -138,8 +153,13 @@ def _judge_block(
     begin: int,
     end: int,
     decision: float,
-) -> tuple[_Judged, FilterState]:
-    """Judge a block of metrics; `raw` has shape (S, missed and judged intervals)."""
+    out: _Judged,
+    buffers: Buffers,
+) -> FilterState:
+    """Judge a block of metrics, and write the judgement to `out`; return the state after it.
+
+    `raw` has shape (S, missed and judged intervals).
+    """
     center, scale = model.center[begin:end], model.scale[begin:end]
     values = standardised(raw, center, scale)
     harmonic = sum_of_harmonics(basis, model.harmonics[:, begin:end])
@@ -148,10 +168,9 @@ def _judge_block(
     of_months, spread = days_of_months(model.months[..., begin:end], calendar.month_slots)
     seasonal: Float32Array = harmonic + of_months
     output, after = run_filter(
-        model.coefficients.part(begin, end), filtered, values - seasonal, harmonic, calendar, holidays, spread
+        model.coefficients.part(begin, end), filtered, values - seasonal, harmonic, calendar, holidays, spread, buffers
     )
     # What follows concerns each series alone: in strips, its arrays stay in the cache of a core.
-    judged = _Judged(*(np.empty((end - begin, raw.shape[1] - n_missed)) for _ in range(4)))
     for strip in strips(end - begin):
         _judge_strip(
             model,
@@ -166,9 +185,9 @@ def _judge_block(
             begin + strip.start,
             min(begin + strip.stop, end),
             decision,
-            judged.part(strip.start, strip.stop),
+            out.part(strip.start, strip.stop),
         )
-    return judged, after
+    return after
 
 
 def _judge_strip(
@@ -340,10 +359,6 @@ def _missed_starts(next_start: np.datetime64, first: np.datetime64, frequency: s
     missed: TimeArray = first + steps
     # After a clock change, 24 hours before the start of a day may be on the day before that. Noon never is.
     return missed + np.timedelta64(12, "h") if FREQUENCIES[frequency].days else missed
-
-
-def _concatenated(parts: list[FloatArray]) -> FloatArray:
-    return parts[0] if len(parts) == 1 else np.concatenate(parts)
 
 
 def _in_order(values: FloatArray, model_rows: IntArray, fill: float) -> FloatArray:

@@ -7,6 +7,7 @@ a power of two bytes are all mapped to the same few sets of a cache.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from typing import Any, Final
 
@@ -48,3 +49,17 @@ def by_interval(values: Array) -> Array:
     for strip in strips(n_series):
         result[:, strip] = values[strip].T
     return result
+
+
+class Buffers:
+    """Arrays of single precision, by name, that the next block of series uses again: fresh memory takes time too."""
+
+    def __init__(self) -> None:
+        self._arrays: dict[str, npt.NDArray[np.float32]] = {}
+
+    def get(self, name: str, *shape: int) -> npt.NDArray[np.float32]:
+        """Return the array of a name, with values of the last use; it is a part of it where that was larger."""
+        size = math.prod(shape)
+        if name not in self._arrays or self._arrays[name].size < size:
+            self._arrays[name] = np.empty(size, np.float32)
+        return self._arrays[name][:size].reshape(shape)

@@ -44,9 +44,11 @@ def _standard_deviation(values: FloatArray, center: FloatArray) -> FloatArray:
     return result
 
 
-def standardised(raw: FloatArray, center: FloatArray, scale: FloatArray) -> Float32Array:
-    """Return ``(raw - center) / scale``, (S, T) to (T, S); NaN where nothing was observed."""
-    result = np.empty(raw.shape[::-1], np.float32)
+def standardised(
+    raw: FloatArray, center: FloatArray, scale: FloatArray, out: Float32Array | None = None
+) -> Float32Array:
+    """Return ``(raw - center) / scale``, (S, T) to (T, S); NaN where nothing was observed. It is written to `out`."""
+    result = np.empty(raw.shape[::-1], np.float32) if out is None else out
     for strip in strips(len(raw)):
         values = np.clip(raw[strip], -_MOST_VALUE, _MOST_VALUE)
         values -= center[strip, None]
