@@ -347,9 +347,10 @@ def _fit_block(
     usable = observed & ~calendar.is_holiday[:, None]
     usable[:n_warmup] = False
     # A series that starts later has no estimates on its first day either.
-    starts_at = np.argmax(observed, axis=0)
-    for series in np.flatnonzero(starts_at):
-        usable[: starts_at[series] + min(memory, int(observed[:, series].sum()) // 3), series] = False
+    for series in np.flatnonzero(~observed[0]):
+        starts_at, n_observed = int(observed[:, series].argmax()), int(observed[:, series].sum())
+        if starts_at:
+            usable[: starts_at + min(memory, n_observed // 3), series] = False
     end.recent[:, counts.is_low] = 0
     nonnegative = ~(raw < 0).any(axis=1)
     reference = np.add(output.reference, harmonic, out=buffers.get("seasonal", n_times, len(raw)))

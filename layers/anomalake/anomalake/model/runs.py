@@ -119,7 +119,7 @@ def fit_runs(
         _fit_strip(
             values[:, strip].copy(), reference[:, strip].copy(), zero[strip], judged[strip], integers[strip], first
         )
-        for strip in strips(values.shape[1], _AT_ONCE)
+        for strip in strips(max(values.shape[1], 1), _AT_ONCE)
     ]
     return concatenate_runs(of_strips)
 

@@ -35,26 +35,26 @@ def quantiles_of_series(values: Array, shares: tuple[float, ...]) -> Array:
 def _put_quantiles(values: Array, shares: tuple[float, ...], out: Array) -> None:
     """Write the quantiles of rows to `out`; the values are sorted."""
     values.sort(axis=1)
+    last, positions = values.shape[1] - 1, np.array(shares) * (values.shape[1] - 1)
+    below = positions.astype(np.int64)
+    fraction = (positions - below).astype(values.dtype)
+    found = values.take(below, axis=1) * (1 - fraction)
+    found += values.take(np.minimum(below + 1, last), axis=1) * fraction
+    out[:] = found.T
     with_gaps = np.isnan(values[:, -1]).nonzero()[0]
-    for row, share in zip(out, shares, strict=True):
-        row[:] = _interpolated(values.T, share * (values.shape[1] - 1))
     if len(with_gaps):
-        count = values.shape[1] - np.isnan(values[with_gaps]).sum(axis=1)
-        last, series = np.maximum(count - 1, 0), with_gaps
-        for row, share in zip(out, shares, strict=True):
-            position = share * last
-            below = position.astype(np.int64)
-            above = np.minimum(below + 1, last)
-            fraction = (position - below).astype(values.dtype)
-            found = values[series, below] * (1 - fraction) + values[series, above] * fraction
-            row[series] = np.where(count > 0, found, 0)
+        out[:, with_gaps] = _quantiles_with_gaps(values[with_gaps], np.array(shares))
 
 
-def _interpolated(rows: Array, position: float) -> Array:
-    """Return the value between two of the rows."""
-    below = int(position)
-    fraction = rows.dtype.type(position - below)
-    result: Array = rows[below] * (1 - fraction) + rows[min(below + 1, len(rows) - 1)] * fraction
+def _quantiles_with_gaps(ordered: Array, shares: Array) -> Array:
+    """Return the quantiles of sorted rows with NaN at their end, shape (len(shares), S)."""
+    count = ordered.shape[1] - np.isnan(ordered).sum(axis=1)
+    last, series = np.maximum(count - 1, 0), np.arange(len(ordered))
+    positions = shares[:, None] * last
+    below = positions.astype(np.int64)
+    fraction = (positions - below).astype(ordered.dtype)
+    found = ordered[series, below] * (1 - fraction) + ordered[series, np.minimum(below + 1, last)] * fraction
+    result: Array = np.where(count > 0, found, 0)
     return result
 
 
