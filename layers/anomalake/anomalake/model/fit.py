@@ -348,7 +348,7 @@ def _fit_block(
     usable[:n_warmup] = False
     # A series that starts later has no estimates on its first day either.
     for series in np.flatnonzero(~observed[0]):
-        starts_at, n_observed = int(observed[:, series].argmax()), int(observed[:, series].sum())
+        starts_at, n_observed = int(np.argmax(observed[:, series])), int(observed[:, series].sum())
         if starts_at:
             usable[: starts_at + min(memory, n_observed // 3), series] = False
     end.recent[:, counts.is_low] = 0
