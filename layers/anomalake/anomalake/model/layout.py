@@ -39,18 +39,6 @@ def by_series(values: Array, out: Array | None = None) -> Array:
     return result
 
 
-def by_interval(values: Array) -> Array:
-    """Return values of shape (S, T) as an array of shape (T, S), each interval contiguous."""
-    n_series, n_times = values.shape
-    result = np.empty((n_times, n_series), values.dtype)
-    if n_times < _LEAST_TIMES:
-        result[:] = values.T
-        return result
-    for strip in strips(n_series):
-        result[:, strip] = values[strip].T
-    return result
-
-
 class Buffers:
     """Arrays of single precision, by name, that the next block of series uses again: fresh memory takes time too."""
 
