@@ -16,22 +16,25 @@ def small_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
     """Blocks of 16 series, in several processes from the first value on."""
     monkeypatch.setattr(blocks, "_PARALLEL_FROM", 1)
     monkeypatch.setattr(blocks, "BLOCK", 16)
+    monkeypatch.setattr(blocks, "_AT_ONCE", 1)
 
 
 @pytest.mark.parametrize(
-    ("n_times", "size"), [(1, 2048), (1_464, 2048), (2_496, 1024), (8_064, 256), (105_120, 16), (1_000_000_000, 16)]
+    ("n_times", "size"),
+    [(1, 8192), (588, 8192), (1_464, 2048), (2_496, 2048), (8_064, 512), (105_120, 32), (1_000_000_000, 16)],
 )
 def test_blocks_depend_only_on_the_index_of_the_series_and_the_intervals(n_times: int, size: int) -> None:
-    of_2000, of_5000 = block_bounds(2_000, n_times), block_bounds(5_000, n_times)
-    assert of_2000[:-1] == of_5000[: len(of_2000) - 1]
-    assert {end - first for first, end in of_5000[:-1]} == {size}
+    fewer, more = block_bounds(20_000, n_times), block_bounds(50_000, n_times)
+    assert fewer[:-1] == more[: len(fewer) - 1]
+    assert {end - first for first, end in more[:-1]} == {size}
 
 
-@pytest.mark.parametrize("n_series", [0, 1, 15, 16, 17, 5000])
+@pytest.mark.parametrize("n_series", [0, 1, 15, 16, 17, 513, 5000])
 def test_blocks_are_consecutive_and_complete(n_series: int) -> None:
     bounds = in_blocks(lambda first, end: (first, end), n_series, 10_000)
     assert bounds[0][0] == 0
     assert bounds[-1][1] == n_series
+    assert n_series == 1 or all(end - first != 1 for first, end in bounds)
     assert all(end == next_first for (_, end), (next_first, _) in pairwise(bounds))
 
 

@@ -40,7 +40,7 @@ def test_a_regression_is_robust_against_outliers() -> None:
     values = rng.normal(size=(n + 6, series)).astype(np.float32)
     history = History(references, harmonic, values, np.zeros((n, series), np.float32))
     beta = np.linspace(1, -1, 13, dtype=np.float32)
-    targets = np.einsum("tfs,f->ts", history.features(0, n), beta) + rng.normal(0, 0.5, (n, series))
+    targets = np.einsum("sft,f->ts", history.features(0, n), beta) + rng.normal(0, 0.5, (n, series))
     targets[rng.random(targets.shape) < 0.02] = 1e6
     targets[rng.random(targets.shape) < 0.1] = np.nan
     coefficients, sigma = regress(history, targets.astype(np.float32), 0, np.zeros(series, np.float32))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from dataclasses import replace
 
 import numpy as np
@@ -15,6 +16,8 @@ from anomalake.model.metrics import Metrics
 from tests.unit.model.histories import ALL, LEARNED, by_steps, eventful, judged, learn, metrics, noisy, usual_model
 
 ARRAYS = ("expected", "lower", "upper", "severity")
+# The package has a function of the module's name.
+fits = sys.modules["anomalake.model.fit"]
 
 
 def assert_close(actual: Judgement, expected: Judgement, rows: object = slice(None)) -> None:
@@ -65,6 +68,18 @@ def test_the_number_of_processes_changes_no_bit(monkeypatch: pytest.MonkeyPatch)
         in_processes = arrays_of(values)
         for name, array in in_one_process.items():
             np.testing.assert_array_equal(in_processes[name], array, name)
+
+
+def test_the_number_of_blocks_that_are_computed_at_once_changes_no_bit(monkeypatch: pytest.MonkeyPatch) -> None:
+    values = np.tile(eventful(6), (45, 1)) * np.linspace(1, 2, 270)[:, None]
+    for module in (blocks, fits):
+        monkeypatch.setattr(module, "BLOCK", 128)
+    monkeypatch.setattr(blocks, "_AT_ONCE", 1)
+    one_by_one = arrays_of(values)
+    monkeypatch.setattr(blocks, "_AT_ONCE", 4)
+    at_once = arrays_of(values)
+    for name, array in one_by_one.items():
+        np.testing.assert_array_equal(at_once[name], array, name)
 
 
 def test_the_number_of_threads_of_blas_changes_no_bit() -> None:

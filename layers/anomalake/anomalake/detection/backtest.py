@@ -21,7 +21,7 @@ from anomalake.frequencies import FREQUENCIES, least_intervals
 from anomalake.groups.counting import counted_intervals
 from anomalake.groups.grouping import group, in_groups
 from anomalake.model import fit
-from anomalake.model.blocks import BLOCK
+from anomalake.model.blocks import BLOCK, divided
 from anomalake.model.judgement import Judgement
 from anomalake.model.metrics import Metrics, between
 from anomalake.records.backtests import Backtest
@@ -132,12 +132,9 @@ def prepare_backtest(
 def series_blocks(metrics: Metrics) -> list[tuple[int, int]]:
     """Return the first and the end index of the blocks of series that may be judged one by one, with equal results.
 
-    They are made of the blocks of `in_blocks`. None has one series only, unless there are no others: NumPy adds the
-    numbers of a single series in another order, which depends on how they lie in memory.
+    A process computes several of them at once, where they are many.
     """
-    n_series = metrics.n_metrics
-    begins = [begin for begin in range(0, n_series, BLOCK) if begin != n_series - 1 or not begin]
-    return list(pairwise([*begins, n_series]))
+    return list(divided(metrics.n_metrics, BLOCK))
 
 
 def judge_series(prepared: PreparedBacktest, begin: int, end: int, progress: Progress | None = None) -> Judgement:

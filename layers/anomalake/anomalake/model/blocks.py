@@ -1,8 +1,9 @@
 """Process many series in blocks of a fixed size, on all cores.
 
 The split of the work does not change any bit of a result. The series of a block depend only on their index and on the
-number of intervals, and BLAS uses one thread in every process: its rounding depends on the shape of its arrays and on
-the number of threads.
+number of intervals, and what is computed for a series does not depend on those beside it. Only the rounding of a
+product by BLAS depends on the shape of its arrays and on the number of threads: products are made for one strip of
+series (see `layout`), and BLAS uses one thread in every process.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from contextvars import ContextVar
+from itertools import pairwise
 from multiprocessing.connection import Connection
 from typing import Final, TypeVar
 
@@ -26,10 +28,12 @@ T = TypeVar("T")
 Work = Callable[[int, int], T]
 Bounds = Sequence[tuple[int, int]]
 
-#: Series per block, the same in this process, in a forked one, and on any other machine.
+#: Series per block that is computed on its own, in another process or on another machine.
 BLOCK: Final = 2_048
-# A block is halved until it has at most this many values, so that the regression needs about 100 MB for it.
-_MOST_VALUES = 3_000_000
+# Blocks that a process computes at once: each step of the filter costs almost as much for one as for four.
+_AT_ONCE = 4
+# What is computed at once is halved until it has at most this many values, so that a fit needs about 200 MB for it.
+_MOST_VALUES = 5_200_000
 _LEAST_SERIES = 16
 # Number of values from which a second process is worth its start.
 _PARALLEL_FROM = 4_000_000
@@ -66,11 +70,21 @@ def in_blocks(work: Work[T], n_series: int, n_times: int) -> list[T]:
 
 
 def block_bounds(n_series: int, n_times: int) -> Bounds:
-    """Return the first and the end index of each block; blocks are smaller for many intervals."""
-    size = BLOCK
+    """Return the first and the end index of what is computed at once; it is less for many intervals."""
+    size = BLOCK * _AT_ONCE
     while size > _LEAST_SERIES and size * n_times > _MOST_VALUES:
         size //= 2
-    return [(first, min(first + size, n_series)) for first in range(0, n_series, size)] or [(0, 0)]
+    return divided(n_series, size)
+
+
+def divided(n_series: int, size: int) -> Bounds:
+    """Return the first and the end index of blocks of a size.
+
+    None has one series only, unless there are no others: NumPy adds the numbers of a single series in another order,
+    which depends on how they lie in memory.
+    """
+    begins = [first for first in range(0, n_series, size) if first != n_series - 1 or not first] or [0]
+    return list(pairwise([*begins, n_series]))
 
 
 def _available_cores() -> int:

@@ -19,7 +19,8 @@ import numpy as np
 
 from anomalake.model.array_types import BoolArray, Float32Array, FloatArray, IndexArray
 from anomalake.model.filter_state import JOINT
-from anomalake.model.spread import quantiles
+from anomalake.model.layout import strips
+from anomalake.model.spread import quantiles_of_series
 
 #: Largest mean of a history for which integers are judged as low counts.
 MOST_MEAN = 5.0
@@ -79,9 +80,18 @@ class CountModel:
         return CountModel(self.mean[metrics], self.dispersion[metrics], self.pause[metrics], self.longest[metrics])
 
 
+def concatenate_counts(parts: list[CountModel]) -> CountModel:
+    """Return the model of all metrics from those of consecutive blocks."""
+    names = ("mean", "dispersion", "pause", "longest")
+    return CountModel(*(np.concatenate([getattr(part, name) for part in parts]) for name in names))
+
+
 def are_integers(raw: FloatArray) -> BoolArray:
     """Return which metrics have integers only, up to one value in a thousand; (S, T) to (S,)."""
-    n_fractions = (~np.isnan(raw) & (raw != np.rint(raw))).sum(axis=1)
+    n_fractions = np.zeros(len(raw), np.int64)
+    for strip in strips(len(raw)):
+        values = raw[strip]
+        n_fractions[strip] = (~np.isnan(values) & (values != np.rint(values))).sum(axis=1)
     result: BoolArray = n_fractions <= 0.001 * raw.shape[1]
     return result
 
@@ -92,18 +102,23 @@ def fit_counts(raw: FloatArray, integers: BoolArray) -> CountModel:
     `raw` is the history, shape (S, T), NaN where nothing was observed; `integers` are the metrics of integers.
     """
     mean, dispersion = np.zeros(len(raw)), np.ones(len(raw))
-    rows = np.flatnonzero(integers)
-    low, high = quantiles(np.clip(raw[rows], -1.0, 2 * _MOST_COUNT).T.astype(np.float32), (0.0, _CLIPPED_FROM))
-    in_range = (low >= 0) & (high <= _MOST_COUNT)
-    rows, bound = rows[in_range], np.maximum(high[in_range], 1.0)
-    observed = ~np.isnan(raw[rows])
-    n_observed = np.maximum(observed.sum(axis=1), 1)
-    clipped = np.where(observed, np.minimum(raw[rows], bound[:, None]), 0.0)
-    means = clipped.sum(axis=1) / n_observed
-    variance = np.where(observed, (clipped - means[:, None]) ** 2, 0.0).sum(axis=1) / n_observed
-    is_low = (means > 0) & (means <= MOST_MEAN) & (variance >= _LEAST_DISPERSION * means)
-    mean[rows[is_low]] = means[is_low]
-    dispersion[rows[is_low]] = np.maximum(variance[is_low] / means[is_low], 1.0)
+    all_rows = np.flatnonzero(integers)
+    for strip in strips(len(all_rows)):
+        rows = all_rows[strip]
+        values = np.clip(raw[rows], -1.0, 2 * _MOST_COUNT).astype(np.float32)
+        low, high = quantiles_of_series(values, (0.0, _CLIPPED_FROM))
+        in_range = (low >= 0) & (high <= _MOST_COUNT)
+        rows, bound = rows[in_range], np.maximum(high[in_range], 1.0)
+        if not len(rows):
+            continue
+        observed = ~np.isnan(raw[rows])
+        n_observed = np.maximum(observed.sum(axis=1), 1)
+        clipped = np.where(observed, np.minimum(raw[rows], bound[:, None]), 0.0)
+        means = clipped.sum(axis=1) / n_observed
+        variance = np.where(observed, (clipped - means[:, None]) ** 2, 0.0).sum(axis=1) / n_observed
+        is_low = (means > 0) & (means <= MOST_MEAN) & (variance >= _LEAST_DISPERSION * means)
+        mean[rows[is_low]] = means[is_low]
+        dispersion[rows[is_low]] = np.maximum(variance[is_low] / means[is_low], 1.0)
     return CountModel(mean, dispersion, np.full(len(raw), np.inf), np.full(len(raw), np.inf))
 
 

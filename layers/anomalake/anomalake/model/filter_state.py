@@ -15,6 +15,7 @@ import numpy.typing as npt
 from anomalake.frequencies import FREQUENCIES
 from anomalake.model.array_types import Float32Array, IntArray
 from anomalake.model.calendar import MONTH_SLOTS
+from anomalake.model.layout import by_series
 
 #: Number of lagged values among the features.
 LAGS: Final = 6
@@ -210,7 +211,8 @@ class FilterOutput:
     Attributes
     ----------
     expected, alternative, sigma
-        The expected value, a second expected value (equal to the first during an event), and the spread of both.
+        The expected value, a second expected value (equal to the first during an event), and the spread of both. The
+        expected values of a fit are those of the last interval only, shape (1, S).
     z
         Residual in sigmas, from the nearer expected value; 0 between the two, and where nothing was observed.
     before
@@ -228,6 +230,10 @@ class FilterOutput:
     before: Float32Array
     z_seasonal: Float32Array
     reference: Float32Array
+
+    def part(self, first: int, end: int) -> FilterOutput:
+        """Return a copy of the output for consecutive series, in contiguous arrays."""
+        return FilterOutput(**{field.name: getattr(self, field.name)[:, first:end].copy() for field in fields(self)})
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -252,14 +258,16 @@ class History:
     level: Float32Array
 
     def features(self, first: int, end: int, series: slice = slice(None)) -> Float32Array:
-        """Return the features of intervals and series, shape (end - first, FEATURES, series)."""
-        level = self.level[first:end, series]
-        features = np.empty((len(level), FEATURES, level.shape[1]), np.float32)
+        """Return the features of intervals and series, shape (series, FEATURES, end - first)."""
+        level = by_series(self.level[first:end, series])
+        features = np.empty((len(level), FEATURES, end - first), np.float32)
         features[:, 0] = 1
-        features[:, 1 : FIRST_LAG - 1] = self.references[first:end, :, series]
-        features[:, FIRST_LAG - 1] = self.harmonic[first:end, series]
+        for reference in range(REFERENCES):
+            by_series(self.references[first:end, reference, series], features[:, 1 + reference])
+        by_series(self.harmonic[first:end, series], features[:, FIRST_LAG - 1])
+        clean = by_series(self.clean[first : end + LAGS - 1, series])
         for lag in range(LAGS):
             offset = LAGS - 1 - lag
-            lagged = self.clean[first + offset : end + offset, series]
+            lagged = clean[:, offset : offset + end - first]
             np.subtract(lagged, level, out=features[:, FIRST_LAG + lag])
         return features

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Collection
+from dataclasses import dataclass, fields, replace
 from datetime import date
+from typing import Any
 
 import numpy as np
 
 from anomalake.frequencies import FREQUENCIES
 from anomalake.model.array_types import BoolArray, Float32Array, FloatArray
-from anomalake.model.blocks import in_blocks
+from anomalake.model.blocks import BLOCK, divided, in_blocks
 from anomalake.model.calendar import Calendar, calendar_of, harmonics, longest_period, seasonal_periods
-from anomalake.model.counts import CountModel, are_integers, fit_counts, fit_pauses
+from anomalake.model.counts import CountModel, are_integers, concatenate_counts, fit_counts, fit_pauses
 from anomalake.model.filter import first_pass, joint_residuals, run_filter
 from anomalake.model.filter_state import (
     LONGEST_RUN,
@@ -26,11 +27,14 @@ from anomalake.model.filter_state import (
 from anomalake.model.holidays import (
     LEAST_SPREAD,
     HolidayModel,
+    HolidayPattern,
     concatenate_holidays,
+    concatenate_patterns,
     learn_holidays,
     no_holidays,
     spread_of_holidays,
 )
+from anomalake.model.layout import Buffers, strips
 from anomalake.model.metrics import Metrics
 from anomalake.model.model import Model, ModelError, State, holidays_taught
 from anomalake.model.months import days_of_months, fit_months, no_months
@@ -104,7 +108,7 @@ def fit(metrics: Metrics, *, holidays: Collection[date] = (), earlier: Model | H
     periods = seasonal_periods(n_times, metrics.frequency)
     basis = harmonics(calendar, periods)
     longest = longest_period(periods, metrics.frequency)
-    values = metrics.flat
+    values, buffers = metrics.flat, Buffers()
     taught = no_holidays(metrics.frequency, metrics.n_metrics)
     if earlier is not None and holidays:
         taught = (
@@ -114,7 +118,10 @@ def fit(metrics: Metrics, *, holidays: Collection[date] = (), earlier: Model | H
         )
 
     def fit_block(first: int, end: int) -> _BlockFit:
-        return _fit_block(values[first:end], calendar, periods, basis, longest, taught.part(first, end), bool(holidays))
+        earlier_holidays = taught.part(first, end)
+        return _fit_block(
+            values[first:end], calendar, periods, basis, longest, earlier_holidays, bool(holidays), buffers
+        )
 
     parts = in_blocks(fit_block, metrics.n_metrics, n_times)
     step = np.timedelta64(FREQUENCIES[metrics.frequency].seconds, "s")
@@ -138,15 +145,144 @@ def fit(metrics: Metrics, *, holidays: Collection[date] = (), earlier: Model | H
         tails=concatenate_tails([part.tails for part in parts]),
         joint_tails=concatenate_tails([part.joint_tails for part in parts]),
         seasonal_tails=concatenate_tails([part.seasonal_tails for part in parts]),
-        counts=CountModel(
-            np.concatenate([part.counts.mean for part in parts]),
-            np.concatenate([part.counts.dispersion for part in parts]),
-            np.concatenate([part.counts.pause for part in parts]),
-            np.concatenate([part.counts.longest for part in parts]),
-        ),
+        counts=concatenate_counts([part.counts for part in parts]),
         runs=concatenate_runs([part.runs for part in parts]),
         state=State(metrics.starts[-1].astype("datetime64[s]") + step, state),
     )
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Rows:
+    """Standardised values, what harmonics and months leave over of them, and the harmonics: arrays of shape (T, S)."""
+
+    values: Float32Array
+    rest: Float32Array
+    harmonic: Float32Array
+
+    def part(self, first: int, end: int) -> _Rows:
+        """Return views of the rows of consecutive series."""
+        return _Rows(self.values[:, first:end], self.rest[:, first:end], self.harmonic[:, first:end])
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Prepared:
+    """What a fit knows of S metrics before the filter runs through their history.
+
+    Attributes
+    ----------
+    center, scale
+        Those of `Model`.
+    integers, floor
+        Which metrics are integers, and their least spread.
+    months, coefficients
+        Those of `Model`, the latter as `harmonics`.
+    beta, sigma
+        Regression.
+    low_rest, high_rest
+        Range of values relative to the level.
+    """
+
+    center: FloatArray
+    scale: FloatArray
+    integers: BoolArray
+    floor: Float32Array
+    counts: CountModel
+    months: Float32Array
+    coefficients: Float32Array
+    beta: Float32Array
+    sigma: Float32Array
+    low_rest: Float32Array
+    high_rest: Float32Array
+    state: FilterState
+    holidays: HolidayModel
+    pattern: HolidayPattern
+
+
+def _prepare(
+    raw: FloatArray,
+    calendar: Calendar,
+    periods: Collection[str],
+    basis: FloatArray,
+    longest: int,
+    n_warmup: int,
+    earlier_holidays: HolidayModel,
+    has_holidays: bool,
+    rows: _Rows,
+    buffers: Buffers,
+) -> _Prepared:
+    """Standardise metrics, take their seasonality out, and regress what is left; `raw` has shape (S, T).
+
+    What is left is written to `rows`.
+    """
+    n_times, values = raw.shape[1], rows.values
+    center, scale, constant = standard(raw)
+    standardised(raw, center, scale, values)
+    low, high = quantiles(_without_trend(values[_every_fifth(n_times)]), (0.01, 0.99))
+    floor = np.where(constant, _LEAST_OF_CONSTANT, np.maximum(_LEAST_SPREAD * (high - low), 1e-6))
+    integers = are_integers(raw)
+    counts = fit_counts(raw, integers)
+    # The spread that counting and rounding cause, in standardised units.
+    grain = np.maximum(np.sqrt(counts.mean * counts.dispersion), np.where(integers, _ROUNDING, 0.0)) / scale
+    floor = np.maximum(floor, grain).astype(np.float32)
+    first, months = _first_fit(values, calendar, basis, longest, rows, buffers), no_months(calendar, len(raw))
+    of_months, _ = days_of_months(months, calendar.month_slots)
+    for _ in range(_MONTH_ITERATIONS if calendar.month_slots.shape[1] else 0):
+        months = fit_months(first.targets - first.history.references[:, 1] + of_months, calendar.month_slots)
+        if not months.any() and not of_months.any():
+            break
+        of_months, _ = days_of_months(months, calendar.month_slots)
+        first = _first_fit(values - of_months, calendar, basis, longest, rows, buffers)
+    beta, sigma = regress(first.history, first.targets, n_warmup, grain.astype(np.float32))
+    holidays, pattern = learn_holidays(
+        earlier_holidays,
+        first.history,
+        rows.rest,
+        first.end,
+        calendar,
+        periods,
+        first.coefficients,
+        n_warmup,
+        has_holidays,
+    )
+    low_rest, high_rest = quantiles(first.targets[_every_fifth(n_times)], (0.002, 0.998))
+    return _Prepared(
+        center=center,
+        scale=scale,
+        integers=integers,
+        floor=floor,
+        counts=counts,
+        months=months,
+        coefficients=first.coefficients,
+        beta=beta,
+        sigma=sigma,
+        low_rest=low_rest,
+        high_rest=high_rest,
+        state=_second_start(first.start, first.end, sigma),
+        holidays=holidays,
+        pattern=pattern,
+    )
+
+
+def _joined(parts: list[_Prepared]) -> _Prepared:
+    """Return what is known of all metrics from that of consecutive ones."""
+    if len(parts) == 1:
+        return parts[0]
+    joined: dict[str, Any] = {}
+    for field in fields(_Prepared):
+        joined[field.name] = _CONCATENATE.get(field.name, _concatenate)([getattr(part, field.name) for part in parts])
+    return _Prepared(**joined)
+
+
+def _concatenate(arrays: list[Any]) -> Any:
+    return np.concatenate(arrays, axis=-1)
+
+
+_CONCATENATE: dict[str, Callable[[list[Any]], Any]] = {
+    "counts": concatenate_counts,
+    "state": concatenate_states,
+    "holidays": concatenate_holidays,
+    "pattern": concatenate_patterns,
+}
 
 
 def _fit_block(
@@ -157,58 +293,68 @@ def _fit_block(
     longest: int,
     earlier_holidays: HolidayModel,
     has_holidays: bool,
+    buffers: Buffers,
 ) -> _BlockFit:
     """Fit a block of metrics; `raw` has shape (S, T)."""
     n_times = raw.shape[1]
     frequency = FREQUENCIES[calendar.frequency]
     memory = frequency.level_memory
-    center, scale, constant = standard(raw)
-    values = standardised(raw, center, scale)
-    observed = ~np.isnan(values)
-
-    low, high = quantiles(_without_trend(values[_every_fifth(n_times)]), (0.01, 0.99))
-    floor = np.where(constant, _LEAST_OF_CONSTANT, np.maximum(_LEAST_SPREAD * (high - low), 1e-6))
-    integers = are_integers(raw)
-    counts = fit_counts(raw, integers)
-    # The spread that counting and rounding cause, in standardised units.
-    grain = np.maximum(np.sqrt(counts.mean * counts.dispersion), np.where(integers, _ROUNDING, 0.0)) / scale
-    floor = np.maximum(floor, grain).astype(np.float32)
-    first, months = _first_fit(values, calendar, basis, longest), no_months(calendar, len(raw))
-    of_months, month_spread = days_of_months(months, calendar.month_slots)
-    for _ in range(_MONTH_ITERATIONS if calendar.month_slots.shape[1] else 0):
-        months = fit_months(first.targets - first.history.references[:, 1] + of_months, calendar.month_slots)
-        if not months.any() and not of_months.any():
-            break
-        of_months, month_spread = days_of_months(months, calendar.month_slots)
-        first = _first_fit(values - of_months, calendar, basis, longest)
-    coefficients, harmonic, rest, start = first.coefficients, first.harmonic, first.rest, first.start
-    history, targets, first_end = first.history, first.targets, first.end
     # Intervals at the start that are left out: the references have no estimate yet.
     longest_memory = max(memory, frequency.week_length)
     n_warmup = longest_memory if n_times > 2.5 * longest_memory else min(memory, n_times // 3)
-    beta, sigma = regress(history, targets, n_warmup, grain.astype(np.float32))
-    holidays, pattern = learn_holidays(
-        earlier_holidays, history, rest, first_end, calendar, periods, coefficients, n_warmup, has_holidays
+    rows = _Rows(*(buffers.get(name, n_times, len(raw)) for name in ("values", "rest", "harmonic")))
+    # In parts, because the features of a regression are the largest arrays of a fit.
+    prepared = _joined(
+        [
+            _prepare(
+                raw[begin:end],
+                calendar,
+                periods,
+                basis,
+                longest,
+                n_warmup,
+                earlier_holidays.part(begin, end),
+                has_holidays,
+                rows.part(begin, end),
+                buffers,
+            )
+            for begin, end in divided(len(raw), BLOCK)
+        ]
     )
-    low_rest, high_rest = quantiles(targets[_every_fifth(n_times)], (0.002, 0.998))
-    # Free the features, the largest arrays, before the second pass.
-    del first, history, targets
+    center, scale = prepared.center, prepared.scale
+    values, rest, harmonic = rows.values, rows.rest, rows.harmonic
+    sigma, floor, counts, integers = prepared.sigma, prepared.floor, prepared.counts, prepared.integers
+    observed = ~np.isnan(values)
 
-    room = _ROOM * np.maximum(sigma, high_rest - low_rest)
-    filter_coefficients = Coefficients(beta, sigma, floor, LEAST_SPREAD * sigma, low_rest - room, high_rest + room)
-    second_start = _second_start(start, first_end, sigma)
-    output, end = run_filter(filter_coefficients, second_start, rest, harmonic, calendar, pattern, month_spread)
+    room = _ROOM * np.maximum(sigma, prepared.high_rest - prepared.low_rest)
+    filter_coefficients = Coefficients(
+        prepared.beta, sigma, floor, LEAST_SPREAD * sigma, prepared.low_rest - room, prepared.high_rest + room
+    )
+    of_months, month_spread = days_of_months(prepared.months, calendar.month_slots)
+    output, end = run_filter(
+        filter_coefficients,
+        prepared.state,
+        rest,
+        harmonic,
+        calendar,
+        prepared.pattern,
+        month_spread,
+        buffers,
+        keeps_expected=False,
+    )
     of_holidays = spread_of_holidays(output.z, output.sigma, calendar.is_holiday, sigma)
     filter_coefficients = replace(filter_coefficients, holiday=of_holidays)
     usable = observed & ~calendar.is_holiday[:, None]
     usable[:n_warmup] = False
     # A series that starts later has no estimates on its first day either.
-    starts_at = np.argmax(observed, axis=0)
-    for series in np.flatnonzero(starts_at):
-        usable[: starts_at[series] + min(memory, int(observed[:, series].sum()) // 3), series] = False
+    for series in np.flatnonzero(~observed[0]):
+        starts_at, n_observed = int(np.argmax(observed[:, series])), int(observed[:, series].sum())
+        if starts_at:
+            usable[: starts_at + min(memory, n_observed // 3), series] = False
     end.recent[:, counts.is_low] = 0
     nonnegative = ~(raw < 0).any(axis=1)
-    reference = output.reference + harmonic + of_months
+    reference = np.add(output.reference, harmonic, out=buffers.get("seasonal", n_times, len(raw)))
+    reference += of_months
     zero = (-center / scale).astype(np.float32)
     runs = fit_runs(values, reference, zero, nonnegative & ~counts.is_low, integers, n_warmup)
     above, usual = above_zero(values[-LONGEST_RUN:], reference[-LONGEST_RUN:], zero, runs.least)
@@ -240,10 +386,10 @@ def _fit_block(
         scale=scale,
         nonnegative=nonnegative,
         is_ready=observed.sum(axis=0) >= frequency.least_points,
-        harmonics=coefficients,
-        months=months,
+        harmonics=prepared.coefficients,
+        months=prepared.months,
         coefficients=filter_coefficients,
-        holidays=holidays,
+        holidays=prepared.holidays,
         tails=tails_of(output.z),
         joint_tails=tails_of(joint_residuals(output)),
         seasonal_tails=tails_of(output.z_seasonal),
@@ -258,29 +404,33 @@ class _FirstFit:
     """Harmonics of a history, and the first pass through what they leave over."""
 
     coefficients: Float32Array
-    harmonic: Float32Array
-    rest: Float32Array
     start: FilterState
     history: History
     targets: Float32Array
     end: FilterState
 
 
-def _first_fit(values: Float32Array, calendar: Calendar, basis: FloatArray, longest: int) -> _FirstFit:
+def _first_fit(
+    values: Float32Array, calendar: Calendar, basis: FloatArray, longest: int, rows: _Rows, buffers: Buffers
+) -> _FirstFit:
+    """Fit the harmonics of `values`, and write them and what they leave over to `rows`."""
     memory = FREQUENCIES[calendar.frequency].level_memory
     coefficients = fit_harmonics(_without_holidays(values, calendar.is_holiday), basis, longest)
-    harmonic = (basis.astype(np.float32) @ coefficients).astype(np.float32)
-    rest = values - harmonic
+    harmonic, rest, basis = rows.harmonic, rows.rest, basis.astype(np.float32)
+    for strip in strips(values.shape[1]):
+        harmonic[:, strip] = basis @ coefficients[:, strip]
+    np.subtract(values, harmonic, out=rest)
     start = initial_state(_first_level(rest, memory), calendar.frequency)
     usual_rest = _without_holidays(rest, calendar.is_holiday)
-    history, targets, end = first_pass(usual_rest, harmonic, calendar, start, _largest_jump(rest, memory))
-    return _FirstFit(coefficients, harmonic, rest, start, history, targets, end)
+    history, targets, end = first_pass(usual_rest, harmonic, calendar, start, _largest_jump(rest, memory), buffers)
+    return _FirstFit(coefficients, start, history, targets, end)
 
 
 def _first_level(rest: Float32Array, memory: int) -> Float32Array:
     """Return the median of the first day (`Frequency.level_memory`), or of the whole history if that has no value."""
-    first = rest[:memory]
-    level: Float32Array = np.where(np.isnan(first).all(axis=0), median(rest), median(first)).astype(np.float32)
+    level: Float32Array = median(rest[:memory])
+    without = np.flatnonzero(np.isnan(rest[:memory]).all(axis=0))
+    level[without] = median(rest[:, without])
     return level
 
 
@@ -298,15 +448,14 @@ def _largest_jump(rest: Float32Array, memory: int) -> Float32Array:
     """Return the largest deviation of a value that the first pass learns from."""
     rows = _every_fifth(len(rest))
 
-    def sigma_of(differences: Float32Array) -> Float32Array:
-        sample = differences[rows]
+    def sigma_of(sample: Float32Array) -> Float32Array:
         return np.float32(MAD) * median(np.abs(sample - median(sample))).astype(np.float32)
 
-    by_day = sigma_of(rest[memory:] - rest[:-memory]) if len(rest) > 2 * memory else sigma_of(rest)
-    by_step = sigma_of(rest[1:] - rest[:-1]) if len(rest) > 1 else by_day
-    sigma = np.maximum(by_day, by_step)
+    by_day = sigma_of(rest[memory:][rows] - rest[:-memory][rows] if len(rest) > 2 * memory else rest[rows])
+    steps = rest[1:][rows] - rest[:-1][rows]
+    sigma = np.maximum(by_day, sigma_of(steps)) if len(rest) > 1 else by_day
     # A trend without noise has steps of one size, which are no jumps.
-    step = np.abs(median((rest[1:] - rest[:-1])[rows])) if len(rest) > 1 else np.zeros_like(sigma)
+    step = np.abs(median(steps))
     jump: Float32Array = step + np.float32(_JUMP) * np.where(sigma > 0, sigma, np.float32(0.1))
     return jump
 

@@ -143,6 +143,14 @@ class HolidayPattern:
         return first, np.where(is_low, highest, lowest).astype(np.float32)
 
 
+def concatenate_patterns(parts: list[HolidayPattern]) -> HolidayPattern:
+    """Return the pattern of all series from those of consecutive blocks."""
+    names = ("phase", "shift", "effect")
+    return replace(
+        parts[0], **{name: np.concatenate([getattr(part, name) for part in parts], axis=-1) for name in names}
+    )
+
+
 def pattern_of(
     learned: HolidayModel,
     calendar: Calendar,

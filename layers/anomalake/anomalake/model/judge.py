@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 import numpy as np
 
@@ -15,6 +15,7 @@ from anomalake.model.filter import JOINT_CLIP, joint_residuals, run_filter
 from anomalake.model.filter_state import JOINT, LAGS, LONGEST_RUN, FilterOutput, FilterState, concatenate_states
 from anomalake.model.holidays import pattern_of
 from anomalake.model.judgement import ANOMALOUS, Judgement
+from anomalake.model.layout import Buffers, strips
 from anomalake.model.metrics import Metrics
 from anomalake.model.model import Model, ModelError, State, align
 from anomalake.model.months import days_of_months
@@ -90,6 +91,10 @@ def judge(
     raw = metrics.flat[:, first:]
     n_missed = len(missed)
 
+    # Blocks write their part of these arrays. What another process has written comes back as a copy.
+    everything = _Judged(*(np.empty((len(model.center), len(starts))) for _ in range(4)))
+    buffers = Buffers()
+
     def judge_block(begin: int, end: int) -> tuple[_Judged, FilterState]:
         rows = metric_rows[begin:end]
         if metric_rows is model_rows and not n_missed:
@@ -97,18 +102,23 @@ def judge(
         else:
             values = np.full((end - begin, n_missed + len(starts)), np.nan)
             values[rows >= 0, n_missed:] = raw[rows[rows >= 0]]
-        filtered = state.filtered.part(begin, end)
-        return _judge_block(model, filtered, values, n_missed, basis, calendar, begin, end, least)
+        filtered, out = state.filtered.part(begin, end), everything.part(begin, end)
+        after = _judge_block(model, filtered, values, n_missed, basis, calendar, begin, end, least, out, buffers)
+        return out, after
 
     parts = in_blocks(judge_block, len(model.center), n_missed + len(starts))
-
-    def all_metrics(name: str, fill: float) -> FloatArray:
-        return _in_order(np.concatenate([getattr(judged, name) for judged, _ in parts]), model_rows, fill)
-
     step = np.timedelta64(FREQUENCIES[model.frequency].seconds, "s")
     after = State(starts[-1] + step, concatenate_states([filtered for _, filtered in parts]))
-    expected, lower, upper = (all_metrics(name, np.nan) for name in ("expected", "lower", "upper"))
-    severity = all_metrics("severity", 0.0)
+    begin = 0
+    for judged, _ in parts:
+        end = begin + len(judged.severity)
+        everything.part(begin, end).put(judged)
+        begin = end
+    del parts
+    expected, lower, upper = (
+        _in_order(array, model_rows, np.nan) for array in (everything.expected, everything.lower, everything.upper)
+    )
+    severity = _in_order(everything.severity, model_rows, 0.0)
     return Judgement(first, expected, lower, upper, severity, severity >= ANOMALOUS), after
 
 
@@ -121,6 +131,17 @@ class _Judged:
     upper: FloatArray
     severity: FloatArray
 
+    def part(self, first: int, end: int) -> _Judged:
+        """Return views of the judgement of consecutive metrics."""
+        return _Judged(*(getattr(self, field.name)[first:end] for field in fields(self)))
+
+    def put(self, judged: _Judged) -> None:
+        """Copy another judgement of these metrics, unless it is this one."""
+        for field in fields(self):
+            array, other = getattr(self, field.name), getattr(judged, field.name)
+            if not np.may_share_memory(array, other):
+                array[:] = other
+
 
 def _judge_block(
     model: Model,
@@ -132,8 +153,13 @@ def _judge_block(
     begin: int,
     end: int,
     decision: float,
-) -> tuple[_Judged, FilterState]:
-    """Judge a block of metrics; `raw` has shape (S, missed and judged intervals)."""
+    out: _Judged,
+    buffers: Buffers,
+) -> FilterState:
+    """Judge a block of metrics, and write the judgement to `out`; return the state after it.
+
+    `raw` has shape (S, missed and judged intervals).
+    """
     center, scale = model.center[begin:end], model.scale[begin:end]
     values = standardised(raw, center, scale)
     harmonic = sum_of_harmonics(basis, model.harmonics[:, begin:end])
@@ -142,8 +168,48 @@ def _judge_block(
     of_months, spread = days_of_months(model.months[..., begin:end], calendar.month_slots)
     seasonal: Float32Array = harmonic + of_months
     output, after = run_filter(
-        model.coefficients.part(begin, end), filtered, values - seasonal, harmonic, calendar, holidays, spread
+        model.coefficients.part(begin, end), filtered, values - seasonal, harmonic, calendar, holidays, spread, buffers
     )
+    # What follows concerns each series alone: in strips, its arrays stay in the cache of a core.
+    for strip in strips(end - begin):
+        _judge_strip(
+            model,
+            filtered.part(strip.start, strip.stop),
+            after.part(strip.start, strip.stop),
+            output.part(strip.start, strip.stop),
+            values[:, strip].copy(),
+            harmonic[:, strip],
+            seasonal[:, strip].copy(),
+            raw[strip],
+            n_missed,
+            begin + strip.start,
+            min(begin + strip.stop, end),
+            decision,
+            out.part(strip.start, strip.stop),
+        )
+    return after
+
+
+def _judge_strip(
+    model: Model,
+    filtered: FilterState,
+    after: FilterState,
+    output: FilterOutput,
+    values: Float32Array,
+    harmonic: Float32Array,
+    seasonal: Float32Array,
+    raw: FloatArray,
+    n_missed: int,
+    begin: int,
+    end: int,
+    decision: float,
+    out: _Judged,
+) -> None:
+    """Judge a strip of metrics by the output of the filter, and write the judgement to `out`.
+
+    The state `after` the intervals is completed.
+    """
+    center, scale = model.center[begin:end], model.scale[begin:end]
     surprises, limit_up, limit_down = _surprises(model, output, begin, end, decision)
     expected = output.expected + seasonal
     alternative = output.alternative + seasonal
@@ -187,7 +253,10 @@ def _judge_block(
     is_ready = model.is_ready[begin:end, None]
     # Adding NaN removes the values of metrics with too little history.
     mask = np.where(is_ready, 0.0, np.nan)
-    return _Judged(expected + mask, lower + mask, upper + mask, np.where(is_ready, severity, 0)), after
+    np.add(expected, mask, out=out.expected)
+    np.add(lower, mask, out=out.lower)
+    np.add(upper, mask, out=out.upper)
+    out.severity[:] = np.where(is_ready, severity, 0)
 
 
 def _judge_runs(
@@ -220,7 +289,10 @@ def _judge_runs(
 def _with_runs(surprises: FloatArray, in_runs: Float32Array, decision: float) -> FloatArray:
     """Return the larger surprise; where both decide, a share of the smaller one is added, so that the order is kept."""
     both = np.minimum(surprises, in_runs)
-    return np.maximum(surprises, in_runs) + np.where(both >= decision, _SHARE_OF_SMALLER * both, 0)
+    larger = np.maximum(surprises, in_runs)
+    decide = both >= decision
+    larger[decide] += _SHARE_OF_SMALLER * both[decide]
+    return larger
 
 
 def _hold(surprises: FloatArray, decision: float, held: Float32Array, share: float) -> None:

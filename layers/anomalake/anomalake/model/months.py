@@ -86,7 +86,12 @@ def _offset(visits: Float32Array, sigma: Float32Array) -> tuple[Float32Array, Fl
 
 
 def days_of_months(months: Float32Array, slots: IntArray) -> tuple[Float32Array, Float32Array]:
-    """Return offset and spread of each day, shape (T, S): those of its slot with the largest offset."""
+    """Return offset and spread of each day, shape (T, S): those of its slot with the largest offset.
+
+    Of intervals that are no days they are 0, of shape (T, 1).
+    """
+    if not slots.shape[1]:
+        return np.zeros((len(slots), 1), np.float32), np.zeros((len(slots), 1), np.float32)
     padded = np.concatenate([months, np.zeros((2, 1, months.shape[2]), np.float32)], axis=1)
     offset, spread = (np.zeros((len(slots), months.shape[2]), np.float32) for _ in range(2))
     for column in slots.T:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 
-from anomalake.model.array_types import BoolArray, Float32Array
+from anomalake.model.array_types import Float32Array, IndexArray
 from anomalake.model.filter_state import FEATURES, FIRST_LAG, History
-from anomalake.model.spread import MAD, clipped_sigma, median, quantiles, row_sample
+from anomalake.model.layout import by_series, strips
+from anomalake.model.spread import MAD, clipped_sigma, median_of_series, quantiles_of_series, row_sample
 
 _HUBER = 1.5
 _ITERATIONS = 3
@@ -21,7 +22,7 @@ _PRIOR_LAGS, _PRIOR_REFERENCES = (0.3, 0.1), (0.2, 0.1, 0.0, 0.2, 0.1)
 _MOST_PERSISTENT = 1.05
 # The regression uses at most this many of the last intervals.
 _MOST_ROWS = 6_000
-# Feature values per block of series: they stay in the cache of a core.
+# Feature values per block of series: they and their products with weights stay in the cache of a core.
 _CACHED_VALUES = 500_000
 
 
@@ -49,61 +50,71 @@ def regress(
     """
     n_times, n_series = targets.shape
     first = max(first, n_times - _MOST_ROWS)
-    block = max(8, _CACHED_VALUES // ((n_times - first) * FEATURES))
+    block = max(16, _CACHED_VALUES // ((n_times - first) * FEATURES))
     beta = np.empty((FEATURES, n_series), np.float32)
     sigma = np.empty(n_series, np.float32)
-    for begin in range(0, n_series, block):
-        part = slice(begin, begin + block)
+    for part in strips(n_series, block):
         features = history.features(first, n_times, part)
-        beta[:, part], sigma[part] = _regress_block(features, targets[first:, part], floor[part])
+        beta[:, part], sigma[part] = _regress_block(features, by_series(targets[first:, part]), floor[part])
     return beta, sigma
 
 
-def _regress_block(
-    features: Float32Array, targets: Float32Array, floor: Float32Array
-) -> tuple[Float32Array, Float32Array]:
-    """Regress a block of series: features (T, FEATURES, S), targets (T, S)."""
-    x = np.ascontiguousarray(features.transpose(2, 0, 1))
-    y = np.ascontiguousarray(targets.T)
-    usable = ~np.isnan(y)
-    y = np.where(usable, y, np.float32(0))
-    n_usable = np.maximum(usable.sum(axis=1), 1)
-    prior = np.zeros((len(x), FEATURES), np.float32)
+def _regress_block(x: Float32Array, y: Float32Array, floor: Float32Array) -> tuple[Float32Array, Float32Array]:
+    """Regress a block of series: features `x` of shape (S, FEATURES, T), targets `y` of shape (S, T)."""
+    n_series, _, n_times = x.shape
+    deviation = y - median_of_series(y)[:, None]
+    spread = np.float32(MAD) * median_of_series(np.abs(deviation, out=deviation))
+    gaps = np.flatnonzero(np.isnan(y))
+    n_usable = np.maximum(n_times - np.bincount(gaps // n_times, minlength=n_series), 1)
+    y.ravel()[gaps] = 0
+    prior = np.zeros((n_series, FEATURES), np.float32)
     prior[:, FIRST_LAG : FIRST_LAG + len(_PRIOR_LAGS)] = _PRIOR_LAGS
     prior[:, 1 : 1 + len(_PRIOR_REFERENCES)] = _PRIOR_REFERENCES
-    spread = np.maximum(np.float32(MAD) * median(np.abs(targets - median(targets))), floor)
-    power = np.einsum("stf,stf->sf", x, x).max(axis=1) / max(x.shape[1], 1)
-    ridge = np.repeat((_PRIOR_WEIGHT * spread**2 + 1e-4 * power + 1e-5)[:, None], FEATURES, axis=1).astype(np.float32)
+    power = np.einsum("sft,sft->sf", x, x).max(axis=1) / max(n_times, 1)
+    prior_weight = _PRIOR_WEIGHT * np.maximum(spread, floor) ** 2 + 1e-4 * power + 1e-5
+    ridge = np.repeat(prior_weight[:, None], FEATURES, axis=1).astype(np.float32)
     ridge[:, 0] = 1e-5
     diagonal = np.arange(FEATURES)
     beta = prior
-    sigma = np.zeros(len(x), np.float32)
+    sigma = np.zeros(n_series, np.float32)
+    weighted = np.empty_like(x)
     for iteration in range(_ITERATIONS):
-        residual = np.abs(y - (x @ beta[:, :, None])[:, :, 0])
+        residual = _residuals(x, y, gaps, beta)
         if iteration < _ITERATIONS_BY_MEDIAN:
-            sigma = _residual_sigma(residual, usable)
+            sigma = _residual_sigma(residual, gaps)
         else:
-            sigma = clipped_sigma(residual * usable, sigma, axis=1) * (x.shape[1] / n_usable).astype(np.float32)
+            sigma = clipped_sigma(residual, sigma, axis=1) * (n_times / n_usable).astype(np.float32)
         bound = np.float32(_HUBER) * np.maximum(sigma, floor)[:, None]
-        weight = usable * (bound / np.maximum(residual, bound))
-        weighted = (x * weight[:, :, None]).transpose(0, 2, 1)
-        gram = (weighted @ x).astype(np.float64)
+        weight = np.divide(bound, np.maximum(residual, bound, out=residual), out=residual)
+        weight.ravel()[gaps] = 0
+        np.multiply(x, weight[:, None, :], out=weighted)
+        gram = (weighted @ x.transpose(0, 2, 1)).astype(np.float64)
         gram[:, diagonal, diagonal] += ridge
         right = (weighted @ y[:, :, None])[:, :, 0] + ridge * prior
         beta = np.linalg.solve(gram, right.astype(np.float64)[:, :, None])[:, :, 0].astype(np.float32)
     # With a larger sum of lag coefficients, expectations would diverge after the first unusual value.
     persistence = beta[:, FIRST_LAG:].sum(axis=1)
     beta[:, FIRST_LAG:] /= np.where(persistence > _MOST_PERSISTENT, persistence, 1)[:, None]
-    residual = np.abs(y - (x @ beta[:, :, None])[:, :, 0])
-    return beta.T, _residual_sigma(residual, usable)
+    return beta.T, _residual_sigma(_residuals(x, y, gaps, beta), gaps)
 
 
-def _residual_sigma(residual: Float32Array, usable: BoolArray) -> Float32Array:
+def _residuals(x: Float32Array, y: Float32Array, gaps: IndexArray, beta: Float32Array) -> Float32Array:
+    """Return absolute residuals, shape (S, T), 0 for gaps; these are places in the flat array."""
+    residual: Float32Array = (beta[:, None, :] @ x)[:, 0]
+    np.abs(np.subtract(y, residual, out=residual), out=residual)
+    residual.ravel()[gaps] = 0
+    return residual
+
+
+def _residual_sigma(residual: Float32Array, gaps: IndexArray) -> Float32Array:
     """Return the spread by the median, or by the mean of clipped residuals where most residuals are almost 0."""
-    rows = row_sample(residual.shape[1])
-    sample = np.where(usable[:, rows], residual[:, rows], np.float32(np.nan)).T
-    middle, high = quantiles(sample, (0.5, 0.95))
-    clipped = np.minimum(sample, high)
-    mean = np.nansum(clipped, axis=0) / np.maximum((~np.isnan(clipped)).sum(axis=0), 1)
+    with_gaps = residual
+    if len(gaps):
+        with_gaps = residual.copy()
+        with_gaps.ravel()[gaps] = np.nan
+    sample = with_gaps[:, row_sample(residual.shape[1])]
+    middle, high = quantiles_of_series(sample, (0.5, 0.95))
+    observed = ~np.isnan(sample)
+    mean = np.minimum(sample, high[:, None]).sum(axis=1, where=observed) / np.maximum(observed.sum(axis=1), 1)
     sigma: Float32Array = np.maximum(np.float32(MAD) * middle, np.float32(0.3) * mean).astype(np.float32)
     return sigma + np.float32(1e-6)

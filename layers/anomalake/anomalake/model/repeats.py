@@ -23,9 +23,10 @@ from anomalake.model.filter_state import FilterState
 
 #: Visits that must agree with an offset before it is no longer in doubt.
 DOUBTED_VISITS: Final = 2
-# Residual, in sigmas, from which a deviation can be a repeat, and from which one that came twice is. Three in a row are
-# less often chance than two.
-_ODD, _ODD_OF_TWO = 2.5, 4.0
+#: Residual, in sigmas, from which a deviation can be a repeat.
+ODD: Final = 2.5
+# The residual from which a deviation that came twice is one. Three in a row are less often chance than two.
+_ODD_OF_TWO = 4.0
 # Two deviations are alike if they differ by less than so many sigmas, or by less than this share.
 _ALIKE_SIGMAS, _ALIKE_SHARE = np.float32(3), np.float32(0.4)
 #: Part of a day that a repeat lasts at most: longer events are outages or new levels.
@@ -34,11 +35,11 @@ LONGEST: Final = 12
 
 def adopt_repeats(
     state: FilterState,
+    odd: IndexArray,
     deviation: Float32Array,
     size: Float32Array,
     wide: Float32Array,
-    counts: BoolArray,
-    month_offset: Float32Array,
+    month_offset: Float32Array | None,
     calendar: Calendar,
     t: int,
 ) -> None:
@@ -46,58 +47,62 @@ def adopt_repeats(
 
     Parameters
     ----------
+    odd
+        Series whose deviation can be a repeat, by their indexes: beyond `ODD`, and at the start of an event at most.
     deviation, size, wide
         Deviation from the expectation, its size in sigmas, and the sigma; shape (S,).
-    counts
-        Series whose deviation can be a repeat: observed, and at the start of an event at most; shape (S,).
     month_offset
-        Offset of the day's slots of the month, shape (S,).
+        Offset of the day's slots of the month, shape (S,); None for intervals that are no days.
     calendar, t
         The calendar, and the index of the interval.
     """
     day_length, week_length, week_phase = calendar.day_length, calendar.week_length, int(calendar.week_phase[t])
-    odd = np.flatnonzero(counts & (size > _ODD))
     found = deviation[odd]
     row = state.odd[week_phase]
-    weekly = _alike(row, odd[size[odd] > _ODD_OF_TWO], deviation, wide)
+    weekly = _alike(row, odd, found, wide)
+    weekly = weekly[size[weekly] > _ODD_OF_TWO]
     daily = odd[:0]
     if day_length < week_length:
         yesterday, before = (state.odd[(week_phase - k * day_length) % week_length] for k in (1, 2))
-        daily = _alike(before, _alike(yesterday, odd, deviation, wide), deviation, wide)
+        daily = _alike(yesterday, odd, found, wide)
+        if len(daily):
+            daily = _alike(before, daily, deviation[daily], wide)
     row[:] = 0
     row[odd] = found
-    for series in daily:
-        _adopt(state, slice(week_phase % day_length, week_length, day_length), series, deviation[series])
-    for series in weekly[~np.isin(weekly, daily)] if len(daily) else weekly:
-        _adopt(state, slice(week_phase, week_phase + 1), series, deviation[series])
+    if len(daily):
+        _adopt(state, range(week_phase % day_length, week_length, day_length), daily, deviation)
+        weekly = weekly[~np.isin(weekly, daily)]
+    _adopt(state, range(week_phase, week_phase + 1), weekly, deviation)
     adopted = weekly
     for place in month_places(calendar, t):
         row = state.odd[place]
-        monthly = _alike(row, odd[size[odd] > _ODD_OF_TWO], deviation, wide)
-        monthly = monthly[~np.isin(monthly, adopted)]
+        monthly = _alike(row, odd, found, wide)
+        monthly = monthly[(size[monthly] > _ODD_OF_TWO) & ~np.isin(monthly, adopted)]
         adopted = np.concatenate([adopted, monthly])
         row[:] = 0
         row[odd] = found
-        for series in monthly:
-            state.profile[place, series] = month_offset[series]
-            _adopt(state, slice(place, place + 1), series, deviation[series])
+        if month_offset is not None:
+            state.profile[place, monthly] = month_offset[monthly]
+        _adopt(state, range(place, place + 1), monthly, deviation)
 
 
-def _alike(past: Float32Array, series: IndexArray, deviation: Float32Array, wide: Float32Array) -> IndexArray:
-    """Return the series whose deviation is like a past one: of the same sign and about the same size."""
-    series = series[past[series] != 0]
+def _alike(past: Float32Array, series: IndexArray, found: Float32Array, wide: Float32Array) -> IndexArray:
+    """Return the series whose deviation, `found`, is like a past one: of the same sign and about the same size."""
+    same_sign = (past[series] * found > 0).nonzero()[0]
+    series, found = series[same_sign], found[same_sign]
     if not len(series):
         return series
-    before, found = past[series], deviation[series]
     most = np.maximum(_ALIKE_SIGMAS * wide[series], _ALIKE_SHARE * np.abs(found))
-    alike: IndexArray = series[(before * found > 0) & (np.abs(before - found) < most)]
+    alike: IndexArray = series[np.abs(past[series] - found) < most]
     return alike
 
 
-def _adopt(state: FilterState, phases: slice, series: np.intp, offset: np.float32) -> None:
-    state.profile[phases, series] += offset
-    state.doubt[phases, series] = DOUBTED_VISITS
-    state.odd[phases, series] = 0
+def _adopt(state: FilterState, phases: range, series: IndexArray, deviation: Float32Array) -> None:
+    if len(series):
+        for phase in phases:
+            state.profile[phase, series] += deviation[series]
+            state.doubt[phase, series] = DOUBTED_VISITS
+            state.odd[phase, series] = 0
 
 
 def month_places(calendar: Calendar, t: int) -> list[int]:

@@ -17,7 +17,8 @@ import numpy as np
 
 from anomalake.model.array_types import BoolArray, Float32Array, FloatArray, IndexArray
 from anomalake.model.filter_state import LONGEST_RUN
-from anomalake.model.spread import MAD, Array, median, row_sample
+from anomalake.model.layout import Array, strips
+from anomalake.model.spread import MAD, median, row_sample
 from anomalake.model.tails import Tails, fit_tails, limits_of, surprise
 
 #: Numbers of intervals that are judged together.
@@ -40,6 +41,8 @@ _A_LITTLE = np.float32(1e-4)
 _DEVIANCE, _MOST_UNIT = 1 / np.log(10), 1e12
 # Every third window of the history is used, every sixth of the longer ones: neighbours share most of their intervals.
 _STEP = 3
+# Series whose runs are fitted at once: their arrays stay in the cache of a processor.
+_AT_ONCE = 512
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -112,6 +115,23 @@ def fit_runs(
     first
         The first interval to use.
     """
+    of_strips = [
+        _fit_strip(
+            values[:, strip].copy(), reference[:, strip].copy(), zero[strip], judged[strip], integers[strip], first
+        )
+        for strip in strips(max(values.shape[1], 1), _AT_ONCE)
+    ]
+    return concatenate_runs(of_strips)
+
+
+def _fit_strip(
+    values: Float32Array,
+    reference: Float32Array,
+    zero: Float32Array,
+    judged: BoolArray,
+    integers: BoolArray,
+    first: int,
+) -> RunModel:
     usual = median(reference - zero)
     least = np.where(judged & (usual > 0), np.float32(_LEAST_EXPECTED) * usual, 0).astype(np.float32)
     above, expected = above_zero(values, reference, zero, least)
@@ -160,8 +180,10 @@ def above_zero(
     An expected value is NaN where the reference is: runs do not go on over such an interval.
     """
     expected = reference - zero
-    expected[np.isnan(values) | (expected < least) | (least <= 0)] = 0
-    above = np.where(expected > 0, np.maximum(values - zero, 0), 0).astype(np.float32)
+    np.copyto(expected, np.float32(0), where=np.isnan(values) | (expected < least) | (least <= 0))
+    above = values - zero
+    np.maximum(above, np.float32(0), out=above)
+    np.copyto(above, np.float32(0), where=~(expected > 0))
     return above, expected
 
 
@@ -187,10 +209,11 @@ def judge_runs(runs: RunModel, above: Float32Array, expected: Float32Array, scal
             & _is_enough(expected_total, window, runs.least)
             & is_last
         )
-        rows, columns = np.nonzero(is_low)
-        if not len(rows):
+        found_at = np.flatnonzero(is_low)
+        if not len(found_at):
             continue
-        observed, usual = (array[rows, columns].astype(np.float64) for array in (total, expected_total))
+        columns = found_at % is_low.shape[1]
+        observed, usual = (array.ravel()[found_at].astype(np.float64) for array in (total, expected_total))
         ratio = _log_ratio(observed, usual) / runs.spread[place, columns]
         found = surprise(runs.tails(place, columns), ratio.astype(np.float32)[None])[0].astype(np.float64)
         unit = scale[columns]
@@ -198,7 +221,7 @@ def judge_runs(runs: RunModel, above: Float32Array, expected: Float32Array, scal
             runs.integers[columns], np.minimum(found, _poisson_deviance(observed * unit, usual * unit)), found
         )
         found -= _MARGINS[place]
-        surprises[rows, columns] = np.maximum(surprises[rows, columns], found)
+        surprises.ravel()[found_at] = np.maximum(surprises.ravel()[found_at], found)
     return surprises
 
 
@@ -242,8 +265,9 @@ def limit_of_runs(
 
 def _deciding_share(runs: RunModel, place: int, decision: float) -> Float32Array:
     """Return the share of the expected sum of a window from which a run reaches the decision; negative for none."""
-    tails = runs.tails(place, np.arange(len(runs.least)))
-    size = limits_of(tails, decision + _MARGINS[place])[1] * runs.spread[place]
+    # One side, because both are the lower one.
+    parameters = (getattr(runs, name)[place, None] for name in ("threshold", "scale", "shape"))
+    size = limits_of(Tails(float(runs.share[place]), *parameters), decision + _MARGINS[place])[0] * runs.spread[place]
     share: Float32Array = np.minimum(np.exp(-size) * (1 + _NOTHING) - _NOTHING, _MOST[place]).astype(np.float32)
     return share
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 
 from anomalake.model.array_types import Float32Array, FloatArray
-from anomalake.model.spread import MAD, median, row_sample
+from anomalake.model.layout import by_series, strips
+from anomalake.model.spread import MAD, median_of_series, row_sample
 
 _ITERATIONS = 4
 # Clipping bounds of the pseudo-values in sigmas: wide in the first two iterations, because the first fit is poor, then
@@ -46,30 +47,39 @@ def fit_harmonics(values: Float32Array, basis: FloatArray, longest: int) -> Floa
     angle = np.pi * (np.arange(n_times) + 0.5) / n_times
     slow = np.column_stack([np.cos(np.outer(angle, np.arange(n_slow + 1))), np.linspace(-0.5, 0.5, n_times)])
     q, r = np.linalg.qr(np.column_stack([slow, basis]))
-    projection = np.ascontiguousarray(q.T, dtype=np.float32)
-    q32 = q.astype(np.float32)
-    missing = np.isnan(values)
-    has_gaps = bool(missing.any())
-    fit = np.repeat(median(values)[None], n_times, axis=0)
-    coefficients = np.zeros((q.shape[1], n_series), np.float32)
-    sigma = np.zeros(n_series, np.float32)
-    for iteration in range(_ITERATIONS):
-        residual = values - fit
-        if has_gaps:
-            residual[missing] = 0
-        sigma = np.float32(MAD) * median(np.abs(residual[row_sample(n_times)])) + np.float32(1e-6)
-        bound = np.float32(_WIDE if iteration < _WIDE_ITERATIONS else _HUBER) * sigma
-        np.clip(residual, -bound, bound, out=residual)
-        residual += fit
-        coefficients = projection @ residual
-        fit = q32 @ coefficients
-    n_nuisance = slow.shape[1]
-    pairs = coefficients[n_nuisance:].reshape(basis.shape[1] // 2, 2, n_series)
-    energy = np.maximum((pairs**2).sum(axis=1), np.float32(1e-12))
-    shrinkage = np.clip(1 - _SHRINKAGE * 2 * sigma**2 / energy, 0, 1)
-    coefficients[n_nuisance:] = (pairs * shrinkage[:, None]).reshape(basis.shape[1], n_series)
+    q32, n_nuisance = q.astype(np.float32), slow.shape[1]
+    coefficients = np.empty((q.shape[1], n_series), np.float32)
+    for strip in strips(n_series):
+        of_strip, sigma = _fit_strip(by_series(values[:, strip]), q32)
+        pairs = of_strip.T[n_nuisance:].reshape(basis.shape[1] // 2, 2, len(sigma))
+        energy = np.maximum((pairs**2).sum(axis=1), np.float32(1e-12))
+        shrinkage = np.clip(1 - _SHRINKAGE * 2 * sigma**2 / energy, 0, 1)
+        coefficients[:n_nuisance, strip] = of_strip.T[:n_nuisance]
+        coefficients[n_nuisance:, strip] = (pairs * shrinkage[:, None]).reshape(basis.shape[1], len(sigma))
     solved: FloatArray = np.linalg.solve(r, coefficients.astype(np.float64))
     return solved[n_nuisance:].astype(np.float32)
+
+
+def _fit_strip(values: Float32Array, q: Float32Array) -> tuple[Float32Array, Float32Array]:
+    """Return the coefficients of orthogonal columns, shape (S, columns), and the spread; `values` are by series."""
+    projection, rows = np.ascontiguousarray(q.T), row_sample(values.shape[1])
+    missing = np.flatnonzero(np.isnan(values))
+    fit = np.repeat(median_of_series(values)[:, None], values.shape[1], axis=1)
+    residual = np.empty_like(fit)
+    coefficients = np.zeros((len(values), q.shape[1]), np.float32)
+    sigma = np.zeros(len(values), np.float32)
+    for iteration in range(_ITERATIONS):
+        np.subtract(values, fit, out=residual)
+        residual.ravel()[missing] = 0
+        sigma = np.float32(MAD) * median_of_series(np.abs(residual[:, rows])) + np.float32(1e-6)
+        bound = (np.float32(_WIDE if iteration < _WIDE_ITERATIONS else _HUBER) * sigma)[:, None]
+        np.minimum(residual, bound, out=residual)
+        np.maximum(residual, -bound, out=residual)
+        residual += fit
+        np.matmul(residual, q, out=coefficients)
+        if iteration < _ITERATIONS - 1:
+            np.matmul(coefficients, projection, out=fit)
+    return coefficients, sigma
 
 
 def sum_of_harmonics(basis: Float32Array, coefficients: Float32Array) -> Float32Array:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 
 from anomalake.model.array_types import BoolArray, Float32Array, FloatArray
-from anomalake.model.spread import quantiles, row_sample
+from anomalake.model.layout import by_series, strips
+from anomalake.model.spread import quantiles_of_series, row_sample
 
 # Scale of a constant metric as a share of its value, and the scale of a constant 0.
 _SCALE_OF_CONSTANT, _SCALE_OF_ZERO = 0.01, 1e-9
@@ -23,7 +24,7 @@ def standard(raw: FloatArray) -> tuple[FloatArray, FloatArray, BoolArray]:
     The center is the median. The scale is the interquartile range, or the standard deviation where that range is 0.
     """
     sample = np.clip(raw[:, row_sample(raw.shape[1])], -_MOST_VALUE, _MOST_VALUE)
-    low, center, high = quantiles(sample.T, (0.25, 0.5, 0.75)).astype(np.float64)
+    low, center, high = quantiles_of_series(sample, (0.25, 0.5, 0.75))
     width = high - low
     least = _ROUNDING_ERROR * np.abs(center)
     narrow = ~(width > least)
@@ -43,18 +44,23 @@ def _standard_deviation(values: FloatArray, center: FloatArray) -> FloatArray:
     return result
 
 
-def standardised(raw: FloatArray, center: FloatArray, scale: FloatArray) -> Float32Array:
-    """Return ``(raw - center) / scale``, (S, T) to (T, S); NaN where nothing was observed."""
-    values = np.clip(raw, -_MOST_VALUE, _MOST_VALUE)
-    values -= center[:, None]
-    with np.errstate(over="ignore"):
-        values /= scale[:, None]
-    return np.ascontiguousarray(np.clip(values, -_MOST_STANDARDISED, _MOST_STANDARDISED).astype(np.float32).T)
+def standardised(
+    raw: FloatArray, center: FloatArray, scale: FloatArray, out: Float32Array | None = None
+) -> Float32Array:
+    """Return ``(raw - center) / scale``, (S, T) to (T, S); NaN where nothing was observed. It is written to `out`."""
+    result = np.empty(raw.shape[::-1], np.float32) if out is None else out
+    for strip in strips(len(raw)):
+        values = np.clip(raw[strip], -_MOST_VALUE, _MOST_VALUE)
+        values -= center[strip, None]
+        with np.errstate(over="ignore"):
+            values /= scale[strip, None]
+        result[:, strip] = np.clip(values, -_MOST_STANDARDISED, _MOST_STANDARDISED, out=values).astype(np.float32).T
+    return result
 
 
 def in_units(values: Float32Array, center: FloatArray, scale: FloatArray, least: FloatArray) -> FloatArray:
     """Return standardised values in the unit of the measure, at least `least`; (T, S) to (S, T)."""
-    units = np.ascontiguousarray(values.T).astype(np.float64)
+    units = by_series(values).astype(np.float64)
     with np.errstate(over="ignore"):
         units *= scale[:, None]
         units += center[:, None]

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from anomalake.model.array_types import BoolArray, Float32Array, FloatArray
+from anomalake.model.layout import strips
 from anomalake.model.spread import quantiles
 
 # Number of exceedances to aim at, both sides together, and the bounds of their share of the points. The farthest 1 % of
@@ -87,18 +88,26 @@ def fit_tails(z: Float32Array, usable: BoolArray, *, can_be_light: bool = False,
     `can_be_light` tells that intervals are hours or longer, `of_days` that they are days or longer.
     """
     n_times = z.shape[0]
-    far = np.abs(z) > _FAR
-    residuals = np.where(usable, z, np.float32(np.nan))
-    if far.any():
-        np.copyto(residuals, np.float32(np.nan), where=far & _are_few_events(far, usable, of_days))
     share = float(np.clip(_EXCEEDANCES / max(n_times, 1), _LEAST_SHARE, _MOST_SHARE)) / 2
     # Quantiles that the given share of the points exceeds, half of that share, a fifth and a tenth of it.
     shares = share / np.array([1.0, 2.0, _OUTER, _OUTER_OF_LIGHT][: 4 if can_be_light else 3])
-    found = quantiles(residuals, (*shares, *(1 - shares))).astype(np.float64)
+    found = np.empty((2 * len(shares), z.shape[1]))
+    for strip in strips(z.shape[1]):
+        residuals = _without_events(z[:, strip].copy(), usable[:, strip].copy(), of_days)
+        found[:, strip] = quantiles(residuals, (*shares, *(1 - shares)))
     lower, upper = -found[: len(shares)], found[len(shares) :]
     common = float(np.interp(2 * share, (_LEAST_SHARE, _MOST_SHARE), (_COMMON_SHAPE, _COMMON_SHAPE_OF_SHORT)))
     sides = [_fit_side(upper, lower, common), _fit_side(lower, upper, common)]
     return Tails(share, *(np.array([side[i] for side in sides]) for i in range(3)))
+
+
+def _without_events(z: Float32Array, usable: BoolArray, of_days: bool) -> Float32Array:
+    """Put NaN in place of what is not usable, and of what is far out where that is few events; `z` is changed."""
+    far = np.abs(z) > _FAR
+    np.copyto(z, np.float32(np.nan), where=~usable)
+    if far.any():
+        np.copyto(z, np.float32(np.nan), where=far & _are_few_events(far, usable, of_days))
+    return z
 
 
 def _are_few_events(far: BoolArray, usable: BoolArray, of_days: bool) -> BoolArray:
@@ -154,13 +163,16 @@ def surprise(tails: Tails, z: Float32Array) -> Float32Array:
     threshold *= (upper - lower) / 2
     threshold += (upper + lower) / 2
     result: Float32Array = np.divide(size, threshold).astype(np.float32, copy=False)
-    np.minimum(result, 1, out=result)
+    np.minimum(result, np.float32(1), out=result)
     result *= at_threshold
-    rows, columns = np.nonzero(size > threshold)
-    side = (z[rows, columns] < 0).astype(np.int64)
-    shape, scale = tails.shape[side, columns], tails.scale[side, columns]
-    exceedance = (size[rows, columns] - threshold[rows, columns]).astype(np.float64)
-    result[rows, columns] += np.log1p(shape * exceedance / scale) / shape / np.log(10)
+    size -= threshold
+    beyond = np.flatnonzero(size > 0)
+    if len(beyond):
+        # Both sides of a series are beside each other, so that one index finds a parameter.
+        parameter = (z.ravel()[beyond] < 0) * z.shape[1] + beyond % z.shape[1]
+        shape, scale = tails.shape.ravel()[parameter], tails.scale.ravel()[parameter]
+        found = np.log1p(shape * size.ravel()[beyond] / scale) / shape / np.log(10)
+        result.ravel()[beyond] += found.astype(np.float32)
     return result
 
 
