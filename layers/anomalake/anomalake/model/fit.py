@@ -16,6 +16,7 @@ from anomalake.model.counts import CountModel, are_integers, fit_counts, fit_pau
 from anomalake.model.filter import first_pass, joint_residuals, run_filter
 from anomalake.model.filter_state import (
     LONGEST_RUN,
+    RAMP,
     Coefficients,
     FilterState,
     History,
@@ -34,6 +35,7 @@ from anomalake.model.holidays import (
 from anomalake.model.metrics import Metrics
 from anomalake.model.model import Model, ModelError, State, holidays_taught
 from anomalake.model.months import days_of_months, fit_months, no_months
+from anomalake.model.ramps import deviations_of, means_of
 from anomalake.model.regression import regress
 from anomalake.model.runs import RunModel, above_zero, concatenate_runs, fit_runs
 from anomalake.model.season import fit_harmonics
@@ -74,6 +76,7 @@ class _BlockFit:
     tails: Tails
     joint_tails: Tails
     seasonal_tails: Tails
+    ramp_tails: Tails
     counts: CountModel
     runs: RunModel
     state: FilterState
@@ -138,6 +141,7 @@ def fit(metrics: Metrics, *, holidays: Collection[date] = (), earlier: Model | H
         tails=concatenate_tails([part.tails for part in parts]),
         joint_tails=concatenate_tails([part.joint_tails for part in parts]),
         seasonal_tails=concatenate_tails([part.seasonal_tails for part in parts]),
+        ramp_tails=concatenate_tails([part.ramp_tails for part in parts]),
         counts=CountModel(
             np.concatenate([part.counts.mean for part in parts]),
             np.concatenate([part.counts.dispersion for part in parts]),
@@ -213,6 +217,9 @@ def _fit_block(
     runs = fit_runs(values, reference, zero, nonnegative & ~counts.is_low, integers, n_warmup)
     above, usual = above_zero(values[-LONGEST_RUN:], reference[-LONGEST_RUN:], zero, runs.least)
     end.run_values[LONGEST_RUN - len(above) :], end.run_expected[LONGEST_RUN - len(usual) :] = above, usual
+    deviations = np.concatenate([end.deviations, deviations_of(rest, output, calendar.is_holiday)])
+    means = means_of(deviations)
+    end.deviations[:] = deviations[len(deviations) - RAMP + 1 :]
     low_counts = np.flatnonzero(counts.is_low)
     if len(low_counts):
         # The first days have no estimate of the level yet.
@@ -247,6 +254,7 @@ def _fit_block(
         tails=tails_of(output.z),
         joint_tails=tails_of(joint_residuals(output)),
         seasonal_tails=tails_of(output.z_seasonal),
+        ramp_tails=tails_of(means),
         counts=counts,
         runs=runs,
         state=end,
