@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Collection
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from datetime import date
+from typing import Any
 
 import numpy as np
 
 from anomalake.frequencies import FREQUENCIES
-from anomalake.model.array_types import BoolArray, Float32Array, FloatArray
+from anomalake.model.array_types import BoolArray, Float32Array, FloatArray, IndexArray
 from anomalake.model.blocks import in_blocks
 from anomalake.model.calendar import Calendar, calendar_of, harmonics, longest_period, seasonal_periods
 from anomalake.model.counts import CountModel, are_integers, fit_counts, fit_pauses
@@ -35,6 +36,7 @@ from anomalake.model.holidays import (
 from anomalake.model.metrics import Metrics
 from anomalake.model.model import Model, ModelError, State, holidays_taught
 from anomalake.model.months import days_of_months, fit_months, no_months
+from anomalake.model.peaks import concatenate_peaks, fit_peaks, offsets_of
 from anomalake.model.ramps import deviations_of, means_of
 from anomalake.model.regression import regress
 from anomalake.model.runs import RunModel, above_zero, concatenate_runs, fit_runs
@@ -71,6 +73,7 @@ class _BlockFit:
     is_ready: BoolArray
     harmonics: Float32Array
     months: Float32Array
+    peaks: Float32Array
     coefficients: Coefficients
     holidays: HolidayModel
     tails: Tails
@@ -136,6 +139,7 @@ def fit(metrics: Metrics, *, holidays: Collection[date] = (), earlier: Model | H
         seasonal_periods=periods,
         harmonics=np.concatenate([part.harmonics for part in parts], axis=-1),
         months=np.concatenate([part.months for part in parts], axis=-1),
+        peaks=concatenate_peaks([part.peaks for part in parts]),
         coefficients=concatenate_coefficients([part.coefficients for part in parts]),
         learned_holidays=concatenate_holidays([part.holidays for part in parts]),
         tails=concatenate_tails([part.tails for part in parts]),
@@ -185,6 +189,10 @@ def _fit_block(
             break
         of_months, month_spread = days_of_months(months, calendar.month_slots)
         first = _first_fit(values - of_months, calendar, basis, longest)
+    # Low counts have no peaks: a median of counts says little.
+    of_peaks = np.where(counts.is_low, np.float32(np.inf), floor)
+    peaks, first = _without_peaks(first, values, of_peaks, calendar, basis, longest)
+    of_months, month_spread = offsets_of(months, peaks, calendar)
     coefficients, harmonic, rest, start = first.coefficients, first.harmonic, first.rest, first.start
     history, targets, first_end = first.history, first.targets, first.end
     # Intervals at the start that are left out: the references have no estimate yet.
@@ -249,6 +257,7 @@ def _fit_block(
         is_ready=observed.sum(axis=0) >= frequency.least_points,
         harmonics=coefficients,
         months=months,
+        peaks=peaks,
         coefficients=filter_coefficients,
         holidays=holidays,
         tails=tails_of(output.z),
@@ -283,6 +292,40 @@ def _first_fit(values: Float32Array, calendar: Calendar, basis: FloatArray, long
     usual_rest = _without_holidays(rest, calendar.is_holiday)
     history, targets, end = first_pass(usual_rest, harmonic, calendar, start, _largest_jump(rest, memory))
     return _FirstFit(coefficients, harmonic, rest, start, history, targets, end)
+
+
+def _without_peaks(
+    first: _FirstFit,
+    values: Float32Array,
+    least_sigma: Float32Array,
+    calendar: Calendar,
+    basis: FloatArray,
+    longest: int,
+) -> tuple[Float32Array, _FirstFit]:
+    """Return the peaks of the day, and the first fit without them."""
+    peaks = fit_peaks(first.targets, least_sigma, calendar)
+    series = np.flatnonzero(peaks.any(axis=(0, 1)))
+    if not len(series):
+        return peaks, first
+    values, least_sigma = values[:, series], least_sigma[series]
+    # Harmonics and level had a part of the peaks at first.
+    of_peaks = peaks[0][:, series][calendar.day_phase]
+    of_series = _first_fit(values - of_peaks, calendar, basis, longest)
+    found = fit_peaks(of_series.targets + of_peaks, least_sigma, calendar)
+    peaks[..., series] = found if found.any() else 0
+    of_series = _first_fit(values - peaks[0][:, series][calendar.day_phase], calendar, basis, longest)
+    _put(first, of_series, series)
+    return peaks, first
+
+
+def _put(whole: Any, part: Any, series: IndexArray) -> None:
+    """Write the arrays of some series, also those of nested dataclasses, into those of all series."""
+    for field in fields(whole):
+        array, of_series = getattr(whole, field.name), getattr(part, field.name)
+        if isinstance(array, np.ndarray):
+            array[..., series] = of_series
+        else:
+            _put(array, of_series, series)
 
 
 def _first_level(rest: Float32Array, memory: int) -> Float32Array:

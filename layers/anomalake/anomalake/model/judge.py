@@ -17,7 +17,7 @@ from anomalake.model.holidays import pattern_of
 from anomalake.model.judgement import ANOMALOUS, Judgement
 from anomalake.model.metrics import Metrics
 from anomalake.model.model import Model, ModelError, State, align
-from anomalake.model.months import days_of_months
+from anomalake.model.peaks import offsets_of
 from anomalake.model.ramps import deviations_of, judge_ramps, limits_of_ramps
 from anomalake.model.runs import above_zero, judge_runs, limit_of_runs
 from anomalake.model.season import sum_of_harmonics
@@ -140,8 +140,8 @@ def _judge_block(
     harmonic = sum_of_harmonics(basis, model.harmonics[:, begin:end])
     coefficients, of_block = model.harmonics[:, begin:end], model.learned_holidays.part(begin, end)
     holidays = pattern_of(of_block, calendar, model.seasonal_periods, coefficients, harmonic)
-    of_months, spread = days_of_months(model.months[..., begin:end], calendar.month_slots)
-    seasonal: Float32Array = harmonic + of_months
+    offsets, spread = offsets_of(model.months[..., begin:end], model.peaks[..., begin:end], calendar)
+    seasonal: Float32Array = harmonic + offsets
     rest = values - seasonal
     output, after = run_filter(
         model.coefficients.part(begin, end), filtered, rest, harmonic, calendar, holidays, spread
@@ -172,7 +172,7 @@ def _judge_block(
             counts, judged[is_low], expected[is_low], recent, decision * _DECISION_OF_COUNTS, _JOINT_MARGIN
         )
         usual = in_units(
-            (output.reference + harmonic)[:, is_low], center[is_low], scale[is_low], np.zeros(is_low.sum())
+            (output.reference + seasonal)[:, is_low], center[is_low], scale[is_low], np.zeros(is_low.sum())
         )
         pauses, _, last_pause = pauses_of(counts, raw[is_low], usual, filtered.run_expected[-1, is_low])
         judged_counts, expected[is_low] = judge_pauses(

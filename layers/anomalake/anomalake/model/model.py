@@ -83,6 +83,8 @@ class Model:
         Names of the seasonal periods, and the coefficients of their harmonics, shape (2 × harmonics, S).
     months
         Offset and spread of the slots of the month, shape (2, `MONTH_SLOTS`, S); (2, 0, S) but for data of days.
+    peaks
+        Offset and spread of the phases of the day, shape (2, day length, S); (2, 0, S) where there is none.
     learned_holidays
         What past holidays have taught.
     tails, joint_tails, seasonal_tails, ramp_tails
@@ -109,6 +111,7 @@ class Model:
     seasonal_periods: tuple[str, ...]
     harmonics: Float32Array
     months: Float32Array
+    peaks: Float32Array
     coefficients: Coefficients
     learned_holidays: HolidayModel
     tails: Tails
@@ -140,8 +143,7 @@ class Model:
             "harmonics": self.harmonics,
             **_to_arrays(self.coefficients),
         }
-        if self.months.any():
-            arrays["months"] = self.months
+        arrays |= {name: getattr(self, name) for name in ("months", "peaks") if getattr(self, name).any()}
         if self.learned_holidays.is_known:
             arrays |= _to_arrays(self.learned_holidays, _STORED_HOLIDAYS)
         for name, prefix in _STORED_TAILS.items():
@@ -182,6 +184,8 @@ class Model:
                 harmonics=arrays["harmonics"],
                 # Models without peaks of the month, and old ones, have no such array.
                 months=arrays.get("months", np.zeros((2, MONTH_SLOTS, len(arrays["center"])), np.float32)),
+                # So have those without peaks of the day.
+                peaks=arrays.get("peaks", np.zeros((2, 0, len(arrays["center"])), np.float32)),
                 coefficients=Coefficients(**_field_arrays(Coefficients, arrays)),
                 learned_holidays=_holidays_from_arrays(arrays, description["frequency"]),
                 tails=_tails_from_arrays(arrays, _STORED_TAILS["tails"]),
