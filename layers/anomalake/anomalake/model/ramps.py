@@ -38,7 +38,8 @@ def deviations_of(rest: Float32Array, output: FilterOutput, is_holiday: BoolArra
     deviations: Float32Array = np.subtract(rest, output.reference, dtype=np.float32)
     deviations /= output.sigma
     np.clip(deviations, -CLIP, CLIP, out=deviations)
-    deviations[np.isnan(rest) | (np.abs(output.z) > UNUSUAL) | is_holiday[:, None]] = 0
+    deviations[np.isnan(rest) | (np.abs(output.z) > UNUSUAL)] = 0
+    deviations[is_holiday] = 0
     deviations[np.isnan(output.reference)] = np.nan
     return deviations
 
@@ -64,8 +65,15 @@ def judge_ramps(tails: Tails, deviations: Float32Array, residuals: Float32Array)
         Residuals of the expectation, shape (T, S): a value that it has foreseen is no surprise.
     """
     means, last = means_of(deviations), deviations[RAMP - 1 :]
-    counts = (np.abs(last) >= _LEAST) & (last * means > 0) & (last * residuals > 0)
-    surprises: Float32Array = np.where(counts, surprise(tails, means) - np.float32(_MARGIN), np.float32(0))
+    surprises = np.zeros_like(means)
+    rows, columns = np.nonzero(
+        (np.abs(means) > tails.threshold.min(axis=0).astype(np.float32)) & (np.abs(last) >= _LEAST)
+    )
+    mean, last, residual = means[rows, columns], last[rows, columns], residuals[rows, columns]
+    counts = (last * mean > 0) & (last * residual > 0)
+    rows, columns = rows[counts], columns[counts]
+    found = surprise(tails.select(columns), mean[None, counts])[0] - np.float32(_MARGIN)
+    surprises[rows, columns] = np.maximum(found, 0)
     return surprises
 
 
@@ -84,8 +92,10 @@ def limits_of_ramps(tails: Tails, deviations: Float32Array, decision: float) -> 
 
 
 def _limit(needed: Float32Array) -> Float32Array:
-    limit: Float32Array = np.where(needed <= CLIP, np.maximum(needed, np.float32(_LEAST)), np.float32(np.inf))
-    return limit
+    far = needed > CLIP
+    np.maximum(needed, np.float32(_LEAST), out=needed)
+    needed[far] = np.inf
+    return needed
 
 
 def no_ramps(n_series: int) -> Tails:
