@@ -2,7 +2,8 @@
 
 The files in `stored/` are a daily model of two measures, one of them a low count, with a holiday (`model.npz`), the
 state after 14 more days (`state.npz`), and the values of those days and 16 more, with their judgements
-(`judgement.npz`). Those in `stored/without_holidays/` have no months, holidays and pauses. Those in `stored/version_1/`
+(`judgement.npz`). Those in `stored/without_holidays/` have no months, holidays,
+pauses and ramps. Those in `stored/version_1/`
 are a model and a state of version 1, which had no runs and no width.
 """
 
@@ -88,7 +89,7 @@ def test_judging_with_a_stored_model_leads_to_the_stored_state(model: Model, exp
         assert_close(state.to_arrays()[name], array, name)
 
 
-def test_a_model_and_a_state_without_months_holidays_and_pauses_judge_on(model: Model, expected: Arrays) -> None:
+def test_a_model_and_a_state_without_months_holidays_pauses_and_ramps_judge_on(model: Model, expected: Arrays) -> None:
     before = Model.from_arrays(arrays_of("without_holidays/model.npz"))
     state = State.from_arrays(arrays_of("without_holidays/state.npz"))
     judgement, after = judge(before, state, metrics_of(model, expected), BEFORE_STATE)
@@ -144,8 +145,8 @@ def test_a_model_or_a_state_with_a_missing_array_is_refused() -> None:
         (model.to_arrays(), Model.from_arrays),
         (model.state.to_arrays(), State.from_arrays),
     ):
-        # Models of before there were pauses of counts have no arrays of them.
-        for missing in set(arrays) - {"count_pause", "count_longest"}:
+        # Models of before there were pauses of counts and ramps have no arrays of them.
+        for missing in set(arrays) - {"count_pause", "count_longest", "deviations", "state_deviations"}:
             rest = {name: array for name, array in arrays.items() if name != missing}
             with pytest.raises(ModelError, match=r"expected the arrays of a model") as error:
                 read(rest)

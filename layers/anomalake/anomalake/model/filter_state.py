@@ -29,6 +29,8 @@ REFERENCES: Final = FIRST_LAG - 2
 JOINT: Final = 4
 #: Intervals of the longest run of low values that is judged (see `runs`).
 LONGEST_RUN: Final = 12
+#: Intervals whose deviations are added up, to detect slow ramps (see `ramps`).
+RAMP: Final = 12
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -116,6 +118,8 @@ class FilterState:
     run_values, run_expected
         The last values, and what level and seasonality let expect of them, both above 0, oldest first, shape
         (LONGEST_RUN, S) (see `runs`); for low counts, the last row is their pause (see `counts`).
+    deviations
+        The last deviations from level and seasonality, oldest first, shape (RAMP - 1, S) (see `ramps`).
     """
 
     level: Float32Array
@@ -141,6 +145,7 @@ class FilterState:
     recent: Float32Array
     run_values: Float32Array
     run_expected: Float32Array
+    deviations: Float32Array
 
     def part(self, first: int, end: int) -> FilterState:
         """Return views of the state of consecutive series."""
@@ -201,6 +206,7 @@ def initial_state(level: Float32Array, frequency: str) -> FilterState:
         recent=zeros(JOINT - 1),
         run_values=zeros(LONGEST_RUN),
         run_expected=zeros(LONGEST_RUN),
+        deviations=zeros(RAMP - 1),
     )
 
 

@@ -10,13 +10,14 @@ from typing import Any
 import numpy as np
 
 from anomalake.frequencies import FREQUENCIES
-from anomalake.model.array_types import BoolArray, Float32Array, FloatArray
+from anomalake.model.array_types import BoolArray, Float32Array, FloatArray, IndexArray
 from anomalake.model.blocks import BLOCK, divided, in_blocks
 from anomalake.model.calendar import Calendar, calendar_of, harmonics, longest_period, seasonal_periods
 from anomalake.model.counts import CountModel, are_integers, concatenate_counts, fit_counts, fit_pauses
 from anomalake.model.filter import first_pass, joint_residuals, run_filter
 from anomalake.model.filter_state import (
     LONGEST_RUN,
+    RAMP,
     Coefficients,
     FilterState,
     History,
@@ -38,6 +39,8 @@ from anomalake.model.layout import Buffers, strips
 from anomalake.model.metrics import Metrics
 from anomalake.model.model import Model, ModelError, State, holidays_taught
 from anomalake.model.months import days_of_months, fit_months, no_months
+from anomalake.model.peaks import concatenate_peaks, fit_peaks, offsets_of
+from anomalake.model.ramps import deviations_of, means_of
 from anomalake.model.regression import regress
 from anomalake.model.runs import RunModel, above_zero, concatenate_runs, fit_runs
 from anomalake.model.season import fit_harmonics
@@ -73,11 +76,13 @@ class _BlockFit:
     is_ready: BoolArray
     harmonics: Float32Array
     months: Float32Array
+    peaks: Float32Array
     coefficients: Coefficients
     holidays: HolidayModel
     tails: Tails
     joint_tails: Tails
     seasonal_tails: Tails
+    ramp_tails: Tails
     counts: CountModel
     runs: RunModel
     state: FilterState
@@ -140,11 +145,13 @@ def fit(metrics: Metrics, *, holidays: Collection[date] = (), earlier: Model | H
         seasonal_periods=periods,
         harmonics=np.concatenate([part.harmonics for part in parts], axis=-1),
         months=np.concatenate([part.months for part in parts], axis=-1),
+        peaks=concatenate_peaks([part.peaks for part in parts]),
         coefficients=concatenate_coefficients([part.coefficients for part in parts]),
         learned_holidays=concatenate_holidays([part.holidays for part in parts]),
         tails=concatenate_tails([part.tails for part in parts]),
         joint_tails=concatenate_tails([part.joint_tails for part in parts]),
         seasonal_tails=concatenate_tails([part.seasonal_tails for part in parts]),
+        ramp_tails=concatenate_tails([part.ramp_tails for part in parts]),
         counts=concatenate_counts([part.counts for part in parts]),
         runs=concatenate_runs([part.runs for part in parts]),
         state=State(metrics.starts[-1].astype("datetime64[s]") + step, state),
@@ -174,8 +181,8 @@ class _Prepared:
         Those of `Model`.
     integers, floor
         Which metrics are integers, and their least spread.
-    months, coefficients
-        Those of `Model`, the latter as `harmonics`.
+    months, peaks, coefficients
+        Those of `Model`, the last as `harmonics`.
     beta, sigma
         Regression.
     low_rest, high_rest
@@ -188,6 +195,7 @@ class _Prepared:
     floor: Float32Array
     counts: CountModel
     months: Float32Array
+    peaks: Float32Array
     coefficients: Float32Array
     beta: Float32Array
     sigma: Float32Array
@@ -232,6 +240,9 @@ def _prepare(
             break
         of_months, _ = days_of_months(months, calendar.month_slots)
         first = _first_fit(values - of_months, calendar, basis, longest, rows, buffers)
+    # Low counts have no peaks: a median of counts says little.
+    of_peaks = np.where(counts.is_low, np.float32(np.inf), floor)
+    peaks = _take_out_peaks(first, rows, of_peaks, calendar, basis, longest)
     beta, sigma = regress(first.history, first.targets, n_warmup, grain.astype(np.float32))
     holidays, pattern = learn_holidays(
         earlier_holidays,
@@ -252,6 +263,7 @@ def _prepare(
         floor=floor,
         counts=counts,
         months=months,
+        peaks=peaks,
         coefficients=first.coefficients,
         beta=beta,
         sigma=sigma,
@@ -279,6 +291,7 @@ def _concatenate(arrays: list[Any]) -> Any:
 
 _CONCATENATE: dict[str, Callable[[list[Any]], Any]] = {
     "counts": concatenate_counts,
+    "peaks": concatenate_peaks,
     "state": concatenate_states,
     "holidays": concatenate_holidays,
     "pattern": concatenate_patterns,
@@ -330,7 +343,7 @@ def _fit_block(
     filter_coefficients = Coefficients(
         prepared.beta, sigma, floor, LEAST_SPREAD * sigma, prepared.low_rest - room, prepared.high_rest + room
     )
-    of_months, month_spread = days_of_months(prepared.months, calendar.month_slots)
+    offsets, spread = offsets_of(prepared.months, prepared.peaks, calendar)
     output, end = run_filter(
         filter_coefficients,
         prepared.state,
@@ -338,7 +351,7 @@ def _fit_block(
         harmonic,
         calendar,
         prepared.pattern,
-        month_spread,
+        spread,
         buffers,
         keeps_expected=False,
     )
@@ -354,11 +367,14 @@ def _fit_block(
     end.recent[:, counts.is_low] = 0
     nonnegative = ~(raw < 0).any(axis=1)
     reference = np.add(output.reference, harmonic, out=buffers.get("seasonal", n_times, len(raw)))
-    reference += of_months
+    reference += offsets
     zero = (-center / scale).astype(np.float32)
     runs = fit_runs(values, reference, zero, nonnegative & ~counts.is_low, integers, n_warmup)
     above, usual = above_zero(values[-LONGEST_RUN:], reference[-LONGEST_RUN:], zero, runs.least)
     end.run_values[LONGEST_RUN - len(above) :], end.run_expected[LONGEST_RUN - len(usual) :] = above, usual
+    deviations = np.concatenate([end.deviations, deviations_of(rest, output, calendar.is_holiday)])
+    means = means_of(deviations)
+    end.deviations[:] = deviations[len(deviations) - RAMP + 1 :]
     low_counts = np.flatnonzero(counts.is_low)
     if len(low_counts):
         # The first days have no estimate of the level yet.
@@ -388,11 +404,13 @@ def _fit_block(
         is_ready=observed.sum(axis=0) >= frequency.least_points,
         harmonics=prepared.coefficients,
         months=prepared.months,
+        peaks=prepared.peaks,
         coefficients=filter_coefficients,
         holidays=prepared.holidays,
         tails=tails_of(output.z),
         joint_tails=tails_of(joint_residuals(output)),
         seasonal_tails=tails_of(output.z_seasonal),
+        ramp_tails=tails_of(means),
         counts=counts,
         runs=runs,
         state=end,
@@ -424,6 +442,38 @@ def _first_fit(
     usual_rest = _without_holidays(rest, calendar.is_holiday)
     history, targets, end = first_pass(usual_rest, harmonic, calendar, start, _largest_jump(rest, memory), buffers)
     return _FirstFit(coefficients, start, history, targets, end)
+
+
+def _take_out_peaks(
+    first: _FirstFit, rows: _Rows, least_sigma: Float32Array, calendar: Calendar, basis: FloatArray, longest: int
+) -> Float32Array:
+    """Return the peaks of the day, and take them out of the first fit and of what it leaves over in `rows`."""
+    peaks = fit_peaks(first.targets, least_sigma, calendar)
+    series = np.flatnonzero(peaks.any(axis=(0, 1)))
+    if not len(series):
+        return peaks
+    values, least_sigma = rows.values[:, series], least_sigma[series]
+    # The arrays of the first fit of all series are kept.
+    of_series, buffers = _Rows(values, np.empty_like(values), np.empty_like(values)), Buffers()
+    # Harmonics and level had a part of the peaks at first.
+    of_peaks = peaks[0][:, series][calendar.day_phase]
+    second = _first_fit(values - of_peaks, calendar, basis, longest, of_series, buffers)
+    found = fit_peaks(second.targets + of_peaks, least_sigma, calendar)
+    peaks[..., series] = found if found.any() else 0
+    of_peaks = peaks[0][:, series][calendar.day_phase]
+    _put(first, _first_fit(values - of_peaks, calendar, basis, longest, of_series, buffers), series)
+    rows.rest[:, series], rows.harmonic[:, series] = of_series.rest, of_series.harmonic
+    return peaks
+
+
+def _put(whole: Any, part: Any, series: IndexArray) -> None:
+    """Write the arrays of some series, also those of nested dataclasses, into those of all series."""
+    for field in fields(whole):
+        array, of_series = getattr(whole, field.name), getattr(part, field.name)
+        if isinstance(array, np.ndarray):
+            array[..., series] = of_series
+        else:
+            _put(array, of_series, series)
 
 
 def _first_level(rest: Float32Array, memory: int) -> Float32Array:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, fields
 import numpy as np
 
 from anomalake.frequencies import FREQUENCIES
-from anomalake.model.array_types import Float32Array, FloatArray, IntArray, TimeArray
+from anomalake.model.array_types import BoolArray, Float32Array, FloatArray, IntArray, TimeArray
 from anomalake.model.blocks import in_blocks
 from anomalake.model.calendar import Calendar, calendar_of, harmonics
 from anomalake.model.counts import judge_counts, judge_pauses, pauses_of
@@ -18,7 +18,8 @@ from anomalake.model.judgement import ANOMALOUS, Judgement
 from anomalake.model.layout import Buffers, strips
 from anomalake.model.metrics import Metrics
 from anomalake.model.model import Model, ModelError, State, align
-from anomalake.model.months import days_of_months
+from anomalake.model.peaks import offsets_of
+from anomalake.model.ramps import deviations_of, judge_ramps, limits_of_ramps
 from anomalake.model.runs import above_zero, judge_runs, limit_of_runs
 from anomalake.model.season import sum_of_harmonics
 from anomalake.model.standard import in_units, standardised
@@ -165,10 +166,11 @@ def _judge_block(
     harmonic = sum_of_harmonics(basis, model.harmonics[:, begin:end])
     coefficients, of_block = model.harmonics[:, begin:end], model.learned_holidays.part(begin, end)
     holidays = pattern_of(of_block, calendar, model.seasonal_periods, coefficients, harmonic)
-    of_months, spread = days_of_months(model.months[..., begin:end], calendar.month_slots)
-    seasonal: Float32Array = harmonic + of_months
+    offsets, spread = offsets_of(model.months[..., begin:end], model.peaks[..., begin:end], calendar)
+    seasonal: Float32Array = harmonic + offsets
+    rest = values - seasonal
     output, after = run_filter(
-        model.coefficients.part(begin, end), filtered, values - seasonal, harmonic, calendar, holidays, spread, buffers
+        model.coefficients.part(begin, end), filtered, rest, harmonic, calendar, holidays, spread, buffers
     )
     # What follows concerns each series alone: in strips, its arrays stay in the cache of a core.
     for strip in strips(end - begin):
@@ -178,8 +180,9 @@ def _judge_block(
             after.part(strip.start, strip.stop),
             output.part(strip.start, strip.stop),
             values[:, strip].copy(),
-            harmonic[:, strip],
+            rest[:, strip],
             seasonal[:, strip].copy(),
+            calendar.is_holiday,
             raw[strip],
             n_missed,
             begin + strip.start,
@@ -196,8 +199,9 @@ def _judge_strip(
     after: FilterState,
     output: FilterOutput,
     values: Float32Array,
-    harmonic: Float32Array,
+    rest: Float32Array,
     seasonal: Float32Array,
+    is_holiday: BoolArray,
     raw: FloatArray,
     n_missed: int,
     begin: int,
@@ -213,8 +217,17 @@ def _judge_strip(
     surprises, limit_up, limit_down = _surprises(model, output, begin, end, decision)
     expected = output.expected + seasonal
     alternative = output.alternative + seasonal
-    lower = np.minimum(expected, alternative) - limit_down * output.sigma
-    upper = np.maximum(expected, alternative) + limit_up * output.sigma
+    lowest, highest = np.minimum(expected, alternative), np.maximum(expected, alternative)
+    lower, upper = lowest - limit_down * output.sigma, highest + limit_up * output.sigma
+    deviations = np.concatenate([filtered.deviations, deviations_of(rest, output, is_holiday)])
+    after.deviations[:] = deviations[len(rest) :]
+    ramp_tails = model.ramp_tails.part(begin, end)
+    surprises = np.maximum(surprises, judge_ramps(ramp_tails, deviations, output.z))
+    down, up = limits_of_ramps(ramp_tails, deviations, decision)
+    down[is_holiday], up[is_holiday] = np.nan, np.nan
+    reference = output.reference + seasonal
+    np.fmax(lower, np.minimum(lowest, reference - down * output.sigma), out=lower)
+    np.fmin(upper, np.maximum(highest, reference + up * output.sigma), out=upper)
     least = np.where(model.nonnegative[begin:end], 0.0, -np.inf)
     expected, lower, upper = (in_units(array[n_missed:], center, scale, least) for array in (expected, lower, upper))
     judged, surprises = raw[:, n_missed:], surprises.T[:, n_missed:].astype(np.float64)
@@ -227,7 +240,7 @@ def _judge_strip(
             counts, judged[is_low], expected[is_low], recent, decision * _DECISION_OF_COUNTS, _JOINT_MARGIN
         )
         usual = in_units(
-            (output.reference + harmonic)[:, is_low], center[is_low], scale[is_low], np.zeros(is_low.sum())
+            (output.reference + seasonal)[:, is_low], center[is_low], scale[is_low], np.zeros(is_low.sum())
         )
         pauses, _, last_pause = pauses_of(counts, raw[is_low], usual, filtered.run_expected[-1, is_low])
         judged_counts, expected[is_low] = judge_pauses(
@@ -241,12 +254,12 @@ def _judge_strip(
         surprises[is_low] = judged_counts.surprises / _DECISION_OF_COUNTS
         lower[is_low], upper[is_low] = judged_counts.lower, judged_counts.upper
         after.recent[:, is_low] = judged_counts.recent
-    in_runs, limit = _judge_runs(model, output, values, seasonal, filtered, after, begin, end, decision)
+    in_runs, limit = _judge_runs(model, output, values, reference, filtered, after, begin, end, decision)
     if is_low.any():
         after.run_expected[-1, is_low] = last_pause
     surprises = _with_runs(surprises, in_runs.T[:, n_missed:], decision)
-    lowest = in_units(limit[n_missed:], center, scale, np.full(len(center), -np.inf))
-    lower = np.fmax(lower, np.minimum(expected, lowest))
+    low_runs = in_units(limit[n_missed:], center, scale, np.full(len(center), -np.inf))
+    lower = np.fmax(lower, np.minimum(expected, low_runs))
     _hold(surprises, decision, after.held, _HELD_SHARE.get(FREQUENCIES[model.frequency].seconds, 0.0))
     severity = np.where(np.isnan(judged), 0, 100 * surprises / (surprises + decision))
     severity = _consistent(severity, judged, lower, upper)
@@ -263,7 +276,7 @@ def _judge_runs(
     model: Model,
     output: FilterOutput,
     values: Float32Array,
-    seasonal: Float32Array,
+    reference: Float32Array,
     before: FilterState,
     after: FilterState,
     begin: int,
@@ -277,7 +290,6 @@ def _judge_runs(
     The surprise of each run, and the value below which a run is an anomaly, NaN for none; shape (T, S).
     """
     runs = model.runs.part(begin, end)
-    reference = output.reference + seasonal
     above, usual = above_zero(values, reference, runs.zero, runs.least)
     above, usual = np.concatenate([before.run_values, above]), np.concatenate([before.run_expected, usual])
     after.run_values[:], after.run_expected[:] = above[-LONGEST_RUN:], usual[-LONGEST_RUN:]

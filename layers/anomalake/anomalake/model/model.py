@@ -15,9 +15,10 @@ from anomalake.errors import AnomalakeError
 from anomalake.model.array_types import BoolArray, Float32Array, FloatArray, IntArray
 from anomalake.model.calendar import MONTH_SLOTS
 from anomalake.model.counts import CountModel
-from anomalake.model.filter_state import Coefficients, FilterState, repeat_phases
+from anomalake.model.filter_state import RAMP, Coefficients, FilterState, repeat_phases
 from anomalake.model.holidays import HolidayModel, no_holidays
 from anomalake.model.metrics import Combination
+from anomalake.model.ramps import no_ramps
 from anomalake.model.runs import RunModel
 from anomalake.model.tails import Tails
 
@@ -27,7 +28,7 @@ VERSION = 2
 # Names in the stored form, where they differ from the fields' names. They must not change: lakes hold such arrays.
 _STORED_NAMES = {"seasonal_periods": "rhythms", "threshold": "knee", "settled": "calm"}
 # Prefixes of the arrays of a model's parts; those of `coefficients` have none.
-_STORED_TAILS = {"tails": "tails_", "joint_tails": "together_", "seasonal_tails": "rhythm_"}
+_STORED_TAILS = {"tails": "tails_", "joint_tails": "together_", "seasonal_tails": "rhythm_", "ramp_tails": "ramp_"}
 _STORED_COUNTS, _STORED_RUNS, _STORED_HOLIDAYS, _STORED_STATE = "count_", "run_", "holiday_", "state_"
 
 Arrays = Mapping[str, npt.NDArray[Any]]
@@ -58,7 +59,9 @@ class State:
             An array is missing or of another type.
         """
         try:
-            filtered = FilterState(**_field_arrays(FilterState, arrays))
+            # States of an earlier version know no ramps.
+            without = {"deviations": np.zeros((RAMP - 1, len(arrays["level"])), np.float32)}
+            filtered = FilterState(**_field_arrays(FilterState, {**without, **arrays}))
             return cls(np.datetime64(arrays["next_start"].item(), "s"), _with_month_slots(filtered))
         except (KeyError, IndexError, ValueError) as error:
             raise ModelError(f"state: {error}; expected the arrays of a model's state") from error
@@ -80,10 +83,13 @@ class Model:
         Names of the seasonal periods, and the coefficients of their harmonics, shape (2 × harmonics, S).
     months
         Offset and spread of the slots of the month, shape (2, `MONTH_SLOTS`, S); (2, 0, S) but for data of days.
+    peaks
+        Offset and spread of the phases of the day, shape (2, day length, S); (2, 0, S) where there is none.
     learned_holidays
         What past holidays have taught.
-    tails, joint_tails, seasonal_tails
-        Tails of standardised residuals, of sums of consecutive ones, and of deviations from the seasonal pattern alone.
+    tails, joint_tails, seasonal_tails, ramp_tails
+        Tails of standardised residuals, of sums of consecutive ones, of deviations from the seasonal pattern alone, and
+        of means of these.
     counts
         Model of the metrics that are low counts.
     runs
@@ -105,11 +111,13 @@ class Model:
     seasonal_periods: tuple[str, ...]
     harmonics: Float32Array
     months: Float32Array
+    peaks: Float32Array
     coefficients: Coefficients
     learned_holidays: HolidayModel
     tails: Tails
     joint_tails: Tails
     seasonal_tails: Tails
+    ramp_tails: Tails
     counts: CountModel
     runs: RunModel
     state: State
@@ -135,8 +143,7 @@ class Model:
             "harmonics": self.harmonics,
             **_to_arrays(self.coefficients),
         }
-        if self.months.any():
-            arrays["months"] = self.months
+        arrays |= {name: getattr(self, name) for name in ("months", "peaks") if getattr(self, name).any()}
         if self.learned_holidays.is_known:
             arrays |= _to_arrays(self.learned_holidays, _STORED_HOLIDAYS)
         for name, prefix in _STORED_TAILS.items():
@@ -177,11 +184,14 @@ class Model:
                 harmonics=arrays["harmonics"],
                 # Models without peaks of the month, and old ones, have no such array.
                 months=arrays.get("months", np.zeros((2, MONTH_SLOTS, len(arrays["center"])), np.float32)),
+                # So have those without peaks of the day.
+                peaks=arrays.get("peaks", np.zeros((2, 0, len(arrays["center"])), np.float32)),
                 coefficients=Coefficients(**_field_arrays(Coefficients, arrays)),
                 learned_holidays=_holidays_from_arrays(arrays, description["frequency"]),
                 tails=_tails_from_arrays(arrays, _STORED_TAILS["tails"]),
                 joint_tails=_tails_from_arrays(arrays, _STORED_TAILS["joint_tails"]),
                 seasonal_tails=_tails_from_arrays(arrays, _STORED_TAILS["seasonal_tails"]),
+                ramp_tails=_ramps_from_arrays(arrays),
                 counts=_counts_from_arrays(arrays),
                 runs=RunModel(**_field_arrays(RunModel, arrays, _STORED_RUNS)),
                 state=State.from_arrays(state),
@@ -280,6 +290,13 @@ def _holidays_from_arrays(arrays: Arrays, frequency: str) -> HolidayModel:
     if not any(name.startswith(_STORED_HOLIDAYS) for name in arrays):
         return no_holidays(frequency, len(arrays["center"]))
     return HolidayModel(**_field_arrays(HolidayModel, arrays, _STORED_HOLIDAYS))
+
+
+def _ramps_from_arrays(arrays: Arrays) -> Tails:
+    prefix = _STORED_TAILS["ramp_tails"]
+    if not any(name.startswith(prefix) for name in arrays):
+        return no_ramps(len(arrays["center"]))
+    return _tails_from_arrays(arrays, prefix)
 
 
 def _tails_from_arrays(arrays: Arrays, prefix: str) -> Tails:

@@ -46,16 +46,17 @@ def fit_months(deviation: Float32Array, slots: IntArray) -> Float32Array:
     rest = deviation - median(deviation)
     for _ in range(_MOST_SLOTS):
         gains = np.zeros((MONTH_SLOTS, len(left)), np.float32)
-        found, spread = np.zeros_like(gains), np.zeros_like(gains)
+        found, farthest = np.zeros_like(gains), np.zeros_like(gains)
         for slot, days in enumerate(days_of):
             if len(days) >= _LEAST_VISITS:
-                found[slot], spread[slot], gains[slot] = _offset(rest[days], sigma[left])
+                found[slot], farthest[slot], gains[slot] = offset_of_visits(rest[days], sigma[left])
         best = gains.argmax(axis=0)
         index = np.flatnonzero(gains.max(axis=0) > 0)
         if not len(index):
             break
         best, left, rest = best[index], left[index], rest[:, index]
-        offsets[best, left], spreads[best, left] = found[best, index], spread[best, index]
+        offsets[best, left] = found[best, index]
+        spreads[best, left] = farthest[best, index] / _SIGMAS_OF_QUANTILE
         for slot in np.unique(best):
             rest[np.ix_(days_of[slot], np.flatnonzero(best == slot))] = np.nan
     return months
@@ -66,8 +67,11 @@ def no_months(calendar: Calendar, n_series: int) -> Float32Array:
     return np.zeros((2, MONTH_SLOTS if calendar.month_slots.shape[1] else 0, n_series), np.float32)
 
 
-def _offset(visits: Float32Array, sigma: Float32Array) -> tuple[Float32Array, Float32Array, Float32Array]:
-    """Return the offset of a slot, its spread, and by how much it brings the visits nearer to the usual; 0 for none."""
+def offset_of_visits(visits: Float32Array, sigma: Float32Array) -> tuple[Float32Array, Float32Array, Float32Array]:
+    """Return the offset that most visits share, what it leaves over of nine of ten, and its gain; 0 for none.
+
+    The gain is by how much the offset brings the visits nearer to the usual. `visits` has shape (visits, S).
+    """
     offset = median(visits)
     size = np.abs(offset)
     observed = (~np.isnan(visits)).sum(axis=0)
@@ -80,9 +84,9 @@ def _offset(visits: Float32Array, sigma: Float32Array) -> tuple[Float32Array, Fl
         & (size > np.float32(_LEAST_OFFSET) * sigma)
         & (gain > np.float32(_LEAST_GAIN) * size * observed)
     )
-    spread = quantiles(left_over, (_QUANTILE,))[0] / _SIGMAS_OF_QUANTILE
-    found, spread, gain = (np.where(is_offset, array, 0).astype(np.float32) for array in (offset, spread, gain))
-    return found, spread, gain
+    farthest = quantiles(left_over, (_QUANTILE,))[0]
+    found, farthest, gain = (np.where(is_offset, array, 0).astype(np.float32) for array in (offset, farthest, gain))
+    return found, farthest, gain
 
 
 def days_of_months(months: Float32Array, slots: IntArray) -> tuple[Float32Array, Float32Array]:

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from anomalake.model.array_types import BoolArray, Float32Array, FloatArray
+from anomalake.model.array_types import BoolArray, Float32Array, FloatArray, IndexArray
 from anomalake.model.layout import strips
 from anomalake.model.spread import quantiles
 
@@ -69,6 +69,10 @@ class Tails:
     def part(self, first: int, end: int) -> Tails:
         """Return the tails of consecutive series."""
         return Tails(self.share, self.threshold[:, first:end], self.scale[:, first:end], self.shape[:, first:end])
+
+    def select(self, series: IndexArray) -> Tails:
+        """Return the tails of the selected series."""
+        return Tails(self.share, self.threshold[:, series], self.scale[:, series], self.shape[:, series])
 
     def widened(self, factor: FloatArray) -> Tails:
         """Return the tails of residuals multiplied by factors of shape (S,)."""

@@ -1,0 +1,78 @@
+"""Peaks of the day: deviations of a few intervals at the same time each day, as those of a nightly job.
+
+The harmonics of the day cannot hold them, and a pattern that follows them late makes the expectation poor for weeks. A
+deviation that most days share, and that the times around it do not have, becomes an offset of its phase of the day. It
+is taken out of the values before the harmonics are fitted.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from anomalake.frequencies import FREQUENCIES
+from anomalake.model.array_types import Float32Array
+from anomalake.model.calendar import Calendar
+from anomalake.model.months import days_of_months, offset_of_visits
+from anomalake.model.repeats import LONGEST
+from anomalake.model.spread import MAD, median, row_sample
+
+# A series can have a peak where the mean deviation at a time is so many sigmas from those around it.
+_CAN_BE_PEAK = np.float32(1)
+# Number of times on each side that a peak is compared with.
+_AROUND = 4
+# Sigmas of normal noise that nine of ten values reach at most: what is left over at a peak (`offset_of_visits`).
+_SIGMAS_OF_QUANTILE = np.float32(1.645)
+
+
+def fit_peaks(deviation: Float32Array, least_sigma: Float32Array, calendar: Calendar) -> Float32Array:
+    """Estimate offset and spread of the phases of the day, shape (2, day length, S); 0 for most.
+
+    The shape is (2, 0, S) where there is none, as where an interval is a day or longer.
+
+    Parameters
+    ----------
+    deviation
+        Deviations from level and harmonics, shape (T, S); NaN where nothing was observed.
+    least_sigma
+        Least spread of the deviations, shape (S,); infinite for series without peaks.
+    """
+    none = np.zeros((2, 0, deviation.shape[1]), np.float32)
+    phases = range(0 if FREQUENCIES[calendar.frequency].days else calendar.day_length)
+    rows_of = [np.flatnonzero((calendar.day_phase == phase) & ~calendar.is_holiday) for phase in phases]
+    if min(map(len, rows_of), default=0) == 0:
+        return none
+    sample = deviation[row_sample(len(deviation))]
+    sigma = np.maximum(np.float32(MAD) * median(np.abs(sample - median(sample))), least_sigma)
+    mean = np.array([np.nan_to_num(deviation[rows]).mean(axis=0) for rows in rows_of])
+    candidates = np.flatnonzero((np.abs(mean - _around(mean)) > _CAN_BE_PEAK * sigma).any(axis=0))
+    if not len(candidates):
+        return none
+    peaks = np.zeros((2, len(phases), deviation.shape[1]), np.float32)
+    selected = deviation[:, candidates]
+    usual = _around(np.array([median(selected[rows]) for rows in rows_of]))
+    for phase, rows in enumerate(rows_of):
+        offset, left_over, _ = offset_of_visits(selected[rows] - usual[phase], sigma[candidates])
+        peaks[:, phase, candidates] = offset, left_over / _SIGMAS_OF_QUANTILE
+    return peaks if peaks.any() else none
+
+
+def _around(profile: Float32Array) -> Float32Array:
+    """Return the median of each phase and the phases around it, of which a peak is less than half."""
+    longest = max(len(profile) // LONGEST, 1)
+    steps = np.unique(np.linspace(-longest, longest, 2 * _AROUND + 1).round().astype(np.int64))
+    around: Float32Array = np.median([np.roll(profile, step, axis=0) for step in steps], axis=0).astype(np.float32)
+    return around
+
+
+def concatenate_peaks(parts: list[Float32Array]) -> Float32Array:
+    """Return the peaks of all series from those of consecutive blocks."""
+    day_length = max(part.shape[1] for part in parts)
+    missing = [((0, 0), (0, day_length - part.shape[1]), (0, 0)) for part in parts]
+    return np.concatenate([np.pad(part, width) for part, width in zip(parts, missing, strict=True)], axis=-1)
+
+
+def offsets_of(months: Float32Array, peaks: Float32Array, calendar: Calendar) -> tuple[Float32Array, Float32Array]:
+    """Return offset and spread of each interval, of peaks of the month or of the day: shape (T, S)."""
+    if not peaks.any():
+        return days_of_months(months, calendar.month_slots)
+    return peaks[0][calendar.day_phase], peaks[1][calendar.day_phase]
