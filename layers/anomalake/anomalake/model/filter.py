@@ -308,7 +308,7 @@ class _Filter:
     ) -> None:
         n_times, n_series = values.shape
         self._values, self._harmonic, self._calendar, self._holidays = values, harmonic, calendar, holidays
-        self._month_spread = month_spread
+        self._month_spread, self._has_month_spread = month_spread, bool(month_spread.any())
         self._missing = _indexes_of_rows(np.isnan(values))
         self._coefficients, base = coefficients, coefficients.sigma
         self._lag_beta = coefficients.beta[FIRST_LAG:]
@@ -527,7 +527,7 @@ class _Filter:
         np.multiply(spread, self._width, out=spread)
         if is_holiday:
             np.maximum(spread, coefficients.holiday, out=spread)
-        if self._calendar.month_slots.shape[1]:
+        if self._has_month_spread:
             np.maximum(spread, self._month_spread[t], out=spread)
         np.multiply(spread, self._growth, out=self._sigma[t])
 
