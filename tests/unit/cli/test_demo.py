@@ -118,9 +118,9 @@ def test_the_page_is_written_and_its_address_is_printed(first: str, folder: Path
 
 
 def contents(lake: Path) -> dict[str, bytes]:
-    """What a lake holds but for the records of runs, of which each run leaves its own."""
+    """What a lake holds but for the records of runs, of which each run leaves its own, and for indexes of files."""
     paths = (path for path in lake.rglob("*") if path.is_file())
-    runs = {"executions", "last-runs", "group-index"}
+    runs = {"executions", "last-runs", "group-index", "index"}
     return {path.relative_to(lake).as_posix(): path.read_bytes() for path in paths if not runs.intersection(path.parts)}
 
 
