@@ -114,7 +114,7 @@ def withdraw(
     assert (receipt.withdrawals, receipt.refused, receipt.failed) == (1, (), ())
 
 
-def state_causes(
+def write_causes(
     folder: Path,
     causes: Mapping[Alert, Sequence[Cause]],
     sequence: int = 5,

@@ -14,7 +14,7 @@ from anomalake.lake import bulk
 from anomalake.lake.compaction import compact
 from anomalake.lake.lake import Lake
 from anomalake.storage.objects import open_store
-from tests.integration.query.lakes import HOSTILE, ORDERS, alert, arn, rows, state_causes, withdraw, write
+from tests.integration.query.lakes import HOSTILE, ORDERS, alert, arn, rows, withdraw, write, write_causes
 
 UA = Cause((("carrier", "UA"), ("origin", "EWR")), -0.62, 0.71, 30.25)
 ALL = Cause((), None, 1.0, 4.5)
@@ -29,7 +29,7 @@ HOSTILE_CAUSES = [Cause(((value or "empty", value),), -1.0, 0.5, float(number)) 
 @pytest.fixture(params=[("parquet",), ("csv",), ("parquet", "csv")], ids=["parquet", "csv", "both"])
 def lake(request: pytest.FixtureRequest, tmp_path: Path) -> LakeHandle:
     handle = write(tmp_path, [FIRST, SECOND, LATER, OF_VIEWS, alert("e4")], request.param)
-    state_causes(tmp_path, {FIRST: [UA, ALL], LATER: [ALL], OF_VIEWS: HOSTILE_CAUSES})
+    write_causes(tmp_path, {FIRST: [UA, ALL], LATER: [ALL], OF_VIEWS: HOSTILE_CAUSES})
     return handle
 
 
@@ -78,10 +78,10 @@ def test_values_survive_and_nothing_expected_is_null(lake: LakeHandle, tmp_path:
 
 
 def test_the_document_with_the_greatest_sequence_decides_whenever_it_arrives(lake: LakeHandle, tmp_path: Path) -> None:
-    state_causes(tmp_path, {FIRST: [ALL], OF_VIEWS: []}, 6)
+    write_causes(tmp_path, {FIRST: [ALL], OF_VIEWS: []}, 6)
     expected = [("g1", "2021-02-14", 1, 4.5), EXPECTED[2]]
     assert found(lake) == expected
-    state_causes(tmp_path, {FIRST: [UA], LATER: []}, 4)
+    write_causes(tmp_path, {FIRST: [UA], LATER: []}, 4)
     assert found(lake) == expected
 
 
@@ -95,7 +95,7 @@ def test_a_withdrawn_alert_has_no_causes_until_it_is_reinstated(lake: LakeHandle
 
 
 def test_compaction_rebuild_and_another_copy_change_nothing(lake: LakeHandle, tmp_path: Path) -> None:
-    state_causes(tmp_path, {FIRST: [UA, ALL], OF_VIEWS: HOSTILE_CAUSES}, 6)
+    write_causes(tmp_path, {FIRST: [UA, ALL], OF_VIEWS: HOSTILE_CAUSES}, 6)
     store = open_store(str(tmp_path))
     compact(Lake(store))
     files = [entry.key for entry in store.list("tables/cause_rows")]
@@ -113,7 +113,7 @@ def test_compaction_rebuild_and_another_copy_change_nothing(lake: LakeHandle, tm
 def test_a_detector_of_the_same_name_has_causes_of_its_own(tmp_path: Path) -> None:
     elsewhere = arn("orders", region="us-west-2")
     lake = write(tmp_path, [FIRST, alert("e9", group="g9", detector_arn=elsewhere)])
-    state_causes(tmp_path, {FIRST: [UA]}, detector_arn=elsewhere)
+    write_causes(tmp_path, {FIRST: [UA]}, detector_arn=elsewhere)
     assert found(lake) == []
 
 

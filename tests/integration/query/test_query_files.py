@@ -15,7 +15,7 @@ from anomalake.definitions.metric_set import Measure, MetricSet
 from anomalake.query import templates
 from anomalake.query.detectors import DetectorSchema
 from anomalake.query.relations import BY_DAY, Relation
-from tests.integration.query.lakes import alert, state_causes, withdraw, write
+from tests.integration.query.lakes import alert, withdraw, write, write_causes
 
 QUERIES = Path(__file__).parents[3] / "queries"
 FILES = sorted(QUERIES.glob("*.sql"))
@@ -59,7 +59,7 @@ def lake(request: pytest.FixtureRequest, tmp_path: Path) -> LakeHandle:
     )
     lake.register_source(EXAMPLE)
     withdraw(tmp_path, [alert("e3")])
-    state_causes(tmp_path, {grouped: [Cause((("platform", "pc_web"),), -0.5, 0.9, 12.5)]})
+    write_causes(tmp_path, {grouped: [Cause((("platform", "pc_web"),), -0.5, 0.9, 12.5)]})
     return lake
 
 

@@ -22,7 +22,7 @@ from anomalake.alerts import Cause
 from anomalake.api import LakeHandle
 from anomalake.definitions.metric_set import CsvFormat, JsonLinesFormat, Measure, MetricSet
 from anomalake.query.errors import QueryError
-from tests.integration.query.lakes import HOSTILE, ORDERS, alert, state_causes, withdraw, write
+from tests.integration.query.lakes import HOSTILE, ORDERS, alert, withdraw, write, write_causes
 from tests.support.trino_server import Failure, Result, serving
 from tools.trino import relations
 from tools.trino.tables import LakeInTrino
@@ -93,7 +93,7 @@ def lake(tmp_path: Path) -> LakeHandle:
     handle = write(tmp_path / "lake", alerts)
     withdraw(tmp_path / "lake", alerts[2:])
     causes = [Cause((("marketplace", value),), None, 0.125, 4.0) for value in HOSTILE]
-    state_causes(tmp_path / "lake", {alerts[0]: causes})
+    write_causes(tmp_path / "lake", {alerts[0]: causes})
     (tmp_path / "data").mkdir()
     (tmp_path / "data" / "rows.csv").write_text("timestamp,marketplace,revenue\n2021-02-14 05:00:00,C:\\new,3.5\n")
     handle.register_source(source())
@@ -183,7 +183,7 @@ def test_a_source_that_trino_cannot_declare_is_told(
 def test_tables_have_the_templates_columns(tmp_path: Path, format_: str) -> None:
     write(tmp_path / "lake", [alert("e1")], (format_,))
     withdraw(tmp_path / "lake", [alert("e1")])
-    state_causes(tmp_path / "lake", {alert("e1", group="g1"): []})
+    write_causes(tmp_path / "lake", {alert("e1", group="g1"): []})
     lake = LakeInTrino(tmp_path / "lake", "s3://bucket/")
     statements = [sql for sql in lake.tables("hive", "x") if sql.startswith("CREATE TABLE")]
     assert len(statements) == 3

@@ -22,9 +22,9 @@ from anomalake.alerts import (
 )
 from anomalake.alerts.causes import MOST_CAUSES, causes_text
 from anomalake.alerts.timestamps import parse_zoned
-from anomalake.lake import cause_rows, stating_causes
+from anomalake.lake import cause_documents, cause_rows
+from anomalake.lake.cause_documents import texts_of
 from anomalake.lake.lake import Lake
-from anomalake.lake.stating_causes import texts_of
 from anomalake.storage.objects import memory_store
 from tests.support import made
 
@@ -146,7 +146,7 @@ def test_a_mutated_document_is_stored_or_set_aside(value: Any, data: st.DataObje
 
 
 def test_documents_are_bounded_and_of_one_day(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(stating_causes, "MOST_CHARACTERS", 600)
+    monkeypatch.setattr(cause_documents, "MOST_CHARACTERS", 600)
     many = [
         GroupCauses(
             f"g{number}", "views", START, tuple(Cause((("x", "y" * 40),), None, 1.0, 5.0 - k) for k in range(9))
@@ -164,4 +164,4 @@ def test_documents_are_bounded_and_of_one_day(monkeypatch: pytest.MonkeyPatch) -
 
 
 def test_an_alert_without_a_group_has_no_causes() -> None:
-    assert stating_causes.causes_of([], [StoredAlert.of(ALERT)]) == []
+    assert cause_documents.causes_of([], [StoredAlert.of(ALERT)]) == []

@@ -14,9 +14,9 @@ from typing import Any
 import pytest
 from starlette.testclient import TestClient
 
-from anomalake.page.contents import Said
+from anomalake.page.contents import UserRecords
 from anomalake.page.document import CommentGiven, FeedbackGiven, PageDocument, pack
-from anomalake.page.said import read_said
+from anomalake.page.user_records import read_user_records
 from anomalake.query.errors import QueryError
 from anomalake.records.feedback import read_feedback
 from anomalake.records.groups import group_ids, read_group
@@ -276,8 +276,8 @@ def test_snoozes_are_written_to_the_lake(served: Served, client: TestClient, gro
 
 
 def test_what_was_said_names_the_person_and_is_taken_back(served: Served, client: TestClient, group: str) -> None:
-    def said() -> Said:
-        return read_said(served.store, list_records(served.store)["shop"], [])
+    def said() -> UserRecords:
+        return read_user_records(served.store, list_records(served.store)["shop"], [])
 
     of_group = {"detector": "shop", "group": group}
     for is_anomaly in (False, True):
@@ -301,7 +301,7 @@ def test_what_was_said_names_the_person_and_is_taken_back(served: Served, client
     ):
         # Repeating it changes nothing.
         assert [client.post(f"/undo/{address}", json=fields).status_code for _ in range(2)] == [200, 200]
-    assert said() == Said([], [], [])
+    assert said() == UserRecords([], [], [])
 
 
 def test_undoing_feedback_brings_the_earlier_one_back(served: Served, group: str) -> None:

@@ -42,9 +42,9 @@ class GlueJobRuns:
 
     def is_running(self, run_id: str) -> bool:
         """Return whether a run, or Glue's second try of it, has not ended; raises `JobRunError`."""
-        for one in (run_id, run_id + _SECOND):
+        for attempt in (run_id, run_id + _SECOND):
             try:
-                found = self._call("get_job_run", RunId=one)
+                found = self._call("get_job_run", RunId=attempt)
             except self._client.exceptions.EntityNotFoundException:
                 continue
             if found["JobRun"]["JobRunState"] in _RUNNING:

@@ -6,7 +6,7 @@ from itertools import groupby
 from operator import attrgetter
 
 from anomalake.alerts.timestamps import zone_of
-from anomalake.causes.words import what_is_off, words
+from anomalake.causes.texts import describe, describe_deviation
 from anomalake.definitions.detector import AlertRule, Detector
 from anomalake.frequencies import FREQUENCIES
 from anomalake.groups.anomaly_group import AffectedMetric, Group, GroupInterval
@@ -46,7 +46,7 @@ def long_text(
         head.append(f"Goes on since: {since}, and has grown")
     head.append(f"In all: {_total(interval)}")
     if interval.causes:
-        head += ["", "Root causes:", *(f"  {words(cause, quoted)}" for cause in interval.causes[:_CAUSES])]
+        head += ["", "Root causes:", *(f"  {describe(cause, quoted)}" for cause in interval.causes[:_CAUSES])]
     head += ["", f"Affected metrics ({affected:,} of {max(interval.observed, affected):,}):"]
     tail = _contribution_lines(interval)
     for related in group.related:
@@ -75,7 +75,7 @@ def short_text(group: Group, interval: GroupInterval, detector: Detector) -> str
         f", {len(interval.affected):,} of {max(interval.observed, len(interval.affected)):,} metrics",
     ]
     if interval.causes:
-        parts.append(f". {gsm(what_is_off(interval.causes[0], quoted))}")
+        parts.append(f". {gsm(describe_deviation(interval.causes[0], quoted))}")
     else:
         parts += [f". {_observed(first)}", f" in {gsm(_named(first))}" if first.dimensions else ""]
     text = ""

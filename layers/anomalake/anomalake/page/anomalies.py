@@ -9,7 +9,7 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
-from anomalake.causes.words import words
+from anomalake.causes.texts import describe
 from anomalake.groups.anomaly_group import Group
 from anomalake.notify.plain import shown
 from anomalake.page.document import (
@@ -239,7 +239,7 @@ def _causes(record: Group | None) -> tuple[str, ...]:
     """Return the first root causes of the worst interval that has some, in words."""
     intervals = [interval for interval in record.intervals if interval.causes] if record is not None else []
     worst = max(intervals, key=lambda interval: interval.score, default=None)
-    return tuple(words(cause, shown) for cause in worst.causes[:_CAUSES]) if worst is not None else ()
+    return tuple(describe(cause, shown) for cause in worst.causes[:_CAUSES]) if worst is not None else ()
 
 
 def _related(record: Group | None, detector: int, index_of: Mapping[tuple[int, str], int]) -> tuple[Related, ...]:

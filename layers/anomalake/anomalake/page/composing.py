@@ -16,7 +16,7 @@ from anomalake.frequencies import FREQUENCIES
 from anomalake.groups.anomaly_group import Group
 from anomalake.page import alert_rows, anomalies, health, judged, live_values
 from anomalake.page.anomalies import AnomalyTable, Counts
-from anomalake.page.contents import AlertContents, AlertSummary, Elsewhere, GroupIntervalKey, LakeContents, Said
+from anomalake.page.contents import AlertContents, AlertSummary, Elsewhere, GroupIntervalKey, LakeContents, UserRecords
 from anomalake.page.definitions import Definition, definition_of, merge, zone_or_utc
 from anomalake.page.document import DetectorView, Groups, Live, NearMisses, PageDocument, Span
 from anomalake.page.judged import Points
@@ -93,13 +93,13 @@ class _Composition:
             set_aside_reasons=contents.set_aside_reasons,
             crawl=contents.crawl,
             notes=tuple(self._notes),
-            feedback=tuple(feedback for said in self._said() for feedback in said.feedback),
-            snoozes=tuple(snooze for said in self._said() for snooze in said.snoozes),
-            comments=tuple(comment for said in self._said() for comment in said.comments),
+            feedback=tuple(feedback for records in self._user_records() for feedback in records.feedback),
+            snoozes=tuple(snooze for records in self._user_records() for snooze in records.snoozes),
+            comments=tuple(comment for records in self._user_records() for comment in records.comments),
         )
 
-    def _said(self) -> list[Said]:
-        return [detector.said for detector in self._contents.detectors.values()]
+    def _user_records(self) -> list[UserRecords]:
+        return [detector.user_records for detector in self._contents.detectors.values()]
 
     def _definition(self, arn: str) -> Definition:
         return self._definitions.get(arn) or Definition(arn)

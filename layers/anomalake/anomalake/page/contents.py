@@ -78,8 +78,8 @@ class AlertContents:
 
 
 @dataclass(frozen=True, slots=True)
-class Said:
-    """What people said of a detector's groups, the newest first."""
+class UserRecords:
+    """Feedback, snoozes and comments of users on a detector's groups, the newest first."""
 
     feedback: Sequence[FeedbackGiven] = ()
     snoozes: Sequence[SnoozeGiven] = ()
@@ -102,8 +102,8 @@ class DetectorContents:
         Executions of the newest intervals.
     intervals
         The newest intervals, by ARN; under "" where no version of the detector file is known.
-    said
-        What people said of its groups.
+    user_records
+        Feedback, snoozes and comments of users on its groups.
     about
         Owner, runbook and note, by ARN.
     """
@@ -114,7 +114,7 @@ class DetectorContents:
     groups: Sequence[Group]
     executions: Sequence[Execution]
     intervals: Mapping[str, Sequence[IntervalRecord]]
-    said: Said = field(default_factory=lambda: Said())
+    user_records: UserRecords = field(default_factory=lambda: UserRecords())
     about: Mapping[str, About] = field(default_factory=dict)
 
     def intervals_of(self, arn: str) -> Sequence[IntervalRecord]:

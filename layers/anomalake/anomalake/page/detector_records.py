@@ -8,11 +8,11 @@ from datetime import datetime
 from typing import Final
 
 from anomalake.groups.anomaly_group import Group
-from anomalake.page.contents import DetectorContents, Said
+from anomalake.page.contents import DetectorContents, UserRecords
 from anomalake.page.definitions import Definition, read_definitions
 from anomalake.page.limits import Limits, records_each, runs_each
 from anomalake.page.notes import attempt, read_each
-from anomalake.page.said import read_said
+from anomalake.page.user_records import read_user_records
 from anomalake.records import about as about_records
 from anomalake.records import executions as execution_records
 from anomalake.records import groups as group_records
@@ -60,10 +60,17 @@ def _read_detector(
     versions: dict[str, Sequence[str]] = {arn: definition.versions for arn, definition in definitions.items()}
     versions = versions or {"": sorted(records.intervals)}
     by_arn = {arn: _intervals(store, records, versions[arn], intervals, notes) for arn in versions}
-    said = attempt(notes, Said(), lambda: read_said(store, records, notes), name)
+    user_records = attempt(notes, UserRecords(), lambda: read_user_records(store, records, notes), name)
     about = dict(read_each(store, records.about, about_records.from_json, notes, f"{name}: owner, runbook and note"))
     return DetectorContents(
-        records, definitions, tested, merge_groups(live_groups, backtest_groups), executions, by_arn, said, about
+        records,
+        definitions,
+        tested,
+        merge_groups(live_groups, backtest_groups),
+        executions,
+        by_arn,
+        user_records,
+        about,
     )
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from anomalake.alerts import Cause
-from anomalake.causes.words import words
+from anomalake.causes.texts import describe
 from anomalake.groups.anomaly_group import Group, GroupInterval
 
 
@@ -22,7 +22,7 @@ def fields_of(group: Group) -> list[dict[str, Any]]:
             "share_off": cause.share_off,
             "explained": cause.explained,
             "gain": cause.gain,
-            "text": words(cause),
+            "text": describe(cause),
         }
         for interval in group.intervals
         for rank, cause in enumerate(interval.causes, 1)
@@ -36,7 +36,7 @@ def lines_of(group: Group) -> list[str]:
 
 
 def _line(group: Group, interval: GroupInterval, cause: Cause) -> str:
-    return f"{_instant(interval)} {group.measure}: {words(cause)}"
+    return f"{_instant(interval)} {group.measure}: {describe(cause)}"
 
 
 def _instant(interval: GroupInterval) -> str:

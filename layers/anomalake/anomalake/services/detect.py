@@ -25,8 +25,8 @@ from anomalake.model.judgement import ANOMALOUS
 from anomalake.notify.alert_json import alert_event_id
 from anomalake.notify.channel import Channel
 from anomalake.notify.delivery import Delivery, RetryPolicy, counts, deliver_groups
+from anomalake.notify.lake_updates import send_causes, withdraw_interval
 from anomalake.notify.rules import alerts_due_in_lake
-from anomalake.notify.stating import state_causes, withdraw_interval
 from anomalake.records.about import write_about
 from anomalake.records.deliveries import DELIVERED, UNDELIVERED, Ledger
 from anomalake.records.executions import SUCCEEDED, Execution
@@ -110,7 +110,7 @@ class AlertNotifier:
             return summary
         texts = [delivery.text for delivery in stored if delivery.text and delivery.timestamp == start]
         patience = self._patience or RetryPolicy()
-        problem = state_causes(self._detector, self._store, start, groups, texts, lakes[0][1], patience)
+        problem = send_causes(self._detector, self._store, start, groups, texts, lakes[0][1], patience)
         summary += DeliverySummary() if problem is None else DeliverySummary(reasons=(problem,), is_complete=False)
         return summary + self._withdraw(groups, start, stored, texts, lakes) if again else summary
 

@@ -46,10 +46,10 @@ from anomalake.records.feedback import Feedback, read_feedback
 from anomalake.records.work import delete_left_behind, new_work_folder
 from anomalake.services.detect import rules_of
 from anomalake.services.engines import Engine
+from anomalake.services.lake_updates import earlier_alerts, replace_alerts, write_causes
 from anomalake.services.lakes import open_writer, reopen
 from anomalake.services.maintenance import has_rows, register_partitions
 from anomalake.services.sources import open_source_files, register_source
-from anomalake.services.statements import earlier_alerts, replace_alerts, state_causes
 from anomalake.sources.reading import ReadReport, read_history
 from anomalake.storage.objects import check_lake_uri, open_store
 from anomalake.storage.store import StoreError
@@ -273,7 +273,7 @@ def write_alerts(
         raise StoreError(f"{lake}: {summary.failed:,} alerts are not stored: {summary.reasons[0]}")
     register_partitions(writer, summary)
     withdrawn = replace_alerts(writer, detector, earlier, alerts)
-    state_causes(writer, detector, tested.groups, alerts)
+    write_causes(writer, detector, tested.groups, alerts)
     if quality is not None:
         write_backtest_quality(writer.store, detector.name, quality)
     written = write_backtest(writer.store, detector.name, detector.arn, tested, alerts, utc_now())

@@ -1,4 +1,4 @@
-"""Reading of what people said of a detector's groups: feedback, snoozes and comments."""
+"""Reading of feedback, snoozes and comments of users on a detector's groups."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Iterable
 from typing import Final
 
-from anomalake.page.contents import Said
+from anomalake.page.contents import UserRecords
 from anomalake.page.document import CommentGiven, FeedbackGiven, SnoozeGiven
 from anomalake.page.notes import read_each
 from anomalake.records import comments as comment_records
@@ -22,8 +22,8 @@ from anomalake.storage.store import ObjectStore
 _MOST: Final = 1_000
 
 
-def read_said(store: ObjectStore, records: DetectorRecords, notes: list[str]) -> Said:
-    """Read what people said of a detector's groups; what cannot be read is left out, with a note."""
+def read_user_records(store: ObjectStore, records: DetectorRecords, notes: list[str]) -> UserRecords:
+    """Read the records of users on a detector's groups; what cannot be read is left out, with a note."""
     name = records.name
     feedback = read_each(
         store, [key for _, key in records.feedback[-_MOST:]], feedback_records.from_json, notes, f"{name}: feedback"
@@ -32,7 +32,7 @@ def read_said(store: ObjectStore, records: DetectorRecords, notes: list[str]) ->
     comments = read_each(
         store, [key for _, key in records.comments[-_MOST:]], comment_records.from_json, notes, f"{name}: comments"
     )
-    return Said(
+    return UserRecords(
         _feedback_given(name, feedback),
         sorted((_snooze_given(name, snooze) for snooze in snoozes), key=lambda given: (-given.until, given.id)),
         sorted((_comment_given(name, comment) for comment in comments), key=lambda given: (-given.at, given.id)),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from anomalake.alerts import Cause
-from anomalake.causes.words import what_is_off, words
+from anomalake.causes.texts import describe, describe_deviation
 from anomalake.notify.plain import quoted
 
 
@@ -21,10 +21,10 @@ from anomalake.notify.plain import quoted
 )
 def test_a_cause_in_words(dimensions: tuple[tuple[str, str], ...], share_off: float | None, text: str) -> None:
     cause = Cause(dimensions, share_off, 0.712, 40.0)
-    assert what_is_off(cause) == text
-    assert words(cause) == f"{text}; explains 71 %"
+    assert describe_deviation(cause) == text
+    assert describe(cause) == f"{text}; explains 71 %"
 
 
 def test_hostile_names_are_shown_as_the_text_wants_them() -> None:
     cause = Cause((("a\nb", "x\u202ey"), ("c", "p, q")), -0.5, 1.0, 1.0)
-    assert words(cause, quoted) == '"a\\u000ab" "x\\u202ey" at "p, q": 50 % fewer than expected; explains 100 %'
+    assert describe(cause, quoted) == '"a\\u000ab" "x\\u202ey" at "p, q": 50 % fewer than expected; explains 100 %'

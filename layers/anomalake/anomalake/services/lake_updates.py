@@ -1,4 +1,4 @@
-"""What the lake is told of a backtest beside its alerts: withdrawals (docs/adr/0010) and causes (0017)."""
+"""Updates of the lake for a backtest beside its alerts: withdrawals (docs/adr/0010) and causes (0017)."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from datetime import UTC, datetime
 from anomalake.alerts import AlertBody, AlertDocument, StoredAlert, read_alert
 from anomalake.definitions.detector import Detector
 from anomalake.groups.anomaly_group import Group
+from anomalake.lake.cause_documents import causes_of, texts_of
 from anomalake.lake.cause_rows import read_causes
 from anomalake.lake.lake import Clock, Lake, utc_now
 from anomalake.lake.ports import Partition
-from anomalake.lake.stating_causes import causes_of, texts_of
 from anomalake.lake.stored_alerts import read_stored_alerts
 from anomalake.lake.withdrawal_rows import read_states
 from anomalake.lake.withdrawing import change_of
@@ -79,7 +79,7 @@ def replace_alerts(
     return len(change.withdrawn)
 
 
-def state_causes(lake: Lake, detector: Detector, groups: Iterable[Group], alerts: Iterable[StoredAlert]) -> None:
+def write_causes(lake: Lake, detector: Detector, groups: Iterable[Group], alerts: Iterable[StoredAlert]) -> None:
     """Write the root causes of the groups of a backtest that alert, as far as the lake does not have them.
 
     Raises `StoreError`.

@@ -1,4 +1,4 @@
-"""What the lake is told of a live interval beside its alerts: withdrawals (docs/adr/0010) and causes (0017)."""
+"""Updates of the lake for a live interval beside its alerts: withdrawals (docs/adr/0010) and causes (0017)."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ from datetime import UTC, datetime
 from anomalake.alerts import Alert, AlertBody, AlertDocument, Refusal, StoredAlert, read_alert
 from anomalake.definitions.detector import Detector
 from anomalake.groups.anomaly_group import Group
+from anomalake.lake.cause_documents import causes_of, texts_of
 from anomalake.lake.cause_rows import read_causes
 from anomalake.lake.ports import Partition
-from anomalake.lake.stating_causes import causes_of, texts_of
 from anomalake.lake.stored_alerts import read_stored_alerts
 from anomalake.lake.withdrawal_rows import read_states
 from anomalake.lake.withdrawing import change_of
@@ -70,7 +70,7 @@ def withdraw_interval(
     return None
 
 
-def state_causes(
+def send_causes(
     detector: Detector,
     store: ObjectStore,
     start: datetime,

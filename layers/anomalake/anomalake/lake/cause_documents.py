@@ -1,4 +1,4 @@
-"""Documents of causes that say what a lake does not have yet of the groups of a run (docs/adr/0017)."""
+"""Documents of causes: those of a run's groups that the lake does not have yet (docs/adr/0017)."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ MOST_CHARACTERS = 1_000_000
 
 
 def causes_of(groups: Iterable[Group], alerts: Iterable[StoredAlert]) -> list[GroupCauses]:
-    """Return the causes of the intervals of groups that alerts tell of."""
+    """Return the causes of the intervals of groups that have alerts."""
     causes = {
         (group.group_id, interval.timestamp.astimezone(UTC)): interval.causes
         for group in groups
