@@ -8,7 +8,9 @@ import numpy as np
 import pytest
 
 from anomalake.model import judge
-from anomalake.model.ramps import no_ramps
+from anomalake.model.filter_state import RAMP
+from anomalake.model.ramps import CLIP, judge_ramps, limits_of_ramps, no_ramps
+from anomalake.model.tails import fit_tails
 from tests.unit.model.histories import Floats, by_steps, judged, learn, metrics
 from tests.unit.model.test_severity import check_judgement
 
@@ -55,6 +57,21 @@ def test_noise_that_lasts_is_no_ramp() -> None:
     judgement, _ = judge(model, model.state, metrics(values), FIRST)
     single, _ = judge(without, without.state, metrics(values), FIRST)
     assert judgement.is_anomaly.sum() - single.is_anomaly.sum() <= 1
+
+
+def test_a_deviation_that_stays_is_a_ramp_while_it_grows_only() -> None:
+    noise = np.random.default_rng(8).normal(0, 0.3, (2_000, 1)).astype(np.float32)
+    tails = fit_tails(noise, np.ones(noise.shape, bool), can_be_light=True, of_days=False)
+    grows = np.linspace(0, -CLIP, RAMP, dtype=np.float32)
+    deviations = np.concatenate([np.zeros(RAMP, np.float32), grows, np.full(60, -CLIP, np.float32)])[:, None]
+    residuals = np.full((len(deviations) - RAMP + 1, 1), -1, np.float32)
+    surprises = judge_ramps(tails, deviations, residuals)[:, 0]
+    assert surprises[: 2 * RAMP].max() > 4
+    assert not surprises[2 * RAMP :].any()
+    down, up = limits_of_ramps(tails, deviations, 4.0)
+    judged_values = -deviations[RAMP - 1 :, 0]
+    assert ((judged_values >= down[:, 0]) == (surprises >= 4)).mean() > 0.9
+    assert np.isinf(up[2 * RAMP :]).all()
 
 
 def test_ramps_are_judged_in_steps_as_at_once() -> None:

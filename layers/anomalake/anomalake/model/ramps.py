@@ -20,8 +20,10 @@ from anomalake.model.tails import Tails, limits_of, surprise
 CLIP: Final = 4.0
 # Reduction of the surprise of a mean, because it is a further test.
 _MARGIN = 0.25
-# The mean counts only if the last value deviates in the same direction, by so many sigmas.
-_LEAST = 1.0
+# The mean counts only if the last value deviates in the same direction, by so many sigmas, and if the mean of the newer
+# half is beyond that of the older half by so many: a deviation that stays is no ramp.
+_LEAST, _GROWTH = 1.0, 0.5
+_HALF: Final = RAMP // 2
 
 
 def deviations_of(rest: Float32Array, output: FilterOutput, is_holiday: BoolArray) -> Float32Array:
@@ -46,12 +48,17 @@ def deviations_of(rest: Float32Array, output: FilterOutput, is_holiday: BoolArra
 
 def means_of(deviations: Float32Array) -> Float32Array:
     """Return the mean of each deviation and the `RAMP` - 1 before it; those have no mean of their own."""
-    # Always added in the same order, so that a mean does not depend on where a span begins.
-    three = deviations[2:] + deviations[1:-1] + deviations[:-2]
-    six = three[3:] + three[:-3]
-    mean = six[6:] + six[:-6]
+    halves = _sums_of_halves(deviations)
+    mean: Float32Array = halves[_HALF:] + halves[:-_HALF]
     mean /= np.float32(RAMP)
     return mean
+
+
+def _sums_of_halves(deviations: Float32Array) -> Float32Array:
+    # Always added in the same order, so that a sum does not depend on where a span begins.
+    three = deviations[2:] + deviations[1:-1] + deviations[:-2]
+    sums: Float32Array = three[3:] + three[:-3]
+    return sums
 
 
 def judge_ramps(tails: Tails, deviations: Float32Array, residuals: Float32Array) -> Float32Array:
@@ -70,7 +77,9 @@ def judge_ramps(tails: Tails, deviations: Float32Array, residuals: Float32Array)
         (np.abs(means) > tails.threshold.min(axis=0).astype(np.float32)) & (np.abs(last) >= _LEAST)
     )
     mean, last, residual = means[rows, columns], last[rows, columns], residuals[rows, columns]
-    counts = (last * mean > 0) & (last * residual > 0)
+    halves = _sums_of_halves(deviations)
+    growth = (halves[_HALF:] - halves[:-_HALF])[rows, columns]
+    counts = (last * mean > 0) & (last * residual > 0) & (growth * np.sign(mean) >= _HALF * _GROWTH)
     rows, columns = rows[counts], columns[counts]
     found = surprise(tails.select(columns), mean[None, counts])[0] - np.float32(_MARGIN)
     surprises[rows, columns] = np.maximum(found, 0)
@@ -88,7 +97,10 @@ def limits_of_ramps(tails: Tails, deviations: Float32Array, decision: float) -> 
     six = five[1:] + deviations[:-5]
     before = (five[6:] + six[:-5])[:n_judged]
     up, down = (limits_of(tails, decision + _MARGIN) * RAMP).astype(np.float32)
-    return _limit(down + before), _limit(up - before)
+    # The newer half without the last value, against the older half.
+    grown = five[_HALF:][:n_judged] - six[:-5][:n_judged]
+    least = np.float32(_HALF * _GROWTH)
+    return _limit(np.maximum(down + before, least + grown)), _limit(np.maximum(up - before, least - grown))
 
 
 def _limit(needed: Float32Array) -> Float32Array:
