@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import socket
 import threading
 from collections.abc import Iterator
@@ -121,3 +122,21 @@ def test_a_complete_request_may_take_longer_and_more_than_the_most_are_refused(
         assert status(port) == 503
         done.set()
         assert slow[0].result(PATIENCE) == 200
+
+
+def test_an_answer_waits_for_no_acknowledgement_of_its_first_part() -> None:
+    async def nodelay() -> int:
+        found: asyncio.Future[int] = asyncio.get_running_loop().create_future()
+
+        def connected(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            found.set_result(writer.get_extra_info("socket").getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY))
+            writer.close()
+
+        with listen(0) as listening:
+            async with await asyncio.start_server(connected, sock=listening):
+                _, writer = await asyncio.open_connection(*listening.getsockname())
+                option = await found
+                writer.close()
+        return option
+
+    assert asyncio.run(nodelay()) != 0
