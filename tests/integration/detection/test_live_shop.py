@@ -129,8 +129,8 @@ def test_feedback_and_snoozes_are_recorded(run: Run, shop: Path, tmp_path: Path)
 def test_the_causes_of_a_group_are_told(run: Run, shop: Path) -> None:
     detect(run, shop, "--from", FIRST, "--to", LAST)
     groups = rows(run, "SELECT DISTINCT anomaly_group_id AS id, metric_name FROM metric_values ORDER BY 1")
-    told = {str(group["id"]): run("causes", "--group", str(group["id"]), "--format", "json") for group in groups}
-    causes = {id_: json.loads(done.stdout) for id_, done in told.items()}
+    printed = {str(group["id"]): run("causes", "--group", str(group["id"]), "--format", "json") for group in groups}
+    causes = {id_: json.loads(done.stdout) for id_, done in printed.items()}
     assert any(causes.values())
     for id_, found in causes.items():
         for cause in found:
@@ -177,8 +177,10 @@ def test_the_causes_of_a_backtest_are_told(run: Run, shop: Path, tmp_path: Path)
     assert " than expected; explains " in done.output
     # Of all groups that alert; a second backtest states nothing again.
     found = rows(run, 'SELECT * FROM causes ORDER BY anomaly_group_id, "timestamp", "rank"')
-    told = json.loads(run("causes", "--group", str(worst["id"]), "--format", "json").stdout)
-    assert [row["gain"] for row in found if row["anomaly_group_id"] == worst["id"]] == [cause["gain"] for cause in told]
+    shown = json.loads(run("causes", "--group", str(worst["id"]), "--format", "json").stdout)
+    assert [row["gain"] for row in found if row["anomaly_group_id"] == worst["id"]] == [
+        cause["gain"] for cause in shown
+    ]
     assert rows(run, "SELECT * FROM causes WHERE anomaly_group_id NOT IN (SELECT anomaly_group_id FROM alerts)") == []
     stored = sorted(entry.key for entry in open_store(str(tmp_path / "lake")).list("originals/causes"))
     assert run("backtest", str(shop / "detector.yaml")).exit_code == 0

@@ -8,10 +8,9 @@ from dataclasses import dataclass
 from datetime import datetime
 
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from anomalake.alerts import Withdrawal
-from anomalake.lake import layout, rows
+from anomalake.lake import document_rows, layout
 from anomalake.lake.ports import Partition
 from anomalake.storage.store import ObjectNotFound, ObjectStore
 
@@ -85,23 +84,17 @@ def names_of(table: pa.Table) -> list[str]:
     return ["".join(parts) for parts in zip(*columns, strict=True)]
 
 
-def to_parquet(table: pa.Table) -> bytes:
-    """Write rows as one Parquet file."""
-    sink = pa.BufferOutputStream()
-    pq.write_table(table, sink, store_schema=False, compression="zstd")
-    return bytes(sink.getvalue())
+to_parquet = document_rows.to_parquet
 
 
 def from_parquet(body: bytes) -> pa.Table:
     """Read the rows of one file; raises pyarrow.ArrowInvalid for an invalid file."""
-    return rows.from_parquet(body, SCHEMA.names).cast(SCHEMA)
+    return document_rows.from_parquet(body, SCHEMA)
 
 
 def merged(tables: Iterable[pa.Table]) -> pa.Table:
     """Merge the distinct rows of several files, sorted."""
-    table = pa.concat_tables(tables)
-    place = {name: i for i, name in enumerate(names_of(table))}
-    return table.take(pa.array([place[name] for name in sorted(place)], pa.int64()))
+    return document_rows.merged(tables, names_of)
 
 
 def read_states(store: ObjectStore, detector: str, day: str | None = None) -> dict[tuple[str, str], AlertState]:
