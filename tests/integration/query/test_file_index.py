@@ -233,6 +233,13 @@ def test_the_page_is_that_of_the_files(lake: LakeHandle, tmp_path: Path, monkeyp
     assert parts(lake, "source-")
 
 
+def test_the_list_of_a_part_that_another_process_is_writing_is_kept(tmp_path: Path) -> None:
+    for name in ("writing.json", "used.json", "used.parquet", "old.json", "old.parquet", ".hidden"):
+        (tmp_path / name).touch()
+    file_index._delete_unused(tmp_path, {"used"})
+    assert {path.name for path in tmp_path.iterdir()} == {"writing.json", "used.json", "used.parquet", ".hidden"}
+
+
 def test_threads_make_one_index(lake: LakeHandle, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(file_index, "MOST_FILES", 8)
     answers: list[list[dict[str, Any]]] = []

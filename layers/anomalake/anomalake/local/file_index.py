@@ -158,8 +158,15 @@ def _extend(folder: Path, files: Mapping[str, str | None], found: Indexed, settl
         hidden.write_text(json.dumps(members), encoding="ascii")
     with unfinished(folder / f"{stem}.parquet") as hidden:
         _write(hidden, _batches(merged, settled, read))
-    used = {Path(part).stem for part in found.parts if part not in merged} | {stem}
-    for name in os.listdir(folder):  # noqa: PTH208 - as above
-        if name.partition(".")[0] not in used and not name.startswith("."):
+    _delete_unused(folder, {Path(part).stem for part in found.parts if part not in merged} | {stem})
+
+
+def _delete_unused(folder: Path, used: set[str]) -> None:
+    names = set(os.listdir(folder))  # noqa: PTH208 - as above
+    for name in names:
+        stem, _, ending = name.partition(".")
+        # A list without its part may belong to another process that is writing the part.
+        is_whole = ending == "parquet" or f"{stem}.parquet" in names
+        if is_whole and stem not in used and not name.startswith("."):
             with suppress(OSError):
                 (folder / name).unlink()
