@@ -22,7 +22,7 @@ from anomalake.definitions.resource_errors import (
 )
 from anomalake.records.definitions import list_definitions, read_definition
 from anomalake.records.executions import SUCCEEDED
-from anomalake.services.definitions.finding import all_detectors
+from anomalake.services.definitions.lookup import all_detectors
 from anomalake.storage.objects import memory_store
 from anomalake.storage.store import ObjectStore
 from tests.support.definitions import METRIC_SET, USERS_FILE, Api, alert_arn, detector_arn

@@ -232,9 +232,9 @@ def root_causes(
     --------
     >>> root_causes(frame, dimensions=["carrier", "origin"], lower="lower", upper="upper")  # doctest: +SKIP
     """
-    from anomalake.services import root_causes as finding
+    from anomalake.services import root_causes as service
 
-    return finding.root_causes(frame, dimensions, actual, expected, lower, upper)
+    return service.root_causes(frame, dimensions, actual, expected, lower, upper)
 
 
 class LakeHandle:

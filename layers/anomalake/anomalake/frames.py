@@ -14,11 +14,11 @@ from warnings import warn
 from anomalake.definitions.detector import DEFAULT_THRESHOLD
 from anomalake.files import path_of, write_whole
 from anomalake.local.frames import FrameError
-from anomalake.services import finding
+from anomalake.services import frame_anomalies
 from anomalake.services.frame_columns import Asked
 
 if TYPE_CHECKING:
-    from anomalake.services.finding import Found
+    from anomalake.services.frame_anomalies import FrameAnomalies
     from anomalake.sources.reading import ReadReport
 
 
@@ -30,7 +30,7 @@ def find_anomalies(
     dimensions: str | Sequence[str] | None = None,
     frequency: str | timedelta | None = None,
     timezone: str | None = None,
-    train: float | str | date | datetime = finding.TRAIN,
+    train: float | str | date | datetime = frame_anomalies.TRAIN,
     threshold: float = DEFAULT_THRESHOLD,
     holidays: Iterable[str | date] = (),
 ) -> Anomalies:
@@ -81,7 +81,7 @@ def find_anomalies(
     >>> find_anomalies(frame, time="timestamp", measures="revenue", dimensions="shop").groups  # doctest: +SKIP
     """
     asked = Asked(time, measures, dimensions, frequency, timezone)
-    found = finding.find(frame, asked, train, threshold, holidays)
+    found = frame_anomalies.find(frame, asked, train, threshold, holidays)
     _warn(found.report, found.unsure)
     return Anomalies(found)
 
@@ -119,7 +119,7 @@ def learn(
     >>> result, state = judge(new_rows, state)  # doctest: +SKIP
     """
     asked = Asked(time, measures, dimensions, frequency, timezone)
-    state, report, unsure = finding.learn(frame, asked, threshold, holidays)
+    state, report, unsure = frame_anomalies.learn(frame, asked, threshold, holidays)
     _warn(report, unsure)
     return state
 
@@ -148,7 +148,7 @@ def judge(frame: Any, state: bytes) -> tuple[Anomalies, bytes]:
     CorruptError
         The state is not one, or is that of another version.
     """
-    found, after = finding.judge_next(frame, state)
+    found, after = frame_anomalies.judge_next(frame, state)
     _warn(found.report)
     return Anomalies(found), after
 
@@ -160,7 +160,7 @@ class Anomalies:
     its default connection.
     """
 
-    def __init__(self, found: Found) -> None:
+    def __init__(self, found: FrameAnomalies) -> None:
         self._found = found
 
     @cached_property

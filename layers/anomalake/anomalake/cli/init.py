@@ -70,7 +70,7 @@ def init(
     from anomalake.cli.init_questions import ask
     from anomalake.cli.reading_summary import reading_lines
     from anomalake.files import write_whole
-    from anomalake.services import looking
+    from anomalake.services import detector_guess
     from anomalake.services.times import UsageError
 
     choices, text = choices_of(
@@ -90,19 +90,19 @@ def init(
     if format_ is Format.json:
         with tempfile.TemporaryDirectory(prefix="anomalake-") as folder:
             place = _stored(data, Path(folder), force=False)
-            fields = looking.reading_fields(looking.look(place, choices, text))
+            fields = detector_guess.reading_fields(detector_guess.guess_detector(place, choices, text))
         typer.echo(json.dumps(fields | {"data": data}, ensure_ascii=False, indent=1))
         return
     _check_name(name)
     place = _stored(data, Path() if out is None else out.parent, force=force)
-    seen = looking.look(place, choices, text)
+    seen = detector_guess.guess_detector(place, choices, text)
     console = stdout()
     if not yes and is_person_there():
         for report_line in reading_lines(seen):
             line(console, report_line)
         answered = ask(seen.reading, choices)
         if answered != choices:
-            seen = looking.look(place, answered, text)
+            seen = detector_guess.guess_detector(place, answered, text)
     for report_line in reading_lines(seen):
         line(console, report_line)
     path = out or Path(f"{name or seen.name}.yaml")
@@ -126,7 +126,7 @@ def _stored(data: str, folder: Path, *, force: bool) -> str:
     """The data's path; standard input is written to a file of the folder first."""
     if data != "-":
         return data
-    from anomalake.services.looking import store_input
+    from anomalake.services.detector_guess import store_input
     from anomalake.services.times import UsageError
 
     path = folder / "stdin.data"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from anomalake.definitions.messages import printable
-from anomalake.services.looking import Look
+from anomalake.services.detector_guess import DetectorGuess
 from anomalake.sources.guessing.readings import TableReading
 
 _LONGEST = 200
@@ -13,16 +13,16 @@ _MOST_IGNORED = 12
 _NAMES = {"\t": "tab", " ": "blanks", None: "one column"}
 
 
-def reading_lines(look: Look) -> Iterator[str]:
+def reading_lines(guess: DetectorGuess) -> Iterator[str]:
     """Say what data were taken for: bytes, time, measures, dimensions, and what to look at."""
-    for text in _lines(look):
+    for text in _lines(guess):
         yield printable(text)
 
 
-def _lines(look: Look) -> Iterator[str]:
-    reading = look.reading
-    files = f"{look.files:,} files, " if look.files > 1 else ""
-    yield f"{look.data}: {files}{_bytes(reading)}, {reading.rows:,} rows{'' if reading.is_whole else ' looked at'}"
+def _lines(guess: DetectorGuess) -> Iterator[str]:
+    reading = guess.reading
+    files = f"{guess.files:,} files, " if guess.files > 1 else ""
+    yield f"{guess.data}: {files}{_bytes(reading)}, {reading.rows:,} rows{'' if reading.is_whole else ' looked at'}"
     time, spacing = reading.time.value, reading.spacing
     pattern = f" ({time.pattern})" if time.pattern else ""
     yield f"  time        {' + '.join(time.columns)}{pattern}, zone {reading.zone.value or 'not stated: UTC'}"

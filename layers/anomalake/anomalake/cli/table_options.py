@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 if TYPE_CHECKING:
-    from anomalake.services.looking import TextChoices
+    from anomalake.services.detector_guess import TextChoices
     from anomalake.sources.guessing.readings import Choices
 
 Data = Annotated[
@@ -51,7 +51,7 @@ def choices_of(
     """What the options say; raises `UsageError`."""
     from anomalake.definitions.errors import SourceError
     from anomalake.definitions.metric_set import check_timezone
-    from anomalake.services.looking import TextChoices
+    from anomalake.services.detector_guess import TextChoices
     from anomalake.services.times import UsageError
     from anomalake.sources.guessing.readings import Choices
     from anomalake.sources.guessing.spacing import is_duration

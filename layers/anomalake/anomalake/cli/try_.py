@@ -60,7 +60,7 @@ def try_(
     from anomalake.cli.backtest_summary import reason_lines, summary_lines
     from anomalake.cli.reading_summary import reading_lines
     from anomalake.files import write_whole
-    from anomalake.services import looking
+    from anomalake.services import detector_guess
     from anomalake.services.backtests.backtest import backtest
     from anomalake.services.dashboard import check_complete, make_document, summary_of, write_page
 
@@ -81,11 +81,11 @@ def try_(
     console, errors = stdout(), stderr()
     if data == "-":
         place = _folder(folder or Path("anomalake-try-stdin"))
-        looking.store_input(sys.stdin.buffer, place / "stdin.data")
-        seen = looking.look(str(place / "stdin.data"), choices, text)
+        detector_guess.store_input(sys.stdin.buffer, place / "stdin.data")
+        seen = detector_guess.guess_detector(str(place / "stdin.data"), choices, text)
     else:
         # The folder is made after the data were understood, so that a wrong path leaves nothing.
-        seen = looking.look(data, choices, text)
+        seen = detector_guess.guess_detector(data, choices, text)
         name = folder or Path(f"anomalake-try-{seen.name}")
         seen.text(name)
         place = _folder(name)

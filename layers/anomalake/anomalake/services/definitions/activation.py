@@ -11,7 +11,7 @@ from anomalake.services.bounds import check_source, check_target
 from anomalake.services.definitions.changing import change_detector, conflict
 from anomalake.services.definitions.detectors import start
 from anomalake.services.definitions.documents import checked
-from anomalake.services.definitions.finding import name_of_detector, with_arn
+from anomalake.services.definitions.lookup import name_of_detector, with_arn
 from anomalake.services.definitions.statuses import DetectorStatus, status_of
 from anomalake.services.workspace import Workspace
 

@@ -26,7 +26,7 @@ from anomalake.records.definitions import (
 from anomalake.services.bounds import check_target
 from anomalake.services.definitions.changing import change_detector
 from anomalake.services.definitions.documents import arn_prefix, checked, invalid, kept_members
-from anomalake.services.definitions.finding import (
+from anomalake.services.definitions.lookup import (
     adopt_detector,
     alert_by_arn,
     alert_with_arn,

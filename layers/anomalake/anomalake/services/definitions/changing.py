@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from anomalake.definitions.resource_errors import ResourceConflictError
 from anomalake.records.definitions import DetectorDefinition, change_definition
-from anomalake.services.definitions.finding import adopt_detector, find_detector
+from anomalake.services.definitions.lookup import adopt_detector, find_detector
 from anomalake.services.definitions.statuses import IN_USE, status_of
 from anomalake.services.workspace import Workspace
 
@@ -24,7 +24,7 @@ def change_detector(
     ----------
     change
         Returns the new definition; it is called again if another change was faster, and refuses the change by raising.
-        It gets None, or a deleted definition, where there is no detector (`finding.with_arn` refuses these).
+        It gets None, or a deleted definition, where there is no detector (`lookup.with_arn` refuses these).
 
     Raises
     ------

@@ -14,7 +14,7 @@ from anomalake.records.definitions import DetectorDefinition
 from anomalake.records.parallel import at_once
 from anomalake.services.definitions.changing import change_detector, is_in_use, record_failure
 from anomalake.services.definitions.documents import checked
-from anomalake.services.definitions.finding import (
+from anomalake.services.definitions.lookup import (
     DetectorList,
     find_detector,
     name_of_detector,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from anomalake.records.definitions import DetectorDefinition
-from anomalake.services.definitions.finding import detector_by_arn
+from anomalake.services.definitions.lookup import detector_by_arn
 from anomalake.services.workspace import Workspace
 
 

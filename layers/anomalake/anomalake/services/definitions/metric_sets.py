@@ -12,7 +12,7 @@ from anomalake.services.bounds import check_source, source_paths
 from anomalake.services.definitions.changing import change_detector, is_in_use
 from anomalake.services.definitions.detectors import in_use_error
 from anomalake.services.definitions.documents import arn_prefix, checked, kept_members
-from anomalake.services.definitions.finding import (
+from anomalake.services.definitions.lookup import (
     detector_by_arn,
     detector_of_metric_set,
     find_detector,

@@ -10,7 +10,7 @@ from anomalake.definitions.detector_file import ALERT_ARN
 from anomalake.definitions.resource_errors import InvalidRequestError
 from anomalake.records.definitions import DetectorDefinition
 from anomalake.services.definitions.changing import change_detector
-from anomalake.services.definitions.finding import (
+from anomalake.services.definitions.lookup import (
     alert_by_arn,
     alert_with_arn,
     detector_by_arn,

@@ -10,7 +10,7 @@ from typing import Any, Final
 
 from anomalake.errors import AnomalakeError
 from anomalake.frequencies import FREQUENCIES
-from anomalake.services.looking import DataError, files_of_one_kind, read_parts
+from anomalake.services.detector_guess import DataError, files_of_one_kind, read_parts
 from anomalake.services.samples.files import (
     HISTORIES,
     FoundFile,

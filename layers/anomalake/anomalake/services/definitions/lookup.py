@@ -50,8 +50,8 @@ _METRIC_SET_ARN = re.compile(
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
-    """A detector.
+class FoundDetector:
+    """A detector that was looked up.
 
     Attributes
     ----------
@@ -70,7 +70,7 @@ class Found:
         return self.is_of_file and self.definition.metric_set is None
 
 
-def find_detector(workspace: Workspace, name: str, listed: ListedFiles | None = None) -> Found | None:
+def find_detector(workspace: Workspace, name: str, listed: ListedFiles | None = None) -> FoundDetector | None:
     """Find a detector by name, and bring its definition and its file into step; None if there is none.
 
     What another operation has begun and not ended is carried on.
@@ -90,17 +90,17 @@ def find_detector(workspace: Workspace, name: str, listed: ListedFiles | None = 
         record = read_definition(workspace.store, name)
         file, unread = _file(workspace, name)
         if unread is not None:
-            return Found(unread, is_of_file=True)
+            return FoundDetector(unread, is_of_file=True)
         if record is None or (record.wanted != "ACTIVE" and file is not None and not is_derived(file)):
             return _found_in_file(workspace, record, file, listed)
         if record.wanted != "ACTIVE":
             if file is None:
-                return Found(record) if record.wanted != "DELETED" else None
+                return FoundDetector(record) if record.wanted != "DELETED" else None
             workspace.files.delete(name)
         else:
             text = detector_text(record)
             if file is not None and file.body == text:
-                return Found(record)
+                return FoundDetector(record)
             if file is not None and not is_derived(file):
                 ours = _found_in_file(workspace, record, file, listed)
                 if ours is None or ours.is_invalid or not _same(ours.definition, record):
@@ -330,7 +330,7 @@ def _found_in_file(
     record: DetectorDefinition | None,
     file: DetectorFile | None,
     listed: ListedFiles | None = None,
-) -> Found | None:
+) -> FoundDetector | None:
     """Return the detector of a user's file, with what only a definition has."""
     if file is None:
         return None
@@ -348,7 +348,7 @@ def _found_in_file(
             wanted_since=record.wanted_since if record.wanted == "ACTIVE" else None,
             reserved=record.reserved,
         )
-    return Found(definition, is_of_file=True)
+    return FoundDetector(definition, is_of_file=True)
 
 
 def _same(left: DetectorDefinition, right: DetectorDefinition) -> bool:

@@ -1,4 +1,4 @@
-"""Looking at data without a description: a reading of them, and the detector file for it."""
+"""Guess the definition of a detector from data, and write its detector file."""
 
 from __future__ import annotations
 
@@ -53,8 +53,8 @@ NO_TEXT_CHOICES: Final = TextChoices()
 
 
 @dataclass(frozen=True, slots=True)
-class Look:
-    """Data that were looked at.
+class DetectorGuess:
+    """What data without a description are taken for.
 
     Attributes
     ----------
@@ -100,8 +100,8 @@ class Look:
             raise NotSupportedError(f"{self.data}: {error}") from error
 
 
-def look(data: str, choices: Choices = NO_CHOICES, text: TextChoices = NO_TEXT_CHOICES) -> Look:
-    """Look at a file, a folder or ``s3://…``.
+def guess_detector(data: str, choices: Choices = NO_CHOICES, text: TextChoices = NO_TEXT_CHOICES) -> DetectorGuess:
+    """Guess how a file, a folder or ``s3://…`` is read.
 
     Raises
     ------
@@ -128,7 +128,7 @@ def look(data: str, choices: Choices = NO_CHOICES, text: TextChoices = NO_TEXT_C
     if reading.time.value.in_names:
         raise DataError(f"{data}: {reading.notices[0].text}")
     templates = _templates(data, listed) if recursive else ()
-    return Look(data, len(listed), reading, recursive, templates)
+    return DetectorGuess(data, len(listed), reading, recursive, templates)
 
 
 def store_input(stream: IO[bytes], path: Path) -> None:
@@ -154,9 +154,9 @@ def missing_for_a_detector(reading: TableReading) -> str | None:
     return None
 
 
-def reading_fields(look: Look) -> dict[str, Any]:
+def reading_fields(guess: DetectorGuess) -> dict[str, Any]:
     """A reading as one JSON object."""
-    reading = look.reading
+    reading = guess.reading
     time, text = reading.time.value, reading.text
     columns: list[str] = [*time.columns, *([f"columns: {','.join(time.in_names)}"] if time.in_names else [])]
     guesses: dict[str, Guess[object]] = {
@@ -166,8 +166,8 @@ def reading_fields(look: Look) -> dict[str, Any]:
     }  # fmt: skip
     is_csv = text.kind.value == "csv"
     return {
-        "data": look.data,
-        "files": look.files,
+        "data": guess.data,
+        "files": guess.files,
         "rows": reading.rows,
         "kind": text.kind.value,
         "compression": text.compression.value,

@@ -44,7 +44,7 @@ TRAIN: Final = 0.7
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Found:
+class FrameAnomalies:
     """Judged points of a data frame.
 
     Attributes
@@ -114,7 +114,7 @@ class Found:
 
 def find(
     frame: Any, asked: Asked, train: Any = TRAIN, threshold: float = DEFAULT_THRESHOLD, holidays: Iterable[Any] = ()
-) -> Found:
+) -> FrameAnomalies:
     """Learn from the beginning of a data frame, and judge the rest.
 
     Parameters
@@ -139,7 +139,7 @@ def find(
         tested = run_backtest(metrics, ARN, holidays=days, first=first)
     except BacktestError as error:
         raise BacktestError(f"frame: {error}") from error
-    return Found(
+    return FrameAnomalies(
         read.kind, columns.metric_set, metrics, tested.judgement, tested.groups, columns.keys, threshold, report,
         columns.unsure,
     )  # fmt: skip
@@ -165,7 +165,7 @@ def learn(
     return state_to_bytes(state), report, columns.unsure
 
 
-def judge_next(frame: Any, body: bytes) -> tuple[Found, bytes]:
+def judge_next(frame: Any, body: bytes) -> tuple[FrameAnomalies, bytes]:
     """Judge the intervals of a data frame that follow those of a state; return the state after them.
 
     The groups are those that begin or continue in the frame, with their earlier intervals. Rows of earlier intervals
@@ -186,7 +186,7 @@ def judge_next(frame: Any, body: bytes) -> tuple[Found, bytes]:
     except NoDataError as error:
         if error.report.bad:
             raise
-        found = Found(read.kind, of, *_nothing(of), (), keys, state.threshold, error.report)
+        found = FrameAnomalies(read.kind, of, *_nothing(of), (), keys, state.threshold, error.report)
         return found, bytes(body)
     last = _instant(metrics.starts[-1])
     if last - low > SCHEDULES[of.frequency].history:
@@ -209,7 +209,9 @@ def judge_next(frame: Any, body: bytes) -> tuple[Found, bytes]:
         model=replace(model, state=after).to_arrays(),
         groups=open_groups(latest.values(), of.frequency, next_start(last, of.frequency, of.timezone)),
     )
-    return Found(read.kind, of, metrics, judgement, groups, keys, state.threshold, report), state_to_bytes(following)
+    return FrameAnomalies(read.kind, of, metrics, judgement, groups, keys, state.threshold, report), state_to_bytes(
+        following
+    )
 
 
 def _read(frame: Frame, metric_set: MetricSet, low: datetime | None = None) -> tuple[Metrics, ReadReport]:
