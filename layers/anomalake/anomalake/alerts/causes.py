@@ -10,10 +10,10 @@ from typing import Any
 
 from anomalake.alerts.bounds import MAX_ID, MAX_NAME
 from anomalake.alerts.documents import AlertDocument
+from anomalake.alerts.fields import MISSING, InvalidField, detector_of, dimensions_of, each_of, text_of, timestamp_of
 from anomalake.alerts.model import Cause
-from anomalake.alerts.reading import _MISSING, _dimensions, _each, _InvalidField, _text
+from anomalake.alerts.record_documents import read_record, zoned_text
 from anomalake.alerts.timestamps import ZonedTimestamp
-from anomalake.alerts.withdrawals import read_detector, read_record, read_zoned, zoned_text
 
 #: Value of the field ``record`` of a document of causes.
 CAUSES_RECORD = "anomalake/causes"
@@ -119,35 +119,35 @@ def _fields(group: GroupCauses) -> dict[str, Any]:
 
 
 def _document(value: dict[str, Any], digest: str, text: str) -> CausesDocument:
-    arn, detector = read_detector(value)
-    sequence = value.get("sequence", _MISSING)
+    arn, detector = detector_of(value)
+    sequence = value.get("sequence", MISSING)
     if not isinstance(sequence, int) or isinstance(sequence, bool) or not 1 <= sequence <= MOST_SEQUENCE:
-        raise _InvalidField("sequence", sequence, f"a whole number from 1 to {MOST_SEQUENCE:,}")
-    groups = _each(value, "groups", _group)
+        raise InvalidField("sequence", sequence, f"a whole number from 1 to {MOST_SEQUENCE:,}")
+    groups = each_of(value, "groups", _group)
     known: set[tuple[str, str, str]] = set()
     for number, group in enumerate(groups):
         if group.key in known:
-            raise _InvalidField(f"groups[{number}]", group.anomaly_group_id, "each interval of a group once")
+            raise InvalidField(f"groups[{number}]", group.anomaly_group_id, "each interval of a group once")
         known.add(group.key)
     return CausesDocument(arn, detector, sequence, tuple(groups), digest, text)
 
 
 def _group(value: dict[str, Any]) -> GroupCauses:
-    group_id, metric_name = _text(value, "anomalyGroupId", MAX_ID), _text(value, "metricName", MAX_NAME)
-    timestamp = read_zoned(value)
-    causes = _each(value, "causes", _cause)
+    group_id, metric_name = text_of(value, "anomalyGroupId", MAX_ID), text_of(value, "metricName", MAX_NAME)
+    timestamp = timestamp_of(value)
+    causes = each_of(value, "causes", _cause)
     if len(causes) > MOST_CAUSES:
-        raise _InvalidField("causes", value["causes"], f"a list of at most {MOST_CAUSES:,}")
+        raise InvalidField("causes", value["causes"], f"a list of at most {MOST_CAUSES:,}")
     return GroupCauses(group_id, metric_name, timestamp, tuple(causes))
 
 
 def _cause(value: dict[str, Any]) -> Cause:
     share_off = None if value.get("shareOff") is None else _number(value, "shareOff")
-    return Cause(_dimensions(value), share_off, _number(value, "explained"), _number(value, "gain"))
+    return Cause(dimensions_of(value), share_off, _number(value, "explained"), _number(value, "gain"))
 
 
 def _number(within: dict[str, Any], key: str) -> float:
-    value = within.get(key, _MISSING)
+    value = within.get(key, MISSING)
     if not isinstance(value, (int, Decimal)) or isinstance(value, bool) or not abs(Decimal(value)) <= _MOST:
-        raise _InvalidField(key, value, "a number of at most 10^300 in size")
+        raise InvalidField(key, value, "a number of at most 10^300 in size")
     return float(value)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Final
 
+from anomalake.alerts.bounds import MAX_ALERT
 from anomalake.errors import AnomalakeError
 
 UNPARSED: Final = object()
@@ -36,6 +37,19 @@ class AlertDocument:
     value: object = field(default=UNPARSED, compare=False, repr=False)
     refusal: Refusal | None = field(default=None, compare=False, repr=False)
     is_beginning: bool = False
+
+    def text(self) -> str:
+        """Return the body as text; raises `Refusal` if it is too long or not UTF-8."""
+        body = self.body
+        if len(body) > MAX_ALERT:
+            raise Refusal(self.place, "$", f"{len(body):,} characters", f"at most {MAX_ALERT:,}")
+        if isinstance(body, str):
+            return body
+        try:
+            return body.decode("utf-8")
+        except UnicodeDecodeError as error:
+            found = f"byte 0x{body[error.start]:02x} at {error.start:,}"
+            raise Refusal(self.place, "$", found, "UTF-8") from error
 
 
 @dataclass(frozen=True, slots=True)

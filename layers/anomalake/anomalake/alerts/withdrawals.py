@@ -2,34 +2,23 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Any, TypeVar
+from typing import Any
 
 from anomalake.alerts.bounds import MAX_ID, MAX_NAME
-from anomalake.alerts.documents import UNPARSED, AlertDocument, Refusal
+from anomalake.alerts.documents import AlertDocument
+from anomalake.alerts.fields import InvalidField, detector_of, each_of, optional_text_of, text_of, timestamp_of
 from anomalake.alerts.model import Alert
-from anomalake.alerts.reading import (
-    _DETECTOR_ARN,
-    _decoded,
-    _each,
-    _InvalidField,
-    _optional_text,
-    _text,
-    alert_id,
-)
-from anomalake.alerts.strict_json import StrictJsonError, canonical, parse
-from anomalake.alerts.timestamps import EXPECTED as A_TIMESTAMP
-from anomalake.alerts.timestamps import ZonedTimestamp, parse_zoned
+from anomalake.alerts.reading import alert_id
+from anomalake.alerts.record_documents import read_record, zoned_text
+from anomalake.alerts.timestamps import ZonedTimestamp
 
 #: Value of the field ``record`` of a withdrawal.
 WITHDRAWAL_RECORD = "anomalake/withdrawal"
-
-T = TypeVar("T")
 
 _SEQUENCE = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z", re.ASCII)
 _DIGEST = re.compile(r"[0-9a-f]{64}", re.ASCII)
@@ -128,42 +117,6 @@ def read_withdrawal(document: AlertDocument) -> Withdrawal | None:
     return read_record(document, WITHDRAWAL_RECORD, _withdrawal)
 
 
-def read_record(document: AlertDocument, record: str, read: Callable[[dict[str, Any], str, str], T]) -> T | None:
-    """Read a document of anomalake itself; None for any other document.
-
-    Parameters
-    ----------
-    record
-        Value of its field ``record``.
-    read
-        Reads its fields; called with them, with the SHA-256 of its canonical JSON, and with its text.
-
-    Raises
-    ------
-    Refusal
-    """
-    value = document.value
-    if document.refusal is not None:
-        return None
-    if value is UNPARSED:
-        # Most texts are alerts, which need not be parsed here.
-        if not isinstance(document.body, str) or record not in document.body:
-            return None
-        try:
-            value = parse(_decoded(document))
-        except StrictJsonError:
-            return None
-    if not isinstance(value, dict) or value.get("record") != record:
-        return None
-    text = _decoded(document)
-    try:
-        return read(value, hashlib.sha256(canonical(value)).hexdigest(), text)
-    except StrictJsonError as error:
-        raise Refusal(document.place, "$", error.value, error.expected) from error
-    except _InvalidField as invalid:
-        raise Refusal(document.place, invalid.field, invalid.value, invalid.expected) from invalid
-
-
 def withdrawal_text(
     detector_arn: str,
     sequence: str,
@@ -205,7 +158,7 @@ def body_from_fields(fields: dict[str, Any]) -> AlertBody:
     """Inverse of `body_to_fields`; raises ValueError for other fields."""
     try:
         return _body(fields)
-    except _InvalidField as invalid:
+    except InvalidField as invalid:
         raise ValueError(f"{invalid.field}: {invalid.value}: expected {invalid.expected}") from invalid
 
 
@@ -213,48 +166,24 @@ def _fields(bodies: Iterable[AlertBody]) -> list[dict[str, str]]:
     return [body_to_fields(body) for _, body in sorted({body.key: body for body in bodies}.items())]
 
 
-def zoned_text(timestamp: ZonedTimestamp) -> str:
-    """Write a timestamp as documents have it."""
-    fraction = timestamp.instant.partition(".")[2].rstrip("0")
-    return f"{timestamp.utc:%Y-%m-%dT%H:%M:%S}{'.' if fraction else ''}{fraction}Z[{timestamp.timezone}]"
-
-
-def read_detector(value: dict[str, Any]) -> tuple[str, str]:
-    """Read the ARN of a document's detector; return it and the detector's name."""
-    arn = _text(value, "anomalyDetectorArn", MAX_ID)
-    found = _DETECTOR_ARN.fullmatch(arn)
-    if found is None:
-        raise _InvalidField("anomalyDetectorArn", arn, "an ARN of an AnomalyDetector")
-    return arn, found["name"]
-
-
-def read_zoned(value: dict[str, Any]) -> ZonedTimestamp:
-    """Read the start of an interval."""
-    stamp = _text(value, "timestamp", 128)
-    try:
-        return parse_zoned(stamp)
-    except (ValueError, OverflowError):
-        raise _InvalidField("timestamp", stamp, A_TIMESTAMP) from None
-
-
 def _withdrawal(value: dict[str, Any], digest: str, text: str) -> Withdrawal:
-    arn, detector = read_detector(value)
-    sequence = _text(value, "sequence", 64)
+    arn, detector = detector_of(value)
+    sequence = text_of(value, "sequence", 64)
     try:
         instant = datetime.fromisoformat(sequence) if _SEQUENCE.fullmatch(sequence) else None
     except ValueError:
         instant = None
     if instant is None:
-        raise _InvalidField("sequence", sequence, _A_SEQUENCE)
-    withdrawn, reinstated = _each(value, "withdrawn", _body), _each(value, "reinstated", _body)
+        raise InvalidField("sequence", sequence, _A_SEQUENCE)
+    withdrawn, reinstated = each_of(value, "withdrawn", _body), each_of(value, "reinstated", _body)
     both = {body.key for body in withdrawn}.intersection(body.key for body in reinstated)
     if both:
-        raise _InvalidField("reinstated", min(both)[1], "no alert that is withdrawn in the same document")
+        raise InvalidField("reinstated", min(both)[1], "no alert that is withdrawn in the same document")
     return Withdrawal(
         detector_arn=arn,
         detector=detector,
         sequence=sequence,
-        reason=_optional_text(value, "reason"),
+        reason=optional_text_of(value, "reason"),
         withdrawn=tuple(withdrawn),
         reinstated=tuple(reinstated),
         digest=digest,
@@ -263,8 +192,8 @@ def _withdrawal(value: dict[str, Any], digest: str, text: str) -> Withdrawal:
 
 
 def _body(value: dict[str, Any]) -> AlertBody:
-    timestamp = read_zoned(value)
-    digest = _text(value, "digest", 64)
+    timestamp = timestamp_of(value)
+    digest = text_of(value, "digest", 64)
     if _DIGEST.fullmatch(digest) is None:
-        raise _InvalidField("digest", digest, "64 hex digits")
-    return AlertBody(_text(value, "alertEventId", MAX_ID), _text(value, "metricName", MAX_NAME), timestamp, digest)
+        raise InvalidField("digest", digest, "64 hex digits")
+    return AlertBody(text_of(value, "alertEventId", MAX_ID), text_of(value, "metricName", MAX_NAME), timestamp, digest)
