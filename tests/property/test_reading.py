@@ -143,7 +143,12 @@ def test_csv(given: list[Any], options: dict[str, Any], zone: str, frequency: st
     table = as_table(given, PATTERNS[pattern])
     names = options.get("HeaderList") or ["other", "w", "t", "p", "q", "v"]
     out = io.StringIO()
-    writer = csv.writer(out, delimiter=options["Delimiter"], quotechar=options["QuoteSymbol"], lineterminator="\n")
+    # Python 3.11 quotes a carriage return only if the line terminator has one.
+    has_return = any("\r" in cell for row in table for cell in row.values())
+    quoting = csv.QUOTE_ALL if has_return else csv.QUOTE_MINIMAL
+    writer = csv.writer(
+        out, delimiter=options["Delimiter"], quotechar=options["QuoteSymbol"], lineterminator="\n", quoting=quoting
+    )
     if options["ContainsHeader"]:
         writer.writerow(names)
     writer.writerows([row[name] for name in names] for row in table)

@@ -8,7 +8,8 @@ from itertools import pairwise
 import pytest
 
 from anomalake.model import blocks
-from anomalake.model.blocks import block_bounds, in_blocks
+from anomalake.model.blocks import BLOCK, block_bounds, in_blocks
+from anomalake.model.layout import STRIP
 
 
 @pytest.fixture
@@ -27,6 +28,12 @@ def test_blocks_depend_only_on_the_index_of_the_series_and_the_intervals(n_times
     fewer, more = block_bounds(20_000, n_times), block_bounds(50_000, n_times)
     assert fewer[:-1] == more[: len(fewer) - 1]
     assert {end - first for first, end in more[:-1]} == {size}
+
+
+@pytest.mark.parametrize("n_times", [1, 588, 840, 2_496, 8_064, 30_000])
+def test_blocks_are_whole_strips_so_that_products_have_one_shape(n_times: int) -> None:
+    assert BLOCK % STRIP == 0
+    assert all((end - first) % STRIP == 0 for first, end in block_bounds(50_000, n_times)[:-1])
 
 
 @pytest.mark.parametrize("n_series", [0, 1, 15, 16, 17, 513, 5000])
