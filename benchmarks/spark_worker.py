@@ -1,8 +1,8 @@
 """A backtest, a live interval or a rebuild, in this process or on a local Spark session, in a process of its own.
 
 ``python -m benchmarks.spark_worker (backtest|interval) (process|spark) SERIES INTERVALS`` or ``… rebuild … LAKE``
-prints seconds, seconds of CPU (the JVM and Python workers too), the number of anomalies or rows, a digest of the
-results, and the peak memory of this process in megabytes.
+prints seconds, seconds of CPU (the JVM and Python workers too), the number of anomalies and groups or of rows, a digest
+of the results, and the peak memory of this process in megabytes.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Sequence
+from contextlib import ExitStack
 from datetime import UTC, date, datetime
 from functools import partial
 from pathlib import Path
@@ -21,11 +22,13 @@ from pathlib import Path
 import duckdb
 import numpy as np
 
-from anomalake.detection.backtest import judge_series, prepare_backtest
+from anomalake.definitions.settings import NO_SETTINGS
+from anomalake.detection.backtest import group_backtest, judge_series, judged_arrays, prepare_backtest
 from anomalake.detection.blocked_engine import BlockedEngine, LakeBlocks
 from anomalake.detection.distributed_backtest import judge_distributed
 from anomalake.detection.engine import NumpyModelEngine
-from anomalake.model.judgement import Judgement
+from anomalake.groups.judged_series import JudgedArrays, JudgedSeries
+from anomalake.model.blocks import BLOCK
 from anomalake.model.metrics import Metrics, between
 from anomalake.records.models import state_from_bytes, state_to_bytes
 from anomalake.services import maintenance
@@ -37,6 +40,10 @@ from anomalake.tasks import TaskRunner
 # Columns of /proc/PID/stat after the name: parent, and CPU of the process and of its children that ended.
 _PARENT, _CPU = 1, slice(11, 15)
 _HOLIDAYS: tuple[date, ...] = ()
+_ARN = "arn:aws:lookoutmetrics:us-east-1:000000000000:AnomalyDetector:shop"
+
+#: Does what is measured; returns the judged points, and the number of groups.
+Measured = Callable[[], tuple[JudgedSeries, int]]
 
 
 def main(arguments: Sequence[str]) -> None:
@@ -50,15 +57,18 @@ def main(arguments: Sequence[str]) -> None:
         return
     metrics = made(int(arguments[2]), int(arguments[3]))
     measured = {"backtest": backtest, "interval": interval}[work]
-    with tempfile.TemporaryDirectory(prefix="anomalake-benchmark-") as folder:
-        run = measured(metrics, runner, folder)
-        start, cpu = time.perf_counter(), cpu_seconds()
-        judgement = run()
-        seconds, cpu = time.perf_counter() - start, cpu_seconds() - cpu
     digest = hashlib.sha256()
-    for name in ("expected", "lower", "upper", "severity"):
-        digest.update(np.ascontiguousarray(getattr(judgement, name)))
-    report(seconds, cpu, int(judgement.is_anomaly.sum()), digest.hexdigest()[:16])
+    with tempfile.TemporaryDirectory(prefix="anomalake-benchmark-") as folder, ExitStack() as until_read:
+        run = measured(metrics, runner, folder, until_read)
+        start, cpu = time.perf_counter(), cpu_seconds()
+        judged, n_groups = run()
+        seconds, cpu = time.perf_counter() - start, cpu_seconds() - cpu
+        n_anomalies = len(judged.reduction.points.row)
+        for begin in range(0, metrics.n_metrics, BLOCK):
+            _, judgement = judged.rows(begin, min(begin + BLOCK, metrics.n_metrics))
+            for name in ("expected", "lower", "upper", "severity"):
+                digest.update(np.ascontiguousarray(getattr(judgement, name)))
+    report(seconds, cpu, n_anomalies + n_groups, digest.hexdigest()[:16])
 
 
 def report(seconds: float, cpu: float, number: int, digest: str) -> None:
@@ -89,19 +99,23 @@ def made(n_series: int, n_times: int) -> Metrics:
     return Metrics("PT1H", "UTC", starts, ("views",), ("page",), names, values)
 
 
-def backtest(metrics: Metrics, runner: TaskRunner | None, folder: str) -> Callable[[], Judgement]:
-    """Return the backtest: fit on the first 70 %, and judge the rest."""
+def backtest(metrics: Metrics, runner: TaskRunner | None, folder: str, until_read: ExitStack) -> Measured:
+    """Return the backtest: fit on the first 70 %, judge the rest, and group it."""
 
-    def run() -> Judgement:
+    def run() -> tuple[JudgedSeries, int]:
         prepared = prepare_backtest(metrics)
+        judged: JudgedSeries
         if runner is None:
-            return judge_series(prepared, 0, metrics.n_metrics)
-        return judge_distributed(prepared, runner, partial(open_store, folder), "work/benchmark")
+            judged = judged_arrays(prepared, [judge_series(prepared, 0, metrics.n_metrics)])
+        else:
+            open_work = partial(open_store, folder)
+            judged = until_read.enter_context(judge_distributed(prepared, runner, open_work, "work/benchmark"))
+        return judged, len(group_backtest(judged, NO_SETTINGS, _ARN).groups)
 
     return run
 
 
-def interval(metrics: Metrics, runner: TaskRunner | None, folder: str) -> Callable[[], Judgement]:
+def interval(metrics: Metrics, runner: TaskRunner | None, folder: str, _: ExitStack) -> Measured:
     """Return the last interval: judged from the stored state before it, and the state after it stored."""
     engine = NumpyModelEngine() if runner is None else None
     blocked = BlockedEngine(LakeBlocks(partial(open_store, folder), "shop", "0" * 32), runner) if runner else None
@@ -114,11 +128,11 @@ def interval(metrics: Metrics, runner: TaskRunner | None, folder: str) -> Callab
     start = datetime.fromtimestamp(int(last.starts[0].astype(np.int64)), UTC)
     stored = state_to_bytes(start, judge.state_to_arrays(state))
 
-    def run() -> Judgement:
+    def run() -> tuple[JudgedSeries, int]:
         before = judge.state_from_arrays(state_from_bytes(stored).arrays)
         judgement, after = judge.judge(fitted.model, before, last)
         Path(folder, "state.npz").write_bytes(state_to_bytes(start, judge.state_to_arrays(after)))
-        return judgement
+        return JudgedArrays(last, judgement), 0
 
     return run
 

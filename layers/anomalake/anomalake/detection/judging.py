@@ -12,7 +12,7 @@ import numpy as np
 from anomalake.definitions.metric_set import Direction
 from anomalake.definitions.settings import DetectionSettings
 from anomalake.detection.presence import with_missing
-from anomalake.model.array_types import BoolArray
+from anomalake.model.array_types import BoolArray, FloatArray, IntArray
 from anomalake.model.judgement import ANOMALOUS, Judgement
 from anomalake.model.metrics import Metrics, between
 
@@ -84,15 +84,25 @@ def _unobserved(metrics: Metrics) -> Metrics:
 
 def in_direction(metrics: Metrics, judgement: Judgement, settings: DetectionSettings) -> Judgement:
     """Leave only the deviations in the direction of their measure: others have severity 0, and their side is open."""
-    directions: list[Direction] = [settings.measure(name).direction for name in metrics.measures]
-    if all(direction == "both" for direction in directions):
+    signs = signs_of(metrics.measures, settings)
+    if not signs.any():
         return judgement
-    sign = np.repeat(
-        [{"both": 0, "rises": 1, "drops": -1}[direction] for direction in directions], len(metrics.combinations)
-    )
-    sign = sign[:, None]
     judged = metrics.flat[:, judgement.first : judgement.first + judgement.severity.shape[1]]
-    severity = np.where(sign * (judged - judgement.expected) < 0, 0.0, judgement.severity)
+    return in_direction_of(np.repeat(signs, len(metrics.combinations)), judged, judgement)
+
+
+def signs_of(measures: Sequence[str], settings: DetectionSettings) -> IntArray:
+    """Return the direction of each measure: 1 where it rises, -1 where it drops, and 0 for both."""
+    directions: list[Direction] = [settings.measure(name).direction for name in measures]
+    return np.array([{"both": 0, "rises": 1, "drops": -1}[direction] for direction in directions], np.int64)
+
+
+def in_direction_of(signs: IntArray, values: FloatArray, judgement: Judgement) -> Judgement:
+    """Do what `in_direction` does for series with their directions (`signs_of`) and values."""
+    if not signs.any():
+        return judgement
+    sign = signs[:, None]
+    severity = np.where(sign * (values - judgement.expected) < 0, 0.0, judgement.severity)
     is_known = ~np.isnan(judgement.expected)
     return replace(
         judgement,

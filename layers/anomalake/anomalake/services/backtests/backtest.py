@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -20,20 +20,21 @@ from anomalake.definitions.settings import DetectionSettings
 from anomalake.detection.backtest import (
     PreparedBacktest,
     Progress,
-    conclude_backtest,
+    group_backtest,
     judge_series,
+    judged_arrays,
     prepare_backtest,
 )
 from anomalake.detection.distributed_backtest import judge_distributed
-from anomalake.detection.evaluation import Figures, evaluate
-from anomalake.detection.labels import read_labels
+from anomalake.detection.evaluation import Agreement, Figures
+from anomalake.detection.labels import Labels, read_labels
 from anomalake.detection.score_files import write_scores
 from anomalake.groups.anomaly_group import Group, GroupInterval
 from anomalake.groups.causes import with_causes
 from anomalake.groups.counting import counted_intervals
+from anomalake.groups.judged_series import JudgedSeries
 from anomalake.lake import bulk
 from anomalake.lake.lake import utc_now
-from anomalake.model.judgement import Judgement
 from anomalake.model.metrics import Metrics
 from anomalake.notify.alert_json import AlertTooLargeError
 from anomalake.notify.channel import JSON
@@ -56,6 +57,8 @@ from anomalake.storage.store import StoreError
 
 # Bytes of alerts that are written to the lake at once.
 _PIECE_BYTES: Final = 4 * 1024 * 1024
+# Series that are compared with labels at a time.
+_SERIES_AT_ONCE: Final = 2_048
 
 
 @dataclass(frozen=True, slots=True)
@@ -185,25 +188,37 @@ def backtest(
     )
     feedback, unread = read_feedback(open_store(lake, create=False), detector.name) if lake else ([], [])
     prepared = prepare(detector, metrics)
-    judgement = judge(prepared, engine, lake, progress)
-    tested = conclude(detector, prepared, [judgement], feedback)
-    quality = backtest_quality_of(read, metrics, tested.first)
-    evaluated = None
-    if labelled is not None:
-        is_anomaly = labelled.is_anomaly.reshape(metrics.n_metrics, -1)[:, tested.first :]
-        # Labels are of the combinations in the data.
-        observed = tested.observed & ~np.tile(metrics.is_roll_up, len(metrics.measures))[:, None]
-        figures = evaluate(is_anomaly, tested.judgement.is_anomaly, tested.judgement.severity, observed)
-        evaluated = Evaluation(figures, int((is_anomaly & observed).sum()), labelled.unknown)
-    return BacktestOutcome(
-        detector=detector,
-        read=read,
-        backtest=tested,
-        evaluated=evaluated,
-        scored=write_scores(scores, tested) if scores else None,
-        sent=write_alerts(lake, detector, tested, progress, page, quality) if lake else None,
-        unread=tuple(unread),
-    )
+    with judge(prepared, engine, lake, feedback, progress) as judged:
+        tested = conclude(detector, judged)
+        return BacktestOutcome(
+            detector=detector,
+            read=read,
+            backtest=tested,
+            evaluated=_evaluation(labelled, tested) if labelled is not None else None,
+            scored=write_scores(scores, tested) if scores else None,
+            sent=(
+                write_alerts(lake, detector, tested, progress, page, backtest_quality_of(read, metrics, tested.first))
+                if lake
+                else None
+            ),
+            unread=tuple(unread),
+        )
+
+
+def _evaluation(labels: Labels, tested: Backtest) -> Evaluation:
+    """Compare the tested points with labels, some series at a time."""
+    metrics = tested.metrics
+    is_anomaly = labels.is_anomaly.reshape(metrics.n_metrics, -1)[:, tested.first :]
+    # Labels are of the combinations in the data.
+    has_label = ~np.tile(metrics.is_roll_up, len(metrics.measures))[:, None]
+    agreement, labelled = Agreement(), 0
+    for begin in range(0, metrics.n_metrics, _SERIES_AT_ONCE):
+        rows = slice(begin, min(begin + _SERIES_AT_ONCE, metrics.n_metrics))
+        values, judgement = tested.judged.rows(rows.start, rows.stop)
+        observed = ~np.isnan(values) & has_label[rows]
+        agreement += Agreement.of(is_anomaly[rows], judgement.is_anomaly, judgement.severity, observed)
+        labelled += int((is_anomaly[rows] & observed).sum())
+    return Evaluation(agreement.figures, labelled, labels.unknown)
 
 
 def prepare(detector: Detector, metrics: Metrics) -> PreparedBacktest:
@@ -211,29 +226,39 @@ def prepare(detector: Detector, metrics: Metrics) -> PreparedBacktest:
     return prepare_backtest(metrics, holidays=detector.holidays, settings=DetectionSettings.of(detector))
 
 
+@contextmanager
 def judge(
-    prepared: PreparedBacktest, engine: Engine | None, lake: str | None, progress: Progress | None = None
-) -> Judgement:
-    """Judge all series in this process, or by an engine whose tasks exchange blocks through the lake."""
+    prepared: PreparedBacktest,
+    engine: Engine | None,
+    lake: str | None,
+    feedback: Iterable[Feedback],
+    progress: Progress | None = None,
+) -> Iterator[JudgedSeries]:
+    """Judge all series in this process, or by an engine whose tasks exchange blocks through the lake.
+
+    The tasks' blocks, and so all points but the anomalous ones, are deleted at the end of the context.
+    """
     if engine is None:
-        return judge_series(prepared, 0, prepared.metrics.n_metrics, progress)
+        judgement = judge_series(prepared, 0, prepared.metrics.n_metrics, progress)
+        yield judged_arrays(prepared, [judgement], feedback)
+        return
     with engine.work_store(lake) as open_work:
         now = utc_now()
         delete_left_behind(open_work(), now)
-        return judge_distributed(prepared, engine.runner, open_work, new_work_folder(now), progress)
+        folder = new_work_folder(now)
+        with judge_distributed(prepared, engine.runner, open_work, folder, feedback, progress) as judged:
+            yield judged
 
 
-def conclude(
-    detector: Detector, prepared: PreparedBacktest, parts: Sequence[Judgement], feedback: Iterable[Feedback]
-) -> Backtest:
+def conclude(detector: Detector, judged: JudgedSeries) -> Backtest:
     """Group the anomalies of the judged series, and add the root causes of the intervals that alert."""
-    tested = conclude_backtest(prepared, parts, detector.arn, feedback)
+    tested = group_backtest(judged, DetectionSettings.of(detector), detector.arn)
     rules = rules_of(detector)
 
     def alerts(group: Group, interval: GroupInterval) -> bool:
         return any(passes_measure(group, rule) and passes(interval, rule) for rule in rules)
 
-    return replace(tested, groups=with_causes(tested.groups, tested.metrics, tested.judgement, alerts))
+    return replace(tested, groups=with_causes(tested.groups, tested.judged, alerts))
 
 
 def write_alerts(
