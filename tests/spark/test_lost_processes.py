@@ -20,6 +20,7 @@ from tests.support.lakes import content
 
 #: A task of each kind: of the backtest, of the fit, of the interval, and of the rebuild.
 KINDS = {
+    "distributed_reading.ReadTask-0", "distributed_reading.DivideTask-0", "distributed_reading.GivenTask-0",
     "distributed_backtest.JudgeTask-0", "distributed_backtest.TotalsTask-0", "distributed_backtest.IntervalsTask-0",
     "blocked_engine.FitTask-0", "blocked_engine.JudgeTask-0", "bulk.ChunkTask-0",
 }  # fmt: skip

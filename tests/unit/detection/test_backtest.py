@@ -215,7 +215,7 @@ def test_unknown_expectations_are_null_in_the_scores(synthetic: Shop, backtest: 
     open_above[0, 0] = np.inf
     unknown = judgement.expected.copy()
     unknown[0, 1] = np.nan
-    changed = replace(backtest, judgement=replace(judgement, upper=open_above, expected=unknown))
+    changed = Backtest.of(backtest.metrics, replace(judgement, upper=open_above, expected=unknown), backtest.groups)
     write_scores(tmp_path / "scores.parquet", changed)
     rows = pq.read_table(tmp_path / "scores.parquet").slice(0, 3).to_pylist()
     assert [row["upper"] is None for row in rows] == [True, False, False]
@@ -225,7 +225,8 @@ def test_unknown_expectations_are_null_in_the_scores(synthetic: Shop, backtest: 
 def test_a_failed_write_keeps_the_earlier_file(backtest: Backtest, tmp_path: Path) -> None:
     path = tmp_path / "scores.parquet"
     path.write_bytes(b"before")
-    broken = replace(backtest, judgement=replace(backtest.judgement, severity=backtest.judgement.severity[:, :5]))
+    judgement = backtest.judgement
+    broken = Backtest.of(backtest.metrics, replace(judgement, severity=judgement.severity[:, :5]), backtest.groups)
     with pytest.raises((IndexError, pa.ArrowInvalid)):
         write_scores(path, broken)
     assert path.read_bytes() == b"before"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 from typing import Final
 
@@ -14,7 +14,7 @@ from anomalake.definitions.settings import DetectionSettings
 from anomalake.detection.backtest import Finish, PreparedBacktest, judge_block, series_blocks
 from anomalake.errors import AnomalakeError
 from anomalake.groups.reduction import SeriesLayout
-from anomalake.model.array_types import FloatArray, TimeArray
+from anomalake.model.array_types import BoolArray, FloatArray, TimeArray
 from anomalake.model.judgement import ANOMALOUS, Judgement
 from anomalake.model.metrics import Metrics
 from anomalake.records.feedback import Feedback
@@ -60,19 +60,25 @@ class BacktestPlan:
     finish: Finish
 
     @classmethod
-    def of(cls, prepared: PreparedBacktest, feedback: Iterable[Feedback] = ()) -> BacktestPlan:
-        """Return the plan of a backtest."""
-        metrics = prepared.metrics
+    def of(
+        cls,
+        metrics: Metrics,
+        first: int,
+        settings: DetectionSettings,
+        holidays: tuple[date, ...],
+        feedback: Iterable[Feedback] = (),
+    ) -> BacktestPlan:
+        """Return the plan of a backtest of a history."""
         return cls(
             metrics.frequency,
             metrics.timezone,
             metrics.starts,
-            prepared.first,
-            prepared.settings,
-            prepared.holidays,
+            first,
+            settings,
+            holidays,
             tuple(series_blocks(metrics)),
             SeriesLayout.of(metrics),
-            Finish.of(prepared, feedback),
+            Finish.of(metrics, first, settings, feedback),
         )
 
 
@@ -106,7 +112,7 @@ class BacktestBlocks:
         batch = values_to_batch(np.concatenate([self._learned[begin:end], self._tested[begin:end]], axis=1))
         if self._missing is None:
             return batch
-        return batch.append_column(_MISSING, _lists(self._missing[begin:end].astype(np.float64)))
+        return batch.append_column(_MISSING, _lists(self._missing[begin:end]))
 
 
 def judge_batch(batch: pa.RecordBatch, plan: BacktestPlan, begin: int) -> pa.RecordBatch:
@@ -124,7 +130,7 @@ def judge_batch(batch: pa.RecordBatch, plan: BacktestPlan, begin: int) -> pa.Rec
     A row for each series: lists of values, expected, lower, upper and severity, a number for each tested interval.
     """
     values = values_of_batch(batch, VALUES)
-    missing = values_of_batch(batch, _MISSING) > 0 if _MISSING in batch.schema.names else None
+    missing = _missing_of(batch)
     n_series = len(values)
     series = Metrics(
         plan.frequency,
@@ -150,14 +156,22 @@ def judge_batch(batch: pa.RecordBatch, plan: BacktestPlan, begin: int) -> pa.Rec
 
 
 def judgement_to_batch(judgement: Judgement) -> pa.RecordBatch:
-    """Return a judgement as a batch, a row for each series, without which points are missing."""
-    return pa.RecordBatch.from_arrays([_lists(getattr(judgement, name)) for name in _JUDGED], list(_JUDGED))
+    """Return a judgement as a batch, a row for each series."""
+    batch = pa.RecordBatch.from_arrays([_lists(getattr(judgement, name)) for name in _JUDGED], list(_JUDGED))
+    if judgement.is_missing is None:
+        return batch
+    return batch.append_column(_MISSING, _lists(judgement.is_missing))
 
 
 def judgement_of_batch(batch: pa.RecordBatch) -> Judgement:
     """Inverse of `judgement_to_batch`; the first judged interval has index 0; raises `BlockError`."""
     expected, lower, upper, severity = (values_of_batch(batch, name) for name in _JUDGED)
-    return Judgement(0, expected, lower, upper, severity, severity >= ANOMALOUS)
+    judgement = Judgement(0, expected, lower, upper, severity, severity >= ANOMALOUS)
+    return replace(judgement, is_missing=_missing_of(batch))
+
+
+def _missing_of(batch: pa.RecordBatch) -> BoolArray | None:
+    return values_of_batch(batch, _MISSING) > 0 if _MISSING in batch.schema.names else None
 
 
 def values_to_batch(values: FloatArray) -> pa.RecordBatch:
@@ -191,6 +205,6 @@ def batch_of_bytes(body: bytes) -> pa.RecordBatch:
         raise BlockError(f"block: {len(body):,} bytes: {error}; expected a record batch") from error
 
 
-def _lists(numbers: FloatArray) -> pa.Array:
+def _lists(numbers: FloatArray | BoolArray) -> pa.Array:
     flat = np.ascontiguousarray(numbers, np.float64).ravel()
     return pa.FixedSizeListArray.from_arrays(pa.array(flat), numbers.shape[1])

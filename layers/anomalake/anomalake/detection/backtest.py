@@ -132,7 +132,7 @@ def prepare_backtest(
     observed = ~np.isnan(metrics.flat)
     is_known = observed[:, :first].sum(axis=1) >= FREQUENCIES[metrics.frequency].least_points
     if not observed[is_known, first:].any():
-        raise BacktestError(_insufficient(metrics, first))
+        raise insufficient(metrics, first)
     holidays = tuple(holidays)
     presence = learn_presence(between(metrics, 0, first), settings, holidays)
     completed = complete(between(metrics, first, n_intervals), presence, settings, holidays)
@@ -229,12 +229,11 @@ class Finish:
     feedback: tuple[RowFeedback, ...]
 
     @classmethod
-    def of(cls, prepared: PreparedBacktest, feedback: Iterable[Feedback] = ()) -> Finish:
-        """Return what follows in a backtest."""
-        metrics = prepared.metrics
-        grid = Grid(metrics.frequency, metrics.timezone, metrics.starts[prepared.first :])
-        signs = signs_of(metrics.measures, prepared.settings)
-        return cls(grid, prepared.first, signs, len(metrics.combinations), rows_of(metrics, feedback))
+    def of(cls, metrics: Metrics, first: int, settings: DetectionSettings, feedback: Iterable[Feedback] = ()) -> Finish:
+        """Return what follows in a backtest of a history."""
+        grid = Grid(metrics.frequency, metrics.timezone, metrics.starts[first:])
+        signs = signs_of(metrics.measures, settings)
+        return cls(grid, first, signs, len(metrics.combinations), rows_of(metrics, feedback))
 
     def judge(
         self, begin: int, values: FloatArray, missing: BoolArray | None, judgement: Judgement
@@ -270,7 +269,7 @@ def judged_arrays(
 ) -> JudgedArrays:
     """Return the tested intervals of all series; `parts` are the judgements of consecutive ones."""
     completed = prepared.completed
-    finish = Finish.of(prepared, feedback)
+    finish = Finish.of(prepared.metrics, prepared.first, prepared.settings, feedback)
     _, judgement = finish.judge(0, completed.metrics.flat, completed.missing, stacked(parts))
     return JudgedArrays(prepared.shown, judgement)
 
@@ -293,7 +292,8 @@ def series_of(metrics: Metrics, begin: int, end: int) -> Metrics:
     return replace(metrics, measures=("",), dimension_names=("series",), combinations=names, values=values)
 
 
-def _insufficient(metrics: Metrics, first: int) -> str:
+def insufficient(metrics: Metrics, first: int) -> BacktestError:
+    """Return the error of a history of which no metric can be judged."""
     n_intervals, least = len(metrics.starts), least_intervals(metrics.frequency)
     n_with_rows = int(metrics.has_value.sum())
     with_rows = f" ({n_with_rows:,} with rows)" if n_with_rows < n_intervals else ""
@@ -306,7 +306,7 @@ def _insufficient(metrics: Metrics, first: int) -> str:
             f"a metric with at least {least_points} values in the first {first:,} intervals, "
             "which the model is trained on, and one in the rest"
         )
-    return (
+    return BacktestError(
         f"Insufficient amount of data was found at the source location: {n_intervals:,} intervals of "
         f"{metrics.frequency}{with_rows}{span}, {metrics.n_metrics:,} metrics; expected {expected}"
     )

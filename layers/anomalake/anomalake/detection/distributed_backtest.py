@@ -28,6 +28,7 @@ from anomalake.detection.arrow_blocks import (
     values_of_batch,
 )
 from anomalake.detection.backtest import PreparedBacktest, Progress
+from anomalake.detection.judging import stacked
 from anomalake.groups.judged_series import IntervalPoints, Place, part_of
 from anomalake.groups.reduction import (
     AnomalousPoints,
@@ -51,8 +52,10 @@ from anomalake.tasks import Task, TaskRunner
 _AT_ONCE: Final = 4
 # Bytes of points of whole intervals that are in memory at a time.
 _INTERVAL_BYTES: Final = 512 * 1024 * 1024
-# Names of the objects of a block: its values, its judged points, and what groups need of them.
-_GIVEN, _JUDGED, _REDUCED = "given", "judged", "reduced"
+#: Name of the objects with the values of a block.
+GIVEN: Final = "given"
+# Names of those with its judged points, and with what groups need of them.
+_JUDGED, _REDUCED = "judged", "reduced"
 # Numbers of a point of an interval: value, expected, lower, upper.
 _NUMBERS: Final = 4
 
@@ -94,7 +97,7 @@ class JudgeTask:
     def __call__(self, number: int) -> bytes:
         work, plan = self.of.work(), self.of.plan
         begin, _ = plan.bounds[number]
-        judged = judge_batch(batch_of_bytes(work.get(_GIVEN, number)), plan, begin)
+        judged = judge_batch(batch_of_bytes(work.get(GIVEN, number)), plan, begin)
         work.put(_JUDGED, number, batch_to_bytes(judged))
         reduction = reduce_series(plan.layout, begin, values_of_batch(judged), judgement_of_batch(judged))
         work.put(_REDUCED, number, _reduction_to_bytes(reduction))
@@ -210,7 +213,7 @@ class JudgedBlocks:
             at += n_series
 
     def rows(self, begin: int, end: int) -> tuple[FloatArray, Judgement]:
-        """Read values and judgement of some series; which points are missing is not there.
+        """Read values and judgement of some series.
 
         Raises
         ------
@@ -225,10 +228,8 @@ class JudgedBlocks:
             nothing = np.empty((0, self.n_judged))
             return nothing, Judgement(self.first, nothing, nothing, nothing, nothing, nothing > 0)
         start = bounds[wanted[0]][0]
-        names = ("expected", "lower", "upper", "severity", "is_anomaly")
         values = np.concatenate([values for values, _ in parts])
-        arrays = (np.concatenate([getattr(part, name) for _, part in parts]) for name in names)
-        judgement = Judgement(self.first, *arrays)
+        judgement = stacked([judgement for _, judgement in parts])
         judgement = part_of(judgement, begin - start, end - start)
         if self._kept is not None:
             rows, columns = self._kept
@@ -278,24 +279,33 @@ def judge_distributed(
     ------
     TaskError, StoreError
     """
-    report = progress if progress is not None else _no_progress
-    of = BlockWork(open_store, folder, BacktestPlan.of(prepared, feedback))
-    blocks = BacktestBlocks(prepared, of.plan.bounds)
+    plan = BacktestPlan.of(prepared.metrics, prepared.first, prepared.settings, prepared.holidays, feedback)
+    of = BlockWork(open_store, folder, plan)
+    blocks = BacktestBlocks(prepared, plan.bounds)
     work = of.work()
     try:
         with ThreadPoolExecutor(_AT_ONCE) as pool:
             done = pool.map(
-                lambda number: work.put(_GIVEN, number, batch_to_bytes(blocks.batch(number))), range(len(blocks))
+                lambda number: work.put(GIVEN, number, batch_to_bytes(blocks.batch(number))), range(len(blocks))
             )
             for number, _ in enumerate(done, 1):
-                report("train", number, len(blocks))
-            for count, _ in enumerate(runner.run(JudgeTask(of), len(blocks)), 1):
-                report("test", count, len(blocks))
-            bodies = pool.map(lambda number: work.get(_REDUCED, number), range(len(blocks)))
-            reduction = merged([_reduction_of_bytes(body) for body in bodies])
-        yield JudgedBlocks(prepared.shown, of, runner, reduction)
+                if progress is not None:
+                    progress("train", number, len(blocks))
+        yield judge_given(prepared.shown, of, runner, progress)
     finally:
         work.delete()
+
+
+def judge_given(metrics: Metrics, of: BlockWork, runner: TaskRunner, progress: Progress | None = None) -> JudgedBlocks:
+    """Judge the blocks whose values are in the work folder; raises `TaskError`, `StoreError`."""
+    n_blocks, work = len(of.plan.bounds), of.work()
+    for count, _ in enumerate(runner.run(JudgeTask(of), n_blocks), 1):
+        if progress is not None:
+            progress("test", count, n_blocks)
+    with ThreadPoolExecutor(_AT_ONCE) as pool:
+        bodies = pool.map(lambda number: work.get(_REDUCED, number), range(n_blocks))
+        reduction = merged([_reduction_of_bytes(body) for body in bodies])
+    return JudgedBlocks(metrics, of, runner, reduction)
 
 
 def _blocks(plan: BacktestPlan, number: int, places: Sequence[Place]) -> list[slice]:
@@ -325,7 +335,3 @@ def _reduction_of_bytes(body: bytes) -> Reduction:
         about["observed"], AnomalousPoints(**points), arrays["largest"], arrays["largest_roll_up"],
         UnusualPoints(**unusual),
     )  # fmt: skip
-
-
-def _no_progress(step: str, done: int, total: int) -> None:
-    """Report nothing."""

@@ -62,20 +62,21 @@ def learnable(metrics: Metrics, settings: DetectionSettings) -> Metrics:
 
 def joined(parts: Sequence[Judgement], first: int = 0) -> Judgement:
     """Return the judgement of consecutive parts, from index `first` on."""
-    names = ("expected", "lower", "upper", "severity", "is_anomaly")
-    arrays = (np.concatenate([getattr(part, name) for part in parts], axis=1) for name in names)
-    if all(part.is_missing is None for part in parts):
-        return Judgement(first, *arrays)
-    is_missing = [part.is_missing if part.is_missing is not None else part.is_anomaly & False for part in parts]
-    return replace(Judgement(first, *arrays), is_missing=np.concatenate(is_missing, axis=1))
+    return _concatenated(parts, first, 1)
 
 
 def stacked(parts: Sequence[Judgement]) -> Judgement:
-    """Return the judgement of consecutive series, each part of the same intervals; none has missing points."""
-    if len(parts) == 1:
-        return parts[0]
+    """Return the judgement of consecutive series, each part of the same intervals."""
+    return parts[0] if len(parts) == 1 else _concatenated(parts, parts[0].first, 0)
+
+
+def _concatenated(parts: Sequence[Judgement], first: int, axis: int) -> Judgement:
     names = ("expected", "lower", "upper", "severity", "is_anomaly")
-    return Judgement(parts[0].first, *(np.concatenate([getattr(part, name) for part in parts]) for name in names))
+    arrays = (np.concatenate([getattr(part, name) for part in parts], axis) for name in names)
+    if all(part.is_missing is None for part in parts):
+        return Judgement(first, *arrays)
+    is_missing = [part.is_missing if part.is_missing is not None else part.is_anomaly & False for part in parts]
+    return replace(Judgement(first, *arrays), is_missing=np.concatenate(is_missing, axis))
 
 
 def _unobserved(metrics: Metrics) -> Metrics:

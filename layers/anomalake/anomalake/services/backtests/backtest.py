@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import secrets
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -17,15 +18,19 @@ from anomalake.definitions.detector import Detector
 from anomalake.definitions.detector_file import read_detector
 from anomalake.definitions.errors import SourceError
 from anomalake.definitions.settings import DetectionSettings
+from anomalake.detection.arrow_blocks import BacktestPlan
 from anomalake.detection.backtest import (
     PreparedBacktest,
     Progress,
+    first_tested,
     group_backtest,
+    insufficient,
     judge_series,
     judged_arrays,
     prepare_backtest,
 )
-from anomalake.detection.distributed_backtest import judge_distributed
+from anomalake.detection.distributed_backtest import BlockWork, judge_distributed, judge_given
+from anomalake.detection.distributed_reading import SourceWork, can_read_by_tasks, read_distributed
 from anomalake.detection.evaluation import Agreement, Figures
 from anomalake.detection.labels import Labels, read_labels
 from anomalake.detection.score_files import write_scores
@@ -35,6 +40,7 @@ from anomalake.groups.counting import counted_intervals
 from anomalake.groups.judged_series import JudgedSeries
 from anomalake.lake import bulk
 from anomalake.lake.lake import utc_now
+from anomalake.local.source_files import FolderOrS3Files
 from anomalake.model.metrics import Metrics
 from anomalake.notify.alert_json import AlertTooLargeError
 from anomalake.notify.channel import JSON
@@ -179,30 +185,56 @@ def backtest(
         check_lake_uri(lake)
     if isinstance(detector, Path):
         detector = read_detector(detector, data=data)
-    reading = partial(progress, "read") if progress is not None else None
-    metrics, read = read_history(detector, open_source_files(detector.metric_set), progress=reading)
-    metric_set = detector.metric_set
-    # Labels are read before the model is fitted, so that an invalid file is reported at once.
-    labelled = (
-        read_labels(labels, metrics, metric_set.timestamp_column, metric_set.timestamp_format) if labels else None
-    )
     feedback, unread = read_feedback(open_store(lake, create=False), detector.name) if lake else ([], [])
-    prepared = prepare(detector, metrics)
-    with judge(prepared, engine, lake, feedback, progress) as judged:
+    with ExitStack() as until_written:
+        history = read(detector, engine, lake, until_written, progress)
+        metrics, report = history.metrics, history.report
+        # Labels are read before the model is fitted, so that an invalid file is reported at once.
+        of = detector.metric_set
+        labelled = read_labels(labels, metrics, of.timestamp_column, of.timestamp_format) if labels else None
+        judged = until_written.enter_context(judge(detector, history, engine, lake, feedback, progress))
         tested = conclude(detector, judged)
+        quality = backtest_quality_of(report, metrics, tested.first)
         return BacktestOutcome(
             detector=detector,
-            read=read,
+            read=report,
             backtest=tested,
             evaluated=_evaluation(labelled, tested) if labelled is not None else None,
             scored=write_scores(scores, tested) if scores else None,
-            sent=(
-                write_alerts(lake, detector, tested, progress, page, backtest_quality_of(read, metrics, tested.first))
-                if lake
-                else None
-            ),
+            sent=write_alerts(lake, detector, tested, progress, page, quality) if lake else None,
             unread=tuple(unread),
         )
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _History:
+    """A history that was read, and the work folder that has its blocks; None where its values are in memory."""
+
+    metrics: Metrics
+    report: ReadReport
+    work: SourceWork | None = None
+    is_enough: bool = True
+
+
+def read(
+    detector: Detector,
+    engine: Engine | None,
+    lake: str | None,
+    until_written: ExitStack,
+    progress: Progress | None = None,
+) -> _History:
+    """Read the history, in this process or by an engine's tasks, whose blocks are deleted at the end of the context."""
+    of = detector.metric_set
+    if engine is None or not can_read_by_tasks(detector) or not engine.reaches(of.paths):
+        reading = partial(progress, "read") if progress is not None else None
+        return _History(*read_history(detector, open_source_files(of), progress=reading))
+    open_work = until_written.enter_context(engine.work_store(lake))
+    now = utc_now()
+    delete_left_behind(open_work(), now)
+    work = SourceWork(open_work, new_work_folder(now), FolderOrS3Files, of, secrets.token_bytes(16))
+    until_written.callback(work.work().delete)
+    given = read_distributed(detector, work, engine.runner, progress)
+    return _History(given.metrics, given.report, work, given.is_enough)
 
 
 def _evaluation(labels: Labels, tested: Backtest) -> Evaluation:
@@ -228,7 +260,8 @@ def prepare(detector: Detector, metrics: Metrics) -> PreparedBacktest:
 
 @contextmanager
 def judge(
-    prepared: PreparedBacktest,
+    detector: Detector,
+    history: _History,
     engine: Engine | None,
     lake: str | None,
     feedback: Iterable[Feedback],
@@ -236,10 +269,21 @@ def judge(
 ) -> Iterator[JudgedSeries]:
     """Judge all series in this process, or by an engine whose tasks exchange blocks through the lake.
 
-    The tasks' blocks, and so all points but the anomalous ones, are deleted at the end of the context.
+    The tasks' blocks, and so all points but the anomalous ones, are deleted at the end of the context, or of the one in
+    which they were read.
     """
+    metrics = history.metrics
+    if engine is not None and history.work is not None:
+        first = first_tested(len(metrics.starts))
+        if not history.is_enough:
+            raise insufficient(metrics, first)
+        plan = BacktestPlan.of(metrics, first, DetectionSettings.of(detector), tuple(detector.holidays), feedback)
+        work = BlockWork(history.work.open_store, history.work.folder, plan)
+        yield judge_given(metrics, work, engine.runner, progress)
+        return
+    prepared = prepare(detector, metrics)
     if engine is None:
-        judgement = judge_series(prepared, 0, prepared.metrics.n_metrics, progress)
+        judgement = judge_series(prepared, 0, metrics.n_metrics, progress)
         yield judged_arrays(prepared, [judgement], feedback)
         return
     with engine.work_store(lake) as open_work:
