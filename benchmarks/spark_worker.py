@@ -1,6 +1,6 @@
-"""A backtest, a live interval or a rebuild, in this process or on a local Spark session, in a process of its own.
+"""A backtest, its reading, a live interval or a rebuild, in this process or on a local Spark session, in a process.
 
-``python -m benchmarks.spark_worker (backtest|interval) (process|spark) SERIES INTERVALS`` or ``… rebuild … LAKE``
+``python -m benchmarks.spark_worker (backtest|read|interval) (process|spark) SERIES INTERVALS`` or ``… rebuild … LAKE``
 prints seconds, seconds of CPU (the JVM and Python workers too), the number of anomalies and groups or of rows, a digest
 of the results, and the peak memory of this process in megabytes.
 """
@@ -8,6 +8,7 @@ of the results, and the peak memory of this process in megabytes.
 from __future__ import annotations
 
 import hashlib
+import json
 import os
 import resource
 import sys
@@ -22,17 +23,24 @@ from pathlib import Path
 import duckdb
 import numpy as np
 
+from anomalake.definitions.detector import Detector
+from anomalake.definitions.detector_file import read_detector
 from anomalake.definitions.settings import NO_SETTINGS
+from anomalake.detection.arrow_blocks import batch_of_bytes, values_of_batch
 from anomalake.detection.backtest import group_backtest, judge_series, judged_arrays, prepare_backtest
 from anomalake.detection.blocked_engine import BlockedEngine, LakeBlocks
-from anomalake.detection.distributed_backtest import judge_distributed
+from anomalake.detection.distributed_backtest import GIVEN, judge_distributed
+from anomalake.detection.distributed_reading import SourceWork, read_distributed
 from anomalake.detection.engine import NumpyModelEngine
 from anomalake.groups.judged_series import JudgedArrays, JudgedSeries
-from anomalake.model.blocks import BLOCK
+from anomalake.local.source_files import FolderOrS3Files
+from anomalake.model.blocks import BLOCK, divided
 from anomalake.model.metrics import Metrics, between
 from anomalake.records.models import state_from_bytes, state_to_bytes
+from anomalake.records.work import WorkFolder
 from anomalake.services import maintenance
 from anomalake.services.engines import Engine
+from anomalake.sources.reading import read_history
 from anomalake.spark.runner import SparkRunner
 from anomalake.storage.objects import open_store
 from anomalake.tasks import TaskRunner
@@ -41,6 +49,23 @@ from anomalake.tasks import TaskRunner
 _PARENT, _CPU = 1, slice(11, 15)
 _HOLIDAYS: tuple[date, ...] = ()
 _ARN = "arn:aws:lookoutmetrics:us-east-1:000000000000:AnomalyDetector:shop"
+_DETECTOR = {
+    "AnomalyDetectorName": "shop",
+    "AnomalyDetectorConfig": {"AnomalyDetectorFrequency": "PT1H"},
+    "MetricSet": {
+        "MetricSetName": "shop",
+        "MetricSetFrequency": "PT1H",
+        "TimestampColumn": {"ColumnName": "timestamp", "ColumnFormat": "yyyy-MM-dd HH:mm:ss"},
+        "DimensionList": ["page"],
+        "MetricList": [{"MetricName": "views", "AggregationFunction": "SUM"}],
+        "MetricSource": {
+            "S3SourceConfig": {
+                "HistoricalDataPathList": ["data"],
+                "FileFormatDescriptor": {"CsvFormatDescriptor": {"ContainsHeader": True}},
+            }
+        },
+    },
+}
 
 #: Does what is measured; returns the judged points, and the number of groups.
 Measured = Callable[[], tuple[JudgedSeries, int]]
@@ -54,6 +79,9 @@ def main(arguments: Sequence[str]) -> None:
         start, cpu = time.perf_counter(), cpu_seconds()
         maintenance.rebuild(arguments[2], workers=2, engine=Engine(runner) if runner is not None else None)
         report(time.perf_counter() - start, cpu_seconds() - cpu, *rows(arguments[2]))
+        return
+    if work == "read":
+        read(int(arguments[2]), int(arguments[3]), runner)
         return
     metrics = made(int(arguments[2]), int(arguments[3]))
     measured = {"backtest": backtest, "interval": interval}[work]
@@ -69,6 +97,48 @@ def main(arguments: Sequence[str]) -> None:
             for name in ("expected", "lower", "upper", "severity"):
                 digest.update(np.ascontiguousarray(getattr(judgement, name)))
     report(seconds, cpu, n_anomalies + n_groups, digest.hexdigest()[:16])
+
+
+def read(n_series: int, n_times: int, runner: TaskRunner | None) -> None:
+    """Measure the reading of a history from daily files of CSV; report the number of values and their digest."""
+    with tempfile.TemporaryDirectory(prefix="anomalake-benchmark-") as folder:
+        detector = source(Path(folder, "source"), n_series, n_times)
+        files = FolderOrS3Files()
+        start, cpu = time.perf_counter(), cpu_seconds()
+        if runner is None:
+            metrics, _ = read_history(detector, files)
+            seconds, cpu = time.perf_counter() - start, cpu_seconds() - cpu
+            blocks = iter([metrics.flat])
+        else:
+            open_work = partial(open_store, folder)
+            given = read_distributed(
+                detector, SourceWork(open_work, "work", FolderOrS3Files, detector.metric_set, b"key"), runner
+            )
+            seconds, cpu = time.perf_counter() - start, cpu_seconds() - cpu
+            work = WorkFolder(open_work(), "work")
+            n_blocks = len(divided(given.metrics.n_metrics, BLOCK))
+            blocks = (values_of_batch(batch_of_bytes(work.get(GIVEN, number))) for number in range(n_blocks))
+        digest, n_values = hashlib.sha256(), 0
+        for values in blocks:
+            digest.update(np.ascontiguousarray(values))
+            n_values += int(np.count_nonzero(~np.isnan(values)))
+    report(seconds, cpu, n_values, digest.hexdigest()[:16])
+
+
+def source(folder: Path, n_series: int, n_times: int) -> Detector:
+    """Write an hourly history as a file of CSV for each day, and return its detector."""
+    (folder / "data").mkdir(parents=True)
+    metrics = made(n_series, n_times)
+    names = [name for (name,) in metrics.combinations]
+    for begin in range(0, n_times, 24):
+        with (folder / "data" / f"{begin // 24:05d}.csv").open("w", encoding="ascii") as out:
+            out.write("timestamp,page,views\n")
+            for at in range(begin, min(begin + 24, n_times)):
+                stamp = str(metrics.starts[at]).replace("T", " ")
+                values = metrics.values[0, :, at].tolist()
+                out.writelines(f"{stamp},{name},{value}\n" for name, value in zip(names, values, strict=True))
+    (folder / "detector.json").write_text(json.dumps(_DETECTOR), encoding="ascii")
+    return read_detector(folder / "detector.json")
 
 
 def report(seconds: float, cpu: float, number: int, digest: str) -> None:
