@@ -7,6 +7,7 @@ in the order of the files, as one process does, and writes the values of the blo
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
@@ -47,11 +48,9 @@ TASK_BYTES: Final = 64 * 1024 * 1024
 _RUN_SUMS: Final = 8_000_000
 # Most runs of a task, for the numbers of their objects.
 _MOST_RUNS: Final = 10_000
-# Objects that are read at a time.
-_AT_ONCE: Final = 4
-# Kinds of objects: what a task knows of its files and their combinations, its runs, the places of combinations, and the
-# part of a run that belongs to a block.
-_READ, _COMBINATIONS, _RUN, _RANKS, _ROWS = "read", "combinations", "run", "ranks", "rows"
+# Kinds of objects: the files of a task, what it knows of them, and their combinations; its runs; the places of all
+# combinations; and, with the number of a block, the part of a run that belongs to it.
+_FILES, _READ, _COMBINATIONS, _RUN, _RANKS, _ROWS = "files", "read", "combinations", "run", "ranks", "rows"
 
 Wanted = tuple[SourceFile, Window]
 
@@ -89,14 +88,11 @@ class ReadTask:
 
     Attributes
     ----------
-    groups
-        The files of each task.
     first
-        Number of the objects of the first task.
+        Number of the objects of the first task: an object has the files of each.
     """
 
     of: SourceWork
-    groups: tuple[tuple[Wanted, ...], ...]
     first: int
 
     def __call__(self, number: int) -> bytes:
@@ -114,7 +110,7 @@ class ReadTask:
         of = self.of.metric_set
         aggregation = Aggregation(of, keep, _RUN_SUMS // len(of.metric_list), self.of.key)
         reader = FileReader(of, aggregation)
-        read_files(reader, self.of.open_files(), self.groups[number])
+        read_files(reader, self.of.open_files(), _files_from_bytes(work.get(_FILES, place)))
         aggregation.flush()
         part = reader.part()
         work.put(_READ, place, arrays_to_bytes(part.arrays, {**part.about, "runs": n_runs}))
@@ -285,7 +281,9 @@ def read_distributed(
     for wanted in history_files(metric_set, files, reader):
         groups = _groups(wanted)
         total += sum(file.size for file, _ in wanted)
-        for number, _ in runner.run(ReadTask(of, groups, place), len(groups)):
+        for number, group in enumerate(groups, place):
+            work.put(_FILES, number, _files_to_bytes(group))
+        for number, _ in runner.run(ReadTask(of, place), len(groups)):
             done += sum(file.size for file, _ in groups[number])
             if progress is not None:
                 progress("read", done, total)
@@ -396,6 +394,14 @@ def _combinations_batch(aggregation: Aggregation) -> pa.RecordBatch:
     columns: list[Any] = [pa.array(aggregation.digests, pa.uint64())]
     columns += [pa.array(texts, pa.string()) for texts in zip(*names, strict=True)]
     return pa.RecordBatch.from_arrays(columns, [str(place) for place in range(len(columns))])
+
+
+def _files_to_bytes(group: Sequence[Wanted]) -> bytes:
+    return json.dumps([[file.name, file.size, window.low, window.high] for file, window in group]).encode("ascii")
+
+
+def _files_from_bytes(body: bytes) -> list[Wanted]:
+    return [(SourceFile(name, size), Window(low, high)) for name, size, low, high in json.loads(body)]
 
 
 def _groups(wanted: Sequence[Wanted]) -> tuple[tuple[Wanted, ...], ...]:
