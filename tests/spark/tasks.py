@@ -31,7 +31,7 @@ class FailsOnce:
     after: bool = False
 
     def __call__(self, task: Task, number: int) -> bytes:
-        mark = Path(self.marks, str(number))
+        mark = Path(self.marks, f"{type(task).__name__}-{number}")
         is_first = not mark.exists()
         mark.touch()
         if is_first and not self.after:

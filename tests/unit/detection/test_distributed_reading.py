@@ -208,6 +208,13 @@ def test_errors_are_those_of_one_process(tmp_path: Path) -> None:
     assert error(Engine(Pickled())) == error(None)
 
 
+def test_what_tasks_on_other_machines_cannot_reach_is_not_read_by_them() -> None:
+    assert Engine(Pickled()).reaches(["/data", "s3://shop/data"])
+    cluster = Engine(Pickled(), is_local=False)
+    assert cluster.reaches(["s3://shop/data", "s3://shop/live/{{yyyyMMdd}}"])
+    assert not cluster.reaches(["/data", "s3://shop/data"])
+
+
 def test_what_combines_series_is_not_read_by_tasks(tmp_path: Path) -> None:
     detector = write(tmp_path)
     assert can_read_by_tasks(detector)
