@@ -332,6 +332,7 @@ def _given(
     has_part = np.zeros((len(runs), len(bounds)), np.bool_)
     for run, found in runner.run(DivideTask(of, runs, starts, bounds), len(runs)):
         has_part[run, np.frombuffer(found, np.int64)] = True
+    of.work().delete(_RUN)
     layout = SeriesLayout(n_measures, np.zeros(n_combinations, np.bool_))
     first = first_tested(len(starts))
     settings = DetectionSettings.of(detector)
@@ -346,6 +347,7 @@ def _given(
         for row, column, value in zip(*(arrays[name].tolist() for name in ("row", "column", "value")), strict=True):
             m, k = divmod(row, n_combinations)
             large[m].append((order[k], int(starts[column]), value))
+    of.work().delete(_ROWS)
     for measure, left_out in zip(metric_set.metric_list, large, strict=True):
         aggregation.note_large(measure.metric_name, left_out, known.names)
     metrics = StoredMetrics(
@@ -418,4 +420,4 @@ def _groups(wanted: Sequence[Wanted]) -> tuple[tuple[Wanted, ...], ...]:
 
 
 def _kind_of(block: int) -> str:
-    return f"{_ROWS}-{block:08d}"
+    return f"{_ROWS}/{block:08d}"

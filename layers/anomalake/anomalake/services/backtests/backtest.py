@@ -174,7 +174,8 @@ def backtest(
         Called with the name of the step (``read``, ``train``, ``test``, ``alerts``), and the done and total number of
         its units.
     engine
-        Judges the blocks of series, with the same results. Default: this process.
+        Reads the files and judges the blocks of series, with the same results. The outcome then has no judged points
+        when the call has ended (`Backtest.judgement`); `scores` keeps them. Default: this process.
 
     Raises
     ------
@@ -187,12 +188,12 @@ def backtest(
         detector = read_detector(detector, data=data)
     feedback, unread = read_feedback(open_store(lake, create=False), detector.name) if lake else ([], [])
     with ExitStack() as until_written:
-        history = read(detector, engine, lake, until_written, progress)
+        history = _read(detector, engine, lake, until_written, progress)
         metrics, report = history.metrics, history.report
         # Labels are read before the model is fitted, so that an invalid file is reported at once.
         of = detector.metric_set
         labelled = read_labels(labels, metrics, of.timestamp_column, of.timestamp_format) if labels else None
-        judged = until_written.enter_context(judge(detector, history, engine, lake, feedback, progress))
+        judged = until_written.enter_context(_judge(detector, history, engine, lake, feedback, progress))
         tested = conclude(detector, judged)
         quality = backtest_quality_of(report, metrics, tested.first)
         return BacktestOutcome(
@@ -216,7 +217,7 @@ class _History:
     is_enough: bool = True
 
 
-def read(
+def _read(
     detector: Detector,
     engine: Engine | None,
     lake: str | None,
@@ -259,7 +260,7 @@ def prepare(detector: Detector, metrics: Metrics) -> PreparedBacktest:
 
 
 @contextmanager
-def judge(
+def _judge(
     detector: Detector,
     history: _History,
     engine: Engine | None,
