@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
-from itertools import pairwise
+from functools import partial
 from typing import Any, Final
 
 import numpy as np
@@ -48,6 +49,8 @@ TASK_BYTES: Final = 64 * 1024 * 1024
 _RUN_SUMS: Final = 8_000_000
 # Most runs of a task, for the numbers of their objects.
 _MOST_RUNS: Final = 10_000
+# Objects of a task that are written or read at a time.
+_AT_ONCE: Final = 8
 # Kinds of objects: the files of a task, what it knows of them, and their combinations; its runs; the places of all
 # combinations; and, with the number of a block, the part of a run that belongs to it.
 _FILES, _READ, _COMBINATIONS, _RUN, _RANKS, _ROWS = "files", "read", "combinations", "run", "ranks", "rows"
@@ -155,15 +158,16 @@ class DivideTask:
         # Stable: the sums of a block stay in the order of the files.
         order = np.argsort(block, kind="stable")
         found, firsts = np.unique(block[order], return_index=True)
-        for of_block, (first, end) in zip(found.tolist(), pairwise([*firsts.tolist(), len(order)]), strict=True):
+        ends = [*firsts[1:].tolist(), len(order)]
+
+        def write(of_block: int, first: int, end: int) -> None:
             some = order[first:end]
-            arrays = {
-                "row": row[some] - begins[of_block],
-                "column": column[some],
-                "sum": sums[some],
-                "count": counts[some],
-            }
-            work.put(_kind_of(of_block), number, arrays_to_bytes(arrays, {}))
+            part = {"row": row[some] - begins[of_block], "column": column[some]}
+            part |= {"sum": sums[some], "count": counts[some]}
+            work.put(_kind_of(of_block), number, arrays_to_bytes(part, {}))
+
+        with ThreadPoolExecutor(_AT_ONCE) as pool:
+            list(pool.map(write, found.tolist(), firsts.tolist(), ends))
         return found.astype(np.int64).tobytes()
 
 
@@ -199,11 +203,13 @@ class GivenTask:
     def __call__(self, number: int) -> bytes:
         work, (begin, end) = self.of.work(), self.bounds[number]
         sums, counts = np.zeros((end - begin, len(self.starts))), np.zeros((end - begin, len(self.starts)), np.uint32)
-        for run in np.flatnonzero(self.has_part[:, number]).tolist():
-            part, _ = arrays_from_bytes(work.get(_kind_of(number), run), _ROWS)
-            place = (part["row"], part["column"])
-            np.add.at(sums, place, part["sum"])
-            np.add.at(counts, place, part["count"])
+        runs = np.flatnonzero(self.has_part[:, number]).tolist()
+        with ThreadPoolExecutor(_AT_ONCE) as pool:
+            for body in pool.map(partial(work.get, _kind_of(number)), runs):
+                part, _ = arrays_from_bytes(body, _ROWS)
+                place = (part["row"], part["column"])
+                np.add.at(sums, place, part["sum"])
+                np.add.at(counts, place, part["count"])
         values = self._values(begin, sums, counts)
         is_large = np.abs(values) >= MAX_METRIC_VALUE
         rows, columns = np.nonzero(is_large)
