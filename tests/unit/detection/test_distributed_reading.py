@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -35,7 +36,7 @@ from anomalake.storage.store import ObjectStore
 from anomalake.tasks import Task
 from tests.support.lakes import content
 
-DETECTOR = {
+DETECTOR: dict[str, Any] = {
     "AnomalyDetectorName": "shop",
     "AnomalyDetectorConfig": {"AnomalyDetectorFrequency": "P1D"},
     "MetricSet": {
@@ -62,7 +63,7 @@ DAYS = [f"2026-0{month}-{day:02d}" for month in (2, 3) for day in range(1, 29)]
 LIVE = 50
 
 
-def write(folder: Path, detector: dict[str, object] = DETECTOR) -> Detector:
+def write(folder: Path, detector: dict[str, Any] = DETECTOR) -> Detector:
     """Write a source whose rows of an interval are in several files, with all that a report tells of."""
     made = random.Random(3)
     (folder / "data").mkdir()
@@ -149,6 +150,15 @@ def test_values_and_report_are_those_of_one_process(tmp_path: Path) -> None:
     quality = backtest_quality_of(report, expected, 30)
     assert backtest_quality_of(given.report, given.metrics, 30) == quality
     assert given.is_enough
+
+
+@pytest.mark.usefixtures("small")
+def test_a_metric_set_without_dimensions_is_read(tmp_path: Path) -> None:
+    detector = write(tmp_path, {**DETECTOR, "MetricSet": {**DETECTOR["MetricSet"], "DimensionList": []}})
+    expected, report = read_history(detector, FolderOrS3Files())
+    given, metrics = by_tasks(detector)
+    assert metrics.values.tobytes() == expected.values.tobytes()
+    assert (metrics.combinations, given.report) == (((),), report)
 
 
 @pytest.mark.usefixtures("small")

@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
 import numpy.typing as npt
@@ -47,6 +47,8 @@ MOST_VALUES: Final = 20_000_000_000
 TASK_BYTES: Final = 64 * 1024 * 1024
 # Sums of a run. A task holds about 100 bytes for each.
 _RUN_SUMS: Final = 8_000_000
+# Name of the array with the digests of a task's combinations.
+_DIGESTS: Final = "digests"
 # Most runs of a task, for the numbers of their objects.
 _MOST_RUNS: Final = 10_000
 # Objects of a task that are written or read at a time.
@@ -115,9 +117,9 @@ class ReadTask:
         reader = FileReader(of, aggregation)
         read_files(reader, self.of.open_files(), _files_from_bytes(work.get(_FILES, place)))
         aggregation.flush()
-        part = reader.part()
-        work.put(_READ, place, arrays_to_bytes(part.arrays, {**part.about, "runs": n_runs}))
-        work.put(_COMBINATIONS, place, batch_to_bytes(_combinations_batch(aggregation)))
+        part, digests = reader.part(), np.array(aggregation.digests, np.uint64)
+        work.put(_READ, place, arrays_to_bytes({**part.arrays, _DIGESTS: digests}, {**part.about, "runs": n_runs}))
+        work.put(_COMBINATIONS, place, batch_to_bytes(_names_batch(aggregation)))
         return b""
 
 
@@ -296,8 +298,8 @@ def read_distributed(
         for number in range(place, place + len(groups)):
             arrays, about = arrays_from_bytes(work.get(_READ, number), _READ)
             runs += [number * _MOST_RUNS + run for run in range(about["runs"])]
+            known.add(arrays.pop(_DIGESTS), partial(work.get, _COMBINATIONS, number))
             reader.add_part(ReadPart(arrays, about), files.open)
-            known.add(batch_of_bytes(work.get(_COMBINATIONS, number)))
         place += len(groups)
     report = check_history(reader)
     with beyond_limits(metric_set, report):
@@ -378,29 +380,27 @@ class _Combinations:
         self.digests: list[int] = []
         self._sorted = np.empty(0, np.uint64)
 
-    def add(self, batch: pa.RecordBatch) -> None:
-        """Add those of a task that are new; raises `LimitExceededError`."""
-        digests = batch.column(0).to_numpy()
+    def add(self, digests: npt.NDArray[np.uint64], read_names: Callable[[], bytes]) -> None:
+        """Add those of a task that are new, whose names are read then; raises `LimitExceededError`."""
         place = np.searchsorted(self._sorted, digests)
-        is_known = np.zeros(len(digests), np.bool_)
+        is_new = np.ones(len(digests), np.bool_)
         inside = place < len(self._sorted)
-        is_known[inside] = self._sorted[place[inside]] == digests[inside]
-        new = batch.filter(pa.array(~is_known))
-        if not len(new):
+        is_new[inside] = self._sorted[place[inside]] != digests[inside]
+        if not is_new.any():
             return
-        columns = [column.to_pylist() for column in new.columns[1:]]
-        self.names += zip(*columns, strict=True) if columns else [()]
-        self.digests += new.column(0).to_pylist()
+        names = batch_of_bytes(read_names())
+        self.names += (
+            zip(*names.filter(pa.array(is_new)).to_pydict().values(), strict=True) if len(names.schema) else [()]
+        )
+        self.digests += digests[is_new].tolist()
         self._sorted = np.sort(np.array(self.digests, np.uint64))
         if len(self.names) > MOST_COMBINATIONS:
             raise LimitExceededError(f"more than {MOST_COMBINATIONS:,} combinations; expected fewer values")
 
 
-def _combinations_batch(aggregation: Aggregation) -> pa.RecordBatch:
-    """Return digests and names of combinations, in order of first appearance."""
-    names = aggregation.combinations()
-    columns: list[Any] = [pa.array(aggregation.digests, pa.uint64())]
-    columns += [pa.array(texts, pa.string()) for texts in zip(*names, strict=True)]
+def _names_batch(aggregation: Aggregation) -> pa.RecordBatch:
+    """Return the names of combinations, in order of first appearance."""
+    columns = [pa.array(texts, pa.string()) for texts in zip(*aggregation.combinations(), strict=True)]
     return pa.RecordBatch.from_arrays(columns, [str(place) for place in range(len(columns))])
 
 
