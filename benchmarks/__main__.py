@@ -9,7 +9,21 @@ import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from benchmarks import api, cold_start, linearity, machine, memory, page, query, replay, s3, spark, views, warm
+from benchmarks import (
+    api,
+    cold_start,
+    linearity,
+    machine,
+    memory,
+    page,
+    query,
+    replay,
+    s3,
+    small_files,
+    spark,
+    views,
+    warm,
+)
 from benchmarks.causes import measure as root_causes
 from benchmarks.detection import alarm_rates, quality, real, speed
 from benchmarks.figures import REPORT, Figure, Table, save_figures
@@ -26,6 +40,7 @@ BENCHMARKS: dict[str, Callable[[Workspace], Sequence[Figure | Table]]] = {
     "linearity": linearity.measure,
     "query": query.measure,
     "views": views.measure,
+    "small_files": small_files.measure,
     "page": page.measure,
     "api": api.measure,
     "detection": quality.measure,

@@ -1,4 +1,4 @@
-"""Apache Spark beside one process: CPU of a backtest, an interval and a rebuild, and whether the results are the same.
+"""Apache Spark beside one process: CPU of backtests, reading, intervals and a rebuild, and whether results are equal.
 
 The packages of requirements/spark.txt are in an environment of their own, which `make spark` makes.
 """
@@ -29,6 +29,9 @@ def measure(workspace: Workspace) -> list[Figure]:
     alerts = workspace.size(1_000_000, 5_000)
     return [
         *(_both(workspace, "backtest", [str(n), "840"], f"{n:,} series of 840", Bound("<=", 3)) for n in backtests),
+        _both(
+            workspace, "read", [str(few), "840"], f"the history of {few:,} series of 840 in daily files of CSV", None
+        ),
         _both(workspace, "interval", [str(some), "400"], f"{some:,} series of 400", None),
         *_interval_of_most(workspace, few, most),
         _both(workspace, "rebuild", [str(workspace.lake_of(alerts))], f"{alerts:,} alerts, the same rows", None),
@@ -42,8 +45,9 @@ def _both(workspace: Workspace, work: str, arguments: list[str], size: str, want
     seconds, cpu = map(float, outputs["process"][:2])
     spark_seconds, spark_cpu = map(float, outputs["spark"][:2])
     how = (
-        f"the same bits; Python and JVM: {spark_cpu:.1f} s of CPU, {spark_seconds:.1f} s; one process and its "
-        f"forks: {cpu:.1f} s of CPU, {seconds:.1f} s"
+        f"the same bits; Python and JVM: {spark_cpu:.1f} s of CPU, {spark_seconds:.1f} s, peak memory of the driver's "
+        f"Python {float(outputs['spark'][4]):,.0f} MB; one process and its forks: {cpu:.1f} s of CPU, {seconds:.1f} s, "
+        f"{float(outputs['process'][4]):,.0f} MB"
     )
     return Figure(f"CPU of Spark local[2] against one process, {work} of {size}", spark_cpu / cpu, "times", wanted, how)
 

@@ -1,19 +1,21 @@
-"""A backtest, a live interval or a rebuild, in this process or on a local Spark session, in a process of its own.
+"""A backtest, its reading, a live interval or a rebuild, in this process or on a local Spark session, in a process.
 
-``python -m benchmarks.spark_worker (backtest|interval) (process|spark) SERIES INTERVALS`` or ``… rebuild … LAKE``
-prints seconds, seconds of CPU (the JVM and Python workers too), the number of anomalies or rows, a digest of the
-results, and the peak memory of this process in megabytes.
+``python -m benchmarks.spark_worker (backtest|read|interval) (process|spark) SERIES INTERVALS`` or ``… rebuild … LAKE``
+prints seconds, seconds of CPU (the JVM and Python workers too), the number of anomalies and groups or of rows, a digest
+of the results, and the peak memory of this process in megabytes.
 """
 
 from __future__ import annotations
 
 import hashlib
+import json
 import os
 import resource
 import sys
 import tempfile
 import time
 from collections.abc import Callable, Sequence
+from contextlib import ExitStack
 from datetime import UTC, date, datetime
 from functools import partial
 from pathlib import Path
@@ -21,15 +23,24 @@ from pathlib import Path
 import duckdb
 import numpy as np
 
-from anomalake.detection.backtest import judge_series, prepare_backtest
+from anomalake.definitions.detector import Detector
+from anomalake.definitions.detector_file import read_detector
+from anomalake.definitions.settings import NO_SETTINGS
+from anomalake.detection.arrow_blocks import batch_of_bytes, values_of_batch
+from anomalake.detection.backtest import group_backtest, judge_series, judged_arrays, prepare_backtest
 from anomalake.detection.blocked_engine import BlockedEngine, LakeBlocks
-from anomalake.detection.distributed_backtest import judge_distributed
+from anomalake.detection.distributed_backtest import GIVEN, judge_distributed
+from anomalake.detection.distributed_reading import SourceWork, read_distributed
 from anomalake.detection.engine import NumpyModelEngine
-from anomalake.model.judgement import Judgement
+from anomalake.groups.judged_series import JudgedArrays, JudgedSeries
+from anomalake.local.source_files import FolderOrS3Files
+from anomalake.model.blocks import BLOCK, divided
 from anomalake.model.metrics import Metrics, between
 from anomalake.records.models import state_from_bytes, state_to_bytes
+from anomalake.records.work import WorkFolder
 from anomalake.services import maintenance
 from anomalake.services.engines import Engine
+from anomalake.sources.reading import read_history
 from anomalake.spark.runner import SparkRunner
 from anomalake.storage.objects import open_store
 from anomalake.tasks import TaskRunner
@@ -37,6 +48,27 @@ from anomalake.tasks import TaskRunner
 # Columns of /proc/PID/stat after the name: parent, and CPU of the process and of its children that ended.
 _PARENT, _CPU = 1, slice(11, 15)
 _HOLIDAYS: tuple[date, ...] = ()
+_ARN = "arn:aws:lookoutmetrics:us-east-1:000000000000:AnomalyDetector:shop"
+_DETECTOR = {
+    "AnomalyDetectorName": "shop",
+    "AnomalyDetectorConfig": {"AnomalyDetectorFrequency": "PT1H"},
+    "MetricSet": {
+        "MetricSetName": "shop",
+        "MetricSetFrequency": "PT1H",
+        "TimestampColumn": {"ColumnName": "timestamp", "ColumnFormat": "yyyy-MM-dd HH:mm:ss"},
+        "DimensionList": ["page"],
+        "MetricList": [{"MetricName": "views", "AggregationFunction": "SUM"}],
+        "MetricSource": {
+            "S3SourceConfig": {
+                "HistoricalDataPathList": ["data"],
+                "FileFormatDescriptor": {"CsvFormatDescriptor": {"ContainsHeader": True}},
+            }
+        },
+    },
+}
+
+#: Does what is measured; returns the judged points, and the number of groups.
+Measured = Callable[[], tuple[JudgedSeries, int]]
 
 
 def main(arguments: Sequence[str]) -> None:
@@ -48,17 +80,65 @@ def main(arguments: Sequence[str]) -> None:
         maintenance.rebuild(arguments[2], workers=2, engine=Engine(runner) if runner is not None else None)
         report(time.perf_counter() - start, cpu_seconds() - cpu, *rows(arguments[2]))
         return
+    if work == "read":
+        read(int(arguments[2]), int(arguments[3]), runner)
+        return
     metrics = made(int(arguments[2]), int(arguments[3]))
     measured = {"backtest": backtest, "interval": interval}[work]
-    with tempfile.TemporaryDirectory(prefix="anomalake-benchmark-") as folder:
-        run = measured(metrics, runner, folder)
-        start, cpu = time.perf_counter(), cpu_seconds()
-        judgement = run()
-        seconds, cpu = time.perf_counter() - start, cpu_seconds() - cpu
     digest = hashlib.sha256()
-    for name in ("expected", "lower", "upper", "severity"):
-        digest.update(np.ascontiguousarray(getattr(judgement, name)))
-    report(seconds, cpu, int(judgement.is_anomaly.sum()), digest.hexdigest()[:16])
+    with tempfile.TemporaryDirectory(prefix="anomalake-benchmark-") as folder, ExitStack() as until_read:
+        run = measured(metrics, runner, folder, until_read)
+        start, cpu = time.perf_counter(), cpu_seconds()
+        judged, n_groups = run()
+        seconds, cpu = time.perf_counter() - start, cpu_seconds() - cpu
+        n_anomalies = len(judged.reduction.points.row)
+        for begin in range(0, metrics.n_metrics, BLOCK):
+            _, judgement = judged.rows(begin, min(begin + BLOCK, metrics.n_metrics))
+            for name in ("expected", "lower", "upper", "severity"):
+                digest.update(np.ascontiguousarray(getattr(judgement, name)))
+    report(seconds, cpu, n_anomalies + n_groups, digest.hexdigest()[:16])
+
+
+def read(n_series: int, n_times: int, runner: TaskRunner | None) -> None:
+    """Measure the reading of a history from daily files of CSV; report the number of values and their digest."""
+    with tempfile.TemporaryDirectory(prefix="anomalake-benchmark-") as folder:
+        detector = source(Path(folder, "source"), n_series, n_times)
+        files = FolderOrS3Files()
+        start, cpu = time.perf_counter(), cpu_seconds()
+        if runner is None:
+            metrics, _ = read_history(detector, files)
+            seconds, cpu = time.perf_counter() - start, cpu_seconds() - cpu
+            blocks = iter([metrics.flat])
+        else:
+            open_work = partial(open_store, folder)
+            given = read_distributed(
+                detector, SourceWork(open_work, "work", FolderOrS3Files, detector.metric_set, b"key"), runner
+            )
+            seconds, cpu = time.perf_counter() - start, cpu_seconds() - cpu
+            work = WorkFolder(open_work(), "work")
+            n_blocks = len(divided(given.metrics.n_metrics, BLOCK))
+            blocks = (values_of_batch(batch_of_bytes(work.get(GIVEN, number))) for number in range(n_blocks))
+        digest, n_values = hashlib.sha256(), 0
+        for values in blocks:
+            digest.update(np.ascontiguousarray(values))
+            n_values += int(np.count_nonzero(~np.isnan(values)))
+    report(seconds, cpu, n_values, digest.hexdigest()[:16])
+
+
+def source(folder: Path, n_series: int, n_times: int) -> Detector:
+    """Write an hourly history as a file of CSV for each day, and return its detector."""
+    (folder / "data").mkdir(parents=True)
+    metrics = made(n_series, n_times)
+    names = [name for (name,) in metrics.combinations]
+    for begin in range(0, n_times, 24):
+        with (folder / "data" / f"{begin // 24:05d}.csv").open("w", encoding="ascii") as out:
+            out.write("timestamp,page,views\n")
+            for at in range(begin, min(begin + 24, n_times)):
+                stamp = str(metrics.starts[at]).replace("T", " ")
+                values = metrics.values[0, :, at].tolist()
+                out.writelines(f"{stamp},{name},{value}\n" for name, value in zip(names, values, strict=True))
+    (folder / "detector.json").write_text(json.dumps(_DETECTOR), encoding="ascii")
+    return read_detector(folder / "detector.json")
 
 
 def report(seconds: float, cpu: float, number: int, digest: str) -> None:
@@ -89,19 +169,23 @@ def made(n_series: int, n_times: int) -> Metrics:
     return Metrics("PT1H", "UTC", starts, ("views",), ("page",), names, values)
 
 
-def backtest(metrics: Metrics, runner: TaskRunner | None, folder: str) -> Callable[[], Judgement]:
-    """Return the backtest: fit on the first 70 %, and judge the rest."""
+def backtest(metrics: Metrics, runner: TaskRunner | None, folder: str, until_read: ExitStack) -> Measured:
+    """Return the backtest: fit on the first 70 %, judge the rest, and group it."""
 
-    def run() -> Judgement:
+    def run() -> tuple[JudgedSeries, int]:
         prepared = prepare_backtest(metrics)
+        judged: JudgedSeries
         if runner is None:
-            return judge_series(prepared, 0, metrics.n_metrics)
-        return judge_distributed(prepared, runner, partial(open_store, folder), "work/benchmark")
+            judged = judged_arrays(prepared, [judge_series(prepared, 0, metrics.n_metrics)])
+        else:
+            open_work = partial(open_store, folder)
+            judged = until_read.enter_context(judge_distributed(prepared, runner, open_work, "work/benchmark"))
+        return judged, len(group_backtest(judged, NO_SETTINGS, _ARN).groups)
 
     return run
 
 
-def interval(metrics: Metrics, runner: TaskRunner | None, folder: str) -> Callable[[], Judgement]:
+def interval(metrics: Metrics, runner: TaskRunner | None, folder: str, _: ExitStack) -> Measured:
     """Return the last interval: judged from the stored state before it, and the state after it stored."""
     engine = NumpyModelEngine() if runner is None else None
     blocked = BlockedEngine(LakeBlocks(partial(open_store, folder), "shop", "0" * 32), runner) if runner else None
@@ -114,11 +198,11 @@ def interval(metrics: Metrics, runner: TaskRunner | None, folder: str) -> Callab
     start = datetime.fromtimestamp(int(last.starts[0].astype(np.int64)), UTC)
     stored = state_to_bytes(start, judge.state_to_arrays(state))
 
-    def run() -> Judgement:
+    def run() -> tuple[JudgedSeries, int]:
         before = judge.state_from_arrays(state_from_bytes(stored).arrays)
         judgement, after = judge.judge(fitted.model, before, last)
         Path(folder, "state.npz").write_bytes(state_to_bytes(start, judge.state_to_arrays(after)))
-        return judgement
+        return JudgedArrays(last, judgement), 0
 
     return run
 

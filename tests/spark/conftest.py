@@ -50,6 +50,23 @@ MetricSet:
 #: Two days with an anomaly.
 SPAN = Span(first=FIRST + timedelta(days=UNUSUAL_DAYS[0]), last=FIRST + timedelta(days=UNUSUAL_DAYS[1]))
 
+#: Tasks of the backtest, of the fit, of the interval, and of the rebuild.
+KINDS = frozenset(
+    {
+        "distributed_reading.ReadTask", "distributed_reading.DivideTask", "distributed_reading.GivenTask",
+        "distributed_backtest.JudgeTask", "distributed_backtest.TotalsTask", "distributed_backtest.IntervalsTask",
+        "blocked_engine.FitTask", "blocked_engine.JudgeTask", "bulk.ChunkTask",
+    }
+)  # fmt: skip
+#: Those in which each victim is killed; an executor or a driver takes long to start.
+KILLED_IN = {
+    "worker": KINDS,
+    "executor": {"distributed_reading.GivenTask", "distributed_backtest.JudgeTask", "blocked_engine.JudgeTask",
+                 "bulk.ChunkTask"},
+    "driver": {"distributed_reading.GivenTask", "distributed_backtest.JudgeTask", "blocked_engine.FitTask",
+               "blocked_engine.JudgeTask", "bulk.ChunkTask"},
+}  # fmt: skip
+
 
 def results(lake: Path) -> dict[str, bytes]:
     """Return what a lake has but models and states, which one has in blocks, and what depends on how often it ran.

@@ -21,7 +21,7 @@ from anomalake.services.detect import detect
 from anomalake.services.engines import Engine
 from anomalake.spark.runner import SparkRunner
 from anomalake.tasks import Task, TaskRunner
-from tests.spark.conftest import SPAN
+from tests.spark.conftest import KILLED_IN, SPAN
 from tests.spark.tasks import KillsAtFirst, Wrapped
 
 
@@ -40,7 +40,7 @@ def main(arguments: Sequence[str]) -> None:
         .getOrCreate()
     )
     runner: TaskRunner = SparkRunner(session)
-    around: Callable[[Task, int], bytes] = KillsAtFirst(str(marks), victim, os.getpid())
+    around: Callable[[Task, int], bytes] = KillsAtFirst(str(marks), victim, os.getpid(), frozenset(KILLED_IN[victim]))
     engine = Engine(Wrapped(runner, around))
     backtest(detector, lake=str(folder / "backtest"), engine=engine)
     list(detect(read_detector(detector), str(folder / "detect"), SPAN, engine=engine))

@@ -31,7 +31,7 @@ class FailsOnce:
     after: bool = False
 
     def __call__(self, task: Task, number: int) -> bytes:
-        mark = Path(self.marks, str(number))
+        mark = Path(self.marks, f"{type(task).__name__}-{number}")
         is_first = not mark.exists()
         mark.touch()
         if is_first and not self.after:
@@ -76,20 +76,24 @@ class KillsAtFirst:
         ``worker``, the Python process that runs the task; ``executor``, the JVM that it belongs to; or ``driver``.
     driver
         Process of the driver.
+    kinds
+        Tasks whose first try is killed, as ``module.class``.
     most
-        Most tasks whose first try is killed: Spark gives a stage up after some lost executors.
+        Most tasks of a kind whose first try is killed: Spark gives a stage up after some lost executors.
     """
 
     marks: str
     victim: str
     driver: int
+    kinds: frozenset[str]
     most: int = 1
 
     def __call__(self, task: Task, number: int) -> bytes:
-        kind = type(task)
-        mark = Path(self.marks, f"{kind.__module__.rpartition('.')[2]}.{kind.__name__}-{number}")
-        is_first = number < self.most and not mark.exists()
-        mark.touch()
+        kind = f"{type(task).__module__.rpartition('.')[2]}.{type(task).__name__}"
+        mark = Path(self.marks, f"{kind}-{number}")
+        is_first = kind in self.kinds and number < self.most and not mark.exists()
+        if is_first:
+            mark.touch()
         done = task(number)
         if is_first:
             # The JVM started the daemon that this process was forked from.

@@ -67,7 +67,7 @@ def test_results_are_those_of_one_process_after_a_killed_driver_and_failed_tasks
     detector = read_detector(detector_file)
     done = [interval.execution for interval in detect(detector, str(lake), SPAN, engine=unlucky)]
     assert [(one.status, one.warnings) for one in done] == [(SUCCEEDED, ())] * 2
-    assert len(list(marks.iterdir())) == 2
+    assert {mark.name for mark in marks.iterdir()} >= {"JudgeTask-0", "JudgeTask-1"}
     assert results(lake) == in_process
     # The whole job again, of the interval with alerts.
     list(detect(detector, str(lake), Span(at=SPAN.last), engine=engine))

@@ -15,13 +15,9 @@ import anomalake
 from anomalake.definitions.detector_file import read_detector
 from anomalake.services.backtests.backtest import backtest
 from anomalake.services.detect import detect
-from tests.spark.conftest import ROOT, SPAN, needs_spark, results
+from tests.spark.conftest import KILLED_IN, ROOT, SPAN, needs_spark, results
 from tests.support.lakes import content
 
-#: A task of each kind: of the backtest, of the fit, of the interval, and of the rebuild.
-KINDS = {
-    "distributed_backtest.JudgeTask-0", "blocked_engine.FitTask-0", "blocked_engine.JudgeTask-0", "bulk.ChunkTask-0",
-}  # fmt: skip
 ROWS = "SELECT * FROM metric_values ORDER BY alert_event_id, timestamp, time_series_id"
 
 
@@ -74,18 +70,19 @@ def test_a_lost_process_of_an_executor_changes_nothing(
 ) -> None:
     done = run(detector_file, folder, victim)
     assert done.returncode == 0, done.stderr[-3000:]
-    killed = {mark.name for mark in (folder / f"marks-{victim}").iterdir() if mark.name.endswith("-0")}
-    assert killed == KINDS
+    killed = {mark.name for mark in (folder / f"marks-{victim}").iterdir()}
+    assert killed == {f"{kind}-0" for kind in KILLED_IN[victim]}
     assert content(folder / "backtest") == content(one_process / "backtest")
     check(folder, one_process)
 
 
-def test_a_driver_that_is_killed_in_every_kind_of_task_and_run_again_changes_nothing(
+def test_a_driver_that_is_killed_in_tasks_and_run_again_changes_nothing(
     detector_file: Path, one_process: Path, folder: Path
 ) -> None:
-    exits = []
-    while len(exits) <= len(KINDS) and (not exits or exits[-1] == -signal.SIGKILL):
+    kinds = KILLED_IN["driver"]
+    exits: list[int] = []
+    while len(exits) <= len(kinds) and (not exits or exits[-1] == -signal.SIGKILL):
         done = run(detector_file, folder, "driver")
         exits.append(done.returncode)
-    assert exits == [-signal.SIGKILL] * len(KINDS) + [0], done.stderr[-3000:]
+    assert exits == [-signal.SIGKILL] * len(kinds) + [0], done.stderr[-3000:]
     check(folder, one_process)

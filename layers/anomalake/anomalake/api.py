@@ -80,8 +80,8 @@ def backtest(
     progress
         Called with the name of the step, the number of units done, and of all units.
     engine
-        ``process``: this machine. ``spark``: blocks of series are judged by a Spark session, with the same results;
-        on a cluster the lake must be in S3.
+        ``process``: this machine. ``spark``: files are read and blocks of series judged by a Spark session, with the
+        same results, but that no judged points are left in memory; on a cluster the lake must be in S3.
     spark
         The Spark session. Default: the active one, or a new one.
 

@@ -227,7 +227,7 @@ def backtest_of_shop(hours: int = 6) -> Backtest:
     metrics, judgement = judged(
         points, hours, measures=("views",), names=("country",), combinations=countries, start=first
     )
-    return Backtest(metrics, judgement, tuple(group(metrics, judgement, ARN)))
+    return Backtest.of(metrics, judgement, tuple(group(metrics, judgement, ARN)))
 
 
 def test_a_backtests_groups_and_judgement_are_shown_and_live_ones_go_before(own: Ran) -> None:
@@ -259,7 +259,7 @@ def test_a_live_group_goes_before_its_namesake_of_the_backtest(own: Ran) -> None
     (live, *_), _ = read_groups(own.store, "shop", group_ids(own.store, "shop"))
     other = replace(live, intervals=tuple(replace(entry, score=1.0) for entry in live.intervals))
     found = backtest_of_shop()
-    write_backtest(own.store, "shop", ARN, Backtest(found.metrics, found.judgement, (other,)))
+    write_backtest(own.store, "shop", ARN, Backtest.of(found.metrics, found.judgement, (other,)))
     assert b'"AnomalyGroupScore":1.0' in to_json(other)
     scores = {
         key: interval["score"]
@@ -404,7 +404,7 @@ def test_no_judgement_is_shown_where_more_than_half_was_not_judged(tmp_path: Pat
     metrics, judgement = judged(
         {}, 4, measures=("units",), names=("country",), combinations=(("c0",), ("c1",)), start=start
     )
-    write_backtest(open_store(lake), "sold", ARN_OF_SOURCE, Backtest(metrics, judgement, ()))
+    write_backtest(open_store(lake), "sold", ARN_OF_SOURCE, Backtest.of(metrics, judgement, ()))
     hours = [int((datetime(2026, 5, 1, tzinfo=UTC) + number * HOUR).timestamp()) for number in range(8)]
     expected = values_of(detector_of(read_document(lake), "sold"), "expected")
     assert expected == {("units", (("country", f"c{k}"),), time): 100.0 for k in range(2) for time in hours[4:]}

@@ -47,7 +47,8 @@ def test_the_oldest_seventy_per_cent_are_for_training(backtest: Backtest) -> Non
 
 def test_the_anomalies_of_a_shop_are_detected(synthetic: Shop, backtest: Backtest) -> None:
     labels = synthetic.labels.reshape(12, -1)[:, backtest.first :]
-    figures = evaluate(labels, backtest.judgement.is_anomaly, backtest.judgement.severity, backtest.observed)
+    observed = ~np.isnan(backtest.metrics.flat[:, backtest.first :])
+    figures = evaluate(labels, backtest.judgement.is_anomaly, backtest.judgement.severity, observed)
     assert labels.sum() > 50
     assert figures.f1 > 0.97
     assert figures.event_f1 > 0.97
@@ -192,7 +193,7 @@ def test_scores_have_every_observed_tested_point(
     table = pq.read_table(path)
     assert table.schema.equals(SCHEMA)
     assert [file.name for file in path.parent.iterdir()] == ["scores.parquet"]
-    observed = backtest.observed
+    observed = ~np.isnan(backtest.metrics.flat[:, backtest.first :])
     expected = {
         "value": values.reshape(12, -1)[:, backtest.first :][observed],
         "severity": backtest.judgement.severity[observed],
@@ -214,7 +215,7 @@ def test_unknown_expectations_are_null_in_the_scores(synthetic: Shop, backtest: 
     open_above[0, 0] = np.inf
     unknown = judgement.expected.copy()
     unknown[0, 1] = np.nan
-    changed = replace(backtest, judgement=replace(judgement, upper=open_above, expected=unknown))
+    changed = Backtest.of(backtest.metrics, replace(judgement, upper=open_above, expected=unknown), backtest.groups)
     write_scores(tmp_path / "scores.parquet", changed)
     rows = pq.read_table(tmp_path / "scores.parquet").slice(0, 3).to_pylist()
     assert [row["upper"] is None for row in rows] == [True, False, False]
@@ -224,7 +225,8 @@ def test_unknown_expectations_are_null_in_the_scores(synthetic: Shop, backtest: 
 def test_a_failed_write_keeps_the_earlier_file(backtest: Backtest, tmp_path: Path) -> None:
     path = tmp_path / "scores.parquet"
     path.write_bytes(b"before")
-    broken = replace(backtest, judgement=replace(backtest.judgement, severity=backtest.judgement.severity[:, :5]))
+    judgement = backtest.judgement
+    broken = Backtest.of(backtest.metrics, replace(judgement, severity=judgement.severity[:, :5]), backtest.groups)
     with pytest.raises((IndexError, pa.ArrowInvalid)):
         write_scores(path, broken)
     assert path.read_bytes() == b"before"

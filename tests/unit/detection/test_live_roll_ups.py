@@ -13,6 +13,7 @@ import pytest
 from anomalake.detection.source import Interval
 from anomalake.groups.causes import with_causes
 from anomalake.groups.grouping import Group, group
+from anomalake.groups.judged_series import JudgedArrays
 from anomalake.model.metrics import Metrics
 from anomalake.records.groups import group_ids, read_groups
 from anomalake.records.intervals import metrics_of
@@ -65,7 +66,7 @@ def judged_at_once(bench: Bench, hours: int = 12) -> tuple[Group, ...]:
     first = int(np.searchsorted(span.starts, np.datetime64(MONDAY.replace(tzinfo=None))))
     metrics = replace(span, starts=span.starts[first:], values=span.values[:, :, first:])
     judgement, _ = bench.engine.judge(fitted.model, fitted.state, metrics)
-    return with_causes(group(metrics, judgement, ARN), metrics, judgement)
+    return with_causes(group(metrics, judgement, ARN), JudgedArrays(metrics, judgement))
 
 
 def test_groups_are_those_of_the_whole_span() -> None:

@@ -254,5 +254,5 @@ def expected_groups(
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(backtest, "first_tested", lambda n_intervals: learned)
         tested = run_backtest(whole, ARN, settings=settings)
-        groups = with_causes(tested.groups, tested.metrics, tested.judgement)
+        groups = with_causes(tested.groups, tested.judged)
     return sorted((group.start, group.intervals) for group in groups)

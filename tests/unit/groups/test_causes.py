@@ -12,6 +12,7 @@ from anomalake.alerts import Cause
 from anomalake.groups.anomaly_group import without
 from anomalake.groups.causes import with_causes
 from anomalake.groups.grouping import group
+from anomalake.groups.judged_series import JudgedArrays
 from anomalake.records.groups import from_json, to_json
 from tests.support.anomalies import ARN, cut, judged
 
@@ -29,7 +30,7 @@ def off(*rows, at=1, value=38.0, measure="revenue"):
 
 def test_an_interval_of_a_group_names_its_cause():
     metrics, judgement = judged_flights(off(EWR, JFK, LGA))
-    (found,) = with_causes(group(metrics, judgement, ARN), metrics, judgement)
+    (found,) = with_causes(group(metrics, judgement, ARN), JudgedArrays(metrics, judgement))
     (cause,) = found.intervals[0].causes
     assert (cause.dimensions, cause.share_off, cause.explained) == ((("carrier", "UA"),), -0.62, 1.0)
 
@@ -37,14 +38,14 @@ def test_an_interval_of_a_group_names_its_cause():
 def test_metrics_that_were_not_anomalous_count_too():
     """The cause is the carrier as a whole, though only one of its metrics was far enough off to be an anomaly."""
     metrics, judgement = judged_flights({**off(EWR), **{("revenue", row, 1): (38.0, 10.0) for row in (JFK, LGA)}})
-    (found,) = with_causes(group(metrics, judgement, ARN), metrics, judgement)
+    (found,) = with_causes(group(metrics, judgement, ARN), JudgedArrays(metrics, judgement))
     assert len(found.intervals[0].affected) == 1
     assert [cause.dimensions for cause in found.intervals[0].causes] == [(("carrier", "UA"),)]
 
 
 def test_each_measure_and_interval_has_causes_of_its_own():
     metrics, judgement = judged_flights({**off(EWR, at=0), **off(JFK, at=1), **off(EWR, at=2, measure="views")})
-    groups = with_causes(group(metrics, judgement, ARN), metrics, judgement)
+    groups = with_causes(group(metrics, judgement, ARN), JudgedArrays(metrics, judgement))
     causes = {
         (found.measure, number, cause.dimensions)
         for found in groups
@@ -61,18 +62,20 @@ def test_each_measure_and_interval_has_causes_of_its_own():
 def test_only_wanted_intervals_get_causes():
     metrics, judgement = judged_flights({**off(EWR, at=0), **off(EWR, at=1)})
     (found,) = with_causes(
-        group(metrics, judgement, ARN), metrics, judgement, lambda group, interval: interval.timestamp > group.start
+        group(metrics, judgement, ARN),
+        JudgedArrays(metrics, judgement),
+        lambda group, interval: interval.timestamp > group.start,
     )
     assert [len(interval.causes) for interval in found.intervals] == [0, 1]
 
 
 def test_a_span_in_parts_gives_the_causes_of_the_whole():
     metrics, judgement = judged_flights({**off(EWR, at=0), **off(EWR, JFK, at=2)})
-    whole = with_causes(group(metrics, judgement, ARN), metrics, judgement)
+    whole = with_causes(group(metrics, judgement, ARN), JudgedArrays(metrics, judgement))
     groups = ()
     for first in range(3):
         part = cut(metrics, judgement, first, first + 1)
-        groups = with_causes(group(*part, ARN, groups), *part) or groups
+        groups = with_causes(group(*part, ARN, groups), JudgedArrays(*part)) or groups
     assert to_json(groups[0]) == to_json(whole[0])
 
 
@@ -81,13 +84,13 @@ def test_new_metrics_and_missing_values_are_no_leaves():
     metrics.values[0, 0, 1] = np.nan
     judgement.expected[1] = np.nan
     judgement.lower[2] = -np.inf
-    (found,) = with_causes(group(metrics, judgement, ARN), metrics, judgement)
+    (found,) = with_causes(group(metrics, judgement, ARN), JudgedArrays(metrics, judgement))
     assert [cause.dimensions for cause in found.intervals[0].causes] == [(("carrier", "UA"),)]
 
 
 def test_a_measure_without_dimensions_is_off_as_a_whole():
     metrics, judgement = judged({("revenue", 0, 1): (38.0, 80.0)}, 3, names=(), combinations=((),))
-    (found,) = with_causes(group(metrics, judgement, ARN), metrics, judgement)
+    (found,) = with_causes(group(metrics, judgement, ARN), JudgedArrays(metrics, judgement))
     assert [cause.dimensions for cause in found.intervals[0].causes] == [()]
 
 
@@ -108,7 +111,7 @@ def test_a_record_of_an_earlier_version_has_no_causes():
 
 def test_a_snoozed_metric_leaves_the_causes():
     metrics, judgement = judged_flights(off(EWR, JFK))
-    (found,) = with_causes(group(metrics, judgement, ARN), metrics, judgement)
+    (found,) = with_causes(group(metrics, judgement, ARN), JudgedArrays(metrics, judgement))
     (interval,) = found.intervals
     rest = without(interval, [interval.affected[0].time_series_id])
     assert rest is not None
@@ -118,5 +121,5 @@ def test_a_snoozed_metric_leaves_the_causes():
 @pytest.mark.parametrize("rows", [(EWR,), (EWR, JFK, LGA)])
 def test_equal_points_give_equal_bytes(rows):
     metrics, judgement = judged_flights(off(*rows))
-    first, second = (with_causes(group(metrics, judgement, ARN), metrics, judgement)[0] for _ in range(2))
+    first, second = (with_causes(group(metrics, judgement, ARN), JudgedArrays(metrics, judgement))[0] for _ in range(2))
     assert to_json(first) == to_json(second)

@@ -29,7 +29,7 @@ from tests.support.anomalies import ARN, group_of, judged, scored
 
 def example() -> Backtest:
     metrics, judgement = judged({("views", 0, 1): (0.0, 60.0), ("revenue", 1, 2): (0.0, 90.0)}, 4)
-    return Backtest(metrics, judgement, group(metrics, judgement, ARN))
+    return Backtest.of(metrics, judgement, group(metrics, judgement, ARN))
 
 
 def test_a_backtest_survives_and_replaces_the_one_before() -> None:
@@ -46,11 +46,12 @@ def test_a_backtest_survives_and_replaces_the_one_before() -> None:
     assert read_backtest_group(store, "shop", "other") is None
     points = read_backtest_points(store, "shop")
     assert points is not None
-    assert points.table.num_rows == backtest.observed.sum()
+    assert points.table.num_rows == backtest.n_points
     assert points.about["detector_arn"] == ARN
     first = datetime.fromisoformat(f"{backtest.metrics.starts[0]}+00:00")
     assert points.about["first"] == points.table["time"].to_pylist()[0] == first.timestamp()
-    np.testing.assert_allclose(points.table["value"].to_numpy(), backtest.metrics.flat[backtest.observed])
+    tested = backtest.metrics.flat[:, backtest.first :]
+    np.testing.assert_allclose(points.table["value"].to_numpy(), tested[~np.isnan(tested)])
 
 
 def test_more_points_than_the_limit_are_not_stored(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -132,7 +132,7 @@ def copy_of(store: ObjectStore) -> ObjectStore:
 
 def backtest_of(*points: tuple[str, int, int]) -> Backtest:
     metrics, judgement = judged({point: (0.0, 60.0 + point[2]) for point in points}, 12)
-    return Backtest(metrics, judgement, group(metrics, judgement, ARN))
+    return Backtest.of(metrics, judgement, group(metrics, judgement, ARN))
 
 
 def changes_in(store: ObjectStore) -> list[str]:

@@ -34,7 +34,7 @@ def summary_lines(outcome: BacktestOutcome, lake: str | None = None, scores: Pat
     if n_with_rows < len(metrics.starts):
         yield f"  {n_with_rows:,} of {len(metrics.starts):,} intervals have rows"
     yield f"  {outcome.read}"
-    n_points, n_anomalous = int(tested.observed.sum()), int(tested.judgement.is_anomaly.sum())
+    n_points, n_anomalous = tested.n_points, sum(tested.points_by_measure().values())
     yield f"  {n_anomalous:,} of {n_points:,} tested points anomalous: {_by_name(tested.points_by_measure())}"
     yield f"  {_many(len(tested.groups), 'group')}: {_by_name(tested.groups_by_measure())}"
     for group in tested.worst_groups(WORST):

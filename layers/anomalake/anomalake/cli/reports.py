@@ -39,8 +39,8 @@ def backtest_report(outcome: BacktestOutcome, lake: str | None = None, scores: P
         },
         "rows": read,
         "points": {
-            "tested": int(tested.observed.sum()),
-            "anomalous": int(tested.judgement.is_anomaly.sum()),
+            "tested": tested.n_points,
+            "anomalous": sum(tested.points_by_measure().values()),
             "anomalous_by_measure": tested.points_by_measure(),
         },
         "groups": [_json_group(asdict(row)) for row in rows],

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
 from datetime import date
 from typing import Final
 
@@ -11,13 +11,17 @@ import numpy as np
 import pyarrow as pa
 
 from anomalake.definitions.settings import DetectionSettings
-from anomalake.detection.backtest import PreparedBacktest, judge_block
+from anomalake.detection.backtest import Finish, PreparedBacktest, judge_block, series_blocks
 from anomalake.errors import AnomalakeError
-from anomalake.model.array_types import FloatArray, TimeArray
+from anomalake.groups.reduction import SeriesLayout
+from anomalake.model.array_types import BoolArray, FloatArray, TimeArray
 from anomalake.model.judgement import ANOMALOUS, Judgement
 from anomalake.model.metrics import Metrics
+from anomalake.records.feedback import Feedback
 
-_VALUES: Final = "values"
+#: Column of the values of series.
+VALUES: Final = "values"
+_MISSING: Final = "missing"
 _JUDGED: Final = ("expected", "lower", "upper", "severity")
 
 
@@ -25,7 +29,7 @@ class BlockError(AnomalakeError, ValueError):
     """Bytes or a batch that are not a block of series."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class BacktestPlan:
     """What all blocks of a backtest have in common.
 
@@ -37,6 +41,12 @@ class BacktestPlan:
         Index of the first tested interval.
     settings, holidays
         Settings of the detector, and its holidays.
+    bounds
+        First and end index of each block's series.
+    layout
+        Order of all series.
+    finish
+        What follows the model's judgement.
     """
 
     frequency: str
@@ -45,18 +55,35 @@ class BacktestPlan:
     first: int
     settings: DetectionSettings
     holidays: tuple[date, ...]
+    bounds: tuple[tuple[int, int], ...]
+    layout: SeriesLayout
+    finish: Finish
 
     @classmethod
-    def of(cls, prepared: PreparedBacktest) -> BacktestPlan:
-        """Return the plan of a backtest."""
-        metrics = prepared.metrics
+    def of(
+        cls,
+        metrics: Metrics,
+        first: int,
+        settings: DetectionSettings,
+        holidays: tuple[date, ...],
+        feedback: Iterable[Feedback] = (),
+    ) -> BacktestPlan:
+        """Return the plan of a backtest of a history."""
         return cls(
-            metrics.frequency, metrics.timezone, metrics.starts, prepared.first, prepared.settings, prepared.holidays
+            metrics.frequency,
+            metrics.timezone,
+            metrics.starts,
+            first,
+            settings,
+            holidays,
+            tuple(series_blocks(metrics)),
+            SeriesLayout.of(metrics),
+            Finish.of(metrics, first, settings, feedback),
         )
 
 
 class BacktestBlocks:
-    """The blocks of a backtest.
+    """The values of a backtest's blocks.
 
     Parameters
     ----------
@@ -69,25 +96,41 @@ class BacktestBlocks:
     def __init__(self, prepared: PreparedBacktest, bounds: Sequence[tuple[int, int]]) -> None:
         self._learned = prepared.learnable.flat
         self._tested = prepared.completed.metrics.flat
+        missing = prepared.completed.missing
+        self._missing = missing if missing.any() else None
         self._bounds = bounds
 
     def __len__(self) -> int:
         return len(self._bounds)
 
     def batch(self, number: int) -> pa.RecordBatch:
-        """Return a block: a row for each series, with the values that are learned and those that are tested."""
+        """Return a block: a row for each series, with the values that are learned and those that are tested.
+
+        Where a point is missing, it also has which tested ones are.
+        """
         begin, end = self._bounds[number]
-        return values_to_batch(np.concatenate([self._learned[begin:end], self._tested[begin:end]], axis=1))
+        batch = values_to_batch(np.concatenate([self._learned[begin:end], self._tested[begin:end]], axis=1))
+        if self._missing is None:
+            return batch
+        return batch.append_column(_MISSING, _lists(self._missing[begin:end]))
 
 
-def judge_batch(batch: pa.RecordBatch, plan: BacktestPlan) -> pa.RecordBatch:
+def judge_batch(batch: pa.RecordBatch, plan: BacktestPlan, begin: int) -> pa.RecordBatch:
     """Fit a model to each series of a block, and judge its tested intervals.
+
+    Parameters
+    ----------
+    batch
+        From `BacktestBlocks`.
+    begin
+        Index of its first series.
 
     Returns
     -------
-    A row for each series: lists of expected, lower, upper and severity, a number for each tested interval.
+    A row for each series: lists of values, expected, lower, upper and severity, a number for each tested interval.
     """
-    values = values_of_batch(batch, _VALUES)
+    values = values_of_batch(batch, VALUES)
+    missing = _missing_of(batch)
     n_series = len(values)
     series = Metrics(
         plan.frequency,
@@ -107,26 +150,36 @@ def judge_batch(batch: pa.RecordBatch, plan: BacktestPlan) -> pa.RecordBatch:
         series.combinations,
         values[None, :, plan.first :],
     )
-    return judgement_to_batch(judge_block(series, tested, plan.settings, plan.holidays))
+    judgement = judge_block(series, tested, plan.settings, plan.holidays)
+    shown, judgement = plan.finish.judge(begin, tested.flat, missing, judgement)
+    return judgement_to_batch(judgement).add_column(0, VALUES, _lists(shown))
 
 
 def judgement_to_batch(judgement: Judgement) -> pa.RecordBatch:
-    """Return a judgement without missing points as a batch, a row for each series."""
-    return pa.RecordBatch.from_arrays([_lists(getattr(judgement, name)) for name in _JUDGED], list(_JUDGED))
+    """Return a judgement as a batch, a row for each series."""
+    batch = pa.RecordBatch.from_arrays([_lists(getattr(judgement, name)) for name in _JUDGED], list(_JUDGED))
+    if judgement.is_missing is None:
+        return batch
+    return batch.append_column(_MISSING, _lists(judgement.is_missing))
 
 
 def judgement_of_batch(batch: pa.RecordBatch) -> Judgement:
     """Inverse of `judgement_to_batch`; the first judged interval has index 0; raises `BlockError`."""
     expected, lower, upper, severity = (values_of_batch(batch, name) for name in _JUDGED)
-    return Judgement(0, expected, lower, upper, severity, severity >= ANOMALOUS)
+    judgement = Judgement(0, expected, lower, upper, severity, severity >= ANOMALOUS)
+    return replace(judgement, is_missing=_missing_of(batch))
+
+
+def _missing_of(batch: pa.RecordBatch) -> BoolArray | None:
+    return values_of_batch(batch, _MISSING) > 0 if _MISSING in batch.schema.names else None
 
 
 def values_to_batch(values: FloatArray) -> pa.RecordBatch:
     """Return the values of some series, shape (S, T), as a batch."""
-    return pa.RecordBatch.from_arrays([_lists(values)], [_VALUES])
+    return pa.RecordBatch.from_arrays([_lists(values)], [VALUES])
 
 
-def values_of_batch(batch: pa.RecordBatch, name: str = _VALUES) -> FloatArray:
+def values_of_batch(batch: pa.RecordBatch, name: str = VALUES) -> FloatArray:
     """Return the numbers in a column of lists of one length, shape (S, T); raises `BlockError`."""
     try:
         column = batch.column(name)
@@ -152,6 +205,6 @@ def batch_of_bytes(body: bytes) -> pa.RecordBatch:
         raise BlockError(f"block: {len(body):,} bytes: {error}; expected a record batch") from error
 
 
-def _lists(numbers: FloatArray) -> pa.Array:
+def _lists(numbers: FloatArray | BoolArray) -> pa.Array:
     flat = np.ascontiguousarray(numbers, np.float64).ravel()
     return pa.FixedSizeListArray.from_arrays(pa.array(flat), numbers.shape[1])

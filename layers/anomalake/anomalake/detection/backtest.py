@@ -13,14 +13,16 @@ import numpy as np
 from anomalake.definitions.sensitivity import decision_of
 from anomalake.definitions.settings import NO_SETTINGS, DetectionSettings
 from anomalake.detection.engine import NumpyModelEngine
-from anomalake.detection.feedback import apply_feedback
-from anomalake.detection.judging import in_direction, joined, judge_quiet, learnable, stacked
+from anomalake.detection.feedback import Grid, RowFeedback, apply_to_rows, rows_of
+from anomalake.detection.judging import in_direction_of, joined, judge_quiet, learnable, signs_of, stacked
 from anomalake.detection.presence import Completed, complete, learn_presence, with_missing, with_zeros
 from anomalake.errors import AnomalakeError
 from anomalake.frequencies import FREQUENCIES, least_intervals
 from anomalake.groups.counting import counted_intervals
-from anomalake.groups.grouping import group, in_groups
+from anomalake.groups.grouping import group_series, points_in
+from anomalake.groups.judged_series import JudgedArrays, JudgedSeries
 from anomalake.model import fit
+from anomalake.model.array_types import BoolArray, FloatArray, IntArray
 from anomalake.model.blocks import BLOCK, divided
 from anomalake.model.judgement import Judgement
 from anomalake.model.metrics import Metrics, between
@@ -75,6 +77,14 @@ class PreparedBacktest:
         """The history as the model learns from it."""
         return learnable(with_zeros(self.history, self.settings), self.settings)
 
+    @property
+    def shown(self) -> Metrics:
+        """The whole history, with what was added to the tested intervals."""
+        if not self.completed.added.any():
+            return self.metrics
+        values = np.concatenate([self.history.values, self.completed.shown.values], axis=2)
+        return replace(self.metrics, values=values)
+
 
 def run_backtest(
     metrics: Metrics,
@@ -122,7 +132,7 @@ def prepare_backtest(
     observed = ~np.isnan(metrics.flat)
     is_known = observed[:, :first].sum(axis=1) >= FREQUENCIES[metrics.frequency].least_points
     if not observed[is_known, first:].any():
-        raise BacktestError(_insufficient(metrics, first))
+        raise insufficient(metrics, first)
     holidays = tuple(holidays)
     presence = learn_presence(between(metrics, 0, first), settings, holidays)
     completed = complete(between(metrics, first, n_intervals), presence, settings, holidays)
@@ -194,22 +204,83 @@ def judge_block(
     return joined(parts)
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Finish:
+    """What follows the model's judgement of tested intervals: directions, missing values and feedback.
+
+    Attributes
+    ----------
+    grid
+        The tested intervals.
+    first
+        Index of the first of them into the history.
+    signs
+        Direction of each measure (`judging.signs_of`).
+    n_combinations
+        Number of series of a measure.
+    feedback
+        Feedback with the indexes of the series.
+    """
+
+    grid: Grid
+    first: int
+    signs: IntArray
+    n_combinations: int
+    feedback: tuple[RowFeedback, ...]
+
+    @classmethod
+    def of(cls, metrics: Metrics, first: int, settings: DetectionSettings, feedback: Iterable[Feedback] = ()) -> Finish:
+        """Return what follows in a backtest of a history."""
+        grid = Grid(metrics.frequency, metrics.timezone, metrics.starts[first:])
+        signs = signs_of(metrics.measures, settings)
+        return cls(grid, first, signs, len(metrics.combinations), rows_of(metrics, feedback))
+
+    def judge(
+        self, begin: int, values: FloatArray, missing: BoolArray | None, judgement: Judgement
+    ) -> tuple[FloatArray, Judgement]:
+        """Return values and judgement of series that follow each other, as they are shown.
+
+        Parameters
+        ----------
+        begin
+            Index of the first of them into `Metrics.flat`.
+        values, missing
+            Their tested values, and which points are missing (`presence.Completed`); None for none.
+        """
+        end = begin + len(values)
+        signs = self.signs[np.arange(begin, end) // self.n_combinations] if self.signs.any() else self.signs
+        judgement = replace(in_direction_of(signs, values, judgement), first=self.first)
+        if missing is not None and missing.any():
+            judgement = with_missing(judgement, missing)
+            values = np.where(missing, 0.0, values)
+        feedback = [(row - begin, item) for row, item in self.feedback if begin <= row < end]
+        return values, apply_to_rows(self.grid, values, judgement, feedback)
+
+
 def conclude_backtest(
     prepared: PreparedBacktest, parts: Sequence[Judgement], detector_arn: str, feedback: Iterable[Feedback] = ()
 ) -> Backtest:
     """Group the anomalies of all series; `parts` are the judgements of consecutive ones."""
-    metrics, completed, settings = prepared.metrics, prepared.completed, prepared.settings
-    of_model = in_direction(completed.metrics, stacked(parts), settings)
-    of_model = replace(with_missing(of_model, completed.missing), first=prepared.first)
-    if completed.added.any():
-        metrics = replace(metrics, values=np.concatenate([prepared.history.values, completed.shown.values], axis=2))
-    judgement = apply_feedback(metrics, of_model, feedback)
-    groups = group(metrics, judgement, detector_arn)
+    return group_backtest(judged_arrays(prepared, parts, feedback), prepared.settings, detector_arn)
+
+
+def judged_arrays(
+    prepared: PreparedBacktest, parts: Sequence[Judgement], feedback: Iterable[Feedback] = ()
+) -> JudgedArrays:
+    """Return the tested intervals of all series; `parts` are the judgements of consecutive ones."""
+    completed = prepared.completed
+    finish = Finish.of(prepared.metrics, prepared.first, prepared.settings, feedback)
+    _, judgement = finish.judge(0, completed.metrics.flat, completed.missing, stacked(parts))
+    return JudgedArrays(prepared.shown, judgement)
+
+
+def group_backtest(judged: JudgedSeries, settings: DetectionSettings, detector_arn: str) -> Backtest:
+    """Group the anomalies of the tested intervals; those of groups that do not count are none."""
+    groups = group_series(judged, detector_arn)
     counted = tuple(group for group in groups if counted_intervals(group, settings))
     if len(counted) < len(groups):
-        is_anomaly = judgement.is_anomaly & in_groups(metrics, judgement, counted)
-        judgement = replace(judgement, is_anomaly=is_anomaly)
-    return Backtest(metrics, judgement, counted)
+        judged = judged.with_anomalies(*points_in(judged, counted))
+    return Backtest(judged, counted)
 
 
 def series_of(metrics: Metrics, begin: int, end: int) -> Metrics:
@@ -221,7 +292,8 @@ def series_of(metrics: Metrics, begin: int, end: int) -> Metrics:
     return replace(metrics, measures=("",), dimension_names=("series",), combinations=names, values=values)
 
 
-def _insufficient(metrics: Metrics, first: int) -> str:
+def insufficient(metrics: Metrics, first: int) -> BacktestError:
+    """Return the error of a history of which no metric can be judged."""
     n_intervals, least = len(metrics.starts), least_intervals(metrics.frequency)
     n_with_rows = int(metrics.has_value.sum())
     with_rows = f" ({n_with_rows:,} with rows)" if n_with_rows < n_intervals else ""
@@ -234,7 +306,7 @@ def _insufficient(metrics: Metrics, first: int) -> str:
             f"a metric with at least {least_points} values in the first {first:,} intervals, "
             "which the model is trained on, and one in the rest"
         )
-    return (
+    return BacktestError(
         f"Insufficient amount of data was found at the source location: {n_intervals:,} intervals of "
         f"{metrics.frequency}{with_rows}{span}, {metrics.n_metrics:,} metrics; expected {expected}"
     )

@@ -9,7 +9,9 @@ Points without a value are left out first: they are neither right nor wrong, and
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Iterator
+from dataclasses import astuple, dataclass
+from operator import add
 
 import numpy as np
 import numpy.typing as npt
@@ -79,16 +81,61 @@ def evaluate(
     ValueError
         The arrays differ in shape, or do not have two dimensions.
     """
-    mask = _observed(labels, flagged, scores, observed=observed)
-    hits, truth = flagged[mask], labels[mask]
-    right, wrong, missed = (int(np.sum(part)) for part in (hits & truth, hits & ~truth, truth & ~hits))
-    events = _Events.of(labels, mask, within)
-    n_found, runs = events.count(hits)
-    return Figures(
-        *_ratios(right, wrong, missed),
-        *_ratios(n_found, runs, len(events.first) - n_found),
-        average_precision(labels, scores, mask),
-    )
+    return Agreement.of(labels, flagged, scores, observed, within=within).figures
+
+
+@dataclass(frozen=True, slots=True)
+class Agreement:
+    """Counts of some series, which can be added to those of others.
+
+    Attributes
+    ----------
+    right, wrong, missed
+        Points that are flagged and labelled, only flagged, and only labelled.
+    events, found, false_runs
+        Events, those that are found, and runs of false points.
+    precisions
+        Average precision of each series with labels.
+    """
+
+    right: int = 0
+    wrong: int = 0
+    missed: int = 0
+    events: int = 0
+    found: int = 0
+    false_runs: int = 0
+    precisions: tuple[float, ...] = ()
+
+    @classmethod
+    def of(
+        cls, labels: Bools, flagged: Bools, scores: Floats, observed: Bools | None = None, *, within: int | None = None
+    ) -> Agreement:
+        """Count; parameters and errors are those of `evaluate`."""
+        mask = _observed(labels, flagged, scores, observed=observed)
+        hits, truth = flagged[mask], labels[mask]
+        events = _Events.of(labels, mask, within)
+        n_found, runs = events.count(hits)
+        return cls(
+            right=int(np.sum(hits & truth)),
+            wrong=int(np.sum(hits & ~truth)),
+            missed=int(np.sum(truth & ~hits)),
+            events=len(events.first),
+            found=n_found,
+            false_runs=runs,
+            precisions=tuple(_average_precisions(labels, scores, mask)),
+        )
+
+    def __add__(self, other: Agreement) -> Agreement:
+        return Agreement(*map(add, astuple(self), astuple(other)))
+
+    @property
+    def figures(self) -> Figures:
+        """The figures of all series."""
+        return Figures(
+            *_ratios(self.right, self.wrong, self.missed),
+            *_ratios(self.found, self.false_runs, self.events - self.found),
+            average_precision=_mean(self.precisions),
+        )
 
 
 def best_threshold(
@@ -146,8 +193,11 @@ def average_precision(labels: Bools, scores: Floats, observed: Bools | None = No
     float
         NaN where no observed point has a label.
     """
-    mask = _observed(labels, scores, observed=observed)
-    per_series = []
+    return _mean(tuple(_average_precisions(labels, scores, _observed(labels, scores, observed=observed))))
+
+
+def _average_precisions(labels: Bools, scores: Floats, mask: Bools) -> Iterator[float]:
+    """Yield the average precision of each series with labels."""
     for truth, score, valid in zip(labels, scores, mask, strict=True):
         if not np.any(truth & valid):
             continue
@@ -157,8 +207,11 @@ def average_precision(labels: Bools, scores: Floats, observed: Bools | None = No
         last_of_equals = np.flatnonzero(np.append(height[1:] != height[:-1], True))
         right_at = right[last_of_equals]
         gained = np.diff(right_at, prepend=0) / right[-1]
-        per_series.append(float(np.sum(gained * right_at / (last_of_equals + 1))))
-    return float(np.mean(per_series)) if per_series else float("nan")
+        yield float(np.sum(gained * right_at / (last_of_equals + 1)))
+
+
+def _mean(numbers: tuple[float, ...]) -> float:
+    return float(np.mean(numbers)) if numbers else float("nan")
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,7 +12,7 @@ anomaly the next time, a much larger one still is, and no other metric changes.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
@@ -21,6 +21,7 @@ import numpy.typing as npt
 
 from anomalake.alerts.timestamps import zone_of
 from anomalake.frequencies import FREQUENCIES
+from anomalake.model.array_types import FloatArray, TimeArray
 from anomalake.model.judgement import ANOMALOUS, Judgement
 from anomalake.model.metrics import Metrics
 from anomalake.records.feedback import Feedback
@@ -56,21 +57,45 @@ def apply_feedback(metrics: Metrics, judgement: Judgement, feedback: Iterable[Fe
     The judgement with changed severities. Where a point is no anomaly any more, its range is extended to its value;
     where it has become one, its range ends before its value.
     """
+    judged = metrics.starts[judgement.first : judgement.first + judgement.severity.shape[1]]
+    values = metrics.flat[:, judgement.first : judgement.first + len(judged)]
+    grid = Grid(metrics.frequency, metrics.timezone, judged)
+    return apply_to_rows(grid, values, judgement, rows_of(metrics, feedback))
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Grid:
+    """Judged intervals: frequency, zone and starts, as of `Metrics`."""
+
+    frequency: str
+    timezone: str
+    starts: TimeArray
+
+
+#: Feedback with the index of its metric.
+RowFeedback = tuple[int, Feedback]
+
+
+def rows_of(metrics: Metrics, feedback: Iterable[Feedback]) -> tuple[RowFeedback, ...]:
+    """Return the feedback on some metrics with their indexes into `Metrics.flat`."""
+    feedback = list(feedback)
+    rows = _rows(metrics) if feedback else {}
+    found = ((rows.get((item.measure, tuple(sorted(item.dimensions)))), item) for item in feedback)
+    return tuple((row, item) for row, item in found if row is not None)
+
+
+def apply_to_rows(grid: Grid, values: FloatArray, judgement: Judgement, feedback: Iterable[RowFeedback]) -> Judgement:
+    """Change the judgement of some series with these values; `feedback` has the indexes of these series."""
     feedback = list(feedback)
     if not feedback or not judgement.severity.size:
         return judgement
-    rows = _rows(metrics)
-    judged = metrics.starts[judgement.first : judgement.first + judgement.severity.shape[1]]
-    values = metrics.flat[:, judgement.first : judgement.first + len(judged)]
+    judged = grid.starts
     deviation = values - judgement.expected
     # Logarithms of the thresholds by metric and direction: the highest that was raised, the lowest that was lowered.
     raised: dict[tuple[int, int], npt.NDArray[np.float64]] = {}
     lowered: dict[tuple[int, int], npt.NDArray[np.float64]] = {}
-    for item in feedback:
-        row = rows.get((item.measure, tuple(sorted(item.dimensions))))
-        if row is None:
-            continue
-        threshold = np.log(evidence_threshold(item)) * _weights(metrics, judged, item.timestamp)
+    for row, item in feedback:
+        threshold = np.log(evidence_threshold(item)) * _weights(grid, item.timestamp)
         place = (row, item.direction)
         if item.is_anomaly:
             lowered[place] = np.minimum(lowered.get(place, np.zeros(len(judged))), threshold)
@@ -101,14 +126,14 @@ def _rows(metrics: Metrics) -> dict[tuple[str, tuple[tuple[str, str], ...]], int
     }
 
 
-def _weights(metrics: Metrics, starts: npt.NDArray[np.datetime64], timestamp: datetime) -> npt.NDArray[np.float64]:
+def _weights(grid: Grid, timestamp: datetime) -> npt.NDArray[np.float64]:
     """Return the weight of a feedback in each interval.
 
     It is 0 up to the feedback's interval, and then 1 at the same time of day or week, down to 0.5 at the opposite time.
     """
-    period = _WEEK if FREQUENCIES[metrics.frequency].days else _DAY
-    instants = starts.astype("datetime64[s]").astype(np.int64)
-    zone = zone_of(metrics.timezone)
+    period = _WEEK if FREQUENCIES[grid.frequency].days else _DAY
+    instants = grid.starts.astype("datetime64[s]").astype(np.int64)
+    zone = zone_of(grid.timezone)
     at = int(timestamp.timestamp())
     hours = (instants // 3600 * 3600).tolist()
     offsets = {instant: _offset(zone, instant) for instant in {at, *hours}}

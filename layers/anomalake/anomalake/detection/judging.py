@@ -12,7 +12,7 @@ import numpy as np
 from anomalake.definitions.metric_set import Direction
 from anomalake.definitions.settings import DetectionSettings
 from anomalake.detection.presence import with_missing
-from anomalake.model.array_types import BoolArray
+from anomalake.model.array_types import BoolArray, FloatArray, IntArray
 from anomalake.model.judgement import ANOMALOUS, Judgement
 from anomalake.model.metrics import Metrics, between
 
@@ -62,20 +62,21 @@ def learnable(metrics: Metrics, settings: DetectionSettings) -> Metrics:
 
 def joined(parts: Sequence[Judgement], first: int = 0) -> Judgement:
     """Return the judgement of consecutive parts, from index `first` on."""
-    names = ("expected", "lower", "upper", "severity", "is_anomaly")
-    arrays = (np.concatenate([getattr(part, name) for part in parts], axis=1) for name in names)
-    if all(part.is_missing is None for part in parts):
-        return Judgement(first, *arrays)
-    is_missing = [part.is_missing if part.is_missing is not None else part.is_anomaly & False for part in parts]
-    return replace(Judgement(first, *arrays), is_missing=np.concatenate(is_missing, axis=1))
+    return _concatenated(parts, first, 1)
 
 
 def stacked(parts: Sequence[Judgement]) -> Judgement:
-    """Return the judgement of consecutive series, each part of the same intervals; none has missing points."""
-    if len(parts) == 1:
-        return parts[0]
+    """Return the judgement of consecutive series, each part of the same intervals."""
+    return parts[0] if len(parts) == 1 else _concatenated(parts, parts[0].first, 0)
+
+
+def _concatenated(parts: Sequence[Judgement], first: int, axis: int) -> Judgement:
     names = ("expected", "lower", "upper", "severity", "is_anomaly")
-    return Judgement(parts[0].first, *(np.concatenate([getattr(part, name) for part in parts]) for name in names))
+    arrays = (np.concatenate([getattr(part, name) for part in parts], axis) for name in names)
+    if all(part.is_missing is None for part in parts):
+        return Judgement(first, *arrays)
+    is_missing = [part.is_missing if part.is_missing is not None else part.is_anomaly & False for part in parts]
+    return replace(Judgement(first, *arrays), is_missing=np.concatenate(is_missing, axis))
 
 
 def _unobserved(metrics: Metrics) -> Metrics:
@@ -84,15 +85,25 @@ def _unobserved(metrics: Metrics) -> Metrics:
 
 def in_direction(metrics: Metrics, judgement: Judgement, settings: DetectionSettings) -> Judgement:
     """Leave only the deviations in the direction of their measure: others have severity 0, and their side is open."""
-    directions: list[Direction] = [settings.measure(name).direction for name in metrics.measures]
-    if all(direction == "both" for direction in directions):
+    signs = signs_of(metrics.measures, settings)
+    if not signs.any():
         return judgement
-    sign = np.repeat(
-        [{"both": 0, "rises": 1, "drops": -1}[direction] for direction in directions], len(metrics.combinations)
-    )
-    sign = sign[:, None]
     judged = metrics.flat[:, judgement.first : judgement.first + judgement.severity.shape[1]]
-    severity = np.where(sign * (judged - judgement.expected) < 0, 0.0, judgement.severity)
+    return in_direction_of(np.repeat(signs, len(metrics.combinations)), judged, judgement)
+
+
+def signs_of(measures: Sequence[str], settings: DetectionSettings) -> IntArray:
+    """Return the direction of each measure: 1 where it rises, -1 where it drops, and 0 for both."""
+    directions: list[Direction] = [settings.measure(name).direction for name in measures]
+    return np.array([{"both": 0, "rises": 1, "drops": -1}[direction] for direction in directions], np.int64)
+
+
+def in_direction_of(signs: IntArray, values: FloatArray, judgement: Judgement) -> Judgement:
+    """Do what `in_direction` does for series with their directions (`signs_of`) and values."""
+    if not signs.any():
+        return judgement
+    sign = signs[:, None]
+    severity = np.where(sign * (values - judgement.expected) < 0, 0.0, judgement.severity)
     is_known = ~np.isnan(judgement.expected)
     return replace(
         judgement,

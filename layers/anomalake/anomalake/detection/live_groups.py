@@ -15,7 +15,8 @@ from anomalake.detection.presence import Completed
 from anomalake.frequencies import FREQUENCIES
 from anomalake.groups.anomaly_group import ENDS_AFTER, Group
 from anomalake.groups.causes import with_causes
-from anomalake.groups.grouping import group
+from anomalake.groups.grouping import group_series
+from anomalake.groups.judged_series import JudgedArrays
 from anomalake.model.judgement import Judgement
 from anomalake.records.deliveries import UndeliveredIntervals
 from anomalake.records.errors import CorruptError
@@ -134,9 +135,10 @@ class LiveGroups:
             record = self._interval(before, warnings)
             ids.update(dict.fromkeys(record.open_groups if record is not None else ()))
         metrics = completed.shown
-        changed = group(metrics, judgement, self._detector.arn, self._read_groups(ids, start, warnings))
+        judged = JudgedArrays(metrics, judgement)
+        changed = group_series(judged, self._detector.arn, self._read_groups(ids, start, warnings))
         groups = tuple(changed_group for changed_group in changed if changed_group.end == start)
-        groups = with_causes(groups, metrics, judgement)
+        groups = with_causes(groups, judged)
         earlier_runs = self._earlier_runs(start)
         current = {changed_group.group_id for changed_group in groups}
         removed = {group_id for run in earlier_runs for group_id in run.open_groups} - current

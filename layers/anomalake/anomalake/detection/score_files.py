@@ -65,15 +65,14 @@ def write_scores(path: Path, backtest: Backtest) -> int:
 
 
 def _batches(backtest: Backtest) -> Iterator[pa.RecordBatch]:
-    metrics, judgement = backtest.metrics, backtest.judgement
+    metrics = backtest.metrics
     n_combinations = len(metrics.combinations)
     names = pa.array(metrics.measures, pa.string())
     dimensions = pa.array([list(metrics.dimensions(k)) for k in range(n_combinations)], SCHEMA.field("dimensions").type)
     starts = metrics.starts[backtest.first :].astype("datetime64[us]")
-    tested = metrics.flat[:, backtest.first :]
     at_once = max(1, _POINTS // max(1, backtest.tested))
     for start in range(0, metrics.n_metrics, at_once):
-        values = tested[start : start + at_once]
+        values, judgement = backtest.judged.rows(start, min(start + at_once, metrics.n_metrics))
         rows, columns = np.nonzero(~np.isnan(values))
         metric = rows + start
         yield pa.RecordBatch.from_arrays(
@@ -82,11 +81,11 @@ def _batches(backtest: Backtest) -> Iterator[pa.RecordBatch]:
                 dimensions.take(pa.array(metric % n_combinations)),
                 pa.array(starts[columns]).cast(SCHEMA.field("timestamp").type),
                 pa.array(values[rows, columns]),
-                _nullable(judgement.expected[metric, columns]),
-                _nullable(judgement.lower[metric, columns]),
-                _nullable(judgement.upper[metric, columns]),
-                pa.array(judgement.severity[metric, columns]),
-                pa.array(judgement.is_anomaly[metric, columns]),
+                _nullable(judgement.expected[rows, columns]),
+                _nullable(judgement.lower[rows, columns]),
+                _nullable(judgement.upper[rows, columns]),
+                pa.array(judgement.severity[rows, columns]),
+                pa.array(judgement.is_anomaly[rows, columns]),
             ],
             schema=SCHEMA,
         )

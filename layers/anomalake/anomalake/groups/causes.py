@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -12,14 +12,12 @@ from anomalake.alerts import Cause
 from anomalake.causes.leaves import MISSING, Ints
 from anomalake.causes.search import Element, find_causes
 from anomalake.groups.anomaly_group import Group, GroupInterval
-from anomalake.model.judgement import Judgement
-from anomalake.model.metrics import Metrics
+from anomalake.groups.judged_series import JudgedSeries, Place
 
 
 def with_causes(
     groups: Iterable[Group],
-    metrics: Metrics,
-    judgement: Judgement,
+    judged: JudgedSeries,
     is_wanted: Callable[[Group, GroupInterval], bool] = lambda group, interval: True,
 ) -> tuple[Group, ...]:
     """Return groups with the root causes of their judged intervals.
@@ -27,58 +25,56 @@ def with_causes(
     Parameters
     ----------
     groups
-        Groups of `metrics` and `judgement`; their intervals that are not judged here keep their causes.
+        Groups of `judged`; their intervals that are not judged here keep their causes.
     is_wanted
         Tells whether an interval of a group gets causes.
     """
-    finder = _Finder(metrics, judgement)
-    return tuple(
-        replace(
-            group,
-            intervals=tuple(
-                replace(interval, causes=finder.causes(group.measure, place))
-                if (place := finder.place(interval)) is not None and is_wanted(group, interval)
-                else interval
-                for interval in group.intervals
-            ),
-        )
+    groups = tuple(groups)
+    finder = _Finder(judged)
+    places = {
+        (group.group_id, interval.timestamp): place
         for group in groups
+        for interval in group.intervals
+        if (place := finder.place(group, interval)) is not None and is_wanted(group, interval)
+    }
+    causes = finder.causes(sorted(set(places.values()), key=lambda place: place[::-1])) if places else {}
+
+    def with_own(group: Group, interval: GroupInterval) -> GroupInterval:
+        place = places.get((group.group_id, interval.timestamp))
+        return interval if place is None else replace(interval, causes=causes[place])
+
+    return tuple(
+        replace(group, intervals=tuple(with_own(group, interval) for interval in group.intervals)) for group in groups
     )
 
 
 class _Finder:
-    def __init__(self, metrics: Metrics, judgement: Judgement) -> None:
-        self._metrics = metrics
-        self._judgement = judgement
-        starts = metrics.starts[judgement.first :].astype("datetime64[s]").astype(np.int64)
-        self._places = {start: place for place, start in enumerate(starts[: judgement.is_anomaly.shape[1]].tolist())}
-        self._codes: Ints | None = None
+    def __init__(self, judged: JudgedSeries) -> None:
+        self._judged = judged
+        self._metrics = judged.metrics
+        self._measures = {measure: m for m, measure in enumerate(judged.metrics.measures)}
+        starts = judged.metrics.starts[judged.first : judged.first + judged.n_judged]
+        seconds = starts.astype("datetime64[s]").astype(np.int64).tolist()
+        self._columns = {start: column for column, start in enumerate(seconds)}
         self._values: list[list[str]] = []
 
-    def place(self, interval: GroupInterval) -> int | None:
-        """Return the index of an interval among the judged ones; None where it was not judged here."""
-        return self._places.get(int(interval.timestamp.timestamp()))
+    def place(self, group: Group, interval: GroupInterval) -> Place | None:
+        """Return the place of a group's interval among the judged ones; None where it was not judged here."""
+        column = self._columns.get(int(interval.timestamp.timestamp()))
+        return None if column is None else (self._measures[group.measure], column)
 
-    def causes(self, measure: str, place: int) -> tuple[Cause, ...]:
-        metrics, judgement = self._metrics, self._judgement
-        if self._codes is None:
-            self._encode()
-        assert self._codes is not None
-        number = metrics.measures.index(measure)
-        rows = slice(number * len(metrics.combinations), (number + 1) * len(metrics.combinations))
-        values = metrics.values[number, :, judgement.first + place]
-        # Roll-ups are sums of leaves, and no leaves.
-        found = find_causes(
-            self._codes,
-            np.where(metrics.is_roll_up, np.nan, values),
-            judgement.expected[rows, place],
-            judgement.lower[rows, place],
-            judgement.upper[rows, place],
-        )
-        return tuple(self._named(element) for element in found)
+    def causes(self, places: Sequence[Place]) -> dict[Place, tuple[Cause, ...]]:
+        codes, is_roll_up = self._encoded(), self._metrics.is_roll_up
+        causes = {}
+        for place, points in zip(places, self._judged.intervals(places), strict=True):
+            # Roll-ups are sums of leaves, and no leaves.
+            values = np.where(is_roll_up, np.nan, points.values)
+            found = find_causes(codes, values, points.expected, points.lower, points.upper)
+            causes[place] = tuple(self._named(element) for element in found)
+        return causes
 
-    def _encode(self) -> None:
-        """Give each dimension value a code."""
+    def _encoded(self) -> Ints:
+        """Return the codes of the combinations' dimension values."""
         combinations = self._metrics.combinations
         codes = np.full((len(self._metrics.dimension_names), len(combinations)), MISSING, np.int64)
         for dimension in range(len(codes)):
@@ -88,7 +84,7 @@ class _Finder:
                 if value is not None:
                     codes[dimension, row] = known.setdefault(value, len(known))
             self._values.append(list(known))
-        self._codes = codes
+        return codes
 
     def _named(self, element: Element) -> Cause:
         names = self._metrics.dimension_names

@@ -9,7 +9,6 @@ from itertools import groupby
 from operator import itemgetter
 
 import numpy as np
-import numpy.typing as npt
 
 from anomalake.groups.affected_metric import total_deviation, without_overlap
 from anomalake.groups.anomaly_group import (
@@ -25,8 +24,10 @@ from anomalake.groups.anomaly_group import (
     steps,
     without,
 )
+from anomalake.groups.judged_series import IntervalPoints, JudgedArrays, JudgedSeries
+from anomalake.groups.reduction import expected_totals
 from anomalake.groups.roll_up_parts import RollUpParts
-from anomalake.model.array_types import BoolArray
+from anomalake.model.array_types import IntArray
 from anomalake.model.judgement import Judgement
 from anomalake.model.metrics import Metrics, time_series_id
 
@@ -37,20 +38,24 @@ __all__ = [
     "Overlap",
     "RelatedMeasure",
     "group",
-    "in_groups",
+    "group_series",
     "open_groups",
+    "points_in",
     "without",
 ]
 
-# A sum of up to 2^19 numbers of 34 bits is exact in float64.
-_BITS = 34
-# Number of points that are summed in one block.
-_BLOCK = 2**21
+# Column, measure, row, value, expected, lower, upper, severity and whether it is missing, of an anomalous point.
+_Point = tuple[int, int, int, float, float, float, float, float, bool]
 
 
 def group(
     metrics: Metrics, judgement: Judgement, detector_arn: str, open_groups: Iterable[Group] = ()
 ) -> tuple[Group, ...]:
+    """Group the anomalies of judged intervals in arrays: the judgement's rows are those of `Metrics.flat`."""
+    return group_series(JudgedArrays(metrics, judgement), detector_arn, open_groups)
+
+
+def group_series(judged: JudgedSeries, detector_arn: str, open_groups: Iterable[Group] = ()) -> tuple[Group, ...]:
     """Group the anomalies of judged intervals.
 
     All anomalous metrics of one measure in one interval belong to one group. A group continues in an interval where a
@@ -61,8 +66,8 @@ def group(
 
     Parameters
     ----------
-    metrics, judgement
-        Any number of judged intervals; the judgement's rows are those of `Metrics.flat`.
+    judged
+        Any number of judged intervals.
     open_groups
         Earlier groups that may continue; others have no effect. Their intervals from the first judged one on, which an
         earlier run has left, are removed first.
@@ -71,39 +76,32 @@ def group(
     -------
     The groups that begin, continue, or lose intervals of an earlier run in the judged intervals, by start and measure.
     """
-    n_judged = judgement.is_anomaly.shape[1]
-    if judgement.is_anomaly.shape[0] != metrics.n_metrics or judgement.first + n_judged > len(metrics.starts):
-        raise ValueError(
-            f"judgement of {judgement.is_anomaly.shape[0]} metrics, intervals {judgement.first} to "
-            f"{judgement.first + n_judged}; expected {metrics.n_metrics} metrics and at most {len(metrics.starts)}"
-        )
-    if n_judged == 0:
+    if judged.n_judged == 0:
         return ()
-    first = _instant(metrics.starts[judgement.first])
+    first = _instant(judged.metrics.starts[judged.first])
     given = {group.group_id: group for group in open_groups}
-    tracker = _GroupTracker(detector_arn, metrics.frequency, first, given.values())
-    for timestamp, intervals in _intervals(metrics, judgement, detector_arn):
+    tracker = _GroupTracker(detector_arn, judged.metrics.frequency, first, given.values())
+    for timestamp, intervals in _intervals(judged, detector_arn):
         tracker.add(timestamp, intervals)
     return tracker.changed(given)
 
 
-def in_groups(metrics: Metrics, judgement: Judgement, groups: Iterable[Group]) -> BoolArray:
-    """Return which judged points are affected metrics of some groups, shape (metrics, judged intervals)."""
+def points_in(judged: JudgedSeries, groups: Iterable[Group]) -> tuple[IntArray, IntArray]:
+    """Return the points that are affected metrics of some groups of judged intervals: rows and intervals, by index."""
+    metrics = judged.metrics
     n_combinations = len(metrics.combinations)
-    dimensions = [metrics.dimensions(k) for k in range(n_combinations)]
-    rows = {
-        (measure, of): m * n_combinations + k
-        for m, measure in enumerate(metrics.measures)
-        for k, of in enumerate(dimensions)
-    }
-    judged = metrics.starts[judgement.first : judgement.first + judgement.is_anomaly.shape[1]]
-    columns = {_instant(start): column for column, start in enumerate(judged)}
-    affected = np.zeros(judgement.is_anomaly.shape, np.bool_)
-    for group in groups:
-        for interval in group.intervals:
-            of_interval = [rows[group.measure, metric.dimensions] for metric in interval.affected]
-            affected[of_interval, columns[interval.timestamp]] = True
-    return affected
+    combinations = {metrics.dimensions(k): k for k in range(n_combinations)}
+    first_rows = {measure: m * n_combinations for m, measure in enumerate(metrics.measures)}
+    starts = metrics.starts[judged.first : judged.first + judged.n_judged]
+    columns = {_instant(start): column for column, start in enumerate(starts)}
+    points = [
+        (first_rows[group.measure] + combinations[metric.dimensions], columns[interval.timestamp])
+        for group in groups
+        for interval in group.intervals
+        for metric in interval.affected
+    ]
+    rows, found = np.array(points, np.int64).reshape(-1, 2).T
+    return rows, found
 
 
 class _GroupTracker:
@@ -171,89 +169,80 @@ class _GroupTracker:
         return tuple(sorted(changed, key=lambda group: (group.start, group.measure)))
 
 
-def _intervals(
-    metrics: Metrics, judgement: Judgement, detector_arn: str
-) -> Iterator[tuple[datetime, dict[str, GroupInterval]]]:
+def _intervals(judged: JudgedSeries, detector_arn: str) -> Iterator[tuple[datetime, dict[str, GroupInterval]]]:
     """Yield the intervals with anomalies, each with the group intervals by measure."""
-    rows, columns = np.nonzero(judgement.is_anomaly)
-    values = metrics.flat[rows, judgement.first + columns]
-    expected = judgement.expected[rows, columns]
-    known = np.isfinite(values) & np.isfinite(expected)
-    rows, columns, values, expected = rows[known], columns[known], values[known], expected[known]
-    order = np.lexsort((rows, columns))
-    rows, columns, values, expected = rows[order], columns[order], values[order], expected[order]
-    missing = judgement.is_missing
-    is_missing = missing[rows, columns] if missing is not None else np.zeros(len(rows), np.bool_)
-    points = zip(
-        columns.tolist(),
-        (rows // len(metrics.combinations)).tolist() if rows.size else [],
-        rows.tolist(),
-        values.tolist(),
-        expected.tolist(),
-        judgement.lower[rows, columns].tolist(),
-        judgement.upper[rows, columns].tolist(),
-        judgement.severity[rows, columns].tolist(),
-        is_missing.tolist(),
-        strict=True,
-    )
-    totals = _totals(metrics, judgement, columns)
+    metrics = judged.metrics
+    points = _known_points(judged)
+    totals = _totals(judged, np.array(sorted({point[0] for point in points}), np.int64))
     known_metrics: dict[int, tuple[str, tuple[tuple[str, str], ...]]] = {}
-    is_roll_up = metrics.is_roll_up
-    parts = RollUpParts(metrics, judgement) if is_roll_up[rows % len(is_roll_up)].any() else None
+    n_combinations = len(metrics.combinations)
+    is_roll_up = metrics.is_roll_up.tolist()
+    # What is below a roll-up is read for the intervals and measures that have an anomalous one, in the order of points.
+    with_roll_ups = dict.fromkeys((m, column) for column, m, row, *_ in points if is_roll_up[row % n_combinations])
+    parts = RollUpParts(metrics) if with_roll_ups else None
+    below = judged.intervals(list(with_roll_ups))
 
-    def affected(point: tuple[int, int, int, float, float, float, float, float, bool]) -> AffectedMetric:
-        column, m, row, value, expected_value, lower, upper, severity, is_missing = point
-        k = row % len(metrics.combinations)
+    def affected(point: _Point, all_points: IntervalPoints | None) -> AffectedMetric:
+        _, m, row, value, expected, lower, upper, severity, is_missing = point
+        k = row % n_combinations
         metric = known_metrics.get(row)
         if metric is None:
             dimensions = metrics.dimensions(k)
             metric = (time_series_id(detector_arn, metrics.measures[m], dimensions), dimensions)
             known_metrics[row] = metric
         plain = AffectedMetric(
-            *metric, value, expected_value, _finite(lower), _finite(upper), severity, is_missing=is_missing
+            *metric, value, expected, _finite(lower), _finite(upper), severity, is_missing=is_missing
         )
-        if parts is None or not is_roll_up[k]:
+        if parts is None or all_points is None or not is_roll_up[k]:
             return plain
-        return replace(plain, roll_up=True, below=parts.of(m, k, column, value, expected_value))
+        return replace(plain, roll_up=True, below=parts.of(all_points, k, value, expected))
 
     for column, of_interval in groupby(points, key=itemgetter(0)):
-        timestamp = _instant(metrics.starts[judgement.first + column])
+        timestamp = _instant(metrics.starts[judged.first + column])
         by_measure = {}
         for m, of_measure in groupby(of_interval, key=itemgetter(1)):
-            observed, total = totals[m, column]
-            by_measure[metrics.measures[m]] = interval_of(timestamp, map(affected, of_measure), observed, total)
+            all_points = next(below) if (m, column) in with_roll_ups else None
+            metrics_affected = [affected(point, all_points) for point in of_measure]
+            by_measure[metrics.measures[m]] = interval_of(timestamp, metrics_affected, *totals[m, column])
         yield timestamp, by_measure
 
 
-def _totals(
-    metrics: Metrics, judgement: Judgement, columns: npt.NDArray[np.intp]
-) -> dict[tuple[int, int], tuple[int, float]]:
-    """Return the number of observed metrics and the sum of their expected values, by measure and interval.
+def _known_points(judged: JudgedSeries) -> list[_Point]:
+    """Return the anomalous points with value and expected value, by interval, then by series."""
+    points = judged.reduction.points
+    points = points.where(np.isfinite(points.value) & np.isfinite(points.expected))
+    points = points.where(np.lexsort((points.row, points.column)))
+    n_combinations = max(1, len(judged.metrics.combinations))
+    return list(
+        zip(
+            points.column.tolist(),
+            (points.row // n_combinations).tolist(),
+            points.row.tolist(),
+            points.value.tolist(),
+            points.expected.tolist(),
+            points.lower.tolist(),
+            points.upper.tolist(),
+            points.severity.tolist(),
+            points.is_missing.tolist(),
+            strict=True,
+        )
+    )
 
-    The sum is an exact one of rounded numbers, so that it depends neither on their order, nor on the shape of the
-    arrays, nor on metrics that were not observed. Where more is
-    expected of a roll-up, as combinations have too few values to be judged, that is the result.
-    """
-    intervals = np.unique(columns)
-    n_combinations = len(metrics.combinations)
-    is_roll_up = metrics.is_roll_up[:, None]
-    per_block = max(_BLOCK // max(n_combinations, 1), 1)
-    totals_by_place: dict[tuple[int, int], tuple[int, float]] = {}
-    for m in range(len(metrics.measures)):
-        rows = slice(m * n_combinations, (m + 1) * n_combinations)
-        for block in (intervals[start : start + per_block] for start in range(0, len(intervals), per_block)):
-            amounts = np.abs(judgement.expected[rows, block])
-            observed = np.isfinite(metrics.flat[rows, judgement.first + block]) & np.isfinite(amounts)
-            largest = np.where(observed & is_roll_up, amounts, 0.0).max(axis=0, initial=0.0)
-            observed &= ~is_roll_up
-            amounts[~observed] = 0.0
-            exponents = np.frexp(amounts.max(axis=0, initial=0.0))[1] - _BITS
-            totals = np.maximum(largest, np.ldexp(np.rint(np.ldexp(amounts, -exponents)).sum(axis=0), exponents))
-            for column, count, total in zip(
-                block.tolist(), observed.sum(axis=0).tolist(), totals.tolist(), strict=True
-            ):
-                totals_by_place[m, column] = (count, total)
-    return totals_by_place
+
+def _totals(judged: JudgedSeries, columns: IntArray) -> dict[tuple[int, int], tuple[int, float]]:
+    """Return the number of observed metrics and the sum of their expected values, by measure and interval."""
+    if not len(columns):
+        return {}
+    largest, largest_roll_up = (
+        array[:, columns] for array in (judged.reduction.largest, judged.reduction.largest_roll_up)
+    )
+    totals = judged.totals(columns, largest)
+    sums = expected_totals(totals, largest, largest_roll_up)
+    return {
+        (m, column): (int(totals.counts[m, place]), float(sums[m, place]))
+        for m in range(len(largest))
+        for place, column in enumerate(columns.tolist())
+    }
 
 
 def _finite(number: float) -> float | None:

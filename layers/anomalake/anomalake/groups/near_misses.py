@@ -12,8 +12,7 @@ import numpy.typing as npt
 from anomalake.frequencies import FREQUENCIES
 from anomalake.groups.anomaly_group import ENDS_AFTER
 from anomalake.groups.contributions import Dimensions
-from anomalake.model.judgement import ANOMALOUS, Judgement
-from anomalake.model.metrics import Metrics
+from anomalake.groups.judged_series import JudgedSeries
 
 #: Number of near misses of one detector that are reported.
 MOST: Final = 5
@@ -46,36 +45,28 @@ class NearMiss:
     severity: float
 
 
-def near_misses(metrics: Metrics, judgement: Judgement, most: int = MOST) -> tuple[NearMiss, ...]:
+def near_misses(judged: JudgedSeries, most: int = MOST) -> tuple[NearMiss, ...]:
     """Return the near misses, most unusual first."""
-    n_measures, n_combinations = len(metrics.measures), len(metrics.combinations)
-    n_judged = judgement.severity.shape[1]
-    if not judgement.severity.size:
-        return ()
-    starts = metrics.starts[judgement.first : judgement.first + n_judged].astype("datetime64[s]").astype(np.int64)
-    below = np.where(judgement.severity < ANOMALOUS, judgement.severity, 0.0)
-    by_measure = below.reshape(n_measures, n_combinations, n_judged)
-    # The most unusual metric of each measure and interval.
-    worst = np.argmax(by_measure, axis=1)
-    measure, column = np.indices(worst.shape).reshape(2, -1)
-    severity = by_measure.max(axis=1).ravel()
+    metrics, unusual = judged.metrics, judged.reduction.unusual
+    n_combinations = len(metrics.combinations)
+    judged_starts = metrics.starts[judged.first : judged.first + judged.n_judged]
+    starts = judged_starts.astype("datetime64[s]").astype(np.int64)
+    measure, column = np.indices(unusual.severity.shape).reshape(2, -1)
 
     def near_miss(place: int) -> NearMiss:
-        m, t = int(measure[place]), int(column[place])
-        k = int(worst[m, t])
-        row = m * n_combinations + k
+        at = int(measure[place]), int(column[place])
         return NearMiss(
-            measure=metrics.measures[m],
-            dimensions=metrics.dimensions(k),
-            timestamp=datetime.fromtimestamp(int(starts[t]), UTC),
-            value=float(metrics.flat[row, judgement.first + t]),
-            expected=float(judgement.expected[row, t]),
-            lower=_finite(judgement.lower[row, t]),
-            upper=_finite(judgement.upper[row, t]),
-            severity=float(severity[place]),
+            measure=metrics.measures[at[0]],
+            dimensions=metrics.dimensions(int(unusual.row[at]) % n_combinations),
+            timestamp=datetime.fromtimestamp(int(starts[at[1]]), UTC),
+            value=float(unusual.value[at]),
+            expected=float(unusual.expected[at]),
+            lower=_finite(unusual.lower[at]),
+            upper=_finite(unusual.upper[at]),
+            severity=float(unusual.severity[at]),
         )
 
-    places = most_unusual(measure, starts[column], severity, metrics.frequency, most)
+    places = most_unusual(measure, starts[column], unusual.severity.ravel(), metrics.frequency, most)
     return tuple(near_miss(place) for place in places.tolist())
 
 

@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from anomalake.groups.contributions import Part
-from anomalake.model.judgement import Judgement
+from anomalake.groups.judged_series import IntervalPoints
 from anomalake.model.metrics import Metrics
 
 # Most values of a dimension that are named below a roll-up, those with the largest parts.
@@ -20,13 +20,12 @@ class RollUpParts:
 
     Parameters
     ----------
-    metrics, judgement
-        The judged intervals; combinations that were not observed in an interval are among the metrics.
+    metrics
+        The metrics; combinations that were not observed in an interval are among them.
     """
 
-    def __init__(self, metrics: Metrics, judgement: Judgement) -> None:
+    def __init__(self, metrics: Metrics) -> None:
         self._metrics = metrics
-        self._judgement = judgement
         self._is_roll_up = metrics.is_roll_up
         self._values: list[list[str]] = []
         self._codes: list[npt.NDArray[np.int64]] = []
@@ -39,11 +38,20 @@ class RollUpParts:
             self._values.append(list(numbers))
             self._codes.append(np.array(codes, np.int64))
 
-    def of(self, m: int, k: int, column: int, value: float, expected: float) -> tuple[Part, ...]:
-        """Return the parts of a roll-up's deviation: measure, combination and judged interval, by their indices.
+    def of(self, points: IntervalPoints, k: int, value: float, expected: float) -> tuple[Part, ...]:
+        """Return the parts of a roll-up's deviation.
 
         The part of a value is how far all of it deviates in the direction of the roll-up. A combination that was not
         observed counts as zero.
+
+        Parameters
+        ----------
+        points
+            All points of its measure and interval.
+        k
+            Index of its combination.
+        value, expected
+            Its value, and what was expected of it.
         """
         metrics = self._metrics
         deviation = value - expected
@@ -54,7 +62,7 @@ class RollUpParts:
                 parts.append((name, str(metrics.combinations[k][d]), abs(deviation)))
                 continue
             below = self._below(k, own, d)
-            amounts = self._amounts(m, below, d, column, expected) * np.sign(deviation)
+            amounts = self._amounts(points, below, d, expected) * np.sign(deviation)
             largest = np.argsort(-amounts, kind="stable")[:_MOST_VALUES]
             parts += [(name, self._values[d][v], float(amounts[v])) for v in largest.tolist() if amounts[v] > 0]
         return tuple(parts)
@@ -69,10 +77,10 @@ class RollUpParts:
         return np.flatnonzero(has_value & (is_roll_up if len(self._codes) > 1 else ~is_roll_up))
 
     def _amounts(
-        self, m: int, below: npt.NDArray[np.int64], d: int, column: int, whole: float
+        self, points: IntervalPoints, below: npt.NDArray[np.int64], d: int, whole: float
     ) -> npt.NDArray[np.float64]:
         """Return the deviation of each value of a dimension; `whole`: what is expected of all combinations."""
-        value, expected = self._point(m, below, column)
+        value, expected = points.values[below], points.expected[below]
         known = np.isfinite(expected)
         value, expected, codes = value[known], expected[known], self._codes[d][below[known]]
         missing = np.isnan(value)
@@ -81,10 +89,3 @@ class RollUpParts:
         share = min(max(left / absent, 0.0), 1.0) if absent > 0 else 0.0
         deviation = np.where(missing, -share * np.maximum(expected, 0.0), value - expected)
         return np.bincount(codes, deviation, len(self._values[d]))
-
-    def _point(
-        self, m: int, combinations: npt.NDArray[np.int64], column: int
-    ) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
-        rows = m * len(self._metrics.combinations) + combinations
-        judgement = self._judgement
-        return self._metrics.flat[rows, judgement.first + column], judgement.expected[rows, column]

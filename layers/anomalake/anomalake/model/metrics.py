@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
@@ -70,6 +70,12 @@ class Metrics:
         return observed
 
     @property
+    def n_with_value(self) -> int:
+        """Number of metrics without roll-ups of which anything was observed."""
+        observed = ~np.isnan(self.values[:, ~self.is_roll_up])
+        return int(np.count_nonzero(observed.any(axis=2)))
+
+    @property
     def is_roll_up(self) -> BoolArray:
         """Whether a combination is a roll-up, shape (K,): the total, or that of one dimension value."""
         return np.array([self.roll_ups and roll_up_shaped(combination) for combination in self.combinations], np.bool_)
@@ -78,6 +84,32 @@ class Metrics:
         """Return names and values of combination `k`, without missing values."""
         pairs = zip(self.dimension_names, self.combinations[k], strict=True)
         return tuple((name, value) for name, value in pairs if value is not None)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class StoredMetrics(Metrics):
+    """Metrics whose values are stored in blocks of series; `values` has none, and needs no memory.
+
+    Attributes
+    ----------
+    intervals_with_value
+        As `has_value`.
+    series_with_value
+        As `n_with_value`.
+    """
+
+    intervals_with_value: BoolArray = field(kw_only=True)
+    series_with_value: int = field(kw_only=True)
+
+    @property
+    def has_value(self) -> BoolArray:
+        """Whether anything was observed in an interval, shape (T,)."""
+        return self.intervals_with_value
+
+    @property
+    def n_with_value(self) -> int:
+        """Number of metrics of which anything was observed."""
+        return self.series_with_value
 
 
 def time_series_id(detector_arn: str, measure: str, dimensions: tuple[tuple[str, str], ...]) -> str:

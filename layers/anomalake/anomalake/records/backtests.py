@@ -22,6 +22,7 @@ from anomalake.alerts import StoredAlert
 from anomalake.alerts.withdrawals import body_from_fields, body_to_fields
 from anomalake.groups.anomaly_group import Group
 from anomalake.groups.contributions import Dimensions
+from anomalake.groups.judged_series import JudgedArrays, JudgedSeries
 from anomalake.groups.near_misses import MOST, NearMiss, near_misses
 from anomalake.model.judgement import Judgement
 from anomalake.model.metrics import Metrics
@@ -41,6 +42,8 @@ JUDGEMENT, GROUPS, ALERTS = "judgement.parquet", "groups.jsonl.gz", "alerts.json
 #: Folder of the groups of backtests whose alerts are being written.
 UNFINISHED = "unfinished"
 
+# Series whose points are read at a time.
+_SERIES_AT_ONCE: Final = 2_048
 # Groups in a gzip member, so that one group is found without decompressing all.
 _GROUPS_AT_ONCE: Final = 64
 # Bytes that are decompressed at a time.
@@ -56,37 +59,50 @@ class Backtest:
 
     Attributes
     ----------
-    metrics
-        The whole history.
-    judgement
-        Judgement of the tested intervals, from `first` on.
+    judged
+        The tested intervals of the whole history.
     groups
         Anomaly groups, by start and measure.
     """
 
-    metrics: Metrics
-    judgement: Judgement
+    judged: JudgedSeries
     groups: tuple[Group, ...]
+
+    @classmethod
+    def of(cls, metrics: Metrics, judgement: Judgement, groups: Iterable[Group]) -> Backtest:
+        """Return the result whose judgement is in arrays."""
+        return cls(JudgedArrays(metrics, judgement), tuple(groups))
+
+    @property
+    def metrics(self) -> Metrics:
+        """The whole history."""
+        return self.judged.metrics
+
+    @property
+    def judgement(self) -> Judgement:
+        """Judgement of the tested intervals, from `first` on: of all series, so it may be large."""
+        return self.judged.rows(0, self.metrics.n_metrics)[1]
 
     @property
     def first(self) -> int:
         """Index into `Metrics.starts` of the first tested interval; the model is fitted on those before it."""
-        return self.judgement.first
+        return self.judged.first
 
     @property
     def tested(self) -> int:
         """Number of tested intervals."""
-        return len(self.metrics.starts) - self.first
+        return self.judged.n_judged
 
     @property
-    def observed(self) -> npt.NDArray[np.bool_]:
-        """Tested points that have a value: (metrics, tested intervals)."""
-        return ~np.isnan(self.metrics.flat[:, self.first :])
+    def n_points(self) -> int:
+        """Number of tested points that have a value."""
+        return self.judged.reduction.observed
 
     def points_by_measure(self) -> dict[str, int]:
         """Count the anomalous points of each measure."""
-        per_metric = self.judgement.is_anomaly.sum(axis=1).reshape(len(self.metrics.measures), -1)
-        return dict(zip(self.metrics.measures, per_metric.sum(axis=1).tolist(), strict=True))
+        of_points = self.judged.reduction.points.row // max(1, len(self.metrics.combinations))
+        counts = np.bincount(of_points, minlength=len(self.metrics.measures))
+        return dict(zip(self.metrics.measures, counts.tolist(), strict=True))
 
     def groups_by_measure(self) -> dict[str, int]:
         """Count the groups of each measure."""
@@ -99,7 +115,7 @@ class Backtest:
 
     def near_misses(self, most: int = MOST) -> tuple[NearMiss, ...]:
         """Return the most unusual points below the severity of an anomaly; none if there is a group."""
-        return near_misses(self.metrics, self.judgement, most) if not self.groups else ()
+        return near_misses(self.judged, most) if not self.groups else ()
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -182,23 +198,26 @@ def begin_backtest(store: ObjectStore, detector: str, backtest: Backtest) -> Non
 
 def judgement_to_parquet(backtest: Backtest, detector_arn: str) -> bytes | None:
     """Write the tested points as Parquet; None where there are more than `MOST_POINTS`."""
-    metrics, judgement = backtest.metrics, backtest.judgement
-    observed = backtest.observed
-    if int(observed.sum()) > MOST_POINTS:
+    metrics = backtest.metrics
+    if backtest.n_points > MOST_POINTS:
         return None
-    rows, columns = np.nonzero(observed)
     n_combinations = max(1, len(metrics.combinations))
     texts = pa.array([json.dumps(combination) for combination in metrics.combinations], pa.string())
     seconds = metrics.starts[backtest.first :].astype("datetime64[s]").astype(np.int64)
+    parts = []
+    for begin in range(0, max(1, metrics.n_metrics), _SERIES_AT_ONCE):
+        values, judgement = backtest.judged.rows(begin, min(begin + _SERIES_AT_ONCE, metrics.n_metrics))
+        rows, columns = np.nonzero(~np.isnan(values))
+        numbers = [getattr(judgement, name)[rows, columns].astype(np.float32) for name in _JUDGED]
+        parts.append((begin + rows, columns, values[rows, columns], *numbers))
+    rows, columns, observed, *judged = (np.concatenate(column) for column in zip(*parts, strict=True))
     arrays = {
         "measure": _coded(rows // n_combinations, pa.array(metrics.measures, pa.string())),
         "combination": _coded(rows % n_combinations, texts),
         "time": pa.array(seconds[columns]),
-        "value": pa.array(metrics.flat[:, backtest.first :][rows, columns]),
+        "value": pa.array(observed),
+        **{name: pa.array(of, mask=~np.isfinite(of)) for name, of in zip(_JUDGED, judged, strict=True)},
     }
-    for name in _JUDGED:
-        numbers = getattr(judgement, name)[rows, columns].astype(np.float32)
-        arrays[name] = pa.array(numbers, mask=~np.isfinite(numbers))
     about = {
         "detector_arn": detector_arn,
         "frequency": metrics.frequency,

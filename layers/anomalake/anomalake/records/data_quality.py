@@ -120,7 +120,7 @@ def quality_of(report: ReadReport, metrics: Metrics | None, start: datetime) -> 
     """
     distinct = {} if metrics is None else _distinct(metrics)
     columns = tuple(ColumnQuality(column.name, column.usable, distinct.get(column.name)) for column in report.columns)
-    series = 0 if metrics is None else _series(metrics)
+    series = 0 if metrics is None else metrics.n_with_value
     return DataQuality(start, report.used + report.bad, report.partial, report.bad, series, columns)
 
 
@@ -196,11 +196,6 @@ def _distinct(metrics: Metrics) -> dict[str, int]:
         name: len({combination[place] for combination in rows} - {None, ""})
         for place, name in enumerate(metrics.dimension_names)
     }
-
-
-def _series(metrics: Metrics) -> int:
-    observed = ~np.isnan(metrics.values[:, ~metrics.is_roll_up])
-    return int(np.count_nonzero(observed.any(axis=2)))
 
 
 def _instant(text: str) -> datetime:

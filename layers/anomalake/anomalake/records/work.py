@@ -1,6 +1,7 @@
 """Objects that the tasks of one call exchange: ``detection/work/STAMP-HEX/KIND/NNNNNNNN`` (docs/adr/0016).
 
-They are no records: the call deletes them at its end. Those of a call that was killed are deleted by a later one.
+A kind may have parts: ``rows/00000002``. The objects are no records: the call deletes them at its end. Those of a call
+that was killed are deleted by a later one.
 """
 
 from __future__ import annotations
@@ -59,9 +60,10 @@ class WorkFolder:
         """Read an object; raises `ObjectNotFound`."""
         return self._store.get(self._key(kind, number))
 
-    def delete(self) -> None:
-        """Delete all objects of the folder."""
-        self._store.delete([entry.key for entry in self._store.list(self._folder)])
+    def delete(self, kind: str | None = None) -> None:
+        """Delete the objects of a kind, and of the kinds below it; default: all objects of the folder."""
+        folder = self._folder if kind is None else f"{self._folder}/{kind}"
+        self._store.delete([entry.key for entry in self._store.list(folder)])
 
     def _key(self, kind: str, number: int) -> str:
         return f"{self._folder}/{kind}/{number:08d}"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -45,6 +45,10 @@ class Engine:
             raise EngineError(
                 f"{what} {uri!r}: machines of a cluster cannot reach a folder; expected s3://BUCKET/PREFIX"
             )
+
+    def reaches(self, places: Iterable[str]) -> bool:
+        """Whether tasks on other machines can reach all of some places."""
+        return self.is_local or all(place.startswith("s3://") for place in places)
 
     @contextmanager
     def work_store(self, lake: str | None) -> Iterator[partial[ObjectStore]]:

@@ -26,6 +26,7 @@ from anomalake.frequencies import FREQUENCIES
 from anomalake.groups.anomaly_group import Group, open_groups
 from anomalake.groups.causes import with_causes
 from anomalake.groups.grouping import group
+from anomalake.groups.judged_series import JudgedArrays
 from anomalake.local.frames import Frame, FrameError, check_columns, read_frame, to_kind
 from anomalake.model import Model, ModelError, fit, judge
 from anomalake.model.judgement import Judgement
@@ -108,7 +109,8 @@ class FrameAnomalies:
             if name in CAUSE_COLUMNS:
                 raise FrameError(f"{shown(name)}: is a column of the causes too; expected another name")
         rule = _rule(self.threshold)
-        groups = with_causes(self.groups, self.metrics, self.judgement, lambda _, interval: passes(interval, rule))
+        judged = JudgedArrays(self.metrics, self.judgement)
+        groups = with_causes(self.groups, judged, lambda _, interval: passes(interval, rule))
         return to_kind(causes_table(self.metrics, groups, self.keys), self.kind)
 
 

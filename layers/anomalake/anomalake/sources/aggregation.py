@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import hashlib
+import json
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from itertools import pairwise
@@ -38,6 +40,26 @@ class LimitExceededError(AnomalakeError, ValueError):
     """Source data that are too large for one machine."""
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Entries:
+    """Sums and counts of blocks of rows, one block after the other.
+
+    Attributes
+    ----------
+    combinations
+        Number of the combination of each entry, in order of first appearance.
+    starts
+        Start of its interval.
+    sums, counts
+        Sum and number of values of its rows, by measure.
+    """
+
+    combinations: Seconds
+    starts: Seconds
+    sums: Floats
+    counts: Counts
+
+
 class Aggregation:
     """Sums and counts of rows.
 
@@ -45,31 +67,50 @@ class Aggregation:
     ----------
     metric_set
         The metric set.
+    keep
+        Keeps the entries, so that `metrics` is not called; default: they are added up here.
+    n_pending
+        Number of entries that are kept or added up at a time. Default: a million.
+    key
+        Key of the digests of combinations.
 
     Attributes
     ----------
     codes
         Codes of each dimension's values.
+    digests
+        Digest of each combination, in order of first appearance: 64 bits, the same wherever it is read.
     hashed
         Number of rows among which repeated rows are found.
     problems
         Values that `metrics` has left out.
-    last_start
-        Start of the last interval with a row.
+    first_start, last_start
+        Start of the first and the last interval with a row.
     """
 
-    def __init__(self, metric_set: MetricSet) -> None:
+    def __init__(
+        self,
+        metric_set: MetricSet,
+        keep: Callable[[Entries], None] | None = None,
+        n_pending: int | None = None,
+        key: bytes = b"",
+    ) -> None:
         self._metric_set = metric_set
+        self._keep = keep
+        self._most_pending = _PENDING if n_pending is None else n_pending
+        self._key = key
+        self.digests: list[int] = []
+        self._digests = np.empty(0, np.uint64)
         self.codes = tuple(Codes() for _ in metric_set.dimension_list)
         self._combinations: dict[tuple[int, ...], int] = {}
         self._columns: dict[int, _Column] = {}
         self._pending: list[tuple[Seconds, Floats, Counts]] = []
         self._n_pending = 0
-        self._first_start: int | None = None
         self._hashes: list[npt.NDArray[np.uint64]] = []
         self._minutes: list[npt.NDArray[np.uint32]] = []
         self.hashed = 0
         self.problems: list[str] = []
+        self.first_start: int | None = None
         self.last_start: int | None = None
 
     def add(self, instants: Seconds, starts: Seconds, codes: Sequence[Seconds], values: Sequence[Floats]) -> None:
@@ -95,21 +136,24 @@ class Aggregation:
             sums[number] = np.bincount(place, np.where(present, column, 0.0), len(keys))
             counts[number] = np.bincount(place[present], minlength=len(keys))
         oldest, newest = int(np.min(starts)), int(np.max(starts))
-        self._first_start = oldest if self._first_start is None else min(self._first_start, oldest)
+        self.first_start = oldest if self.first_start is None else min(self.first_start, oldest)
         self.last_start = newest if self.last_start is None else max(self.last_start, newest)
         self._pending.append((keys, sums, counts))
         self._n_pending += len(keys)
-        if self._n_pending >= _PENDING:
-            self._add_to_columns()
+        if self._n_pending >= self._most_pending:
+            self.flush()
 
-    def _add_to_columns(self) -> None:
-        """Add the pending sums and counts, in the order of their blocks."""
+    def flush(self) -> None:
+        """Keep or add up the pending sums and counts, in the order of their blocks."""
         if not self._pending:
             return
         keys = np.concatenate([part[0] for part in self._pending])
         sums, counts = (np.concatenate([part[place] for part in self._pending], axis=1) for place in (1, 2))
         self._pending, self._n_pending = [], 0
         starts = keys & ((1 << _START_BITS) - 1)
+        if self._keep is not None:
+            self._keep(Entries(keys >> _START_BITS, starts, sums, counts))
+            return
         # Stable: a combination's sums stay in the order of their blocks.
         order = np.argsort(starts, kind="stable")
         ordered, combinations = starts[order], (keys >> _START_BITS)[order]
@@ -127,6 +171,17 @@ class Aggregation:
     def empty(self) -> bool:
         """Whether no row was added."""
         return self.last_start is None
+
+    def hashed_rows(self) -> Iterator[tuple[npt.NDArray[np.uint64], npt.NDArray[np.uint32]]]:
+        """Yield the hashes of rows and the minutes of their intervals, block by block."""
+        return zip(self._hashes, self._minutes, strict=True)
+
+    def add_hashed_rows(self, hashes: npt.NDArray[np.uint64], minutes: npt.NDArray[np.uint32]) -> None:
+        """Add the hashes of a block of rows that another aggregation has read, up to the limit."""
+        if self.hashed < _HASHED_ROWS:
+            self._hashes.append(hashes)
+            self._minutes.append(minutes)
+            self.hashed += len(hashes)
 
     def repeats(self) -> Repeats | None:
         """Rows that repeat another row in all columns of the metric set, among the first twenty million."""
@@ -157,11 +212,11 @@ class Aggregation:
             The metrics would not fit into memory.
         """
         metric_set = self._metric_set
-        assert self._first_start is not None
+        assert self.first_start is not None
         assert self.last_start is not None
-        self._add_to_columns()
-        grid = starts_between(metric_set.frequency, metric_set.timezone, self._first_start, self.last_start)
-        known = self._named()
+        self.flush()
+        grid = starts_between(metric_set.frequency, metric_set.timezone, self.first_start, self.last_start)
+        known = self.combinations()
         order = sorted(
             range(len(known)), key=lambda place: [(value is not None, value or "") for value in known[place]]
         )
@@ -190,7 +245,7 @@ class Aggregation:
                     found[combination, number] = np.nan
                 values[place, rank[:, None], places] = found
         for measure, left_out in zip(metric_set.metric_list, large, strict=True):
-            self._note_large(measure.metric_name, left_out, known)
+            self.note_large(measure.metric_name, left_out, known)
         return Metrics(
             frequency=metric_set.frequency,
             timezone=metric_set.timezone,
@@ -201,8 +256,8 @@ class Aggregation:
             values=values,
         )
 
-    def _note_large(self, measure: str, left_out: list[tuple[int, int, float]], known: list[Combination]) -> None:
-        """Note values that an alert cannot have: each with its combination and start."""
+    def note_large(self, measure: str, left_out: list[tuple[int, int, float]], known: Sequence[Combination]) -> None:
+        """Note values of a measure that an alert cannot have: each with its combination and start."""
         if not left_out:
             return
         combination, first, value = min(left_out, key=itemgetter(0, 1))
@@ -217,7 +272,8 @@ class Aggregation:
             f"{value:g} in the interval from {start:%Y-%m-%dT%H:%M:%SZ}{f', {of}' if of else ''}"
         )
 
-    def _named(self) -> list[Combination]:
+    def combinations(self) -> list[Combination]:
+        """Return the combinations, in order of first appearance."""
         texts = [codes.values for codes in self.codes]
         return [
             tuple(values[code] for values, code in zip(texts, combination, strict=True))
@@ -234,6 +290,9 @@ class Aggregation:
         numbers = np.empty(len(first), np.int64)
         for at, item in enumerate(zip(*(column[first].tolist() for column in codes), strict=True) if codes else [()]):
             numbers[at] = self._combinations.setdefault(item, len(self._combinations))
+            if numbers[at] == len(self.digests):
+                names = [known.values[code] for known, code in zip(self.codes, item, strict=True)]
+                self.digests.append(digest_of(names, self._key))
         if len(self._combinations) > MOST_COMBINATIONS:
             raise LimitExceededError(
                 f"more than {MOST_COMBINATIONS:,} combinations of {', '.join(self._metric_set.dimension_list)}; "
@@ -244,7 +303,10 @@ class Aggregation:
     def _remember(self, instants: Seconds, starts: Seconds, combinations: Seconds, values: Sequence[Floats]) -> None:
         if self.hashed >= _HASHED_ROWS:
             return
-        row = _mixed(instants.astype(np.uint64) ^ _mixed(combinations.astype(np.uint64)))
+        new = self.digests[len(self._digests) :]
+        if new:
+            self._digests = np.concatenate([self._digests, np.array(new, np.uint64)])
+        row = _mixed(instants.astype(np.uint64) ^ self._digests[combinations])
         for column in values:
             row = _mixed(row ^ (column + 0.0).view(np.uint64))
         # A row without a value changes nothing, so it does not matter that it is repeated.
@@ -291,6 +353,12 @@ class _Column:
         seen = np.flatnonzero(counts)
         found = self._sums[measure, seen]
         out[seen] = found / counts[seen] if is_mean else found
+
+
+def digest_of(names: Sequence[str | None], key: bytes = b"") -> int:
+    """Return the digest of a combination: 64 bits."""
+    text = json.dumps(names).encode("ascii")
+    return int.from_bytes(hashlib.blake2b(text, digest_size=8, key=key).digest(), "little")
 
 
 def _mixed(words: npt.NDArray[np.uint64]) -> npt.NDArray[np.uint64]:

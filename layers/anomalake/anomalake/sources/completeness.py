@@ -80,6 +80,17 @@ class Completeness:
             for name, unusable in zip(self._names, self._unusable, strict=True)
         )
 
+    @property
+    def numbers(self) -> tuple[int, ...]:
+        """Rows, rows that lack something, and unusable cells of each column."""
+        return (self._rows, self.partial, *self._unusable)
+
+    def add_numbers(self, numbers: Sequence[int]) -> None:
+        """Add the numbers of other rows."""
+        self._rows += numbers[0]
+        self.partial += numbers[1]
+        self._count(numbers[2:])
+
     def _empty(self, codes: Sequence[Seconds]) -> list[Flags | None]:
         """Which rows have no value of a dimension; None where all have one."""
         return [_is_any(column, known.empty) for column, known in zip(codes, self._codes, strict=True)]

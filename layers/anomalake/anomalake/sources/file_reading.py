@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from functools import partial
 from typing import Any
 
@@ -13,7 +13,7 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from anomalake.definitions.intervals import NO_INSTANT, floor_to_starts
-from anomalake.definitions.messages import listed
+from anomalake.definitions.messages import listed, printable
 from anomalake.definitions.metric_set import CsvFormat, MetricSet, ParquetFormat
 from anomalake.model.metrics import Metrics
 from anomalake.sources.aggregation import Aggregation
@@ -41,6 +41,14 @@ class RowCounts:
     missing: int = 0
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class ReadPart:
+    """What a `FileReader` knows of its files, but for the rows' sums: named arrays, and values in JSON's types."""
+
+    arrays: dict[str, npt.NDArray[Any]]
+    about: dict[str, Any]
+
+
 class FileReader:
     """Reads files of one metric set.
 
@@ -48,6 +56,8 @@ class FileReader:
     ----------
     metric_set
         The metric set.
+    aggregation
+        Adds the rows up. Default: in memory.
 
     Attributes
     ----------
@@ -55,15 +65,15 @@ class FileReader:
         Results of reading.
     """
 
-    def __init__(self, metric_set: MetricSet) -> None:
+    def __init__(self, metric_set: MetricSet, aggregation: Aggregation | None = None) -> None:
         self.metric_set = metric_set
-        self.aggregation = Aggregation(metric_set)
+        self.aggregation = aggregation if aggregation is not None else Aggregation(metric_set)
         self.completeness = Completeness(
             (metric_set.timestamp_column, *metric_set.dimension_list, *metric_set.measures), self.aggregation.codes
         )
         self.counts = RowCounts()
         self.notes = Notes()
-        self._has_break = False
+        self._break = ""
         self.instants = Instants(metric_set)
         self._numbers = [Numbers(metric_set) for _ in metric_set.measures]
         self._read_files: list[ReadFile] = []
@@ -109,7 +119,7 @@ class FileReader:
         unlisted = self.notes.bad - before > len(self.notes.problems) - listed
         if unlisted and self.metric_set.kind == "csv" and not self.notes.full:
             self._explain(place, again)
-        if self.notes.spare_lines > 0 and not self._has_break and place.startswith("s3://"):
+        if self.notes.spare_lines > 0 and not self._break and place.startswith("s3://"):
             self._find_break(place, again)
 
     def _find_break(self, place: str, again: Callable[[], ByteStream]) -> None:
@@ -122,8 +132,66 @@ class FileReader:
         with closing(again()) as stream:
             line = line_with_break(FileText(stream, csv_format.charset), csv_format)
         if line is not None:
-            self._has_break = True
-            self.notes.add(break_line(place, line))
+            self._break = printable(break_line(place, line))
+            self.notes.add(self._break)
+
+    def part(self) -> ReadPart:
+        """Return what is known of the files, but for the rows' sums."""
+        hashed = list(self.aggregation.hashed_rows())
+        arrays = {
+            "hashes": np.concatenate([*(hashes for hashes, _ in hashed), np.empty(0, np.uint64)]),
+            "minutes": np.concatenate([*(minutes for _, minutes in hashed), np.empty(0, np.uint32)]),
+            "hashed": np.array([len(hashes) for hashes, _ in hashed], np.int64),
+        }
+        about = {
+            "counts": asdict(self.counts),
+            "bad": self.notes.bad,
+            "problems": self.notes.problems,
+            "break": self._break,
+            "completeness": self.completeness.numbers,
+            "units": [sorted(numbers.units) for numbers in self._numbers],
+            "skipped": sorted(self.instants.skipped),
+            "repeated": sorted(self.instants.repeated.items()),
+            "span": [self.aggregation.first_start, self.aggregation.last_start],
+            "files": [[file.place, file.window.low, file.window.high, file.end] for file in self._read_files],
+        }
+        return ReadPart(arrays, about)
+
+    def add_part(self, part: ReadPart, open_file: Callable[[str], ByteStream]) -> None:
+        """Add what another reader knows of the files after those of this one, as if this one had read them.
+
+        Parameters
+        ----------
+        open_file
+            Opens a file by its name.
+        """
+        about, aggregation = part.about, self.aggregation
+        for name, number in about["counts"].items():
+            setattr(self.counts, name, getattr(self.counts, name) + number)
+        self.notes.bad += about["bad"]
+        for problem in about["problems"]:
+            if not self.notes.full and not (self._break and problem == about["break"]):
+                self.notes.problems.append(problem)
+        self._break = self._break or about["break"]
+        self.completeness.add_numbers(about["completeness"])
+        for numbers, units in zip(self._numbers, about["units"], strict=True):
+            numbers.units |= set(units)
+        self.instants.skipped.update(about["skipped"])
+        self.instants.repeated.update(dict(about["repeated"]))
+        first, last = about["span"]
+        if first is not None:
+            own = (aggregation.first_start, aggregation.last_start)
+            aggregation.first_start = first if own[0] is None else min(own[0], first)
+            aggregation.last_start = last if own[1] is None else max(own[1], last)
+        before = aggregation.hashed
+        ends = np.cumsum(part.arrays["hashed"])[:-1]
+        blocks = [np.split(part.arrays[name], ends) for name in ("hashes", "minutes")]
+        for hashes, minutes in zip(*blocks, strict=True):
+            aggregation.add_hashed_rows(hashes, minutes)
+        for place, low, high, end in about["files"]:
+            end = min(before + end, aggregation.hashed)
+            if end > (self._read_files[-1].end if self._read_files else 0):
+                self._read_files.append(ReadFile(place, Window(low, high), partial(open_file, place), end))
 
     def remarks(self) -> list[str]:
         """Remarks on rows that were used: what was left out of them, and what may be wrong with them."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import closing
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import cast
@@ -149,16 +149,36 @@ def _read_history(
         return _read_table(metric_set, _tables(files), None, until)
     files = _files(files)
     reader = FileReader(metric_set)
-    high = None if until is None else _seconds(until)
-    listed = _historical_files(metric_set, files, reader)
     meter = _Meter(progress)
-    _read_all(reader, files, [(file, Window(None, high)) for file in listed], meter)
+    for wanted in history_files(metric_set, files, reader, until):
+        read_files(reader, files, wanted, meter)
+    return _result(reader, _nothing_until(metric_set, until), ", ".join(metric_set.paths))
+
+
+def history_files(
+    metric_set: MetricSet, files: SourceFiles, reader: FileReader, until: datetime | None = None
+) -> Iterator[Sequence[tuple[SourceFile, Window]]]:
+    """Yield the files of a history, in the order in which they are read, with the span of their rows that is used.
+
+    Those that are yielded together can be read side by side; they are to be read into `reader` before the next are
+    asked for.
+    """
+    high = None if until is None else _seconds(until)
+    yield [(file, Window(None, high)) for file in _historical_files(metric_set, files, reader)]
     after = _after(reader)
     for template in metric_set.templated_path_list:
-        _read_all(reader, files, _live_files(metric_set, template, files, after, high), meter)
-    places = ", ".join(metric_set.paths)
-    nothing = f"No datapoint was found at the source location: {places}"
-    return _result(reader, nothing if until is None else f"{nothing}, until {_text(until)}", places)
+        yield _live_files(metric_set, template, files, after, high)
+
+
+def check_history(reader: FileReader) -> ReadReport:
+    """Return the report on a history that was read; raises `NoDataError`, `InsufficientDataError`."""
+    metric_set = reader.metric_set
+    return _checked(reader, _nothing_until(metric_set, None), ", ".join(metric_set.paths))
+
+
+def _nothing_until(metric_set: MetricSet, until: datetime | None) -> str:
+    nothing = f"No datapoint was found at the source location: {', '.join(metric_set.paths)}"
+    return nothing if until is None else f"{nothing}, until {_text(until)}"
 
 
 def read_interval(detector: Detector, files: SourceData, start: datetime) -> tuple[Metrics, ReadReport]:
@@ -198,7 +218,7 @@ def read_interval(detector: Detector, files: SourceData, start: datetime) -> tup
         # Without live folders, the rows of an interval are in the historical files.
         listed = _historical_files(metric_set, files, reader)
     window = Window(_seconds(start), _seconds(end))
-    _read_all(reader, files, [(file, window) for file in listed])
+    read_files(reader, files, [(file, window) for file in listed])
     places = ", ".join(folders or metric_set.historical_data_path_list)
     return _result(reader, _nothing_in(start, end, places), places, start)
 
@@ -326,9 +346,10 @@ class _MeteredStream:
         return found
 
 
-def _read_all(
+def read_files(
     reader: FileReader, files: SourceFiles, wanted: Sequence[tuple[SourceFile, Window]], meter: _Meter | None = None
 ) -> None:
+    """Read files, each with the span of its rows that is used; raises `StoreError`."""
     windows = {file.name: window for file, window in wanted}
     if meter is not None:
         meter.expect(sum(file.size for file, _ in wanted))
@@ -381,7 +402,8 @@ def _window(template: str, start: datetime, frequency: str, timezone: str) -> Wi
     return Window(_seconds(start), _seconds(end))
 
 
-def _result(reader: FileReader, nothing: str, places: str, start: datetime | None = None) -> tuple[Metrics, ReadReport]:
+def _checked(reader: FileReader, nothing: str, places: str, start: datetime | None = None) -> ReadReport:
+    """Return the report on rows that were read, which are enough."""
     report = _report(reader, start)
     share = reader.metric_set.minimum_good_share
     if report.rows and (report.rows - report.bad) / report.rows < share:
@@ -391,19 +413,37 @@ def _result(reader: FileReader, nothing: str, places: str, start: datetime | Non
             f"{report.rows:,} rows are bad, and MinimumGoodShare is {share:g}{first}",
             report,
         )
-    if reader.aggregation.empty and start is not None and _seconds(start) in reader.doubled:
-        return _unobserved(reader.metric_set, start), report
-    if reader.aggregation.empty:
+    if reader.aggregation.empty and not _is_doubled(reader, start):
         raise NoDataError(f"{nothing}{_why(report)}", report)
-    try:
+    return report
+
+
+def _is_doubled(reader: FileReader, start: datetime | None) -> bool:
+    return start is not None and _seconds(start) in reader.doubled
+
+
+def _result(reader: FileReader, nothing: str, places: str, start: datetime | None = None) -> tuple[Metrics, ReadReport]:
+    report = _checked(reader, nothing, places, start)
+    if reader.aggregation.empty:
+        assert start is not None
+        return _unobserved(reader.metric_set, start), report
+    with beyond_limits(reader.metric_set, report, places):
         metrics, problems = reader.metrics(), reader.aggregation.problems
         if reader.metric_set.roll_ups:
             metrics, more = with_roll_ups(
                 metrics, [measure.aggregation_function == "SUM" for measure in reader.metric_set.metric_list]
             )
             problems = [*problems, *more]
-        return metrics, replace(report, problems=(*report.problems, *map(printable, problems)))
+    return metrics, replace(report, problems=(*report.problems, *map(printable, problems)))
+
+
+@contextmanager
+def beyond_limits(metric_set: MetricSet, report: ReadReport, places: str | None = None) -> Iterator[None]:
+    """Raise `InsufficientDataError` in place of `LimitExceededError`."""
+    try:
+        yield
     except LimitExceededError as error:
+        places = places if places is not None else ", ".join(metric_set.paths)
         raise InsufficientDataError(
             f"Metric set beyond its limits at the source location: {places}: {error}", report
         ) from error

@@ -55,7 +55,7 @@ class SparkRunner:
         try:
             rows = numbers.mapInArrow(partial(_run, task, self._variables), "number long, result binary").collect()
         except (PySparkException, Py4JError) as error:
-            raise TaskError(f"Spark: {_reason(error)}; expected all {n_tasks:,} tasks to end") from error
+            raise TaskError(f"Spark: {_reason(error)}; expected all tasks to end ({n_tasks:,})") from error
         for row in rows:
             yield int(row.number), bytes(row.result)
 

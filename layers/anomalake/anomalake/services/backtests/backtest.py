@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import suppress
+import secrets
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -17,23 +18,29 @@ from anomalake.definitions.detector import Detector
 from anomalake.definitions.detector_file import read_detector
 from anomalake.definitions.errors import SourceError
 from anomalake.definitions.settings import DetectionSettings
+from anomalake.detection.arrow_blocks import BacktestPlan
 from anomalake.detection.backtest import (
     PreparedBacktest,
     Progress,
-    conclude_backtest,
+    first_tested,
+    group_backtest,
+    insufficient,
     judge_series,
+    judged_arrays,
     prepare_backtest,
 )
-from anomalake.detection.distributed_backtest import judge_distributed
-from anomalake.detection.evaluation import Figures, evaluate
-from anomalake.detection.labels import read_labels
+from anomalake.detection.distributed_backtest import BlockWork, judge_distributed, judge_given
+from anomalake.detection.distributed_reading import SourceWork, can_read_by_tasks, read_distributed
+from anomalake.detection.evaluation import Agreement, Figures
+from anomalake.detection.labels import Labels, read_labels
 from anomalake.detection.score_files import write_scores
 from anomalake.groups.anomaly_group import Group, GroupInterval
 from anomalake.groups.causes import with_causes
 from anomalake.groups.counting import counted_intervals
+from anomalake.groups.judged_series import JudgedSeries
 from anomalake.lake import bulk
 from anomalake.lake.lake import utc_now
-from anomalake.model.judgement import Judgement
+from anomalake.local.source_files import FolderOrS3Files
 from anomalake.model.metrics import Metrics
 from anomalake.notify.alert_json import AlertTooLargeError
 from anomalake.notify.channel import JSON
@@ -56,6 +63,8 @@ from anomalake.storage.store import StoreError
 
 # Bytes of alerts that are written to the lake at once.
 _PIECE_BYTES: Final = 4 * 1024 * 1024
+# Series that are compared with labels at a time.
+_SERIES_AT_ONCE: Final = 2_048
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,7 +174,8 @@ def backtest(
         Called with the name of the step (``read``, ``train``, ``test``, ``alerts``), and the done and total number of
         its units.
     engine
-        Judges the blocks of series, with the same results. Default: this process.
+        Reads the files and judges the blocks of series, with the same results. The outcome then has no judged points
+        when the call has ended (`Backtest.judgement`); `scores` keeps them. Default: this process.
 
     Raises
     ------
@@ -176,34 +186,72 @@ def backtest(
         check_lake_uri(lake)
     if isinstance(detector, Path):
         detector = read_detector(detector, data=data)
-    reading = partial(progress, "read") if progress is not None else None
-    metrics, read = read_history(detector, open_source_files(detector.metric_set), progress=reading)
-    metric_set = detector.metric_set
-    # Labels are read before the model is fitted, so that an invalid file is reported at once.
-    labelled = (
-        read_labels(labels, metrics, metric_set.timestamp_column, metric_set.timestamp_format) if labels else None
-    )
     feedback, unread = read_feedback(open_store(lake, create=False), detector.name) if lake else ([], [])
-    prepared = prepare(detector, metrics)
-    judgement = judge(prepared, engine, lake, progress)
-    tested = conclude(detector, prepared, [judgement], feedback)
-    quality = backtest_quality_of(read, metrics, tested.first)
-    evaluated = None
-    if labelled is not None:
-        is_anomaly = labelled.is_anomaly.reshape(metrics.n_metrics, -1)[:, tested.first :]
-        # Labels are of the combinations in the data.
-        observed = tested.observed & ~np.tile(metrics.is_roll_up, len(metrics.measures))[:, None]
-        figures = evaluate(is_anomaly, tested.judgement.is_anomaly, tested.judgement.severity, observed)
-        evaluated = Evaluation(figures, int((is_anomaly & observed).sum()), labelled.unknown)
-    return BacktestOutcome(
-        detector=detector,
-        read=read,
-        backtest=tested,
-        evaluated=evaluated,
-        scored=write_scores(scores, tested) if scores else None,
-        sent=write_alerts(lake, detector, tested, progress, page, quality) if lake else None,
-        unread=tuple(unread),
-    )
+    with ExitStack() as until_written:
+        history = _read(detector, engine, lake, until_written, progress)
+        metrics, report = history.metrics, history.report
+        # Labels are read before the model is fitted, so that an invalid file is reported at once.
+        of = detector.metric_set
+        labelled = read_labels(labels, metrics, of.timestamp_column, of.timestamp_format) if labels else None
+        judged = until_written.enter_context(_judge(detector, history, engine, lake, feedback, progress))
+        tested = conclude(detector, judged)
+        quality = backtest_quality_of(report, metrics, tested.first)
+        return BacktestOutcome(
+            detector=detector,
+            read=report,
+            backtest=tested,
+            evaluated=_evaluation(labelled, tested) if labelled is not None else None,
+            scored=write_scores(scores, tested) if scores else None,
+            sent=write_alerts(lake, detector, tested, progress, page, quality) if lake else None,
+            unread=tuple(unread),
+        )
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _History:
+    """A history that was read, and the work folder that has its blocks; None where its values are in memory."""
+
+    metrics: Metrics
+    report: ReadReport
+    work: SourceWork | None = None
+    is_enough: bool = True
+
+
+def _read(
+    detector: Detector,
+    engine: Engine | None,
+    lake: str | None,
+    until_written: ExitStack,
+    progress: Progress | None = None,
+) -> _History:
+    """Read the history, in this process or by an engine's tasks, whose blocks are deleted at the end of the context."""
+    of = detector.metric_set
+    if engine is None or not can_read_by_tasks(detector) or not engine.reaches(of.paths):
+        reading = partial(progress, "read") if progress is not None else None
+        return _History(*read_history(detector, open_source_files(of), progress=reading))
+    open_work = until_written.enter_context(engine.work_store(lake))
+    now = utc_now()
+    delete_left_behind(open_work(), now)
+    work = SourceWork(open_work, new_work_folder(now), FolderOrS3Files, of, secrets.token_bytes(16))
+    until_written.callback(work.work().delete)
+    given = read_distributed(detector, work, engine.runner, progress)
+    return _History(given.metrics, given.report, work, given.is_enough)
+
+
+def _evaluation(labels: Labels, tested: Backtest) -> Evaluation:
+    """Compare the tested points with labels, some series at a time."""
+    metrics = tested.metrics
+    is_anomaly = labels.is_anomaly.reshape(metrics.n_metrics, -1)[:, tested.first :]
+    # Labels are of the combinations in the data.
+    has_label = ~np.tile(metrics.is_roll_up, len(metrics.measures))[:, None]
+    agreement, labelled = Agreement(), 0
+    for begin in range(0, metrics.n_metrics, _SERIES_AT_ONCE):
+        rows = slice(begin, min(begin + _SERIES_AT_ONCE, metrics.n_metrics))
+        values, judgement = tested.judged.rows(rows.start, rows.stop)
+        observed = ~np.isnan(values) & has_label[rows]
+        agreement += Agreement.of(is_anomaly[rows], judgement.is_anomaly, judgement.severity, observed)
+        labelled += int((is_anomaly[rows] & observed).sum())
+    return Evaluation(agreement.figures, labelled, labels.unknown)
 
 
 def prepare(detector: Detector, metrics: Metrics) -> PreparedBacktest:
@@ -211,29 +259,51 @@ def prepare(detector: Detector, metrics: Metrics) -> PreparedBacktest:
     return prepare_backtest(metrics, holidays=detector.holidays, settings=DetectionSettings.of(detector))
 
 
-def judge(
-    prepared: PreparedBacktest, engine: Engine | None, lake: str | None, progress: Progress | None = None
-) -> Judgement:
-    """Judge all series in this process, or by an engine whose tasks exchange blocks through the lake."""
+@contextmanager
+def _judge(
+    detector: Detector,
+    history: _History,
+    engine: Engine | None,
+    lake: str | None,
+    feedback: Iterable[Feedback],
+    progress: Progress | None = None,
+) -> Iterator[JudgedSeries]:
+    """Judge all series in this process, or by an engine whose tasks exchange blocks through the lake.
+
+    The tasks' blocks, and so all points but the anomalous ones, are deleted at the end of the context, or of the one in
+    which they were read.
+    """
+    metrics = history.metrics
+    if engine is not None and history.work is not None:
+        first = first_tested(len(metrics.starts))
+        if not history.is_enough:
+            raise insufficient(metrics, first)
+        plan = BacktestPlan.of(metrics, first, DetectionSettings.of(detector), tuple(detector.holidays), feedback)
+        work = BlockWork(history.work.open_store, history.work.folder, plan)
+        yield judge_given(metrics, work, engine.runner, progress)
+        return
+    prepared = prepare(detector, metrics)
     if engine is None:
-        return judge_series(prepared, 0, prepared.metrics.n_metrics, progress)
+        judgement = judge_series(prepared, 0, metrics.n_metrics, progress)
+        yield judged_arrays(prepared, [judgement], feedback)
+        return
     with engine.work_store(lake) as open_work:
         now = utc_now()
         delete_left_behind(open_work(), now)
-        return judge_distributed(prepared, engine.runner, open_work, new_work_folder(now), progress)
+        folder = new_work_folder(now)
+        with judge_distributed(prepared, engine.runner, open_work, folder, feedback, progress) as judged:
+            yield judged
 
 
-def conclude(
-    detector: Detector, prepared: PreparedBacktest, parts: Sequence[Judgement], feedback: Iterable[Feedback]
-) -> Backtest:
+def conclude(detector: Detector, judged: JudgedSeries) -> Backtest:
     """Group the anomalies of the judged series, and add the root causes of the intervals that alert."""
-    tested = conclude_backtest(prepared, parts, detector.arn, feedback)
+    tested = group_backtest(judged, DetectionSettings.of(detector), detector.arn)
     rules = rules_of(detector)
 
     def alerts(group: Group, interval: GroupInterval) -> bool:
         return any(passes_measure(group, rule) and passes(interval, rule) for rule in rules)
 
-    return replace(tested, groups=with_causes(tested.groups, tested.metrics, tested.judgement, alerts))
+    return replace(tested, groups=with_causes(tested.groups, tested.judged, alerts))
 
 
 def write_alerts(

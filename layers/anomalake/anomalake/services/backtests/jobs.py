@@ -11,7 +11,7 @@ from typing import Final, Literal
 
 from anomalake.aws.channels import channel_of
 from anomalake.definitions.detector import About, AlertRule, Detector
-from anomalake.detection.backtest import PreparedBacktest, first_tested, judge_series, series_blocks
+from anomalake.detection.backtest import PreparedBacktest, first_tested, judge_series, judged_arrays, series_blocks
 from anomalake.errors import AnomalakeError, one_line
 from anomalake.lake.lake import Clock, Lake, utc_now
 from anomalake.model.judgement import Judgement
@@ -269,7 +269,7 @@ class _Work:
         if version_of(now) != version_of(detector):
             raise _OutOfTimeError
         feedback, _ = read_feedback(jobs.store, detector.name)
-        tested = conclude(now, prepared, parts, feedback)
+        tested = conclude(now, judged_arrays(prepared, parts, feedback))
         self._heartbeat.beat("alerts")
         write_alerts(jobs.lake, now, tested, self._heartbeat.report, jobs.page, quality)
 
