@@ -119,7 +119,7 @@ def test_page_and_api_share_the_root() -> None:
         return cast(Workspace, scope)
 
     names = ("ListAnomalyDetectors", "ListTagsForResource", "UntagResource")
-    client = served(Api(workspace, dict.fromkeys(names, calls), lambda line: None))
+    client = served(Api(workspace, lambda: dict.fromkeys(names, calls), lambda line: None))
     signed = {"Authorization": SIGNED}
     assert client.post("/ListAnomalyDetectors", json={"MaxResults": 7}, headers=signed).status_code == 200
     assert scopes == [Scope("eu-west-1", "lookoutmetrics")]
@@ -140,7 +140,8 @@ def test_page_and_api_share_the_root() -> None:
 
 def test_requests_that_may_not_come_are_refused() -> None:
     calls = Calls()
-    client = served(Api(lambda scope: cast(Workspace, None), {"ListAnomalyDetectors": calls}, lambda line: None))
+    handlers = {"ListAnomalyDetectors": calls}
+    client = served(Api(lambda scope: cast(Workspace, None), lambda: handlers, lambda line: None))
     signed = {"Authorization": SIGNED}
     without = client.post("/ListAnomalyDetectors", json={})
     assert (without.status_code, without.headers["x-amzn-ErrorType"]) == (403, "MissingAuthenticationTokenException")

@@ -11,6 +11,7 @@ from anomalake.cli import interruption
 from anomalake.cli.console import line, note_missing_lake, stderr, stdout
 from anomalake.cli.options import DEFAULT_PORT, LakeUri, PageUrl, checked_page
 from anomalake.cli.user import user_name
+from anomalake.cli.without_pandas import use_pyarrow_without_pandas
 
 if TYPE_CHECKING:
     from anomalake.page.document import PageDocument
@@ -27,6 +28,7 @@ def dashboard(
     """
     from anomalake.services.dashboard import check_complete, make_document, summary_of, unread_in, write_page
 
+    use_pyarrow_without_pandas()
     note_missing_lake(lake)
     document, _ = make_document(lake)
     written = write_page(document, out)
@@ -90,13 +92,14 @@ def serve(
     from anomalake.server.local_api import job_settings, local_api
     from anomalake.server.local_jobs import LocalJobs
 
+    use_pyarrow_without_pandas()
     console, limits = stdout(), DEFAULT
     complete, reported = True, tuple[str, ...]()
 
     def make() -> PageDocument:
         nonlocal limits, complete, reported
         complete = False
-        document, limits = make_document(lake, limits)
+        document, limits = make_document(lake, limits, served=True)
         unread = unread_in(document)
         for text in unread:
             if text not in reported:

@@ -119,4 +119,4 @@ class Documents:
         if self._document is not None and self._document.digest == digest:
             return self._document
         packed = pack(document)
-        return RenderedDocument(digest, compressed(packed), self._site.show(packed, self._token))
+        return RenderedDocument(digest, compressed(packed, served=True), self._site.show(packed, self._token))

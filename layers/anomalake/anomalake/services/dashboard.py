@@ -49,7 +49,9 @@ class PageFile:
     document: PageDocument
 
 
-def make_document(lake: str | LakeConnection, limits: Limits = DEFAULT) -> tuple[PageDocument, Limits]:
+def make_document(
+    lake: str | LakeConnection, limits: Limits = DEFAULT, *, served: bool = False
+) -> tuple[PageDocument, Limits]:
     """Read a lake once, and return its document with the limits that make it small enough (`fit_document`).
 
     Raises
@@ -61,7 +63,7 @@ def make_document(lake: str | LakeConnection, limits: Limits = DEFAULT) -> tuple
     """
     connection = _connection(lake)
     next(iter(connection.store.list("")), None)
-    return fit_document(_read(connection, utc_now(), limits, crawl_of(connection.uri)), limits)
+    return fit_document(_read(connection, utc_now(), limits, crawl_of(connection.uri)), limits, served=served)
 
 
 def read_document(
@@ -113,7 +115,7 @@ def crawl_of(lake: str) -> Crawl | None:
 
 
 def fit_document(
-    contents: LakeContents, limits: Limits = DEFAULT, most_bytes: int = MOST_BYTES
+    contents: LakeContents, limits: Limits = DEFAULT, most_bytes: int = MOST_BYTES, *, served: bool = False
 ) -> tuple[PageDocument, Limits]:
     """Return a document that is small enough, and the limits that make it so.
 
@@ -125,10 +127,12 @@ def fit_document(
         The first limits. They are halved until the document is small enough; a note of the document names them.
     most_bytes
         Most bytes of the packed and gzipped document.
+    served
+        Whether the page is served, so that the document is compressed less (`compressed`) if it is small enough then.
     """
     document = document_of(contents, limits)
     for _ in range(_MOST_HALVINGS):
-        if len(compressed(pack(document))) <= most_bytes:
+        if _fits(pack(document), most_bytes, served):
             break
         limits = halve(limits)
         document = document_of(contents, limits)
@@ -139,6 +143,10 @@ def fit_document(
         "numbers over time, so that the page opens fast."
     )
     return replace(document, notes=(*document.notes, note)), limits
+
+
+def _fits(packed: bytes, most_bytes: int, served: bool) -> bool:
+    return (served and len(compressed(packed, served=True)) <= most_bytes) or len(compressed(packed)) <= most_bytes
 
 
 def write_page(document: PageDocument, out: Path, *, title: str = "anomalake") -> PageFile:
