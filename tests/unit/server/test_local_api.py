@@ -177,7 +177,7 @@ def test_arns_follow_the_signature_or_the_options(tmp_path: Path) -> None:
     scope = Scope("us-west-2", "lookoutmetrics")
     assert api.workspace(scope).account.arn("Alert:a") == "arn:aws:lookoutmetrics:us-west-2:123456789012:Alert:a"
     assert given.workspace(scope).account.arn("Alert:a") == "arn:aws-cn:lookoutmetrics:cn-north-1:123456789012:Alert:a"
-    assert "ListAnomalyDetectors" in api.handlers
+    assert "ListAnomalyDetectors" in api.handlers()
 
 
 @pytest.mark.parametrize("options", [{"region": "Frankfurt"}, {"account": "42"}, {"region": "eu-west-1/../x"}])
