@@ -366,15 +366,37 @@ def _fit_block(
             usable[: starts_at + min(memory, n_observed // 3), series] = False
     end.recent[:, counts.is_low] = 0
     nonnegative = ~(raw < 0).any(axis=1)
-    reference = np.add(output.reference, harmonic, out=buffers.get("seasonal", n_times, len(raw)))
+    n_usable = usable.sum(axis=0)
+    widening = np.sqrt(
+        (n_usable + _DEGREES_OF_FREEDOM) / np.maximum(n_usable - _DEGREES_OF_FREEDOM, _DEGREES_OF_FREEDOM / 2)
+    )
+    tails: list[list[Tails]] = []
+    # In strips, whose arrays stay in the cache of a core.
+    for strip in strips(max(len(raw), 1)):
+        of_strip, usable_of_strip = output.part(strip.start, strip.stop), usable[n_warmup:, strip].copy()
+        deviations = np.concatenate(
+            [end.deviations[:, strip], deviations_of(rest[:, strip], of_strip, calendar.is_holiday)]
+        )
+        end.deviations[:, strip] = deviations[len(deviations) - RAMP + 1 :]
+        residuals = (of_strip.z, joint_residuals(of_strip), of_strip.z_seasonal, means_of(deviations))
+        tails.append(
+            [
+                fit_tails(
+                    of_kind[n_warmup:],
+                    usable_of_strip,
+                    can_be_light=frequency.seconds >= _LIGHT_FROM,
+                    of_days=frequency.days > 0,
+                ).widened(widening[strip])
+                for of_kind in residuals
+            ]
+        )
+    of_values, joint_tails, seasonal_tails, ramp_tails = map(concatenate_tails, map(list, zip(*tails, strict=True)))
+    reference = np.add(output.reference, harmonic, out=output.reference)
     reference += offsets
     zero = (-center / scale).astype(np.float32)
     runs = fit_runs(values, reference, zero, nonnegative & ~counts.is_low, integers, n_warmup)
     above, usual = above_zero(values[-LONGEST_RUN:], reference[-LONGEST_RUN:], zero, runs.least)
     end.run_values[LONGEST_RUN - len(above) :], end.run_expected[LONGEST_RUN - len(usual) :] = above, usual
-    deviations = np.concatenate([end.deviations, deviations_of(rest, output, calendar.is_holiday)])
-    means = means_of(deviations)
-    end.deviations[:] = deviations[len(deviations) - RAMP + 1 :]
     low_counts = np.flatnonzero(counts.is_low)
     if len(low_counts):
         # The first days have no estimate of the level yet.
@@ -384,19 +406,6 @@ def _fit_block(
         of_low, pause = fit_pauses(counts.select(low_counts), raw[low_counts, n_warmup:], usual_counts)
         counts.pause[low_counts], counts.longest[low_counts] = of_low.pause, of_low.longest
         end.run_expected[-1, low_counts] = pause
-    n_usable = usable.sum(axis=0)
-    widening = np.sqrt(
-        (n_usable + _DEGREES_OF_FREEDOM) / np.maximum(n_usable - _DEGREES_OF_FREEDOM, _DEGREES_OF_FREEDOM / 2)
-    )
-
-    def tails_of(residuals: Float32Array) -> Tails:
-        return fit_tails(
-            residuals[n_warmup:],
-            usable[n_warmup:],
-            can_be_light=frequency.seconds >= _LIGHT_FROM,
-            of_days=frequency.days > 0,
-        ).widened(widening)
-
     return _BlockFit(
         center=center,
         scale=scale,
@@ -407,10 +416,10 @@ def _fit_block(
         peaks=prepared.peaks,
         coefficients=filter_coefficients,
         holidays=prepared.holidays,
-        tails=tails_of(output.z),
-        joint_tails=tails_of(joint_residuals(output)),
-        seasonal_tails=tails_of(output.z_seasonal),
-        ramp_tails=tails_of(means),
+        tails=of_values,
+        joint_tails=joint_tails,
+        seasonal_tails=seasonal_tails,
+        ramp_tails=ramp_tails,
         counts=counts,
         runs=runs,
         state=end,
