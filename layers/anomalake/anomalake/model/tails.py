@@ -10,6 +10,7 @@ The *surprise* of a value is -log10 of the probability of a value at least as fa
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cache
 
 import numpy as np
 
@@ -153,8 +154,15 @@ def _fit_side(side: FloatArray, other: FloatArray, common_shape: float) -> tuple
 def _shape(half: FloatArray, farther: FloatArray, outer: float) -> FloatArray:
     """Return the shape of exceedances of which half reach `half`, and one of `outer` reaches `farther`."""
     ratio = np.where(half > 1e-6, farther / np.maximum(half, 1e-6), np.log(outer) / np.log(2))
-    shape: FloatArray = np.interp(ratio, (outer**_SHAPES - 1) / (2**_SHAPES - 1), _SHAPES)
+    shape: FloatArray = np.interp(ratio, _ratios(outer), _SHAPES)
     return shape
+
+
+@cache
+def _ratios(outer: float) -> FloatArray:
+    """Return the ratio of the exceedances that one of `outer` and half of them reach, for each of the `_SHAPES`."""
+    ratios: FloatArray = (outer**_SHAPES - 1) / (2**_SHAPES - 1)
+    return ratios
 
 
 def surprise(tails: Tails, z: Float32Array) -> Float32Array:
