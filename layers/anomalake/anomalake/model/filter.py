@@ -198,7 +198,8 @@ class _Patterns:
             self._all, [self._day_length, self._day_length + self._week_length]
         )
         patterns = {"by_day": self.by_day, "by_week": self.by_week, "last_week": self.last_week}
-        self.state = replace(start.copy(), **patterns)
+        # They are copied already.
+        self.state = replace(start, **patterns).copy(without=patterns)
         self.level, self.week_mean = self.state.level, self.state.week_mean
         self._from_patterns, (self._change,) = (np.empty((n, len(self.level)), np.float32) for n in (2, 1))
 

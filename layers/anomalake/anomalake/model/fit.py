@@ -521,12 +521,14 @@ def _largest_jump(rest: Float32Array, memory: int) -> Float32Array:
 
 def _second_start(start: FilterState, first_end: FilterState, sigma: Float32Array) -> FilterState:
     """Return the initial state of the second pass, with the daily and weekly pattern from the first pass."""
-    state = start.copy()
-    for name in ("by_day", "by_week", "last_week"):
-        np.copyto(getattr(state, name), getattr(first_end, name))
-    np.copyto(state.week_mean, first_end.by_week.mean(axis=0))
-    np.copyto(state.volatility, sigma)
-    return state
+    return replace(
+        start,
+        by_day=first_end.by_day,
+        by_week=first_end.by_week,
+        last_week=first_end.last_week,
+        week_mean=first_end.by_week.mean(axis=0),
+        volatility=sigma,
+    )
 
 
 def _without_holidays(values: Float32Array, is_holiday: BoolArray) -> Float32Array:

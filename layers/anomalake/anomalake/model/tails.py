@@ -110,8 +110,11 @@ def _without_events(z: Float32Array, usable: BoolArray, of_days: bool) -> Float3
     """Put NaN in place of what is not usable, and of what is far out where that is few events; `z` is changed."""
     far = np.abs(z) > _FAR
     np.copyto(z, np.float32(np.nan), where=~usable)
-    if far.any():
-        np.copyto(z, np.float32(np.nan), where=far & _are_few_events(far, usable, of_days))
+    series = far.any(axis=0).nonzero()[0]
+    if len(series):
+        far = far[:, series]
+        rows, columns = (far & _are_few_events(far, usable[:, series], of_days)).nonzero()
+        z[rows, series[columns]] = np.nan
     return z
 
 
