@@ -294,7 +294,7 @@ def _judge_runs(
     above, usual = np.concatenate([before.run_values, above]), np.concatenate([before.run_expected, usual])
     after.run_values[:], after.run_expected[:] = above[-LONGEST_RUN:], usual[-LONGEST_RUN:]
     unit = model.scale[begin:end]
-    surprises = np.where(output.z <= 0, judge_runs(runs, above, usual, unit), np.float32(0))
+    surprises = judge_runs(runs, above, usual, unit, output.z <= 0)
     return surprises, limit_of_runs(runs, above, usual, reference, unit, decision) + runs.zero
 
 
