@@ -343,7 +343,7 @@ def _fit_block(
     filter_coefficients = Coefficients(
         prepared.beta, sigma, floor, LEAST_SPREAD * sigma, prepared.low_rest - room, prepared.high_rest + room
     )
-    offsets, spread = offsets_of(prepared.months, prepared.peaks, calendar)
+    offsets = offsets_of(prepared.months, prepared.peaks, calendar)
     output, end = run_filter(
         filter_coefficients,
         prepared.state,
@@ -351,9 +351,10 @@ def _fit_block(
         harmonic,
         calendar,
         prepared.pattern,
-        spread,
+        offsets,
         buffers,
         keeps_expected=False,
+        keeps_start=False,
     )
     of_holidays = spread_of_holidays(output.z, output.sigma, calendar.is_holiday, sigma)
     filter_coefficients = replace(filter_coefficients, holiday=of_holidays)
@@ -392,7 +393,7 @@ def _fit_block(
         )
     of_values, joint_tails, seasonal_tails, ramp_tails = map(concatenate_tails, map(list, zip(*tails, strict=True)))
     reference = np.add(output.reference, harmonic, out=output.reference)
-    reference += offsets
+    offsets.add_to(reference)
     zero = (-center / scale).astype(np.float32)
     runs = fit_runs(values, reference, zero, nonnegative & ~counts.is_low, integers, n_warmup)
     above, usual = above_zero(values[-LONGEST_RUN:], reference[-LONGEST_RUN:], zero, runs.least)
@@ -527,7 +528,7 @@ def _second_start(start: FilterState, first_end: FilterState, sigma: Float32Arra
         by_week=first_end.by_week,
         last_week=first_end.last_week,
         week_mean=first_end.by_week.mean(axis=0),
-        volatility=sigma,
+        volatility=sigma.copy(),
     )
 
 

@@ -166,11 +166,12 @@ def _judge_block(
     harmonic = sum_of_harmonics(basis, model.harmonics[:, begin:end])
     coefficients, of_block = model.harmonics[:, begin:end], model.learned_holidays.part(begin, end)
     holidays = pattern_of(of_block, calendar, model.seasonal_periods, coefficients, harmonic)
-    offsets, spread = offsets_of(model.months[..., begin:end], model.peaks[..., begin:end], calendar)
-    seasonal: Float32Array = harmonic + offsets
+    offsets = offsets_of(model.months[..., begin:end], model.peaks[..., begin:end], calendar)
+    seasonal = harmonic.copy()
+    offsets.add_to(seasonal)
     rest = values - seasonal
     output, after = run_filter(
-        model.coefficients.part(begin, end), filtered, rest, harmonic, calendar, holidays, spread, buffers
+        model.coefficients.part(begin, end), filtered, rest, harmonic, calendar, holidays, offsets, buffers
     )
     # What follows concerns each series alone: in strips, its arrays stay in the cache of a core.
     for strip in strips(end - begin):

@@ -7,10 +7,12 @@ is taken out of the values before the harmonics are fitted.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 
 from anomalake.frequencies import FREQUENCIES
-from anomalake.model.array_types import Float32Array, IndexArray
+from anomalake.model.array_types import Float32Array, IndexArray, IntArray
 from anomalake.model.calendar import Calendar
 from anomalake.model.months import LEAST_OFFSET, days_of_months, offset_of_visits
 from anomalake.model.repeats import LONGEST
@@ -89,8 +91,30 @@ def concatenate_peaks(parts: list[Float32Array]) -> Float32Array:
     return np.concatenate([np.pad(part, width) for part, width in zip(parts, missing, strict=True)], axis=-1)
 
 
-def offsets_of(months: Float32Array, peaks: Float32Array, calendar: Calendar) -> tuple[Float32Array, Float32Array]:
-    """Return offset and spread of each interval, of peaks of the month or of the day: shape (T, S)."""
+@dataclass(frozen=True, slots=True, eq=False)
+class Offsets:
+    """Offset and spread of each interval, of peaks of the month or of the day; many intervals have the same.
+
+    Attributes
+    ----------
+    offset, spread
+        Shape (rows, S), or (rows, 1) for all series.
+    rows
+        The row of each interval, shape (T,).
+    """
+
+    offset: Float32Array
+    spread: Float32Array
+    rows: IntArray
+
+    def add_to(self, values: Float32Array) -> None:
+        """Add the offset of each interval to values of shape (T, S)."""
+        for row, of_interval in zip(self.rows, values, strict=True):
+            of_interval += self.offset[row]
+
+
+def offsets_of(months: Float32Array, peaks: Float32Array, calendar: Calendar) -> Offsets:
+    """Return offset and spread of each interval of a calendar."""
     if not peaks.any():
-        return days_of_months(months, calendar.month_slots)
-    return peaks[0][calendar.day_phase], peaks[1][calendar.day_phase]
+        return Offsets(*days_of_months(months, calendar.month_slots), np.arange(len(calendar.day_phase)))
+    return Offsets(peaks[0], peaks[1], calendar.day_phase)
