@@ -79,9 +79,8 @@ def serve(
     from contextlib import ExitStack, closing
 
     from anomalake.errors import require
-    from anomalake.page.limits import DEFAULT
     from anomalake.page.page import page
-    from anomalake.services.dashboard import make_document, unread_in
+    from anomalake.services.dashboard import ServedPage, unread_in
     from anomalake.storage.objects import open_store
 
     require("starlette", "uvicorn", extra="serve")
@@ -93,13 +92,13 @@ def serve(
     from anomalake.server.local_jobs import LocalJobs
 
     use_pyarrow_without_pandas()
-    console, limits = stdout(), DEFAULT
+    console, served = stdout(), ServedPage(lake)
     complete, reported = True, tuple[str, ...]()
 
     def make() -> PageDocument:
-        nonlocal limits, complete, reported
+        nonlocal complete, reported
         complete = False
-        document, limits = make_document(lake, limits, served=True)
+        document = served.document()
         unread = unread_in(document)
         for text in unread:
             if text not in reported:
