@@ -15,7 +15,8 @@ from anomalake.aws.function_jobs import FunctionJobs
 from anomalake.aws.observability import logger, observed
 from anomalake.errors import AnomalakeError
 from anomalake.services.backtests.heartbeats import HEARTBEAT, STALE
-from anomalake.services.backtests.jobs import BacktestJobs, TimeLeft, run_backtest_job
+from anomalake.services.backtests.job_runs import TimeLeft, run_backtest_job
+from anomalake.services.backtests.jobs import BacktestJobs
 from anomalake.services.backtests.requests import backtest_request
 from anomalake.storage.objects import open_store
 

@@ -39,7 +39,7 @@ def client(world: World) -> TestClient:
 
 def served(world: World) -> Any:
     site = Site(empty, lambda packed, token: page(packed, token=token), memory_store(), lambda line: None)
-    api = Api(lambda scope: world.workspace, all_handlers(), world.reported.append)
+    api = Api(lambda scope: world.workspace, all_handlers, world.reported.append)
     return application(site, 8765, token="t", api=api)
 
 

@@ -119,7 +119,7 @@ def test_page_and_api_share_the_root() -> None:
         return cast(Workspace, scope)
 
     names = ("ListAnomalyDetectors", "ListTagsForResource", "UntagResource")
-    client = served(Api(workspace, dict.fromkeys(names, calls), lambda line: None))
+    client = served(Api(workspace, lambda: dict.fromkeys(names, calls), lambda line: None))
     signed = {"Authorization": SIGNED}
     assert client.post("/ListAnomalyDetectors", json={"MaxResults": 7}, headers=signed).status_code == 200
     assert scopes == [Scope("eu-west-1", "lookoutmetrics")]
@@ -140,7 +140,8 @@ def test_page_and_api_share_the_root() -> None:
 
 def test_requests_that_may_not_come_are_refused() -> None:
     calls = Calls()
-    client = served(Api(lambda scope: cast(Workspace, None), {"ListAnomalyDetectors": calls}, lambda line: None))
+    handlers = {"ListAnomalyDetectors": calls}
+    client = served(Api(lambda scope: cast(Workspace, None), lambda: handlers, lambda line: None))
     signed = {"Authorization": SIGNED}
     without = client.post("/ListAnomalyDetectors", json={})
     assert (without.status_code, without.headers["x-amzn-ErrorType"]) == (403, "MissingAuthenticationTokenException")
@@ -176,7 +177,7 @@ def test_arns_follow_the_signature_or_the_options(tmp_path: Path) -> None:
     scope = Scope("us-west-2", "lookoutmetrics")
     assert api.workspace(scope).account.arn("Alert:a") == "arn:aws:lookoutmetrics:us-west-2:123456789012:Alert:a"
     assert given.workspace(scope).account.arn("Alert:a") == "arn:aws-cn:lookoutmetrics:cn-north-1:123456789012:Alert:a"
-    assert "ListAnomalyDetectors" in api.handlers
+    assert "ListAnomalyDetectors" in api.handlers()
 
 
 @pytest.mark.parametrize("options", [{"region": "Frankfurt"}, {"account": "42"}, {"region": "eu-west-1/../x"}])

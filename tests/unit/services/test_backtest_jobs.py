@@ -27,10 +27,11 @@ from anomalake.records.definitions import (
     read_definition,
 )
 from anomalake.services import lakes
-from anomalake.services.backtests import jobs as service
+from anomalake.services.backtests import job_runs as service
 from anomalake.services.backtests.backtest import backtest
 from anomalake.services.backtests.heartbeats import new_runner
-from anomalake.services.backtests.jobs import BacktestJobs, BacktestRequest, JobRun, TimeLeft, run_backtest_job
+from anomalake.services.backtests.job_runs import TimeLeft, run_backtest_job
+from anomalake.services.backtests.jobs import BacktestJobs, BacktestRequest, JobRun
 from anomalake.services.backtests.requests import SEND_TAG, backtest_request, backtest_requests
 from anomalake.storage.objects import memory_store, open_store
 from anomalake.storage.store import ObjectStore, StoreError

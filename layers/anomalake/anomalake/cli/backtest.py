@@ -18,6 +18,7 @@ from anomalake.cli.options import (
     ReportFormat,
     checked_page,
 )
+from anomalake.cli.without_pandas import use_pyarrow_without_pandas
 
 
 def backtest(
@@ -49,6 +50,8 @@ def backtest(
     from anomalake.services.backtests import backtest as service
     from anomalake.services.engines import engine_of
 
+    if engine is EngineName.process:
+        use_pyarrow_without_pandas()
     page = checked_page(page)
     with count_bar() as bar:
         outcome = service.backtest(

@@ -20,6 +20,7 @@ from anomalake.cli.options import (
     ReportFormat,
     checked_page,
 )
+from anomalake.cli.without_pandas import use_pyarrow_without_pandas
 
 if TYPE_CHECKING:
     from anomalake.records.executions import Execution
@@ -58,6 +59,8 @@ def detect(
     from anomalake.services.engines import engine_of
     from anomalake.services.times import span_of
 
+    if engine is EngineName.process:
+        use_pyarrow_without_pandas()
     page = checked_page(page)
     read = read_detector(detector, data=data)
     zone = ZoneInfo(read.timezone)

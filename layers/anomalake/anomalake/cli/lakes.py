@@ -13,6 +13,7 @@ import typer
 
 from anomalake.cli.console import count_bar, line, note, note_missing_lake, percent_bar, print_reasons, stdout, steps_of
 from anomalake.cli.options import CORES, EngineName, EngineOption, Formats, LakeUri, Workers
+from anomalake.cli.without_pandas import use_pyarrow_without_pandas
 from anomalake.services.times import UsageError
 
 #: Most bytes of a query, as in Athena.
@@ -103,6 +104,7 @@ def query(
         with Path(sql).open("rb") as file:
             sql = _sql_of(sql, file)
     note_missing_lake(lake)
+    use_pyarrow_without_pandas()
     open_lake(lake).write(sql, format.value, sys.stdout)
 
 
@@ -128,6 +130,7 @@ def export(
     """Write every relation to a file; anomalies_NAME is what the samples of Lookout for Metrics exported."""
     from anomalake.api import open_lake
 
+    use_pyarrow_without_pandas()
     console = stdout()
     with count_bar() as bar:
         written = open_lake(lake).export(out_folder, format.value, progress=partial(steps_of(bar), "export"))
@@ -178,6 +181,7 @@ def compact(
     """Merge small files into large ones. Queries return the same before, during and after."""
     from anomalake.services import maintenance
 
+    use_pyarrow_without_pandas()
     with percent_bar() as bar:
         task = bar.add_task("compact", total=None, unit="partitions", done=0)
         compaction = maintenance.compact(

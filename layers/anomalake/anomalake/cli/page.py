@@ -11,6 +11,7 @@ from anomalake.cli import interruption
 from anomalake.cli.console import line, note_missing_lake, stderr, stdout
 from anomalake.cli.options import DEFAULT_PORT, LakeUri, PageUrl, checked_page
 from anomalake.cli.user import user_name
+from anomalake.cli.without_pandas import use_pyarrow_without_pandas
 
 if TYPE_CHECKING:
     from anomalake.page.document import PageDocument
@@ -27,6 +28,7 @@ def dashboard(
     """
     from anomalake.services.dashboard import check_complete, make_document, summary_of, unread_in, write_page
 
+    use_pyarrow_without_pandas()
     note_missing_lake(lake)
     document, _ = make_document(lake)
     written = write_page(document, out)
@@ -77,9 +79,8 @@ def serve(
     from contextlib import ExitStack, closing
 
     from anomalake.errors import require
-    from anomalake.page.limits import DEFAULT
     from anomalake.page.page import page
-    from anomalake.services.dashboard import make_document, unread_in
+    from anomalake.services.dashboard import ServedPage, unread_in
     from anomalake.storage.objects import open_store
 
     require("starlette", "uvicorn", extra="serve")
@@ -90,13 +91,14 @@ def serve(
     from anomalake.server.local_api import job_settings, local_api
     from anomalake.server.local_jobs import LocalJobs
 
-    console, limits = stdout(), DEFAULT
+    use_pyarrow_without_pandas()
+    console, served = stdout(), ServedPage(lake)
     complete, reported = True, tuple[str, ...]()
 
     def make() -> PageDocument:
-        nonlocal limits, complete, reported
+        nonlocal complete, reported
         complete = False
-        document, limits = make_document(lake, limits)
+        document = served.document()
         unread = unread_in(document)
         for text in unread:
             if text not in reported:

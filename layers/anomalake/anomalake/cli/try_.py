@@ -28,6 +28,7 @@ from anomalake.cli.table_options import (
     Zone,
     choices_of,
 )
+from anomalake.cli.without_pandas import use_pyarrow_without_pandas
 
 #: File that says that a folder was made by this command, and may be replaced by it.
 MARK = "made-by-anomalake-try.txt"
@@ -78,6 +79,7 @@ def try_(
         decimal,
         header,
     )
+    use_pyarrow_without_pandas()
     console, errors = stdout(), stderr()
     if data == "-":
         place = _folder(folder or Path("anomalake-try-stdin"))

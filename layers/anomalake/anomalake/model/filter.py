@@ -32,6 +32,7 @@ from anomalake.model.filter_state import (
 )
 from anomalake.model.holidays import HolidayPattern
 from anomalake.model.layout import Buffers, strips
+from anomalake.model.peaks import Offsets
 from anomalake.model.repeats import LONGEST, ODD, adopt_repeats, largest_offset, month_places, settle_doubts
 
 #: Number of sigmas from which a value is unusual: it starts or continues an event.
@@ -152,33 +153,37 @@ def run_filter(
     harmonic: Float32Array,
     calendar: Calendar,
     holidays: HolidayPattern,
-    month_spread: Float32Array,
+    offsets: Offsets,
     buffers: Buffers,
     *,
     keeps_expected: bool = True,
+    keeps_start: bool = True,
 ) -> tuple[FilterOutput, FilterState]:
     """Process intervals one after another.
 
     Parameters
     ----------
     start
-        The state before the first interval; it is not changed.
+        The state before the first interval; it is changed if it is not to be kept.
     values, harmonic
         Values without the harmonics, and the harmonics; shape (T, S), NaN where nothing was observed.
     holidays
         What the holidays are expected to be.
-    month_spread
-        Least spread of days with a peak of the month, shape (T, S).
+    offsets
+        Those that the values have no more, with the least spread of their intervals.
     buffers
         Where the arrays of the output are: those of the last output are written again.
     keeps_expected
         Whether the output has the expected values of all intervals.
+    keeps_start
+        Whether `start` is used afterwards.
 
     Returns
     -------
     The output for all intervals, and the state after the last.
     """
-    run = _Filter(coefficients, start, values, harmonic, calendar, holidays, month_spread, buffers, keeps_expected)
+    patterns = _Patterns(start, calendar, keeps_start=keeps_start)
+    run = _Filter(coefficients, patterns, values, harmonic, calendar, holidays, offsets, buffers, keeps_expected)
     for t in range(len(values)):
         run.step(t)
     return run.output(start.recent), run.end()
@@ -187,18 +192,20 @@ def run_filter(
 class _Patterns:
     """Level and patterns of a `state`, and how they are learned.
 
-    The patterns are parts of one array, so that the references of an interval are taken at once. `state` is a copy of
-    the one at the start that has these parts.
+    The patterns are parts of one array, so that the references of an interval are taken at once. `state` is the one at
+    the start with these parts, or a copy of it.
     """
 
-    def __init__(self, start: FilterState, calendar: Calendar) -> None:
+    def __init__(self, start: FilterState, calendar: Calendar, *, keeps_start: bool = True) -> None:
         self._day_length, self._week_length = calendar.day_length, calendar.week_length
         self._all = np.concatenate([start.by_day, start.by_week, start.last_week])
         self.by_day, self.by_week, self.last_week = np.split(
             self._all, [self._day_length, self._day_length + self._week_length]
         )
         patterns = {"by_day": self.by_day, "by_week": self.by_week, "last_week": self.last_week}
-        self.state = replace(start.copy(), **patterns)
+        state = replace(start, **patterns)
+        # The patterns are copied already.
+        self.state = state.copy(without=patterns) if keeps_start else state
         self.level, self.week_mean = self.state.level, self.state.week_mean
         self._from_patterns, (self._change,) = (np.empty((n, len(self.level)), np.float32) for n in (2, 1))
 
@@ -297,18 +304,18 @@ class _Filter:
     def __init__(
         self,
         coefficients: Coefficients,
-        start: FilterState,
+        patterns: _Patterns,
         values: Float32Array,
         harmonic: Float32Array,
         calendar: Calendar,
         holidays: HolidayPattern,
-        month_spread: Float32Array,
+        offsets: Offsets,
         buffers: Buffers,
         keeps_expected: bool,
     ) -> None:
         n_times, n_series = values.shape
         self._values, self._harmonic, self._calendar, self._holidays = values, harmonic, calendar, holidays
-        self._month_spread, self._has_month_spread = month_spread, bool(month_spread.any())
+        self._offsets, self._has_least_spread = offsets, bool(offsets.spread.any())
         self._missing = _indexes_of_rows(np.isnan(values))
         self._coefficients, base = coefficients, coefficients.sigma
         self._lag_beta = coefficients.beta[FIRST_LAG:]
@@ -321,8 +328,8 @@ class _Filter:
         self._narrower = np.float32(np.exp(-frequency.width_rate * _WIDE_SHARE))
         self._longest_repeat = calendar.day_length / LONGEST
 
-        self._patterns = _Patterns(start, calendar)
-        self._state = state = self._patterns.state
+        self._patterns = patterns
+        self._state = state = patterns.state
         self._clean, self._raw = _Tape(state.lags), _Tape(state.raw_lags)
         np.copyto(state.spread, base, where=state.spread <= 0)
         self._width = state.width.copy()
@@ -335,7 +342,8 @@ class _Filter:
         self._former_until = state.former_left.astype(np.int32)
         self._differs_until = LAGS * (state.lags != state.raw_lags).any(axis=0).astype(np.int32)
 
-        names = ("sigma", "z", "z_seasonal", "reference", "before")
+        # The last one takes the place of the references of a first pass, which are not needed any more.
+        names = ("sigma", "z", "z_seasonal", "reference", "references")
         rows = (buffers.get(name, n_times, n_series) for name in names)
         self._sigma, self._z, self._z_seasonal, self._reference, self._before = rows
         n_kept = n_times if keeps_expected else 1
@@ -527,8 +535,8 @@ class _Filter:
         np.multiply(spread, self._width, out=spread)
         if is_holiday:
             np.maximum(spread, coefficients.holiday, out=spread)
-        if self._has_month_spread:
-            np.maximum(spread, self._month_spread[t], out=spread)
+        if self._has_least_spread:
+            np.maximum(spread, self._offsets.spread[self._offsets.rows[t]], out=spread)
         np.multiply(spread, self._growth, out=self._sigma[t])
 
         # The residual is the deviation from the nearer expectation, and 0 between the two.

@@ -6,6 +6,7 @@ series are on the last axis, so one interval is one contiguous row.
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass, fields
 from typing import Final
 
@@ -151,9 +152,10 @@ class FilterState:
         """Return views of the state of consecutive series."""
         return FilterState(**{field.name: getattr(self, field.name)[..., first:end] for field in fields(self)})
 
-    def copy(self) -> FilterState:
-        """Return a state with its own arrays."""
-        return FilterState(**{field.name: getattr(self, field.name).copy() for field in fields(self)})
+    def copy(self, without: Collection[str] = ()) -> FilterState:
+        """Return a state with its own arrays, but for those of the names in `without`."""
+        arrays = {field.name: getattr(self, field.name) for field in fields(self)}
+        return FilterState(**{name: array if name in without else array.copy() for name, array in arrays.items()})
 
 
 def concatenate_states(parts: list[FilterState]) -> FilterState:

@@ -343,7 +343,7 @@ def _fit_block(
     filter_coefficients = Coefficients(
         prepared.beta, sigma, floor, LEAST_SPREAD * sigma, prepared.low_rest - room, prepared.high_rest + room
     )
-    offsets, spread = offsets_of(prepared.months, prepared.peaks, calendar)
+    offsets = offsets_of(prepared.months, prepared.peaks, calendar)
     output, end = run_filter(
         filter_coefficients,
         prepared.state,
@@ -351,9 +351,10 @@ def _fit_block(
         harmonic,
         calendar,
         prepared.pattern,
-        spread,
+        offsets,
         buffers,
         keeps_expected=False,
+        keeps_start=False,
     )
     of_holidays = spread_of_holidays(output.z, output.sigma, calendar.is_holiday, sigma)
     filter_coefficients = replace(filter_coefficients, holiday=of_holidays)
@@ -366,15 +367,37 @@ def _fit_block(
             usable[: starts_at + min(memory, n_observed // 3), series] = False
     end.recent[:, counts.is_low] = 0
     nonnegative = ~(raw < 0).any(axis=1)
-    reference = np.add(output.reference, harmonic, out=buffers.get("seasonal", n_times, len(raw)))
-    reference += offsets
+    n_usable = usable.sum(axis=0)
+    widening = np.sqrt(
+        (n_usable + _DEGREES_OF_FREEDOM) / np.maximum(n_usable - _DEGREES_OF_FREEDOM, _DEGREES_OF_FREEDOM / 2)
+    )
+    tails: list[list[Tails]] = []
+    # In strips, whose arrays stay in the cache of a core.
+    for strip in strips(max(len(raw), 1)):
+        of_strip, usable_of_strip = output.part(strip.start, strip.stop), usable[n_warmup:, strip].copy()
+        deviations = np.concatenate(
+            [end.deviations[:, strip], deviations_of(rest[:, strip], of_strip, calendar.is_holiday)]
+        )
+        end.deviations[:, strip] = deviations[len(deviations) - RAMP + 1 :]
+        residuals = (of_strip.z, joint_residuals(of_strip), of_strip.z_seasonal, means_of(deviations))
+        tails.append(
+            [
+                fit_tails(
+                    of_kind[n_warmup:],
+                    usable_of_strip,
+                    can_be_light=frequency.seconds >= _LIGHT_FROM,
+                    of_days=frequency.days > 0,
+                ).widened(widening[strip])
+                for of_kind in residuals
+            ]
+        )
+    of_values, joint_tails, seasonal_tails, ramp_tails = map(concatenate_tails, map(list, zip(*tails, strict=True)))
+    reference = np.add(output.reference, harmonic, out=output.reference)
+    offsets.add_to(reference)
     zero = (-center / scale).astype(np.float32)
     runs = fit_runs(values, reference, zero, nonnegative & ~counts.is_low, integers, n_warmup)
     above, usual = above_zero(values[-LONGEST_RUN:], reference[-LONGEST_RUN:], zero, runs.least)
     end.run_values[LONGEST_RUN - len(above) :], end.run_expected[LONGEST_RUN - len(usual) :] = above, usual
-    deviations = np.concatenate([end.deviations, deviations_of(rest, output, calendar.is_holiday)])
-    means = means_of(deviations)
-    end.deviations[:] = deviations[len(deviations) - RAMP + 1 :]
     low_counts = np.flatnonzero(counts.is_low)
     if len(low_counts):
         # The first days have no estimate of the level yet.
@@ -384,19 +407,6 @@ def _fit_block(
         of_low, pause = fit_pauses(counts.select(low_counts), raw[low_counts, n_warmup:], usual_counts)
         counts.pause[low_counts], counts.longest[low_counts] = of_low.pause, of_low.longest
         end.run_expected[-1, low_counts] = pause
-    n_usable = usable.sum(axis=0)
-    widening = np.sqrt(
-        (n_usable + _DEGREES_OF_FREEDOM) / np.maximum(n_usable - _DEGREES_OF_FREEDOM, _DEGREES_OF_FREEDOM / 2)
-    )
-
-    def tails_of(residuals: Float32Array) -> Tails:
-        return fit_tails(
-            residuals[n_warmup:],
-            usable[n_warmup:],
-            can_be_light=frequency.seconds >= _LIGHT_FROM,
-            of_days=frequency.days > 0,
-        ).widened(widening)
-
     return _BlockFit(
         center=center,
         scale=scale,
@@ -407,10 +417,10 @@ def _fit_block(
         peaks=prepared.peaks,
         coefficients=filter_coefficients,
         holidays=prepared.holidays,
-        tails=tails_of(output.z),
-        joint_tails=tails_of(joint_residuals(output)),
-        seasonal_tails=tails_of(output.z_seasonal),
-        ramp_tails=tails_of(means),
+        tails=of_values,
+        joint_tails=joint_tails,
+        seasonal_tails=seasonal_tails,
+        ramp_tails=ramp_tails,
         counts=counts,
         runs=runs,
         state=end,
@@ -512,12 +522,14 @@ def _largest_jump(rest: Float32Array, memory: int) -> Float32Array:
 
 def _second_start(start: FilterState, first_end: FilterState, sigma: Float32Array) -> FilterState:
     """Return the initial state of the second pass, with the daily and weekly pattern from the first pass."""
-    state = start.copy()
-    for name in ("by_day", "by_week", "last_week"):
-        np.copyto(getattr(state, name), getattr(first_end, name))
-    np.copyto(state.week_mean, first_end.by_week.mean(axis=0))
-    np.copyto(state.volatility, sigma)
-    return state
+    return replace(
+        start,
+        by_day=first_end.by_day,
+        by_week=first_end.by_week,
+        last_week=first_end.last_week,
+        week_mean=first_end.by_week.mean(axis=0),
+        volatility=sigma.copy(),
+    )
 
 
 def _without_holidays(values: Float32Array, is_holiday: BoolArray) -> Float32Array:

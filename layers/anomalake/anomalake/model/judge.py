@@ -15,7 +15,7 @@ from anomalake.model.filter import JOINT_CLIP, joint_residuals, run_filter
 from anomalake.model.filter_state import JOINT, LAGS, LONGEST_RUN, FilterOutput, FilterState, concatenate_states
 from anomalake.model.holidays import pattern_of
 from anomalake.model.judgement import ANOMALOUS, Judgement
-from anomalake.model.layout import Buffers, strips
+from anomalake.model.layout import Buffers, by_series, strips
 from anomalake.model.metrics import Metrics
 from anomalake.model.model import Model, ModelError, State, align
 from anomalake.model.peaks import offsets_of
@@ -166,11 +166,12 @@ def _judge_block(
     harmonic = sum_of_harmonics(basis, model.harmonics[:, begin:end])
     coefficients, of_block = model.harmonics[:, begin:end], model.learned_holidays.part(begin, end)
     holidays = pattern_of(of_block, calendar, model.seasonal_periods, coefficients, harmonic)
-    offsets, spread = offsets_of(model.months[..., begin:end], model.peaks[..., begin:end], calendar)
-    seasonal: Float32Array = harmonic + offsets
+    offsets = offsets_of(model.months[..., begin:end], model.peaks[..., begin:end], calendar)
+    seasonal = harmonic.copy()
+    offsets.add_to(seasonal)
     rest = values - seasonal
     output, after = run_filter(
-        model.coefficients.part(begin, end), filtered, rest, harmonic, calendar, holidays, spread, buffers
+        model.coefficients.part(begin, end), filtered, rest, harmonic, calendar, holidays, offsets, buffers
     )
     # What follows concerns each series alone: in strips, its arrays stay in the cache of a core.
     for strip in strips(end - begin):
@@ -230,7 +231,7 @@ def _judge_strip(
     np.fmin(upper, np.maximum(highest, reference + up * output.sigma), out=upper)
     least = np.where(model.nonnegative[begin:end], 0.0, -np.inf)
     expected, lower, upper = (in_units(array[n_missed:], center, scale, least) for array in (expected, lower, upper))
-    judged, surprises = raw[:, n_missed:], surprises.T[:, n_missed:].astype(np.float64)
+    judged, surprises = raw[:, n_missed:], by_series(surprises)[:, n_missed:].astype(np.float64)
     is_low = model.counts.is_low[begin:end]
     if is_low.any():
         counts = model.counts.select(slice(begin, end)).select(is_low)
@@ -257,7 +258,7 @@ def _judge_strip(
     in_runs, limit = _judge_runs(model, output, values, reference, filtered, after, begin, end, decision)
     if is_low.any():
         after.run_expected[-1, is_low] = last_pause
-    surprises = _with_runs(surprises, in_runs.T[:, n_missed:], decision)
+    surprises = _with_runs(surprises, by_series(in_runs)[:, n_missed:].astype(np.float64), decision)
     low_runs = in_units(limit[n_missed:], center, scale, np.full(len(center), -np.inf))
     lower = np.fmax(lower, np.minimum(expected, low_runs))
     _hold(surprises, decision, after.held, _HELD_SHARE.get(FREQUENCIES[model.frequency].seconds, 0.0))
@@ -294,11 +295,11 @@ def _judge_runs(
     above, usual = np.concatenate([before.run_values, above]), np.concatenate([before.run_expected, usual])
     after.run_values[:], after.run_expected[:] = above[-LONGEST_RUN:], usual[-LONGEST_RUN:]
     unit = model.scale[begin:end]
-    surprises = np.where(output.z <= 0, judge_runs(runs, above, usual, unit), np.float32(0))
+    surprises = judge_runs(runs, above, usual, unit, output.z <= 0)
     return surprises, limit_of_runs(runs, above, usual, reference, unit, decision) + runs.zero
 
 
-def _with_runs(surprises: FloatArray, in_runs: Float32Array, decision: float) -> FloatArray:
+def _with_runs(surprises: FloatArray, in_runs: FloatArray, decision: float) -> FloatArray:
     """Return the larger surprise; where both decide, a share of the smaller one is added, so that the order is kept."""
     both = np.minimum(surprises, in_runs)
     larger = np.maximum(surprises, in_runs)

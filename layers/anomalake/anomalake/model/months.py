@@ -8,6 +8,8 @@ is chosen first, and what it leaves decides about the others.
 
 from __future__ import annotations
 
+from typing import Final
+
 import numpy as np
 
 from anomalake.model.array_types import BoolArray, Float32Array, IntArray
@@ -16,8 +18,10 @@ from anomalake.model.spread import MAD, median, quantiles
 
 # Fewest visits of a slot that are learned from, and the share of them that must agree.
 _LEAST_VISITS, _LEAST_SHARE = 3, 0.75
-# Least offset, in sigmas, and the share of it from which a visit agrees.
-_LEAST_OFFSET, _AGREES = 3.0, 0.5
+#: Least offset, in sigmas.
+LEAST_OFFSET: Final = 3.0
+# The share of an offset from which a visit agrees.
+_AGREES = 0.5
 # Share of an offset by which it must bring its visits nearer to the usual, on average.
 _LEAST_GAIN = 0.5
 # This quantile of what is left over on the days of a slot is so many of their sigmas.
@@ -81,7 +85,7 @@ def offset_of_visits(visits: Float32Array, sigma: Float32Array) -> tuple[Float32
     is_offset: BoolArray = (
         (observed >= _LEAST_VISITS)
         & (agrees >= _LEAST_SHARE * observed)
-        & (size > np.float32(_LEAST_OFFSET) * sigma)
+        & (size > np.float32(LEAST_OFFSET) * sigma)
         & (gain > np.float32(_LEAST_GAIN) * size * observed)
     )
     farthest = quantiles(left_over, (_QUANTILE,))[0]

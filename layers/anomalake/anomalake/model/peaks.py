@@ -7,12 +7,14 @@ is taken out of the values before the harmonics are fitted.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 
 from anomalake.frequencies import FREQUENCIES
-from anomalake.model.array_types import Float32Array
+from anomalake.model.array_types import Float32Array, IndexArray, IntArray
 from anomalake.model.calendar import Calendar
-from anomalake.model.months import days_of_months, offset_of_visits
+from anomalake.model.months import LEAST_OFFSET, days_of_months, offset_of_visits
 from anomalake.model.repeats import LONGEST
 from anomalake.model.spread import MAD, median, row_sample
 
@@ -20,6 +22,8 @@ from anomalake.model.spread import MAD, median, row_sample
 _CAN_BE_PEAK = np.float32(1)
 # Number of times on each side that a peak is compared with.
 _AROUND = 4
+# A phase has no offset where the median deviation is less than this share of the least one, rounding included.
+_ALMOST, _ROUNDING = 0.999, np.float32(1e-5)
 # Sigmas of normal noise that nine of ten values reach at most: what is left over at a peak (`offset_of_visits`).
 _SIGMAS_OF_QUANTILE = np.float32(1.645)
 
@@ -43,17 +47,33 @@ def fit_peaks(deviation: Float32Array, least_sigma: Float32Array, calendar: Cale
         return none
     sample = deviation[row_sample(len(deviation))]
     sigma = np.maximum(np.float32(MAD) * median(np.abs(sample - median(sample))), least_sigma)
-    mean = np.array([np.nan_to_num(deviation[rows]).mean(axis=0) for rows in rows_of])
+    mean = _means(deviation, rows_of)
     candidates = np.flatnonzero((np.abs(mean - _around(mean)) > _CAN_BE_PEAK * sigma).any(axis=0))
     if not len(candidates):
         return none
     peaks = np.zeros((2, len(phases), deviation.shape[1]), np.float32)
     selected = deviation[:, candidates]
-    usual = _around(np.array([median(selected[rows]) for rows in rows_of]))
+    # Few candidates have an offset at a phase: a median this small has none, with room for rounding.
+    medians = np.array([median(selected[rows]) for rows in rows_of])
+    usual = _around(medians)
+    least = np.float32(_ALMOST * LEAST_OFFSET) * sigma[candidates]
+    can_be = ~(np.abs(medians - usual) + _ROUNDING * (np.abs(medians) + np.abs(usual)) < least)
     for phase, rows in enumerate(rows_of):
-        offset, left_over, _ = offset_of_visits(selected[rows] - usual[phase], sigma[candidates])
-        peaks[:, phase, candidates] = offset, left_over / _SIGMAS_OF_QUANTILE
+        series = np.flatnonzero(can_be[phase])
+        visits = selected[rows[:, None], series] - usual[phase, series]
+        offset, left_over, _ = offset_of_visits(visits, sigma[candidates[series]])
+        peaks[:, phase, candidates[series]] = offset, left_over / _SIGMAS_OF_QUANTILE
     return peaks if peaks.any() else none
+
+
+def _means(deviation: Float32Array, rows_of: list[IndexArray]) -> Float32Array:
+    """Return the mean deviation of each phase, where a missing value counts as 0."""
+    observed = deviation
+    missing = np.isnan(deviation)
+    if missing.any():
+        observed = deviation.copy()
+        observed[missing] = 0
+    return np.array([observed[rows].mean(axis=0) for rows in rows_of])
 
 
 def _around(profile: Float32Array) -> Float32Array:
@@ -71,8 +91,30 @@ def concatenate_peaks(parts: list[Float32Array]) -> Float32Array:
     return np.concatenate([np.pad(part, width) for part, width in zip(parts, missing, strict=True)], axis=-1)
 
 
-def offsets_of(months: Float32Array, peaks: Float32Array, calendar: Calendar) -> tuple[Float32Array, Float32Array]:
-    """Return offset and spread of each interval, of peaks of the month or of the day: shape (T, S)."""
+@dataclass(frozen=True, slots=True, eq=False)
+class Offsets:
+    """Offset and spread of each interval, of peaks of the month or of the day; many intervals have the same.
+
+    Attributes
+    ----------
+    offset, spread
+        Shape (rows, S), or (rows, 1) for all series.
+    rows
+        The row of each interval, shape (T,).
+    """
+
+    offset: Float32Array
+    spread: Float32Array
+    rows: IntArray
+
+    def add_to(self, values: Float32Array) -> None:
+        """Add the offset of each interval to values of shape (T, S)."""
+        for row, of_interval in zip(self.rows, values, strict=True):
+            of_interval += self.offset[row]
+
+
+def offsets_of(months: Float32Array, peaks: Float32Array, calendar: Calendar) -> Offsets:
+    """Return offset and spread of each interval of a calendar."""
     if not peaks.any():
-        return days_of_months(months, calendar.month_slots)
-    return peaks[0][calendar.day_phase], peaks[1][calendar.day_phase]
+        return Offsets(*days_of_months(months, calendar.month_slots), np.arange(len(calendar.day_phase)))
+    return Offsets(peaks[0], peaks[1], calendar.day_phase)

@@ -187,7 +187,9 @@ def above_zero(
     return above, expected
 
 
-def judge_runs(runs: RunModel, above: Float32Array, expected: Float32Array, scale: FloatArray) -> Float32Array:
+def judge_runs(
+    runs: RunModel, above: Float32Array, expected: Float32Array, scale: FloatArray, can_end: BoolArray
+) -> Float32Array:
     """Return the surprise of the runs that end at each interval, shape (T, S).
 
     Parameters
@@ -197,11 +199,13 @@ def judge_runs(runs: RunModel, above: Float32Array, expected: Float32Array, scal
         as well: shape (LONGEST_RUN + T, S).
     scale
         Unit of the measure in the filter's units, shape (S,).
+    can_end
+        Where a run may end, shape (T, S).
     """
     surprises = np.zeros((len(above) - LONGEST_RUN, above.shape[1]), np.float32)
     if not runs.least.any():
         return surprises
-    is_last = expected[LONGEST_RUN:] > 0
+    is_last = (expected[LONGEST_RUN:] > 0) & can_end
     for place, (window, total, expected_total) in enumerate(zip(WINDOWS, _sums(above), _sums(expected), strict=True)):
         total, expected_total = total[len(total) - len(surprises) :], expected_total[len(total) - len(surprises) :]
         is_low = (

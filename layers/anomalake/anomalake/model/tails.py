@@ -10,6 +10,7 @@ The *surprise* of a value is -log10 of the probability of a value at least as fa
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cache
 
 import numpy as np
 
@@ -109,8 +110,11 @@ def _without_events(z: Float32Array, usable: BoolArray, of_days: bool) -> Float3
     """Put NaN in place of what is not usable, and of what is far out where that is few events; `z` is changed."""
     far = np.abs(z) > _FAR
     np.copyto(z, np.float32(np.nan), where=~usable)
-    if far.any():
-        np.copyto(z, np.float32(np.nan), where=far & _are_few_events(far, usable, of_days))
+    series = far.any(axis=0).nonzero()[0]
+    if len(series):
+        far = far[:, series]
+        rows, columns = (far & _are_few_events(far, usable[:, series], of_days)).nonzero()
+        z[rows, series[columns]] = np.nan
     return z
 
 
@@ -153,8 +157,15 @@ def _fit_side(side: FloatArray, other: FloatArray, common_shape: float) -> tuple
 def _shape(half: FloatArray, farther: FloatArray, outer: float) -> FloatArray:
     """Return the shape of exceedances of which half reach `half`, and one of `outer` reaches `farther`."""
     ratio = np.where(half > 1e-6, farther / np.maximum(half, 1e-6), np.log(outer) / np.log(2))
-    shape: FloatArray = np.interp(ratio, (outer**_SHAPES - 1) / (2**_SHAPES - 1), _SHAPES)
+    shape: FloatArray = np.interp(ratio, _ratios(outer), _SHAPES)
     return shape
+
+
+@cache
+def _ratios(outer: float) -> FloatArray:
+    """Return the ratio of the exceedances that one of `outer` and half of them reach, for each of the `_SHAPES`."""
+    ratios: FloatArray = (outer**_SHAPES - 1) / (2**_SHAPES - 1)
+    return ratios
 
 
 def surprise(tails: Tails, z: Float32Array) -> Float32Array:
@@ -173,7 +184,9 @@ def surprise(tails: Tails, z: Float32Array) -> Float32Array:
     beyond = np.flatnonzero(size > 0)
     if len(beyond):
         # Both sides of a series are beside each other, so that one index finds a parameter.
-        parameter = (z.ravel()[beyond] < 0) * z.shape[1] + beyond % z.shape[1]
+        # A whole division is several times as fast as its remainder.
+        series = beyond - beyond // z.shape[1] * z.shape[1]
+        parameter = (z.ravel()[beyond] < 0) * z.shape[1] + series
         shape, scale = tails.shape.ravel()[parameter], tails.scale.ravel()[parameter]
         found = np.log1p(shape * size.ravel()[beyond] / scale) / shape / np.log(10)
         result.ravel()[beyond] += found.astype(np.float32)

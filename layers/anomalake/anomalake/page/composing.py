@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from typing import Final
 
 import numpy as np
@@ -298,6 +299,33 @@ class _Composition:
             runbook=about.runbook if is_web_address(about.runbook) else "",
             note=about.note,
         )
+
+
+def offsets_of(contents: LakeContents) -> dict[str, int]:
+    """Return the seconds that each detector waits after an interval's end, by ARN."""
+    return {definition.arn: definition.offset for definition in _definitions(contents)}
+
+
+def is_current(document: PageDocument, offsets: Mapping[str, int], now: datetime) -> bool:
+    """Whether the time that has passed has not changed a document: its numbers of late intervals.
+
+    Parameters
+    ----------
+    offsets
+        Those of the contents that it was made from (`offsets_of`).
+    """
+    return all(
+        detector.runs is None
+        or detector.runs.late
+        == health.late_intervals(
+            datetime.fromtimestamp(detector.runs.last_interval, UTC),
+            detector.frequency,
+            detector.timezone,
+            offsets.get(detector.arn, 0),
+            now,
+        )
+        for detector in document.detectors
+    )
 
 
 def _definitions(contents: LakeContents) -> list[Definition]:

@@ -62,7 +62,7 @@ def runs_of(
         learning=statuses.count(LEARNING),
         skipped=statuses.count(SKIPPED),
         missing=_missing(sorted(last), frequency, timezone),
-        late=_late(newest.timestamp, frequency, timezone, offset, now),
+        late=late_intervals(newest.timestamp, frequency, timezone, offset, now),
         rows=sum(execution.rows for execution in last.values()),
         bad_rows=sum(execution.bad_rows for execution in last.values()),
         undelivered=undelivered,
@@ -99,7 +99,7 @@ def _missing(starts: list[datetime], frequency: str | None, timezone: str) -> in
     return max(0, len(starts_between(frequency, timezone, first, last)) - len(starts))
 
 
-def _late(newest: datetime, frequency: str | None, timezone: str, offset: int, now: datetime) -> int | None:
+def late_intervals(newest: datetime, frequency: str | None, timezone: str, offset: int, now: datetime) -> int | None:
     """Return the number of intervals after the newest one whose end and offset have passed; None for unknown."""
     if frequency not in FREQUENCIES:
         return None

@@ -27,13 +27,14 @@ class Api:
     workspace
         Returns the workspace of a request, by the scope of its signature.
     handlers
-        The handlers by name of their operation.
+        Returns the handlers by name of their operation; called with each request, so that a server without any does not
+        import them.
     report
         Called with a line for the operator of the server.
     """
 
     workspace: Callable[[Scope], Workspace]
-    handlers: Mapping[str, Handler]
+    handlers: Callable[[], Mapping[str, Handler]]
     report: Callable[[str], None]
 
     async def answer(self, request: Request) -> Response:
@@ -58,7 +59,7 @@ class Api:
         return await run_in_threadpool(self._answer, scope, asked)
 
     def _answer(self, scope: Scope, asked: ApiRequest) -> Response:
-        answered = answer(asked, self.workspace(scope), self.handlers, lambda line, _: self.report(line))
+        answered = answer(asked, self.workspace(scope), self.handlers(), lambda line, _: self.report(line))
         return Response(answered.body, answered.status, headers=dict(answered.headers))
 
 

@@ -81,6 +81,7 @@ class Documents:
         self._token = token
         self._lock = asyncio.Lock()
         self._document: RenderedDocument | None = None
+        self._made: PageDocument | None = None
         self._at = 0.0
         self._writes = self._seen = 0
         self.problem = ""
@@ -115,8 +116,11 @@ class Documents:
 
     def _make(self) -> RenderedDocument:
         document = self._site.make()
+        if self._document is not None and document is self._made:
+            return self._document
+        self._made = document
         digest = hashlib.sha256(pack(replace(document, made_at=0))).hexdigest()[:32]
         if self._document is not None and self._document.digest == digest:
             return self._document
         packed = pack(document)
-        return RenderedDocument(digest, compressed(packed), self._site.show(packed, self._token))
+        return RenderedDocument(digest, compressed(packed, served=True), self._site.show(packed, self._token))

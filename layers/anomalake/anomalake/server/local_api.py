@@ -94,4 +94,4 @@ def local_api(
         partition = next((name for prefix, name in _PARTITIONS.items() if here.startswith(prefix)), "aws")
         return Workspace(settings.lake, store, files, Account(partition, here, account.get()), utc_now, jobs)
 
-    return Api(workspace, all_handlers(), report)
+    return Api(workspace, all_handlers, report)

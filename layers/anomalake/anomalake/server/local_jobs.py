@@ -13,9 +13,8 @@ from anomalake.errors import one_line
 from anomalake.lake.lake import Clock, utc_now
 from anomalake.server.worker import Worker, WorkError
 from anomalake.services.backtests.due import DueBacktests
-from anomalake.services.backtests.jobs import BacktestJobs, JobRun, run_backtest_job
+from anomalake.services.backtests.jobs import BacktestJobs, JobRun
 from anomalake.services.backtests.requests import backtest_request
-from anomalake.services.detect import detect
 from anomalake.services.due_intervals import DueDetectors
 from anomalake.storage.objects import open_store
 
@@ -64,11 +63,16 @@ class JobSettings:
 
 def run_backtest(settings: JobSettings, name: str) -> JobRun:
     """Run the backtest job of a detector, in a worker's process."""
+    # Imported here, because the server itself runs no job.
+    from anomalake.services.backtests.job_runs import run_backtest_job
+
     return run_backtest_job(settings.backtests(), name)
 
 
 def run_due(settings: JobSettings, name: str) -> list[str]:
     """Run the due intervals of a detector, in a worker's process; return lines for the operator."""
+    from anomalake.services.detect import detect
+
     detector = settings.files().read(name)
     if detector is None:
         return []

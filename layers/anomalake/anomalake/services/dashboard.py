@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
@@ -11,18 +12,23 @@ from typing import Final
 import pyarrow as pa
 
 from anomalake.aws.crawler import GlueCrawlers
+from anomalake.definitions.errors import SourceError
 from anomalake.errors import AnomalakeError
 from anomalake.files import write_whole
-from anomalake.lake.lake import utc_now
+from anomalake.lake.lake import Clock, utc_now
 from anomalake.lake.ports import CatalogError
-from anomalake.page.composing import document_of
+from anomalake.page.composing import document_of, is_current, offsets_of
 from anomalake.page.contents import LakeContents
 from anomalake.page.document import UNKNOWN, Crawl, PageDocument, pack
 from anomalake.page.limits import DEFAULT, Limits, halve
 from anomalake.page.notes import UnreadNote, error_line
 from anomalake.page.page import compressed, page
 from anomalake.page.reading import read_lake
+from anomalake.query.detectors import DetectorSchemas
+from anomalake.query.errors import QueryError
 from anomalake.services.lakes import LakeConnection
+from anomalake.storage.objects import store_folder
+from anomalake.storage.store import StoreError
 
 #: Most bytes of a gzipped document. With base64 and the code, the page is then smaller than 10 MB.
 MOST_BYTES: Final = 6_000_000
@@ -62,6 +68,64 @@ def make_document(lake: str | LakeConnection, limits: Limits = DEFAULT) -> tuple
     connection = _connection(lake)
     next(iter(connection.store.list("")), None)
     return fit_document(_read(connection, utc_now(), limits, crawl_of(connection.uri)), limits)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Made:
+    """A document, with what it depends on: the state of the lake (`state_of`), and the detectors' offsets."""
+
+    document: PageDocument
+    state: str | None
+    offsets: Mapping[str, int]
+
+
+class ServedPage:
+    """The page of a lake that is looked at again and again.
+
+    The document is used again where no file has changed since the last time, and where all could be read then.
+
+    Parameters
+    ----------
+    lake
+        A folder or ``s3://bucket/prefix``; that of a lake in S3 is made every time.
+    now
+        The clock.
+    """
+
+    def __init__(self, lake: str, now: Clock = utc_now) -> None:
+        self._lake = lake
+        self._now = now
+        self._limits = DEFAULT
+        self._last: _Made | None = None
+
+    def document(self) -> PageDocument:
+        """Return the document of the lake as it is now; raises what `make_document` raises."""
+        connection, now, last = LakeConnection(self._lake), self._now(), self._last
+        # Before the reading, so that what changes during it counts for the next time. The first page does not wait.
+        state = _state_of(connection) if last is not None else None
+        if last is not None and state is not None and state == last.state and _holds(last, now):
+            return last.document
+        next(iter(connection.store.list("")), None)
+        contents = _read(connection, now, self._limits, crawl_of(connection.uri))
+        document, self._limits = fit_document(contents, self._limits, served=True)
+        self._last = _Made(document, state, offsets_of(contents))
+        return document
+
+
+def _holds(made: _Made, now: datetime) -> bool:
+    return not unread_in(made.document) and is_current(made.document, made.offsets, now)
+
+
+def _state_of(connection: LakeConnection) -> str | None:
+    if connection.is_in_s3:
+        return None
+    from anomalake.local.lake_state import state_of
+
+    try:
+        schemas = DetectorSchemas(connection.store).all()
+    except (QueryError, SourceError, StoreError):
+        return None
+    return state_of(store_folder(connection.uri), [schema.source for schema in schemas if schema.source is not None])
 
 
 def read_document(
@@ -113,7 +177,7 @@ def crawl_of(lake: str) -> Crawl | None:
 
 
 def fit_document(
-    contents: LakeContents, limits: Limits = DEFAULT, most_bytes: int = MOST_BYTES
+    contents: LakeContents, limits: Limits = DEFAULT, most_bytes: int = MOST_BYTES, *, served: bool = False
 ) -> tuple[PageDocument, Limits]:
     """Return a document that is small enough, and the limits that make it so.
 
@@ -125,10 +189,12 @@ def fit_document(
         The first limits. They are halved until the document is small enough; a note of the document names them.
     most_bytes
         Most bytes of the packed and gzipped document.
+    served
+        Whether the page is served, so that the document is compressed less (`compressed`) if it is small enough then.
     """
     document = document_of(contents, limits)
     for _ in range(_MOST_HALVINGS):
-        if len(compressed(pack(document))) <= most_bytes:
+        if _fits(pack(document), most_bytes, served):
             break
         limits = halve(limits)
         document = document_of(contents, limits)
@@ -139,6 +205,10 @@ def fit_document(
         "numbers over time, so that the page opens fast."
     )
     return replace(document, notes=(*document.notes, note)), limits
+
+
+def _fits(packed: bytes, most_bytes: int, served: bool) -> bool:
+    return (served and len(compressed(packed, served=True)) <= most_bytes) or len(compressed(packed)) <= most_bytes
 
 
 def write_page(document: PageDocument, out: Path, *, title: str = "anomalake") -> PageFile:
