@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 
 from anomalake.local import file_index
+from anomalake.local.lake_state import state_of
 from anomalake.page.contents import LakeContents
 from anomalake.services import dashboard
 from anomalake.services.dashboard import ServedPage
 from tests.integration.page.test_reading_live import Ran
+from tests.support.live import detector
 
 HOUR = timedelta(hours=1)
 
@@ -97,3 +100,30 @@ def test_a_linked_folder_is_not_trusted(looked: Looked, tmp_path: Path) -> None:
     (tmp_path / "elsewhere").mkdir()
     (looked.folder / "detection" / "linked").symlink_to(tmp_path / "elsewhere")
     assert [looked.look() for _ in range(2)] == [1, 1]
+
+
+def test_files_of_source_data_count(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(file_index, "_SETTLED", 0)
+    (tmp_path / "lake").mkdir()
+    folder = tmp_path / "source" / "20260301" / "0000"
+    folder.mkdir(parents=True)
+    (folder / "values.csv").write_text("a")
+    template = f"{tmp_path}/source/{{{{yyyyMMdd}}}}/{{{{HHmm}}}}"
+    source = detector(templated_path_list=(template,)).metric_set
+
+    def state() -> str | None:
+        return state_of(tmp_path / "lake", [source])
+
+    before = state()
+    assert before is not None
+    assert state() == before
+    (folder / "values.csv").write_text("ab")
+    changed = state()
+    assert changed not in (None, before)
+    (folder / "more.csv").write_text("a")
+    assert state() not in (None, before, changed)
+    (folder / "more.csv").unlink()
+    assert state() == changed
+    # No query on a lake in a folder reads S3.
+    elsewhere = replace(source, templated_path_list=("s3://bucket/{{yyyyMMdd}}",))
+    assert state_of(tmp_path / "lake", [elsewhere]) == state_of(tmp_path / "lake", [])

@@ -72,8 +72,9 @@ def serve(
     """Serve the page and Lookout for Metrics' API at http://127.0.0.1. Ctrl-C ends it.
 
     The page is always current; feedback, snoozes and comments are buttons. Only this machine can reach it. The lake is
-    read again when the page is looked at, at most every ten seconds. Backtests and due intervals of active detectors
-    run in processes of their own. Exit code 1: when the lake was read last, a part could not be read.
+    read again when the page is looked at and a file has changed, at most every ten seconds. Backtests and due intervals
+    of active detectors run in processes of their own. Exit code 1: when the lake was read last, a part could not be
+    read.
     """
     import webbrowser
     from contextlib import ExitStack, closing

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
 from pathlib import Path
 
 from sqlglot import exp
@@ -118,19 +119,21 @@ def source_files(source: MetricSet, lake: Path) -> list[str]:
     return sorted(file for file in files if not is_hidden(os.path.basename(file)))  # noqa: PTH119 - many files
 
 
-def _below(root: str, depth: int, beginning: str = "") -> Iterator[tuple[str, str]]:
-    """Yield the files below a folder, to a depth of folders, with their paths from it; without linked folders."""
-    try:
-        with os.scandir(root) as entries:
+def _below(root: str, depth: int) -> list[tuple[str, str]]:
+    """Return the files below a folder, to a depth of folders, with their paths from it; without linked folders."""
+    found: list[tuple[str, str]] = []
+    folders = [(root, "", depth)]
+    while folders:
+        folder, beginning, left = folders.pop()
+        # As with glob, a folder that is gone or shut has no files.
+        with suppress(FileNotFoundError, NotADirectoryError, PermissionError), os.scandir(folder) as entries:
             for entry in entries:
                 if entry.is_dir(follow_symlinks=False):
-                    if depth:
-                        yield from _below(entry.path, depth - 1, f"{beginning}{entry.name}/")
+                    if left:
+                        folders.append((entry.path, f"{beginning}{entry.name}/", left - 1))
                 elif entry.is_file():
-                    yield entry.path, f"{beginning}{entry.name}"
-    except (FileNotFoundError, NotADirectoryError, PermissionError):
-        # As with glob, a folder that is gone or shut has no files.
-        return
+                    found.append((entry.path, f"{beginning}{entry.name}"))
+    return found
 
 
 def files_by_header(files: list[str], csv: CsvFormat) -> dict[tuple[str, ...], list[str]]:

@@ -109,5 +109,9 @@ def _points(table: pa.Table, names: DetectorNames, about: Mapping[str, Any], tim
 
 
 def _finite(column: pa.ChunkedArray) -> Numbers:
-    numbers = np.asarray(pc.fill_null(column.cast(pa.float64()), float("nan")).to_numpy(), np.float64)
+    if pa.types.is_floating(column.type):
+        # Nulls become NaN.
+        numbers = column.to_numpy().astype(np.float64)
+    else:
+        numbers = np.asarray(pc.fill_null(column.cast(pa.float64()), float("nan")).to_numpy(), np.float64)
     return np.where(np.isfinite(numbers), numbers, np.nan)

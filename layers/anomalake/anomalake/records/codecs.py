@@ -21,6 +21,8 @@ Arrays = Mapping[str, npt.NDArray[Any]]
 
 # Name of the JSON values in an archive and in a table's metadata.
 _ABOUT, _TABLE_ABOUT = "about.json", b"anomalake"
+# Bytes from which a table is read by several threads.
+_LARGE = 1_000_000
 # Bytes of the checksum, and of the field at an archive's end that has the length of its comment.
 _CHECKSUM, _COMMENT_LENGTH = 4, 2
 
@@ -75,7 +77,9 @@ def table_to_bytes(
 
 def table_from_bytes(body: bytes) -> tuple[pa.Table, dict[str, Any]]:
     """Inverse of `table_to_bytes`; raises the errors of `TABLE_ERRORS`."""
-    table = pq.ParquetFile(pa.BufferReader(body), page_checksum_verification=True).read()
+    # Threads are not worth their start for a small table.
+    threads = len(body) > _LARGE
+    table = pq.ParquetFile(pa.BufferReader(body), page_checksum_verification=True).read(use_threads=threads)
     about = json.loads(table.schema.metadata[_TABLE_ABOUT])
     if not isinstance(about, dict):
         raise TypeError(f"metadata {type(about).__name__}")
