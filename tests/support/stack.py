@@ -11,7 +11,7 @@ import subprocess
 import sys
 import time
 import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -203,17 +203,18 @@ class Deployed:
         return boto3.client(service, endpoint_url=self.endpoint, region_name=REGION, config=patient)
 
 
-def deploy(built: Path, endpoint: str, stack: str, unused_layer: str | None, **parameters: str) -> Deployed:
+def deploy(built: Path, endpoint: str, stack: str, empty_layers: Sequence[str] = (), **parameters: str) -> Deployed:
     """Deploy a built stack to the emulator with `sam deploy`.
 
     Parameters
     ----------
-    unused_layer
-        A layer that the parameters disable. Its content is not packed, because that is slow and tests nothing.
+    empty_layers
+        Layers of dependencies, which are deployed without content: the emulator runs functions with this Python, which
+        has the same packages. To pack and unpack hundreds of megabytes for each function takes most of the time.
     """
     text = (built / "template.yaml").read_text("utf-8")
-    if unused_layer is not None:
-        content = f"ContentUri: {unused_layer}\n"
+    for layer in empty_layers:
+        content = f"ContentUri: {layer}\n"
         assert text.count(content) == 1, content
         (built / "empty").mkdir(exist_ok=True)
         (built / "empty" / "README").write_text("Not deployed.\n")
