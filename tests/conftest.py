@@ -12,7 +12,8 @@ TESTS = Path(__file__).parent
 WITHOUT_NETWORK = tuple(TESTS / room for room in ("unit", "property", "contract"))
 
 # Every property test has a deadline: long enough for a busy machine, short enough to notice code that hardly ends.
-settings.register_profile("anomalake", deadline=timedelta(seconds=30), print_blob=True)
+# Each run draws other examples, so few in each of many runs find what many in one run do.
+settings.register_profile("anomalake", max_examples=50, deadline=timedelta(seconds=30), print_blob=True)
 settings.load_profile("anomalake")
 
 

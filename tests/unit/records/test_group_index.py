@@ -408,7 +408,7 @@ def test_two_runs_of_an_interval_at_once_with_other_data() -> None:
     assert at > 10
 
 
-@settings(max_examples=30)
+@settings(max_examples=25)
 @given(
     st.lists(st.tuples(st.integers(0, LAST), st.booleans(), st.integers(-1, 12), st.booleans()), max_size=10),
     st.integers(0, 99),
