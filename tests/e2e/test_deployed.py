@@ -52,7 +52,7 @@ FUNCTIONS = (
     "IngestFunction", "CompactFunction", "CrawlFunction", "CatalogFunction", "DetectFunction", "ScheduleFunction",
     "ApiFunction", "BacktestFunction",
 )  # fmt: skip
-#: The layers of dependencies; the tests of the built stack import what is in them.
+#: The layers of dependencies.
 DEPENDENCIES = ("IngestDependencies", "AnalyticsDependencies", "DetectionDependencies")
 IMAGE = "public.ecr.aws/lambda/python:3.13-x86_64"
 
@@ -74,7 +74,7 @@ def stack(built: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Dep
                 built,
                 endpoint,
                 "alerts",
-                empty_layers=DEPENDENCIES,
+                linked_layers=DEPENDENCIES,
                 AnalyticsEnabled="false",
                 ApiEnabled="true",
                 TableFormats="parquet,csv",
