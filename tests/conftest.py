@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from datetime import timedelta
+from functools import cache
 from pathlib import Path
 
 import pytest
+import typer.main
+import typer.testing
 from hypothesis import settings
 
 TESTS = Path(__file__).parent
 WITHOUT_NETWORK = tuple(TESTS / room for room in ("unit", "property", "contract"))
 
 # Every property test has a deadline: long enough for a busy machine, short enough to notice code that hardly ends.
-settings.register_profile("anomalake", deadline=timedelta(seconds=30), print_blob=True)
+# Each run draws other examples, so few in each of many runs find what many in one run do.
+settings.register_profile("anomalake", max_examples=50, deadline=timedelta(seconds=30), print_blob=True)
 settings.load_profile("anomalake")
 
 
@@ -23,6 +28,16 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     # Files that take long come first, so that no process still works on one when the others have nothing left.
     long = {name: {item.path for item in items if item.get_closest_marker(name)} for name in ("e2e", "slow")}
     items.sort(key=lambda item: (item.path not in long["e2e"], item.path not in long["slow"]))
+
+
+@pytest.fixture(autouse=True, scope="session")
+def inspected_once() -> Iterator[None]:
+    """Let Typer inspect the functions of all commands once a process: it takes longer than most calls of a command."""
+    command_of = cache(typer.main.get_command)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(typer.main, "get_command", command_of)
+        patch.setattr(typer.testing, "_get_command", command_of)
+        yield
 
 
 @pytest.fixture(autouse=True)

@@ -17,7 +17,7 @@ from rich.console import Console
 from anomalake.api import open_lake
 from anomalake.cli.demo_run import run_demo
 from tests.browser.conftest import ROOT, watch
-from tests.support.demo import LAST, SPAN
+from tests.support.demo import demo_of_this_run
 from tests.support.patience import PATIENCE
 
 if TYPE_CHECKING:
@@ -33,11 +33,11 @@ MOST = 200_000
 @pytest.fixture(scope="module")
 def folder(browser: Browser, tmp_path_factory: pytest.TempPathFactory) -> Path:
     # After the browser, so that without one nothing is made.
+    if "ANOMALAKE_PICTURE" not in os.environ:
+        return demo_of_this_run(tmp_path_factory)[1]
+    # The README's picture is of the whole year. Its page says where its lake is, as it was asked for.
     with contextlib.chdir(tmp_path_factory.mktemp("picture")):
-        # The page says where its lake lies, as it was asked for.
-        # The README's picture is of the whole year; a shorter demo has the same page.
-        span = {} if "ANOMALAKE_PICTURE" in os.environ else {"last": LAST, "span": SPAN}
-        run_demo(Path("demo"), Console(file=io.StringIO()), **span)
+        run_demo(Path("demo"), Console(file=io.StringIO()))
         return Path("demo").resolve()
 
 

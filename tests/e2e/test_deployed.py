@@ -52,6 +52,8 @@ FUNCTIONS = (
     "IngestFunction", "CompactFunction", "CrawlFunction", "CatalogFunction", "DetectFunction", "ScheduleFunction",
     "ApiFunction", "BacktestFunction",
 )  # fmt: skip
+#: The layers of dependencies.
+DEPENDENCIES = ("IngestDependencies", "AnalyticsDependencies", "DetectionDependencies")
 IMAGE = "public.ecr.aws/lambda/python:3.13-x86_64"
 
 
@@ -72,7 +74,7 @@ def stack(built: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Dep
                 built,
                 endpoint,
                 "alerts",
-                unused_layer="AnalyticsDependencies",
+                linked_layers=DEPENDENCIES,
                 AnalyticsEnabled="false",
                 ApiEnabled="true",
                 TableFormats="parquet,csv",

@@ -74,7 +74,7 @@ class Cloud:
             Role="arn:aws:iam::000000000000:role/api", Code={"ZipFile": packed.getvalue()},
         )["FunctionArn"]  # fmt: skip
         self.deploy("lake", EXPORTS, Function=function)
-        deploy(build(folder / "macro", "template-macro.yaml"), endpoint, "macro", None, AnomalakeStackName="lake")
+        deploy(build(folder / "macro", "template-macro.yaml"), endpoint, "macro", AnomalakeStackName="lake")
         self._functions = functions
 
     def transform(self, fragment: dict[str, Any]) -> dict[str, Any]:

@@ -212,7 +212,7 @@ def check(store: ObjectStore, files: ObjectStore) -> None:
     operations,
     orders,
 )
-@settings(max_examples=150)
+@settings(max_examples=60)
 def test_the_result_is_that_of_some_order(
     begin: Callable[[Api], None], left: list[Operation], right: list[Operation], order: list[int]
 ) -> None:
@@ -261,7 +261,7 @@ def test_the_result_is_that_of_some_order(
     orders,
     st.integers(0, 60),
 )
-@settings(max_examples=150)
+@settings(max_examples=60)
 def test_one_may_be_killed(
     begin: Callable[[Api], None], left: list[Operation], right: list[Operation], order: list[int], killed: int
 ) -> None:

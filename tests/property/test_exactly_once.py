@@ -154,7 +154,7 @@ def act(step: Step, store: ObjectStore) -> None:
 
 
 @pytest.mark.slow
-@settings(max_examples=60, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=25, suppress_health_check=[HealthCheck.too_slow])
 @given(st.lists(steps, max_size=12), st.permutations(range(len(TEXTS))))
 def test_tables_depend_only_on_the_set_of_alerts(history: list[Step], order: list[int]) -> None:
     store = memory_store()
@@ -169,7 +169,7 @@ def test_tables_depend_only_on_the_set_of_alerts(history: list[Step], order: lis
     assert oracle.shown_in_tables(store) == WORLD
 
 
-@settings(max_examples=40, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=25, suppress_health_check=[HealthCheck.too_slow])
 @given(st.lists(steps.map(of_alerts), max_size=12))
 def test_what_was_acknowledged_is_never_lost(history: list[Step]) -> None:
     """Without any retry: the lake has everything that a completed step took, and nothing else."""
@@ -193,7 +193,7 @@ def identities(numbers: set[int]) -> set[tuple[object, ...]]:
     return {identity(row) for row in oracle.relations(TEXTS[number] for number in numbers)["alerts"]}
 
 
-@settings(max_examples=40, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=25, suppress_health_check=[HealthCheck.too_slow])
 @given(st.integers(0, 10**6), st.permutations(range(len(TEXTS))))
 def test_a_store_that_fails_in_one_of_five_calls(seed: int, order: list[int]) -> None:
     """Deliveries that the receipt calls failed come again, as a queue sends them."""
@@ -213,7 +213,7 @@ def test_a_store_that_fails_in_one_of_five_calls(seed: int, order: list[int]) ->
     assert oracle.shown_in_tables(store) == WORLD
 
 
-@settings(max_examples=40, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=25, suppress_health_check=[HealthCheck.too_slow])
 @given(
     st.sampled_from([Step("compact"), Step("rebuild"), Step("compact", grace=3600)]),
     st.dictionaries(st.integers(0, 40), steps.filter(lambda step: step.what != "replay"), max_size=6),

@@ -76,7 +76,7 @@ def mutated(draw: st.DrawFn) -> Any:
     return alert
 
 
-@settings(max_examples=400, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=150, suppress_health_check=[HealthCheck.too_slow])
 @given(mutated())
 def test_a_mutated_alert_is_stored_or_set_aside_and_its_neighbours_are_stored(alert: Any) -> None:
     store = memory_store()
@@ -99,7 +99,7 @@ def test_a_mutated_alert_is_stored_or_set_aside_and_its_neighbours_are_stored(al
         assert "\n" not in found.key
 
 
-@settings(max_examples=400)
+@settings(max_examples=150)
 @given(st.data())
 def test_text_with_bytes_changed_is_read_or_refused(data: st.DataObject) -> None:
     text = bytearray(json.dumps(made.alert(data.draw(st.integers(0, 20))), ensure_ascii=False).encode())
@@ -117,7 +117,7 @@ def test_text_with_bytes_changed_is_read_or_refused(data: st.DataObject) -> None
             assert len(alert.alert_id) == 32
 
 
-@settings(max_examples=300)
+@settings(max_examples=120)
 @given(values)
 def test_any_event_is_read_to_its_end(event: Any) -> None:
     for found in read_event(event):

@@ -207,7 +207,7 @@ def test_each_growth_is_alerted_once_for_any_number_of_runs(
     assert [stamp for stamp, message in zip(stamps, channel.messages, strict=True) if stamp not in message.text] == []
 
 
-@settings(max_examples=60)
+@settings(max_examples=30)
 @given(st.integers(0, 10**6), st.booleans(), st.integers(0, 4))
 def test_a_failing_store_makes_no_alert_lost_or_sent_twice(seed: int, repeatable: bool, failures: int) -> None:
     anomaly_group = lasting([(60.0, 1, 10.0), (75.0, 1, 10.0), (76.0, 1, 10.0)])

@@ -71,7 +71,7 @@ METHODS = st.sampled_from(["GET", "POST", "PUT", "DELETE", "HEAD", "OPTIONS", "P
     headers=st.dictionaries(st.text(max_size=20), st.text(max_size=20), max_size=3),
     body=BODIES,
 )
-@settings(max_examples=500)
+@settings(max_examples=200)
 def test_any_request_is_answered_or_refused(
     method: str, path: str, query: str, headers: dict[str, str], body: bytes
 ) -> None:

@@ -186,4 +186,4 @@ class Detector(RuleBasedStateMachine):
 
 
 TestDetector = Detector.TestCase
-TestDetector.settings = settings(max_examples=40, stateful_step_count=25)
+TestDetector.settings = settings(max_examples=25, stateful_step_count=25)

@@ -120,7 +120,7 @@ def listing(operation: str, arn: str | None = None) -> ApiRequest:
 def test_every_operation_in_a_folder(tmp_path: Path) -> None:
     world = World(*filled(str(tmp_path)))
 
-    @settings(max_examples=60)
+    @settings(max_examples=30)
     @given(data=st.data())
     def answers_or_refuses(data: st.DataObject) -> None:
         operation = OPERATIONS[data.draw(st.sampled_from(sorted(OPERATIONS)))]

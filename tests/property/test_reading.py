@@ -135,7 +135,7 @@ def as_table(given: list[Any], format_: str) -> list[dict[str, str]]:
     return table
 
 
-@settings(max_examples=150)
+@settings(max_examples=60)
 @given(
     rows, csv_options(), st.sampled_from(ZONES), st.sampled_from([*MINUTES, *DAYS]), st.sampled_from(sorted(PATTERNS))
 )
@@ -169,7 +169,7 @@ def written(value: Decimal, decimal: str, thousands: str) -> str:
     return text.translate({ord(","): thousands, ord("."): decimal})
 
 
-@settings(max_examples=150)
+@settings(max_examples=60)
 @given(
     st.lists(st.decimals(-(10**15), 10**15, places=3) | st.none(), min_size=1, max_size=20),
     st.sampled_from([(".", ""), (".", ","), (",", ""), (",", "."), (",", " "), (".", "'")]),
@@ -200,7 +200,7 @@ def test_numbers_with_separators(
     check(found, body.encode(), want, len(cells), len(cells) - (bad < len(cells)))
 
 
-@settings(max_examples=100)
+@settings(max_examples=50)
 @given(rows, st.sampled_from(ZONES), st.sampled_from([*MINUTES, *DAYS]), st.booleans())
 def test_json_lines(given: list[Any], zone: str, frequency: str, ascii_only: bool) -> None:
     table = as_table(given, "%Y-%m-%d %H:%M:%S")
@@ -212,7 +212,7 @@ def test_json_lines(given: list[Any], zone: str, frequency: str, ascii_only: boo
     check(found, body, expected(table, given, zone, frequency), len(table), good)
 
 
-@settings(max_examples=150)
+@settings(max_examples=60)
 @given(
     st.binary(max_size=200), st.sampled_from(["CsvFormatDescriptor", "JsonFormatDescriptor", "ParquetFormatDescriptor"])
 )
@@ -225,7 +225,7 @@ def test_any_bytes_are_read_or_refused_in_words(body: bytes, kind: str) -> None:
         assert all(line.isprintable() for line in caught.value.report.problems)
 
 
-@settings(max_examples=100)
+@settings(max_examples=50)
 @given(st.data())
 def test_a_definition_with_a_part_replaced_is_read_or_refused_in_words(data: st.DataObject) -> None:
     whole = request()

@@ -141,7 +141,7 @@ def cells(body: bytes) -> list[list[str]]:
 NEIGHBOUR = json.dumps(made.alert(100))
 
 
-@settings(max_examples=150, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=50, suppress_health_check=[HealthCheck.too_slow])
 @given(st.lists(alerts(), min_size=1, max_size=3))
 def test_an_accepted_alert_survives_ingest_replay_and_rebuild_in_every_format(texts: list[str]) -> None:
     accepted = {}
@@ -194,7 +194,7 @@ def test_a_metric_value_at_an_edge_is_stored_or_refused(number: str) -> None:
         assert row["time_series"][0]["metric_value"] == Decimal(expected)
 
 
-@settings(max_examples=200)
+@settings(max_examples=75)
 @given(numbers)
 @example("-1e-999999999")
 def test_a_metric_value_is_rounded_once(number: str) -> None:

@@ -110,7 +110,7 @@ def _written(draw: st.DrawFn, field: str, local: datetime) -> str:
     return str(numbers.get(letter, draw(st.integers(low, high)))).zfill(width)
 
 
-@settings(max_examples=120)
+@settings(max_examples=50)
 @given(written())
 def test_sql_reads_what_the_reader_reads(given_: tuple[str, list[str]]) -> None:
     pattern, texts = given_

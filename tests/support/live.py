@@ -6,6 +6,7 @@ import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
+from functools import cache
 from itertools import count
 from typing import Any
 
@@ -51,6 +52,7 @@ def detector(**changes: Any) -> Detector:
     return Detector("shop", "", ARN, metric_set.frequency, metric_set.timezone, metric_set, **settings)
 
 
+@cache
 def usual(start: datetime, country: str) -> float:
     """Return the value on any day: a daily seasonality, with another level for each country."""
     phase = 2 * np.pi * (start.hour * 60 + start.minute) / 1440

@@ -164,19 +164,24 @@ def _digest(alert: Any) -> str:
     return hashlib.sha256(text.encode()).hexdigest()
 
 
+def _rows_of(body: bytes) -> list[dict[str, Any]]:
+    rows: list[dict[str, Any]] = pq.ParquetFile(pa.BufferReader(body)).read(use_threads=False).to_pylist()
+    return rows
+
+
 def shown_in_tables(store: Any) -> dict[str, list[Row]]:
     """What the table files of a store say, by ADR 0001's rule, read without SQL: for stores that no engine reads."""
     shown: dict[str, tuple[str, str, dict[str, Any]]] = {}
     states: dict[tuple[str, str], tuple[str, str, bool]] = {}
     for found in store.list("tables/withdrawal_rows"):
         partition = dict(part.split("=", 1) for part in found.key.split("/")[2:4])
-        for row in pq.read_table(pa.BufferReader(store.get(found.key)), use_threads=False).to_pylist():
+        for row in _rows_of(store.get(found.key)):
             assert (row["detector"], row["day"]) == (partition["detector"], partition["day"])
             state = (row["sequence"], row["document"], row["is_withdrawn"])
             states[row["alert_id"], row["digest"]] = max(state, states.get((row["alert_id"], row["digest"]), state))
     for found in store.list("tables/alert_rows"):
         partition = dict(part.split("=", 1) for part in found.key.split("/")[2:4])
-        for row in pq.read_table(pa.BufferReader(store.get(found.key)), use_threads=False).to_pylist():
+        for row in _rows_of(store.get(found.key)):
             assert row["timestamp"].strftime("%Y-%m-%d") == partition["day"]
             if states.get((row["alert_id"], row["digest"]), ("", "", False))[2]:
                 continue
@@ -196,7 +201,7 @@ def shown_in_tables(store: Any) -> dict[str, list[Row]]:
     stated: dict[tuple[Any, ...], tuple[int, str, list[Any]]] = {}
     for found in store.list("tables/cause_rows"):
         partition = dict(part.split("=", 1) for part in found.key.split("/")[2:4])
-        for row in pq.read_table(pa.BufferReader(store.get(found.key)), use_threads=False).to_pylist():
+        for row in _rows_of(store.get(found.key)):
             assert row["timestamp"].strftime("%Y-%m-%d") == partition["day"]
             fields = (row[name] for name in ("detector_arn", "anomaly_group_id", "metric_name", "timestamp"))
             key = (partition["detector"], *fields)

@@ -10,7 +10,7 @@ import sys
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -29,9 +29,15 @@ class Served:
     process: subprocess.Popen[str]
     url: str
     models: Path
+    _clients: dict[str, Any] = field(default_factory=dict)
 
     def client(self, region: str = "us-east-1") -> Any:
-        """A client of Lookout for Metrics that calls this server."""
+        """A client of Lookout for Metrics that calls this server; one for each region."""
+        if region not in self._clients:
+            self._clients[region] = self._new_client(region)
+        return self._clients[region]
+
+    def _new_client(self, region: str) -> Any:
         session = botocore.session.Session()
         session.set_config_variable("data_path", str(self.models))
         config = Config(retries={"total_max_attempts": 1})

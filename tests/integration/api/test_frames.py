@@ -461,7 +461,7 @@ def parts_of(frame: pd.DataFrame, every: timedelta) -> Iterator[pd.DataFrame]:
         yield part
 
 
-@pytest.mark.parametrize("hours", [3, 300])
+@pytest.mark.parametrize("hours", [7, 300])
 def test_judging_in_parts_is_judging_the_whole(hours: int, frame: pd.DataFrame, result: anomalake.Anomalies) -> None:
     split = result.points["timestamp"].min()
     whole = anomalake.find_anomalies(frame, **COLUMNS, train=split)
@@ -665,12 +665,13 @@ OTHERS: dict[str, Callable[[Any], Any]] = {
 @pytest.mark.filterwarnings("ignore::RuntimeWarning")
 def test_an_array_in_the_place_of_another_is_refused_or_harmless(name: str, state: bytes) -> None:
     arrays, about = arrays_from_bytes(state)
+    rows = hourly()[350:353]
     refused = 0
     for array in arrays:
         body = arrays_to_bytes({**arrays, array: OTHERS[name](arrays[array])}, about)
         try:
-            judged, _ = anomalake.judge(hourly()[350:], body)
-            assert len(judged.points) == 50
+            judged, _ = anomalake.judge(rows, body)
+            assert len(judged.points) == len(rows)
         except CorruptError as error:
             refused += 1
             assert str(error).startswith("state: ")

@@ -131,7 +131,7 @@ def test_both_engines_and_the_views_have_the_same_columns(tmp_path: Path) -> Non
 NAMES = ("Region", "region", "REGION", "region__0", "views", "Views", "timestamp", "source_region", "a b", "")
 
 
-@settings(max_examples=60, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=30, suppress_health_check=[HealthCheck.too_slow])
 @given(
     st.lists(
         st.one_of(

@@ -2,41 +2,33 @@
 
 from __future__ import annotations
 
-import io
 import re
 from datetime import date
 from pathlib import Path
 from typing import Any
 
 import pytest
-from rich.console import Console
 
 from anomalake.api import open_lake
-from anomalake.cli.demo_run import QUESTIONS, run_demo
+from anomalake.cli.demo_run import QUESTIONS
 from anomalake.demo import storm
 from anomalake.groups.grouping import Group
 from anomalake.records.groups import group_ids, read_groups
 from anomalake.storage.objects import open_store
-from tests.support.demo import LAST, SPAN
+from tests.support.demo import demo_of_this_run, said
 
 #: Hours in which next to nothing flew: see `test_flights`.
 CLOSED = [f"08 Feb {hour}:00" for hour in range(16, 22)] + [f"09 Feb {hour:02}:00" for hour in range(6, 11)]
 
 
-def said(folder: Path) -> str:
-    text = io.StringIO()
-    run_demo(folder, Console(file=text, width=80), last=LAST, span=SPAN)
-    return text.getvalue()
-
-
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tmp_path_factory.mktemp("demo")
+    return demo_of_this_run(tmp_path_factory)[0]
 
 
 @pytest.fixture(scope="module")
-def first(folder: Path) -> str:
-    return said(folder)
+def first(tmp_path_factory: pytest.TempPathFactory) -> str:
+    return demo_of_this_run(tmp_path_factory)[2]
 
 
 @pytest.fixture(scope="module")

@@ -46,7 +46,7 @@ def sent_once(bench: Bench) -> frozenset[tuple[str, str]]:
     return frozenset(identities)
 
 
-@settings(max_examples=40)
+@settings(max_examples=25)
 @given(st.lists(st.tuples(st.integers(0, LAST), st.booleans()), max_size=12))
 def test_runs_in_any_order_and_number_give_the_same_lake(runs: list[tuple[int, bool]]) -> None:
     bench = with_anomalies(Bench())

@@ -8,7 +8,7 @@ from dataclasses import replace
 import numpy as np
 import numpy.typing as npt
 import pytest
-from threadpoolctl import threadpool_limits
+from threadpoolctl import threadpool_info, threadpool_limits
 
 from anomalake.model import ModelError, blocks, fit, judge
 from anomalake.model.judgement import Judgement
@@ -92,6 +92,17 @@ def test_the_number_of_threads_of_blas_changes_no_bit() -> None:
         in_four_threads = arrays_of(values)
     for name, array in in_one_thread.items():
         np.testing.assert_array_equal(in_four_threads[name], array, name)
+
+
+def threads_of_blas() -> list[int]:
+    return [library["num_threads"] for library in threadpool_info() if library["user_api"] == "blas"]
+
+
+def test_blas_has_one_thread_during_the_work_and_as_many_as_before_afterwards() -> None:
+    with threadpool_limits(2, "blas"):
+        before = threads_of_blas()
+        assert blocks.in_blocks(lambda first, end: threads_of_blas(), 3, 3) == [[1] * len(before)]
+        assert threads_of_blas() == before
 
 
 def test_metrics_may_be_in_another_order_new_or_missing() -> None:

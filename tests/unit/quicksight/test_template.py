@@ -49,7 +49,7 @@ def test_cfn_lint_reports_no_problem(name: str) -> None:
 
 
 def test_cfn_lint_reports_an_unknown_property() -> None:
-    template = quicksight_template(METRIC_SETS["shop"])
+    template = quicksight_template(METRIC_SETS["no dimension"])
     template["Resources"]["Theme"]["Properties"]["Configuration"]["Sheet"]["Tiles"] = {}
     problems = cfnlint.api.lint(to_yaml(template), config=cfnlint.api.ManualArgs(regions=["eu-west-1"]))
     assert any("Tiles" in str(item) for item in problems)

@@ -83,6 +83,27 @@ def test_other_bytes_are_refused(body: bytes) -> None:
             read(body, "lake/x")
 
 
+@pytest.mark.parametrize(
+    "array",
+    [
+        np.array(1.5),
+        np.zeros((0, 3)),
+        np.asfortranarray(np.arange(6.0).reshape(2, 3)),
+        np.array(["", "é"]),
+        np.array(["2024-01-01"], "datetime64[s]"),
+        np.array([True, False]),
+        np.arange(3, dtype=">i4"),
+    ],
+    ids=lambda array: f"{array.dtype}{array.shape}",
+)
+def test_an_array_of_any_type_and_shape_survives_and_can_be_changed(array: np.ndarray) -> None:
+    arrays, about = arrays_from_bytes(arrays_to_bytes({"a": array}, {"k": 1}))
+    assert about == {"k": 1}
+    np.testing.assert_array_equal(arrays["a"], array)
+    assert (arrays["a"].dtype, arrays["a"].shape) == (array.dtype, array.shape)
+    assert arrays["a"].flags.writeable
+
+
 def test_equal_arrays_have_equal_bytes() -> None:
     arrays = {"a": np.arange(4.0), "b": np.array(["x"])}
     assert arrays_to_bytes(arrays, {"k": 1}) == arrays_to_bytes(dict(arrays), {"k": 1})

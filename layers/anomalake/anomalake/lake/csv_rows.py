@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Iterable
 from datetime import datetime
 from typing import Any
@@ -15,14 +14,25 @@ from anomalake.lake.rows import SCHEMA
 HEADER = ",".join(SCHEMA.names)
 
 #: Characters that could end a cell or a line, act as an escape or a formula, or be decoded to something else.
-_UNSAFE = re.compile(r'[\x00-\x1f\x7f"\\%,+]|^[=\-@]')
+_UNSAFE = frozenset([*map(chr, range(0x20)), *'\x7f"\\%,+'])
+#: Characters that at the start of a cell could act as a formula.
+_UNSAFE_FIRST = frozenset("=-@")
 
 
 def encode(text: str | None) -> str:
     """Encode a text as a cell: empty for null, ``%`` for the empty text, unsafe characters percent-encoded."""
     if text is None:
         return ""
-    return _UNSAFE.sub(lambda found: f"%{ord(found[0]):02X}", text) if text else "%"
+    if not text:
+        return "%"
+    # The sign of a code first, which is in the codes of the others.
+    for character in sorted(_UNSAFE.intersection(text), key="%".__ne__):
+        text = text.replace(character, _code(character))
+    return _code(text[0]) + text[1:] if text[0] in _UNSAFE_FIRST else text
+
+
+def _code(character: str) -> str:
+    return f"%{ord(character):02X}"
 
 
 def to_csv(table: pa.Table) -> bytes:

@@ -79,10 +79,13 @@ class LakeFiles:
 
     def prepare(self, connection: duckdb.DuckDBPyConnection) -> None:
         """Allow a connection to read this query's files, and nothing else."""
-        for format_, rows in _NO_ROWS.items():
-            connection.register(f"no_{format_}_rows", rows)
-        for name, rows in self._cached.items():
-            connection.register(f"cached_{name}", rows)
+        # To register a table takes as long as a small query.
+        used = {table.sql for table in self.tables.values()}
+        rows_of = {f"no_{format_}_rows": rows for format_, rows in _NO_ROWS.items()}
+        rows_of |= {f"cached_{name}": rows for name, rows in self._cached.items()}
+        for name, rows in rows_of.items():
+            if name in used:
+                connection.register(name, rows)
         connection.execute("SET TimeZone = 'UTC'")
         connection.execute("SET preserve_insertion_order = false")
         connection.execute("SET allowed_paths = $paths", {"paths": self._files})

@@ -14,11 +14,12 @@ import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from contextvars import ContextVar
+from functools import cache
 from itertools import pairwise
 from multiprocessing.connection import Connection
 from typing import Final, TypeVar
 
-from threadpoolctl import threadpool_limits
+from threadpoolctl import ThreadpoolController
 
 from anomalake.processes import without_interrupts
 
@@ -61,12 +62,23 @@ def in_blocks(work: Work[T], n_series: int, n_times: int) -> list[T]:
     bounds = block_bounds(n_series, n_times)
     n_processes = min(_available_cores(), len(bounds)) if n_series * n_times >= _PARALLEL_FROM else 1
     shares = [bounds[len(bounds) * k // n_processes : len(bounds) * (k + 1) // n_processes] for k in range(n_processes)]
-    with threadpool_limits(1, "blas"):
+    with _libraries().limit(limits=1, user_api="blas"):
         forked = [(share, _fork(work, share)) for share in shares[1:]]
         results = [work(first, end) for first, end in shares[0]]
         for share, connection in forked:
             results += _receive(connection, work, share)
     return results
+
+
+@cache
+def _libraries() -> ThreadpoolController:
+    """Return what limits the threads of NumPy's BLAS.
+
+    The search among all libraries of the process takes longer than a small fit, and is done once.
+    """
+    import numpy  # noqa: F401 - loads the library of BLAS
+
+    return ThreadpoolController()
 
 
 def block_bounds(n_series: int, n_times: int) -> Bounds:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import io
 import json
+import math
 import zipfile
 import zlib
 from collections.abc import Mapping, Sequence
-from typing import Any
+from functools import lru_cache
+from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -25,6 +27,12 @@ _ABOUT, _TABLE_ABOUT = "about.json", b"anomalake"
 _LARGE = 1_000_000
 # Bytes of the checksum, and of the field at an archive's end that has the length of its comment.
 _CHECKSUM, _COMMENT_LENGTH = 4, 2
+
+
+# RuntimeError: zipfile raises it for an unknown encryption or compression. OverflowError: a shape is too large.
+_ARRAY_ERRORS = (
+    ValueError, KeyError, EOFError, OSError, OverflowError, RuntimeError, zipfile.BadZipFile, zlib.error,
+)  # fmt: skip
 
 
 def arrays_to_bytes(arrays: Arrays, about: Mapping[str, Any]) -> bytes:
@@ -46,15 +54,48 @@ def arrays_from_bytes(body: bytes, place: str = "arrays") -> tuple[dict[str, npt
     try:
         if zlib.crc32(memoryview(body)[:-_CHECKSUM]) != int.from_bytes(body[-_CHECKSUM:], "little"):
             raise ValueError("the checksum differs")
-        with np.load(io.BytesIO(body), allow_pickle=False) as file:
-            arrays = {name: file[name] for name in file.files}
+        with zipfile.ZipFile(io.BytesIO(body)) as archive:
+            arrays = {name.removesuffix(".npy"): _array(archive.read(name)) for name in archive.namelist()}
         about: dict[str, Any] = json.loads(arrays.pop(_ABOUT).tobytes())
-    # RuntimeError: zipfile raises it for an unknown encryption or compression.
-    except (ValueError, KeyError, EOFError, OSError, RuntimeError, zipfile.BadZipFile, zlib.error) as error:
+    except _ARRAY_ERRORS as error:
         raise CorruptError(
             f"{place}: {len(body):,} bytes: {error}; expected arrays as anomalake writes them"
         ) from error
     return arrays, about
+
+
+def _array(body: bytes) -> npt.NDArray[Any]:
+    """Read an array of ``.npy``; raises `ValueError` also for an array of objects."""
+    shape, fortran_order, dtype, begin = array_header(body)
+    n_bytes = math.prod(shape) * dtype.itemsize
+    if len(body) - begin < n_bytes:
+        raise ValueError(f"{len(body) - begin:,} bytes for an array of the shape {shape}")
+    order: Literal["C", "F"] = "F" if fortran_order else "C"
+    return np.ndarray(shape, dtype, memoryview(body)[begin : begin + n_bytes], order=order).copy(order)
+
+
+def array_header(body: bytes) -> tuple[tuple[int, ...], bool, np.dtype[Any], int]:
+    """Return shape, order, type and first byte of an array of ``.npy``; raises `ValueError`, also for objects."""
+    before = np.lib.format.MAGIC_LEN
+    lengths: Mapping[tuple[int, int], int] = {(1, 0): 2, (2, 0): 4}
+    version = np.lib.format.read_magic(io.BytesIO(body[:before]))
+    if version not in lengths:
+        raise ValueError(f"array of NumPy's version {version}")
+    begin = before + lengths[version] + int.from_bytes(body[before : before + lengths[version]], "little")
+    return (*_parsed_header(body[:begin]), begin)
+
+
+@lru_cache(1024)
+def _parsed_header(header: bytes) -> tuple[tuple[int, ...], bool, np.dtype[Any]]:
+    """Parse a header, of which the arrays of all models have the same few; NumPy parses it as Python's source."""
+    stream = io.BytesIO(header)
+    if np.lib.format.read_magic(stream) == (1, 0):
+        shape, fortran_order, dtype = np.lib.format.read_array_header_1_0(stream)
+    else:
+        shape, fortran_order, dtype = np.lib.format.read_array_header_2_0(stream)
+    if dtype.hasobject:
+        raise ValueError("array of objects")
+    return shape, fortran_order, dtype
 
 
 def table_to_bytes(

@@ -6,19 +6,16 @@ import io
 import json
 import math
 import zipfile
-from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any, Final
-
-import numpy as np
+from typing import Final
 
 from anomalake.definitions.errors import SourceError
 from anomalake.definitions.metric_set import MetricSet
 from anomalake.definitions.metric_set_fields import metric_set_from_fields, metric_set_to_fields
 from anomalake.groups.anomaly_group import Group
 from anomalake.records import groups as group_records
-from anomalake.records.codecs import Arrays, arrays_from_bytes, arrays_to_bytes
+from anomalake.records.codecs import Arrays, array_header, arrays_from_bytes, arrays_to_bytes
 from anomalake.records.errors import CorruptError, RecordError
 
 #: Version of the bytes.
@@ -106,24 +103,8 @@ def _check_sizes(body: bytes) -> None:
             if sum(member.file_size for member in members) > len(body):
                 raise ValueError("arrays that overlap")
             for member in members:
-                with archive.open(member) as file:
-                    shape, item = _header_of(file)
-                if math.prod(shape) * item > member.file_size:
+                shape, _, dtype, _ = array_header(archive.read(member))
+                if math.prod(shape) * max(1, dtype.itemsize) > member.file_size:
                     raise ValueError(f"array {member.filename!r} of the shape {shape}")
     except (ValueError, KeyError, EOFError, OSError, RuntimeError, NotImplementedError, zipfile.BadZipFile) as error:
         raise CorruptError(f"state: {len(body):,} bytes: {str(error)[:200]}; expected {_EXPECTED}") from error
-
-
-def _header_of(file: Any) -> tuple[tuple[int, ...], int]:
-    """Shape and bytes of an item of an array; raises `ValueError` also for an array of objects."""
-    version = np.lib.format.read_magic(file)
-    read: Mapping[tuple[int, int], Any] = {
-        (1, 0): np.lib.format.read_array_header_1_0,
-        (2, 0): np.lib.format.read_array_header_2_0,
-    }
-    if version not in read:
-        raise ValueError(f"array of NumPy's version {version}")
-    shape, _, dtype = read[version](file)
-    if dtype.hasobject:
-        raise ValueError("array of objects")
-    return shape, max(1, np.dtype(dtype).itemsize)

@@ -78,7 +78,9 @@ class Instants:
 
     def fault(self, text: Text) -> str | None:
         """Problem of a timestamp; empty if none."""
-        if self._parse([text])[0] != NO_INSTANT:
+        # The bytes of most valid texts of a file were read before.
+        key = text.encode("utf-8", "replace") if isinstance(text, str) else text
+        if self._known.get(key, NO_INSTANT) != NO_INSTANT or self._parse([text])[0] != NO_INSTANT:
             return None
         try:
             self._reader.read(as_text(text))
