@@ -53,9 +53,10 @@ _DIGESTS: Final = "digests"
 _MOST_RUNS: Final = 10_000
 # Objects of a task that are written or read at a time.
 _AT_ONCE: Final = 8
-# Kinds of objects: the files of a task, what it knows of them, and their combinations; its runs; the places of all
-# combinations; and, with the number of a block, the part of a run that belongs to it.
-_FILES, _READ, _COMBINATIONS, _RUN, _RANKS, _ROWS = "files", "read", "combinations", "run", "ranks", "rows"
+# Kinds of objects: the files of a task, what it knows of them, the rows that are compared with each other, and the
+# names of combinations; its runs; the places of all combinations; and, with the number of a block, its part of a run.
+_FILES, _READ, _HASHED, _COMBINATIONS = "files", "read", "hashed", "combinations"
+_RUN, _RANKS, _ROWS = "run", "ranks", "rows"
 
 Wanted = tuple[SourceFile, Window]
 
@@ -118,7 +119,8 @@ class ReadTask:
         read_files(reader, self.of.open_files(), _files_from_bytes(work.get(_FILES, place)))
         aggregation.flush()
         part, digests = reader.part(), np.array(aggregation.digests, np.uint64)
-        work.put(_READ, place, arrays_to_bytes({**part.arrays, _DIGESTS: digests}, {**part.about, "runs": n_runs}))
+        work.put(_READ, place, arrays_to_bytes({_DIGESTS: digests}, {**part.about, "runs": n_runs}))
+        work.put(_HASHED, place, arrays_to_bytes(part.hashed or {}, {}))
         work.put(_COMBINATIONS, place, batch_to_bytes(_names_batch(aggregation)))
         return b""
 
@@ -298,8 +300,10 @@ def read_distributed(
         for number in range(place, place + len(groups)):
             arrays, about = arrays_from_bytes(work.get(_READ, number), _READ)
             runs += [number * _MOST_RUNS + run for run in range(about["runs"])]
-            known.add(arrays.pop(_DIGESTS), partial(work.get, _COMBINATIONS, number))
-            reader.add_part(ReadPart(arrays, about), files.open)
+            known.add(arrays[_DIGESTS], partial(work.get, _COMBINATIONS, number))
+            is_compared = reader.aggregation.remembers_rows
+            hashed = arrays_from_bytes(work.get(_HASHED, number), _HASHED)[0] if is_compared else None
+            reader.add_part(ReadPart(about, hashed), files.open)
         place += len(groups)
     report = check_history(reader)
     with beyond_limits(metric_set, report):

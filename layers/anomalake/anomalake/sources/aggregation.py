@@ -172,13 +172,18 @@ class Aggregation:
         """Whether no row was added."""
         return self.last_start is None
 
+    @property
+    def remembers_rows(self) -> bool:
+        """Whether the next rows are compared with each other."""
+        return self.hashed < _HASHED_ROWS
+
     def hashed_rows(self) -> Iterator[tuple[npt.NDArray[np.uint64], npt.NDArray[np.uint32]]]:
         """Yield the hashes of rows and the minutes of their intervals, block by block."""
         return zip(self._hashes, self._minutes, strict=True)
 
     def add_hashed_rows(self, hashes: npt.NDArray[np.uint64], minutes: npt.NDArray[np.uint32]) -> None:
         """Add the hashes of a block of rows that another aggregation has read, up to the limit."""
-        if self.hashed < _HASHED_ROWS:
+        if self.remembers_rows:
             self._hashes.append(hashes)
             self._minutes.append(minutes)
             self.hashed += len(hashes)
@@ -301,7 +306,7 @@ class Aggregation:
         return numbers[place]
 
     def _remember(self, instants: Seconds, starts: Seconds, combinations: Seconds, values: Sequence[Floats]) -> None:
-        if self.hashed >= _HASHED_ROWS:
+        if not self.remembers_rows:
             return
         new = self.digests[len(self._digests) :]
         if new:

@@ -43,10 +43,18 @@ class RowCounts:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class ReadPart:
-    """What a `FileReader` knows of its files, but for the rows' sums: named arrays, and values in JSON's types."""
+    """What a `FileReader` knows of its files, but for the rows' sums.
 
-    arrays: dict[str, npt.NDArray[Any]]
+    Attributes
+    ----------
+    about
+        Values in JSON's types.
+    hashed
+        Arrays of the rows that are compared with each other; None where no others are.
+    """
+
     about: dict[str, Any]
+    hashed: dict[str, npt.NDArray[Any]] | None
 
 
 class FileReader:
@@ -138,10 +146,10 @@ class FileReader:
     def part(self) -> ReadPart:
         """Return what is known of the files, but for the rows' sums."""
         hashed = list(self.aggregation.hashed_rows())
-        arrays = {
+        rows = {
             "hashes": np.concatenate([*(hashes for hashes, _ in hashed), np.empty(0, np.uint64)]),
             "minutes": np.concatenate([*(minutes for _, minutes in hashed), np.empty(0, np.uint32)]),
-            "hashed": np.array([len(hashes) for hashes, _ in hashed], np.int64),
+            "blocks": np.array([len(hashes) for hashes, _ in hashed], np.int64),
         }
         about = {
             "counts": asdict(self.counts),
@@ -155,7 +163,7 @@ class FileReader:
             "span": [self.aggregation.first_start, self.aggregation.last_start],
             "files": [[file.place, file.window.low, file.window.high, file.end] for file in self._read_files],
         }
-        return ReadPart(arrays, about)
+        return ReadPart(about, rows)
 
     def add_part(self, part: ReadPart, open_file: Callable[[str], ByteStream]) -> None:
         """Add what another reader knows of the files after those of this one, as if this one had read them.
@@ -184,10 +192,11 @@ class FileReader:
             aggregation.first_start = first if own[0] is None else min(own[0], first)
             aggregation.last_start = last if own[1] is None else max(own[1], last)
         before = aggregation.hashed
-        ends = np.cumsum(part.arrays["hashed"])[:-1]
-        blocks = [np.split(part.arrays[name], ends) for name in ("hashes", "minutes")]
-        for hashes, minutes in zip(*blocks, strict=True):
-            aggregation.add_hashed_rows(hashes, minutes)
+        if part.hashed is not None:
+            ends = np.cumsum(part.hashed["blocks"])[:-1]
+            blocks = [np.split(part.hashed[name], ends) for name in ("hashes", "minutes")]
+            for hashes, minutes in zip(*blocks, strict=True):
+                aggregation.add_hashed_rows(hashes, minutes)
         for place, low, high, end in about["files"]:
             end = min(before + end, aggregation.hashed)
             if end > (self._read_files[-1].end if self._read_files else 0):
