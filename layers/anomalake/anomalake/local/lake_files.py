@@ -87,6 +87,8 @@ class LakeFiles:
             if name in used:
                 connection.register(name, rows)
         connection.execute("SET TimeZone = 'UTC'")
+        # Where DuckDB takes Python for interactive, as `python -c`, it would write a bar to standard output.
+        connection.execute("SET enable_progress_bar = false")
         connection.execute("SET preserve_insertion_order = false")
         connection.execute("SET allowed_paths = $paths", {"paths": self._files})
         connection.execute("SET enable_external_access = false")
