@@ -33,9 +33,9 @@ _JOINT_LEAST = 1.0
 # that the last values predicted, but the seasonal pattern did not, ranks higher but is no anomaly: a long event keeps
 # its rank to its end, and a new level does not cause alarms for ever.
 _SEASONAL_HALF = 0.5
-# Share of the decision from which a low count is an anomaly: its probability is not extrapolated from a history. The
-# decision of hours is low enough for both.
-_DECISION_OF_COUNTS, _DECISION_OF_HOURLY_COUNTS = 14 / 15, 1.0
+# Share of the decision from which a low count is an anomaly: its probability is not extrapolated from a history. That
+# of hours is low already.
+_DECISION_OF_COUNTS, _DECISION_OF_HOURLY_COUNTS = 14 / 15, 0.97
 # Share of the smaller of two surprises that is added to the larger one.
 _SHARE_OF_SMALLER = 0.1
 # Share of its surprise that a point hands on to the next one, by the seconds of an interval: people take the minutes
