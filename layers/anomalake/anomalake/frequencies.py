@@ -62,7 +62,7 @@ FREQUENCIES: Final = {
     "PT10M": Frequency(600, 144, 1_008, 12, 144, least_points=72, event_length=36, width_rate=0.01, decision=3.95),
     "PT15M": Frequency(900, 96, 672, 12, 96, least_points=72, event_length=32, width_rate=0.015, decision=3.9),
     "PT30M": Frequency(1_800, 48, 336, 12, 48, least_points=48, event_length=24, width_rate=0.03, decision=3.85),
-    "PT1H": Frequency(3_600, 24, 168, 8, 24, least_points=48, event_length=24, width_rate=0.05, decision=3.75),
+    "PT1H": Frequency(3_600, 24, 168, 8, 24, least_points=48, event_length=24, width_rate=0.05, decision=3.6),
     "P1D": Frequency(_DAY, 7, 7, 0, 7, least_points=10, event_length=7, width_rate=0.05, decision=3.4),
     "P7D": Frequency(7 * _DAY, 1, 1, 0, 8, least_points=10, event_length=4, width_rate=0.05, decision=3.2),
 }

@@ -85,6 +85,30 @@ def test_a_series_that_stops_is_missing_and_its_return_is_no_anomaly() -> None:
     assert not judgement.is_anomaly.any()
 
 
+@pytest.mark.parametrize(("share", "burst"), [(0.5, 1.5), (0.75, 4), (0.6, 30)])
+def test_a_persistent_series_that_is_mostly_missing_is_judged(share: float, burst: float) -> None:
+    rng = np.random.default_rng(3)
+    noise = rng.normal(0, 4, (8, 2_400))
+    for t in range(1, noise.shape[1]):
+        noise[:, t] += 0.95 * noise[:, t - 1]
+    values = seasonal(2_400, "PT5M") + noise
+    values[:, 2_200:2_206] += 250
+    missing = np.zeros(values.shape, bool)
+    starts, ends = (rng.random(values.shape) < rate for rate in (share / (1 - share) / burst, 1 / burst))
+    for t in range(1, values.shape[1]):
+        missing[:, t] = np.where(missing[:, t - 1], ~ends[:, t], starts[:, t])
+    missing[:, 2_200:2_206] = False
+    values[missing] = np.nan
+    judgement = judged(values, 1_700, frequency="PT5M")
+    check_judgement(judgement, values)
+    before = slice(0, 2_200 - 1_700)
+    low, high = np.nanmin(values[:, :2_200], axis=1), np.nanmax(values[:, :2_200], axis=1)
+    from_middle = judgement.expected[:, before] - ((low + high) / 2)[:, None]
+    assert (np.abs(from_middle).max(axis=1) < 0.75 * (high - low)).all()
+    assert judgement.is_anomaly[:, before].mean() < 0.004
+    assert judgement.is_anomaly[:, 2_200 - 1_700 :][:, :6].any(axis=1).mean() >= 0.75
+
+
 def test_a_series_that_starts_in_the_history_is_judged() -> None:
     values = noisy(12)
     for start, series in ((200, slice(0, 4)), (600, slice(4, 8)), (760, slice(8, 12))):
@@ -189,4 +213,17 @@ def test_judging_a_gap_in_steps_is_judging_it_at_once() -> None:
     model = usual_model()
     at_once = judged(values, model=model)
     parts, _ = by_steps(model, values, LEARNED, [860, 865, 870, 871])
-    np.testing.assert_allclose(np.hstack([part.expected for part in parts]), at_once.expected, rtol=1e-5)
+    for name in ("expected", "lower", "upper", "severity"):
+        in_steps = np.hstack([getattr(part, name) for part in parts])
+        np.testing.assert_allclose(in_steps, getattr(at_once, name), rtol=1e-5)
+
+
+def test_the_range_widens_in_a_gap_and_is_as_before_after_the_next_value() -> None:
+    values = 100 + np.cumsum(np.random.default_rng(2).normal(0, 1, (6, ALL)), axis=1)
+    values[:, 900:912] = np.nan
+    values[:, 912:] += (values[:, 899] - values[:, 912])[:, None]
+    judgement = judged(values)
+    width = np.median(judgement.upper - judgement.lower, axis=0)
+    gap = 900 - LEARNED
+    assert width[gap + 12] > 2 * width[gap - 1]
+    assert width[gap + 13] == pytest.approx(width[gap - 1], rel=0.2)

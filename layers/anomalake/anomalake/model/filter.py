@@ -62,6 +62,8 @@ _SETTLED_CHANGE, _SETTLED_INTERVALS = 3.0, 3
 _NEVER = 1 << 30
 # Smoothing of the shift during an event: weights of the previous estimate and of the newest deviation.
 _SHIFT_KEPT, _SHIFT_NEW = np.float32(0.7), np.float32(0.3)
+# Share of a deviation from the reference that is left after each missing interval.
+_GAP_MEMORY = np.float32(0.97)
 # Memories of the level for which the level before a shift is kept.
 _FORMER_MEMORIES = 3
 # Larger residuals, in sigmas, are clipped, to stay in the range of single precision.
@@ -117,7 +119,8 @@ def first_pass(
         previous, clean = cleaned[LAGS - 1 + t], cleaned[LAGS + t]
         np.add(references[t, 1], patterns.level, out=reference)
         clean[:] = values[t]
-        clean[missing[t]] = reference[missing[t]]
+        if len(missing[t]):
+            clean[missing[t]] = _through_gap(missing[t], patterns.level, references[t], previous)
         np.maximum(reference, previous, out=bound)
         np.add(bound, jump, out=bound)
         np.minimum(clean, bound, out=clean)
@@ -338,6 +341,8 @@ class _Filter:
         # 1 outside of events, where the last values count; and the growth of the spread during events.
         self._is_usual = (~self._in_event).astype(np.float32)
         self._growth = np.sqrt(state.growth)
+        # Outside of events, it grows during gaps.
+        self._gaps = (~self._in_event & (state.growth > 1)).nonzero()[0]
         # The intervals up to which the former level is kept, and up to which raw lags can differ from clean ones.
         self._former_until = state.former_left.astype(np.int32)
         self._differs_until = LAGS * (state.lags != state.raw_lags).any(axis=0).astype(np.int32)
@@ -375,7 +380,9 @@ class _Filter:
         value, deviation = self._raw.next, self._deviation
         np.subtract(self._values[t], offset, out=value)
         np.subtract(self._values[t], self._expected, out=deviation)
-        value[missing], deviation[missing] = self._forecast[missing], 0
+        value[missing], deviation[missing] = 0, 0
+        if len(missing):
+            value[missing] = _through_gap(missing, level, references, self._clean.lags[0])
         either = None if is_holiday else self._put_drift(t, week_phase, month_offset, place)
         if is_holiday:
             self._put_holiday(t, week_phase)
@@ -413,6 +420,7 @@ class _Filter:
             above_level[unusual] = self._usual[unusual]
             self._differs_until[unusual] = t + 1 + LAGS
         idle = self._follow_events(t, week_phase, unusual, is_holiday)
+        self._follow_gaps(missing)
         if calendar.after_holiday[t]:
             reference[:] = _NAN
         if not is_holiday:
@@ -631,6 +639,18 @@ class _Filter:
         idle: IndexArray = active[is_unusual & ~is_accepted]
         return idle
 
+    def _follow_gaps(self, missing: IndexArray) -> None:
+        """Let the spread grow where values are missing, outside of events."""
+        ended, growth = self._gaps, self._state.growth
+        if not len(missing) and not len(ended):
+            return
+        gaps = missing[~self._in_event[missing]]
+        grown = _ONE + np.minimum(self._memory[gaps], _GAP_MEMORY) ** 2 * growth[gaps]
+        ended = ended[~self._in_event[ended]]
+        growth[ended], self._growth[ended] = _ONE, _ONE
+        growth[gaps], self._growth[gaps] = grown, np.sqrt(grown)
+        self._gaps = gaps
+
     def _accept(self, t: int, week_phase: int, series: IndexArray) -> None:
         """Make the events of some series their new level."""
         state, patterns, value = self._state, self._patterns, self._raw.next
@@ -665,6 +685,18 @@ class _Filter:
             work[idle] = 0
             np.multiply(work, rate, out=work)
             np.add(row, work, out=row)
+
+
+def _through_gap(
+    series: IndexArray, level: Float32Array, references: Float32Array, previous: Float32Array
+) -> Float32Array:
+    """Return what stands for the missing values of some series: the reference, which the last values return to.
+
+    Expectations of expectations would diverge in a gap where the lags' coefficients add up to more than 1.
+    """
+    deviation = previous[series] - level[series] - references[2, series]
+    reference: Float32Array = level[series] + references[1, series]
+    return reference + _GAP_MEMORY * deviation
 
 
 def joint_residuals(output: FilterOutput) -> Float32Array:

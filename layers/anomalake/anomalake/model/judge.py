@@ -33,13 +33,15 @@ _JOINT_LEAST = 1.0
 # that the last values predicted, but the seasonal pattern did not, ranks higher but is no anomaly: a long event keeps
 # its rank to its end, and a new level does not cause alarms for ever.
 _SEASONAL_HALF = 0.5
-# Share of the decision from which a low count is an anomaly: its probability is not extrapolated from a history.
-_DECISION_OF_COUNTS = 14 / 15
+# Share of the decision from which a low count is an anomaly: its probability is not extrapolated from a history. That
+# of hours is low already.
+_DECISION_OF_COUNTS, _DECISION_OF_HOURLY_COUNTS = 14 / 15, 0.97
 # Share of the smaller of two surprises that is added to the larger one.
 _SHARE_OF_SMALLER = 0.1
 # Share of its surprise that a point hands on to the next one, by the seconds of an interval: people take the minutes
 # after an event for its end, and so do labels. Such a point ranks higher but is no anomaly. None from half an hour on.
 _HELD_SHARE = {300: 0.8, 600: 0.64, 900: 0.5}
+_HOUR = 3_600
 # After this many missed intervals, the last values have no more effect.
 _MOST_MISSED = 3 * LAGS
 
@@ -233,13 +235,13 @@ def _judge_strip(
     expected, lower, upper = (in_units(array[n_missed:], center, scale, least) for array in (expected, lower, upper))
     judged, surprises = raw[:, n_missed:], by_series(surprises)[:, n_missed:].astype(np.float64)
     is_low = model.counts.is_low[begin:end]
+    is_hourly = FREQUENCIES[model.frequency].seconds == _HOUR
+    share = _DECISION_OF_HOURLY_COUNTS if is_hourly else _DECISION_OF_COUNTS
     if is_low.any():
         counts = model.counts.select(slice(begin, end)).select(is_low)
         recent = np.zeros((JOINT - 1, int(is_low.sum())))
         recent[n_missed:] = filtered.recent[: max(0, JOINT - 1 - n_missed), is_low]
-        judged_counts = judge_counts(
-            counts, judged[is_low], expected[is_low], recent, decision * _DECISION_OF_COUNTS, _JOINT_MARGIN
-        )
+        judged_counts = judge_counts(counts, judged[is_low], expected[is_low], recent, decision * share, _JOINT_MARGIN)
         usual = in_units(
             (output.reference + seasonal)[:, is_low], center[is_low], scale[is_low], np.zeros(is_low.sum())
         )
@@ -250,9 +252,9 @@ def _judge_strip(
             judged[is_low],
             expected[is_low],
             pauses[:, n_missed:],
-            decision * _DECISION_OF_COUNTS,
+            decision * share,
         )
-        surprises[is_low] = judged_counts.surprises / _DECISION_OF_COUNTS
+        surprises[is_low] = judged_counts.surprises / share
         lower[is_low], upper[is_low] = judged_counts.lower, judged_counts.upper
         after.recent[:, is_low] = judged_counts.recent
     in_runs, limit = _judge_runs(model, output, values, reference, filtered, after, begin, end, decision)

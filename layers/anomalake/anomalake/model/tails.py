@@ -21,12 +21,16 @@ from anomalake.model.spread import quantiles
 # Number of exceedances to aim at, both sides together, and the bounds of their share of the points. The farthest 1 % of
 # a long history are mostly its anomalies, so the share is at least 8 %.
 _EXCEEDANCES, _LEAST_SHARE, _MOST_SHARE = 240, 0.08, 0.2
-# The common shape, and the weight of the series' own shape beside it. A heavier one is mostly that of anomalies of the
-# history. A lighter one is that of the noise where an interval is an hour or longer: it has more weight there.
-_COMMON_SHAPE, _OWN_WEIGHT, _LIGHT_WEIGHT = 0.15, 0.2, 0.5
+# The common shape, and the weight of the series' own shape beside it: a heavier one is mostly that of anomalies of the
+# history.
+_COMMON_SHAPE, _OWN_WEIGHT = 0.15, 0.2
 # The common shape of short histories. They have more of their points beyond the threshold, from which the shape is
 # lighter, as that of normal noise is; with one shape, their ranges would be a quarter wider than those of long ones.
 _COMMON_SHAPE_OF_SHORT = 0.1
+# Where an interval is an hour or longer, values hardly depend on each other, and the own shape says more. A lighter one
+# has these weights, in long and in short histories, beside the common shape; that of long ones is the one of heavy
+# noise, because many points tell normal noise from it.
+_COMMON_SHAPE_OF_HOURS, _LIGHT_WEIGHT, _LIGHT_WEIGHT_OF_SHORT = 0.3, 0.7, 0.5
 _LEAST_SHAPE, _MOST_SHAPE = 0.02, 0.7
 # Threshold and median exceedance of a side are at least this share of those of the other side.
 _SHARE_OF_OTHER_SIDE = 0.7
@@ -44,7 +48,7 @@ _MOST_EVENTS, _MOST_EVENTS_OF_DAYS = 0.012, 0.03
 # reach, and the one that a fifth of them reach. A tenth says more about a light shape, but is sooner an anomaly.
 _OUTER, _OUTER_OF_LIGHT = 5.0, 10.0
 # Standard error of a light shape: only what is beyond it counts.
-_ERROR_OF_LIGHT = 0.15
+_ERROR_OF_LIGHT = 0.12
 _SHAPES = np.linspace(-0.5, 1.5, 200)
 
 
@@ -101,8 +105,10 @@ def fit_tails(z: Float32Array, usable: BoolArray, *, can_be_light: bool = False,
         residuals = _without_events(z[:, strip].copy(), usable[:, strip].copy(), of_days)
         found[:, strip] = quantiles(residuals, (*shares, *(1 - shares)))
     lower, upper = -found[: len(shares)], found[len(shares) :]
-    common = float(np.interp(2 * share, (_LEAST_SHARE, _MOST_SHARE), (_COMMON_SHAPE, _COMMON_SHAPE_OF_SHORT)))
-    sides = [_fit_side(upper, lower, common), _fit_side(lower, upper, common)]
+    of_long = _COMMON_SHAPE_OF_HOURS if can_be_light else _COMMON_SHAPE
+    by_share = [(of_long, _COMMON_SHAPE_OF_SHORT), (_LIGHT_WEIGHT, _LIGHT_WEIGHT_OF_SHORT)]
+    common, weight = (float(np.interp(2 * share, (_LEAST_SHARE, _MOST_SHARE), bounds)) for bounds in by_share)
+    sides = [_fit_side(upper, lower, common, weight), _fit_side(lower, upper, common, weight)]
     return Tails(share, *(np.array([side[i] for side in sides]) for i in range(3)))
 
 
@@ -134,22 +140,26 @@ def _are_few_events(far: BoolArray, usable: BoolArray, of_days: bool) -> BoolArr
     return are_few
 
 
-def _fit_side(side: FloatArray, other: FloatArray, common_shape: float) -> tuple[FloatArray, FloatArray, FloatArray]:
+def _fit_side(
+    side: FloatArray, other: FloatArray, common_shape: float, light_weight: float
+) -> tuple[FloatArray, FloatArray, FloatArray]:
     """Return threshold, scale and shape of one side.
 
     `side` are the threshold and the values that half, a fifth, and where tails can be light a tenth of the exceedances
     reach, shape (3 or 4, S); `other` those of the other side.
     """
-    half = side[1] - side[0]
+    exceedances, of_other = side[1:] - side[0], other[1:] - other[0]
     threshold = np.maximum(np.maximum(side[0], _SHARE_OF_OTHER_SIDE * other[0]), _LEAST_THRESHOLD)
     median_exceedance = np.maximum(
-        np.maximum(half, _SHARE_OF_OTHER_SIDE * (other[1] - other[0])), _LEAST_EXCEEDANCE * threshold
+        np.maximum(exceedances[0], _SHARE_OF_OTHER_SIDE * of_other[0]), _LEAST_EXCEEDANCE * threshold
     )
-    own = _shape(half, side[2] - side[0], _OUTER)
+    own = _shape(exceedances[0], exceedances[1], _OUTER)
     shape = common_shape + _OWN_WEIGHT * (own - common_shape)
     if len(side) > 3:
-        light = _shape(half, side[3] - side[0], _OUTER_OF_LIGHT) + _ERROR_OF_LIGHT
-        shape = np.where(light < common_shape, common_shape + _LIGHT_WEIGHT * (light - common_shape), shape)
+        light, light_of_other = (_shape(each[0], each[2], _OUTER_OF_LIGHT) for each in (exceedances, of_other))
+        # Both sides together err less, but noise with one heavy side is not light there.
+        light = np.maximum(light, (light + light_of_other) / 2) + _ERROR_OF_LIGHT
+        shape = np.where(light < common_shape, common_shape + light_weight * (light - common_shape), shape)
     shape = np.clip(shape, _LEAST_SHAPE, _MOST_SHAPE)
     return threshold, median_exceedance * shape / (2**shape - 1), shape
 
