@@ -695,8 +695,8 @@ def _through_gap(
     Expectations of expectations would diverge in a gap where the lags' coefficients add up to more than 1.
     """
     deviation = previous[series] - level[series] - references[2, series]
-    reference: Float32Array = level[series] + references[1, series]
-    return reference + _GAP_MEMORY * deviation
+    through: Float32Array = level[series] + references[1, series] + _GAP_MEMORY * deviation
+    return through
 
 
 def joint_residuals(output: FilterOutput) -> Float32Array:
