@@ -6,7 +6,7 @@ import hashlib
 import json
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from typing import Any, Final
 
@@ -87,8 +87,10 @@ class LakeFiles:
             if name in used:
                 connection.register(name, rows)
         connection.execute("SET TimeZone = 'UTC'")
-        # Where DuckDB takes Python for interactive, as `python -c`, it would write a bar to standard output.
-        connection.execute("SET enable_progress_bar = false")
+        # Where DuckDB takes Python for interactive, as `python -c`, it would write a bar to standard output. In Jupyter
+        # the setting is refused if ipywidgets is not there; then there is no bar.
+        with suppress(duckdb.InvalidInputException):
+            connection.execute("SET enable_progress_bar = false")
         connection.execute("SET preserve_insertion_order = false")
         connection.execute("SET allowed_paths = $paths", {"paths": self._files})
         connection.execute("SET enable_external_access = false")
