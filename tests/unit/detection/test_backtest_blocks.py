@@ -75,8 +75,6 @@ def test_blocks_of_few_series_give_the_bits_of_one_go(
     metrics: Metrics, n_series: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(blocks, "BLOCK", 16)
-    # A block here is less than a strip, of which products are made.
-    monkeypatch.setattr(blocks, "_AT_ONCE", 1)
     monkeypatch.setattr(detection, "BLOCK", 16)
     some = replace(
         metrics,

@@ -29,8 +29,6 @@ UNUSUAL = {(hour(2), "c1"): 30.0, (hour(3), "c1"): 31.0, (hour(3), "c4"): 900.0,
 @pytest.fixture(autouse=True)
 def small_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(blocks, "BLOCK", 2)
-    # A block here is less than a strip, of which products are made.
-    monkeypatch.setattr(blocks, "_AT_ONCE", 1)
     monkeypatch.setattr(backtest, "BLOCK", 2)
 
 

@@ -17,7 +17,6 @@ def small_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
     """Blocks of 16 series, in several processes from the first value on."""
     monkeypatch.setattr(blocks, "_PARALLEL_FROM", 1)
     monkeypatch.setattr(blocks, "BLOCK", 16)
-    monkeypatch.setattr(blocks, "_AT_ONCE", 1)
 
 
 @pytest.mark.parametrize(
@@ -34,6 +33,11 @@ def test_blocks_depend_only_on_the_index_of_the_series_and_the_intervals(n_times
 def test_blocks_are_whole_strips_so_that_products_have_one_shape(n_times: int) -> None:
     assert BLOCK % STRIP == 0
     assert all((end - first) % STRIP == 0 for first, end in block_bounds(50_000, n_times)[:-1])
+
+
+def test_blocks_of_other_sizes_are_computed_one_by_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(blocks, "BLOCK", STRIP - 28)
+    assert block_bounds(300, 100) == [(0, 100), (100, 200), (200, 300)]
 
 
 @pytest.mark.parametrize("n_series", [0, 1, 15, 16, 17, 513, 5000])

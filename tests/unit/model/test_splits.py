@@ -49,7 +49,6 @@ def test_smaller_blocks_give_the_same_judgement(monkeypatch: pytest.MonkeyPatch)
     values = eventful(20)
     in_one_block = judged(values)
     monkeypatch.setattr(blocks, "BLOCK", 16)
-    monkeypatch.setattr(blocks, "_AT_ONCE", 1)
     assert_close(judged(values), in_one_block)
 
 
@@ -62,7 +61,6 @@ def arrays_of(values: npt.NDArray[np.float64]) -> dict[str, npt.NDArray[np.gener
 def test_the_number_of_processes_changes_no_bit(monkeypatch: pytest.MonkeyPatch) -> None:
     values = eventful(40)
     monkeypatch.setattr(blocks, "BLOCK", 16)
-    monkeypatch.setattr(blocks, "_AT_ONCE", 1)
     in_one_process = arrays_of(values)
     monkeypatch.setattr(blocks, "_PARALLEL_FROM", 1)
     for cores in (2, 3):

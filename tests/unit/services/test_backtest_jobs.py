@@ -357,8 +357,6 @@ def clock(*left: int) -> Callable[[], timedelta]:
 def small_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
     """Blocks of two series, in one go as in steps: results have the same bits only where blocks are the same."""
     monkeypatch.setattr(blocks, "BLOCK", 2)
-    # A block here is less than a strip, of which products are made.
-    monkeypatch.setattr(blocks, "_AT_ONCE", 1)
     monkeypatch.setattr(detection, "BLOCK", 2)
 
 

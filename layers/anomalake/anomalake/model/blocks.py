@@ -21,6 +21,7 @@ from typing import Final, TypeVar
 
 from threadpoolctl import ThreadpoolController
 
+from anomalake.model.layout import STRIP
 from anomalake.processes import without_interrupts
 
 T = TypeVar("T")
@@ -83,7 +84,8 @@ def _libraries() -> ThreadpoolController:
 
 def block_bounds(n_series: int, n_times: int) -> Bounds:
     """Return the first and the end index of what is computed at once; it is less for many intervals."""
-    size = BLOCK * _AT_ONCE
+    # Only blocks of whole strips are computed at once: others would be divided into other strips than one by one.
+    size = BLOCK * (1 if BLOCK % STRIP else _AT_ONCE)
     while size > _LEAST_SERIES and size * n_times > _MOST_VALUES:
         size //= 2
     return divided(n_series, size)
