@@ -28,7 +28,7 @@ def said(folder: Path) -> str:
 
 
 def demo_of_this_run(folders: pytest.TempPathFactory) -> tuple[Path, Path, str]:
-    """Return the folder of a demo, a copy that nobody may change, and what the demo printed.
+    """Return the folder of a demo, a copy that is only read, and what the demo printed.
 
     The first test process that asks makes them for all.
     """

@@ -1,6 +1,6 @@
 """``make trino-relations`` against a stand-in for a Trino server, whose rows the local engine computes.
 
-The stand-in shows that the statements come in order and that differences are told, not that Trino has the same rows.
+The stand-in shows that the statements come in order and that differences are differences, not that Trino has the same rows.
 """
 
 from __future__ import annotations
@@ -146,23 +146,23 @@ def test_each_difference_is_told(lake: LakeHandle, tmp_path: Path, capsys: pytes
     catalog = Catalog(lake, lambda name, result: CHANGES.get(name, lambda same: same)(result))
     assert run(catalog, tmp_path / "lake") == 1
     *lines, last = capsys.readouterr().out.splitlines()
-    told: dict[str, list[str]] = {}
+    differences: dict[str, list[str]] = {}
     for line in lines:
         if not line.startswith(" "):
             verdict, name = line.split()
-            told[name] = of_relation = []
+            differences[name] = of_relation = []
             assert verdict == ("differs" if name in CHANGES else "equal")
         else:
             of_relation.append(line.strip())
-    assert list(told) == lake.relations()
-    assert last.startswith(f"{len(told) - len(CHANGES)} of {len(told)} relations are equal")
+    assert list(differences) == lake.relations()
+    assert last.startswith(f"{len(differences) - len(CHANGES)} of {len(differences)} relations are equal")
     values, shares = (lake.query_rows(f"SELECT count(*) FROM {name}")[1][0][0] for name in list(CHANGES)[:2])
-    assert told["metric_values"][0] == f"1 of {values} rows only here, such as"
-    assert told["dimension_contributions"][0] == f"1 of {shares + 1} rows only in Trino, such as"
-    theirs, ours = told["alerts"]
+    assert differences["metric_values"][0] == f"1 of {values} rows only here, such as"
+    assert differences["dimension_contributions"][0] == f"1 of {shares + 1} rows only in Trino, such as"
+    theirs, ours = differences["alerts"]
     assert theirs.startswith("columns in Trino: ")
     assert ours.partition(": ")[2] == f"detector, {theirs.partition(': ')[2]}"
-    in_trino, cell, here, own_cell = told["live_orders"]
+    in_trino, cell, here, own_cell = differences["live_orders"]
     assert (in_trino, here) == ("1 of 1 rows only in Trino, such as", "1 of 1 rows only here, such as")
     assert "'marketplace': 'C:new'" in cell
     assert "'marketplace': 'C:\\\\new'" in own_cell

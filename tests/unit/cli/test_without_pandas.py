@@ -28,7 +28,7 @@ assert pa.table({{"x": array}}).to_pandas()["x"].isna().tolist() == [False, True
 
 
 def test_arrays_import_no_pandas_and_frames_do() -> None:
-    pytest.importorskip("pandas")
+    pytest.importorskip("pandas", reason="pandas is not installed: it is in the extra pandas")
     done = subprocess.run([sys.executable, "-c", CODE], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
 

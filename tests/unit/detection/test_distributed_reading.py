@@ -143,9 +143,9 @@ def test_values_and_report_are_those_of_one_process(tmp_path: Path) -> None:
     assert metrics.starts.tolist() == expected.starts.tolist()
     assert given.report == report
     assert (report.bad, report.duplicates > 20) == (3, True)
-    told = "\n".join(report.problems)
+    problems = "\n".join(report.problems)
     for what in ("its clocks skip it", "'many'", "repeat", "are left out of", "not below 1e18 in size"):
-        assert what in told
+        assert what in problems
     assert given.metrics.has_value.tolist() == expected.has_value.tolist()
     quality = backtest_quality_of(report, expected, 30)
     assert backtest_quality_of(given.report, given.metrics, 30) == quality

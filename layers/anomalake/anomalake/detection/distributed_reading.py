@@ -74,7 +74,7 @@ class SourceWork:
     metric_set
         The metric set.
     key
-        Key of the digests of combinations, which nobody who writes source data can know.
+        Key of the digests of combinations, which writers of source data cannot know.
     """
 
     open_store: Callable[[], ObjectStore]
