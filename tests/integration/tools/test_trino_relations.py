@@ -1,6 +1,6 @@
 """``make trino-relations`` against a stand-in for a Trino server, whose rows the local engine computes.
 
-The stand-in shows that the statements come in order and that differences are differences, not that Trino has the same rows.
+The stand-in shows that the statements come in order and that differences are printed, not that Trino has the same rows.
 """
 
 from __future__ import annotations
