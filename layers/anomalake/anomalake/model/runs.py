@@ -25,6 +25,8 @@ from anomalake.model.tails import Tails, fit_tails, limits_of, surprise
 WINDOWS = (1, 3, 6, LONGEST_RUN)
 # A run of each of the windows counts up to these ratios to the expected sum.
 _MOST = (0.1, 0.3, 0.3, 0.3)
+# A run ends with a low value, at most this share of the expected one: the first usual value after an outage is none.
+_MOST_OF_LAST = np.float32(0.5)
 # Added to a ratio, so that the logarithm of 0 is finite: 0 counts as a five-hundredth of the expected value.
 _NOTHING = 0.002
 # Intervals with less than this share of the median expected value are left out, and windows of which they are half.
@@ -205,7 +207,8 @@ def judge_runs(
     surprises = np.zeros((len(above) - LONGEST_RUN, above.shape[1]), np.float32)
     if not runs.least.any():
         return surprises
-    is_last = (expected[LONGEST_RUN:] > 0) & can_end
+    last, expected_last = above[LONGEST_RUN:], expected[LONGEST_RUN:]
+    is_last = (expected_last > 0) & (last <= _MOST_OF_LAST * expected_last) & can_end
     for place, (window, total, expected_total) in enumerate(zip(WINDOWS, _sums(above), _sums(expected), strict=True)):
         total, expected_total = total[len(total) - len(surprises) :], expected_total[len(total) - len(surprises) :]
         is_low = (
@@ -263,7 +266,7 @@ def limit_of_runs(
         total = expected_before + expected_now
         total[~_is_enough(total, WINDOWS[place], runs.least)] = np.nan
         _put_limits(found, runs, place, shares[place][columns], before, total, expected_now, scale, decision)
-    limit[:, columns] = found
+    limit[:, columns] = np.minimum(found, _MOST_OF_LAST * expected_now)
     return limit
 
 
