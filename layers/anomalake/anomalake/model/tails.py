@@ -15,6 +15,7 @@ from functools import cache
 import numpy as np
 
 from anomalake.model.array_types import BoolArray, Float32Array, FloatArray, IndexArray
+from anomalake.model.body import BODY_SHARES, shape_by_body
 from anomalake.model.layout import strips
 from anomalake.model.spread import quantiles
 
@@ -100,6 +101,9 @@ def fit_tails(z: Float32Array, usable: BoolArray, *, can_be_light: bool = False,
     share = float(np.clip(_EXCEEDANCES / max(n_times, 1), _LEAST_SHARE, _MOST_SHARE)) / 2
     # Quantiles that the given share of the points exceeds, half of that share, a fifth and a tenth of it.
     shares = share / np.array([1.0, 2.0, _OUTER, _OUTER_OF_LIGHT][: 4 if can_be_light else 3])
+    if can_be_light and not of_days:
+        # Days are too few for it.
+        shares = np.concatenate([shares, BODY_SHARES])
     found = np.empty((2 * len(shares), z.shape[1]))
     for strip in strips(z.shape[1]):
         residuals = _without_events(z[:, strip].copy(), usable[:, strip].copy(), of_days)
@@ -108,7 +112,7 @@ def fit_tails(z: Float32Array, usable: BoolArray, *, can_be_light: bool = False,
     of_long = _COMMON_SHAPE_OF_HOURS if can_be_light else _COMMON_SHAPE
     by_share = [(of_long, _COMMON_SHAPE_OF_SHORT), (_LIGHT_WEIGHT, _LIGHT_WEIGHT_OF_SHORT)]
     common, weight = (float(np.interp(2 * share, (_LEAST_SHARE, _MOST_SHARE), bounds)) for bounds in by_share)
-    sides = [_fit_side(upper, lower, common, weight), _fit_side(lower, upper, common, weight)]
+    sides = [_fit_side(upper, lower, common, weight, share), _fit_side(lower, upper, common, weight, share)]
     return Tails(share, *(np.array([side[i] for side in sides]) for i in range(3)))
 
 
@@ -141,12 +145,12 @@ def _are_few_events(far: BoolArray, usable: BoolArray, of_days: bool) -> BoolArr
 
 
 def _fit_side(
-    side: FloatArray, other: FloatArray, common_shape: float, light_weight: float
+    side: FloatArray, other: FloatArray, common_shape: float, light_weight: float, share: float
 ) -> tuple[FloatArray, FloatArray, FloatArray]:
     """Return threshold, scale and shape of one side.
 
     `side` are the threshold and the values that half, a fifth, and where tails can be light a tenth of the exceedances
-    reach, shape (3 or 4, S); `other` those of the other side.
+    reach, and, where the body counts, its quantiles: shape (3, 4 or 7, S); `other` those of the other side.
     """
     exceedances, of_other = side[1:] - side[0], other[1:] - other[0]
     threshold = np.maximum(np.maximum(side[0], _SHARE_OF_OTHER_SIDE * other[0]), _LEAST_THRESHOLD)
@@ -160,6 +164,8 @@ def _fit_side(
         # Both sides together err less, but noise with one heavy side is not light there.
         light = np.maximum(light, (light + light_of_other) / 2) + _ERROR_OF_LIGHT
         shape = np.where(light < common_shape, common_shape + light_weight * (light - common_shape), shape)
+    if len(side) > 4:
+        shape = shape_by_body(side[4:], other[4:], shape, threshold, median_exceedance, share)
     shape = np.clip(shape, _LEAST_SHAPE, _MOST_SHAPE)
     return threshold, median_exceedance * shape / (2**shape - 1), shape
 
