@@ -21,7 +21,7 @@ def poisson(rate: float, seed: int = 1, n: int = 20) -> np.ndarray:
 
 def test_the_surprise_is_that_of_the_poisson_probability() -> None:
     never = np.array([np.inf])
-    counts = CountModel(np.array([2.0]), np.array([1.0]), never, never)
+    counts = CountModel(np.array([2.0]), np.array([1.0]), never, never, np.zeros(1))
     values = np.arange(0.0, 40.0)[None]
     surprises = judge_counts(counts, values, np.full(values.shape, 2.0), np.zeros((3, 1)), 3.5, 99.0).surprises[0]
     exact = [-(k * log(2) - 2 - lgamma(k + 1)) / log(10) for k in range(40)]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from anomalake.model import judge
+from anomalake.model import Model, judge
 from tests.unit.model.histories import Floats, by_steps, judged, learn, metrics
 from tests.unit.model.test_severity import check_judgement
 
@@ -84,3 +84,54 @@ def test_runs_are_judged_in_steps_as_at_once() -> None:
     parts, _ = by_steps(model, values, FIRST, [AT, AT + 1, AT + 2, AT + 7, AT + 13, AT + 24])
     for name in ("severity", "lower", "upper"):
         np.testing.assert_array_equal(np.hstack([getattr(part, name) for part in parts]), getattr(at_once, name))
+
+
+@pytest.mark.parametrize("frequency", ["PT1H", "PT5M"])
+def test_the_first_usual_value_after_an_outage_is_no_anomaly(frequency: str) -> None:
+    values = log_normal(0.05, DAY)
+    starts = range(FIRST + 20, ALL - 12, 40)
+    for begin in starts:
+        values[:, begin : begin + 5] = 0
+    is_anomaly = judged(values, FIRST, frequency=frequency).is_anomaly
+    assert is_anomaly[:, [begin - FIRST for begin in starts]].all()
+    assert is_anomaly[:, [begin + 5 - FIRST for begin in starts]].mean() < 0.02
+
+
+@pytest.mark.parametrize("mean", [0.6, 1.5])
+def test_hours_without_a_sale_are_usual_where_sales_are_few(mean: float) -> None:
+    rng = np.random.default_rng(9)
+    amounts = rng.poisson(mean * DAY, (40, ALL)) * rng.gamma(4, 10, (40, ALL))
+    assert judged(amounts, FIRST).is_anomaly.sum() <= 6
+
+
+def test_an_outage_of_amounts_that_are_often_0_is_found() -> None:
+    rng = np.random.default_rng(10)
+    amounts = rng.poisson(1.5 * DAY, (SERIES, ALL)) * rng.gamma(4, 10, (SERIES, ALL))
+    amounts[:, AT : AT + 48] = 0
+    judgement = judged(amounts, FIRST)
+    check_judgement(judgement, amounts)
+    outage = judgement.is_anomaly[:, AT - FIRST : AT - FIRST + 48]
+    assert outage.any(axis=1).all()
+    assert outage.mean() > 0.3
+
+
+def test_amounts_are_judged_in_steps_as_at_once() -> None:
+    rng = np.random.default_rng(11)
+    amounts = rng.poisson(1.5 * DAY, (SERIES, ALL)) * rng.gamma(4, 10, (SERIES, ALL))
+    amounts[:, AT : AT + 48] = 0
+    amounts[2, AT + 3] = np.nan
+    model = learn(amounts, FIRST)
+    assert (model.counts.amount > 0).all()
+    at_once, _ = judge(model, model.state, metrics(amounts), FIRST)
+    parts, _ = by_steps(model, amounts, FIRST, [AT, AT + 1, AT + 20, AT + 40])
+    for name in ("severity", "lower", "upper", "expected"):
+        np.testing.assert_array_equal(np.hstack([getattr(part, name) for part in parts]), getattr(at_once, name))
+
+
+def test_models_of_an_earlier_version_have_no_amounts() -> None:
+    model = learn(log_normal(0.3, DAY), FIRST)
+    arrays = model.to_arrays()
+    del arrays["count_amount"]
+    read = Model.from_arrays(arrays)
+    assert not read.counts.amount.any()
+    assert len(read.counts.amount) == len(read.counts.mean)

@@ -1,4 +1,4 @@
-"""Low counts: how unlikely a count is, for metrics whose residuals have no tail to fit.
+"""Low counts and amounts of few things: how unlikely a count is, or a pause, where residuals have no tail to fit.
 
 Residuals of a count that is mostly 0 have no density, and one more is no anomaly if it happens a few times a month.
 So the surprise of a count (-log10 of its probability, see `tails`) is that of a Poisson distribution. If counts come in
@@ -6,12 +6,12 @@ bursts, they are measured in units of their dispersion (quasi-Poisson; McCullagh
 
 One 0 is no surprise, but many in a row are. A *pause* is what was expected since the last count above 0. Of independent
 events, pauses have an exponential distribution of mean 1; with bursts and closing hours they are longer, as the history
-has them.
+has them. *Amounts* that are often 0, as the revenue of a few sales, have pauses too, in which an amount is expected.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from functools import cache
 from math import factorial
 
@@ -32,8 +32,9 @@ _LEAST_OF_MEAN = 0.5
 _MOST_COUNT = 1_000.0
 # A history with a smaller dispersion varies too little for a count of independent events.
 _LEAST_DISPERSION = 0.3
-# Larger counts are clipped.
-_CLIPPED_COUNT = 1e9
+# Larger counts are clipped. Of amounts, at most so many times the mean is expected: after a very large one, the level
+# is too high.
+_CLIPPED_COUNT, _MOST_OF_MEAN = 1e9, 2.0
 # Least surprise of a count, above the expected one, that is judged together with the counts before it.
 _LEAST_ALONE = 1.0
 # Pauses: quantiles of the history whose exponential distributions are compared, fewest counts above 0, and reduction of
@@ -43,8 +44,11 @@ _PAUSE_SHARES, _LEAST_PAUSES, _PAUSE_MARGIN, _PAUSE_SHAPE = (0.8, 0.95, 0.99), 3
 # A pause is at least so many times as long as the second longest of the history, to be an anomaly; one that is so many
 # times as long as a pause that decides is the new usual.
 _TIMES_OF_LONGEST, _MOST_PAUSE = 2.0, 10.0
-# The least expected count of a pause: 0 is below the range, whatever is expected.
-_LOWER_OF_PAUSE = 0.5
+# The least expected count of a pause, and the least amount as a share of the mean: 0 is below the range, whatever is
+# expected.
+_LOWER_OF_PAUSE, _LOWER_OF_AMOUNTS = 0.5, 1e-3
+# Amounts have at least this share of zeros.
+_ZEROS_OF_AMOUNTS = 0.2
 # Bisection steps: enough for double precision.
 _STEPS = 60
 
@@ -63,27 +67,37 @@ class CountModel:
         Scale of the distribution of pauses, as what is expected in them; infinite where pauses are not judged.
     longest
         A pause is no anomaly before it is longer.
+    amount
+        Mean of amounts whose pauses are judged; 0 for other metrics.
     """
 
     mean: FloatArray
     dispersion: FloatArray
     pause: FloatArray
     longest: FloatArray
+    amount: FloatArray
 
     @property
     def is_low(self) -> BoolArray:
         """Which metrics are low counts."""
         return self.mean > 0
 
+    @property
+    def has_pauses(self) -> BoolArray:
+        """Which metrics are low counts or amounts, so that their pauses are followed."""
+        return self.is_low | (self.amount > 0)
+
     def select(self, metrics: BoolArray | IndexArray | slice) -> CountModel:
         """Return the model of the selected metrics."""
-        return CountModel(self.mean[metrics], self.dispersion[metrics], self.pause[metrics], self.longest[metrics])
+        return CountModel(*(getattr(self, name)[metrics] for name in _NAMES))
+
+
+_NAMES = tuple(field.name for field in fields(CountModel))
 
 
 def concatenate_counts(parts: list[CountModel]) -> CountModel:
     """Return the model of all metrics from those of consecutive blocks."""
-    names = ("mean", "dispersion", "pause", "longest")
-    return CountModel(*(np.concatenate([getattr(part, name) for part in parts]) for name in names))
+    return CountModel(*(np.concatenate([getattr(part, name) for part in parts]) for name in _NAMES))
 
 
 def are_integers(raw: FloatArray) -> BoolArray:
@@ -119,7 +133,16 @@ def fit_counts(raw: FloatArray, integers: BoolArray) -> CountModel:
         is_low = (means > 0) & (means <= MOST_MEAN) & (variance >= _LEAST_DISPERSION * means)
         mean[rows[is_low]] = means[is_low]
         dispersion[rows[is_low]] = np.maximum(variance[is_low] / means[is_low], 1.0)
-    return CountModel(mean, dispersion, np.full(len(raw), np.inf), np.full(len(raw), np.inf))
+    infinite = np.full(len(raw), np.inf)
+    return CountModel(mean, dispersion, infinite, infinite.copy(), np.zeros(len(raw)))
+
+
+def mean_of_amounts(raw: FloatArray) -> FloatArray:
+    """Return the mean of each history that is often 0, 0 for other ones; (S, T) to (S,). No value is negative."""
+    n_observed = np.maximum((~np.isnan(raw)).sum(axis=1), 1)
+    are_amounts = (raw == 0).sum(axis=1) >= _ZEROS_OF_AMOUNTS * n_observed
+    result: FloatArray = np.where(are_amounts, np.nansum(raw, axis=1) / n_observed, 0.0)
+    return result
 
 
 def fit_pauses(counts: CountModel, raw: FloatArray, reference: FloatArray) -> tuple[CountModel, Float32Array]:
@@ -128,7 +151,7 @@ def fit_pauses(counts: CountModel, raw: FloatArray, reference: FloatArray) -> tu
     Parameters
     ----------
     counts
-        Low counts only.
+        Low counts and amounts only.
     raw, reference
         The history, and what level and seasonality let expect, shape (S, T).
 
@@ -146,7 +169,8 @@ def fit_pauses(counts: CountModel, raw: FloatArray, reference: FloatArray) -> tu
         # The mean of an exponential distribution by its quantiles. The longest pause may be an outage.
         means = [ended[judged, (share * (n_judged - 1)).astype(int)] / -np.log(1 - share) for share in _PAUSE_SHARES]
         second = ended[judged, n_judged - 2].astype(np.float64)
-        pause[judged] = np.max([np.ones(len(judged)), *means, second / np.log(n_judged / 2)], axis=0)
+        one = np.where(counts.is_low[judged], 1.0, counts.amount[judged])
+        pause[judged] = np.max([one, *means, second / np.log(n_judged / 2)], axis=0)
         longest[judged] = _TIMES_OF_LONGEST * second
     return replace(counts, pause=pause, longest=longest), last
 
@@ -158,8 +182,9 @@ def pauses_of(
 
     `before` is the pause before the first interval. Intervals without a value are left out.
     """
-    least = _LEAST_OF_MEAN * counts.mean
-    rate = np.clip(np.fmax(reference, least[:, None]), None, _CLIPPED_COUNT).astype(np.float32)
+    least = _LEAST_OF_MEAN * (counts.mean + counts.amount)
+    most = np.where(counts.amount > 0, _MOST_OF_MEAN * counts.amount, _CLIPPED_COUNT)
+    rate = np.clip(np.fmax(reference, least[:, None]), None, most[:, None]).astype(np.float32)
     added = np.ascontiguousarray(rate.T)
     keeps, goes_on = (np.ascontiguousarray(of.T).astype(np.float32) for of in (~(raw > 0), raw == 0))
     with_interval = np.empty_like(added)
@@ -221,27 +246,35 @@ def judge_counts(
     )
 
 
-def judge_pauses(
-    counts: CountModel,
-    judged: JudgedCounts,
-    values: FloatArray,
-    expected: FloatArray,
-    with_interval: Float32Array,
-    decision: float,
-) -> tuple[JudgedCounts, FloatArray]:
-    """Judge pauses (`pauses_of`): return the judgement with them, and what to show as expected.
+@dataclass(frozen=True, slots=True, eq=False)
+class JudgedPauses:
+    """Pauses that decide: arrays of shape (S, T).
 
-    What is shown does not depend on the value of an interval itself. Arrays have shape (S, T).
+    Attributes
+    ----------
+    surprises
+        Of a value of 0 in a pause that decides; 0 elsewhere.
+    expected, lower
+        What to show where a pause decides, whatever the value is; NaN elsewhere.
     """
+
+    surprises: FloatArray
+    expected: FloatArray
+    lower: FloatArray
+
+
+def judge_pauses(
+    counts: CountModel, values: FloatArray, expected: FloatArray, with_interval: Float32Array, decision: FloatArray
+) -> JudgedPauses:
+    """Judge the pauses of low counts and amounts (`pauses_of`); arrays have shape (S, T), decisions (S, 1)."""
     size = with_interval / counts.pause[:, None]
     surprises = np.log1p(_PAUSE_SHAPE * size) / (_PAUSE_SHAPE * np.log(10)) - _PAUSE_MARGIN
     deciding = np.expm1((decision + _PAUSE_MARGIN) * _PAUSE_SHAPE * np.log(10)) / _PAUSE_SHAPE
-    deciding_pause = np.maximum(counts.longest, deciding * counts.pause)[:, None]
+    deciding_pause = np.maximum(counts.longest[:, None], deciding * counts.pause[:, None])
     decides = (with_interval > deciding_pause) & (with_interval < _MOST_PAUSE * deciding_pause)
-    shown = np.where(decides, np.fmax(expected, _LEAST_OF_MEAN * counts.mean[:, None]), expected)
-    lower = np.where(decides, np.minimum(_LOWER_OF_PAUSE, shown), judged.lower)
-    of_zeros = np.where((values == 0) & decides, surprises, 0.0)
-    return replace(judged, surprises=np.maximum(judged.surprises, of_zeros), lower=lower), shown
+    shown = np.where(decides, np.fmax(expected, _LEAST_OF_MEAN * (counts.mean + counts.amount)[:, None]), np.nan)
+    least = np.where(counts.is_low, _LOWER_OF_PAUSE, _LOWER_OF_AMOUNTS * counts.amount)[:, None]
+    return JudgedPauses(np.where((values == 0) & decides, surprises, 0.0), shown, np.minimum(least, shown))
 
 
 def _joint_surprise(total: FloatArray) -> FloatArray:

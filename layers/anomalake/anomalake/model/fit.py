@@ -13,7 +13,14 @@ from anomalake.frequencies import FREQUENCIES
 from anomalake.model.array_types import BoolArray, Float32Array, FloatArray, IndexArray
 from anomalake.model.blocks import BLOCK, divided, in_blocks
 from anomalake.model.calendar import Calendar, calendar_of, harmonics, longest_period, seasonal_periods
-from anomalake.model.counts import CountModel, are_integers, concatenate_counts, fit_counts, fit_pauses
+from anomalake.model.counts import (
+    CountModel,
+    are_integers,
+    concatenate_counts,
+    fit_counts,
+    fit_pauses,
+    mean_of_amounts,
+)
 from anomalake.model.filter import first_pass, joint_residuals, run_filter
 from anomalake.model.filter_state import (
     LONGEST_RUN,
@@ -398,15 +405,17 @@ def _fit_block(
     runs = fit_runs(values, reference, zero, nonnegative & ~counts.is_low, integers, n_warmup)
     above, usual = above_zero(values[-LONGEST_RUN:], reference[-LONGEST_RUN:], zero, runs.least)
     end.run_values[LONGEST_RUN - len(above) :], end.run_expected[LONGEST_RUN - len(usual) :] = above, usual
-    low_counts = np.flatnonzero(counts.is_low)
-    if len(low_counts):
+    can_be_amounts = np.flatnonzero(nonnegative & ~counts.is_low & (runs.least <= 0))
+    counts.amount[can_be_amounts] = mean_of_amounts(raw[can_be_amounts, n_warmup:])
+    with_pauses = np.flatnonzero(counts.has_pauses)
+    if len(with_pauses):
         # The first days have no estimate of the level yet.
-        usual_counts = in_units(
-            reference[n_warmup:, low_counts], center[low_counts], scale[low_counts], np.zeros(len(low_counts))
+        usual_of_pauses = in_units(
+            reference[n_warmup:, with_pauses], center[with_pauses], scale[with_pauses], np.zeros(len(with_pauses))
         )
-        of_low, pause = fit_pauses(counts.select(low_counts), raw[low_counts, n_warmup:], usual_counts)
-        counts.pause[low_counts], counts.longest[low_counts] = of_low.pause, of_low.longest
-        end.run_expected[-1, low_counts] = pause
+        fitted, pause = fit_pauses(counts.select(with_pauses), raw[with_pauses, n_warmup:], usual_of_pauses)
+        counts.pause[with_pauses], counts.longest[with_pauses] = fitted.pause, fitted.longest
+        end.run_expected[-1, with_pauses] = pause
     return _BlockFit(
         center=center,
         scale=scale,

@@ -242,24 +242,23 @@ def _judge_strip(
         recent = np.zeros((JOINT - 1, int(is_low.sum())))
         recent[n_missed:] = filtered.recent[: max(0, JOINT - 1 - n_missed), is_low]
         judged_counts = judge_counts(counts, judged[is_low], expected[is_low], recent, decision * share, _JOINT_MARGIN)
-        usual = in_units(
-            (output.reference + seasonal)[:, is_low], center[is_low], scale[is_low], np.zeros(is_low.sum())
-        )
-        pauses, _, last_pause = pauses_of(counts, raw[is_low], usual, filtered.run_expected[-1, is_low])
-        judged_counts, expected[is_low] = judge_pauses(
-            counts,
-            judged_counts,
-            judged[is_low],
-            expected[is_low],
-            pauses[:, n_missed:],
-            decision * share,
-        )
         surprises[is_low] = judged_counts.surprises / share
         lower[is_low], upper[is_low] = judged_counts.lower, judged_counts.upper
         after.recent[:, is_low] = judged_counts.recent
     in_runs, limit = _judge_runs(model, output, values, reference, filtered, after, begin, end, decision)
-    if is_low.any():
-        after.run_expected[-1, is_low] = last_pause
+    with_pauses = np.flatnonzero(model.counts.has_pauses[begin:end])
+    if len(with_pauses):
+        usual = in_units(reference[:, with_pauses], center[with_pauses], scale[with_pauses], np.zeros(len(with_pauses)))
+        counts = model.counts.select(begin + with_pauses)
+        pauses, _, last_pause = pauses_of(counts, raw[with_pauses], usual, filtered.run_expected[-1, with_pauses])
+        after.run_expected[-1, with_pauses] = last_pause
+        of_decision = np.where(is_low[with_pauses], share, 1.0)[:, None]
+        in_pauses = judge_pauses(
+            counts, judged[with_pauses], expected[with_pauses], pauses[:, n_missed:], decision * of_decision
+        )
+        surprises[with_pauses] = np.maximum(surprises[with_pauses], in_pauses.surprises / of_decision)
+        expected[with_pauses] = np.fmax(in_pauses.expected, expected[with_pauses])
+        lower[with_pauses] = np.fmax(in_pauses.lower, lower[with_pauses])
     surprises = _with_runs(surprises, by_series(in_runs)[:, n_missed:].astype(np.float64), decision)
     low_runs = in_units(limit[n_missed:], center, scale, np.full(len(center), -np.inf))
     lower = np.fmax(lower, np.minimum(expected, low_runs))

@@ -270,9 +270,14 @@ def _field_arrays(kind: Any, arrays: Arrays, prefix: str = "") -> dict[str, Any]
 
 
 def _counts_from_arrays(arrays: Arrays) -> CountModel:
-    # Models of an earlier version judge no pauses.
-    without = np.full(len(arrays[_STORED_COUNTS + "mean"]), np.inf)
-    of_pauses = {_STORED_COUNTS + name: without for name in ("pause", "longest")}
+    # Models of earlier versions judge no pauses, or none of amounts.
+    n_metrics = len(arrays[_STORED_COUNTS + "mean"])
+    without = {
+        "pause": np.full(n_metrics, np.inf),
+        "longest": np.full(n_metrics, np.inf),
+        "amount": np.zeros(n_metrics),
+    }
+    of_pauses = {_STORED_COUNTS + name: array for name, array in without.items()}
     return CountModel(**_field_arrays(CountModel, {**of_pauses, **arrays}, _STORED_COUNTS))
 
 

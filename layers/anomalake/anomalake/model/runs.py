@@ -36,6 +36,8 @@ _MARGINS = (0.5, 2.0, 2.0, 2.0)
 _LEAST_SPREAD = np.float32(0.005)
 # Where more outages than these begin in a history, as a number and as a share of its windows, they are usual there.
 _MOST_OUTAGES, _SHARE_OF_OUTAGES = 2, 0.002
+# Where at least this share of the values is 0, though more is expected, pauses are judged instead (`counts`).
+_MANY_ZEROS = 0.2
 _NOT_JUDGED = np.float32(1e6)
 # Share of the expected value that is no longer 0.
 _A_LITTLE = np.float32(1e-4)
@@ -56,7 +58,8 @@ class RunModel:
     zero
         The value 0 in the filter's units with the harmonics, shape (S,).
     least
-        Least expected value of an interval that counts, above `zero`, shape (S,); 0 where runs are not judged.
+        Least expected value of an interval that counts, above `zero`, shape (S,); 0 where runs are not judged:
+        where 0 is usual, or values are negative.
     integers
         Which metrics are whole numbers, shape (S,).
     spread
@@ -137,6 +140,8 @@ def _fit_strip(
     usual = median(reference - zero)
     least = np.where(judged & (usual > 0), np.float32(_LEAST_EXPECTED) * usual, 0).astype(np.float32)
     above, expected = above_zero(values, reference, zero, least)
+    n_zeros = ((above[first:] == 0) & (expected[first:] > 0)).sum(axis=0)
+    least[n_zeros > _MANY_ZEROS * (expected[first:] > 0).sum(axis=0)] = 0
     n_steps = max((len(above) - first) // _STEP, 0)
     start = len(above) - _STEP * n_steps
     sums = zip(_sums_by_step(above[start:]), _sums_by_step(expected[start:]), strict=True)
