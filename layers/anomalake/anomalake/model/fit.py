@@ -69,8 +69,9 @@ _ALL_ROWS_UP_TO = 400
 _ROOM = 1.0
 # Degrees of freedom that the fit uses: residuals of the history are smaller than those of new values by their share.
 _DEGREES_OF_FREEDOM = 15
-# Seconds of an interval from which tails can be lighter than the common one: values are hardly dependent on each other.
-_LIGHT_FROM = 3_600
+# Seconds of an interval from which values hardly depend on each other: tails can be lighter than the common one, and
+# pauses of amounts are judged.
+_LONG_INTERVAL = 3_600
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -392,7 +393,7 @@ def _fit_block(
                 fit_tails(
                     of_kind[n_warmup:],
                     usable_of_strip,
-                    can_be_light=frequency.seconds >= _LIGHT_FROM,
+                    can_be_light=frequency.seconds >= _LONG_INTERVAL,
                     of_days=frequency.days > 0,
                 ).widened(widening[strip])
                 for of_kind in residuals
@@ -402,10 +403,11 @@ def _fit_block(
     reference = np.add(output.reference, harmonic, out=output.reference)
     offsets.add_to(reference)
     zero = (-center / scale).astype(np.float32)
-    runs = fit_runs(values, reference, zero, nonnegative & ~counts.is_low, integers, n_warmup)
+    is_long = frequency.seconds >= _LONG_INTERVAL
+    runs = fit_runs(values, reference, zero, nonnegative & ~counts.is_low, integers, n_warmup, has_pauses=is_long)
     above, usual = above_zero(values[-LONGEST_RUN:], reference[-LONGEST_RUN:], zero, runs.least)
     end.run_values[LONGEST_RUN - len(above) :], end.run_expected[LONGEST_RUN - len(usual) :] = above, usual
-    can_be_amounts = np.flatnonzero(nonnegative & ~counts.is_low & (runs.least <= 0))
+    can_be_amounts = np.flatnonzero(is_long & nonnegative & ~counts.is_low & (runs.least <= 0))
     counts.amount[can_be_amounts] = mean_of_amounts(raw[can_be_amounts, n_warmup:])
     with_pauses = np.flatnonzero(counts.has_pauses)
     if len(with_pauses):

@@ -36,7 +36,7 @@ _MARGINS = (0.5, 2.0, 2.0, 2.0)
 _LEAST_SPREAD = np.float32(0.005)
 # Where more outages than these begin in a history, as a number and as a share of its windows, they are usual there.
 _MOST_OUTAGES, _SHARE_OF_OUTAGES = 2, 0.002
-# Where at least this share of the values is 0, though more is expected, pauses are judged instead (`counts`).
+# Where more than this share of the values is 0, though more is expected, 0 is usual.
 _MANY_ZEROS = 0.2
 _NOT_JUDGED = np.float32(1e6)
 # Share of the expected value that is no longer 0.
@@ -108,6 +108,8 @@ def fit_runs(
     judged: BoolArray,
     integers: BoolArray,
     first: int,
+    *,
+    has_pauses: bool = False,
 ) -> RunModel:
     """Estimate the distribution of runs.
 
@@ -119,10 +121,18 @@ def fit_runs(
         Which metrics are judged: those without negative values.
     first
         The first interval to use.
+    has_pauses
+        Whether metrics that are often 0 are left out, because their pauses are judged (`counts`).
     """
     of_strips = [
         _fit_strip(
-            values[:, strip].copy(), reference[:, strip].copy(), zero[strip], judged[strip], integers[strip], first
+            values[:, strip].copy(),
+            reference[:, strip].copy(),
+            zero[strip],
+            judged[strip],
+            integers[strip],
+            first,
+            has_pauses,
         )
         for strip in strips(max(values.shape[1], 1), _AT_ONCE)
     ]
@@ -136,12 +146,14 @@ def _fit_strip(
     judged: BoolArray,
     integers: BoolArray,
     first: int,
+    has_pauses: bool,
 ) -> RunModel:
     usual = median(reference - zero)
     least = np.where(judged & (usual > 0), np.float32(_LEAST_EXPECTED) * usual, 0).astype(np.float32)
     above, expected = above_zero(values, reference, zero, least)
-    n_zeros = ((above[first:] == 0) & (expected[first:] > 0)).sum(axis=0)
-    least[n_zeros > _MANY_ZEROS * (expected[first:] > 0).sum(axis=0)] = 0
+    if has_pauses:
+        counted = expected[first:] > 0
+        least[((above[first:] == 0) & counted).sum(axis=0) > _MANY_ZEROS * counted.sum(axis=0)] = 0
     n_steps = max((len(above) - first) // _STEP, 0)
     start = len(above) - _STEP * n_steps
     sums = zip(_sums_by_step(above[start:]), _sums_by_step(expected[start:]), strict=True)
