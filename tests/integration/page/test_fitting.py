@@ -16,7 +16,7 @@ from anomalake.page.composing import document_of
 from anomalake.page.contents import LakeContents
 from anomalake.page.document import PageDocument, pack
 from anomalake.page.limits import DEFAULT, Limits, halve
-from anomalake.page.page import compressed
+from anomalake.page.page import gzipped
 from anomalake.page.reading import read_lake
 from anomalake.services.dashboard import fit_document
 from anomalake.services.lakes import LakeConnection
@@ -96,7 +96,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def size(document: PageDocument) -> int:
-    return len(compressed(pack(document)))
+    return len(gzipped(document, served=False))
 
 
 def test_a_lake_that_does_not_fit_is_read_once(folder: Path, limits: Limits) -> None:
@@ -147,7 +147,7 @@ def test_a_document_that_is_too_large_is_halved_until_it_fits_and_a_note_says_so
     expected = limits
     while expected.group_intervals > 50:
         expected = halve(expected)
-    most = size(document_of(contents, expected))
+    most = size(fit_document(contents, expected)[0])
     document, fitting = fit_document(contents, limits, most_bytes=most)
     assert fitting == expected
     assert document.notes[-1] == (
