@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -73,12 +74,18 @@ class Lake:
         self.store = CountingStore(connection.store)
         self.queries: Counter[str] = Counter()
 
-    def ask(self, sql: str) -> pa.Table:
-        self.queries[sql] += 1
-        return self._engine.query(sql)
+    @contextmanager
+    def prepared(self, queries: Iterable[str]) -> Iterator[Callable[[str], pa.Table]]:
+        with self._engine.prepared(queries) as answer:
+
+            def ask(sql: str) -> pa.Table:
+                self.queries[sql] += 1
+                return answer(sql)
+
+            yield ask
 
     def contents(self, limits: Limits) -> LakeContents:
-        return read_lake(self.ask, self.store, lake=self._uri, now=NOW, limits=limits)
+        return read_lake(self.prepared, self.store, lake=self._uri, now=NOW, limits=limits)
 
 
 @pytest.fixture(scope="module", params=[0, DEFAULT.whole_bytes], ids=["most severe", "all alerts"])

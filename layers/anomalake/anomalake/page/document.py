@@ -22,6 +22,7 @@ _ALIGNED: Final = 8
 
 Integers = npt.NDArray[np.int64]
 Numbers = npt.NDArray[np.float64]
+Singles = npt.NDArray[np.float32]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -52,10 +53,10 @@ class Live:
     times: Integers
     series: Integers
     others: int
-    values: Numbers
-    expected: Numbers
-    lower: Numbers
-    upper: Numbers
+    values: Singles
+    expected: Singles
+    lower: Singles
+    upper: Singles
     roll_ups: int = 0
 
 

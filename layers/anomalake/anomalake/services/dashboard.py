@@ -9,8 +9,6 @@ from datetime import datetime
 from pathlib import Path
 from typing import Final
 
-import pyarrow as pa
-
 from anomalake.aws.crawler import GlueCrawlers
 from anomalake.definitions.errors import SourceError
 from anomalake.errors import AnomalakeError
@@ -152,10 +150,9 @@ def read_document(
 
 
 def _read(connection: LakeConnection, now: datetime, limits: Limits, crawl: Crawl | None) -> LakeContents:
-    def ask(sql: str) -> pa.Table:
-        return connection.engine.query(sql)
-
-    return read_lake(ask, connection.store, lake=connection.uri, now=now, limits=limits, crawl=crawl)
+    return read_lake(
+        connection.engine.prepared, connection.store, lake=connection.uri, now=now, limits=limits, crawl=crawl
+    )
 
 
 def _connection(lake: str | LakeConnection) -> LakeConnection:
