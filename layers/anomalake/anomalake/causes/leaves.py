@@ -47,7 +47,8 @@ class Leaves:
     change
         ``actual - expected``.
     deviation
-        ``(expected - actual) / max(|actual|, |expected|)``, from -1 to 1.
+        ``(expected - actual) / max(|actual|, |expected|)``, from -1 to 1, where the expected value is at least a tenth
+        of the standard deviation.
     noise
         Standard deviation without an anomaly, as a share of the expected value.
     is_outside
@@ -57,6 +58,7 @@ class Leaves:
     """
 
     codes: Ints
+    expected: Floats
     change: Floats
     deviation: Floats
     noise: Floats
@@ -80,18 +82,25 @@ def leaves_of(
     """
     size = np.maximum(np.abs(actual), np.abs(expected))
     places = np.flatnonzero(np.isfinite(size) & (size > 0))
-    actual, expected, size = actual[places], expected[places], size[places]
-    deviation = np.clip(expected / size - actual / size, -1.0, 1.0)
+    actual, expected = actual[places], expected[places]
+    deviation = _deviation(actual, expected)
     sigma = _sigma_of_ranges(actual, expected, lower[places], upper[places])
     unknown = np.isnan(sigma)
     is_estimated = bool(unknown.any())
     if is_estimated:
         sigma[unknown] = _estimated_sigma(actual, expected, deviation, is_usual)[unknown]
-    # Where nothing was expected, the noise is the unit.
-    noise = np.clip(sigma / np.maximum(np.abs(expected), sigma / MOST_NOISE), LEAST_NOISE, MOST_NOISE)
+    # Where nothing or little was expected, the noise is the unit: one flight is not infinitely more than none.
+    unit = np.maximum(np.abs(expected), sigma / MOST_NOISE)
+    noise = np.clip(sigma / unit, LEAST_NOISE, MOST_NOISE)
+    deviation = _deviation(actual, np.copysign(unit, expected))
     change = actual - expected
     is_outside = np.abs(change) > RANGE_SIGMAS * sigma
-    return Leaves(codes[:, places], change, deviation, noise, is_outside, is_estimated)
+    return Leaves(codes[:, places], expected, change, deviation, noise, is_outside, is_estimated)
+
+
+def _deviation(actual: Floats, expected: Floats) -> Floats:
+    size = np.maximum(np.abs(actual), np.abs(expected))
+    return np.clip(expected / size - actual / size, -1.0, 1.0)
 
 
 def _sigma_of_ranges(actual: Floats, expected: Floats, lower: Floats, upper: Floats) -> Floats:
@@ -110,6 +119,11 @@ def _estimated_sigma(actual: Floats, expected: Floats, deviation: Floats, is_usu
     """Estimate the standard deviations by the leaves themselves, most of which are not off, or off by one share.
 
     The width of the shortest interval with a share of the deviations does not depend on where it is.
+
+    Parameters
+    ----------
+    is_usual
+        Leaves that are in no cause; None where that is not known.
     """
     share, width, least = _OF_ALL if is_usual is None else _OF_USUAL
     size = np.abs(expected)
@@ -119,9 +133,13 @@ def _estimated_sigma(actual: Floats, expected: Floats, deviation: Floats, is_usu
     size = np.maximum(size, _SMALL * float(np.median(positive)))
     order = np.argsort(size, kind="stable")
     n_groups = max(1, min(_MOST_GROUPS, len(order) // _LEAST_LEAVES))
+    # A deviation at its bound, as that of a value of zero, does not tell the noise.
+    is_told = np.abs(deviation) < 1
+    if is_usual is not None:
+        is_told &= is_usual
     centres, noises = [], []
     for group in np.array_split(order, n_groups):
-        usual = group if is_usual is None else group[is_usual[group]]
+        usual = group[is_told[group]]
         if len(usual) >= least:
             estimate = _shortest(deviation[usual], share) / width * (1 + 2 / len(usual))
             centres.append(np.log(size[group].mean()))

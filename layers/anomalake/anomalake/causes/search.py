@@ -213,7 +213,8 @@ def _element(leaves: Leaves, cause: _Found, evidence: Evidence, sign: int, amoun
     if sign > 0:
         share_off = -share
     else:
-        share_off = share / (1 - share) if share < 1 - _LEAST_REST else math.inf
+        is_new = share >= 1 - _LEAST_REST or not leaves.expected[cause.members].any()
+        share_off = math.inf if is_new else share / (1 - share)
     leaf = cause.cuboid.first[cause.element]
     return Element(
         tuple((dimension, int(leaves.codes[dimension, leaf])) for dimension in cause.cuboid.dimensions),
