@@ -13,7 +13,7 @@ import duckdb
 import pyarrow as pa
 from sqlglot import exp
 
-from anomalake.errors import AnomalakeError, first_line
+from anomalake.errors import first_line
 from anomalake.lake.layout import TABLES, partition_in
 from anomalake.lake.settings import read_table_format
 from anomalake.local.duckdb_functions import register
@@ -92,7 +92,7 @@ class DuckDBEngine:
             compiled: dict[str, _Compiled] = {}
             for sql in queries:
                 # What fails here fails again where the answer is asked for.
-                with suppress(AnomalakeError):
+                with suppress(Exception):
                     statement = rewrite.parse(sql)
                     if isinstance(statement, rewrite.Select):
                         compiled[sql] = self._compile(statement, plain)
@@ -207,6 +207,7 @@ class _Compiled:
 def _answered(
     connection: duckdb.DuckDBPyConnection, query: _Compiled, plain: PlainNames
 ) -> Iterator[pa.RecordBatchReader]:
+    """Yield the answer of a query; raises `LakeChangedError`, `QueryError`."""
     try:
         relation = connection.sql(f"{query.explain} {query.sql.sql}", params=query.tables.parameters)
         reader = relation.to_arrow_reader(BATCH_ROWS)
