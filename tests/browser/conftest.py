@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 import pytest
 
-from anomalake.page.document import PageDocument, pack
+from anomalake.page.document import PageDocument
 from anomalake.page.page import page
 from tests.support import documents
 from tests.support.patience import PATIENCE
@@ -59,7 +59,7 @@ def page_files(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str | Page
         if name not in made:
             made[name] = folder / f"{name}.html"
             whole = getattr(documents, name)() if named else document
-            made[name].write_bytes(page(pack(whole)))
+            made[name].write_bytes(page(whole))
         return made[name]
 
     return file_of

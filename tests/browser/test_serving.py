@@ -38,7 +38,7 @@ class Server:
         request = route.request
         address = request.url.removeprefix(HOME)
         if address == "":
-            body = page(pack(self.document), token=TOKEN)
+            body = page(self.document, token=TOKEN)
             route.fulfill(body=body, content_type="text/html; charset=utf-8")
             return
         sent = json.loads(request.post_data) if request.post_data else None

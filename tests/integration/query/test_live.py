@@ -14,7 +14,10 @@ from anomalake.api import LakeHandle
 from anomalake.aws.athena_engine import AthenaEngine
 from anomalake.definitions.metric_set import CsvFormat, JsonLinesFormat, Measure, MetricSet
 from anomalake.definitions.metric_set_fields import metric_set_to_fields
+from anomalake.query import templates
+from anomalake.query.detectors import DetectorSchemas
 from anomalake.query.errors import QueryError, SourceElsewhereError, SourceError
+from anomalake.query.relations import Relation
 from anomalake.services.dashboard import read_document, unread_in
 from anomalake.storage.objects import open_store
 from tests.integration.query.lakes import ORDERS, alert, rows, write
@@ -297,3 +300,14 @@ def test_a_dimension_that_the_source_lacks_is_null_in_live_data(tmp_path: Path) 
     assert live == {"marketplace": "it", "platform": None, "revenue": 2}
     (joined,) = rows(lake, "SELECT platform, revenue, revenueanomalymetricvalue AS value FROM with_livedata_orders")
     assert joined == {"platform": None, "revenue": 2, "value": 2}
+
+
+@pytest.mark.parametrize("zone", ["UTC", "Europe/London"])
+def test_wall_clock_times_in_utc_are_not_converted(tmp_path: Path, lake: LakeHandle, zone: str) -> None:
+    # In winter, London has the times of UTC.
+    lake.register_source(source(timezone=zone))
+    (schema,) = DetectorSchemas(open_store(str(tmp_path))).all()
+    text = Relation("live_orders_by_day", "live", True, schema).definition().sql(templates.DIALECT)
+    assert ("with_timezone" in text.lower()) == (zone != "UTC")
+    found = rows(lake, 'SELECT "timestamp", local_timestamp, day FROM live_orders_by_day WHERE views = 20')
+    assert found == [{"timestamp": (at := datetime(2021, 2, 14, 5, 20)), "local_timestamp": at, "day": "2021-02-14"}]

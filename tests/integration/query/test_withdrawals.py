@@ -16,6 +16,7 @@ from anomalake.local.lake_files import LakeFiles
 from anomalake.page.reading import read_lake
 from anomalake.query import rewrite, templates
 from anomalake.query.relations import Relations
+from anomalake.services.lakes import LakeConnection
 from anomalake.storage.objects import open_store
 from tests.integration.query import lakes
 from tests.integration.query.lakes import alert, rows, same, withdraw, write
@@ -48,7 +49,9 @@ def test_the_queries_of_the_page_read_the_alerts_in_force(lake: LakeHandle, tmp_
     for name in ("page_anomalies", "page_counts", "page_detectors"):
         sql = templates.template(name).sql(templates.DIALECT)
         same(rows(lake, sql), rows(other, sql))
-    contents = read_lake(lake.query_table, open_store(lake.uri), lake=lake.uri, now=datetime(2021, 3, 1))
+    contents = read_lake(
+        LakeConnection(lake.uri).engine.prepared, open_store(lake.uri), lake=lake.uri, now=datetime(2021, 3, 1)
+    )
     assert contents.notes == ()
 
 

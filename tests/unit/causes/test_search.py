@@ -178,3 +178,35 @@ def test_the_number_of_causes_is_bounded():
     for value in range(25):
         cube.change(value, value, times=0.2)
     assert len(cube.causes()) == MOST_CAUSES
+
+
+@pytest.mark.parametrize("with_range", [True, False])
+def test_one_more_where_nothing_was_expected_is_no_cause(with_range):
+    cube = Cube((12, 8), level=4.0)
+    cube.expected[::3] = 0
+    cube.actual = np.random.default_rng(2).poisson(cube.expected).astype(np.float64)
+    cube.half = 3.4 * np.sqrt(cube.expected + 0.25)
+    cube.actual[3::18] += 1
+    assert cube.causes(with_range=with_range) == ()
+    # Many are one.
+    cube.actual[6] = 20
+    (cause,) = cube.causes(with_range=with_range)
+    assert (cause.values, cause.share_off) == (((0, 0), (1, 6)), math.inf)
+
+
+@pytest.mark.parametrize("seed", range(10, 20))
+def test_zeros_of_half_of_the_leaves_do_not_hide_the_noise_of_the_others(seed):
+    cube = Cube((10, 12, 4), seed=seed, noise=0.2)
+    cube.actual = np.abs(cube.actual) + 0.5
+    for value in (0, 1):
+        cube.change(None, None, value, times=0.0)
+    cube.change(3, 5, None, times=0.0)
+    found = elements(cube.causes(with_range=False))
+    assert {((2, 0),), ((2, 1),)} <= found <= {((2, 0),), ((2, 1),), ((0, 3), (1, 5))}
+
+
+@pytest.mark.parametrize("seed", range(10))
+def test_where_all_leaves_are_in_a_cause_it_is_not_split(seed):
+    cube = Cube((11, 3), seed=seed, noise=0.15)
+    cube.change(None, None, times=0.5)
+    assert elements(cube.causes(with_range=False)) == {()}

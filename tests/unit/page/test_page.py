@@ -13,7 +13,7 @@ import pytest
 import vl_convert
 
 from anomalake.page import vega
-from anomalake.page.document import pack
+from anomalake.page.document import PageDocument, pack
 from anomalake.page.page import SCRIPTS, page
 from tests.support import documents
 
@@ -21,8 +21,8 @@ SCRIPT = re.compile(rb"<script([^>]*)>(.*?)</script", re.DOTALL)
 
 
 @pytest.fixture(scope="module")
-def packed() -> bytes:
-    return pack(documents.hostile())
+def document() -> PageDocument:
+    return documents.hostile()
 
 
 def policy(made: bytes) -> dict[str, list[str]]:
@@ -32,17 +32,17 @@ def policy(made: bytes) -> dict[str, list[str]]:
     return {rule[0]: rule[1:] for rule in rules}
 
 
-def test_the_same_input_makes_the_same_bytes(packed: bytes) -> None:
-    assert page(packed) == page(packed)
+def test_the_same_input_makes_the_same_bytes(document: PageDocument) -> None:
+    assert page(document) == page(document)
 
 
-def test_the_document_comes_out_as_it_went_in(packed: bytes) -> None:
-    body = dict(SCRIPT.findall(page(packed)))[b' type="application/octet-stream" id="document"']
-    assert gzip.decompress(base64.b64decode(body, validate=True)) == packed
+def test_the_document_comes_out_as_it_went_in(document: PageDocument) -> None:
+    body = dict(SCRIPT.findall(page(document)))[b' type="application/octet-stream" id="document"']
+    assert gzip.decompress(base64.b64decode(body, validate=True)) == pack(document)
 
 
-def test_only_the_pages_own_scripts_may_run(packed: bytes) -> None:
-    made = page(packed)
+def test_only_the_pages_own_scripts_may_run(document: PageDocument) -> None:
+    made = page(document)
     scripts = SCRIPT.findall(made)
     assert [attributes for attributes, _ in scripts] == [
         b' type="module"', b' type="module"', b' type="application/octet-stream" id="document"',
@@ -55,27 +55,27 @@ def test_only_the_pages_own_scripts_may_run(packed: bytes) -> None:
     assert "connect-src" not in allowed
 
 
-def test_a_served_page_may_ask_its_server_only(packed: bytes) -> None:
-    made = page(packed, token='a"<b>&')
+def test_a_served_page_may_ask_its_server_only(document: PageDocument) -> None:
+    made = page(document, token='a"<b>&')
     assert policy(made)["connect-src"] == ["'self'"]
     assert b'<body data-token="a&quot;&lt;b&gt;&amp;">' in made
 
 
-def test_nothing_of_the_document_stands_in_the_html(packed: bytes) -> None:
-    made = page(packed)
+def test_nothing_of_the_document_stands_in_the_html(document: PageDocument) -> None:
+    made = page(document)
     for name in documents.NASTY:
         if len(name) > 8 and name not in ("constructor", "__proto__", "toString"):
             assert name.encode() not in made, name
 
 
-def test_a_hostile_title_is_text(packed: bytes) -> None:
-    made = page(packed, title="</title><script>alert(1)</script>\n\u202e\ud800{{vega}}")
+def test_a_hostile_title_is_text(document: PageDocument) -> None:
+    made = page(document, title="</title><script>alert(1)</script>\n\u202e\ud800{{vega}}")
     assert b"<title>&lt;/title&gt;&lt;script&gt;alert(1)&lt;/script&gt;{{vega}}</title>" in made
     assert len(SCRIPT.findall(made)) == 3
 
 
-def test_vegas_licence_stands_beside_it(packed: bytes) -> None:
-    made = page(packed).decode()
+def test_vegas_licence_stands_beside_it(document: PageDocument) -> None:
+    made = page(document).decode()
     comment = made[made.index("<!--") + 4 : made.index("-->")]
     assert "University of Washington Interactive Data Lab" in comment
     assert "BSD-3-Clause" in comment
@@ -91,7 +91,7 @@ def test_code_cannot_end_its_element(code: str) -> None:
 
 
 def test_no_asset_reaches_out_or_makes_markup_of_text() -> None:
-    made = page(pack(documents.empty())).decode()
+    made = page(documents.empty()).decode()
     own = SCRIPT.findall(made.encode())[1][1].decode()
     for forbidden in (
         "innerHTML",

@@ -56,7 +56,7 @@ class Served:
             raise self.fault
         return replace(self.document, made_at=self.document.made_at + self.makes)
 
-    def show(self, packed: bytes, token: str) -> bytes:
+    def show(self, document: PageDocument, token: str) -> bytes:
         policy = "default-src &#x27;none&#x27;; connect-src &#x27;self&#x27;"
         return f'<meta http-equiv="Content-Security-Policy" content="{policy}">{token}'.encode()
 

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import os
 import stat
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from anomalake.files import FileWriteError
+from anomalake.page import document as document_module
+from anomalake.page.document import PageDocument
 from anomalake.services import dashboard as page_files
 from anomalake.services import lakes
 from anomalake.services.dashboard import PageFileError, summary_of, write_page
@@ -26,6 +29,19 @@ def test_a_lake_that_does_not_answer_is_an_error_instead_of_an_empty_page(monkey
     monkeypatch.setattr(lakes, "open_store", lambda lake, create: Down(memory_store()))
     with pytest.raises(StoreError, match="cannot list: 503"):
         page_files.make_document("s3://bucket/lake")
+
+
+def test_a_document_is_packed_once_for_its_size_and_its_page(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    packed: list[PageDocument] = []
+
+    def packed_parts(document: PageDocument) -> Iterator[bytes]:
+        packed.append(document)
+        return document_module.packed_parts(document)
+
+    monkeypatch.setattr("anomalake.page.page.packed_parts", packed_parts)
+    document, _ = page_files.make_document(str(tmp_path))
+    write_page(document, tmp_path / "page.html")
+    assert packed == [document]
 
 
 def test_a_page_is_written_atomically_and_its_folder_is_created(tmp_path: Path) -> None:

@@ -73,25 +73,38 @@ def find_causes(
     actual, expected
         Shape (leaves,); leaves with NaN are left out.
     lower, upper
-        Range of each leaf without an anomaly; NaN or None where it is not known: the noise is then estimated.
+        Range of each leaf without an anomaly; NaN or None where it is not known: the noise is then estimated, by all
+        leaves and, where there is a cause, again by those that are in none.
     most_work
         Most pairs of a leaf and a cuboid that are looked at.
     """
     unknown = np.full(len(actual), np.nan)
-    leaves = leaves_of(
-        codes, actual, expected, unknown if lower is None else lower, unknown if upper is None else upper
-    )
+    cube = (codes, actual, expected, unknown if lower is None else lower, unknown if upper is None else upper)
+    leaves = leaves_of(*cube)
     if not len(leaves.deviation):
         return ()
     cuboids = cuboids_of(leaves, most_work)
     finer = _finer(cuboids)
-    found = [cause for sign in (1, -1) for cause in _in_direction(leaves, cuboids, finer, sign)]
+    found, is_usual = _in_both_directions(leaves, cuboids, finer)
+    if found and leaves.is_estimated:
+        # The leaves that are in no cause tell the noise more exactly than all leaves do.
+        found, _ = _in_both_directions(leaves_of(*cube, is_usual), cuboids, finer)
     return tuple(sorted(found, key=lambda cause: (-cause.gain, cause.values))[:MOST_CAUSES])
+
+
+def _in_both_directions(
+    leaves: Leaves, cuboids: Sequence[Cuboid], finer: Sequence[Sequence[int]]
+) -> tuple[list[Element], Bools]:
+    """Return the causes, and the leaves that are in none."""
+    less, not_less = _in_direction(leaves, cuboids, finer, 1)
+    more, not_more = _in_direction(leaves, cuboids, finer, -1)
+    return [*less, *more], not_less & not_more
 
 
 def _in_direction(
     leaves: Leaves, cuboids: Sequence[Cuboid], finer: Sequence[Sequence[int]], sign: int
-) -> list[Element]:
+) -> tuple[list[Element], Bools]:
+    """Return the causes of one direction, and the leaves that are in none."""
     evidence, rows = evidence_of(leaves, sign)
     highest = np.maximum(evidence.max(axis=1), _LEAST_EVIDENCE).astype(np.float64)[rows]
     is_left = np.ones(len(rows), np.bool_)
@@ -110,7 +123,8 @@ def _in_direction(
         is_left = is_left & ~changed
     amounts = np.maximum(-sign * leaves.change, 0)
     total = float(amounts[leaves.is_outside | ~is_left].sum())
-    return [_element(leaves, cause, evidence[rows[cause.members]], sign, amounts, total) for cause in found]
+    causes = [_element(leaves, cause, evidence[rows[cause.members]], sign, amounts, total) for cause in found]
+    return causes, is_left
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -199,7 +213,8 @@ def _element(leaves: Leaves, cause: _Found, evidence: Evidence, sign: int, amoun
     if sign > 0:
         share_off = -share
     else:
-        share_off = share / (1 - share) if share < 1 - _LEAST_REST else math.inf
+        is_new = share >= 1 - _LEAST_REST or not leaves.expected[cause.members].any()
+        share_off = math.inf if is_new else share / (1 - share)
     leaf = cause.cuboid.first[cause.element]
     return Element(
         tuple((dimension, int(leaves.codes[dimension, leaf])) for dimension in cause.cuboid.dimensions),

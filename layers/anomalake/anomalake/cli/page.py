@@ -107,8 +107,8 @@ def serve(
         complete, reported = not unread, unread
         return document
 
-    def show(packed: bytes, token: str) -> bytes:
-        return page(packed, token=token)
+    def show(document: PageDocument, token: str) -> bytes:
+        return page(document, token=token)
 
     def report(text: str) -> None:
         line(stderr(), f"anomalake: {text}")

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import closing, contextmanager, suppress
+from dataclasses import dataclass
 from datetime import date, timedelta
 from pathlib import Path
 
@@ -17,7 +18,7 @@ from anomalake.lake.layout import TABLES, partition_in
 from anomalake.lake.settings import read_table_format
 from anomalake.local.duckdb_functions import register
 from anomalake.local.file_names import PlainNames
-from anomalake.local.lake_files import CONFIG, LakeFiles
+from anomalake.local.lake_files import CONFIG, LakeFiles, limit_files
 from anomalake.query import rewrite, templates
 from anomalake.query.bounds import Bounds
 from anomalake.query.errors import LakeChangedError, QueryError
@@ -80,6 +81,35 @@ class DuckDBEngine:
         """
         with self._run(sql) as reader:
             yield reader
+
+    @contextmanager
+    def prepared(self, queries: Iterable[str]) -> Iterator[Callable[[str], pa.Table]]:
+        """Yield what answers queries, as `query` does; several threads may call it.
+
+        It answers the given ones by one connection, because to open one takes as long as a small query.
+        """
+        with PlainNames() as plain:
+            compiled: dict[str, _Compiled] = {}
+            for sql in queries:
+                # What fails here fails again where the answer is asked for.
+                with suppress(Exception):
+                    statement = rewrite.parse(sql)
+                    if isinstance(statement, rewrite.Select):
+                        compiled[sql] = self._compile(statement, plain)
+            with closing(duckdb.connect(config=CONFIG)) as connection:
+                limit_files(connection, {file for query in compiled.values() for file in query.tables.files})
+                register(connection, sorted({name for query in compiled.values() for name in query.sql.functions}))
+
+                def answer(sql: str) -> pa.Table:
+                    if sql in compiled:
+                        # Of a lake that has changed, the query is compiled again.
+                        with suppress(LakeChangedError), closing(connection.cursor()) as cursor:
+                            compiled[sql].tables.register(cursor)
+                            with _answered(cursor, compiled[sql], plain) as reader:
+                                return pa.Table.from_batches(reader, reader.schema)
+                    return self.query(sql)
+
+                yield answer
 
     @contextmanager
     def slices(self, name: str) -> Iterator[list[str]]:
@@ -148,24 +178,45 @@ class DuckDBEngine:
             query: exp.Query = exp.select("*").from_(exp.Table(this=exp.to_identifier(statement.table, quoted=True)))
             statement = rewrite.Select(query)
         with PlainNames() as plain:
-            tables = LakeFiles(self._store, self._folder, self._cached, plain)
-            query = rewrite.rewrite(statement.query, self.relations, tables, database=self._database)
-            compiled = compile_query(query, tables.tables)
+            compiled = self._compile(statement, plain)
             if described:
-                yield _description(compiled).to_reader()
+                yield _description(compiled.sql).to_reader()
                 return
             with closing(duckdb.connect(config=CONFIG)) as connection:
-                tables.prepare(connection)
-                register(connection, compiled.functions)
-                try:
-                    relation = connection.sql(f"{statement.explain} {compiled.sql}", params=tables.parameters)
-                    reader = relation.to_arrow_reader(BATCH_ROWS)
-                    names = [name for name, _ in compiled.columns]
-                    yield reader if statement.explain else _with_names(reader, names)
-                except (duckdb.Error, pa.ArrowException, OSError) as error:
-                    if tables.changed():
-                        raise LakeChangedError(str(error)) from error
-                    raise QueryError(f"query: {plain.restored(_reason(error))}") from error
+                compiled.tables.prepare(connection)
+                register(connection, compiled.sql.functions)
+                with _answered(connection, compiled, plain) as reader:
+                    yield reader
+
+    def _compile(self, statement: rewrite.Select, plain: PlainNames) -> _Compiled:
+        tables = LakeFiles(self._store, self._folder, self._cached, plain)
+        query = rewrite.rewrite(statement.query, self.relations, tables, database=self._database)
+        return _Compiled(compile_query(query, tables.tables), tables, statement.explain)
+
+
+@dataclass(frozen=True, slots=True)
+class _Compiled:
+    """A query in DuckDB's SQL, the files that it reads, and the words before it, if it is to be explained."""
+
+    sql: CompiledQuery
+    tables: LakeFiles
+    explain: str
+
+
+@contextmanager
+def _answered(
+    connection: duckdb.DuckDBPyConnection, query: _Compiled, plain: PlainNames
+) -> Iterator[pa.RecordBatchReader]:
+    """Yield the answer of a query; raises `LakeChangedError`, `QueryError`."""
+    try:
+        relation = connection.sql(f"{query.explain} {query.sql.sql}", params=query.tables.parameters)
+        reader = relation.to_arrow_reader(BATCH_ROWS)
+        names = [name for name, _ in query.sql.columns]
+        yield reader if query.explain else _with_names(reader, names)
+    except (duckdb.Error, pa.ArrowException, OSError) as error:
+        if query.tables.changed():
+            raise LakeChangedError(str(error)) from error
+        raise QueryError(f"query: {plain.restored(_reason(error))}") from error
 
 
 # What the compiler and Python functions report, within the words of DuckDB.

@@ -33,7 +33,7 @@ MOST_PARTS: Final = 8
 
 
 # Files that are read at a time.
-_READ_FILES: Final = 2_000
+_READ_FILES: Final = 1_000
 # Rows of a row group.
 _GROUP_ROWS: Final = 50_000
 # Nanoseconds: a file that was changed just now may change again within the resolution of its time.

@@ -77,8 +77,18 @@ class LakeFiles:
         #: Tables of DuckDB in `LAKE_SCHEMA`, which the queries of this class read.
         self.tables: dict[str, Table] = {}
 
+    @property
+    def files(self) -> Sequence[str]:
+        """The files of this query."""
+        return self._files
+
     def prepare(self, connection: duckdb.DuckDBPyConnection) -> None:
-        """Allow a connection to read this query's files, and nothing else."""
+        """Let a connection answer this query, and read nothing but its files."""
+        self.register(connection)
+        limit_files(connection, self._files)
+
+    def register(self, connection: duckdb.DuckDBPyConnection) -> None:
+        """Give a connection the tables of this query that are in no file."""
         # To register a table takes as long as a small query.
         used = {table.sql for table in self.tables.values()}
         rows_of = {f"no_{format_}_rows": rows for format_, rows in _NO_ROWS.items()}
@@ -86,15 +96,6 @@ class LakeFiles:
         for name, rows in rows_of.items():
             if name in used:
                 connection.register(name, rows)
-        connection.execute("SET TimeZone = 'UTC'")
-        # Where DuckDB takes Python for interactive, as `python -c`, it would write a bar to standard output. In Jupyter
-        # the setting is refused if ipywidgets is not there; then there is no bar.
-        with suppress(duckdb.InvalidInputException):
-            connection.execute("SET enable_progress_bar = false")
-        connection.execute("SET preserve_insertion_order = false")
-        connection.execute("SET allowed_paths = $paths", {"paths": self._files})
-        connection.execute("SET enable_external_access = false")
-        connection.execute("SET lock_configuration = true")
 
     def changed(self) -> bool:
         """Whether a file of the query was deleted."""
@@ -311,6 +312,19 @@ class LakeFiles:
         self.parameters[name] = list(files)
         self._files.extend(files)
         return name
+
+
+def limit_files(connection: duckdb.DuckDBPyConnection, files: Iterable[str]) -> None:
+    """Allow a connection and its cursors to read some files, and nothing else."""
+    connection.execute("SET TimeZone = 'UTC'")
+    # Where DuckDB takes Python for interactive, as `python -c`, it would write a bar to standard output. In Jupyter
+    # the setting is refused if ipywidgets is not there; then there is no bar.
+    with suppress(duckdb.InvalidInputException):
+        connection.execute("SET enable_progress_bar = false")
+    connection.execute("SET preserve_insertion_order = false")
+    connection.execute("SET allowed_paths = $paths", {"paths": list(files)})
+    connection.execute("SET enable_external_access = false")
+    connection.execute("SET lock_configuration = true")
 
 
 _PARTITIONS = [("detector", pa.string()), ("day", pa.string())]

@@ -111,7 +111,9 @@ def from_groups(groups: Iterable[Group], lake_names: LakeNames) -> AnomalyTable:
 
 
 def merged(records: AnomalyTable, alerts: AnomalyTable) -> AnomalyTable:
-    """Return the group intervals of both, each once: that of the record where there is one."""
+    """Return the group intervals of both, each once: that of the record where there is one; no alert is repeated."""
+    if not len(records):
+        return alerts
     both = joined(records, alerts)
     _, first, place = np.unique(_keys(both), return_index=True, return_inverse=True)
     alerted = np.zeros(len(first), bool)
@@ -269,6 +271,8 @@ def _with_same_ids(first: AnomalyTable, second: AnomalyTable) -> tuple[AnomalyTa
 
 def _rows(table: AnomalyTable, rows: Integers) -> AnomalyTable:
     """Return some group intervals, in ascending order, with their affected metrics and contributions."""
+    if len(rows) == len(table):
+        return table
     new_row = np.full(len(table), -1, np.int64)
     new_row[rows] = np.arange(len(rows))
     columns: dict[str, Any] = {name: getattr(table, name)[rows] for name in _INTERVAL}
@@ -293,8 +297,8 @@ def _ranks(texts: Sequence[str]) -> Integers:
     return ranks
 
 
-def _lowest(rank: Integers, most: int) -> Integers:
+def _lowest(rank: Integers, most: int) -> Integers | slice:
     """Return the indices of the lowest ranks, at most so many, in ascending order."""
     if len(rank) <= most:
-        return np.arange(len(rank))
+        return slice(None)
     return np.sort(np.argsort(rank, kind="stable")[:most])

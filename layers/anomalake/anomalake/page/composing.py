@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import partial
 from typing import Final
 
 import numpy as np
@@ -162,6 +163,7 @@ class _Composition:
         """Return the values of each detector, by ARN."""
         values: dict[str, _DetectorValues] = {}
         inputs: dict[str, live_values.LiveInput] = {}
+        detector_of_affected = table.detector[table.a_interval]
         for number, names in enumerate(self._names.names):
             definition = self._definition(names.arn)
             detector = values[names.arn] = _DetectorValues(definition.frequency, definition.timezone)
@@ -172,10 +174,10 @@ class _Composition:
             if observed is None:
                 observed = live_values.observed_of(points, names)
             n_anomalies = judged.anomalies_of(points, len(names.combinations()))
-            of_detector = table.detector[table.a_interval] == number
-            is_affected = np.isin(detector.points.combination, table.a_combination[of_detector])
+            affected = table.a_combination[detector_of_affected == number]
+            is_affected = np.isin(detector.points.combination, affected)
             roll_ups = detector.points.where((detector.points.roll_up == 1) & is_affected)
-            n_anomalies = n_anomalies + np.bincount(table.a_combination[of_detector], minlength=len(n_anomalies))
+            n_anomalies = n_anomalies + np.bincount(affected, minlength=len(n_anomalies))
             inputs[names.arn] = live_values.LiveInput(
                 names,
                 detector.frequency,
@@ -187,12 +189,11 @@ class _Composition:
                 roll_ups,
             )
         shares = live_values.shares(list(inputs.values()), self._limits.numbers)
-        for (arn, given), numbers in zip(inputs.items(), shares, strict=True):
-
-            def make(given: live_values.LiveInput = given, numbers: int = numbers) -> Live | None:
-                return live_values.live_of(given, numbers, self._limits.series)
-
-            values[arn].live = attempt(self._notes, None, make, given.names.name)
+        for arn, numbers in zip(list(inputs), shares, strict=True):
+            # Each input is deleted as soon as it is used.
+            made = partial(live_values.live_of, inputs.pop(arn), numbers, self._limits.series)
+            values[arn].live = attempt(self._notes, None, made, self._names.of(arn).name)
+            del made
         self._note_aggregation(
             {self._names.of(arn).name: value.live for arn, value in values.items() if value.live is not None}
         )

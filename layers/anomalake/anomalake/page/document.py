@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from dataclasses import dataclass, fields, is_dataclass
 from typing import Any, Final
 
@@ -16,9 +17,12 @@ OTHERS: Final = -1
 LACKS: Final = -1
 #: State of a crawler that cannot be read; the reason is its message.
 UNKNOWN: Final = "UNKNOWN"
+# Bytes that the parts of a packed document are aligned to.
+_ALIGNED: Final = 8
 
 Integers = npt.NDArray[np.int64]
 Numbers = npt.NDArray[np.float64]
+Singles = npt.NDArray[np.float32]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -49,10 +53,10 @@ class Live:
     times: Integers
     series: Integers
     others: int
-    values: Numbers
-    expected: Numbers
-    lower: Numbers
-    upper: Numbers
+    values: Singles
+    expected: Singles
+    lower: Singles
+    upper: Singles
     roll_ups: int = 0
 
 
@@ -399,22 +403,32 @@ class PageDocument:
 
 
 def pack(document: PageDocument) -> bytes:
-    """Return a document as bytes: length of the JSON (uint32), JSON in ASCII padded to eight bytes, arrays.
+    """Return a document as bytes, in one piece (`packed_parts`)."""
+    return b"".join(packed_parts(document))
+
+
+def packed_parts(document: PageDocument) -> Iterator[bytes]:
+    """Yield a document as bytes: length of the JSON (uint32), JSON in ASCII padded to eight bytes, arrays.
 
     The JSON has the same field names. In place of an array it has ``{"$": [type, offset, shape]}``: ``i4`` (``f8`` for
     larger integers), ``f4`` (in `Live`) or ``f8``, little-endian, row by row; `offset` is in bytes from the JSON's end.
     """
     arrays = _Arrays()
     text = json.dumps(arrays.plain(document), ensure_ascii=True, allow_nan=False, separators=(",", ":"))
-    text += " " * (-(len(text) + 4) % 8)
-    return b"".join([len(text).to_bytes(4, "little"), text.encode("ascii"), *arrays.parts])
+    text += " " * (-(len(text) + 4) % _ALIGNED)
+    yield len(text).to_bytes(4, "little")
+    yield text.encode("ascii")
+    # One array at a time, so that only one is in memory twice.
+    for values, type_ in arrays.found:
+        body = np.ascontiguousarray(values).astype(f"<{type_}").tobytes()
+        yield body + b"\0" * (-len(body) % _ALIGNED)
 
 
 class _Arrays:
     """Separates the arrays from the records."""
 
     def __init__(self) -> None:
-        self.parts: list[bytes] = []
+        self.found: list[tuple[npt.NDArray[Any], str]] = []
         self._size = 0
 
     def plain(self, value: Any, type_: str = "f8") -> Any:
@@ -430,11 +444,10 @@ class _Arrays:
         return value
 
     def _add(self, values: npt.NDArray[Any], type_: str) -> dict[str, Any]:
-        body = np.ascontiguousarray(values).astype(f"<{type_}").tobytes()
         reference = {"$": [type_, self._size, list(values.shape)]}
-        body += b"\0" * (-len(body) % 8)
-        self.parts.append(body)
-        self._size += len(body)
+        self.found.append((values, type_))
+        size = values.size * np.dtype(type_).itemsize
+        self._size += size + -size % _ALIGNED
         return reference
 
 

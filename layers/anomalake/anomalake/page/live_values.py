@@ -9,15 +9,17 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
+import pyarrow.compute as pc
 from sqlglot import exp
 
 from anomalake.definitions.intervals import DAILY, floor_to_starts, starts_between
 from anomalake.frequencies import FREQUENCIES
-from anomalake.page.document import OTHERS, Integers, Live, Numbers
+from anomalake.page.document import OTHERS, Integers, Live, Numbers, Singles
 from anomalake.page.judged import Points, no_points
-from anomalake.page.numbering import DetectorNames, floats, largest, seconds
+from anomalake.page.numbering import DetectorNames, floats, indices, largest, seconds
 from anomalake.query import templates
 from anomalake.query.columns import DetectorSchema, columns_of
+from anomalake.query.relations import BY_DAY
 
 # Most roll-ups with values of their own, for each detector.
 _MOST_ROLL_UPS: Final = 20
@@ -81,7 +83,8 @@ class LiveInput:
 def sql_of(detector: DetectorSchema) -> str:
     """Return the query for a detector's source data: sums and numbers of values by time and combination.
 
-    It reads ``live``, not ``with_livedata``, because the anomalies that the latter joins are read elsewhere.
+    It reads ``live``, not ``with_livedata``, because the anomalies that the latter joins are read elsewhere. Rows
+    without a time have a row of the answer, too: to find and leave out few rows is cheaper than many.
     """
     source = detector.source
     assert source is not None
@@ -93,25 +96,42 @@ def sql_of(detector: DetectorSchema) -> str:
         column = exp.column(measures[name][0], quoted=True)
         columns.append(exp.alias_(exp.func("sum", column.copy()), f"total_{number}"))
         columns.append(exp.alias_(exp.func("count", column.copy()), f"number_{number}"))
-    table = exp.Table(this=exp.to_identifier(f"live_{detector.sql_name}", quoted=True))
-    has_time = exp.column("timestamp", quoted=True).is_(exp.null()).not_()
-    return exp.select(*columns).from_(table).where(has_time).group_by(*keys).sql(templates.DIALECT)
+    table = exp.Table(this=exp.to_identifier(f"live_{detector.sql_name}{BY_DAY}", quoted=True))
+    return exp.select(*columns).from_(table).group_by(*keys).sql(templates.DIALECT)
+
+
+def compact(answer: pa.Table) -> pa.Table:
+    """Return the answer to `sql_of` in less memory, without rows that have no time.
+
+    Totals are doubles, and all else is numbered. No column is that of the answer, because it would keep all its memory.
+    """
+    rows = answer.filter(pc.is_valid(answer["timestamp"])) if answer["timestamp"].null_count else answer
+
+    def column(name: str) -> pa.Array:
+        values = rows[name].combine_chunks()
+        is_total = pa.types.is_decimal(values.type) or pa.types.is_floating(values.type)
+        return values.cast(pa.float64()) if is_total else values.dictionary_encode()
+
+    return pa.table({name: column(name) for name in rows.column_names})
 
 
 def observed_in(table: pa.Table, detector: DetectorSchema, names: DetectorNames) -> Observed:
-    """Return the values in the answer to `sql_of`, by the detector's intervals."""
+    """Return the values in the answer to `sql_of`, made `compact`, by the detector's intervals."""
     source = detector.source
     assert source is not None
     columns_in = columns_of(detector)[1]
     rows = table.num_rows
     codes = {name: names.values_of(name, table[columns_in[name]]) for name in source.dimension_list}
     combination = names.combinations_of(codes, rows)
-    instants = seconds(table["timestamp"])
-    unique, place = np.unique(instants, return_inverse=True)
-    time = floor_to_starts(unique, source.frequency, source.timezone)[place]
+    times = table["timestamp"].combine_chunks()
+    by_time = pc.sort_indices(times.dictionary)
+    rank = np.empty(len(by_time), np.int64)
+    rank[by_time] = np.arange(len(by_time))
+    place = rank[indices(times)]
+    starts = floor_to_starts(seconds(times.dictionary.take(by_time)), source.frequency, source.timezone)
     # Sorted, so that sums are equal to the last bit in whatever order the answer is.
-    order = np.lexsort((instants, combination))
-    time, combination = time[order], combination[order]
+    order = np.argsort(combination * len(starts) + place)
+    time, combination = starts[place[order]], combination[order]
     new = np.ones(rows, bool)
     new[1:] = (time[1:] != time[:-1]) | (combination[1:] != combination[:-1])
     cell = np.cumsum(new) - 1
@@ -187,7 +207,8 @@ def live_of(values: LiveInput, numbers: int, most_series: int) -> Live | None:
     expected, lower, upper = cells.expected(
         judged, series_of, bucket[np.searchsorted(unique, judged.time)], observed_values, counts, values.sums, single
     )
-    live = Live(intervals, times, np.array(series, np.int64), n_others, observed_values, expected, lower, upper)
+    shown_values = observed_values.astype(np.float32)
+    live = Live(intervals, times, np.array(series, np.int64), n_others, shown_values, expected, lower, upper)
     return _with_roll_ups(live, values, unique, bucket)
 
 
@@ -220,7 +241,7 @@ def _with_roll_ups(live: Live, values: LiveInput, unique: Integers, bucket: Inte
         live,
         series=np.concatenate([live.series, most]),
         roll_ups=len(most),
-        values=np.concatenate([live.values, observed_values], axis=1),
+        values=np.concatenate([live.values, observed_values.astype(np.float32)], axis=1),
         expected=np.concatenate([live.expected, expected], axis=1),
         lower=np.concatenate([live.lower, lower], axis=1),
         upper=np.concatenate([live.upper, upper], axis=1),
@@ -302,7 +323,7 @@ class _Cells:
         counts: Numbers,
         sums: Sequence[bool],
         single: npt.NDArray[np.bool_],
-    ) -> tuple[Numbers, Numbers, Numbers]:
+    ) -> tuple[Singles, Singles, Singles]:
         """Return expected values and ranges of the cells.
 
         Observed values that were not judged count as expected ones. A cell in which more than half of the values were
@@ -361,9 +382,9 @@ def _series(values: LiveInput, numbers: int, most: int) -> tuple[list[int], Inte
     return [*own.tolist(), OTHERS], series_of
 
 
-def _rounded(numbers: Numbers) -> Numbers:
+def _rounded(numbers: Numbers) -> Singles:
     """Round numbers to the precision that a chart needs, so that they compress well."""
     drop = 23 - _EXPECTED_BITS
     bits = numbers.astype(np.float32).view(np.uint32)
     rounded = ((bits + np.uint32(1 << (drop - 1))) >> np.uint32(drop) << np.uint32(drop)).view(np.float32)
-    return np.where(np.isfinite(numbers), rounded, np.nan).astype(np.float64)
+    return np.where(np.isfinite(numbers), rounded, np.float32(np.nan))

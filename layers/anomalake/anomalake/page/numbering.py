@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Final
 
 import numpy as np
 import pyarrow as pa
@@ -11,6 +12,9 @@ import pyarrow.compute as pc
 
 from anomalake.definitions.arns import detector_of
 from anomalake.page.document import LACKS, Integers, Numbers
+
+# Numbers are sorted, not counted, where they are so many times as large as there are.
+_SPARSE: Final = 8
 
 
 class DetectorNames:
@@ -90,11 +94,10 @@ class DetectorNames:
             return np.full(rows, self._combination([]), np.int64)
         numbers = [self.dimension(name) for name in columns]
         stacked = list(columns.values())
-        key = np.zeros(rows, np.int64)
+        first, place = np.empty(0, np.int64), np.zeros(rows, np.int64)
         for codes in stacked:
             # The keys are numbered anew after each dimension, so that they do not overflow.
-            key = np.unique(key * (largest(codes) + 2) + codes + 1, return_inverse=True)[1].astype(np.int64)
-        _, first, place = np.unique(key, return_index=True, return_inverse=True)
+            first, place = first_of_equal(place * (largest(codes) + 2) + codes + 1)
         table = np.stack([codes[first] for codes in stacked], axis=1).tolist()
         combinations = np.empty(len(first), np.int64)
         for index, row in enumerate(table):
@@ -174,13 +177,31 @@ def _numbers(column: pa.Array, number_of: Callable[[str], int]) -> Integers:
     return numbers
 
 
+def first_of_equal(numbers: Integers) -> tuple[Integers, Integers]:
+    """Return the index of the first of equal numbers, by ascending number, and the place of each number among them.
+
+    No number is negative.
+    """
+    size = largest(numbers) + 1
+    if size > _SPARSE * len(numbers):
+        _, first, place = np.unique(numbers, return_index=True, return_inverse=True)
+        return first, place
+    # Without sorting.
+    present = np.flatnonzero(np.bincount(numbers, minlength=size))
+    place_of = np.empty(size, np.int64)
+    place_of[present] = np.arange(len(present))
+    place = place_of[numbers]
+    first = np.empty(len(present), np.int64)
+    first[place[::-1]] = np.arange(len(numbers) - 1, -1, -1)
+    return first, place
+
+
 def first_of_equal_rows(*columns: Integers) -> tuple[Integers, Integers]:
     """Return the index of the first of equal rows, and a number for each row, the same for equal rows."""
-    key = np.zeros(len(columns[0]), np.int64)
+    first, place = np.empty(0, np.int64), np.zeros(len(columns[0]), np.int64)
     for column in columns:
-        _, codes = np.unique(column, return_inverse=True)
-        _, key = np.unique(key * (len(column) + 1) + codes, return_inverse=True)
-    _, first, place = np.unique(key, return_index=True, return_inverse=True)
+        codes = first_of_equal(column - (int(np.min(column)) if len(column) else 0))[1]
+        first, place = first_of_equal(place * (largest(codes) + 1) + codes)
     return first, place
 
 

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import base64
-import gzip
 import hashlib
 import html
 import json
 import re
+import zlib
 from functools import cache, lru_cache
 from importlib.resources import files
 from importlib.resources.abc import Traversable
 from typing import Final
 
 from anomalake.page import vega
+from anomalake.page.document import PageDocument, packed_parts
 
 #: Files of the page's JavaScript module, in their order.
 SCRIPTS: Final = (
@@ -26,15 +27,17 @@ SCRIPTS: Final = (
 # Levels of compression: of a page in a file, and of one that is served on this machine, which takes a third of the time
 # for a tenth more bytes.
 _OF_FILE, _OF_SERVED = 6, 2
+# Parameter of zlib for gzip's format, with the largest window.
+_GZIP: Final = 16 + zlib.MAX_WBITS
 
 
-def page(packed: bytes, *, token: str | None = None, title: str = "anomalake") -> bytes:
+def page(document: PageDocument, *, token: str | None = None, title: str = "anomalake") -> bytes:
     """Return the page as HTML.
 
     Parameters
     ----------
-    packed
-        A document, packed (`anomalake.page.document.pack`).
+    document
+        Content of the page.
     token
         Token that the page's requests for feedback have; None for a page in a file, which may send no requests.
     title
@@ -45,7 +48,7 @@ def page(packed: bytes, *, token: str | None = None, title: str = "anomalake") -
     bytes
         UTF-8; equal for equal input.
     """
-    document = base64.b64encode(compressed(packed, served=token is not None)).decode("ascii")
+    body = base64.b64encode(gzipped(document, served=token is not None)).decode("ascii")
     code, application = vega.bundle(), _application()
     parts = {
         "policy": html.escape(_policy((code, application), served=token is not None)),
@@ -55,20 +58,21 @@ def page(packed: bytes, *, token: str | None = None, title: str = "anomalake") -
         "style": _asset("page.css"),
         "vega": code,
         "application": application,
-        "document": document,
+        "document": body,
     }
     # In one pass, so that placeholders within the parts are not replaced.
     return re.sub(r"\{\{(\w+)\}\}", lambda match: parts[match[1]], _asset("page.html")).encode("utf-8")
 
 
 @lru_cache(maxsize=1)
-def compressed(packed: bytes, *, served: bool = False) -> bytes:
-    """Return a packed document, gzipped without time and name; equal bytes for equal documents.
+def gzipped(document: PageDocument, *, served: bool) -> bytes:
+    """Return a document, packed and gzipped without time and name; equal bytes for equal documents.
 
     One that is `served` is compressed less, and faster.
     """
     # Cached, because the size is checked before the page is written.
-    return gzip.compress(packed, compresslevel=_OF_SERVED if served else _OF_FILE, mtime=0)
+    compressor = zlib.compressobj(_OF_SERVED if served else _OF_FILE, zlib.DEFLATED, _GZIP)
+    return b"".join([*map(compressor.compress, packed_parts(document)), compressor.flush()])
 
 
 def _policy(scripts: tuple[str, ...], *, served: bool) -> str:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractContextManager
 from datetime import datetime
 from typing import Final
 
@@ -32,7 +33,7 @@ _IDS: Final = 2_000
 
 
 def read_lake(
-    ask: Ask,
+    prepared: Callable[[Iterable[str]], AbstractContextManager[Ask]],
     store: ObjectStore,
     *,
     lake: str,
@@ -46,8 +47,9 @@ def read_lake(
 
     Parameters
     ----------
-    ask
-        Answers a query in Athena's dialect on the lake's relations; called from several threads.
+    prepared
+        Yields what answers queries in Athena's dialect on the lake's relations, from several threads. It is given the
+        queries that will surely be asked.
     store
         Store of the lake.
     lake
@@ -64,17 +66,28 @@ def read_lake(
     detectors = read_detectors(store, records, limits, notes)
     schemas = attempt(notes, list[DetectorSchema](), DetectorSchemas(store).all, "detectors")
     recorded = alert_rows.record_keys(group for detector in detectors.values() for group in detector.groups)
-    alerts = attempt(notes, None, lambda: _read_alerts(ask, store, recorded, limits), "alerts")
-    source_data = _read_source_data(ask, schemas)
+    is_small = attempt(notes, None, lambda: _is_small(store, limits), "alerts")
+    of_sources = {schema.arn: live_values.sql_of(schema) for schema in schemas if schema.source is not None}
+    of_alerts = () if is_small is None else (alert_rows.sql_of("page_anomalies" if is_small else "page_detectors"),)
+    alerts = None
+    with prepared([*of_alerts, *of_sources.values()]) as ask:
+        if is_small is not None:
+            alerts = attempt(notes, None, lambda: _read_alerts(ask, is_small, recorded, limits), "alerts")
+        source_data = _read_source_data(ask, of_sources)
     nothing: tuple[int, tuple[str, ...]] = (0, ())
     n_set_aside, reasons = attempt(notes, nothing, lambda: health.read_set_aside(store, notes), "set-aside records")
     return LakeContents(lake, now, schemas, detectors, alerts, source_data, n_set_aside, reasons, crawl, tuple(notes))
 
 
-def _read_alerts(ask: Ask, store: ObjectStore, recorded: frozenset[GroupIntervalKey], limits: Limits) -> AlertContents:
-    size = sum(max(0, entry.size - _FRAME) for entry in store.list(_TABLES))
-    if size <= limits.whole_bytes:
-        return AlertContents(ask(alert_rows.sql_of("page_anomalies")), complete=True)
+def _is_small(store: ObjectStore, limits: Limits) -> bool:
+    """Whether all rows of alerts are read."""
+    return sum(max(0, entry.size - _FRAME) for entry in store.list(_TABLES)) <= limits.whole_bytes
+
+
+def _read_alerts(ask: Ask, is_small: bool, recorded: frozenset[GroupIntervalKey], limits: Limits) -> AlertContents:
+    if is_small:
+        # In one piece, because that needs less memory than the parts of the answer.
+        return AlertContents(ask(alert_rows.sql_of("page_anomalies")).combine_chunks(), complete=True)
     summaries = alert_rows.summaries_of_answer(ask(alert_rows.sql_of("page_detectors")))
     rows = ask(alert_rows.most_severe_sql(limits))
     listed = alert_rows.keys_of(alert_rows.first_rows(rows))
@@ -88,17 +101,16 @@ def _read_alerts(ask: Ask, store: ObjectStore, recorded: frozenset[GroupInterval
     return AlertContents(rows, complete=False, beyond=beyond, counts=counts, summaries=summaries)
 
 
-def _read_source_data(ask: Ask, schemas: Sequence[DetectorSchema]) -> dict[str, pa.Table | str]:
+def _read_source_data(ask: Ask, queries: Mapping[str, str]) -> dict[str, pa.Table | str]:
     """Return the source data of each detector, by ARN, or the reason why there are none."""
-    with_source = [schema for schema in schemas if schema.source is not None]
 
-    def read(schema: DetectorSchema) -> pa.Table | str:
+    def read(sql: str) -> pa.Table | str:
         try:
-            return ask(live_values.sql_of(schema))
+            return live_values.compact(ask(sql))
         except SourceElsewhereError as error:
             return Elsewhere(error_line(error))
         except LAKE_ERRORS as error:
             return error_line(error)
 
     with ThreadPoolExecutor(ASKED_AT_ONCE) as pool:
-        return dict(zip((schema.arn for schema in with_source), pool.map(read, with_source), strict=True))
+        return dict(zip(queries, pool.map(read, queries.values()), strict=True))

@@ -120,6 +120,7 @@ class Relation:
         query = templates.instantiate(templates.example(self.kind), replacements_of(self.detector))
         if self.kind == "live" and self.detector.source is not None:
             _read_timestamps(query, self.detector.source)
+        _read_utc_as_it_is(query)
         return query
 
     def columns(self) -> list[str]:
@@ -310,6 +311,21 @@ def _read_timestamps(query: exp.Query, source: MetricSet) -> None:
     utc = exp.Anonymous(this="with_timezone", expressions=[clock.copy(), exp.Literal.string("UTC")])
     local = exp.Anonymous(this="at_timezone", expressions=[utc, exp.Literal.string(source.timezone)])
     clock.replace(exp.alias_(exp.cast(local, "TIMESTAMP"), "local_timestamp"))
+
+
+def _read_utc_as_it_is(query: exp.Query) -> None:
+    """Convert no wall-clock time that is in UTC, which takes as long as to parse it; the query is changed."""
+    for cast in list(query.find_all(exp.Cast)):
+        if (clock := _converted(_converted(cast.this, "at_timezone"), "with_timezone")) is not None:
+            cast.replace(clock)
+
+
+def _converted(call: exp.Expr | None, function: str) -> exp.Expr | None:
+    """Return what a function takes to UTC; None where the call is another one."""
+    if not isinstance(call, exp.Anonymous) or call.name.lower() != function:
+        return None
+    time, zone = call.expressions
+    return time if zone.is_string and zone.this == "UTC" else None
 
 
 def _with_equal_names(columns: Mapping[str, T]) -> list[tuple[tuple[str, ...], T]]:

@@ -14,7 +14,7 @@ from starlette.concurrency import run_in_threadpool
 from anomalake.errors import one_line
 from anomalake.lake.lake import Clock, utc_now
 from anomalake.page.document import PageDocument, pack
-from anomalake.page.page import compressed
+from anomalake.page.page import gzipped
 from anomalake.server.requests import RequestError
 from anomalake.storage.store import ObjectStore
 
@@ -31,7 +31,7 @@ class Site:
     make
         Reads the document from the lake.
     show
-        Renders a packed document and the page's token as HTML.
+        Renders a document and the page's token as HTML.
     store
         Store of the lake, for feedback, snoozes and comments.
     report
@@ -41,7 +41,7 @@ class Site:
     """
 
     make: Callable[[], PageDocument]
-    show: Callable[[bytes, str], bytes]
+    show: Callable[[PageDocument, str], bytes]
     store: ObjectStore
     report: Callable[[str], None]
     now: Clock = utc_now
@@ -122,5 +122,4 @@ class Documents:
         digest = hashlib.sha256(pack(replace(document, made_at=0))).hexdigest()[:32]
         if self._document is not None and self._document.digest == digest:
             return self._document
-        packed = pack(document)
-        return RenderedDocument(digest, compressed(packed, served=True), self._site.show(packed, self._token))
+        return RenderedDocument(digest, gzipped(document, served=True), self._site.show(document, self._token))

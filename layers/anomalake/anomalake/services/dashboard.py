@@ -9,8 +9,6 @@ from datetime import datetime
 from pathlib import Path
 from typing import Final
 
-import pyarrow as pa
-
 from anomalake.aws.crawler import GlueCrawlers
 from anomalake.definitions.errors import SourceError
 from anomalake.errors import AnomalakeError
@@ -19,10 +17,10 @@ from anomalake.lake.lake import Clock, utc_now
 from anomalake.lake.ports import CatalogError
 from anomalake.page.composing import document_of, is_current, offsets_of
 from anomalake.page.contents import LakeContents
-from anomalake.page.document import UNKNOWN, Crawl, PageDocument, pack
+from anomalake.page.document import UNKNOWN, Crawl, PageDocument
 from anomalake.page.limits import DEFAULT, Limits, halve
 from anomalake.page.notes import UnreadNote, error_line
-from anomalake.page.page import compressed, page
+from anomalake.page.page import gzipped, page
 from anomalake.page.reading import read_lake
 from anomalake.query.detectors import DetectorSchemas
 from anomalake.query.errors import QueryError
@@ -152,10 +150,9 @@ def read_document(
 
 
 def _read(connection: LakeConnection, now: datetime, limits: Limits, crawl: Crawl | None) -> LakeContents:
-    def ask(sql: str) -> pa.Table:
-        return connection.engine.query(sql)
-
-    return read_lake(ask, connection.store, lake=connection.uri, now=now, limits=limits, crawl=crawl)
+    return read_lake(
+        connection.engine.prepared, connection.store, lake=connection.uri, now=now, limits=limits, crawl=crawl
+    )
 
 
 def _connection(lake: str | LakeConnection) -> LakeConnection:
@@ -190,25 +187,29 @@ def fit_document(
     most_bytes
         Most bytes of the packed and gzipped document.
     served
-        Whether the page is served, so that the document is compressed less (`compressed`) if it is small enough then.
+        Whether the page is served, so that the document is compressed less (`gzipped`) if it is small enough then.
     """
-    document = document_of(contents, limits)
+    document = _with_note(document_of(contents, limits), limits)
     for _ in range(_MOST_HALVINGS):
-        if _fits(pack(document), most_bytes, served):
+        if _fits(document, most_bytes, served):
             break
         limits = halve(limits)
-        document = document_of(contents, limits)
+        document = _with_note(document_of(contents, limits), limits)
+    return document, limits
+
+
+def _with_note(document: PageDocument, limits: Limits) -> PageDocument:
     if limits == DEFAULT:
-        return document, limits
+        return document
     note = (
         f"Shows at most {limits.group_intervals:,} anomalies (groups in single intervals) and {limits.numbers:,} "
         "numbers over time, so that the page opens fast."
     )
-    return replace(document, notes=(*document.notes, note)), limits
+    return replace(document, notes=(*document.notes, note))
 
 
-def _fits(packed: bytes, most_bytes: int, served: bool) -> bool:
-    return (served and len(compressed(packed, served=True)) <= most_bytes) or len(compressed(packed)) <= most_bytes
+def _fits(document: PageDocument, most_bytes: int, served: bool) -> bool:
+    return any(len(gzipped(document, served=less)) <= most_bytes for less in ((True, False) if served else (False,)))
 
 
 def write_page(document: PageDocument, out: Path, *, title: str = "anomalake") -> PageFile:
@@ -224,7 +225,7 @@ def write_page(document: PageDocument, out: Path, *, title: str = "anomalake") -
         raise PageFileError(f"{str(out)!r}: is a folder; expected a file such as {str(out / 'page.html')!r}")
     if out.exists() and not out.is_file():
         raise PageFileError(f"{str(out)!r}: is not a regular file; expected the name of a file")
-    body = page(pack(document), title=title)
+    body = page(document, title=title)
     Path(os.path.realpath(out)).parent.mkdir(parents=True, exist_ok=True)
     write_whole(out, body)
     return PageFile(out, len(body), document)
