@@ -134,12 +134,12 @@ def _estimated_sigma(actual: Floats, expected: Floats, deviation: Floats, is_usu
     order = np.argsort(size, kind="stable")
     n_groups = max(1, min(_MOST_GROUPS, len(order) // _LEAST_LEAVES))
     # A deviation at its bound, as that of a value of zero, does not tell the noise.
-    is_told = np.abs(deviation) < 1
+    is_inside_bounds = np.abs(deviation) < 1
     if is_usual is not None:
-        is_told &= is_usual
+        is_inside_bounds &= is_usual
     centres, noises = [], []
     for group in np.array_split(order, n_groups):
-        usual = group[is_told[group]]
+        usual = group[is_inside_bounds[group]]
         if len(usual) >= least:
             estimate = _shortest(deviation[usual], share) / width * (1 + 2 / len(usual))
             centres.append(np.log(size[group].mean()))
