@@ -12,7 +12,7 @@ from anomalake.model.blocks import in_blocks
 from anomalake.model.calendar import Calendar, calendar_of, harmonics
 from anomalake.model.counts import judge_counts, judge_pauses, pauses_of
 from anomalake.model.filter import JOINT_CLIP, joint_residuals, run_filter
-from anomalake.model.filter_state import JOINT, LAGS, LONGEST_RUN, FilterOutput, FilterState, concatenate_states
+from anomalake.model.filter_state import JOINT, LAGS, LONGEST_RUN, FilterOutput, FilterState
 from anomalake.model.holidays import pattern_of
 from anomalake.model.judgement import ANOMALOUS, Judgement
 from anomalake.model.layout import Buffers, by_series, strips
@@ -96,6 +96,7 @@ def judge(
 
     # Blocks write their part of these arrays. What another process has written comes back as a copy.
     everything = _Judged(*(np.empty((len(model.center), len(starts))) for _ in range(4)))
+    state_after = state.filtered.empty()
     buffers = Buffers()
 
     def judge_block(begin: int, end: int) -> tuple[_Judged, FilterState]:
@@ -105,17 +106,18 @@ def judge(
         else:
             values = np.full((end - begin, n_missed + len(starts)), np.nan)
             values[rows >= 0, n_missed:] = raw[rows[rows >= 0]]
-        filtered, out = state.filtered.part(begin, end), everything.part(begin, end)
-        after = _judge_block(model, filtered, values, n_missed, basis, calendar, begin, end, least, out, buffers)
+        filtered, out, after = (each.part(begin, end) for each in (state.filtered, everything, state_after))
+        _judge_block(model, filtered, values, n_missed, basis, calendar, begin, end, least, out, after, buffers)
         return out, after
 
     parts = in_blocks(judge_block, len(model.center), n_missed + len(starts))
     step = np.timedelta64(FREQUENCIES[model.frequency].seconds, "s")
-    after = State(starts[-1] + step, concatenate_states([filtered for _, filtered in parts]))
+    after = State(starts[-1] + step, state_after)
     begin = 0
-    for judged, _ in parts:
+    for judged, filtered in parts:
         end = begin + len(judged.severity)
         everything.part(begin, end).put(judged)
+        state_after.part(begin, end).put(filtered)
         begin = end
     del parts
     expected, lower, upper = (
@@ -157,9 +159,10 @@ def _judge_block(
     end: int,
     decision: float,
     out: _Judged,
+    after: FilterState,
     buffers: Buffers,
-) -> FilterState:
-    """Judge a block of metrics, and write the judgement to `out`; return the state after it.
+) -> None:
+    """Judge a block of metrics, and write the judgement to `out` and the state to `after`.
 
     `raw` has shape (S, missed and judged intervals).
     """
@@ -172,8 +175,9 @@ def _judge_block(
     seasonal = harmonic.copy()
     offsets.add_to(seasonal)
     rest = values - seasonal
-    output, after = run_filter(
-        model.coefficients.part(begin, end), filtered, rest, harmonic, calendar, holidays, offsets, buffers
+    after.put(filtered)
+    output = run_filter(
+        model.coefficients.part(begin, end), after, rest, harmonic, calendar, holidays, offsets, buffers
     )
     # What follows concerns each series alone: in strips, its arrays stay in the cache of a core.
     for strip in strips(end - begin):
@@ -193,7 +197,6 @@ def _judge_block(
             decision,
             out.part(strip.start, strip.stop),
         )
-    return after
 
 
 def _judge_strip(
