@@ -45,7 +45,7 @@ from anomalake.model.runs import RunModel, above_zero, concatenate_runs, fit_run
 from anomalake.model.season import fit_harmonics
 from anomalake.model.spread import MAD, median, quantiles
 from anomalake.model.standard import in_units, standard, standardised
-from anomalake.model.tails import Tails, concatenate_tails, fit_tails
+from anomalake.model.tails import Tails, concatenate_tails, n_tail_quantiles, put_tail_quantiles, tails_of
 
 # Least spread: a share of the range that holds 98 % of the values without trend, or, for a constant, of its scale.
 _LEAST_SPREAD, _LEAST_OF_CONSTANT = 0.005, 0.1
@@ -377,27 +377,24 @@ def _fit_block(
     widening = np.sqrt(
         (n_usable + _DEGREES_OF_FREEDOM) / np.maximum(n_usable - _DEGREES_OF_FREEDOM, _DEGREES_OF_FREEDOM / 2)
     )
-    tails: list[list[Tails]] = []
+    can_be_light = frequency.seconds >= _LIGHT_FROM
+    quantiles_of_tails = np.empty((4, n_tail_quantiles(can_be_light=can_be_light), len(raw)), np.float32)
     # In strips, whose arrays stay in the cache of a core.
     for strip in strips(max(len(raw), 1)):
-        of_strip, usable_of_strip = output.part(strip.start, strip.stop), usable[n_warmup:, strip].copy()
+        of_strip, unusable = output.part(strip.start, strip.stop), ~usable[n_warmup:, strip]
         deviations = np.concatenate(
             [state.deviations[:, strip], deviations_of(rest[:, strip], of_strip, calendar.is_holiday)]
         )
         state.deviations[:, strip] = deviations[len(deviations) - RAMP + 1 :]
         residuals = (of_strip.z, joint_residuals(of_strip), of_strip.z_seasonal, means_of(deviations))
-        tails.append(
-            [
-                fit_tails(
-                    of_kind[n_warmup:],
-                    usable_of_strip,
-                    can_be_light=frequency.seconds >= _LIGHT_FROM,
-                    of_days=frequency.days > 0,
-                ).widened(widening[strip])
-                for of_kind in residuals
-            ]
-        )
-    of_values, joint_tails, seasonal_tails, ramp_tails = map(concatenate_tails, map(list, zip(*tails, strict=True)))
+        for of_kind, out in zip(residuals, quantiles_of_tails[..., strip], strict=True):
+            if unusable.any():
+                of_kind[n_warmup:][unusable] = np.nan
+            put_tail_quantiles(of_kind[n_warmup:], out, can_be_light=can_be_light, of_days=frequency.days > 0)
+    of_values, joint_tails, seasonal_tails, ramp_tails = (
+        tails_of(of_kind, n_times - n_warmup, can_be_light=can_be_light).widened(widening)
+        for of_kind in quantiles_of_tails
+    )
     reference = np.add(output.reference, harmonic, out=output.reference)
     offsets.add_to(reference)
     zero = (-center / scale).astype(np.float32)

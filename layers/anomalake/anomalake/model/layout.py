@@ -35,7 +35,8 @@ def by_series(values: Array, out: Array | None = None) -> Array:
         result[:] = values.T
         return result
     for strip in strips(n_series):
-        result[strip] = values[:, strip].copy().T
+        part = values[:, strip]
+        result[strip] = (part if part.flags.c_contiguous else part.copy()).T
     return result
 
 

@@ -64,8 +64,8 @@ def _fit_strip(values: Float32Array, q: Float32Array) -> tuple[Float32Array, Flo
     """Return the coefficients of orthogonal columns, shape (S, columns), and the spread; `values` are by series."""
     projection, rows = np.ascontiguousarray(q.T), row_sample(values.shape[1])
     missing = np.flatnonzero(np.isnan(values))
-    fit = np.repeat(median_of_series(values)[:, None], values.shape[1], axis=1)
-    residual = np.empty_like(fit)
+    residual, fit = np.empty_like(values), np.empty_like(values)
+    fit[:] = median_of_series(values[:, rows])[:, None]
     coefficients = np.zeros((len(values), q.shape[1]), np.float32)
     sigma = np.zeros(len(values), np.float32)
     for iteration in range(_ITERATIONS):

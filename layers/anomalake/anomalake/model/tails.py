@@ -15,8 +15,8 @@ from functools import cache
 import numpy as np
 
 from anomalake.model.array_types import BoolArray, Float32Array, FloatArray, IndexArray
-from anomalake.model.layout import strips
-from anomalake.model.spread import quantiles
+from anomalake.model.layout import by_series, strips
+from anomalake.model.spread import put_quantiles
 
 # Number of exceedances to aim at, both sides together, and the bounds of their share of the points. The farthest 1 % of
 # a long history are mostly its anomalies, so the share is at least 8 %.
@@ -47,6 +47,8 @@ _MOST_EVENTS, _MOST_EVENTS_OF_DAYS = 0.012, 0.03
 # Shapes of generalised Pareto distributions, to find one by the ratio of two exceedances: the one that half of them
 # reach, and the one that a fifth of them reach. A tenth says more about a light shape, but is sooner an anomaly.
 _OUTER, _OUTER_OF_LIGHT = 5.0, 10.0
+# Parts of the exceedances whose quantiles a fit uses; the last one only where tails can be light.
+_PARTS = (1.0, 2.0, _OUTER, _OUTER_OF_LIGHT)
 # Standard error of a light shape: only what is beyond it counts.
 _ERROR_OF_LIGHT = 0.12
 _SHAPES = np.linspace(-0.5, 1.5, 200)
@@ -91,20 +93,42 @@ def concatenate_tails(parts: list[Tails]) -> Tails:
     return Tails(parts[0].share, *arrays)
 
 
-def fit_tails(z: Float32Array, usable: BoolArray, *, can_be_light: bool = False, of_days: bool = False) -> Tails:
+def fit_tails(
+    z: Float32Array, usable: BoolArray | None = None, *, can_be_light: bool = False, of_days: bool = False
+) -> Tails:
     """Estimate the tails of the standardised residuals of a history, shape (T, S); only `usable` ones count.
 
-    `can_be_light` tells that intervals are hours or longer, `of_days` that they are days or longer.
+    NaN is not usable. `can_be_light` tells that intervals are hours or longer, `of_days` that they are days or longer.
     """
-    n_times = z.shape[0]
-    share = float(np.clip(_EXCEEDANCES / max(n_times, 1), _LEAST_SHARE, _MOST_SHARE)) / 2
-    # Quantiles that the given share of the points exceeds, half of that share, a fifth and a tenth of it.
-    shares = share / np.array([1.0, 2.0, _OUTER, _OUTER_OF_LIGHT][: 4 if can_be_light else 3])
-    found = np.empty((2 * len(shares), z.shape[1]))
+    if usable is not None:
+        z = np.where(usable, z, np.float32(np.nan))
+    found = np.empty((n_tail_quantiles(can_be_light=can_be_light), z.shape[1]), np.float32)
     for strip in strips(z.shape[1]):
-        residuals = _without_events(z[:, strip].copy(), usable[:, strip].copy(), of_days)
-        found[:, strip] = quantiles(residuals, (*shares, *(1 - shares)))
-    lower, upper = -found[: len(shares)], found[len(shares) :]
+        put_tail_quantiles(z[:, strip], found[:, strip], can_be_light=can_be_light, of_days=of_days)
+    return tails_of(found, len(z), can_be_light=can_be_light)
+
+
+def n_tail_quantiles(*, can_be_light: bool) -> int:
+    """Return the number of quantiles of a series from which `tails_of` estimates its tails."""
+    return 2 * (len(_PARTS) if can_be_light else len(_PARTS) - 1)
+
+
+def put_tail_quantiles(z: Float32Array, out: Float32Array, *, can_be_light: bool, of_days: bool) -> None:
+    """Write the quantiles of the residuals of a strip of series to `out`, shape (`n_tail_quantiles`, S).
+
+    NaN is left out.
+    """
+    shares = _shares(len(z), can_be_light)
+    values = by_series(z)
+    _leave_events_out(values, of_days)
+    put_quantiles(values, (*shares, *(1 - share for share in shares)), out)
+
+
+def tails_of(found: Float32Array, n_times: int, *, can_be_light: bool) -> Tails:
+    """Return the tails from the quantiles of residuals of so many intervals (`put_tail_quantiles`)."""
+    share, *_ = _shares(n_times, can_be_light)
+    lower, upper = np.split(found.astype(np.float64), 2)
+    lower = -lower
     of_long = _COMMON_SHAPE_OF_HOURS if can_be_light else _COMMON_SHAPE
     by_share = [(of_long, _COMMON_SHAPE_OF_SHORT), (_LIGHT_WEIGHT, _LIGHT_WEIGHT_OF_SHORT)]
     common, weight = (float(np.interp(2 * share, (_LEAST_SHARE, _MOST_SHARE), bounds)) for bounds in by_share)
@@ -112,20 +136,51 @@ def fit_tails(z: Float32Array, usable: BoolArray, *, can_be_light: bool = False,
     return Tails(share, *(np.array([side[i] for side in sides]) for i in range(3)))
 
 
-def _without_events(z: Float32Array, usable: BoolArray, of_days: bool) -> Float32Array:
-    """Put NaN in place of what is not usable, and of what is far out where that is few events; `z` is changed."""
-    far = np.abs(z) > _FAR
-    np.copyto(z, np.float32(np.nan), where=~usable)
-    series = far.any(axis=0).nonzero()[0]
-    if len(series):
-        far = far[:, series]
-        rows, columns = (far & _are_few_events(far, usable[:, series], of_days)).nonzero()
-        z[rows, series[columns]] = np.nan
-    return z
+@cache
+def _shares(n_times: int, can_be_light: bool) -> tuple[float, ...]:
+    """Return the share of the points that is beyond the threshold of one side, and parts of it."""
+    share = min(max(_EXCEEDANCES / max(n_times, 1), _LEAST_SHARE), _MOST_SHARE) / 2
+    return tuple(share / part for part in _PARTS[: n_tail_quantiles(can_be_light=can_be_light) // 2])
 
 
-def _are_few_events(far: BoolArray, usable: BoolArray, of_days: bool) -> BoolArray:
-    """Return for which series the residuals that are far out are few events; (T, S) to (S,)."""
+def _leave_events_out(values: Float32Array, of_days: bool) -> None:
+    """Put NaN in place of what is far out where that is few events; `values` has shape (S, T)."""
+    far = np.flatnonzero(np.abs(values) > _FAR)
+    if not len(far):
+        return
+    n_series, n_times = values.shape
+    series = far // n_times
+    are_few = _are_few_events(series, far - series * n_times, n_series, n_times, of_days)
+    with_far = np.unique(series)
+    usable = ~np.isnan(values[with_far])
+    with_gaps = np.flatnonzero(~usable.all(axis=1))
+    if len(with_gaps):
+        gaps = with_far[with_gaps]
+        are_few[gaps] = _are_few_of_usable((np.abs(values[gaps]) > _FAR).T, usable[with_gaps].T, of_days)
+    values.ravel()[far[are_few[series]]] = np.nan
+
+
+def _are_few_events(
+    series: IndexArray, place: IndexArray, n_series: int, n_times: int, of_days: bool
+) -> BoolArray:
+    """Return for which series the residuals that are far out are few events; all intervals are usable.
+
+    They are at `place` in time of `series`, series by series.
+    """
+    near = _NEAR_OF_DAYS if of_days else _NEAR
+    most_events = _MOST_EVENTS_OF_DAYS if of_days else _MOST_EVENTS
+    begins = np.ones(len(series), np.bool_)
+    begins[1:] = (series[1:] != series[:-1]) | (place[1:] - place[:-1] > 2 * near + 1)
+    ends = np.append(begins[1:], True)
+    n_events = np.bincount(series[begins], minlength=n_series)
+    length = np.minimum(place[ends] + near, n_times - 1) - np.maximum(place[begins] - near, 0) + 1
+    n_near = np.bincount(series[begins], length, minlength=n_series)
+    are_few: BoolArray = (n_near <= _MOST_FAR * n_times) & (n_events <= most_events * n_times)
+    return are_few
+
+
+def _are_few_of_usable(far: BoolArray, usable: BoolArray, of_days: bool) -> BoolArray:
+    """Return for which series the residuals that are far out are few events of usable intervals; (T, S) to (S,)."""
     near = far.copy()
     most_events = _MOST_EVENTS_OF_DAYS if of_days else _MOST_EVENTS
     for step in range(1, (_NEAR_OF_DAYS if of_days else _NEAR) + 1):
