@@ -15,7 +15,7 @@ from anomalake.model.filter import JOINT_CLIP, joint_residuals, run_filter
 from anomalake.model.filter_state import JOINT, LAGS, LONGEST_RUN, FilterOutput, FilterState
 from anomalake.model.holidays import pattern_of
 from anomalake.model.judgement import ANOMALOUS, Judgement
-from anomalake.model.layout import Buffers, by_series, strips
+from anomalake.model.layout import Buffers, by_series, wide_strips
 from anomalake.model.metrics import Metrics
 from anomalake.model.model import Model, ModelError, State, align
 from anomalake.model.peaks import offsets_of
@@ -180,7 +180,7 @@ def _judge_block(
         model.coefficients.part(begin, end), after, rest, harmonic, calendar, holidays, offsets, buffers
     )
     # What follows concerns each series alone: in strips, its arrays stay in the cache of a core.
-    for strip in strips(end - begin):
+    for strip in wide_strips(end - begin, len(values)):
         _judge_strip(
             model,
             filtered.part(strip.start, strip.stop),

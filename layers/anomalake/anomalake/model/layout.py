@@ -18,6 +18,8 @@ Array = npt.NDArray[Any]
 
 #: Series of a strip; blocks of series are made of whole strips.
 STRIP: Final = 128
+# Values of an array of a strip, so that several of them stay in the cache of a core.
+_CACHED_VALUES: Final = 131_072
 # With fewer intervals, strips are not worth their loop.
 _LEAST_TIMES = 16
 
@@ -25,6 +27,11 @@ _LEAST_TIMES = 16
 def strips(n_series: int, size: int = STRIP) -> Iterator[slice]:
     """Return consecutive slices of series."""
     return (slice(first, first + size) for first in range(0, n_series, size))
+
+
+def wide_strips(n_series: int, n_times: int, n_values: int = _CACHED_VALUES) -> Iterator[slice]:
+    """Return consecutive slices of series of which arrays have at most so many values; few intervals make them wide."""
+    return strips(n_series, max(STRIP, n_values // max(n_times, 1) // STRIP * STRIP))
 
 
 def by_series(values: Array, out: Array | None = None) -> Array:

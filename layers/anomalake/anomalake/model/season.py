@@ -89,6 +89,8 @@ def sum_of_harmonics(basis: Float32Array, coefficients: Float32Array) -> Float32
     harmonics, so a value depends only on its interval and its series. The rounding of a matrix product by BLAS depends
     on the shapes of its arrays: judging in steps would differ in the last bits from judging at once.
     """
+    # Many intervals are at the same place in the day and the week.
+    basis, place = np.unique(basis, axis=0, return_inverse=True)
     values = np.zeros((len(basis), coefficients.shape[1]), np.float32)
     for first in range(0, len(basis), _ROWS_AT_ONCE):
         rows = values[first : first + _ROWS_AT_ONCE]
@@ -96,4 +98,5 @@ def sum_of_harmonics(basis: Float32Array, coefficients: Float32Array) -> Float32
         for column, row in zip(basis[first : first + _ROWS_AT_ONCE].T, coefficients, strict=True):
             np.multiply(column[:, None], row, out=term)
             rows += term
-    return values
+    result: Float32Array = values[place]
+    return result
