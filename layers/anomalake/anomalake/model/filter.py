@@ -103,10 +103,10 @@ def first_pass(
     """
     n_times, n_series = values.shape
     patterns = _Patterns(state, calendar, buffers)
-    references = buffers.get("references", n_times, REFERENCES, n_series)
-    cleaned = buffers.get("cleaned", LAGS + n_times, n_series)
-    levels = buffers.get("levels", n_times, n_series)
-    targets = buffers.get("targets", n_times, n_series)
+    # The output of a run takes the place of these rows, which are not needed any more then.
+    rows = buffers.get("rows", (REFERENCES + 3) * n_times + LAGS, n_series)
+    references, levels, targets, cleaned = np.split(rows, np.cumsum([REFERENCES * n_times, n_times, n_times]))
+    references = references.reshape(n_times, REFERENCES, n_series)
     cleaned[:LAGS] = state.lags[::-1]
     missing = _indexes_of_rows(np.isnan(values))
     level_rate = 1 / FREQUENCIES[calendar.frequency].level_memory
@@ -349,9 +349,7 @@ class _Filter:
         self._former_until = state.former_left.astype(np.int32)
         self._differs_until = LAGS * (state.lags != state.raw_lags).any(axis=0).astype(np.int32)
 
-        # The last one takes the place of the references of a first pass, which are not needed any more.
-        names = ("sigma", "z", "z_seasonal", "reference", "references")
-        rows = (buffers.get(name, n_times, n_series) for name in names)
+        rows = buffers.get("rows", 5, n_times, n_series)
         self._sigma, self._z, self._z_seasonal, self._reference, self._before = rows
         n_kept = n_times if keeps_expected else 1
         kept = (buffers.get(name, n_kept, n_series) for name in ("expected", "alternative"))

@@ -322,7 +322,8 @@ def _fit_block(
     longest_memory = max(memory, frequency.week_length)
     n_warmup = longest_memory if n_times > 2.5 * longest_memory else min(memory, n_times // 3)
     rows = _Rows(*(buffers.get(name, n_times, len(raw)) for name in ("values", "rest", "harmonic")))
-    # In parts, because the features of a regression are the largest arrays of a fit.
+    # In two parts: the first pass through a half needs less memory than the filter needs for the whole.
+    size = BLOCK * max(-(-len(raw) // (2 * BLOCK)), 1)
     prepared = _joined(
         [
             _prepare(
@@ -338,7 +339,7 @@ def _fit_block(
                 state.part(begin, end),
                 buffers,
             )
-            for begin, end in divided(len(raw), BLOCK)
+            for begin, end in divided(len(raw), size)
         ]
     )
     center, scale = prepared.center, prepared.scale
