@@ -459,8 +459,9 @@ def _first_fit(
     coefficients = fit_harmonics(_without_holidays(values, calendar.is_holiday), basis, longest)
     harmonic, rest, basis = rows.harmonic, rows.rest, basis.astype(np.float32)
     for strip in strips(values.shape[1]):
-        harmonic[:, strip] = basis @ coefficients[:, strip]
-    np.subtract(values, harmonic, out=rest)
+        of_strip = basis @ coefficients[:, strip]
+        harmonic[:, strip] = of_strip
+        np.subtract(values[:, strip], of_strip, out=rest[:, strip])
     level = _first_level(rest, memory)
     state.put_level(level)
     for pattern in (state.by_day, state.by_week, state.last_week, state.week_mean):

@@ -18,6 +18,8 @@ Array = npt.NDArray[Any]
 
 #: Series of a strip; blocks of series are made of whole strips.
 STRIP: Final = 128
+# Values between the rows of a strip that is copied.
+_PADDING: Final = 8
 # Values of an array of a strip, so that several of them stay in the cache of a core.
 _CACHED_VALUES: Final = 131_072
 # With fewer intervals, strips are not worth their loop.
@@ -41,9 +43,13 @@ def by_series(values: Array, out: Array | None = None) -> Array:
     if n_times < _LEAST_TIMES:
         result[:] = values.T
         return result
+    # Rows that are a little longer than a power of two bytes are mapped to all sets of a cache.
+    rows = np.empty((n_times, STRIP + _PADDING), values.dtype)
     for strip in strips(n_series):
         part = values[:, strip]
-        result[strip] = (part if part.flags.c_contiguous else part.copy()).T
+        copied = rows[:, : part.shape[1]]
+        copied[:] = part
+        result[strip] = copied.T
     return result
 
 

@@ -10,9 +10,9 @@ from anomalake.model.layout import by_series, strips
 from anomalake.model.spread import MAD, clipped_sigma, median_of_series, quantiles_of_series, row_sample
 
 _HUBER = 1.5
-# The first iteration uses every second row, from so many rows on. Its sigma is by the median; later, the fit is good
+# The first iteration uses the newest half of the rows, from so many rows on. Its sigma is by the median; later, the fit is good
 # enough for clipped means, which are faster.
-_ITERATIONS, _SAMPLED_STEP, _SAMPLED_FROM = 4, 2, 400
+_ITERATIONS, _HALF_FROM = 4, 400
 # Weight of the prior, in observations, and its coefficients of the first lags and of the references; the others are 0.
 # A history without a seasonal pattern says nothing about the weight of the references: with those of the prior, a
 # pattern that begins later is followed.
@@ -62,7 +62,7 @@ def regress(
 def _regress_block(x: Float32Array, y: Float32Array, floor: Float32Array) -> tuple[Float32Array, Float32Array]:
     """Regress a block of series: features `x` of shape (S, FEATURES, T), targets `y` of shape (S, T)."""
     n_series, _, n_times = x.shape
-    sampled = slice(None, None, _SAMPLED_STEP if n_times >= _SAMPLED_FROM else 1)
+    newest = slice(n_times * 2 // 5 if n_times >= _HALF_FROM else 0, None)
     deviation = y[:, row_sample(n_times)]
     deviation = deviation - median_of_series(deviation)[:, None]
     spread = np.float32(MAD) * median_of_series(np.abs(deviation, out=deviation))
@@ -72,14 +72,14 @@ def _regress_block(x: Float32Array, y: Float32Array, floor: Float32Array) -> tup
     prior = np.zeros((n_series, FEATURES), np.float32)
     prior[:, FIRST_LAG : FIRST_LAG + len(_PRIOR_LAGS)] = _PRIOR_LAGS
     prior[:, 1 : 1 + len(_PRIOR_REFERENCES)] = _PRIOR_REFERENCES
-    sample, y_sample = np.ascontiguousarray(x[:, :, sampled]), np.ascontiguousarray(y[:, sampled])
+    sample, y_sample = x[:, :, newest], y[:, newest]
     power = np.einsum("sft,sft->sf", sample, sample).max(axis=1) / max(sample.shape[2], 1)
     prior_weight = _PRIOR_WEIGHT * np.maximum(spread, floor) ** 2 + 1e-4 * power + 1e-5
     ridge = np.repeat(prior_weight[:, None], FEATURES, axis=1).astype(np.float32)
     ridge[:, 0] = 1e-5
 
-    # The first iteration is far off: a part of the rows is enough.
-    gaps_of_sample = np.flatnonzero(missing[:, sampled]) if len(gaps) else gaps
+    # The first iteration is far off: the newest rows are enough.
+    gaps_of_sample = np.flatnonzero(missing[:, newest]) if len(gaps) else gaps
     residual = _residuals(sample, y_sample, gaps_of_sample, prior)
     sigma = _residual_sigma(np.abs(residual), gaps_of_sample)
     bound = np.float32(_HUBER) * np.maximum(sigma, floor)[:, None]

@@ -150,48 +150,30 @@ def _leave_events_out(values: Float32Array, of_days: bool) -> None:
         return
     n_series, n_times = values.shape
     series = far // n_times
-    are_few = _are_few_events(series, far - series * n_times, n_series, n_times, of_days)
-    with_far = np.unique(series)
-    usable = ~np.isnan(values[with_far])
-    with_gaps = np.flatnonzero(~usable.all(axis=1))
-    if len(with_gaps):
-        gaps = with_far[with_gaps]
-        are_few[gaps] = _are_few_of_usable((np.abs(values[gaps]) > _FAR).T, usable[with_gaps].T, of_days)
-    values.ravel()[far[are_few[series]]] = np.nan
+    # Few series have any that is far out, and only these are looked at.
+    with_far, row = np.unique(series, return_inverse=True)
+    are_few = _are_few_events(row, far - series * n_times, ~np.isnan(values[with_far]), of_days)
+    values.ravel()[far[are_few[row]]] = np.nan
 
 
-def _are_few_events(
-    series: IndexArray, place: IndexArray, n_series: int, n_times: int, of_days: bool
-) -> BoolArray:
-    """Return for which series the residuals that are far out are few events; all intervals are usable.
+def _are_few_events(row: IndexArray, place: IndexArray, usable: BoolArray, of_days: bool) -> BoolArray:
+    """Return for which series the residuals that are far out are few events.
 
-    They are at `place` in time of `series`, series by series.
+    They are at `place` in time of the series at `row`, series by series; each has one. `usable` has shape (S, T).
     """
+    n_series, n_times = usable.shape
     near = _NEAR_OF_DAYS if of_days else _NEAR
     most_events = _MOST_EVENTS_OF_DAYS if of_days else _MOST_EVENTS
-    begins = np.ones(len(series), np.bool_)
-    begins[1:] = (series[1:] != series[:-1]) | (place[1:] - place[:-1] > 2 * near + 1)
-    ends = np.append(begins[1:], True)
-    n_events = np.bincount(series[begins], minlength=n_series)
-    length = np.minimum(place[ends] + near, n_times - 1) - np.maximum(place[begins] - near, 0) + 1
-    n_near = np.bincount(series[begins], length, minlength=n_series)
-    are_few: BoolArray = (n_near <= _MOST_FAR * n_times) & (n_events <= most_events * n_times)
-    return are_few
-
-
-def _are_few_of_usable(far: BoolArray, usable: BoolArray, of_days: bool) -> BoolArray:
-    """Return for which series the residuals that are far out are few events of usable intervals; (T, S) to (S,)."""
-    near = far.copy()
-    most_events = _MOST_EVENTS_OF_DAYS if of_days else _MOST_EVENTS
-    for step in range(1, (_NEAR_OF_DAYS if of_days else _NEAR) + 1):
-        near[step:] |= far[:-step]
-        near[:-step] |= far[step:]
-    begins = near.copy()
-    begins[1:] &= ~near[:-1]
-    n_usable = np.maximum(usable.sum(axis=0), 1)
-    are_few: BoolArray = ((near & usable).sum(axis=0) <= _MOST_FAR * n_usable) & (
-        (begins & usable).sum(axis=0) <= most_events * n_usable
-    )
+    is_first = np.ones(len(row), np.bool_)
+    is_first[1:] = (row[1:] != row[:-1]) | (place[1:] - place[:-1] > 2 * near + 1)
+    events, is_last = row[is_first], np.append(is_first[1:], True)
+    begins, ends = np.maximum(place[is_first] - near, 0), np.minimum(place[is_last] + near + 1, n_times)
+    n_before = np.zeros((n_series, n_times + 1), np.int32)
+    np.cumsum(usable, axis=1, out=n_before[:, 1:])
+    n_usable = n_before[:, -1]
+    n_near = np.bincount(events, n_before[events, ends] - n_before[events, begins], minlength=n_series)
+    n_events = np.bincount(events, usable[events, begins], minlength=n_series)
+    are_few: BoolArray = (n_near <= _MOST_FAR * n_usable) & (n_events <= most_events * n_usable)
     return are_few
 
 
