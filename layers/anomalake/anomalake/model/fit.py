@@ -34,7 +34,7 @@ from anomalake.model.holidays import (
     no_holidays,
     spread_of_holidays,
 )
-from anomalake.model.layout import Buffers, strips
+from anomalake.model.layout import Buffers, strips, wide_strips
 from anomalake.model.metrics import Metrics
 from anomalake.model.model import Model, ModelError, State, holidays_taught
 from anomalake.model.months import days_of_months, fit_months, no_months
@@ -381,7 +381,7 @@ def _fit_block(
     can_be_light = frequency.seconds >= _LIGHT_FROM
     quantiles_of_tails = np.empty((4, n_tail_quantiles(can_be_light=can_be_light), len(raw)), np.float32)
     # In strips, whose arrays stay in the cache of a core.
-    for strip in strips(max(len(raw), 1)):
+    for strip in wide_strips(max(len(raw), 1), n_times):
         of_strip, unusable = output.part(strip.start, strip.stop), ~usable[n_warmup:, strip]
         deviations = np.concatenate(
             [state.deviations[:, strip], deviations_of(rest[:, strip], of_strip, calendar.is_holiday)]

@@ -235,7 +235,9 @@ def _judge_strip(
     np.fmax(lower, np.minimum(lowest, reference - down * output.sigma), out=lower)
     np.fmin(upper, np.maximum(highest, reference + up * output.sigma), out=upper)
     least = np.where(model.nonnegative[begin:end], 0.0, -np.inf)
-    expected, lower, upper = (in_units(array[n_missed:], center, scale, least) for array in (expected, lower, upper))
+    for array, of_judged in ((expected, out.expected), (lower, out.lower), (upper, out.upper)):
+        in_units(array[n_missed:], center, scale, least, of_judged)
+    expected, lower, upper = out.expected, out.lower, out.upper
     judged, surprises = raw[:, n_missed:], by_series(surprises)[:, n_missed:].astype(np.float64)
     is_low = model.counts.is_low[begin:end]
     is_hourly = FREQUENCIES[model.frequency].seconds == _HOUR
@@ -265,17 +267,14 @@ def _judge_strip(
         after.run_expected[-1, is_low] = last_pause
     surprises = _with_runs(surprises, by_series(in_runs)[:, n_missed:].astype(np.float64), decision)
     low_runs = in_units(limit[n_missed:], center, scale, np.full(len(center), -np.inf))
-    lower = np.fmax(lower, np.minimum(expected, low_runs))
+    np.fmax(lower, np.minimum(expected, low_runs), out=lower)
     _hold(surprises, decision, after.held, _HELD_SHARE.get(FREQUENCIES[model.frequency].seconds, 0.0))
-    severity = np.where(np.isnan(judged), 0, 100 * surprises / (surprises + decision))
-    severity = _consistent(severity, judged, lower, upper)
-    is_ready = model.is_ready[begin:end, None]
-    # Adding NaN removes the values of metrics with too little history.
-    mask = np.where(is_ready, 0.0, np.nan)
-    np.add(expected, mask, out=out.expected)
-    np.add(lower, mask, out=out.lower)
-    np.add(upper, mask, out=out.upper)
-    out.severity[:] = np.where(is_ready, severity, 0)
+    severity = np.divide(100 * surprises, surprises + decision, out=out.severity)
+    severity[np.isnan(judged)] = 0
+    _make_consistent(severity, judged, lower, upper)
+    too_new = np.flatnonzero(~model.is_ready[begin:end])
+    if len(too_new):
+        expected[too_new], lower[too_new], upper[too_new], severity[too_new] = np.nan, np.nan, np.nan, 0
 
 
 def _judge_runs(
@@ -330,12 +329,12 @@ def _hold(surprises: FloatArray, decision: float, held: Float32Array, share: flo
     held[:] = last
 
 
-def _consistent(severity: FloatArray, raw: FloatArray, lower: FloatArray, upper: FloatArray) -> FloatArray:
+def _make_consistent(severity: FloatArray, raw: FloatArray, lower: FloatArray, upper: FloatArray) -> None:
     """Make severities reach `ANOMALOUS` exactly for values outside the range, which rounding and the bound 0 change."""
     outside = (raw < lower) | (raw > upper)
-    consistent = np.minimum(severity, np.nextafter(ANOMALOUS, 0))
-    consistent[outside] = np.maximum(severity[outside], ANOMALOUS)
-    return consistent
+    of_outside = np.maximum(severity[outside], ANOMALOUS)
+    np.minimum(severity, np.nextafter(ANOMALOUS, 0), out=severity)
+    severity[outside] = of_outside
 
 
 def _surprises(

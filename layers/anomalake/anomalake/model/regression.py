@@ -81,7 +81,7 @@ def _regress_block(x: Float32Array, y: Float32Array, floor: Float32Array) -> tup
     # The first iteration is far off: the newest rows are enough.
     gaps_of_sample = np.flatnonzero(missing[:, newest]) if len(gaps) else gaps
     residual = _residuals(sample, y_sample, gaps_of_sample, prior)
-    sigma = _residual_sigma(np.abs(residual), gaps_of_sample)
+    sigma = _residual_sigma(np.abs(residual), gaps_of_sample, row_sample(n_times))
     bound = np.float32(_HUBER) * np.maximum(sigma, floor)[:, None]
     gram, right = _weighted_sums(sample, y_sample, gaps_of_sample, residual, bound)
     weight_of_row = np.float32(n_times / max(sample.shape[2], 1))
@@ -108,7 +108,7 @@ def _regress_block(x: Float32Array, y: Float32Array, floor: Float32Array) -> tup
     persistence = beta[:, FIRST_LAG:].sum(axis=1)
     beta[:, FIRST_LAG:] /= np.where(persistence > _MOST_PERSISTENT, persistence, 1)[:, None]
     residual = _residuals(x, y, gaps, beta)
-    return beta.T, _residual_sigma(np.abs(residual, out=residual), gaps)
+    return beta.T, _residual_sigma(np.abs(residual, out=residual), gaps, row_sample(n_times))
 
 
 def _residuals(x: Float32Array, y: Float32Array, gaps: IndexArray, beta: Float32Array) -> Float32Array:
@@ -140,13 +140,13 @@ def _with_prior(
     return with_ridge, (right + (ridge * prior)[:, :, None]).astype(np.float64)
 
 
-def _residual_sigma(residual: Float32Array, gaps: IndexArray) -> Float32Array:
-    """Return the spread by the median, or by the mean of clipped residuals where most residuals are almost 0."""
+def _residual_sigma(residual: Float32Array, gaps: IndexArray, rows: slice) -> Float32Array:
+    """Return the spread of some rows by the median, or by the mean of clipped residuals where most are almost 0."""
     with_gaps = residual
     if len(gaps):
         with_gaps = residual.copy()
         with_gaps.ravel()[gaps] = np.nan
-    sample = with_gaps[:, row_sample(residual.shape[1])]
+    sample = with_gaps[:, rows]
     middle, high = quantiles_of_series(sample, (0.5, 0.95))
     observed = ~np.isnan(sample)
     mean = np.minimum(sample, high[:, None]).sum(axis=1, where=observed) / np.maximum(observed.sum(axis=1), 1)

@@ -15,7 +15,7 @@ from functools import cache
 import numpy as np
 
 from anomalake.model.array_types import BoolArray, Float32Array, FloatArray, IndexArray
-from anomalake.model.layout import by_series, strips
+from anomalake.model.layout import by_series, wide_strips
 from anomalake.model.spread import put_quantiles
 
 # Number of exceedances to aim at, both sides together, and the bounds of their share of the points. The farthest 1 % of
@@ -103,7 +103,7 @@ def fit_tails(
     if usable is not None:
         z = np.where(usable, z, np.float32(np.nan))
     found = np.empty((n_tail_quantiles(can_be_light=can_be_light), z.shape[1]), np.float32)
-    for strip in strips(z.shape[1]):
+    for strip in wide_strips(z.shape[1], len(z)):
         put_tail_quantiles(z[:, strip], found[:, strip], can_be_light=can_be_light, of_days=of_days)
     return tails_of(found, len(z), can_be_light=can_be_light)
 
