@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import numpy as np
 
-from anomalake.model.array_types import Float32Array, FloatArray, IndexArray
+from anomalake.model.array_types import Float32Array, IndexArray
 from anomalake.model.filter_state import FEATURES, FIRST_LAG, History
 from anomalake.model.layout import by_series, strips
 from anomalake.model.spread import MAD, clipped_sigma, median_of_series, quantiles_of_series, row_sample
 
 _HUBER = 1.5
-# The first iteration uses the newest half of the rows, from so many rows on. Its sigma is by the median; later, the fit is good
-# enough for clipped means, which are faster.
-_ITERATIONS, _HALF_FROM = 4, 400
+# Iterations that weight the rows again. Later, weights change little, and steps with the same matrix lead to the same end
+# (Huber 1981, ch. 7).
+_ITERATIONS, _REWEIGHTED = 4, 2
+# Iterations whose sigma is by the median; later, the fit is good enough for clipped means, which are faster.
+_ITERATIONS_BY_MEDIAN = 1
 # Weight of the prior, in observations, and its coefficients of the first lags and of the references; the others are 0.
 # A history without a seasonal pattern says nothing about the weight of the references: with those of the prior, a
 # pattern that begins later is followed.
@@ -32,7 +34,7 @@ def regress(
     """Return the coefficients and the spread of the residuals.
 
     The method is iteratively reweighted least squares (Huber 1964), with a ridge penalty towards slight persistence and
-    a slight effect of the references. The last iterations keep the weights of the matrix (Huber 1981, ch. 7).
+    a slight effect of the references.
 
     Parameters
     ----------
@@ -62,44 +64,47 @@ def regress(
 def _regress_block(x: Float32Array, y: Float32Array, floor: Float32Array) -> tuple[Float32Array, Float32Array]:
     """Regress a block of series: features `x` of shape (S, FEATURES, T), targets `y` of shape (S, T)."""
     n_series, _, n_times = x.shape
-    newest = slice(n_times * 2 // 5 if n_times >= _HALF_FROM else 0, None)
-    deviation = y[:, row_sample(n_times)]
+    rows = row_sample(n_times)
+    deviation = y[:, rows]
     deviation = deviation - median_of_series(deviation)[:, None]
     spread = np.float32(MAD) * median_of_series(np.abs(deviation, out=deviation))
-    missing = np.isnan(y)
-    gaps = np.flatnonzero(missing)
+    gaps = np.flatnonzero(np.isnan(y))
+    n_usable = np.maximum(n_times - np.bincount(gaps // n_times, minlength=n_series), 1)
     y.ravel()[gaps] = 0
     prior = np.zeros((n_series, FEATURES), np.float32)
     prior[:, FIRST_LAG : FIRST_LAG + len(_PRIOR_LAGS)] = _PRIOR_LAGS
     prior[:, 1 : 1 + len(_PRIOR_REFERENCES)] = _PRIOR_REFERENCES
-    sample, y_sample = x[:, :, newest], y[:, newest]
-    power = np.einsum("sft,sft->sf", sample, sample).max(axis=1) / max(sample.shape[2], 1)
+    power = np.square(x[:, :, rows]).mean(axis=2).max(axis=1)
     prior_weight = _PRIOR_WEIGHT * np.maximum(spread, floor) ** 2 + 1e-4 * power + 1e-5
     ridge = np.repeat(prior_weight[:, None], FEATURES, axis=1).astype(np.float32)
     ridge[:, 0] = 1e-5
-
-    # The first iteration is far off: the newest rows are enough.
-    gaps_of_sample = np.flatnonzero(missing[:, newest]) if len(gaps) else gaps
-    residual = _residuals(sample, y_sample, gaps_of_sample, prior)
-    sigma = _residual_sigma(np.abs(residual), gaps_of_sample, row_sample(n_times))
-    bound = np.float32(_HUBER) * np.maximum(sigma, floor)[:, None]
-    gram, right = _weighted_sums(sample, y_sample, gaps_of_sample, residual, bound)
-    weight_of_row = np.float32(n_times / max(sample.shape[2], 1))
-    beta = np.linalg.solve(*_with_prior(gram * weight_of_row, right * weight_of_row, ridge, prior))[..., 0]
-    beta = beta.astype(np.float32)
-
-    of_observed = (n_times / np.maximum(n_times - np.bincount(gaps // n_times, minlength=n_series), 1)).astype(np.float32)
-    inverse: FloatArray | None = None
-    for _ in range(_ITERATIONS - 1):
+    diagonal = np.arange(FEATURES)
+    beta = prior
+    sigma = np.zeros(n_series, np.float32)
+    inverse = np.zeros((n_series, FEATURES, FEATURES))
+    weighted = np.empty_like(x)
+    for iteration in range(_ITERATIONS):
         residual = _residuals(x, y, gaps, beta)
-        sigma = clipped_sigma(np.abs(residual), sigma, axis=1) * of_observed
-        bound = np.float32(_HUBER) * np.maximum(sigma, floor)[:, None]
-        if inverse is None:
-            gram, right = _with_prior(*_weighted_sums(x, y, gaps, residual, bound), ridge, prior)
-            inverse = np.linalg.inv(gram)
-            beta = (inverse @ right)[..., 0].astype(np.float32)
+        size = np.abs(residual)
+        if iteration < _ITERATIONS_BY_MEDIAN:
+            sigma = _residual_sigma(size, gaps)
         else:
-            # The weights change little from now on: steps with the same matrix lead to the same end.
+            sigma = clipped_sigma(size, sigma, axis=1) * (n_times / n_usable).astype(np.float32)
+        bound = np.float32(_HUBER) * np.maximum(sigma, floor)[:, None]
+        if iteration < _REWEIGHTED:
+            weight = np.abs(residual, out=residual)
+            np.divide(bound, np.maximum(weight, bound, out=weight), out=weight)
+            weight.ravel()[gaps] = 0
+            np.multiply(x, weight[:, None, :], out=weighted)
+            gram = (weighted @ x.transpose(0, 2, 1)).astype(np.float64)
+            gram[:, diagonal, diagonal] += ridge
+            right = ((weighted @ y[:, :, None])[:, :, 0] + ridge * prior).astype(np.float64)
+            if iteration < _REWEIGHTED - 1:
+                beta = np.linalg.solve(gram, right[:, :, None])[:, :, 0].astype(np.float32)
+            else:
+                inverse = np.linalg.inv(gram)
+                beta = (inverse @ right[:, :, None])[:, :, 0].astype(np.float32)
+        else:
             np.minimum(residual, bound, out=residual)
             np.maximum(residual, -bound, out=residual)
             gradient = (x @ residual[:, :, None])[:, :, 0] + ridge * (prior - beta)
@@ -108,7 +113,7 @@ def _regress_block(x: Float32Array, y: Float32Array, floor: Float32Array) -> tup
     persistence = beta[:, FIRST_LAG:].sum(axis=1)
     beta[:, FIRST_LAG:] /= np.where(persistence > _MOST_PERSISTENT, persistence, 1)[:, None]
     residual = _residuals(x, y, gaps, beta)
-    return beta.T, _residual_sigma(np.abs(residual, out=residual), gaps, row_sample(n_times))
+    return beta.T, _residual_sigma(np.abs(residual, out=residual), gaps)
 
 
 def _residuals(x: Float32Array, y: Float32Array, gaps: IndexArray, beta: Float32Array) -> Float32Array:
@@ -119,34 +124,13 @@ def _residuals(x: Float32Array, y: Float32Array, gaps: IndexArray, beta: Float32
     return residual
 
 
-def _weighted_sums(
-    x: Float32Array, y: Float32Array, gaps: IndexArray, residual: Float32Array, bound: Float32Array
-) -> tuple[Float32Array, Float32Array]:
-    """Return the sums of products of features with features and targets, with Huber's weights; `residual` is changed."""
-    size = np.abs(residual, out=residual)
-    weight = np.divide(bound, np.maximum(size, bound, out=size), out=size)
-    weight.ravel()[gaps] = 0
-    weighted = x * weight[:, None, :]
-    return weighted @ x.transpose(0, 2, 1), weighted @ y[:, :, None]
-
-
-def _with_prior(
-    gram: Float32Array, right: Float32Array, ridge: Float32Array, prior: Float32Array
-) -> tuple[FloatArray, FloatArray]:
-    """Return the sums of products with those of the prior."""
-    diagonal = np.arange(FEATURES)
-    with_ridge = gram.astype(np.float64)
-    with_ridge[:, diagonal, diagonal] += ridge
-    return with_ridge, (right + (ridge * prior)[:, :, None]).astype(np.float64)
-
-
-def _residual_sigma(residual: Float32Array, gaps: IndexArray, rows: slice) -> Float32Array:
-    """Return the spread of some rows by the median, or by the mean of clipped residuals where most are almost 0."""
+def _residual_sigma(residual: Float32Array, gaps: IndexArray) -> Float32Array:
+    """Return the spread by the median, or by the mean of clipped residuals where most residuals are almost 0."""
     with_gaps = residual
     if len(gaps):
         with_gaps = residual.copy()
         with_gaps.ravel()[gaps] = np.nan
-    sample = with_gaps[:, rows]
+    sample = with_gaps[:, row_sample(residual.shape[1])]
     middle, high = quantiles_of_series(sample, (0.5, 0.95))
     observed = ~np.isnan(sample)
     mean = np.minimum(sample, high[:, None]).sum(axis=1, where=observed) / np.maximum(observed.sum(axis=1), 1)

@@ -48,16 +48,18 @@ def fit_harmonics(values: Float32Array, basis: FloatArray, longest: int) -> Floa
     slow = np.column_stack([np.cos(np.outer(angle, np.arange(n_slow + 1))), np.linspace(-0.5, 0.5, n_times)])
     q, r = np.linalg.qr(np.column_stack([slow, basis]))
     q32, n_nuisance = q.astype(np.float32), slow.shape[1]
-    coefficients = np.empty((q.shape[1], n_series), np.float32)
+    # Of the columns of `basis`, from the coefficients of the orthogonal columns.
+    inverse = np.linalg.inv(r)[n_nuisance:]
+    coefficients = np.empty((basis.shape[1], n_series), np.float32)
     for strip in strips(n_series):
         of_strip, sigma = _fit_strip(by_series(values[:, strip]), q32)
         pairs = of_strip.T[n_nuisance:].reshape(basis.shape[1] // 2, 2, len(sigma))
         energy = np.maximum((pairs**2).sum(axis=1), np.float32(1e-12))
         shrinkage = np.clip(1 - _SHRINKAGE * 2 * sigma**2 / energy, 0, 1)
-        coefficients[:n_nuisance, strip] = of_strip.T[:n_nuisance]
-        coefficients[n_nuisance:, strip] = (pairs * shrinkage[:, None]).reshape(basis.shape[1], len(sigma))
-    solved: FloatArray = np.linalg.solve(r, coefficients.astype(np.float64))
-    return solved[n_nuisance:].astype(np.float32)
+        orthogonal = of_strip.T.astype(np.float64)
+        orthogonal[n_nuisance:] = (pairs * shrinkage[:, None]).reshape(basis.shape[1], len(sigma))
+        coefficients[:, strip] = inverse @ orthogonal
+    return coefficients
 
 
 def _fit_strip(values: Float32Array, q: Float32Array) -> tuple[Float32Array, Float32Array]:
