@@ -31,7 +31,7 @@ from anomalake.model.filter_state import (
     History,
 )
 from anomalake.model.holidays import HolidayPattern
-from anomalake.model.layout import Buffers, strips
+from anomalake.model.layout import Buffers, wide_strips
 from anomalake.model.peaks import Offsets
 from anomalake.model.repeats import LONGEST, ODD, adopt_repeats, largest_offset, month_places, settle_doubts
 
@@ -434,11 +434,11 @@ class _Filter:
 
     def output(self, before: Float32Array) -> FilterOutput:
         """Return the output; `before` are the residuals before the first interval, as in `FilterState.recent`."""
-        np.clip(self._z_seasonal, -_MOST_SIGMAS, _MOST_SIGMAS, out=self._z_seasonal)
-        np.clip(self._z, -_MOST_SIGMAS, _MOST_SIGMAS, out=self._z)
         n_times = len(self._z)
         total = self._before
-        for strip in strips(total.shape[1]):
+        for strip in wide_strips(total.shape[1], n_times):
+            for residuals in (self._z[:, strip], self._z_seasonal[:, strip]):
+                np.clip(residuals, -_MOST_SIGMAS, _MOST_SIGMAS, out=residuals)
             parts = np.concatenate([before[::-1, strip], _joint_parts(self._z[:, strip])])
             self._state.recent[:, strip] = parts[n_times:][::-1]
             newest = [parts[JOINT - 2 - back : JOINT - 2 - back + n_times] for back in range(JOINT - 1)]

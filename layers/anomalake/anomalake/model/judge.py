@@ -167,14 +167,18 @@ def _judge_block(
     `raw` has shape (S, missed and judged intervals).
     """
     center, scale = model.center[begin:end], model.scale[begin:end]
-    values = standardised(raw, center, scale)
-    harmonic = sum_of_harmonics(basis, model.harmonics[:, begin:end])
+    n_times, n_series = len(basis), end - begin
+    values = standardised(raw, center, scale, buffers.get("values", n_times, n_series))
+    harmonic = buffers.get("harmonic", n_times, n_series)
+    harmonic = sum_of_harmonics(basis, model.harmonics[:, begin:end], harmonic)
     coefficients, of_block = model.harmonics[:, begin:end], model.learned_holidays.part(begin, end)
     holidays = pattern_of(of_block, calendar, model.seasonal_periods, coefficients, harmonic)
     offsets = offsets_of(model.months[..., begin:end], model.peaks[..., begin:end], calendar)
-    seasonal = harmonic.copy()
-    offsets.add_to(seasonal)
-    rest = values - seasonal
+    seasonal = harmonic
+    if offsets.offset.any():
+        seasonal = harmonic.copy()
+        offsets.add_to(seasonal)
+    rest = np.subtract(values, seasonal, out=buffers.get("rest", n_times, n_series))
     after.put(filtered)
     output = run_filter(
         model.coefficients.part(begin, end), after, rest, harmonic, calendar, holidays, offsets, buffers

@@ -124,6 +124,8 @@ class Offsets:
 
     def add_to(self, values: Float32Array) -> None:
         """Add the offset of each interval to values of shape (T, S)."""
+        if not self.offset.any():
+            return
         for row, of_interval in zip(self.rows, values, strict=True):
             of_interval += self.offset[row]
 

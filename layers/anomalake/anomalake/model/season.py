@@ -84,8 +84,8 @@ def _fit_strip(values: Float32Array, q: Float32Array) -> tuple[Float32Array, Flo
     return coefficients, sigma
 
 
-def sum_of_harmonics(basis: Float32Array, coefficients: Float32Array) -> Float32Array:
-    """Return the values of the harmonics, shape (T, S).
+def sum_of_harmonics(basis: Float32Array, coefficients: Float32Array, out: Float32Array | None = None) -> Float32Array:
+    """Return the values of the harmonics, shape (T, S); they are written to `out`.
 
     `basis` has shape (T, 2 × harmonics), `coefficients` (2 × harmonics, S). Terms are added in the order of the
     harmonics, so a value depends only on its interval and its series. The rounding of a matrix product by BLAS depends
@@ -100,5 +100,5 @@ def sum_of_harmonics(basis: Float32Array, coefficients: Float32Array) -> Float32
         for column, row in zip(basis[first : first + _ROWS_AT_ONCE].T, coefficients, strict=True):
             np.multiply(column[:, None], row, out=term)
             rows += term
-    result: Float32Array = values[place]
+    result: Float32Array = values.take(place, axis=0, out=out, mode="clip")
     return result
