@@ -106,7 +106,8 @@ def judge(
         else:
             values = np.full((end - begin, n_missed + len(starts)), np.nan)
             values[rows >= 0, n_missed:] = raw[rows[rows >= 0]]
-        filtered, out, after = (each.part(begin, end) for each in (state.filtered, everything, state_after))
+        filtered, after = state.filtered.part(begin, end), state_after.part(begin, end)
+        out = everything.part(begin, end)
         _judge_block(model, filtered, values, n_missed, basis, calendar, begin, end, least, out, after, buffers)
         return out, after
 

@@ -10,8 +10,8 @@ from anomalake.model.layout import by_series, strips
 from anomalake.model.spread import MAD, clipped_sigma, median_of_series, quantiles_of_series, row_sample
 
 _HUBER = 1.5
-# Iterations that weight the rows again. Later, weights change little, and steps with the same matrix lead to the same end
-# (Huber 1981, ch. 7).
+# Iterations, and how many of them weight the rows. Later, weights change little, and steps with the same matrix lead to
+# the same end (Huber 1981, ch. 7).
 _ITERATIONS, _REWEIGHTED = 4, 2
 # Iterations whose sigma is by the median; later, the fit is good enough for clipped means, which are faster.
 _ITERATIONS_BY_MEDIAN = 1

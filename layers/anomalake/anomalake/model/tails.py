@@ -148,7 +148,7 @@ def _leave_events_out(values: Float32Array, of_days: bool) -> None:
     far = np.flatnonzero(np.abs(values) > _FAR)
     if not len(far):
         return
-    n_series, n_times = values.shape
+    n_times = values.shape[1]
     series = far // n_times
     # Few series have any that is far out, and only these are looked at.
     with_far, row = np.unique(series, return_inverse=True)
