@@ -21,10 +21,10 @@ def small_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.parametrize(
     ("n_times", "size"),
-    [(1, 8192), (588, 8192), (1_464, 2048), (2_496, 2048), (8_064, 512), (105_120, 32), (1_000_000_000, 16)],
+    [(1, 16_384), (588, 16_384), (1_464, 4096), (2_496, 4096), (8_064, 1024), (105_120, 64), (1_000_000_000, 16)],
 )
 def test_blocks_depend_only_on_the_index_of_the_series_and_the_intervals(n_times: int, size: int) -> None:
-    fewer, more = block_bounds(20_000, n_times), block_bounds(50_000, n_times)
+    fewer, more = block_bounds(40_000, n_times), block_bounds(50_000, n_times)
     assert fewer[:-1] == more[: len(fewer) - 1]
     assert {end - first for first, end in more[:-1]} == {size}
 
@@ -56,6 +56,16 @@ def test_blocks_are_distributed_among_processes(monkeypatch: pytest.MonkeyPatch)
     assert [(first, end) for first, end, _ in results] == [(at, min(at + 16, 100)) for at in range(0, 100, 16)]
     assert len({process for *_, process in results}) == 3
     assert results[0][2] == os.getpid()
+
+
+def test_processes_have_equal_shares_of_whole_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(blocks, "_available_cores", lambda: 2)
+    results = in_blocks(lambda first, end: (first, end, os.getpid()), 50_000, 588)
+    of_first = [end - first for first, end, process in results if process == os.getpid()]
+    assert sum(of_first) == 12 * BLOCK
+    assert results[len(of_first)][0] == 12 * BLOCK
+    assert results[-1][1] == 50_000
+    assert all((end - first) % BLOCK == 0 for first, end, _ in results[:-1])
 
 
 @pytest.mark.usefixtures("small_blocks")

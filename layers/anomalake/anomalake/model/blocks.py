@@ -32,10 +32,10 @@ Bounds = Sequence[tuple[int, int]]
 
 #: Series per block that is computed on its own, in another process or on another machine.
 BLOCK: Final = 2_048
-# Blocks that a process computes at once: each step of the filter costs almost as much for one as for four.
-_AT_ONCE = 4
-# What is computed at once is halved until it has at most this many values, so that a fit needs about 200 MB for it.
-_MOST_VALUES = 5_200_000
+# Blocks that a process computes at once: each step of the filter costs almost as much for one as for eight.
+_AT_ONCE = 8
+# What is computed at once is halved until it has at most this many values, so that a fit needs about 400 MB for it.
+_MOST_VALUES = 10_400_000
 _LEAST_SERIES = 16
 # Number of values from which a second process is worth its start.
 _PARALLEL_FROM = 4_000_000
@@ -60,9 +60,13 @@ def in_blocks(work: Work[T], n_series: int, n_times: int) -> list[T]:
     interpreter lock between NumPy's short operations. If a process cannot be forked or dies, this process does its
     work, and so raises the error again that `work` raised there.
     """
-    bounds = block_bounds(n_series, n_times)
-    n_processes = min(_available_cores(), len(bounds)) if n_series * n_times >= _PARALLEL_FROM else 1
-    shares = [bounds[len(bounds) * k // n_processes : len(bounds) * (k + 1) // n_processes] for k in range(n_processes)]
+    size = _series_at_once(n_times)
+    blocks = divided(n_series, min(size, BLOCK))
+    n_processes = min(_available_cores(), len(blocks)) if n_series * n_times >= _PARALLEL_FROM else 1
+    shares = [
+        _within(blocks[len(blocks) * k // n_processes : len(blocks) * (k + 1) // n_processes], size)
+        for k in range(n_processes)
+    ]
     with _libraries().limit(limits=1, user_api="blas"):
         forked = [(share, _fork(work, share)) for share in shares[1:]]
         results = [work(first, end) for first, end in shares[0]]
@@ -83,12 +87,22 @@ def _libraries() -> ThreadpoolController:
 
 
 def block_bounds(n_series: int, n_times: int) -> Bounds:
-    """Return the first and the end index of what is computed at once; it is less for many intervals."""
+    """Return the first and the end index of what one process computes at once; it is less for many intervals."""
+    return divided(n_series, _series_at_once(n_times))
+
+
+def _series_at_once(n_times: int) -> int:
     # Only blocks of whole strips are computed at once: others would be divided into other strips than one by one.
     size = BLOCK * (1 if BLOCK % STRIP else _AT_ONCE)
     while size > _LEAST_SERIES and size * n_times > _MOST_VALUES:
         size //= 2
-    return divided(n_series, size)
+    return size
+
+
+def _within(blocks: Bounds, size: int) -> Bounds:
+    """Return the bounds of what is computed at once of consecutive blocks."""
+    first, end = blocks[0][0], blocks[-1][1]
+    return [(first + begin, first + stop) for begin, stop in divided(end - first, size)]
 
 
 def divided(n_series: int, size: int) -> Bounds:

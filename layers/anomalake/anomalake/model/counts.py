@@ -119,6 +119,10 @@ def fit_counts(raw: FloatArray, integers: BoolArray) -> CountModel:
     all_rows = np.flatnonzero(integers)
     for strip in strips(len(all_rows)):
         rows = all_rows[strip]
+        # Where more than half of the values are twice as large, the mean is larger.
+        rows = rows[(raw[rows] > 2 * MOST_MEAN).sum(axis=1) <= raw.shape[1] / 2]
+        if not len(rows):
+            continue
         values = np.clip(raw[rows], -1.0, 2 * _MOST_COUNT).astype(np.float32)
         low, high = quantiles_of_series(values, (0.0, _CLIPPED_FROM))
         in_range = (low >= 0) & (high <= _MOST_COUNT)

@@ -31,7 +31,7 @@ from anomalake.model.filter_state import (
     History,
 )
 from anomalake.model.holidays import HolidayPattern
-from anomalake.model.layout import Buffers, strips
+from anomalake.model.layout import Buffers, wide_strips
 from anomalake.model.peaks import Offsets
 from anomalake.model.repeats import LONGEST, ODD, adopt_repeats, largest_offset, month_places, settle_doubts
 
@@ -80,16 +80,18 @@ def first_pass(
     values: Float32Array,
     harmonic: Float32Array,
     calendar: Calendar,
-    start: FilterState,
+    state: FilterState,
     jump: Float32Array,
     buffers: Buffers,
-) -> tuple[History, Float32Array, FilterState]:
+) -> tuple[History, Float32Array]:
     """Process a history for the first time, to prepare the regression.
 
     Parameters
     ----------
     values, harmonic
         Values without the harmonics, and the harmonics; shape (T, S).
+    state
+        Level, patterns, and last values before the first interval; they are changed to those after the last one.
     jump
         Largest distance of a learned value from the previous one or from the reference, shape (S,).
     buffers
@@ -97,16 +99,15 @@ def first_pass(
 
     Returns
     -------
-    Features, targets of shape (T, S) with NaN where nothing was observed, and the state at the end.
+    Features, and targets of shape (T, S) with NaN where nothing was observed.
     """
     n_times, n_series = values.shape
-    patterns = _Patterns(start, calendar)
-    state = patterns.state
-    references = buffers.get("references", n_times, REFERENCES, n_series)
-    cleaned = buffers.get("cleaned", LAGS + n_times, n_series)
-    levels = buffers.get("levels", n_times, n_series)
-    targets = buffers.get("targets", n_times, n_series)
-    cleaned[:LAGS] = start.lags[::-1]
+    patterns = _Patterns(state, calendar, buffers)
+    # The output of a run takes the place of these rows, which are not needed any more then.
+    rows = buffers.get("rows", (REFERENCES + 3) * n_times + LAGS, n_series)
+    references, levels, targets, cleaned = np.split(rows, np.cumsum([REFERENCES * n_times, n_times, n_times]))
+    references = references.reshape(n_times, REFERENCES, n_series)
+    cleaned[:LAGS] = state.lags[::-1]
     missing = _indexes_of_rows(np.isnan(values))
     level_rate = 1 / FREQUENCIES[calendar.frequency].level_memory
     visits_of_day_phase = np.zeros(calendar.day_length, np.int64)
@@ -143,15 +144,16 @@ def first_pass(
             )
         visits_of_day_phase[day_phase] += 1
         visits_of_week_phase[week_phase] += 1
+    patterns.put_into(state)
     state.lags[:] = cleaned[n_times:][::-1]
     state.raw_lags[:] = state.lags
     np.subtract(values, levels, out=targets)
-    return History(references, harmonic, cleaned, levels), targets, state
+    return History(references, harmonic, cleaned, levels), targets
 
 
 def run_filter(
     coefficients: Coefficients,
-    start: FilterState,
+    state: FilterState,
     values: Float32Array,
     harmonic: Float32Array,
     calendar: Calendar,
@@ -160,14 +162,13 @@ def run_filter(
     buffers: Buffers,
     *,
     keeps_expected: bool = True,
-    keeps_start: bool = True,
-) -> tuple[FilterOutput, FilterState]:
+) -> FilterOutput:
     """Process intervals one after another.
 
     Parameters
     ----------
-    start
-        The state before the first interval; it is changed if it is not to be kept.
+    state
+        The state before the first interval; it is changed to that after the last one.
     values, harmonic
         Values without the harmonics, and the harmonics; shape (T, S), NaN where nothing was observed.
     holidays
@@ -178,39 +179,40 @@ def run_filter(
         Where the arrays of the output are: those of the last output are written again.
     keeps_expected
         Whether the output has the expected values of all intervals.
-    keeps_start
-        Whether `start` is used afterwards.
 
     Returns
     -------
-    The output for all intervals, and the state after the last.
+    The output for all intervals.
     """
-    patterns = _Patterns(start, calendar, keeps_start=keeps_start)
+    patterns = _Patterns(state, calendar, buffers)
     run = _Filter(coefficients, patterns, values, harmonic, calendar, holidays, offsets, buffers, keeps_expected)
     for t in range(len(values)):
         run.step(t)
-    return run.output(start.recent), run.end()
+    output = run.output(state.recent)
+    run.end()
+    patterns.put_into(state)
+    return output
 
 
 class _Patterns:
     """Level and patterns of a `state`, and how they are learned.
 
     The patterns are parts of one array, so that the references of an interval are taken at once. `state` is the one at
-    the start with these parts, or a copy of it.
+    the start with these parts.
     """
 
-    def __init__(self, start: FilterState, calendar: Calendar, *, keeps_start: bool = True) -> None:
-        self._day_length, self._week_length = calendar.day_length, calendar.week_length
-        self._all = np.concatenate([start.by_day, start.by_week, start.last_week])
-        self.by_day, self.by_week, self.last_week = np.split(
-            self._all, [self._day_length, self._day_length + self._week_length]
-        )
-        patterns = {"by_day": self.by_day, "by_week": self.by_week, "last_week": self.last_week}
-        state = replace(start, **patterns)
-        # The patterns are copied already.
-        self.state = state.copy(without=patterns) if keeps_start else state
-        self.level, self.week_mean = self.state.level, self.state.week_mean
+    def __init__(self, start: FilterState, calendar: Calendar, buffers: Buffers) -> None:
+        self._day_length, self._week_length = day_length, week_length = calendar.day_length, calendar.week_length
+        self._all = buffers.get("patterns", day_length + 2 * week_length, len(start.level))
+        self.by_day, self.by_week, self.last_week = np.split(self._all, [day_length, day_length + week_length])
+        self.by_day[:], self.by_week[:], self.last_week[:] = start.by_day, start.by_week, start.last_week
+        self.state = replace(start, by_day=self.by_day, by_week=self.by_week, last_week=self.last_week)
+        self.level, self.week_mean = start.level, start.week_mean
         self._from_patterns, (self._change,) = (np.empty((n, len(self.level)), np.float32) for n in (2, 1))
+
+    def put_into(self, state: FilterState) -> None:
+        """Write the patterns to a state."""
+        state.by_day[:], state.by_week[:], state.last_week[:] = self.by_day, self.by_week, self.last_week
 
     def put_references(self, day_phase: int, week_phase: int, out: Float32Array) -> None:
         """Write the features between 1 and the harmonics to `out` (see `FIRST_LAG`)."""
@@ -347,9 +349,7 @@ class _Filter:
         self._former_until = state.former_left.astype(np.int32)
         self._differs_until = LAGS * (state.lags != state.raw_lags).any(axis=0).astype(np.int32)
 
-        # The last one takes the place of the references of a first pass, which are not needed any more.
-        names = ("sigma", "z", "z_seasonal", "reference", "references")
-        rows = (buffers.get(name, n_times, n_series) for name in names)
+        rows = buffers.get("rows", 5, n_times, n_series)
         self._sigma, self._z, self._z_seasonal, self._reference, self._before = rows
         n_kept = n_times if keeps_expected else 1
         kept = (buffers.get(name, n_kept, n_series) for name in ("expected", "alternative"))
@@ -434,11 +434,11 @@ class _Filter:
 
     def output(self, before: Float32Array) -> FilterOutput:
         """Return the output; `before` are the residuals before the first interval, as in `FilterState.recent`."""
-        np.clip(self._z_seasonal, -_MOST_SIGMAS, _MOST_SIGMAS, out=self._z_seasonal)
-        np.clip(self._z, -_MOST_SIGMAS, _MOST_SIGMAS, out=self._z)
         n_times = len(self._z)
         total = self._before
-        for strip in strips(total.shape[1]):
+        for strip in wide_strips(total.shape[1], n_times):
+            for residuals in (self._z[:, strip], self._z_seasonal[:, strip]):
+                np.clip(residuals, -_MOST_SIGMAS, _MOST_SIGMAS, out=residuals)
             parts = np.concatenate([before[::-1, strip], _joint_parts(self._z[:, strip])])
             self._state.recent[:, strip] = parts[n_times:][::-1]
             newest = [parts[JOINT - 2 - back : JOINT - 2 - back + n_times] for back in range(JOINT - 1)]
@@ -455,13 +455,12 @@ class _Filter:
             self._reference,
         )
 
-    def end(self) -> FilterState:
-        """Return the state after the last interval."""
+    def end(self) -> None:
+        """Complete the state after the last interval."""
         state, n_times = self._state, len(self._z)
         state.lags[:], state.raw_lags[:] = self._clean.lags, self._raw.lags
         state.width[:] = self._width
         np.maximum(self._former_until - n_times, 0, out=state.former_left)
-        return state
 
     def _expect(self, t: int, day_phase: int, week_phase: int, offset: Float32Array) -> Float32Array:
         """Predict the values of an interval from the clean lags, and return the references."""

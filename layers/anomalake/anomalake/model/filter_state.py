@@ -6,7 +6,6 @@ series are on the last axis, so one interval is one contiguous row.
 
 from __future__ import annotations
 
-from collections.abc import Collection
 from dataclasses import dataclass, fields
 from typing import Final
 
@@ -152,10 +151,20 @@ class FilterState:
         """Return views of the state of consecutive series."""
         return FilterState(**{field.name: getattr(self, field.name)[..., first:end] for field in fields(self)})
 
-    def copy(self, without: Collection[str] = ()) -> FilterState:
-        """Return a state with its own arrays, but for those of the names in `without`."""
-        arrays = {field.name: getattr(self, field.name) for field in fields(self)}
-        return FilterState(**{name: array if name in without else array.copy() for name, array in arrays.items()})
+    def empty(self) -> FilterState:
+        """Return a state of the same series without values, to be written by parts."""
+        return FilterState(**{field.name: np.empty_like(getattr(self, field.name)) for field in fields(self)})
+
+    def put(self, other: FilterState) -> None:
+        """Copy another state of these series, unless it is this one."""
+        for field in fields(self):
+            array, of_other = getattr(self, field.name), getattr(other, field.name)
+            if not np.may_share_memory(array, of_other):
+                array[:] = of_other
+
+    def put_level(self, level: Float32Array) -> None:
+        """Put a level in place of the level and of the last values."""
+        self.level[:], self.lags[:], self.raw_lags[:] = level, level, level
 
 
 def concatenate_states(parts: list[FilterState]) -> FilterState:
@@ -176,22 +185,22 @@ def repeat_phases(frequency: str) -> int:
     return interval.week_length + (MONTH_SLOTS if interval.days == 1 else 0)
 
 
-def initial_state(level: Float32Array, frequency: str) -> FilterState:
-    """Return the state of series before their first interval; `level` has shape (S,)."""
+def initial_state(n_series: int, frequency: str) -> FilterState:
+    """Return the state of series before their first interval; their level is 0."""
     day_length, week_length = FREQUENCIES[frequency].day_length, FREQUENCIES[frequency].week_length
-    n_series, n_repeats = len(level), repeat_phases(frequency)
+    n_repeats = repeat_phases(frequency)
 
     def zeros(*shape: int) -> Float32Array:
         return np.zeros((*shape, n_series), np.float32)
 
     return FilterState(
-        level=level.astype(np.float32),
+        level=zeros(),
         by_day=zeros(day_length),
         by_week=zeros(week_length),
         week_mean=zeros(),
         last_week=zeros(week_length),
-        lags=np.repeat(level[None].astype(np.float32), LAGS, axis=0),
-        raw_lags=np.repeat(level[None].astype(np.float32), LAGS, axis=0),
+        lags=zeros(LAGS),
+        raw_lags=zeros(LAGS),
         spread=zeros(day_length),
         volatility=zeros(),
         age=np.zeros(n_series, np.int64),

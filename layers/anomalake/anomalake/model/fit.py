@@ -29,7 +29,6 @@ from anomalake.model.filter_state import (
     FilterState,
     History,
     concatenate_coefficients,
-    concatenate_states,
     initial_state,
 )
 from anomalake.model.holidays import (
@@ -42,7 +41,7 @@ from anomalake.model.holidays import (
     no_holidays,
     spread_of_holidays,
 )
-from anomalake.model.layout import Buffers, strips
+from anomalake.model.layout import Buffers, strips, wide_strips
 from anomalake.model.metrics import Metrics
 from anomalake.model.model import Model, ModelError, State, holidays_taught
 from anomalake.model.months import days_of_months, fit_months, no_months
@@ -53,7 +52,7 @@ from anomalake.model.runs import RunModel, above_zero, concatenate_runs, fit_run
 from anomalake.model.season import fit_harmonics
 from anomalake.model.spread import MAD, median, quantiles
 from anomalake.model.standard import in_units, standard, standardised
-from anomalake.model.tails import Tails, concatenate_tails, fit_tails
+from anomalake.model.tails import Tails, concatenate_tails, n_tail_quantiles, put_tail_quantiles, tails_of
 
 # Least spread: a share of the range that holds 98 % of the values without trend, or, for a constant, of its scale.
 _LEAST_SPREAD, _LEAST_OF_CONSTANT = 0.005, 0.1
@@ -130,15 +129,22 @@ def fit(metrics: Metrics, *, holidays: Collection[date] = (), earlier: Model | H
             else holidays_taught(earlier.learned_holidays, earlier, metrics)
         )
 
+    # Blocks write their part of it. What another process has written comes back as a copy.
+    state = initial_state(metrics.n_metrics, metrics.frequency)
+
     def fit_block(first: int, end: int) -> _BlockFit:
-        earlier_holidays = taught.part(first, end)
+        earlier_holidays, of_block = taught.part(first, end), state.part(first, end)
         return _fit_block(
-            values[first:end], calendar, periods, basis, longest, earlier_holidays, bool(holidays), buffers
+            values[first:end], calendar, periods, basis, longest, earlier_holidays, bool(holidays), of_block, buffers
         )
 
     parts = in_blocks(fit_block, metrics.n_metrics, n_times)
     step = np.timedelta64(FREQUENCIES[metrics.frequency].seconds, "s")
-    state = concatenate_states([part.state for part in parts])
+    begin = 0
+    for part in parts:
+        end = begin + len(part.center)
+        state.part(begin, end).put(part.state)
+        begin = end
     return Model(
         frequency=metrics.frequency,
         timezone=metrics.timezone,
@@ -209,7 +215,6 @@ class _Prepared:
     sigma: Float32Array
     low_rest: Float32Array
     high_rest: Float32Array
-    state: FilterState
     holidays: HolidayModel
     pattern: HolidayPattern
 
@@ -224,11 +229,12 @@ def _prepare(
     earlier_holidays: HolidayModel,
     has_holidays: bool,
     rows: _Rows,
+    state: FilterState,
     buffers: Buffers,
 ) -> _Prepared:
     """Standardise metrics, take their seasonality out, and regress what is left; `raw` has shape (S, T).
 
-    What is left is written to `rows`.
+    What is left is written to `rows`, and the state from which the filter starts to `state`.
     """
     n_times, values = raw.shape[1], rows.values
     center, scale, constant = standard(raw)
@@ -240,14 +246,14 @@ def _prepare(
     # The spread that counting and rounding cause, in standardised units.
     grain = np.maximum(np.sqrt(counts.mean * counts.dispersion), np.where(integers, _ROUNDING, 0.0)) / scale
     floor = np.maximum(floor, grain).astype(np.float32)
-    first, months = _first_fit(values, calendar, basis, longest, rows, buffers), no_months(calendar, len(raw))
+    first, months = _first_fit(values, calendar, basis, longest, rows, state, buffers), no_months(calendar, len(raw))
     of_months, _ = days_of_months(months, calendar.month_slots)
     for _ in range(_MONTH_ITERATIONS if calendar.month_slots.shape[1] else 0):
         months = fit_months(first.targets - first.history.references[:, 1] + of_months, calendar.month_slots)
         if not months.any() and not of_months.any():
             break
         of_months, _ = days_of_months(months, calendar.month_slots)
-        first = _first_fit(values - of_months, calendar, basis, longest, rows, buffers)
+        first = _first_fit(values - of_months, calendar, basis, longest, rows, state, buffers)
     # Low counts have no peaks: a median of counts says little.
     of_peaks = np.where(counts.is_low, np.float32(np.inf), floor)
     peaks = _take_out_peaks(first, rows, of_peaks, calendar, basis, longest)
@@ -264,6 +270,7 @@ def _prepare(
         has_holidays,
     )
     low_rest, high_rest = quantiles(first.targets[_every_fifth(n_times)], (0.002, 0.998))
+    _start_again(state, first.level, sigma)
     return _Prepared(
         center=center,
         scale=scale,
@@ -277,7 +284,6 @@ def _prepare(
         sigma=sigma,
         low_rest=low_rest,
         high_rest=high_rest,
-        state=_second_start(first.start, first.end, sigma),
         holidays=holidays,
         pattern=pattern,
     )
@@ -300,7 +306,6 @@ def _concatenate(arrays: list[Any]) -> Any:
 _CONCATENATE: dict[str, Callable[[list[Any]], Any]] = {
     "counts": concatenate_counts,
     "peaks": concatenate_peaks,
-    "state": concatenate_states,
     "holidays": concatenate_holidays,
     "pattern": concatenate_patterns,
 }
@@ -314,9 +319,10 @@ def _fit_block(
     longest: int,
     earlier_holidays: HolidayModel,
     has_holidays: bool,
+    state: FilterState,
     buffers: Buffers,
 ) -> _BlockFit:
-    """Fit a block of metrics; `raw` has shape (S, T)."""
+    """Fit a block of metrics; `raw` has shape (S, T). Their state at the end is written to `state`."""
     n_times = raw.shape[1]
     frequency = FREQUENCIES[calendar.frequency]
     memory = frequency.level_memory
@@ -324,7 +330,8 @@ def _fit_block(
     longest_memory = max(memory, frequency.week_length)
     n_warmup = longest_memory if n_times > 2.5 * longest_memory else min(memory, n_times // 3)
     rows = _Rows(*(buffers.get(name, n_times, len(raw)) for name in ("values", "rest", "harmonic")))
-    # In parts, because the features of a regression are the largest arrays of a fit.
+    # In two parts: the first pass through a half needs less memory than the filter needs for the whole.
+    size = BLOCK * max(-(-len(raw) // (2 * BLOCK)), 1)
     prepared = _joined(
         [
             _prepare(
@@ -337,9 +344,10 @@ def _fit_block(
                 earlier_holidays.part(begin, end),
                 has_holidays,
                 rows.part(begin, end),
+                state.part(begin, end),
                 buffers,
             )
-            for begin, end in divided(len(raw), BLOCK)
+            for begin, end in divided(len(raw), size)
         ]
     )
     center, scale = prepared.center, prepared.scale
@@ -352,9 +360,9 @@ def _fit_block(
         prepared.beta, sigma, floor, LEAST_SPREAD * sigma, prepared.low_rest - room, prepared.high_rest + room
     )
     offsets = offsets_of(prepared.months, prepared.peaks, calendar)
-    output, end = run_filter(
+    output = run_filter(
         filter_coefficients,
-        prepared.state,
+        state,
         rest,
         harmonic,
         calendar,
@@ -362,7 +370,6 @@ def _fit_block(
         offsets,
         buffers,
         keeps_expected=False,
-        keeps_start=False,
     )
     of_holidays = spread_of_holidays(output.z, output.sigma, calendar.is_holiday, sigma)
     filter_coefficients = replace(filter_coefficients, holiday=of_holidays)
@@ -373,40 +380,37 @@ def _fit_block(
         starts_at, n_observed = int(np.argmax(observed[:, series])), int(observed[:, series].sum())
         if starts_at:
             usable[: starts_at + min(memory, n_observed // 3), series] = False
-    end.recent[:, counts.is_low] = 0
+    state.recent[:, counts.is_low] = 0
     nonnegative = ~(raw < 0).any(axis=1)
     n_usable = usable.sum(axis=0)
     widening = np.sqrt(
         (n_usable + _DEGREES_OF_FREEDOM) / np.maximum(n_usable - _DEGREES_OF_FREEDOM, _DEGREES_OF_FREEDOM / 2)
     )
-    tails: list[list[Tails]] = []
+    is_long, of_days = frequency.seconds >= _LONG_INTERVAL, frequency.days > 0
+    n_quantiles = n_tail_quantiles(can_be_light=is_long, of_days=of_days)
+    quantiles_of_tails = np.empty((4, n_quantiles, len(raw)), np.float32)
     # In strips, whose arrays stay in the cache of a core.
-    for strip in strips(max(len(raw), 1)):
-        of_strip, usable_of_strip = output.part(strip.start, strip.stop), usable[n_warmup:, strip].copy()
+    for strip in wide_strips(max(len(raw), 1), n_times):
+        of_strip, unusable = output.part(strip.start, strip.stop), ~usable[n_warmup:, strip]
         deviations = np.concatenate(
-            [end.deviations[:, strip], deviations_of(rest[:, strip], of_strip, calendar.is_holiday)]
+            [state.deviations[:, strip], deviations_of(rest[:, strip], of_strip, calendar.is_holiday)]
         )
-        end.deviations[:, strip] = deviations[len(deviations) - RAMP + 1 :]
+        state.deviations[:, strip] = deviations[len(deviations) - RAMP + 1 :]
         residuals = (of_strip.z, joint_residuals(of_strip), of_strip.z_seasonal, means_of(deviations))
-        tails.append(
-            [
-                fit_tails(
-                    of_kind[n_warmup:],
-                    usable_of_strip,
-                    can_be_light=frequency.seconds >= _LONG_INTERVAL,
-                    of_days=frequency.days > 0,
-                ).widened(widening[strip])
-                for of_kind in residuals
-            ]
-        )
-    of_values, joint_tails, seasonal_tails, ramp_tails = map(concatenate_tails, map(list, zip(*tails, strict=True)))
+        for of_kind, out in zip(residuals, quantiles_of_tails[..., strip], strict=True):
+            if unusable.any():
+                of_kind[n_warmup:][unusable] = np.nan
+            put_tail_quantiles(of_kind[n_warmup:], out, can_be_light=is_long, of_days=of_days)
+    of_values, joint_tails, seasonal_tails, ramp_tails = (
+        tails_of(of_kind, n_times - n_warmup, can_be_light=is_long, of_days=of_days).widened(widening)
+        for of_kind in quantiles_of_tails
+    )
     reference = np.add(output.reference, harmonic, out=output.reference)
     offsets.add_to(reference)
     zero = (-center / scale).astype(np.float32)
-    is_long = frequency.seconds >= _LONG_INTERVAL
     runs = fit_runs(values, reference, zero, nonnegative & ~counts.is_low, integers, n_warmup, has_pauses=is_long)
     above, usual = above_zero(values[-LONGEST_RUN:], reference[-LONGEST_RUN:], zero, runs.least)
-    end.run_values[LONGEST_RUN - len(above) :], end.run_expected[LONGEST_RUN - len(usual) :] = above, usual
+    state.run_values[LONGEST_RUN - len(above) :], state.run_expected[LONGEST_RUN - len(usual) :] = above, usual
     can_be_amounts = np.flatnonzero(is_long & nonnegative & ~counts.is_low & (runs.least <= 0))
     counts.amount[can_be_amounts] = mean_of_amounts(raw[can_be_amounts, n_warmup:])
     with_pauses = np.flatnonzero(counts.has_pauses)
@@ -417,7 +421,7 @@ def _fit_block(
         )
         fitted, pause = fit_pauses(counts.select(with_pauses), raw[with_pauses, n_warmup:], usual_of_pauses)
         counts.pause[with_pauses], counts.longest[with_pauses] = fitted.pause, fitted.longest
-        end.run_expected[-1, with_pauses] = pause
+        state.run_expected[-1, with_pauses] = pause
     return _BlockFit(
         center=center,
         scale=scale,
@@ -434,35 +438,48 @@ def _fit_block(
         ramp_tails=ramp_tails,
         counts=counts,
         runs=runs,
-        state=end,
+        state=state,
     )
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _FirstFit:
-    """Harmonics of a history, and the first pass through what they leave over."""
+    """Harmonics of a history, its first level, and the first pass through what they leave over."""
 
     coefficients: Float32Array
-    start: FilterState
+    level: Float32Array
     history: History
     targets: Float32Array
     end: FilterState
 
 
 def _first_fit(
-    values: Float32Array, calendar: Calendar, basis: FloatArray, longest: int, rows: _Rows, buffers: Buffers
+    values: Float32Array,
+    calendar: Calendar,
+    basis: FloatArray,
+    longest: int,
+    rows: _Rows,
+    state: FilterState,
+    buffers: Buffers,
 ) -> _FirstFit:
-    """Fit the harmonics of `values`, and write them and what they leave over to `rows`."""
+    """Fit the harmonics of `values`, and write them and what they leave over to `rows`.
+
+    `state` is changed to that after a first pass.
+    """
     memory = FREQUENCIES[calendar.frequency].level_memory
     coefficients = fit_harmonics(_without_holidays(values, calendar.is_holiday), basis, longest)
     harmonic, rest, basis = rows.harmonic, rows.rest, basis.astype(np.float32)
     for strip in strips(values.shape[1]):
-        harmonic[:, strip] = basis @ coefficients[:, strip]
-    np.subtract(values, harmonic, out=rest)
-    start = initial_state(_first_level(rest, memory), calendar.frequency)
+        of_strip = basis @ coefficients[:, strip]
+        harmonic[:, strip] = of_strip
+        np.subtract(values[:, strip], of_strip, out=rest[:, strip])
+    level = _first_level(rest, memory)
+    state.put_level(level)
+    for pattern in (state.by_day, state.by_week, state.last_week, state.week_mean):
+        pattern[:] = 0
     usual_rest = _without_holidays(rest, calendar.is_holiday)
-    history, targets, end = first_pass(usual_rest, harmonic, calendar, start, _largest_jump(rest, memory), buffers)
-    return _FirstFit(coefficients, start, history, targets, end)
+    history, targets = first_pass(usual_rest, harmonic, calendar, state, _largest_jump(rest, memory), buffers)
+    return _FirstFit(coefficients, level, history, targets, state)
 
 
 def _take_out_peaks(
@@ -476,13 +493,14 @@ def _take_out_peaks(
     values, least_sigma = rows.values[:, series], least_sigma[series]
     # The arrays of the first fit of all series are kept.
     of_series, buffers = _Rows(values, np.empty_like(values), np.empty_like(values)), Buffers()
+    state = initial_state(len(series), calendar.frequency)
     # Harmonics and level had a part of the peaks at first.
     of_peaks = peaks[0][:, series][calendar.day_phase]
-    second = _first_fit(values - of_peaks, calendar, basis, longest, of_series, buffers)
+    second = _first_fit(values - of_peaks, calendar, basis, longest, of_series, state, buffers)
     found = fit_peaks(second.targets + of_peaks, least_sigma, calendar)
     peaks[..., series] = found if found.any() else 0
     of_peaks = peaks[0][:, series][calendar.day_phase]
-    _put(first, _first_fit(values - of_peaks, calendar, basis, longest, of_series, buffers), series)
+    _put(first, _first_fit(values - of_peaks, calendar, basis, longest, of_series, state, buffers), series)
     rows.rest[:, series], rows.harmonic[:, series] = of_series.rest, of_series.harmonic
     return peaks
 
@@ -531,16 +549,11 @@ def _largest_jump(rest: Float32Array, memory: int) -> Float32Array:
     return jump
 
 
-def _second_start(start: FilterState, first_end: FilterState, sigma: Float32Array) -> FilterState:
-    """Return the initial state of the second pass, with the daily and weekly pattern from the first pass."""
-    return replace(
-        start,
-        by_day=first_end.by_day,
-        by_week=first_end.by_week,
-        last_week=first_end.last_week,
-        week_mean=first_end.by_week.mean(axis=0),
-        volatility=sigma.copy(),
-    )
+def _start_again(state: FilterState, level: Float32Array, sigma: Float32Array) -> None:
+    """Make the state after a first pass the start of a second one, with the daily and weekly pattern of the first."""
+    state.put_level(level)
+    state.week_mean[:] = state.by_week.mean(axis=0)
+    state.volatility[:] = sigma
 
 
 def _without_holidays(values: Float32Array, is_holiday: BoolArray) -> Float32Array:

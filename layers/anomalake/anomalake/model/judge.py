@@ -12,10 +12,10 @@ from anomalake.model.blocks import in_blocks
 from anomalake.model.calendar import Calendar, calendar_of, harmonics
 from anomalake.model.counts import judge_counts, judge_pauses, pauses_of
 from anomalake.model.filter import JOINT_CLIP, joint_residuals, run_filter
-from anomalake.model.filter_state import JOINT, LAGS, LONGEST_RUN, FilterOutput, FilterState, concatenate_states
+from anomalake.model.filter_state import JOINT, LAGS, LONGEST_RUN, FilterOutput, FilterState
 from anomalake.model.holidays import pattern_of
 from anomalake.model.judgement import ANOMALOUS, Judgement
-from anomalake.model.layout import Buffers, by_series, strips
+from anomalake.model.layout import Buffers, by_series, wide_strips
 from anomalake.model.metrics import Metrics
 from anomalake.model.model import Model, ModelError, State, align
 from anomalake.model.peaks import offsets_of
@@ -96,6 +96,7 @@ def judge(
 
     # Blocks write their part of these arrays. What another process has written comes back as a copy.
     everything = _Judged(*(np.empty((len(model.center), len(starts))) for _ in range(4)))
+    state_after = state.filtered.empty()
     buffers = Buffers()
 
     def judge_block(begin: int, end: int) -> tuple[_Judged, FilterState]:
@@ -105,17 +106,19 @@ def judge(
         else:
             values = np.full((end - begin, n_missed + len(starts)), np.nan)
             values[rows >= 0, n_missed:] = raw[rows[rows >= 0]]
-        filtered, out = state.filtered.part(begin, end), everything.part(begin, end)
-        after = _judge_block(model, filtered, values, n_missed, basis, calendar, begin, end, least, out, buffers)
+        filtered, after = state.filtered.part(begin, end), state_after.part(begin, end)
+        out = everything.part(begin, end)
+        _judge_block(model, filtered, values, n_missed, basis, calendar, begin, end, least, out, after, buffers)
         return out, after
 
     parts = in_blocks(judge_block, len(model.center), n_missed + len(starts))
     step = np.timedelta64(FREQUENCIES[model.frequency].seconds, "s")
-    after = State(starts[-1] + step, concatenate_states([filtered for _, filtered in parts]))
+    after = State(starts[-1] + step, state_after)
     begin = 0
-    for judged, _ in parts:
+    for judged, filtered in parts:
         end = begin + len(judged.severity)
         everything.part(begin, end).put(judged)
+        state_after.part(begin, end).put(filtered)
         begin = end
     del parts
     expected, lower, upper = (
@@ -157,26 +160,32 @@ def _judge_block(
     end: int,
     decision: float,
     out: _Judged,
+    after: FilterState,
     buffers: Buffers,
-) -> FilterState:
-    """Judge a block of metrics, and write the judgement to `out`; return the state after it.
+) -> None:
+    """Judge a block of metrics, and write the judgement to `out` and the state to `after`.
 
     `raw` has shape (S, missed and judged intervals).
     """
     center, scale = model.center[begin:end], model.scale[begin:end]
-    values = standardised(raw, center, scale)
-    harmonic = sum_of_harmonics(basis, model.harmonics[:, begin:end])
+    n_times, n_series = len(basis), end - begin
+    values = standardised(raw, center, scale, buffers.get("values", n_times, n_series))
+    harmonic = buffers.get("harmonic", n_times, n_series)
+    harmonic = sum_of_harmonics(basis, model.harmonics[:, begin:end], harmonic)
     coefficients, of_block = model.harmonics[:, begin:end], model.learned_holidays.part(begin, end)
     holidays = pattern_of(of_block, calendar, model.seasonal_periods, coefficients, harmonic)
     offsets = offsets_of(model.months[..., begin:end], model.peaks[..., begin:end], calendar)
-    seasonal = harmonic.copy()
-    offsets.add_to(seasonal)
-    rest = values - seasonal
-    output, after = run_filter(
-        model.coefficients.part(begin, end), filtered, rest, harmonic, calendar, holidays, offsets, buffers
+    seasonal = harmonic
+    if offsets.offset.any():
+        seasonal = harmonic.copy()
+        offsets.add_to(seasonal)
+    rest = np.subtract(values, seasonal, out=buffers.get("rest", n_times, n_series))
+    after.put(filtered)
+    output = run_filter(
+        model.coefficients.part(begin, end), after, rest, harmonic, calendar, holidays, offsets, buffers
     )
     # What follows concerns each series alone: in strips, its arrays stay in the cache of a core.
-    for strip in strips(end - begin):
+    for strip in wide_strips(end - begin, len(values)):
         _judge_strip(
             model,
             filtered.part(strip.start, strip.stop),
@@ -193,7 +202,6 @@ def _judge_block(
             decision,
             out.part(strip.start, strip.stop),
         )
-    return after
 
 
 def _judge_strip(
@@ -232,7 +240,9 @@ def _judge_strip(
     np.fmax(lower, np.minimum(lowest, reference - down * output.sigma), out=lower)
     np.fmin(upper, np.maximum(highest, reference + up * output.sigma), out=upper)
     least = np.where(model.nonnegative[begin:end], 0.0, -np.inf)
-    expected, lower, upper = (in_units(array[n_missed:], center, scale, least) for array in (expected, lower, upper))
+    for array, of_judged in ((expected, out.expected), (lower, out.lower), (upper, out.upper)):
+        in_units(array[n_missed:], center, scale, least, of_judged)
+    expected, lower, upper = out.expected, out.lower, out.upper
     judged, surprises = raw[:, n_missed:], by_series(surprises)[:, n_missed:].astype(np.float64)
     is_low = model.counts.is_low[begin:end]
     is_hourly = FREQUENCIES[model.frequency].seconds == _HOUR
@@ -261,17 +271,14 @@ def _judge_strip(
         lower[with_pauses] = np.fmax(in_pauses.lower, lower[with_pauses])
     surprises = _with_runs(surprises, by_series(in_runs)[:, n_missed:].astype(np.float64), decision)
     low_runs = in_units(limit[n_missed:], center, scale, np.full(len(center), -np.inf))
-    lower = np.fmax(lower, np.minimum(expected, low_runs))
+    np.fmax(lower, np.minimum(expected, low_runs), out=lower)
     _hold(surprises, decision, after.held, _HELD_SHARE.get(FREQUENCIES[model.frequency].seconds, 0.0))
-    severity = np.where(np.isnan(judged), 0, 100 * surprises / (surprises + decision))
-    severity = _consistent(severity, judged, lower, upper)
-    is_ready = model.is_ready[begin:end, None]
-    # Adding NaN removes the values of metrics with too little history.
-    mask = np.where(is_ready, 0.0, np.nan)
-    np.add(expected, mask, out=out.expected)
-    np.add(lower, mask, out=out.lower)
-    np.add(upper, mask, out=out.upper)
-    out.severity[:] = np.where(is_ready, severity, 0)
+    severity = np.divide(100 * surprises, surprises + decision, out=out.severity)
+    severity[np.isnan(judged)] = 0
+    _make_consistent(severity, judged, lower, upper)
+    too_new = np.flatnonzero(~model.is_ready[begin:end])
+    if len(too_new):
+        expected[too_new], lower[too_new], upper[too_new], severity[too_new] = np.nan, np.nan, np.nan, 0
 
 
 def _judge_runs(
@@ -326,12 +333,12 @@ def _hold(surprises: FloatArray, decision: float, held: Float32Array, share: flo
     held[:] = last
 
 
-def _consistent(severity: FloatArray, raw: FloatArray, lower: FloatArray, upper: FloatArray) -> FloatArray:
+def _make_consistent(severity: FloatArray, raw: FloatArray, lower: FloatArray, upper: FloatArray) -> None:
     """Make severities reach `ANOMALOUS` exactly for values outside the range, which rounding and the bound 0 change."""
     outside = (raw < lower) | (raw > upper)
-    consistent = np.minimum(severity, np.nextafter(ANOMALOUS, 0))
-    consistent[outside] = np.maximum(severity[outside], ANOMALOUS)
-    return consistent
+    of_outside = np.maximum(severity[outside], ANOMALOUS)
+    np.minimum(severity, np.nextafter(ANOMALOUS, 0), out=severity)
+    severity[outside] = of_outside
 
 
 def _surprises(

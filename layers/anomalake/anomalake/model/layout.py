@@ -18,6 +18,10 @@ Array = npt.NDArray[Any]
 
 #: Series of a strip; blocks of series are made of whole strips.
 STRIP: Final = 128
+# Values between the rows of a strip that is copied.
+_PADDING: Final = 8
+# Values of an array of a strip, so that several of them stay in the cache of a core.
+_CACHED_VALUES: Final = 131_072
 # With fewer intervals, strips are not worth their loop.
 _LEAST_TIMES = 16
 
@@ -27,6 +31,11 @@ def strips(n_series: int, size: int = STRIP) -> Iterator[slice]:
     return (slice(first, first + size) for first in range(0, n_series, size))
 
 
+def wide_strips(n_series: int, n_times: int, n_values: int = _CACHED_VALUES) -> Iterator[slice]:
+    """Return consecutive slices of series of which arrays have at most so many values; few intervals make them wide."""
+    return strips(n_series, max(STRIP, n_values // max(n_times, 1) // STRIP * STRIP))
+
+
 def by_series(values: Array, out: Array | None = None) -> Array:
     """Return values of shape (T, S) as an array of shape (S, T), each series contiguous; or write them to `out`."""
     n_times, n_series = values.shape
@@ -34,8 +43,13 @@ def by_series(values: Array, out: Array | None = None) -> Array:
     if n_times < _LEAST_TIMES:
         result[:] = values.T
         return result
+    # Rows that are a little longer than a power of two bytes are mapped to all sets of a cache.
+    rows = np.empty((n_times, STRIP + _PADDING), values.dtype)
     for strip in strips(n_series):
-        result[strip] = values[:, strip].copy().T
+        part = values[:, strip]
+        copied = rows[:, : part.shape[1]]
+        copied[:] = part
+        result[strip] = copied.T
     return result
 
 

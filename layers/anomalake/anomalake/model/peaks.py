@@ -14,12 +14,14 @@ import numpy as np
 from anomalake.frequencies import FREQUENCIES
 from anomalake.model.array_types import Float32Array, IndexArray, IntArray
 from anomalake.model.calendar import Calendar
+from anomalake.model.layout import wide_strips
 from anomalake.model.months import LEAST_OFFSET, days_of_months, offset_of_visits
 from anomalake.model.repeats import LONGEST
 from anomalake.model.spread import MAD, median, row_sample
 
-# A series can have a peak where the mean deviation at a time is so many sigmas from those around it.
-_CAN_BE_PEAK = np.float32(1)
+# A series can have a peak where the mean deviation at a time is so many sigmas from those around it; each deviation is
+# clipped to so many.
+_CAN_BE_PEAK, _CLIP = np.float32(0.75), np.float32(8)
 # Number of times on each side that a peak is compared with.
 _AROUND = 4
 # A phase has no offset where the median deviation is less than this share of the least one, rounding included.
@@ -47,8 +49,7 @@ def fit_peaks(deviation: Float32Array, least_sigma: Float32Array, calendar: Cale
         return none
     sample = deviation[row_sample(len(deviation))]
     sigma = np.maximum(np.float32(MAD) * median(np.abs(sample - median(sample))), least_sigma)
-    mean = _means(deviation, rows_of)
-    candidates = np.flatnonzero((np.abs(mean - _around(mean)) > _CAN_BE_PEAK * sigma).any(axis=0))
+    candidates = _candidates(deviation, rows_of, sigma)
     if not len(candidates):
         return none
     peaks = np.zeros((2, len(phases), deviation.shape[1]), np.float32)
@@ -66,22 +67,36 @@ def fit_peaks(deviation: Float32Array, least_sigma: Float32Array, calendar: Cale
     return peaks if peaks.any() else none
 
 
-def _means(deviation: Float32Array, rows_of: list[IndexArray]) -> Float32Array:
-    """Return the mean deviation of each phase, where a missing value counts as 0."""
+def _candidates(deviation: Float32Array, rows_of: list[IndexArray], sigma: Float32Array) -> IndexArray:
+    """Return the series that can have a peak, by the mean of clipped deviations; a missing value counts as 0."""
     observed = deviation
     missing = np.isnan(deviation)
     if missing.any():
         observed = deviation.copy()
         observed[missing] = 0
-    return np.array([observed[rows].mean(axis=0) for rows in rows_of])
+    can_be = np.zeros(deviation.shape[1], np.bool_)
+    # In strips, whose arrays stay in the cache of a core.
+    for strip in wide_strips(deviation.shape[1], len(rows_of[0])):
+        sigma_of_strip = sigma[strip]
+        clipped = np.clip(observed[:, strip], -_CLIP * sigma_of_strip, _CLIP * sigma_of_strip)
+        mean = np.array([clipped[rows].mean(axis=0) for rows in rows_of])
+        can_be[strip] = (np.abs(mean - _around(mean)) > _CAN_BE_PEAK * sigma_of_strip).any(axis=0)
+    return np.flatnonzero(can_be)
 
 
 def _around(profile: Float32Array) -> Float32Array:
     """Return the median of each phase and the phases around it, of which a peak is less than half."""
     longest = max(len(profile) // LONGEST, 1)
     steps = np.unique(np.linspace(-longest, longest, 2 * _AROUND + 1).round().astype(np.int64))
-    around: Float32Array = np.median([np.roll(profile, step, axis=0) for step in steps], axis=0).astype(np.float32)
-    return around
+    around = [np.roll(profile, step, axis=0) for step in steps]
+    # The largest of those that are left, as often as half of them: NumPy's median of few arrays takes longer.
+    while True:
+        for place in range(len(around) - 1):
+            one, other = around[place : place + 2]
+            around[place : place + 2] = np.minimum(one, other), np.maximum(one, other)
+        largest: Float32Array = around.pop()
+        if len(around) <= len(steps) // 2:
+            return largest
 
 
 def concatenate_peaks(parts: list[Float32Array]) -> Float32Array:
@@ -109,6 +124,8 @@ class Offsets:
 
     def add_to(self, values: Float32Array) -> None:
         """Add the offset of each interval to values of shape (T, S)."""
+        if not self.offset.any():
+            return
         for row, of_interval in zip(self.rows, values, strict=True):
             of_interval += self.offset[row]
 

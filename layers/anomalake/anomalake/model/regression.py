@@ -10,7 +10,9 @@ from anomalake.model.layout import by_series, strips
 from anomalake.model.spread import MAD, clipped_sigma, median_of_series, quantiles_of_series, row_sample
 
 _HUBER = 1.5
-_ITERATIONS = 3
+# Iterations, and how many of them weight the rows. Later, weights change little, and steps with the same matrix lead to
+# the same end (Huber 1981, ch. 7).
+_ITERATIONS, _REWEIGHTED = 4, 2
 # Iterations whose sigma is by the median; later, the fit is good enough for clipped means, which are faster.
 _ITERATIONS_BY_MEDIAN = 1
 # Weight of the prior, in observations, and its coefficients of the first lags and of the references; the others are 0.
@@ -62,7 +64,9 @@ def regress(
 def _regress_block(x: Float32Array, y: Float32Array, floor: Float32Array) -> tuple[Float32Array, Float32Array]:
     """Regress a block of series: features `x` of shape (S, FEATURES, T), targets `y` of shape (S, T)."""
     n_series, _, n_times = x.shape
-    deviation = y - median_of_series(y)[:, None]
+    rows = row_sample(n_times)
+    deviation = y[:, rows]
+    deviation = deviation - median_of_series(deviation)[:, None]
     spread = np.float32(MAD) * median_of_series(np.abs(deviation, out=deviation))
     gaps = np.flatnonzero(np.isnan(y))
     n_usable = np.maximum(n_times - np.bincount(gaps // n_times, minlength=n_series), 1)
@@ -70,38 +74,52 @@ def _regress_block(x: Float32Array, y: Float32Array, floor: Float32Array) -> tup
     prior = np.zeros((n_series, FEATURES), np.float32)
     prior[:, FIRST_LAG : FIRST_LAG + len(_PRIOR_LAGS)] = _PRIOR_LAGS
     prior[:, 1 : 1 + len(_PRIOR_REFERENCES)] = _PRIOR_REFERENCES
-    power = np.einsum("sft,sft->sf", x, x).max(axis=1) / max(n_times, 1)
+    power = np.square(x[:, :, rows]).mean(axis=2).max(axis=1)
     prior_weight = _PRIOR_WEIGHT * np.maximum(spread, floor) ** 2 + 1e-4 * power + 1e-5
     ridge = np.repeat(prior_weight[:, None], FEATURES, axis=1).astype(np.float32)
     ridge[:, 0] = 1e-5
     diagonal = np.arange(FEATURES)
     beta = prior
     sigma = np.zeros(n_series, np.float32)
+    inverse = np.zeros((n_series, FEATURES, FEATURES))
     weighted = np.empty_like(x)
     for iteration in range(_ITERATIONS):
         residual = _residuals(x, y, gaps, beta)
+        size = np.abs(residual)
         if iteration < _ITERATIONS_BY_MEDIAN:
-            sigma = _residual_sigma(residual, gaps)
+            sigma = _residual_sigma(size, gaps)
         else:
-            sigma = clipped_sigma(residual, sigma, axis=1) * (n_times / n_usable).astype(np.float32)
+            sigma = clipped_sigma(size, sigma, axis=1) * (n_times / n_usable).astype(np.float32)
         bound = np.float32(_HUBER) * np.maximum(sigma, floor)[:, None]
-        weight = np.divide(bound, np.maximum(residual, bound, out=residual), out=residual)
-        weight.ravel()[gaps] = 0
-        np.multiply(x, weight[:, None, :], out=weighted)
-        gram = (weighted @ x.transpose(0, 2, 1)).astype(np.float64)
-        gram[:, diagonal, diagonal] += ridge
-        right = (weighted @ y[:, :, None])[:, :, 0] + ridge * prior
-        beta = np.linalg.solve(gram, right.astype(np.float64)[:, :, None])[:, :, 0].astype(np.float32)
+        if iteration < _REWEIGHTED:
+            weight = np.abs(residual, out=residual)
+            np.divide(bound, np.maximum(weight, bound, out=weight), out=weight)
+            weight.ravel()[gaps] = 0
+            np.multiply(x, weight[:, None, :], out=weighted)
+            gram = (weighted @ x.transpose(0, 2, 1)).astype(np.float64)
+            gram[:, diagonal, diagonal] += ridge
+            right = ((weighted @ y[:, :, None])[:, :, 0] + ridge * prior).astype(np.float64)
+            if iteration < _REWEIGHTED - 1:
+                beta = np.linalg.solve(gram, right[:, :, None])[:, :, 0].astype(np.float32)
+            else:
+                inverse = np.linalg.inv(gram)
+                beta = (inverse @ right[:, :, None])[:, :, 0].astype(np.float32)
+        else:
+            np.minimum(residual, bound, out=residual)
+            np.maximum(residual, -bound, out=residual)
+            gradient = (x @ residual[:, :, None])[:, :, 0] + ridge * (prior - beta)
+            beta += (inverse @ gradient.astype(np.float64)[:, :, None])[:, :, 0].astype(np.float32)
     # With a larger sum of lag coefficients, expectations would diverge after the first unusual value.
     persistence = beta[:, FIRST_LAG:].sum(axis=1)
     beta[:, FIRST_LAG:] /= np.where(persistence > _MOST_PERSISTENT, persistence, 1)[:, None]
-    return beta.T, _residual_sigma(_residuals(x, y, gaps, beta), gaps)
+    residual = _residuals(x, y, gaps, beta)
+    return beta.T, _residual_sigma(np.abs(residual, out=residual), gaps)
 
 
 def _residuals(x: Float32Array, y: Float32Array, gaps: IndexArray, beta: Float32Array) -> Float32Array:
-    """Return absolute residuals, shape (S, T), 0 for gaps; these are places in the flat array."""
+    """Return the residuals, shape (S, T), 0 for gaps; these are places in the flat array."""
     residual: Float32Array = (beta[:, None, :] @ x)[:, 0]
-    np.abs(np.subtract(y, residual, out=residual), out=residual)
+    np.subtract(y, residual, out=residual)
     residual.ravel()[gaps] = 0
     return residual
 

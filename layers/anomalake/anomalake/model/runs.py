@@ -148,7 +148,7 @@ def _fit_strip(
     first: int,
     has_pauses: bool,
 ) -> RunModel:
-    usual = median(reference - zero)
+    usual = median(reference[row_sample(len(reference))]) - zero
     least = np.where(judged & (usual > 0), np.float32(_LEAST_EXPECTED) * usual, 0).astype(np.float32)
     above, expected = above_zero(values, reference, zero, least)
     if has_pauses:
@@ -165,7 +165,7 @@ def _fit_strip(
         ratio = _log_ratio(total, expected_total)
         ratio[~usable] = np.nan
         if window > _STEP:
-            ratio, usable = ratio[::2], usable[::2]
+            ratio = ratio[::2]
         spread = (np.float32(MAD) * median(np.abs(ratio[row_sample(len(ratio))])) + _LEAST_SPREAD).astype(np.float32)
         if window == 1:
             # Single low values are counted in all intervals: those of a third of them would miss two of three.
@@ -177,7 +177,7 @@ def _fit_strip(
         are_usual = n_outages > np.maximum(_MOST_OUTAGES, _SHARE_OF_OUTAGES * (last_counts.sum(axis=0) * _STEP))
         spread[are_usual] = _NOT_JUDGED
         ratio /= spread
-        tails.append(fit_tails(ratio, usable))
+        tails.append(fit_tails(ratio))
         spreads.append(spread)
     return RunModel(
         zero=zero,

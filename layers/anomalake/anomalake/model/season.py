@@ -48,24 +48,26 @@ def fit_harmonics(values: Float32Array, basis: FloatArray, longest: int) -> Floa
     slow = np.column_stack([np.cos(np.outer(angle, np.arange(n_slow + 1))), np.linspace(-0.5, 0.5, n_times)])
     q, r = np.linalg.qr(np.column_stack([slow, basis]))
     q32, n_nuisance = q.astype(np.float32), slow.shape[1]
-    coefficients = np.empty((q.shape[1], n_series), np.float32)
+    # Of the columns of `basis`, from the coefficients of the orthogonal columns.
+    inverse = np.linalg.inv(r)[n_nuisance:]
+    coefficients = np.empty((basis.shape[1], n_series), np.float32)
     for strip in strips(n_series):
         of_strip, sigma = _fit_strip(by_series(values[:, strip]), q32)
         pairs = of_strip.T[n_nuisance:].reshape(basis.shape[1] // 2, 2, len(sigma))
         energy = np.maximum((pairs**2).sum(axis=1), np.float32(1e-12))
         shrinkage = np.clip(1 - _SHRINKAGE * 2 * sigma**2 / energy, 0, 1)
-        coefficients[:n_nuisance, strip] = of_strip.T[:n_nuisance]
-        coefficients[n_nuisance:, strip] = (pairs * shrinkage[:, None]).reshape(basis.shape[1], len(sigma))
-    solved: FloatArray = np.linalg.solve(r, coefficients.astype(np.float64))
-    return solved[n_nuisance:].astype(np.float32)
+        orthogonal = of_strip.T.astype(np.float64)
+        orthogonal[n_nuisance:] = (pairs * shrinkage[:, None]).reshape(basis.shape[1], len(sigma))
+        coefficients[:, strip] = inverse @ orthogonal
+    return coefficients
 
 
 def _fit_strip(values: Float32Array, q: Float32Array) -> tuple[Float32Array, Float32Array]:
     """Return the coefficients of orthogonal columns, shape (S, columns), and the spread; `values` are by series."""
     projection, rows = np.ascontiguousarray(q.T), row_sample(values.shape[1])
     missing = np.flatnonzero(np.isnan(values))
-    fit = np.repeat(median_of_series(values)[:, None], values.shape[1], axis=1)
-    residual = np.empty_like(fit)
+    residual, fit = np.empty_like(values), np.empty_like(values)
+    fit[:] = median_of_series(values[:, rows])[:, None]
     coefficients = np.zeros((len(values), q.shape[1]), np.float32)
     sigma = np.zeros(len(values), np.float32)
     for iteration in range(_ITERATIONS):
@@ -82,13 +84,15 @@ def _fit_strip(values: Float32Array, q: Float32Array) -> tuple[Float32Array, Flo
     return coefficients, sigma
 
 
-def sum_of_harmonics(basis: Float32Array, coefficients: Float32Array) -> Float32Array:
-    """Return the values of the harmonics, shape (T, S).
+def sum_of_harmonics(basis: Float32Array, coefficients: Float32Array, out: Float32Array | None = None) -> Float32Array:
+    """Return the values of the harmonics, shape (T, S); they are written to `out`.
 
     `basis` has shape (T, 2 × harmonics), `coefficients` (2 × harmonics, S). Terms are added in the order of the
     harmonics, so a value depends only on its interval and its series. The rounding of a matrix product by BLAS depends
     on the shapes of its arrays: judging in steps would differ in the last bits from judging at once.
     """
+    # Many intervals are at the same place in the day and the week.
+    basis, place = np.unique(basis, axis=0, return_inverse=True)
     values = np.zeros((len(basis), coefficients.shape[1]), np.float32)
     for first in range(0, len(basis), _ROWS_AT_ONCE):
         rows = values[first : first + _ROWS_AT_ONCE]
@@ -96,4 +100,5 @@ def sum_of_harmonics(basis: Float32Array, coefficients: Float32Array) -> Float32
         for column, row in zip(basis[first : first + _ROWS_AT_ONCE].T, coefficients, strict=True):
             np.multiply(column[:, None], row, out=term)
             rows += term
-    return values
+    result: Float32Array = values.take(place, axis=0, out=out, mode="clip")
+    return result

@@ -58,9 +58,11 @@ def standardised(
     return result
 
 
-def in_units(values: Float32Array, center: FloatArray, scale: FloatArray, least: FloatArray) -> FloatArray:
-    """Return standardised values in the unit of the measure, at least `least`; (T, S) to (S, T)."""
-    units = by_series(values).astype(np.float64)
+def in_units(
+    values: Float32Array, center: FloatArray, scale: FloatArray, least: FloatArray, out: FloatArray | None = None
+) -> FloatArray:
+    """Return standardised values in the unit of the measure, at least `least`; (T, S) to (S, T), or in `out`."""
+    units = by_series(values, np.empty(values.shape[::-1]) if out is None else out)
     with np.errstate(over="ignore"):
         units *= scale[:, None]
         units += center[:, None]

@@ -16,8 +16,8 @@ import numpy as np
 
 from anomalake.model.array_types import BoolArray, Float32Array, FloatArray, IndexArray
 from anomalake.model.body import BODY_SHARES, shape_by_body
-from anomalake.model.layout import strips
-from anomalake.model.spread import quantiles
+from anomalake.model.layout import by_series, wide_strips
+from anomalake.model.spread import put_quantiles
 
 # Number of exceedances to aim at, both sides together, and the bounds of their share of the points. The farthest 1 % of
 # a long history are mostly its anomalies, so the share is at least 8 %.
@@ -48,6 +48,8 @@ _MOST_EVENTS, _MOST_EVENTS_OF_DAYS = 0.012, 0.03
 # Shapes of generalised Pareto distributions, to find one by the ratio of two exceedances: the one that half of them
 # reach, and the one that a fifth of them reach. A tenth says more about a light shape, but is sooner an anomaly.
 _OUTER, _OUTER_OF_LIGHT = 5.0, 10.0
+# Parts of the exceedances whose quantiles a fit uses; the last one only where tails can be light.
+_PARTS = (1.0, 2.0, _OUTER, _OUTER_OF_LIGHT)
 # Standard error of a light shape: only what is beyond it counts.
 _ERROR_OF_LIGHT = 0.12
 _SHAPES = np.linspace(-0.5, 1.5, 200)
@@ -92,23 +94,42 @@ def concatenate_tails(parts: list[Tails]) -> Tails:
     return Tails(parts[0].share, *arrays)
 
 
-def fit_tails(z: Float32Array, usable: BoolArray, *, can_be_light: bool = False, of_days: bool = False) -> Tails:
+def fit_tails(
+    z: Float32Array, usable: BoolArray | None = None, *, can_be_light: bool = False, of_days: bool = False
+) -> Tails:
     """Estimate the tails of the standardised residuals of a history, shape (T, S); only `usable` ones count.
 
-    `can_be_light` tells that intervals are hours or longer, `of_days` that they are days or longer.
+    NaN is not usable. `can_be_light` tells that intervals are hours or longer, `of_days` that they are days or longer.
     """
-    n_times = z.shape[0]
-    share = float(np.clip(_EXCEEDANCES / max(n_times, 1), _LEAST_SHARE, _MOST_SHARE)) / 2
-    # Quantiles that the given share of the points exceeds, half of that share, a fifth and a tenth of it.
-    shares = share / np.array([1.0, 2.0, _OUTER, _OUTER_OF_LIGHT][: 4 if can_be_light else 3])
-    if can_be_light and not of_days:
-        # Days are too few for it.
-        shares = np.concatenate([shares, BODY_SHARES])
-    found = np.empty((2 * len(shares), z.shape[1]))
-    for strip in strips(z.shape[1]):
-        residuals = _without_events(z[:, strip].copy(), usable[:, strip].copy(), of_days)
-        found[:, strip] = quantiles(residuals, (*shares, *(1 - shares)))
-    lower, upper = -found[: len(shares)], found[len(shares) :]
+    if usable is not None:
+        z = np.where(usable, z, np.float32(np.nan))
+    found = np.empty((n_tail_quantiles(can_be_light=can_be_light, of_days=of_days), z.shape[1]), np.float32)
+    for strip in wide_strips(z.shape[1], len(z)):
+        put_tail_quantiles(z[:, strip], found[:, strip], can_be_light=can_be_light, of_days=of_days)
+    return tails_of(found, len(z), can_be_light=can_be_light, of_days=of_days)
+
+
+def n_tail_quantiles(*, can_be_light: bool, of_days: bool) -> int:
+    """Return the number of quantiles of a series from which `tails_of` estimates its tails."""
+    return 2 * len(_shares(1, can_be_light, of_days))
+
+
+def put_tail_quantiles(z: Float32Array, out: Float32Array, *, can_be_light: bool, of_days: bool) -> None:
+    """Write the quantiles of the residuals of a strip of series to `out`, shape (`n_tail_quantiles`, S).
+
+    NaN is left out.
+    """
+    shares = _shares(len(z), can_be_light, of_days)
+    values = by_series(z)
+    _leave_events_out(values, of_days)
+    put_quantiles(values, (*shares, *(1 - share for share in shares)), out)
+
+
+def tails_of(found: Float32Array, n_times: int, *, can_be_light: bool, of_days: bool) -> Tails:
+    """Return the tails from the quantiles of residuals of so many intervals (`put_tail_quantiles`)."""
+    share, *_ = _shares(n_times, can_be_light, of_days)
+    lower, upper = np.split(found.astype(np.float64), 2)
+    lower = -lower
     of_long = _COMMON_SHAPE_OF_HOURS if can_be_light else _COMMON_SHAPE
     by_share = [(of_long, _COMMON_SHAPE_OF_SHORT), (_LIGHT_WEIGHT, _LIGHT_WEIGHT_OF_SHORT)]
     common, weight = (float(np.interp(2 * share, (_LEAST_SHARE, _MOST_SHARE), bounds)) for bounds in by_share)
@@ -116,31 +137,46 @@ def fit_tails(z: Float32Array, usable: BoolArray, *, can_be_light: bool = False,
     return Tails(share, *(np.array([side[i] for side in sides]) for i in range(3)))
 
 
-def _without_events(z: Float32Array, usable: BoolArray, of_days: bool) -> Float32Array:
-    """Put NaN in place of what is not usable, and of what is far out where that is few events; `z` is changed."""
-    far = np.abs(z) > _FAR
-    np.copyto(z, np.float32(np.nan), where=~usable)
-    series = far.any(axis=0).nonzero()[0]
-    if len(series):
-        far = far[:, series]
-        rows, columns = (far & _are_few_events(far, usable[:, series], of_days)).nonzero()
-        z[rows, series[columns]] = np.nan
-    return z
+@cache
+def _shares(n_times: int, can_be_light: bool, of_days: bool) -> tuple[float, ...]:
+    """Return the share of the points that is beyond the threshold of one side, parts of it, and those of the body."""
+    share = min(max(_EXCEEDANCES / max(n_times, 1), _LEAST_SHARE), _MOST_SHARE) / 2
+    shares = tuple(share / part for part in (_PARTS if can_be_light else _PARTS[:-1]))
+    # Days are too few for a body.
+    return (*shares, *BODY_SHARES) if can_be_light and not of_days else shares
 
 
-def _are_few_events(far: BoolArray, usable: BoolArray, of_days: bool) -> BoolArray:
-    """Return for which series the residuals that are far out are few events; (T, S) to (S,)."""
-    near = far.copy()
+def _leave_events_out(values: Float32Array, of_days: bool) -> None:
+    """Put NaN in place of what is far out where that is few events; `values` has shape (S, T)."""
+    far = np.flatnonzero(np.abs(values) > _FAR)
+    if not len(far):
+        return
+    n_times = values.shape[1]
+    series = far // n_times
+    # Few series have any that is far out, and only these are looked at.
+    with_far, row = np.unique(series, return_inverse=True)
+    are_few = _are_few_events(row, far - series * n_times, ~np.isnan(values[with_far]), of_days)
+    values.ravel()[far[are_few[row]]] = np.nan
+
+
+def _are_few_events(row: IndexArray, place: IndexArray, usable: BoolArray, of_days: bool) -> BoolArray:
+    """Return for which series the residuals that are far out are few events.
+
+    They are at `place` in time of the series at `row`, series by series; each has one. `usable` has shape (S, T).
+    """
+    n_series, n_times = usable.shape
+    near = _NEAR_OF_DAYS if of_days else _NEAR
     most_events = _MOST_EVENTS_OF_DAYS if of_days else _MOST_EVENTS
-    for step in range(1, (_NEAR_OF_DAYS if of_days else _NEAR) + 1):
-        near[step:] |= far[:-step]
-        near[:-step] |= far[step:]
-    begins = near.copy()
-    begins[1:] &= ~near[:-1]
-    n_usable = np.maximum(usable.sum(axis=0), 1)
-    are_few: BoolArray = ((near & usable).sum(axis=0) <= _MOST_FAR * n_usable) & (
-        (begins & usable).sum(axis=0) <= most_events * n_usable
-    )
+    is_first = np.ones(len(row), np.bool_)
+    is_first[1:] = (row[1:] != row[:-1]) | (place[1:] - place[:-1] > 2 * near + 1)
+    events, is_last = row[is_first], np.append(is_first[1:], True)
+    begins, ends = np.maximum(place[is_first] - near, 0), np.minimum(place[is_last] + near + 1, n_times)
+    n_before = np.zeros((n_series, n_times + 1), np.int32)
+    np.cumsum(usable, axis=1, out=n_before[:, 1:])
+    n_usable = n_before[:, -1]
+    n_near = np.bincount(events, n_before[events, ends] - n_before[events, begins], minlength=n_series)
+    n_events = np.bincount(events, usable[events, begins], minlength=n_series)
+    are_few: BoolArray = (n_near <= _MOST_FAR * n_usable) & (n_events <= most_events * n_usable)
     return are_few
 
 
