@@ -29,9 +29,10 @@ from anomalake.definitions.settings import NO_SETTINGS
 from anomalake.detection.arrow_blocks import batch_of_bytes, values_of_batch
 from anomalake.detection.backtest import group_backtest, judge_series, judged_arrays, prepare_backtest
 from anomalake.detection.blocked_engine import BlockedEngine, LakeBlocks
-from anomalake.detection.distributed_backtest import GIVEN, judge_distributed
+from anomalake.detection.distributed_backtest import judge_distributed
 from anomalake.detection.distributed_reading import SourceWork, read_distributed
 from anomalake.detection.engine import NumpyModelEngine
+from anomalake.detection.work_history import GIVEN
 from anomalake.groups.judged_series import JudgedArrays, JudgedSeries
 from anomalake.local.source_files import FolderOrS3Files
 from anomalake.model.blocks import BLOCK, divided
