@@ -157,6 +157,7 @@ def fit(n_series: int, n_times: int, runner: TaskRunner | None) -> None:
         live = LiveModels(detector, intervals, models, histories, engine)
         active = live.model_for(_instant(after), [])
         seconds, cpu = time.perf_counter() - start, cpu_seconds() - cpu
+        peak = peak_megabytes()
         assert isinstance(active, ActiveModel), active
         history = models.read_history(active.start)
         assert history is not None
@@ -166,7 +167,8 @@ def fit(n_series: int, n_times: int, runner: TaskRunner | None) -> None:
         for name in ("expected", "lower", "upper", "severity"):
             digest.update(np.ascontiguousarray(getattr(judgement, name)))
         n_values = int(np.count_nonzero(~np.isnan(history.values)))
-    report(seconds, cpu, n_values, digest.hexdigest()[:16])
+    # What compares the results has all of the history in memory.
+    report(seconds, cpu, n_values, digest.hexdigest()[:16], peak)
 
 
 def source(folder: Path, n_series: int, n_times: int) -> Detector:
@@ -185,10 +187,14 @@ def source(folder: Path, n_series: int, n_times: int) -> Detector:
     return read_detector(folder / "detector.json")
 
 
-def report(seconds: float, cpu: float, number: int, digest: str) -> None:
+def report(seconds: float, cpu: float, number: int, digest: str, peak: float | None = None) -> None:
     """Print the figures of a measurement."""
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-    print(round(seconds, 2), round(cpu, 2), number, digest, round(peak))
+    print(round(seconds, 2), round(cpu, 2), number, digest, round(peak_megabytes() if peak is None else peak))
+
+
+def peak_megabytes() -> float:
+    """Return the peak memory of this process so far."""
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
 
 
 def rows(lake: str) -> tuple[int, str]:

@@ -45,7 +45,7 @@ from anomalake.detection.source import IntervalError
 from anomalake.detection.work_history import GIVEN, Span, WorkHistory
 from anomalake.lake.lake import Clock, utc_now
 from anomalake.model.array_types import FloatArray, IntArray, TimeArray
-from anomalake.model.metrics import Metrics
+from anomalake.model.metrics import Metrics, join
 from anomalake.records.codecs import arrays_from_bytes, arrays_to_bytes
 from anomalake.records.errors import CorruptError
 from anomalake.records.intervals import IntervalStore, metrics_of
@@ -326,7 +326,7 @@ class DistributedHistories:
         with self._work() as of:
             read = self._read_source(of, until, starts)
             history = None if read is None else _Reading(self._lake, self._runner, of, read).join(starts, None)
-            return None if history is None else self._read(history)
+            return None if history is None else join([self._read(history)], starts)
 
     @contextmanager
     def _work(self) -> Iterator[SourceWork]:
