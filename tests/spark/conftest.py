@@ -50,15 +50,15 @@ MetricSet:
 """
 
 
-#: Two days with an anomaly.
-SPAN = Span(first=FIRST + timedelta(days=UNUSUAL_DAYS[0]), last=FIRST + timedelta(days=UNUSUAL_DAYS[1]))
+#: Two days with an anomaly, and a Monday, whose model is fitted to the history of the one before and these days.
+SPAN = Span(first=FIRST + timedelta(days=UNUSUAL_DAYS[0]), last=FIRST + timedelta(days=UNUSUAL_DAYS[1] + 1))
 
 #: Tasks of the backtest, of the fit and its history, of the interval, and of the rebuild.
 KINDS = frozenset(
     {
         "distributed_reading.ReadTask", "distributed_reading.DivideTask", "distributed_reading.GivenTask",
         "distributed_backtest.JudgeTask", "distributed_backtest.TotalsTask", "distributed_backtest.IntervalsTask",
-        "distributed_history.JoinTask", "distributed_history.SinceTask", "distributed_history.StoreTask",
+        "distributed_history.IntervalsTask", "distributed_history.JoinTask", "distributed_history.SinceTask", "distributed_history.StoreTask",
         "blocked_engine.FitTask", "blocked_engine.JudgeTask", "bulk.ChunkTask",
     }
 )  # fmt: skip
