@@ -58,7 +58,8 @@ KINDS = frozenset(
     {
         "distributed_reading.ReadTask", "distributed_reading.DivideTask", "distributed_reading.GivenTask",
         "distributed_backtest.JudgeTask", "distributed_backtest.TotalsTask", "distributed_backtest.IntervalsTask",
-        "distributed_history.IntervalsTask", "distributed_history.JoinTask", "distributed_history.SinceTask", "distributed_history.StoreTask",
+        "distributed_history.IntervalsTask", "distributed_history.JoinTask",
+        "distributed_history.SinceTask", "distributed_history.StoreTask",
         "blocked_engine.FitTask", "blocked_engine.JudgeTask", "bulk.ChunkTask",
     }
 )  # fmt: skip
