@@ -1,4 +1,4 @@
-"""Apache Spark beside one process: CPU of backtests, reading, intervals and a rebuild, and whether results are equal.
+"""Apache Spark beside one process: CPU of all that it does, and whether results are equal.
 
 The packages of requirements/spark.txt are in an environment of their own, which `make spark` makes.
 """
@@ -17,39 +17,59 @@ SPARK = Path(sys.prefix).with_name(f"{Path(sys.prefix).name}-spark") / "bin" / "
 
 
 def measure(workspace: Workspace) -> list[Figure]:
-    """Measure backtests, live intervals and a rebuild in one process and by ``local[2]``, in turn.
+    """Measure backtests, reading, fits, live intervals and a rebuild in one process and by ``local[2]``, in turn.
 
     One process needs 22 KB for a metric of such an interval, which this machine does not have for the most metrics.
     """
-    if not SPARK.exists():
-        workspace.log("left out: Apache Spark, which `make spark` installs where java and Python 3.11 are")
+    if not _is_installed(workspace):
         return []
-    backtests = [workspace.size(full, quick) for full, quick in ((100_000, 2_100), (200_000, 4_200))]
+    backtest = workspace.size(100_000, 2_100)
     few, some, most = (workspace.size(n, q) for n, q in ((10_000, 2_100), (100_000, 4_200), (1_000_000, 8_400)))
-    alerts = workspace.size(1_000_000, 5_000)
+    read = f"{few:,} series of 840 in daily files of CSV"
     return [
-        *(_both(workspace, "backtest", [str(n), "840"], f"{n:,} series of 840", Bound("<=", 3)) for n in backtests),
-        _both(
-            workspace, "read", [str(few), "840"], f"the history of {few:,} series of 840 in daily files of CSV", None
-        ),
+        _both(workspace, "backtest", [str(backtest), "840"], f"{backtest:,} series of 840", Bound("<=", 3)),
+        _both(workspace, "read", [str(few), "840"], f"the history of {read}", None),
+        _both(workspace, "fit", [str(few), "840"], f"{read}, its history stored", None),
         _both(workspace, "interval", [str(some), "400"], f"{some:,} series of 400", None),
         *_interval_of_most(workspace, few, most),
-        _both(workspace, "rebuild", [str(workspace.lake_of(alerts))], f"{alerts:,} alerts, the same rows", None),
+        _rebuild(workspace, workspace.size(200_000, 5_000)),
     ]
+
+
+def measure_rebuild(workspace: Workspace) -> list[Figure]:
+    """Measure a rebuild of 5,000,000 alerts, which takes an hour of CPU with the making of its lake."""
+    if not _is_installed(workspace):
+        return []
+    return [_rebuild(workspace, workspace.size(5_000_000, 5_000))]
+
+
+def _is_installed(workspace: Workspace) -> bool:
+    if not SPARK.exists():
+        workspace.log("left out: Apache Spark, which `make spark` installs where java and Python 3.11 are")
+    return SPARK.exists()
+
+
+def _rebuild(workspace: Workspace, alerts: int) -> Figure:
+    return _both(workspace, "rebuild", [str(workspace.lake_of(alerts))], f"{alerts:,} alerts", None)
 
 
 def _both(workspace: Workspace, work: str, arguments: list[str], size: str, wanted: Bound | None) -> Figure:
     outputs = {engine: _run(workspace, work, engine, arguments) for engine in ("process", "spark")}
-    if outputs["process"][2:4] != outputs["spark"][2:4]:
-        raise BenchmarkError(f"{work} of {size}: the results differ: {outputs}")
-    seconds, cpu = map(float, outputs["process"][:2])
-    spark_seconds, spark_cpu = map(float, outputs["spark"][:2])
+    return compared(work, size, outputs["process"], outputs["spark"], wanted)
+
+
+def compared(work: str, size: str, process: list[str], spark: list[str], wanted: Bound | None = None) -> Figure:
+    """Return the figure of two outputs of `spark_worker`; raises `BenchmarkError` if their results differ."""
+    if process[2:4] != spark[2:4]:
+        raise BenchmarkError(f"{work} of {size}: the results differ: {process} and {spark}")
+    equal = f"the same {int(spark[2]):,} rows" if work == "rebuild" else "the same bits"
     how = (
-        f"the same bits; Python and JVM: {spark_cpu:.1f} s of CPU, {spark_seconds:.1f} s, peak memory of the driver's "
-        f"Python {float(outputs['spark'][4]):,.0f} MB; one process and its forks: {cpu:.1f} s of CPU, {seconds:.1f} s, "
-        f"{float(outputs['process'][4]):,.0f} MB"
+        f"{equal}; Python and JVM: {float(spark[1]):.1f} s of CPU, {float(spark[0]):.1f} s, peak memory of the "
+        f"driver's Python {float(spark[4]):,.0f} MB; one process and its forks: {float(process[1]):.1f} s of CPU, "
+        f"{float(process[0]):.1f} s, {float(process[4]):,.0f} MB"
     )
-    return Figure(f"CPU of Spark local[2] against one process, {work} of {size}", spark_cpu / cpu, "times", wanted, how)
+    ratio = float(spark[1]) / float(process[1])
+    return Figure(f"CPU of Spark local[2] against one process, {work} of {size}", ratio, "times", wanted, how)
 
 
 def _interval_of_most(workspace: Workspace, few: int, most: int) -> list[Figure]:

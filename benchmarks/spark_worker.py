@@ -1,8 +1,8 @@
-"""A backtest, its reading, a live interval or a rebuild, in this process or on a local Spark session, in a process.
+"""A backtest, its reading, a fit, a live interval or a rebuild, in this process or on a local Spark session.
 
-``python -m benchmarks.spark_worker (backtest|read|interval) (process|spark) SERIES INTERVALS`` or ``… rebuild … LAKE``
-prints seconds, seconds of CPU (the JVM and Python workers too), the number of anomalies and groups or of rows, a digest
-of the results, and the peak memory of this process in megabytes.
+``python -m benchmarks.spark_worker (backtest|read|fit|interval) (process|spark) SERIES INTERVALS`` or ``… rebuild …
+LAKE`` prints seconds, seconds of CPU (the JVM and Python workers too), the number of anomalies and groups, of values or
+of rows, a digest of the results, and the peak memory of this process in megabytes.
 """
 
 from __future__ import annotations
@@ -29,18 +29,25 @@ from anomalake.definitions.settings import NO_SETTINGS
 from anomalake.detection.arrow_blocks import batch_of_bytes, values_of_batch
 from anomalake.detection.backtest import group_backtest, judge_series, judged_arrays, prepare_backtest
 from anomalake.detection.blocked_engine import BlockedEngine, LakeBlocks
-from anomalake.detection.distributed_backtest import GIVEN, judge_distributed
+from anomalake.detection.distributed_backtest import judge_distributed
+from anomalake.detection.distributed_history import DistributedHistories
 from anomalake.detection.distributed_reading import SourceWork, read_distributed
 from anomalake.detection.engine import NumpyModelEngine
+from anomalake.detection.learning import Histories, JoinedHistories
+from anomalake.detection.live_models import ActiveModel, LiveModels
+from anomalake.detection.source import SourceReader
+from anomalake.detection.work_history import GIVEN
 from anomalake.groups.judged_series import JudgedArrays, JudgedSeries
 from anomalake.local.source_files import FolderOrS3Files
 from anomalake.model.blocks import BLOCK, divided
 from anomalake.model.metrics import Metrics, between
-from anomalake.records.models import state_from_bytes, state_to_bytes
+from anomalake.records.intervals import IntervalStore
+from anomalake.records.models import ModelStore, state_from_bytes, state_to_bytes
+from anomalake.records.versions import version_of
 from anomalake.records.work import WorkFolder
 from anomalake.services import maintenance
 from anomalake.services.engines import Engine
-from anomalake.sources.reading import read_history
+from anomalake.sources.reading import read_history, read_interval
 from anomalake.spark.runner import SparkRunner
 from anomalake.storage.objects import open_store
 from anomalake.tasks import TaskRunner
@@ -48,6 +55,8 @@ from anomalake.tasks import TaskRunner
 # Columns of /proc/PID/stat after the name: parent, and CPU of the process and of its children that ended.
 _PARENT, _CPU = 1, slice(11, 15)
 _HOLIDAYS: tuple[date, ...] = ()
+# A Monday.
+_FIRST = np.datetime64("2026-01-05T00:00:00", "s")
 _ARN = "arn:aws:lookoutmetrics:us-east-1:000000000000:AnomalyDetector:shop"
 _DETECTOR = {
     "AnomalyDetectorName": "shop",
@@ -80,8 +89,8 @@ def main(arguments: Sequence[str]) -> None:
         maintenance.rebuild(arguments[2], workers=2, engine=Engine(runner) if runner is not None else None)
         report(time.perf_counter() - start, cpu_seconds() - cpu, *rows(arguments[2]))
         return
-    if work == "read":
-        read(int(arguments[2]), int(arguments[3]), runner)
+    if work in ("read", "fit"):
+        {"read": read, "fit": fit}[work](int(arguments[2]), int(arguments[3]), runner)
         return
     metrics = made(int(arguments[2]), int(arguments[3]))
     measured = {"backtest": backtest, "interval": interval}[work]
@@ -125,6 +134,43 @@ def read(n_series: int, n_times: int, runner: TaskRunner | None) -> None:
     report(seconds, cpu, n_values, digest.hexdigest()[:16])
 
 
+def fit(n_series: int, n_times: int, runner: TaskRunner | None) -> None:
+    """Measure the first fit of a live detector, from daily files of CSV to the stored history and model.
+
+    Report the number of values, and a digest of the judgement of the interval after them.
+    """
+    with tempfile.TemporaryDirectory(prefix="anomalake-benchmark-") as folder:
+        detector = source(Path(folder, "source"), n_series, n_times + 1)
+        lake = partial(open_store, folder)
+        blocks = LakeBlocks(lake, detector.name, version_of(detector.metric_set))
+        intervals = IntervalStore(lake(), detector.name, blocks.version)
+        models = ModelStore(lake(), detector.name, blocks.version)
+        files = FolderOrS3Files
+        histories: Histories = (
+            JoinedHistories(detector, intervals, models, SourceReader(detector, files()))
+            if runner is None
+            else DistributedHistories(detector, intervals, models, blocks, runner, files)
+        )
+        engine = NumpyModelEngine() if runner is None else BlockedEngine(blocks, runner)
+        after = _FIRST + n_times * np.timedelta64(3600, "s")
+        start, cpu = time.perf_counter(), cpu_seconds()
+        live = LiveModels(detector, intervals, models, histories, engine)
+        active = live.model_for(_instant(after), [])
+        seconds, cpu = time.perf_counter() - start, cpu_seconds() - cpu
+        peak = peak_megabytes()
+        assert isinstance(active, ActiveModel), active
+        history = models.read_history(active.start)
+        assert history is not None
+        last, _ = read_interval(detector, files(), _instant(after))
+        judgement, _ = engine.judge(active.fitted.model, active.fitted.state, last)
+        digest = hashlib.sha256(np.ascontiguousarray(history.values))
+        for name in ("expected", "lower", "upper", "severity"):
+            digest.update(np.ascontiguousarray(getattr(judgement, name)))
+        n_values = int(np.count_nonzero(~np.isnan(history.values)))
+    # What compares the results has all of the history in memory.
+    report(seconds, cpu, n_values, digest.hexdigest()[:16], peak)
+
+
 def source(folder: Path, n_series: int, n_times: int) -> Detector:
     """Write an hourly history as a file of CSV for each day, and return its detector."""
     (folder / "data").mkdir(parents=True)
@@ -141,10 +187,14 @@ def source(folder: Path, n_series: int, n_times: int) -> Detector:
     return read_detector(folder / "detector.json")
 
 
-def report(seconds: float, cpu: float, number: int, digest: str) -> None:
+def report(seconds: float, cpu: float, number: int, digest: str, peak: float | None = None) -> None:
     """Print the figures of a measurement."""
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-    print(round(seconds, 2), round(cpu, 2), number, digest, round(peak))
+    print(round(seconds, 2), round(cpu, 2), number, digest, round(peak_megabytes() if peak is None else peak))
+
+
+def peak_megabytes() -> float:
+    """Return the peak memory of this process so far."""
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
 
 
 def rows(lake: str) -> tuple[int, str]:
@@ -158,7 +208,7 @@ def rows(lake: str) -> tuple[int, str]:
 def made(n_series: int, n_times: int) -> Metrics:
     """Hourly series with a daily pattern, noise and a few anomalies."""
     random = np.random.default_rng(5)
-    starts = np.datetime64("2026-01-05T00:00:00", "s") + np.arange(n_times) * np.timedelta64(3600, "s")
+    starts = _FIRST + np.arange(n_times) * np.timedelta64(3600, "s")
     pattern = 100 + 40 * np.sin(np.arange(n_times) * 2 * np.pi / 24)
     values = np.empty((1, n_series, n_times))
     for begin in range(0, n_series, 10_000):
@@ -195,7 +245,7 @@ def interval(metrics: Metrics, runner: TaskRunner | None, folder: str, _: ExitSt
     fitted = judge.fit(between(metrics, 0, n_times - 2), _HOLIDAYS)
     state = judge.advance(fitted.model, fitted.state, between(metrics, n_times - 2, n_times - 1))
     last = between(metrics, n_times - 1, n_times)
-    start = datetime.fromtimestamp(int(last.starts[0].astype(np.int64)), UTC)
+    start = _instant(last.starts[0])
     stored = state_to_bytes(start, judge.state_to_arrays(state))
 
     def run() -> tuple[JudgedSeries, int]:
@@ -205,6 +255,10 @@ def interval(metrics: Metrics, runner: TaskRunner | None, folder: str, _: ExitSt
         return JudgedArrays(last, judgement), 0
 
     return run
+
+
+def _instant(start: np.datetime64) -> datetime:
+    return datetime.fromtimestamp(int(start.astype(np.int64)), UTC)
 
 
 def local_session() -> SparkRunner:

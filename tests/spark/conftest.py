@@ -13,8 +13,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 
+from anomalake.records.keys import parse_stamp
+from anomalake.records.models import ModelStore, history_to_bytes
 from anomalake.services.engines import Engine
 from anomalake.services.times import Span
+from anomalake.storage.objects import open_store
 from tests.support.lakes import content
 
 if TYPE_CHECKING:
@@ -47,34 +50,44 @@ MetricSet:
 """
 
 
-#: Two days with an anomaly.
-SPAN = Span(first=FIRST + timedelta(days=UNUSUAL_DAYS[0]), last=FIRST + timedelta(days=UNUSUAL_DAYS[1]))
+#: Two days with an anomaly, and a Monday, whose model is fitted to the history of the one before and these days.
+SPAN = Span(first=FIRST + timedelta(days=UNUSUAL_DAYS[0]), last=FIRST + timedelta(days=UNUSUAL_DAYS[1] + 1))
 
-#: Tasks of the backtest, of the fit, of the interval, and of the rebuild.
+#: Tasks of the backtest, of the fit and its history, of the interval, and of the rebuild.
 KINDS = frozenset(
     {
         "distributed_reading.ReadTask", "distributed_reading.DivideTask", "distributed_reading.GivenTask",
         "distributed_backtest.JudgeTask", "distributed_backtest.TotalsTask", "distributed_backtest.IntervalsTask",
+        "distributed_history.IntervalsTask", "distributed_history.JoinTask",
+        "distributed_history.SinceTask", "distributed_history.StoreTask",
         "blocked_engine.FitTask", "blocked_engine.JudgeTask", "bulk.ChunkTask",
     }
 )  # fmt: skip
 #: Those in which each victim is killed; an executor or a driver takes long to start.
 KILLED_IN = {
     "worker": KINDS,
-    "executor": {"distributed_reading.GivenTask", "distributed_backtest.JudgeTask", "blocked_engine.JudgeTask",
-                 "bulk.ChunkTask"},
-    "driver": {"distributed_reading.GivenTask", "distributed_backtest.JudgeTask", "blocked_engine.FitTask",
-               "blocked_engine.JudgeTask", "bulk.ChunkTask"},
+    "executor": {"distributed_reading.GivenTask", "distributed_backtest.JudgeTask", "distributed_history.JoinTask",
+                 "blocked_engine.JudgeTask", "bulk.ChunkTask"},
+    "driver": {"distributed_reading.GivenTask", "distributed_backtest.JudgeTask", "distributed_history.StoreTask",
+               "blocked_engine.FitTask", "blocked_engine.JudgeTask", "bulk.ChunkTask"},
 }  # fmt: skip
 
 
 def results(lake: Path) -> dict[str, bytes]:
     """Return what a lake has but models and states, which one has in blocks, and what depends on how often it ran.
 
-    The latter is the work of a killed driver, and the columns, which opening a lake with alerts records.
+    The latter is the work of a killed driver, and the columns, which opening a lake with alerts records. Of histories,
+    which one has in blocks too, it has the values.
     """
-    left_out = ("/models/", "/states/", "/work/", "columns/")
-    return {key: body for key, body in content(lake).items() if not any(part in key for part in left_out)}
+    left_out = ("/models/", "/states/", "/histories/", "/work/", "columns/")
+    found = {key: body for key, body in content(lake).items() if not any(part in key for part in left_out)}
+    for path in lake.glob("detection/detector=*/version=*/histories/*.npz"):
+        version, detector = path.parts[-3].partition("=")[2], path.parts[-4].partition("=")[2]
+        models = ModelStore(open_store(str(lake)), detector, version)
+        history = models.read_history(parse_stamp(path.stem))
+        assert history is not None
+        found[str(path.relative_to(lake))] = history_to_bytes(history)
+    return found
 
 
 def needs_spark() -> None:

@@ -20,8 +20,8 @@ from anomalake.detection import backtest as detection
 from anomalake.detection import distributed_reading
 from anomalake.detection.arrow_blocks import batch_of_bytes, values_of_batch
 from anomalake.detection.backtest import BacktestError
-from anomalake.detection.distributed_backtest import GIVEN
 from anomalake.detection.distributed_reading import GivenHistory, SourceWork, can_read_by_tasks, read_distributed
+from anomalake.detection.work_history import GIVEN
 from anomalake.local.source_files import FolderOrS3Files
 from anomalake.model import blocks
 from anomalake.model.metrics import Metrics

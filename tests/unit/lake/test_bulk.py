@@ -6,6 +6,7 @@ import contextlib
 import gzip
 import json
 from collections import Counter
+from dataclasses import replace
 from decimal import Context, Decimal
 
 import pytest
@@ -14,6 +15,7 @@ from anomalake.alerts import AlertDocument
 from anomalake.lake import bulk, csv_rows, layout, rows
 from anomalake.lake.compaction import compact
 from anomalake.lake.lake import Lake
+from anomalake.lake.ports import Partition
 from anomalake.storage.objects import memory_store
 from anomalake.storage.store import ObjectStore, StoreError
 from tests.support import made, oracle
@@ -312,3 +314,13 @@ def test_rows_are_written_before_they_take_too_much_memory(monkeypatch: pytest.M
     assert (summary.loaded, summary.repeated) == (30, 30)
     assert len(list(store.list("tables"))) == 30
     assert oracle.shown_in_tables(store) == oracle.relations(TEXTS)
+
+
+def test_the_report_of_a_chunk_is_written_and_read() -> None:
+    partitions = frozenset({Partition("shop", "2026-01-05")})
+    report = bulk.ChunkReport(
+        bytes(range(64)), b"\0\2", 1, 2, ("line 3: 'ä': expected JSON",), partitions, frozenset({"s"}), 9
+    )
+    body = report.to_bytes()
+    assert bulk.ChunkReport.from_bytes(body) == report
+    assert len(replace(report, identities=bytes(32_000), known=bytes(1_000)).to_bytes()) < len(body) + 33_000

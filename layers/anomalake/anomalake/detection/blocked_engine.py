@@ -18,14 +18,14 @@ from anomalake.detection.arrow_blocks import (
     batch_to_bytes,
     judgement_of_batch,
     judgement_to_batch,
-    values_of_batch,
     values_to_batch,
 )
 from anomalake.detection.backtest import series_blocks
 from anomalake.detection.engine import FittedModel, NumpyModelEngine
+from anomalake.detection.work_history import GIVEN, Span, WorkHistory
 from anomalake.lake.lake import Clock, utc_now
 from anomalake.model import Model, ModelError, State, fit
-from anomalake.model.array_types import FloatArray, IntArray, TimeArray
+from anomalake.model.array_types import FloatArray, IntArray
 from anomalake.model.filter_state import concatenate_states
 from anomalake.model.holidays import HolidayModel, concatenate_holidays
 from anomalake.model.judgement import ANOMALOUS, Judgement
@@ -98,27 +98,11 @@ class LakeBlocks:
 
 
 @dataclass(frozen=True, slots=True)
-class _Span:
-    """Intervals of a call, and the folder with the values of its blocks."""
-
-    folder: str
-    frequency: str
-    timezone: str
-    starts: TimeArray
-
-    def metrics(self, store: ObjectStore, number: int) -> Metrics:
-        """Read the values of a block."""
-        values = values_of_batch(batch_of_bytes(WorkFolder(store, self.folder).get("given", number)))
-        names = tuple((str(index),) for index in range(len(values)))
-        return Metrics(self.frequency, self.timezone, self.starts, ("",), ("series",), names, values[None])
-
-
-@dataclass(frozen=True, slots=True)
 class FitTask:
     """`Task` that fits the model of one block; it returns the block's name."""
 
     lake: LakeBlocks
-    span: _Span
+    span: Span
     holidays: tuple[date, ...]
     start: datetime
     is_taught: bool
@@ -135,7 +119,7 @@ class JudgeTask:
     """`Task` that judges intervals of one block; it returns the judgement, and the name of the state after them."""
 
     lake: LakeBlocks
-    span: _Span
+    span: Span
     models: tuple[str, ...]
     states: tuple[str, ...] | None
     start: datetime
@@ -203,13 +187,16 @@ class BlockedEngine:
             model = fit(history, holidays=tuple(holidays), earlier=taught)
             return FittedModel(model, model.state)
         start = next_start(_instant(history.starts[-1]), history.frequency, history.timezone)
-        results = self._run(
-            series_blocks(history),
-            history.flat,
-            history,
-            lambda span: FitTask(self._lake, span, tuple(holidays), start, taught is not None),
-            taught,
-        )
+        bounds = series_blocks(history)
+
+        def task_of(span: Span) -> FitTask:
+            return FitTask(self._lake, span, tuple(holidays), start, taught is not None)
+
+        if isinstance(history, WorkHistory):
+            _write_taught(WorkFolder(self._store, history.span.folder), bounds, taught)
+            results = self._results(task_of(history.span), len(bounds))
+        else:
+            results = self._run(bounds, history.flat, history, task_of, taught)
         names = tuple(result.decode("ascii") for result in results)
         blocked = BlockedModel(history.measures, history.dimension_names, history.combinations, names)
         return FittedModel(blocked, BlockedState())
@@ -337,7 +324,7 @@ class BlockedEngine:
         bounds: Sequence[tuple[int, int]],
         values: FloatArray,
         metrics: Metrics,
-        task_of: Callable[[_Span], Callable[[int], bytes]],
+        task_of: Callable[[Span], Callable[[int], bytes]],
         taught: HolidayModel | None = None,
     ) -> list[bytes]:
         """Run a task for each block of values, and of what is known of holidays; return the results in order."""
@@ -346,25 +333,39 @@ class BlockedEngine:
 
         def write(number: int) -> None:
             begin, end = bounds[number]
-            work.put("given", number, batch_to_bytes(values_to_batch(values[begin:end])))
-            if taught is not None:
-                part = taught.part(begin, end)
-                work.put(_TAUGHT, number, arrays_to_bytes({name: getattr(part, name) for name in _TAUGHT_ARRAYS}, {}))
+            work.put(GIVEN, number, batch_to_bytes(values_to_batch(values[begin:end])))
 
         try:
             with ThreadPoolExecutor(_AT_ONCE) as pool:
                 for _ in pool.map(write, range(len(bounds))):
                     pass
-            span = _Span(folder, metrics.frequency, metrics.timezone, metrics.starts)
-            return [result for _, result in sorted(self._runner.run(task_of(span), len(bounds)))]
+            _write_taught(work, bounds, taught)
+            span = Span(folder, metrics.frequency, metrics.timezone, metrics.starts)
+            return self._results(task_of(span), len(bounds))
         finally:
             work.delete()
+
+    def _results(self, task: Callable[[int], bytes], n_tasks: int) -> list[bytes]:
+        return [result for _, result in sorted(self._runner.run(task, n_tasks))]
 
     @property
     def _store(self) -> ObjectStore:
         if self._opened is None:
             self._opened = self._lake.open_store()
         return self._opened
+
+
+def _write_taught(work: WorkFolder, bounds: Sequence[tuple[int, int]], taught: HolidayModel | None) -> None:
+    if taught is None:
+        return
+
+    def write(number: int) -> None:
+        part = taught.part(*bounds[number])
+        work.put(_TAUGHT, number, arrays_to_bytes({name: getattr(part, name) for name in _TAUGHT_ARRAYS}, {}))
+
+    with ThreadPoolExecutor(_AT_ONCE) as pool:
+        for _ in pool.map(write, range(len(bounds))):
+            pass
 
 
 def _read_taught(work: WorkFolder, number: int) -> HolidayModel:

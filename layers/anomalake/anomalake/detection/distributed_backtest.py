@@ -29,6 +29,7 @@ from anomalake.detection.arrow_blocks import (
 )
 from anomalake.detection.backtest import PreparedBacktest, Progress
 from anomalake.detection.judging import stacked
+from anomalake.detection.work_history import GIVEN
 from anomalake.groups.judged_series import IntervalPoints, Place, part_of
 from anomalake.groups.reduction import (
     AnomalousPoints,
@@ -52,9 +53,7 @@ from anomalake.tasks import Task, TaskRunner
 _AT_ONCE: Final = 4
 # Bytes of points of whole intervals that are in memory at a time.
 _INTERVAL_BYTES: Final = 512 * 1024 * 1024
-#: Name of the objects with the values of a block.
-GIVEN: Final = "given"
-# Names of those with its judged points, and with what groups need of them.
+# Names of the objects with the judged points of a block, and with what groups need of them.
 _JUDGED, _REDUCED = "judged", "reduced"
 # Numbers of a point of an interval: value, expected, lower, upper.
 _NUMBERS: Final = 4

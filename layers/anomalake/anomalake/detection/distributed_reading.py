@@ -1,16 +1,18 @@
-"""The history of a backtest, read by tasks: no machine holds all values, and sums have the bits of one process.
+"""A source read by tasks: no machine holds all values, and sums have the bits of one process.
 
 Tasks read whole files, and write sums of blocks of rows in the order of the files (runs). As the combinations of all
 files are known then, tasks divide each run among the blocks of series. At last a task for each block adds up its sums
-in the order of the files, as one process does, and writes the values of the block (docs/adr/0016).
+in the order of the files, as one process does, and writes the values of the block (docs/adr/0016). `read_distributed`
+reads the history of a backtest; `distributed_history` that of a live detector.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
+from datetime import datetime
 from functools import partial
 from typing import Final
 
@@ -24,7 +26,7 @@ from anomalake.definitions.metric_set import MAX_METRIC_VALUE, MetricSet
 from anomalake.definitions.settings import DetectionSettings
 from anomalake.detection.arrow_blocks import batch_of_bytes, batch_to_bytes, values_to_batch
 from anomalake.detection.backtest import Progress, first_tested
-from anomalake.detection.distributed_backtest import GIVEN
+from anomalake.detection.work_history import GIVEN
 from anomalake.frequencies import FREQUENCIES
 from anomalake.groups.reduction import SeriesLayout
 from anomalake.model.array_types import BoolArray, FloatArray, IntArray
@@ -47,15 +49,14 @@ MOST_VALUES: Final = 20_000_000_000
 TASK_BYTES: Final = 64 * 1024 * 1024
 # Sums of a run. A task holds about 100 bytes for each.
 _RUN_SUMS: Final = 8_000_000
-# Name of the array with the digests of a task's combinations.
-_DIGESTS: Final = "digests"
 # Most runs of a task, for the numbers of their objects.
 _MOST_RUNS: Final = 10_000
 # Objects of a task that are written or read at a time.
 _AT_ONCE: Final = 8
 # Kinds of objects: the files of a task, what it knows of them, the rows that are compared with each other, and the
-# names of combinations; its runs; the places of all combinations; and, with the number of a block, its part of a run.
-_FILES, _READ, _HASHED, _COMBINATIONS = "files", "read", "hashed", "combinations"
+# digests and names of combinations; its runs; the places of all combinations; and, with the number of a block, its part
+# of a run.
+_FILES, _READ, _HASHED, _DIGESTS, _COMBINATIONS = "files", "read", "hashed", "digests", "combinations"
 _RUN, _RANKS, _ROWS = "run", "ranks", "rows"
 
 Wanted = tuple[SourceFile, Window]
@@ -96,21 +97,24 @@ class ReadTask:
     ----------
     first
         Number of the objects of the first task: an object has the files of each.
+    since
+        First start of the intervals whose sums are kept, in seconds; None for all.
     """
 
     of: SourceWork
     first: int
+    since: int | None = None
 
     def __call__(self, number: int) -> bytes:
         work, place, n_runs = self.of.work(), self.first + number, 0
 
         def keep(entries: Entries) -> None:
             nonlocal n_runs
-            digests = np.array(aggregation.digests, np.uint64)[entries.combinations]
-            run: Arrays = {
-                "digest": digests, "start": entries.starts, "sums": entries.sums, "counts": entries.counts
-            }  # fmt: skip
-            work.put(_RUN, place * _MOST_RUNS + n_runs, arrays_to_bytes(run, {}))
+            if self.since is not None:
+                entries = entries.since(self.since)
+            if not len(entries.starts):
+                return
+            put_run(work, place * _MOST_RUNS + n_runs, entries, np.array(aggregation.digests, np.uint64))
             n_runs += 1
 
         of = self.of.metric_set
@@ -118,10 +122,10 @@ class ReadTask:
         reader = FileReader(of, aggregation)
         read_files(reader, self.of.open_files(), _files_from_bytes(work.get(_FILES, place)))
         aggregation.flush()
-        part, digests = reader.part(), np.array(aggregation.digests, np.uint64)
-        work.put(_READ, place, arrays_to_bytes({_DIGESTS: digests}, {**part.about, "runs": n_runs}))
+        part = reader.part()
+        work.put(_READ, place, arrays_to_bytes({}, {**part.about, "runs": n_runs}))
         work.put(_HASHED, place, arrays_to_bytes(part.hashed or {}, {}))
-        work.put(_COMBINATIONS, place, batch_to_bytes(_names_batch(aggregation)))
+        put_combinations(work, place, np.array(aggregation.digests, np.uint64), aggregation.combinations())
         return b""
 
 
@@ -205,23 +209,9 @@ class GivenTask:
     doubled: IntArray
 
     def __call__(self, number: int) -> bytes:
-        work, (begin, end) = self.of.work(), self.bounds[number]
-        sums, counts = np.zeros((end - begin, len(self.starts))), np.zeros((end - begin, len(self.starts)), np.uint32)
-        runs = np.flatnonzero(self.has_part[:, number]).tolist()
-        with ThreadPoolExecutor(_AT_ONCE) as pool:
-            for body in pool.map(partial(work.get, _kind_of(number)), runs):
-                part, _ = arrays_from_bytes(body, _ROWS)
-                place = (part["row"], part["column"])
-                np.add.at(sums, place, part["sum"])
-                np.add.at(counts, place, part["count"])
-        values = self._values(begin, sums, counts)
-        is_large = np.abs(values) >= MAX_METRIC_VALUE
-        rows, columns = np.nonzero(is_large)
-        large = {"row": begin + rows, "column": columns, "value": values[is_large]}
-        values[is_large] = np.nan
-        for m, block, _ in self.layout.parts(begin, end):
-            if self.of.metric_set.metric_list[m].aggregation_function == "SUM":
-                values[block, np.isin(self.starts, self.doubled)] = np.nan
+        work, span = self.of.work(), self.bounds[number]
+        parts = parts_of(work, number, np.flatnonzero(self.has_part[:, number]))
+        values, large = added_up(self.of.metric_set, self.layout, span, self.starts, parts, self.doubled)
         observed = ~np.isnan(values)
         least = FREQUENCIES[self.of.metric_set.frequency].least_points
         is_known = observed[:, : self.first].sum(axis=1) >= least
@@ -232,15 +222,53 @@ class GivenTask:
         work.put(GIVEN, number, batch_to_bytes(values_to_batch(values)))
         return arrays_to_bytes({"has": observed.any(axis=0), **large}, about)
 
-    def _values(self, begin: int, sums: FloatArray, counts: npt.NDArray[np.uint32]) -> FloatArray:
-        """Return sums or means, by measure; NaN where there is no row."""
-        values = np.full(sums.shape, np.nan)
-        for m, block, _ in self.layout.parts(begin, begin + len(sums)):
-            seen = np.nonzero(counts[block])
-            found = sums[block][seen]
-            is_mean = self.of.metric_set.metric_list[m].aggregation_function == "AVG"
-            values[block][seen] = found / counts[block][seen] if is_mean else found
-        return values
+
+def parts_of(work: WorkFolder, block: int, runs: IntArray) -> Iterator[Arrays]:
+    """Read the parts that some runs have of a block, in their order: ``row``, ``column``, ``sum`` and ``count``."""
+    with ThreadPoolExecutor(_AT_ONCE) as pool:
+        for body in pool.map(partial(work.get, _kind_of(block)), runs.tolist()):
+            yield arrays_from_bytes(body, _ROWS)[0]
+
+
+def added_up(
+    of: MetricSet,
+    layout: SeriesLayout,
+    span: tuple[int, int],
+    starts: IntArray,
+    parts: Iterable[Arrays],
+    doubled: IntArray,
+) -> tuple[FloatArray, Arrays]:
+    """Add up the sums of a block; return its values, and those that are left out with their places (`note_large`).
+
+    Parameters
+    ----------
+    span
+        First and end index of the block's series.
+    starts, doubled
+        As of `GivenTask`.
+    parts
+        From `parts_of`.
+    """
+    begin, end = span
+    sums, counts = np.zeros((end - begin, len(starts))), np.zeros((end - begin, len(starts)), np.uint32)
+    for part in parts:
+        place = (part["row"], part["column"])
+        np.add.at(sums, place, part["sum"])
+        np.add.at(counts, place, part["count"])
+    values = np.full(sums.shape, np.nan)
+    for m, block, _ in layout.parts(begin, end):
+        seen = np.nonzero(counts[block])
+        found = sums[block][seen]
+        is_mean = of.metric_list[m].aggregation_function == "AVG"
+        values[block][seen] = found / counts[block][seen] if is_mean else found
+    is_large = np.abs(values) >= MAX_METRIC_VALUE
+    rows, columns = np.nonzero(is_large)
+    large = {"row": begin + rows, "column": columns, "value": values[is_large]}
+    values[is_large] = np.nan
+    for m, block, _ in layout.parts(begin, end):
+        if of.metric_list[m].aggregation_function == "SUM":
+            values[block, np.isin(starts, doubled)] = np.nan
+    return values, large
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -284,51 +312,113 @@ def read_distributed(
     NoDataError, InsufficientDataError, LimitExceededError
     TaskError, StoreError
     """
-    metric_set, files, work = detector.metric_set, of.open_files(), of.work()
-    reader, known = FileReader(metric_set), _Combinations()
+    read = read_source(of, runner, progress=progress)
+    with beyond_limits(of.metric_set, read.report):
+        metrics, is_enough, problems = _given(detector, of, runner, read)
+    spacing = spacing_problem(metrics)
+    problems = [*([] if spacing is None else [spacing]), *read.report.problems, *problems]
+    return GivenHistory(metrics, replace(read.report, problems=tuple(problems)), is_enough)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class SourceRead:
+    """Files that tasks have read: what is known of them, but for the sums of their rows, which are in the work folder.
+
+    Attributes
+    ----------
+    reader, report
+        What is known of the rows.
+    known
+        Their combinations.
+    runs
+        Numbers of the runs, in the order of the files.
+    n_tasks
+        Number of tasks: from this number on, numbers of objects are free.
+    """
+
+    reader: FileReader
+    report: ReadReport
+    known: Combinations
+    runs: tuple[int, ...]
+    n_tasks: int
+
+
+def read_source(
+    of: SourceWork,
+    runner: TaskRunner,
+    until: datetime | None = None,
+    since: int | None = None,
+    progress: Progress | None = None,
+) -> SourceRead:
+    """Read the files of a history into runs.
+
+    Parameters
+    ----------
+    until
+        Rows at or after this instant are not used.
+    since
+        As of `ReadTask`.
+    progress
+        As of `read_distributed`.
+
+    Raises
+    ------
+    NoDataError, InsufficientDataError, LimitExceededError
+    TaskError, StoreError
+    """
+    metric_set, files, work = of.metric_set, of.open_files(), of.work()
+    reader, known = FileReader(metric_set), Combinations()
     runs: list[int] = []
     place = done = total = 0
-    for wanted in history_files(metric_set, files, reader):
+    for wanted in history_files(metric_set, files, reader, until):
         groups = _groups(wanted)
         total += sum(file.size for file, _ in wanted)
         for number, group in enumerate(groups, place):
             work.put(_FILES, number, _files_to_bytes(group))
-        for number, _ in runner.run(ReadTask(of, place), len(groups)):
+        for number, _ in runner.run(ReadTask(of, place, since), len(groups)):
             done += sum(file.size for file, _ in groups[number])
             if progress is not None:
                 progress("read", done, total)
         for number in range(place, place + len(groups)):
-            arrays, about = arrays_from_bytes(work.get(_READ, number), _READ)
-            runs += [number * _MOST_RUNS + run for run in range(about["runs"])]
-            known.add(arrays[_DIGESTS], partial(work.get, _COMBINATIONS, number))
+            _, about = arrays_from_bytes(work.get(_READ, number), _READ)
+            runs += run_numbers(number, about["runs"])
+            known.add_task(work, number)
+            if len(known.names) > MOST_COMBINATIONS:
+                raise LimitExceededError(f"more than {MOST_COMBINATIONS:,} combinations; expected fewer values")
             is_compared = reader.aggregation.remembers_rows
             hashed = arrays_from_bytes(work.get(_HASHED, number), _HASHED)[0] if is_compared else None
             reader.add_part(ReadPart(about, hashed), files.open)
         place += len(groups)
-    report = check_history(reader)
-    with beyond_limits(metric_set, report):
-        metrics, is_enough, problems = _given(detector, of, runner, reader, known, tuple(runs))
-    spacing = spacing_problem(metrics)
-    problems = [*([] if spacing is None else [spacing]), *report.problems, *problems]
-    return GivenHistory(metrics, replace(report, problems=tuple(problems)), is_enough)
+    return SourceRead(reader, check_history(reader, until), known, tuple(runs), place)
 
 
-def _given(
-    detector: Detector,
-    of: SourceWork,
-    runner: TaskRunner,
-    reader: FileReader,
-    known: _Combinations,
-    runs: tuple[int, ...],
-) -> tuple[StoredMetrics, bool, list[str]]:
-    """Divide the runs and write the blocks; return the metrics, whether they are enough, and problems of values."""
-    metric_set, aggregation = of.metric_set, reader.aggregation
-    assert aggregation.first_start is not None
-    assert aggregation.last_start is not None
-    starts = starts_between(
-        metric_set.frequency, metric_set.timezone, aggregation.first_start, aggregation.last_start
-    ).astype(np.int64)
-    n_measures, n_combinations = len(metric_set.metric_list), len(known.names)
+@dataclass(frozen=True, slots=True, eq=False)
+class DividedRuns:
+    """The runs of all files, divided among blocks of series.
+
+    Attributes
+    ----------
+    order
+        Number of each combination, in the order of the metrics.
+    bounds
+        First and end index of the blocks.
+    has_part
+        Which runs have a part of which blocks, shape (runs, blocks).
+    layout
+        Order of all series.
+    """
+
+    order: list[int]
+    bounds: tuple[tuple[int, int], ...]
+    has_part: BoolArray
+    layout: SeriesLayout
+
+
+def divide(
+    of: SourceWork, runner: TaskRunner, known: Combinations, runs: tuple[int, ...], starts: IntArray
+) -> DividedRuns:
+    """Divide runs among blocks, and delete them; raises `LimitExceededError`, `TaskError`, `StoreError`."""
+    n_measures, n_combinations = len(of.metric_set.metric_list), len(known.names)
     if n_measures * n_combinations * len(starts) > MOST_VALUES:
         raise LimitExceededError(
             f"{n_measures} measures x {n_combinations} combinations x {len(starts)} intervals; expected up to "
@@ -345,21 +435,34 @@ def _given(
     for run, found in runner.run(DivideTask(of, runs, starts, bounds), len(runs)):
         has_part[run, np.frombuffer(found, np.int64)] = True
     of.work().delete(_RUN)
-    layout = SeriesLayout(n_measures, np.zeros(n_combinations, np.bool_))
-    first = first_tested(len(starts))
-    settings = DetectionSettings.of(detector)
-    task = GivenTask(of, starts, bounds, has_part, layout, first, settings, reader.doubled)
+    return DividedRuns(order, bounds, has_part, SeriesLayout(n_measures, np.zeros(n_combinations, np.bool_)))
+
+
+def _given(
+    detector: Detector, of: SourceWork, runner: TaskRunner, read: SourceRead
+) -> tuple[StoredMetrics, bool, list[str]]:
+    """Divide the runs and write the blocks; return the metrics, whether they are enough, and problems of values."""
+    metric_set, known, aggregation = of.metric_set, read.known, read.reader.aggregation
+    assert aggregation.first_start is not None
+    assert aggregation.last_start is not None
+    starts = starts_between(
+        metric_set.frequency, metric_set.timezone, aggregation.first_start, aggregation.last_start
+    ).astype(np.int64)
+    runs = divide(of, runner, known, read.runs, starts)
+    n_measures, n_combinations = len(metric_set.metric_list), len(known.names)
+    first, settings = first_tested(len(starts)), DetectionSettings.of(detector)
+    task = GivenTask(of, starts, runs.bounds, runs.has_part, runs.layout, first, settings, read.reader.doubled)
     has_value, n_series, is_enough = np.zeros(len(starts), np.bool_), 0, False
     large: list[list[tuple[int, int, float]]] = [[] for _ in metric_set.metric_list]
-    for _, body in runner.run(task, len(bounds)):
+    for _, body in runner.run(task, len(runs.bounds)):
         arrays, about = arrays_from_bytes(body, GIVEN)
         has_value |= arrays["has"]
         n_series += about["series"]
         is_enough |= about["enough"]
         for row, column, value in zip(*(arrays[name].tolist() for name in ("row", "column", "value")), strict=True):
             m, k = divmod(row, n_combinations)
-            large[m].append((order[k], int(starts[column]), value))
-    of.work().delete(_ROWS)
+            large[m].append((runs.order[k], int(starts[column]), value))
+    delete_parts(of.work())
     for measure, left_out in zip(metric_set.metric_list, large, strict=True):
         aggregation.note_large(measure.metric_name, left_out, known.names)
     metrics = StoredMetrics(
@@ -368,7 +471,7 @@ def _given(
         starts=starts.astype("datetime64[s]"),
         measures=metric_set.measures,
         dimension_names=metric_set.dimension_list,
-        combinations=tuple(known.names[at] for at in order),
+        combinations=tuple(known.names[at] for at in runs.order),
         values=np.broadcast_to(np.nan, (n_measures, n_combinations, len(starts))),
         intervals_with_value=has_value,
         series_with_value=n_series,
@@ -376,36 +479,70 @@ def _given(
     return metrics, is_enough, aggregation.problems
 
 
-class _Combinations:
-    """The combinations of all files, in order of first appearance."""
+class Combinations:
+    """Combinations of several tasks, in order of first appearance.
+
+    Attributes
+    ----------
+    names, digests
+        The combinations and their digests.
+    """
 
     def __init__(self) -> None:
         self.names: list[Combination] = []
         self.digests: list[int] = []
         self._sorted = np.empty(0, np.uint64)
 
-    def add(self, digests: npt.NDArray[np.uint64], read_names: Callable[[], bytes]) -> None:
-        """Add those of a task that are new, whose names are read then; raises `LimitExceededError`."""
+    def add_task(self, work: WorkFolder, place: int) -> None:
+        """Add those that a task has written (`put_combinations`)."""
+        digests = arrays_from_bytes(work.get(_DIGESTS, place), _DIGESTS)[0]["digest"]
+
+        def names_of(is_new: BoolArray) -> Iterable[Combination]:
+            names = batch_of_bytes(work.get(_COMBINATIONS, place))
+            if not len(names.schema):
+                return [()]
+            return zip(*names.filter(pa.array(is_new)).to_pydict().values(), strict=True)
+
+        self.add(digests, names_of)
+
+    def add(self, digests: npt.NDArray[np.uint64], names_of: Callable[[BoolArray], Iterable[Combination]]) -> None:
+        """Add those that are new; `names_of` returns the names of some."""
         place = np.searchsorted(self._sorted, digests)
         is_new = np.ones(len(digests), np.bool_)
         inside = place < len(self._sorted)
         is_new[inside] = self._sorted[place[inside]] != digests[inside]
-        if not is_new.any():
-            return
-        names = batch_of_bytes(read_names())
-        self.names += (
-            zip(*names.filter(pa.array(is_new)).to_pydict().values(), strict=True) if len(names.schema) else [()]
-        )
-        self.digests += digests[is_new].tolist()
-        self._sorted = np.sort(np.array(self.digests, np.uint64))
-        if len(self.names) > MOST_COMBINATIONS:
-            raise LimitExceededError(f"more than {MOST_COMBINATIONS:,} combinations; expected fewer values")
+        if is_new.any():
+            self.names += names_of(is_new)
+            self.digests += digests[is_new].tolist()
+            self._sorted = np.sort(np.array(self.digests, np.uint64))
 
 
-def _names_batch(aggregation: Aggregation) -> pa.RecordBatch:
-    """Return the names of combinations, in order of first appearance."""
-    columns = [pa.array(texts, pa.string()) for texts in zip(*aggregation.combinations(), strict=True)]
-    return pa.RecordBatch.from_arrays(columns, [str(place) for place in range(len(columns))])
+def put_combinations(
+    work: WorkFolder, place: int, digests: npt.NDArray[np.uint64], names: Sequence[Combination]
+) -> None:
+    """Write the combinations of a task, in order of first appearance."""
+    columns = [pa.array(texts, pa.string()) for texts in zip(*names, strict=True)]
+    batch = pa.RecordBatch.from_arrays(columns, [str(number) for number in range(len(columns))])
+    work.put(_DIGESTS, place, arrays_to_bytes({"digest": digests}, {}))
+    work.put(_COMBINATIONS, place, batch_to_bytes(batch))
+
+
+def put_run(work: WorkFolder, number: int, entries: Entries, digests: npt.NDArray[np.uint64]) -> None:
+    """Write a run; `digests` are those of the combinations that the entries name."""
+    run: Arrays = {
+        "digest": digests[entries.combinations], "start": entries.starts, "sums": entries.sums, "counts": entries.counts
+    }  # fmt: skip
+    work.put(_RUN, number, arrays_to_bytes(run, {}))
+
+
+def run_numbers(place: int, n_runs: int) -> list[int]:
+    """Return the numbers of the runs of a task."""
+    return [place * _MOST_RUNS + run for run in range(n_runs)]
+
+
+def delete_parts(work: WorkFolder) -> None:
+    """Delete the parts of all runs, when they are added up."""
+    work.delete(_ROWS)
 
 
 def _files_to_bytes(group: Sequence[Wanted]) -> bytes:

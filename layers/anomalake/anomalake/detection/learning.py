@@ -2,22 +2,31 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from math import ceil
-from typing import Final
+from typing import Final, Protocol, TypeVar
 
 import numpy as np
 
+from anomalake.definitions.detector import Detector
 from anomalake.definitions.intervals import Instants, interval_starts, previous_start
 from anomalake.definitions.metric_set import MetricSet
+from anomalake.definitions.settings import DetectionSettings
+from anomalake.detection.judging import learnable
+from anomalake.detection.presence import with_zeros
 from anomalake.detection.source import HistorySource, IntervalError
 from anomalake.frequencies import FREQUENCIES
+from anomalake.model.array_types import TimeArray
 from anomalake.model.metrics import Metrics, between, join
 from anomalake.records.errors import CorruptError
 from anomalake.records.intervals import IntervalStore, metrics_of
 from anomalake.records.models import ModelStore
 from anomalake.sources.spacing import spacing_problem
+
+History = TypeVar("History")
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,52 +95,161 @@ def _growth(frequency: str, since: datetime, model_start: datetime) -> timedelta
     return ceil(GROWTH * (model_start - since) / step) * step
 
 
-def history_before(
-    start: datetime,
-    metric_set: MetricSet,
-    intervals: IntervalStore,
-    models: ModelStore,
-    source: HistorySource,
-    warnings: list[str],
-) -> Metrics | None:
-    """Return the observed values before the interval at `start`, as far back as its model is fitted to.
+class Histories(Protocol):
+    """The histories that the models of a live detector are fitted to."""
 
-    They are the history of the newest model and the intervals since; where that history is lost or corrupt, the one of
-    the model before. Where there is none, or an interval was never run, they are those of the source too, so that it
-    does not matter which intervals were run. Values in the lake take precedence over those of the source.
+    def before(self, start: datetime, warnings: list[str]) -> AbstractContextManager[Metrics | None]:
+        """Open the observed values before the interval at `start`, as far back as its model is fitted to.
 
-    Returns
-    -------
-    On a grid that ends with the interval before `start`; None where nothing was observed.
+        They are the history of the newest model and the intervals since; where that history is lost or corrupt, the one
+        of the model before. Where there is none, or an interval was never run, they are those of the source too, so
+        that it does not matter which intervals were run. Values in the lake take precedence over those of the source.
+
+        Yields
+        ------
+        On a grid that ends with the interval before `start`; None where nothing was observed.
+
+        Raises
+        ------
+        IntervalError, StoreError, TaskError
+        """
+        ...
+
+    def divided(self, history: Metrics, at: datetime) -> tuple[Metrics, Metrics]:
+        """Divide a history into the intervals before an instant, and those from then on with their values."""
+        ...
+
+    def learnable(self, learnt: Metrics) -> Metrics:
+        """Return what a model is fitted to."""
+        ...
+
+    def write(self, start: datetime, learnt: Metrics) -> None:
+        """Store the history that the model of `start` was fitted on."""
+        ...
+
+    def source_values(self, starts: Instants, until: datetime) -> Metrics | None:
+        """Return the source's values in some intervals, all before `until`; None where there are none.
+
+        Raises
+        ------
+        IntervalError, StoreError, TaskError
+        """
+        ...
+
+
+class JoinedHistories:
+    """`Histories` in the memory of this process.
+
+    Parameters
+    ----------
+    detector
+        The detector.
+    intervals, models
+        Records of the detector's version.
+    source
+        The source.
     """
-    frequency, timezone = metric_set.frequency, metric_set.timezone
-    oldest = model_due(frequency, start) - SCHEDULES[frequency].history
-    last = previous_start(start, frequency, timezone)
-    stored, since = _newest_history(start, models, warnings)
-    since = max(since, oldest) if since is not None else oldest
-    records, problems = intervals.read_many(interval for interval in intervals.starts() if since <= interval < start)
-    warnings.extend(problems)
-    from_source = None
-    if stored is None:
-        from_source = source.history(start)
-    elif len(grid(metric_set, since, last)) > len(records) + len(problems):
-        try:
-            from_source = source.history(start)
-        except IntervalError as error:
-            warnings.append(f"{error}; intervals that were never run are used as not observed")
-    recent = metrics_of(records, grid(metric_set, since, last))
-    parts = [part for part in (from_source, stored, recent) if part is not None and len(part.combinations)]
-    if not parts:
-        return None
-    starts = grid(metric_set, oldest, last)
-    joined = join(parts, starts)
-    observed = np.flatnonzero(joined.has_value)
-    if not len(observed):
-        return None
-    history = between(joined, int(observed[0]), len(starts))
-    problem = spacing_problem(history)
-    warnings.extend([problem] if problem is not None else [])
-    return history
+
+    def __init__(self, detector: Detector, intervals: IntervalStore, models: ModelStore, source: HistorySource) -> None:
+        self._metric_set = detector.metric_set
+        self._settings = DetectionSettings.of(detector)
+        self._intervals = intervals
+        self._models = models
+        self._source = source
+
+    @contextmanager
+    def before(self, start: datetime, warnings: list[str]) -> Iterator[Metrics | None]:
+        """Join the values before an interval."""
+        yield self._before(start, warnings)
+
+    def _before(self, start: datetime, warnings: list[str]) -> Metrics | None:
+        stored, model_start = newest_history(self._models.read_history, self._models.history_starts(), start, warnings)
+        span = LearntSpan.of(self._metric_set, self._intervals, start, model_start)
+        records, problems = self._intervals.read_many(span.recorded)
+        warnings.extend(problems)
+        from_source = None
+        if stored is None:
+            from_source = self._source.history(start)
+        elif len(span.unstored) > len(records) + len(problems):
+            try:
+                from_source = self._source.history(start)
+            except IntervalError as error:
+                warnings.append(unread_source(error))
+        recent = metrics_of(records, span.unstored)
+        parts = [part for part in (from_source, stored, recent) if part is not None and len(part.combinations)]
+        if not parts:
+            return None
+        joined = join(parts, span.starts)
+        observed = np.flatnonzero(joined.has_value)
+        if not len(observed):
+            return None
+        history = between(joined, int(observed[0]), len(span.starts))
+        problem = spacing_problem(history)
+        warnings.extend([problem] if problem is not None else [])
+        return history
+
+    def divided(self, history: Metrics, at: datetime) -> tuple[Metrics, Metrics]:
+        """Divide a history."""
+        index = index_of(history.starts, at)
+        since = between(history, index, len(history.starts))
+        return between(history, 0, index), replace(since, values=since.values.copy())
+
+    def learnable(self, learnt: Metrics) -> Metrics:
+        """Return what a model is fitted to."""
+        return learnable(with_zeros(learnt, self._settings), self._settings)
+
+    def write(self, start: datetime, learnt: Metrics) -> None:
+        """Store a history."""
+        self._models.write_history(start, learnt)
+
+    def source_values(self, starts: Instants, until: datetime) -> Metrics | None:
+        """Return the source's values in some intervals."""
+        history = self._source.history(until)
+        return None if history is None else join([history], starts)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class LearntSpan:
+    """The intervals that the model of an interval is fitted to, and where their values are.
+
+    Attributes
+    ----------
+    starts
+        All of them.
+    unstored
+        Those that no stored history has.
+    recorded
+        Starts of those of them that were run, in ascending order.
+    """
+
+    starts: TimeArray
+    unstored: TimeArray
+    recorded: list[datetime]
+
+    @classmethod
+    def of(
+        cls, metric_set: MetricSet, intervals: IntervalStore, start: datetime, model_start: datetime | None
+    ) -> LearntSpan:
+        """Return the span before the interval at `start`; `model_start` is where the stored history ends, if any."""
+        frequency = metric_set.frequency
+        oldest = model_due(frequency, start) - SCHEDULES[frequency].history
+        last = previous_start(start, frequency, metric_set.timezone)
+        since = max(model_start, oldest) if model_start is not None else oldest
+        return cls(
+            grid(metric_set, oldest, last),
+            grid(metric_set, since, last),
+            [interval for interval in intervals.starts() if since <= interval < start],
+        )
+
+
+def index_of(starts: TimeArray, at: datetime) -> int:
+    """Return the index of the first interval that does not begin before an instant."""
+    return int(np.searchsorted(starts, np.datetime64(at.replace(tzinfo=None), "s")))
+
+
+def unread_source(error: IntervalError) -> str:
+    """Return the warning about a source that cannot be read, where the lake has a history."""
+    return f"{error}; intervals that were never run are used as not observed"
 
 
 def fit_time(history: Metrics | None, frequency: str, start: datetime) -> datetime | None:
@@ -167,11 +285,13 @@ def _instant(time: np.datetime64) -> datetime:
     return datetime.fromtimestamp(int(time.astype("datetime64[s]").astype(np.int64)), UTC)
 
 
-def _newest_history(start: datetime, models: ModelStore, warnings: list[str]) -> tuple[Metrics | None, datetime | None]:
+def newest_history(
+    read: Callable[[datetime], History | None], stored: Iterable[datetime], start: datetime, warnings: list[str]
+) -> tuple[History | None, datetime | None]:
     """Return the newest history that can be read, and the start of the interval that it ends before."""
-    for model_start in reversed([candidate for candidate in models.history_starts() if candidate <= start]):
+    for model_start in reversed([candidate for candidate in stored if candidate <= start]):
         try:
-            history = models.read_history(model_start)
+            history = read(model_start)
         except CorruptError as error:
             warnings.append(f"{error}; an earlier history is used")
             continue

@@ -16,7 +16,7 @@ from anomalake.definitions.settings import DetectionSettings
 from anomalake.detection.engine import ModelEngine
 from anomalake.detection.feedback import apply_feedback
 from anomalake.detection.judging import judge_intervals
-from anomalake.detection.learning import SCHEDULES, grid
+from anomalake.detection.learning import SCHEDULES, Histories, JoinedHistories, grid
 from anomalake.detection.live_groups import DeliverySummary, LiveGroups, Notifier
 from anomalake.detection.live_models import ActiveModel, LiveModels
 from anomalake.detection.presence import complete
@@ -76,6 +76,8 @@ class LiveDetector:
         Makes ids of runs.
     most_metrics
         Most metrics of an interval that this process may judge. Default: any number.
+    histories
+        What models are fitted to. Default: they are read in this process.
     """
 
     def __init__(
@@ -89,6 +91,7 @@ class LiveDetector:
         clock: Clock = utc_now,
         run_id: Callable[[], str] = lambda: uuid.uuid4().hex[:12],
         most_metrics: int | None = None,
+        histories: Histories | None = None,
     ) -> None:
         self.detector = detector
         self.store = store
@@ -100,7 +103,8 @@ class LiveDetector:
         self._source = source
         self._engine = engine
         self._live_groups = LiveGroups(detector, store, self.intervals, notifier)
-        self._live_models = LiveModels(detector, self.intervals, self.models, source, engine)
+        histories = histories or JoinedHistories(detector, self.intervals, self.models, source)
+        self._live_models = LiveModels(detector, self.intervals, self.models, histories, engine)
         self._clock = clock
         self._run_id = run_id
         self._most_metrics = most_metrics

@@ -13,10 +13,18 @@ from anomalake.definitions.intervals import next_start, previous_start
 from anomalake.definitions.settings import DetectionSettings
 from anomalake.detection.engine import FittedModel, ModelEngine
 from anomalake.detection.judging import learnable
-from anomalake.detection.learning import SCHEDULES, fit_time, grid, history_before, intervals_observed, is_current
-from anomalake.detection.presence import complete, from_arrays, learn_presence, to_arrays, with_zeros
-from anomalake.detection.source import HistorySource, IntervalError
-from anomalake.model.metrics import Metrics, between, join
+from anomalake.detection.learning import (
+    SCHEDULES,
+    Histories,
+    fit_time,
+    grid,
+    intervals_observed,
+    is_current,
+    unread_source,
+)
+from anomalake.detection.presence import complete, from_arrays, learn_presence, to_arrays
+from anomalake.detection.source import IntervalError
+from anomalake.model.metrics import Metrics, join
 from anomalake.records.codecs import Arrays
 from anomalake.records.errors import CorruptError
 from anomalake.records.intervals import IntervalStore, metrics_of
@@ -43,8 +51,8 @@ class LiveModels:
         The detector.
     intervals, models
         Records of the detector's version.
-    source
-        History for a first model.
+    histories
+        What models are fitted to.
     engine
         Kind of model.
     """
@@ -54,7 +62,7 @@ class LiveModels:
         detector: Detector,
         intervals: IntervalStore,
         models: ModelStore,
-        source: HistorySource,
+        histories: Histories,
         engine: ModelEngine,
     ) -> None:
         self._detector = detector
@@ -62,7 +70,7 @@ class LiveModels:
         self._settings = DetectionSettings.of(detector)
         self._intervals = intervals
         self._models = models
-        self._source = source
+        self._histories = histories
         self._engine = engine
         # Values of the source in intervals that were never run, so that several runs read it once.
         self._recent: Metrics | None = None
@@ -78,24 +86,28 @@ class LiveModels:
             warnings.append(
                 f"the model for {start.isoformat()} is lost: a new one is fitted to the lake and the source"
             )
-        history = history_before(start, self._metric_set, self._intervals, self._models, self._source, warnings)
-        began = fit_time(history, self._metric_set.frequency, start)
-        if history is None or began is None:
+        with self._histories.before(start, warnings) as history:
+            began = fit_time(history, self._metric_set.frequency, start)
+            if history is not None and began is not None:
+                return self._fit(history, began, earlier, warnings)
             observed, minimum = intervals_observed(history), SCHEDULES[self._metric_set.frequency].minimum
-            if earlier is not None:
-                warnings.append(
-                    f"the model of {earlier.start.isoformat()} stays in use: {_insufficient(observed, minimum)}"
-                )
-                return earlier
-            return _insufficient(observed, minimum)
-        learnt, self._recent = _split(history, began)
-        usable = learnable(with_zeros(learnt, self._settings), self._settings)
+        if earlier is not None:
+            warnings.append(
+                f"the model of {earlier.start.isoformat()} stays in use: {_insufficient(observed, minimum)}"
+            )
+            return earlier
+        return _insufficient(observed, minimum)
+
+    def _fit(self, history: Metrics, began: datetime, earlier: ActiveModel | None, warnings: list[str]) -> ActiveModel:
+        """Fit the model that judges from `began` on, and store it."""
+        learnt, self._recent = self._histories.divided(history, began)
+        usable = self._histories.learnable(learnt)
         fitted = replace(
             self._engine.fit(usable, self._detector.holidays, earlier.fitted if earlier is not None else None),
             presence=learn_presence(learnt, self._settings, self._detector.holidays),
             since=datetime.fromtimestamp(int(learnt.starts[0].astype(np.int64)), UTC),
         )
-        self._models.write_history(began, learnt)
+        self._histories.write(began, learnt)
         arrays = {**self._engine.model_to_arrays(fitted), **to_arrays(fitted.presence), _SINCE: learnt.starts[:1]}
         if not self._models.write_model(began, arrays):
             # Another run has written its model first: all runs use that one.
@@ -140,11 +152,11 @@ class LiveModels:
         wanted = grid(self._metric_set, first, self._previous(until))
         if self._recent is None or not np.isin(wanted, self._recent.starts).all():
             try:
-                history = self._source.history(until)
+                values = self._histories.source_values(wanted, until)
             except IntervalError as error:
-                warnings.append(f"{error}; intervals that were never run are used as not observed")
+                warnings.append(unread_source(error))
                 return None
-            self._recent = join([history], wanted) if history is not None else self._unobserved(wanted)
+            self._recent = values if values is not None else self._unobserved(wanted)
         return self._recent
 
     def write_state(self, start: datetime, model: ActiveModel, state: Any, warnings: list[str]) -> None:
@@ -227,13 +239,6 @@ def _since(arrays: Arrays) -> datetime | None:
     if _SINCE not in arrays:
         return None
     return datetime.fromtimestamp(int(arrays[_SINCE][0].astype("datetime64[s]").astype(np.int64)), UTC)
-
-
-def _split(history: Metrics, at: datetime) -> tuple[Metrics, Metrics]:
-    """Split a history into the intervals before an instant and those from then on."""
-    index = int(np.searchsorted(history.starts, np.datetime64(at.replace(tzinfo=None), "s")))
-    since = between(history, index, len(history.starts))
-    return between(history, 0, index), replace(since, values=since.values.copy())
 
 
 def _insufficient(observed: int, minimum: int) -> str:

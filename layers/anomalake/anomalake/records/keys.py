@@ -12,7 +12,7 @@ Key                                          Content                            
 ``version=VERSION/models/START.npz``         a model                                  models
 ``version=VERSION/histories/START.npz``      the history that it was fitted on        models
 ``version=VERSION/states/START.npz``         state of the filter after an interval    models
-``version=VERSION/blocks/KIND/START/…npz``    parts of a model or state in blocks      model_blocks
+``version=VERSION/blocks/KIND/START/…npz``    parts of a model, state or history       model_blocks
 ``groups/GROUP/START.json``                  a group's part in an interval            groups
 ``group-index/NNNNNNNN.parquet``             all parts of groups, of the backtest     group_index
                                              too; the highest number counts

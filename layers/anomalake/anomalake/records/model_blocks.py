@@ -1,7 +1,7 @@
-"""Blocks of models and of states, where tasks fit and judge the blocks of series (docs/adr/0016).
+"""Blocks of models, of states and of histories, where tasks fit and judge the blocks of series (docs/adr/0016).
 
-A model or state whose series are in blocks is an object that names its blocks. The name of a block has a digest of its
-content, so a block is never replaced by another one, and writing it again changes nothing.
+A model, state or history whose series are in blocks is an object that names its blocks. The name of a block has a
+digest of its content, so a block is never replaced by another one, and writing it again changes nothing.
 """
 
 from __future__ import annotations
@@ -19,9 +19,9 @@ from anomalake.records.errors import RecordInputError
 from anomalake.records.keys import parse_stamp, stamp, version_folder
 from anomalake.storage.store import ObjectStore
 
-BlockKind = Literal["models", "states"]
+BlockKind = Literal["models", "states", "histories"]
 
-_NAME: Final = re.compile(r"(?P<kind>models|states)/(?P<start>\d{8}T\d{6}Z)/\d{8}-[0-9a-f]{32}\.npz")
+_NAME: Final = re.compile(r"(?P<kind>models|states|histories)/(?P<start>\d{8}T\d{6}Z)/\d{8}-[0-9a-f]{32}\.npz")
 
 
 class BlockStore:
@@ -45,7 +45,7 @@ class BlockStore:
         Parameters
         ----------
         start
-            The start that the model or the state has (`ModelStore`).
+            The start that the model, the state or the history has (`ModelStore`).
         number
             Number of the block.
         """

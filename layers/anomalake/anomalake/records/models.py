@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
 from datetime import datetime
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from anomalake.model.metrics import Metrics
+from anomalake.model.array_types import FloatArray
+from anomalake.model.metrics import Combination, Metrics
 from anomalake.records.codecs import Arrays, arrays_from_bytes, arrays_to_bytes
 from anomalake.records.errors import CorruptError
 from anomalake.records.keys import stamp, starts_in, version_folder
@@ -24,6 +26,8 @@ STATES_KEPT = 24
 MODELS_KEPT = 3
 
 _ENDING = ".npz"
+# Name of the array with the names of blocks.
+_BLOCKS = "block_names"
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +49,22 @@ class StoredState:
     body: bytes
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class HistoryBlocks:
+    """A history whose values are in blocks of series.
+
+    Attributes
+    ----------
+    metrics
+        The history; its `values` are all NaN, and need no memory.
+    names
+        Names of the blocks, in the order of their series.
+    """
+
+    metrics: Metrics
+    names: tuple[str, ...]
+
+
 def model_key(detector: str, version: str, start: datetime) -> str:
     """Return the key of the model for the intervals from `start` on."""
     return f"{version_folder(detector, version)}/models/{stamp(start)}{_ENDING}"
@@ -62,39 +82,77 @@ def state_key(detector: str, version: str, start: datetime) -> str:
 
 def history_to_bytes(metrics: Metrics) -> bytes:
     """Write a history; its values are float32 where that loses nothing, so that a model fitted again is the same."""
-    with np.errstate(over="ignore"):
-        narrow = metrics.values.astype(np.float32)
     arrays = {
         "starts": metrics.starts.astype("datetime64[s]").astype(np.int64),
         "combinations": np.array([json.dumps(combination) for combination in metrics.combinations], dtype=np.str_),
-        "values": narrow if np.array_equal(narrow, metrics.values, equal_nan=True) else metrics.values,
+        "values": narrowed(metrics.values),
     }
-    about = {
+    return arrays_to_bytes(arrays, _about(metrics))
+
+
+def history_from_bytes(body: bytes, place: str = "history") -> Metrics:
+    """Inverse of `history_to_bytes`; raises `CorruptError`, which names `place`."""
+    return _whole_history(*arrays_from_bytes(body, place), place)
+
+
+def history_blocks_to_bytes(history: HistoryBlocks) -> bytes:
+    """Write the names of a history's blocks."""
+    starts = history.metrics.starts.astype("datetime64[s]").astype(np.int64)
+    about = {**_about(history.metrics), "combinations": history.metrics.combinations}
+    return arrays_to_bytes({"starts": starts, _BLOCKS: np.array(history.names, np.str_)}, about)
+
+
+def any_history_from_bytes(body: bytes, place: str = "history") -> Metrics | HistoryBlocks:
+    """Inverse of `history_to_bytes` and of `history_blocks_to_bytes`; raises `CorruptError`, which names `place`."""
+    arrays, about = arrays_from_bytes(body, place)
+    if _BLOCKS not in arrays:
+        return _whole_history(arrays, about, place)
+    try:
+        combinations = tuple(tuple(combination) for combination in about["combinations"])
+        values = np.broadcast_to(np.nan, (len(about["measures"]), len(combinations), len(arrays["starts"])))
+        return HistoryBlocks(_history(arrays, about, combinations, values), tuple(arrays[_BLOCKS].tolist()))
+    except (KeyError, ValueError) as error:
+        raise CorruptError(f"{place}: {error!r}; expected the blocks of the history of a model") from error
+
+
+def narrowed(values: FloatArray) -> npt.NDArray[np.floating[Any]]:
+    """Return values as float32 where that loses nothing."""
+    with np.errstate(over="ignore"):
+        narrow = values.astype(np.float32)
+    return narrow if np.array_equal(narrow, values, equal_nan=True) else values
+
+
+def _about(metrics: Metrics) -> dict[str, Any]:
+    return {
         "frequency": metrics.frequency,
         "timezone": metrics.timezone,
         "measures": metrics.measures,
         "dimension_names": metrics.dimension_names,
         **({"roll_ups": True} if metrics.roll_ups else {}),
     }
-    return arrays_to_bytes(arrays, about)
 
 
-def history_from_bytes(body: bytes, place: str = "history") -> Metrics:
-    """Inverse of `history_to_bytes`; raises `CorruptError`, which names `place`."""
-    arrays, about = arrays_from_bytes(body, place)
+def _whole_history(arrays: Arrays, about: Mapping[str, Any], place: str) -> Metrics:
     try:
-        return Metrics(
-            about["frequency"],
-            about["timezone"],
-            arrays["starts"].astype("datetime64[s]"),
-            tuple(about["measures"]),
-            tuple(about["dimension_names"]),
-            tuple(tuple(json.loads(text)) for text in arrays["combinations"].tolist()),
-            arrays["values"].astype(np.float64),
-            bool(about.get("roll_ups")),
-        )
+        combinations = tuple(tuple(json.loads(text)) for text in arrays["combinations"].tolist())
+        return _history(arrays, about, combinations, arrays["values"].astype(np.float64))
     except (KeyError, ValueError) as error:
         raise CorruptError(f"{place}: {error!r}; expected the history of a model") from error
+
+
+def _history(
+    arrays: Arrays, about: Mapping[str, Any], combinations: tuple[Combination, ...], values: FloatArray
+) -> Metrics:
+    return Metrics(
+        about["frequency"],
+        about["timezone"],
+        arrays["starts"].astype("datetime64[s]"),
+        tuple(about["measures"]),
+        tuple(about["dimension_names"]),
+        combinations,
+        values,
+        bool(about.get("roll_ups")),
+    )
 
 
 def state_to_bytes(model: datetime, arrays: Arrays) -> bytes:
@@ -154,11 +212,39 @@ class ModelStore:
         """Write the history that the model of `start` was fitted on."""
         self._store.put(self._history_key(start), history_to_bytes(metrics))
 
+    def write_history_blocks(self, start: datetime, history: HistoryBlocks) -> None:
+        """Write the names of the blocks of the history that the model of `start` was fitted on."""
+        self._store.put(self._history_key(start), history_blocks_to_bytes(history))
+
     def read_history(self, start: datetime) -> Metrics | None:
-        """Read the history of a model; None where there is none; raises `CorruptError`."""
+        """Read the history of a model, also from its blocks; None where there is none; raises `CorruptError`."""
+        history = self.find_history(start)
+        if not isinstance(history, HistoryBlocks):
+            return history
+        try:
+            parts = [self._blocks.read(name)["values"].astype(np.float64) for name in history.names]
+            values = np.concatenate(parts).reshape(history.metrics.values.shape)
+        except (ObjectNotFound, KeyError, ValueError) as error:
+            raise CorruptError(f"{self._place(self._history_key(start))}: {error}; expected all its blocks") from error
+        return replace(history.metrics, values=values)
+
+    def find_history(self, start: datetime) -> Metrics | HistoryBlocks | None:
+        """Read the history of a model, or the names of its blocks; None where there is none.
+
+        Raises `CorruptError`, also where a block is lost.
+        """
         key = self._history_key(start)
         body = self._get(key)
-        return history_from_bytes(body, self._place(key)) if body is not None else None
+        if body is None:
+            return None
+        history = any_history_from_bytes(body, self._place(key))
+        if isinstance(history, HistoryBlocks):
+            lost = self._blocks.lost(history.names)
+            if lost:
+                raise CorruptError(
+                    f"{self._place(key)}: {len(lost):,} of {len(history.names):,} blocks are lost, such as {lost[0]}"
+                )
+        return history
 
     def history_starts(self) -> list[datetime]:
         """List the starts of models with a stored history, in ascending order."""
@@ -167,12 +253,15 @@ class ModelStore:
     def prune_models(self, keep: int = MODELS_KEPT) -> None:
         """Delete all models and histories but the newest."""
         starts = self.model_starts()
+        histories = self.history_starts()
         old = [self._model_key(start) for start in starts[:-keep]]
-        old += [self._history_key(start) for start in self.history_starts()[:-keep]]
+        old += [self._history_key(start) for start in histories[:-keep]]
         if old:
             self._store.delete(old)
         if len(starts) > keep:
             self._blocks.delete_before("models", starts[-keep])
+        if len(histories) > keep:
+            self._blocks.delete_before("histories", histories[-keep])
 
     # ---- states ----
 

@@ -15,12 +15,15 @@ from anomalake.definitions.errors import SourceError
 from anomalake.definitions.sensitivity import decision_of
 from anomalake.definitions.settings import DetectionSettings
 from anomalake.detection.blocked_engine import BlockedEngine, LakeBlocks
+from anomalake.detection.distributed_history import DistributedHistories
+from anomalake.detection.distributed_reading import can_read_by_tasks
 from anomalake.detection.learning import grid
 from anomalake.detection.live import LiveDetector
 from anomalake.detection.live_groups import DeliverySummary
 from anomalake.detection.source import LiveSource, SourceReader
 from anomalake.groups.grouping import Group
 from anomalake.lake.lake import Clock, Lake, utc_now
+from anomalake.local.source_files import FolderOrS3Files
 from anomalake.model.judgement import ANOMALOUS
 from anomalake.notify.alert_json import alert_event_id
 from anomalake.notify.channel import Channel
@@ -30,6 +33,8 @@ from anomalake.notify.rules import alerts_due_in_lake
 from anomalake.records.about import write_about
 from anomalake.records.deliveries import DELIVERED, UNDELIVERED, Ledger
 from anomalake.records.executions import SUCCEEDED, Execution
+from anomalake.records.intervals import IntervalStore
+from anomalake.records.models import ModelStore
 from anomalake.records.snoozes import read_snoozes
 from anomalake.records.versions import version_of
 from anomalake.records.work import delete_left_behind
@@ -157,24 +162,36 @@ def live_detector(
     Parameters
     ----------
     engine
-        Fits and judges blocks of series, with the same results. Default: this process.
+        Reads histories, and fits and judges blocks of series, with the same results. Default: this process.
     most_metrics
         Most metrics of an interval that may be judged. Default: any number.
     """
-    source = source or SourceReader(detector, open_source_files(detector.metric_set))
+    of = detector.metric_set
+    reads_by_tasks = source is None and engine is not None and engine.reaches(of.paths) and can_read_by_tasks(detector)
+    source = source or SourceReader(detector, open_source_files(of))
     # The next run writes it if this one cannot.
     with suppress(StoreError):
         write_about(lake.store, detector.name, detector.arn, detector.about)
     alerts = AlertNotifier(detector, lake.store, rules, page=page)
     open_lake = partial(open_store, lake.store.uri) if engine is not None else lambda: lake.store
+    blocks = LakeBlocks(open_lake, detector.name, version_of(of))
+    runner = engine.runner if engine is not None else InProcess()
+    histories = None
+    if reads_by_tasks:
+        intervals = IntervalStore(lake.store, detector.name, blocks.version)
+        models = ModelStore(lake.store, detector.name, blocks.version)
+        histories = DistributedHistories(detector, intervals, models, blocks, runner, FolderOrS3Files, clock=clock)
     model_engine = BlockedEngine(
-        LakeBlocks(open_lake, detector.name, version_of(detector.metric_set)),
-        engine.runner if engine is not None else InProcess(),
+        blocks,
+        runner,
         decision_of(detector.sensitivity, detector.frequency),
         fits_blocks=engine is not None,
         clock=clock,
     )
-    return LiveDetector(detector, lake.store, source, alerts, model_engine, clock=clock, most_metrics=most_metrics)
+    return LiveDetector(
+        detector, lake.store, source, alerts, model_engine,
+        clock=clock, most_metrics=most_metrics, histories=histories,
+    )  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)

@@ -59,6 +59,13 @@ class Entries:
     sums: Floats
     counts: Counts
 
+    def since(self, start: int) -> Entries:
+        """Return those of the intervals from a start on."""
+        kept = self.starts >= start
+        if kept.all():
+            return self
+        return Entries(self.combinations[kept], self.starts[kept], self.sums[:, kept], self.counts[:, kept])
+
 
 class Aggregation:
     """Sums and counts of rows.

@@ -170,10 +170,10 @@ def history_files(
         yield _live_files(metric_set, template, files, after, high)
 
 
-def check_history(reader: FileReader) -> ReadReport:
-    """Return the report on a history that was read; raises `NoDataError`, `InsufficientDataError`."""
+def check_history(reader: FileReader, until: datetime | None = None) -> ReadReport:
+    """Return the report on a history that was read until an instant; raises `NoDataError`, `InsufficientDataError`."""
     metric_set = reader.metric_set
-    return _checked(reader, _nothing_until(metric_set, None), ", ".join(metric_set.paths))
+    return _checked(reader, _nothing_until(metric_set, until), ", ".join(metric_set.paths))
 
 
 def _nothing_until(metric_set: MetricSet, until: datetime | None) -> str:
