@@ -149,6 +149,8 @@ class Model:
         for name, prefix in _STORED_TAILS.items():
             arrays |= _to_arrays(getattr(self, name), prefix)
         arrays |= _to_arrays(self.counts, _STORED_COUNTS) | _to_arrays(self.runs, _STORED_RUNS)
+        if not self.counts.amount.any():
+            del arrays[_STORED_COUNTS + "amount"]
         return arrays | {_STORED_STATE + name: array for name, array in self.state.to_arrays().items()}
 
     @classmethod
@@ -270,7 +272,7 @@ def _field_arrays(kind: Any, arrays: Arrays, prefix: str = "") -> dict[str, Any]
 
 
 def _counts_from_arrays(arrays: Arrays) -> CountModel:
-    # Models of earlier versions judge no pauses, or none of amounts.
+    # Models without amounts, and old ones, have no such array; older ones judge no pauses.
     n_metrics = len(arrays[_STORED_COUNTS + "mean"])
     without = {
         "pause": np.full(n_metrics, np.inf),
