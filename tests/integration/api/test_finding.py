@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from datetime import UTC, date, datetime
 from pathlib import Path
 
@@ -133,9 +135,11 @@ def test_the_page_queries_the_lake_of_the_handle(tmp_path: Path) -> None:
     connection, queries = LakeConnection(tmp_path), []
 
     class RecordingEngine:
-        def query(self, sql: str) -> pa.Table:
-            queries.append(sql)
-            return connection.engine.query(sql)
+        @contextmanager
+        def prepared(self, texts: Iterable[str]) -> Iterator[Callable[[str], pa.Table]]:
+            queries.extend(texts)
+            with connection.engine.prepared(queries) as query:
+                yield query
 
     assert opened(connection.store, RecordingEngine()).dashboard(tmp_path / "page.html").exists()
     assert queries

@@ -70,6 +70,39 @@ def test_comments_stay_with_what_they_describe() -> None:
     assert "      ServiceTimeout: 900\n      # every hour\n      AnomalyDetectorConfig:" in text
 
 
+L4M, OTHER = "lookoutmetrics.amazonaws.com", "s3.amazonaws.com"
+
+
+@pytest.mark.parametrize(
+    ("services", "kept"),
+    [
+        (f"\n    # a\n    - {L4M} # gone\n    # b\n    - {OTHER}", f"\n    # a\n    # b\n    - {OTHER}"),
+        (f"\n    - {OTHER}\n    # a\n    - {L4M}\n    # b", f"\n    - {OTHER}\n    # a\n    # b"),
+        (f"\n    # a\n    -\n      {L4M}\n    # b\n    - {OTHER}", f"\n    # a\n    # b\n    - {OTHER}"),
+        (f" [{L4M}, {OTHER}]", f" [{OTHER}]"),
+        (f" [\n    {L4M}, # gone\n    # b\n    {OTHER}]", f" [\n    # b\n    {OTHER}]"),
+        (f" [\n    {OTHER},\n    {L4M}]", f" [\n    {OTHER}]"),
+    ],
+)
+def test_comments_beside_a_removed_service_stay(services: str, kept: str) -> None:
+    text = f"""Resources:
+  D: {{Type: AWS::LookoutMetrics::AnomalyDetector, Properties: {{AnomalyDetectorConfig: x}}}}
+  R:
+   Type: AWS::IAM::Role
+   Properties:
+    AssumeRolePolicyDocument:
+     Statement:
+     - Effect: Allow
+       Action: sts:AssumeRole
+       Principal:
+        Service:{services.replace("    ", "         ")}
+"""
+    after = translated(text)
+    assert L4M not in after
+    assert kept.replace("    ", "         ") in after
+    assert after.count("# b") == text.count("# b")
+
+
 def test_a_template_without_parameters_gets_them_above_the_comment_of_its_resources() -> None:
     assert changes(TOPIC, translated(TOPIC)) == [
         f"+ Parameters: {{AnomalakeStackName: {PARAMETER.partition(': ')[2]}}}",

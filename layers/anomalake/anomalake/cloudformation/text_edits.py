@@ -76,13 +76,21 @@ class _Editor:
         return key
 
     def _removal(self, sequence: Any, place: str | int) -> _Splice:
-        """The member with its comma or, in a block, with its dash, up to the next member or after the one before."""
+        """The member with its comma; in a block, its lines, without the comments above and below them."""
         items: list[Any] = sequence.value
         at = int(place)
+        begin, end = items[at].start_mark.index, _end(items[at])
+        line = self._text.rfind("\n", 0, self._text.rfind("-", 0, begin) + 1) + 1
+        if not sequence.flow_style and self._text[line:begin].strip() == "-":
+            after = self._text.find("\n", end) + 1
+            return line, after or len(self._text), ""
         if at + 1 < len(items):
-            # From here to the next member: in a block, the dashes are before both.
-            return items[at].start_mark.index, items[at + 1].start_mark.index, ""
-        return _end(items[at - 1]), _end(items[at]), ""
+            # From here to the next member, or the comments above it: in a block, the dashes are before both.
+            following = items[at + 1].start_mark.index
+            next_line = self._text.find("\n", end, following)
+            comment = -1 if next_line < 0 else self._text.find("#", next_line, following)
+            return begin, following if comment < 0 else comment, ""
+        return _end(items[at - 1]), end, ""
 
     def _insertion(self, mapping: Any, members: Mapping[str, Any], before: str | None) -> _Splice:
         key = mapping.value[0][0] if before is None else self._key(mapping, before)
