@@ -19,6 +19,7 @@ from anomalake.records.work import WORK
 from anomalake.storage.objects import memory_store
 from anomalake.tasks import InProcess, Task, TaskError
 from tests.support.live import COUNTRIES, HOUR, START, Bench, hour
+from tests.support.task_runners import Unlucky
 
 #: Two blocks of two series, and one that two series are left for.
 MANY = tuple(f"c{number}" for number in range(5))
@@ -40,20 +41,6 @@ class Repeating:
             first = task(number)
             assert task(number) == first
             yield number, first
-
-
-class Unlucky:
-    """Ends with an error after `left` more tasks."""
-
-    def __init__(self, left: int) -> None:
-        self.left = left
-
-    def run(self, task: Task, n_tasks: int) -> Iterator[tuple[int, bytes]]:
-        for number in range(n_tasks):
-            if not self.left:
-                raise TaskError("Spark: the driver is gone")
-            self.left -= 1
-            yield number, task(number)
 
 
 def new_bench() -> Bench:

@@ -28,6 +28,7 @@ from anomalake.services.times import Span
 from anomalake.storage.objects import open_store
 from anomalake.tasks import InProcess, Task, TaskError, TaskRunner
 from tests.support.lakes import content
+from tests.support.task_runners import Unlucky
 
 #: A Thursday.
 FIRST = datetime(2026, 1, 1, tzinfo=UTC)
@@ -69,20 +70,6 @@ class Pickled:
             first = pickle.loads(pickle.dumps(task))(number)
             assert pickle.loads(pickle.dumps(task))(number) == first
             yield number, first
-
-
-class Unlucky:
-    """Ends with an error after `left` more tasks."""
-
-    def __init__(self, left: int) -> None:
-        self.left = left
-
-    def run(self, task: Task, n_tasks: int) -> Iterator[tuple[int, bytes]]:
-        for number in range(n_tasks):
-            if not self.left:
-                raise TaskError("Spark: the driver is gone")
-            self.left -= 1
-            yield number, task(number)
 
 
 @pytest.fixture(autouse=True)
