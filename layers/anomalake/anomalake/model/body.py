@@ -30,8 +30,8 @@ _RATIO, _FARTHER = np.log(_END / _MIDDLE), np.log(_FAR / _END)
 _MOST, _LEAST_OF_OUTER = 1.3, 1.5
 # A body of heavier tails counts with this weight.
 _HEAVY_WEIGHT = 0.2
-# Quantiles are at least this share of those of the other side.
-_SHARE_OF_OTHER_SIDE = 0.7
+#: Quantiles and exceedances of a side are at least this share of those of the other side.
+SHARE_OF_OTHER_SIDE: Final = 0.7
 
 # Shapes of generalised Pareto distributions that a tail can have.
 _SHAPES = np.linspace(0.001, 1.5, 300)
@@ -60,12 +60,12 @@ def shape_by_body(
     ratio, of_other = (np.log(np.maximum(each[1], 1e-6) / np.maximum(each[2], 1e-6)) for each in (side, other))
     # Both sides together err less, but noise with one heavy side is not light there.
     farther = np.exp(np.interp(np.maximum(ratio, (ratio + of_other) / 2), _RATIO, _FARTHER))
-    by_body = np.maximum(end, _SHARE_OF_OTHER_SIDE * other[1]) * farther
+    by_body = np.maximum(end, SHARE_OF_OTHER_SIDE * other[1]) * farther
     longest = np.maximum(_MOST * np.maximum(by_body, _FAR[0]), _LEAST_OF_OUTER * outer)
-    shape_by_body, most = (
+    heavy, most = (
         np.interp((reach - threshold) / median_exceedance, _reaches(share), _SHAPES) for reach in (by_body, longest)
     )
-    heavier = shape + _HEAVY_WEIGHT * np.maximum(shape_by_body - shape, 0)
+    heavier = shape + _HEAVY_WEIGHT * np.maximum(heavy - shape, 0)
     result: FloatArray = np.where(most < shape, most, heavier)
     return result
 

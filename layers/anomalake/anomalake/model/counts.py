@@ -14,6 +14,7 @@ from __future__ import annotations
 from dataclasses import dataclass, fields, replace
 from functools import cache
 from math import factorial
+from typing import Final
 
 import numpy as np
 
@@ -47,8 +48,8 @@ _TIMES_OF_LONGEST, _MOST_PAUSE = 2.0, 10.0
 # The least expected count of a pause, and the least amount as a share of the mean: 0 is below the range, whatever is
 # expected.
 _LOWER_OF_PAUSE, _LOWER_OF_AMOUNTS = 0.5, 1e-3
-# Amounts have at least this share of zeros.
-_ZEROS_OF_AMOUNTS = 0.2
+#: From this share of zeros on, 0 is usual: pauses are judged, and no runs of low values.
+MANY_ZEROS: Final = 0.2
 # Bisection steps: enough for double precision.
 _STEPS = 60
 
@@ -144,7 +145,7 @@ def fit_counts(raw: FloatArray, integers: BoolArray) -> CountModel:
 def mean_of_amounts(raw: FloatArray) -> FloatArray:
     """Return the mean of each history that is often 0, 0 for other ones; (S, T) to (S,). No value is negative."""
     n_observed = np.maximum((~np.isnan(raw)).sum(axis=1), 1)
-    are_amounts = (raw == 0).sum(axis=1) >= _ZEROS_OF_AMOUNTS * n_observed
+    are_amounts = (raw == 0).sum(axis=1) >= MANY_ZEROS * n_observed
     result: FloatArray = np.where(are_amounts, np.nansum(raw, axis=1) / n_observed, 0.0)
     return result
 

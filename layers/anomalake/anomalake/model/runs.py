@@ -16,6 +16,7 @@ from dataclasses import dataclass, fields
 import numpy as np
 
 from anomalake.model.array_types import BoolArray, Float32Array, FloatArray, IndexArray
+from anomalake.model.counts import MANY_ZEROS
 from anomalake.model.filter_state import LONGEST_RUN
 from anomalake.model.layout import Array, strips
 from anomalake.model.spread import MAD, median, row_sample
@@ -36,8 +37,6 @@ _MARGINS = (0.5, 2.0, 2.0, 2.0)
 _LEAST_SPREAD = np.float32(0.005)
 # Where more outages than these begin in a history, as a number and as a share of its windows, they are usual there.
 _MOST_OUTAGES, _SHARE_OF_OUTAGES = 2, 0.002
-# Where more than this share of the values is 0, though more is expected, 0 is usual.
-_MANY_ZEROS = 0.2
 _NOT_JUDGED = np.float32(1e6)
 # Share of the expected value that is no longer 0.
 _A_LITTLE = np.float32(1e-4)
@@ -153,7 +152,7 @@ def _fit_strip(
     above, expected = above_zero(values, reference, zero, least)
     if has_pauses:
         counted = expected[first:] > 0
-        least[((above[first:] == 0) & counted).sum(axis=0) > _MANY_ZEROS * counted.sum(axis=0)] = 0
+        least[((above[first:] == 0) & counted).sum(axis=0) > MANY_ZEROS * counted.sum(axis=0)] = 0
     n_steps = max((len(above) - first) // _STEP, 0)
     start = len(above) - _STEP * n_steps
     sums = zip(_sums_by_step(above[start:]), _sums_by_step(expected[start:]), strict=True)

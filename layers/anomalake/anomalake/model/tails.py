@@ -15,7 +15,7 @@ from functools import cache
 import numpy as np
 
 from anomalake.model.array_types import BoolArray, Float32Array, FloatArray, IndexArray
-from anomalake.model.body import BODY_SHARES, shape_by_body
+from anomalake.model.body import BODY_SHARES, SHARE_OF_OTHER_SIDE, shape_by_body
 from anomalake.model.layout import by_series, wide_strips
 from anomalake.model.spread import put_quantiles
 
@@ -33,8 +33,6 @@ _COMMON_SHAPE_OF_SHORT = 0.1
 # noise, because many points tell normal noise from it.
 _COMMON_SHAPE_OF_HOURS, _LIGHT_WEIGHT, _LIGHT_WEIGHT_OF_SHORT = 0.3, 0.7, 0.5
 _LEAST_SHAPE, _MOST_SHAPE = 0.02, 0.7
-# Threshold and median exceedance of a side are at least this share of those of the other side.
-_SHARE_OF_OTHER_SIDE = 0.7
 # Least threshold, in sigmas, and least exceedance as a share of the threshold.
 _LEAST_THRESHOLD, _LEAST_EXCEEDANCE = 1.0, 0.15
 # Residuals beyond this many sigmas are left out where they are anomalies of the history. Anomalies are few events,
@@ -189,9 +187,9 @@ def _fit_side(
     reach, and, where the body counts, its quantiles: shape (3, 4 or 7, S); `other` those of the other side.
     """
     exceedances, of_other = side[1:] - side[0], other[1:] - other[0]
-    threshold = np.maximum(np.maximum(side[0], _SHARE_OF_OTHER_SIDE * other[0]), _LEAST_THRESHOLD)
+    threshold = np.maximum(np.maximum(side[0], SHARE_OF_OTHER_SIDE * other[0]), _LEAST_THRESHOLD)
     median_exceedance = np.maximum(
-        np.maximum(exceedances[0], _SHARE_OF_OTHER_SIDE * of_other[0]), _LEAST_EXCEEDANCE * threshold
+        np.maximum(exceedances[0], SHARE_OF_OTHER_SIDE * of_other[0]), _LEAST_EXCEEDANCE * threshold
     )
     own = _shape(exceedances[0], exceedances[1], _OUTER)
     shape = common_shape + _OWN_WEIGHT * (own - common_shape)
